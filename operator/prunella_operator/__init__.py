@@ -1,0 +1,1 @@
+"""The eyes and hands of Prunella: everything that talks to Kubernetes, Temporal and people. Decides nothing."""

@@ -1,0 +1,78 @@
+"""Evidence: everything that was read to diagnose one incident. It stays inside the activity that reads it."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.incident import IncidentSpec, Phase
+from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
+
+
+class MemoryBounds(Value):
+    """What the namespace and the nodes allow, in bytes. None means that no bound is set.
+
+    `quota_limits_free` and `quota_requests_free` are what a ResourceQuota still grants; `container_max` and
+    `ratio_max` come from LimitRanges; `node_max` is the largest node's allocatable memory.
+    """
+
+    quota_limits_free: int | None = None
+    quota_requests_free: int | None = None
+    container_max: int | None = None
+    ratio_max: float | None = None
+    node_max: int | None = None
+
+
+class LogTail(Value):
+    """The last lines of a container's previous run, redacted."""
+
+    pod: str
+    container: str
+    lines: tuple[str, ...] = ()
+
+
+class EventView(Value):
+    """An Event about the workload or one of its pods."""
+
+    about: str
+    reason: str
+    message: str = ""
+    count: int = 1
+    at: datetime | None = None
+
+
+class IncidentBrief(Value):
+    """Another incident, as far as budgets and cooldowns need it."""
+
+    name: str
+    namespace: str
+    workload: str
+    phase: Phase
+    repaired_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+class Evidence(Value):
+    """The facts about one workload at one moment."""
+
+    read_at: datetime
+    incident: IncidentSpec
+    opened_at: datetime
+    workload: WorkloadView
+    pods: tuple[PodView, ...] = ()
+    revisions: tuple[RevisionView, ...] = ()
+    bounds: MemoryBounds = MemoryBounds()
+    logs: tuple[LogTail, ...] = ()
+    events: tuple[EventView, ...] = ()
+    namespace_labels: dict[str, str] = Field(default_factory=dict)
+    incidents: tuple[IncidentBrief, ...] = ()
+
+    @property
+    def live_pods(self) -> tuple[PodView, ...]:
+        """The pods that are not on their way out: a pod being deleted may look like a crash."""
+        return tuple(pod for pod in self.pods if not pod.deleting)
+
+    @property
+    def current_pods(self) -> tuple[PodView, ...]:
+        """The live pods of the current revision."""
+        return tuple(pod for pod in self.live_pods if pod.revision == self.workload.revision)

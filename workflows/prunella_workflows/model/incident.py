@@ -1,0 +1,212 @@
+"""The Incident: the durable record of one fault of one workload, as `crds/incidents.yaml` defines it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from prunella_workflows.model.base import Value
+
+
+class IncidentType(StrEnum):
+    """What was seen, in the words of the one who saw it. Not yet a root cause."""
+
+    POD_CRASH_LOOP = "PodCrashLoop"
+    OOM_KILLED = "OOMKilled"
+    HIGH_CPU = "HighCPU"
+    HIGH_MEMORY = "HighMemory"
+    NETWORK_TIMEOUT = "NetworkTimeout"
+    IMAGE_PULL_FAILURE = "ImagePullFailure"
+    CONFIG_ERROR = "ConfigError"
+    PROBE_FAILURE = "ProbeFailure"
+    UNAVAILABLE = "Unavailable"
+    OTHER = "Other"
+
+
+class Severity(StrEnum):
+    """How urgent the fault is for people."""
+
+    CRITICAL = "Critical"
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
+class Mode(StrEnum):
+    """Heal, or only show what would be done."""
+
+    HEAL = "Heal"
+    DRY_RUN = "DryRun"
+
+
+class Phase(StrEnum):
+    """Where an incident stands, for people. Derived from what happened, never an input of logic."""
+
+    PENDING = "Pending"
+    CONFIRMING = "Confirming"
+    DIAGNOSING = "Diagnosing"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    REPAIRING = "Repairing"
+    VERIFYING = "Verifying"
+    HEALED = "Healed"
+    RECOVERED = "Recovered"
+    ESCALATED = "Escalated"
+    DRY_RUN_DONE = "DryRunDone"
+    SUPPRESSED = "Suppressed"
+    CANCELLED = "Cancelled"
+    FAILED = "Failed"
+
+    @property
+    def closed(self) -> bool:
+        """Whether an incident in this phase is over."""
+        return self in _CLOSED
+
+
+_CLOSED = frozenset(
+    {
+        Phase.HEALED,
+        Phase.RECOVERED,
+        Phase.ESCALATED,
+        Phase.DRY_RUN_DONE,
+        Phase.SUPPRESSED,
+        Phase.CANCELLED,
+        Phase.FAILED,
+    }
+)
+
+
+class TargetRef(Value):
+    """The workload that is in trouble, in the incident's own namespace."""
+
+    api_version: str = "apps/v1"
+    kind: str
+    name: str
+
+
+class Approval(Value):
+    """A person's answer to the question whether a repair may be made."""
+
+    decision: str
+    by: str = ""
+    reason: str = ""
+
+
+class IncidentSpec(Value):
+    """The wish: which workload, what was seen, and how far Prunella may go."""
+
+    target: TargetRef | None = None
+    pod_name: str | None = None
+    container_name: str | None = None
+    type: IncidentType
+    severity: Severity = Severity.HIGH
+    description: str = ""
+    metrics: dict[str, str] = Field(default_factory=dict)
+    mode: Mode = Mode.HEAL
+    approval: Approval | None = None
+    suspend: bool = False
+
+
+class Condition(Value):
+    """A Kubernetes condition; `lastTransitionTime` moves only when the status does."""
+
+    type: str
+    status: str
+    reason: str
+    message: str = ""
+    observed_generation: int | None = None
+    last_transition_time: datetime
+
+
+class EvidenceNote(Value):
+    """One observation that a person can check: where it was read and what it says."""
+
+    source: str
+    message: str
+
+
+class GuardNote(Value):
+    """One guard's answer: whether it held the repair back, and why."""
+
+    name: str
+    held: bool
+    reason: str
+    message: str = ""
+
+
+class Attempt(Value):
+    """One repair that was tried: what it changed, and what came of it."""
+
+    number: int
+    action_id: str
+    action: str
+    target: str
+    parameters: dict[str, str] = Field(default_factory=dict)
+    diff: str = ""
+    started_at: datetime
+    written_at: datetime | None = None
+    finished_at: datetime | None = None
+    verdict: str | None = None
+    message: str = ""
+    undone: bool = False
+
+
+class WorkflowLink(Value):
+    """Where the durable workflow of this incident is found in Temporal."""
+
+    id: str
+    run_id: str = ""
+
+
+class Times(Value):
+    """The moments that the figures of merit are made of. All are UTC."""
+
+    fault_at: datetime | None = None
+    detected_at: datetime | None = None
+    started_at: datetime | None = None
+    diagnosed_at: datetime | None = None
+    repaired_at: datetime | None = None
+    healed_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+class EscalationNote(Value):
+    """What a person needs to take over."""
+
+    reason: str
+    message: str
+    next_step: str = ""
+    at: datetime | None = None
+
+
+class IncidentStatus(Value):
+    """The story so far. Written by one activity only, readable with nothing but kubectl."""
+
+    phase: Phase = Phase.PENDING
+    reason: str = ""
+    message: str = ""
+    observed_generation: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    target: str = ""
+    root_cause: str = ""
+    confidence: str = ""
+    action: str = ""
+    healed_in: str = ""
+    fault: str = ""
+    evidence: tuple[EvidenceNote, ...] = ()
+    guards: tuple[GuardNote, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    plan: str = ""
+    diff: str = ""
+    next_step: str = ""
+    workflow: WorkflowLink | None = None
+    trace_id: str = ""
+    times: Times = Times()
+    escalation: EscalationNote | None = None
+
+
+class IncidentRef(Value):
+    """Which Incident object is meant; the uid tells it from a namesake that was deleted."""
+
+    namespace: str
+    name: str
+    uid: str

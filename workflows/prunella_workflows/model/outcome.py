@@ -1,0 +1,75 @@
+"""What decisions return: named results with a CamelCase reason and a message for people."""
+
+from enum import StrEnum
+
+from prunella_workflows.model.base import Value
+
+
+class Cause(StrEnum):
+    """The root causes Prunella knows."""
+
+    POD_OOM_KILLED = "pod_oom_killed"
+    BAD_RELEASE = "bad_release"
+    POD_CRASH_LOOP = "pod_crash_loop"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What came of a repair. No data is Inconclusive, never Healed."""
+
+    HEALED = "Healed"
+    NOT_HEALED = "NotHealed"
+    WORSE = "Worse"
+    INCONCLUSIVE = "Inconclusive"
+
+
+class Rejected(Value):
+    """A root cause that was considered and ruled out."""
+
+    cause: Cause
+    reason: str
+
+
+class Diagnosis(Value):
+    """The root cause, how sure we are (0 to 1), and the facts that decided it."""
+
+    cause: Cause
+    confidence: float
+    message: str
+    container: str = ""
+    decided_by: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+class Judgement(Value):
+    """The state of a check at one moment: still open (verdict None) or decided."""
+
+    verdict: Verdict | None = None
+    reason: str
+    message: str = ""
+
+
+class Presence(StrEnum):
+    """Whether the fault of an incident is there."""
+
+    FAILING = "Failing"
+    WATCHING = "Watching"
+    RECOVERED = "Recovered"
+
+
+class Sighting(Value):
+    """Whether the fault is there at one moment, and by what."""
+
+    presence: Presence
+    reason: str
+    message: str = ""
+
+
+class GuardResult(Value):
+    """One guard's answer."""
+
+    name: str
+    held: bool
+    reason: str = "Passed"
+    message: str = ""
+    next_step: str = ""

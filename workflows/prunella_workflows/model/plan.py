@@ -1,0 +1,95 @@
+"""Plans: ordered steps, each one action with absolute values, a settle rule and, once applied, its undo."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.quantity import format_bytes
+from prunella_workflows.model.workload import RevisionRef, WorkloadRef
+
+
+class Precondition(Value):
+    """What must still be true of the live object when the write is made.
+
+    The template must be the one the decision was made on, and the last action on the object must be the one that
+    was last then: so a late duplicate of an action that was already undone finds another last action and stops.
+    """
+
+    uid: str
+    template_hash: str
+    last_action: str = ""
+
+
+class SetMemory(Value):
+    """Set one container's memory. Bytes; None leaves the request as it is."""
+
+    kind: Literal["SetMemory"] = "SetMemory"
+    target: WorkloadRef
+    require: Precondition
+    container: str
+    init: bool = False
+    limit_from: int
+    limit_to: int
+    request_from: int | None = None
+    request_to: int | None = None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        values = {
+            "container": self.container,
+            "limit": f"{format_bytes(self.limit_from)} -> {format_bytes(self.limit_to)}",
+        }
+        if self.request_from is not None and self.request_to is not None and self.request_from != self.request_to:
+            values["request"] = f"{format_bytes(self.request_from)} -> {format_bytes(self.request_to)}"
+        return values
+
+    def __str__(self) -> str:
+        change = f"{format_bytes(self.limit_from)} to {format_bytes(self.limit_to)}"
+        return f"raise memory of container {self.container} from {change}"
+
+
+class RestoreTemplate(Value):
+    """Put an earlier pod template back (a rollback, or the undo of one). The template itself stays in the cluster."""
+
+    kind: Literal["RestoreTemplate"] = "RestoreTemplate"
+    target: WorkloadRef
+    require: Precondition
+    revision: RevisionRef
+    description: str
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        return {"to": self.description}
+
+    def __str__(self) -> str:
+        return f"roll back to {self.description}"
+
+
+Action = Annotated[SetMemory | RestoreTemplate, Field(discriminator="kind")]
+
+
+class Settle(Value):
+    """How a step is judged. Seconds: it must be rolled out within `timeout` and then stay healthy for `window`."""
+
+    timeout: float = 120.0
+    window: float = 60.0
+
+
+class Step(Value):
+    """One action and how to judge it."""
+
+    action: Action
+    settle: Settle = Settle()
+    why: str = ""
+
+
+class Plan(Value):
+    """The steps still to try, in order. An empty plan says in `reason` and `message` why there is nothing to do."""
+
+    steps: tuple[Step, ...] = ()
+    reason: str = ""
+    message: str = ""
+    next_step: str = ""
