@@ -65,11 +65,26 @@ class Sighting(Value):
     message: str = ""
 
 
+class Effect(StrEnum):
+    """What a guard's answer does to the incident."""
+
+    ALLOW = "Allow"
+    SHOW_ONLY = "ShowOnly"
+    SUPPRESS = "Suppress"
+    WAIT = "Wait"
+    ESCALATE = "Escalate"
+
+
 class GuardResult(Value):
-    """One guard's answer."""
+    """One guard's answer, and what a person can do about it."""
 
     name: str
-    held: bool
+    effect: Effect = Effect.ALLOW
     reason: str = "Passed"
     message: str = ""
     next_step: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether this guard holds the repair back."""
+        return self.effect is not Effect.ALLOW

@@ -39,15 +39,16 @@ class SetMemory(Value):
         """The values for status and messages."""
         values = {
             "container": self.container,
-            "limit": f"{format_bytes(self.limit_from)} -> {format_bytes(self.limit_to)}",
+            "from": format_bytes(self.limit_from),
+            "to": format_bytes(self.limit_to),
         }
         if self.request_from is not None and self.request_to is not None and self.request_from != self.request_to:
-            values["request"] = f"{format_bytes(self.request_from)} -> {format_bytes(self.request_to)}"
+            values |= {"requestFrom": format_bytes(self.request_from), "requestTo": format_bytes(self.request_to)}
         return values
 
     def __str__(self) -> str:
         change = f"{format_bytes(self.limit_from)} to {format_bytes(self.limit_to)}"
-        return f"raise memory of container {self.container} from {change}"
+        return f"set the memory limit of container {self.container} from {change}"
 
 
 class RestoreTemplate(Value):

@@ -133,6 +133,7 @@ class RevisionView(Value):
     ref: RevisionRef
     number: int = 0
     images: tuple[str, ...] = ()
+    memory_limits: dict[str, int] = Field(default_factory=dict)
     created_at: datetime | None = None
     current: bool = False
     good_at: datetime | None = None

@@ -1,0 +1,242 @@
+"""The contract between brain and hands: typed activity stubs, their timeouts and retry classes, queues and ids.
+
+The workflow calls these stubs; `prunella_operator.activities` implements them. Add optional fields only.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import Field
+from temporalio import activity
+from temporalio.common import RetryPolicy
+
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.incident import Attempt, EvidenceNote, IncidentRef, IncidentSpec, IncidentStatus
+from prunella_workflows.model.outcome import Diagnosis, GuardResult, Judgement, Sighting
+from prunella_workflows.model.plan import Action, Plan, Settle
+from prunella_workflows.model.workload import WorkloadRef
+
+TASK_QUEUE = "prunella"
+
+
+def workflow_id(incident_uid: str) -> str:
+    """The workflow of an incident. One incident, one workflow, for ever."""
+    return f"incident-{incident_uid}"
+
+
+def action_id(incident_uid: str, attempt: int, *, undo: bool = False) -> str:
+    """The id of one write: the same in every retry and after every crash."""
+    return f"{incident_uid}-{attempt}" + ("-undo" if undo else "")
+
+
+class HealingRequest(Value):
+    """What a SelfHealing workflow starts from. `opened_at` is the Incident's creation."""
+
+    incident: IncidentRef
+    spec: IncidentSpec
+    opened_at: datetime
+    detected_at: datetime | None = None
+    fault_at: datetime | None = None
+    trace_id: str = ""
+
+
+class ConfirmRequest(Value):
+    """Look whether the fault is there."""
+
+    incident: IncidentRef
+    spec: IncidentSpec
+    opened_at: datetime
+
+
+class Confirmation(Value):
+    """The target that was resolved, and whether the fault is there."""
+
+    target: WorkloadRef
+    sighting: Sighting
+
+
+class DiagnoseRequest(Value):
+    """Find the root cause and what is left to try."""
+
+    incident: IncidentRef
+    spec: IncidentSpec
+    opened_at: datetime
+    target: WorkloadRef
+    tried: tuple[Attempt, ...] = ()
+
+
+class DiagnoseReport(Value):
+    """The diagnosis, the plan, every guard's answer, and the exact change of the next step."""
+
+    diagnosis: Diagnosis
+    plan: Plan
+    guards: tuple[GuardResult, ...] = ()
+    evidence: tuple[EvidenceNote, ...] = ()
+    diff: str = ""
+    available: int = 0
+    attempts_max: int = 3
+    has_checks: bool = False
+    approval_needed: bool = False
+    approval_timeout: float = 7 * 86400.0
+    channels: tuple[str, ...] = ()
+
+
+class RepairOrder(Value):
+    """Make one change, once."""
+
+    incident: IncidentRef
+    action_id: str
+    action: Action
+
+
+class Repaired(Value):
+    """A change that is in force: the template it left, its diff, and the action that takes it back."""
+
+    action_id: str
+    template_hash: str
+    written_at: datetime
+    diff: str = ""
+    undo: Action
+
+
+class VerifyRequest(Value):
+    """One look at a repaired workload."""
+
+    target: WorkloadRef
+    action_id: str
+    template_hash: str
+    written_at: datetime
+    available_before: int = 0
+    settle: Settle
+    has_checks: bool = False
+
+
+class EventNote(Value):
+    """A Kubernetes Event to post about the incident. The key makes a retry post it once."""
+
+    key: str
+    type: str = "Normal"
+    reason: str
+    action: str
+    note: str
+
+
+class ReportRequest(Value):
+    """The whole status as it should be now, and what to tell as Events."""
+
+    incident: IncidentRef
+    status: IncidentStatus
+    events: tuple[EventNote, ...] = Field(default=())
+
+
+class EscalateRequest(Value):
+    """Hand the incident over to people."""
+
+    incident: IncidentRef
+    status: IncidentStatus
+    channels: tuple[str, ...] = ()
+
+
+IDEMPOTENT = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=5),
+    maximum_attempts=10,
+)
+NON_IDEMPOTENT = RetryPolicy(
+    initial_interval=timedelta(seconds=5),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=1),
+    maximum_attempts=3,
+)
+EXTERNAL = RetryPolicy(
+    initial_interval=timedelta(seconds=10),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=10),
+    maximum_attempts=5,
+    non_retryable_error_types=["AuthenticationError", "InvalidInputError"],
+)
+UNTIL_TOLD = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+)
+"""For the closing report: an incident whose end nobody can read is lost, so it is tried until it is written."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an activity is run: seconds for one try, seconds in all (None: no bound), and its retry class."""
+
+    start_to_close: float
+    retry: RetryPolicy
+    schedule_to_close: float | None = None
+
+
+OPTIONS: dict[str, Options] = {
+    "confirm": Options(30, IDEMPOTENT),
+    "diagnose": Options(60, IDEMPOTENT),
+    "repair": Options(60, NON_IDEMPOTENT),
+    "undo": Options(60, NON_IDEMPOTENT),
+    "verify": Options(30, IDEMPOTENT),
+    "report": Options(20, IDEMPOTENT),
+    "close": Options(20, UNTIL_TOLD, schedule_to_close=7 * 86400),
+    "escalate": Options(30, EXTERNAL),
+}
+
+
+class HealingActivities(ABC):
+    """The hands of the SelfHealing workflow. Implementations raise typed errors and never return failure flags."""
+
+    @abstractmethod
+    @activity.defn(name="confirm")
+    def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """Resolve the target and look whether the fault is there.
+
+        Raises:
+            NotFound: the target does not exist.
+            InvalidIncident: the incident makes no sense.
+        """
+
+    @abstractmethod
+    @activity.defn(name="diagnose")
+    def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
+        """Gather evidence, decide, and ask the guards. Writes nothing."""
+
+    @abstractmethod
+    @activity.defn(name="repair")
+    def repair(self, order: RepairOrder) -> Repaired:
+        """Make the change if every precondition still holds; a repeated order returns the first one's result.
+
+        Raises:
+            ChangedSince: the object is not what the decision was made on, or a guard holds now. Nothing was written.
+            Refused: the API server finds the change invalid. Nothing was written.
+        """
+
+    @abstractmethod
+    @activity.defn(name="undo")
+    def undo(self, order: RepairOrder) -> Repaired:
+        """Take a change back if the object is still exactly what we wrote.
+
+        Raises:
+            ChangedSince: somebody changed the object: it is theirs now. Nothing was written.
+        """
+
+    @abstractmethod
+    @activity.defn(name="verify")
+    def verify(self, request: VerifyRequest) -> Judgement:
+        """One look; the workflow looks again while the verdict is open."""
+
+    @abstractmethod
+    @activity.defn(name="report")
+    def report(self, request: ReportRequest) -> None:
+        """Write the status and post the events. The single writer of status."""
+
+    @abstractmethod
+    @activity.defn(name="close")
+    def close(self, request: ReportRequest) -> None:
+        """The last report of an incident, tried until it is written."""
+
+    @abstractmethod
+    @activity.defn(name="escalate")
+    def escalate(self, request: EscalateRequest) -> None:
+        """Tell people: what, why, what was tried, what to do now."""

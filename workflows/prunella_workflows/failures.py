@@ -1,0 +1,26 @@
+"""What a failed activity means to the workflow: our error's type, whether it is final, and its message."""
+
+from temporalio.exceptions import ActivityError, ApplicationError
+
+
+def is_permanent(error: ActivityError) -> bool:
+    """Whether the same call would fail again."""
+    cause = _cause(error)
+    return cause is not None and cause.non_retryable
+
+
+def error_type(error: BaseException) -> str:
+    """The CamelCase name of our error; Unanswered when no attempt came back (time-out)."""
+    cause = _cause(error)
+    return (cause.type or "Failed") if cause is not None else "Unanswered"
+
+
+def error_message(error: BaseException) -> str:
+    """The error in words."""
+    cause = _cause(error)
+    return cause.message if cause is not None else f"{error}"
+
+
+def _cause(error: BaseException) -> ApplicationError | None:
+    cause = error.cause if isinstance(error, ActivityError) else None
+    return cause if isinstance(cause, ApplicationError) else None

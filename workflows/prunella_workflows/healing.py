@@ -1,0 +1,377 @@
+"""SelfHealing: the durable ladder of one incident.
+
+confirm -> diagnose -> guards -> (approval) -> repair -> verify -> Healed | undo and try what is left | a person.
+It interprets plans and decides nothing about causes: playbooks, guards and health answer inside activities, so
+their answers are recorded and may change between releases without breaking an incident that is under way.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from prunella_workflows.contract import (
+    OPTIONS,
+    ConfirmRequest,
+    DiagnoseReport,
+    DiagnoseRequest,
+    EscalateRequest,
+    HealingActivities,
+    HealingRequest,
+    Repaired,
+    RepairOrder,
+    ReportRequest,
+    VerifyRequest,
+    action_id,
+)
+from prunella_workflows.errors import ChangedSince
+from prunella_workflows.failures import error_message, error_type, is_permanent
+from prunella_workflows.model.incident import Approval, IncidentStatus, Mode, Phase
+from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
+from prunella_workflows.model.plan import Step
+from prunella_workflows.model.workload import WorkloadRef
+from prunella_workflows.story import Story
+
+A = TypeVar("A")
+R = TypeVar("R")
+OrderMethod = Callable[[HealingActivities, RepairOrder], Repaired]
+
+LOOK_EVERY = timedelta(seconds=2)
+WAIT_EVERY = timedelta(seconds=15)
+WAIT_AT_MOST = timedelta(hours=12)
+CONFIRM_AT_MOST = timedelta(minutes=15)
+UNCERTAIN_AT_MOST = timedelta(hours=1)
+MAX_REPLANS = 5
+
+
+@workflow.defn(name="SelfHealing")
+class SelfHealing:
+    """One incident from its confirmation to its end."""
+
+    @workflow.init
+    def __init__(self, request: HealingRequest) -> None:
+        self._request = request
+        self._story = Story(request, workflow.info().run_id, workflow.now())
+        self._in_force: Repaired | None = None
+        self._answer: Approval | None = request.spec.approval
+        self._suspended = request.spec.suspend
+        self._channels: tuple[str, ...] = ()
+
+    @workflow.run
+    async def run(self, request: HealingRequest) -> IncidentStatus:
+        """Heal, or hand over; every way out is written to the Incident."""
+        del request  # kept by __init__, so that messages may arrive before the first step
+        try:
+            await self._ladder()
+        except BaseException as error:
+            if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
+                raise
+            await asyncio.shield(asyncio.create_task(self._end_early(error)))
+            if is_cancelled_exception(error):
+                raise
+        return self._story.status
+
+    @workflow.signal
+    def approve(self, answer: Approval) -> None:
+        """A person's answer. The first one counts; the API server refuses a contradicting one."""
+        self._answer = self._answer or answer
+
+    @workflow.signal
+    def suspend(self, suspended: bool) -> None:
+        """Stop before the next step, or go on."""
+        self._suspended = suspended
+
+    @workflow.query(name="getState")
+    def get_state(self) -> IncidentStatus:
+        """The story so far."""
+        return self._story.status
+
+    async def _ladder(self) -> None:
+        await self._report()
+        target = await self._confirm()
+        if target is not None:
+            await self._repair_until_decided(target)
+
+    async def _confirm(self) -> WorkloadRef | None:
+        """Wait until the fault has persisted or is gone."""
+        request, story = self._request, self._story
+        ask = ConfirmRequest(incident=request.incident, spec=request.spec, opened_at=request.opened_at)
+        started = workflow.now()
+        while True:
+            answer = await self._call(HealingActivities.confirm, ask)
+            sighting = answer.sighting
+            story.found(answer.target, sighting.message)
+            if sighting.presence is Presence.FAILING or workflow.now() - started > CONFIRM_AT_MOST:
+                return answer.target
+            if sighting.presence is Presence.RECOVERED:
+                await self._close(Phase.RECOVERED, sighting.reason, sighting.message)
+                return None
+            await workflow.sleep(LOOK_EVERY)
+
+    async def _repair_until_decided(self, target: WorkloadRef) -> None:
+        """Climb the ladder: one step at a time, each from the owner's own spec."""
+        replans = 0
+        while True:
+            report = await self._diagnose(target)
+            if await self._no_step(report):
+                return
+            if not await self._approved(report):
+                return
+            await self._resumed()
+            step = report.plan.steps[0]
+            number = len(self._story.attempts) + 1
+            if not await self._make(step, number, report):
+                replans += 1
+                if replans < MAX_REPLANS:
+                    continue
+                await self._hand_over("CannotRepair", self._story.attempts[-1].message, report.plan.next_step)
+                return
+            if await self._judge(step, report):
+                return
+
+    async def _diagnose(self, target: WorkloadRef) -> DiagnoseReport:
+        """Diagnose, and wait while a guard says "not now"."""
+        request, story = self._request, self._story
+        started = workflow.now()
+        while True:
+            story.phase(Phase.DIAGNOSING, "Diagnosing", "Gathering evidence.")
+            report = await self._call(
+                HealingActivities.diagnose,
+                DiagnoseRequest(
+                    incident=request.incident,
+                    spec=request.spec,
+                    opened_at=request.opened_at,
+                    target=target,
+                    tried=tuple(one for one in story.attempts if one.written_at is not None),
+                ),
+            )
+            story.diagnosed(report, workflow.now())
+            self._channels = report.channels
+            held = _holding(report)
+            if held is None or held.effect is not Effect.WAIT or not report.plan.steps:
+                return report
+            if workflow.now() - started > WAIT_AT_MOST:
+                return report
+            story.phase(Phase.DIAGNOSING, held.reason, held.message)
+            await self._report()
+            await workflow.sleep(WAIT_EVERY)
+
+    async def _no_step(self, report: DiagnoseReport) -> bool:
+        """Close the incident when nothing may or can be done. True when it is closed."""
+        held, plan = _holding(report), report.plan
+        if held is not None and held.effect is Effect.SUPPRESS:
+            await self._close(Phase.SUPPRESSED, held.reason, held.message, held.next_step)
+        elif self._request.spec.mode is Mode.DRY_RUN or (held is not None and held.effect is Effect.SHOW_ONLY):
+            await self._show_only(report, held)
+        elif not plan.steps:
+            await self._hand_over(plan.reason, plan.message, plan.next_step)
+        elif held is not None:
+            await self._hand_over(held.reason, held.message, held.next_step or self._story.status.plan)
+        elif len([one for one in self._story.attempts if one.written_at]) >= report.attempts_max:
+            await self._hand_over("AttemptsSpent", "Every attempt the policy allows was made.", plan.next_step)
+        else:
+            return False
+        return True
+
+    async def _show_only(self, report: DiagnoseReport, held: GuardResult | None) -> None:
+        reason = held.reason if held is not None else "DryRun"
+        what = self._story.status.plan or report.plan.message
+        next_step = held.next_step if held is not None else report.plan.next_step
+        await self._close(Phase.DRY_RUN_DONE, reason, f"Would do: {what}. Nothing was written.", next_step)
+
+    async def _approved(self, report: DiagnoseReport) -> bool:
+        """Ask a person when the policy wants it, and wait for days if need be."""
+        if not report.approval_needed:
+            return True
+        story = self._story
+        if self._answer is None:
+            message = f"Waiting for a person to approve: {story.status.plan}."
+            story.phase(Phase.AWAITING_APPROVAL, "ApprovalNeeded", message)
+            story.approval("Unknown", "ApprovalNeeded", message, workflow.now())
+            await self._report()
+            try:
+                await workflow.wait_condition(
+                    lambda: self._answer is not None, timeout=timedelta(seconds=report.approval_timeout)
+                )
+            except TimeoutError:
+                await self._hand_over("ApprovalTimedOut", "Nobody answered in time.", report.plan.next_step)
+                return False
+        return await self._answered(report)
+
+    async def _answered(self, report: DiagnoseReport) -> bool:
+        answer = self._answer
+        assert answer is not None
+        who = f"{answer.by or 'somebody'}" + (f": {answer.reason}" if answer.reason else "")
+        if answer.decision == "Approved":
+            self._story.approval("True", "Approved", f"Approved by {who}", workflow.now())
+            return True
+        self._story.approval("False", "Rejected", f"Rejected by {who}", workflow.now())
+        await self._hand_over("Rejected", f"The repair was rejected by {who}", report.plan.next_step)
+        return False
+
+    async def _resumed(self) -> None:
+        """Stand still while the incident is suspended."""
+        if self._suspended:
+            self._story.phase(Phase.DIAGNOSING, "Suspended", "Suspended by spec.suspend; nothing is changed.")
+            await self._report()
+            await workflow.wait_condition(lambda: not self._suspended)
+
+    async def _make(self, step: Step, number: int, report: DiagnoseReport) -> bool:
+        """Make one change, once. False when the object changed meanwhile: nothing was written, decide again."""
+        order = RepairOrder(
+            incident=self._request.incident,
+            action_id=action_id(self._request.incident.uid, number),
+            action=step.action,
+        )
+        self._story.trying(step, order.action_id, number, report.diff, workflow.now())
+        await self._report()
+        task = asyncio.create_task(self._ask_until_certain(HealingActivities.repair, order))
+        try:
+            done = await asyncio.shield(task)
+        except ActivityError as error:
+            self._story.not_made(error_message(error), workflow.now())
+            if error_type(error) != ChangedSince.__name__:
+                raise
+            await self._report()
+            return False
+        except asyncio.CancelledError:
+            with suppress(ActivityError):  # then nothing was written
+                self._in_force = await task  # a write whose answer we lack may be in force: undo must know
+            raise
+        self._in_force = done
+        self._story.repaired(done, workflow.now())
+        await self._report()
+        return True
+
+    async def _ask_until_certain(self, method: OrderMethod, order: RepairOrder) -> Repaired:
+        """Repeat an order whose outcome is unknown: the action id makes the repetition harmless."""
+        started = workflow.now()
+        while True:
+            try:
+                return await self._call(method, order)
+            except ActivityError as error:
+                if is_permanent(error) or workflow.now() - started > UNCERTAIN_AT_MOST:
+                    raise
+                await workflow.sleep(WAIT_EVERY)
+
+    async def _judge(self, step: Step, report: DiagnoseReport) -> bool:
+        """Watch until the verdict is in. True when the incident is closed."""
+        done = self._in_force
+        assert done is not None
+        judgement = await self._verdict(step, done, report)
+        self._story.judged(judgement, workflow.now())
+        if judgement.verdict is Verdict.HEALED:
+            self._in_force = None
+            await self._close(Phase.HEALED, judgement.reason, self._healed_message(judgement))
+            return True
+        if judgement.verdict is Verdict.INCONCLUSIVE:
+            self._in_force = None
+            await self._hand_over(judgement.reason, judgement.message, "See whether the repair helped.")
+            return True
+        if not await self._undo():
+            return True
+        await self._report()
+        return False
+
+    async def _verdict(self, step: Step, done: Repaired, report: DiagnoseReport) -> Judgement:
+        ask = VerifyRequest(
+            target=step.action.target,
+            action_id=done.action_id,
+            template_hash=done.template_hash,
+            written_at=done.written_at,
+            available_before=report.available,
+            settle=step.settle,
+            has_checks=report.has_checks,
+        )
+        while True:
+            judgement = await self._call(HealingActivities.verify, ask)
+            if judgement.verdict is not None:
+                return judgement
+            if self._story.progress(judgement):
+                await self._report()
+            await workflow.sleep(LOOK_EVERY)
+
+    async def _undo(self) -> bool:
+        """Take the change in force back. False when it became somebody else's: then a person is told."""
+        done = self._in_force
+        assert done is not None
+        number = len(self._story.attempts)
+        order = RepairOrder(
+            incident=self._request.incident,
+            action_id=action_id(self._request.incident.uid, number, undo=True),
+            action=done.undo,
+        )
+        try:
+            await self._ask_until_certain(HealingActivities.undo, order)
+        except ActivityError as error:
+            self._in_force = None
+            self._story.not_undone(error_message(error))
+            await self._hand_over(
+                "NotUndone", f"The repair could not be undone: {error_message(error)}", str(done.undo)
+            )
+            return False
+        self._in_force = None
+        self._story.undone(workflow.now())
+        return True
+
+    async def _end_early(self, error: BaseException) -> None:
+        """Cancelled, or an activity failed for good: leave nothing half done and say so."""
+        if self._in_force is not None and not await self._undo():
+            return
+        if is_cancelled_exception(error):
+            await self._close(Phase.CANCELLED, "Cancelled", "Cancelled by a person; nothing is left half done.")
+        elif self._story.attempts:
+            await self._hand_over(error_type(error), error_message(error), "Look at the workflow's history.")
+        else:
+            await self._close(Phase.FAILED, error_type(error), error_message(error))
+
+    async def _hand_over(self, reason: str, message: str, next_step: str) -> None:
+        self._story.escalated(reason, message, next_step, workflow.now())
+        await self._call(HealingActivities.close, self._news())
+        request = EscalateRequest(incident=self._request.incident, status=self._story.status, channels=self._channels)
+        try:
+            await self._call(HealingActivities.escalate, request)
+        except ActivityError:
+            workflow.logger.exception("the escalation did not reach anybody; the incident's status has it")
+
+    async def _close(self, phase: Phase, reason: str, message: str, next_step: str = "") -> None:
+        self._story.closed(phase, reason, message, workflow.now(), next_step)
+        await self._call(HealingActivities.close, self._news())
+
+    async def _report(self) -> None:
+        """Tell how it stands. A healing goes on when its progress cannot be written: the closing report must be."""
+        try:
+            await self._call(HealingActivities.report, self._news())
+        except ActivityError as error:
+            if error_type(error) == "NotFound":
+                raise
+            workflow.logger.warning("progress could not be reported: %s", error_message(error))
+
+    def _news(self) -> ReportRequest:
+        return ReportRequest(
+            incident=self._request.incident, status=self._story.status, events=self._story.take_events()
+        )
+
+    def _healed_message(self, judgement: Judgement) -> str:
+        attempt = self._story.attempts[-1]
+        values = ", ".join(f"{key} {value}" for key, value in attempt.parameters.items())
+        return f"{attempt.action} ({values}) healed {attempt.target}: {judgement.message}."
+
+    async def _call(self, method: Callable[[HealingActivities, A], R], argument: A) -> R:
+        options = OPTIONS[method.__name__]
+        total = options.schedule_to_close
+        return await workflow.execute_activity_method(
+            method,
+            argument,
+            start_to_close_timeout=timedelta(seconds=options.start_to_close),
+            schedule_to_close_timeout=timedelta(seconds=total) if total else None,
+            retry_policy=options.retry,
+        )
+
+
+def _holding(report: DiagnoseReport) -> GuardResult | None:
+    return next((one for one in report.guards if one.held), None)

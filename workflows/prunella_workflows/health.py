@@ -1,0 +1,147 @@
+"""Is the fault there, and did the repair help? Pure functions of a view and a moment.
+
+They err in the safe direction only: no data is never health, a relapse fails at once, and health must hold.
+"""
+
+from datetime import datetime, timedelta
+
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
+from prunella_workflows.model.plan import Settle
+from prunella_workflows.model.workload import PodView, WorkloadView
+from prunella_workflows.symptoms import Kind, Symptom, symptoms
+
+QUIET = 30.0
+"""Seconds that pods must stay healthy before a fault counts as gone by itself (at least; a longer grace wins)."""
+
+_FLAPPING_WINDOW = timedelta(hours=1)
+_FLAPPING_COUNT = 2
+
+
+def confirm(evidence: Evidence, grace: float) -> Sighting:
+    """Does the fault persist through the grace period (seconds), is it gone, or must we go on watching?"""
+    now, opened = evidence.read_at, evidence.opened_at
+    found = symptoms(evidence.live_pods)
+    active = _active(evidence, found)
+    if active and (now - opened).total_seconds() >= grace:
+        return Sighting(presence=Presence.FAILING, reason="FaultPersists", message=str(active[0]))
+    if not active and (again := _crashed_again(found, opened)) is not None:
+        return Sighting(presence=Presence.FAILING, reason="CrashedAgain", message=str(again))
+    if not active and _flaps(evidence):
+        return Sighting(presence=Presence.FAILING, reason="Flapping", message="it came back after healing by itself")
+    if active or not _quiet(evidence, found, max(grace, QUIET)):
+        return Sighting(presence=Presence.WATCHING, reason="Watching", message="waiting to see whether it persists")
+    return Sighting(presence=Presence.RECOVERED, reason="HealedByItself", message="the pods are healthy again")
+
+
+def _active(evidence: Evidence, found: tuple[Symptom, ...]) -> list[Symptom]:
+    """What is wrong now. A pod that is merely not ready yet counts once its rollout is late."""
+    late = evidence.workload.progress_deadline_exceeded
+    return [one for one in found if one.active and (one.kind is not Kind.NOT_READY or late)]
+
+
+def _crashed_again(found: tuple[Symptom, ...], opened: datetime) -> Symptom | None:
+    return next((one for one in found if one.at is not None and one.at > opened), None)
+
+
+def _flaps(evidence: Evidence) -> bool:
+    """Whether this workload recovered by itself several times of late: then waiting once more helps nobody."""
+    recent = [
+        one
+        for one in evidence.incidents
+        if one.phase is Phase.RECOVERED
+        and one.workload == str(evidence.workload.ref)
+        and one.closed_at is not None
+        and evidence.read_at - one.closed_at < _FLAPPING_WINDOW
+    ]
+    return len(recent) >= _FLAPPING_COUNT
+
+
+def _quiet(evidence: Evidence, found: tuple[Symptom, ...], seconds: float) -> bool:
+    """Whether every wanted pod is ready and nothing crashed for that long."""
+    pods = evidence.live_pods
+    if not evidence.workload.complete or not pods:
+        return False
+    last = max([evidence.opened_at, *(one.at for one in found if one.at is not None)])
+    return _all_ready(pods) and (evidence.read_at - last).total_seconds() >= seconds
+
+
+class Expectation(Value):
+    """What a repair must lead to: this template, rolled out, with no fewer pods available than before."""
+
+    template_hash: str
+    action_id: str
+    written_at: datetime
+    available_before: int
+    settle: Settle
+    has_checks: bool = False
+
+
+def verify(workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectation, now: datetime) -> Judgement:
+    """One look at a repaired workload: decided, or still open (verdict None)."""
+    if (surprise := _not_ours(workload, expected)) is not None:
+        return surprise
+    current = tuple(pod for pod in pods if not pod.deleting and pod.revision == workload.revision)
+    fresh = workload.observed_generation >= workload.generation and bool(workload.revision)
+    if fresh and (relapse := _relapse(current, expected)) is not None:
+        return Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse", message=str(relapse))
+    if fresh and workload.complete and current and _all_ready(current):
+        return _held(current, expected, now)
+    if (now - expected.written_at).total_seconds() < expected.settle.timeout:
+        return Judgement(reason="Settling", message=_progress(workload))
+    return _timed_out(workload, current, expected)
+
+
+def _not_ours(workload: WorkloadView, expected: Expectation) -> Judgement | None:
+    """A template or last action that is not ours says nothing about our repair."""
+    if workload.deleting:
+        return _unsure("TargetDeleted", "The workload is being deleted.")
+    if workload.template_hash != expected.template_hash or workload.last_action != expected.action_id:
+        return _unsure("ChangedByOthers", "Somebody changed the workload after the repair.")
+    if workload.replicas == 0:
+        return _unsure("ScaledToZero", "No pods are wanted, so nothing can be seen.")
+    return None
+
+
+def _relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None:
+    """A failure of the repaired pods after the write."""
+    failures = [one for one in symptoms(pods) if one.kind in (Kind.OOM, Kind.CRASH, Kind.IMAGE, Kind.CONFIG)]
+    return next((one for one in failures if one.at is None or one.at > expected.written_at), None)
+
+
+def _held(pods: tuple[PodView, ...], expected: Expectation, now: datetime) -> Judgement:
+    """All is well now; it counts once it has held for the window."""
+    since = max([expected.written_at, *(pod.ready_since for pod in pods if pod.ready_since is not None)])
+    held = (now - since).total_seconds()
+    if held < expected.settle.window:
+        return Judgement(reason="Holding", message=f"healthy for {held:.0f} of {expected.settle.window:.0f} s")
+    if expected.has_checks:
+        return _unsure("ChecksUnavailable", "The policy's PromQL checks could not be answered.")
+    return Judgement(
+        verdict=Verdict.HEALED, reason="Stable", message=f"{len(pods)} pod(s) ready and stable for {held:.0f} s"
+    )
+
+
+def _timed_out(workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectation) -> Judgement:
+    message = f"not healthy {expected.settle.timeout:.0f} s after the repair: {_progress(workload)}"
+    if workload.available_replicas < expected.available_before:
+        return Judgement(verdict=Verdict.WORSE, reason="FewerAvailable", message=message)
+    if not pods:
+        return Judgement(verdict=Verdict.NOT_HEALED, reason="NoPods", message=message)
+    return Judgement(verdict=Verdict.NOT_HEALED, reason="NotSettled", message=message)
+
+
+def _progress(workload: WorkloadView) -> str:
+    return f"{workload.updated_replicas} of {workload.replicas} updated, {workload.available_replicas} available" + (
+        f" ({workload.message})" if workload.message else ""
+    )
+
+
+def _all_ready(pods: tuple[PodView, ...]) -> bool:
+    return all(pod.ready for pod in pods)
+
+
+def _unsure(reason: str, message: str) -> Judgement:
+    return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)

@@ -1,0 +1,31 @@
+"""The root causes Prunella knows, specific first: order is meaning, and the first that recognises the evidence decides.
+
+Playbooks are pure and are called from activities, so that their answers are recorded in the workflow's history.
+"""
+
+from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.outcome import Diagnosis, Rejected
+from prunella_workflows.model.plan import Plan
+from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.playbooks import bad_release, pod_crash_loop, pod_oom_killed, unknown
+from prunella_workflows.playbooks.playbook import Playbook
+
+PLAYBOOKS: tuple[Playbook, ...] = (
+    pod_oom_killed.PLAYBOOK,
+    bad_release.PLAYBOOK,
+    pod_crash_loop.PLAYBOOK,
+    unknown.PLAYBOOK,
+)
+
+
+def decide(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...] = ()) -> tuple[Diagnosis, Plan]:
+    """The root cause and what is left to try, with the causes that were ruled out on the way."""
+    rejected: list[Rejected] = []
+    for playbook in PLAYBOOKS:
+        answer = playbook.diagnose(evidence)
+        if isinstance(answer, Diagnosis):
+            diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
+            return diagnosis, playbook.plan(diagnosis, evidence, policy, tried)
+        rejected.append(answer)
+    raise AssertionError("the last playbook recognises everything")

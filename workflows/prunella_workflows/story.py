@@ -1,0 +1,219 @@
+"""The story of one incident: turns what happens in the workflow into the status that people read.
+
+Used inside the workflow, so it takes every time as an argument. Conditions are the machine's view, the phase is
+the people's; both are computed here and nowhere else.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from prunella_workflows.contract import DiagnoseReport, EventNote, HealingRequest, Repaired, workflow_id
+from prunella_workflows.model.incident import (
+    Attempt,
+    Condition,
+    EscalationNote,
+    GuardNote,
+    IncidentStatus,
+    Phase,
+    Times,
+    WorkflowLink,
+)
+from prunella_workflows.model.outcome import Judgement, Verdict
+from prunella_workflows.model.plan import Step
+from prunella_workflows.model.policy import format_duration
+from prunella_workflows.model.workload import WorkloadRef
+
+_SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
+_NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
+
+
+class Story:
+    """Builds an IncidentStatus step by step, and the Events that go with it."""
+
+    def __init__(self, request: HealingRequest, run_id: str, now: datetime) -> None:
+        self._events: list[EventNote] = []
+        self._told = 0
+        spec = request.spec
+        self.status = IncidentStatus(
+            phase=Phase.CONFIRMING,
+            reason="Started",
+            message="Looking whether the fault persists.",
+            fault=spec.description or spec.type,
+            workflow=WorkflowLink(id=workflow_id(request.incident.uid), run_id=run_id),
+            trace_id=request.trace_id,
+            times=Times(
+                fault_at=request.fault_at, detected_at=request.detected_at or request.opened_at, started_at=now
+            ),
+        )
+        self._condition("Succeeded", "Unknown", "Open", "", now)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The attempts so far."""
+        return self.status.attempts
+
+    def take_events(self) -> tuple[EventNote, ...]:
+        """The events that were not reported yet."""
+        events, self._events = tuple(self._events), []
+        return events
+
+    def found(self, target: WorkloadRef, message: str) -> None:
+        """The target is known and the fault was looked at."""
+        self._set(target=str(target), message=message)
+
+    def phase(self, phase: Phase, reason: str, message: str) -> None:
+        """The incident moves on."""
+        self._set(phase=phase, reason=reason, message=message)
+
+    def diagnosed(self, report: DiagnoseReport, now: datetime) -> None:
+        """The root cause is known."""
+        diagnosis, plan = report.diagnosis, report.plan
+        first = plan.steps[0] if plan.steps else None
+        times = self.status.times
+        self._set(
+            root_cause=diagnosis.cause,
+            confidence=f"{diagnosis.confidence:.0%}",
+            message=diagnosis.message,
+            evidence=report.evidence,
+            guards=tuple(
+                GuardNote(name=one.name, held=one.held, reason=one.reason, message=one.message) for one in report.guards
+            ),
+            plan=_plan_text(first),
+            diff=report.diff,
+            next_step=plan.next_step,
+            times=times if times.diagnosed_at else times.model_copy(update={"diagnosed_at": now}),
+        )
+        self._condition("Diagnosed", "True", _camel(diagnosis.cause), diagnosis.message, now)
+        self._event("Normal", "Diagnosed", "Diagnose", f"{diagnosis.cause}: {diagnosis.message}")
+
+    def approval(self, answer: str, reason: str, message: str, now: datetime) -> None:
+        """A person was asked ("Unknown"), agreed ("True"), or did not ("False")."""
+        self._condition("Approved", answer, reason, message, now)
+        self._event("Normal", reason, "Approve", message)
+
+    def trying(self, step: Step, action_id: str, number: int, diff: str, now: datetime) -> None:
+        """A step is about to be made."""
+        attempt = Attempt(
+            number=number,
+            action_id=action_id,
+            action=step.action.kind,
+            target=str(step.action.target),
+            parameters=step.action.parameters,
+            diff=diff,
+            started_at=now,
+        )
+        self._set(
+            phase=Phase.REPAIRING,
+            reason="Repairing",
+            message=f"{_sentence(str(step.action))}: {step.why}.".replace("..", "."),
+            action=step.action.kind,
+            attempts=(*self.status.attempts, attempt),
+        )
+
+    def repaired(self, done: Repaired, now: datetime) -> None:
+        """The change is in force."""
+        self._attempt(written_at=done.written_at, diff=done.diff)
+        self._set(
+            phase=Phase.VERIFYING,
+            reason="Verifying",
+            message="The change is made; watching whether it helps.",
+            times=self.status.times.model_copy(update={"repaired_at": done.written_at}),
+        )
+        self._condition("Repaired", "True", self.status.action, "The change is in force.", now)
+        self._event("Normal", "Repaired", self.status.action, self._changed())
+
+    def not_made(self, message: str, now: datetime) -> None:
+        """The change was refused or no longer fits; nothing was written."""
+        self._attempt(finished_at=now, verdict="NotMade", message=message)
+        self._event("Warning", "RepairNotMade", self.status.action, message)
+
+    def progress(self, judgement: Judgement) -> bool:
+        """A look that decided nothing yet; True when it says something new."""
+        message = judgement.message
+        if (self.status.reason, self.status.message) == (judgement.reason, message):
+            return False
+        changed = self.status.reason != judgement.reason
+        self._set(reason=judgement.reason, message=message)
+        return changed
+
+    def judged(self, judgement: Judgement, now: datetime) -> None:
+        """The verdict on the last attempt."""
+        assert judgement.verdict is not None
+        good = judgement.verdict is Verdict.HEALED
+        self._attempt(finished_at=now, verdict=judgement.verdict, message=judgement.message)
+        self._condition("Verified", "True" if good else "False", judgement.reason, judgement.message, now)
+        self._event("Normal" if good else "Warning", "Verified", "Verify", f"{judgement.verdict}: {judgement.message}")
+
+    def undone(self, now: datetime) -> None:
+        """The last attempt was taken back."""
+        self._attempt(undone=True)
+        self._condition("Repaired", "False", "Undone", "The change did not help and was taken back.", now)
+        self._event("Normal", "Undone", "Undo", "The change did not help and was taken back.")
+
+    def not_undone(self, message: str) -> None:
+        """The last attempt could not be taken back."""
+        self._event("Warning", "NotUndone", "Undo", message)
+
+    def escalated(self, reason: str, message: str, next_step: str, now: datetime) -> None:
+        """A person takes over."""
+        self._set(
+            escalation=EscalationNote(reason=reason, message=message, next_step=next_step, at=now),
+            next_step=next_step,
+        )
+        self._condition("Escalated", "True", reason, message, now)
+        self._close(Phase.ESCALATED, reason, message, now)
+
+    def closed(self, phase: Phase, reason: str, message: str, now: datetime, next_step: str = "") -> None:
+        """The incident is over without a person."""
+        self._set(next_step=next_step)
+        self._close(phase, reason, message, now)
+
+    def _close(self, phase: Phase, reason: str, message: str, now: datetime) -> None:
+        healed = phase in _SUCCESS
+        times = self.status.times.model_copy(update={"closed_at": now, "healed_at": now if healed else None})
+        start = times.detected_at or times.started_at or now
+        self._set(
+            phase=phase,
+            reason=reason,
+            message=message,
+            times=times,
+            healed_in=format_duration((now - start).total_seconds()) if healed else "",
+        )
+        self._condition("Succeeded", "True" if healed else "False", phase.value, message, now)
+        good = healed or phase in _NEUTRAL
+        self._event("Normal" if good else "Warning", phase.value, "Close", f"{reason}: {message}")
+
+    def _changed(self) -> str:
+        attempt = self.status.attempts[-1]
+        values = ", ".join(f"{key} {value}" for key, value in attempt.parameters.items())
+        return f"{attempt.action} of {attempt.target}: {values} (action id {attempt.action_id})"
+
+    def _set(self, **values: Any) -> None:
+        self.status = self.status.model_copy(update=values)
+
+    def _attempt(self, **values: Any) -> None:
+        *before, last = self.status.attempts
+        self._set(attempts=(*before, last.model_copy(update=values)))
+
+    def _condition(self, kind: str, status: str, reason: str, message: str, now: datetime) -> None:
+        old = next((one for one in self.status.conditions if one.type == kind), None)
+        since = old.last_transition_time if old is not None and old.status == status else now
+        new = Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=since)
+        others = tuple(one for one in self.status.conditions if one.type != kind)
+        self._set(conditions=(*others, new))
+
+    def _event(self, kind: str, reason: str, action: str, note: str) -> None:
+        self._told += 1
+        self._events.append(EventNote(key=str(self._told), type=kind, reason=reason, action=action, note=note[:1024]))
+
+
+def _plan_text(step: Step | None) -> str:
+    return _sentence(str(step.action)) if step else ""
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _camel(words: str) -> str:
+    return "".join(part.capitalize() for part in words.split("_"))

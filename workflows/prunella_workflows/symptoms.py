@@ -1,0 +1,127 @@
+"""What is wrong with pods right now, read from their views. Facts only: no root cause is named here.
+
+Traps this module knows: a pod being deleted looks like a crash; exit 137 is not an OOM kill; the reason OOMKilled
+with exit code 0 or 143 comes from a cumulative counter and is no OOM kill either; CrashLoopBackOff is no steady state.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
+
+IMAGE_REASONS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+)
+CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+CRASH_LOOP = "CrashLoopBackOff"
+OOM_KILLED = "OOMKilled"
+SIGKILL_EXIT = 137
+_NO_OOM_EXITS = frozenset({0, 143})
+
+
+class Kind(StrEnum):
+    """The kinds of symptom."""
+
+    OOM = "OOM"
+    CRASH = "Crash"
+    IMAGE = "Image"
+    CONFIG = "Config"
+    UNSCHEDULABLE = "Unschedulable"
+    NOT_READY = "NotReady"
+
+
+class Symptom(Value):
+    """One thing that is wrong with one pod. `active` tells whether it is so now or was so a moment ago."""
+
+    kind: Kind
+    pod: str
+    revision: str
+    container: str = ""
+    reason: str
+    message: str = ""
+    exit_code: int | None = None
+    at: datetime | None = None
+    active: bool = True
+
+    def __str__(self) -> str:
+        where = f"pod {self.pod}" + (f", container {self.container}" if self.container else "")
+        code = f" (exit code {self.exit_code})" if self.exit_code is not None else ""
+        return f"{where}: {self.reason}{code}" + (f": {self.message}" if self.message else "")
+
+
+def is_oom(end: Termination) -> bool:
+    """Whether this termination was an OOM kill."""
+    return end.reason == OOM_KILLED and end.exit_code not in _NO_OOM_EXITS
+
+
+def symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
+    """Everything that is wrong with these pods, pods on their way out left aside."""
+    return tuple(symptom for pod in pods if not pod.deleting for symptom in _of_pod(pod))
+
+
+def _of_pod(pod: PodView) -> Iterator[Symptom]:
+    found = False
+    for status in pod.containers:
+        for symptom in _of_container(pod, status):
+            found = True
+            yield symptom
+    if pod.unschedulable:
+        yield _symptom(pod, Kind.UNSCHEDULABLE, reason="Unschedulable", message=pod.unschedulable)
+    elif not found and not pod.ready and pod.phase == "Running":
+        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message="running but not ready")
+
+
+def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom]:
+    if status.waiting in IMAGE_REASONS:
+        yield _symptom(pod, Kind.IMAGE, status.name, reason=status.waiting, message=status.message)
+    elif status.waiting in CONFIG_REASONS:
+        yield _symptom(pod, Kind.CONFIG, status.name, reason=status.waiting, message=status.message)
+    elif (end := _last_failure(status)) is not None:
+        yield _symptom(
+            pod,
+            Kind.OOM if _counts_as_oom(status, end) else Kind.CRASH,
+            status.name,
+            reason=status.waiting or end.reason or "Error",
+            message=end.message,
+            exit_code=end.exit_code,
+            at=end.finished_at,
+            active=status.running_since is None,
+        )
+
+
+def _last_failure(status: ContainerStatusView) -> Termination | None:
+    """The newest termination, if it was a failure (an OOM counter on a clean exit is none)."""
+    newest = next(iter(status.terminations), None)
+    return newest if newest is not None and newest.exit_code != 0 else None
+
+
+def _counts_as_oom(status: ContainerStatusView, newest: Termination) -> bool:
+    """An OOM kill is sometimes reported as 137/Error, so one OOMKilled beside a 137 counts; 137 alone does not."""
+    older = any(is_oom(end) for end in status.terminations)
+    return is_oom(newest) or (newest.exit_code == SIGKILL_EXIT and older)
+
+
+def _symptom(
+    pod: PodView,
+    kind: Kind,
+    container: str = "",
+    *,
+    reason: str,
+    message: str = "",
+    exit_code: int | None = None,
+    at: datetime | None = None,
+    active: bool = True,
+) -> Symptom:
+    return Symptom(
+        kind=kind,
+        pod=pod.name,
+        revision=pod.revision,
+        container=container,
+        reason=reason,
+        message=message,
+        exit_code=exit_code,
+        at=at,
+        active=active,
+    )
