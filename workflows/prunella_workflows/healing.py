@@ -6,10 +6,9 @@ their answers are recorded and may change between releases without breaking an i
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -28,7 +27,7 @@ from prunella_workflows.contract import (
     VerifyRequest,
     action_id,
 )
-from prunella_workflows.errors import ChangedSince
+from prunella_workflows.errors import ChangedSince, NotFound
 from prunella_workflows.failures import error_message, error_type, is_permanent
 from prunella_workflows.model.incident import Approval, IncidentStatus, Mode, Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
@@ -42,6 +41,8 @@ OrderMethod = Callable[[HealingActivities, RepairOrder], Repaired]
 
 LOOK_EVERY = timedelta(seconds=2)
 WAIT_EVERY = timedelta(seconds=15)
+PACE_AT_MOST = timedelta(minutes=5)
+FRESH_FOR = timedelta(minutes=1)
 WAIT_AT_MOST = timedelta(hours=12)
 CONFIRM_AT_MOST = timedelta(minutes=15)
 UNCERTAIN_AT_MOST = timedelta(hours=1)
@@ -57,6 +58,8 @@ class SelfHealing:
         self._request = request
         self._story = Story(request, workflow.info().run_id, workflow.now())
         self._in_force: Repaired | None = None
+        self._cancelled = False
+        self._deleted = False
         self._answer: Approval | None = request.spec.approval
         self._suspended = request.spec.suspend
         self._channels: tuple[str, ...] = ()
@@ -70,7 +73,9 @@ class SelfHealing:
         except BaseException as error:
             if not is_cancelled_exception(error) and not isinstance(error, ActivityError):
                 raise
-            await asyncio.shield(asyncio.create_task(self._end_early(error)))
+            if self._story.status.phase.closed:  # the end is known and told to people, but could not be written
+                raise
+            await self._unbroken(self._end_early(error))
             if is_cancelled_exception(error):
                 raise
         return self._story.status
@@ -110,18 +115,23 @@ class SelfHealing:
             if sighting.presence is Presence.RECOVERED:
                 await self._close(Phase.RECOVERED, sighting.reason, sighting.message)
                 return None
-            await workflow.sleep(LOOK_EVERY)
+            await workflow.sleep(_pace(workflow.now() - started, LOOK_EVERY))
 
-    async def _repair_until_decided(self, target: WorkloadRef) -> None:
+    async def _repair_until_decided(self, found: WorkloadRef) -> None:
         """Climb the ladder: one step at a time, each from the owner's own spec."""
+        target: WorkloadRef | None = found
         replans = 0
-        while True:
+        while target is not None:
             report = await self._diagnose(target)
             if await self._no_step(report):
                 return
+            asked = workflow.now()
             if not await self._approved(report):
                 return
             await self._resumed()
+            if workflow.now() - asked > FRESH_FOR:  # days may have passed: the fault may be gone, the plan out of date
+                target = await self._confirm()
+                continue
             step = report.plan.steps[0]
             number = len(self._story.attempts) + 1
             if not await self._make(step, number, report):
@@ -136,7 +146,7 @@ class SelfHealing:
     async def _diagnose(self, target: WorkloadRef) -> DiagnoseReport:
         """Diagnose, and wait while a guard says "not now"."""
         request, story = self._request, self._story
-        started = workflow.now()
+        started, told = workflow.now(), ""
         while True:
             story.phase(Phase.DIAGNOSING, "Diagnosing", "Gathering evidence.")
             report = await self._call(
@@ -157,8 +167,10 @@ class SelfHealing:
             if workflow.now() - started > WAIT_AT_MOST:
                 return report
             story.phase(Phase.DIAGNOSING, held.reason, held.message)
-            await self._report()
-            await workflow.sleep(WAIT_EVERY)
+            if told != held.message:
+                told = held.message
+                await self._report()
+            await workflow.sleep(_pace(workflow.now() - started, WAIT_EVERY))
 
     async def _no_step(self, report: DiagnoseReport) -> bool:
         """Close the incident when nothing may or can be done. True when it is closed."""
@@ -229,21 +241,21 @@ class SelfHealing:
         )
         self._story.trying(step, order.action_id, number, report.diff, workflow.now())
         await self._report()
-        task = asyncio.create_task(self._ask_until_certain(HealingActivities.repair, order))
         try:
-            done = await asyncio.shield(task)
+            done = await self._unbroken(self._ask_until_certain(HealingActivities.repair, order))
         except ActivityError as error:
+            if not is_permanent(error):
+                self._story.uncertain(error_message(error), workflow.now())
+                raise
             self._story.not_made(error_message(error), workflow.now())
+            self._stop_if_cancelled()
             if error_type(error) != ChangedSince.__name__:
                 raise
             await self._report()
             return False
-        except asyncio.CancelledError:
-            with suppress(ActivityError):  # then nothing was written
-                self._in_force = await task  # a write whose answer we lack may be in force: undo must know
-            raise
         self._in_force = done
         self._story.repaired(done, workflow.now())
+        self._stop_if_cancelled()
         await self._report()
         return True
 
@@ -274,6 +286,7 @@ class SelfHealing:
             return True
         if not await self._undo():
             return True
+        self._stop_if_cancelled()
         await self._report()
         return False
 
@@ -287,13 +300,14 @@ class SelfHealing:
             settle=step.settle,
             has_checks=report.has_checks,
         )
+        started = workflow.now()
         while True:
             judgement = await self._call(HealingActivities.verify, ask)
             if judgement.verdict is not None:
                 return judgement
             if self._story.progress(judgement):
                 await self._report()
-            await workflow.sleep(LOOK_EVERY)
+            await workflow.sleep(_pace(workflow.now() - started, LOOK_EVERY))
 
     async def _undo(self) -> bool:
         """Take the change in force back. False when it became somebody else's: then a person is told."""
@@ -306,7 +320,7 @@ class SelfHealing:
             action=done.undo,
         )
         try:
-            await self._ask_until_certain(HealingActivities.undo, order)
+            await self._unbroken(self._ask_until_certain(HealingActivities.undo, order))
         except ActivityError as error:
             self._in_force = None
             self._story.not_undone(error_message(error))
@@ -320,18 +334,49 @@ class SelfHealing:
 
     async def _end_early(self, error: BaseException) -> None:
         """Cancelled, or an activity failed for good: leave nothing half done and say so."""
+        story = self._story
         if self._in_force is not None and not await self._undo():
             return
-        if is_cancelled_exception(error):
+        story.left_off(workflow.now())
+        if story.outcome_unknown:
+            await self._hand_over("OutcomeUnknown", story.attempts[-1].message, "See whether the change is in force.")
+        elif self._deleted:
+            await self._close(
+                Phase.CANCELLED, "IncidentDeleted", "The incident was deleted; nothing is left half done."
+            )
+        elif is_cancelled_exception(error):
             await self._close(Phase.CANCELLED, "Cancelled", "Cancelled by a person; nothing is left half done.")
-        elif self._story.attempts:
+        elif story.attempts:
             await self._hand_over(error_type(error), error_message(error), "Look at the workflow's history.")
         else:
             await self._close(Phase.FAILED, error_type(error), error_message(error))
 
+    async def _unbroken(self, work: Coroutine[Any, Any, R]) -> R:
+        """Carry through what must not be torn apart; a cancellation meanwhile is kept for `_stop_if_cancelled`."""
+        task = asyncio.create_task(work)
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                self._cancelled = True
+        return task.result()
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise asyncio.CancelledError
+
     async def _hand_over(self, reason: str, message: str, next_step: str) -> None:
         self._story.escalated(reason, message, next_step, workflow.now())
-        await self._call(HealingActivities.close, self._news())
+        await self._unbroken(self._tell_people())
+
+    async def _tell_people(self) -> None:
+        """The closing report, and the escalation even when that report cannot be written."""
+        try:
+            await self._tell_end()
+        finally:
+            await self._escalate()
+
+    async def _escalate(self) -> None:
         request = EscalateRequest(incident=self._request.incident, status=self._story.status, channels=self._channels)
         try:
             await self._call(HealingActivities.escalate, request)
@@ -340,14 +385,28 @@ class SelfHealing:
 
     async def _close(self, phase: Phase, reason: str, message: str, next_step: str = "") -> None:
         self._story.closed(phase, reason, message, workflow.now(), next_step)
-        await self._call(HealingActivities.close, self._news())
+        await self._unbroken(self._tell_end())
+
+    async def _tell_end(self) -> None:
+        """The closing report. An incident that was deleted meanwhile needs none."""
+        try:
+            await self._call(HealingActivities.close, self._news())
+        except ActivityError as error:
+            if error_type(error) != NotFound.__name__:
+                raise
+            workflow.logger.warning("the incident is gone, so its end was not written")
 
     async def _report(self) -> None:
         """Tell how it stands. A healing goes on when its progress cannot be written: the closing report must be."""
+        news = self._news()
         try:
-            await self._call(HealingActivities.report, self._news())
+            await self._call(HealingActivities.report, news)
         except ActivityError as error:
-            if error_type(error) == "NotFound":
+            self._story.tell_again(news.events)
+            if is_cancelled_exception(error):
+                raise
+            if error_type(error) == NotFound.__name__:
+                self._deleted = True
                 raise
             workflow.logger.warning("progress could not be reported: %s", error_message(error))
 
@@ -371,6 +430,11 @@ class SelfHealing:
             schedule_to_close_timeout=timedelta(seconds=total) if total else None,
             retry_policy=options.retry,
         )
+
+
+def _pace(spent: timedelta, least: timedelta) -> timedelta:
+    """The pause before the next look: the longer it has taken, the longer, so that histories stay small."""
+    return min(max(least, spent / 30), PACE_AT_MOST)
 
 
 def _holding(report: DiagnoseReport) -> GuardResult | None:

@@ -16,6 +16,9 @@ from prunella_workflows.symptoms import Kind, Symptom, symptoms
 QUIET = 30.0
 """Seconds that pods must stay healthy before a fault counts as gone by itself (at least; a longer grace wins)."""
 
+_PATIENCE = 5
+"""Windows to wait for one in which no pod is replaced or loses its readiness."""
+
 _FLAPPING_WINDOW = timedelta(hours=1)
 _FLAPPING_COUNT = 2
 
@@ -52,6 +55,7 @@ def _flaps(evidence: Evidence) -> bool:
         one
         for one in evidence.incidents
         if one.phase is Phase.RECOVERED
+        and one.namespace == evidence.workload.ref.namespace
         and one.workload == str(evidence.workload.ref)
         and one.closed_at is not None
         and evidence.read_at - one.closed_at < _FLAPPING_WINDOW
@@ -83,7 +87,7 @@ def verify(workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectat
     """One look at a repaired workload: decided, or still open (verdict None)."""
     if (surprise := _not_ours(workload, expected)) is not None:
         return surprise
-    current = tuple(pod for pod in pods if not pod.deleting and pod.revision == workload.revision)
+    current = tuple(pod for pod in pods if pod.live and pod.revision == workload.revision)
     fresh = workload.observed_generation >= workload.generation and bool(workload.revision)
     if fresh and (relapse := _relapse(current, expected)) is not None:
         return Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse", message=str(relapse))
@@ -113,9 +117,11 @@ def _relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None
 
 def _held(pods: tuple[PodView, ...], expected: Expectation, now: datetime) -> Judgement:
     """All is well now; it counts once it has held for the window."""
-    since = max([expected.written_at, *(pod.ready_since for pod in pods if pod.ready_since is not None)])
+    since = max([expected.written_at, *(pod.ready_since or now for pod in pods)])
     held = (now - since).total_seconds()
     if held < expected.settle.window:
+        if (now - expected.written_at).total_seconds() > expected.settle.timeout + _PATIENCE * expected.settle.window:
+            return _unsure("NeverStable", "The pods are ready, but they change too often to tell.")
         return Judgement(reason="Holding", message=f"healthy for {held:.0f} of {expected.settle.window:.0f} s")
     if expected.has_checks:
         return _unsure("ChecksUnavailable", "The policy's PromQL checks could not be answered.")

@@ -33,6 +33,7 @@ _SHAPES: tuple[tuple[str, str], ...] = (
 )
 _COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _SHAPES)
 
+_SECRET_NAME = re.compile(rf"(?i)(?:{_NAMES})\Z")
 _WORD = re.compile(r"[A-Za-z0-9+/_=-]{18,}")
 _RUN = re.compile(r"[A-Za-z0-9]{18,}")
 _NAME_SIGNS = re.compile(r"[-_]")
@@ -50,6 +51,11 @@ def redact(text: str) -> str:
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)
     return _WORD.sub(_mask_random, text)
+
+
+def names_secret(key: str) -> bool:
+    """Whether a key says that its value is a secret, as `db_password` does and `secretName` does not."""
+    return _SECRET_NAME.search(key) is not None
 
 
 def _mask_random(match: re.Match[str]) -> str:

@@ -24,6 +24,8 @@ from prunella_workflows.model.policy import format_duration
 from prunella_workflows.model.workload import WorkloadRef
 
 _SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
+_NOT_MADE = "NotMade"
+_UNKNOWN = "Unknown"
 _NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
 
 
@@ -33,6 +35,7 @@ class Story:
     def __init__(self, request: HealingRequest, run_id: str, now: datetime) -> None:
         self._events: list[EventNote] = []
         self._told = 0
+        self._known = ""
         spec = request.spec
         self.status = IncidentStatus(
             phase=Phase.CONFIRMING,
@@ -56,6 +59,10 @@ class Story:
         """The events that were not reported yet."""
         events, self._events = tuple(self._events), []
         return events
+
+    def tell_again(self, events: tuple[EventNote, ...]) -> None:
+        """Events whose report failed go out with the next one; their keys make a repetition harmless."""
+        self._events = [*events, *self._events]
 
     def found(self, target: WorkloadRef, message: str) -> None:
         """The target is known and the fault was looked at."""
@@ -84,10 +91,14 @@ class Story:
             times=times if times.diagnosed_at else times.model_copy(update={"diagnosed_at": now}),
         )
         self._condition("Diagnosed", "True", _camel(diagnosis.cause), diagnosis.message, now)
-        self._event("Normal", "Diagnosed", "Diagnose", f"{diagnosis.cause}: {diagnosis.message}")
+        if (news := f"{diagnosis.cause}: {diagnosis.message}") != self._known:  # a wait looks again and again
+            self._known = news
+            self._event("Normal", "Diagnosed", "Diagnose", news)
 
     def approval(self, answer: str, reason: str, message: str, now: datetime) -> None:
-        """A person was asked ("Unknown"), agreed ("True"), or did not ("False")."""
+        """A person was asked ("Unknown"), agreed ("True"), or did not ("False"). Told once."""
+        if any((one.type, one.status, one.message) == ("Approved", answer, message) for one in self.status.conditions):
+            return
         self._condition("Approved", answer, reason, message, now)
         self._event("Normal", reason, "Approve", message)
 
@@ -124,8 +135,24 @@ class Story:
 
     def not_made(self, message: str, now: datetime) -> None:
         """The change was refused or no longer fits; nothing was written."""
-        self._attempt(finished_at=now, verdict="NotMade", message=message)
+        self._attempt(finished_at=now, verdict=_NOT_MADE, message=message)
         self._event("Warning", "RepairNotMade", self.status.action, message)
+
+    def uncertain(self, message: str, now: datetime) -> None:
+        """Nobody can say whether the change was made: neither undo nor another step would be safe."""
+        text = f"It is not known whether action {self.attempts[-1].action_id} was made: {message}"
+        self._attempt(finished_at=now, verdict=_UNKNOWN, message=text)
+        self._event("Warning", "RepairUncertain", self.status.action, text)
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether the last attempt may or may not be in force."""
+        return bool(self.attempts) and self.attempts[-1].verdict == _UNKNOWN
+
+    def left_off(self, now: datetime) -> None:
+        """The healing ends early: an attempt that was announced and never made says so."""
+        if self.attempts and self.attempts[-1].verdict is None and self.attempts[-1].written_at is None:
+            self.not_made("The healing ended before the change was made.", now)
 
     def progress(self, judgement: Judgement) -> bool:
         """A look that decided nothing yet; True when it says something new."""
@@ -147,8 +174,8 @@ class Story:
     def undone(self, now: datetime) -> None:
         """The last attempt was taken back."""
         self._attempt(undone=True)
-        self._condition("Repaired", "False", "Undone", "The change did not help and was taken back.", now)
-        self._event("Normal", "Undone", "Undo", "The change did not help and was taken back.")
+        self._condition("Repaired", "False", "Undone", "The change was taken back.", now)
+        self._event("Normal", "Undone", "Undo", "The change was taken back.")
 
     def not_undone(self, message: str) -> None:
         """The last attempt could not be taken back."""

@@ -1,7 +1,8 @@
 """What is wrong with pods right now, read from their views. Facts only: no root cause is named here.
 
-Traps this module knows: a pod being deleted looks like a crash; exit 137 is not an OOM kill; the reason OOMKilled
-with exit code 0 or 143 comes from a cumulative counter and is no OOM kill either; CrashLoopBackOff is no steady state.
+Traps this module knows: a pod being deleted or evicted looks like a crash; exit 137 is not an OOM kill; the reason
+OOMKilled with exit code 0 or 143 comes from a cumulative counter and is no OOM kill either; CrashLoopBackOff is no
+steady state; a pod whose init container hangs or whose volume is missing stays Pending.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ CRASH_LOOP = "CrashLoopBackOff"
 OOM_KILLED = "OOMKilled"
 SIGKILL_EXIT = 137
 _NO_OOM_EXITS = frozenset({0, 143})
+_STARTED = frozenset({"Pending", "Running"})
 
 
 class Kind(StrEnum):
@@ -57,8 +59,8 @@ def is_oom(end: Termination) -> bool:
 
 
 def symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
-    """Everything that is wrong with these pods, pods on their way out left aside."""
-    return tuple(symptom for pod in pods if not pod.deleting for symptom in _of_pod(pod))
+    """Everything that is wrong with these pods, pods that are going or gone left aside."""
+    return tuple(symptom for pod in pods if pod.live for symptom in _of_pod(pod))
 
 
 def _of_pod(pod: PodView) -> Iterator[Symptom]:
@@ -69,8 +71,8 @@ def _of_pod(pod: PodView) -> Iterator[Symptom]:
             yield symptom
     if pod.unschedulable:
         yield _symptom(pod, Kind.UNSCHEDULABLE, reason="Unschedulable", message=pod.unschedulable)
-    elif not found and not pod.ready and pod.phase == "Running":
-        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message="running but not ready")
+    elif not found and not pod.ready and pod.phase in _STARTED:
+        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message=f"{pod.phase.lower()} but not ready")
 
 
 def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom]:
@@ -92,8 +94,13 @@ def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom
 
 
 def _last_failure(status: ContainerStatusView) -> Termination | None:
-    """The newest termination, if it was a failure (an OOM counter on a clean exit is none)."""
+    """The newest termination, if it was a failure (an OOM counter on a clean exit is none).
+
+    A container in back-off failed by the kubelet's own judgement: one that ends at once with code 0 never runs either.
+    """
     newest = next(iter(status.terminations), None)
+    if status.waiting == CRASH_LOOP:
+        return newest or Termination()
     return newest if newest is not None and newest.exit_code != 0 else None
 
 

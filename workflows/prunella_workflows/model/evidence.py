@@ -69,8 +69,8 @@ class Evidence(Value):
 
     @property
     def live_pods(self) -> tuple[PodView, ...]:
-        """The pods that are not on their way out: a pod being deleted may look like a crash."""
-        return tuple(pod for pod in self.pods if not pod.deleting)
+        """The pods that count: one that is being deleted or was evicted looks like a crash and is none."""
+        return tuple(pod for pod in self.pods if pod.live)
 
     @property
     def current_pods(self) -> tuple[PodView, ...]:

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from prunella_workflows.model.base import Value
 
+_OVER = frozenset({"Failed", "Succeeded"})
+
 
 class WorkloadRef(Value):
     """The address of a workload. An empty uid means "whoever bears this name now"."""
@@ -114,6 +116,11 @@ class PodView(Value):
     node: str = ""
     containers: tuple[ContainerStatusView, ...] = ()
     memory_limits: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Whether its controller counts on it: not on its way out, and not the remains of an evicted pod."""
+        return not self.deleting and self.phase not in _OVER
 
 
 class RevisionRef(Value):

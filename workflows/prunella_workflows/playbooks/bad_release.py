@@ -4,6 +4,8 @@ The release is innocent, and left alone, when its template was good before or wh
 fail as well (a dependency is down): then a rollback would only hide the cause.
 """
 
+from datetime import timedelta
+
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
@@ -14,6 +16,7 @@ from prunella_workflows.playbooks.playbook import Playbook
 from prunella_workflows.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.symptoms import Kind, Symptom, symptoms
 
+_RECENT = timedelta(minutes=10)
 _WHAT = {
     Kind.OOM: "runs out of memory",
     Kind.CRASH: "crashes",
@@ -50,7 +53,12 @@ def _failing_elsewhere(evidence: Evidence, good: RevisionView, failing: list[Sym
     kinds = {one.kind for one in failing}
     others = [pod for pod in evidence.live_pods if pod.revision != evidence.workload.revision]
     good_pods = [pod for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)]
-    return [one for one in symptoms(good_pods) if one.kind in kinds and one.active]
+    return [one for one in symptoms(good_pods) if one.kind in kinds and _fails_now(one, evidence)]
+
+
+def _fails_now(symptom: Symptom, evidence: Evidence) -> bool:
+    """A crash loop runs for a moment between two crashes, so a recent crash counts as one now."""
+    return symptom.active or (symptom.at is not None and evidence.read_at - symptom.at < _RECENT)
 
 
 def _diagnosis(evidence: Evidence, failing: list[Symptom], good: RevisionView) -> Diagnosis:

@@ -56,7 +56,7 @@ def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, trie
     back = _rollback_step(evidence, policy, tried)
     if back is not None and _release_lowered_limit(container, evidence):
         return Plan(steps=(back,), next_step="If that does not help, a person is asked.")
-    raises = [one for one in tried if one.action == "SetMemory"]
+    raises = [one for one in tried if one.action == "SetMemory" and one.parameters.get("container") == container.name]
     bound, by = _upper_bound(container, evidence, policy)
     wanted = _wanted(container.memory_limit, len(raises) + 1, policy)
     target = min(wanted, bound)
@@ -82,19 +82,32 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
     assert policy.limits.memory_max is not None
     limit, bounds = container.memory_limit or 0, evidence.bounds
     pods = max(1, evidence.workload.replicas) + 1  # one more during the rollout (surge)
+    surge = sum(one.memory_limit or 0 for one in evidence.workload.containers if not one.init or one is container)
     candidates = [(policy.limits.memory_max, "the policy's limits.memoryMax")]
     if bounds.node_max is not None:
         candidates.append((bounds.node_max, "the memory of the largest node"))
     if bounds.container_max is not None:
         candidates.append((bounds.container_max, "the namespace's LimitRange"))
+    if bounds.ratio_max is not None and container.memory_request and not _request_follows(container):
+        candidates.append((int(container.memory_request * bounds.ratio_max), "the namespace's LimitRange"))
     if bounds.quota_limits_free is not None:
         candidates.append(
-            (limit + _share(bounds.quota_limits_free - limit, pods), "the ResourceQuota of limits.memory")
+            (limit + _share(bounds.quota_limits_free - surge, pods), "the ResourceQuota of limits.memory")
         )
     if bounds.quota_requests_free is not None and _request_follows(container):
-        free = _share(bounds.quota_requests_free - limit, pods)
+        free = _share(bounds.quota_requests_free - _requested(evidence, container), pods)
         candidates.append((limit + free, "the ResourceQuota of requests.memory"))
     return min(candidates)
+
+
+def _requested(evidence: Evidence, container: ContainerView) -> int:
+    """What one more pod requests; a container that names no request requests its limit."""
+    requests = (
+        (one.memory_request if one.memory_request is not None else one.memory_limit) or 0
+        for one in evidence.workload.containers
+        if not one.init or one is container
+    )
+    return sum(requests)
 
 
 def _share(free: int, pods: int) -> int:
@@ -103,8 +116,10 @@ def _share(free: int, pods: int) -> int:
 
 
 def _request_follows(container: ContainerView) -> bool:
-    """A request equal to the limit is raised with it, so that the pod keeps its QoS class."""
-    return container.memory_request == container.memory_limit
+    """A request equal to the limit is raised with it, so that the pod keeps its QoS class; one that is not set follows
+    by itself, as the API server gives the pod its limit.
+    """
+    return container.memory_request in (None, container.memory_limit)
 
 
 def _raise(container: ContainerView, target: int, evidence: Evidence, policy: EffectivePolicy) -> Step:
@@ -117,7 +132,7 @@ def _raise(container: ContainerView, target: int, evidence: Evidence, policy: Ef
         limit_from=container.memory_limit,
         limit_to=target,
         request_from=container.memory_request,
-        request_to=target if _request_follows(container) else container.memory_request,
+        request_to=target if container.memory_request == container.memory_limit else container.memory_request,
     )
     return Step(action=action, settle=settle(policy), why=f"container {container.name} was OOM-killed")
 
@@ -131,7 +146,7 @@ def _overwritten(container: ContainerView, evidence: Evidence) -> Plan | None:
     limits = {pod.memory_limits.get(container.name) for pod in evidence.current_pods} - {None}
     if not limits or container.memory_limit in limits:
         return None
-    seen = ", ".join(format_bytes(limit) for limit in limits if limit is not None)
+    seen = ", ".join(format_bytes(limit) for limit in sorted(one for one in limits if one is not None))
     return _hand_over(
         "LimitOverwritten",
         f"The pods run with a memory limit of {seen}, not the template's {format_bytes(container.memory_limit or 0)}: "

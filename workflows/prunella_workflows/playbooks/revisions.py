@@ -7,15 +7,16 @@ from prunella_workflows.model.workload import RevisionView
 from prunella_workflows.playbooks.playbook import precondition, settle
 
 
-def current_revision(evidence: Evidence) -> RevisionView | None:
-    """The revision that the workload's template stands for now."""
-    return next((one for one in evidence.revisions if one.current), None)
-
-
 def is_new_release(evidence: Evidence) -> bool:
-    """Whether the current template was never seen available and stable."""
-    current = current_revision(evidence)
-    return current is None or current.good_at is None
+    """Whether the current template was never seen available and stable.
+
+    The same template may be on record more than once: before and after a restart, or as a snapshot of a Deployment
+    that was deleted and made anew.
+    """
+    template = evidence.workload.template_hash
+    return not any(
+        one.good_at is not None and (one.current or one.ref.template_hash == template) for one in evidence.revisions
+    )
 
 
 def known_good(evidence: Evidence) -> RevisionView | None:

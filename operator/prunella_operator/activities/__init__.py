@@ -1,0 +1,85 @@
+"""The hands of the workflow: each activity is a few lines that do I/O and ask the brain; errors leave by one edge."""
+
+from temporalio import activity
+
+from prunella_operator.activities.diagnose import Diagnoser
+from prunella_operator.activities.edge import edge
+from prunella_operator.activities.escalate import Escalator
+from prunella_operator.activities.gather import Gatherer
+from prunella_operator.activities.repair import Repairer
+from prunella_operator.activities.report import Reporter
+from prunella_operator.activities.verify import Verifier
+from prunella_operator.cluster.kube import Kube
+from prunella_workflows.contract import (
+    Confirmation,
+    ConfirmRequest,
+    DiagnoseReport,
+    DiagnoseRequest,
+    EscalateRequest,
+    HealingActivities,
+    Repaired,
+    RepairOrder,
+    ReportRequest,
+    VerifyRequest,
+)
+from prunella_workflows.model.outcome import Judgement
+
+
+class Activities(HealingActivities):
+    """The contract's activities over a real cluster. Synchronous: they run in the worker's thread pool."""
+
+    def __init__(self, kube: Kube, stable_for: float, protected: tuple[str, ...]) -> None:
+        gatherer = Gatherer(kube, stable_for)
+        self._repairer = Repairer(kube, gatherer, protected)
+        self._diagnoser = Diagnoser(kube, gatherer, self._repairer, protected)
+        self._verifier = Verifier(gatherer)
+        self._reporter = Reporter(kube)
+        self._escalator = Escalator()
+
+    @activity.defn(name="confirm")
+    def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """See the contract."""
+        with edge():
+            return self._diagnoser.confirm(request)
+
+    @activity.defn(name="diagnose")
+    def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
+        """See the contract."""
+        with edge():
+            return self._diagnoser.diagnose(request)
+
+    @activity.defn(name="repair", no_thread_cancel_exception=True)
+    def repair(self, order: RepairOrder) -> Repaired:
+        """See the contract. Never interrupted between write and answer."""
+        with edge():
+            return self._repairer.repair(order)
+
+    @activity.defn(name="undo", no_thread_cancel_exception=True)
+    def undo(self, order: RepairOrder) -> Repaired:
+        """See the contract. Never interrupted between write and answer."""
+        with edge():
+            return self._repairer.undo(order)
+
+    @activity.defn(name="verify")
+    def verify(self, request: VerifyRequest) -> Judgement:
+        """See the contract."""
+        with edge():
+            return self._verifier.verify(request)
+
+    @activity.defn(name="report")
+    def report(self, request: ReportRequest) -> None:
+        """See the contract."""
+        with edge():
+            self._reporter.report(request)
+
+    @activity.defn(name="close")
+    def close(self, request: ReportRequest) -> None:
+        """See the contract."""
+        with edge():
+            self._reporter.report(request)
+
+    @activity.defn(name="escalate")
+    def escalate(self, request: EscalateRequest) -> None:
+        """See the contract."""
+        with edge():
+            self._escalator.escalate(request)

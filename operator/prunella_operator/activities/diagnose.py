@@ -1,0 +1,109 @@
+"""Confirm and diagnose: gather evidence, then let the brain answer. Writes nothing."""
+
+from prunella_operator.activities.gather import Gatherer
+from prunella_operator.activities.policies import effective_policy
+from prunella_operator.activities.repair import Repairer
+from prunella_operator.cluster.kube import Kube
+from prunella_workflows import guard, health, playbooks
+from prunella_workflows.contract import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
+from prunella_workflows.errors import PrunellaError
+from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.incident import EvidenceNote
+from prunella_workflows.model.outcome import Diagnosis
+from prunella_workflows.model.plan import Action, Plan
+from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.symptoms import symptoms
+
+_NOTES = 20
+
+
+class Diagnoser:
+    """Reads the cluster and asks the brain."""
+
+    def __init__(self, kube: Kube, gatherer: Gatherer, repairer: Repairer, protected: tuple[str, ...]) -> None:
+        self._kube = kube
+        self._gatherer = gatherer
+        self._repairer = repairer
+        self._protected = protected
+
+    def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """Resolve the target and look whether the fault is there."""
+        target = self._gatherer.resolve(request.incident, request.spec)
+        evidence = self._gatherer.evidence(target, request.spec, request.opened_at, deep=False)
+        policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
+        assert policy.grace is not None
+        return Confirmation(target=target, sighting=health.confirm(evidence, policy.grace))
+
+    def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
+        """The root cause, what is left to try, every guard's answer, and the exact change of the next step."""
+        evidence = self._gatherer.evidence(request.target, request.spec, request.opened_at, deep=True)
+        policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
+        diagnosis, plan = playbooks.decide(evidence, policy, request.tried)
+        action = plan.steps[0].action if plan.steps else None
+        case = guard.GuardCase(
+            now=evidence.read_at,
+            incident=request.incident.name,
+            workload=evidence.workload,
+            namespace_labels=evidence.namespace_labels,
+            protected_namespaces=self._protected,
+            policy=policy,
+            cause=diagnosis.cause,
+            action=action,
+            incidents=evidence.incidents,
+        )
+        return self._report(request, evidence, policy, diagnosis=diagnosis, plan=plan, case=case)
+
+    def _report(
+        self,
+        request: DiagnoseRequest,
+        evidence: Evidence,
+        policy: EffectivePolicy,
+        *,
+        diagnosis: Diagnosis,
+        plan: Plan,
+        case: guard.GuardCase,
+    ) -> DiagnoseReport:
+        action = case.action
+        assert policy.limits.attempts is not None
+        assert policy.approval.timeout is not None
+        return DiagnoseReport(
+            diagnosis=diagnosis,
+            plan=plan,
+            guards=guard.ask(guard.GUARDS, case),
+            evidence=_notes(evidence, diagnosis, policy),
+            diff=self._preview(action) if action is not None else "",
+            available=evidence.workload.available_replicas,
+            attempts_max=policy.limits.attempts,
+            has_checks=bool(policy.verification.checks),
+            approval_needed=action is not None and guard.approval_needed(policy, action, request.spec.severity),
+            approval_timeout=policy.approval.timeout,
+            channels=policy.escalation.channels or (),
+        )
+
+    def _preview(self, action: Action) -> str:
+        """The diff for people; the repair itself will say more clearly what stands in its way."""
+        try:
+            return self._repairer.preview(action)
+        except PrunellaError as error:
+            return f"(no diff: {error})"
+
+
+def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:
+    """What a person can check, the deciding facts first."""
+    notes = [EvidenceNote(source="Decided by", message=fact) for fact in diagnosis.decided_by]
+    seen = set(diagnosis.decided_by)
+    notes += [
+        EvidenceNote(source="Pod", message=str(one)) for one in symptoms(evidence.live_pods) if str(one) not in seen
+    ][:5]
+    notes += [
+        EvidenceNote(source=f"Log {tail.pod}/{tail.container}", message=" | ".join(tail.lines[-3:]))
+        for tail in evidence.logs
+        if tail.lines
+    ]
+    notes += [
+        EvidenceNote(source=f"Event {one.about}", message=f"{one.reason}: {one.message}")
+        for one in evidence.events[-5:]
+    ]
+    notes += [EvidenceNote(source=f"Not {one.cause}", message=one.reason) for one in diagnosis.rejected]
+    notes.append(EvidenceNote(source="Policy", message=", ".join(policy.sources) or "built-in default"))
+    return tuple(one.model_copy(update={"message": one.message[:600]}) for one in notes[:_NOTES])

@@ -1,0 +1,46 @@
+"""The exact change between two pod templates, for people: values of environment variables only as short hashes."""
+
+import difflib
+import hashlib
+from typing import Any
+
+import yaml
+
+from prunella_operator.cluster.views import Object, normalised
+from prunella_workflows.redact import redact
+
+_LONGEST = 8000
+
+
+def template_diff(before: Object, after: Object) -> str:
+    """A unified diff of two templates as YAML, capped in size, without secrets."""
+    lines = difflib.unified_diff(
+        _lines(before),
+        _lines(after),
+        fromfile="spec.template (now)",
+        tofile="spec.template (repaired)",
+        lineterm="",
+        n=2,
+    )
+    text = "\n".join(lines)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "\n... (cut)"
+
+
+def _lines(template: Object) -> list[str]:
+    shown = _without_values(normalised(template))
+    return yaml.safe_dump(shown, sort_keys=True, width=200).splitlines()
+
+
+def _without_values(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_without_values(one) for one in node]
+    if isinstance(node, dict):
+        return {
+            key: _masked(value) if key == "value" and "name" in node else _without_values(value)
+            for key, value in node.items()
+        }
+    return redact(node) if isinstance(node, str) else node
+
+
+def _masked(value: Any) -> str:
+    return f"(hidden, sha256 {hashlib.sha256(str(value).encode()).hexdigest()[:8]})"

@@ -1,0 +1,245 @@
+"""Gather evidence: everything a diagnosis needs, read once, capped in size, secrets taken out of logs and events."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from prunella_operator import clock
+from prunella_operator.cluster import history, paths
+from prunella_operator.cluster.kube import Kube, Object
+from prunella_operator.cluster.views import pod_view, time_of, workload_view
+from prunella_workflows.errors import Forbidden, InvalidIncident, NotFound, Refused
+from prunella_workflows.model.evidence import EventView, Evidence, IncidentBrief, LogTail, MemoryBounds
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec, Phase
+from prunella_workflows.model.quantity import parse_bytes, parse_quantity
+from prunella_workflows.model.workload import PodView, WorkloadRef, WorkloadView
+from prunella_workflows.redact import redact
+from prunella_workflows.symptoms import Kind, symptoms
+
+_LOG_LINES = 20
+_LOG_PODS = 2
+_EVENTS = 20
+_LINE = 400
+
+
+class Gatherer:
+    """Reads the cluster for the brain. `stable_for` is how long pods must have served to prove their revision good."""
+
+    def __init__(self, kube: Kube, stable_for: float) -> None:
+        self._kube = kube
+        self._stable_for = timedelta(seconds=stable_for)
+
+    def resolve(self, incident: IncidentRef, spec: IncidentSpec) -> WorkloadRef:
+        """The workload an incident is about: its target, or the top owner of its pod.
+
+        Raises:
+            NotFound: it does not exist.
+            InvalidIncident: the incident names neither a target nor a pod.
+        """
+        if spec.target is not None:
+            target = spec.target
+            ref = WorkloadRef(
+                api_version=target.api_version, kind=target.kind, namespace=incident.namespace, name=target.name
+            )
+        elif spec.pod_name:
+            ref = WorkloadRef(api_version="v1", kind="Pod", namespace=incident.namespace, name=spec.pod_name)
+        else:
+            raise InvalidIncident("spec.target: name a workload, or name a pod in spec.podName")
+        return self._top_owner(ref)
+
+    def _top_owner(self, ref: WorkloadRef) -> WorkloadRef:
+        raw = self._kube.get(paths.workload(ref))
+        for owner in raw["metadata"].get("ownerReferences") or ():
+            if owner.get("controller") and owner["kind"] in (
+                "ReplicaSet",
+                "Deployment",
+                "StatefulSet",
+                "DaemonSet",
+                "Job",
+            ):
+                above = WorkloadRef(
+                    api_version=owner["apiVersion"], kind=owner["kind"], namespace=ref.namespace, name=owner["name"]
+                )
+                return self._top_owner(above)
+        return ref.model_copy(update={"uid": raw["metadata"]["uid"]})
+
+    def raw_workload(self, ref: WorkloadRef) -> Object:
+        """The workload as it is now. A namesake with another uid is not it.
+
+        Raises:
+            NotFound: the workload is gone.
+        """
+        raw = self._kube.get(paths.workload(ref))
+        raw.setdefault("kind", ref.kind)
+        raw.setdefault("apiVersion", ref.api_version)
+        if ref.uid and raw["metadata"]["uid"] != ref.uid:
+            raise NotFound(f"{ref} was deleted; another object bears its name now")
+        return raw
+
+    def view(self, ref: WorkloadRef) -> tuple[Object, WorkloadView, tuple[PodView, ...]]:
+        """The workload and its pods, enough to judge its health."""
+        raw = self.raw_workload(ref)
+        replica_sets = self.replica_sets(raw)
+        return raw, workload_view(raw, replica_sets), self._pods(raw, replica_sets)
+
+    def replica_sets(self, raw: Object) -> list[Object]:
+        """The ReplicaSets that a Deployment owns (by uid, never by label alone)."""
+        if raw["kind"] != "Deployment":
+            return []
+        namespace, uid = raw["metadata"]["namespace"], raw["metadata"]["uid"]
+        found = self._kube.list(paths.collection("ReplicaSet", namespace), labelSelector=_selector(raw))
+        return [one for one in found if _controller(one) == uid]
+
+    def _pods(self, raw: Object, replica_sets: list[Object]) -> tuple[PodView, ...]:
+        if raw["kind"] == "Pod":
+            return (pod_view(raw),)
+        if raw["kind"] == "CronJob":
+            return ()
+        owners = {raw["metadata"]["uid"], *(one["metadata"]["uid"] for one in replica_sets)}
+        found = self._kube.list(paths.core(raw["metadata"]["namespace"], "pods"), labelSelector=_selector(raw))
+        return tuple(pod_view(one) for one in found if _controller(one) in owners)
+
+    def namespace_labels(self, namespace: str) -> dict[str, str]:
+        """The labels of a namespace."""
+        labels: dict[str, str] = self._kube.get(f"/api/v1/namespaces/{namespace}")["metadata"].get("labels") or {}
+        return labels
+
+    def incidents(self) -> tuple[IncidentBrief, ...]:
+        """All incidents in brief, for budgets and cooldowns."""
+        return tuple(_brief(one) for one in self._kube.list(paths.incidents()))
+
+    def evidence(self, ref: WorkloadRef, spec: IncidentSpec, opened_at: datetime, *, deep: bool) -> Evidence:
+        """The facts about one workload now. Shallow evidence has no revisions, logs, events or bounds."""
+        raw, workload, pods = self.view(ref)
+        shallow = Evidence(
+            read_at=clock.now(),
+            incident=spec,
+            opened_at=opened_at,
+            workload=workload,
+            pods=pods,
+            namespace_labels=self.namespace_labels(ref.namespace),
+            incidents=self.incidents(),
+        )
+        if not deep:
+            return shallow
+        deeper: dict[str, Any] = {
+            "revisions": self._revisions(raw, shallow),
+            "logs": tuple(self._logs(shallow)),
+            "events": tuple(self._events(shallow)),
+            "bounds": self._bounds(shallow),
+        }
+        return shallow.model_copy(update=deeper)
+
+    def _revisions(self, raw: Object, evidence: Evidence) -> Any:
+        if raw["kind"] != "Deployment":
+            return ()
+        ref = evidence.workload.ref
+        return history.revisions(
+            raw,
+            evidence.workload,
+            self.replica_sets(raw),
+            self._kube.list(paths.snapshots(ref.namespace), labelSelector=history.snapshot_selector(ref)),
+            pods=evidence.pods,
+            stable_before=evidence.read_at - self._stable_for,
+        )
+
+    def _logs(self, evidence: Evidence) -> Iterator[LogTail]:
+        """The last words of the containers that fail. A log that cannot be read is no reason to stop."""
+        failing = [one for one in symptoms(evidence.live_pods) if one.kind in (Kind.CRASH, Kind.OOM)]
+        for one in failing[:_LOG_PODS]:
+            path = paths.core(evidence.workload.ref.namespace, "pods", f"{one.pod}/log")
+            try:
+                text = self._kube.text(path, container=one.container, previous="true", tailLines=str(_LOG_LINES))
+            except (NotFound, Refused, Forbidden):
+                continue
+            lines = tuple(redact(line)[:_LINE] for line in text.splitlines() if line.strip())
+            yield LogTail(pod=one.pod, container=one.container, lines=lines)
+
+    def _events(self, evidence: Evidence) -> Iterator[EventView]:
+        names = {evidence.workload.ref.name, *(pod.name for pod in evidence.live_pods)}
+        found = [
+            one
+            for one in self._kube.list(
+                paths.core(evidence.workload.ref.namespace, "events"), fieldSelector="type=Warning"
+            )
+            if (one.get("involvedObject") or {}).get("name") in names
+        ]
+        for one in found[-_EVENTS:]:
+            yield EventView(
+                about=one["involvedObject"]["name"],
+                reason=one.get("reason", ""),
+                message=redact(one.get("message", ""))[:_LINE],
+                count=one.get("count") or 1,
+                at=time_of(one.get("lastTimestamp") or one.get("eventTime")),
+            )
+
+    def _bounds(self, evidence: Evidence) -> MemoryBounds:
+        """What namespace and nodes allow; read only when memory is the question."""
+        if not any(one.kind is Kind.OOM for one in symptoms(evidence.live_pods)):
+            return MemoryBounds()
+        namespace = evidence.workload.ref.namespace
+        quotas = list(self._kube.list(paths.core(namespace, "resourcequotas")))
+        ranges = self._kube.list(paths.core(namespace, "limitranges"))
+        nodes = [
+            parse_bytes(str(one["status"]["allocatable"]["memory"]))
+            for one in self._kube.list("/api/v1/nodes")
+            if not (one.get("spec") or {}).get("unschedulable") and "memory" in one["status"].get("allocatable", {})
+        ]
+        return MemoryBounds(
+            quota_limits_free=_quota_free(quotas, "limits.memory"),
+            quota_requests_free=_quota_free(quotas, "requests.memory"),
+            container_max=_container_max(ranges),
+            node_max=max(nodes, default=None),
+        )
+
+
+def _selector(raw: Object) -> str:
+    selector = (raw.get("spec") or {}).get("selector") or {}
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    return ",".join([*parts, *(_expression(one) for one in selector.get("matchExpressions") or ())])
+
+
+def _expression(raw: Object) -> str:
+    key, values = str(raw["key"]), ",".join(raw.get("values") or ())
+    forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
+    return forms[raw["operator"]]
+
+
+def _controller(raw: Object) -> str:
+    owners = raw["metadata"].get("ownerReferences") or ()
+    return next((str(one["uid"]) for one in owners if one.get("controller")), "")
+
+
+def _quota_free(quotas: list[Object], resource: str) -> int | None:
+    """What the tightest quota still grants of a resource, in bytes."""
+    free = [
+        int(parse_quantity(str(hard[resource])) - parse_quantity(str(used.get(resource, "0"))))
+        for hard, used in (
+            ((one.get("status") or {}).get("hard") or {}, (one.get("status") or {}).get("used") or {}) for one in quotas
+        )
+        if resource in hard
+    ]
+    return min(free, default=None)
+
+
+def _container_max(ranges: Iterator[Object]) -> int | None:
+    found = [
+        parse_bytes(str(limit["max"]["memory"]))
+        for one in ranges
+        for limit in (one.get("spec") or {}).get("limits") or ()
+        if limit.get("type") == "Container" and "memory" in (limit.get("max") or {})
+    ]
+    return min(found, default=None)
+
+
+def _brief(raw: Object) -> IncidentBrief:
+    meta, status = raw["metadata"], raw.get("status") or {}
+    times = status.get("times") or {}
+    return IncidentBrief(
+        name=meta["name"],
+        namespace=meta["namespace"],
+        workload=status.get("target", ""),
+        phase=Phase(status.get("phase") or "Pending"),
+        repaired_at=time_of(times.get("repairedAt")),
+        closed_at=time_of(times.get("closedAt")),
+    )

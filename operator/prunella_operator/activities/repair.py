@@ -1,0 +1,251 @@
+"""Repair and undo: the only writes to objects that are not ours.
+
+Each write is absolute, carries its action id in the same patch, and is guarded three times: the live object must be
+the one the decision was made on, the guards must still agree, and the patch itself tests uid and generation, so that
+whatever happens between our read and the API server's write makes it fail. A repeated order finds its own id on the
+object and returns what the first one did. What was there before is kept as a snapshot first.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, assert_never
+
+from prunella_operator import clock
+from prunella_operator.activities.diff import template_diff
+from prunella_operator.activities.gather import Gatherer
+from prunella_operator.activities.policies import effective_policy
+from prunella_operator.cluster import history, paths
+from prunella_operator.cluster.kube import Kube, Object
+from prunella_operator.cluster.rest import AlreadyExists
+from prunella_operator.cluster.views import (
+    POD_TEMPLATE_HASH,
+    container_views,
+    template_hash,
+    template_of,
+    workload_view,
+)
+from prunella_workflows import guard
+from prunella_workflows.contract import Repaired, RepairOrder
+from prunella_workflows.errors import ChangedSince, Conflict, NotFound, Refused
+from prunella_workflows.model.plan import Action, Precondition, RestoreTemplate, SetMemory
+from prunella_workflows.model.quantity import format_bytes
+from prunella_workflows.model.workload import ContainerView, RevisionRef, WorkloadRef
+
+_WRITTEN_AT = f"{paths.GROUP}/last-action-at"
+_TEMPLATE = "/spec/template"
+
+
+class Repairer:
+    """Makes one change, once."""
+
+    def __init__(self, kube: Kube, gatherer: Gatherer, protected: tuple[str, ...]) -> None:
+        self._kube = kube
+        self._gatherer = gatherer
+        self._protected = protected
+
+    def repair(self, order: RepairOrder) -> Repaired:
+        """Write if everything still holds; see the contract for the errors."""
+        raw = self._gatherer.raw_workload(order.action.target)
+        if _last_action(raw) == order.action_id:
+            return self._result(order, raw)
+        self._must_hold(raw, order.action.require)
+        self._must_be_allowed(raw)
+        return self._write(order, raw)
+
+    def undo(self, order: RepairOrder) -> Repaired:
+        """Write the undo if the object is still exactly what we wrote. Guards do not stop it: the state is ours."""
+        raw = self._gatherer.raw_workload(order.action.target)
+        if _last_action(raw) == order.action_id:
+            return self._result(order, raw)
+        self._must_hold(raw, order.action.require)
+        return self._write(order, raw)
+
+    def preview(self, action: Action) -> str:
+        """The exact diff an action would make; nothing is written."""
+        raw = self._gatherer.raw_workload(action.target)
+        return template_diff(template_of(raw), self._changed(raw, action))
+
+    def _must_hold(self, raw: Object, require: Precondition) -> None:
+        target = f"{raw['kind']}/{raw['metadata']['name']}"
+        if raw["metadata"]["uid"] != require.uid:
+            raise ChangedSince(f"{target} was deleted and made anew")
+        if _last_action(raw) != require.last_action:
+            raise ChangedSince(f"{target} was changed by another repair ({_last_action(raw) or 'taken back'})")
+        if template_hash(template_of(raw)) != require.template_hash:
+            raise ChangedSince(f"the pod template of {target} was changed since the diagnosis")
+
+    def _must_be_allowed(self, raw: Object) -> None:
+        """The guards that look at the object itself, asked right before the write."""
+        view = workload_view(raw)
+        labels = self._gatherer.namespace_labels(view.ref.namespace)
+        case = guard.GuardCase(
+            now=clock.now(),
+            workload=view,
+            namespace_labels=labels,
+            protected_namespaces=self._protected,
+            policy=effective_policy(self._kube, view, labels),
+        )
+        held = guard.holding(guard.ask(guard.AT_WRITE, case))
+        if held is not None:
+            raise ChangedSince(f"guard {held.name} holds now: {held.message}")
+
+    def _write(self, order: RepairOrder, raw: Object) -> Repaired:
+        before = self._keep(raw, order.action.target)
+        after = self._changed(raw, order.action)
+        meta = raw["metadata"]
+        stamp = {paths.LAST_ACTION: order.action_id, _WRITTEN_AT: clock.now().isoformat(), **_before(before)}
+        operations: list[Object] = [
+            {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
+            {"op": "test", "path": "/metadata/generation", "value": meta["generation"]},
+            *([] if meta.get("annotations") else [{"op": "add", "path": "/metadata/annotations", "value": {}}]),
+            *({"op": "add", "path": f"/metadata/annotations/{_escaped(key)}", "value": stamp[key]} for key in stamp),
+            *_operations(order.action, raw, after),
+        ]
+        path = paths.workload(order.action.target)
+        try:
+            written = self._kube.json_patch(path, operations)
+        except Refused as error:
+            self._explain_refusal(order, raw, error)
+            raise
+        written.setdefault("kind", order.action.target.kind)
+        return self._result(order, written, template_diff(template_of(raw), template_of(written)))
+
+    def _explain_refusal(self, order: RepairOrder, raw: Object, refusal: Refused) -> None:
+        """A failed test and an invalid value look the same (422). Read again: a moved object is tried again."""
+        live = self._gatherer.raw_workload(order.action.target)
+        if live["metadata"]["generation"] != raw["metadata"]["generation"]:
+            raise Conflict(f"{order.action.target} changed while it was being written") from refusal
+
+    def _keep(self, raw: Object, ref: WorkloadRef) -> RevisionRef:
+        """Snapshot the template that is about to be replaced, so that the undo does not depend on the history."""
+        body = history.snapshot(raw, ref, history.BEFORE)
+        name = body["metadata"]["name"]
+        with suppress(AlreadyExists):  # the name is the content's hash: the same template is kept already
+            self._kube.create(paths.snapshots(ref.namespace), body)
+        return RevisionRef(source="Snapshot", name=name, template_hash=template_hash(template_of(raw)))
+
+    def _changed(self, raw: Object, action: Action) -> Object:
+        """The template after the action."""
+        match action:
+            case SetMemory():
+                return _with_memory(template_of(raw), action)
+            case RestoreTemplate():
+                return self._load(action)
+            case _ as never:
+                assert_never(never)
+
+    def _load(self, action: RestoreTemplate) -> Object:
+        """The template a revision stands for; its hash proves that it is the one the decision was made on."""
+        ref, namespace = action.revision, action.target.namespace
+        if ref.source == "Snapshot":
+            template = (self._kube.get(paths.snapshots(namespace, ref.name)).get("data") or {}).get("template") or {}
+        else:
+            template = template_of(self._kube.get(f"{paths.collection('ReplicaSet', namespace)}/{ref.name}"))
+            template = _without_hash_label(template)
+        if template_hash(template) != ref.template_hash:
+            raise NotFound(f"{ref.source} {ref.name} no longer holds the template it held at the diagnosis")
+        return template
+
+    def _result(self, order: RepairOrder, written: Object, diff: str = "") -> Repaired:
+        digest = template_hash(template_of(written))
+        annotations = written["metadata"]["annotations"]
+        return Repaired(
+            action_id=order.action_id,
+            template_hash=digest,
+            written_at=datetime.fromisoformat(annotations[_WRITTEN_AT]),
+            diff=diff or self._diff_from_snapshot(annotations[_BEFORE], written),
+            undo=_undo(order, digest, annotations[_BEFORE]),
+        )
+
+    def _diff_from_snapshot(self, name: str, written: Object) -> str:
+        kept = self._kube.get(paths.snapshots(written["metadata"]["namespace"], name))
+        return template_diff(kept["data"]["template"], template_of(written))
+
+
+_BEFORE = f"{paths.GROUP}/before"
+
+
+def _before(ref: RevisionRef) -> dict[str, str]:
+    return {_BEFORE: ref.name}
+
+
+def _undo(order: RepairOrder, digest: str, snapshot: str) -> Action:
+    """The inverse of an action: the very fields it changed, nothing else."""
+    action = order.action
+    require = Precondition(uid=action.require.uid, template_hash=digest, last_action=order.action_id)
+    match action:
+        case SetMemory():
+            swapped = {
+                "require": require,
+                "limit_from": action.limit_to,
+                "limit_to": action.limit_from,
+                "request_from": action.request_to,
+                "request_to": action.request_from,
+            }
+            return action.model_copy(update=swapped)
+        case RestoreTemplate():
+            kept = RevisionRef(source="Snapshot", name=snapshot, template_hash=action.require.template_hash)
+            update = {"require": require, "revision": kept, "description": "the template before the repair"}
+            return action.model_copy(update=update)
+        case _ as never:
+            assert_never(never)
+
+
+def _operations(action: Action, raw: Object, after: Object) -> list[Object]:
+    """The patch of exactly what the action changes."""
+    match action:
+        case SetMemory():
+            return _memory_operations(raw, action)
+        case RestoreTemplate():
+            return [{"op": "replace", "path": _TEMPLATE, "value": after}]
+        case _ as never:
+            assert_never(never)
+
+
+def _memory_operations(raw: Object, action: SetMemory) -> list[Object]:
+    container = _find(template_of(raw), action)
+    base = f"{_TEMPLATE}/spec/{'initContainers' if action.init else 'containers'}/{container.index}"
+    operations: list[Object] = [
+        {"op": "test", "path": f"{base}/name", "value": action.container},
+        {"op": "add", "path": f"{base}/resources/limits/memory", "value": format_bytes(action.limit_to)},
+    ]
+    if action.request_to is not None and action.request_to != action.request_from:
+        value = format_bytes(action.request_to)
+        operations.append({"op": "add", "path": f"{base}/resources/requests/memory", "value": value})
+    return operations
+
+
+def _find(template: Object, action: SetMemory) -> ContainerView:
+    found = [one for one in container_views(template) if (one.name, one.init) == (action.container, action.init)]
+    if not found or found[0].memory_limit != action.limit_from:
+        raise ChangedSince(f"the memory limit of container {action.container} is no longer what it was")
+    return found[0]
+
+
+def _with_memory(template: Object, action: SetMemory) -> Object:
+    container = _find(template, action)
+    key = "initContainers" if action.init else "containers"
+    spec = template["spec"]
+    resources = dict(spec[key][container.index].get("resources") or {})
+    resources["limits"] = {**(resources.get("limits") or {}), "memory": format_bytes(action.limit_to)}
+    if action.request_to is not None and action.request_to != action.request_from:
+        resources["requests"] = {**(resources.get("requests") or {}), "memory": format_bytes(action.request_to)}
+    changed: list[Any] = [*spec[key]]
+    changed[container.index] = {**changed[container.index], "resources": resources}
+    return {**template, "spec": {**spec, key: changed}}
+
+
+def _without_hash_label(template: Object) -> Object:
+    """A ReplicaSet's template carries the controller's own label, which a Deployment's must not."""
+    meta = template.get("metadata") or {}
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
+    return {**template, "metadata": {**meta, "labels": labels}}
+
+
+def _last_action(raw: Object) -> str:
+    return str((raw["metadata"].get("annotations") or {}).get(paths.LAST_ACTION, ""))
+
+
+def _escaped(key: str) -> str:
+    """A key inside a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")

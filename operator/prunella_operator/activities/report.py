@@ -1,0 +1,81 @@
+"""Report: the single writer of an Incident's status, and of the Events about it."""
+
+import hashlib
+
+from prunella_operator import clock
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.kube import Kube, Object
+from prunella_operator.cluster.rest import AlreadyExists
+from prunella_workflows.contract import EventNote, ReportRequest
+from prunella_workflows.errors import Forbidden, NotFound
+from prunella_workflows.model.incident import IncidentRef, IncidentStatus
+
+_REPORTER = f"{paths.GROUP}/operator"
+
+
+class Reporter:
+    """Writes status by server-side apply under our own field manager; posts each Event once."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+
+    def report(self, request: ReportRequest) -> None:
+        """Write the whole status as it should be now.
+
+        Raises:
+            NotFound: the incident was deleted (or made anew under another uid): nobody waits for it any more.
+        """
+        ref = request.incident
+        live = self._kube.get(paths.incidents(ref.namespace, ref.name))
+        if live["metadata"]["uid"] != ref.uid:
+            raise NotFound(f"incident {ref.name} was deleted; another one bears its name now")
+        self._kube.apply(f"{paths.incidents(ref.namespace, ref.name)}/status", self._body(ref, request.status, live))
+        for note in request.events:
+            self._post(ref, request.status, note)
+
+    def _body(self, ref: IncidentRef, status: IncidentStatus, live: Object) -> Object:
+        generation = live["metadata"].get("generation")
+        conditions = tuple(one.model_copy(update={"observed_generation": generation}) for one in status.conditions)
+        complete = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
+        return {
+            "apiVersion": f"{paths.GROUP}/{paths.VERSION}",
+            "kind": "Incident",
+            "metadata": {"name": ref.name, "namespace": ref.namespace, "uid": ref.uid},
+            "status": complete.to_object(),
+        }
+
+    def _post(self, ref: IncidentRef, status: IncidentStatus, note: EventNote) -> None:
+        """Events are a courtesy: one that cannot be posted does not stop a healing; the status has everything."""
+        try:
+            self._kube.create(paths.events(ref.namespace), _event(ref, status, note))
+        except (AlreadyExists, Forbidden, NotFound):
+            return
+
+
+def _event(ref: IncidentRef, status: IncidentStatus, note: EventNote) -> Object:
+    digest = hashlib.sha256(f"{ref.uid}/{note.key}/{note.reason}".encode()).hexdigest()[:12]
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{ref.name[:200]}.{digest}", "namespace": ref.namespace},
+        "eventTime": clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "reportingController": _REPORTER,
+        "reportingInstance": "prunella",
+        "type": note.type,
+        "reason": note.reason,
+        "action": note.action,
+        "note": note.note[:1024],
+        "regarding": {
+            "apiVersion": f"{paths.GROUP}/{paths.VERSION}",
+            "kind": "Incident",
+            "namespace": ref.namespace,
+            "name": ref.name,
+            "uid": ref.uid,
+        },
+        **_related(ref, status),
+    }
+
+
+def _related(ref: IncidentRef, status: IncidentStatus) -> Object:
+    kind, _, name = status.target.partition("/")
+    return {"related": {"kind": kind, "namespace": ref.namespace, "name": name}} if name else {}

@@ -1,0 +1,185 @@
+"""The command line and composition root: builds the settings and hands them on. Each command calls one function.
+
+Imports stay inside commands, so that `--help` and completion are quick.
+"""
+
+import json
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from prunella_operator import cli_answers, cli_incidents, clock
+from prunella_operator.cli_options import (
+    Assignments,
+    Context,
+    Group,
+    Json,
+    Kubeconfig,
+    TemporalAddress,
+    TemporalNamespace,
+    Tools,
+    flags,
+    load,
+)
+from prunella_operator.cli_run import operator, run, worker
+from prunella_operator.settings import Settings
+from prunella_operator.terminal import console
+
+if TYPE_CHECKING:
+    from prunella_operator.incidents import IncidentReader
+
+app = typer.Typer(
+    cls=Group,
+    name="prunella",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks could show values
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+    epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
+    "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+)
+app.command()(operator)
+app.command()(worker)
+app.command()(run)
+
+incidents = typer.Typer(no_args_is_help=True, help="Read incidents and answer them.")
+app.add_typer(incidents, name="incidents")
+incidents.command("list")(cli_incidents.list_)
+incidents.command("show")(cli_incidents.show)
+incidents.command("watch")(cli_incidents.watch)
+incidents.command("approve")(cli_answers.approve)
+incidents.command("reject")(cli_answers.reject)
+incidents.command("cancel")(cli_answers.cancel_)
+incidents.command("suspend")(cli_answers.suspend_)
+incidents.command("resume")(cli_answers.resume)
+
+
+@app.callback()
+def prunella(ctx: typer.Context) -> None:
+    """Prunella heals Kubernetes workloads: it diagnoses, repairs, verifies, undoes or hands over."""
+    ctx.obj = ctx.obj or Tools(reader=_reader, run=_run)
+
+
+@app.command()
+def doctor(
+    *,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    temporal_address: TemporalAddress = None,
+    temporal_namespace: TemporalNamespace = None,
+    as_json: Json = False,
+) -> None:
+    """Check everything operator and worker need: cluster, CRDs, permissions, clock, Temporal. Changes nothing.
+
+    Example: `prunella doctor --context staging`, as the account that will run Prunella.
+    """
+    from prunella_operator.cli_doctor import show
+    from prunella_operator.doctor import examine
+    from prunella_operator.kube import Kube
+    from prunella_operator.shipped import crds
+    from prunella_operator.temporal import probe
+
+    settings = load(
+        flags(
+            kubeconfig=kubeconfig,
+            context=context,
+            temporal_address=temporal_address,
+            temporal_namespace=temporal_namespace,
+        )
+    )
+    checks = examine(settings, lambda: Kube.connect(settings), crds, lambda: probe(settings), clock.now)
+    raise typer.Exit(0 if show(checks, as_json) else 1)
+
+
+@app.command()
+def settings(
+    *,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    temporal_address: TemporalAddress = None,
+    temporal_namespace: TemporalNamespace = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Print every setting: its value, whether a default, variable or flag set it, and why it is so. Secrets are hidden.
+
+    Example: `PRUNELLA_HTTP_PORT=9090 prunella settings`
+    """
+    from prunella_operator.cli_print import show_settings
+
+    given = flags(
+        assignments,
+        kubeconfig=kubeconfig,
+        context=context,
+        temporal_address=temporal_address,
+        temporal_namespace=temporal_namespace,
+    )
+    show_settings(load(given), given, as_json)
+
+
+@app.command()
+def playbooks(as_json: Json = False) -> None:
+    """Print the root causes Prunella knows and what it does about each, in the order it tries them."""
+    from prunella_operator.cli_print import show_playbooks
+    from prunella_workflows.playbooks import PLAYBOOKS
+
+    show_playbooks(PLAYBOOKS, as_json)
+
+
+@app.command()
+def crds() -> None:
+    """Print the custom resource definitions, for kubectl.
+
+    Example: `prunella crds | kubectl apply --server-side -f -`
+    """
+    from prunella_operator.shipped import crd_yaml
+
+    sys.stdout.write(crd_yaml())
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    number = installed("prunella")
+    console().print(json.dumps({"prunella": number}) if as_json else f"prunella {number}")
+
+
+def _run(settings: Settings, *, operator: bool, worker: bool) -> int:
+    from prunella_operator.app import run as run_app
+    from prunella_operator.telemetry.logging import configure
+
+    configure(settings.log_format, settings.log_level)
+    code: int = run_app(settings, operator=operator, worker=worker, embedded=settings.embedded)
+    return code
+
+
+def _reader(settings: Settings) -> "IncidentReader":
+    from prunella_operator.incidents import KubeIncidents
+    from prunella_operator.kube import Kube
+
+    return KubeIncidents(Kube.connect(settings))
+
+
+def main() -> NoReturn:
+    """Run the command line and leave at once.
+
+    os._exit because a process that used Temporal's SDK may crash while Python tears it down (sdk-python#300).
+    """
+    try:
+        app()
+        code: object = 0
+    except SystemExit as end:
+        code = end.code
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            code = code or 1
+    os._exit(code if isinstance(code, int) else 1 if code else 0)

@@ -1,0 +1,23 @@
+"""The operator's clock and dice: the one place where the hands read time and chance.
+
+The brain (`prunella_workflows`) gets the time as an argument and never imports this. Nothing here decides anything.
+"""
+
+import random  # noqa: TID251 - spreading retries is the one use of chance, and this module is where it lives
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The time of day, in UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - this is the module the rule points to
+
+
+def monotonic() -> float:
+    """Seconds that only grow: for ages and time-outs, never for people."""
+    return time.monotonic()
+
+
+def jitter(low: float, high: float) -> float:
+    """A number between the two, so that many clients do not knock at the same moment."""
+    return random.uniform(low, high)  # noqa: S311 - spreads retries, protects nothing

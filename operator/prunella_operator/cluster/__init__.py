@@ -1,0 +1,1 @@
+"""Kubernetes as Prunella reaches it: access, a small REST client, and what the API server sends. Decides nothing."""

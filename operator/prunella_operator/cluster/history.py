@@ -1,0 +1,112 @@
+"""A Deployment's revisions: its ReplicaSets and our own snapshots, with what is known of each one's health.
+
+Snapshots are ControllerRevisions without an owner, so that they outlive a Deployment that is deleted and made anew.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.views import (
+    POD_TEMPLATE_HASH,
+    revision_number,
+    revision_view,
+    template_hash,
+    template_of,
+    time_of,
+    workload_key,
+)
+from prunella_workflows.model.workload import PodView, RevisionRef, RevisionView, WorkloadRef, WorkloadView
+from prunella_workflows.symptoms import symptoms
+
+Object = dict[str, Any]
+
+KNOWN_GOOD = "known-good"
+BEFORE = "before-repair"
+
+
+def snapshot_selector(ref: WorkloadRef) -> str:
+    """The label selector of a workload's snapshots."""
+    return f"{paths.WORKLOAD}={workload_key(ref)}"
+
+
+def snapshot(workload: Object, ref: WorkloadRef, why: str, good_at: datetime | None = None) -> Object:
+    """The ControllerRevision that keeps a workload's template. Its name is its content, so making it twice is once."""
+    template = template_of(workload)
+    annotations = {paths.GOOD_AT: good_at.isoformat()} if good_at else {}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": f"{ref.name[:200]}-prunella-{template_hash(template)}",
+            "labels": {
+                paths.WORKLOAD: workload_key(ref),
+                paths.SNAPSHOT: why,
+                "app.kubernetes.io/managed-by": "prunella",
+            },
+            "annotations": annotations,
+        },
+        "revision": workload["metadata"].get("generation", 0),
+        "data": {"template": template},
+    }
+
+
+def revisions(
+    deployment: Object,
+    workload: WorkloadView,
+    replica_sets: Iterable[Object],
+    snapshots: Iterable[Object],
+    *,
+    pods: tuple[PodView, ...],
+    stable_before: datetime,
+) -> tuple[RevisionView, ...]:
+    """All templates this Deployment has had, newest first, each once; good_at from snapshots and from pods that serve.
+
+    Pods of an older revision that have been ready since before `stable_before` prove their revision good.
+    """
+    selector = ((deployment.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    kept = {template_hash(_data(one)): one for one in snapshots}
+    views: dict[str, RevisionView] = {}
+    for one in sorted(replica_sets, key=revision_number, reverse=True):
+        template = template_of(one)
+        digest = template_hash(template)
+        if digest in views:
+            continue
+        label = str((one["metadata"].get("labels") or {}).get(POD_TEMPLATE_HASH, ""))
+        serving = digest != workload.template_hash and _serving(label, pods, stable_before)
+        views[digest] = revision_view(
+            RevisionRef(source="ReplicaSet", name=one["metadata"]["name"], template_hash=digest),
+            template,
+            selector,
+            number=revision_number(one),
+            created_at=time_of(one["metadata"].get("creationTimestamp")),
+            current=digest == workload.template_hash,
+            good_at=_good_at(kept.get(digest)) or (stable_before if serving else None),
+        )
+    for digest, one in kept.items():
+        if digest not in views:
+            views[digest] = revision_view(
+                RevisionRef(source="Snapshot", name=one["metadata"]["name"], template_hash=digest),
+                _data(one),
+                selector,
+                created_at=time_of(one["metadata"].get("creationTimestamp")),
+                current=digest == workload.template_hash,
+                good_at=_good_at(one),
+            )
+    return tuple(views.values())
+
+
+def _serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> bool:
+    mine = tuple(pod for pod in pods if pod.revision == label and not pod.deleting)
+    ready = all(pod.ready and pod.ready_since is not None and pod.ready_since < stable_before for pod in mine)
+    return bool(mine) and ready and not any(one.active for one in symptoms(mine))
+
+
+def _good_at(snapshot: Object | None) -> datetime | None:
+    return time_of(((snapshot or {}).get("metadata", {}).get("annotations") or {}).get(paths.GOOD_AT))
+
+
+def _data(snapshot: Object) -> Object:
+    template: Object = (snapshot.get("data") or {}).get("template") or {}
+    return template

@@ -1,0 +1,73 @@
+"""Where things live in the Kubernetes API: one place for paths, labels and annotations of ours."""
+
+from prunella_workflows.errors import InvalidIncident
+from prunella_workflows.model.workload import WorkloadRef
+
+GROUP = "prunella.dev"
+VERSION = "v1alpha1"
+FIELD_MANAGER = "prunella"
+
+LAST_ACTION = f"{GROUP}/last-action"
+GOOD_AT = f"{GROUP}/good-at"
+SNAPSHOT = f"{GROUP}/snapshot"
+WORKLOAD = f"{GROUP}/workload"
+SOURCE = f"{GROUP}/source"
+DETECTED_AT = f"{GROUP}/detected-at"
+FAULT_AT = f"{GROUP}/fault-at"
+TRACE_ID = f"{GROUP}/trace-id"
+CANCEL = f"{GROUP}/cancel"
+
+_PLURALS = {
+    "Deployment": ("/apis/apps/v1", "deployments"),
+    "StatefulSet": ("/apis/apps/v1", "statefulsets"),
+    "DaemonSet": ("/apis/apps/v1", "daemonsets"),
+    "ReplicaSet": ("/apis/apps/v1", "replicasets"),
+    "Job": ("/apis/batch/v1", "jobs"),
+    "CronJob": ("/apis/batch/v1", "cronjobs"),
+    "Pod": ("/api/v1", "pods"),
+}
+
+
+def collection(kind: str, namespace: str) -> str:
+    """The path of all objects of a kind in a namespace.
+
+    Raises:
+        InvalidIncident: the kind is none that Prunella knows.
+    """
+    if kind not in _PLURALS:
+        raise InvalidIncident(f"spec.target.kind: {kind} is not a kind of workload Prunella knows")
+    prefix, plural = _PLURALS[kind]
+    return f"{prefix}/namespaces/{namespace}/{plural}"
+
+
+def workload(ref: WorkloadRef) -> str:
+    """The path of one workload."""
+    return f"{collection(ref.kind, ref.namespace)}/{ref.name}"
+
+
+def core(namespace: str, plural: str, name: str = "") -> str:
+    """The path of a core/v1 resource in a namespace."""
+    return f"/api/v1/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
+
+
+def snapshots(namespace: str, name: str = "") -> str:
+    """Our snapshots are ControllerRevisions: the API's own kind for a template that is kept."""
+    return f"/apis/apps/v1/namespaces/{namespace}/controllerrevisions" + (f"/{name}" if name else "")
+
+
+def incidents(namespace: str = "", name: str = "") -> str:
+    """The path of one, one namespace's, or all incidents."""
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{scope}/incidents" + (f"/{name}" if name else "")
+
+
+def policies(namespace: str = "") -> str:
+    """The path of a namespace's HealingPolicies, or of the ClusterHealingPolicies."""
+    if namespace:
+        return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/healingpolicies"
+    return f"/apis/{GROUP}/{VERSION}/clusterhealingpolicies"
+
+
+def events(namespace: str) -> str:
+    """The path of a namespace's events."""
+    return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"

@@ -1,0 +1,141 @@
+"""A small REST client for the operator process, which must stay below 110 MiB and so cannot hold typed models.
+
+Speaks JSON over aiohttp and translates answers to the errors of `prunella_workflows.errors`, with the API server's own
+words. It never retries and never decides: the caller knows whether a second try makes sense.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.wire import Page, Undecodable, decode, read_status
+from prunella_workflows.errors import Conflict, Forbidden, NotFound, PrunellaError, Refused, Unavailable
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+class AlreadyExists(Conflict):
+    """An object of that name is there already; for a create that may be repeated, this is success."""
+
+
+_ERRORS: dict[int, type[PrunellaError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict}
+# Worth another try although the code is below 500: time-out, expired list, too early, too many.
+_PASSING = frozenset({408, 410, 425, 429})
+_SERVER_ERROR = 500
+_OK = 300
+
+
+def to_error(code: int, body: bytes) -> PrunellaError:
+    """Our error for an answer of the API server."""
+    status = read_status(body, code)
+    kind = _ERRORS.get(code, Refused)
+    if code >= _SERVER_ERROR or code in _PASSING:
+        kind = Unavailable
+    elif kind is Conflict and status.reason == "AlreadyExists":
+        kind = AlreadyExists
+    return kind(status.message or f"the API server answered {code}")
+
+
+class Rest:
+    """Calls to one API server. Use it as an async context manager; every call has a total time-out in seconds."""
+
+    def __init__(self, access: Access, timeout: float = 10.0) -> None:
+        self._access = access
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+        self._session = None
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Json:
+        """The object at the path."""
+        return await self._object("GET", path, params)
+
+    async def read(self, path: str, into: type[T], params: Mapping[str, str] | None = None) -> T:
+        """The object at the path, decoded into a msgspec type: only what the type names is built."""
+        return _decoded(await self._call("GET", path, params), into)
+
+    async def list(self, path: str, params: Mapping[str, str] | None = None, *, into: type[T]) -> tuple[T, ...]:
+        """All objects of a collection, read page by page and decoded one by one."""
+        found: list[T] = []
+        query = {"limit": "500", **(params or {})}
+        while True:
+            page = _decoded(await self._call("GET", path, query), Page)
+            found += [_decoded(item, into) for item in page.items or ()]
+            if not page.metadata.continue_:
+                return tuple(found)
+            query["continue"] = page.metadata.continue_
+
+    async def create(self, path: str, body: Json, params: Mapping[str, str] | None = None) -> Json:
+        """The object as created. Raises AlreadyExists when the name is taken."""
+        return await self._object("POST", path, params, body, "application/json")
+
+    async def patch(
+        self, path: str, body: Json | Sequence[Json], content_type: str, params: Mapping[str, str] | None = None
+    ) -> Json:
+        """The object as patched; JSON patch, merge patch or apply by the content type."""
+        return await self._object("PATCH", path, params, body, content_type)
+
+    async def delete(self, path: str) -> None:
+        """Delete the object."""
+        await self._call("DELETE", path, None)
+
+    async def _object(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Json | Sequence[Json] | None = None,
+        content_type: str = "",
+    ) -> Json:
+        return _decoded(await self._call(method, path, params, body, content_type), Json)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Json | Sequence[Json] | None = None,
+        content_type: str = "",
+    ) -> bytes:
+        assert self._session is not None, "use Rest as an async context manager"
+        # In a thread: credentials are files, or even a command that a kubeconfig names.
+        options = await asyncio.to_thread(self._access.options)
+        data = None if body is None else msgspec.json.encode(body)
+        if content_type:
+            options["headers"]["Content-Type"] = content_type
+        try:
+            async with self._session.request(
+                method, self._access.server + path, params=params, data=data, **options
+            ) as answer:
+                content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
+        if answer.status >= _OK:
+            raise to_error(answer.status, content)
+        return content
+
+
+def _decoded(data: bytes | msgspec.Raw, into: type[T]) -> T:
+    try:
+        return decode(msgspec.json.Decoder(into), data)
+    except Undecodable as error:
+        raise Unavailable(f"the API server's answer cannot be read: {error}") from error

@@ -1,0 +1,237 @@
+"""Raw objects to views: the only place that reads raw keys. Tolerant of what is missing, never guessing."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from prunella_operator.cluster import paths
+from prunella_workflows.model.quantity import parse_bytes
+from prunella_workflows.model.workload import (
+    ContainerStatusView,
+    ContainerView,
+    PodView,
+    RevisionRef,
+    RevisionView,
+    Termination,
+    WorkloadRef,
+    WorkloadView,
+)
+
+Object = dict[str, Any]
+
+POD_TEMPLATE_HASH = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+_FIELD_OWNERS = ("argocd", "kustomize-controller", "helm-controller", "helm")
+
+
+def normalised(template: Object) -> Object:
+    """A pod template without what a rollout or a restart adds: two releases are equal when these are."""
+    meta = template.get("metadata") or {}
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
+    annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key != RESTARTED_AT}
+    kept = {"labels": labels} | ({"annotations": annotations} if annotations else {})
+    return {"metadata": kept, "spec": template.get("spec") or {}}
+
+
+def template_hash(template: Object) -> str:
+    """A short hash of a normalised template (64 bits of SHA-256)."""
+    text = json.dumps(normalised(template), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def workload_key(ref: WorkloadRef) -> str:
+    """The label value that stands for a workload by kind and name: it survives the object's re-creation."""
+    return hashlib.sha256(f"{ref.kind}/{ref.name}".encode()).hexdigest()[:20]
+
+
+def time_of(text: str | None) -> datetime | None:
+    """An RFC 3339 time."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def template_of(raw: Object) -> Object:
+    """The pod template of a workload; a bare pod is its own."""
+    if raw.get("kind") == "Pod":
+        return {"metadata": {"labels": raw["metadata"].get("labels") or {}}, "spec": raw.get("spec") or {}}
+    spec = raw.get("spec") or {}
+    if raw.get("kind") == "CronJob":
+        spec = spec.get("jobTemplate", {}).get("spec", {})
+    return spec.get("template") or {}
+
+
+def workload_view(raw: Object, replica_sets: Iterable[Object] = ()) -> WorkloadView:
+    """A workload of any kind; the revision is known for Deployments."""
+    meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    template = template_of(raw)
+    annotations = meta.get("annotations") or {}
+    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    progressing, available = conditions.get("Progressing", {}), conditions.get("Available", {})
+    late = progressing.get("reason") == "ProgressDeadlineExceeded"
+    return WorkloadView(
+        ref=WorkloadRef(
+            api_version=raw.get("apiVersion", "apps/v1"),
+            kind=raw["kind"],
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+        ),
+        generation=meta.get("generation", 0),
+        observed_generation=status.get("observedGeneration", 0),
+        labels=meta.get("labels") or {},
+        annotations=_marks(annotations),
+        managers=_managers(meta),
+        deleting="deletionTimestamp" in meta,
+        paused=bool(spec.get("paused")),
+        replicas=_replicas(raw, spec, status),
+        updated_replicas=status.get("updatedReplicas", status.get("updatedNumberScheduled", 0)),
+        ready_replicas=status.get("readyReplicas", status.get("numberReady", 0)),
+        available_replicas=status.get("availableReplicas", status.get("numberAvailable", 0)),
+        total_replicas=status.get("replicas", status.get("currentNumberScheduled", 0)),
+        progress_deadline_exceeded=late,
+        message=progressing.get("message", "") if late else _unavailable(available),
+        template_hash=template_hash(template),
+        revision=_revision(template, replica_sets),
+        containers=container_views(template),
+        last_action=annotations.get(paths.LAST_ACTION, ""),
+    )
+
+
+def _replicas(raw: Object, spec: Object, status: Object) -> int:
+    if raw["kind"] == "DaemonSet":
+        return int(status.get("desiredNumberScheduled", 0))
+    return int(spec.get("replicas", 1))
+
+
+def _marks(annotations: dict[str, str]) -> dict[str, str]:
+    """The annotations guards look at; others may hold anything, secrets included."""
+    prefixes = ("prunella.dev/", "argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")
+    return {key: value for key, value in annotations.items() if key.startswith((*prefixes, "meta.helm.sh/"))}
+
+
+def _managers(meta: Object) -> tuple[str, ...]:
+    names = {str(one.get("manager", "")) for one in meta.get("managedFields") or ()}
+    return tuple(sorted(name for name in names if name.startswith(_FIELD_OWNERS)))
+
+
+def _unavailable(available: Object) -> str:
+    return str(available.get("message", "")) if available.get("status") == "False" else ""
+
+
+def _revision(template: Object, replica_sets: Iterable[Object]) -> str:
+    """The pods' label of the ReplicaSet that bears exactly this template."""
+    exact = _exact(template)
+    same = [one for one in replica_sets if _exact(template_of(one)) == exact]
+    newest = max(same, key=revision_number, default=None)
+    return str((newest["metadata"].get("labels") or {}).get(POD_TEMPLATE_HASH, "")) if newest else ""
+
+
+def _exact(template: Object) -> Object:
+    meta = template.get("metadata") or {}
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
+    return {"labels": labels, "annotations": meta.get("annotations") or {}, "spec": template.get("spec")}
+
+
+def revision_number(replica_set: Object) -> int:
+    """The Deployment controller's number of a revision."""
+    return int((replica_set["metadata"].get("annotations") or {}).get(REVISION, 0))
+
+
+def container_views(template: Object) -> tuple[ContainerView, ...]:
+    """All containers of a template, init containers first."""
+    spec = template.get("spec") or {}
+    return tuple(
+        _container(raw, index, init=init)
+        for init, key in ((True, "initContainers"), (False, "containers"))
+        for index, raw in enumerate(spec.get(key) or ())
+    )
+
+
+def _container(raw: Object, index: int, *, init: bool) -> ContainerView:
+    resources = raw.get("resources") or {}
+    return ContainerView(
+        name=raw["name"],
+        index=index,
+        init=init,
+        image=raw.get("image", ""),
+        memory_request=_memory(resources.get("requests")),
+        memory_limit=_memory(resources.get("limits")),
+        environment=tuple(str(one.get("name", "")) for one in raw.get("env") or ()),
+    )
+
+
+def _memory(resources: Object | None) -> int | None:
+    value = (resources or {}).get("memory")
+    return parse_bytes(str(value)) if value is not None else None
+
+
+def pod_view(raw: Object) -> PodView:
+    """A pod's status."""
+    meta, status = raw["metadata"], raw.get("status") or {}
+    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    ready, scheduled = conditions.get("Ready", {}), conditions.get("PodScheduled", {})
+    return PodView(
+        name=meta["name"],
+        uid=meta["uid"],
+        created_at=time_of(meta.get("creationTimestamp")),
+        deleting="deletionTimestamp" in meta,
+        phase=status.get("phase", ""),
+        ready=ready.get("status") == "True",
+        ready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+        unschedulable=scheduled.get("message", "Unschedulable") if scheduled.get("status") == "False" else "",
+        revision=(meta.get("labels") or {}).get(POD_TEMPLATE_HASH, ""),
+        node=(raw.get("spec") or {}).get("nodeName", ""),
+        containers=tuple(
+            _status(one, init=init)
+            for init, key in ((True, "initContainerStatuses"), (False, "containerStatuses"))
+            for one in status.get(key) or ()
+        ),
+        memory_limits={
+            one.name: one.memory_limit
+            for one in container_views({"spec": raw.get("spec") or {}})
+            if one.memory_limit is not None
+        },
+    )
+
+
+def _status(raw: Object, *, init: bool) -> ContainerStatusView:
+    state, last = raw.get("state") or {}, raw.get("lastState") or {}
+    waiting, running = state.get("waiting") or {}, state.get("running") or {}
+    return ContainerStatusView(
+        name=raw["name"],
+        init=init,
+        ready=bool(raw.get("ready")),
+        restarts=raw.get("restartCount", 0),
+        waiting=waiting.get("reason", ""),
+        message=waiting.get("message", ""),
+        running_since=time_of(running.get("startedAt")),
+        terminated=_termination(state.get("terminated")),
+        last=_termination(last.get("terminated")),
+    )
+
+
+def _termination(raw: Object | None) -> Termination | None:
+    if not raw:
+        return None
+    return Termination(
+        reason=raw.get("reason", ""),
+        exit_code=raw.get("exitCode", 0),
+        message=raw.get("message", ""),
+        started_at=time_of(raw.get("startedAt")),
+        finished_at=time_of(raw.get("finishedAt")),
+    )
+
+
+def revision_view(ref: RevisionRef, template: Object, selector: dict[str, str], **facts: Any) -> RevisionView:
+    """A template of the history. It is compatible when the Deployment's selector still matches its labels."""
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    containers = container_views(template)
+    return RevisionView(
+        ref=ref,
+        images=tuple(one.image for one in containers if not one.init),
+        memory_limits={one.name: one.memory_limit for one in containers if one.memory_limit is not None},
+        compatible=all(labels.get(key) == value for key, value in selector.items()),
+        **facts,
+    )

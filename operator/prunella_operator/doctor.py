@@ -1,0 +1,130 @@
+"""`prunella doctor`: is everything there that operator and worker need? Each check says what to do when it is not.
+
+Looks only, changes nothing. A check that needs an earlier one is skipped when that one failed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prunella_operator.doctor_rules import RULES, Rule
+from prunella_operator.kube import Api
+from prunella_operator.settings import Settings
+from prunella_workflows.errors import NotFound, PrunellaError
+
+MAX_SKEW = 5.0  # seconds; ages, budgets and maintenance windows mix our clock with the API server's
+VERSION = "v1alpha1"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One answer: `what` was found, and what `todo` is when it is not good."""
+
+    name: str
+    passed: bool
+    what: str
+    todo: str = ""
+
+
+Connect = Callable[[], Api]
+Crds = Callable[[], tuple[Mapping[str, Any], ...]]
+Probe = Callable[[], str]
+
+
+def examine(
+    settings: Settings, connect: Connect, crds: Crds, temporal: Probe, now: Callable[[], datetime]
+) -> Iterator[Check]:
+    """All checks, one by one as they are made. `temporal` says what it found, or raises what went wrong."""
+    try:
+        api = connect()
+        began = now()
+        there = api.date()
+        ours = began + (now() - began) / 2
+    except PrunellaError as error:
+        todo = "start the cluster, or name another with --kubeconfig or --context"
+        yield Check("Kubernetes", passed=False, what=str(error), todo=todo)
+    else:
+        yield Check("Kubernetes", passed=True, what=f"{api.server} answers")
+        yield check_clock(ours, there)
+        yield from (check_crd(api, shipped) for shipped in crds())
+        yield from check_permissions(api, settings.namespaces)
+    yield check_temporal(settings, temporal)
+
+
+def check_clock(ours: datetime, theirs: datetime) -> Check:
+    """Whether our clock and the API server's agree; its Date header has whole seconds."""
+    skew = (ours - theirs).total_seconds() - 0.5
+    what = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the API server"
+    return Check("Clock", abs(skew) <= MAX_SKEW, what, "let NTP set the clock of this machine")
+
+
+def check_crd(api: Api, shipped: Mapping[str, Any]) -> Check:
+    """Whether a CRD is installed and says all that the one we ship says."""
+    name = shipped["metadata"]["name"]
+    todo = "prunella crds | kubectl apply --server-side -f -"
+    try:
+        installed = api.call("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+    except NotFound:
+        return Check(f"CRD {name}", passed=False, what="not installed", todo=todo)
+    except PrunellaError as error:
+        return Check(f"CRD {name}", passed=False, what=str(error), todo="ask an administrator of the cluster to look")
+    served = [version["name"] for version in installed["spec"]["versions"] if version["served"]]
+    if VERSION not in served:
+        return Check(f"CRD {name}", passed=False, what=f"serves {', '.join(served)}, not {VERSION}", todo=todo)
+    missing = difference(shipped["spec"], installed["spec"])
+    what = f"{VERSION} is served" if not missing else f"is of another version: {missing} differs"
+    return Check(f"CRD {name}", not missing, what, todo)
+
+
+def difference(shipped: Any, installed: Any, path: str = "spec") -> str:
+    """The first place where the installed object lacks what we ship; it may say more, for the server adds defaults."""
+    if isinstance(shipped, Mapping) and isinstance(installed, Mapping):
+        pairs = ((f"{path}.{key}", value, installed.get(key)) for key, value in shipped.items())
+    elif isinstance(shipped, list) and isinstance(installed, list) and len(shipped) == len(installed):
+        pairs = ((f"{path}[{i}]", value, installed[i]) for i, value in enumerate(shipped))
+    else:
+        return "" if shipped == installed or not (shipped or installed) else path
+    return next(filter(None, (difference(value, there, place) for place, value, there in pairs)), "")
+
+
+def check_permissions(api: Api, namespaces: tuple[str, ...]) -> Iterator[Check]:
+    """Whether the caller may do what operator and worker do. One line per area keeps the report readable."""
+    for area in dict.fromkeys(rule.area for rule in RULES):
+        rules = [rule for rule in RULES if rule.area == area]
+        try:
+            denied = [str(rule) for rule in rules if not _allowed(api, rule, namespaces)]
+        except PrunellaError as error:
+            yield Check(f"May {area}", passed=False, what=str(error), todo="see the API server's message")
+            continue
+        what = f"may not {'; '.join(denied)}" if denied else f"{len(rules)} permissions"
+        yield Check(f"May {area}", not denied, what, "apply manifests/base, or run as an account bound to its roles")
+
+
+def _allowed(api: Api, rule: Rule, namespaces: tuple[str, ...]) -> bool:
+    scopes = ("",) if rule.cluster or not namespaces else namespaces
+    return all(_review(api, rule, verb, namespace) for namespace in scopes for verb in rule.verbs)
+
+
+def _review(api: Api, rule: Rule, verb: str, namespace: str) -> bool:
+    resource, _, subresource = rule.resource.partition("/")
+    attributes = {"verb": verb, "group": rule.group, "resource": resource, "namespace": namespace}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {**attributes, "subresource": subresource}},
+    }
+    answer = api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
+    return bool(answer["status"]["allowed"])
+
+
+def check_temporal(settings: Settings, probe: Probe) -> Check:
+    """Whether Temporal answers and knows our namespace."""
+    todo = (
+        "start it, name another with --temporal-address, or let `prunella run` start its own; a missing namespace: "
+        f"temporal operator namespace create -n {settings.temporal_namespace}"
+    )
+    try:
+        return Check("Temporal", passed=True, what=probe())
+    except (PrunellaError, RuntimeError, OSError) as error:
+        return Check("Temporal", passed=False, what=f"{settings.temporal_target}: {error}", todo=todo)

@@ -1,0 +1,44 @@
+"""What operator and worker must be allowed to do. The RBAC manifests grant the same."""
+
+from dataclasses import dataclass
+
+_READ = ("get", "list", "watch")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One permission. `cluster` marks what has no namespace."""
+
+    area: str
+    verbs: tuple[str, ...]
+    resource: str
+    group: str = ""
+    cluster: bool = False
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.verbs)} {self.resource}" + (f" ({self.group})" if self.group else "")
+
+
+RULES = (
+    Rule("keep incidents", (*_READ, "create", "patch"), "incidents", "prunella.dev"),
+    Rule("keep incidents", ("get", "patch"), "incidents/status", "prunella.dev"),
+    Rule("keep incidents", ("create", "patch"), "events"),
+    Rule("read policies", _READ, "healingpolicies", "prunella.dev"),
+    Rule("read policies", _READ, "clusterhealingpolicies", "prunella.dev", cluster=True),
+    Rule("read policies", _READ, "namespaces", cluster=True),
+    Rule("read policies", _READ, "customresourcedefinitions", "apiextensions.k8s.io", cluster=True),
+    Rule("see faults", _READ, "pods"),
+    Rule("see faults", _READ, "deployments", "apps"),
+    Rule("see faults", _READ, "replicasets", "apps"),
+    Rule("see faults", _READ, "statefulsets", "apps"),
+    Rule("see faults", _READ, "daemonsets", "apps"),
+    Rule("see faults", ("get", "list"), "jobs", "batch"),
+    Rule("gather evidence", ("get",), "pods/log"),
+    Rule("gather evidence", ("list",), "events"),
+    Rule("gather evidence", ("list",), "resourcequotas"),
+    Rule("gather evidence", ("list",), "limitranges"),
+    Rule("gather evidence", ("list",), "nodes", cluster=True),
+    Rule("repair", ("patch",), "deployments", "apps"),
+    Rule("repair", (*_READ, "create", "delete"), "controllerrevisions", "apps"),
+    Rule("lead", ("get", "create", "update"), "leases", "coordination.k8s.io"),
+)

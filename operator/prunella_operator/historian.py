@@ -1,0 +1,142 @@
+"""Historian: remembers which templates of a Deployment were seen available and stable, beyond the ReplicaSets' history.
+
+Availability alone proves little: a container without a probe is "available" in the second before it crashes. So a
+template is recorded only once its pods have all been ready for the whole soak time without a restart in it.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple, NoReturn
+
+import structlog
+
+from prunella_operator import clock
+from prunella_operator.cluster import history, paths
+from prunella_operator.cluster.rest import MERGE_PATCH, AlreadyExists, Json, Rest
+from prunella_operator.cluster.views import POD_TEMPLATE_HASH, pod_view, time_of, workload_view
+from prunella_workflows.errors import NotFound, Permanent, Retryable
+from prunella_workflows.model.workload import PodView, WorkloadView
+
+_log = structlog.get_logger("prunella.historian")
+
+_LOOK_EVERY = 1.0
+_REFRESH_AFTER = timedelta(minutes=10)
+_KEEP = 10
+
+
+class Rollout(NamedTuple):
+    """A rollout that has come to its end and is being watched for its soak time."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    due: float
+
+
+@dataclass(slots=True)
+class Historian:
+    """Records known-good templates as snapshots. `soak` is in seconds."""
+
+    rest: Rest
+    soak: float
+    protected: tuple[str, ...] = ()
+    _rollouts: dict[str, Rollout] = field(default_factory=dict)
+
+    def settled(self, namespace: str, name: str, uid: str, generation: int) -> None:
+        """A Deployment is completely rolled out: look at it again after the soak time."""
+        if namespace.startswith("kube-") or namespace in self.protected:
+            return
+        self._rollouts[uid] = Rollout(namespace, name, uid, generation, clock.monotonic() + self.soak)
+
+    async def run(self) -> NoReturn:
+        """Record until cancelled."""
+        while True:
+            now = clock.monotonic()
+            for rollout in [one for one in self._rollouts.values() if one.due <= now]:
+                del self._rollouts[rollout.uid]
+                await self._try(rollout)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _try(self, rollout: Rollout) -> None:
+        try:
+            await self._look(rollout)
+        except NotFound:
+            return
+        except Retryable as error:
+            _log.info("cannot look at a rollout yet", deployment=rollout.name, error=str(error))
+            self._later(rollout, 5.0)
+        except Permanent as error:
+            _log.warning("cannot record a known-good revision", deployment=rollout.name, error=str(error))
+
+    def _later(self, rollout: Rollout, seconds: float) -> None:
+        """Look again, unless a newer rollout was told meanwhile."""
+        self._rollouts.setdefault(rollout.uid, rollout._replace(due=clock.monotonic() + seconds))
+
+    async def _look(self, rollout: Rollout) -> None:
+        raw = await self.rest.get(f"{paths.collection('Deployment', rollout.namespace)}/{rollout.name}")
+        raw.setdefault("kind", "Deployment")
+        view = workload_view(raw)
+        if raw["metadata"]["uid"] != rollout.uid or not view.complete or view.deleting:
+            return  # it will be told again when it is complete
+        wait = _still_to_wait(await self._pods(raw, view), self.soak, clock.now())
+        if wait is None:
+            self._later(rollout, self.soak)
+        elif wait > 0:
+            self._later(rollout, wait)
+        else:
+            await self._record(raw, view)
+
+    async def _pods(self, raw: Json, view: WorkloadView) -> tuple[PodView, ...]:
+        labels = raw["spec"]["selector"].get("matchLabels") or {}
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        found = await self.rest.list(
+            paths.core(view.ref.namespace, "pods"), {"labelSelector": selector} if selector else None, into=Json
+        )
+        return tuple(pod_view(one) for one in found if POD_TEMPLATE_HASH in (one["metadata"].get("labels") or {}))
+
+    async def _record(self, raw: Json, view: WorkloadView) -> None:
+        now = clock.now()
+        body = history.snapshot(raw, view.ref, history.KNOWN_GOOD, good_at=now)
+        path = paths.snapshots(view.ref.namespace)
+        try:
+            await self.rest.create(path, body)
+        except AlreadyExists:
+            await self._refresh(f"{path}/{body['metadata']['name']}", now)
+        else:
+            _log.info("known-good revision recorded", namespace=view.ref.namespace, target=str(view.ref))
+            await self._prune(view)
+
+    async def _refresh(self, path: str, now: datetime) -> None:
+        """The template was kept before: it is good again, and newest again."""
+        meta = (await self.rest.get(path))["metadata"]
+        good_at = time_of((meta.get("annotations") or {}).get(paths.GOOD_AT))
+        if good_at is None or now - good_at > _REFRESH_AFTER:
+            marks = {"annotations": {paths.GOOD_AT: now.isoformat()}, "labels": {paths.SNAPSHOT: history.KNOWN_GOOD}}
+            await self.rest.patch(path, {"metadata": marks}, MERGE_PATCH)
+
+    async def _prune(self, view: WorkloadView) -> None:
+        """Keep the newest few snapshots of each workload."""
+        selector = {"labelSelector": history.snapshot_selector(view.ref)}
+        kept = await self.rest.list(paths.snapshots(view.ref.namespace), selector, into=Json)
+        newest = sorted(kept, key=_kept_since, reverse=True)
+        for one in newest[_KEEP:]:
+            await self.rest.delete(paths.snapshots(view.ref.namespace, one["metadata"]["name"]))
+
+
+def _kept_since(raw: Json) -> str:
+    meta = raw["metadata"]
+    return str((meta.get("annotations") or {}).get(paths.GOOD_AT) or meta["creationTimestamp"])
+
+
+def _still_to_wait(pods: tuple[PodView, ...], soak: float, now: datetime) -> float | None:
+    """Seconds until the pods will have been stable for the soak time; 0 when they have; None when one is not well."""
+    live = [pod for pod in pods if not pod.deleting]
+    if not live or not all(pod.ready and pod.ready_since for pod in live):
+        return None
+    ends = [
+        end.finished_at for pod in live for status in pod.containers if not status.init for end in status.terminations
+    ]
+    moments = [pod.ready_since for pod in live if pod.ready_since] + [end for end in ends if end]
+    return max(0.0, soak - (now - max(moments)).total_seconds())

@@ -1,0 +1,29 @@
+"""What runs in this process: its background parts, and what keeps each from being ready."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Process:
+    """What runs in this process: its parts' readiness and its background tasks."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    def start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a part in the background for as long as the process lives."""
+        self.tasks.append(asyncio.create_task(work, name=name))
+
+    async def ended(self) -> None:
+        """Return when any part ends, which none should.
+
+        Raises:
+            whatever ended it.
+        """
+        done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+            raise RuntimeError(f"{task.get_name()} ended by itself")

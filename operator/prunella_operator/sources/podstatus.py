@@ -1,0 +1,91 @@
+"""A pod as the sensor reads it: only the fields that tell of trouble, and the questions that are asked of them.
+
+This is the wire, not our model: decoded, asked, dropped.
+"""
+
+from datetime import datetime
+
+from prunella_operator.cluster.wire import Metadata, Wire
+
+CRASH_LOOP = "CrashLoopBackOff"
+
+
+class Waiting(Wire, frozen=True):
+    """Why a container is not started."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Terminated(Wire, frozen=True):
+    """How a container ended."""
+
+    exit_code: int
+    reason: str = ""
+    finished_at: datetime | None = None
+
+
+class State(Wire, frozen=True):
+    """What a container does, or did last; all None while it runs."""
+
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Wire, frozen=True):
+    """One container, init container or sidecar of a pod."""
+
+    name: str
+    restart_count: int = 0
+    state: State | None = None
+    last_state: State | None = None
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """Why it is not started, if so."""
+        return self.state.waiting if self.state else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs now."""
+        return self.state is not None and self.state.waiting is None and self.state.terminated is None
+
+    @property
+    def ends(self) -> tuple[Terminated, ...]:
+        """The terminations that can be seen, the latest first."""
+        ends = (state.terminated for state in (self.state, self.last_state) if state)
+        return tuple(end for end in ends if end)
+
+    @property
+    def deaths(self) -> int:
+        """How often it has ended. The restart that follows an end is counted only when it happens."""
+        dead = (self.state and self.state.terminated) or (self.waiting and self.waiting.reason == CRASH_LOOP)
+        return self.restart_count + bool(dead)
+
+
+class PodStatus(Wire, frozen=True):
+    """The part of a pod's status that tells of trouble."""
+
+    phase: str = ""
+    reason: str = ""
+    container_statuses: tuple[ContainerStatus, ...] | None = None
+    init_container_statuses: tuple[ContainerStatus, ...] | None = None
+
+    @property
+    def all_containers(self) -> tuple[ContainerStatus, ...]:
+        """Init containers and sidecars first, as they start."""
+        return (self.init_container_statuses or ()) + (self.container_statuses or ())
+
+
+class Pod(Wire, frozen=True):
+    """A pod as the sensor sees it."""
+
+    metadata: Metadata
+    status: PodStatus = PodStatus()
+
+    @property
+    def worth_a_look(self) -> bool:
+        """False where containers end because the pod does: by deletion, completion, eviction, loss of its node."""
+        leaving = self.metadata.deletion_timestamp is not None
+        ended = self.status.phase == "Succeeded" or (self.status.phase == "Failed" and self.status.reason != "")
+        return not leaving and not ended

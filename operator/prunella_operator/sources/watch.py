@@ -1,0 +1,181 @@
+"""`Watch`: list and watch one resource for ever, so that its handler misses nothing and nothing it reads can stop it.
+
+Pages are decoded one object at a time and dropped, and the ledger keeps only what tells, after a gap, what vanished
+and what changed. It must never hold objects, never exit on an error, never spin, and never block the event loop.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, NoReturn
+
+import aiohttp
+from msgspec import Raw
+from msgspec.json import Decoder
+
+from prunella_operator import clock
+from prunella_operator.cluster.access import Access, RequestOptions
+from prunella_operator.cluster.wire import Change, Lines, Page, Status, Undecodable, decode, read_status
+from prunella_operator.sources.ledger import Ledger
+from prunella_operator.sources.resource import Handler, Pace, Resource, Scope, T, WatchStats
+from prunella_workflows.errors import PrunellaError
+
+logger = logging.getLogger(__name__)
+
+_CHANGE, _PAGE = Decoder(Change), Decoder(Page)
+_OK, _GONE = 200, 410
+# Identity, because inflating a long list costs us more than the network saves inside a cluster.
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+class Refusal(Exception):
+    """The API server refused, over HTTP or by an ERROR event. Never leaves this module."""
+
+    def __init__(self, status: Status, retry_after: float = 0.0) -> None:
+        super().__init__(f"{status.code} {status.reason}: {status.message}")
+        self.expired = status.code == _GONE or status.reason in {"Expired", "Gone"}
+        told = status.details.retry_after_seconds if status.details else None
+        self.retry_after = retry_after or float(told or 0)
+
+
+@dataclass(slots=True)
+class Watch(Generic[T]):
+    """List and watch of one resource. `run` ends only by cancellation."""
+
+    access: Access
+    resource: Resource[T]
+    handler: Handler[T]
+    scope: Scope = field(default_factory=Scope)
+    pace: Pace = field(default_factory=Pace)
+    stats: WatchStats = field(default_factory=WatchStats)
+    _ledger: Ledger[T] = field(init=False)
+    _version: str = field(init=False, default="")  # where to resume; empty: list first
+
+    def __post_init__(self) -> None:
+        self._ledger = Ledger(self.resource, self.handler, self.stats)
+
+    async def run(self) -> NoReturn:
+        """Watch until cancelled."""
+        failures = 0
+        while True:
+            began, events = clock.monotonic(), self.stats.events
+            wait = await self._once()
+            lived = clock.monotonic() - began >= self.pace.steady
+            failures = 0 if lived or self.stats.events > events else failures + 1
+            await asyncio.sleep(max(wait, self.pace.pause(failures)))
+            self.stats.reconnects += 1
+
+    async def _once(self) -> float:
+        """One connection until it ends for whatever reason; answers how long the API server asked us to wait."""
+        try:
+            await self._connect()
+        except Refusal as refusal:
+            self._note(refusal)
+            if refusal.expired:
+                self._version = ""
+            return min(refusal.retry_after, self.pace.obedience)
+        except (aiohttp.ClientError, TimeoutError, OSError, Undecodable, PrunellaError) as error:
+            self._note(error)
+        return 0.0
+
+    async def _connect(self) -> None:
+        # Everything is read again for every connection, so that rotated tokens and certificates are picked up.
+        # In a thread: these are files, or even a command that a kubeconfig names.
+        options = await asyncio.to_thread(self.access.options)
+        options["headers"].update(_HEADERS)
+        async with aiohttp.ClientSession() as session:
+            if not self._version:
+                await self._list(session, options)
+            await self._follow(session, options)
+
+    async def _list(self, session: aiohttp.ClientSession, options: RequestOptions) -> None:
+        present: set[str] = set()
+        params = {**self.scope.params, "limit": str(self.pace.page)}
+        while True:
+            page = await self._page(session, options, params)
+            await self._take(page.items or [], present)
+            if not page.metadata.continue_:
+                break
+            params["continue"] = page.metadata.continue_
+        if not page.metadata.resource_version:
+            raise Undecodable("a list without resourceVersion")
+        self._ledger.only(present)
+        self._version = page.metadata.resource_version
+        self.stats.relists += self.stats.synced
+        self.stats.synced = True
+
+    async def _page(self, session: aiohttp.ClientSession, options: RequestOptions, params: Mapping[str, str]) -> Page:
+        timeout = aiohttp.ClientTimeout(total=self.pace.answer)
+        async with session.get(self._url, params=params, timeout=timeout, **options) as answer:
+            await _accept(answer)
+            return decode(_PAGE, await answer.read())
+
+    async def _take(self, items: list[Raw], present: set[str]) -> None:
+        for number, raw in enumerate(items, 1):
+            present.add(self._ledger.present(raw).uid)
+            if not number % self.pace.slice:
+                await asyncio.sleep(0)
+        self.stats.last_activity = clock.monotonic()
+
+    async def _follow(self, session: aiohttp.ClientSession, options: RequestOptions) -> None:
+        params = {
+            **self.scope.params,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(int(self.pace.jitter(*self.pace.lifetime))),
+        }
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.pace.answer, sock_read=self.pace.silence)
+        async with session.get(self._url, params=params, timeout=timeout, **options) as answer:
+            await _accept(answer)
+            lines = Lines()
+            async for chunk in answer.content.iter_any():
+                self.stats.last_activity = clock.monotonic()
+                for line in lines.feed(chunk):
+                    self._change(line)
+                await asyncio.sleep(0)  # a busy stream never waits by itself
+
+    def _change(self, line: bytes) -> None:
+        try:
+            change = decode(_CHANGE, line)
+        except Undecodable as error:
+            self._ledger.skip("line", error)
+            return
+        match change.type:
+            case "ADDED" | "MODIFIED":
+                self._advance(self._ledger.present(change.object).resource_version)
+            case "DELETED":
+                identity = self._ledger.identity(change.object)
+                self._ledger.absent(identity.uid)
+                self._advance(identity.resource_version)
+            case "BOOKMARK":
+                self._bookmark(self._ledger.identity(change.object).resource_version)
+            case "ERROR":
+                raise Refusal(read_status(change.object))
+            case other:
+                self._ledger.skip("type", Undecodable(f"a change of unknown type {other[:50]!r}"))
+
+    def _advance(self, version: str) -> None:
+        self._version = version or self._version
+        self.stats.events += 1
+
+    def _bookmark(self, version: str) -> None:
+        if version.isdecimal() and self._version.isdecimal() and int(version) < int(self._version):
+            # The cluster was restored from a backup: what we know lies in a future that will not come.
+            raise Refusal(Status(message="the history of the cluster went back", reason="Expired", code=_GONE))
+        self._advance(version)
+
+    def _note(self, error: Exception) -> None:
+        self.stats.last_error = f"{type(error).__name__}: {error}"
+        logger.info("%s: watch interrupted: %s", self.resource.plural, self.stats.last_error)
+
+    @property
+    def _url(self) -> str:
+        return self.access.server + self.resource.path(self.scope.namespace)
+
+
+async def _accept(answer: aiohttp.ClientResponse) -> None:
+    if answer.status != _OK:
+        told = answer.headers.get("Retry-After", "")
+        raise Refusal(read_status(await answer.read(), answer.status), float(told) if told.isdigit() else 0.0)

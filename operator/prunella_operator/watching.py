@@ -1,0 +1,86 @@
+"""The operator side of a process: sources, intake, historian and the controller of incidents, wired together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+from temporalio.client import Client
+
+from prunella_operator import clock
+from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.rest import Rest
+from prunella_operator.controller import Controller
+from prunella_operator.healings import Healings
+from prunella_operator.historian import Historian
+from prunella_operator.intake import Intake
+from prunella_operator.process import Process
+from prunella_operator.settings import Settings
+from prunella_operator.sources.deployments import DeploymentSource
+from prunella_operator.sources.pods import PodSource
+from prunella_operator.sources.resource import Scope, WatchStats
+from prunella_operator.telemetry import metrics
+
+_PROBE_EVERY = 5.0
+_PROBE_TEMPORAL_AGAIN = 1.0
+_SILENT = 120.0
+"""Seconds without a byte from a watch: bookmarks come every minute, so that much silence means blindness."""
+
+Watches = dict[str, WatchStats]
+
+
+@asynccontextmanager
+async def operator_side(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
+    """Everything that sees trouble and hands it to workflows, for as long as the context is open."""
+    async with Rest(access, settings.api_timeout) as rest:
+        healings = Healings(rest, client, settings.task_queue)
+        intake = Intake(rest, settings.protected_namespaces)
+        historian = Historian(rest, settings.known_good_after, settings.protected_namespaces)
+        watches: Watches = {}
+        for name, source in _sources(settings, access, intake, historian):
+            watches[name] = source.stats
+            process.start(name, source.run())
+        process.start("intake", intake.run())
+        process.start("historian", historian.run())
+        process.start("tend", healings.tend())
+        process.start("readiness", _watch_readiness(process, watches, healings))
+        async with Controller(access, healings, settings.namespaces):
+            yield
+
+
+def _sources(
+    settings: Settings, access: Access, intake: Intake, historian: Historian
+) -> Iterator[tuple[str, PodSource | DeploymentSource]]:
+    for namespace in settings.namespaces or (None,):
+        scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
+        yield f"pods{suffix}", PodSource(access, intake.accept, scope)
+        yield f"deployments{suffix}", DeploymentSource(access, intake.accept, historian.settled, scope)
+
+
+async def _watch_readiness(process: Process, watches: Watches, healings: Healings) -> NoReturn:
+    """Keep readiness and its metrics up to date. Never ends: a part that is not ready is told, not fatal."""
+    while True:
+        for name, stats in watches.items():
+            process.reasons[name] = _blind(stats)
+            _measure(name, stats)
+        await healings.probe()
+        process.reasons["temporal"] = healings.temporal_error
+        for part, reason in process.reasons.items():
+            metrics.READY.labels(part).set(not reason)
+        await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if healings.temporal_error else _PROBE_EVERY)
+
+
+def _blind(stats: WatchStats) -> str:
+    """Why a watch may be missing things now; "" when it is not."""
+    if not stats.synced:
+        return f"the first list was not read yet ({stats.last_error or 'under way'})"
+    silent = clock.monotonic() - stats.last_activity
+    return f"nothing heard for {silent:.0f} s ({stats.last_error})" if silent > _SILENT else ""
+
+
+def _measure(name: str, stats: WatchStats) -> None:
+    metrics.WATCH_OBJECTS.labels(name).set(stats.objects)
+    metrics.WATCH_EVENTS.labels(name).set(stats.events)
+    metrics.WATCH_RELISTS.labels(name).set(stats.relists)
+    metrics.WATCH_UNDECODABLE.labels(name).set(stats.undecodable)
+    metrics.WATCH_SYNCED.labels(name).set(stats.synced)

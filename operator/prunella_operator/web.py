@@ -1,0 +1,35 @@
+"""The operator's HTTP side: /healthz, /readyz with reasons, /metrics."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Readiness = Callable[[], dict[str, str]]
+"""Each part of the operator and what keeps it from being ready ("" when it is)."""
+
+
+def build_app(readiness: Readiness) -> web.Application:
+    """The application. Liveness is the event loop's answer; readiness is what the parts say."""
+    app = web.Application()
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz(readiness))
+    app.router.add_get("/metrics", _metrics)
+    return app
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+def _readyz(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        parts = readiness()
+        lines = [f"{name}: {reason or 'ok'}" for name, reason in parts.items()]
+        return web.Response(text="\n".join(lines) + "\n", status=503 if any(parts.values()) else 200)
+
+    return answer
+
+
+async def _metrics(_: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
