@@ -48,7 +48,7 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, embedded: b
         if worker:  # imported late: neither side pays for the other's libraries
             from prunella_operator.worker import worker_side  # noqa: PLC0415
 
-            await stack.enter_async_context(worker_side(settings, access, client, process))
+            await stack.enter_async_context(worker_side(settings, access, process))
         if operator:
             from prunella_operator.watching import operator_side  # noqa: PLC0415
 
@@ -75,7 +75,7 @@ async def _until_stopped(process: Process) -> None:
 
 @asynccontextmanager
 async def _served(settings: Settings, process: Process) -> AsyncIterator[None]:
-    runner = web.AppRunner(build_app(lambda: dict(process.reasons)), access_log=None)
+    runner = web.AppRunner(build_app(process.readiness), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.http_host, settings.http_port).start()

@@ -1,7 +1,7 @@
 """What runs in this process: its background parts, and what keeps each from being ready."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,12 @@ from typing import Any
 class Process:
     """What runs in this process: its parts' readiness and its background tasks."""
 
-    reasons: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, Callable[[], str]] = field(default_factory=dict)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    def readiness(self) -> dict[str, str]:
+        """Each part and what keeps it from being ready ("" when it is)."""
+        return {name: check() for name, check in self.checks.items()}
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         """Run a part in the background for as long as the process lives."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NoReturn
 
 from temporalio.client import Client
@@ -39,11 +40,13 @@ async def operator_side(settings: Settings, access: Access, client: Client, proc
         watches: Watches = {}
         for name, source in _sources(settings, access, intake, historian):
             watches[name] = source.stats
+            process.checks[name] = partial(_blind, source.stats)
             process.start(name, source.run())
+        process.checks["temporal"] = lambda: healings.temporal_error
         process.start("intake", intake.run())
         process.start("historian", historian.run())
         process.start("tend", healings.tend())
-        process.start("readiness", _watch_readiness(process, watches, healings))
+        process.start("measures", _measure_for_ever(process, watches, healings))
         async with Controller(access, healings, settings.namespaces):
             yield
 
@@ -57,15 +60,13 @@ def _sources(
         yield f"deployments{suffix}", DeploymentSource(access, intake.accept, historian.settled, scope)
 
 
-async def _watch_readiness(process: Process, watches: Watches, healings: Healings) -> NoReturn:
-    """Keep readiness and its metrics up to date. Never ends: a part that is not ready is told, not fatal."""
+async def _measure_for_ever(process: Process, watches: Watches, healings: Healings) -> NoReturn:
+    """Ask Temporal how it is, and keep the gauges up to date."""
     while True:
-        for name, stats in watches.items():
-            process.reasons[name] = _blind(stats)
-            _measure(name, stats)
         await healings.probe()
-        process.reasons["temporal"] = healings.temporal_error
-        for part, reason in process.reasons.items():
+        for name, stats in watches.items():
+            _measure(name, stats)
+        for part, reason in process.readiness().items():
             metrics.READY.labels(part).set(not reason)
         await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if healings.temporal_error else _PROBE_EVERY)
 

@@ -15,6 +15,7 @@ from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
+from prunella_operator.temporal import connect
 from prunella_workflows.healing import SelfHealing
 from prunella_workflows.sandbox import workflow_runner
 
@@ -55,24 +56,25 @@ def build_worker(client: Client, settings: Settings, activities: Activities, poo
 
 
 @asynccontextmanager
-async def worker_side(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
+async def worker_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """A worker that serves for as long as the context is open."""
     kube = Kube(access, settings.api_timeout)
     activities = Activities(kube, settings.known_good_after, settings.protected_namespaces)
     with ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity") as pool:
-        process.start("worker", _serve(client, settings, activities, pool, process))
+        process.start("worker", _serve(settings, activities, pool, process))
         yield
 
 
-async def _serve(
-    client: Client, settings: Settings, activities: Activities, pool: ThreadPoolExecutor, process: Process
-) -> None:
-    """Serve until cancelled; while Temporal is not there at the start, wait for it."""
+async def _serve(settings: Settings, activities: Activities, pool: ThreadPoolExecutor, process: Process) -> None:
+    """Serve until cancelled; wait for a Temporal that is not there yet (a worker needs a connected client)."""
+    waiting = ""
+    process.checks["worker"] = lambda: waiting
     while True:
-        process.reasons["worker"] = ""
         try:
+            client = await connect(settings, lazy=False)
+            waiting = ""
             await build_worker(client, settings, activities, pool).run()
         except RuntimeError as error:
-            process.reasons["worker"] = f"Temporal cannot be reached: {error}"
+            waiting = f"Temporal cannot be reached: {error}"
             _log.warning("the worker waits for Temporal", error=str(error))
             await asyncio.sleep(_AGAIN)

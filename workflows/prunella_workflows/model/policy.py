@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.quantity import format_bytes, parse_bytes
 
-_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
+_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
 
 
 def parse_duration(text: str | float) -> float:
@@ -33,8 +33,8 @@ def parse_duration(text: str | float) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a duration: 150 -> "2m30s"."""
-    rest, text = int(seconds), ""
+    """Seconds as a duration: 150 -> "2m30s". Clocks that disagree may give less than nothing: that is "0s"."""
+    rest, text = max(0, int(seconds)), ""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         number, rest = divmod(rest, size)
         text += f"{number}{unit}" if number else ""

@@ -1,0 +1,114 @@
+"""What our own cluster is built from: the Go modules beside this package, and the programs each of them yields.
+
+One module per group, because their dependency versions conflict. Versions live in the go.mod files alone.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+GO_FOLDER = Path(__file__).resolve().parent.parent / "go"
+IMAGES_FOLDER = Path(__file__).resolve().parent.parent.parent / "images"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One binary; `seconds` is what a first build took on two cores and only feeds the estimate of the bar."""
+
+    name: str
+    package: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """One Go module and its programs."""
+
+    name: str
+    folder: Path
+    programs: tuple[Program, ...]
+    cgo: bool = False
+    tags: str = ""
+    version_of: str = ""
+    """Module whose version the programs report; Kubernetes' clients refuse to talk to a server without one."""
+
+    def ldflags(self) -> str:
+        """Stripped binaries, and the version in the place where Kubernetes' own build writes it."""
+        version = _version(self.folder / "go.mod", self.version_of) if self.version_of else ""
+        if not version:
+            return "-s -w"
+        major, minor, _ = version.lstrip("v").split(".", 2)
+        values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+        return "-s -w" + "".join(f" -X k8s.io/component-base/version.{key}={value}" for key, value in values.items())
+
+    def key(self) -> str:
+        """Name of the cache folder: changes with the module, the sources, the flags and the machine's kind."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.glob("*")):
+            if path.is_file() and path.suffix in {".mod", ".sum", ".go", ".c"}:
+                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(f"{self.cgo} {self.tags} {self.ldflags()} {os.uname().machine}".encode())
+        return f"{self.name}-{digest.hexdigest()[:16]}"
+
+
+def _version(go_mod: Path, module: str) -> str:
+    match = re.search(rf"^(?:require)?\s*{re.escape(module)} (v\S+)", go_mod.read_text(), re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _programs(seconds: Mapping[str, int], package: str = "{}") -> tuple[Program, ...]:
+    """Programs whose package ends in their own name."""
+    return tuple(Program(path.rpartition("/")[2], package.format(path), time) for path, time in seconds.items())
+
+
+ETCD = Group("etcd", GO_FOLDER / "etcd", (Program("etcd", ".", 40),))
+KUBERNETES = Group(
+    "kubernetes",
+    GO_FOLDER / "kubernetes",
+    _programs(
+        {
+            "kube-apiserver": 190,
+            "kube-controller-manager": 55,
+            "kube-scheduler": 4,
+            "kubectl": 22,
+            "kubelet": 17,
+            "kube-proxy": 7,
+        },
+        "k8s.io/kubernetes/cmd/{}",
+    ),
+    version_of="k8s.io/kubernetes",
+)
+CONTAINERD = Group(
+    "containerd",
+    GO_FOLDER / "containerd",
+    _programs(
+        {"containerd": 48, "containerd-shim-runc-v2": 1, "ctr": 2},
+        "github.com/containerd/containerd/v2/cmd/{}",
+    ),
+)
+RUNC = Group("runc", GO_FOLDER / "runc", _programs({"github.com/opencontainers/runc": 12}), cgo=True, tags="seccomp")
+CNI = Group(
+    "cni",
+    GO_FOLDER / "cni",
+    _programs(
+        {"main/bridge": 3, "ipam/host-local": 1, "main/loopback": 1, "meta/portmap": 1},
+        "github.com/containernetworking/plugins/plugins/{}",
+    ),
+)
+KWOK = Group("kwok", GO_FOLDER / "kwok", _programs({"sigs.k8s.io/kwok/cmd/kwok": 72}))
+SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
+
+CONTROL_PLANE = (ETCD, KUBERNETES)
+REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
+SIMULATED = (*CONTROL_PLANE, KWOK)
+NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
+
+
+def wanted(simulated: bool) -> list[tuple[Group, Program]]:
+    """What has to be built, in the order of building: what takes longest to start is needed first."""
+    groups = SIMULATED if simulated else REAL
+    pairs = [(group, program) for group in groups for program in group.programs]
+    return [pair for pair in pairs if not (simulated and pair[1].name in NODE_ONLY)]

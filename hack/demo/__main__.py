@@ -1,0 +1,6 @@
+"""Entry point of `python hack/demo`: the folder is a script, its code is the package beside this file."""
+
+from walkthrough.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

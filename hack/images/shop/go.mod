@@ -1,0 +1,3 @@
+module prunella.local/hack/images/shop
+
+go 1.24
