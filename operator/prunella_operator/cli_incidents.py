@@ -49,7 +49,7 @@ def list_(
     if as_json:
         out.print_json(json.dumps([one.to_object() for one in found]), indent=2)
     elif found:
-        out.print(incident_table(found, clock.now(), all_namespaces))
+        out.print(incident_table(found, clock.now(), all_namespaces, out.width))
     else:
         console(typer.get_text_stream("stderr")).print(safe(NO_INCIDENTS.format(where=_where(scope))))
 

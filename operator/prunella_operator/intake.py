@@ -17,12 +17,12 @@ import structlog
 from prunella_operator import clock
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.rest import AlreadyExists, Json, Rest
-from prunella_operator.cluster.views import template_hash, template_of, workload_key
+from prunella_operator.cluster.views import controller_of, is_workload, template_hash, template_of, workload_key
 from prunella_operator.telemetry import metrics
 from prunella_workflows.errors import NotFound, Permanent, Retryable
 from prunella_workflows.guard import HEAL, IGNORE
 from prunella_workflows.model.incident import IncidentType, Phase
-from prunella_workflows.model.signal import OwnerRef, Signal
+from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
 _log = structlog.get_logger("prunella.intake")
@@ -33,7 +33,6 @@ STILL_THE_SAME = timedelta(minutes=30)
 _FAULT = f"{paths.GROUP}/fault"
 _WORKERS = 8
 _BACKOFF = (0.2, 5.0)
-_OWNERS = frozenset({"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"})
 _SETTLED = frozenset({Phase.HEALED, Phase.RECOVERED})
 
 
@@ -151,7 +150,7 @@ class Intake:
         )
         owner = signal.owner
         raw: Json | None = None
-        while owner is not None and owner.kind in _OWNERS:
+        while owner is not None and is_workload(owner):
             ref = WorkloadRef(
                 api_version=owner.api_version,
                 kind=owner.kind,
@@ -160,7 +159,7 @@ class Intake:
                 uid=owner.uid,
             )
             raw = await self._read(ref)
-            owner = _controller(raw)
+            owner = controller_of(raw)
         return ref, raw if raw is not None else await self._read(ref)
 
     async def _read(self, ref: WorkloadRef) -> Json:
@@ -234,12 +233,6 @@ def _fault_key(target: WorkloadRef, raw: Json, namespace: Json) -> str:
 def _ignored(raw: Json) -> bool:
     meta = raw["metadata"]
     return any((meta.get(marks) or {}).get(IGNORE) == "true" for marks in ("labels", "annotations"))
-
-
-def _controller(raw: Json) -> OwnerRef | None:
-    found = (one for one in raw["metadata"].get("ownerReferences") or () if one.get("controller"))
-    owner = next(found, None)
-    return OwnerRef.model_validate(owner) if owner else None
 
 
 def _phase(raw: Json) -> Phase:

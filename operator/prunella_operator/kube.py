@@ -87,9 +87,8 @@ class Kube:
 
     def _send(self, method: str, path: str, body: object, content_type: str) -> Any:
         headers = {"Accept": JSON, "Content-Type": content_type, **self._access.headers()}
-        data = json.dumps(body).encode() if body is not None and content_type != JSON else body
         try:
-            answer = self._rest.request(method, self.server + path, headers, data, _request_timeout=self._timeout)
+            answer = self._rest.request(method, self.server + path, headers, body, _request_timeout=self._timeout)
             answer.read()
         except (HTTPError, ApiException) as error:
             raise Unavailable(f"the API server {self.server} does not answer: {_cause(error)}") from error

@@ -75,21 +75,33 @@ def duration(span: timedelta) -> str:
     return "0s"
 
 
-def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool) -> Table:
-    """The incidents as `prunella incidents list` shows them."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = ("NAME", "PHASE", "CAUSE", "TARGET", "ACTION", "AGE", "HEALED IN")
-    for column in (("NAMESPACE",) if namespaces else ()) + columns:
-        table.add_column(column, no_wrap=column != "ACTION", overflow="fold")
-    for one in incidents:
-        table.add_row(*([safe(one.namespace)] if namespaces else []), *_row(one, now))
+def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:
+    """The incidents as `prunella incidents list` shows them; a narrow terminal gets fewer columns, not broken ones."""
+    rows = [_cells(one, now) for one in incidents]
+    columns = [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
+    for dispensable in ("ACTION", "CAUSE", "HEALED IN"):
+        if sum(max(len(name), *(row[name].cell_len for row in rows)) + 2 for name in columns) > width:
+            columns.remove(dispensable)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
     return table
 
 
-def _row(one: Incident, now: datetime) -> tuple[Text, ...]:
+def _cells(one: Incident, now: datetime) -> dict[str, Text]:
     status = one.status
-    facts = (status.root_cause, one.target, status.action, age(one.metadata.creation_timestamp, now), status.healed_in)
-    return (safe(one.name), phase_text(one.phase), *map(safe, facts))
+    return {
+        "NAMESPACE": safe(one.namespace),
+        "NAME": safe(one.name),
+        "PHASE": phase_text(one.phase),
+        "CAUSE": safe(status.root_cause),
+        "TARGET": safe(one.target),
+        "ACTION": safe(status.action),
+        "AGE": Text(age(one.metadata.creation_timestamp, now)),
+        "HEALED IN": safe(status.healed_in),
+    }
 
 
 def change_line(one: Incident) -> str:

@@ -40,7 +40,7 @@ def _parts(incident: Incident, workflow_url: str) -> Iterator[RenderableType]:
     if status.evidence:
         yield from _section("Evidence", *(safe(f"{note.source}: {note.message}") for note in status.evidence))
     if status.guards:
-        yield from _section("Guards", *map(_guard, status.guards))
+        yield from _section("Guards", *_guards(status.guards))
     if status.plan and not status.attempts:
         yield from _section("Plan", safe(status.plan), *([diff_text(status.diff)] if status.diff else []))
     for attempt in status.attempts:
@@ -83,7 +83,13 @@ def _pairs(*pairs: tuple[str, str]) -> Table:
 def _section(title: str, *lines: RenderableType) -> Iterator[RenderableType]:
     yield Text()
     yield safe(title, "bold")
-    yield from (Padding(line, (0, 0, 0, 2), expand=False) for line in lines)
+    yield from (_indented(line) for line in lines)
+
+
+def _indented(line: RenderableType) -> RenderableType:
+    if isinstance(line, Text):  # not Padding: it would fill up the lines with blanks
+        return Text("\n").join(Text("  ") + part for part in line.split("\n"))
+    return Padding(line, (0, 0, 0, 2), expand=False)
 
 
 def _moments(incident: Incident) -> list[tuple[datetime, str]]:
@@ -104,9 +110,14 @@ def _timeline(moments: list[tuple[datetime, str]]) -> Table:
     return table
 
 
-def _guard(note: GuardNote) -> Text:
-    mark = Text("held back ", style="yellow") if note.held else Text("passed    ", style="green")
-    return mark + safe(f"{note.name}: {note.message or note.reason}")
+def _guards(notes: tuple[GuardNote, ...]) -> Iterator[Text]:
+    """Each that held the repair back with its reason; the others by name, for they are many."""
+    for note in notes:
+        if note.held:
+            yield Text("held back by ", style="yellow") + safe(f"{note.name}: {note.message or note.reason}")
+    passed = ", ".join(note.name for note in notes if not note.held)
+    if passed:
+        yield Text("passed: ", style="green") + safe(passed)
 
 
 def _attempt(attempt: Attempt) -> Iterator[RenderableType]:

@@ -45,7 +45,7 @@ def _redraw(
     with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             shown, trouble = _look(poll, shown)
-            live.update(_screen(shown, now(), trouble), refresh=True)
+            live.update(_screen(shown, now(), trouble, out.width), refresh=True)
             if done(shown):
                 return shown
             sleep(EVERY)
@@ -75,9 +75,9 @@ def _look(poll: Poll, before: Sequence[Incident]) -> tuple[Sequence[Incident], s
         return before, str(error)
 
 
-def _screen(incidents: Sequence[Incident], now: datetime, trouble: str) -> RenderableType:
+def _screen(incidents: Sequence[Incident], now: datetime, trouble: str, width: int) -> RenderableType:
     several = len({one.namespace for one in incidents}) > 1
-    parts: list[RenderableType] = [incident_table(incidents, now, several)] if incidents else []
+    parts: list[RenderableType] = [incident_table(incidents, now, several, width)] if incidents else []
     if not incidents:
         parts.append(Text("No incidents so far. Ctrl-C ends the watch.", style="dim"))
     parts += [Text("  ") + safe(f"{one.name}: {one.status.message}", "dim") for one in incidents if one.status.message]

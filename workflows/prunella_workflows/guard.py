@@ -232,9 +232,10 @@ def holding(answers: tuple[GuardResult, ...]) -> GuardResult | None:
 
 
 def approval_needed(policy: EffectivePolicy, action: Action, severity: str) -> bool:
-    """Whether a person must agree first. The policy's actions and severities add to `when`."""
+    """Whether a person must agree first: never, always, or for the actions and severities that the policy lists."""
     rule = policy.approval
-    return rule.when == "Always" or action.kind in (rule.actions or ()) or severity in (rule.severities or ())
+    listed = action.kind in (rule.actions or ()) or severity in (rule.severities or ())
+    return rule.when == "Always" or (rule.when == "ByActionOrSeverity" and listed)
 
 
 def _others(case: GuardCase) -> list[IncidentBrief]:

@@ -81,11 +81,12 @@ def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom
     elif status.waiting in CONFIG_REASONS:
         yield _symptom(pod, Kind.CONFIG, status.name, reason=status.waiting, message=status.message)
     elif (end := _last_failure(status)) is not None:
+        oom = _counts_as_oom(status, end)
         yield _symptom(
             pod,
-            Kind.OOM if _counts_as_oom(status, end) else Kind.CRASH,
+            Kind.OOM if oom else Kind.CRASH,
             status.name,
-            reason=status.waiting or end.reason or "Error",
+            reason=OOM_KILLED if oom else status.waiting or end.reason or "Error",
             message=end.message,
             exit_code=end.exit_code,
             at=end.finished_at,

@@ -7,7 +7,7 @@ from typing import Any
 from prunella_operator import clock
 from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.kube import Kube, Object
-from prunella_operator.cluster.views import pod_view, time_of, workload_view
+from prunella_operator.cluster.views import controller_of, is_workload, pod_view, time_of, workload_view
 from prunella_workflows.errors import Forbidden, InvalidIncident, NotFound, Refused
 from prunella_workflows.model.evidence import EventView, Evidence, IncidentBrief, LogTail, MemoryBounds
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, Phase
@@ -20,6 +20,7 @@ _LOG_LINES = 20
 _LOG_PODS = 2
 _EVENTS = 20
 _LINE = 400
+_NOISE = frozenset({"MissingClusterDNS", "DNSConfigForming"})  # about the node, never the fault of a workload
 
 
 class Gatherer:
@@ -49,18 +50,12 @@ class Gatherer:
 
     def _top_owner(self, ref: WorkloadRef) -> WorkloadRef:
         raw = self._kube.get(paths.workload(ref))
-        for owner in raw["metadata"].get("ownerReferences") or ():
-            if owner.get("controller") and owner["kind"] in (
-                "ReplicaSet",
-                "Deployment",
-                "StatefulSet",
-                "DaemonSet",
-                "Job",
-            ):
-                above = WorkloadRef(
-                    api_version=owner["apiVersion"], kind=owner["kind"], namespace=ref.namespace, name=owner["name"]
-                )
-                return self._top_owner(above)
+        owner = controller_of(raw)
+        if owner is not None and is_workload(owner):
+            above = WorkloadRef(
+                api_version=owner.api_version, kind=owner.kind, namespace=ref.namespace, name=owner.name
+            )
+            return self._top_owner(above)
         return ref.model_copy(update={"uid": raw["metadata"]["uid"]})
 
     def raw_workload(self, ref: WorkloadRef) -> Object:
@@ -88,7 +83,7 @@ class Gatherer:
             return []
         namespace, uid = raw["metadata"]["namespace"], raw["metadata"]["uid"]
         found = self._kube.list(paths.collection("ReplicaSet", namespace), labelSelector=_selector(raw))
-        return [one for one in found if _controller(one) == uid]
+        return [one for one in found if _controller_uid(one) == uid]
 
     def _pods(self, raw: Object, replica_sets: list[Object]) -> tuple[PodView, ...]:
         if raw["kind"] == "Pod":
@@ -97,7 +92,7 @@ class Gatherer:
             return ()
         owners = {raw["metadata"]["uid"], *(one["metadata"]["uid"] for one in replica_sets)}
         found = self._kube.list(paths.core(raw["metadata"]["namespace"], "pods"), labelSelector=_selector(raw))
-        return tuple(pod_view(one) for one in found if _controller(one) in owners)
+        return tuple(pod_view(one) for one in found if _controller_uid(one) in owners)
 
     def namespace_labels(self, namespace: str) -> dict[str, str]:
         """The labels of a namespace."""
@@ -156,21 +151,21 @@ class Gatherer:
             yield LogTail(pod=one.pod, container=one.container, lines=lines)
 
     def _events(self, evidence: Evidence) -> Iterator[EventView]:
-        names = {evidence.workload.ref.name, *(pod.name for pod in evidence.live_pods)}
+        """The newest warnings about the workload and its failing pods."""
+        names = {evidence.workload.ref.name, *(one.pod for one in symptoms(evidence.live_pods))}
+        path = paths.core(evidence.workload.ref.namespace, "events")
         found = [
             one
-            for one in self._kube.list(
-                paths.core(evidence.workload.ref.namespace, "events"), fieldSelector="type=Warning"
-            )
-            if (one.get("involvedObject") or {}).get("name") in names
+            for one in self._kube.list(path, fieldSelector="type=Warning")
+            if (one.get("involvedObject") or {}).get("name") in names and one.get("reason") not in _NOISE
         ]
-        for one in found[-_EVENTS:]:
+        for one in sorted(found, key=_event_time)[-_EVENTS:]:
             yield EventView(
                 about=one["involvedObject"]["name"],
                 reason=one.get("reason", ""),
                 message=redact(one.get("message", ""))[:_LINE],
                 count=one.get("count") or 1,
-                at=time_of(one.get("lastTimestamp") or one.get("eventTime")),
+                at=time_of(_event_time(one) or None),
             )
 
     def _bounds(self, evidence: Evidence) -> MemoryBounds:
@@ -193,6 +188,10 @@ class Gatherer:
         )
 
 
+def _event_time(raw: Object) -> str:
+    return str(raw.get("lastTimestamp") or raw.get("eventTime") or "")
+
+
 def _selector(raw: Object) -> str:
     selector = (raw.get("spec") or {}).get("selector") or {}
     parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
@@ -205,9 +204,9 @@ def _expression(raw: Object) -> str:
     return forms[raw["operator"]]
 
 
-def _controller(raw: Object) -> str:
-    owners = raw["metadata"].get("ownerReferences") or ()
-    return next((str(one["uid"]) for one in owners if one.get("controller")), "")
+def _controller_uid(raw: Object) -> str:
+    owner = controller_of(raw)
+    return owner.uid if owner is not None else ""
 
 
 def _quota_free(quotas: list[Object], resource: str) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prunella_operator.cluster import paths
 from prunella_workflows.model.quantity import parse_bytes
+from prunella_workflows.model.signal import OwnerRef
 from prunella_workflows.model.workload import (
     ContainerStatusView,
     ContainerView,
@@ -25,6 +26,23 @@ POD_TEMPLATE_HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _FIELD_OWNERS = ("argocd", "kustomize-controller", "helm-controller", "helm")
+
+
+_KNOWN_OWNERS = {
+    "apps": frozenset({"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"}),
+    "batch": frozenset({"Job", "CronJob"}),
+}
+
+
+def controller_of(raw: Object) -> OwnerRef | None:
+    """The owner that controls an object, if any."""
+    owners = raw["metadata"].get("ownerReferences") or ()
+    return next((OwnerRef.model_validate(one) for one in owners if one.get("controller")), None)
+
+
+def is_workload(owner: OwnerRef) -> bool:
+    """Whether an owner is of a kind we know, by group and name: another group's StatefulSet is not ours to read."""
+    return owner.kind in _KNOWN_OWNERS.get(owner.api_version.partition("/")[0], frozenset())
 
 
 def normalised(template: Object) -> Object:

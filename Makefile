@@ -1,0 +1,64 @@
+# The only entry: every target is one line that a person could type.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format unit integration e2e bench cluster cluster-down lock clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## make the virtual environment (.venv) with everything pinned
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Prunella needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make setup PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@echo "setup: installing the pinned packages into .venv (about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## break two services on a real cluster and watch them being healed (DEMO_ARGS=--once ends afterwards)
+	@$(BIN)/python hack/demo $(DEMO_ARGS)
+
+test: setup ## all tests: unit, workflow, integration and end to end on a real cluster
+	@$(BIN)/python -m pytest -q $(TEST_ARGS)
+
+unit: setup ## the tests that need nothing running
+	@$(BIN)/python -m pytest -q -m "not integration and not e2e" $(TEST_ARGS)
+
+integration: setup ## the tests that need a real API server
+	@$(BIN)/python -m pytest -q -m integration $(TEST_ARGS)
+
+e2e: setup ## the tests that heal real faults on a real cluster
+	@$(BIN)/python -m pytest -q -m e2e $(TEST_ARGS)
+
+check: setup ## format, lint, types, import rules and the fast tests, in less than a minute
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
+	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/python -m pytest -q -x tests/unit
+
+format: setup ## put the code into its format and fix what can be fixed
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+bench: setup ## measure: detection, memory and repair times (results belong into docs/benchmarks.md)
+	@$(BIN)/python tests/bench/run.py
+
+cluster: setup ## bring up the local cluster and say how to use it
+	@$(BIN)/python hack/cluster up
+
+cluster-down: setup ## remove every trace of the local cluster
+	@$(BIN)/python hack/cluster down
+
+lock: setup ## resolve the dependencies anew
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
+
+clean: ## remove the virtual environment and caches (not the cached cluster binaries)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
