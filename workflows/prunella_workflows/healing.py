@@ -115,7 +115,7 @@ class SelfHealing:
             if sighting.presence is Presence.RECOVERED:
                 await self._close(Phase.RECOVERED, sighting.reason, sighting.message)
                 return None
-            await workflow.sleep(_pace(workflow.now() - started, LOOK_EVERY))
+            await workflow.sleep(_pace(workflow.now() - started, timedelta(seconds=sighting.again)))
 
     async def _repair_until_decided(self, found: WorkloadRef) -> None:
         """Climb the ladder: one step at a time, each from the owner's own spec."""

@@ -19,6 +19,7 @@ QUIET = 30.0
 _PATIENCE = 5
 """Windows to wait for one in which no pod is replaced or loses its readiness."""
 
+_LOOK_EVERY = 2.0
 _FLAPPING_WINDOW = timedelta(hours=1)
 _FLAPPING_COUNT = 2
 
@@ -35,7 +36,13 @@ def confirm(evidence: Evidence, grace: float) -> Sighting:
     if not active and _flaps(evidence):
         return Sighting(presence=Presence.FAILING, reason="Flapping", message="it came back after healing by itself")
     if active or not _quiet(evidence, found, max(grace, QUIET)):
-        return Sighting(presence=Presence.WATCHING, reason="Watching", message="waiting to see whether it persists")
+        left = grace - (now - opened).total_seconds()
+        return Sighting(
+            presence=Presence.WATCHING,
+            reason="Watching",
+            message="waiting to see whether it persists",
+            again=min(_LOOK_EVERY, left) if left > 0 else _LOOK_EVERY,
+        )
     return Sighting(presence=Presence.RECOVERED, reason="HealedByItself", message="the pods are healthy again")
 
 

@@ -58,11 +58,12 @@ class Presence(StrEnum):
 
 
 class Sighting(Value):
-    """Whether the fault is there at one moment, and by what."""
+    """Whether the fault is there at one moment, and by what; `again` is in how many seconds to look again."""
 
     presence: Presence
     reason: str
     message: str = ""
+    again: float = 2.0
 
 
 class Effect(StrEnum):

@@ -6,7 +6,7 @@ from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.playbooks.playbook import Playbook
-from prunella_workflows.playbooks.revisions import is_new_release
+from prunella_workflows.playbooks.revisions import is_new_release, known_good
 from prunella_workflows.symptoms import Symptom, symptoms
 
 
@@ -26,14 +26,22 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
 
 def _message(evidence: Evidence, first: Symptom) -> str:
     log = next((tail.lines[-1] for tail in evidence.logs if tail.container == first.container and tail.lines), "")
-    why = "no earlier revision is known to be good" if is_new_release(evidence) else "this revision was good before"
-    return f"{first}; {why}." + (f' Last log line: "{log}"' if log else "")
+    return f"{first}; {_release(evidence)}." + (f' Last log line: "{log}"' if log else "")
+
+
+def _release(evidence: Evidence) -> str:
+    """What the history says about the current release."""
+    if not is_new_release(evidence):
+        return "this revision was good before"
+    if known_good(evidence) is None:
+        return "no earlier revision is known to be good"
+    return "the new release does not explain it"
 
 
 def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
     """Never a rollback of an innocent release: a person is asked."""
     del policy, tried
-    if is_new_release(evidence):
+    if is_new_release(evidence) and known_good(evidence) is None:
         return Plan(
             reason="NoKnownGoodRevision",
             message=f"{diagnosis.message} There is no revision to go back to.",
