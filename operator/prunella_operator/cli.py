@@ -31,12 +31,30 @@ from prunella_operator.terminal import console
 if TYPE_CHECKING:
     from prunella_operator.incidents import IncidentReader
 
+
+def _run(settings: Settings, *, operator: bool, worker: bool) -> int:
+    from prunella_operator.app import run as run_app
+    from prunella_operator.telemetry.logging import configure
+
+    configure(settings.log_format, settings.log_level)
+    code: int = run_app(settings, operator=operator, worker=worker, embedded=settings.embedded)
+    return code
+
+
+def _reader(settings: Settings) -> "IncidentReader":
+    from prunella_operator.cluster.kube import Kube
+    from prunella_operator.incidents import KubeIncidents
+
+    return KubeIncidents(Kube.connect(settings))
+
+
 app = typer.Typer(
     cls=Group,
     name="prunella",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks could show values
-    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Prunella heals Kubernetes workloads: it diagnoses, repairs, verifies, undoes or hands over.",
+    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(reader=_reader, run=_run)},
     rich_markup_mode="markdown",
     epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
     "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "
@@ -58,12 +76,6 @@ incidents.command("suspend")(cli_answers.suspend_)
 incidents.command("resume")(cli_answers.resume)
 
 
-@app.callback()
-def prunella(ctx: typer.Context) -> None:
-    """Prunella heals Kubernetes workloads: it diagnoses, repairs, verifies, undoes or hands over."""
-    ctx.obj = ctx.obj or Tools(reader=_reader, run=_run)
-
-
 @app.command()
 def doctor(
     *,
@@ -78,8 +90,8 @@ def doctor(
     Example: `prunella doctor --context staging`, as the account that will run Prunella.
     """
     from prunella_operator.cli_doctor import show
+    from prunella_operator.cluster.kube import Kube
     from prunella_operator.doctor import examine
-    from prunella_operator.kube import Kube
     from prunella_operator.shipped import crds
     from prunella_operator.temporal import probe
 
@@ -148,22 +160,6 @@ def version(as_json: Json = False) -> None:
 
     number = installed("prunella")
     console().print(json.dumps({"prunella": number}) if as_json else f"prunella {number}")
-
-
-def _run(settings: Settings, *, operator: bool, worker: bool) -> int:
-    from prunella_operator.app import run as run_app
-    from prunella_operator.telemetry.logging import configure
-
-    configure(settings.log_format, settings.log_level)
-    code: int = run_app(settings, operator=operator, worker=worker, embedded=settings.embedded)
-    return code
-
-
-def _reader(settings: Settings) -> "IncidentReader":
-    from prunella_operator.incidents import KubeIncidents
-    from prunella_operator.kube import Kube
-
-    return KubeIncidents(Kube.connect(settings))
 
 
 def main() -> NoReturn:

@@ -22,7 +22,7 @@ def complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
     return [one.name for one in found if one.name.startswith(incomplete)]
 
 
-Name = Annotated[str, typer.Argument(help="Name of the incident.", autocompletion=complete_name)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the incident.", autocompletion=complete_name)]
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Its namespace; default: that of the kubeconfig's context.")
 ]

@@ -11,14 +11,14 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, Self
 
-import kopf
 import structlog
 
 from prunella_operator import clock
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.access import Access
-from prunella_operator.cluster.rest import Json
+from prunella_operator.cluster.port import Object
 from prunella_operator.healings import Healings
+from prunella_operator.lean_kopf import kopf
 from prunella_workflows.errors import Permanent, Retryable
 
 _log = structlog.get_logger("prunella.controller")
@@ -126,7 +126,7 @@ def _connection(access: Access) -> kopf.ConnectionInfo:
     )
 
 
-def _plain(body: kopf.Body) -> Json:
+def _plain(body: kopf.Body) -> Object:
     with contextlib.suppress(KeyError):
         return {key: body[key] for key in body}
     return dict(body)

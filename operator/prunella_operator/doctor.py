@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from prunella_operator.cluster.port import Api
 from prunella_operator.doctor_rules import RULES, Rule
-from prunella_operator.kube import Api
 from prunella_operator.settings import Settings
 from prunella_workflows.errors import NotFound, PrunellaError
 

@@ -18,7 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from prunella_operator import clock
 from prunella_operator.cluster import paths
-from prunella_operator.cluster.rest import MERGE_PATCH, Json, Rest
+from prunella_operator.cluster.port import MERGE_PATCH, Object
+from prunella_operator.cluster.rest import Rest
 from prunella_operator.telemetry import metrics
 from prunella_workflows.contract import HealingRequest, workflow_id
 from prunella_workflows.errors import InvalidIncident, NotFound, Permanent, Retryable, Unavailable
@@ -52,7 +53,7 @@ class Healings:
         self._task_queue = task_queue
         self.temporal_error = ""
 
-    async def start(self, incident: Json) -> None:
+    async def start(self, incident: Object) -> None:
         """Start the workflow of an open incident, or find it started.
 
         Raises:
@@ -86,7 +87,7 @@ class Healings:
             static_summary=f"{request.incident.namespace}/{request.incident.name}",
         )
 
-    async def changed(self, incident: Json) -> None:
+    async def changed(self, incident: Object) -> None:
         """Pass a person's wishes on: an answer, a suspension, a cancellation. Repeating them is harmless."""
         if phase_of(incident).closed:
             return
@@ -112,7 +113,7 @@ class Healings:
         """Look after all open incidents again and again, so that a missed event costs half a minute, not a night."""
         while True:
             try:
-                for incident in await self._rest.list(paths.incidents(), into=Json):
+                for incident in await self._rest.list(paths.incidents(), into=Object):
                     if not phase_of(incident).closed:
                         await self.start(incident)
             except Retryable as error:
@@ -128,7 +129,7 @@ class Healings:
         except TemporalUnavailable:
             return
 
-    async def _check_lost(self, incident: Json) -> None:
+    async def _check_lost(self, incident: Object) -> None:
         """An open incident whose workflow has ended without closing it will never be healed: say so."""
         handle = self._client.get_workflow_handle(workflow_id(incident["metadata"]["uid"]))
         status = (await self._ask(handle.describe())).status
@@ -139,14 +140,14 @@ class Healings:
             message = f"{_LOST[status]}; look at what it left behind, then open a new incident"
             await self._set_status(live, Phase.FAILED, "WorkflowLost", message)
 
-    async def _set_status(self, incident: Json, phase: Phase, reason: str, message: str) -> None:
+    async def _set_status(self, incident: Object, phase: Phase, reason: str, message: str) -> None:
         """The only status written outside the workflow: where there is none to write it."""
         status = incident.get("status") or {}
         if (status.get("phase"), status.get("reason")) == (phase.value, reason):
             return
         meta = incident["metadata"]
         now = clock.now().isoformat()
-        body: Json = {"phase": phase.value, "reason": reason, "message": message[:1000]}
+        body: Object = {"phase": phase.value, "reason": reason, "message": message[:1000]}
         if phase.closed:
             body["times"] = {"closedAt": now}
             body["conditions"] = [
@@ -180,12 +181,12 @@ class Healings:
         return answer
 
 
-def phase_of(incident: Json) -> Phase:
+def phase_of(incident: Object) -> Phase:
     """Where an incident stands; one without a status is Pending."""
     return Phase((incident.get("status") or {}).get("phase") or Phase.PENDING)
 
 
-def _request(incident: Json) -> HealingRequest:
+def _request(incident: Object) -> HealingRequest:
     meta = incident["metadata"]
     annotations = meta.get("annotations") or {}
     try:

@@ -13,7 +13,9 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.rest import MERGE_PATCH, AlreadyExists, Json, Rest
+from prunella_operator.cluster.port import MERGE_PATCH, Object
+from prunella_operator.cluster.rest import AlreadyExists, Rest
+from prunella_operator.cluster.selectors import as_text, selector_of
 from prunella_operator.cluster.views import POD_TEMPLATE_HASH, pod_view, time_of, workload_view
 from prunella_workflows.errors import NotFound, Permanent, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
@@ -88,15 +90,12 @@ class Historian:
         else:
             await self._record(raw, view)
 
-    async def _pods(self, raw: Json, view: WorkloadView) -> tuple[PodView, ...]:
-        labels = raw["spec"]["selector"].get("matchLabels") or {}
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        found = await self.rest.list(
-            paths.core(view.ref.namespace, "pods"), {"labelSelector": selector} if selector else None, into=Json
-        )
+    async def _pods(self, raw: Object, view: WorkloadView) -> tuple[PodView, ...]:
+        selector = {"labelSelector": as_text(selector_of(raw))}
+        found = await self.rest.list(paths.core(view.ref.namespace, "pods"), selector, into=Object)
         return tuple(pod_view(one) for one in found if POD_TEMPLATE_HASH in (one["metadata"].get("labels") or {}))
 
-    async def _record(self, raw: Json, view: WorkloadView) -> None:
+    async def _record(self, raw: Object, view: WorkloadView) -> None:
         now = clock.now()
         body = history.snapshot(raw, view.ref, history.KNOWN_GOOD, good_at=now)
         path = paths.snapshots(view.ref.namespace)
@@ -119,13 +118,13 @@ class Historian:
     async def _prune(self, view: WorkloadView) -> None:
         """Keep the newest few snapshots of each workload."""
         selector = {"labelSelector": history.snapshot_selector(view.ref)}
-        kept = await self.rest.list(paths.snapshots(view.ref.namespace), selector, into=Json)
+        kept = await self.rest.list(paths.snapshots(view.ref.namespace), selector, into=Object)
         newest = sorted(kept, key=_kept_since, reverse=True)
         for one in newest[_KEEP:]:
             await self.rest.delete(paths.snapshots(view.ref.namespace, one["metadata"]["name"]))
 
 
-def _kept_since(raw: Json) -> str:
+def _kept_since(raw: Object) -> str:
     meta = raw["metadata"]
     return str((meta.get("annotations") or {}).get(paths.GOOD_AT) or meta["creationTimestamp"])
 

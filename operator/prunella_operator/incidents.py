@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pydantic import Field, ValidationError
 
-from prunella_operator.kube import MERGE_PATCH, Api
+from prunella_operator.cluster.port import MERGE_PATCH, Api
 from prunella_workflows.errors import InvalidIncident, NotFound, Permanent
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phase

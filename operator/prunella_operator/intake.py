@@ -16,7 +16,8 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.cluster import paths
-from prunella_operator.cluster.rest import AlreadyExists, Json, Rest
+from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_operator.cluster.views import controller_of, is_workload, template_hash, template_of, workload_key
 from prunella_operator.telemetry import metrics
 from prunella_workflows.errors import NotFound, Permanent, Retryable
@@ -121,7 +122,7 @@ class Intake:
         _log.info("incident opened", namespace=signal.namespace, target=str(target), fault=signal.reason)
         return "opened"
 
-    def _is_new(self, target: WorkloadRef, fault: str, earlier: list[Json]) -> bool:
+    def _is_new(self, target: WorkloadRef, fault: str, earlier: list[Object]) -> bool:
         """False while an incident is open, or while a fault that nobody mended yet goes on showing itself."""
         now = clock.now()
         if any(not _phase(one).closed for one in earlier):
@@ -135,11 +136,11 @@ class Intake:
         same = (last["metadata"].get("annotations") or {}).get(_FAULT) == fault
         return not same or seen is None or now - seen > STILL_THE_SAME
 
-    async def _earlier(self, target: WorkloadRef) -> list[Json]:
+    async def _earlier(self, target: WorkloadRef) -> list[Object]:
         selector = {"labelSelector": f"{paths.WORKLOAD}={workload_key(target)}"}
-        return list(await self.rest.list(paths.incidents(target.namespace), selector, into=Json))
+        return list(await self.rest.list(paths.incidents(target.namespace), selector, into=Object))
 
-    async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Json]:
+    async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object]:
         """The workload at the top of the owners that we know; a pod without one stands for itself."""
         ref = WorkloadRef(
             api_version="v1" if signal.kind == "Pod" else "apps/v1",
@@ -149,7 +150,7 @@ class Intake:
             uid=signal.uid,
         )
         owner = signal.owner
-        raw: Json | None = None
+        raw: Object | None = None
         while owner is not None and is_workload(owner):
             ref = WorkloadRef(
                 api_version=owner.api_version,
@@ -162,7 +163,7 @@ class Intake:
             owner = controller_of(raw)
         return ref, raw if raw is not None else await self._read(ref)
 
-    async def _read(self, ref: WorkloadRef) -> Json:
+    async def _read(self, ref: WorkloadRef) -> Object:
         raw = await self.rest.get(paths.workload(ref))
         raw.setdefault("kind", ref.kind)
         if raw["metadata"]["uid"] != ref.uid:
@@ -177,11 +178,11 @@ class Intake:
         metrics.SIGNALS.labels(signal.source, signal.type.value, outcome).inc()
 
 
-def _incident(signal: Signal, target: WorkloadRef, fault: str, earlier: list[Json]) -> Json:
+def _incident(signal: Signal, target: WorkloadRef, fault: str, earlier: list[Object]) -> Object:
     annotations = {paths.DETECTED_AT: signal.observed_at.isoformat(), _FAULT: fault}
     if signal.fault_at is not None:
         annotations[paths.FAULT_AT] = signal.fault_at.isoformat()
-    spec: Json = {
+    spec: Object = {
         "type": signal.type.value,
         "severity": signal.severity.value,
         "description": _description(signal),
@@ -201,7 +202,7 @@ def _incident(signal: Signal, target: WorkloadRef, fault: str, earlier: list[Jso
     }
 
 
-def _address(signal: Signal, target: WorkloadRef) -> Json:
+def _address(signal: Signal, target: WorkloadRef) -> Object:
     if target.kind == "Pod":
         return {"podName": signal.name}
     return {"target": {"apiVersion": target.api_version, "kind": target.kind, "name": target.name}}
@@ -215,7 +216,7 @@ def _description(signal: Signal) -> str:
     return text[:1000]
 
 
-def _name(target: WorkloadRef, earlier: list[Json]) -> str:
+def _name(target: WorkloadRef, earlier: list[Object]) -> str:
     """The same for everyone who sees the same workload with the same past."""
     last = max(earlier, key=_created, default=None)
     past = last["metadata"]["uid"] if last else ""
@@ -223,26 +224,26 @@ def _name(target: WorkloadRef, earlier: list[Json]) -> str:
     return f"{target.name[:50].rstrip('-.')}-{digest}"
 
 
-def _fault_key(target: WorkloadRef, raw: Json, namespace: Json) -> str:
+def _fault_key(target: WorkloadRef, raw: Object, namespace: Object) -> str:
     """What must change for a fault to count as another one: the object, its template, or the permission to heal."""
     opted_in = (namespace["metadata"].get("labels") or {}).get(HEAL, "")
     text = f"{target.uid}/{template_hash(template_of(raw))}/{opted_in}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _ignored(raw: Json) -> bool:
+def _ignored(raw: Object) -> bool:
     meta = raw["metadata"]
     return any((meta.get(marks) or {}).get(IGNORE) == "true" for marks in ("labels", "annotations"))
 
 
-def _phase(raw: Json) -> Phase:
+def _phase(raw: Object) -> Phase:
     return Phase((raw.get("status") or {}).get("phase") or Phase.PENDING)
 
 
-def _created(raw: Json) -> tuple[str, str]:
+def _created(raw: Object) -> tuple[str, str]:
     return raw["metadata"]["creationTimestamp"], raw["metadata"]["name"]
 
 
-def _closed_at(raw: Json) -> datetime | None:
+def _closed_at(raw: Object) -> datetime | None:
     text = ((raw.get("status") or {}).get("times") or {}).get("closedAt")
     return datetime.fromisoformat(text) if text else None

@@ -80,7 +80,7 @@ def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: boo
     rows = [_cells(one, now) for one in incidents]
     columns = [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
     for dispensable in ("ACTION", "CAUSE", "HEALED IN"):
-        if sum(max(len(name), *(row[name].cell_len for row in rows)) + 2 for name in columns) > width:
+        if columns and _width(columns, rows) > width:
             columns.remove(dispensable)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for name in columns:
@@ -88,6 +88,10 @@ def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: boo
     for row in rows:
         table.add_row(*(row[name] for name in columns))
     return table
+
+
+def _width(columns: Sequence[str], rows: Sequence[dict[str, Text]]) -> int:
+    return sum(max(len(name), *(row[name].cell_len for row in rows)) + 2 for name in columns) - 2
 
 
 def _cells(one: Incident, now: datetime) -> dict[str, Text]:

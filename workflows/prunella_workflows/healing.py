@@ -142,6 +142,7 @@ class SelfHealing:
                 return
             if await self._judge(step, report):
                 return
+            target = await self._confirm()  # the undo makes new pods: their failure must be seen before it is diagnosed
 
     async def _diagnose(self, target: WorkloadRef) -> DiagnoseReport:
         """Diagnose, and wait while a guard says "not now"."""

@@ -33,14 +33,15 @@ class Narrator:
                 self.say(f"{label} ...")
             try:
                 yield
-            except BaseException:
-                self._end(label, "failed", "bold red", began)
+            except BaseException as error:
+                word = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                self._end(label, word, "bold red", began)
                 raise
         self._end(label, "done", "green", began)
 
     def _end(self, label: str, word: str, style: str, began: float) -> None:
         self.out.print(
-            Text(f"{label}: "), Text(word, style=style), Text(f"({time.monotonic() - began:.1f} s)", style="dim")
+            Text(f"{label}:"), Text(word, style=style), Text(f"({time.monotonic() - began:.1f} s)", style="dim")
         )
 
     def say(self, text: str, style: str = "") -> None:

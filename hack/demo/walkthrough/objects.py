@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from prunella_operator.kube import APPLY_PATCH, Api
+from prunella_operator.cluster.port import APPLY_PATCH, Api
 from prunella_workflows.errors import NotFound
 
 MANAGER = "prunella-demo"

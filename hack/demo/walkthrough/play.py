@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunella_operator import clock
+from prunella_operator.cluster.kube import Kube
 from prunella_operator.incidents import Incident, KubeIncidents
-from prunella_operator.kube import Kube
 from prunella_operator.settings import Settings
 from prunella_operator.shipped import crds
 from prunella_operator.terminal_watch import follow

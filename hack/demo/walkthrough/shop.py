@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunella_operator.kube import Api
+from prunella_operator.cluster.port import Api
 from prunella_workflows.errors import PrunellaError, Unavailable
 from walkthrough.console import DemoError
 from walkthrough.objects import Applier, Object

@@ -1,9 +1,9 @@
 """The table at the end: each fault, how quickly it was found and healed, and what was changed."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from prunella_operator.incidents import Incident
 from prunella_operator.settings import Settings
@@ -11,16 +11,13 @@ from prunella_operator.terminal import phase_text, safe
 
 
 def summary(incidents: Sequence[Incident]) -> Table:
-    """One row per incident."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 1, 0))
-    for column in ("FAULT", "END", "DETECTED IN", "REPAIRED IN", "HEALED IN", "WHAT WAS CHANGED"):
-        table.add_column(column, overflow="fold")
-    for one in incidents:
-        times = one.status.times
-        start = times.fault_at or times.detected_at
-        spans = (_span(start, end) for end in (times.detected_at, times.repaired_at, times.healed_at))
-        fault = f"{one.status.root_cause or one.spec.type}\n{one.target}"
-        table.add_row(safe(fault), phase_text(one.phase), *map(safe, spans), safe(_changes(one)))
+    """One column per incident: there are two, and a terminal may be narrow."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    for _ in incidents:
+        table.add_column(overflow="fold")
+    for label, tell in _ROWS:
+        table.add_row(label, *(tell(one) for one in incidents))
     return table
 
 
@@ -30,8 +27,15 @@ def links(incidents: Sequence[Incident], settings: Settings) -> list[str]:
     return [f"{name}: {settings.workflow_url(flow.id, flow.run_id)}" for name, flow in flows if flow]
 
 
-def _span(start: datetime | None, end: datetime | None) -> str:
-    return f"{max(0.0, (end - start).total_seconds()):.1f} s" if start and end else "-"
+def _after(moment: str) -> Callable[[Incident], Text]:
+    """How long after the fault something happened."""
+
+    def tell(one: Incident) -> Text:
+        times = one.status.times
+        start, end = times.fault_at or times.detected_at, getattr(times, moment)
+        return Text(f"{max(0.0, (end - start).total_seconds()):.1f} s" if start and end else "-")
+
+    return tell
 
 
 def _changes(one: Incident) -> str:
@@ -40,3 +44,14 @@ def _changes(one: Incident) -> str:
         values = ", ".join(f"{name} {value}" for name, value in attempt.parameters.items())
         lines.append(f"{attempt.action}: {values}" + (" (undone)" if attempt.undone else ""))
     return "\n".join(lines) or one.status.message or "nothing"
+
+
+_ROWS: tuple[tuple[str, Callable[[Incident], Text]], ...] = (
+    ("fault", lambda one: safe(one.status.root_cause or one.spec.type, "bold")),
+    ("workload", lambda one: safe(one.target)),
+    ("end", lambda one: phase_text(one.phase)),
+    ("detected in", _after("detected_at")),
+    ("repaired in", _after("repaired_at")),
+    ("healed in", _after("healed_at")),
+    ("what was changed", lambda one: safe(_changes(one))),
+)

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from prunella_operator.cluster.views import Object, normalised
+from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.views import normalised
 from prunella_workflows.redact import redact
 
 _LONGEST = 8000

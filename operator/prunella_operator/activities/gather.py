@@ -6,7 +6,9 @@ from typing import Any
 
 from prunella_operator import clock
 from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.kube import Kube, Object
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.selectors import as_text, selector_of
 from prunella_operator.cluster.views import controller_of, is_workload, pod_view, time_of, workload_view
 from prunella_workflows.errors import Forbidden, InvalidIncident, NotFound, Refused
 from prunella_workflows.model.evidence import EventView, Evidence, IncidentBrief, LogTail, MemoryBounds
@@ -82,7 +84,7 @@ class Gatherer:
         if raw["kind"] != "Deployment":
             return []
         namespace, uid = raw["metadata"]["namespace"], raw["metadata"]["uid"]
-        found = self._kube.list(paths.collection("ReplicaSet", namespace), labelSelector=_selector(raw))
+        found = self._kube.list(paths.collection("ReplicaSet", namespace), labelSelector=as_text(selector_of(raw)))
         return [one for one in found if _controller_uid(one) == uid]
 
     def _pods(self, raw: Object, replica_sets: list[Object]) -> tuple[PodView, ...]:
@@ -91,7 +93,8 @@ class Gatherer:
         if raw["kind"] == "CronJob":
             return ()
         owners = {raw["metadata"]["uid"], *(one["metadata"]["uid"] for one in replica_sets)}
-        found = self._kube.list(paths.core(raw["metadata"]["namespace"], "pods"), labelSelector=_selector(raw))
+        path = paths.core(raw["metadata"]["namespace"], "pods")
+        found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
         return tuple(pod_view(one) for one in found if _controller_uid(one) in owners)
 
     def namespace_labels(self, namespace: str) -> dict[str, str]:
@@ -174,7 +177,7 @@ class Gatherer:
             return MemoryBounds()
         namespace = evidence.workload.ref.namespace
         quotas = list(self._kube.list(paths.core(namespace, "resourcequotas")))
-        ranges = self._kube.list(paths.core(namespace, "limitranges"))
+        ranges = list(self._kube.list(paths.core(namespace, "limitranges")))
         nodes = [
             parse_bytes(str(one["status"]["allocatable"]["memory"]))
             for one in self._kube.list("/api/v1/nodes")
@@ -182,8 +185,9 @@ class Gatherer:
         ]
         return MemoryBounds(
             quota_limits_free=_quota_free(quotas, "limits.memory"),
-            quota_requests_free=_quota_free(quotas, "requests.memory"),
+            quota_requests_free=_quota_free(quotas, "requests.memory", "memory"),
             container_max=_container_max(ranges),
+            ratio_max=_ratio_max(ranges),
             node_max=max(nodes, default=None),
         )
 
@@ -192,43 +196,42 @@ def _event_time(raw: Object) -> str:
     return str(raw.get("lastTimestamp") or raw.get("eventTime") or "")
 
 
-def _selector(raw: Object) -> str:
-    selector = (raw.get("spec") or {}).get("selector") or {}
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    return ",".join([*parts, *(_expression(one) for one in selector.get("matchExpressions") or ())])
-
-
-def _expression(raw: Object) -> str:
-    key, values = str(raw["key"]), ",".join(raw.get("values") or ())
-    forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
-    return forms[raw["operator"]]
-
-
 def _controller_uid(raw: Object) -> str:
     owner = controller_of(raw)
     return owner.uid if owner is not None else ""
 
 
-def _quota_free(quotas: list[Object], resource: str) -> int | None:
-    """What the tightest quota still grants of a resource, in bytes."""
+def _quota_free(quotas: list[Object], *names: str) -> int | None:
+    """What the tightest quota still grants of a resource (by any of its names), in bytes.
+
+    Pods of a Deployment never have a deadline, so quotas for pods that have one do not count.
+    """
+    counting = [one for one in quotas if "Terminating" not in ((one.get("spec") or {}).get("scopes") or ())]
+    statuses = [one.get("status") or {} for one in counting]
     free = [
-        int(parse_quantity(str(hard[resource])) - parse_quantity(str(used.get(resource, "0"))))
-        for hard, used in (
-            ((one.get("status") or {}).get("hard") or {}, (one.get("status") or {}).get("used") or {}) for one in quotas
-        )
-        if resource in hard
+        int(parse_quantity(str(one["hard"][name])) - parse_quantity(str((one.get("used") or {}).get(name, "0"))))
+        for one in statuses
+        for name in names
+        if name in (one.get("hard") or {})
     ]
     return min(free, default=None)
 
 
-def _container_max(ranges: Iterator[Object]) -> int | None:
-    found = [
-        parse_bytes(str(limit["max"]["memory"]))
-        for one in ranges
-        for limit in (one.get("spec") or {}).get("limits") or ()
-        if limit.get("type") == "Container" and "memory" in (limit.get("max") or {})
-    ]
-    return min(found, default=None)
+def _container_limits(ranges: list[Object], key: str) -> Iterator[str]:
+    """What LimitRanges say about the memory of one container."""
+    for one in ranges:
+        for limit in (one.get("spec") or {}).get("limits") or ():
+            if limit.get("type") == "Container" and "memory" in (limit.get(key) or {}):
+                yield str(limit[key]["memory"])
+
+
+def _container_max(ranges: list[Object]) -> int | None:
+    return min(map(parse_bytes, _container_limits(ranges, "max")), default=None)
+
+
+def _ratio_max(ranges: list[Object]) -> float | None:
+    ratios = map(parse_quantity, _container_limits(ranges, "maxLimitRequestRatio"))
+    return min(map(float, ratios), default=None)
 
 
 def _brief(raw: Object) -> IncidentBrief:

@@ -6,7 +6,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from prunella_operator.cluster import paths
-from prunella_operator.cluster.kube import Kube, Object
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.cluster.port import Object
 from prunella_workflows.errors import InvalidIncident
 from prunella_workflows.guard import HEAL
 from prunella_workflows.model.policy import (

@@ -15,7 +15,8 @@ from prunella_operator.activities.diff import template_diff
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.policies import effective_policy
 from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.kube import Kube, Object
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists
 from prunella_operator.cluster.views import (
     POD_TEMPLATE_HASH,
@@ -45,7 +46,7 @@ class Repairer:
 
     def repair(self, order: RepairOrder) -> Repaired:
         """Write if everything still holds; see the contract for the errors."""
-        raw = self._gatherer.raw_workload(order.action.target)
+        raw = self._live(order.action)
         if _last_action(raw) == order.action_id:
             return self._result(order, raw)
         self._must_hold(raw, order.action.require)
@@ -54,7 +55,7 @@ class Repairer:
 
     def undo(self, order: RepairOrder) -> Repaired:
         """Write the undo if the object is still exactly what we wrote. Guards do not stop it: the state is ours."""
-        raw = self._gatherer.raw_workload(order.action.target)
+        raw = self._live(order.action)
         if _last_action(raw) == order.action_id:
             return self._result(order, raw)
         self._must_hold(raw, order.action.require)
@@ -65,10 +66,15 @@ class Repairer:
         raw = self._gatherer.raw_workload(action.target)
         return template_diff(template_of(raw), self._changed(raw, action))
 
+    def _live(self, action: Action) -> Object:
+        """The target as it is now. Its name alone proves nothing: a namesake was never diagnosed."""
+        raw = self._gatherer.raw_workload(action.target.model_copy(update={"uid": ""}))
+        if raw["metadata"]["uid"] != action.require.uid:
+            raise ChangedSince(f"{action.target} was deleted and made anew")
+        return raw
+
     def _must_hold(self, raw: Object, require: Precondition) -> None:
         target = f"{raw['kind']}/{raw['metadata']['name']}"
-        if raw["metadata"]["uid"] != require.uid:
-            raise ChangedSince(f"{target} was deleted and made anew")
         if _last_action(raw) != require.last_action:
             raise ChangedSince(f"{target} was changed by another repair ({_last_action(raw) or 'taken back'})")
         if template_hash(template_of(raw)) != require.template_hash:
@@ -112,7 +118,7 @@ class Repairer:
 
     def _explain_refusal(self, order: RepairOrder, raw: Object, refusal: Refused) -> None:
         """A failed test and an invalid value look the same (422). Read again: a moved object is tried again."""
-        live = self._gatherer.raw_workload(order.action.target)
+        live = self._live(order.action)
         if live["metadata"]["generation"] != raw["metadata"]["generation"]:
             raise Conflict(f"{order.action.target} changed while it was being written") from refusal
 
@@ -153,20 +159,21 @@ class Repairer:
             action_id=order.action_id,
             template_hash=digest,
             written_at=datetime.fromisoformat(annotations[_WRITTEN_AT]),
-            diff=diff or self._diff_from_snapshot(annotations[_BEFORE], written),
-            undo=_undo(order, digest, annotations[_BEFORE]),
+            diff=diff or self._diff_from_snapshot(annotations[paths.BEFORE], written),
+            undo=_undo(order, digest, annotations[paths.BEFORE]),
         )
 
     def _diff_from_snapshot(self, name: str, written: Object) -> str:
-        kept = self._kube.get(paths.snapshots(written["metadata"]["namespace"], name))
+        """The diff of a write that was made in an earlier try; a snapshot that is gone does not unmake the write."""
+        try:
+            kept = self._kube.get(paths.snapshots(written["metadata"]["namespace"], name))
+        except NotFound:
+            return ""
         return template_diff(kept["data"]["template"], template_of(written))
 
 
-_BEFORE = f"{paths.GROUP}/before"
-
-
 def _before(ref: RevisionRef) -> dict[str, str]:
-    return {_BEFORE: ref.name}
+    return {paths.BEFORE: ref.name}
 
 
 def _undo(order: RepairOrder, digest: str, snapshot: str) -> Action:

@@ -4,7 +4,8 @@ import hashlib
 
 from prunella_operator import clock
 from prunella_operator.cluster import paths
-from prunella_operator.cluster.kube import Kube, Object
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists
 from prunella_workflows.contract import EventNote, ReportRequest
 from prunella_workflows.errors import Forbidden, NotFound
@@ -57,7 +58,7 @@ def _event(ref: IncidentRef, status: IncidentStatus, note: EventNote) -> Object:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{ref.name[:200]}.{digest}", "namespace": ref.namespace},
+        "metadata": {"name": f"{ref.name[:200].rstrip('.-')}.{digest}", "namespace": ref.namespace},
         "eventTime": clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "reportingController": _REPORTER,
         "reportingInstance": "prunella",

@@ -1,6 +1,7 @@
 """How to reach an API server: address, TLS files and an always fresh token, from a kubeconfig or from inside a pod.
 
 Reads files only when asked, so a token or certificate that was rotated is used at the next connection.
+An SSL context is made anew only when a file changed, because aiohttp uses a connection again for the same context only.
 It sends nothing itself and must not import the models of the kubernetes package (see `rest.py` for why).
 """
 
@@ -11,16 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
-from kubernetes.client import Configuration
-from kubernetes.config import ConfigException, incluster_config, kube_config
 from yaml import YAMLError
 
 from prunella_workflows.errors import Permanent, Unavailable
 
-# The loaders of the kubernetes package carry no types.
-_kube: Any = kube_config
-_pod: Any = incluster_config
-_ACCOUNT = Path(incluster_config.SERVICE_TOKEN_FILENAME).parent
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_SERVICE_HOST, _SERVICE_PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 _HOME_CONFIG = "~/.kube/config"
 
 
@@ -35,6 +32,9 @@ class RequestOptions(TypedDict):
     ssl: ssl.SSLContext | bool
     server_hostname: str | None
     proxy: str | None
+
+
+Stamp = tuple[tuple[int, int, int], ...]  # modification time, inode and size of each TLS file
 
 
 def _anonymous() -> str:
@@ -54,12 +54,13 @@ class Access:
     proxy: str | None = None
     namespace: str = "default"
     authorization: Callable[[], str] = field(default=_anonymous, repr=False)
+    _contexts: dict[Stamp, ssl.SSLContext] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def headers(self) -> dict[str, str]:
         """The headers of a request made now. May block: an exec plugin of a kubeconfig is run when its token ends."""
         try:
             authorization = self.authorization()
-        except (OSError, ConfigException) as error:
+        except (OSError, ValueError) as error:
             # A token file that is missing while it is being replaced is there again a moment later.
             raise Unavailable(f"cannot read the credentials for {self.server}: {error}") from error
         return {"Authorization": authorization} if authorization else {}
@@ -74,11 +75,22 @@ class Access:
         if not self.server.startswith("https:"):
             return None
         try:
-            context = ssl.create_default_context(cafile=self.ca_path)
-            if self.cert_path:
-                context.load_cert_chain(self.cert_path, self.key_path)
+            stamp = self._stamp()
+            context = self._contexts.get(stamp) or self._new_context()
         except OSError as error:
             raise Unavailable(f"cannot read the TLS files for {self.server}: {error}") from error
+        if stamp not in self._contexts:
+            self._contexts.clear()
+        return self._contexts.setdefault(stamp, context)
+
+    def _stamp(self) -> Stamp:
+        files = [Path(path).stat() for path in (self.ca_path, self.cert_path, self.key_path) if path]
+        return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in files)
+
+    def _new_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca_path)
+        if self.cert_path:
+            context.load_cert_chain(self.cert_path, self.key_path)
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -110,9 +122,9 @@ def load_access(
     try:
         if found:
             return _from_kubeconfig(paths, context)
-        if not kubeconfig and not context and incluster_config.SERVICE_HOST_ENV_NAME in environ:
+        if not kubeconfig and not context and _SERVICE_HOST in environ:
             return _from_pod(environ, account)
-    except (ConfigException, YAMLError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (YAMLError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise NoAccess(f"cannot use {paths if found else 'the service account of this pod'}: {error}") from error
     raise NoAccess(
         f"no API server is configured: there is no file {paths}. Give --kubeconfig, set KUBECONFIG, "
@@ -121,17 +133,27 @@ def load_access(
 
 
 def _from_kubeconfig(paths: str, context: str | None) -> Access:
-    config = _kube.KubeConfigMerger(paths).config
-    if config is None:
-        raise ConfigException("the file is empty")
-    name = context or config["current-context"]
-    if not config["contexts"].get_with_name(name, safe=True):
-        raise ConfigException(f"it has no context named {name!r}")
-    chosen = config["contexts"].get_with_name(name)["context"]
-    configuration = Configuration()
-    _kube.KubeConfigLoader(config_dict=config, active_context=name, config_base_path=None).load_and_set(configuration)
-    token_file = _token_file(config, chosen.safe_get("user"))
-    return _access(configuration, chosen.safe_get("namespace") or "default", token_file)
+    # Imported here: the loader brings 14 MiB of other libraries, which an operator in a pod does without.
+    from kubernetes.client import Configuration  # noqa: PLC0415
+    from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415
+
+    loaders: Any = kube_config  # carries no types
+    try:
+        config = loaders.KubeConfigMerger(paths).config
+        if config is None:
+            raise ValueError("the file is empty")
+        name = context or config["current-context"]
+        if not config["contexts"].get_with_name(name, safe=True):
+            raise ValueError(f"it has no context named {name!r}")
+        chosen = config["contexts"].get_with_name(name)["context"]
+        configuration = Configuration()
+        loader = loaders.KubeConfigLoader(config_dict=config, active_context=name, config_base_path=None)
+        loader.load_and_set(configuration)
+    except ConfigException as error:
+        raise ValueError(f"{error}") from error
+    return _from_configuration(
+        configuration, chosen.safe_get("namespace") or "default", _token_file(config, chosen.safe_get("user"))
+    )
 
 
 def _token_file(config: Any, user: str | None) -> Path | None:
@@ -143,19 +165,14 @@ def _token_file(config: Any, user: str | None) -> Path | None:
     return Path(str(node.path)).parent / str(settings["tokenFile"])
 
 
-def _from_pod(environ: Mapping[str, str], account: Path) -> Access:
-    configuration, token = Configuration(), account / "token"
-    _pod.InClusterConfigLoader(str(token), str(account / "ca.crt"), environ=environ).load_and_set(configuration)
-    return _access(configuration, (account / "namespace").read_text().strip(), token)
+def _from_configuration(configuration: Any, namespace: str, token_file: Path | None) -> Access:
+    def authorization() -> str:
+        from kubernetes.config import ConfigException  # noqa: PLC0415 - see above
 
-
-def _access(configuration: Configuration, namespace: str, token_file: Path | None) -> Access:
-    def from_file() -> str:
-        assert token_file is not None
-        return f"Bearer {token_file.read_text().strip()}"
-
-    def from_configuration() -> str:
-        return configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+        try:
+            return configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+        except ConfigException as error:
+            raise ValueError(f"{error}") from error
 
     return Access(
         server=configuration.host.rstrip("/"),
@@ -166,5 +183,24 @@ def _access(configuration: Configuration, namespace: str, token_file: Path | Non
         tls_server_name=configuration.tls_server_name,
         proxy=configuration.proxy,
         namespace=namespace,
-        authorization=from_file if token_file else from_configuration,
+        authorization=_bearer(token_file) if token_file else authorization,
     )
+
+
+def _from_pod(environ: Mapping[str, str], account: Path) -> Access:
+    """The service account that the kubelet mounts; its token changes every hour and is read at every call."""
+    host, port = environ[_SERVICE_HOST], environ[_SERVICE_PORT]
+    token, authority = account / "token", account / "ca.crt"
+    for file in (token, authority):
+        if not file.read_text().strip():
+            raise ValueError(f"{file} is empty")
+    return Access(
+        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        ca_path=str(authority),
+        namespace=(account / "namespace").read_text().strip(),
+        authorization=_bearer(token),
+    )
+
+
+def _bearer(file: Path) -> Callable[[], str]:
+    return lambda: f"Bearer {file.read_text().strip()}"

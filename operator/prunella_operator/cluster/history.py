@@ -5,9 +5,10 @@ Snapshots are ControllerRevisions without an owner, so that they outlive a Deplo
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from prunella_operator.cluster import paths
+from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.selectors import selector_of
 from prunella_operator.cluster.views import (
     POD_TEMPLATE_HASH,
     revision_number,
@@ -19,8 +20,6 @@ from prunella_operator.cluster.views import (
 )
 from prunella_workflows.model.workload import PodView, RevisionRef, RevisionView, WorkloadRef, WorkloadView
 from prunella_workflows.symptoms import symptoms
-
-Object = dict[str, Any]
 
 KNOWN_GOOD = "known-good"
 BEFORE = "before-repair"
@@ -39,7 +38,7 @@ def snapshot(workload: Object, ref: WorkloadRef, why: str, good_at: datetime | N
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
-            "name": f"{ref.name[:200]}-prunella-{template_hash(template)}",
+            "name": f"{ref.name[:200].rstrip('.-')}-prunella-{template_hash(template)}",
             "labels": {
                 paths.WORKLOAD: workload_key(ref),
                 paths.SNAPSHOT: why,
@@ -65,7 +64,7 @@ def revisions(
 
     Pods of an older revision that have been ready since before `stable_before` prove their revision good.
     """
-    selector = ((deployment.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    selector = selector_of(deployment)
     kept = {template_hash(_data(one)): one for one in snapshots}
     views: dict[str, RevisionView] = {}
     for one in sorted(replica_sets, key=revision_number, reverse=True):

@@ -1,37 +1,67 @@
-"""Kubernetes through the official client, as raw objects: the one edge where its errors become ours.
+"""Kubernetes through the official client, as raw objects, with our errors: for activities and commands.
 
 Raw because typed models of long lists cost hundreds of megabytes; explicit content types because a patch of the
-wrong kind merges what it should replace. Messages are redacted: API errors can echo values of a pod spec.
+wrong kind merges what it should replace.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import urllib3
 from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
 
-from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.access import Access, load_access
 from prunella_operator.cluster.paths import FIELD_MANAGER
-from prunella_operator.cluster.rest import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, to_error
+from prunella_operator.cluster.port import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Object
+from prunella_operator.cluster.rest import to_error
+from prunella_operator.settings import Settings
 from prunella_workflows.errors import Unavailable
+from prunella_workflows.redact import redact
 
-Object = dict[str, Any]
-
-_JSON = "application/json"
 _PAGE = 500
 _ERROR = 400
 _OURS = {"fieldManager": FIELD_MANAGER}
 
 
 class Kube:
-    """A synchronous, thread-safe client for activities. Every call has a time-out (seconds)."""
+    """A synchronous, thread-safe client for activities and commands. Every call has a time-out (seconds)."""
 
     def __init__(self, access: Access, timeout: float = 10.0) -> None:
         self._access = access
         self._client = ApiClient(_configuration(access))
         self._timeout = timeout
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """The server of these settings; nothing is sent yet."""
+        return cls(load_access(settings.kubeconfig, settings.context), settings.api_timeout)
+
+    @property
+    def server(self) -> str:
+        """Its address."""
+        return self._access.server
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the kubeconfig's context, or of our pod."""
+        return self._access.namespace
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.rest_client.pool_manager.clear()
+
+    def call(self, method: str, path: str, body: object = None, content_type: str = JSON, **query: str) -> Object:
+        """Any request, for what the methods below do not cover."""
+        return _object(self._request(method, path, query, body, content_type))
+
+    def date(self) -> datetime:
+        """The API server's clock, by the Date header of an answer."""
+        return parsedate_to_datetime(self._send("GET", "/version", {}).headers["Date"])
 
     def get(self, path: str, **params: str) -> Object:
         """One object. Raises NotFound, Forbidden, Unavailable."""
@@ -54,7 +84,7 @@ class Kube:
 
     def create(self, path: str, body: Object) -> Object:
         """Create an object. Raises AlreadyExists when the name is taken."""
-        return _object(self._request("POST", path, _OURS, body, _JSON))
+        return _object(self._request("POST", path, _OURS, body, JSON))
 
     def json_patch(self, path: str, operations: Sequence[Object]) -> Object:
         """Apply a JSON patch. Raises Refused when a test fails or the result is invalid: read again to tell which."""
@@ -69,20 +99,27 @@ class Kube:
         return _object(self._request("PATCH", path, {**_OURS, "force": "true"}, body, APPLY_PATCH))
 
     def _request(
-        self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = _JSON
+        self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
     ) -> bytes:
-        headers = {"Accept": "application/json, */*", "Content-Type": content_type, **self._access.headers()}
-        url = self._access.server + path + (f"?{urlencode(params)}" if params else "")
-        try:
-            answer = self._client.call_api(
-                method, url, headers, body=body, _request_timeout=(self._timeout, self._timeout)
-            )
-            data: bytes = answer.read()  # type: ignore[no-untyped-call]  # the official client's answer has no types
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unavailable(f"{method} {path}: the API server did not answer ({type(error).__name__})") from None
-        if answer.status >= _ERROR:
-            raise to_error(answer.status, data)
+        data: bytes = self._send(method, path, params, body, content_type).read()
         return data
+
+    def _send(
+        self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
+    ) -> Any:
+        """The official client's answer, read to its end; it carries no types."""
+        headers = {"Accept": "application/json, */*", "Content-Type": content_type, **self._access.headers()}
+        url = self.server + path + (f"?{urlencode(params)}" if params else "")
+        timeout = (self._timeout, self._timeout)
+        try:
+            answer: Any = self._client.call_api(method, url, headers, body=body, _request_timeout=timeout)
+            answer.read()
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+            cause = getattr(error, "reason", None) or error
+            raise Unavailable(f"the API server {self.server} does not answer: {redact(str(cause))}") from None
+        if answer.status >= _ERROR:
+            raise to_error(answer.status, answer.read())
+        return answer
 
 
 def _configuration(access: Access) -> Configuration:

@@ -8,6 +8,7 @@ VERSION = "v1alpha1"
 FIELD_MANAGER = "prunella"
 
 LAST_ACTION = f"{GROUP}/last-action"
+BEFORE = f"{GROUP}/before"
 GOOD_AT = f"{GROUP}/good-at"
 SNAPSHOT = f"{GROUP}/snapshot"
 WORKLOAD = f"{GROUP}/workload"

@@ -7,21 +7,18 @@ words. It never retries and never decides: the caller knows whether a second try
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 
 from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.wire import Page, Undecodable, decode, read_status
 from prunella_workflows.errors import Conflict, Forbidden, NotFound, PrunellaError, Refused, Unavailable
+from prunella_workflows.redact import redact
 
 T = TypeVar("T")
-Json = dict[str, Any]
-
-MERGE_PATCH = "application/merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class AlreadyExists(Conflict):
@@ -36,14 +33,14 @@ _OK = 300
 
 
 def to_error(code: int, body: bytes) -> PrunellaError:
-    """Our error for an answer of the API server."""
+    """Our error for an answer of the API server. It may echo values of a pod spec, so its words are redacted."""
     status = read_status(body, code)
     kind = _ERRORS.get(code, Refused)
     if code >= _SERVER_ERROR or code in _PASSING:
         kind = Unavailable
     elif kind is Conflict and status.reason == "AlreadyExists":
         kind = AlreadyExists
-    return kind(status.message or f"the API server answered {code}")
+    return kind(redact(status.message) or f"the API server answered {code}")
 
 
 class Rest:
@@ -65,7 +62,7 @@ class Rest:
         await self._session.close()
         self._session = None
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Json:
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Object:
         """The object at the path."""
         return await self._object("GET", path, params)
 
@@ -84,13 +81,13 @@ class Rest:
                 return tuple(found)
             query["continue"] = page.metadata.continue_
 
-    async def create(self, path: str, body: Json, params: Mapping[str, str] | None = None) -> Json:
+    async def create(self, path: str, body: Object, params: Mapping[str, str] | None = None) -> Object:
         """The object as created. Raises AlreadyExists when the name is taken."""
         return await self._object("POST", path, params, body, "application/json")
 
     async def patch(
-        self, path: str, body: Json | Sequence[Json], content_type: str, params: Mapping[str, str] | None = None
-    ) -> Json:
+        self, path: str, body: Object | Sequence[Object], content_type: str, params: Mapping[str, str] | None = None
+    ) -> Object:
         """The object as patched; JSON patch, merge patch or apply by the content type."""
         return await self._object("PATCH", path, params, body, content_type)
 
@@ -103,17 +100,17 @@ class Rest:
         method: str,
         path: str,
         params: Mapping[str, str] | None,
-        body: Json | Sequence[Json] | None = None,
+        body: Object | Sequence[Object] | None = None,
         content_type: str = "",
-    ) -> Json:
-        return _decoded(await self._call(method, path, params, body, content_type), Json)
+    ) -> Object:
+        return _decoded(await self._call(method, path, params, body, content_type), Object)
 
     async def _call(
         self,
         method: str,
         path: str,
         params: Mapping[str, str] | None,
-        body: Json | Sequence[Json] | None = None,
+        body: Object | Sequence[Object] | None = None,
         content_type: str = "",
     ) -> bytes:
         assert self._session is not None, "use Rest as an async context manager"

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from prunella_operator.cluster import paths
-from prunella_workflows.model.quantity import parse_bytes
+from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.selectors import matches
+from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 from prunella_workflows.model.signal import OwnerRef
 from prunella_workflows.model.workload import (
     ContainerStatusView,
@@ -19,8 +21,6 @@ from prunella_workflows.model.workload import (
     WorkloadRef,
     WorkloadView,
 )
-
-Object = dict[str, Any]
 
 POD_TEMPLATE_HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -56,8 +56,29 @@ def normalised(template: Object) -> Object:
 
 def template_hash(template: Object) -> str:
     """A short hash of a normalised template (64 bits of SHA-256)."""
-    text = json.dumps(normalised(template), sort_keys=True, separators=(",", ":"))
+    kept = normalised(template)
+    text = json.dumps({**kept, "spec": _by_value(kept["spec"])}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _by_value(spec: Object) -> Object:
+    """A pod spec whose resources are plain numbers: to Kubernetes 64Mi and 67108864 are the same template."""
+    kinds = {key: spec[key] for key in ("initContainers", "containers") if spec.get(key)}
+    return {**spec, **{key: [_numbers_in(one) for one in found] for key, found in kinds.items()}}
+
+
+def _numbers_in(container: Object) -> Object:
+    resources = container.get("resources") or {}
+    lists = {key: resources[key] for key in ("limits", "requests") if resources.get(key)}
+    numbers = {key: {name: _number(value) for name, value in found.items()} for key, found in lists.items()}
+    return {**container, "resources": {**resources, **numbers}}
+
+
+def _number(quantity: Any) -> str:
+    try:
+        return str(parse_quantity(str(quantity)).normalize())
+    except ValueError:
+        return str(quantity)
 
 
 def workload_key(ref: WorkloadRef) -> str:
@@ -149,7 +170,11 @@ def _revision(template: Object, replica_sets: Iterable[Object]) -> str:
 def _exact(template: Object) -> Object:
     meta = template.get("metadata") or {}
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
-    return {"labels": labels, "annotations": meta.get("annotations") or {}, "spec": template.get("spec")}
+    return {
+        "labels": labels,
+        "annotations": meta.get("annotations") or {},
+        "spec": _by_value(template.get("spec") or {}),
+    }
 
 
 def revision_number(replica_set: Object) -> int:
@@ -242,7 +267,7 @@ def _termination(raw: Object | None) -> Termination | None:
     )
 
 
-def revision_view(ref: RevisionRef, template: Object, selector: dict[str, str], **facts: Any) -> RevisionView:
+def revision_view(ref: RevisionRef, template: Object, selector: Object, **facts: Any) -> RevisionView:
     """A template of the history. It is compatible when the Deployment's selector still matches its labels."""
     labels = (template.get("metadata") or {}).get("labels") or {}
     containers = container_views(template)
@@ -250,6 +275,6 @@ def revision_view(ref: RevisionRef, template: Object, selector: dict[str, str], 
         ref=ref,
         images=tuple(one.image for one in containers if not one.init),
         memory_limits={one.name: one.memory_limit for one in containers if one.memory_limit is not None},
-        compatible=all(labels.get(key) == value for key, value in selector.items()),
+        compatible=matches(selector, labels),
         **facts,
     )

@@ -1,0 +1,100 @@
+"""The API server as a test uses it, in the role of the owner of workloads."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from prunella_operator.cluster.access import load_access
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.cluster.port import APPLY_PATCH, MERGE_PATCH
+from prunella_workflows.errors import NotFound, Unavailable
+
+Object = dict[str, Any]
+T = TypeVar("T")
+
+MANAGER = "prunella-tests"
+_PREFIXES = {
+    "v1": "/api/v1",
+    "apps/v1": "/apis/apps/v1",
+    "prunella.dev/v1alpha1": "/apis/prunella.dev/v1alpha1",
+    "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
+    "apiextensions.k8s.io/v1": "/apis/apiextensions.k8s.io/v1",
+}
+_PLURALS = {"HealingPolicy": "healingpolicies", "ClusterHealingPolicy": "clusterhealingpolicies"}
+
+
+def until(condition: Callable[[], T], seconds: float, what: str, every: float = 0.25) -> T:
+    """Ask until the answer is true; an API server that is busy for a moment is asked again."""
+    end = time.monotonic() + seconds
+    while True:
+        with suppress(Unavailable):
+            if answer := condition():
+                return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(every)
+
+
+def documents(path: Path) -> list[Object]:
+    """The objects of a YAML file."""
+    return [one for one in yaml.safe_load_all(path.read_text()) if one]
+
+
+def path_of(one: Object, *, collection: bool = False) -> str:
+    """Where an object lives."""
+    meta, kind = one["metadata"], one["kind"]
+    scope = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    plural = _PLURALS.get(kind, f"{kind.lower()}s")
+    return f"{_PREFIXES[one['apiVersion']]}{scope}/{plural}" + ("" if collection else f"/{meta['name']}")
+
+
+class Api:
+    """Calls to one API server."""
+
+    def __init__(self, kubeconfig: str | None, context: str | None = None) -> None:
+        self._kube = Kube(load_access(kubeconfig, context), timeout=30)
+        self.server = self._kube.server
+
+    def get(self, path: str, **query: str) -> Object:
+        return self._kube.call("GET", path, **query)
+
+    def find(self, path: str, **query: str) -> Object | None:
+        """The object, or None when there is none."""
+        with suppress(NotFound):
+            return self.get(path, **query)
+        return None
+
+    def items(self, path: str, **query: str) -> list[Object]:
+        return self.get(path, **query)["items"]
+
+    def apply(self, *objects: Object) -> list[Object]:
+        """Server-side apply as the owner; objects that only have a generateName are created."""
+        return [self._apply(one) for one in objects]
+
+    def _apply(self, one: Object) -> Object:
+        if "name" not in one["metadata"]:
+            return self._kube.call("POST", path_of(one, collection=True), one, fieldManager=MANAGER)
+        return self._kube.call("PATCH", path_of(one), one, APPLY_PATCH, fieldManager=MANAGER, force="true")
+
+    def create(self, path: str, body: Object) -> Object:
+        return self._kube.call("POST", path, body, fieldManager=MANAGER)
+
+    def patch(self, path: str, body: Object) -> Object:
+        return self._kube.call("PATCH", path, body, MERGE_PATCH, fieldManager=MANAGER)
+
+    def delete(self, path: str, propagation: str = "Background") -> None:
+        """Delete it; one that is gone already is fine."""
+        with suppress(NotFound):
+            self._kube.call("DELETE", path, {"propagationPolicy": propagation})
+
+    def incidents(self, namespace: str) -> list[Object]:
+        return self.items(f"/apis/prunella.dev/v1alpha1/namespaces/{namespace}/incidents")
+
+    def pods(self, namespace: str) -> Iterator[Object]:
+        """The live pods of a namespace."""
+        found = self.items(f"/api/v1/namespaces/{namespace}/pods")
+        return (one for one in found if "deletionTimestamp" not in one["metadata"])

@@ -1,0 +1,278 @@
+"""The faults that e2e plays: the samples, and what only a test needs."""
+
+from typing import Any
+
+from support import samples
+from support.api import Object, until
+from support.stage import Case, Scene
+
+TRACKING = "argocd.argoproj.io/tracking-id"
+
+
+def _sample(file: str) -> Any:
+    def apply(scene: Scene) -> None:
+        scene.api.apply(*scene.load(file))
+
+    return apply
+
+
+_before, _break = _sample("before.yaml"), _sample("break.yaml")
+
+
+def _with_sidecar(file: str) -> Any:
+    """A second container, so that a repair of the wrong one, or of both, would be seen."""
+
+    def apply(scene: Scene) -> None:
+        objects = scene.load(file)
+        containers = samples.deployment(objects)["spec"]["template"]["spec"]["containers"]
+        sidecar = {key: value for key, value in containers[0].items() if key not in {"envFrom", "ports"}}
+        probe = {"httpGet": {"path": "/readyz", "port": 8081}, "periodSeconds": 1}
+        env = [{"name": "SHOP_PORT", "value": "8081"}]
+        containers.insert(0, {**sidecar, "name": "sidecar", "env": env, "readinessProbe": probe})
+        scene.api.apply(*objects)
+
+    return apply
+
+
+def _outgrown_twice(scene: Scene) -> None:
+    """More than the first raise gives, less than the second."""
+    objects = scene.load("break.yaml")
+    next(one for one in objects if one["kind"] == "ConfigMap")["data"]["SHOP_MEMORY_MIB"] = "150"
+    scene.api.apply(*objects)
+
+
+def _busy_release(scene: Scene) -> None:
+    """A bad release that also changes what is no part of the template: none of that may be rolled back."""
+    objects = scene.load("break.yaml")
+    one = samples.deployment(objects)
+    one["metadata"]["annotations"] = {"shop.example.org/owner": "team-b", "shop.example.org/ticket": "4711"}
+    one["metadata"]["labels"]["shop.example.org/stage"] = "two"
+    one["spec"]["replicas"] = 3
+    scene.api.apply(*objects)
+
+
+def _two_releases(scene: Scene) -> None:
+    scene.api.apply(*scene.load("break-1.yaml"))
+    path = f"/apis/apps/v1/namespaces/{scene.namespace}/replicasets"
+    until(lambda: len(scene.api.items(path)) == 2, 30, "the first bad release is a revision", every=0.05)
+    scene.api.apply(*scene.load("break-2.yaml"))
+
+
+def _dry_run(scene: Scene) -> None:
+    scene.api.apply(*scene.load("break.yaml", "oom-killed"), *scene.load("incident.yaml"))
+
+
+def _recreated(scene: Scene) -> None:
+    """What many fault injectors do: with the old object, its whole history is gone."""
+    scene.api.delete(scene.path, propagation="Foreground")
+    until(lambda: scene.api.find(scene.path) is None, 60, "the Deployment is deleted")
+    scene.api.apply(*scene.load("break.yaml"))
+
+
+def _labelled(scene: Scene) -> None:
+    objects = scene.load("break.yaml")
+    samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
+    scene.api.apply(*objects)
+
+
+def _labelled_before(scene: Scene) -> None:
+    objects = scene.load("before.yaml")
+    samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
+    scene.api.apply(*objects)
+
+
+def _paused(scene: Scene) -> None:
+    """A paused rollout still scales, so its new pod runs out of memory although no release may go out."""
+    objects = scene.load("break.yaml")
+    samples.deployment(objects)["spec"]["paused"] = True
+    scene.api.apply(*objects)
+
+
+def _single_before(scene: Scene) -> None:
+    objects = scene.load("before.yaml")
+    samples.deployment(objects)["spec"]["replicas"] = 1
+    scene.api.apply(*objects)
+
+
+def _recovering(scene: Scene) -> None:
+    """It crashes at its first two starts, and runs from the third on, after the kubelet's 10 seconds of back-off."""
+    objects = scene.load("before.yaml")
+    one = samples.deployment(objects)
+    one["spec"]["replicas"] = 1
+    pod = one["spec"]["template"]["spec"]
+    pod["volumes"] = [{"name": "state", "emptyDir": {}}]
+    samples.container(one)["volumeMounts"] = [{"name": "state", "mountPath": "/state"}]
+    pod["securityContext"]["fsGroup"] = 65532
+    samples.set_env(one, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s", SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state")
+    scene.api.apply(*objects)
+
+
+def _ghost(scene: Scene) -> None:
+    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+    one["metadata"]["generateName"] = "nowhere-"
+    one["spec"] = {**one["spec"], "mode": "Heal", "target": {**one["spec"]["target"], "name": "nowhere"}}
+    scene.api.apply(one)
+
+
+def _tracked(file: str) -> Any:
+    def apply(scene: Scene) -> None:
+        objects = scene.load(file)
+        meta = samples.deployment(objects)["metadata"]
+        meta["annotations"] = {TRACKING: f"shop:apps/Deployment:{scene.namespace}/{meta['name']}"}
+        scene.api.apply(*objects)
+
+    return apply
+
+
+def _dependent(scene: Scene, file: str) -> list[Object]:
+    """A workload that needs another one at its start, and whose pods are all replaced by a release."""
+    objects = scene.load(file)
+    one = samples.deployment(objects)
+    one["spec"]["strategy"] = {"type": "Recreate"}
+    container = samples.container(one)
+    container["env"] = [{"name": "SHOP_DEPENDS_ON", "value": "$(LEDGER_SERVICE_HOST):8080"}]
+    return objects
+
+
+def _ledger(scene: Scene, replicas: int) -> Object:
+    (one,) = samples.load("image-pull", "before.yaml", scene.namespace)
+    labels = {"app.kubernetes.io/name": "ledger"}
+    template = one["spec"]["template"]
+    spec = {**one["spec"], "replicas": replicas, "selector": {"matchLabels": labels}}
+    spec["template"] = {**template, "metadata": {"labels": labels}}
+    return {**one, "metadata": {**one["metadata"], "name": "ledger", "labels": labels}, "spec": spec}
+
+
+def _with_dependency(scene: Scene) -> None:
+    meta = {"name": "ledger", "namespace": scene.namespace}
+    spec = {"selector": {"app.kubernetes.io/name": "ledger"}, "ports": [{"port": 8080}]}
+    scene.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+    scene.api.apply(_ledger(scene, 1))
+    path = f"/apis/apps/v1/namespaces/{scene.namespace}/deployments/ledger"
+    until(lambda: (scene.api.get(path).get("status") or {}).get("availableReplicas"), 90, "the dependency is up")
+    scene.api.apply(*_dependent(scene, "before.yaml"))
+
+
+def _dependency_down(scene: Scene) -> None:
+    scene.api.apply(_ledger(scene, 0))
+    until(lambda: _pods_of(scene, "ledger") == 0, 60, "the dependency is down")
+    scene.api.apply(*_dependent(scene, "break.yaml"))
+
+
+def _pods_of(scene: Scene, name: str) -> int:
+    found = scene.api.items(
+        f"/api/v1/namespaces/{scene.namespace}/pods", labelSelector=f"app.kubernetes.io/name={name}"
+    )
+    return len(found)
+
+
+def _rolled_back(name: str, workload: str, **more: Any) -> Case:
+    values: dict[str, Any] = {"before": _before, "breaks": _break, "phase": "Healed", "reason": "Stable"}
+    return Case(name, workload, **{**values, "cause": "bad_release", "writes": 1, **more})
+
+
+def _left_alone(name: str, workload: str, phase: str | None, reason: str, **more: Any) -> Case:
+    return Case(name, workload, **{"before": _before, "breaks": _break, "phase": phase, "reason": reason, **more})
+
+
+CASES: dict[str, Case] = {
+    one.name: one
+    for one in (
+        Case(
+            "oom-killed",
+            "recommendations",
+            before=_with_sidecar("before.yaml"),
+            breaks=_with_sidecar("break.yaml"),
+            phase="Healed",
+            reason="Stable",
+            cause="pod_oom_killed",
+            writes=1,
+        ),
+        Case(
+            "oom-twice",
+            "recommendations",
+            sample="oom-killed",
+            before=_before,
+            breaks=_outgrown_twice,
+            phase="Healed",
+            reason="Stable",
+            cause="pod_oom_killed",
+            writes=3,
+        ),
+        _rolled_back("bad-release", "checkout", breaks=_busy_release),
+        _rolled_back("two-bad-releases", "cart", breaks=_two_releases),
+        _rolled_back("image-pull", "search"),
+        _rolled_back("config-error", "orders"),
+        _rolled_back("rollout-stuck", "inventory"),
+        _rolled_back("init-crash", "shipping"),
+        _rolled_back("recreated", "checkout", sample="bad-release", breaks=_recreated),
+        _left_alone(
+            "first-release", "wishlist", "Escalated", "NoKnownGoodRevision", before=None, cause="pod_crash_loop"
+        ),
+        _left_alone("oom-at-max", "thumbnails", "Escalated", "MemoryAtMaximum", cause="pod_oom_killed"),
+        _left_alone(
+            "dry-run",
+            "recommendations",
+            "DryRunDone",
+            "DryRun",
+            before=lambda scene: scene.api.apply(*scene.load("before.yaml", "oom-killed")) and None,
+            breaks=_dry_run,
+            cause="pod_oom_killed",
+            # Prunella sees the fault by itself as well; so that it writes nothing either, it has to ask first.
+            policy={"approval": {"when": "Always"}},
+            incidents=2,
+        ),
+        _left_alone("observed-only", "checkout", "DryRunDone", "ObserveMode", cause="bad_release", policy=None),
+        _left_alone(
+            "opted-out",
+            "checkout",
+            None,
+            "",
+            sample="bad-release",
+            before=_labelled_before,
+            breaks=_labelled,
+            incidents=0,
+        ),
+        _left_alone(
+            "paused",
+            "recommendations",
+            "Escalated",
+            "Paused",
+            sample="oom-killed",
+            breaks=_paused,
+            cause="pod_oom_killed",
+        ),
+        _left_alone(
+            "recovering",
+            "checkout",
+            "Recovered",
+            "HealedByItself",
+            sample="bad-release",
+            before=_single_before,
+            breaks=_recovering,
+            policy={"grace": "25s"},
+        ),
+        _left_alone("no-such-target", "", "Failed", "NotFound", before=None, breaks=_ghost),
+        _left_alone(
+            "gitops",
+            "checkout",
+            "Escalated",
+            "OwnedElsewhere",
+            sample="bad-release",
+            before=_tracked("before.yaml"),
+            breaks=_tracked("break.yaml"),
+            cause="bad_release",
+        ),
+        Case(
+            "dependency-down",
+            "checkout",
+            sample="bad-release",
+            before=_with_dependency,
+            breaks=_dependency_down,
+            phase="Escalated",
+            reason="RollbackDidNotHelp",
+            cause="bad_release",
+            writes=2,
+        ),
+    )
+}

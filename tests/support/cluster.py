@@ -1,0 +1,136 @@
+"""The cluster that integration and e2e tests share: made by hack/cluster, or one that is there already.
+
+PRUNELLA_TEST_CLUSTER    the name of our own instance (prunella-test)
+PRUNELLA_TEST_CONTEXT    use this context of the usual kubeconfig instead
+PRUNELLA_KEEP_CLUSTER=1  leave it running at the end
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.api import Api, documents, until
+from support.audit import AuditLog
+
+ROOT = Path(__file__).parents[2]
+_SCRIPT = ROOT / "hack" / "cluster"
+_CANNOT = "No cluster can be made here"
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_UP_AT_MOST = 30 * 60  # everything is built from source the first time
+
+
+class NoCluster(Exception):
+    """This machine cannot have a cluster; the text says what to install."""
+
+
+class ClusterBroken(Exception):
+    """It can, but it did not work: that is a failure, not a reason to skip."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster with our CRDs in it."""
+
+    kubeconfig: Path
+    context: str | None
+    api: Api
+    audit: AuditLog | None
+    node_address: str = ""
+
+    def kubectl(self, *arguments: str, timeout: float = 60) -> str:
+        """What kubectl prints.
+
+        Raises:
+            subprocess.CalledProcessError: it ended with another code than 0.
+        """
+        program = shutil.which("kubectl")
+        assert program, "kubectl is not installed"
+        context = ["--context", self.context] if self.context else []
+        command = [program, "--kubeconfig", str(self.kubeconfig), *context, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}"
+        return done.stdout
+
+
+class Keeper:
+    """Brings the cluster up at the first test that wants it, and down at the end if it was not there before."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._name = os.environ.get("PRUNELLA_TEST_CLUSTER") or "prunella-test"
+        self._context = os.environ.get("PRUNELLA_TEST_CONTEXT") or None
+        self._ours = False
+        self.cluster: Cluster | None = None
+        self.error: NoCluster | ClusterBroken | None = None
+
+    def ensure(self) -> None:
+        """Outside of every test, so that no test's time limit counts the minutes of a first build."""
+        if self.cluster or self.error:
+            return
+        try:
+            self.cluster = self._up()
+        except (NoCluster, ClusterBroken) as error:
+            self.error = error
+
+    def release(self) -> None:
+        """Take down what was made here."""
+        if self._ours and os.environ.get("PRUNELLA_KEEP_CLUSTER") != "1":
+            self._say(f"taking cluster `{self._name}` down")
+            done = self._run("down", *self._which)
+            if done.returncode:
+                self._say(f"cluster `{self._name}` could not be taken down:\n{done.stderr}")
+        self._ours = False
+
+    @property
+    def _which(self) -> tuple[str, ...]:
+        return ("--context", self._context) if self._context else ("--name", self._name)
+
+    def _up(self) -> Cluster:
+        running = self._run("status", *self._which).returncode == 0
+        if not running:
+            self._say(f"making cluster `{self._name}`: minutes the first time, then seconds")
+            self._ours = not self._context
+        done = self._run("up", *self._which)
+        if done.returncode:
+            text = (done.stderr.strip() or done.stdout.strip()).removeprefix("error: ")
+            self._ours = self._ours and _CANNOT not in text
+            raise NoCluster(text) if _CANNOT in text else ClusterBroken(text)
+        self._use_kubectl()
+        kubeconfig = Path(self._run("kubeconfig", *self._which).stdout.strip())
+        audit = kubeconfig.parent / "audit.log"
+        api = Api(str(kubeconfig), self._context)
+        _install_crds(api)
+        return Cluster(kubeconfig, self._context, api, AuditLog(audit) if audit.exists() else None)
+
+    def _use_kubectl(self) -> None:
+        """The kubectl that was built with the cluster, for all tests."""
+        for line in self._run("env", *self._which).stdout.splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            folder = shlex.split(value.removesuffix(":$PATH"))
+            if name == "PATH" and folder:
+                os.environ["PATH"] = f"{folder[0]}{os.pathsep}{os.environ['PATH']}"
+
+    @staticmethod
+    def _run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, str(_SCRIPT), command, *arguments]
+        return subprocess.run(line, capture_output=True, text=True, timeout=_UP_AT_MOST, check=False)
+
+
+def _install_crds(api: Api) -> None:
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        for one in documents(path):
+            api.apply(one)
+            until(lambda name=one["metadata"]["name"]: _served(api, name), 30, f"{path.name} is served")
+
+
+def _served(api: Api, name: str) -> bool:
+    found = api.get(f"{_CRDS}/{name}")
+    conditions = {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions") or ()}
+    group, plural = found["spec"]["group"], found["spec"]["names"]["plural"]
+    listed = all(api.find(f"/apis/{group}/{one['name']}/{plural}") is not None for one in found["spec"]["versions"])
+    return conditions.get("Established") == "True" and listed

@@ -1,0 +1,162 @@
+"""Prunella as a process: `prunella run`, or operator and worker apart, on free ports and with a state of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+READY_WITHIN = 90.0
+STOP_WITHIN = 45.0  # a worker's grace is 30 seconds
+_LAST_LINES = 60
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has; held together, so that they differ."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+class PrunellaProcess:
+    """One process. The same object can be started again: it keeps its ports, its Temporal data and its log."""
+
+    def __init__(self, folder: Path, kubeconfig: Path, command: str = "run", **settings: object) -> None:
+        self._folder = folder
+        self._command = command
+        http, temporal, page = free_ports(3)
+        self.settings = {
+            "kubeconfig": kubeconfig,
+            "http_port": http,
+            "log_format": "text",
+            "temporal_db": folder / "temporal.db",
+            **({"temporal_port": temporal, "temporal_ui_port": page} if command == "run" else {}),
+            **settings,
+        }
+        self.log = folder / f"{command}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ever: list[int] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+            self.wait_ready()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it is not running"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it; settings travel as environment variables, as they do in a pod."""
+        assert not self.running, "it runs already"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
+        ours = {f"PRUNELLA_{name.upper()}": str(value) for name, value in self.settings.items()}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "prunella_operator", self._command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**clean, **ours, "XDG_STATE_HOME": str(self._folder), "NO_COLOR": "1"},
+                cwd=self._folder,
+                start_new_session=True,
+            )
+
+    def wait_ready(self, seconds: float = READY_WITHIN) -> None:
+        """Return when /readyz says so."""
+        end, said = time.monotonic() + seconds, ""
+        while time.monotonic() < end:
+            assert self.running, f"prunella ended by itself:\n{self.tail()}"
+            try:
+                return self.http("/readyz") and None
+            except OSError as error:
+                said = str(error)
+            time.sleep(0.2)
+        raise AssertionError(f"prunella is not ready after {seconds:.0f} s ({said}):\n{self.tail()}")
+
+    def http(self, path: str) -> str:
+        """What its HTTP side answers."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.settings['http_port']}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def stop(self) -> None:
+        """Ask it to end, and hold it to that: code 0, in time, and nothing left behind."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._end()
+            raise AssertionError(f"prunella did not stop within {STOP_WITHIN:.0f} s:\n{self.tail()}") from None
+        self._process = None
+        left = self._end()
+        assert code == 0, f"prunella ended with code {code}:\n{self.tail()}"
+        assert not left, f"prunella left processes behind: {left}"
+
+    def kill(self) -> None:
+        """What a node's failure or the OOM killer does to it. Its Temporal server must go with it by itself."""
+        assert self._process is not None, "it is not running"
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        left = self._end(within=10)
+        assert not left, f"prunella left processes behind after SIGKILL: {left}"
+
+    def _end(self, within: float = 2) -> list[str]:
+        """Wait for the last of its processes; what is still there then is named and killed, one by one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        end = time.monotonic() + within
+        while (left := list(self._left())) and time.monotonic() < end:
+            time.sleep(0.1)
+        for pid, _ in left:
+            os.kill(pid, signal.SIGKILL)
+        return [f"{pid} {name}" for pid, name in left]
+
+    def _left(self) -> Iterator[tuple[int, str]]:
+        """Processes that inherited our settings: nobody else has this database."""
+        mark = f"PRUNELLA_TEMPORAL_DB={self.settings['temporal_db']}\0".encode()
+        for one in Path("/proc").glob("[0-9]*"):
+            try:
+                ours = mark in (one / "environ").read_bytes() + b"\0"
+                name = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # it ended meanwhile, or is another user's
+            if ours and name and int(one.name) != os.getpid():
+                yield int(one.name), name
+
+    def tail(self, lines: int = _LAST_LINES) -> str:
+        """The end of its log."""
+        return (
+            "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else "(no log)"
+        )
+
+    def diagnostics(self) -> Iterator[tuple[str, str]]:
+        """What a failed test's report shows."""
+        yield f"the end of {self.log.name}", self.tail()

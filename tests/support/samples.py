@@ -1,0 +1,52 @@
+"""The samples of manifests/samples, each in a namespace of its own, so that all can be played at once."""
+
+from typing import Any
+
+from support.api import Object, documents
+from support.cluster import ROOT
+
+SAMPLES = ROOT / "manifests" / "samples"
+SHORT: Object = {"grace": "3s", "cooldown": "10s", "verification": {"window": "6s", "timeout": "90s"}}
+"""Instead of the samples' windows; the time-out is longer, because here everything is broken at once."""
+
+
+def load(sample: str, file: str, namespace: str) -> list[Object]:
+    """The objects of a file, moved to another namespace. Namespaces are left out: the stage makes them."""
+    return [moved(one, namespace) for one in documents(SAMPLES / sample / file) if one["kind"] != "Namespace"]
+
+
+def moved(one: Object, namespace: str) -> Object:
+    """The same object in another namespace."""
+    return {**one, "metadata": {**one["metadata"], "namespace": namespace}}
+
+
+def policy(namespace: str, **changes: Any) -> Object:
+    """The samples' policy with short windows."""
+    (whole,) = documents(SAMPLES / "policy.yaml")
+    return moved({**whole, "spec": {**whole["spec"], **SHORT, **changes}}, namespace)
+
+
+def namespace_of(sample: str | None, name: str, labels: dict[str, str]) -> Object:
+    """The sample's own namespace object, or that of all samples, under another name."""
+    path = SAMPLES / (sample or "") / "namespace.yaml"
+    (one,) = documents(path if path.exists() else SAMPLES / "namespace.yaml")
+    meta = one["metadata"]
+    return {**one, "metadata": {**meta, "name": name, "labels": {**(meta.get("labels") or {}), **labels}}}
+
+
+def deployment(objects: list[Object]) -> Object:
+    """The one Deployment among them."""
+    (only,) = (one for one in objects if one["kind"] == "Deployment")
+    return only
+
+
+def container(one: Object, name: str = "server") -> Object:
+    """A container of a Deployment's template."""
+    return next(each for each in one["spec"]["template"]["spec"]["containers"] if each["name"] == name)
+
+
+def set_env(one: Object, **values: str) -> None:
+    """Set environment variables of the server; upper case names."""
+    env = container(one).setdefault("env", [])
+    env[:] = [each for each in env if each["name"] not in values]
+    env += [{"name": name, "value": value} for name, value in values.items()]

@@ -1,0 +1,155 @@
+"""`prunella doctor`: every check passes when all is well, and says what to do when not."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from prunella_operator.cli_doctor import show
+from prunella_operator.doctor import Check, check_clock, difference, examine
+from prunella_operator.doctor_rules import RULES
+from prunella_operator.settings import Settings
+from prunella_operator.shipped import crds
+from prunella_workflows.errors import Forbidden, NotFound, Unavailable
+
+SHIPPED = crds()
+NOW = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
+
+
+class FakeApi:
+    server = "https://api"
+    namespace = "default"
+
+    def __init__(self):
+        self.installed = {crd["metadata"]["name"]: copy.deepcopy(crd) for crd in SHIPPED}
+        self.denied = set()
+        self.reviews = []
+
+    def date(self):
+        return NOW
+
+    def call(self, method, path, body=None, content_type="application/json", **query):
+        if path.endswith("selfsubjectaccessreviews"):
+            asked = body["spec"]["resourceAttributes"]
+            self.reviews.append(asked)
+            return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
+        found = self.installed.get(path.rpartition("/")[2])
+        if isinstance(found, Exception):
+            raise found
+        if found is None:
+            raise NotFound("no")
+        return found
+
+
+def temporal():
+    return "server 1"
+
+
+def examined(api, probe=temporal, settings=None, now=NOW):
+    return list(examine(settings or Settings.load({}), lambda: api, lambda: SHIPPED, probe, lambda: now))
+
+
+def failed(checks):
+    return [check for check in checks if not check.passed]
+
+
+def test_all_is_well():
+    api = FakeApi()
+    checks = examined(api)
+    assert failed(checks) == []
+    assert {"Kubernetes", "Clock", "CRD incidents.prunella.dev", "May repair", "Temporal"} <= {
+        one.name for one in checks
+    }
+    assert len(api.reviews) == sum(len(rule.verbs) for rule in RULES)
+
+
+def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
+    def connect():
+        raise Unavailable("refused")
+
+    checks = list(examine(Settings.load({}), connect, lambda: SHIPPED, temporal, lambda: NOW))
+    assert [(one.name, one.passed) for one in checks] == [("Kubernetes", False), ("Temporal", True)]
+    assert "--kubeconfig" in checks[0].todo
+
+
+@pytest.mark.parametrize(
+    ("installed", "words"),
+    [
+        (None, "not installed"),
+        (Forbidden("may not read"), "may not read"),
+        ({"spec": {"versions": [{"name": "v1alpha0", "served": True}]}}, "serves v1alpha0, not v1alpha1"),
+    ],
+    ids=["missing", "forbidden", "other version"],
+)
+def test_a_crd_that_is_not_right(installed, words):
+    api = FakeApi()
+    api.installed["incidents.prunella.dev"] = installed
+    (check,) = failed(examined(api))
+    assert words in check.what
+    assert check.todo
+
+
+def test_a_crd_of_an_older_prunella_is_told_apart():
+    api = FakeApi()
+    schema = api.installed["incidents.prunella.dev"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["spec"]["properties"]["suspend"]
+    (check,) = failed(examined(api))
+    assert "properties.suspend" in check.what
+    assert "prunella crds" in check.todo
+
+
+@pytest.mark.parametrize(
+    ("shipped", "installed", "place"),
+    [
+        ({"a": 1}, {"a": 1, "defaulted": True}, ""),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, "spec.a.b[1]"),
+        ({"a": [1]}, {"a": [1, 2]}, "spec.a"),
+        ({"a": {}}, {}, ""),
+        ({"a": False}, {}, ""),
+    ],
+)
+def test_difference_is_what_the_installed_one_lacks(shipped, installed, place):
+    assert difference(shipped, installed) == place
+
+
+def test_missing_permissions_are_listed():
+    api = FakeApi()
+    api.denied = {("patch", "deployments"), ("create", "leases")}
+    assert {one.name: one.what for one in failed(examined(api))} == {
+        "May repair": "may not patch deployments (apps)",
+        "May lead": "may not get, create, update leases (coordination.k8s.io)",
+    }
+
+
+def test_permissions_are_asked_for_the_namespaces_that_are_watched():
+    api = FakeApi()
+    examined(api, settings=Settings.load({"namespaces": "shop,billing"}))
+    asked = {(one["resource"], one["namespace"]) for one in api.reviews}
+    assert {("pods", "shop"), ("pods", "billing"), ("nodes", "")} <= asked
+    assert ("pods", "") not in asked
+
+
+@pytest.mark.parametrize(("ahead", "passed"), [(0.5, True), (5, True), (6.5, False), (-4, True), (-6, False)])
+def test_the_clocks_may_differ_a_little(ahead, passed):
+    assert check_clock(NOW + timedelta(seconds=ahead), NOW).passed is passed
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), NotFound("no namespace"), RuntimeError("x"), OSError("y")])
+def test_temporal_that_does_not_answer(error):
+    def probe():
+        raise error
+
+    (check,) = failed(examined(FakeApi(), probe))
+    assert str(error) in check.what
+    assert "namespace create -n default" in check.todo
+
+
+def test_the_report_goes_on_after_a_failure_and_says_what_to_do(capsys):
+    checks = [Check("A", passed=False, what="broken", todo="mend it"), Check("B", passed=True, what="fine")]
+    assert show(iter(checks), as_json=False) is False
+    assert capsys.readouterr().out == "FAIL  A: broken\n      do: mend it\npass  B: fine\n"
+    assert show(checks[1:], as_json=False) is True
+    capsys.readouterr()
+    assert show(checks, as_json=True) is False
+    assert [row["passed"] for row in json.loads(capsys.readouterr().out)] == [False, True]
