@@ -22,7 +22,7 @@ from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import Rest
 from prunella_operator.telemetry import metrics
 from prunella_workflows.contract import HealingRequest, workflow_id
-from prunella_workflows.errors import InvalidIncident, NotFound, Permanent, Retryable, Unavailable
+from prunella_workflows.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable, Unavailable
 from prunella_workflows.healing import SelfHealing
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec, Phase
 
@@ -47,10 +47,11 @@ class TemporalUnavailable(Unavailable):
 class Healings:
     """Everything between an Incident object and its workflow. Belongs to one event loop."""
 
-    def __init__(self, rest: Rest, client: Client, task_queue: str) -> None:
+    def __init__(self, rest: Rest, client: Client, task_queue: str, namespaces: tuple[str, ...] = ()) -> None:
         self._rest = rest
         self._client = client
         self._task_queue = task_queue
+        self._namespaces = namespaces
         self.temporal_error = ""
 
     async def start(self, incident: Object) -> None:
@@ -72,7 +73,8 @@ class Healings:
         except WorkflowAlreadyStartedError:
             await self._check_lost(incident)
         except TemporalUnavailable as error:
-            await self._set_status(incident, Phase.PENDING, "TemporalUnavailable", str(error))
+            if phase_of(incident) is Phase.PENDING:  # else its workflow has begun, and tells the story
+                await self._set_status(incident, Phase.PENDING, "TemporalUnavailable", str(error))
             raise
         metrics.INCIDENTS_STARTED.labels("started").inc()
 
@@ -114,13 +116,19 @@ class Healings:
         while True:
             try:
                 for incident in await self._rest.list(paths.incidents(), into=Object):
-                    if not phase_of(incident).closed:
-                        await self.start(incident)
+                    await self._tend_one(incident)
             except Retryable as error:
                 _log.info("incidents wait", reason=str(error))
             except Permanent as error:
                 _log.error("incidents cannot be looked after", error=str(error))
             await asyncio.sleep(TEND_EVERY)
+
+    async def _tend_one(self, incident: Object) -> None:
+        """An incident that makes no sense keeps nobody else waiting."""
+        try:
+            await self.start(incident)
+        except Permanent as error:
+            _log.error("an incident cannot be started", incident=incident["metadata"]["name"], error=str(error))
 
     async def probe(self) -> None:
         """Ask Temporal whether it serves; `temporal_error` tells the answer."""
@@ -141,7 +149,7 @@ class Healings:
             await self._set_status(live, Phase.FAILED, "WorkflowLost", message)
 
     async def _set_status(self, incident: Object, phase: Phase, reason: str, message: str) -> None:
-        """The only status written outside the workflow: where there is none to write it."""
+        """The only status written outside the workflow: where there is none to write it. A later writer knows more."""
         status = incident.get("status") or {}
         if (status.get("phase"), status.get("reason")) == (phase.value, reason):
             return
@@ -161,8 +169,9 @@ class Healings:
             ]
         try:
             path = f"{paths.incidents(meta['namespace'], meta['name'])}/status"
-            await self._rest.patch(path, {"metadata": {"uid": meta["uid"]}, "status": body}, MERGE_PATCH)
-        except NotFound:
+            seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+            await self._rest.patch(path, {"metadata": seen, "status": body}, MERGE_PATCH)
+        except (NotFound, Conflict):
             return
 
     async def _ask(self, call: Awaitable[T]) -> T:

@@ -16,7 +16,7 @@ from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_operator.cluster.selectors import as_text, selector_of
-from prunella_operator.cluster.views import POD_TEMPLATE_HASH, pod_view, time_of, workload_view
+from prunella_operator.cluster.views import POD_TEMPLATE_HASH, ignored, pod_view, time_of, workload_view
 from prunella_workflows.errors import NotFound, Permanent, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
 
@@ -80,8 +80,10 @@ class Historian:
         raw = await self.rest.get(f"{paths.collection('Deployment', rollout.namespace)}/{rollout.name}")
         raw.setdefault("kind", "Deployment")
         view = workload_view(raw)
-        if raw["metadata"]["uid"] != rollout.uid or not view.complete or view.deleting:
+        if raw["metadata"]["uid"] != rollout.uid or not view.complete or not view.replicas or view.deleting:
             return  # it will be told again when it is complete
+        if ignored(raw) or ignored(await self.rest.get(f"/api/v1/namespaces/{rollout.namespace}")):
+            return
         wait = _still_to_wait(await self._pods(raw, view), self.soak, clock.now())
         if wait is None:
             self._later(rollout, self.soak)
@@ -102,36 +104,46 @@ class Historian:
         try:
             await self.rest.create(path, body)
         except AlreadyExists:
-            await self._refresh(f"{path}/{body['metadata']['name']}", now)
+            await self._refresh(view, body["metadata"]["name"], now)
         else:
             _log.info("known-good revision recorded", namespace=view.ref.namespace, target=str(view.ref))
-            await self._prune(view)
+            await self._prune(raw, view)
 
-    async def _refresh(self, path: str, now: datetime) -> None:
+    async def _refresh(self, view: WorkloadView, name: str, now: datetime) -> None:
         """The template was kept before: it is good again, and newest again."""
-        meta = (await self.rest.get(path))["metadata"]
-        good_at = time_of((meta.get("annotations") or {}).get(paths.GOOD_AT))
-        if good_at is None or now - good_at > _REFRESH_AFTER:
+        good = {one["metadata"]["name"]: _good_at(one) for one in await self._kept(view)}
+        mine = good.get(name)
+        others = [at for other, at in good.items() if other != name and at is not None]
+        if mine is None or now - mine > _REFRESH_AFTER or max(others, default=mine) > mine:
             marks = {"annotations": {paths.GOOD_AT: now.isoformat()}, "labels": {paths.SNAPSHOT: history.KNOWN_GOOD}}
-            await self.rest.patch(path, {"metadata": marks}, MERGE_PATCH)
+            await self.rest.patch(paths.snapshots(view.ref.namespace, name), {"metadata": marks}, MERGE_PATCH)
 
-    async def _prune(self, view: WorkloadView) -> None:
-        """Keep the newest few snapshots of each workload."""
-        selector = {"labelSelector": history.snapshot_selector(view.ref)}
-        kept = await self.rest.list(paths.snapshots(view.ref.namespace), selector, into=Object)
-        newest = sorted(kept, key=_kept_since, reverse=True)
+    async def _prune(self, raw: Object, view: WorkloadView) -> None:
+        """Keep the newest few snapshots of each workload, and the one that the latest repair may be undone with."""
+        newest = sorted(await self._kept(view), key=_kept_since, reverse=True)
+        needed = (raw["metadata"].get("annotations") or {}).get(paths.BEFORE)
         for one in newest[_KEEP:]:
-            await self.rest.delete(paths.snapshots(view.ref.namespace, one["metadata"]["name"]))
+            if one["metadata"]["name"] != needed:
+                await self.rest.delete(paths.snapshots(view.ref.namespace, one["metadata"]["name"]))
+
+    async def _kept(self, view: WorkloadView) -> tuple[Object, ...]:
+        selector = {"labelSelector": history.snapshot_selector(view.ref)}
+        return await self.rest.list(paths.snapshots(view.ref.namespace), selector, into=Object)
 
 
-def _kept_since(raw: Object) -> str:
-    meta = raw["metadata"]
-    return str((meta.get("annotations") or {}).get(paths.GOOD_AT) or meta["creationTimestamp"])
+def _good_at(raw: Object) -> datetime | None:
+    return time_of((raw["metadata"].get("annotations") or {}).get(paths.GOOD_AT))
+
+
+def _kept_since(raw: Object) -> datetime:
+    since = _good_at(raw) or time_of(raw["metadata"]["creationTimestamp"])
+    assert since is not None
+    return since
 
 
 def _still_to_wait(pods: tuple[PodView, ...], soak: float, now: datetime) -> float | None:
     """Seconds until the pods will have been stable for the soak time; 0 when they have; None when one is not well."""
-    live = [pod for pod in pods if not pod.deleting]
+    live = [pod for pod in pods if pod.live]
     if not live or not all(pod.ready and pod.ready_since for pod in live):
         return None
     ends = [

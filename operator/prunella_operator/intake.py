@@ -18,11 +18,18 @@ from prunella_operator import clock
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists, Rest
-from prunella_operator.cluster.views import controller_of, is_workload, template_hash, template_of, workload_key
+from prunella_operator.cluster.views import (
+    controller_of,
+    ignored,
+    is_workload,
+    template_hash,
+    template_of,
+    workload_key,
+)
 from prunella_operator.telemetry import metrics
 from prunella_workflows.errors import NotFound, Permanent, Retryable
-from prunella_workflows.guard import HEAL, IGNORE
-from prunella_workflows.model.incident import IncidentType, Phase
+from prunella_workflows.guard import HEAL
+from prunella_workflows.model.incident import IncidentType, Mode, Phase
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -33,6 +40,7 @@ STILL_THE_SAME = timedelta(minutes=30)
 
 _FAULT = f"{paths.GROUP}/fault"
 _WORKERS = 8
+_REMEMBERED = 1000  # workloads; then those that have been quiet for long are forgotten
 _BACKOFF = (0.2, 5.0)
 _SETTLED = frozenset({Phase.HEALED, Phase.RECOVERED})
 
@@ -107,7 +115,7 @@ class Intake:
         except NotFound:
             return "gone"  # the object vanished meanwhile, and its fault with it
         namespace = await self.rest.get(f"/api/v1/namespaces/{signal.namespace}")
-        if _ignored(raw) or _ignored(namespace):
+        if ignored(raw) or ignored(namespace):
             return "ignored"
         fault = _fault_key(target, raw, namespace)
         earlier = await self._earlier(target)
@@ -128,17 +136,26 @@ class Intake:
         if any(not _phase(one).closed for one in earlier):
             return False
         last = max(earlier, key=_created, default=None)
-        key = f"{target.namespace}/{target.uid}"
-        seen = self._seen.get(key) or (_closed_at(last) if last else None)
-        self._seen[key] = now
+        seen = self._seen.get(target.uid) or (_closed_at(last) if last else None)
+        self._remember(target.uid, now)
         if last is None or _phase(last) in _SETTLED:
             return True
         same = (last["metadata"].get("annotations") or {}).get(_FAULT) == fault
         return not same or seen is None or now - seen > STILL_THE_SAME
 
+    def _remember(self, uid: str, now: datetime) -> None:
+        self._seen[uid] = now
+        if len(self._seen) > _REMEMBERED:
+            self._seen = {uid: seen for uid, seen in self._seen.items() if now - seen <= STILL_THE_SAME}
+
     async def _earlier(self, target: WorkloadRef) -> list[Object]:
-        selector = {"labelSelector": f"{paths.WORKLOAD}={workload_key(target)}"}
-        return list(await self.rest.list(paths.incidents(target.namespace), selector, into=Object))
+        """The workload's incidents: those that we opened, and those that people opened to have it healed."""
+        path = paths.incidents(target.namespace)
+        selectors = f"{paths.WORKLOAD}={workload_key(target)}", f"!{paths.WORKLOAD}"
+        ours, others = await asyncio.gather(
+            *(self.rest.list(path, {"labelSelector": selector}, into=Object) for selector in selectors)
+        )
+        return [*ours, *(one for one in others if _heals(one, target))]
 
     async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object]:
         """The workload at the top of the owners that we know; a pod without one stands for itself."""
@@ -231,9 +248,11 @@ def _fault_key(target: WorkloadRef, raw: Object, namespace: Object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _ignored(raw: Object) -> bool:
-    meta = raw["metadata"]
-    return any((meta.get(marks) or {}).get(IGNORE) == "true" for marks in ("labels", "annotations"))
+def _heals(raw: Object, target: WorkloadRef) -> bool:
+    """Whether an incident that a person opened is there to heal this workload."""
+    spec, found = raw.get("spec") or {}, (raw.get("status") or {}).get("target", "")
+    wanted = spec.get("target") or {"kind": "Pod", "name": spec.get("podName")}
+    return spec.get("mode") != Mode.DRY_RUN and str(target) in {found, f"{wanted['kind']}/{wanted['name']}"}
 
 
 def _phase(raw: Object) -> Phase:

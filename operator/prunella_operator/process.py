@@ -31,3 +31,9 @@ class Process:
         for task in done:
             task.result()
             raise RuntimeError(f"{task.get_name()} ended by itself")
+
+    async def stop(self) -> None:
+        """Cancel all parts and wait until they have let go."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)

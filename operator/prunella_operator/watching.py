@@ -34,7 +34,7 @@ Watches = dict[str, WatchStats]
 async def operator_side(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
     """Everything that sees trouble and hands it to workflows, for as long as the context is open."""
     async with Rest(access, settings.api_timeout) as rest:
-        healings = Healings(rest, client, settings.task_queue)
+        healings = Healings(rest, client, settings.task_queue, settings.namespaces)
         intake = Intake(rest, settings.protected_namespaces)
         historian = Historian(rest, settings.known_good_after, settings.protected_namespaces)
         watches: Watches = {}

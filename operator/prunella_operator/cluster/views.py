@@ -9,6 +9,7 @@ from typing import Any
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.selectors import matches
+from prunella_workflows.guard import IGNORE
 from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 from prunella_workflows.model.signal import OwnerRef
 from prunella_workflows.model.workload import (
@@ -43,6 +44,12 @@ def controller_of(raw: Object) -> OwnerRef | None:
 def is_workload(owner: OwnerRef) -> bool:
     """Whether an owner is of a kind we know, by group and name: another group's StatefulSet is not ours to read."""
     return owner.kind in _KNOWN_OWNERS.get(owner.api_version.partition("/")[0], frozenset())
+
+
+def ignored(raw: Object) -> bool:
+    """Whether an object's owner asked Prunella to leave it alone."""
+    meta = raw["metadata"]
+    return any((meta.get(marks) or {}).get(IGNORE) == "true" for marks in ("labels", "annotations"))
 
 
 def normalised(template: Object) -> Object:
