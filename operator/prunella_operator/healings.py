@@ -115,8 +115,9 @@ class Healings:
         """Look after all open incidents again and again, so that a missed event costs half a minute, not a night."""
         while True:
             try:
-                for incident in await self._rest.list(paths.incidents(), into=Object):
-                    await self._tend_one(incident)
+                for namespace in self._namespaces or ("",):
+                    for incident in await self._rest.list(paths.incidents(namespace), into=Object):
+                        await self._tend_one(incident)
             except Retryable as error:
                 _log.info("incidents wait", reason=str(error))
             except Permanent as error:

@@ -1,4 +1,4 @@
-"""Historian: remembers which templates of a Deployment were seen available and stable, beyond the ReplicaSets' history.
+"""Historian: remembers which templates of a workload were seen available and stable, beyond the ReplicaSets' history.
 
 Availability alone proves little: a container without a probe is "available" in the second before it crashes. So a
 template is recorded only once its pods have all been ready for the whole soak time without a restart in it.
@@ -16,7 +16,7 @@ from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_operator.cluster.selectors import as_text, selector_of
-from prunella_operator.cluster.views import POD_TEMPLATE_HASH, ignored, pod_view, time_of, workload_view
+from prunella_operator.cluster.views import ignored, pod_view, time_of, workload_view
 from prunella_workflows.errors import NotFound, Permanent, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
 
@@ -30,6 +30,7 @@ _KEEP = 10
 class Rollout(NamedTuple):
     """A rollout that has come to its end and is being watched for its soak time."""
 
+    kind: str
     namespace: str
     name: str
     uid: str
@@ -46,11 +47,11 @@ class Historian:
     protected: tuple[str, ...] = ()
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
 
-    def settled(self, namespace: str, name: str, uid: str, generation: int) -> None:
-        """A Deployment is completely rolled out: look at it again after the soak time."""
+    def settled(self, kind: str, namespace: str, name: str, uid: str, generation: int) -> None:
+        """A workload is completely rolled out: look at it again after the soak time."""
         if namespace.startswith("kube-") or namespace in self.protected:
             return
-        self._rollouts[uid] = Rollout(namespace, name, uid, generation, clock.monotonic() + self.soak)
+        self._rollouts[uid] = Rollout(kind, namespace, name, uid, generation, clock.monotonic() + self.soak)
 
     async def run(self) -> NoReturn:
         """Record until cancelled."""
@@ -67,18 +68,18 @@ class Historian:
         except NotFound:
             return
         except Retryable as error:
-            _log.info("cannot look at a rollout yet", deployment=rollout.name, error=str(error))
+            _log.info("cannot look at a rollout yet", workload=rollout.name, error=str(error))
             self._later(rollout, 5.0)
         except Permanent as error:
-            _log.warning("cannot record a known-good revision", deployment=rollout.name, error=str(error))
+            _log.warning("cannot record a known-good revision", workload=rollout.name, error=str(error))
 
     def _later(self, rollout: Rollout, seconds: float) -> None:
         """Look again, unless a newer rollout was told meanwhile."""
         self._rollouts.setdefault(rollout.uid, rollout._replace(due=clock.monotonic() + seconds))
 
     async def _look(self, rollout: Rollout) -> None:
-        raw = await self.rest.get(f"{paths.collection('Deployment', rollout.namespace)}/{rollout.name}")
-        raw.setdefault("kind", "Deployment")
+        raw = await self.rest.get(f"{paths.collection(rollout.kind, rollout.namespace)}/{rollout.name}")
+        raw.setdefault("kind", rollout.kind)
         view = workload_view(raw)
         if raw["metadata"]["uid"] != rollout.uid or not view.complete or not view.replicas or view.deleting:
             return  # it will be told again when it is complete
@@ -95,7 +96,7 @@ class Historian:
     async def _pods(self, raw: Object, view: WorkloadView) -> tuple[PodView, ...]:
         selector = {"labelSelector": as_text(selector_of(raw))}
         found = await self.rest.list(paths.core(view.ref.namespace, "pods"), selector, into=Object)
-        return tuple(pod_view(one) for one in found if POD_TEMPLATE_HASH in (one["metadata"].get("labels") or {}))
+        return tuple(pod for pod in map(pod_view, found) if pod.revision)
 
     async def _record(self, raw: Object, view: WorkloadView) -> None:
         now = clock.now()

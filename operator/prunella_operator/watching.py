@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from temporalio.client import Client
 
@@ -17,9 +17,9 @@ from prunella_operator.historian import Historian
 from prunella_operator.intake import Intake
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
-from prunella_operator.sources.deployments import DeploymentSource
 from prunella_operator.sources.pods import PodSource
 from prunella_operator.sources.resource import Scope, WatchStats
+from prunella_operator.sources.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS, RolloutSource
 from prunella_operator.telemetry import metrics
 
 _PROBE_EVERY = 5.0
@@ -28,6 +28,17 @@ _SILENT = 120.0
 """Seconds without a byte from a watch: bookmarks come every minute, so that much silence means blindness."""
 
 Watches = dict[str, WatchStats]
+
+
+class Source(Protocol):
+    """Something that is watched for as long as the process lives."""
+
+    @property
+    def stats(self) -> WatchStats:
+        """How it is doing."""
+
+    async def run(self) -> NoReturn:
+        """Watch until cancelled."""
 
 
 @asynccontextmanager
@@ -51,13 +62,14 @@ async def operator_side(settings: Settings, access: Access, client: Client, proc
             yield
 
 
-def _sources(
-    settings: Settings, access: Access, intake: Intake, historian: Historian
-) -> Iterator[tuple[str, PodSource | DeploymentSource]]:
+def _sources(settings: Settings, access: Access, intake: Intake, historian: Historian) -> Iterator[tuple[str, Source]]:
+    told = (intake.accept, historian.settled)
     for namespace in settings.namespaces or (None,):
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
         yield f"pods{suffix}", PodSource(access, intake.accept, scope)
-        yield f"deployments{suffix}", DeploymentSource(access, intake.accept, historian.settled, scope)
+        yield f"deployments{suffix}", RolloutSource(access, "Deployment", DEPLOYMENTS, *told, scope)
+        yield f"statefulsets{suffix}", RolloutSource(access, "StatefulSet", STATEFUL_SETS, *told, scope)
+        yield f"daemonsets{suffix}", RolloutSource(access, "DaemonSet", DAEMON_SETS, *told, scope)
 
 
 async def _measure_for_ever(process: Process, watches: Watches, healings: Healings) -> NoReturn:

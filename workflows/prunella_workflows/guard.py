@@ -19,7 +19,7 @@ IGNORE = "prunella.dev/ignore"
 HEAL = "prunella.dev/heal"
 _ACTIVE = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_HANDLED_KINDS = frozenset({"Deployment"})
+_HANDLED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 class GuardCase(Value):

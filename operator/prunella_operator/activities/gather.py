@@ -76,23 +76,27 @@ class Gatherer:
     def view(self, ref: WorkloadRef) -> tuple[Object, WorkloadView, tuple[PodView, ...]]:
         """The workload and its pods, enough to judge its health."""
         raw = self.raw_workload(ref)
-        replica_sets = self.replica_sets(raw)
-        return raw, workload_view(raw, replica_sets), self._pods(raw, replica_sets)
+        revisions = self.history(raw)
+        return raw, workload_view(raw, revisions), self._pods(raw, revisions)
 
-    def replica_sets(self, raw: Object) -> list[Object]:
-        """The ReplicaSets that a Deployment owns (by uid, never by label alone)."""
-        if raw["kind"] != "Deployment":
-            return []
+    def history(self, raw: Object) -> list[Object]:
+        """The revisions that a workload's controller keeps and that it owns (by uid, never by label alone)."""
         namespace, uid = raw["metadata"]["namespace"], raw["metadata"]["uid"]
-        found = self._kube.list(paths.collection("ReplicaSet", namespace), labelSelector=as_text(selector_of(raw)))
+        if raw["kind"] == "Deployment":
+            path = paths.collection("ReplicaSet", namespace)
+        elif raw["kind"] in ("StatefulSet", "DaemonSet"):
+            path = paths.snapshots(namespace)
+        else:
+            return []
+        found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
         return [one for one in found if _controller_uid(one) == uid]
 
-    def _pods(self, raw: Object, replica_sets: list[Object]) -> tuple[PodView, ...]:
+    def _pods(self, raw: Object, revisions: list[Object]) -> tuple[PodView, ...]:
         if raw["kind"] == "Pod":
             return (pod_view(raw),)
         if raw["kind"] == "CronJob":
             return ()
-        owners = {raw["metadata"]["uid"], *(one["metadata"]["uid"] for one in replica_sets)}
+        owners = {raw["metadata"]["uid"], *(one["metadata"]["uid"] for one in revisions)}
         path = paths.core(raw["metadata"]["namespace"], "pods")
         found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
         return tuple(pod_view(one) for one in found if _controller_uid(one) in owners)
@@ -129,13 +133,11 @@ class Gatherer:
         return shallow.model_copy(update=deeper)
 
     def _revisions(self, raw: Object, evidence: Evidence) -> Any:
-        if raw["kind"] != "Deployment":
-            return ()
         ref = evidence.workload.ref
         return history.revisions(
             raw,
             evidence.workload,
-            self.replica_sets(raw),
+            self.history(raw),
             self._kube.list(paths.snapshots(ref.namespace), labelSelector=history.snapshot_selector(ref)),
             pods=evidence.pods,
             stable_before=evidence.read_at - self._stable_for,

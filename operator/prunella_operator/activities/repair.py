@@ -8,19 +8,18 @@ object and returns what the first one did. What was there before is kept as a sn
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from prunella_operator import clock
 from prunella_operator.activities.diff import template_diff
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.policies import effective_policy
+from prunella_operator.activities.templates import operations, undo_of, with_memory, without_controller_marks
 from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists
 from prunella_operator.cluster.views import (
-    POD_TEMPLATE_HASH,
-    container_views,
     template_hash,
     template_of,
     workload_view,
@@ -29,11 +28,9 @@ from prunella_workflows import guard
 from prunella_workflows.contract import Repaired, RepairOrder
 from prunella_workflows.errors import ChangedSince, Conflict, NotFound, Refused
 from prunella_workflows.model.plan import Action, Precondition, RestoreTemplate, SetMemory
-from prunella_workflows.model.quantity import format_bytes
-from prunella_workflows.model.workload import ContainerView, RevisionRef, WorkloadRef
+from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 
 _WRITTEN_AT = f"{paths.GROUP}/last-action-at"
-_TEMPLATE = "/spec/template"
 
 
 class Repairer:
@@ -48,10 +45,13 @@ class Repairer:
         """Write if everything still holds; see the contract for the errors."""
         raw = self._live(order.action)
         if _last_action(raw) == order.action_id:
-            return self._result(order, raw)
-        self._must_hold(raw, order.action.require)
-        self._must_be_allowed(raw)
-        return self._write(order, raw)
+            done = self._result(order, raw)
+        else:
+            self._must_hold(raw, order.action.require)
+            self._must_be_allowed(raw)
+            done = self._write(order, raw)
+        self._replace_pods(order.action)
+        return done
 
     def undo(self, order: RepairOrder) -> Repaired:
         """Write the undo if the object is still exactly what we wrote. Guards do not stop it: the state is ours."""
@@ -60,6 +60,12 @@ class Repairer:
             return self._result(order, raw)
         self._must_hold(raw, order.action.require)
         return self._write(order, raw)
+
+    def _replace_pods(self, action: Action) -> None:
+        """Delete the broken pods that their StatefulSet waits for; the uid spares a successor, and makes twice once."""
+        for pod in action.replace_pods:
+            with suppress(NotFound, Conflict):
+                self._kube.delete(paths.core(action.target.namespace, "pods", pod.name), pod.uid)
 
     def preview(self, action: Action) -> str:
         """The exact diff an action would make; nothing is written."""
@@ -99,17 +105,17 @@ class Repairer:
         before = self._keep(raw, order.action.target)
         after = self._changed(raw, order.action)
         meta = raw["metadata"]
-        stamp = {paths.LAST_ACTION: order.action_id, _WRITTEN_AT: clock.now().isoformat(), **_before(before)}
-        operations: list[Object] = [
+        stamp = {paths.LAST_ACTION: order.action_id, _WRITTEN_AT: clock.now().isoformat(), paths.BEFORE: before.name}
+        patch: list[Object] = [
             {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
             {"op": "test", "path": "/metadata/generation", "value": meta["generation"]},
             *([] if meta.get("annotations") else [{"op": "add", "path": "/metadata/annotations", "value": {}}]),
             *({"op": "add", "path": f"/metadata/annotations/{_escaped(key)}", "value": stamp[key]} for key in stamp),
-            *_operations(order.action, raw, after),
+            *operations(order.action, raw, after),
         ]
         path = paths.workload(order.action.target)
         try:
-            written = self._kube.json_patch(path, operations)
+            written = self._kube.json_patch(path, patch)
         except Refused as error:
             self._explain_refusal(order, raw, error)
             raise
@@ -134,7 +140,7 @@ class Repairer:
         """The template after the action."""
         match action:
             case SetMemory():
-                return _with_memory(template_of(raw), action)
+                return with_memory(template_of(raw), action)
             case RestoreTemplate():
                 return self._load(action)
             case _ as never:
@@ -146,8 +152,14 @@ class Repairer:
         if ref.source == "Snapshot":
             template = (self._kube.get(paths.snapshots(namespace, ref.name)).get("data") or {}).get("template") or {}
         else:
-            template = template_of(self._kube.get(f"{paths.collection('ReplicaSet', namespace)}/{ref.name}"))
-            template = _without_hash_label(template)
+            own = ref.source == "ReplicaSet"
+            path = (
+                f"{paths.collection('ReplicaSet', namespace)}/{ref.name}"
+                if own
+                else paths.snapshots(namespace, ref.name)
+            )
+            template = template_of(self._kube.get(path))
+            template = without_controller_marks(template)
         if template_hash(template) != ref.template_hash:
             raise NotFound(f"{ref.source} {ref.name} no longer holds the template it held at the diagnosis")
         return template
@@ -160,7 +172,7 @@ class Repairer:
             template_hash=digest,
             written_at=datetime.fromisoformat(annotations[_WRITTEN_AT]),
             diff=diff or self._diff_from_snapshot(annotations[paths.BEFORE], written),
-            undo=_undo(order, digest, annotations[paths.BEFORE]),
+            undo=undo_of(order, digest, annotations[paths.BEFORE]),
         )
 
     def _diff_from_snapshot(self, name: str, written: Object) -> str:
@@ -170,83 +182,6 @@ class Repairer:
         except NotFound:
             return ""
         return template_diff(kept["data"]["template"], template_of(written))
-
-
-def _before(ref: RevisionRef) -> dict[str, str]:
-    return {paths.BEFORE: ref.name}
-
-
-def _undo(order: RepairOrder, digest: str, snapshot: str) -> Action:
-    """The inverse of an action: the very fields it changed, nothing else."""
-    action = order.action
-    require = Precondition(uid=action.require.uid, template_hash=digest, last_action=order.action_id)
-    match action:
-        case SetMemory():
-            swapped = {
-                "require": require,
-                "limit_from": action.limit_to,
-                "limit_to": action.limit_from,
-                "request_from": action.request_to,
-                "request_to": action.request_from,
-            }
-            return action.model_copy(update=swapped)
-        case RestoreTemplate():
-            kept = RevisionRef(source="Snapshot", name=snapshot, template_hash=action.require.template_hash)
-            update = {"require": require, "revision": kept, "description": "the template before the repair"}
-            return action.model_copy(update=update)
-        case _ as never:
-            assert_never(never)
-
-
-def _operations(action: Action, raw: Object, after: Object) -> list[Object]:
-    """The patch of exactly what the action changes."""
-    match action:
-        case SetMemory():
-            return _memory_operations(raw, action)
-        case RestoreTemplate():
-            return [{"op": "replace", "path": _TEMPLATE, "value": after}]
-        case _ as never:
-            assert_never(never)
-
-
-def _memory_operations(raw: Object, action: SetMemory) -> list[Object]:
-    container = _find(template_of(raw), action)
-    base = f"{_TEMPLATE}/spec/{'initContainers' if action.init else 'containers'}/{container.index}"
-    operations: list[Object] = [
-        {"op": "test", "path": f"{base}/name", "value": action.container},
-        {"op": "add", "path": f"{base}/resources/limits/memory", "value": format_bytes(action.limit_to)},
-    ]
-    if action.request_to is not None and action.request_to != action.request_from:
-        value = format_bytes(action.request_to)
-        operations.append({"op": "add", "path": f"{base}/resources/requests/memory", "value": value})
-    return operations
-
-
-def _find(template: Object, action: SetMemory) -> ContainerView:
-    found = [one for one in container_views(template) if (one.name, one.init) == (action.container, action.init)]
-    if not found or found[0].memory_limit != action.limit_from:
-        raise ChangedSince(f"the memory limit of container {action.container} is no longer what it was")
-    return found[0]
-
-
-def _with_memory(template: Object, action: SetMemory) -> Object:
-    container = _find(template, action)
-    key = "initContainers" if action.init else "containers"
-    spec = template["spec"]
-    resources = dict(spec[key][container.index].get("resources") or {})
-    resources["limits"] = {**(resources.get("limits") or {}), "memory": format_bytes(action.limit_to)}
-    if action.request_to is not None and action.request_to != action.request_from:
-        resources["requests"] = {**(resources.get("requests") or {}), "memory": format_bytes(action.request_to)}
-    changed: list[Any] = [*spec[key]]
-    changed[container.index] = {**changed[container.index], "resources": resources}
-    return {**template, "spec": {**spec, key: changed}}
-
-
-def _without_hash_label(template: Object) -> Object:
-    """A ReplicaSet's template carries the controller's own label, which a Deployment's must not."""
-    meta = template.get("metadata") or {}
-    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
-    return {**template, "metadata": {**meta, "labels": labels}}
 
 
 def _last_action(raw: Object) -> str:

@@ -10,7 +10,7 @@ from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.selectors import selector_of
 from prunella_operator.cluster.views import (
-    POD_TEMPLATE_HASH,
+    pods_label,
     revision_number,
     revision_view,
     template_hash,
@@ -52,30 +52,29 @@ def snapshot(workload: Object, ref: WorkloadRef, why: str, good_at: datetime | N
 
 
 def revisions(
-    deployment: Object,
+    raw: Object,
     workload: WorkloadView,
-    replica_sets: Iterable[Object],
+    history: Iterable[Object],
     snapshots: Iterable[Object],
     *,
     pods: tuple[PodView, ...],
     stable_before: datetime,
 ) -> tuple[RevisionView, ...]:
-    """All templates this Deployment has had, newest first, each once; good_at from snapshots and from pods that serve.
+    """All templates a workload has had, newest first, each once; good_at from snapshots and from pods that serve.
 
     Pods of an older revision that have been ready since before `stable_before` prove their revision good.
     """
-    selector = selector_of(deployment)
+    selector = selector_of(raw)
     kept = {template_hash(_data(one)): one for one in snapshots}
     views: dict[str, RevisionView] = {}
-    for one in sorted(replica_sets, key=revision_number, reverse=True):
+    for one in sorted(history, key=revision_number, reverse=True):
         template = template_of(one)
         digest = template_hash(template)
         if digest in views:
             continue
-        label = str((one["metadata"].get("labels") or {}).get(POD_TEMPLATE_HASH, ""))
-        serving = digest != workload.template_hash and _serving(label, pods, stable_before)
+        serving = digest != workload.template_hash and _serving(pods_label(one), pods, stable_before)
         views[digest] = revision_view(
-            RevisionRef(source="ReplicaSet", name=one["metadata"]["name"], template_hash=digest),
+            RevisionRef(source=_source(one), name=one["metadata"]["name"], template_hash=digest),
             template,
             selector,
             number=revision_number(one),
@@ -94,6 +93,10 @@ def revisions(
                 good_at=_good_at(one),
             )
     return tuple(views.values())
+
+
+def _source(revision: Object) -> str:
+    return "ControllerRevision" if "data" in revision else "ReplicaSet"
 
 
 def _serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> bool:

@@ -98,6 +98,10 @@ class Kube:
         """Server-side apply of fields that are ours alone (forced)."""
         return _object(self._request("PATCH", path, {**_OURS, "force": "true"}, body, APPLY_PATCH))
 
+    def delete(self, path: str, uid: str) -> None:
+        """Delete exactly this object. Raises Conflict when another one bears its name, NotFound when it is gone."""
+        self._request("DELETE", path, {}, {"preconditions": {"uid": uid}})
+
     def _request(
         self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
     ) -> bytes:

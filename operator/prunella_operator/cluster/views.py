@@ -24,6 +24,7 @@ from prunella_workflows.model.workload import (
 )
 
 POD_TEMPLATE_HASH = "pod-template-hash"
+REVISION_HASH = "controller-revision-hash"
 REVISION = "deployment.kubernetes.io/revision"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _FIELD_OWNERS = ("argocd", "kustomize-controller", "helm-controller", "helm")
@@ -99,7 +100,9 @@ def time_of(text: str | None) -> datetime | None:
 
 
 def template_of(raw: Object) -> Object:
-    """The pod template of a workload; a bare pod is its own."""
+    """The pod template of a workload or of a revision in its history; a bare pod is its own."""
+    if "data" in raw:  # a ControllerRevision of a StatefulSet or DaemonSet (items of a list do not say their kind)
+        return ((raw["data"] or {}).get("spec") or {}).get("template") or {}
     if raw.get("kind") == "Pod":
         return {"metadata": {"labels": raw["metadata"].get("labels") or {}}, "spec": raw.get("spec") or {}}
     spec = raw.get("spec") or {}
@@ -108,8 +111,8 @@ def template_of(raw: Object) -> Object:
     return spec.get("template") or {}
 
 
-def workload_view(raw: Object, replica_sets: Iterable[Object] = ()) -> WorkloadView:
-    """A workload of any kind; the revision is known for Deployments."""
+def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView:
+    """A workload of any kind, with the revisions of its history (ReplicaSets or ControllerRevisions)."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     template = template_of(raw)
     annotations = meta.get("annotations") or {}
@@ -139,7 +142,7 @@ def workload_view(raw: Object, replica_sets: Iterable[Object] = ()) -> WorkloadV
         progress_deadline_exceeded=late,
         message=progressing.get("message", "") if late else _unavailable(available),
         template_hash=template_hash(template),
-        revision=_revision(template, replica_sets),
+        revision=_revision(template, revisions),
         containers=container_views(template),
         last_action=annotations.get(paths.LAST_ACTION, ""),
     )
@@ -166,12 +169,18 @@ def _unavailable(available: Object) -> str:
     return str(available.get("message", "")) if available.get("status") == "False" else ""
 
 
-def _revision(template: Object, replica_sets: Iterable[Object]) -> str:
-    """The pods' label of the ReplicaSet that bears exactly this template."""
+def _revision(template: Object, revisions: Iterable[Object]) -> str:
+    """The pods' label of the revision that bears exactly this template."""
     exact = _exact(template)
-    same = [one for one in replica_sets if _exact(template_of(one)) == exact]
+    same = [one for one in revisions if _exact(template_of(one)) == exact]
     newest = max(same, key=revision_number, default=None)
-    return str((newest["metadata"].get("labels") or {}).get(POD_TEMPLATE_HASH, "")) if newest else ""
+    return pods_label(newest) if newest else ""
+
+
+def pods_label(revision: Object) -> str:
+    """The value by which pods name their revision: a hash label, or the revision's own name (StatefulSets)."""
+    labels = revision["metadata"].get("labels") or {}
+    return str(labels.get(POD_TEMPLATE_HASH) or labels.get(REVISION_HASH) or revision["metadata"]["name"])
 
 
 def _exact(template: Object) -> Object:
@@ -184,9 +193,10 @@ def _exact(template: Object) -> Object:
     }
 
 
-def revision_number(replica_set: Object) -> int:
-    """The Deployment controller's number of a revision."""
-    return int((replica_set["metadata"].get("annotations") or {}).get(REVISION, 0))
+def revision_number(revision: Object) -> int:
+    """The controller's number of a revision: newer is larger."""
+    annotations = revision["metadata"].get("annotations") or {}
+    return int(revision.get("revision") or annotations.get(REVISION, 0))
 
 
 def container_views(template: Object) -> tuple[ContainerView, ...]:
@@ -230,8 +240,9 @@ def pod_view(raw: Object) -> PodView:
         phase=status.get("phase", ""),
         ready=ready.get("status") == "True",
         ready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+        unready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "False" else None,
         unschedulable=scheduled.get("message", "Unschedulable") if scheduled.get("status") == "False" else "",
-        revision=(meta.get("labels") or {}).get(POD_TEMPLATE_HASH, ""),
+        revision=_pod_revision(meta.get("labels") or {}),
         node=(raw.get("spec") or {}).get("nodeName", ""),
         containers=tuple(
             _status(one, init=init)
@@ -244,6 +255,10 @@ def pod_view(raw: Object) -> PodView:
             if one.memory_limit is not None
         },
     )
+
+
+def _pod_revision(labels: dict[str, str]) -> str:
+    return labels.get(POD_TEMPLATE_HASH) or labels.get(REVISION_HASH) or ""
 
 
 def _status(raw: Object, *, init: bool) -> ContainerStatusView:

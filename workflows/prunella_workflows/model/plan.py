@@ -21,8 +21,19 @@ class Precondition(Value):
     last_action: str = ""
 
 
+class PodRef(Value):
+    """One pod; the uid makes sure that its healthy successor is never meant."""
+
+    name: str
+    uid: str
+
+
 class SetMemory(Value):
-    """Set one container's memory. Bytes; None leaves the request as it is."""
+    """Set one container's memory. Bytes; None leaves the request as it is.
+
+    `replace_pods` are broken pods that their StatefulSet would wait for (kubernetes issue 67250): they are deleted
+    once the template is written, so that it can make them anew.
+    """
 
     kind: Literal["SetMemory"] = "SetMemory"
     target: WorkloadRef
@@ -33,6 +44,7 @@ class SetMemory(Value):
     limit_to: int
     request_from: int | None = None
     request_to: int | None = None
+    replace_pods: tuple[PodRef, ...] = ()
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -52,13 +64,17 @@ class SetMemory(Value):
 
 
 class RestoreTemplate(Value):
-    """Put an earlier pod template back (a rollback, or the undo of one). The template itself stays in the cluster."""
+    """Put an earlier pod template back (a rollback, or the undo of one). The template itself stays in the cluster.
+
+    `replace_pods`: see SetMemory.
+    """
 
     kind: Literal["RestoreTemplate"] = "RestoreTemplate"
     target: WorkloadRef
     require: Precondition
     revision: RevisionRef
     description: str
+    replace_pods: tuple[PodRef, ...] = ()
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -111,6 +111,7 @@ class PodView(Value):
     phase: str = ""
     ready: bool = False
     ready_since: datetime | None = None
+    unready_since: datetime | None = None
     unschedulable: str = ""
     revision: str = ""
     node: str = ""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
-from prunella_workflows.model.plan import Plan, Precondition, Settle
+from prunella_workflows.model.plan import Plan, PodRef, Precondition, Settle
 from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.symptoms import Kind, symptoms
 
 Diagnose = Callable[[Evidence], Diagnosis | Rejected]
 MakePlan = Callable[[Diagnosis, Evidence, EffectivePolicy, tuple[Attempt, ...]], Plan]
@@ -32,6 +33,16 @@ def precondition(evidence: Evidence) -> Precondition:
     """The live object must still be the one this evidence was read from."""
     workload = evidence.workload
     return Precondition(uid=workload.ref.uid, template_hash=workload.template_hash, last_action=workload.last_action)
+
+
+def stuck_pods(evidence: Evidence) -> tuple[PodRef, ...]:
+    """The broken pods of a StatefulSet: it waits for them for ever, so they must be deleted after the repair."""
+    if evidence.workload.ref.kind != "StatefulSet":
+        return ()
+    broken = {one.pod for one in symptoms(evidence.current_pods) if one.active or one.kind is not Kind.NOT_READY}
+    return tuple(
+        PodRef(name=pod.name, uid=pod.uid) for pod in evidence.current_pods if pod.name in broken and not pod.ready
+    )
 
 
 def settle(policy: EffectivePolicy) -> Settle:

@@ -4,7 +4,7 @@ from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.plan import RestoreTemplate, Step
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import RevisionView
-from prunella_workflows.playbooks.playbook import precondition, settle
+from prunella_workflows.playbooks.playbook import precondition, settle, stuck_pods
 
 
 def is_new_release(evidence: Evidence) -> bool:
@@ -36,5 +36,6 @@ def rollback(evidence: Evidence, policy: EffectivePolicy, revision: RevisionView
         require=precondition(evidence),
         revision=revision.ref,
         description=str(revision),
+        replace_pods=stuck_pods(evidence),
     )
     return Step(action=action, settle=settle(policy), why=why)

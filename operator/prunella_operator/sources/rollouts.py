@@ -1,13 +1,13 @@
-"""`DeploymentSource`: sees rollouts that do not come to an end, and those that do.
+"""`RolloutSource`: sees rollouts that do not come to an end, and those that do.
 
-A rollout past its deadline becomes a Signal; one that completed is told to `on_settled`, from which the known-good
-revisions are recorded. It only reports, and keeps two numbers per Deployment.
+Of Deployments, StatefulSets and DaemonSets, each kind with a watch of its own. A rollout past its deadline becomes a Signal (only Deployments have one); one that completed is told to `on_settled`,
+from which the known-good revisions are recorded. It only reports, and keeps two numbers per workload.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, NoReturn
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.wire import Metadata, Wire
@@ -19,7 +19,7 @@ from prunella_workflows.model.signal import Signal
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 _LONGEST_MESSAGE = 300
 
-OnSettled = Callable[[str, str, str, int], None]  # namespace, name, uid, generation
+OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
 
 
 class Condition(Wire, frozen=True):
@@ -32,15 +32,15 @@ class Condition(Wire, frozen=True):
     last_transition_time: datetime | None = None
 
 
-class DeploymentSpec(Wire, frozen=True):
+class RolloutSpec(Wire, frozen=True):
     """The part of the wish that tells whether it is fulfilled."""
 
     replicas: int = 1
     paused: bool = False
 
 
-class DeploymentStatus(Wire, frozen=True):
-    """How far the rollout is."""
+class RolloutStatus(Wire, frozen=True):
+    """How far the rollout of a Deployment or StatefulSet is."""
 
     observed_generation: int = 0
     replicas: int = 0
@@ -49,20 +49,19 @@ class DeploymentStatus(Wire, frozen=True):
     conditions: tuple[Condition, ...] | None = None
 
 
-class Deployment(Wire, frozen=True):
-    """A Deployment as the sensor sees it."""
+class Rollout(Wire, frozen=True):
+    """A Deployment or StatefulSet as the sensor sees it."""
 
     metadata: Metadata
-    spec: DeploymentSpec = DeploymentSpec()
-    status: DeploymentStatus = DeploymentStatus()
+    spec: RolloutSpec = RolloutSpec()
+    status: RolloutStatus = RolloutStatus()
 
     @property
     def settled(self) -> bool:
         """Whether what is wished for runs, all of it and nothing else."""
         status, wanted = self.status, self.spec.replicas
-        observed = status.observed_generation >= self.metadata.generation and self.metadata.deletion_timestamp is None
         counts = {status.updated_replicas, status.available_replicas, status.replicas}
-        return observed and wanted > 0 and counts == {wanted}
+        return _observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
 
     @property
     def overdue(self) -> Condition | None:
@@ -73,6 +72,40 @@ class Deployment(Wire, frozen=True):
         return next((condition for condition in late if condition.reason == DEADLINE_EXCEEDED), None)
 
 
+class DaemonStatus(Wire, frozen=True):
+    """How far the rollout of a DaemonSet is."""
+
+    observed_generation: int = 0
+    desired_number_scheduled: int = 0
+    current_number_scheduled: int = 0
+    updated_number_scheduled: int = 0
+    number_available: int = 0
+
+
+class DaemonRollout(Wire, frozen=True):
+    """A DaemonSet as the sensor sees it. It has no deadline."""
+
+    metadata: Metadata
+    status: DaemonStatus = DaemonStatus()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every node that should have a pod has one of the current revision, available."""
+        status = self.status
+        counts = {status.current_number_scheduled, status.updated_number_scheduled, status.number_available}
+        wanted = status.desired_number_scheduled
+        return _observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+
+    @property
+    def overdue(self) -> Condition | None:
+        """Never: a DaemonSet knows no deadline."""
+        return None
+
+
+def _observed(metadata: Metadata, generation: int) -> bool:
+    return generation >= metadata.generation and metadata.deletion_timestamp is None
+
+
 class Memory(NamedTuple):
     """The generations that were reported; 0 for none."""
 
@@ -80,14 +113,20 @@ class Memory(NamedTuple):
     overdue: int = 0
 
 
-DEPLOYMENTS = Resource("/apis/apps/v1", "deployments", Deployment)
+R = TypeVar("R", Rollout, DaemonRollout)
+
+DEPLOYMENTS = Resource("/apis/apps/v1", "deployments", Rollout)
+STATEFUL_SETS = Resource("/apis/apps/v1", "statefulsets", Rollout)
+DAEMON_SETS = Resource("/apis/apps/v1", "daemonsets", DaemonRollout)
 
 
 @dataclass(slots=True)
-class DeploymentSource:
-    """The watch on Deployments. Both callbacks are called in the event loop: they must be quick."""
+class RolloutSource(Generic[R]):
+    """The watch on one kind of workload. Both callbacks are called in the event loop: they must be quick."""
 
     access: Access
+    kind: str
+    resource: Resource[R]
     emit: Callable[[Signal], None]
     on_settled: OnSettled
     scope: Scope = field(default_factory=Scope)
@@ -97,32 +136,31 @@ class DeploymentSource:
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
-        await Watch(self.access, DEPLOYMENTS, self, self.scope, self.pace, self.stats).run()
+        await Watch(self.access, self.resource, self, self.scope, self.pace, self.stats).run()
 
-    def seen(self, obj: Deployment, at: datetime) -> None:
+    def seen(self, obj: R, at: datetime) -> None:
         """Report what is new about the rollout; remembered only then."""
         meta, before = obj.metadata, self._memory.get(obj.metadata.uid, Memory())
         settled = meta.generation if obj.settled else 0
         if settled and settled != before.settled:
-            self.on_settled(meta.namespace, meta.name, meta.uid, settled)
+            self.on_settled(self.kind, meta.namespace, meta.name, meta.uid, settled)
         # The condition speaks of the generation that the controller has seen, which may not be the latest.
         overdue = obj.status.observed_generation if obj.overdue else before.overdue
         if obj.overdue and overdue != before.overdue:
-            self.emit(_signal(obj, obj.overdue, at))
+            self.emit(_signal(self.kind, obj.metadata, obj.overdue, at))
         self._memory[meta.uid] = Memory(settled, overdue)
 
     def gone(self, uid: str, _at: datetime) -> None:
-        """Forget the Deployment."""
+        """Forget the workload."""
         self._memory.pop(uid, None)
 
 
-def _signal(deployment: Deployment, overdue: Condition, at: datetime) -> Signal:
-    meta = deployment.metadata
+def _signal(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
     return Signal(
-        source="deployments",
+        source="rollouts",
         type=IncidentType.UNAVAILABLE,
         namespace=meta.namespace,
-        kind="Deployment",
+        kind=kind,
         name=meta.name,
         uid=meta.uid,
         reason=DEADLINE_EXCEEDED,

@@ -1,0 +1,90 @@
+"""What actions do to a pod template: pure functions from template and action to patch, result and undo."""
+
+from typing import Any, assert_never
+
+from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.views import POD_TEMPLATE_HASH, container_views, template_of
+from prunella_workflows.contract import RepairOrder
+from prunella_workflows.errors import ChangedSince
+from prunella_workflows.model.plan import Action, Precondition, RestoreTemplate, SetMemory
+from prunella_workflows.model.quantity import format_bytes
+from prunella_workflows.model.workload import ContainerView, RevisionRef
+
+_TEMPLATE = "/spec/template"
+
+
+def undo_of(order: RepairOrder, digest: str, snapshot: str) -> Action:
+    """The inverse of an action: the very fields it changed, nothing else."""
+    action = order.action
+    require = Precondition(uid=action.require.uid, template_hash=digest, last_action=order.action_id)
+    match action:
+        case SetMemory():
+            swapped = {
+                "require": require,
+                "limit_from": action.limit_to,
+                "limit_to": action.limit_from,
+                "request_from": action.request_to,
+                "request_to": action.request_from,
+                "replace_pods": (),
+            }
+            return action.model_copy(update=swapped)
+        case RestoreTemplate():
+            kept = RevisionRef(source="Snapshot", name=snapshot, template_hash=action.require.template_hash)
+            words = "the template before the repair"
+            update = {"require": require, "revision": kept, "description": words, "replace_pods": ()}
+            return action.model_copy(update=update)
+        case _ as never:
+            assert_never(never)
+
+
+def operations(action: Action, raw: Object, after: Object) -> list[Object]:
+    """The patch of exactly what the action changes."""
+    match action:
+        case SetMemory():
+            return _memory_operations(raw, action)
+        case RestoreTemplate():
+            return [{"op": "replace", "path": _TEMPLATE, "value": after}]
+        case _ as never:
+            assert_never(never)
+
+
+def _memory_operations(raw: Object, action: SetMemory) -> list[Object]:
+    container = _find(template_of(raw), action)
+    base = f"{_TEMPLATE}/spec/{'initContainers' if action.init else 'containers'}/{container.index}"
+    patch: list[Object] = [
+        {"op": "test", "path": f"{base}/name", "value": action.container},
+        {"op": "add", "path": f"{base}/resources/limits/memory", "value": format_bytes(action.limit_to)},
+    ]
+    if action.request_to is not None and action.request_to != action.request_from:
+        value = format_bytes(action.request_to)
+        patch.append({"op": "add", "path": f"{base}/resources/requests/memory", "value": value})
+    return patch
+
+
+def _find(template: Object, action: SetMemory) -> ContainerView:
+    found = [one for one in container_views(template) if (one.name, one.init) == (action.container, action.init)]
+    if not found or found[0].memory_limit != action.limit_from:
+        raise ChangedSince(f"the memory limit of container {action.container} is no longer what it was")
+    return found[0]
+
+
+def with_memory(template: Object, action: SetMemory) -> Object:
+    """The template with the action's memory in it; nothing else differs."""
+    container = _find(template, action)
+    key = "initContainers" if action.init else "containers"
+    spec = template["spec"]
+    resources = dict(spec[key][container.index].get("resources") or {})
+    resources["limits"] = {**(resources.get("limits") or {}), "memory": format_bytes(action.limit_to)}
+    if action.request_to is not None and action.request_to != action.request_from:
+        resources["requests"] = {**(resources.get("requests") or {}), "memory": format_bytes(action.request_to)}
+    changed: list[Any] = [*spec[key]]
+    changed[container.index] = {**changed[container.index], "resources": resources}
+    return {**template, "spec": {**spec, key: changed}}
+
+
+def without_controller_marks(template: Object) -> Object:
+    """A template of the history without what only its controller may set."""
+    meta = template.get("metadata") or {}
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
+    kept = {key: value for key, value in template.items() if key != "$patch"}
+    return {**kept, "metadata": {**meta, "labels": labels}}

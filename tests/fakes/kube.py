@@ -1,0 +1,195 @@
+"""An API server in memory, behind the two ports of ours: `FakeKube` (activities) and `FakeRest` (operator).
+
+It keeps objects by path, counts resourceVersion and generation, refuses names that are taken and patches whose tests
+fail, and records every write. It validates nothing: what a real API server says is the integration tests' business.
+"""
+
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+
+import msgspec
+
+from prunella_operator.cluster.rest import AlreadyExists
+from prunella_workflows.errors import NotFound, PrunellaError, Refused
+
+_REQUIREMENT = re.compile(r"(\w[^,\s]*) (in|notin) \(([^)]*)\)|!([^,]+)|([^,=!]+)=([^,]*)|([^,]+)")
+
+
+@dataclass
+class FakeKube:
+    """Objects by path. `writes` tells what was written; `before` is called with each request and may raise or change."""
+
+    objects: dict = field(default_factory=dict)
+    texts: dict = field(default_factory=dict)
+    writes: list = field(default_factory=list)
+    requests: list = field(default_factory=list)
+    before: Callable = lambda _method, _path: None
+    _version: count = field(default_factory=lambda: count(100))
+
+    def put(self, path, body, **status):
+        """An object that is there from the beginning; its path ends with its name."""
+        meta = {"uid": f"uid-{path.rsplit('/', 1)[1]}", "resourceVersion": str(next(self._version)), "generation": 1}
+        meta |= {"name": path.rsplit("/", 1)[1], **(body.get("metadata") or {})}
+        self.objects[path] = {**copy.deepcopy(body), "metadata": meta} | ({"status": status} if status else {})
+        return self.objects[path]
+
+    def of(self, verb):
+        """The writes of one verb."""
+        return [one for one in self.writes if one[0] == verb]
+
+    def get(self, path, **params):
+        self._ask("GET", path)
+        return copy.deepcopy(self._find(path))
+
+    def list(self, path, **params):
+        self._ask("GET", path)
+        return iter([copy.deepcopy(one) for one in self._below(path) if _selected(one, params)])
+
+    def text(self, path, **params):
+        self._ask("GET", path)
+        found = self.texts.get(path, NotFound(f"no text {path}"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def create(self, path, body):
+        self._ask("POST", path)
+        target = f"{path}/{body['metadata']['name']}"
+        if target in self.objects:
+            raise AlreadyExists(f"{target} already exists")
+        self.writes.append(("create", target, body))
+        stamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")  # noqa: DTZ005
+        return copy.deepcopy(
+            self.put(target, {**body, "metadata": {"creationTimestamp": stamp, **body["metadata"]}})
+        )
+
+    def json_patch(self, path, operations):
+        self._ask("PATCH", path)
+        changed = copy.deepcopy(self._find(path))
+        for one in operations:
+            _apply(changed, one)
+        self.writes.append(("json_patch", path, operations))
+        return self._store(path, changed)
+
+    def merge_patch(self, path, body):
+        self._ask("PATCH", path)
+        self.writes.append(("merge_patch", path, body))
+        real = path.removesuffix("/status")
+        return self._store(real, _merged(copy.deepcopy(self._find(real)), body))
+
+    def apply(self, path, body):
+        self._ask("PATCH", path)
+        self.writes.append(("apply", path, body))
+        real = path.removesuffix("/status")
+        return self._store(real, {**self._find(real), "status": body["status"]})
+
+    def delete(self, path):
+        self._ask("DELETE", path)
+        self._find(path)
+        self.writes.append(("delete", path, None))
+        del self.objects[path]
+
+    def _ask(self, method, path):
+        self.requests.append((method, path))
+        self.before(method, path)
+
+    def _find(self, path):
+        if path not in self.objects:
+            raise NotFound(f"{path} not found")
+        return self.objects[path]
+
+    def _below(self, path):
+        everywhere = "/namespaces/" not in path
+        start, _, plural = path.rpartition("/")
+        for key, one in self.objects.items():
+            parent = key.rpartition("/")[0]
+            if parent == path or (everywhere and parent.startswith(start) and parent.endswith(f"/{plural}")):
+                yield one
+
+    def _store(self, path, changed):
+        if changed.get("spec") != self.objects[path].get("spec"):
+            changed["metadata"]["generation"] += 1
+        changed["metadata"]["resourceVersion"] = str(next(self._version))
+        self.objects[path] = changed
+        return copy.deepcopy(changed)
+
+
+class FakeRest:
+    """The same, as the operator's asynchronous client."""
+
+    def __init__(self, kube=None):
+        self.kube = kube or FakeKube()
+
+    async def get(self, path, params=None):
+        return self.kube.get(path)
+
+    async def list(self, path, params=None, *, into=dict):
+        return tuple(msgspec.convert(one, into) for one in self.kube.list(path, **(params or {})))
+
+    async def create(self, path, body, params=None):
+        return self.kube.create(path, body)
+
+    async def patch(self, path, body, content_type, params=None):
+        return self.kube.merge_patch(path, body)
+
+    async def delete(self, path):
+        self.kube.delete(path)
+
+
+def failing(error: PrunellaError, times=1, method=None, part=""):
+    """A `before` that fails the first `times` requests of a method to a path with `part` in it."""
+    left = [times]
+
+    def before(asked, path):
+        if left[0] and (method is None or asked == method) and part in path:
+            left[0] -= 1
+            raise error
+
+    return before
+
+
+def _selected(one, params):
+    labels = one["metadata"].get("labels") or {}
+    for key, how, values, absent, equal, value, present in _REQUIREMENT.findall(params.get("labelSelector", "")):
+        has = labels.get(key or absent or equal or present)
+        wanted = {part.strip() for part in values.split(",")}
+        holds = {
+            "in": has in wanted,
+            "notin": has not in wanted,
+            "": has is None if absent else has is not None if present else has == value,
+        }
+        if not holds[how]:
+            return False
+    name, _, value = params.get("fieldSelector", "").partition("=")
+    return not name or str(one.get(name, "")) == value
+
+
+def _apply(node, operation):
+    *way, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+    try:
+        for part in way:
+            node = node[int(part)] if isinstance(node, list) else node[part]
+        key = int(last) if isinstance(node, list) else last
+        if operation["op"] == "test" and node[key] != operation["value"]:
+            raise Refused("the server rejected our request due to an error in our request")
+        if operation["op"] == "remove" or (operation["op"] == "replace" and isinstance(node, dict)):
+            del node[key]
+    except (KeyError, IndexError) as error:
+        raise Refused(f"the server rejected our request: no {error}") from error
+    if operation["op"] in {"add", "replace"}:
+        node[key] = copy.deepcopy(operation["value"])
+
+
+def _merged(node, patch):
+    for key, value in patch.items():
+        if value is None:
+            node.pop(key, None)
+        elif isinstance(value, dict) and isinstance(node.get(key), dict):
+            _merged(node[key], value)
+        else:
+            node[key] = value
+    return node
