@@ -1,7 +1,8 @@
 """`RolloutSource`: sees rollouts that do not come to an end, and those that do.
 
-Of Deployments, StatefulSets and DaemonSets, each kind with a watch of its own. A rollout past its deadline becomes a Signal (only Deployments have one); one that completed is told to `on_settled`,
-from which the known-good revisions are recorded. It only reports, and keeps two numbers per workload.
+One watch each for Deployments, StatefulSets and DaemonSets. A rollout past its deadline becomes a Signal (only
+Deployments have one); one that completed is told to `on_settled`, from which the known-good revisions are recorded.
+It only reports, and keeps two numbers per workload.
 """
 
 from collections.abc import Callable
