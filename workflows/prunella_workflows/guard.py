@@ -18,6 +18,9 @@ from prunella_workflows.model.workload import WorkloadView
 IGNORE = "prunella.dev/ignore"
 HEAL = "prunella.dev/heal"
 _ACTIVE = frozenset({Phase.REPAIRING, Phase.VERIFYING})
+_ROLLOUT_PATIENCE = timedelta(minutes=2)
+_FAILURE_MEMORY = timedelta(hours=4)
+_FAILURES = 3
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HANDLED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
@@ -34,6 +37,9 @@ class GuardCase(Value):
     cause: Cause = Cause.UNKNOWN
     action: Action | None = None
     incidents: tuple[IncidentBrief, ...] = ()
+    opened_at: datetime | None = None
+    release_since: datetime | None = None
+    healthy_percent: float | None = None
 
 
 Guard = Callable[[GuardCase], GuardResult]
@@ -134,10 +140,45 @@ def _git_owner(workload: WorkloadView) -> str:
     return ""
 
 
+def rollout_by_a_person(case: GuardCase) -> GuardResult:
+    """Somebody rolled out something since the fault was seen: let it finish before judging it."""
+    since, opened = case.release_since, case.opened_at
+    fresh = since is not None and opened is not None and since > opened and case.now - since < _ROLLOUT_PATIENCE
+    if fresh and not case.workload.complete:
+        message = f"A new release of {case.workload.ref} is being rolled out; waiting for it."
+        return _hold("RolloutInProgress", Effect.WAIT, "RolloutInProgress", message)
+    return _pass("RolloutInProgress")
+
+
+def repeated_failures(case: GuardCase) -> GuardResult:
+    """Repairs of this workload that ended with a person three times: stop for a time, a person is needed."""
+    recent = [
+        one
+        for one in _others(case)
+        if _same_workload(case, one)
+        and one.phase is Phase.ESCALATED
+        and one.repaired_at is not None
+        and case.now - one.repaired_at < _FAILURE_MEMORY
+    ]
+    if len(recent) >= _FAILURES:
+        message = f"{len(recent)} incidents of this workload could not be repaired of late."
+        return _hold("RepeatedFailures", Effect.ESCALATE, "RepeatedFailures", message)
+    return _pass("RepeatedFailures")
+
+
+def minimum_healthy(case: GuardCase) -> GuardResult:
+    """When much of the namespace is sick, the cause is larger than one workload: repairs would only add noise."""
+    minimum, healthy = case.policy.budgets.minimum_healthy_percent, case.healthy_percent
+    if minimum and healthy is not None and healthy < minimum:
+        message = f"Only {healthy:.0f} % of the namespace's workloads are healthy (minimum {minimum} %)."
+        return _hold("MinimumHealthy", Effect.ESCALATE, "Storm", message)
+    return _pass("MinimumHealthy")
+
+
 def maintenance(case: GuardCase) -> GuardResult:
     """Outside the policy's windows nothing is changed."""
     windows = case.policy.maintenance_windows or ()
-    if windows and not any(_inside(window, case.now) for window in windows):
+    if case.action is not None and windows and not any(_inside(window, case.now) for window in windows):
         return _hold("MaintenanceWindow", Effect.WAIT, "OutsideWindow", "Waiting for the policy's maintenance window.")
     return _pass("MaintenanceWindow")
 
@@ -167,6 +208,8 @@ def concurrency(case: GuardCase) -> GuardResult:
     running = [one for one in _others(case) if one.phase in _ACTIVE]
     here = [one for one in running if one.namespace == case.workload.ref.namespace]
     budgets = case.policy.budgets
+    if case.action is None:
+        return _pass("Concurrency")
     if budgets.concurrent_per_namespace is not None and len(here) >= budgets.concurrent_per_namespace:
         return _hold("Concurrency", Effect.WAIT, "NamespaceBusy", f"{len(here)} repairs run in this namespace.")
     if budgets.concurrent_per_cluster is not None and len(running) >= budgets.concurrent_per_cluster:
@@ -214,8 +257,11 @@ GUARDS: tuple[Guard, ...] = (
     cause_allowed,
     rollback_frozen,
     gitops_owned,
+    minimum_healthy,
+    repeated_failures,
     cooldown,
     hourly_budget,
+    rollout_by_a_person,
     maintenance,
     concurrency,
 )

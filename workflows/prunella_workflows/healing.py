@@ -163,7 +163,7 @@ class SelfHealing:
             story.diagnosed(report, workflow.now())
             self._channels = report.channels
             held = _holding(report)
-            if held is None or held.effect is not Effect.WAIT or not report.plan.steps:
+            if held is None or held.effect is not Effect.WAIT:
                 return report
             if workflow.now() - started > WAIT_AT_MOST:
                 return report

@@ -50,6 +50,9 @@ class Diagnoser:
             cause=diagnosis.cause,
             action=action,
             incidents=evidence.incidents,
+            opened_at=request.opened_at,
+            release_since=next((one.created_at for one in evidence.revisions if one.current), None),
+            healthy_percent=evidence.healthy_percent,
         )
         return self._report(request, evidence, policy, diagnosis=diagnosis, plan=plan, case=case)
 

@@ -129,6 +129,7 @@ class Gatherer:
             "logs": tuple(self._logs(shallow)),
             "events": tuple(self._events(shallow)),
             "bounds": self._bounds(shallow),
+            "healthy_percent": self._healthy_percent(ref.namespace),
         }
         return shallow.model_copy(update=deeper)
 
@@ -142,6 +143,15 @@ class Gatherer:
             pods=evidence.pods,
             stable_before=evidence.read_at - self._stable_for,
         )
+
+    def _healthy_percent(self, namespace: str) -> float | None:
+        """The share of the namespace's Deployments that have all they want; None when there is none."""
+        views = [
+            workload_view({"kind": "Deployment", **one})
+            for one in self._kube.list(paths.collection("Deployment", namespace))
+        ]
+        wanted = [one for one in views if one.replicas]
+        return 100 * sum(one.available_replicas >= one.replicas for one in wanted) / len(wanted) if wanted else None
 
     def _logs(self, evidence: Evidence) -> Iterator[LogTail]:
         """The last words of the containers that fail. A log that cannot be read is no reason to stop."""

@@ -1,6 +1,7 @@
 """Report: the single writer of an Incident's status, and of the Events about it."""
 
 import hashlib
+from contextlib import suppress
 
 from prunella_operator import clock
 from prunella_operator.cluster import paths
@@ -8,10 +9,11 @@ from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists
 from prunella_workflows.contract import EventNote, ReportRequest
-from prunella_workflows.errors import Forbidden, NotFound
+from prunella_workflows.errors import Conflict, Forbidden, NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentStatus
 
 _REPORTER = f"{paths.GROUP}/operator"
+_TRIES = 5
 
 
 class Reporter:
@@ -26,13 +28,21 @@ class Reporter:
         Raises:
             NotFound: the incident was deleted (or made anew under another uid): nobody waits for it any more.
         """
-        ref = request.incident
-        live = self._kube.get(paths.incidents(ref.namespace, ref.name))
+        for _ in range(_TRIES):
+            with suppress(Conflict):  # somebody wrote to it between our look and our write
+                self._write(request.incident, request.status)
+                break
+        else:
+            raise Conflict(f"incident {request.incident.name} changes faster than it can be written")
+        for note in request.events:
+            self._post(request.incident, request.status, note)
+
+    def _write(self, ref: IncidentRef, status: IncidentStatus) -> None:
+        path = paths.incidents(ref.namespace, ref.name)
+        live = self._kube.get(path)
         if live["metadata"]["uid"] != ref.uid:
             raise NotFound(f"incident {ref.name} was deleted; another one bears its name now")
-        self._kube.apply(f"{paths.incidents(ref.namespace, ref.name)}/status", self._body(ref, request.status, live))
-        for note in request.events:
-            self._post(ref, request.status, note)
+        self._kube.apply(f"{path}/status", self._body(ref, status, live))
 
     def _body(self, ref: IncidentRef, status: IncidentStatus, live: Object) -> Object:
         generation = live["metadata"].get("generation")
@@ -41,7 +51,12 @@ class Reporter:
         return {
             "apiVersion": f"{paths.GROUP}/{paths.VERSION}",
             "kind": "Incident",
-            "metadata": {"name": ref.name, "namespace": ref.namespace, "uid": ref.uid},
+            # The version, because the API server ignores a uid on the status subresource.
+            "metadata": {
+                "name": ref.name,
+                "namespace": ref.namespace,
+                "resourceVersion": live["metadata"]["resourceVersion"],
+            },
             "status": complete.to_object(),
         }
 

@@ -66,6 +66,7 @@ class Evidence(Value):
     events: tuple[EventView, ...] = ()
     namespace_labels: dict[str, str] = Field(default_factory=dict)
     incidents: tuple[IncidentBrief, ...] = ()
+    healthy_percent: float | None = None
 
     @property
     def live_pods(self) -> tuple[PodView, ...]:

@@ -1,0 +1,158 @@
+"""Policies: durations as people write them, and how several policies become one."""
+
+import pytest
+from builders import MI
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from prunella_workflows.model.policy import (
+    BUILT_IN,
+    ClusterHealingPolicySpec,
+    EffectivePolicy,
+    HealingPolicySpec,
+    LabelSelector,
+    Limits,
+    PolicyMode,
+    PolicySpec,
+    format_duration,
+    merge,
+    parse_duration,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("2m30s", 150),
+        ("1h", 3600),
+        ("7d", 604800),
+        ("1d2h3m4s", 93784),
+        ("0s", 0),
+        (12, 12),
+        (0.5, 0.5),
+    ],
+)
+def test_reads_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "1.5h", "-3s", "30s2m", "5 m", "1w", "s", "90s\n", "PT5M"])
+def test_refuses_what_is_no_duration(text):
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+@given(st.integers(min_value=0, max_value=10**9))
+def test_a_duration_that_is_written_is_read_back(seconds):
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(150, "2m30s"), (0, "0s"), (86400, "1d"), (0.4, "0s"), (-3, "0s")])
+def test_writes_durations(seconds, text):
+    assert format_duration(seconds) == text
+
+
+def test_a_policy_is_read_as_people_write_it_and_written_the_same():
+    spec = PolicySpec.model_validate(
+        {
+            "mode": "Heal",
+            "grace": "20s",
+            "limits": {"memoryMax": "512Mi"},
+            "approval": {"timeout": "2d"},
+            "verification": {"window": "2m30s"},
+        }
+    )
+    written = spec.to_object()
+    assert spec.limits.memory_max == 512 * MI
+    assert (written["grace"], written["limits"]["memoryMax"]) == ("20s", "512Mi")
+    assert (written["approval"]["timeout"], written["verification"]["window"]) == ("2d", "2m30s")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"grace": "soon"},
+        {"limits": {"memoryMax": "much"}},
+        {"limits": {"memoryMax": "1e99999999999"}},
+        {"mode": "Destroy"},
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(spec):
+    with pytest.raises(ValidationError):
+        PolicySpec.model_validate(spec)
+
+
+def test_every_field_of_the_built_in_policy_has_a_value():
+    assert not _unset_fields(BUILT_IN.model_dump())
+    assert BUILT_IN.mode is PolicyMode.OBSERVE
+
+
+def _unset(values):
+    for key, value in values.items():
+        if value is None:
+            yield key
+        elif isinstance(value, dict):
+            yield from _unset(value)
+
+
+def _unset_fields(values):
+    return list(_unset(values))
+
+
+def test_without_policies_the_built_in_one_holds():
+    policy = merge(BUILT_IN)
+    assert policy == EffectivePolicy.model_validate(BUILT_IN.model_dump())
+    assert policy.sources == ()
+
+
+def test_the_most_specific_wins_field_by_field():
+    cluster = ClusterHealingPolicySpec.model_validate(
+        {"mode": "Heal", "grace": "30s", "limits": {"memoryMax": "1Gi", "memoryFactor": 2}, "causes": ["bad_release"]}
+    )
+    namespace = HealingPolicySpec.model_validate({"limits": {"memoryMax": "512Mi"}, "causes": []})
+    workload = HealingPolicySpec.model_validate(
+        {"selector": {"matchLabels": {"app": "web"}}, "grace": "1m", "limits": {"attempts": 1}}
+    )
+
+    policy = merge(BUILT_IN, ("cluster", cluster), ("namespace", namespace), ("workload", workload))
+
+    assert policy.mode is PolicyMode.HEAL  # from the cluster
+    assert policy.grace == 60  # workload over cluster
+    assert policy.limits == Limits(
+        memory_max=512 * MI,  # namespace over cluster
+        memory_factor=2,  # cluster over built-in
+        memory_min_step=64 * MI,  # built-in
+        replicas_max=10,
+        attempts=1,  # workload
+    )
+    assert policy.causes == ()  # an empty list is a value: all causes again
+    assert policy.verification == BUILT_IN.verification
+    assert policy.sources == ("cluster", "namespace", "workload")
+    assert not _unset_fields(policy.model_dump())
+
+
+def test_a_list_is_replaced_as_a_whole():
+    cluster = PolicySpec.model_validate({"maintenanceWindows": [{"start": "22:00", "end": "06:00"}]})
+    namespace = PolicySpec.model_validate({"maintenanceWindows": [{"days": ["Sat"], "start": "10:00", "end": "12:00"}]})
+    windows = merge(BUILT_IN, ("a", cluster), ("b", namespace)).maintenance_windows
+    assert [(one.days, one.start) for one in windows] == [(("Sat",), "10:00")]
+
+
+def test_zero_is_a_value():
+    policy = merge(BUILT_IN, ("a", PolicySpec.model_validate({"grace": "0s", "budgets": {"concurrentPerCluster": 0}})))
+    assert (policy.grace, policy.budgets.concurrent_per_cluster) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "labels", "matches"),
+    [
+        pytest.param({}, {"a": "b"}, True, id="an empty selector selects everything"),
+        pytest.param({"app": "web"}, {"app": "web", "x": "y"}, True, id="more labels do no harm"),
+        pytest.param({"app": "web"}, {"app": "api"}, False, id="another value does not match"),
+        pytest.param({"app": "web", "tier": "a"}, {"app": "web"}, False, id="all labels are needed"),
+    ],
+)
+def test_selectors(wanted, labels, matches):
+    assert LabelSelector(match_labels=wanted).matches(labels) is matches

@@ -1,0 +1,219 @@
+"""Symptoms: what is wrong with pods, and the traps of how Kubernetes tells it."""
+
+import pytest
+from builders import (
+    a_container_status,
+    a_crashing_container,
+    a_pod,
+    a_restarted_container,
+    a_termination,
+    a_waiting_container,
+    ago,
+    an_oom_kill,
+)
+
+from prunella_workflows.model.workload import ContainerStatusView
+from prunella_workflows.symptoms import Kind, symptoms
+
+
+def _seen(*pods):
+    return [(one.kind, one.container, one.active) for one in symptoms(pods)]
+
+
+@pytest.mark.parametrize(
+    ("pod", "expected"),
+    [
+        pytest.param(a_pod(), [], id="a healthy pod has none"),
+        pytest.param(
+            a_pod("p", a_crashing_container(), deleting=True, phase="Failed"),
+            [],
+            id="a pod being deleted looks like a crash",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_container_status(ready=False, running_since=None, terminated=a_termination(exit_code=137)),
+                phase="Failed",
+            ),
+            [],
+            id="the remains of an evicted pod are no crash",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_container_status(ready=False, running_since=None, terminated=a_termination(exit_code=0)),
+                phase="Succeeded",
+            ),
+            [],
+            id="a pod that is done is no crash",
+        ),
+        pytest.param(
+            a_pod("p", a_crashing_container(last=a_termination(exit_code=137))),
+            [(Kind.CRASH, "app", True)],
+            id="137 without OOMKilled is a crash, such as a liveness kill",
+        ),
+        pytest.param(
+            a_pod("p", a_crashing_container(last=an_oom_kill())), [(Kind.OOM, "app", True)], id="OOMKilled with 137"
+        ),
+        pytest.param(
+            a_pod("p", a_restarted_container(last=an_oom_kill(exit_code=1))),
+            [(Kind.OOM, "app", False)],
+            id="OOMKilled with another code: the kernel killed a child and the process gave up",
+        ),
+        pytest.param(
+            a_pod("p", a_crashing_container(last=an_oom_kill(exit_code=143))),
+            [(Kind.CRASH, "app", True)],
+            id="OOMKilled with 143 comes from a cumulative counter: a crash",
+        ),
+        pytest.param(
+            a_pod("p", a_restarted_container(last=an_oom_kill(exit_code=0))),
+            [],
+            id="OOMKilled with 0 is a clean exit",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_container_status(
+                    ready=False, running_since=None, terminated=a_termination(exit_code=137), last=an_oom_kill()
+                ),
+            ),
+            [(Kind.OOM, "app", True)],
+            id="137/Error beside an OOMKilled is the same OOM kill reported wrongly",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_container_status(
+                    ready=False, running_since=None, terminated=an_oom_kill(), last=a_termination(exit_code=137)
+                ),
+            ),
+            [(Kind.OOM, "app", True)],
+            id="OOMKilled now, 137/Error before",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_container_status(
+                    ready=False, running_since=None, terminated=a_termination(exit_code=1), last=an_oom_kill()
+                ),
+            ),
+            [(Kind.CRASH, "app", True)],
+            id="an exit of its own after an OOM kill is a crash",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_container_status(
+                    ready=False,
+                    running_since=None,
+                    terminated=a_termination(exit_code=137),
+                    last=an_oom_kill(exit_code=143),
+                ),
+            ),
+            [(Kind.CRASH, "app", True)],
+            id="137/Error beside OOMKilled with 143 stays a crash",
+        ),
+        pytest.param(a_pod("p", a_crashing_container()), [(Kind.CRASH, "app", True)], id="crash loop, waiting"),
+        pytest.param(
+            a_pod("p", a_container_status(ready=False, running_since=None, terminated=a_termination())),
+            [(Kind.CRASH, "app", True)],
+            id="crash loop, terminated",
+        ),
+        pytest.param(a_pod("p", a_restarted_container()), [(Kind.CRASH, "app", False)], id="crash loop, running again"),
+        pytest.param(
+            a_pod("p", a_crashing_container(last=a_termination("Completed", 0))),
+            [(Kind.CRASH, "app", True)],
+            id="a container that ends at once with code 0 is in back-off all the same",
+        ),
+        pytest.param(
+            a_pod("p", a_container_status(ready=False, running_since=None, waiting="CrashLoopBackOff", restarts=5)),
+            [(Kind.CRASH, "app", True)],
+            id="back-off whose last termination is no longer on record",
+        ),
+        pytest.param(
+            a_pod("p", a_container_status(last=a_termination("Completed", 0))), [], id="a clean exit long ago is none"
+        ),
+        pytest.param(
+            a_pod("p", a_waiting_container("ErrImagePull")), [(Kind.IMAGE, "app", True)], id="image, first try"
+        ),
+        pytest.param(
+            a_pod("p", a_waiting_container("ImagePullBackOff")), [(Kind.IMAGE, "app", True)], id="image, backing off"
+        ),
+        pytest.param(
+            a_pod("p", a_waiting_container("InvalidImageName")), [(Kind.IMAGE, "app", True)], id="no image name at all"
+        ),
+        pytest.param(
+            a_pod("p", a_waiting_container("CreateContainerConfigError")),
+            [(Kind.CONFIG, "app", True)],
+            id="missing Secret or key",
+        ),
+        pytest.param(
+            a_pod("p", a_waiting_container("ContainerCreating"), phase="Pending"),
+            [(Kind.NOT_READY, "", True)],
+            id="a pod whose volume is missing stays Pending",
+        ),
+        pytest.param(
+            a_pod("p", a_waiting_container(""), phase="Pending", unschedulable="0/3 nodes are available"),
+            [(Kind.UNSCHEDULABLE, "", True)],
+            id="a pod that fits on no node",
+        ),
+        pytest.param(
+            a_pod("p", a_container_status(ready=False)), [(Kind.NOT_READY, "", True)], id="running but not ready"
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_crashing_container("migrate", init=True),
+                a_waiting_container("PodInitializing"),
+                phase="Pending",
+            ),
+            [(Kind.CRASH, "migrate", True)],
+            id="an init container crashes, the others only wait for it",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                ContainerStatusView(
+                    name="migrate", init=True, terminated=a_termination("Completed", 0), last=a_termination()
+                ),
+                a_container_status(),
+            ),
+            [],
+            id="an init container that succeeded at the second try is well",
+        ),
+        pytest.param(
+            a_pod(
+                "p",
+                a_container_status("wait", init=True, ready=False),
+                a_waiting_container("PodInitializing"),
+                phase="Pending",
+            ),
+            [(Kind.NOT_READY, "", True)],
+            id="an init container that hangs",
+        ),
+        pytest.param(
+            a_pod("p", a_container_status(), a_crashing_container("proxy", last=an_oom_kill())),
+            [(Kind.OOM, "proxy", True)],
+            id="a sidecar is named, not the container beside it",
+        ),
+        pytest.param(
+            a_pod("p", a_crashing_container(), a_crashing_container("proxy")),
+            [(Kind.CRASH, "app", True), (Kind.CRASH, "proxy", True)],
+            id="two containers crash",
+        ),
+    ],
+)
+def test_one_pod(pod, expected):
+    assert _seen(pod) == expected
+
+
+def test_the_symptoms_of_many_pods_in_their_order():
+    found = symptoms([a_pod("a"), a_pod("b", a_crashing_container()), a_pod("c", a_waiting_container("ErrImagePull"))])
+    assert [(one.pod, one.kind) for one in found] == [("b", Kind.CRASH), ("c", Kind.IMAGE)]
+
+
+def test_a_symptom_in_words():
+    end = a_termination(exit_code=2, message="no such file", finished_at=ago(60))
+    (symptom,) = symptoms([a_pod("web-2-a", a_crashing_container(last=end))])
+    assert str(symptom) == "pod web-2-a, container app: CrashLoopBackOff (exit code 2): no such file"
+    assert symptom.at == ago(60)

@@ -1,0 +1,243 @@
+"""The stage for SelfHealing: the time-skipping server, a worker, and hands that follow a script and keep a record.
+
+A script gives each activity a list of outcomes, one a call; the last one is repeated. An outcome is a value, an
+exception, or an (async) function of the request that returns one of both. Nothing here sleeps: the server skips time
+while a result is awaited, and what must happen at a certain moment is done from inside the activity of that moment.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from pathlib import Path
+
+from builders import INCIDENT, WEB, a_repaired, a_report, a_request
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from prunella_workflows.contract import (
+    Confirmation,
+    ConfirmRequest,
+    DiagnoseReport,
+    DiagnoseRequest,
+    EscalateRequest,
+    HealingActivities,
+    Repaired,
+    RepairOrder,
+    ReportRequest,
+    VerifyRequest,
+    workflow_id,
+)
+from prunella_workflows.errors import Permanent
+from prunella_workflows.healing import SelfHealing
+from prunella_workflows.model.incident import IncidentStatus
+from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
+from prunella_workflows.sandbox import workflow_runner
+
+BIN = Path(sys.executable).parent
+ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "close", "escalate")
+
+
+def seen(presence=Presence.FAILING, reason="FaultPersists"):
+    """What confirm answers."""
+    return Confirmation(
+        target=WEB, sighting=Sighting(presence=presence, reason=reason, message="pod web-2-a: OOMKilled")
+    )
+
+
+def judged(verdict=None, reason="Settling", message="2 of 3 updated"):
+    """What verify answers."""
+    return Judgement(verdict=verdict, reason=reason, message=message)
+
+
+SETTLING = judged()
+HEALED = judged(Verdict.HEALED, "Stable", "3 pod(s) ready and stable for 60 s")
+NOT_HEALED = judged(Verdict.NOT_HEALED, "Relapse", "pod web-2-a, container app: OOMKilled")
+
+
+def raised(error):
+    """How our errors cross from an activity to the workflow."""
+    return ApplicationError(str(error), type=error.reason, non_retryable=isinstance(error, Permanent))
+
+
+def written(order, **values):
+    """The change that an order asked for is in force."""
+    return a_repaired(order.action_id, **values)
+
+
+def unanswered(_request):
+    """An activity whose worker died after it began: nobody ever answers."""
+    activity.raise_complete_async()
+
+
+class Hands(HealingActivities):
+    """Activities that follow a script and record every call. By default the first repair heals."""
+
+    def __init__(self, **script):
+        self.script = {
+            "confirm": [seen()],
+            "diagnose": [a_report()],
+            "repair": [written],
+            "undo": [written],
+            "verify": [SETTLING, HEALED],
+            "report": [None],
+            "close": [None],
+            "escalate": [None],
+            **{name: outcomes if isinstance(outcomes, list) else [outcomes] for name, outcomes in script.items()},
+        }
+        self.calls = []
+        self.statuses = []
+        self._counts = Counter()
+        self._news = asyncio.Condition()
+
+    async def _play(self, name, request):
+        number = self._counts[name]
+        self._counts[name] += 1
+        self.calls.append((name, request))
+        if name in ("report", "close"):
+            async with self._news:
+                self.statuses.append(request.status)
+                self._news.notify_all()
+        outcomes = self.script[name]
+        outcome = outcomes[min(number, len(outcomes) - 1)]
+        if callable(outcome):
+            outcome = outcome(request)
+        if isawaitable(outcome):
+            outcome = await outcome
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    async def told(self, reason):
+        """Wait until the status was reported with this reason."""
+        async with self._news:
+            await self._news.wait_for(lambda: any(one.reason == reason for one in self.statuses))
+
+    def named(self, name):
+        """The requests of one activity, in order."""
+        return [request for called, request in self.calls if called == name]
+
+    @property
+    def order(self):
+        """The names of what was called, reports left out."""
+        return [name for name, _ in self.calls if name != "report"]
+
+    @property
+    def writes(self):
+        """The ids of the writes that were asked for, in order."""
+        return [request.action_id for name, request in self.calls if name in ("repair", "undo")]
+
+    @property
+    def events(self):
+        """The reasons of the Events that were posted."""
+        return [
+            event.reason for name in ("report", "close") for request in self.named(name) for event in request.events
+        ]
+
+    @activity.defn(name="confirm")
+    async def confirm(self, request: ConfirmRequest) -> Confirmation:
+        return await self._play("confirm", request)
+
+    @activity.defn(name="diagnose")
+    async def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
+        return await self._play("diagnose", request)
+
+    @activity.defn(name="repair")
+    async def repair(self, order: RepairOrder) -> Repaired:
+        return await self._play("repair", order)
+
+    @activity.defn(name="undo")
+    async def undo(self, order: RepairOrder) -> Repaired:
+        return await self._play("undo", order)
+
+    @activity.defn(name="verify")
+    async def verify(self, request: VerifyRequest) -> Judgement:
+        return await self._play("verify", request)
+
+    @activity.defn(name="report")
+    async def report(self, request: ReportRequest) -> None:
+        return await self._play("report", request)
+
+    @activity.defn(name="close")
+    async def close(self, request: ReportRequest) -> None:
+        return await self._play("close", request)
+
+    @activity.defn(name="escalate")
+    async def escalate(self, request: EscalateRequest) -> None:
+        return await self._play("escalate", request)
+
+
+@asynccontextmanager
+async def _starting(start, **options):
+    async with await start(data_converter=pydantic_data_converter, identity="prunella-test", **options) as environment:
+        yield environment
+
+
+def stage():
+    """A time-skipping server of one test's own."""
+    return _starting(
+        WorkflowEnvironment.start_time_skipping, test_server_existing_path=str(BIN / "temporal-test-server")
+    )
+
+
+def real_stage():
+    """A real server of one test's own, in memory; its time is not skipped."""
+    return _starting(WorkflowEnvironment.start_local, dev_server_existing_path=str(BIN / "temporal"))
+
+
+def handle_of(client: Client):
+    """The workflow of the incident, started or not."""
+    return client.get_workflow_handle_for(SelfHealing.run, workflow_id(INCIDENT.uid))
+
+
+@asynccontextmanager
+async def performing(client: Client, hands: Hands, **options):
+    """A worker with these hands on the queue `prunella-test`."""
+    async with Worker(
+        client,
+        task_queue="prunella-test",
+        workflows=[SelfHealing],
+        activities=[getattr(hands, name) for name in ACTIVITIES],
+        workflow_runner=workflow_runner(),
+        workflow_failure_exception_types=[Exception],
+        **options,
+    ) as worker:
+        yield worker
+
+
+async def begin(client: Client, **values):
+    """Start the workflow of the incident, as the controller does."""
+    request = a_request(**values)
+    return await client.start_workflow(
+        SelfHealing.run, request, id=workflow_id(request.incident.uid), task_queue="prunella-test"
+    )
+
+
+async def ending(handle):
+    """How the workflow itself ended, in Temporal's words."""
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        return "Cancelled" if isinstance(error.cause, CancelledError) else "Failed"
+    return "Completed"
+
+
+async def cancel_and_see(handle):
+    """Cancel, and wait until the workflow has taken notice: a workflow task was completed after the request."""
+    await handle.cancel()
+    seen_it = False
+    while not seen_it:
+        kinds = [event.event_type for event in (await handle.fetch_history()).events]
+        asked = kinds.index(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
+        seen_it = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in kinds[asked:]
+
+
+def condition(status: IncidentStatus, kind: str):
+    """A condition's status and reason."""
+    return next(((one.status, one.reason) for one in status.conditions if one.type == kind), None)
