@@ -91,13 +91,13 @@ class RepairOrder(Value):
 
 
 class Repaired(Value):
-    """A change that is in force: the template it left, its diff, and the action that takes it back."""
+    """A change that is in force: the template it left, its diff, and the action that takes it back, if there is one."""
 
     action_id: str
     template_hash: str
     written_at: datetime
     diff: str = ""
-    undo: Action
+    undo: Action | None = None
 
 
 class VerifyRequest(Value):

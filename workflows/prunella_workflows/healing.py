@@ -314,6 +314,9 @@ class SelfHealing:
         """Take the change in force back. False when it became somebody else's: then a person is told."""
         done = self._in_force
         assert done is not None
+        if done.undo is None:
+            self._in_force = None
+            return True
         number = len(self._story.attempts)
         order = RepairOrder(
             incident=self._request.incident,

@@ -11,7 +11,7 @@ from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
 from prunella_workflows.model.plan import Settle
 from prunella_workflows.model.workload import PodView, WorkloadView
-from prunella_workflows.symptoms import Kind, Symptom, symptoms
+from prunella_workflows.symptoms import Kind, Symptom, failing, symptoms
 
 QUIET = 30.0
 """Seconds that pods must stay healthy before a fault counts as gone by itself (at least; a longer grace wins)."""
@@ -28,7 +28,7 @@ def confirm(evidence: Evidence, grace: float) -> Sighting:
     """Does the fault persist through the grace period (seconds), is it gone, or must we go on watching?"""
     now, opened = evidence.read_at, evidence.opened_at
     found = symptoms(evidence.live_pods)
-    active = _active(evidence, found)
+    active = [one for one in failing(evidence, evidence.live_pods) if one.active]
     if active and (now - opened).total_seconds() >= grace:
         return Sighting(presence=Presence.FAILING, reason="FaultPersists", message=str(active[0]))
     if not active and (again := _crashed_again(found, opened)) is not None:
@@ -46,14 +46,9 @@ def confirm(evidence: Evidence, grace: float) -> Sighting:
     return Sighting(presence=Presence.RECOVERED, reason="HealedByItself", message="the pods are healthy again")
 
 
-def _active(evidence: Evidence, found: tuple[Symptom, ...]) -> list[Symptom]:
-    """What is wrong now. A pod that is merely not ready yet counts once its rollout is late."""
-    late = evidence.workload.progress_deadline_exceeded
-    return [one for one in found if one.active and (one.kind is not Kind.NOT_READY or late)]
-
-
 def _crashed_again(found: tuple[Symptom, ...], opened: datetime) -> Symptom | None:
-    return next((one for one in found if one.at is not None and one.at > opened), None)
+    crashes = (one for one in found if one.kind is not Kind.NOT_READY and one.at is not None)
+    return next((one for one in crashes if one.at is not None and one.at > opened), None)
 
 
 def _flaps(evidence: Evidence) -> bool:
@@ -71,12 +66,16 @@ def _flaps(evidence: Evidence) -> bool:
 
 
 def _quiet(evidence: Evidence, found: tuple[Symptom, ...], seconds: float) -> bool:
-    """Whether every wanted pod is ready and nothing crashed for that long."""
+    """Whether every wanted pod has been ready, and nothing crashed, for that long."""
     pods = evidence.live_pods
     if not evidence.workload.complete or not pods:
         return False
-    last = max([evidence.opened_at, *(one.at for one in found if one.at is not None)])
+    last = max([evidence.opened_at, *_moments(found), *(pod.ready_since or evidence.read_at for pod in pods)])
     return _all_ready(pods) and (evidence.read_at - last).total_seconds() >= seconds
+
+
+def _moments(found: tuple[Symptom, ...]) -> list[datetime]:
+    return [one.at for one in found if one.at is not None]
 
 
 class Expectation(Value):

@@ -6,10 +6,11 @@ steady state; a pod whose init container hangs or whose volume is missing stays 
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
 
 IMAGE_REASONS = frozenset(
@@ -19,6 +20,7 @@ CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"
 CRASH_LOOP = "CrashLoopBackOff"
 OOM_KILLED = "OOMKilled"
 SIGKILL_EXIT = 137
+UNREADY_AFTER = timedelta(seconds=30)
 _NO_OOM_EXITS = frozenset({0, 143})
 _STARTED = frozenset({"Pending", "Running"})
 
@@ -63,6 +65,17 @@ def symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
     return tuple(symptom for pod in pods if pod.live for symptom in _of_pod(pod))
 
 
+def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
+    """The symptoms that count. A pod that is merely not ready may still be starting: it counts once its rollout is
+    past its deadline, or when it was ready before and has not been for a while.
+    """
+    return [one for one in symptoms(pods) if one.kind is not Kind.NOT_READY or _lasts(one, evidence)]
+
+
+def _lasts(symptom: Symptom, evidence: Evidence) -> bool:
+    return evidence.late or (symptom.at is not None and evidence.read_at - symptom.at >= UNREADY_AFTER)
+
+
 def _of_pod(pod: PodView) -> Iterator[Symptom]:
     found = False
     for status in pod.containers:
@@ -72,7 +85,8 @@ def _of_pod(pod: PodView) -> Iterator[Symptom]:
     if pod.unschedulable:
         yield _symptom(pod, Kind.UNSCHEDULABLE, reason="Unschedulable", message=pod.unschedulable)
     elif not found and not pod.ready and pod.phase in _STARTED:
-        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message=f"{pod.phase.lower()} but not ready")
+        words = f"{pod.phase.lower()} but not ready"
+        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message=words, at=pod.unready_since)
 
 
 def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom]:

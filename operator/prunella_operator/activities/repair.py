@@ -14,7 +14,14 @@ from prunella_operator import clock
 from prunella_operator.activities.diff import template_diff
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.policies import effective_policy
-from prunella_operator.activities.templates import operations, undo_of, with_memory, without_controller_marks
+from prunella_operator.activities.templates import (
+    escaped,
+    operations,
+    undo_of,
+    with_memory,
+    with_stamp,
+    without_controller_marks,
+)
 from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
@@ -27,7 +34,7 @@ from prunella_operator.cluster.views import (
 from prunella_workflows import guard
 from prunella_workflows.contract import Repaired, RepairOrder
 from prunella_workflows.errors import ChangedSince, Conflict, NotFound, Refused
-from prunella_workflows.model.plan import Action, Precondition, RestoreTemplate, SetMemory
+from prunella_workflows.model.plan import Action, Precondition, Restart, RestoreTemplate, SetMemory
 from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 
 _WRITTEN_AT = f"{paths.GROUP}/last-action-at"
@@ -110,7 +117,7 @@ class Repairer:
             {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
             {"op": "test", "path": "/metadata/generation", "value": meta["generation"]},
             *([] if meta.get("annotations") else [{"op": "add", "path": "/metadata/annotations", "value": {}}]),
-            *({"op": "add", "path": f"/metadata/annotations/{_escaped(key)}", "value": stamp[key]} for key in stamp),
+            *({"op": "add", "path": f"/metadata/annotations/{escaped(key)}", "value": stamp[key]} for key in stamp),
             *operations(order.action, raw, after),
         ]
         path = paths.workload(order.action.target)
@@ -143,6 +150,8 @@ class Repairer:
                 return with_memory(template_of(raw), action)
             case RestoreTemplate():
                 return self._load(action)
+            case Restart():
+                return with_stamp(template_of(raw), action)
             case _ as never:
                 assert_never(never)
 
@@ -186,8 +195,3 @@ class Repairer:
 
 def _last_action(raw: Object) -> str:
     return str((raw["metadata"].get("annotations") or {}).get(paths.LAST_ACTION, ""))
-
-
-def _escaped(key: str) -> str:
-    """A key inside a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")

@@ -3,18 +3,18 @@
 from typing import Any, assert_never
 
 from prunella_operator.cluster.port import Object
-from prunella_operator.cluster.views import POD_TEMPLATE_HASH, container_views, template_of
+from prunella_operator.cluster.views import POD_TEMPLATE_HASH, RESTARTED_AT, container_views, template_of
 from prunella_workflows.contract import RepairOrder
 from prunella_workflows.errors import ChangedSince
-from prunella_workflows.model.plan import Action, Precondition, RestoreTemplate, SetMemory
+from prunella_workflows.model.plan import Action, Precondition, Restart, RestoreTemplate, SetMemory
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.workload import ContainerView, RevisionRef
 
 _TEMPLATE = "/spec/template"
 
 
-def undo_of(order: RepairOrder, digest: str, snapshot: str) -> Action:
-    """The inverse of an action: the very fields it changed, nothing else."""
+def undo_of(order: RepairOrder, digest: str, snapshot: str) -> Action | None:
+    """The inverse of an action: the very fields it changed, nothing else. A restart has none."""
     action = order.action
     require = Precondition(uid=action.require.uid, template_hash=digest, last_action=order.action_id)
     match action:
@@ -33,6 +33,8 @@ def undo_of(order: RepairOrder, digest: str, snapshot: str) -> Action:
             words = "the template before the repair"
             update = {"require": require, "revision": kept, "description": words, "replace_pods": ()}
             return action.model_copy(update=update)
+        case Restart():
+            return None
         case _ as never:
             assert_never(never)
 
@@ -44,8 +46,29 @@ def operations(action: Action, raw: Object, after: Object) -> list[Object]:
             return _memory_operations(raw, action)
         case RestoreTemplate():
             return [{"op": "replace", "path": _TEMPLATE, "value": after}]
+        case Restart():
+            return _restart_operations(raw, action)
         case _ as never:
             assert_never(never)
+
+
+def with_stamp(template: Object, action: Restart) -> Object:
+    """The template with the restart's stamp, as `kubectl rollout restart` sets it."""
+    meta = template.get("metadata") or {}
+    annotations = {**(meta.get("annotations") or {}), RESTARTED_AT: action.stamp}
+    return {**template, "metadata": {**meta, "annotations": annotations}}
+
+
+def _restart_operations(raw: Object, action: Restart) -> list[Object]:
+    base = f"{_TEMPLATE}/metadata/annotations"
+    made = (template_of(raw).get("metadata") or {}).get("annotations")
+    missing: list[Object] = [] if made else [{"op": "add", "path": base, "value": {}}]
+    return [*missing, {"op": "add", "path": f"{base}/{escaped(RESTARTED_AT)}", "value": action.stamp}]
+
+
+def escaped(key: str) -> str:
+    """A key inside a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _memory_operations(raw: Object, action: SetMemory) -> list[Object]:

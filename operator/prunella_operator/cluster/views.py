@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from prunella_operator.cluster import paths
@@ -26,6 +26,7 @@ from prunella_workflows.model.workload import (
 POD_TEMPLATE_HASH = "pod-template-hash"
 REVISION_HASH = "controller-revision-hash"
 REVISION = "deployment.kubernetes.io/revision"
+STARTING = timedelta(seconds=5)
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _FIELD_OWNERS = ("argocd", "kustomize-controller", "helm-controller", "helm")
 
@@ -240,7 +241,7 @@ def pod_view(raw: Object) -> PodView:
         phase=status.get("phase", ""),
         ready=ready.get("status") == "True",
         ready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
-        unready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "False" else None,
+        unready_since=_unready_since(ready, time_of(status.get("startTime"))),
         unschedulable=scheduled.get("message", "Unschedulable") if scheduled.get("status") == "False" else "",
         revision=_pod_revision(meta.get("labels") or {}),
         node=(raw.get("spec") or {}).get("nodeName", ""),
@@ -255,6 +256,14 @@ def pod_view(raw: Object) -> PodView:
             if one.memory_limit is not None
         },
     )
+
+
+def _unready_since(ready: Object, started: datetime | None) -> datetime | None:
+    """Since when a pod that was ready is not. One that never was got its condition right at its start."""
+    since = time_of(ready.get("lastTransitionTime"))
+    if ready.get("status") != "False" or since is None or started is None or since - started < STARTING:
+        return None
+    return since
 
 
 def _pod_revision(labels: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ It keeps a few words per troubled pod and nothing of the others. It only reports
 is open already and whether to heal are the business of the intake and of the brain.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import NoReturn
 from prunella_operator.cluster.access import Access
 from prunella_operator.sources.podstatus import Pod
 from prunella_operator.sources.resource import Pace, Resource, Scope, WatchStats
+from prunella_operator.sources.silence import Silence
 from prunella_operator.sources.trouble import Memory, signals
 from prunella_operator.sources.watch import Watch
 from prunella_workflows.model.signal import Signal
@@ -31,11 +33,17 @@ class PodSource:
     pace: Pace = field(default_factory=Pace)
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
+    _silence: Silence = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._silence = Silence(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         scope = replace(self.scope, fields=",".join(filter(None, (self.scope.fields, _UNFINISHED))))
-        await Watch(self.access, PODS, self, scope, self.pace, self.stats).run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._silence.run())
+            await Watch(self.access, PODS, self, scope, self.pace, self.stats).run()
 
     def seen(self, obj: Pod, at: datetime) -> None:
         """Report what is new about the pod. Remembered only then: a signal that was not taken is given again."""
@@ -43,8 +51,10 @@ class PodSource:
         found, memory = signals(obj, self._memory.get(uid), at)
         for signal in found:
             self.emit(signal)
+        self._silence.seen(obj, at)
         self._memory[uid] = memory
 
     def gone(self, uid: str, _at: datetime) -> None:
         """Forget the pod."""
+        self._silence.gone(uid)
         self._memory.pop(uid, None)

@@ -3,11 +3,12 @@
 This is the wire, not our model: decoded, asked, dropped.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prunella_operator.cluster.wire import Metadata, Wire
 
 CRASH_LOOP = "CrashLoopBackOff"
+_STARTING = timedelta(seconds=5)
 
 
 class Waiting(Wire, frozen=True):
@@ -63,11 +64,21 @@ class ContainerStatus(Wire, frozen=True):
         return self.restart_count + bool(dead)
 
 
+class PodCondition(Wire, frozen=True):
+    """A condition of a pod."""
+
+    type: str = ""
+    status: str = ""
+    last_transition_time: datetime | None = None
+
+
 class PodStatus(Wire, frozen=True):
     """The part of a pod's status that tells of trouble."""
 
     phase: str = ""
     reason: str = ""
+    start_time: datetime | None = None
+    conditions: tuple[PodCondition, ...] | None = None
     container_statuses: tuple[ContainerStatus, ...] | None = None
     init_container_statuses: tuple[ContainerStatus, ...] | None = None
 
@@ -82,6 +93,18 @@ class Pod(Wire, frozen=True):
 
     metadata: Metadata
     status: PodStatus = PodStatus()
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """Since when a pod that was ready once is not, although all its containers run."""
+        status = self.status
+        if status.phase != "Running" or not all(one.running for one in status.container_statuses or ()):
+            return None
+        ready = next((one for one in status.conditions or () if one.type == "Ready"), None)
+        if ready is None or ready.status != "False" or not ready.last_transition_time or not status.start_time:
+            return None
+        # A pod that never was ready got its condition right at its start.
+        return ready.last_transition_time if ready.last_transition_time - status.start_time >= _STARTING else None
 
     @property
     def worth_a_look(self) -> bool:

@@ -24,45 +24,46 @@ KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
 
 
 def test_the_order_is_specific_first():
-    assert [one.cause for one in PLAYBOOKS] == list(Cause)
+    order = [one.cause for one in PLAYBOOKS]
+    assert set(order) == set(Cause)
+    assert order[:2] == [Cause.POD_OOM_KILLED, Cause.BAD_RELEASE]
+    assert order[-2:] == [Cause.POD_CRASH_LOOP, Cause.UNKNOWN]
 
 
 @pytest.mark.parametrize(
-    ("evidence", "cause", "rejected", "action"),
+    ("evidence", "cause", "action"),
     [
         pytest.param(
             an_evidence(KILLED, revisions=the_history()),
             Cause.POD_OOM_KILLED,
-            [],
             "SetMemory",
             id="an OOM kill of a new release is an OOM kill first",
         ),
         pytest.param(
             an_evidence(CRASHING, revisions=the_history(), workload=an_unavailable_deployment()),
             Cause.BAD_RELEASE,
-            [Cause.POD_OOM_KILLED],
             "RestoreTemplate",
             id="a crash of a new release",
         ),
         pytest.param(
             an_evidence(CRASHING, revisions=the_history(good_at=ago(60))),
             Cause.POD_CRASH_LOOP,
-            [Cause.POD_OOM_KILLED, Cause.BAD_RELEASE],
             None,
             id="a crash of an innocent release",
         ),
         pytest.param(
             an_evidence(),
             Cause.UNKNOWN,
-            [Cause.POD_OOM_KILLED, Cause.BAD_RELEASE, Cause.POD_CRASH_LOOP],
             None,
             id="nothing is wrong with the pods",
         ),
     ],
 )
-def test_decides(evidence, cause, rejected, action):
+def test_decides(evidence, cause, action):
     diagnosis, plan = decide(evidence, a_policy())
-    assert (diagnosis.cause, [one.cause for one in diagnosis.rejected]) == (cause, rejected)
+    assert diagnosis.cause is cause
+    asked_before = [one.cause for one in PLAYBOOKS[: [one.cause for one in PLAYBOOKS].index(cause)]]
+    assert [one.cause for one in diagnosis.rejected] == asked_before
     assert (plan.steps[0].action.kind if plan.steps else None) == action
     assert all(one.reason for one in diagnosis.rejected)
 

@@ -145,6 +145,18 @@ ZERO = a_deployment(replicas=0)
             "Watching",
             id="the status is of an older spec",
         ),
+        pytest.param(
+            an_evidence(a_pod(ready_since=ago(29))),
+            Presence.WATCHING,
+            "Watching",
+            id="new pods, such as those of an undo, must hold too",
+        ),
+        pytest.param(
+            an_evidence(a_pod(ready_since=None)),
+            Presence.WATCHING,
+            "Watching",
+            id="ready, nobody knows since when: no recovery",
+        ),
         pytest.param(an_evidence(NOT_READY, a_pod()), Presence.WATCHING, "Watching", id="not ready yet"),
         pytest.param(
             an_evidence(NOT_READY, workload=an_unavailable_deployment(progress_deadline_exceeded=True)),
@@ -461,7 +473,7 @@ def test_a_recovery_is_believed_only_when_every_pod_is_ready(pods, workload, ope
     if confirm(evidence, grace=10).presence is Presence.RECOVERED:
         live = [pod for pod in pods if not pod.deleting and pod.phase != "Failed"]
         assert live
-        assert all(pod.ready for pod in live)
+        assert all(pod.ready and NOW - pod.ready_since >= timedelta(seconds=30) for pod in live)
         assert workload.complete
         assert opened >= 30
 

@@ -1,12 +1,14 @@
 """Evidence: everything that was read to diagnose one incident. It stays inside the activity that reads it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentSpec, Phase
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
+
+_PROGRESS_DEADLINE = timedelta(minutes=10)
 
 
 class MemoryBounds(Value):
@@ -67,6 +69,14 @@ class Evidence(Value):
     namespace_labels: dict[str, str] = Field(default_factory=dict)
     incidents: tuple[IncidentBrief, ...] = ()
     healthy_percent: float | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether the rollout is past its deadline. Kinds without one get the Deployments' default."""
+        if self.workload.ref.kind == "Deployment":
+            return self.workload.progress_deadline_exceeded
+        started = [pod.created_at for pod in self.current_pods if not pod.ready and pod.created_at is not None]
+        return any(self.read_at - at > _PROGRESS_DEADLINE for at in started)
 
     @property
     def live_pods(self) -> tuple[PodView, ...]:

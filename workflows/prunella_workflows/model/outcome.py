@@ -11,6 +11,7 @@ class Cause(StrEnum):
     POD_OOM_KILLED = "pod_oom_killed"
     BAD_RELEASE = "bad_release"
     POD_CRASH_LOOP = "pod_crash_loop"
+    NETWORK_TIMEOUT = "network_timeout"
     UNKNOWN = "unknown"
 
 

@@ -85,7 +85,29 @@ class RestoreTemplate(Value):
         return f"roll back to {self.description}"
 
 
-Action = Annotated[SetMemory | RestoreTemplate, Field(discriminator="kind")]
+class Restart(Value):
+    """Replace all pods by the workload's own rolling update, which respects its surge and unavailability settings.
+
+    `stamp` goes into the template and is derived from the incident, never from the clock, so that a repetition changes
+    nothing. Taking it back would restart everything once more, so it has no undo.
+    """
+
+    kind: Literal["Restart"] = "Restart"
+    target: WorkloadRef
+    require: Precondition
+    stamp: str
+    replace_pods: tuple[PodRef, ...] = ()
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        return {"stamp": self.stamp}
+
+    def __str__(self) -> str:
+        return f"restart {self.target} by a rolling update"
+
+
+Action = Annotated[SetMemory | RestoreTemplate | Restart, Field(discriminator="kind")]
 
 
 class Settle(Value):

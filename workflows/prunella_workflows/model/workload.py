@@ -102,7 +102,10 @@ class ContainerStatusView(Value):
 
 
 class PodView(Value):
-    """A pod of the workload. `memory_limits` are the pod's own, which a webhook may have changed."""
+    """A pod of the workload. `memory_limits` are the pod's own, which a webhook may have changed.
+
+    `unready_since` is set for a pod that was ready once and is not now; a pod that still starts has none.
+    """
 
     name: str
     uid: str

@@ -8,12 +8,13 @@ from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
-from prunella_workflows.playbooks import bad_release, pod_crash_loop, pod_oom_killed, unknown
+from prunella_workflows.playbooks import bad_release, network_timeout, pod_crash_loop, pod_oom_killed, unknown
 from prunella_workflows.playbooks.playbook import Playbook
 
 PLAYBOOKS: tuple[Playbook, ...] = (
     pod_oom_killed.PLAYBOOK,
     bad_release.PLAYBOOK,
+    network_timeout.PLAYBOOK,
     pod_crash_loop.PLAYBOOK,
     unknown.PLAYBOOK,
 )

@@ -14,7 +14,7 @@ from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import RevisionView
 from prunella_workflows.playbooks.playbook import Playbook
 from prunella_workflows.playbooks.revisions import is_new_release, known_good, rollback
-from prunella_workflows.symptoms import Kind, Symptom, symptoms
+from prunella_workflows.symptoms import Kind, Symptom, failing, symptoms
 
 _RECENT = timedelta(minutes=10)
 _WHAT = {
@@ -29,28 +29,22 @@ _WHAT = {
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
     """Failing pods of a revision that never was good, newer than one that was."""
-    failing = _failing(evidence)
+    found = failing(evidence, evidence.current_pods)
     good = known_good(evidence)
-    if not failing:
+    if not found:
         return _no("no pod of the current revision fails")
     if not is_new_release(evidence):
         return _no("the current revision was available and stable before")
     if good is None:
         return _no("no earlier revision is known to have been available")
-    if others := _failing_elsewhere(evidence, good, failing):
+    if others := _failing_elsewhere(evidence, good, found):
         return _no(f"the last good revision fails as well ({others[0]})")
-    return _diagnosis(evidence, failing, good)
+    return _diagnosis(evidence, found, good)
 
 
-def _failing(evidence: Evidence) -> list[Symptom]:
-    """The current revision's symptoms; "not ready" counts only once the rollout is over its deadline."""
-    late = evidence.workload.progress_deadline_exceeded
-    return [one for one in symptoms(evidence.current_pods) if one.kind is not Kind.NOT_READY or late]
-
-
-def _failing_elsewhere(evidence: Evidence, good: RevisionView, failing: list[Symptom]) -> list[Symptom]:
+def _failing_elsewhere(evidence: Evidence, good: RevisionView, found: list[Symptom]) -> list[Symptom]:
     """Symptoms of the same kind on pods of other revisions: then the release is not to blame."""
-    kinds = {one.kind for one in failing}
+    kinds = {one.kind for one in found}
     others = [pod for pod in evidence.live_pods if pod.revision != evidence.workload.revision]
     good_pods = [pod for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)]
     return [one for one in symptoms(good_pods) if one.kind in kinds and _fails_now(one, evidence)]
@@ -61,15 +55,15 @@ def _fails_now(symptom: Symptom, evidence: Evidence) -> bool:
     return symptom.active or (symptom.at is not None and evidence.read_at - symptom.at < _RECENT)
 
 
-def _diagnosis(evidence: Evidence, failing: list[Symptom], good: RevisionView) -> Diagnosis:
-    first = failing[0]
+def _diagnosis(evidence: Evidence, found: list[Symptom], good: RevisionView) -> Diagnosis:
+    first = found[0]
     return Diagnosis(
         cause=Cause.BAD_RELEASE,
         confidence=0.9,
         message=f"The current release {_WHAT[first.kind]}; {good} was available before.",
         container=first.container,
         decided_by=(
-            *(str(one) for one in failing[:4]),
+            *(str(one) for one in found[:4]),
             f"{evidence.workload.ref}: the current template was never seen available; {good} was",
         ),
     )

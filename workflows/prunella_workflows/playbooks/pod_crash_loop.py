@@ -7,20 +7,20 @@ from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.playbooks.playbook import Playbook
 from prunella_workflows.playbooks.revisions import is_new_release, known_good
-from prunella_workflows.symptoms import Symptom, symptoms
+from prunella_workflows.symptoms import Symptom, failing
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
     """Any failing pod that the more specific playbooks did not explain."""
-    failing = symptoms(evidence.live_pods)
-    if not failing:
+    found = failing(evidence, evidence.live_pods)
+    if not found:
         return Rejected(cause=Cause.POD_CRASH_LOOP, reason="no pod fails")
     return Diagnosis(
         cause=Cause.POD_CRASH_LOOP,
         confidence=0.6,
-        message=_message(evidence, failing[0]),
-        container=failing[0].container,
-        decided_by=tuple(str(one) for one in failing[:5]),
+        message=_message(evidence, found[0]),
+        container=found[0].container,
+        decided_by=tuple(str(one) for one in found[:5]),
     )
 
 

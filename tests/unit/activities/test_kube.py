@@ -1,0 +1,144 @@
+"""The activities' client: raw objects, pages, and errors that are ours."""
+
+import asyncio
+import json
+
+import pytest
+from fakes.apiserver import FakeApi, page, raw, status
+
+from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.cluster.rest import AlreadyExists
+from prunella_workflows.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Permanent,
+    Refused,
+    Retryable,
+    Unavailable,
+)
+
+
+@pytest.fixture
+async def api():
+    async with FakeApi() as server:
+        yield server
+
+
+async def call(api, method, *arguments, **params):
+    kube = Kube(api.access, timeout=2)
+
+    def work():
+        answer = getattr(kube, method)(*arguments, **params)
+        return list(answer) if method == "list" else answer
+
+    return await asyncio.to_thread(work)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "error"),
+    [
+        (400, "BadRequest", Refused),
+        (401, "Unauthorized", Forbidden),
+        (403, "Forbidden", Forbidden),
+        (404, "NotFound", NotFound),
+        (409, "Conflict", Conflict),
+        (409, "AlreadyExists", AlreadyExists),
+        (410, "Expired", Unavailable),
+        (422, "Invalid", Refused),
+        (429, "TooManyRequests", Unavailable),
+        (500, "InternalError", Unavailable),
+        (503, "ServiceUnavailable", Unavailable),
+    ],
+)
+async def test_answers_become_our_errors_in_the_servers_words(api, code, reason, error):
+    api.others.append(status(code, reason, "deployments.apps is not what it should be"))
+    with pytest.raises(error, match=r"deployments\.apps") as raised:
+        await call(api, "create", "/x", {"metadata": {"name": "x"}})
+    assert type(raised.value) is error
+    assert isinstance(raised.value, Retryable) is not isinstance(raised.value, Permanent)
+
+
+async def test_what_an_error_echoes_is_redacted(api):
+    message = 'Deployment "web" is invalid: env[0].value: Invalid value: "postgres://shop:hunter2secret@db/shop"'
+    api.others.append(status(422, "Invalid", message))
+    with pytest.raises(Refused) as raised:
+        await call(api, "json_patch", "/x", [])
+    assert "hunter2secret" not in str(raised.value)
+    assert "postgres://shop:***@db/shop" in str(raised.value)
+
+
+async def test_a_proxys_page_is_quoted_in_part(api):
+    api.others.append(raw(b"<html>" + b"x" * 5000, 502))
+    with pytest.raises(Unavailable, match="<html>") as raised:
+        await call(api, "create", "/x", {"metadata": {"name": "x"}})
+    assert len(str(raised.value)) < 300
+
+
+async def test_nobody_answers():
+    kube = Kube(Access("http://127.0.0.1:9"), timeout=1)
+    with pytest.raises(Unavailable, match="does not answer"):
+        await asyncio.to_thread(kube.get, "/x")
+
+
+async def test_a_server_that_never_ends_its_answer_is_given_up(api):
+    async def hang(_request):
+        await asyncio.sleep(30)
+
+    api.lists.append(hang)
+    kube = Kube(api.access, timeout=0.2)
+    with pytest.raises(Unavailable):
+        await asyncio.to_thread(kube.get, "/x")
+
+
+async def test_nothing_is_tried_twice_by_itself(api):
+    """Temporal counts the tries; a client that repeats a write behind its back would spoil that."""
+    api.others.extend([status(503, "", "away")] * 3)
+    with pytest.raises(Unavailable):
+        await call(api, "create", "/x", {"metadata": {"name": "x"}})
+    assert len(api.of("other")) == 1
+
+
+async def test_lists_are_read_page_by_page(api):
+    api.lists.extend([page([{"n": 1}, {"n": 2}], 5, token="next"), page([{"n": 3}], 5)])
+    assert await call(api, "list", "/x", labelSelector="app=web") == [{"n": 1}, {"n": 2}, {"n": 3}]
+    first, second = api.of("list")
+    assert (first.query["labelSelector"], second.query["labelSelector"]) == ("app=web", "app=web")
+    assert second.query["continue"] == "next"
+
+
+async def test_an_answer_without_items_is_an_empty_list(api):
+    api.lists.append(raw(b'{"metadata":{}}'))
+    assert await call(api, "list", "/x") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "content_type", "query"),
+    [
+        ("create", {"metadata": {"name": "x"}}, "application/json", {"fieldManager": "prunella"}),
+        ("json_patch", [{"op": "test"}], "application/json-patch+json", {"fieldManager": "prunella"}),
+        ("merge_patch", {"a": 1}, "application/merge-patch+json", {"fieldManager": "prunella"}),
+        ("apply", {"a": 1}, "application/apply-patch+yaml", {"fieldManager": "prunella", "force": "true"}),
+    ],
+)
+async def test_writes_name_their_manager_and_their_kind(api, method, body, content_type, query):
+    api.others.append(raw(b'{"metadata":{"name":"x"}}'))
+    assert await call(api, method, "/x", body) == {"metadata": {"name": "x"}}
+    (seen,) = api.of("other")
+    assert (json.loads(seen.body), seen.query) == (body, query)
+    assert seen.headers["Content-Type"] == content_type
+
+
+async def test_every_call_uses_the_token_of_the_moment(api):
+    tokens = iter(["Bearer one", "Bearer two"])
+    api.token = lambda: next(tokens)
+    kube = Kube(api.access)
+    await asyncio.to_thread(kube.get, "/x")
+    await asyncio.to_thread(kube.get, "/x")
+    assert [seen.authorization for seen in api.requests] == ["Bearer one", "Bearer two"]
+
+
+async def test_a_log_is_text_whatever_its_bytes(api):
+    api.lists.append(raw(b"caf\xe9\nend"))
+    assert await call(api, "text", "/log") == "caf\N{REPLACEMENT CHARACTER}\nend"

@@ -1,0 +1,244 @@
+"""One change, once. How a real API server answers is tested with one; here is what is asked of it."""
+
+import copy
+
+import pytest
+from fakes.kube import FakeKube, failing
+from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_snapshot, a_template
+
+from prunella_operator.activities.gather import Gatherer
+from prunella_operator.activities.repair import Repairer
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.views import template_hash
+from prunella_workflows.contract import RepairOrder
+from prunella_workflows.errors import ChangedSince, Conflict, NotFound, Refused
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.plan import Precondition, RestoreTemplate, SetMemory
+from prunella_workflows.model.workload import RevisionRef
+
+MI = 1 << 20
+INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
+PATH = paths.workload(WEB)
+
+
+@pytest.fixture
+def kube():
+    deployment = a_deployment(a_template(2))
+    return a_cluster(FakeKube(), deployment, replica_sets=[a_replica_set(1), a_replica_set(2)])
+
+
+@pytest.fixture
+def repairer(kube):
+    return Repairer(kube, Gatherer(kube, 30), ("prunella-system",))
+
+
+def precondition(template=None, **values):
+    return Precondition(**{"uid": WEB.uid, "template_hash": template_hash(template or a_template(2)), **values})
+
+
+def memory(to=96 * MI, **values):
+    action = SetMemory(
+        **{
+            "target": WEB,
+            "require": precondition(),
+            "container": "app",
+            "limit_from": 64 * MI,
+            "limit_to": to,
+            "request_from": 16 * MI,
+            "request_to": 16 * MI,
+            **values,
+        }
+    )
+    return RepairOrder(incident=INCIDENT, action_id="uid-web-1-1", action=action)
+
+
+def rollback(source="ReplicaSet", name="web-hash1", digest=None):
+    ref = RevisionRef(source=source, name=name, template_hash=digest or template_hash(a_template(1)))
+    action = RestoreTemplate(target=WEB, require=precondition(), revision=ref, description="revision 1")
+    return RepairOrder(incident=INCIDENT, action_id="uid-web-1-1", action=action)
+
+
+def operations(kube):
+    ((_, path, body),) = kube.of("json_patch")
+    assert path == PATH
+    return {one["path"]: one for one in body}
+
+
+def live(kube):
+    return kube.objects[PATH]
+
+
+def test_a_memory_raise_touches_that_limit_and_three_marks_of_ours(repairer, kube):
+    done = repairer.repair(memory())
+    touched = {path for path, one in operations(kube).items() if one["op"] != "test"}
+    assert touched == {
+        "/spec/template/spec/containers/0/resources/limits/memory",
+        "/metadata/annotations",
+        "/metadata/annotations/prunella.dev~1last-action",
+        "/metadata/annotations/prunella.dev~1last-action-at",
+        "/metadata/annotations/prunella.dev~1before",
+    }
+    assert done.template_hash == template_hash(a_template(2, memory="96Mi"))
+    assert "+        memory: 96Mi" in done.diff
+
+
+def test_annotations_that_are_there_stay(repairer, kube):
+    live(kube)["metadata"]["annotations"] = {"owner": "team"}
+    repairer.repair(memory())
+    assert "/metadata/annotations" not in operations(kube)
+    assert live(kube)["metadata"]["annotations"]["owner"] == "team"
+
+
+def test_the_patch_tests_that_nothing_happened_since_it_was_read(repairer, kube):
+    repairer.repair(memory())
+    tests = {path: one["value"] for path, one in operations(kube).items() if one["op"] == "test"}
+    assert tests == {
+        "/metadata/uid": WEB.uid,
+        "/metadata/generation": 1,
+        "/spec/template/spec/containers/0/name": "app",
+    }
+
+
+def test_a_request_is_raised_only_when_the_plan_says_so(repairer, kube):
+    repairer.repair(memory(request_to=32 * MI))
+    assert live(kube)["spec"]["template"]["spec"]["containers"][0]["resources"] == {
+        "limits": {"memory": "96Mi"},
+        "requests": {"memory": "32Mi"},
+    }
+
+
+def test_an_init_container_is_found_in_its_own_list(repairer, kube):
+    setup = {"name": "setup", "resources": {"limits": {"memory": "64Mi"}}}
+    template = a_template(2, initContainers=[{"name": "first"}, setup])
+    live(kube)["spec"]["template"] = template
+    repairer.repair(memory(container="setup", init=True, require=precondition(template)))
+    assert "/spec/template/spec/initContainers/1/resources/limits/memory" in operations(kube)
+
+
+def test_a_rollback_replaces_the_template_and_nothing_else(repairer, kube):
+    repairer.repair(rollback())
+    assert live(kube)["spec"]["template"] == a_template(1)
+    assert live(kube)["spec"]["replicas"] == 2
+
+
+def test_what_was_there_is_kept_before_it_is_replaced(repairer, kube):
+    repairer.repair(rollback())
+    assert [verb for verb, *_ in kube.writes] == ["create", "json_patch"]
+    kept = kube.of("create")[0][2]
+    assert kept["data"]["template"] == a_template(2)
+
+
+def test_a_repeated_order_is_answered_from_the_object(repairer, kube):
+    first = repairer.repair(memory())
+    writes = len(kube.writes)
+    assert repairer.repair(memory()) == first
+    assert len(kube.writes) == writes
+
+
+def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, kube):
+    first = repairer.repair(memory())
+    del kube.objects[kube.of("create")[0][1]]
+    again = repairer.repair(memory())
+    assert again == first.model_copy(update={"diff": ""})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(lambda d: d["metadata"].update(uid="other"), "made anew", id="made anew"),
+        pytest.param(lambda d: d["spec"].update(template=a_template(3)), "template .* was changed", id="template"),
+        pytest.param(
+            lambda d: d["metadata"].update(annotations={paths.LAST_ACTION: "x-1"}),
+            r"another repair \(x-1\)",
+            id="repair",
+        ),
+        pytest.param(lambda d: d["spec"].update(paused=True), "paused", id="paused"),
+        pytest.param(
+            lambda d: d["metadata"]["labels"].update({"prunella.dev/ignore": "true"}), "OptedOut", id="ignored"
+        ),
+        pytest.param(lambda d: d["metadata"].update(deletionTimestamp="now"), "deleted", id="on its way out"),
+        pytest.param(
+            lambda d: d["metadata"]["labels"].update({"app.kubernetes.io/managed-by": "Helm"}),
+            "Helm",
+            id="owned by Helm",
+        ),
+    ],
+)
+def test_nothing_is_written_when_it_changed_since(repairer, kube, change, message):
+    change(live(kube))
+    with pytest.raises(ChangedSince, match=message):
+        repairer.repair(memory())
+    assert kube.writes == []
+
+
+def test_a_restart_meanwhile_does_not_stop_a_repair(repairer, kube):
+    live(kube)["spec"]["template"] = a_template(2, annotations={"kubectl.kubernetes.io/restartedAt": "now"})
+    repairer.repair(memory())
+    assert live(kube)["spec"]["template"]["metadata"]["annotations"] == {"kubectl.kubernetes.io/restartedAt": "now"}
+
+
+def test_a_refusal_of_a_moved_object_is_a_conflict_and_of_one_that_stands_still_final(repairer, kube):
+    def move(method, path):
+        if method == "PATCH":
+            live(kube)["metadata"]["generation"] += 1
+
+    kube.before = move
+    with pytest.raises(Conflict, match="changed while it was being written"):
+        repairer.repair(memory())
+    kube.before = failing(Refused("limit below request"), method="PATCH")
+    with pytest.raises(Refused, match="limit below request"):
+        repairer.repair(memory())
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param(rollback(name="web-hash9"), id="a ReplicaSet that is gone"),
+        pytest.param(rollback(digest="0" * 16), id="a ReplicaSet with another template"),
+        pytest.param(rollback("Snapshot", "web-prunella-x"), id="a snapshot that is gone"),
+    ],
+)
+def test_a_revision_that_is_not_what_it_was_is_not_restored(repairer, kube, order):
+    with pytest.raises(NotFound):
+        repairer.repair(order)
+    assert not kube.of("json_patch")
+
+
+def test_an_undo_writes_the_very_fields_back(repairer, kube):
+    before = copy.deepcopy(live(kube)["spec"])
+    done = repairer.repair(memory(request_to=32 * MI))
+    repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
+    assert live(kube)["spec"] == before
+
+
+def test_an_undo_of_a_rollback_takes_the_snapshot(repairer, kube):
+    done = repairer.repair(rollback())
+    for name in [one for one in kube.objects if "/replicasets/" in one]:
+        del kube.objects[name]
+    repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
+    assert live(kube)["spec"]["template"] == a_template(2)
+
+
+def test_guards_do_not_stop_an_undo_somebodys_change_does(repairer, kube):
+    done = repairer.repair(memory())
+    live(kube)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
+    undo = RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo)
+    live(kube)["spec"]["template"] = a_template(4)
+    with pytest.raises(ChangedSince):
+        repairer.undo(undo)
+    live(kube)["spec"]["template"] = a_template(2, memory="96Mi")
+    assert repairer.undo(undo).template_hash == template_hash(a_template(2))
+
+
+def test_a_preview_writes_nothing_and_is_the_diff_of_the_repair(repairer, kube):
+    shown = repairer.preview(memory().action)
+    assert kube.writes == []
+    assert repairer.repair(memory()).diff == shown
+
+
+def test_a_rollback_to_a_snapshot(repairer, kube):
+    kept = a_snapshot(a_template(1))
+    name = kept["metadata"]["name"]
+    kube.put(paths.snapshots("shop", name), kept)
+    repairer.repair(rollback("Snapshot", name))
+    assert live(kube)["spec"]["template"] == a_template(1)

@@ -1,0 +1,101 @@
+"""Playbook network_timeout: a process that hangs is restarted once, one that answers "not ready" is left alone."""
+
+import pytest
+from builders import (
+    NOW,
+    a_container_status,
+    a_crashing_container,
+    a_pod,
+    a_policy,
+    a_restarted_container,
+    ago,
+    an_attempt,
+    an_evidence,
+    an_unavailable_deployment,
+    the_history,
+)
+
+from prunella_workflows.model.evidence import EventView
+from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
+from prunella_workflows.model.plan import Restart
+from prunella_workflows.playbooks.network_timeout import diagnose, plan
+
+HANGING = a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(60))
+TIMED_OUT = "Readiness probe failed: Get http://10.0.0.1:8080/: context deadline exceeded (Client.Timeout exceeded)"
+ANSWERED = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+
+
+def _word(message=TIMED_OUT, about="web-2-a", reason="Unhealthy"):
+    return EventView(about=about, reason=reason, message=message, at=NOW)
+
+
+def _evidence(*pods, **values):
+    return an_evidence(
+        *(pods or (HANGING, a_pod("web-2-b"))),
+        **{
+            "workload": an_unavailable_deployment(),
+            "revisions": the_history(good_at=ago(3600)),
+            "events": (_word(),),
+            **values,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        TIMED_OUT,
+        "Liveness probe failed: dial tcp 10.0.0.1:8080: i/o timeout",
+        "Readiness probe errored: command timed out",
+    ],
+)
+def test_recognises_a_process_that_does_not_answer(message):
+    diagnosis = diagnose(_evidence(events=(_word(ANSWERED), _word(message))))
+    assert isinstance(diagnosis, Diagnosis)
+    assert diagnosis.cause is Cause.NETWORK_TIMEOUT
+    assert "1 of 2 pod(s)" in diagnosis.message
+    assert diagnosis.decided_by == (f"pod web-2-a: {message}",)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "why"),
+    [
+        pytest.param(_evidence(a_pod()), "no pod just hangs", id="healthy pods"),
+        pytest.param(_evidence(HANGING, a_pod("b", a_crashing_container())), "other ways", id="another pod crashes"),
+        pytest.param(
+            _evidence(a_pod("web-2-a", a_restarted_container(ready=False))), "no pod just", id="it crashed before"
+        ),
+        pytest.param(
+            _evidence(revisions=the_history()), "the release is new", id="a release that may never have answered"
+        ),
+        pytest.param(_evidence(events=()), "does not say", id="no word of the kubelet"),
+        pytest.param(_evidence(events=(_word(ANSWERED),)), "does not say", id="the probe is answered with an error"),
+        pytest.param(_evidence(events=(_word(), _word(ANSWERED))), "does not say", id="it hung before and answers now"),
+        pytest.param(_evidence(events=(_word(about="web-2-b"),)), "does not say", id="a word on another pod"),
+        pytest.param(_evidence(events=(_word(reason="BackOff"),)), "does not say", id="a word on something else"),
+    ],
+)
+def test_does_not_recognise(evidence, why):
+    answer = diagnose(evidence)
+    assert isinstance(answer, Rejected)
+    assert why in answer.reason
+
+
+def test_it_is_restarted_under_a_stamp_that_the_incident_gives():
+    evidence = _evidence()
+    (step,) = plan(diagnose(evidence), evidence, a_policy(), ()).steps
+    assert isinstance(step.action, Restart)
+    assert step.action.stamp == "2026-03-04T11:55:00Z"  # when the incident was opened, whenever this is asked
+    assert (step.action.require.uid, step.action.require.template_hash) == ("uid-web", "hash-2")
+    assert str(step.action) == "restart Deployment/web by a rolling update"
+
+
+def test_it_is_restarted_once():
+    evidence = _evidence()
+    left = plan(diagnose(evidence), evidence, a_policy(), (an_attempt(action="Restart"),))
+    assert (left.steps, left.reason) == ((), "HangsAgain")
+
+
+def test_a_pod_that_has_been_silent_for_a_moment_only_is_given_time():
+    moment = a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(5))
+    assert isinstance(diagnose(_evidence(moment)), Rejected)

@@ -1,0 +1,322 @@
+"""The documents say what the code says: links, commands, settings, reasons, policy fields.
+
+A command in a `sh` block is run by a test (`tests/e2e/test_docs.py`), or stands in NOT_RUN with the reason why not.
+"""
+
+import ast
+import importlib.util
+import itertools
+import re
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import typer.main
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from prunella_operator.cli import app
+from prunella_operator.cluster import rest
+from prunella_operator.settings import Settings
+from prunella_workflows import guard
+from prunella_workflows.errors import PrunellaError
+from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phase
+from prunella_workflows.model.outcome import Cause, Verdict
+from prunella_workflows.model.policy import BUILT_IN, PolicySpec
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
+pages = importlib.util.module_from_spec(spec)
+sys.modules["docs_pages"] = pages  # dataclasses look their module up
+spec.loader.exec_module(pages)
+
+ALL = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages.PAGES]
+SHELL = [one for page in pages.PAGES for one in pages.blocks(page) if one.language in pages.SHELL]
+COMMANDS = sorted({(one.page, command) for one in SHELL for command in pages.commands(one)})
+KUBECTL = {
+    "annotate", "apply", "create", "delete", "describe", "events", "get", "label", "patch", "rollout", "wait",
+}  # fmt: skip
+
+# The sections whose kubectl commands e2e runs against a real cluster.
+RUN_BY_E2E = {
+    "README.md": {"By hand, without a write", "Opt in, opt out", "Read what happened"},
+    "docs/incident.md": None,
+    "docs/policies.md": None,
+    "docs/safety.md": None,
+    "docs/troubleshooting.md": None,
+}
+
+# Why a command is not run by a test. A pattern that matches nothing any more is an error.
+NOT_RUN = {
+    "make demo*": "the demo has tests of its own, and CI runs it",
+    "make test*": "this is what is running now; CI runs it from a clean checkout",
+    "make check": "CI runs it",
+    "make setup": "CI runs it by every other target",
+    "make unit": "a part of make test",
+    "make integration": "a part of make test",
+    "make e2e": "a part of make test",
+    "make cluster": "the fixture `cluster` runs the same program",
+    "source .venv/bin/activate": "of the shell of a person",
+    'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/test_cluster_tool.py tests what it prints",
+    "prunella run*": "e2e runs it with other ports (tests/support/prunella.py)",
+    "prunella doctor*": "tests/unit/cli/test_doctor.py",
+    "prunella incidents *": "tests/unit/cli runs each of them against a scripted API",
+    "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
+    "temporal workflow show *": "needs a workflow; the histories' own test replays them",
+}
+
+
+def is_run_by_e2e(page, section, command):
+    sections = RUN_BY_E2E.get(str(page.relative_to(ROOT)), ())
+    return command.startswith(("kubectl ", "curl ")) and (sections is None or section in sections)
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_links_and_anchors_resolve(page):
+    for link in pages.links(page):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link}"
+        assert target.is_relative_to(ROOT), f"{page.name}: {link} leaves the repository"
+        if anchor:
+            assert anchor in pages.anchors(target), f"{page.name}: {link}"
+
+
+def test_every_document_is_linked():
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page in pages.PAGES for link in pages.links(page)}
+    assert [str(page) for page in pages.PAGES if page.name != "README.md" and page.resolve() not in linked] == []
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_one_sentence_a_line_and_no_traces_of_a_machine(page):
+    text = page.read_text()
+    assert not re.search(r"(?<![\w./])/(root|home|work|tmp|Users)/", text), "a path of one machine"
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert not re.search(r"[ \t]+$", text, re.MULTILINE), "blanks at the end of a line"
+
+
+def test_every_command_is_run_or_says_why_not():
+    unknown, used = [], set()
+    for one in SHELL:
+        for command in pages.commands(one):
+            patterns = [pattern for pattern in NOT_RUN if fnmatch(command, pattern) or command == pattern]
+            used.update(patterns)
+            if not patterns and not is_run_by_e2e(one.page, one.section, command):
+                unknown.append(f"{one.page.name}: {command}")
+    assert unknown == []
+    assert set(NOT_RUN) - used == set(), "no document has such a command any more"
+
+
+@pytest.mark.parametrize("command", sorted({command for _, command in COMMANDS}))
+def test_commands_are_well_formed(command):
+    for program, *arguments in pages.parts(command):
+        check = {"make": check_make, "kubectl": check_kubectl, "prunella": check_prunella}.get(program)
+        if check:
+            check(arguments)
+
+
+def check_make(arguments):
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert arguments[0] in targets
+    for assignment in arguments[1:]:
+        assert re.search(rf"^{assignment.partition('=')[0]} \?=", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def check_kubectl(arguments):
+    rest_of = arguments[2:] if arguments[0] in {"-n", "--context"} else arguments
+    assert rest_of[0] in KUBECTL
+    files = [after for option, after in itertools.pairwise(arguments) if option == "-f"]
+    for name in files:
+        assert name == "-" or (ROOT / name).exists(), name
+
+
+def check_prunella(arguments):
+    """Every word is a command or an option of it, and its help is there."""
+    command, words, path = typer.main.get_command(app), list(arguments), []
+    while words and words[0] in getattr(command, "commands", {}):
+        path.append(words.pop(0))
+        command = command.commands[path[-1]]
+    assert path, f"prunella {arguments}: no such command"
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known |= set(command.get_help_option_names(command.make_context("prunella", [], resilient_parsing=True)))
+    assert [word for word in words if word.startswith("-") and word.partition("=")[0] not in known] == []
+    assert CliRunner().invoke(app, [*path, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_prunella_commands_in_the_text_exist(page):
+    words = re.findall(r"`prunella ([a-z]+(?: [a-z]+)?)", page.read_text())
+    tree = typer.main.get_command(app)
+    for found in words:
+        first, _, second = found.partition(" ")
+        assert first in tree.commands, found
+        if second and hasattr(tree.commands[first], "commands"):
+            assert second in tree.commands[first].commands, found
+
+
+def test_the_command_line_page_has_every_command():
+    text = (ROOT / "docs" / "cli.md").read_text()
+    tree = typer.main.get_command(app)
+    groups = {name: one for name, one in tree.commands.items() if hasattr(one, "commands")}
+    wanted = {name for name in tree.commands if name not in groups}
+    wanted |= {f"{name} {under}" for name, group in groups.items() for under in group.commands}
+    assert [name for name in sorted(wanted) if f"| `prunella {name}` |" not in text] == []
+
+
+def test_settings_page_is_generated(monkeypatch):
+    assert pages.SETTINGS_PAGE.read_text() == pages.settings_page(), "run: python docs/pages.py"
+    computed = {name for name, field in Settings.model_fields.items() if field.default_factory is not None}
+    assert computed == set(pages.COMPUTED)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/nowhere")
+    for place in ({}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}):
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        for name, value in place.items():
+            monkeypatch.setenv(name, value)
+        for name, words in pages.COMPUTED.items():
+            value = Settings.model_fields[name].default_factory().replace("/nowhere", "~")
+            assert f"`{value}`" in words
+
+
+def flat(values, prefix=""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def camel(model, prefix=""):
+    """The fields of a model by their names in YAML, those of nested models with dots."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from camel(inner, f"{prefix}{field.alias or name}.")
+        else:
+            yield f"{prefix}{field.alias or name}"
+
+
+def test_policy_fields_and_built_in_values():
+    rows = {row[0].strip("`"): row for row in pages.tables(ROOT / "docs" / "policies.md") if len(row) == 4}
+    del rows["field"]
+    assert list(rows) == list(camel(PolicySpec))
+    built_in = {
+        name: str(list(value) if isinstance(value, tuple | list) else value)
+        for name, value in flat(BUILT_IN.to_object())
+    }
+    assert {name: row[1].strip("`") for name, row in rows.items()} == built_in
+
+
+def first_column(page, *, of):
+    """What stands in backticks in the first cells of the tables that have a header cell `of`."""
+    found, inside = set(), False
+    for line in page.read_text().splitlines():
+        if not line.startswith("|"):
+            inside = False
+        elif not inside:
+            inside = line.startswith(f"| {of} |")
+        else:
+            found.update(re.findall(r"`([\w.]+)`", line.split("|")[1]))
+    return found
+
+
+def test_incident_fields_and_phases():
+    page = ROOT / "docs" / "incident.md"
+    fields = first_column(page, of="field")
+    for model in (IncidentSpec, IncidentStatus):
+        assert [
+            one for one in (field.alias or name for name, field in model.model_fields.items()) if one not in fields
+        ] == []
+    assert first_column(page, of="phase") == {phase.value for phase in Phase}
+
+
+def test_causes_verdicts_and_guards():
+    concepts = ROOT / "docs" / "concepts.md"
+    assert first_column(concepts, of="root cause") == {cause.value for cause in Cause}
+    assert first_column(concepts, of="verdict") == {verdict.value for verdict in Verdict}
+    names = set(re.findall(r'_pass\("(\w+)"\)', Path(guard.__file__).read_text()))
+    assert len(names) == len(guard.GUARDS)
+    assert first_column(ROOT / "docs" / "safety.md", of="guard") == names
+
+
+def called(tree):
+    """Calls by the name of what is called, with their constant arguments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            words = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            named = {one.arg: one.value.value for one in node.keywords if isinstance(one.value, ast.Constant)}
+            effects = {one.attr for one in node.args if isinstance(one, ast.Attribute)}
+            yield name, words if starts_plain(node) else [], named, effects
+
+
+def starts_plain(call):
+    return bool(call.args) and isinstance(call.args[0], ast.Constant)
+
+
+def reasons_to_escalate():
+    """Every reason that an escalation can bear, read from the code."""
+    brain = ROOT / "workflows" / "prunella_workflows"
+    files = [*brain.rglob("*.py"), *(ROOT / "operator" / "prunella_operator" / "activities").glob("*.py")]
+    for path in files:
+        for name, words, named, effects in called(ast.parse(path.read_text())):
+            if name == "_hold" and effects & {"ESCALATE", "WAIT"}:
+                yield words[1]
+            elif name in {"_hand_over", "_unsure"} and words:
+                yield words[0]
+            elif named.get("reason") and (name == "Plan" or (name, path.name) == ("Judgement", "verify.py")):
+                yield named["reason"]
+    yield from error_reasons(PrunellaError)
+    yield "Unanswered"
+
+
+def error_reasons(kind):
+    """The kinds of our errors that an activity can let out: those of the shared tree."""
+    for one in kind.__subclasses__():
+        if one.__module__ == "prunella_workflows.errors" and one.__name__ not in {"Retryable", "Permanent"}:
+            yield one.__name__
+        yield from error_reasons(one)
+
+
+def test_every_reason_to_escalate_is_explained():
+    explained = first_column(ROOT / "docs" / "troubleshooting.md", of="reason")
+    found = set(reasons_to_escalate())
+    assert {"MemoryAtMaximum", "Paused", "NotUndone", "ScaledToZero", "Refused", "OutsideWindow"} <= found
+    assert found - explained == set()
+    assert explained - found == {"WorkflowLost"}, "a reason that the code does not know"
+    assert issubclass(rest.AlreadyExists, PrunellaError)  # it never leaves an activity: each use expects it
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_yaml_examples_fit_the_models(page):
+    yaml = pytest.importorskip("yaml")
+    from prunella_workflows.model.policy import ClusterHealingPolicySpec, HealingPolicySpec
+
+    kinds = {
+        "Incident": IncidentSpec,
+        "HealingPolicy": HealingPolicySpec,
+        "ClusterHealingPolicy": ClusterHealingPolicySpec,
+    }
+    for block in pages.blocks(page):
+        if block.language == "yaml":
+            for one in yaml.safe_load_all(block.text):
+                parsed = kinds[one["kind"]].model_validate(one["spec"])
+                kept = parsed.model_dump(by_alias=True, exclude_unset=True)
+                assert set(one["spec"]) == set(kept), "a field that the model does not know"
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_python_examples_run(page, monkeypatch):
+    """What they define is defined; a cause that the reader is about to add stands in as an existing one."""
+    for block in pages.blocks(page):
+        if block.language == "python":
+            code = block.text.replace("Cause.UNSCHEDULABLE", "Cause.UNKNOWN")
+            names = {"__name__": "example"}
+            exec(compile(code, f"{page.name} example", "exec"), names)
+            if playbook := names.get("PLAYBOOK"):
+                assert callable(playbook.diagnose)
+                assert callable(playbook.plan)
