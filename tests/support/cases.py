@@ -62,6 +62,15 @@ def _dry_run(scene: Scene) -> None:
     scene.api.apply(*scene.load("break.yaml", "oom-killed"), *scene.load("incident.yaml"))
 
 
+def _by_hand(scene: Scene) -> None:
+    """A person reports the fault at the same moment as Prunella sees it."""
+    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+    one["metadata"]["generateName"] = "checkout-by-hand-"
+    target = {**one["spec"]["target"], "name": "checkout"}
+    one["spec"] = {"target": target, "type": "PodCrashLoop", "description": "The shop is down!"}
+    scene.api.apply(*scene.load("break.yaml"), one)
+
+
 def _recreated(scene: Scene) -> None:
     """What many fault injectors do: with the old object, its whole history is gone."""
     scene.api.delete(scene.path, propagation="Foreground")
@@ -200,6 +209,7 @@ CASES: dict[str, Case] = {
             writes=3,
         ),
         _rolled_back("bad-release", "checkout", breaks=_busy_release),
+        _rolled_back("by-hand", "checkout", sample="bad-release", breaks=_by_hand),
         _rolled_back("two-bad-releases", "cart", breaks=_two_releases),
         _rolled_back("image-pull", "search"),
         _rolled_back("config-error", "orders"),

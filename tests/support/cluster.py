@@ -5,14 +5,17 @@ PRUNELLA_TEST_CONTEXT    use this context of the usual kubeconfig instead
 PRUNELLA_KEEP_CLUSTER=1  leave it running at the end
 """
 
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from support.api import Api, documents, until
 from support.audit import AuditLog
@@ -58,13 +61,17 @@ class Cluster:
 
 
 class Keeper:
-    """Brings the cluster up at the first test that wants it, and down at the end if it was not there before."""
+    """Brings the cluster up at the first test that wants it, and down at the end if it was not there before.
+
+    One test run at a time has a cluster: two Prunellas would heal each other's faults.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._name = os.environ.get("PRUNELLA_TEST_CLUSTER") or "prunella-test"
         self._context = os.environ.get("PRUNELLA_TEST_CONTEXT") or None
         self._ours = False
+        self._lock: IO[str] | None = None
         self.cluster: Cluster | None = None
         self.error: NoCluster | ClusterBroken | None = None
 
@@ -72,6 +79,7 @@ class Keeper:
         """Outside of every test, so that no test's time limit counts the minutes of a first build."""
         if self.cluster or self.error:
             return
+        self._take_turn()
         try:
             self.cluster = self._up()
         except (NoCluster, ClusterBroken) as error:
@@ -85,6 +93,18 @@ class Keeper:
             if done.returncode:
                 self._say(f"cluster `{self._name}` could not be taken down:\n{done.stderr}")
         self._ours = False
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def _take_turn(self) -> None:
+        path = Path(tempfile.gettempdir()) / f"prunella-tests-{self._context or self._name}.lock".replace("/", "-")
+        self._lock = path.open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._say(f"another test run has cluster `{self._context or self._name}`: waiting for its end")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     @property
     def _which(self) -> tuple[str, ...]:

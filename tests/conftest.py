@@ -1,0 +1,128 @@
+"""What all tests share: the cluster, the order of the groups, and reports that say what a person needs to know.
+
+Without a cluster the integration and e2e tests are skipped, and the end of the run says so in red; where CI=true they
+fail. `support/cluster.py` has the variables that choose a cluster.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support.cluster import Keeper, NoCluster
+
+TESTS = Path(__file__).parent
+_GROUPS = ("unit", "workflow", "integration", "e2e")
+_KEEPER = pytest.StashKey[Keeper]()
+_UNTESTED = pytest.StashKey[Counter[str]]()
+_AUDITLESS = pytest.StashKey[set[str]]()
+
+
+def _say(config):
+    def say(text):
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(text)
+
+    return say
+
+
+def pytest_configure(config):
+    config.stash[_KEEPER] = Keeper(_say(config))
+    config.stash[_UNTESTED] = Counter()
+    config.stash[_AUDITLESS] = set()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Quick ones first. Inside a group the order stays random, but for files that ask to be first or last."""
+
+    def rank(item):
+        group = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        place = {"test_00": -1, "test_zz": 1}.get(item.path.name[:7], 0)
+        return (_GROUPS.index(group) if group in _GROUPS else 0, place)
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Bring the cluster up before the first test that wants it, outside of that test's time limit."""
+    if "cluster" in getattr(item, "fixturenames", ()):
+        keeper = item.config.stash[_KEEPER]
+        keeper.ensure()
+        if keeper.error:
+            item.config.stash[_UNTESTED][str(item.path.relative_to(TESTS.parent))] += 1
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What a failed test's fixtures can tell about it: logs, incidents."""
+    report = yield
+    if report.failed:
+        for fixture in getattr(item, "funcargs", {}).values():
+            tell = getattr(fixture, "diagnostics", None)
+            report.sections += _diagnostics(tell) if tell else []
+    return report
+
+
+def _diagnostics(tell):
+    try:
+        return list(tell())
+    except Exception as error:  # noqa: BLE001 - the failure itself must be shown, whatever else does not work
+        return [("no diagnostics", repr(error))]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Silence would look like success."""
+    untested, keeper = config.stash[_UNTESTED], config.stash[_KEEPER]
+    if untested:
+        terminalreporter.section("NOT TESTED: there is no cluster", sep="!", red=True, bold=True)
+        for group, count in sorted(untested.items()):
+            terminalreporter.write_line(f"{count} tests of {group} did not run", red=True, bold=True)
+        terminalreporter.write_line(f"{keeper.error}", red=True)
+        terminalreporter.write_line("For the tests, name that context in PRUNELLA_TEST_CONTEXT.", red=True)
+    if config.stash[_AUDITLESS]:
+        terminalreporter.section("NOT TESTED: this cluster has no audit log", sep="!", red=True, bold=True)
+        text = "What was written, and how often, was only judged by the final objects. Our own cluster has the log."
+        terminalreporter.write_line(text, red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    session.config.stash[_KEEPER].release()
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig):
+    """Print a line that is seen at once."""
+    return _say(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig):
+    """A real cluster with our CRDs."""
+    keeper = pytestconfig.stash[_KEEPER]
+    if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
+        pytest.skip("there is no cluster: see the end of the run")
+    if keeper.error:
+        pytest.fail(f"there is no cluster: {keeper.error}", pytrace=False)
+    return keeper.cluster
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(cluster):
+    """The path of the cluster's kubeconfig."""
+    return cluster.kubeconfig
+
+
+@pytest.fixture
+def audit(cluster, request):
+    """The API server's audit log."""
+    if cluster.audit is None:
+        request.config.stash[_AUDITLESS].add(request.node.nodeid)
+        pytest.skip("this cluster has no audit log")
+    return cluster.audit

@@ -1,0 +1,156 @@
+"""What the documents tell people to type, typed: the README's dry run as it stands, then every other kubectl command.
+
+Commands that would change something outside of the dry run are sent with --dry-run=server: the API server checks them.
+"""
+
+import importlib.util
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
+pages = importlib.util.module_from_spec(spec)
+sys.modules["docs_pages"] = pages  # dataclasses look their module up
+spec.loader.exec_module(pages)
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+
+DRY_RUN = "By hand, without a write"
+OTHERS = {
+    "README.md": {"Opt in, opt out", "Read what happened"},
+    **dict.fromkeys(f"docs/{name}.md" for name in ("incident", "policies", "safety", "troubleshooting")),
+}
+WRITES = {"annotate", "apply", "create", "delete", "label", "patch"}
+NAMESPACE = "shop"
+WORKLOAD = "recommendations"
+
+
+def readme(language):
+    return [one for one in pages.blocks(ROOT / "README.md") if one.section == DRY_RUN and one.language in language]
+
+
+def commands_of(page, sections):
+    for block in pages.blocks(ROOT / page):
+        if block.language in pages.SHELL and (sections is None or block.section in sections):
+            yield from (one for one in pages.commands(block) if one.startswith(("kubectl ", "curl ")))
+
+
+COMMANDS = sorted({command for page, sections in OTHERS.items() for command in commands_of(page, sections)})
+
+
+def words(command):
+    """The arguments of a command; files are found from anywhere."""
+    _, *arguments = shlex.split(command)
+    for place, option in enumerate(arguments[:-1]):
+        if option == "-f":
+            arguments[place + 1] = str(ROOT / arguments[place + 1])
+    return arguments
+
+
+class DryRun:
+    """The README's section, run once: what its commands printed, and the two incidents that people opened."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.printed = {}
+        self.shown = self.healed = ""
+
+    def act(self):
+        """Play, and when that fails say how every incident stands: by then the namespace is gone."""
+        try:
+            self._play()
+            self._heal()
+        except (AssertionError, subprocess.SubprocessError) as error:
+            raise AssertionError(f"{error}\n{self._kubectl('get', 'incidents,pods', '-o', 'yaml')}") from error
+
+    def _play(self):
+        for block in readme(pages.SHELL):
+            for command in pages.commands(block):
+                self.printed[command] = self.cluster.kubectl(*words(command), timeout=150)
+        self.shown = self._created("created", "create ")
+
+    def _heal(self):
+        """What docs/troubleshooting.md says to do when healing is wanted now.
+
+        Only when the incident of the sensor is closed as well, or that one would be the one that heals.
+        """
+        shown = "--for=jsonpath={.status.phase}=DryRunDone"
+        self._kubectl("wait", "incident", "--all", shown, "--timeout=120s")
+        self._kubectl("patch", "healingpolicy", "shop", "--type=merge", "-p", '{"spec":{"mode":"Heal"}}')
+        body = (ROOT / "manifests/samples/dry-run/incident.yaml").read_text().replace("mode: DryRun", "mode: Heal")
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", str(self.cluster.kubeconfig), "create", "-o", "name", "-f", "-"],
+            input=body, capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        self.healed = done.stdout.strip().rpartition("/")[2]
+        self._kubectl("wait", f"incident/{self.healed}", "--for=condition=Succeeded", "--timeout=150s")
+
+    def _created(self, word, part):
+        (text,) = (said for command, said in self.printed.items() if part in command)
+        return text.split(f" {word}")[0].rpartition("/")[2]
+
+    def _kubectl(self, *arguments):
+        return self.cluster.kubectl("-n", NAMESPACE, *arguments, timeout=160)
+
+
+@pytest.fixture(scope="module")
+def dry_run(cluster, prunella):
+    """A shop of its own name; one that is there already is somebody's."""
+    if cluster.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"):
+        pytest.fail(f"namespace {NAMESPACE} is there already: this test would change it, and then delete it")
+    made = DryRun(cluster)
+    try:
+        made.act()
+        yield made
+    finally:
+        cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=180)
+
+
+def test_the_dry_run_shows_what_the_readme_shows(dry_run):
+    (sample,) = readme({"text"})
+    table, _, diff = sample.text.partition("\n\n")
+    (said,) = (text for command, text in dry_run.printed.items() if ".status.diff" in command)
+    assert said.strip() == diff.strip()
+    (listed,) = (text for command, text in dry_run.printed.items() if command.endswith("get incidents"))
+    assert listed.splitlines()[0].split() == table.splitlines()[0].split()
+    row = next(line.split() for line in listed.splitlines() if line.startswith(dry_run.shown))
+    assert row[1:4] == ["DryRunDone", "pod_oom_killed", f"Deployment/{WORKLOAD}"]
+
+
+def test_an_incident_by_hand_heals_what_was_only_shown(dry_run):
+    told = dry_run.cluster.kubectl("-n", NAMESPACE, "get", "incident", dry_run.healed, "-o", "jsonpath={.status.phase}")
+    assert told == "Healed"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command, dry_run, prunella):
+    if command.startswith("curl "):
+        assert prunella.http(command.rpartition(":8080")[2])
+        return
+    dry_run.cluster.kubectl(*stand_ins(words(command), dry_run), timeout=90)
+
+
+def stand_ins(arguments, dry_run):
+    """Names of the reader's objects become names of ours; what would write is only checked."""
+    incident = dry_run.healed if any("condition=Succeeded" in one for one in arguments) else dry_run.shown
+    names = {"payments": NAMESPACE, "legacy": WORKLOAD, "incident/NAME": f"incident/{incident}"}
+    for place, before in enumerate(arguments[:-1]):
+        if arguments[place + 1] == "NAME":
+            names["NAME"] = WORKLOAD if before == "deployment" else incident
+    replaced = [names.get(one, one) for one in arguments]
+    verb = next(one for one in arguments if not one.startswith("-") and one != NAMESPACE)
+    return [*replaced, "--dry-run=server"] if verb in WRITES else replaced
+
+
+def test_crds_are_applied_by_the_command_of_the_readme(cluster, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "prunella_operator", "crds"], capture_output=True, text=True, check=True, timeout=60
+    )
+    path = tmp_path / "crds.yaml"
+    path.write_text(done.stdout)
+    said = cluster.kubectl("apply", "--dry-run=server", "-f", str(path))
+    assert said.count("customresourcedefinition") == 3

@@ -1,0 +1,55 @@
+"""When all is over: what must hold for every case, and for Prunella as a whole. The file's name puts it last."""
+
+import re
+import time
+
+import pytest
+from support.cases import CASES
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+
+_AFTERMATH = 10.0
+
+
+@pytest.fixture(scope="module")
+def aftermath(stage):
+    """Every incident is closed, and there was time for what should not come any more."""
+    stage.settle()
+    time.sleep(_AFTERMATH)
+
+
+def play(*names):
+    return pytest.mark.parametrize("scene", names, indirect=True)
+
+
+@play(*CASES)
+def test_one_fault_is_one_incident(scene, aftermath):
+    found = [(one["metadata"]["name"], one["spec"]["type"]) for one in scene.incidents()]
+    assert len(found) == scene.case.incidents, found
+
+
+@play(*CASES)
+def test_nothing_more_is_written(scene, aftermath):
+    scene.assert_written(scene.case.writes)
+
+
+@play(*CASES)
+def test_nothing_holds_incidents_back_from_being_deleted(scene, aftermath):
+    assert not [one["metadata"]["name"] for one in scene.incidents() if one["metadata"].get("finalizers")]
+
+
+@play("bad-release")
+def test_nothing_went_wrong_in_prunella(scene, aftermath, prunella):
+    assert prunella.running
+    raised = set(re.findall(r"^([\w.]+\.)?(\w+(?:Error|Exception)): ", prunella.log.read_text(), re.MULTILINE))
+    expected = {("temporalio.exceptions.", "ApplicationError")}
+    assert not raised - expected, prunella.tail(400)
+    assert prunella.http("/readyz")
+
+
+@play("bad-release")
+def test_every_template_kept_is_our_own_kind(scene, aftermath, audit):
+    """The only other writes are snapshots, and no more than the cases need."""
+    snapshots = [one for one in scene.snapshots() if one.made]
+    assert {one.verb for one in snapshots} <= {"create", "patch"}
+    assert len(snapshots) <= 4

@@ -1,0 +1,268 @@
+"""Outages for real: components are killed by their pid, and patients are healed across them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from localcluster import instance as instances
+from localcluster import processes
+from support import samples
+from support.api import Api, Object, until
+from support.audit import Write
+from support.cluster import ROOT, Cluster
+from support.deployments import a_deployment
+from support.prunella import PrunellaProcess, free_ports
+from support.stage import CLOSED, LAST_ACTION
+
+from prunella_operator.cluster import history, paths
+from prunella_workflows.errors import Unavailable
+from prunella_workflows.model.workload import WorkloadRef
+
+GRACE = "2s"
+WINDOW = "6s"
+_GOOD_WITHIN = 90.0
+_SEEN_WITHIN = 60.0
+_CLOSED_WITHIN = 120.0
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """The components of one cluster of our own."""
+
+    name: str
+
+    def kill(self, *components: str) -> None:
+        """SIGKILL, by the pids that the cluster knows."""
+        instance = instances.load(self.name)
+        assert instance, f"no cluster {self.name}"
+        for component in components:
+            pid = processes.pid_of(instance, component)
+            assert pid, f"{component} does not run"
+            os.kill(pid, signal.SIGKILL)
+
+    def mend(self) -> None:
+        """Start again what died."""
+        line = [sys.executable, str(ROOT / "hack" / "cluster"), "up", "--name", self.name]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr or done.stdout
+
+
+@dataclass
+class Patient:
+    """A Deployment whose release 1 is good and whose release 2 crashes: it is rolled back, which is one write."""
+
+    api: Api
+    namespace: str
+    name: str
+    broken: Object = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return f"{paths.collection('Deployment', self.namespace)}/{self.name}"
+
+    def make(self) -> None:
+        self.api.apply(a_deployment(self.namespace, self.name, replicas=1))
+
+    def is_good(self) -> bool:
+        """Whether Prunella has recorded release 1 as good."""
+        ref = WorkloadRef(kind="Deployment", namespace=self.namespace, name=self.name)
+        kept = self.api.items(paths.snapshots(self.namespace), labelSelector=history.snapshot_selector(ref))
+        return any(one["metadata"]["labels"][paths.SNAPSHOT] == history.KNOWN_GOOD for one in kept)
+
+    def break_it(self) -> None:
+        """Release 2 ends with code 1 as soon as it starts."""
+        crash = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "100ms"}
+        (self.broken,) = self.api.apply(a_deployment(self.namespace, self.name, version=2, replicas=1, env=crash))
+
+    def live(self) -> Object:
+        return self.api.get(self.path)
+
+    @property
+    def last_action(self) -> str:
+        return (self.live()["metadata"].get("annotations") or {}).get(LAST_ACTION, "")
+
+    def written(self) -> None:
+        """Return at the very moment that the repair is on the object: its writer may not know yet."""
+        until(lambda: self.last_action, _SEEN_WITHIN, f"{self.name} is repaired", every=0.01)
+
+    def incidents(self) -> list[Object]:
+        found = self.api.incidents(self.namespace)
+        return [one for one in found if one["spec"].get("target", {}).get("name") == self.name]
+
+    def phase(self) -> str:
+        """Where its newest incident stands; "" while there is none."""
+        newest = max(self.incidents(), key=lambda one: one["metadata"]["creationTimestamp"], default={})
+        return (newest.get("status") or {}).get("phase", "Pending") if newest else ""
+
+    def reaches(self, *phases: str) -> None:
+        until(lambda: self.phase() in phases, _SEEN_WITHIN, f"{self.name} is in {phases}", every=0.02)
+
+    def closed(self) -> Object:
+        until(lambda: self.phase() in CLOSED, _CLOSED_WITHIN, f"the incident of {self.name} is closed")
+        return self.incidents()[-1]
+
+    def assert_healed_once(self, writes: Iterable[Write] | None) -> None:
+        """One incident, healed by one write: by the object's generation, which counts every write of the spec,
+        and by the audit log, which may lack the line of a request during which the API server was killed.
+        """
+        status = self.closed()["status"]
+        assert (status["phase"], status["reason"]) == ("Healed", "Stable"), yaml.safe_dump(status)
+        assert len(self.incidents()) == 1, [one["metadata"]["name"] for one in self.incidents()]
+        assert [one["verdict"] for one in status["attempts"]] == ["Healed"], status["attempts"]
+        live = self.live()
+        assert live["metadata"]["generation"] == self.broken["metadata"]["generation"] + 1
+        assert live["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "RELEASE", "value": "1"}]
+        if writes is not None:
+            made = [one for one in writes if one.made and one.name == self.name and one.resource == "apps/deployments"]
+            assert len(made) <= 1, made
+
+
+class Temporal:
+    """A Temporal server that is not ours: the test starts it, and kills it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port, self._page = free_ports(2)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        assert self._process is None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        program = Path(sys.executable).parent / "temporal"
+        options = ["--port", self.port, "--ui-port", self._page, "--db-filename", self._folder / "temporal.db"]
+        with (self._folder / "temporal.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(program), "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error", *map(str, options)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def child_of(parent: PrunellaProcess, word: str) -> int:
+    """The pid of a process that `parent` started and whose command line has this word."""
+    children = Path(f"/proc/{parent.pid}/task").glob("*/children")
+    for pid in {int(pid) for one in children for pid in one.read_text().split()}:
+        with suppress(OSError):
+            if word in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
+                return pid
+    raise AssertionError(f"prunella has no child process {word}")
+
+
+def readiness(process: PrunellaProcess) -> tuple[int, str]:
+    """The code and the text of /readyz; code 0 when nobody answers."""
+    url = f"http://127.0.0.1:{process.settings['http_port']}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+@dataclass
+class Ward:
+    """One Prunella (in one process, or as operator, worker and a Temporal of its own) and its patients.
+
+    It looks after namespaces of its own, so that two kinds of Prunella share one cluster and each of its outages.
+    """
+
+    kind: str
+    cluster: Cluster
+    user: str
+    processes: dict[str, PrunellaProcess]
+    namespaces: tuple[str, ...]
+    temporal: Temporal | None = None
+
+    def start(self) -> None:
+        """Start all of it, at once."""
+        if self.temporal:
+            self.temporal.start()
+        for one in self.processes.values():
+            one.start()
+
+    def ready(self) -> None:
+        for one in self.processes.values():
+            one.wait_ready()
+
+    def stop(self) -> None:
+        """End all of it, whatever state it is in."""
+        errors = []
+        for one in self.processes.values():
+            try:
+                one.stop()
+            except AssertionError as error:
+                errors.append(error)
+        if self.temporal:
+            self.temporal.kill()
+        if errors:
+            raise errors[0]
+
+    def patients(self, test: str, count: int) -> list[Patient]:
+        """New patients of one test, in their own namespace."""
+        namespace = next(one for one in self.namespaces if one.rpartition("-")[0].endswith(test))
+        return [Patient(self.cluster.api, namespace, f"{test}-{number}") for number in range(count)]
+
+    def writes(self, namespace: str) -> list[Write] | None:
+        return self.cluster.audit.writes(self.user, namespace) if self.cluster.audit else None
+
+    def diagnostics(self) -> Iterator[tuple[str, str]]:
+        for namespace in self.namespaces:
+            with suppress(Unavailable):
+                for one in self.cluster.api.incidents(namespace):
+                    one["metadata"].pop("managedFields", None)
+                    yield f"{namespace} {one['metadata']['name']}", yaml.safe_dump(one, sort_keys=False, width=140)
+        for one in self.processes.values():
+            yield from one.diagnostics()
+
+
+def prepare(api: Api, namespace: str) -> None:
+    """A namespace in which Prunella heals, quickly."""
+    api.apply(samples.namespace_of(None, namespace, {"prunella-tests": "outages"}))
+    api.apply(samples.policy(namespace, grace=GRACE, verification={"window": WINDOW, "timeout": "90s"}))
+
+
+def all_good(patients: list[Patient]) -> None:
+    """Make them and wait until Prunella knows them to be well."""
+    for one in patients:
+        one.make()
+    waiting = list(patients)
+
+    def good() -> bool:
+        waiting[:] = [one for one in waiting if not one.is_good()]
+        return not waiting
+
+    until(good, _GOOD_WITHIN, f"all of {[one.name for one in patients]} are known to be good", every=0.5)
+
+
+def away(seconds: float, since: float) -> None:
+    """Let an outage last so long in all."""
+    time.sleep(max(0.0, seconds - (time.monotonic() - since)))
+
+
+def timed(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Say how far a test has come."""
+    began = time.monotonic()
+    return lambda what: say(f"outages: {what} ({time.monotonic() - began:.0f} s)")
