@@ -11,6 +11,7 @@ from prunella_workflows.model.plan import Precondition
 from prunella_workflows.model.workload import WorkloadRef
 
 IMAGE = "prunella.local/shop"
+_RESTRICTED = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def a_namespace(api: Api, prefix: str, **labels: str) -> str:
@@ -43,6 +44,7 @@ def a_deployment(
         "env": [{"name": "RELEASE", "value": str(version)}]
         + [{"name": key, "value": value} for key, value in (env or {}).items()],
         "resources": {"limits": {"memory": memory}, **requests},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     if ready_every:
         container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": ready_every}
@@ -56,7 +58,7 @@ def a_deployment(
             "selector": {"matchLabels": marks},
             "template": {
                 "metadata": {"labels": marks},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1, "securityContext": _RESTRICTED},
             },
             **spec,
         },

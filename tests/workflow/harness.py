@@ -228,6 +228,15 @@ async def ending(handle):
     return "Completed"
 
 
+async def idle(handle):
+    """Wait until the workflow waits for nothing but people and time: no activity is under way."""
+    while (await handle.fetch_history()).events[-1].event_type not in (
+        EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+        EventType.EVENT_TYPE_TIMER_STARTED,
+    ):
+        pass
+
+
 async def cancel_and_see(handle):
     """Cancel, and wait until the workflow has taken notice: a workflow task was completed after the request."""
     await handle.cancel()

@@ -16,6 +16,7 @@ from workflow.harness import (
     condition,
     ending,
     handle_of,
+    idle,
     performing,
     raised,
     real_stage,
@@ -103,6 +104,7 @@ async def test_while_waiting_for_approval(the_stage):
     async with the_stage.performing(hands):
         handle = await the_stage.begin()
         await hands.told("ApprovalNeeded")
+        await idle(handle)
         await handle.cancel()
         assert await ending(handle) == "Cancelled"
     assert _is_cancelled(hands.statuses[-1])
@@ -114,6 +116,7 @@ async def test_while_suspended(the_stage):
     async with the_stage.performing(hands):
         handle = await the_stage.begin(spec=a_spec(suspend=True))
         await hands.told("Suspended")
+        await idle(handle)
         await handle.cancel()
         assert await ending(handle) == "Cancelled"
     assert _is_cancelled(hands.statuses[-1])

@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from builders import MI, a_diagnosis, a_memory_raise, a_report, a_rollback, a_spec, a_step
+from builders import MI, WEB, a_diagnosis, a_memory_raise, a_precondition, a_report, a_rollback, a_spec, a_step
 from workflow.harness import HEALED, NOT_HEALED, SETTLING, Hands, condition, judged, raised, seen, written
 
 from prunella_workflows.errors import ChangedSince
 from prunella_workflows.model.incident import Mode, Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult, Presence, Verdict
-from prunella_workflows.model.plan import Plan
+from prunella_workflows.model.plan import Plan, Restart
 
 SECOND = a_report(a_step(a_memory_raise(128 * MI)))
 NOTHING_LEFT = a_report().model_copy(
@@ -97,6 +97,33 @@ async def test_the_second_attempt_follows_an_undo(the_stage):
     tried = hands.named("diagnose")[1].tried
     assert [(one.number, one.parameters["to"], one.undone) for one in tried] == [(1, "96Mi", True)]
     assert hands.named("undo")[0].action == a_rollback(description="what was there before")
+
+
+async def test_after_an_undo_the_fault_must_be_seen_again(the_stage):
+    hands = Hands(confirm=[seen(), WATCHING, seen()], diagnose=[a_report(), SECOND], verify=[NOT_HEALED, HEALED])
+    await the_stage.play(hands)
+    assert hands.order == [
+        *("confirm", "diagnose", "repair", "verify", "undo"),
+        *("confirm", "confirm", "diagnose", "repair", "verify", "close"),
+    ]
+
+
+async def test_what_heals_by_itself_after_an_undo_is_recovered(the_stage):
+    hands = Hands(confirm=[seen(), RECOVERED], verify=NOT_HEALED)
+    status = await the_stage.play(hands)
+    assert status.phase is Phase.RECOVERED
+    assert hands.writes == ["uid-incident-1", "uid-incident-1-undo"]
+    assert status.attempts[0].undone
+
+
+async def test_a_restart_is_not_undone(the_stage):
+    restart = a_step(Restart(target=WEB, require=a_precondition(), stamp="2026-03-04T12:00:00Z"))
+    hands = Hands(
+        diagnose=[a_report(restart), NOTHING_LEFT], repair=lambda order: written(order, undo=None), verify=NOT_HEALED
+    )
+    status = await the_stage.play(hands)
+    assert (status.phase, hands.writes) == (Phase.ESCALATED, ["uid-incident-1"])
+    assert (status.attempts[0].verdict, status.attempts[0].undone) == ("NotHealed", False)
 
 
 async def test_a_repair_that_made_it_worse_is_undone_as_well(the_stage):
@@ -224,6 +251,14 @@ async def test_a_release_in_progress_is_waited_for_before_anybody_is_called(the_
     waits = NOTHING_LEFT.model_copy(update={"guards": _held(Effect.WAIT).guards})
     hands = Hands(diagnose=[waits, NOTHING_LEFT])
     assert (await the_stage.play(hands)).reason == "MemoryLeakSuspected"
+    assert len(hands.named("diagnose")) == 2
+
+
+async def test_a_guard_that_waits_is_heard_even_when_there_is_nothing_to_do_yet(the_stage):
+    """A release that a person is rolling out may explain why there is no step: what it comes to is seen later."""
+    waiting = NOTHING_LEFT.model_copy(update={"guards": _held(Effect.WAIT, "RolloutInProgress").guards})
+    hands = Hands(diagnose=[waiting, a_report()])
+    assert (await the_stage.play(hands)).phase is Phase.HEALED
     assert len(hands.named("diagnose")) == 2
 
 

@@ -2,18 +2,21 @@
 
 import pytest
 from builders import (
+    WEB,
     a_container_status,
     a_crashing_container,
+    a_deployment,
     a_pod,
     a_restarted_container,
     a_termination,
     a_waiting_container,
     ago,
+    an_evidence,
     an_oom_kill,
 )
 
 from prunella_workflows.model.workload import ContainerStatusView
-from prunella_workflows.symptoms import Kind, symptoms
+from prunella_workflows.symptoms import Kind, failing, symptoms
 
 
 def _seen(*pods):
@@ -217,3 +220,43 @@ def test_a_symptom_in_words():
     (symptom,) = symptoms([a_pod("web-2-a", a_crashing_container(last=end))])
     assert str(symptom) == "pod web-2-a, container app: CrashLoopBackOff (exit code 2): no such file"
     assert symptom.at == ago(60)
+
+
+SILENT = a_pod("p", a_container_status(ready=False))
+STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})
+
+
+@pytest.mark.parametrize(
+    ("pod", "workload", "counts"),
+    [
+        pytest.param(SILENT, {}, False, id="it may still be starting"),
+        pytest.param(SILENT, {"progress_deadline_exceeded": True}, True, id="the rollout is past its deadline"),
+        pytest.param(SILENT.model_copy(update={"unready_since": ago(29)}), {}, False, id="it was ready a moment ago"),
+        pytest.param(
+            SILENT.model_copy(update={"unready_since": ago(30)}), {}, True, id="it was ready and is no longer"
+        ),
+        pytest.param(
+            SILENT.model_copy(update={"created_at": ago(601)}),
+            {"ref": STATEFUL},
+            True,
+            id="a StatefulSet has no deadline: ten minutes",
+        ),
+        pytest.param(
+            SILENT.model_copy(update={"created_at": ago(599)}),
+            {"ref": STATEFUL},
+            False,
+            id="a StatefulSet's pod may still be starting",
+        ),
+        pytest.param(
+            SILENT.model_copy(update={"created_at": ago(86400), "unready_since": ago(3)}),
+            {"ref": STATEFUL},
+            False,
+            id="an old pod of a StatefulSet that was ready a moment ago is not late",
+        ),
+        pytest.param(a_pod("p", a_crashing_container()), {}, True, id="a crash counts at once"),
+        pytest.param(a_pod("p"), {}, False, id="a healthy pod never does"),
+    ],
+)
+def test_a_pod_that_is_not_ready_counts_only_when_that_lasts(pod, workload, counts):
+    evidence = an_evidence(pod, workload=a_deployment(**workload))
+    assert bool(failing(evidence, evidence.pods)) is counts

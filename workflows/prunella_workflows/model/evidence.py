@@ -75,7 +75,8 @@ class Evidence(Value):
         """Whether the rollout is past its deadline. Kinds without one get the Deployments' default."""
         if self.workload.ref.kind == "Deployment":
             return self.workload.progress_deadline_exceeded
-        started = [pod.created_at for pod in self.current_pods if not pod.ready and pod.created_at is not None]
+        starting = [pod for pod in self.current_pods if not pod.ready and pod.unready_since is None]
+        started = [pod.created_at for pod in starting if pod.created_at is not None]
         return any(self.read_at - at > _PROGRESS_DEADLINE for at in started)
 
     @property

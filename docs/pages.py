@@ -1,0 +1,128 @@
+"""What the tests need to know about the documents, and the page that is generated: `python docs/pages.py` writes it."""  # noqa: INP001 - a script
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from prunella_operator.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
+SHELL = frozenset({"sh", "console"})
+SETTINGS_PAGE = ROOT / "docs" / "settings.md"
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+# What a default that is computed stands for; a test compares these words with the code.
+COMPUTED = {
+    "temporal_db": "`~/.local/state/prunella/temporal.db` (or below `$XDG_STATE_HOME`)",
+    "http_host": "`127.0.0.1`; in a pod `0.0.0.0`",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it stands, its language, its text."""
+
+    page: Path
+    section: str
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text()
+    headings = [(one.start(), one[2]) for one in _HEADING.finditer(_without_fences(text))]
+    for found in _FENCE.finditer(text):
+        section = [title for start, title in headings if start < found.start()]
+        yield Block(page, section[-1] if section else "", found[1], found[2])
+
+
+def commands(block: Block) -> Iterator[str]:
+    """The commands of a shell block: one a line, continued lines joined; of a console only what follows the prompt."""
+    for line in block.text.replace("\\\n", " ").splitlines():
+        if block.language == "console":
+            if line.startswith("$ "):
+                yield _bare(line[2:])
+        elif (command := _bare(line)) != "":
+            yield command
+
+
+def parts(command: str) -> list[list[str]]:
+    """The programs of a pipeline, each with its arguments."""
+    return [shlex.split(part) for part in re.split(r" \| | && ", command)]
+
+
+def links(page: Path) -> Iterator[str]:
+    """The targets of all links of a page."""
+    yield from _LINK.findall(_without_fences(page.read_text()))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = [one[2] for one in _HEADING.finditer(_without_fences(page.read_text()))]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def tables(page: Path) -> Iterator[list[str]]:
+    """The rows of all tables of a page, as cells."""
+    for line in _without_fences(page.read_text()).splitlines():
+        if line.startswith("|") and not re.fullmatch(r"[|\- :]+", line):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def settings_page() -> str:
+    """The page about settings, from the code."""
+    rows = [
+        f"| `{name}` | `PRUNELLA_{name.upper()}` | {_default(name)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return _SETTINGS.format(rows="\n".join(rows))
+
+
+def _default(name: str) -> str:
+    if name in COMPUTED:
+        return COMPUTED[name]
+    value = Settings.model_fields[name].default
+    if value is None or value == ():
+        return ""
+    return f"`{','.join(value) if isinstance(value, tuple) else str(value).lower()}`"
+
+
+def _bare(line: str) -> str:
+    """A line without its comment."""
+    return re.sub(r"\s+#\s.*$|^#.*$", "", line).strip()
+
+
+def _without_fences(text: str) -> str:
+    """The text with fenced blocks blanked out, so that places in it stay the same."""
+    return _FENCE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+
+
+_SETTINGS = """# Settings
+
+This page is generated from the code by `python docs/pages.py`; a test holds it to that.
+
+Later wins: the default, a `PRUNELLA_*` environment variable, a flag (`--set NAME=VALUE`, or one of its own).
+`prunella settings` prints the values that are in force and where each came from; secrets are hidden.
+What is allowed to happen to workloads is no setting: see [policies](policies.md).
+
+| setting | variable | default | meaning |
+|---|---|---|---|
+{rows}
+
+`prunella run` takes `embedded` as its default for `temporal_address`.
+A `PRUNELLA_*` variable that is no setting is refused, so that a misspelt one is noticed; the variables that Kubernetes
+sets in pods for Services are not counted.
+Give `PRUNELLA_TEMPORAL_API_KEY` as a variable, not as a flag: flags are visible to other processes.
+"""
+
+if __name__ == "__main__":
+    SETTINGS_PAGE.write_text(settings_page())

@@ -1,0 +1,124 @@
+"""A cluster of its own, because its API server is killed, with two kinds of Prunella in it and all their patients.
+
+Everything healthy is made once, for all tests. Each outage then serves the patients of both wards at once.
+"""
+
+import os
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.cluster import Keeper, NoCluster
+from support.identity import identity
+from support.outage import ControlPlane, Temporal, Ward, all_good, prepare, timed
+from support.prunella import PrunellaProcess
+
+TESTS = {"stop": 1, "api": 4, "etcd": 1, "temporal": 2, "kill": 3}
+"""The patients that each test wants, in each ward."""
+_NAME = "prunella-outages"
+
+
+@pytest.fixture(scope="session")
+def outage_cluster(say):
+    """A cluster that nobody else uses. Whoever asked for a context of his own wants nothing killed there."""
+    if os.environ.get("PRUNELLA_TEST_CONTEXT"):
+        pytest.skip("outages need a cluster of our own: they kill its API server")
+    usual = os.environ.get("PRUNELLA_TEST_CLUSTER")
+    os.environ["PRUNELLA_TEST_CLUSTER"] = os.environ.get("PRUNELLA_OUTAGE_CLUSTER") or _NAME
+    keeper = Keeper(say)
+    if usual is None:
+        del os.environ["PRUNELLA_TEST_CLUSTER"]
+    else:
+        os.environ["PRUNELLA_TEST_CLUSTER"] = usual
+    try:
+        keeper.ensure()
+        if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
+            pytest.skip(f"no cluster can be made here: {keeper.error}")
+        assert keeper.cluster, keeper.error
+        yield keeper.cluster
+    finally:
+        keeper.release()
+
+
+@pytest.fixture(scope="session")
+def control_plane(outage_cluster):
+    plane = ControlPlane(outage_cluster.kubeconfig.parent.name)
+    yield plane
+    plane.mend()
+
+
+@pytest.fixture(scope="session")
+def tell(say):
+    return timed(say)
+
+
+@pytest.fixture(scope="session")
+def wards(outage_cluster, tmp_path_factory, tell):
+    """Both wards, all patients well."""
+    folder, run = tmp_path_factory.mktemp("outages"), secrets.token_hex(2)
+    cluster = outage_cluster
+    (folder / "account").mkdir()
+    name = f"prunella-outages-{run}"
+    with identity(cluster.api, cluster.kubeconfig, cluster.context, folder / "account", name) as account:
+        if cluster.audit:
+            cluster.audit.users.add(account.user)
+        made = {kind: _ward(kind, cluster, account, folder / kind, run) for kind in ("whole", "apart")}
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                spaces = [namespace for ward in made.values() for namespace in ward.namespaces]
+                list(pool.map(lambda namespace: prepare(cluster.api, namespace), spaces))
+            _begin(made.values(), tell)
+            yield made
+        finally:
+            for ward in made.values():
+                for one in ward.processes.values():
+                    if one.running:
+                        one.stop()
+                if ward.temporal:
+                    ward.temporal.kill()
+            for ward in made.values():
+                for namespace in ward.namespaces:
+                    cluster.api.delete(f"/api/v1/namespaces/{namespace}")
+
+
+def _begin(wards, tell):
+    try:
+        for ward in wards:
+            ward.start()
+        for ward in wards:
+            ward.ready()
+        tell("both Prunellas are ready")
+        all_good([one for ward in wards for test, count in TESTS.items() for one in ward.patients(test, count)])
+        tell("all patients are well, and known to be")
+    except AssertionError as error:
+        for ward in wards:
+            for one in ward.processes.values():
+                error.add_note(one.tail())
+        raise
+
+
+def _ward(kind, cluster, account, folder, run):
+    namespaces = tuple(f"{kind}-{test}-{run}" for test in TESTS)
+    shared = {"known_good_after": 2, "namespaces": ",".join(namespaces)}
+    temporal = None
+    if kind == "whole":
+        processes = {"run": PrunellaProcess(folder, account.kubeconfig, **shared)}
+    else:
+        temporal = Temporal(folder / "temporal")
+        shared["temporal_address"] = temporal.address
+        processes = {
+            name: PrunellaProcess(folder / name, account.kubeconfig, name, **shared) for name in ("operator", "worker")
+        }
+    return Ward(kind, cluster, account.user, processes, namespaces, temporal)
+
+
+@pytest.fixture
+def whole(wards):
+    """`prunella run` with its embedded Temporal."""
+    return wards["whole"]
+
+
+@pytest.fixture
+def apart(wards):
+    """Operator and worker as two processes, with a Temporal that is somebody else's."""
+    return wards["apart"]
