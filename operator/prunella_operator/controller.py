@@ -80,9 +80,11 @@ class Controller:
         async def changed(body: kopf.Body, **_: Any) -> None:
             await self._do(self._healings.changed(_plain(body)))
 
-        @kopf.on.delete(*_INCIDENTS, registry=registry, optional=True)
-        async def deleted(uid: str, **_: Any) -> None:
-            await self._do(self._healings.deleted(uid))
+        # Not on.delete: that would need a finalizer, and an incident must be removable while we are away.
+        @kopf.on.event(*_INCIDENTS, registry=registry)
+        async def seen(type: str | None, uid: str, **_: Any) -> None:  # noqa: A002 - kopf's name
+            if type == "DELETED":
+                await self._do(self._healings.deleted(uid))
 
         return registry
 
@@ -105,8 +107,9 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 15
     settings.networking.error_backoffs = [0.5, 1, 2, 4, 5, 5, 5, 5, 5, 5]
     settings.persistence.finalizer = f"{paths.GROUP}/unused"
-    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=paths.GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=paths.GROUP)
+    # A prefix of its own: kopf sees no change in annotations under the prefix of its bookkeeping.
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{paths.GROUP}")
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{paths.GROUP}")
     return settings
 
 

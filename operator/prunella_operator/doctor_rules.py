@@ -1,4 +1,4 @@
-"""What operator and worker must be allowed to do. The RBAC manifests grant the same."""
+"""What operator and worker must be allowed to do."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Rule:
 RULES = (
     Rule("keep incidents", (*_READ, "create", "patch"), "incidents", "prunella.dev"),
     Rule("keep incidents", ("get", "patch"), "incidents/status", "prunella.dev"),
-    Rule("keep incidents", ("create", "patch"), "events"),
+    Rule("keep incidents", ("create",), "events", "events.k8s.io"),
     Rule("read policies", _READ, "healingpolicies", "prunella.dev"),
     Rule("read policies", _READ, "clusterhealingpolicies", "prunella.dev", cluster=True),
     Rule("read policies", _READ, "namespaces", cluster=True),
@@ -33,12 +33,15 @@ RULES = (
     Rule("see faults", _READ, "statefulsets", "apps"),
     Rule("see faults", _READ, "daemonsets", "apps"),
     Rule("see faults", ("get", "list"), "jobs", "batch"),
+    Rule("see faults", ("get", "list"), "cronjobs", "batch"),
     Rule("gather evidence", ("get",), "pods/log"),
     Rule("gather evidence", ("list",), "events"),
     Rule("gather evidence", ("list",), "resourcequotas"),
     Rule("gather evidence", ("list",), "limitranges"),
     Rule("gather evidence", ("list",), "nodes", cluster=True),
     Rule("repair", ("patch",), "deployments", "apps"),
-    Rule("repair", (*_READ, "create", "delete"), "controllerrevisions", "apps"),
-    Rule("lead", ("get", "create", "update"), "leases", "coordination.k8s.io"),
+    Rule("repair", ("patch",), "statefulsets", "apps"),
+    Rule("repair", ("patch",), "daemonsets", "apps"),
+    Rule("repair", ("delete",), "pods"),
+    Rule("keep snapshots", (*_READ, "create", "patch", "delete"), "controllerrevisions", "apps"),
 )

@@ -17,18 +17,21 @@ def healed_once(*wards_and_patients):
             one.assert_healed_once(ward.writes(one.namespace))
 
 
+def healed_in(*patients):
+    """From the fault to health, as the incidents tell it."""
+    return ", ".join(f"{one.name} {one.incidents()[0]['status'].get('healedIn')}" for one in patients)
+
+
 def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(whole, apart, control_plane, tell):
     """Killed for 20 seconds at the moment of a write, while others are at every other point of their way."""
     ours, theirs = whole.patients("api", 4), apart.patients("api", 4)
     pids = [one.pid for ward in (whole, apart) for one in ward.processes.values()]
-    for number in range(3):
-        for patients in (ours, theirs):
-            patients[number].break_it()
-        patients[number].reaches("Diagnosing", "Repairing", "Verifying")
-    ours[3].break_it()
-    theirs[3].break_it()
-    ours[0].reaches("Verifying")
+    for pair in zip(ours, theirs, strict=True):
+        for one in pair:
+            one.break_it()
+        time.sleep(1.5)
     ours[3].written()
+    tell(f"a repair was just written; the others are {[one.phase() for one in (*ours, *theirs)]}")
     control_plane.kill("kube-apiserver")
     since = time.monotonic()
     tell("the API server is killed")
@@ -36,7 +39,7 @@ def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(whole
     control_plane.mend()
     tell("the API server is back")
     healed_once((whole, ours), (apart, theirs))
-    tell("all are healed")
+    tell(f"all are healed: {healed_in(*ours, *theirs)}")
     assert [one.pid for ward in (whole, apart) for one in ward.processes.values() if one.running] == pids
     for ward in (whole, apart):
         ward.ready()
@@ -89,7 +92,7 @@ def test_temporal_goes_away(whole, apart, tell):
     apart.temporal.start()
     tell("the other Temporal is back")
     healed_once((whole, [mine, my_next]), (apart, [theirs, their_next]))
-    tell("all are healed")
+    tell(f"all are healed: {healed_in(mine, my_next, theirs, their_next)}")
     for one in (operator, worker):
         one.wait_ready(30)
 
@@ -121,11 +124,9 @@ def test_prunella_itself_is_killed(whole, apart, tell):
     for one in (run, operator, worker):
         one.wait_ready()
     tell("all are back")
-    healed_once(
-        (whole, [verifying, writing, unseen]),
-        (apart, [their_verifying, their_writing, their_unseen]),
-    )
-    tell("all are healed")
+    ours, theirs = [verifying, writing, unseen], [their_verifying, their_writing, their_unseen]
+    healed_once((whole, ours), (apart, theirs))
+    tell(f"all are healed: {healed_in(*ours)}; {healed_in(*theirs)}")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])

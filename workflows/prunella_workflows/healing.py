@@ -211,11 +211,11 @@ class SelfHealing:
                     lambda: self._answer is not None, timeout=timedelta(seconds=report.approval_timeout)
                 )
             except TimeoutError:
-                await self._hand_over("ApprovalTimedOut", "Nobody answered in time.", report.plan.next_step)
+                await self._hand_over("ApprovalTimedOut", "Nobody answered in time.", story.status.plan)
                 return False
-        return await self._answered(report)
+        return await self._answered()
 
-    async def _answered(self, report: DiagnoseReport) -> bool:
+    async def _answered(self) -> bool:
         answer = self._answer
         assert answer is not None
         who = f"{answer.by or 'somebody'}" + (f": {answer.reason}" if answer.reason else "")
@@ -223,7 +223,7 @@ class SelfHealing:
             self._story.approval("True", "Approved", f"Approved by {who}", workflow.now())
             return True
         self._story.approval("False", "Rejected", f"Rejected by {who}", workflow.now())
-        await self._hand_over("Rejected", f"The repair was rejected by {who}", report.plan.next_step)
+        await self._hand_over("Rejected", f"The repair was rejected by {who}", "Repair it in another way.")
         return False
 
     async def _resumed(self) -> None:

@@ -1,7 +1,12 @@
-"""The exact change between two pod templates, for people: values of environment variables only as short hashes."""
+"""The exact change between two pod templates, for people: values of environment variables only as marks.
+
+A mark tells equal from changed within one diff and is worth nothing beyond: it is keyed by a secret of this process, so
+that nobody can test guesses of a short value against it.
+"""
 
 import difflib
 import hashlib
+import secrets
 from typing import Any
 
 import yaml
@@ -11,6 +16,7 @@ from prunella_operator.cluster.views import normalised
 from prunella_workflows.redact import redact
 
 _LONGEST = 8000
+_KEY = secrets.token_bytes(32)
 
 
 def template_diff(before: Object, after: Object) -> str:
@@ -28,8 +34,10 @@ def template_diff(before: Object, after: Object) -> str:
 
 
 def _lines(template: Object) -> list[str]:
-    shown = _without_values(normalised(template))
-    return yaml.safe_dump(shown, sort_keys=True, width=200).splitlines()
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    shown = normalised(template)
+    shown["metadata"] |= {"annotations": annotations} if annotations else {}  # restart stamps are worth showing
+    return yaml.safe_dump(_without_values(shown), sort_keys=True, width=200).splitlines()
 
 
 def _without_values(node: Any) -> Any:
@@ -44,4 +52,4 @@ def _without_values(node: Any) -> Any:
 
 
 def _masked(value: Any) -> str:
-    return f"(hidden, sha256 {hashlib.sha256(str(value).encode()).hexdigest()[:8]})"
+    return f"(hidden, mark {hashlib.blake2s(str(value).encode(), key=_KEY).hexdigest()[:8]})"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from prunella_workflows.errors import Permanent, PrunellaError
 
@@ -15,4 +15,6 @@ def edge() -> Iterator[None]:
         yield
     except PrunellaError as error:
         final = isinstance(error, Permanent)
-        raise ApplicationError(str(error), type=error.reason, non_retryable=final) from error
+        # Benign: an answer the workflow reckons with, so no traceback in the log and no failure in the metrics.
+        category = ApplicationErrorCategory.BENIGN if final else ApplicationErrorCategory.UNSPECIFIED
+        raise ApplicationError(str(error), type=error.reason, non_retryable=final, category=category) from error

@@ -115,10 +115,10 @@ def test_difference_is_what_the_installed_one_lacks(shipped, installed, place):
 
 def test_missing_permissions_are_listed():
     api = FakeApi()
-    api.denied = {("patch", "deployments"), ("create", "leases")}
+    api.denied = {("patch", "deployments"), ("create", "controllerrevisions")}
     assert {one.name: one.what for one in failed(examined(api))} == {
         "May repair": "may not patch deployments (apps)",
-        "May lead": "may not get, create, update leases (coordination.k8s.io)",
+        "May keep snapshots": "may not get, list, watch, create, patch, delete controllerrevisions (apps)",
     }
 
 
