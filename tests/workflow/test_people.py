@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import a_report, a_spec
+from builders import a_report, a_rollback, a_spec, a_step
 from workflow.harness import HEALED, NOT_HEALED, Hands, condition, seen
 
 from prunella_workflows.healing import SelfHealing
@@ -121,6 +121,14 @@ async def test_an_approval_is_told_once_whatever_the_number_of_attempts(the_stag
     await the_stage.play(hands, spec=a_spec(approval=YES))
     assert len(hands.named("repair")) == 2
     assert hands.events.count("Approved") == 1
+
+
+async def test_an_approval_covers_no_other_kind_of_repair(the_stage):
+    raise_first, rollback_next = a_report(approval_needed=True), a_report(a_step(a_rollback()), approval_needed=True)
+    hands = Hands(diagnose=[raise_first, rollback_next], verify=NOT_HEALED)
+    status = await the_stage.play(hands, spec=a_spec(approval=YES))
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "NotAskedFor")
+    assert len(hands.named("repair")) == 1
 
 
 async def test_suspended_then_resumed(the_stage):

@@ -31,7 +31,7 @@ from prunella_workflows.errors import ChangedSince, NotFound
 from prunella_workflows.failures import error_message, error_type, is_permanent
 from prunella_workflows.model.incident import Approval, IncidentStatus, Mode, Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
-from prunella_workflows.model.plan import Step
+from prunella_workflows.model.plan import Action, Step
 from prunella_workflows.model.workload import WorkloadRef
 from prunella_workflows.story import Story
 
@@ -61,6 +61,7 @@ class SelfHealing:
         self._cancelled = False
         self._deleted = False
         self._answer: Approval | None = request.spec.approval
+        self._agreed: str | None = None
         self._suspended = request.spec.suspend
         self._channels: tuple[str, ...] = ()
 
@@ -213,13 +214,19 @@ class SelfHealing:
             except TimeoutError:
                 await self._hand_over("ApprovalTimedOut", "Nobody answered in time.", story.status.plan)
                 return False
-        return await self._answered()
+        return await self._answered(report.plan.steps[0].action)
 
-    async def _answered(self) -> bool:
+    async def _answered(self, action: Action) -> bool:
+        """What the answer permits: this kind of repair, and no other that may follow when it does not help."""
         answer = self._answer
         assert answer is not None
+        if self._agreed not in (None, action.kind):
+            message = f"A person agreed to {self._agreed}; it did not help, and what is left was not asked for."
+            await self._hand_over("NotAskedFor", message, self._story.status.plan)
+            return False
         who = f"{answer.by or 'somebody'}" + (f": {answer.reason}" if answer.reason else "")
         if answer.decision == "Approved":
+            self._agreed = action.kind
             self._story.approval("True", "Approved", f"Approved by {who}", workflow.now())
             return True
         self._story.approval("False", "Rejected", f"Rejected by {who}", workflow.now())

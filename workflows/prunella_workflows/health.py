@@ -47,7 +47,7 @@ def confirm(evidence: Evidence, grace: float) -> Sighting:
 
 
 def _crashed_again(found: tuple[Symptom, ...], opened: datetime) -> Symptom | None:
-    crashes = (one for one in found if one.kind is not Kind.NOT_READY and one.at is not None)
+    crashes = (one for one in found if one.kind in (Kind.OOM, Kind.CRASH))
     return next((one for one in crashes if one.at is not None and one.at > opened), None)
 
 

@@ -20,7 +20,6 @@ CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"
 CRASH_LOOP = "CrashLoopBackOff"
 OOM_KILLED = "OOMKilled"
 SIGKILL_EXIT = 137
-UNREADY_AFTER = timedelta(seconds=30)
 _NO_OOM_EXITS = frozenset({0, 143})
 _STARTED = frozenset({"Pending", "Running"})
 
@@ -34,6 +33,9 @@ class Kind(StrEnum):
     CONFIG = "Config"
     UNSCHEDULABLE = "Unschedulable"
     NOT_READY = "NotReady"
+
+
+_PATIENCE = {Kind.NOT_READY: timedelta(seconds=30), Kind.UNSCHEDULABLE: timedelta(minutes=2)}
 
 
 class Symptom(Value):
@@ -66,14 +68,16 @@ def symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
 
 
 def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
-    """The symptoms that count. A pod that is merely not ready may still be starting: it counts once its rollout is
-    past its deadline, or when it was ready before and has not been for a while.
+    """The symptoms that count now.
+
+    A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one: both
+    count once the rollout is past its deadline, or when they have lasted for a while.
     """
-    return [one for one in symptoms(pods) if one.kind is not Kind.NOT_READY or _lasts(one, evidence)]
+    return [one for one in symptoms(pods) if one.kind not in _PATIENCE or _lasts(one, evidence)]
 
 
 def _lasts(symptom: Symptom, evidence: Evidence) -> bool:
-    return evidence.late or (symptom.at is not None and evidence.read_at - symptom.at >= UNREADY_AFTER)
+    return evidence.late or (symptom.at is not None and evidence.read_at - symptom.at >= _PATIENCE[symptom.kind])
 
 
 def _of_pod(pod: PodView) -> Iterator[Symptom]:
@@ -83,7 +87,7 @@ def _of_pod(pod: PodView) -> Iterator[Symptom]:
             found = True
             yield symptom
     if pod.unschedulable:
-        yield _symptom(pod, Kind.UNSCHEDULABLE, reason="Unschedulable", message=pod.unschedulable)
+        yield _symptom(pod, Kind.UNSCHEDULABLE, reason="Unschedulable", message=pod.unschedulable, at=pod.created_at)
     elif not found and not pod.ready and pod.phase in _STARTED:
         words = f"{pod.phase.lower()} but not ready"
         yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message=words, at=pod.unready_since)

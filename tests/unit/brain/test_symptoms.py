@@ -260,3 +260,15 @@ STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})
 def test_a_pod_that_is_not_ready_counts_only_when_that_lasts(pod, workload, counts):
     evidence = an_evidence(pod, workload=a_deployment(**workload))
     assert bool(failing(evidence, evidence.pods)) is counts
+
+
+@pytest.mark.parametrize(
+    ("age", "counts"),
+    [
+        pytest.param(30, False, id="a new pod may be waiting for a new node"),
+        pytest.param(150, True, id="after two minutes no node is coming"),
+    ],
+)
+def test_a_pod_without_a_node_counts_after_a_while(age, counts):
+    pod = a_pod("p", a_waiting_container(""), phase="Pending", unschedulable="no node", created_at=ago(age))
+    assert bool(failing(an_evidence(pod), (pod,))) is counts

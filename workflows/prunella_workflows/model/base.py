@@ -1,7 +1,7 @@
 """The base of all values: frozen, comparable, tolerant of unknown fields.
 
 Payloads must survive rolling upgrades, so a field that a newer version added is ignored, never an error.
-Field names are snake_case in Python and in workflow payloads, camelCase in Kubernetes objects (`to_object`).
+Field names are snake_case in Python, camelCase in Kubernetes objects (`to_object`) and in workflow payloads.
 """
 
 from typing import Any

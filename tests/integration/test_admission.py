@@ -1,0 +1,129 @@
+"""Who may ask Prunella for what, and who may answer it: decided by the API server, whatever a client writes."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from support.api import documents, until
+from support.deployments import a_namespace
+
+from prunella_operator.cluster.kube import Kube
+from prunella_workflows.errors import Forbidden, PrunellaError
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+MANIFEST = Path(__file__).parents[2] / "manifests" / "admission" / "incidents.yaml"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+INCIDENTS = {"apiGroups": ["prunella.dev"], "resources": ["incidents"], "verbs": ["*"]}
+DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
+
+
+@pytest.fixture(scope="module")
+def guarded(kube, api):
+    """A namespace in which alone the policy holds, and its two people: one may patch Deployments, one may not."""
+    name = a_namespace(api, "admission-", heal="enabled")
+    policy, binding = documents(MANIFEST)
+    labels = {"matchLabels": {"kubernetes.io/metadata.name": name}}
+    binding["spec"]["matchResources"] = {"namespaceSelector": labels}
+    kube.apply(f"{ADMISSION}/validatingadmissionpolicies/{policy['metadata']['name']}", policy)
+    kube.apply(f"{ADMISSION}/validatingadmissionpolicybindings/{binding['metadata']['name']}", binding)
+    yield name
+    kube.call("DELETE", f"{ADMISSION}/validatingadmissionpolicybindings/{binding['metadata']['name']}")
+    kube.call("DELETE", f"{ADMISSION}/validatingadmissionpolicies/{policy['metadata']['name']}")
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+def _person(kube, access, namespace, name, *rules):
+    kube.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+    kube.create(f"{RBAC}/namespaces/{namespace}/roles", {"metadata": {"name": name}, "rules": list(rules)})
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    }
+    kube.create(f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+    token = kube.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+    theirs = {"cert_path": None, "key_path": None, "authorization": lambda: f"Bearer {token}"}
+    return Kube(dataclasses.replace(access, **theirs))
+
+
+@pytest.fixture(scope="module")
+def mechanic(kube, access, guarded):
+    """May patch Deployments."""
+    return _person(kube, access, guarded, "mechanic", INCIDENTS, DEPLOYMENTS)
+
+
+@pytest.fixture(scope="module")
+def guest(kube, access, guarded):
+    """May handle incidents, and nothing else."""
+    return _person(kube, access, guarded, "guest", INCIDENTS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_force(guest, guarded):
+    """A policy counts some moments after it was written."""
+
+    def refused():
+        try:
+            guest.create(f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents", an_incident())
+        except Forbidden as error:
+            return "may not patch" in str(error)
+        return False
+
+    until(refused, 30, "the admission policy is in force")
+
+
+def an_incident(kind="Deployment", **spec):
+    target = {"kind": kind, "name": "web", **({"apiVersion": "batch/v1"} if kind == "Job" else {})}
+    meta = {"generateName": "web-", "labels": {"prunella.dev/ignore": "true"}}
+    body = {"target": target, "type": "PodCrashLoop", "mode": "Heal", **spec}
+    return {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": meta, "spec": body}
+
+
+def me(namespace, name):
+    return f"system:serviceaccount:{namespace}:{name}"
+
+
+def test_who_may_patch_a_workload_may_ask_for_its_repair(mechanic, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    assert mechanic.create(path, an_incident())["metadata"]["name"].startswith("web-")
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job"])
+def test_who_may_not_is_refused_and_told_what_is_open_to_him(guest, guarded, kind):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    with pytest.raises(Forbidden, match=rf"you may not patch {kind.lower()}s/web.*DryRun is open"):
+        guest.create(path, an_incident(kind))
+
+
+def test_who_may_patch_one_kind_may_not_ask_for_another(mechanic, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    with pytest.raises(Forbidden, match="statefulsets/web"):
+        mechanic.create(path, an_incident("StatefulSet"))
+
+
+def test_everybody_may_ask_for_a_dry_run_and_nobody_can_turn_it_into_more(guest, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    name = guest.create(path, an_incident(mode="DryRun"))["metadata"]["name"]
+    with pytest.raises(PrunellaError, match=r"spec\.(mode|target)"):
+        guest.merge_patch(f"{path}/{name}", {"spec": {"mode": "Heal"}})
+
+
+def test_an_answer_bears_the_name_of_the_one_who_gives_it(mechanic, guest, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    answer = {"decision": "Approved", "reason": "go ahead"}
+    with pytest.raises(Forbidden, match=r"spec\.approval\.by: must be your own name"):
+        mechanic.merge_patch(one, {"spec": {"approval": {**answer, "by": "alice@example.org"}}})
+    with pytest.raises(Forbidden, match=r"spec\.approval: you may not patch deployments/web"):
+        guest.merge_patch(one, {"spec": {"approval": {**answer, "by": me(guarded, "guest")}}})
+    given = mechanic.merge_patch(one, {"spec": {"approval": {**answer, "by": me(guarded, "mechanic")}}})
+    assert given["spec"]["approval"]["by"] == me(guarded, "mechanic")
+
+
+def test_other_changes_of_an_incident_need_no_more_than_rbac_asks_for(mechanic, guest, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    assert guest.merge_patch(one, {"spec": {"suspend": True}})["spec"]["suspend"] is True
