@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format unit integration e2e bench cluster cluster-down lock clean
+.PHONY: help setup demo test check format unit integration e2e chaos bench cluster cluster-down lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ check: setup ## format, lint, types, import rules and the fast tests, in less th
 format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+
+chaos: setup ## kill and stop every part at every point of many incidents, for up to two hours
+	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} PRUNELLA_CHAOS_ROUNDS=$${PRUNELLA_CHAOS_ROUNDS:-25} PRUNELLA_CHAOS_LONGEST=$${PRUNELLA_CHAOS_LONGEST:-30} $(BIN)/python -m pytest -q -m chaos tests/chaos $(TEST_ARGS)
 
 bench: setup ## measure: detection, memory and repair times (results belong into docs/benchmarks.md)
 	@$(BIN)/python tests/bench/run.py

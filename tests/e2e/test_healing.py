@@ -44,7 +44,7 @@ def marks(workload, kind):
     return {key: value for key, value in found.items() if not key.startswith(ours)}
 
 
-@play(*(name for name, case in CASES.items() if case.phase))
+@play(*(name for name, case in CASES.items() if case.phase in CLOSED))
 def test_it_ends_as_it_should(scene):
     incident = scene.closed()
     case, status = scene.case, incident["status"]
@@ -248,11 +248,11 @@ def test_a_rollback_that_does_not_help_is_taken_back(scene):
     assert condition(incident, "Escalated")[0] == "True"
 
 
-@play(*(name for name, case in CASES.items() if case.writes))
+@play(*(name for name, case in CASES.items() if case.writes and case.phase and not case.about))
 def test_each_write_carries_its_reason(scene, audit):
     incident = scene.closed()
     uid = incident["metadata"]["uid"]
-    for write in scene.attempted():
+    for write in [one for one in scene.attempted() if one.verb != "delete"]:
         assert (write.verb, write.manager) == ("patch", "prunella")
         stamps = [one for one in write.request if one["path"].endswith("prunella.dev~1last-action")]
         assert [uid in one["value"] for one in stamps] == [True]

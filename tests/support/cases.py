@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from support import samples
+from support import cases_causes, cases_guards, cases_kinds, cases_memory, cases_people, samples
 from support.api import Object, until
+from support.recipes import with_ledger, without_ledger
 from support.stage import Case, Scene
 
 TRACKING = "argocd.argoproj.io/tracking-id"
@@ -143,36 +144,14 @@ def _dependent(scene: Scene, file: str) -> list[Object]:
     return objects
 
 
-def _ledger(scene: Scene, replicas: int) -> Object:
-    (one,) = samples.load("image-pull", "before.yaml", scene.namespace)
-    labels = {"app.kubernetes.io/name": "ledger"}
-    template = one["spec"]["template"]
-    spec = {**one["spec"], "replicas": replicas, "selector": {"matchLabels": labels}}
-    spec["template"] = {**template, "metadata": {"labels": labels}}
-    return {**one, "metadata": {**one["metadata"], "name": "ledger", "labels": labels}, "spec": spec}
-
-
 def _with_dependency(scene: Scene) -> None:
-    meta = {"name": "ledger", "namespace": scene.namespace}
-    spec = {"selector": {"app.kubernetes.io/name": "ledger"}, "ports": [{"port": 8080}]}
-    scene.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
-    scene.api.apply(_ledger(scene, 1))
-    path = f"/apis/apps/v1/namespaces/{scene.namespace}/deployments/ledger"
-    until(lambda: (scene.api.get(path).get("status") or {}).get("availableReplicas"), 90, "the dependency is up")
+    with_ledger(scene)
     scene.api.apply(*_dependent(scene, "before.yaml"))
 
 
 def _dependency_down(scene: Scene) -> None:
-    scene.api.apply(_ledger(scene, 0))
-    until(lambda: _pods_of(scene, "ledger") == 0, 60, "the dependency is down")
+    without_ledger(scene)
     scene.api.apply(*_dependent(scene, "break.yaml"))
-
-
-def _pods_of(scene: Scene, name: str) -> int:
-    found = scene.api.items(
-        f"/api/v1/namespaces/{scene.namespace}/pods", labelSelector=f"app.kubernetes.io/name={name}"
-    )
-    return len(found)
 
 
 def _rolled_back(name: str, workload: str, **more: Any) -> Case:
@@ -242,6 +221,7 @@ CASES: dict[str, Case] = {
             before=_labelled_before,
             breaks=_labelled,
             incidents=0,
+            ignored=True,
         ),
         _left_alone(
             "paused",
@@ -284,5 +264,10 @@ CASES: dict[str, Case] = {
             cause="bad_release",
             writes=2,
         ),
+        *cases_people.CASES,
+        *cases_kinds.CASES,
+        *cases_memory.CASES,
+        *cases_causes.CASES,
+        *cases_guards.CASES,
     )
 }

@@ -66,9 +66,9 @@ class Keeper:
     One test run at a time has a cluster: two Prunellas would heal each other's faults.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], name: str | None = None) -> None:
         self._say = say
-        self._name = os.environ.get("PRUNELLA_TEST_CLUSTER") or "prunella-test"
+        self._name = name or os.environ.get("PRUNELLA_TEST_CLUSTER") or "prunella-test"
         self._context = os.environ.get("PRUNELLA_TEST_CONTEXT") or None
         self._ours = False
         self._lock: IO[str] | None = None

@@ -31,7 +31,7 @@ GRACE = "2s"
 WINDOW = "6s"
 _GOOD_WITHIN = 90.0
 _SEEN_WITHIN = 60.0
-_CLOSED_WITHIN = 120.0
+_CLOSED_WITHIN = 180.0
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class Ward:
 def prepare(api: Api, namespace: str) -> None:
     """A namespace in which Prunella heals, quickly."""
     api.apply(samples.namespace_of(None, namespace, {"prunella-tests": "outages"}))
-    api.apply(samples.policy(namespace, grace=GRACE, verification={"window": WINDOW, "timeout": "90s"}))
+    api.apply(samples.policy(namespace, grace=GRACE, verification={"window": WINDOW, "timeout": "5m"}))
 
 
 def all_good(patients: list[Patient]) -> None:

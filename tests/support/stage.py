@@ -5,22 +5,31 @@ A case is two functions. `before` makes what is healthy; `breaks` what is broken
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from support import samples
-from support.api import Object, until
+from support.api import Object, path_of, until
 from support.audit import Write
 from support.cluster import Cluster
 from support.prunella import PrunellaProcess
 
 CLOSED = frozenset({"Healed", "Recovered", "Escalated", "DryRunDone", "Suppressed", "Cancelled", "Failed"})
 _GOOD_WITHIN = 180.0
+_OPENED_WITHIN = 150.0
 _CLOSED_WITHIN = 240.0
 _SNAPSHOT = "prunella.dev/snapshot=known-good"
 LAST_ACTION = "prunella.dev/last-action"
+STAGED = {"prunella-tests-stage": "e2e"}
+_CROWD = {
+    "apiVersion": "prunella.dev/v1alpha1",
+    "kind": "ClusterHealingPolicy",
+    "metadata": {"name": "prunella-tests"},
+    "spec": {"namespaceSelector": {"matchLabels": STAGED}, "budgets": {"concurrentPerCluster": 100}},
+}
+"""Everything breaks in the same minute, which is what the budget of a cluster is there to stop."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +46,19 @@ class Case:
     cause: str = ""
     writes: int = 0
     """How often Prunella writes to an object of the owner: each repair and each undo is one."""
+    deletes: int = 0
+    """How many pods of the patient it deletes: the broken ones that a StatefulSet would wait for."""
     incidents: int = 1
+    about: int = 0
+    """Which of them, in order, the other fields are about."""
     policy: dict[str, Any] | None = field(default_factory=dict)
     """Changes to the samples' policy; None: no policy at all."""
     sample: str | None = None
+    kind: str = "Deployment"
+    ignored: bool = False
+    """Whether Prunella must look away, so that it keeps no snapshot either."""
+    then: Callable[["Scene"], None] | None = None
+    """What people do once it is broken; it may wait, and it may assert."""
 
 
 class Scene:
@@ -55,6 +73,10 @@ class Scene:
         """The workload when it was healthy."""
         self.broken: Object = {}
         """The workload as its owner left it."""
+        self.pods: dict[str, str] = {}
+        """The names and uids of the pods of the namespace when it was healthy."""
+        self.people: Future[None] | None = None
+        """What people do meanwhile."""
         self._prunella = prunella
         self._user = user
 
@@ -65,7 +87,13 @@ class Scene:
     @property
     def path(self) -> str:
         """The workload's path."""
-        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.case.workload}"
+        prefix = {"Pod": "/api/v1", "Job": "/apis/batch/v1"}.get(self.case.kind, "/apis/apps/v1")
+        return f"{prefix}/namespaces/{self.namespace}/{self.resource}s/{self.case.workload}"
+
+    @property
+    def resource(self) -> str:
+        """The workload's resource in the singular."""
+        return self.case.kind.lower()
 
     def live(self) -> Object:
         """The workload as it is now."""
@@ -74,7 +102,8 @@ class Scene:
     def prepare(self) -> None:
         """Make the namespace, its policy, and what is healthy."""
         case = self.case
-        self.api.apply(samples.namespace_of(case.sample or case.name, self.namespace, {"prunella-tests": case.name}))
+        labels = {"prunella-tests": case.name, **STAGED}
+        self.api.apply(samples.namespace_of(case.sample or case.name, self.namespace, labels))
         if case.policy is not None:
             self.api.apply(samples.policy(self.namespace, **case.policy))
         if case.before:
@@ -82,7 +111,7 @@ class Scene:
 
     def is_good(self) -> bool:
         """Whether Prunella knows the healthy template; where it must look away, whether the workload is healthy."""
-        if not self.case.incidents:
+        if self.case.ignored:
             status, wanted = self.live().get("status") or {}, self.live()["spec"]["replicas"]
             return (status.get("readyReplicas"), status.get("updatedReplicas")) == (wanted, wanted)
         path = f"/apis/apps/v1/namespaces/{self.namespace}/controllerrevisions"
@@ -93,6 +122,7 @@ class Scene:
         """Break it, and remember what the owner wished for."""
         if self.case.before and self.case.workload:
             self.first = self.live()
+            self.pods = {one["metadata"]["name"]: one["metadata"]["uid"] for one in self.api.pods(self.namespace)}
         self.case.breaks(self)
         if self.case.workload:
             self.broken = self.live()
@@ -106,22 +136,37 @@ class Scene:
         """The incident that this case is about: the one made by hand, where there is one."""
         found = self.incidents()
         by_hand = [one for one in found if "prunella.dev/source" not in (one["metadata"].get("labels") or {})]
-        return next(iter([*by_hand, *found]), None)
+        return next(iter([*by_hand, *found][self.case.about :]), None)
 
     def opened(self) -> Object:
         """The incident, as soon as there is one."""
-        return until(self.subject, 90, f"an incident in {self.namespace}")
+        return until(self.subject, _OPENED_WITHIN, f"an incident in {self.namespace}")
 
     def closed(self) -> Object:
-        """The incident, once it is over."""
-        name = self.opened()["metadata"]["name"]
-        path = f"/apis/prunella.dev/v1alpha1/namespaces/{self.namespace}/incidents/{name}"
+        """The incident, once it is over and people have done what they do."""
+        self.acted()
+        ends = CLOSED if self.case.phase in CLOSED else {str(self.case.phase)}
+        return self.when(lambda status: status.get("phase") in ends, f"an incident in {self.namespace} is closed")
 
-        def over() -> Object | None:
+    def when(self, condition: Callable[[Object], Any], what: str, seconds: float = _CLOSED_WITHIN) -> Object:
+        """The incident, once its status fulfils the condition."""
+        path = self.incident_path()
+
+        def fulfilled() -> Object | None:
             incident = self.api.get(path)
-            return incident if (incident.get("status") or {}).get("phase") in CLOSED else None
+            return incident if condition(incident.get("status") or {}) else None
 
-        return until(over, _CLOSED_WITHIN, f"incident {self.namespace}/{name} is closed", every=0.5)
+        return until(fulfilled, seconds, what, every=0.5)
+
+    def incident_path(self) -> str:
+        """Where the incident is, as soon as it is there."""
+        name = self.opened()["metadata"]["name"]
+        return f"/apis/prunella.dev/v1alpha1/namespaces/{self.namespace}/incidents/{name}"
+
+    def acted(self) -> None:
+        """Wait until people have done what they do; their errors are the test's."""
+        if self.people is not None:
+            self.people.result(_CLOSED_WITHIN)
 
     def attempted(self) -> list[Write]:
         """Every write to the owner's objects here that Prunella tried, granted or not. Needs the audit log."""
@@ -142,12 +187,33 @@ class Scene:
             return
         self._assert_audited()
         attempted = self.attempted()
-        wrong = [one for one in attempted if (one.resource, one.name) != ("apps/deployments", self.case.workload)]
-        assert not wrong, f"Prunella wrote to objects that are not the patient: {wrong}"
-        made = [one for one in attempted if one.made]
+        assert not self.unsafe(), f"Prunella made writes that nobody could want: {self.unsafe()}"
+        made = [one for one in attempted if one.made and one.verb != "delete"]
         assert len(made) == times, f"expected {times} writes, the audit log has {made or 'none'}"
+        deleted = [one for one in attempted if one.made and one.verb == "delete"]
+        assert len(deleted) == self.case.deletes, f"expected {self.case.deletes} pods deleted: {deleted or 'none'}"
         if not times:
             assert not attempted, f"nothing was to be written, but it was tried: {attempted}"
+
+    def unsafe(self) -> list[Write]:
+        """Writes that no case wants: to other objects, to more than a template, deletions that any pod may meet."""
+        return [one for one in self.attempted() if not (self._is_repair(one) or self._is_deletion(one))]
+
+    def _is_repair(self, write: Write) -> bool:
+        """A patch of the patient's template, and of our own annotations, that tests what it was decided on."""
+        if (write.verb, write.resource, write.name) != ("patch", f"apps/{self.resource}s", self.case.workload):
+            return False
+        changes = {one["path"] for one in write.request if one["op"] != "test"}
+        tested = {one["path"] for one in write.request if one["op"] == "test"}
+        allowed = ("/spec/template", "/metadata/annotations/prunella.dev~1")
+        inside = all(path.startswith(allowed) or path == "/metadata/annotations" for path in changes)
+        return inside and {"/metadata/uid", "/metadata/generation"} <= tested
+
+    def _is_deletion(self, write: Write) -> bool:
+        """The deletion, by uid, of a pod that a StatefulSet waits for."""
+        ours = write.name.startswith(f"{self.case.workload}-") and self.case.kind == "StatefulSet"
+        uid = ((write.request or {}).get("preconditions") or {}).get("uid") if isinstance(write.request, dict) else ""
+        return (write.verb, write.resource) == ("delete", "/pods") and ours and bool(uid)
 
     def _assert_audited(self) -> None:
         """An audit log that shows nothing at all proves nothing: Prunella's reports must be in it."""
@@ -173,6 +239,7 @@ class Stage:
         self.scenes = {one.case.name: one for one in scenes}
         self._say = say
         self._began = time.monotonic()
+        self._people: ThreadPoolExecutor | None = None
         self.error: Exception | None = None
         """Why the play could not be given."""
 
@@ -185,6 +252,7 @@ class Stage:
             self.error = error
 
     def _play(self, scenes: list[Scene]) -> None:
+        scenes[0].api.apply(_CROWD)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(Scene.prepare, scenes))
             self._tell(f"{len(scenes)} cases prepared")
@@ -197,6 +265,11 @@ class Stage:
             self._tell("all are healthy, and known to be")
             list(pool.map(Scene.break_it, scenes))
         self._tell("all are broken")
+        acting = [one for one in scenes if one.case.then]
+        self._people = ThreadPoolExecutor(max(1, len(acting)))
+        for one in acting:
+            assert one.case.then is not None
+            one.people = self._people.submit(one.case.then, one)
 
     @staticmethod
     def _good(waiting: list[Scene]) -> bool:
@@ -206,13 +279,15 @@ class Stage:
     def settle(self) -> None:
         """Wait until everything is over, and a little longer."""
         for one in self.scenes.values():
-            if one.case.phase:
-                one.closed()
+            one.closed() if one.case.phase else one.acted()
         self._tell("all incidents are closed")
 
     def clear(self) -> None:
         """Delete the namespaces; their going is not waited for."""
+        if self._people:
+            self._people.shutdown(wait=False, cancel_futures=True)
         for one in self.scenes.values():
+            one.api.delete(path_of(_CROWD))
             one.api.delete(f"/api/v1/namespaces/{one.namespace}")
 
     def _tell(self, what: str) -> None:

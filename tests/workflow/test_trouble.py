@@ -6,7 +6,7 @@ import pytest
 from builders import a_report
 from workflow.harness import HEALED, NOT_HEALED, Hands, condition, ending, raised, unanswered, written
 
-from prunella_workflows import contract, healing
+from prunella_workflows import contract
 from prunella_workflows.contract import NON_IDEMPOTENT, Options
 from prunella_workflows.errors import ChangedSince, Conflict, Forbidden, InvalidIncident, NotFound, Refused, Unavailable
 from prunella_workflows.model.incident import Phase
@@ -60,7 +60,7 @@ async def test_an_undo_whose_outcome_is_unknown_is_repeated_until_it_is_certain(
 
 
 async def test_a_write_that_stays_uncertain_is_handed_over_as_such(the_stage, monkeypatch):
-    monkeypatch.setattr(healing, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
     hands = Hands(repair=DOWN)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "OutcomeUnknown")
@@ -70,7 +70,7 @@ async def test_a_write_that_stays_uncertain_is_handed_over_as_such(the_stage, mo
 
 
 async def test_an_undo_that_stays_uncertain_is_handed_over_as_such(the_stage, monkeypatch):
-    monkeypatch.setattr(healing, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
     status = await the_stage.play(Hands(verify=NOT_HEALED, undo=DOWN))
     assert (status.phase, status.reason) == (Phase.ESCALATED, "NotUndone")
     assert not status.attempts[0].undone

@@ -1,0 +1,87 @@
+"""Ending at any moment: at once, in order, and without a word that looks like a crash. Needs no cluster."""
+
+import os
+import signal
+import time
+
+import pytest
+import yaml
+from support.prunella import PrunellaProcess, free_ports
+
+pytestmark = pytest.mark.timeout(60)
+
+SIGNALS = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """A kubeconfig for a server that nobody is."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "none",
+        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
+        "clusters": [{"name": "none", "cluster": {"server": f"http://127.0.0.1:{free_ports(1)[0]}"}}],
+        "users": [{"name": "none", "user": {"token": "none"}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+@pytest.fixture
+def process(tmp_path, nowhere):
+    made = []
+
+    def start(command):
+        away = {} if command == "run" else {"temporal_address": f"127.0.0.1:{free_ports(1)[0]}"}
+        made.append(PrunellaProcess(tmp_path / command, nowhere, command, **away))
+        made[0].start()
+        return made[0]
+
+    yield start
+    for one in made:
+        one._end()
+
+
+def ended(process, how):
+    began = time.monotonic()
+    os.kill(process.pid, how)
+    code = process._process.wait(30)
+    took = time.monotonic() - began
+    left = process._end()
+    assert not left, left
+    said = process.log.read_text()
+    assert "Traceback" not in said, said
+    return code, took
+
+
+@SIGNALS
+@pytest.mark.parametrize("command", ["run", "operator", "worker"])
+def test_while_nothing_answers(process, command, how):
+    """Neither the API server nor, but for `run`, Temporal: it says so, lives, and ends when it is told to."""
+    one = process(command)
+    until_logged(one, "prunella is up")
+    time.sleep(1)
+    code, took = ended(one, how)
+    assert code == 0
+    assert took < 10
+
+
+@SIGNALS
+@pytest.mark.parametrize("after", [0.5, 1.0, 1.5, 2.5])
+def test_while_it_starts(process, how, after):
+    """Before our own handlers are set, the signal ends it the way it ends any program: by itself, and silently."""
+    one = process("run")
+    time.sleep(after)
+    code, took = ended(one, how)
+    assert code in {0, -how, 128 + how, 1 if how is signal.SIGINT else 0}
+    assert took < 10
+
+
+def until_logged(process, words, seconds=30):
+    end = time.monotonic() + seconds
+    while words not in process.log.read_text():
+        assert process.running, process.tail()
+        assert time.monotonic() < end, process.tail()
+        time.sleep(0.05)

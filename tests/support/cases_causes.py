@@ -1,0 +1,126 @@
+"""Causes that look alike: a release that is to blame, one that is not, a process that hangs, one that says no."""
+
+from collections.abc import Callable
+
+from support.api import Object, until
+from support.recipes import (
+    NAME,
+    Edit,
+    app,
+    applied,
+    config_map,
+    drop_pod,
+    env,
+    handed_over,
+    healed,
+    ledger,
+    pods,
+    probe,
+    release,
+    restarted,
+    server,
+    spec,
+    with_ledger,
+    without_ledger,
+)
+from support.stage import Scene
+
+_SECRET = server(envFrom=[{"configMapRef": {"name": NAME}}, {"secretRef": {"name": "token"}}])
+_NOWHERE = pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})
+_WRONG_PORT = probe("livenessProbe", httpGet={"path": "/healthz", "port": 9999}, failureThreshold=2)
+
+
+def _with_secret(scene: Scene) -> None:
+    meta = {"name": "token", "namespace": scene.namespace}
+    scene.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"TOKEN": "hunter2"}})
+    applied(_SECRET, spec(replicas=2))(scene)
+
+
+def _secret_deleted(scene: Scene) -> None:
+    """Nothing happens until a pod is made anew. The other one goes on with what it has read."""
+    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/secrets/token")
+    drop_pod(scene)
+
+
+def _dependent(scene: Scene) -> None:
+    with_ledger(scene)
+    applied(env(SHOP_DEPENDS_ON="$(LEDGER_SERVICE_HOST):8080"))(scene)
+
+
+def _dependency_gone(scene: Scene) -> None:
+    without_ledger(scene)
+    drop_pod(scene)
+
+
+def _as_ready_as_ledger(scene: Scene) -> None:
+    """The shop is ready when the ledger says that it is: a pattern that is as common as it is disputed."""
+    address = with_ledger(scene)
+    asks = probe("readinessProbe", httpGet={"host": address, "port": 8080, "path": "/readyz"})
+    applied(asks)(scene)
+
+
+def _ledger_says_no(scene: Scene) -> None:
+    """It runs and answers, with 503. The shop has been ready for longer than the kubelet's own start by now."""
+    scene.api.apply(ledger(scene, 1, SHOP_READY="false"))
+
+
+def _hung(scene: Scene) -> None:
+    """A pod that is replaced hangs after a while; what made it hang does not come back."""
+    restarted(SHOP_HANG_AFTER="12s")(scene)
+
+
+def _no_longer(scene: Scene) -> None:
+    def silent() -> bool:
+        found = [one for pod in scene.api.pods(scene.namespace) for one in pod["status"].get("conditions", ())]
+        return any(one["type"] == "Ready" and "containers with unready" in one.get("message", "") for one in found)
+
+    until(silent, 60, "the process hangs")
+    config_map(scene)
+
+
+def _flapping(scene: Scene) -> None:
+    scene.api.apply(*app(scene, *_FLAPS, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"))
+    drop_pod(scene)
+
+
+def _flap_on(scene: Scene) -> None:
+    """Each new pod crashes twice and then runs."""
+    for count in (1, 2):
+        until(lambda count=count: _recovered(scene) == count, 150, f"it healed itself {count} time(s)", every=0.5)
+        drop_pod(scene)
+
+
+def _recovered(scene: Scene) -> int:
+    phases = [(one.get("status") or {}).get("phase") for one in scene.incidents()]
+    return phases.count("Recovered")
+
+
+def _state(one: Object) -> None:
+    """A volume that outlives the container, to count its starts."""
+    pods(volumes=[{"name": "state", "emptyDir": {}}])(one)
+    one["spec"]["template"]["spec"]["securityContext"]["fsGroup"] = 65532
+    server(volumeMounts=[{"name": "state", "mountPath": "/state"}])(one)
+
+
+_FLAPS: tuple[Edit, ...] = (_state, env(SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state"))
+_late: Callable[[Scene], None] = applied(release(2), _NOWHERE, spec(progressDeadlineSeconds=15))
+
+CASES = (
+    handed_over("secret-deleted", _with_secret, _secret_deleted, "InnocentRelease", "pod_crash_loop"),
+    handed_over("dependency-gone", _dependent, _dependency_gone, "InnocentRelease", "pod_crash_loop"),
+    handed_over("says-no", _as_ready_as_ledger, _ledger_says_no, "InnocentRelease", "pod_crash_loop"),
+    healed("hung", applied(), _hung, "network_timeout", then=_no_longer),
+    healed("unschedulable", applied(spec(progressDeadlineSeconds=15)), _late, "bad_release"),
+    healed("wrong-probe", applied(), applied(release(2), _WRONG_PORT), "bad_release"),
+    handed_over(
+        "flapping",
+        applied(*_FLAPS),
+        _flapping,
+        "InnocentRelease",
+        "pod_crash_loop",
+        then=_flap_on,
+        incidents=3,
+        about=2,
+        policy={"grace": "25s"},
+    ),
+)

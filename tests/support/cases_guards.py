@@ -1,0 +1,50 @@
+"""What holds Prunella back although it knows what to do: owners elsewhere, policies, budgets."""
+
+from datetime import timedelta
+from typing import Any
+
+from support.api import until
+from support.recipes import app, applied, bad, handed_over, marked
+from support.stage import CLOSED, Case, Scene
+
+from prunella_operator import clock
+
+_FLUX = marked("labels", kustomize_toolkit_fluxcd_io__name="shop", kustomize_toolkit_fluxcd_io__namespace="flux")
+_HELM = marked("annotations", **{"meta_helm_sh__release-name": "shop", "meta_helm_sh__release-namespace": "shop"})
+
+
+def _tonight() -> list[dict[str, Any]]:
+    """A window of an hour that is not now."""
+    start = clock.now() + timedelta(hours=3)
+    return [{"start": f"{start:%H:%M}", "end": f"{start + timedelta(hours=1):%H:%M}"}]
+
+
+def _again(scene: Scene) -> None:
+    """Another bad release, right after the first one was taken back."""
+
+    def over() -> bool:
+        return [(one.get("status") or {}).get("phase") in CLOSED for one in scene.incidents()] == [True]
+
+    until(over, 180, "the first fault is repaired", every=0.5)
+    scene.api.apply(*app(scene, bad(3)))
+
+
+def _held(name: str, reason: str, **more: Any) -> Case:
+    return handed_over(name, applied(), applied(bad()), reason, "bad_release", **more)
+
+
+def _owned(name: str, mark: Any) -> Case:
+    return handed_over(name, applied(mark), applied(mark, bad()), "OwnedElsewhere", "bad_release")
+
+
+_TWICE: dict[str, Any] = {"then": _again, "writes": 1, "incidents": 2, "about": 1}
+
+CASES = (
+    _owned("flux", _FLUX),
+    _owned("helm", _HELM),
+    _held("observe", "ObserveMode", phase="DryRunDone", policy={"mode": "Observe"}),
+    _held("frozen", "Frozen", policy={"rollback": "Freeze"}),
+    _held("budget", "BudgetSpent", policy={"budgets": {"perHourPerWorkload": 1}, "cooldown": "0s"}, **_TWICE),
+    _held("cooldown", "RepairedRecently", policy={"cooldown": "10m"}, **_TWICE),
+    _held("maintenance", "OutsideWindow", phase="Diagnosing", policy={"maintenanceWindows": _tonight()}),
+)

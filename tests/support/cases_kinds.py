@@ -1,0 +1,66 @@
+"""Other kinds than Deployments: those that are repaired too, and those that are only reported."""
+
+from support.api import Object, until
+from support.recipes import NAME, app, applied, bad, handed_over, healed, pod_spec, replicas, restarted
+from support.stage import Scene
+
+STATEFUL = {"kind": "StatefulSet", "deletes": 1}
+
+
+def _recreated(scene: Scene) -> None:
+    """With the old object its ControllerRevisions are gone; ours are not."""
+    scene.api.delete(scene.path, propagation="Foreground")
+    until(lambda: scene.api.find(scene.path) is None, 60, "the StatefulSet is deleted")
+    scene.api.apply(*app(scene, bad(), replicas(2)))
+
+
+def _without_controller(scene: Scene, kind: str, spec: Object) -> None:
+    meta = {"name": NAME, "namespace": scene.namespace}
+    version = {"Pod": "v1", "Job": "batch/v1"}[kind]
+    scene.api.apply({"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec})
+
+
+def _bare_pod(scene: Scene) -> None:
+    _, one = app(scene, bad())
+    pod_spec(one)["containers"][0].pop("envFrom")
+    _without_controller(scene, "Pod", pod_spec(one))
+
+
+def _job(scene: Scene) -> None:
+    _, one = app(scene, bad())
+    pod_spec(one)["containers"][0].pop("envFrom")
+    pod_spec(one)["restartPolicy"] = "OnFailure"
+    _without_controller(scene, "Job", {"backoffLimit": 9, "template": {"spec": pod_spec(one)}})
+
+
+def _scaled(*edits):  # type: ignore[no-untyped-def]
+    """The number of replicas is the autoscaler's: the owner's manifest does not name it."""
+
+    def act(scene: Scene) -> None:
+        objects = app(scene, *edits)
+        del objects[1]["spec"]["replicas"]
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
+        meta = {"name": NAME, "namespace": scene.namespace}
+        spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 3}
+        scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
+        scene.api.apply(*objects, scaler)
+        until(lambda: scene.live()["spec"]["replicas"] == 2, 60, "the autoscaler has scaled")
+
+    return act
+
+
+CASES = (
+    healed("stateful-release", applied(replicas(2)), applied(bad(), replicas(2)), "bad_release", **STATEFUL),
+    healed(
+        "stateful-oom",
+        applied(replicas(2)),
+        restarted(replicas(2), SHOP_MEMORY_MIB="90"),
+        "pod_oom_killed",
+        **STATEFUL,
+    ),
+    healed("stateful-recreated", applied(replicas(2)), _recreated, "bad_release", **STATEFUL),
+    healed("daemon-release", applied(), applied(bad()), "bad_release", kind="DaemonSet"),
+    handed_over("bare-pod", None, _bare_pod, "NoKnownGoodRevision", "pod_crash_loop", kind="Pod"),
+    handed_over("job", None, _job, "NoKnownGoodRevision", "pod_crash_loop", kind="Job"),
+    healed("autoscaled", _scaled(), _scaled(bad()), "bad_release"),
+)

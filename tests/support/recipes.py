@@ -1,0 +1,200 @@
+"""How the cases are made that no sample shows: a small release of the shop, edits to it, and what people do.
+
+The data of the shop is a ConfigMap that is read at the start. So a fault can come without any release, as most do:
+the data changes, then a pod is replaced.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from support import samples
+from support.api import Object, until
+from support.stage import Case, Scene
+
+NAME = "recommendations"
+SAMPLE = "oom-killed"
+Edit = Callable[[Object], None]
+
+
+def app(scene: Scene, *edits: Edit, **data: str) -> list[Object]:
+    """The shop's ConfigMap with this data, and its workload (one replica) after the edits."""
+    config, one = scene.load("before.yaml", SAMPLE)
+    config["data"] = {"SHOP_MEMORY_MIB": "24", **data}
+    one["kind"] = scene.case.kind
+    if scene.case.kind == "StatefulSet":
+        one["spec"]["serviceName"] = NAME
+    if scene.case.kind == "DaemonSet":
+        del one["spec"]["replicas"]
+    for edit in edits:
+        edit(one)
+    return [config, one]
+
+
+def applied(*edits: Edit, **data: str) -> Callable[[Scene], None]:
+    """Apply the shop."""
+    return lambda scene: scene.api.apply(*app(scene, *edits, **data)) and None
+
+
+def restarted(*edits: Edit, **data: str) -> Callable[[Scene], None]:
+    """Change the data, then replace the newest pod: it is the only one that reads them."""
+
+    def act(scene: Scene) -> None:
+        scene.api.apply(*app(scene, *edits, **data))
+        drop_pod(scene)
+
+    return act
+
+
+def drop_pod(scene: Scene) -> None:
+    """Delete the workload's last pod by name; its controller makes another one."""
+    pods = [one["metadata"]["name"] for one in scene.api.pods(scene.namespace)]
+    last = max(one for one in pods if one.startswith(f"{NAME}-"))
+    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/pods/{last}")
+
+
+def pod_spec(one: Object) -> Object:
+    """The pod spec of a workload."""
+    spec: Object = one["spec"]["template"]["spec"]
+    return spec
+
+
+def release(number: int) -> Edit:
+    """Another release of the same program."""
+
+    def edit(one: Object) -> None:
+        samples.container(one)["image"] = f"prunella.local/shop:{1 + (number - 1) % 2}"
+        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"] = str(number)
+
+    return edit
+
+
+def bad(number: int = 2) -> Edit:
+    """A release that crashes at its start, as it needs what nobody configured."""
+
+    def edit(one: Object) -> None:
+        release(number)(one)
+        samples.set_env(one, SHOP_REQUIRE_ENV="PAYMENT_TOKEN")
+
+    return edit
+
+
+def env(**values: str) -> Edit:
+    """Environment variables of the server."""
+    return lambda one: samples.set_env(one, **values)
+
+
+def server(**values: Any) -> Edit:
+    """Fields of the server's container."""
+    return lambda one: samples.container(one).update(values)
+
+
+def probe(kind: str, **values: Any) -> Edit:
+    """Fields of a probe of the server, which asks once a second."""
+
+    def edit(one: Object) -> None:
+        container = samples.container(one)
+        container[kind] = {"periodSeconds": 1, **container.get(kind, {}), **values}
+
+    return edit
+
+
+def memory(limit: str, request: str = "16Mi") -> Edit:
+    """The memory of the server."""
+
+    def edit(one: Object) -> None:
+        resources = samples.container(one)["resources"]
+        resources["limits"]["memory"], resources["requests"]["memory"] = limit, request
+
+    return edit
+
+
+def replicas(count: int) -> Edit:
+    """The number of replicas."""
+    return lambda one: one["spec"].update(replicas=count)
+
+
+def spec(**values: Any) -> Edit:
+    """Fields of the workload's spec."""
+    return lambda one: one["spec"].update(values)
+
+
+def pods(**values: Any) -> Edit:
+    """Fields of the pod spec."""
+    return lambda one: pod_spec(one).update(values)
+
+
+def marked(kind: str, **marks: str) -> Edit:
+    """Labels or annotations of the workload; a double underscore stands for a slash, a single one for a dot."""
+    named = {key.replace("__", "/").replace("_", "."): value for key, value in marks.items()}
+    return lambda one: one["metadata"].setdefault(kind, {}).update(named)
+
+
+def second(key: str, **values: Any) -> Edit:
+    """A second container that reads the data, so that the server does not: under `containers` or `initContainers`."""
+
+    def edit(one: Object) -> None:
+        main = samples.container(one)
+        other = {name: value for name, value in main.items() if name not in {"ports", "readinessProbe"}}
+        pod_spec(one).setdefault(key, []).append({**other, "name": "cache", **values})
+        main.pop("envFrom")
+
+    return edit
+
+
+def config_map(scene: Scene, **data: str) -> None:
+    """Change the data alone."""
+    scene.api.apply(app(scene, **data)[0])
+
+
+def ledger(scene: Scene, count: int, **values: str) -> Object:
+    """Another service, `ledger`, that the shop may depend on."""
+    (one,) = samples.load("image-pull", "before.yaml", scene.namespace)
+    labels = {"app.kubernetes.io/name": "ledger"}
+    template = one["spec"]["template"]
+    more = {**one["spec"], "replicas": count, "selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"}}
+    more["template"] = {**template, "metadata": {"labels": labels}}
+    made = {**one, "metadata": {**one["metadata"], "name": "ledger", "labels": labels}, "spec": more}
+    probe("readinessProbe", httpGet={"path": "/", "port": 8080})(made)
+    samples.set_env(made, **values)
+    return made
+
+
+def with_ledger(scene: Scene) -> str:
+    """Bring the ledger up; returns its address."""
+    meta = {"name": "ledger", "namespace": scene.namespace}
+    ports = {"selector": {"app.kubernetes.io/name": "ledger"}, "ports": [{"port": 8080}]}
+    (service,) = scene.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": ports})
+    scene.api.apply(ledger(scene, 1))
+    path = f"/apis/apps/v1/namespaces/{scene.namespace}/deployments/ledger"
+    until(lambda: (scene.api.get(path).get("status") or {}).get("availableReplicas"), 120, "the dependency is up")
+    return str(service["spec"]["clusterIP"])
+
+
+def without_ledger(scene: Scene) -> None:
+    """Take the ledger down."""
+    scene.api.apply(ledger(scene, 0))
+    until(lambda: not pods_of(scene, "ledger"), 60, "the dependency is down")
+
+
+def pods_of(scene: Scene, name: str) -> int:
+    """How many pods an app of the namespace has, those that go included."""
+    path = f"/api/v1/namespaces/{scene.namespace}/pods"
+    return len(scene.api.items(path, labelSelector=f"app.kubernetes.io/name={name}"))
+
+
+def limits_of_namespace(scene: Scene, kind: str, **values: Any) -> None:
+    """A ResourceQuota or LimitRange."""
+    meta = {"name": "bounds", "namespace": scene.namespace}
+    scene.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": values})
+
+
+def healed(name: str, before: Any, breaks: Any, cause: str, **more: Any) -> Case:
+    """A case that ends well, with one write unless it says otherwise."""
+    values: dict[str, Any] = {"phase": "Healed", "reason": "Stable", "cause": cause, "writes": 1, "sample": SAMPLE}
+    return Case(name, NAME, before=before, breaks=breaks, **{**values, **more})
+
+
+def handed_over(name: str, before: Any, breaks: Any, reason: str, cause: str, **more: Any) -> Case:
+    """A case that a person gets, with no write unless it says otherwise."""
+    values: dict[str, Any] = {"phase": "Escalated", "reason": reason, "cause": cause, "sample": SAMPLE}
+    return Case(name, NAME, before=before, breaks=breaks, **{**values, **more})
