@@ -6,7 +6,7 @@ import pytest
 from builders import a_report
 from workflow.harness import HEALED, NOT_HEALED, Hands, condition, ending, raised, unanswered, written
 
-from prunella_workflows import contract
+from prunella_workflows import calls, contract
 from prunella_workflows.contract import NON_IDEMPOTENT, Options
 from prunella_workflows.errors import ChangedSince, Conflict, Forbidden, InvalidIncident, NotFound, Refused, Unavailable
 from prunella_workflows.model.incident import Phase
