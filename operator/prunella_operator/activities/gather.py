@@ -9,7 +9,7 @@ from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.selectors import as_text, selector_of
-from prunella_operator.cluster.views import controller_of, is_workload, pod_view, time_of, workload_view
+from prunella_operator.cluster.views import controller_of, is_workload, pod_view, time_of, workload_key, workload_view
 from prunella_workflows.errors import Forbidden, InvalidIncident, NotFound, Refused
 from prunella_workflows.model.evidence import EventView, Evidence, IncidentBrief, LogTail, MemoryBounds
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, Phase
@@ -106,9 +106,12 @@ class Gatherer:
         labels: dict[str, str] = self._kube.get(f"/api/v1/namespaces/{namespace}")["metadata"].get("labels") or {}
         return labels
 
-    def incidents(self) -> tuple[IncidentBrief, ...]:
-        """All incidents in brief, for budgets and cooldowns."""
-        return tuple(_brief(one) for one in self._kube.list(paths.incidents()))
+    def incidents(self, ref: WorkloadRef | None = None) -> tuple[IncidentBrief, ...]:
+        """Incidents in brief: all, for budgets and cooldowns, or those that sources opened for one workload."""
+        if ref is None:
+            return tuple(_brief(one) for one in self._kube.list(paths.incidents()))
+        found = self._kube.list(paths.incidents(ref.namespace), labelSelector=f"{paths.WORKLOAD}={workload_key(ref)}")
+        return tuple(_brief(one) for one in found)
 
     def evidence(self, ref: WorkloadRef, spec: IncidentSpec, opened_at: datetime, *, deep: bool) -> Evidence:
         """The facts about one workload now. Shallow evidence has no revisions, logs, events or bounds."""
@@ -120,7 +123,7 @@ class Gatherer:
             workload=workload,
             pods=pods,
             namespace_labels=self.namespace_labels(ref.namespace),
-            incidents=self.incidents(),
+            incidents=self.incidents(None if deep else ref),
         )
         if not deep:
             return shallow
