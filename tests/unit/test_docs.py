@@ -266,7 +266,7 @@ def reasons_to_escalate():
         for name, words, named, effects in called(ast.parse(path.read_text())):
             if name == "_hold" and effects & {"ESCALATE", "WAIT"}:
                 yield words[1]
-            elif name in {"_hand_over", "_unsure"} and words:
+            elif name in {"hand_over", "_hand_over", "_unsure"} and words:
                 yield words[0]
             elif named.get("reason") and (name == "Plan" or (name, path.name) == ("Judgement", "verify.py")):
                 yield named["reason"]
