@@ -48,7 +48,7 @@ format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff check --quiet --fix .
 
 chaos: setup ## kill and stop every part at every point of many incidents, for up to two hours
-	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} PRUNELLA_CHAOS_ROUNDS=$${PRUNELLA_CHAOS_ROUNDS:-25} PRUNELLA_CHAOS_LONGEST=$${PRUNELLA_CHAOS_LONGEST:-30} $(BIN)/python -m pytest -q -m chaos tests/chaos $(TEST_ARGS)
+	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} PRUNELLA_CHAOS_ROUNDS=$${PRUNELLA_CHAOS_ROUNDS:-25} PRUNELLA_CHAOS_STRIKES=$${PRUNELLA_CHAOS_STRIKES:-10} PRUNELLA_CHAOS_LONGEST=$${PRUNELLA_CHAOS_LONGEST:-30} $(BIN)/python -m pytest -q -m chaos tests/chaos $(TEST_ARGS)
 
 bench: setup ## measure: detection, memory and repair times (results belong into docs/benchmarks.md)
 	@$(BIN)/python tests/bench/run.py

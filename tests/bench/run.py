@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other; each prints a table. About a quarter of an hour on an idle machine of 2 cores."""
+"""All benchmarks, one after the other; each prints a table. A quarter of an hour on an idle machine of 2 cores."""
 
 import subprocess
 import sys

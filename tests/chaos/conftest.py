@@ -3,7 +3,8 @@
 PRUNELLA_CHAOS_SEED      what decides everything (1)
 PRUNELLA_CHAOS_ROUNDS    how many rounds (3)
 PRUNELLA_CHAOS_FIRST     the first round's number, to play one again (0)
-PRUNELLA_CHAOS_LONGEST   the longest outage in seconds (8; `make chaos`: 30)
+PRUNELLA_CHAOS_STRIKES   how many outages in each round (4; `make chaos`: 10)
+PRUNELLA_CHAOS_LONGEST   the longest outage in seconds (5; `make chaos`: 30)
 PRUNELLA_CHAOS_CLUSTER   the name of the cluster (prunella-chaos)
 """
 
@@ -35,7 +36,12 @@ class Chosen:
     seed: str = os.environ.get("PRUNELLA_CHAOS_SEED") or "1"
     rounds: int = int(os.environ.get("PRUNELLA_CHAOS_ROUNDS") or 3)
     first: int = int(os.environ.get("PRUNELLA_CHAOS_FIRST") or 0)
-    longest: float = float(os.environ.get("PRUNELLA_CHAOS_LONGEST") or 8)
+    strikes: int = int(os.environ.get("PRUNELLA_CHAOS_STRIKES") or 4)
+    longest: float = float(os.environ.get("PRUNELLA_CHAOS_LONGEST") or 5)
+
+    def __str__(self):
+        each = f"PRUNELLA_CHAOS_STRIKES={self.strikes} PRUNELLA_CHAOS_LONGEST={self.longest:g}"
+        return f"PRUNELLA_CHAOS_SEED={self.seed} {each}"
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +86,7 @@ def season(chaos_cluster, chosen, tmp_path_factory, say):
                 victims[who] = Part(parts[who])
             victims["temporal"] = Server(temporal)
             victims.update({name: Component(plane, name) for name in ("kube-apiserver", "etcd")})
-            made = Season(cluster, account.user, run, chosen, proxy, director, parts, temporal, say)
+            made = Season(cluster, account.user, run, chosen, proxy, director, parts, temporal, folder, say)
             try:
                 temporal.start()
                 for one in parts.values():

@@ -1,6 +1,7 @@
 """What became of a round: judged from the audit log, the objects, and Temporal."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from temporalio.client import Client
 
 from prunella_operator.cluster.views import template_hash, template_of
 from prunella_workflows.contract import workflow_id
+
+_ENDS_WITHIN = 180.0
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,10 @@ class Round:
     """Whether the audit log has every write: an API server that is killed may have made one it did not log."""
 
     def problems(self) -> list[Problem]:
-        incidents = self.api.incidents(self.namespace)
-        writes = self.writes()
-        return [
-            *self._foreign(writes),
-            *(problem for one in self.patients for problem in self._of(one, incidents, writes)),
-            *self._workflows(incidents),
-        ]
+        unfinished = list(self._workflows(self.api.incidents(self.namespace)))
+        incidents, writes = self.api.incidents(self.namespace), self.writes()
+        judged = (problem for one in self.patients for problem in self._of(one, incidents, writes))
+        return [*unfinished, *self._foreign(writes), *judged]
 
     def writes(self) -> list[Write]:
         """Every write of Prunella to somebody else's object here, granted or not."""
@@ -102,9 +102,18 @@ class Round:
             yield Problem("doubled", patient.name, f"one write heals it, not {told}")
 
     def _workflows(self, incidents: list[Object]) -> Iterator[Problem]:
-        for name, state in asyncio.run(_states(self.temporal, incidents)).items():
-            if state != "COMPLETED":
-                yield Problem("lost", name, f"its workflow is {state}")
+        """Each ends by itself. It may last a little longer than the incident: when the answer to the closing report was
+        lost, that is told again, and people after it.
+        """
+        end, running = time.monotonic() + _ENDS_WITHIN, incidents
+        while states := asyncio.run(_states(self.temporal, running)):
+            running = [one for one in running if states[one["metadata"]["name"]] == "RUNNING"]
+            for name, state in states.items():
+                if state not in {"RUNNING", "COMPLETED"} or (state == "RUNNING" and time.monotonic() > end):
+                    yield Problem("lost", name.rpartition("-")[0], f"its workflow is {state}")
+            if not running or time.monotonic() > end:
+                return
+            time.sleep(1)
 
 
 def _told(incident: Object) -> Iterator[str]:

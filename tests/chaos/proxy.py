@@ -107,6 +107,11 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(10)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no late call is still on its way."""
+        return not self._late
+
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         self._loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="gate"))

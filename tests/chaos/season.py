@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -25,7 +26,6 @@ from prunella_workflows.errors import PrunellaError, Unavailable
 
 _GOOD_WITHIN = 180.0
 _OVER_WITHIN = 400.0
-_STRIKES = 8
 _QUIET = 3.0
 """Seconds after the end in which a late write would still show itself."""
 _INTENSITIES = (0.5, 1.0, 1.5, 0.0)
@@ -43,6 +43,7 @@ class Season:
     director: Director
     parts: dict[str, PrunellaProcess]
     temporal: Temporal
+    folder: Path
     say: Callable[[str], None]
     made: dict[int, list[ChaosPatient]] = field(default_factory=dict)
     struck: list[tuple[Strike, int]] = field(default_factory=list)
@@ -86,7 +87,7 @@ class Season:
     def round(self, number: int) -> list[Problem]:
         seed, patients = f"{self.chosen.seed}/{number}", self.made[number]
         until(lambda: all(one.is_good() for one in patients), _GOOD_WITHIN, "all are known to be well", every=1)
-        strikes = plan(self.chosen.seed, number, self.chosen.longest, _STRIKES)
+        strikes = plan(self.chosen.seed, number, self.chosen.longest, self.chosen.strikes)
         self.proxy.weather = Weather(seed, _INTENSITIES[number % len(_INTENSITIES)])
         self.director.arm(strikes)
         pids = {name: one.pid for name, one in self.parts.items()}
@@ -99,6 +100,7 @@ class Season:
         self.struck += [(one, number) for one in begun]
         self.missed.update(one.point for one in strikes if not one.patient)
         found = self._broken(pids, begun)
+        until(lambda: self.proxy.idle, 60, "the last late call has come")
         time.sleep(_QUIET)
         found += self._judge(number, begun, ended)
         self.incidents += len(patients)
@@ -169,7 +171,9 @@ class Season:
         if not ended and not found:
             found = [Problem("lost", "round", f"not over within {_OVER_WITHIN:.0f} s")]
         if found:
-            self.say("\n".join(f"=== {title}\n{text}" for title, text in self.diagnostics(number)))
+            path = self.folder / f"round-{number}.txt"
+            path.write_text("\n".join(f"=== {title}\n{text}" for title, text in self.diagnostics(number)))
+            self.say(f"chaos: what is known of round {number} is in {path}")
         return found
 
     def left_over(self) -> Iterator[tuple[int, str]]:
@@ -189,7 +193,7 @@ class Season:
         writes = [one for one in self.cluster.audit.writes(self.user, self.namespace(number)) if one.of_a_user]
         yield "writes", "\n".join(map(str, writes))
         for name, one in self.parts.items():
-            yield f"the end of {name}'s log", one.tail(40)
+            yield f"the end of {name}'s log", one.tail(2000)
 
     def table(self) -> str:
         """Kill points: victim x action x point -> n, lost, doubled, incomplete."""

@@ -33,6 +33,12 @@ def test_nothing_more_is_written(scene, aftermath):
     scene.assert_written(scene.case.writes)
 
 
+def test_no_write_was_unsafe(stage, aftermath, audit):
+    """Over all cases at once, tried or granted: the number that docs/benchmarks.md may quote."""
+    unsafe = {name: scene.unsafe() for name, scene in stage.scenes.items() if scene.unsafe()}
+    assert not unsafe
+
+
 @play(*CASES)
 def test_nothing_holds_incidents_back_from_being_deleted(scene, aftermath):
     assert not [one["metadata"]["name"] for one in scene.incidents() if one["metadata"].get("finalizers")]

@@ -8,11 +8,11 @@ import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import count
 
 import msgspec
 
+from prunella_operator import clock
 from prunella_operator.cluster.rest import AlreadyExists
 from prunella_workflows.errors import NotFound, PrunellaError, Refused
 
@@ -21,7 +21,7 @@ _REQUIREMENT = re.compile(r"(\w[^,\s]*) (in|notin) \(([^)]*)\)|!([^,]+)|([^,=!]+
 
 @dataclass
 class FakeKube:
-    """Objects by path. `writes` tells what was written; `before` is called with each request and may raise or change."""
+    """Objects by path. `writes` tells what was written; `before` sees each request and may raise, or change things."""
 
     objects: dict = field(default_factory=dict)
     texts: dict = field(default_factory=dict)
@@ -62,10 +62,8 @@ class FakeKube:
         if target in self.objects:
             raise AlreadyExists(f"{target} already exists")
         self.writes.append(("create", target, body))
-        stamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")  # noqa: DTZ005
-        return copy.deepcopy(
-            self.put(target, {**body, "metadata": {"creationTimestamp": stamp, **body["metadata"]}})
-        )
+        stamp = clock.now().isoformat(timespec="seconds").replace("+00:00", "Z")
+        return copy.deepcopy(self.put(target, {**body, "metadata": {"creationTimestamp": stamp, **body["metadata"]}}))
 
     def json_patch(self, path, operations):
         self._ask("PATCH", path)

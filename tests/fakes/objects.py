@@ -83,7 +83,9 @@ def a_pod(name="web-a", revision=1, *, ready_since=LONG_AGO, status=None, owner=
             "uid": f"uid-{name}",
             "creationTimestamp": LONG_AGO,
             "labels": {"app": "web", POD_TEMPLATE_HASH: f"hash{revision}"},
-            "ownerReferences": [owner or owned_by("apps/v1", "ReplicaSet", f"web-hash{revision}", f"uid-rs-{revision}")],
+            "ownerReferences": [
+                owner or owned_by("apps/v1", "ReplicaSet", f"web-hash{revision}", f"uid-rs-{revision}")
+            ],
             **meta,
         },
         "spec": a_template(revision)["spec"],
@@ -102,11 +104,14 @@ def a_snapshot(template, *, good_at=None, created=LONG_AGO):
     return body
 
 
-def a_cluster(kube, deployment=None, replica_sets=(), pods=(), snapshots=(), labels=None):
+def a_cluster(kube, deployment=None, replica_sets=(), pods=(), *, snapshots=(), labels=None):
     """Put namespace shop with these objects into a fake."""
     kube.put(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": labels or {}}})
     kube.put(paths.workload(WEB), deployment or a_deployment())
-    for plural, found in ((paths.collection("ReplicaSet", NAMESPACE), replica_sets), (paths.core(NAMESPACE, "pods"), pods)):
+    for plural, found in (
+        (paths.collection("ReplicaSet", NAMESPACE), replica_sets),
+        (paths.core(NAMESPACE, "pods"), pods),
+    ):
         for one in found:
             kube.put(f"{plural}/{one['metadata']['name']}", one)
     for one in snapshots:

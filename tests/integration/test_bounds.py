@@ -1,4 +1,4 @@
-"""What a real namespace allows: quotas and LimitRanges as their controllers count them, and what becomes of too much."""
+"""What a real namespace allows: quotas and LimitRanges as they are counted, and what becomes of too much."""
 
 import pytest
 from support.api import until
@@ -43,7 +43,9 @@ def memory(web, to):
         request_to=16 * MI,
     )
     return RepairOrder(
-        incident=IncidentRef(namespace=web["metadata"]["namespace"], name="web-1", uid="u"), action_id="u-1", action=action
+        incident=IncidentRef(namespace=web["metadata"]["namespace"], name="web-1", uid="u"),
+        action_id="u-1",
+        action=action,
     )
 
 
@@ -80,7 +82,7 @@ def test_quota_limit_range_and_node_as_they_are_counted(gatherer, api, namespace
 
 @pytest.mark.parametrize("by", ["quota", "LimitRange"])
 def test_more_than_the_namespace_allows_is_seen_as_not_healed(repairer, gatherer, api, namespace, by):
-    """The API server takes such a template; it is the pods that it refuses. (The plan stays below; a quota may shrink.)"""
+    """The API server takes such a template and refuses its pods. A plan stays below, but a quota may shrink."""
     web = available(api, api.apply(a_deployment(namespace, replicas=1))[0])
     if by == "quota":
         quota(api, namespace, **{"limits.memory": "128Mi"})

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from fakes.apiserver import eventually
 from support.api import until
 from support.deployments import a_deployment, a_namespace, replica_sets
 
@@ -101,8 +102,7 @@ async def test_a_storm_of_signals_is_one_incident(rest, api, space, web):
     for one in pods(api, space) * 50:
         intake.accept(signal(one))
         await asyncio.sleep(0.002)
-    while intake.backlog:
-        await asyncio.sleep(0.02)
+    await eventually(lambda: not intake.backlog, within=30)
     task.cancel()
     with suppress(asyncio.CancelledError, BaseExceptionGroup):
         await task
@@ -146,9 +146,10 @@ async def test_a_person_was_faster(intake, api, space, web):
     assert await intake.open(signal(pods(api, space)[0])) == "joined"
 
 
+@pytest.mark.usefixtures("web")
 @pytest.mark.parametrize("where", ["namespace", "workload"])
 @pytest.mark.parametrize("marks", ["labels", "annotations"])
-async def test_what_is_marked_is_left_alone(intake, api, space, web, where, marks):
+async def test_what_is_marked_is_left_alone(intake, api, space, where, marks):
     path = f"/api/v1/namespaces/{space}" if where == "namespace" else f"{paths.collection('Deployment', space)}/web"
     api.patch(path, {"metadata": {marks: IGNORE}})
     assert await intake.open(signal(pods(api, space)[0])) == "ignored"
@@ -180,14 +181,18 @@ async def test_the_pods_of_an_argo_rollout_are_about_their_replica_set(intake, a
     (one,) = replica_sets(api, web).values()
     rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "r", "uid": "u", "controller": True}
     # The garbage collector takes what has no owner any more, so it must not see this one for long.
-    body = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "spec": {**one["spec"], "selector": {"matchLabels": {"app": "r"}}}}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "spec": {**one["spec"], "selector": {"matchLabels": {"app": "r"}}},
+    }
     body["spec"]["template"]["metadata"]["labels"] = {"app": "r"}
     made = api.create(
         paths.collection("ReplicaSet", space), {**body, "metadata": {"name": "r-1", "ownerReferences": [rollout]}}
     )
-    pod = {"metadata": {"namespace": space, "name": "r-1-a", "uid": "p", "ownerReferences": [
-        {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r-1", "uid": made["metadata"]["uid"], "controller": True}
-    ]}}  # fmt: skip
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r-1", "controller": True}
+    owners = [{**owner, "uid": made["metadata"]["uid"]}]
+    pod = {"metadata": {"namespace": space, "name": "r-1-a", "uid": "p", "ownerReferences": owners}}
     assert await intake.open(signal(pod)) == "opened"
     assert api.incidents(space)[0]["spec"]["target"] == {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r-1"}
 

@@ -34,7 +34,9 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, 250000, tzinfo=UTC)
 def quiet(api):
     """A namespace that an operator in the same cluster leaves alone."""
     body = {"generateName": "hands-", "labels": {"prunella.dev/ignore": "true"}}
-    name = api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": body})["metadata"]["name"]
+    name = api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": body})["metadata"][
+        "name"
+    ]
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
 
@@ -187,7 +189,9 @@ def test_another_incident_of_the_same_name_is_not_found(reporter, wire, api, inc
     assert (wire.writes, "status" in live(api, incident)) == ([], False)
 
 
-def test_one_that_takes_its_place_between_our_look_and_our_write_is_not_written_to(reporter, wire, meddle, api, incident):
+def test_one_that_takes_its_place_between_our_look_and_our_write_is_not_written_to(
+    reporter, wire, meddle, api, incident
+):
     namespace = incident["metadata"]["namespace"]
 
     def replace():

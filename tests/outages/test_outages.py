@@ -81,7 +81,7 @@ def test_temporal_goes_away(whole, apart, tell):
         return (status.get("phase"), status.get("reason")) == ("Pending", "TemporalUnavailable")
 
     until(waits, 60, "the new incident says that it waits for Temporal")
-    code, text = until(lambda: found if (found := readiness(operator))[0] == 503 else None, 30, "/readyz says 503")
+    _, text = until(lambda: found if (found := readiness(operator))[0] == 503 else None, 30, "/readyz says 503")
     assert any(line.startswith("temporal: ") and line != "temporal: ok" for line in text.splitlines()), text
     assert theirs.phase() == "Verifying", "what has begun keeps its story"
     worker = apart.processes["worker"]

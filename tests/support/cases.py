@@ -240,7 +240,7 @@ CASES: dict[str, Case] = {
             sample="bad-release",
             before=_single_before,
             breaks=_recovering,
-            policy={"grace": "25s"},
+            policy={"grace": "40s"},
         ),
         _left_alone("no-such-target", "", "Failed", "NotFound", before=None, breaks=_ghost),
         _left_alone(

@@ -1,7 +1,9 @@
 """Other kinds than Deployments: those that are repaired too, and those that are only reported."""
 
+from collections.abc import Callable
+
 from support.api import Object, until
-from support.recipes import NAME, app, applied, bad, handed_over, healed, pod_spec, replicas, restarted
+from support.recipes import NAME, Edit, app, applied, bad, handed_over, healed, pod_spec, replicas, restarted
 from support.stage import Scene
 
 STATEFUL = {"kind": "StatefulSet", "deletes": 1}
@@ -33,7 +35,7 @@ def _job(scene: Scene) -> None:
     _without_controller(scene, "Job", {"backoffLimit": 9, "template": {"spec": pod_spec(one)}})
 
 
-def _scaled(*edits):  # type: ignore[no-untyped-def]
+def _scaled(*edits: Edit) -> Callable[[Scene], None]:
     """The number of replicas is the autoscaler's: the owner's manifest does not name it."""
 
     def act(scene: Scene) -> None:
@@ -57,6 +59,17 @@ CASES = (
         restarted(replicas(2), SHOP_MEMORY_MIB="90"),
         "pod_oom_killed",
         **STATEFUL,
+    ),
+    # Each raise and the undo between them meets a broken pod of its own.
+    healed(
+        "stateful-oom-twice",
+        applied(),
+        restarted(SHOP_MEMORY_MIB="150"),
+        "pod_oom_killed",
+        kind="StatefulSet",
+        writes=3,
+        deletes=3,
+        policy={"verification": {"window": "20s", "timeout": "90s"}},
     ),
     healed("stateful-recreated", applied(replicas(2)), _recreated, "bad_release", **STATEFUL),
     healed("daemon-release", applied(), applied(bad()), "bad_release", kind="DaemonSet"),

@@ -27,8 +27,8 @@ _GUARANTEED = server(
 )
 _UNTERMINATED: tuple[Edit, ...] = (
     release(2),
-    env(SHOP_IGNORE_SIGTERM="true", SHOP_LIVE="false"),
-    probe("livenessProbe", httpGet={"path": "/healthz", "port": 8080}),
+    env(SHOP_IGNORE_SIGTERM="true", SHOP_LIVE="false", SHOP_READY="false"),
+    probe("livenessProbe", httpGet={"path": "/healthz", "port": 8080}, failureThreshold=1),
     pods(terminationGracePeriodSeconds=1),
 )
 
@@ -73,8 +73,8 @@ CASES = (
     ),
     healed(
         "lowered-limit",
-        applied(memory("160Mi"), SHOP_MEMORY_MIB="90"),
-        applied(memory("64Mi"), release(2), SHOP_MEMORY_MIB="90"),
+        applied(SHOP_MEMORY_MIB="48"),
+        applied(memory("24Mi"), release(2), SHOP_MEMORY_MIB="48"),
         "pod_oom_killed",
     ),
     healed("killed-137", applied(), applied(*_UNTERMINATED), "bad_release"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from support import samples
+from support.api import until
 from support.recipes import NAME, applied, config_map, healed, restarted
 from support.stage import Case, Scene
 
@@ -37,8 +38,15 @@ def _cancel(scene: Scene) -> None:
 def _delete(scene: Scene) -> None:
     """The owner mends the data by hand, and then deletes the incident as done."""
     _phase(scene, "Verifying")
+    until(lambda: _serves(scene), 60, "the repair is rolled out")
     config_map(scene)
     scene.api.delete(scene.incident_path())
+
+
+def _serves(scene: Scene) -> bool:
+    """Only pods of the repaired template are left, and they serve: nothing shows the old fault any more."""
+    status = scene.live()["status"]
+    return [status.get(one) for one in ("replicas", "updatedReplicas", "availableReplicas")] == [1, 1, 1]
 
 
 def _answer(decision: str) -> Callable[[Scene], None]:

@@ -86,7 +86,7 @@ def replica_sets(api: Api, one: Object) -> dict[int, Object]:
 
 
 def released(api: Api, *versions: Object) -> Object:
-    """Apply one release after the other, each once the one before it has its ReplicaSet; the Deployment as it is then."""
+    """Apply releases one by one, each once the one before has its ReplicaSet; the Deployment as it is then."""
     for number, one in enumerate(versions, 1):
         (live,) = api.apply(one)
         until(lambda live=live, number=number: number in replica_sets(api, live), 20, f"revision {number}", every=0.05)

@@ -50,7 +50,11 @@ class ControlPlane:
             os.kill(pid, signal.SIGKILL)
 
     def mend(self) -> None:
-        """Start again what died."""
+        """Start again what died, and with it what would take up to a minute to find its way back (client-go waits
+        longer after each failure): their patience is not what is tested.
+        """
+        with suppress(AssertionError):
+            self.kill("kubelet", "kube-controller-manager", "kube-scheduler")
         line = [sys.executable, str(ROOT / "hack" / "cluster"), "up", "--name", self.name]
         done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr or done.stdout
@@ -79,8 +83,8 @@ class Patient:
         return any(one["metadata"]["labels"][paths.SNAPSHOT] == history.KNOWN_GOOD for one in kept)
 
     def break_it(self) -> None:
-        """Release 2 ends with code 1 as soon as it starts."""
-        crash = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "100ms"}
+        """Release 2 ends with code 1 as soon as it starts, and never gets ready."""
+        crash = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "100ms", "SHOP_READY": "false"}
         (self.broken,) = self.api.apply(a_deployment(self.namespace, self.name, version=2, replicas=1, env=crash))
 
     def live(self) -> Object:

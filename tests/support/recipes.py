@@ -21,6 +21,7 @@ def app(scene: Scene, *edits: Edit, **data: str) -> list[Object]:
     config, one = scene.load("before.yaml", SAMPLE)
     config["data"] = {"SHOP_MEMORY_MIB": "24", **data}
     one["kind"] = scene.case.kind
+    pod_spec(one)["dnsPolicy"] = "Default"  # else the kubelet of our cluster, without DNS, floods its own events
     if scene.case.kind == "StatefulSet":
         one["spec"]["serviceName"] = NAME
     if scene.case.kind == "DaemonSet":

@@ -145,8 +145,13 @@ class Scene:
     def closed(self) -> Object:
         """The incident, once it is over and people have done what they do."""
         self.acted()
-        ends = CLOSED if self.case.phase in CLOSED else {str(self.case.phase)}
-        return self.when(lambda status: status.get("phase") in ends, f"an incident in {self.namespace} is closed")
+        return self.when(self._is_end, f"an incident in {self.namespace} is closed")
+
+    def _is_end(self, status: Object) -> bool:
+        """Closed; a case that ends with an open incident says exactly where that stands."""
+        if self.case.phase in CLOSED:
+            return status.get("phase") in CLOSED
+        return (status.get("phase"), status.get("reason")) == (self.case.phase, self.case.reason)
 
     def when(self, condition: Callable[[Object], Any], what: str, seconds: float = _CLOSED_WITHIN) -> Object:
         """The incident, once its status fulfils the condition."""

@@ -30,11 +30,12 @@ class FakeTemporal:
         self.status = WorkflowExecutionStatus.RUNNING
         self.service_client = self
 
-    async def start_workflow(self, _run, request, *, id, **options):
+    async def start_workflow(self, _run, request, **options):
+        workflow_id = options["id"]
         self._fail()
         if self.status is not WorkflowExecutionStatus.RUNNING:
-            raise WorkflowAlreadyStartedError(id, "SelfHealing")
-        self.started.setdefault(id, (request, options))
+            raise WorkflowAlreadyStartedError(workflow_id, "SelfHealing")
+        self.started.setdefault(workflow_id, (request, options))
 
     async def check_health(self):
         self._fail()

@@ -78,6 +78,23 @@ async def test_a_name_that_is_taken(api, rest):
         await rest.create(PATH, {})
 
 
+async def test_a_refusal_is_believed_when_the_api_server_is_ready_and_repeats_it(api, rest):
+    api.others += [status(403, "Forbidden", "you may not")] * 2
+    api.lists.append(raw(b"ok"))
+    with pytest.raises(Forbidden, match="you may not"):
+        await rest.create(PATH, {})
+
+    assert [one.path for one in api.requests] == [PATH, "/readyz", PATH]
+
+
+@pytest.mark.parametrize("code", [403, 500])
+async def test_a_refusal_by_an_api_server_that_starts_is_none(api, rest, code):
+    api.others.append(status(403, "Forbidden", "you may not"))
+    api.lists.append(status(code, "Forbidden", "nor that"))
+    with pytest.raises(Unavailable, match="is starting"):
+        await rest.create(PATH, {})
+
+
 ANSWERS = {
     400: Refused,
     401: Forbidden,

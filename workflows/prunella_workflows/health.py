@@ -27,8 +27,9 @@ _FLAPPING_COUNT = 2
 def confirm(evidence: Evidence, grace: float) -> Sighting:
     """Does the fault persist through the grace period (seconds), is it gone, or must we go on watching?"""
     now, opened = evidence.read_at, evidence.opened_at
-    found = symptoms(evidence.live_pods)
-    active = [one for one in failing(evidence, evidence.live_pods) if one.active]
+    pods = _counting(evidence)
+    found = symptoms(pods)
+    active = [one for one in failing(evidence, pods) if one.active]
     if active and (now - opened).total_seconds() >= grace:
         return Sighting(presence=Presence.FAILING, reason="FaultPersists", message=str(active[0]))
     if not active and (again := _crashed_again(found, opened)) is not None:
@@ -44,6 +45,15 @@ def confirm(evidence: Evidence, grace: float) -> Sighting:
             again=min(_LOOK_EVERY, left) if left > 0 else _LOOK_EVERY,
         )
     return Sighting(presence=Presence.RECOVERED, reason="HealedByItself", message="the pods are healthy again")
+
+
+def _counting(evidence: Evidence) -> tuple[PodView, ...]:
+    """Pods whose failure counts. Those of an older revision go with the rollout (or with our undo), so only a rollout
+    that is late, or a StatefulSet, which waits for them, makes them matter.
+    """
+    workload = evidence.workload
+    waits = evidence.late or workload.ref.kind == "StatefulSet" or not workload.revision
+    return evidence.live_pods if waits else evidence.current_pods
 
 
 def _crashed_again(found: tuple[Symptom, ...], opened: datetime) -> Symptom | None:

@@ -22,6 +22,7 @@ _LOG_LINES = 20
 _LOG_PODS = 2
 _EVENTS = 20
 _LINE = 400
+_NO_LOG = "unable to retrieve container logs"  # what the kubelet answers, with code 200, when it has none
 _NOISE = frozenset({"MissingClusterDNS", "DNSConfigForming"})  # about the node, never the fault of a workload
 
 
@@ -165,7 +166,8 @@ class Gatherer:
                 text = self._kube.text(path, container=one.container, previous="true", tailLines=str(_LOG_LINES))
             except (NotFound, Refused, Forbidden):
                 continue
-            lines = tuple(redact(line)[:_LINE] for line in text.splitlines() if line.strip())
+            said = (line for line in text.splitlines() if line.strip() and not line.startswith(_NO_LOG))
+            lines = tuple(redact(line)[:_LINE] for line in said)
             yield LogTail(pod=one.pod, container=one.container, lines=lines)
 
     def _events(self, evidence: Evidence) -> Iterator[EventView]:

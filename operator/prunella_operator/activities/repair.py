@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import assert_never
 
 from prunella_operator import clock
+from prunella_operator.activities import stuck
 from prunella_operator.activities.diff import template_diff
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.policies import effective_policy
@@ -57,22 +58,19 @@ class Repairer:
             self._must_hold(raw, order.action.require)
             self._must_be_allowed(raw)
             done = self._write(order, raw)
-        self._replace_pods(order.action)
+        stuck.replace(self._kube, order.action.target.namespace, order.action.replace_pods)
         return done
 
     def undo(self, order: RepairOrder) -> Repaired:
         """Write the undo if the object is still exactly what we wrote. Guards do not stop it: the state is ours."""
         raw = self._live(order.action)
         if _last_action(raw) == order.action_id:
-            return self._result(order, raw)
-        self._must_hold(raw, order.action.require)
-        return self._write(order, raw)
-
-    def _replace_pods(self, action: Action) -> None:
-        """Delete the broken pods that their StatefulSet waits for; the uid spares a successor, and makes twice once."""
-        for pod in action.replace_pods:
-            with suppress(NotFound, Conflict):
-                self._kube.delete(paths.core(action.target.namespace, "pods", pod.name), pod.uid)
+            done = self._result(order, raw)
+        else:
+            self._must_hold(raw, order.action.require)
+            done = self._write(order, raw)
+        stuck.replace(self._kube, order.action.target.namespace, stuck.left_behind(self._gatherer, order.action))
+        return done
 
     def preview(self, action: Action) -> str:
         """The exact diff an action would make; nothing is written."""

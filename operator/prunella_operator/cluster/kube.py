@@ -18,6 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from prunella_operator.cluster.access import Access, load_access
 from prunella_operator.cluster.paths import FIELD_MANAGER
 from prunella_operator.cluster.port import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Object
+from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.rest import to_error
 from prunella_operator.settings import Settings
 from prunella_workflows.errors import Unavailable
@@ -35,6 +36,7 @@ class Kube:
         self._access = access
         self._client = ApiClient(_configuration(access))
         self._timeout = timeout
+        self._refusals = Refusals()
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -111,6 +113,18 @@ class Kube:
     def _send(
         self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
     ) -> Any:
+        """The answer, which is no error. A refusal is asked for twice, see `Refusals`."""
+        answer = self._answer(method, path, params, body, content_type)
+        if answer.status == FORBIDDEN:
+            self._refusals.check(self._answer("GET", READY, {}).status)
+            answer = self._answer(method, path, params, body, content_type)
+        if answer.status >= _ERROR:
+            raise to_error(answer.status, answer.read())
+        return answer
+
+    def _answer(
+        self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
+    ) -> Any:
         """The official client's answer, read to its end; it carries no types."""
         headers = {"Accept": "application/json, */*", "Content-Type": content_type, **self._access.headers()}
         url = self.server + path + (f"?{urlencode(params)}" if params else "")
@@ -121,8 +135,6 @@ class Kube:
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             cause = getattr(error, "reason", None) or error
             raise Unavailable(f"the API server {self.server} does not answer: {redact(str(cause))}") from None
-        if answer.status >= _ERROR:
-            raise to_error(answer.status, answer.read())
         return answer
 
 

@@ -1,7 +1,7 @@
 """A small REST client for the operator process, which must stay below 110 MiB and so cannot hold typed models.
 
 Speaks JSON over aiohttp and translates answers to the errors of `prunella_workflows.errors`, with the API server's own
-words. It never retries and never decides: the caller knows whether a second try makes sense.
+words. It never retries (but a refusal, once) and never decides: the caller knows whether a second try makes sense.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import msgspec
 
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.wire import Page, Undecodable, decode, read_status
 from prunella_workflows.errors import Conflict, Forbidden, NotFound, PrunellaError, Refused, Unavailable
 from prunella_workflows.redact import redact
@@ -50,6 +51,7 @@ class Rest:
         self._access = access
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
+        self._refusals = Refusals()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=self._timeout)
@@ -113,6 +115,23 @@ class Rest:
         body: Object | Sequence[Object] | None = None,
         content_type: str = "",
     ) -> bytes:
+        """The answer, which is no error. A refusal is asked for twice, see `Refusals`."""
+        code, content = await self._answer(method, path, params, body, content_type)
+        if code == FORBIDDEN:
+            self._refusals.check((await self._answer("GET", READY, None))[0])
+            code, content = await self._answer(method, path, params, body, content_type)
+        if code >= _OK:
+            raise to_error(code, content)
+        return content
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Object | Sequence[Object] | None = None,
+        content_type: str = "",
+    ) -> tuple[int, bytes]:
         assert self._session is not None, "use Rest as an async context manager"
         # In a thread: credentials are files, or even a command that a kubeconfig names.
         options = await asyncio.to_thread(self._access.options)
@@ -123,12 +142,9 @@ class Rest:
             async with self._session.request(
                 method, self._access.server + path, params=params, data=data, **options
             ) as answer:
-                content = await answer.read()
+                return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
-        if answer.status >= _OK:
-            raise to_error(answer.status, content)
-        return content
 
 
 def _decoded(data: bytes | msgspec.Raw, into: type[T]) -> T:

@@ -1,4 +1,4 @@
-"""Confirm, diagnose, verify and escalate: they read, ask the brain and hand its answers on. And the edge to Temporal."""
+"""Confirm, diagnose, verify, escalate: they read, ask the brain, hand its answers on. And the edge to Temporal."""
 
 import pytest
 from fakes.kube import FakeKube

@@ -122,6 +122,12 @@ def failing_pod(kube, status=CRASHED):
     kube.put(f"{PODS}/web-a", a_pod(ready_since=None, status=status))
 
 
+def test_the_kubelets_excuse_is_no_word_of_the_program(gatherer, kube):
+    failing_pod(kube)
+    kube.texts[f"{PODS}/web-a/log"] = "unable to retrieve container logs for containerd://1234"
+    assert [one.lines for one in gathered(gatherer).logs] == [()]
+
+
 def test_the_last_words_of_what_fails_are_redacted_and_short(gatherer, kube):
     failing_pod(kube)
     kube.texts[f"{PODS}/web-a/log"] = "\n".join(["start", "", "password=hunter2secret", "x" * 1000])
@@ -146,7 +152,7 @@ def test_a_server_that_is_away_is_a_reason_to_try_again(gatherer, kube):
         gathered(gatherer)
 
 
-def an_event(kube, name, about="web", reason="BackOff", message="m", at=LONG_AGO, **more):
+def an_event(kube, name, *, about="web", reason="BackOff", message="m", at=LONG_AGO, **more):
     body = {"type": "Warning", "involvedObject": {"name": about}, "reason": reason, "message": message}
     kube.put(f"/api/v1/namespaces/shop/events/{name}", {**body, "lastTimestamp": at, **more})
 

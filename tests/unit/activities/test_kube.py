@@ -53,11 +53,25 @@ async def call(api, method, *arguments, **params):
     ],
 )
 async def test_answers_become_our_errors_in_the_servers_words(api, code, reason, error):
-    api.others.append(status(code, reason, "deployments.apps is not what it should be"))
+    api.others += [status(code, reason, "deployments.apps is not what it should be")] * 2
+    api.lists.append(raw(b"ok"))  # /readyz: a refusal is believed, and asked for twice, only then
     with pytest.raises(error, match=r"deployments\.apps") as raised:
         await call(api, "create", "/x", {"metadata": {"name": "x"}})
     assert type(raised.value) is error
     assert isinstance(raised.value, Retryable) is not isinstance(raised.value, Permanent)
+
+
+async def test_a_refusal_by_an_api_server_that_starts_is_none(api):
+    api.others.append(status(403, "Forbidden", "not yet ready to handle request"))
+    api.lists.append(status(500, "InternalError", "informer-sync failed"))
+    with pytest.raises(Unavailable, match="is starting"):
+        await call(api, "create", "/x", {"metadata": {"name": "x"}})
+
+
+async def test_a_refusal_that_was_the_last_of_the_start_is_none(api):
+    api.others += [status(403, "Forbidden", "not yet"), raw(b'{"metadata":{"name":"x"}}', 201)]
+    api.lists.append(raw(b"ok"))
+    assert await call(api, "create", "/x", {"metadata": {"name": "x"}}) == {"metadata": {"name": "x"}}
 
 
 async def test_what_an_error_echoes_is_redacted(api):

@@ -188,6 +188,29 @@ def test_even_without_grace_a_recovery_must_hold_for_a_while():
     assert confirm(an_evidence(opened_at=ago(30)), grace=0).presence is Presence.RECOVERED
 
 
+OLDER = a_pod("web-1-a", a_crashing_container(last=an_oom_kill()), revision="1")
+STATEFUL = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
+
+
+def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
+    """After an undo the pods of the repair still crash for a while: whether the owner's do must be seen first."""
+    moving = an_unavailable_deployment()
+    assert confirm(an_evidence(a_pod(), OLDER, workload=moving), grace=10).presence is Presence.WATCHING
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"ref": STATEFUL}, id="a StatefulSet waits for it"),
+        pytest.param({"progress_deadline_exceeded": True}, id="the rollout is late"),
+        pytest.param({"revision": ""}, id="nothing is rolled out"),
+    ],
+)
+def test_a_pod_that_nothing_takes_away_is(change):
+    moving = an_unavailable_deployment(**change)
+    assert confirm(an_evidence(a_pod(), OLDER, workload=moving), grace=10).presence is Presence.FAILING
+
+
 # The repair was written 110 s ago, may take 120 s and must hold for 60 s.
 OURS = {"last_action": "uid-incident-1"}
 GOOD = a_deployment(**OURS)

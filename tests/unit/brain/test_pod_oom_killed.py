@@ -201,6 +201,18 @@ def test_an_init_container_is_raised_as_such():
     assert (action.container, action.init) == ("migrate", True)
 
 
+def test_a_stateful_set_gets_its_killed_pod_replaced_and_only_that():
+    """Otherwise it waits for the killed pod for ever, and the raise never reaches one (kubernetes issue 67250)."""
+    ref = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
+    killed = a_pod("web-1", a_crashing_container(last=an_oom_kill()))
+    action = _first(an_evidence(a_pod("web-0"), killed, workload=a_deployment(ref=ref)))
+    assert [(one.name, one.uid) for one in action.replace_pods] == [(killed.name, killed.uid)]
+
+
+def test_a_deployment_replaces_its_pods_itself():
+    assert _first(_evidence()).replace_pods == ()
+
+
 def test_the_write_is_bound_to_what_the_decision_was_made_on():
     action = _first(_evidence(workload={"last_action": "old-1", "template_hash": "hash-9"}))
     assert (action.require.uid, action.require.template_hash, action.require.last_action) == (

@@ -20,7 +20,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append(
             (self.command, self.path, self.headers["Content-Type"], self.headers["Authorization"], body)
         )
-        status, text = self.server.reply
+        status, text = (200, "ok") if self.path == "/readyz" else self.server.reply
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()

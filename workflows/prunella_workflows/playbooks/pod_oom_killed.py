@@ -13,7 +13,7 @@ from prunella_workflows.model.plan import Plan, SetMemory, Step
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.quantity import format_bytes, parse_bytes
 from prunella_workflows.model.workload import ContainerView
-from prunella_workflows.playbooks.playbook import Playbook, precondition, settle
+from prunella_workflows.playbooks.playbook import Playbook, precondition, settle, stuck_pods
 from prunella_workflows.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, symptoms
 
@@ -133,6 +133,7 @@ def _raise(container: ContainerView, target: int, evidence: Evidence, policy: Ef
         limit_to=target,
         request_from=container.memory_request,
         request_to=target if container.memory_request == container.memory_limit else container.memory_request,
+        replace_pods=stuck_pods(evidence),
     )
     return Step(action=action, settle=settle(policy), why=f"container {container.name} was OOM-killed")
 

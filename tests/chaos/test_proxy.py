@@ -1,0 +1,126 @@
+"""The proxy does what its name for each fault says: a chaos that injects nothing would find nothing."""
+
+import asyncio
+import subprocess
+
+import aiohttp
+import pytest
+from chaos.proxy import FAULTS, RATES, Call, Proxy, Weather
+from chaos.strikes import ACTIONS, POINTS, VICTIMS, plan, point_of
+from fakes.apiserver import FakeApi, raw
+
+pytestmark = pytest.mark.chaos
+PATH = "/apis/apps/v1/namespaces/shop/deployments/web"
+UNDO = b'[{"op":"add","path":"/metadata/annotations/prunella.dev~1last-action","value":"uid-1-undo"}]'
+
+
+class Open:
+    """A gate that lets everything pass, or says what it was told to."""
+
+    def __init__(self, order="forward"):
+        self.order, self.seen = order, []
+
+    def before(self, call):
+        return self.order
+
+    def after(self, call, code):
+        self.seen.append((call.who, code))
+
+
+class Always(Weather):
+    def __init__(self, fault):
+        super().__init__()
+        self._fault = fault
+
+    def fault(self, call):
+        return self._fault, 0.1
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair")
+    key, certificate = folder / "key", folder / "crt"
+    made = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
+    name = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *made, *name], check=True, capture_output=True)
+    return certificate, key
+
+
+async def ask(proxy, who="worker"):
+    """The answer's code; 0 when there is none."""
+    url = f"https://127.0.0.1:{proxy.ports[who]}{PATH}"
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with session.patch(url, data=UNDO, ssl=proxy._trust) as answer:
+                return answer.status
+        except aiohttp.ClientError:
+            return 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "effects"),
+    [("", 200, 1), ("409", 409, 0), ("429", 429, 0), ("500", 500, 0), ("time-out", 0, 0), ("lost reply", 0, 1)],
+)
+async def test_each_fault_is_what_it_is_called(pair, fault, code, effects):
+    async with FakeApi() as api:
+        api.others.append(raw(b"{}"))
+        with Proxy(api.access.server, str(pair[0]), *pair, Open()) as proxy:
+            proxy.weather = Always(fault)
+            assert await ask(proxy) == code
+        assert [one.body for one in api.requests] == [UNDO] * effects
+
+
+async def test_a_late_call_has_its_effect_after_its_caller_gave_up(pair):
+    async with FakeApi() as api:
+        api.others.append(raw(b"{}"))
+        with Proxy(api.access.server, str(pair[0]), *pair, Open()) as proxy:
+            proxy.weather = Always("late")
+            assert (await ask(proxy), api.requests) == (0, [])
+            await asyncio.sleep(0.4)
+            assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize(("order", "code"), [("forward", 200), ("drop", 0)])
+async def test_the_gate_decides(pair, order, code):
+    async with FakeApi() as api:
+        api.others.append(raw(b"{}"))
+        gate = Open(order)
+        with Proxy(api.access.server, str(pair[0]), *pair, gate) as proxy:
+            assert await ask(proxy, "operator") == code
+        assert gate.seen == ([("operator", 200)] if code else [])
+
+
+def test_the_same_seed_is_the_same_chaos():
+    calls = [Call("worker", method, PATH) for method in RATES for _ in range(200)]
+    one, two = ([weather.fault(call) for call in calls] for weather in (Weather("7", 2.0), Weather("7", 2.0)))
+    assert one == two
+    assert {fault for fault, _ in one} == {"", *FAULTS}
+    assert plan("7", 3, 30, 10) == plan("7", 3, 30, 10) != plan("8", 3, 30, 10)
+
+
+def test_everybody_has_his_turn_at_every_point():
+    strikes = [one for number in range(4) for one in plan("7", number, 30, 10)]
+    assert {(one.victim, one.action) for one in strikes} == {(victim, how) for victim in VICTIMS for how in ACTIONS}
+    assert {one.point for one in strikes} == set(POINTS)
+
+
+def test_points_are_known_by_their_calls():
+    incidents = "/apis/prunella.dev/v1alpha1/namespaces/shop/incidents"
+    assert point_of(Call("worker", "PATCH", PATH, UNDO), before=True) == ("before the undo", "web")
+    assert point_of(Call("worker", "PATCH", PATH, UNDO.replace(b"-undo", b"")), before=False)[0] == "after the write"
+    status = Call("worker", "PATCH", f"{incidents}/web-1234/status", b'{"status":{"phase":"Verifying"}}')
+    assert point_of(status, before=False) == ("verifying", "web")
+    assert point_of(status, before=True) == ("", "")
+    opened = Call("operator", "POST", incidents, b'{"metadata":{"name":"web-1234"}}')
+    assert point_of(opened, before=False) == ("opened", "web")
+    assert point_of(Call("worker", "GET", PATH), before=True) == ("", "")

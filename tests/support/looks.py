@@ -1,0 +1,39 @@
+"""How tests look at what became of a scene."""
+
+from collections.abc import Iterable
+
+import pytest
+from support.api import Object
+
+
+def play(*names: str) -> pytest.MarkDecorator:
+    """Run the test on these cases."""
+    return pytest.mark.parametrize("scene", names, indirect=True)
+
+
+def condition(incident: Object, kind: str) -> tuple[str, str]:
+    """Status and reason of a condition."""
+    found = {one["type"]: one for one in incident["status"]["conditions"]}
+    return (found[kind]["status"], found[kind]["reason"])
+
+
+def template(workload: Object) -> Object:
+    """The pod template."""
+    made: Object = workload["spec"]["template"]
+    return made
+
+
+def containers(workload: Object) -> Iterable[Object]:
+    """All containers, init containers first."""
+    pod = template(workload)["spec"]
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def limits(workload: Object) -> dict[str, str]:
+    """The memory limit of each container."""
+    return {one["name"]: one["resources"]["limits"]["memory"] for one in containers(workload)}
+
+
+def requests(workload: Object) -> dict[str, str]:
+    """The memory request of each container."""
+    return {one["name"]: one["resources"]["requests"]["memory"] for one in containers(workload)}
