@@ -12,7 +12,7 @@ import pytest
 from support.cluster import Keeper, NoCluster
 
 TESTS = Path(__file__).parent
-_GROUPS = ("unit", "workflow", "integration", "e2e")
+_GROUPS = ("unit", "workflow", "integration", "outages", "e2e", "chaos")
 _KEEPER = pytest.StashKey[Keeper]()
 _UNTESTED = pytest.StashKey[Counter[str]]()
 _AUDITLESS = pytest.StashKey[set[str]]()

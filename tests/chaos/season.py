@@ -26,6 +26,8 @@ from prunella_workflows.errors import PrunellaError, Unavailable
 
 _GOOD_WITHIN = 180.0
 _OVER_WITHIN = 400.0
+_SHORT = 4
+"""With so few strikes a round is to be quick, so it goes without the patient that takes longest."""
 _QUIET = 3.0
 """Seconds after the end in which a late write would still show itself."""
 _INTENSITIES = (0.5, 1.0, 1.5, 0.0)
@@ -73,9 +75,8 @@ class Season:
     def prepare(self, number: int) -> None:
         """Make a round's patients, well; they become known to be while the round before is played."""
         dice = random.Random(f"{self.chosen.seed}/{number}/patients")
-        patients = of_round(
-            self.cluster.api, self.namespace(number), rejects=dice.random() < 0.3, glutton=bool(number % 2)
-        )
+        long = self.chosen.strikes > _SHORT and bool(number % 2)
+        patients = of_round(self.cluster.api, self.namespace(number), rejects=dice.random() < 0.3, glutton=long)
         space(self.cluster.api, self.namespace(number))
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(ChaosPatient.make, patients))

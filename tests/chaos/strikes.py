@@ -75,11 +75,12 @@ def _deal(dice: random.Random, cards: list) -> Iterator:
 
 def _strike(dice: random.Random, blow: tuple[str, str], point: str, longest: float) -> Strike:
     victim, action = blow
+    skip = dice.randint(0, 1 if "undo" in point or "approval" in point else 3)
     return Strike(
         victim,
         action,
         point,
-        skip=dice.randint(0, 1 if "undo" in point or "approval" in point else 3),
+        skip=0 if "undo" in point else skip,  # in some rounds there is one undo only
         seconds=dice.uniform(0, min(10, longest)) if action == "killed" else dice.uniform(2, longest),
         delay=dice.uniform(0, 4) if point in {"verifying", "confirming"} else 0.0,
         order=dice.choice(("forward", "forward", "late", "drop")),

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 def test_what_is_held_back_is_shown_and_not_done(scene):
     status = scene.closed()["status"]
     assert scene.live()["spec"] == scene.broken["spec"]
-    assert "roll back to revision 1" in status["plan"]
+    assert "Roll back to revision 1" in status["plan"]
     assert "shop:1" in status["diff"]
     held = [one for one in status["guards"] if one["held"]]
     assert status["reason"] in {one["reason"] for one in held}

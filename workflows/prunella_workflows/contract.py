@@ -174,9 +174,9 @@ class Options:
 
 OPTIONS: dict[str, Options] = {
     "confirm": Options(30, IDEMPOTENT),
-    "diagnose": Options(60, IDEMPOTENT),
-    "repair": Options(60, NON_IDEMPOTENT),
-    "undo": Options(60, NON_IDEMPOTENT),
+    "diagnose": Options(30, IDEMPOTENT),
+    "repair": Options(30, NON_IDEMPOTENT),
+    "undo": Options(30, NON_IDEMPOTENT),
     "verify": Options(30, IDEMPOTENT),
     "report": Options(20, IDEMPOTENT),
     "close": Options(20, UNTIL_TOLD, schedule_to_close=7 * 86400),

@@ -155,7 +155,9 @@ def kubelet_config(instance: Instance) -> dict[str, Any]:
         "imageGCHighThresholdPercent": 100,
         "maxPods": 250,
         "registryPullQPS": 0,
-        "eventRecordQPS": 0,
+        # Not 0: the kubelet says "no limit" but means its client's own limit of 5, and is minutes behind in a crowd.
+        "eventRecordQPS": 500,
+        "eventBurst": 1000,
         "kubeAPIQPS": 500,
         "kubeAPIBurst": 1000,
         "oomScoreAdj": 0,
