@@ -7,8 +7,9 @@ the operator's loop. Its pods-size costs are known: it watches our own few objec
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 
 import structlog
@@ -37,6 +38,7 @@ class Controller:
         self._namespaces = namespaces
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
+        self._end: Callable[[], object] = bool  # ends the kopf that runs now
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
     async def __aenter__(self) -> Self:
@@ -45,24 +47,34 @@ class Controller:
 
     async def __aexit__(self, *exc: object) -> None:
         self._stop.set()
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended already
+            self._end()
         await asyncio.to_thread(self._thread.join, 10.0)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                asyncio.run(
-                    kopf.operator(
-                        registry=self._registry(),
-                        settings=_settings(),
-                        standalone=True,
-                        clusterwide=not self._namespaces,
-                        namespaces=self._namespaces,
-                        stop_flag=self._stop,
-                    )
-                )
+                asyncio.run(self._operate())
             except Exception:  # noqa: BLE001 - kopf ends on many errors of an API server; it must come back
                 _log.exception("the controller of incidents stopped; starting it again")
             self._stop.wait(_AGAIN)
+
+    async def _operate(self) -> None:
+        """Run kopf once. Its stop flag belongs to its loop: a thread that waits for one would outlive a kopf that gave
+        up, and the closing of the loop would wait for that thread for ever.
+        """
+        stop = asyncio.Event()
+        self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
+        if self._stop.is_set():
+            return
+        await kopf.operator(
+            registry=self._registry(),
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=stop,
+        )
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

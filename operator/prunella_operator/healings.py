@@ -176,19 +176,32 @@ class Healings:
             return
 
     async def _ask(self, call: Awaitable[T]) -> T:
-        """One call to Temporal with a time-out, its errors as ours."""
+        """One call to Temporal with a time-out, its errors as ours.
+
+        A cancellation may come out as an error of the client, or get lost in an answer: it is raised again.
+        """
         try:
-            answer = await asyncio.wait_for(call, _START_TIMEOUT)
+            async with asyncio.timeout(_START_TIMEOUT):
+                answer = await call
         except RPCError as error:
+            _stay_cancelled()
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise NotFound(error.message) from error
             self.temporal_error = error.message
             raise TemporalUnavailable(f"Temporal: {error.message}") from error
         except (TimeoutError, RuntimeError) as error:
+            _stay_cancelled()
             self.temporal_error = str(error) or "no answer"
             raise TemporalUnavailable(f"Temporal does not answer: {error}") from error
+        _stay_cancelled()
         self.temporal_error = ""
         return answer
+
+
+def _stay_cancelled() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def phase_of(incident: Object) -> Phase:

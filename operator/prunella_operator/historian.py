@@ -25,6 +25,7 @@ _log = structlog.get_logger("prunella.historian")
 _LOOK_EVERY = 1.0
 _REFRESH_AFTER = timedelta(minutes=10)
 _KEEP = 10
+_AFTER_A_CRASH = 600.0  # seconds; the kubelet forgets its back-off after as long
 
 
 class Rollout(NamedTuple):
@@ -143,12 +144,14 @@ def _kept_since(raw: Object) -> datetime:
 
 
 def _still_to_wait(pods: tuple[PodView, ...], soak: float, now: datetime) -> float | None:
-    """Seconds until the pods will have been stable for the soak time; 0 when they have; None when one is not well."""
+    """Seconds until the pods will have been stable for long enough; 0 when they have; None when one is not well.
+
+    After a crash that takes longer: a program that dies every few minutes is ready in between.
+    """
     live = [pod for pod in pods if pod.live]
     if not live or not all(pod.ready and pod.ready_since for pod in live):
         return None
-    ends = [
-        end.finished_at for pod in live for status in pod.containers if not status.init for end in status.terminations
-    ]
-    moments = [pod.ready_since for pod in live if pod.ready_since] + [end for end in ends if end]
-    return max(0.0, soak - (now - max(moments)).total_seconds())
+    ends = [end.finished_at for pod in live for one in pod.containers if not one.init for end in one.terminations]
+    waits = [soak - (now - pod.ready_since).total_seconds() for pod in live if pod.ready_since]
+    waits += [max(soak, _AFTER_A_CRASH) - (now - end).total_seconds() for end in ends if end]
+    return max(0.0, *waits)

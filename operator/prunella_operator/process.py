@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+_AGAIN = 32.0  # seconds; longer than a worker's grace, which a second cancellation would cut short
+
 
 @dataclass(slots=True)
 class Process:
@@ -33,7 +35,9 @@ class Process:
             raise RuntimeError(f"{task.get_name()} ended by itself")
 
     async def stop(self) -> None:
-        """Cancel all parts and wait until they have let go."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        """Cancel all parts and wait until they have let go; one that missed it is told again."""
+        pending = set(self.tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=_AGAIN)

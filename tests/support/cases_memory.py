@@ -25,6 +25,7 @@ _ENDS = [{"name": "SHOP_EXIT_CODE", "value": "0"}, {"name": "SHOP_EXIT_AFTER", "
 _GUARANTEED = server(
     resources={"limits": {"cpu": "50m", "memory": "64Mi"}, "requests": {"cpu": "50m", "memory": "64Mi"}}
 )
+_LATE = probe("readinessProbe", initialDelaySeconds=10)  # it is killed before it can count as good
 _UNTERMINATED: tuple[Edit, ...] = (
     release(2),
     env(SHOP_IGNORE_SIGTERM="true", SHOP_LIVE="false", SHOP_READY="false"),
@@ -74,7 +75,7 @@ CASES = (
     healed(
         "lowered-limit",
         applied(SHOP_MEMORY_MIB="48"),
-        applied(memory("24Mi"), release(2), SHOP_MEMORY_MIB="48"),
+        applied(memory("24Mi"), release(2), _LATE, SHOP_MEMORY_MIB="48"),
         "pod_oom_killed",
     ),
     healed("killed-137", applied(), applied(*_UNTERMINATED), "bad_release"),

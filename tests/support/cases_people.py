@@ -36,10 +36,11 @@ def _cancel(scene: Scene) -> None:
 
 
 def _delete(scene: Scene) -> None:
-    """The owner mends the data by hand, and then deletes the incident as done."""
+    """The owner mends the data by hand, wants to be left alone from now on, and deletes the incident as done."""
     _phase(scene, "Verifying")
     until(lambda: _serves(scene), 60, "the repair is rolled out")
     config_map(scene)
+    scene.api.patch(scene.path, {"metadata": {"labels": {"prunella.dev/ignore": "true"}}})
     scene.api.delete(scene.incident_path())
 
 

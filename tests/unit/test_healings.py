@@ -325,3 +325,27 @@ async def test_other_namespaces_have_their_own_prunella(rest, temporal, monkeypa
     subject = Healings(rest, temporal, "prunella", ("shop",))
     await tended(subject, lambda: temporal.started, monkeypatch)
     assert set(temporal.started) == {ID}
+
+
+# Ending
+
+
+@pytest.mark.parametrize("turned_into", [*AWAY, None])
+async def test_a_cancellation_that_the_client_swallows_stays_one(subject, temporal, turned_into):
+    """The real client answers a cancelled first connection with an error of its own; its caller must end."""
+    asked = asyncio.Event()
+
+    async def check_health():
+        asked.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            if turned_into:
+                raise turned_into from None
+
+    temporal.check_health = check_health
+    task = asyncio.create_task(subject.probe())
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -97,13 +97,17 @@ async def test_in_back_off_at_the_end_of_the_soak_it_is_not_good(historian, rest
     assert kept(rest) == {}
 
 
-async def test_one_restart_is_waited_out(historian, rest, moment):
+async def test_after_a_crash_ten_minutes_prove_it_because_a_program_that_dies_now_and_then_is_ready_in_between(
+    historian, rest, moment
+):
     settled(historian)
     end = {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": stamp(20)}}
     put_pod(rest, ready_since=stamp(21), status={"lastState": end})
     await at(moment, historian, SOAK)
     assert kept(rest) == {}
     await at(moment, historian, 21 + SOAK)
+    assert kept(rest) == {}
+    await at(moment, historian, 20 + 600)
     assert len(kept(rest)) == 1
 
 
