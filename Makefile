@@ -27,13 +27,16 @@ test: setup ## all tests: unit, workflow, integration and end to end on a real c
 	@$(BIN)/python -m pytest -q $(TEST_ARGS)
 
 unit: setup ## the tests that need nothing running
-	@$(BIN)/python -m pytest -q -m "not integration and not e2e" $(TEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not chaos" $(TEST_ARGS)
 
 integration: setup ## the tests that need a real API server
 	@$(BIN)/python -m pytest -q -m integration $(TEST_ARGS)
 
 e2e: setup ## the tests that heal real faults on a real cluster
-	@$(BIN)/python -m pytest -q -m e2e $(TEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "e2e and not faults and not chaos" $(TEST_ARGS)
+
+faults: setup ## the larger fault suite: dozens of faults at once on a real cluster, judged from its audit log
+	@$(BIN)/python -m pytest -q -m faults tests/e2e $(TEST_ARGS)
 
 check: setup ## format, lint, types, import rules and the fast tests, in less than a minute
 	@$(BIN)/ruff format --check --quiet .

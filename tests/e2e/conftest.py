@@ -3,10 +3,18 @@
 import secrets
 
 import pytest
-from support.cases import CASES
+from support.cases import CASES, FAULTS
 from support.identity import identity
 from support.prunella import PrunellaProcess
 from support.stage import Scene, Stage
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the cases of the larger suite before tests are chosen by their marks."""
+    for item in items:
+        if getattr(getattr(item, "callspec", None), "params", {}).get("scene") in FAULTS:
+            item.add_marker("faults")
 
 
 @pytest.fixture(scope="session")

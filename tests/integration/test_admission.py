@@ -72,7 +72,7 @@ def in_force(guest, guarded):
             return "may not patch" in str(error)
         return False
 
-    until(refused, 30, "the admission policy is in force")
+    until(refused, 90, "the admission policy is in force")
 
 
 def an_incident(kind="Deployment", **spec):

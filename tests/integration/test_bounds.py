@@ -23,7 +23,7 @@ def quota(api, namespace, **hard):
     body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "all"}, "spec": {"hard": hard}}
     api.create(paths.core(namespace, "resourcequotas"), body)
     path = paths.core(namespace, "resourcequotas", "all")
-    until(lambda: (api.get(path).get("status") or {}).get("hard") == hard, 20, "the quota counts", every=0.1)
+    until(lambda: (api.get(path).get("status") or {}).get("hard") == hard, 90, "the quota counts", every=0.1)
 
 
 def limit_range(api, namespace, **limit):
@@ -98,7 +98,7 @@ def test_more_than_the_namespace_allows_is_seen_as_not_healed(repairer, gatherer
         settle=Settle(timeout=3, window=1),
     )
     verifier = Verifier(gatherer)
-    judged = until(lambda: found if (found := verifier.verify(request)).verdict else None, 30, "a verdict")
+    judged = until(lambda: found if (found := verifier.verify(request)).verdict else None, 90, "a verdict")
     assert judged.verdict is Verdict.NOT_HEALED
     assert judged.reason == "NoPods"
     repairer.undo(RepairOrder(incident=memory(web, 0).incident, action_id="u-1-undo", action=done.undo))

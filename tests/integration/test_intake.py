@@ -50,7 +50,7 @@ def web(api, space):
 
 
 def pods(api, namespace, count=2):
-    return until(lambda: found if len(found := list(api.pods(namespace))) >= count else None, 30, f"{count} pods", 0.05)
+    return until(lambda: found if len(found := list(api.pods(namespace))) >= count else None, 90, f"{count} pods", 0.05)
 
 
 def signal(raw, kind="Pod", **values):

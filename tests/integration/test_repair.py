@@ -115,7 +115,7 @@ def test_a_rollback_to_a_replica_set_restores_its_template_and_keeps_everything_
     assert template_of(after)["spec"]["containers"][0]["env"] == [{"name": "RELEASE", "value": "1"}]
     assert "pod-template-hash" not in template_of(after)["metadata"]["labels"]
     assert after["metadata"]["annotations"]["team"] == "shop"
-    until(lambda: 3 in replica_sets(api, web), 10, "the old ReplicaSet is the newest revision")
+    until(lambda: 3 in replica_sets(api, web), 90, "the old ReplicaSet is the newest revision")
     assert len(replica_sets(api, web)) == 2, "the controller uses the old ReplicaSet again"
 
 
@@ -124,7 +124,7 @@ def test_a_rollback_to_a_snapshot_when_the_history_is_gone(repairer, kube, api, 
     kept = history.snapshot({"kind": "Deployment", **first}, ref_of(first), history.KNOWN_GOOD)
     kube.create(paths.snapshots(namespace), kept)
     web = released(api, a_deployment(namespace, version=2, revisionHistoryLimit=0))
-    until(lambda: len(replica_sets(api, web)) == 1, 20, "the history is gone")
+    until(lambda: len(replica_sets(api, web)) == 1, 90, "the history is gone")
     ref = RevisionRef(
         source="Snapshot", name=kept["metadata"]["name"], template_hash=template_hash(kept["data"]["template"])
     )
@@ -168,7 +168,7 @@ def test_it_is_one_write_in_the_audit_log(repairer, audit, api, web):
         writes = audit.writes(user["status"]["userInfo"]["username"], namespace)
         return [one for one in writes if one.manager == "prunella" and one.resource == "apps/deployments"]
 
-    until(ours, 10, "the audit log has it")
+    until(ours, 90, "the audit log has it")
     assert [(one.verb, one.made) for one in ours()] == [("patch", True)]
 
 
@@ -313,7 +313,7 @@ def test_without_leave_to_keep_the_snapshot_nothing_is_written(repairer, wire, a
         {**quota, "spec": {"hard": {"count/controllerrevisions.apps": "0"}}},
     )
     path = f"/api/v1/namespaces/{namespace}/resourcequotas/none"
-    until(lambda: (api.get(path).get("status") or {}).get("hard"), 20, "the quota counts", every=0.1)
+    until(lambda: (api.get(path).get("status") or {}).get("hard"), 90, "the quota counts", every=0.1)
     with pytest.raises(Forbidden, match="exceeded quota"):
         repairer.repair(memory(web))
     assert (wire.writes, limit(live(api, web))) == ([], "64Mi")
@@ -336,10 +336,10 @@ def test_an_undo_leads_back_to_the_same_replica_set_however_the_owner_wrote_the_
 ):
     web = released(api, a_deployment(namespace, memory=amount))
     done = repairer.repair(memory(web, "1Gi"))
-    until(lambda: len(replica_sets(api, web)) == 2, 20, "the raise has its ReplicaSet")
+    until(lambda: len(replica_sets(api, web)) == 2, 90, "the raise has its ReplicaSet")
     back = repairer.undo(order_of(done.undo, undo=True))
     assert back.template_hash == template_hash(template_of(web))
-    until(lambda: 3 in replica_sets(api, web), 20, "the first ReplicaSet is the newest revision again")
+    until(lambda: 3 in replica_sets(api, web), 90, "the first ReplicaSet is the newest revision again")
     _, view, _ = gatherer.view(ref_of(web))
     (first,) = [one for one in replica_sets(api, web).values() if limit(one) != "1Gi"]
     assert view.revision == first["metadata"]["labels"]["pod-template-hash"]

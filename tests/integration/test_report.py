@@ -156,7 +156,7 @@ def test_an_event_is_posted_once_and_kubectl_finds_it(reporter, cluster, api, in
         ("Escalated", "Warning"),
         ("Repaired", "Normal"),
     ]
-    shown = until(lambda: _described(cluster, namespace), 10, "kubectl describe shows it")
+    shown = until(lambda: _described(cluster, namespace), 90, "kubectl describe shows it")
     assert "64Mi to 96Mi" in shown
 
 

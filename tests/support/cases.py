@@ -271,3 +271,8 @@ CASES: dict[str, Case] = {
         *cases_guards.CASES,
     )
 }
+
+FAULTS = frozenset(
+    one.name for more in (cases_people, cases_kinds, cases_memory, cases_causes, cases_guards) for one in more.CASES
+)
+"""The cases of the larger fault suite (`make faults`); `make test` plays the others."""

@@ -89,7 +89,7 @@ def released(api: Api, *versions: Object) -> Object:
     """Apply releases one by one, each once the one before has its ReplicaSet; the Deployment as it is then."""
     for number, one in enumerate(versions, 1):
         (live,) = api.apply(one)
-        until(lambda live=live, number=number: number in replica_sets(api, live), 20, f"revision {number}", every=0.05)
+        until(lambda live=live, number=number: number in replica_sets(api, live), 90, f"revision {number}", every=0.05)
     return observed(api, live)
 
 
@@ -101,7 +101,7 @@ def observed(api: Api, one: Object) -> Object:
         live = api.get(path)
         return live if live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"] else None
 
-    return until(seen, 20, f"{path} is observed", every=0.05)
+    return until(seen, 90, f"{path} is observed", every=0.05)
 
 
 def available(api: Api, one: Object, seconds: float = 60) -> Object:
@@ -129,4 +129,4 @@ def gone(api: Api, path: str) -> None:
             return False
         return True
 
-    until(absent, 30, f"{path} is gone", every=0.05)
+    until(absent, 90, f"{path} is gone", every=0.05)
