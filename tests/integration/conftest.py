@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,15 @@ from prunella_operator.activities.repair import Repairer
 from prunella_operator.cluster.access import load_access
 from prunella_operator.cluster.kube import Kube
 
+_HERE = Path(__file__).parent
+_AT_MOST = 180  # seconds for a test whose waits are for a real cluster
 _WRITES = ("create", "json_patch", "merge_patch", "apply")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_AT_MOST))
 
 
 @dataclass
