@@ -56,6 +56,8 @@ NOT_RUN = {
     "make unit": "a part of make test",
     "make integration": "a part of make test",
     "make e2e": "a part of make test",
+    "make faults": "takes many minutes; its cases are tests themselves",
+    "make chaos": "takes up to two hours; it is a test itself",
     "make cluster": "the fixture `cluster` runs the same program",
     "source .venv/bin/activate": "of the shell of a person",
     'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/test_cluster_tool.py tests what it prints",

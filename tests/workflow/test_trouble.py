@@ -193,3 +193,17 @@ async def test_a_healing_survives_a_worker_that_forgets_everything_between_two_s
         status = await (await the_stage.begin()).result()
     assert status.phase is Phase.HEALED
     assert hands.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2"]
+
+
+async def test_a_bad_verdict_after_nobody_could_look_is_not_believed_at_once(the_stage):
+    hands = Hands(verify=[*([DOWN] * 6), NOT_HEALED, HEALED])
+    status = await the_stage.play(hands)
+    assert status.phase is Phase.HEALED
+    assert hands.order.count("undo") == 0
+    assert hands.named("verify")[-1].blind > 20
+
+
+async def test_a_bad_verdict_counts_when_it_is_given_again_by_somebody_who_looks(the_stage):
+    hands = Hands(verify=[*([DOWN] * 6), NOT_HEALED, NOT_HEALED, HEALED])
+    await the_stage.play(hands)
+    assert hands.order.count("undo") == 1

@@ -101,7 +101,7 @@ class Repaired(Value):
 
 
 class VerifyRequest(Value):
-    """One look at a repaired workload."""
+    """One look at a repaired workload. `blind` is for how many seconds nobody could look: they do not count."""
 
     target: WorkloadRef
     action_id: str
@@ -110,6 +110,7 @@ class VerifyRequest(Value):
     available_before: int = 0
     settle: Settle
     has_checks: bool = False
+    blind: float = 0.0
 
 
 class EventNote(Value):

@@ -39,6 +39,9 @@ FRESH_FOR = timedelta(minutes=1)
 WAIT_AT_MOST = timedelta(hours=12)
 CONFIRM_AT_MOST = timedelta(minutes=15)
 MAX_REPLANS = 5
+BLIND_AFTER = timedelta(seconds=20)
+BLIND_AT_MOST = timedelta(hours=1)
+BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
 
 
 @workflow.defn(name="SelfHealing")
@@ -243,14 +246,20 @@ class SelfHealing:
             settle=step.settle,
             has_checks=report.has_checks,
         )
-        started = workflow.now()
+        started = looked = workflow.now()
+        pause = timedelta()
         while True:
             judgement = await self._calls.call(HealingActivities.verify, ask)
-            if judgement.verdict is not None:
+            gap, looked = workflow.now() - looked - pause, workflow.now()
+            pause = _pace(looked - started, LOOK_EVERY)
+            if gap > BLIND_AFTER and judgement.verdict in BAD and ask.blind < BLIND_AT_MOST.total_seconds():
+                # Nobody could look for a while, so what was late may still come: that time does not count.
+                ask = ask.model_copy(update={"blind": ask.blind + gap.total_seconds()})
+            elif judgement.verdict is not None:
                 return judgement
-            if self._story.progress(judgement):
+            elif self._story.progress(judgement):
                 await self._telling.report()
-            await workflow.sleep(_pace(workflow.now() - started, LOOK_EVERY))
+            await workflow.sleep(pause)
 
     async def _undo(self) -> bool:
         """Take the change in force back. False when it became somebody else's: then a person is told."""

@@ -97,6 +97,12 @@ class Expectation(Value):
     available_before: int
     settle: Settle
     has_checks: bool = False
+    blind: float = 0.0
+
+    @property
+    def deadline(self) -> datetime:
+        """Until when it must be rolled out; time in which nobody could look does not count."""
+        return self.written_at + timedelta(seconds=self.settle.timeout + self.blind)
 
 
 def verify(workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectation, now: datetime) -> Judgement:
@@ -109,7 +115,7 @@ def verify(workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectat
         return Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse", message=str(relapse))
     if fresh and workload.complete and current and _all_ready(current):
         return _held(current, expected, now)
-    if (now - expected.written_at).total_seconds() < expected.settle.timeout:
+    if now < expected.deadline:
         return Judgement(reason="Settling", message=_progress(workload))
     return _timed_out(workload, current, expected)
 
@@ -136,7 +142,7 @@ def _held(pods: tuple[PodView, ...], expected: Expectation, now: datetime) -> Ju
     since = max([expected.written_at, *(pod.ready_since or now for pod in pods)])
     held = (now - since).total_seconds()
     if held < expected.settle.window:
-        if (now - expected.written_at).total_seconds() > expected.settle.timeout + _PATIENCE * expected.settle.window:
+        if now > expected.deadline + timedelta(seconds=_PATIENCE * expected.settle.window):
             return _unsure("NeverStable", "The pods are ready, but they change too often to tell.")
         return Judgement(reason="Holding", message=f"healthy for {held:.0f} of {expected.settle.window:.0f} s")
     if expected.has_checks:

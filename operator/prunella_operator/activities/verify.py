@@ -27,5 +27,6 @@ class Verifier:
             available_before=request.available_before,
             settle=request.settle,
             has_checks=request.has_checks,
+            blind=request.blind,
         )
         return health.verify(workload, pods, expected, clock.now())

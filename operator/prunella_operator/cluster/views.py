@@ -241,7 +241,7 @@ def pod_view(raw: Object) -> PodView:
         phase=status.get("phase", ""),
         ready=ready.get("status") == "True",
         ready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
-        unready_since=_unready_since(ready, time_of(status.get("startTime"))),
+        unready_since=None if _node_lost(status) else _unready_since(ready, time_of(status.get("startTime"))),
         unschedulable=scheduled.get("message", "Unschedulable") if scheduled.get("status") == "False" else "",
         revision=_pod_revision(meta.get("labels") or {}),
         node=(raw.get("spec") or {}).get("nodeName", ""),
@@ -256,6 +256,11 @@ def pod_view(raw: Object) -> PodView:
             if one.memory_limit is not None
         },
     )
+
+
+def _node_lost(status: Object) -> bool:
+    """Whether the kubelet's last word was "ready": then the control plane says otherwise, because the node is lost."""
+    return all(one.get("ready") for one in status.get("containerStatuses") or ())
 
 
 def _unready_since(ready: Object, started: datetime | None) -> datetime | None:

@@ -37,6 +37,7 @@ class ContainerStatus(Wire, frozen=True):
     """One container, init container or sidecar of a pod."""
 
     name: str
+    ready: bool = False
     restart_count: int = 0
     state: State | None = None
     last_state: State | None = None
@@ -98,8 +99,11 @@ class Pod(Wire, frozen=True):
     def silent_since(self) -> datetime | None:
         """Since when a pod that was ready once is not, although all its containers run."""
         status = self.status
-        if status.phase != "Running" or not all(one.running for one in status.container_statuses or ()):
+        containers = status.container_statuses or ()
+        if status.phase != "Running" or not all(one.running for one in containers):
             return None
+        if all(one.ready for one in containers):
+            return None  # its node is lost: the control plane says "not ready", the kubelet's last word was "ready"
         ready = next((one for one in status.conditions or () if one.type == "Ready"), None)
         if ready is None or ready.status != "False" or not ready.last_transition_time or not status.start_time:
             return None

@@ -503,3 +503,12 @@ def test_a_recovery_is_believed_only_when_every_pod_is_ready(pods, workload, ope
 
 def test_the_workload_is_named_as_people_name_it():
     assert str(WEB) == "Deployment/web"
+
+
+@pytest.mark.parametrize(
+    ("blind", "reason"), [(0, "NotSettled"), (60, "Settling")], ids=["late", "late, but nobody could look for a minute"]
+)
+def test_time_in_which_nobody_could_look_does_not_count(blind, reason):
+    expected = an_expectation(written_at=ago(150), blind=blind)
+    workload = an_unavailable_deployment(last_action="uid-incident-1")
+    assert verify(workload, (a_pod("web-2-a"),), expected, NOW).reason == reason

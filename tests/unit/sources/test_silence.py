@@ -11,7 +11,7 @@ from prunella_operator.sources.silence import PATIENCE, Silence
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
-def a_pod(*, ready="False", since=60, state=None, phase="Running", **meta):
+def a_pod(*, ready="False", since=60, state=None, phase="Running", containers_ready=False, **meta):
     """A pod that started at START and whose readiness changed `since` seconds later."""
     return msgspec.convert(
         {
@@ -26,7 +26,7 @@ def a_pod(*, ready="False", since=60, state=None, phase="Running", **meta):
                         "lastTransitionTime": (START + timedelta(seconds=since)).isoformat(),
                     }
                 ],
-                "containerStatuses": [{"name": "server", "state": state or {"running": {}}}],
+                "containerStatuses": [{"name": "server", "ready": containers_ready, "state": state or {"running": {}}}],
             },
         },
         Pod,
@@ -85,3 +85,7 @@ def test_a_pod_that_is_gone_is_forgotten():
     silence.look(START + timedelta(hours=1))
 
     assert signals == []
+
+
+def test_a_pod_of_a_lost_node_does_not_hang():
+    assert told(a_pod(state={"running": {}}, containers_ready=True)) == [0, 0, 0]
