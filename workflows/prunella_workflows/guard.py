@@ -246,7 +246,16 @@ def observe_mode(case: GuardCase) -> GuardResult:
     return _pass("Mode")
 
 
-AT_WRITE: tuple[Guard, ...] = (protected_namespace, opted_out, target_alive, handled_kind, paused, gitops_owned)
+AT_WRITE: tuple[Guard, ...] = (
+    protected_namespace,
+    opted_out,
+    target_alive,
+    observe_mode,
+    handled_kind,
+    paused,
+    rollback_frozen,
+    gitops_owned,
+)
 GUARDS: tuple[Guard, ...] = (
     protected_namespace,
     opted_out,

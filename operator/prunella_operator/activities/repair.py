@@ -56,7 +56,7 @@ class Repairer:
             done = self._result(order, raw)
         else:
             self._must_hold(raw, order.action.require)
-            self._must_be_allowed(raw)
+            self._must_be_allowed(raw, order.action)
             done = self._write(order, raw)
         stuck.replace(self._kube, order.action.target.namespace, order.action.replace_pods)
         return done
@@ -91,7 +91,7 @@ class Repairer:
         if template_hash(template_of(raw)) != require.template_hash:
             raise ChangedSince(f"the pod template of {target} was changed since the diagnosis")
 
-    def _must_be_allowed(self, raw: Object) -> None:
+    def _must_be_allowed(self, raw: Object, action: Action) -> None:
         """The guards that look at the object itself, asked right before the write."""
         view = workload_view(raw)
         labels = self._gatherer.namespace_labels(view.ref.namespace)
@@ -101,6 +101,7 @@ class Repairer:
             namespace_labels=labels,
             protected_namespaces=self._protected,
             policy=effective_policy(self._kube, view, labels),
+            action=action,
         )
         held = guard.holding(guard.ask(guard.AT_WRITE, case))
         if held is not None:

@@ -24,7 +24,8 @@ PATH = paths.workload(WEB)
 @pytest.fixture
 def kube():
     deployment = a_deployment(a_template(2))
-    return a_cluster(FakeKube(), deployment, replica_sets=[a_replica_set(1), a_replica_set(2)])
+    labels = {"prunella.dev/heal": "enabled"}
+    return a_cluster(FakeKube(), deployment, replica_sets=[a_replica_set(1), a_replica_set(2)], labels=labels)
 
 
 @pytest.fixture
@@ -167,6 +168,13 @@ def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, k
 def test_nothing_is_written_when_it_changed_since(repairer, kube, change, message):
     change(live(kube))
     with pytest.raises(ChangedSince, match=message):
+        repairer.repair(memory())
+    assert kube.writes == []
+
+
+def test_nothing_is_written_when_the_permission_to_heal_was_taken_back_since(repairer, kube):
+    kube.put("/api/v1/namespaces/shop", {"metadata": {"labels": {}}})
+    with pytest.raises(ChangedSince, match="Mode"):
         repairer.repair(memory())
     assert kube.writes == []
 
