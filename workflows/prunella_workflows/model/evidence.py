@@ -25,6 +25,23 @@ class MemoryBounds(Value):
     node_max: int | None = None
 
 
+class ContainerUsage(Value):
+    """What one container of one pod uses: CPU in cores, memory (working set) in bytes; None: not measured."""
+
+    pod: str
+    container: str
+    cpu_cores: float | None = None
+    memory_bytes: int | None = None
+
+
+class Usage(Value):
+    """What a workload's containers use, by whom it was measured, and when. Containers that nobody measured are absent."""
+
+    source: str
+    at: datetime
+    containers: tuple[ContainerUsage, ...] = ()
+
+
 class LogTail(Value):
     """The last lines of a container's previous run, redacted."""
 
@@ -64,6 +81,7 @@ class Evidence(Value):
     pods: tuple[PodView, ...] = ()
     revisions: tuple[RevisionView, ...] = ()
     bounds: MemoryBounds = MemoryBounds()
+    usage: Usage | None = None
     logs: tuple[LogTail, ...] = ()
     events: tuple[EventView, ...] = ()
     namespace_labels: dict[str, str] = Field(default_factory=dict)
