@@ -35,7 +35,7 @@ class ContainerUsage(Value):
 
 
 class Usage(Value):
-    """What a workload's containers use, by whom it was measured, and when. Containers that nobody measured are absent."""
+    """What a workload's containers use, who measured it, and when. Containers that nobody measured are absent."""
 
     source: str
     at: datetime
