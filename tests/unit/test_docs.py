@@ -267,7 +267,7 @@ def reasons_to_escalate():
     files = [*brain.rglob("*.py"), *(ROOT / "operator" / "prunella_operator" / "activities").glob("*.py")]
     for path in files:
         for name, words, named, effects in called(ast.parse(path.read_text())):
-            if name == "_hold" and effects & {"ESCALATE", "WAIT"}:
+            if name == "hold" and effects & {"ESCALATE", "WAIT"}:
                 yield words[1]
             elif name in {"hand_over", "_hand_over", "_unsure"} and words:
                 yield words[0]
