@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format unit integration e2e chaos bench cluster cluster-down lock clean
+.PHONY: help setup demo test check format unit integration e2e chaos storm bench cluster cluster-down lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,11 @@ format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-chaos: setup ## kill and stop every part at every point of many incidents, for up to two hours
-	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} PRUNELLA_CHAOS_ROUNDS=$${PRUNELLA_CHAOS_ROUNDS:-25} PRUNELLA_CHAOS_STRIKES=$${PRUNELLA_CHAOS_STRIKES:-10} PRUNELLA_CHAOS_LONGEST=$${PRUNELLA_CHAOS_LONGEST:-30} $(BIN)/python -m pytest -q -m chaos tests/chaos $(TEST_ARGS)
+chaos: setup ## kill and stop every part at every point of many incidents, and a storm, for up to two hours
+	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} $(BIN)/python -m pytest -q -m chaos tests/chaos $(TEST_ARGS)
+
+storm: setup ## 400 workloads break within a minute on simulated nodes: none lost, none doubled, budgets held
+	@$(BIN)/python -m pytest -q -m chaos tests/chaos/test_storm.py $(TEST_ARGS)
 
 bench: setup ## measure: detection, memory and repair times (results belong into docs/benchmarks.md)
 	@$(BIN)/python tests/bench/run.py

@@ -23,6 +23,7 @@ _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 COMPUTED = {
     "temporal_db": "`~/.local/state/prunella/temporal.db` (or below `$XDG_STATE_HOME`)",
     "http_host": "`127.0.0.1`; in a pod `0.0.0.0`",
+    "webhook_host": "`127.0.0.1`; in a pod `0.0.0.0`",
 }
 
 

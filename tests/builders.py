@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from prunella_workflows.contract import DiagnoseReport, HealingRequest, Repaired
 from prunella_workflows.guard import GuardCase
 from prunella_workflows.health import Expectation
-from prunella_workflows.model.evidence import Evidence, IncidentBrief
+from prunella_workflows.model.evidence import ContainerUsage, Evidence, IncidentBrief, Usage
 from prunella_workflows.model.incident import (
     Attempt,
     IncidentRef,
@@ -19,8 +19,20 @@ from prunella_workflows.model.incident import (
     TargetRef,
 )
 from prunella_workflows.model.outcome import Cause, Diagnosis
-from prunella_workflows.model.plan import Plan, Precondition, RestoreTemplate, SetMemory, Settle, Step
-from prunella_workflows.model.policy import BUILT_IN, PolicySpec, merge
+from prunella_workflows.model.plan import (
+    Plan,
+    Precondition,
+    RaiseMaxReplicas,
+    Restart,
+    RestoreTemplate,
+    Scale,
+    SetMemory,
+    Settle,
+    Step,
+)
+from prunella_workflows.model.policy import BUILT_IN, EscalationRule, PolicySpec, merge
+from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Scaling
+from prunella_workflows.model.turn import Turn
 from prunella_workflows.model.workload import (
     ContainerStatusView,
     ContainerView,
@@ -231,6 +243,69 @@ def a_rollback(**values):
     )
 
 
+def a_restart(**values):
+    return Restart(**{"target": WEB, "require": a_precondition(), "stamp": "2026-03-04T11:55:00Z", **values})
+
+
+def a_scaling(to=5, **values):
+    """Scale web out from three replicas."""
+    return Scale(**{"target": WEB, "require": a_precondition(), "replicas_from": 3, "replicas_to": to, **values})
+
+
+def a_higher_maximum(to=5, **values):
+    """Let the autoscaler of web ask for more than three replicas."""
+    return RaiseMaxReplicas(
+        **{
+            "target": WEB,
+            "require": Precondition(uid="uid-hpa"),
+            "autoscaler": "web",
+            "max_from": 3,
+            "max_to": to,
+            **values,
+        }
+    )
+
+
+def an_autoscaler(**values):
+    """The HorizontalPodAutoscaler of web, at its maximum of three."""
+    return HorizontalPodAutoscalerView(
+        **{
+            "name": "web",
+            "namespace": "shop",
+            "uid": "uid-hpa",
+            "max_replicas": 3,
+            "desired_replicas": 3,
+            **values,
+        }
+    )
+
+
+def scaled_by(*autoscalers, **values):
+    return Scaling(autoscalers=autoscalers or (an_autoscaler(),), **values)
+
+
+def under_budget(desired_healthy, current_healthy=3):
+    """A PodDisruptionBudget that wants so many healthy pods."""
+    one = PodDisruptionBudgetView(name="web", desired_healthy=desired_healthy, current_healthy=current_healthy)
+    return Scaling(budgets=(one,))
+
+
+def a_usage(*values, container="app", cpu=True, at=None, pods=None):
+    """What the container uses in each of the pods web-2-a, -b, ...: cores, or MiB; None was not measured."""
+    names = pods or [f"web-2-{letter}" for letter in "abcdefghij"]
+    containers = tuple(
+        ContainerUsage(
+            pod=name,
+            container=container,
+            cpu_cores=value if cpu else None,
+            memory_bytes=None if cpu else int(value * MI),
+        )
+        for name, value in zip(names, values, strict=False)
+        if value is not None
+    )
+    return Usage(source="metrics-server", at=at or ago(15), containers=containers)
+
+
 def a_step(action=None, **values):
     return Step(**{"action": action or a_memory_raise(), "settle": Settle(timeout=120, window=60), **values})
 
@@ -260,6 +335,11 @@ def a_brief(name="other", **values):
     return IncidentBrief(
         **{"name": name, "namespace": "shop", "workload": str(WEB), "phase": Phase.DIAGNOSING, **values}
     )
+
+
+def a_turn(name="other", **values):
+    """The turn of another incident of the same workload."""
+    return Turn(**{"incident": f"uid-{name}", "name": name, "namespace": "shop", "workload": str(WEB), **values})
 
 
 def a_guard_case(**values):
@@ -306,7 +386,7 @@ def a_report(*steps, **values):
             "plan": Plan(steps=steps or (a_step(),), next_step="Then a person is asked."),
             "diff": "-64Mi\n+96Mi",
             "available": 2,
-            "channels": ("pager",),
+            "escalation": EscalationRule(channels=("shop/pager",)),
             **values,
         }
     )

@@ -12,7 +12,8 @@ import pytest
 from support.cluster import Keeper, NoCluster
 
 TESTS = Path(__file__).parent
-_GROUPS = ("unit", "workflow", "integration", "outages", "e2e", "chaos")
+_GROUPS = ("unit", "workflow", "integration", "outages", "chaos", "e2e")
+_STRUCK = "prunella-outages"
 _KEEPER = pytest.StashKey[Keeper]()
 _UNTESTED = pytest.StashKey[Counter[str]]()
 _AUDITLESS = pytest.StashKey[set[str]]()
@@ -111,6 +112,22 @@ def cluster(pytestconfig):
     if keeper.error:
         pytest.fail(f"there is no cluster: {keeper.error}", pytrace=False)
     return keeper.cluster
+
+
+@pytest.fixture(scope="session")
+def struck_cluster(say):
+    """A cluster that nobody else uses, because its API server and etcd are killed: for outages and chaos."""
+    if os.environ.get("PRUNELLA_TEST_CONTEXT"):
+        pytest.skip("this needs a cluster of our own: its API server is killed")
+    keeper = Keeper(say, os.environ.get("PRUNELLA_OUTAGE_CLUSTER") or _STRUCK)
+    try:
+        keeper.ensure()
+        if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
+            pytest.skip(f"no cluster can be made here: {keeper.error}")
+        assert keeper.cluster, keeper.error
+        yield keeper.cluster
+    finally:
+        keeper.release()
 
 
 @pytest.fixture(scope="session")

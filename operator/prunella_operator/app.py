@@ -10,10 +10,14 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from temporalio.client import Interceptor
 
 from prunella_operator.cluster.access import load_access
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
+from prunella_operator.telemetry import tracing
+from prunella_operator.telemetry.core import measured_runtime
+from prunella_operator.telemetry.workflows import CountingInterceptor
 from prunella_operator.temporal import EmbeddedTemporal, connect
 from prunella_operator.web import build_app
 from prunella_workflows.errors import Permanent
@@ -25,10 +29,12 @@ class PortTaken(Permanent):
     """The HTTP port is in use."""
 
 
-def run(settings: Settings, *, operator: bool, worker: bool, embedded: bool) -> int:
+def run(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> int:
     """Run until a signal; the exit code is 0 after a clean stop and 1 after an error."""
     try:
-        asyncio.run(_until_signalled(_main(settings, operator=operator, worker=worker, embedded=embedded)))
+        asyncio.run(
+            _until_signalled(_main(settings, operator=operator, worker=worker, console=console, embedded=embedded))
+        )
         code = 0
     except Permanent as error:
         print(f"prunella: {error}", file=sys.stderr)  # noqa: T201 - the log may be JSON; this is for a person
@@ -51,19 +57,27 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
     _log.info("prunella has stopped")
 
 
-async def _main(settings: Settings, *, operator: bool, worker: bool, embedded: bool) -> None:
+async def _main(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> None:
     access = load_access(settings.kubeconfig, settings.context)
-    process = Process()
+    runtime, measures = measured_runtime()
+    process = Process(interceptors=[CountingInterceptor()], runtime=runtime)
+    process.start("temporal's measures", measures.keep())
     async with AsyncExitStack() as stack:
         try:
+            if tracing.wanted():
+                process.interceptors.append(_traced(stack))
             if embedded:
                 await stack.enter_async_context(EmbeddedTemporal(settings))
-            client = await connect(settings)
+            client = await connect(settings, interceptors=process.interceptors, runtime=process.runtime)
             await stack.enter_async_context(_served(settings, process))
             if worker:  # imported late: neither side pays for the other's libraries
                 from prunella_operator.worker import worker_side  # noqa: PLC0415
 
                 await stack.enter_async_context(worker_side(settings, access, process))
+            if console:
+                from prunella_operator.console.serve import console_side  # noqa: PLC0415
+
+                await stack.enter_async_context(console_side(settings, access, process))
             if operator:
                 from prunella_operator.watching import operator_side  # noqa: PLC0415
 
@@ -72,6 +86,16 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, embedded: b
             await process.ended()
         finally:
             await process.stop()
+
+
+def _traced(stack: AsyncExitStack) -> Interceptor:
+    """Tracing for as long as the process lives; nobody else pays for its libraries."""
+    from prunella_operator.telemetry.exporting import Tracing  # noqa: PLC0415
+    from prunella_operator.telemetry.interceptors import TracingInterceptor  # noqa: PLC0415
+
+    traces = Tracing("prunella")
+    stack.callback(traces.stop)
+    return TracingInterceptor(traces.emit)
 
 
 @asynccontextmanager

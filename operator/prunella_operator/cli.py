@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from prunella_operator import cli_answers, cli_incidents, clock
+from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_run, clock
 from prunella_operator.cli_options import (
     Assignments,
     Context,
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from prunella_operator.incidents import IncidentReader
 
 
-def _run(settings: Settings, *, operator: bool, worker: bool) -> int:
+def _run(settings: Settings, *, operator: bool, worker: bool, console: bool) -> int:
     from prunella_operator.app import run as run_app
     from prunella_operator.telemetry.logging import configure
 
     configure(settings.log_format, settings.log_level)
-    code: int = run_app(settings, operator=operator, worker=worker, embedded=settings.embedded)
+    code: int = run_app(settings, operator=operator, worker=worker, console=console, embedded=settings.embedded)
     return code
 
 
@@ -63,6 +63,7 @@ app = typer.Typer(
 app.command()(operator)
 app.command()(worker)
 app.command()(run)
+app.command()(cli_run.console)
 
 incidents = typer.Typer(no_args_is_help=True, help="Read incidents and answer them.")
 app.add_typer(incidents, name="incidents")
@@ -71,9 +72,14 @@ incidents.command("show")(cli_incidents.show)
 incidents.command("watch")(cli_incidents.watch)
 incidents.command("approve")(cli_answers.approve)
 incidents.command("reject")(cli_answers.reject)
+incidents.command("ack")(cli_answers.ack)
 incidents.command("cancel")(cli_answers.cancel_)
 incidents.command("suspend")(cli_answers.suspend_)
 incidents.command("resume")(cli_answers.resume)
+
+notify = typer.Typer(no_args_is_help=True, help="Try the channels by which people are told.")
+app.add_typer(notify, name="notify")
+notify.command("test")(cli_notify.try_channel)
 
 
 @app.command()
@@ -92,6 +98,7 @@ def doctor(
     from prunella_operator.cli_doctor import show
     from prunella_operator.cluster.kube import Kube
     from prunella_operator.doctor import examine
+    from prunella_operator.metrics_source.connect import connect
     from prunella_operator.shipped import crds
     from prunella_operator.temporal import probe
 
@@ -103,7 +110,10 @@ def doctor(
             temporal_namespace=temporal_namespace,
         )
     )
-    checks = examine(settings, lambda: Kube.connect(settings), crds, lambda: probe(settings), clock.now)
+    metrics = connect(settings)
+    checks = examine(
+        settings, lambda: Kube.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
+    )
     raise typer.Exit(0 if show(checks, as_json) else 1)
 
 

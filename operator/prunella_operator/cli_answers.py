@@ -1,4 +1,4 @@
-"""`prunella incidents approve|reject|cancel|suspend|resume`: a person's answers to an incident."""
+"""`prunella incidents approve|reject|ack|cancel|suspend|resume`: a person's answers to an incident."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from prunella_operator.cli_names import Name, Namespace
 from prunella_operator.cli_options import Context, Kubeconfig, flags, load, tools_of
-from prunella_operator.incidents import Incident, IncidentReader, cancel, decide, suspend
+from prunella_operator.incidents import Incident, IncidentReader, acknowledge, cancel, decide, suspend
 from prunella_operator.terminal import console, safe
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it stays on record.")]
@@ -55,6 +55,26 @@ def reject(
     )
 
 
+def ack(
+    ctx: typer.Context,
+    *,
+    name: Name,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Take over an incident that was handed to people, in your name: nobody else is called.
+
+    Example: `prunella incidents ack checkout-oom-1 -n shop`
+    """
+    _answer(
+        ctx,
+        flags(kubeconfig=kubeconfig, context=context),
+        lambda reader: acknowledge(reader, namespace or reader.namespace, name),
+        "is yours: nobody else is called",
+    )
+
+
 def cancel_(
     ctx: typer.Context,
     *,
@@ -63,7 +83,7 @@ def cancel_(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """End an incident; a repair that is half-way is undone first.
+    """End an incident; a repair that is half-way is undone first. Of one that was handed over: call nobody any more.
 
     Example: `prunella incidents cancel checkout-oom-1 -n shop`
     """

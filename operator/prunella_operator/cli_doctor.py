@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
-from prunella_operator.doctor import Check
+from prunella_operator.doctor_check import Check
 from prunella_operator.terminal import console, safe
 
 

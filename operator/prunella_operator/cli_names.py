@@ -15,7 +15,8 @@ def complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
         tools: Tools | None = ctx.find_root().obj
         if tools is None:
             return []
-        reader = tools.reader(Settings.load({"api_timeout": 2.0}))
+        where = {name: ctx.params.get(name) for name in ("kubeconfig", "context")}
+        reader = tools.reader(Settings.load({**where, "api_timeout": 2.0}))
         found = reader.find(ctx.params.get("namespace") or reader.namespace)
     except (PrunellaError, ValueError):
         return []

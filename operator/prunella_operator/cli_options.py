@@ -32,9 +32,9 @@ Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 
 
 class Run(Protocol):
-    """Runs operator, worker or both until they are told to stop."""
+    """Runs parts of Prunella in this process until they are told to stop."""
 
-    def __call__(self, settings: Settings, *, operator: bool, worker: bool) -> int:
+    def __call__(self, settings: Settings, *, operator: bool, worker: bool, console: bool) -> int:
         """The exit code."""
 
 

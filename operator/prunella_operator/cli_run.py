@@ -1,4 +1,4 @@
-"""The long-running commands: `prunella operator`, `prunella worker`, and `prunella run` for both."""
+"""The long-running commands: `prunella operator`, `prunella worker`, `prunella run` for both, and the console."""
 
 import os
 from typing import Annotated
@@ -119,7 +119,36 @@ def run(
         log_format=log_format,
         log_level=log_level,
     )
-    _long_running(ctx, load(given), operator=True, worker=True)
+    settings = load(given)
+    _long_running(ctx, settings, operator=True, worker=True, console=bool(settings.console_port))
+
+
+def console(
+    ctx: typer.Context,
+    *,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    http_port: HttpPort = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    assignments: Assignments = None,
+) -> None:
+    """Serve the web console: incidents to read, and to answer by people who sign in with a Kubernetes token.
+
+    Example: `prunella console`, then open http://127.0.0.1:8081
+    """
+    given = flags(
+        assignments,
+        kubeconfig=kubeconfig,
+        context=context,
+        http_port=http_port,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    settings = load(given)
+    if not settings.console_port:
+        raise typer.BadParameter("console_port is 0, which means no console: give --set console_port=8081")
+    _long_running(ctx, _without_embedded(settings), operator=False, worker=False, console=True)
 
 
 def _without_embedded(settings: Settings) -> Settings:
@@ -128,5 +157,7 @@ def _without_embedded(settings: Settings) -> Settings:
     return settings
 
 
-def _long_running(ctx: typer.Context, settings: Settings, *, operator: bool, worker: bool) -> None:
-    raise typer.Exit(tools_of(ctx).run(settings, operator=operator, worker=worker))
+def _long_running(
+    ctx: typer.Context, settings: Settings, *, operator: bool, worker: bool, console: bool = False
+) -> None:
+    raise typer.Exit(tools_of(ctx).run(settings, operator=operator, worker=worker, console=console))

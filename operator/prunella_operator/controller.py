@@ -26,6 +26,7 @@ _log = structlog.get_logger("prunella.controller")
 
 _AGAIN = 5.0
 _RELOGIN = timedelta(minutes=5)
+_NO_WISHES = [("metadata", "labels", paths.TURN), ("metadata", "annotations", paths.TURNS)]  # our own marks
 _INCIDENTS = ("prunella.dev", "v1alpha1", "incidents")
 
 
@@ -121,7 +122,9 @@ def _settings() -> kopf.OperatorSettings:
     settings.persistence.finalizer = f"{paths.GROUP}/unused"
     # A prefix of its own: kopf sees no change in annotations under the prefix of its bookkeeping.
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{paths.GROUP}")
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{paths.GROUP}")
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(
+        prefix=f"kopf.{paths.GROUP}", ignored_fields=_NO_WISHES
+    )
     return settings
 
 

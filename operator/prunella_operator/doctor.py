@@ -4,28 +4,24 @@ Looks only, changes nothing. A check that needs an earlier one is skipped when t
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from prunella_operator.cluster.port import Api
+from prunella_operator.doctor_check import Check
+from prunella_operator.doctor_policies import check_policies
 from prunella_operator.doctor_rules import RULES, Rule
+from prunella_operator.doctor_webhook import check_webhook
+from prunella_operator.metrics_source.port import MetricsSource, NotConfigured
 from prunella_operator.settings import Settings
 from prunella_workflows.errors import NotFound, PrunellaError
+from prunella_workflows.model.measurement import Reading
 
 MAX_SKEW = 5.0  # seconds; ages, budgets and maintenance windows mix our clock with the API server's
 VERSION = "v1alpha1"
 
 
-@dataclass(frozen=True)
-class Check:
-    """One answer: `what` was found, and what `todo` is when it is not good."""
-
-    name: str
-    passed: bool
-    what: str
-    todo: str = ""
-
+_NO_METRICS = NotConfigured()
 
 Connect = Callable[[], Api]
 Crds = Callable[[], tuple[Mapping[str, Any], ...]]
@@ -33,7 +29,13 @@ Probe = Callable[[], str]
 
 
 def examine(
-    settings: Settings, connect: Connect, crds: Crds, temporal: Probe, now: Callable[[], datetime]
+    settings: Settings,
+    connect: Connect,
+    crds: Crds,
+    temporal: Probe,
+    now: Callable[[], datetime],
+    *,
+    metrics: MetricsSource = _NO_METRICS,
 ) -> Iterator[Check]:
     """All checks, one by one as they are made. `temporal` says what it found, or raises what went wrong."""
     try:
@@ -49,7 +51,13 @@ def examine(
         yield check_clock(ours, there)
         yield from (check_crd(api, shipped) for shipped in crds())
         yield from check_permissions(api, settings.namespaces)
+        yield from check_policies(api, settings.namespaces)
+        if settings.prometheus_url is None:
+            yield check_metrics_server(api)
+    if settings.prometheus_url is not None:
+        yield check_prometheus(settings.prometheus_url, metrics)
     yield check_temporal(settings, temporal)
+    yield check_webhook(settings)
 
 
 def check_clock(ours: datetime, theirs: datetime) -> Check:
@@ -128,3 +136,25 @@ def check_temporal(settings: Settings, probe: Probe) -> Check:
         return Check("Temporal", passed=True, what=probe())
     except (PrunellaError, RuntimeError, OSError) as error:
         return Check("Temporal", passed=False, what=f"{settings.temporal_target}: {error}", todo=todo)
+
+
+def check_prometheus(url: str, metrics: MetricsSource) -> Check:
+    """Whether Prometheus answers the simplest question."""
+    answer = metrics.value("vector(1)")
+    if isinstance(answer, Reading):
+        return Check("Prometheus", answer.value == 1, f"{url} answers {answer.value:g} to vector(1)")
+    todo = "see prometheus_url, prometheus_token_file and prometheus_ca_file in `prunella settings`"
+    return Check("Prometheus", passed=False, what=f"{url}: {answer}", todo=todo)
+
+
+def check_metrics_server(api: Api) -> Check:
+    """Whether metrics-server, if there is one, serves. To have no measurements at all is allowed, and said."""
+    try:
+        api.call("GET", "/apis/metrics.k8s.io/v1beta1")
+    except NotFound:
+        what = "neither Prometheus nor metrics-server: pressure cannot be confirmed, checks of policies not answered"
+        return Check("Measurements", passed=True, what=what)
+    except PrunellaError as error:
+        todo = "mend metrics-server (kubectl get apiservice v1beta1.metrics.k8s.io), or set prometheus_url"
+        return Check("Measurements", passed=False, what=f"metrics-server does not answer: {error}", todo=todo)
+    return Check("Measurements", passed=True, what="metrics-server answers; checks of policies need a Prometheus")

@@ -6,6 +6,7 @@ was terminated, or whose server lost its data. Starting twice is starting once.
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import datetime
 from typing import NoReturn, TypeVar
 
@@ -14,17 +15,19 @@ from pydantic import ValidationError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
 from prunella_operator import clock
+from prunella_operator.asking import TemporalUnavailable, ask
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import Rest
-from prunella_operator.telemetry import metrics
+from prunella_operator.telemetry import metrics, outcomes, tracing
 from prunella_workflows.contract import HealingRequest, workflow_id
-from prunella_workflows.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable, Unavailable
+from prunella_workflows.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable
+from prunella_workflows.escalation import Escalation, escalation_id
 from prunella_workflows.healing import SelfHealing
-from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec, Phase
+from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentRef, IncidentSpec, Phase
+from prunella_workflows.tracing import TraceContext
 
 _log = structlog.get_logger("prunella.healings")
 
@@ -38,10 +41,6 @@ _LOST = {
     WorkflowExecutionStatus.TIMED_OUT: "its workflow timed out",
     WorkflowExecutionStatus.CANCELED: "its workflow was cancelled",
 }
-
-
-class TemporalUnavailable(Unavailable):
-    """Temporal does not answer; the incident waits in the API until it does."""
 
 
 class Healings:
@@ -69,7 +68,7 @@ class Healings:
             await self._set_status(incident, Phase.FAILED, "InvalidIncident", str(error))
             raise
         try:
-            await self._ask(self._start(request))
+            await self._ask(self._start_traced(incident, request))
         except WorkflowAlreadyStartedError:
             await self._check_lost(incident)
         except TemporalUnavailable as error:
@@ -77,6 +76,16 @@ class Healings:
                 await self._set_status(incident, Phase.PENDING, "TemporalUnavailable", str(error))
             raise
         metrics.INCIDENTS_STARTED.labels("started").inc()
+
+    async def _start_traced(self, incident: Object, request: HealingRequest) -> None:
+        """The workflow joins the trace of the fault's detection; one that a person opened begins its own here."""
+        if (incident.get("status") or {}).get("workflow"):  # it runs: this is only to make sure
+            await self._start(request)
+            return
+        attributes = {"prunella.incident.uid": request.incident.uid, "prunella.incident": request.incident.name}
+        with tracing.span("incident:start", attributes, parent=trace_of(incident)):
+            context = tracing.current()
+            await self._start(request.model_copy(update={"trace_id": context.trace_id}) if context else request)
 
     async def _start(self, request: HealingRequest) -> None:
         await self._client.start_workflow(
@@ -90,44 +99,71 @@ class Healings:
         )
 
     async def changed(self, incident: Object) -> None:
-        """Pass a person's wishes on: an answer, a suspension, a cancellation. Repeating them is harmless."""
+        """Pass a person's wishes on: a suspension, an answer, a cancellation. Repeating them is harmless.
+
+        What stops comes before what lets go on: who suspends and then approves wants nothing changed yet.
+        """
         if phase_of(incident).closed:
+            await self._escalated(incident)
             return
         handle = self._client.get_workflow_handle(workflow_id(incident["metadata"]["uid"]))
         spec = incident.get("spec") or {}
         try:
+            if _cancelled(incident):
+                await self._ask(handle.cancel())
+            await self._ask(handle.signal(SelfHealing.suspend, bool(spec.get("suspend"))))
             if spec.get("approval"):
                 await self._ask(handle.signal(SelfHealing.approve, Approval.model_validate(spec["approval"])))
-            await self._ask(handle.signal(SelfHealing.suspend, bool(spec.get("suspend"))))
-            if (incident["metadata"].get("annotations") or {}).get(paths.CANCEL) == "true":
-                await self._ask(handle.cancel())
+            if spec.get("acknowledged"):
+                await self._ask(handle.signal(SelfHealing.acknowledge, _acknowledged(incident)))
         except NotFound:
             await self.start(incident)
 
-    async def deleted(self, uid: str) -> None:
-        """Nobody waits for a deleted incident: its workflow stops and takes back what is half done."""
-        try:
-            await self._ask(self._client.get_workflow_handle(workflow_id(uid)).cancel())
-        except NotFound:
+    async def _escalated(self, incident: Object) -> None:
+        """Of an incident that people have: pass on who takes over, or that nobody need come."""
+        note = (incident.get("status") or {}).get("escalation")
+        if not note or note.get("ended"):
             return
+        handle = self._client.get_workflow_handle(escalation_id(incident["metadata"]["uid"]))
+        with suppress(NotFound):  # not started yet: `tend` comes back to it
+            if (incident.get("spec") or {}).get("acknowledged") and not note.get("acknowledgedAt"):
+                await self._ask(handle.signal(Escalation.acknowledge, _acknowledged(incident)))
+            if _cancelled(incident):
+                await self._ask(handle.cancel())
+
+    async def deleted(self, uid: str) -> None:
+        """Nobody waits for a deleted incident: its workflows stop, and what is half done is taken back."""
+        for workflow in (workflow_id(uid), escalation_id(uid)):
+            with suppress(NotFound):
+                await self._ask(self._client.get_workflow_handle(workflow).cancel())
 
     async def tend(self) -> NoReturn:
         """Look after all open incidents again and again, so that a missed event costs half a minute, not a night."""
         while True:
             try:
-                for namespace in self._namespaces or ("",):
-                    for incident in await self._rest.list(paths.incidents(namespace), into=Object):
-                        await self._tend_one(incident)
+                await self._tend_all()
             except Retryable as error:
                 _log.info("incidents wait", reason=str(error))
             except Permanent as error:
                 _log.error("incidents cannot be looked after", error=str(error))
             await asyncio.sleep(TEND_EVERY)
 
+    async def _tend_all(self) -> None:
+        everything = [
+            one
+            for namespace in self._namespaces or ("",)
+            for one in await self._rest.list(paths.incidents(namespace), into=Object)
+        ]
+        now = clock.now()
+        outcomes.observe_open((phase_of(one), _age(one, now)) for one in everything)
+        for incident in everything:
+            await self._tend_one(incident)
+
     async def _tend_one(self, incident: Object) -> None:
         """An incident that makes no sense keeps nobody else waiting."""
         try:
             await self.start(incident)
+            await self._escalated(incident)
         except Permanent as error:
             _log.error("an incident cannot be started", incident=incident["metadata"]["name"], error=str(error))
 
@@ -176,32 +212,33 @@ class Healings:
             return
 
     async def _ask(self, call: Awaitable[T]) -> T:
-        """One call to Temporal with a time-out, its errors as ours.
-
-        A cancellation may come out as an error of the client, or get lost in an answer: it is raised again.
-        """
+        """One call to Temporal; `temporal_error` tells whether it was answered."""
         try:
-            async with asyncio.timeout(_START_TIMEOUT):
-                answer = await call
-        except RPCError as error:
-            _stay_cancelled()
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise NotFound(error.message) from error
-            self.temporal_error = error.message
-            raise TemporalUnavailable(f"Temporal: {error.message}") from error
-        except (TimeoutError, RuntimeError) as error:
-            _stay_cancelled()
-            self.temporal_error = str(error) or "no answer"
-            raise TemporalUnavailable(f"Temporal does not answer: {error}") from error
-        _stay_cancelled()
+            answer = await ask(call, _START_TIMEOUT)
+        except TemporalUnavailable as error:
+            self.temporal_error = error.said
+            raise
         self.temporal_error = ""
         return answer
 
 
-def _stay_cancelled() -> None:
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+def _age(incident: Object, now: datetime) -> float:
+    return (now - datetime.fromisoformat(incident["metadata"]["creationTimestamp"])).total_seconds()
+
+
+def trace_of(incident: Object) -> TraceContext | None:
+    """The trace of the fault's detection, by the annotation that its source set."""
+    return TraceContext.parse((incident["metadata"].get("annotations") or {}).get(paths.TRACEPARENT, ""))
+
+
+def _cancelled(incident: Object) -> bool:
+    return (incident["metadata"].get("annotations") or {}).get(paths.CANCEL) == "true"
+
+
+def _acknowledged(incident: Object) -> Acknowledgement:
+    """Who takes over. A time that is nonsense is no reason to call somebody else."""
+    said = incident["spec"]["acknowledged"]
+    return Acknowledgement(by=str(said.get("by") or "somebody"), at=_time(said.get("at")))
 
 
 def phase_of(incident: Object) -> Phase:
@@ -220,7 +257,7 @@ def _request(incident: Object) -> HealingRequest:
             opened_at=datetime.fromisoformat(meta["creationTimestamp"]),
             detected_at=_time(annotations.get(paths.DETECTED_AT)),
             fault_at=_time(annotations.get(paths.FAULT_AT)),
-            trace_id=annotations.get(paths.TRACE_ID, ""),
+            trace_id=parent.trace_id if (parent := trace_of(incident)) else "",
         )
     except ValidationError as error:
         first = error.errors()[0]

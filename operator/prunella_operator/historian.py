@@ -16,7 +16,8 @@ from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_operator.cluster.selectors import as_text, selector_of
-from prunella_operator.cluster.views import ignored, pod_view, time_of, workload_view
+from prunella_operator.cluster.views import ignored, pod_view, template_of, time_of, workload_view
+from prunella_operator.cluster.views_probes import illness_shows
 from prunella_workflows.errors import NotFound, Permanent, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
 
@@ -25,6 +26,7 @@ _log = structlog.get_logger("prunella.historian")
 _LOOK_EVERY = 1.0
 _REFRESH_AFTER = timedelta(minutes=10)
 _KEEP = 10
+_AFTER_A_REPAIR = 300.0  # seconds; more than a usual verification
 _AFTER_A_CRASH = 600.0  # seconds; the kubelet forgets its back-off after as long
 
 
@@ -86,13 +88,25 @@ class Historian:
             return  # it will be told again when it is complete
         if ignored(raw) or ignored(await self.rest.get(f"/api/v1/namespaces/{rollout.namespace}")):
             return
-        wait = _still_to_wait(await self._pods(raw, view), self.soak, clock.now())
+        wait = _still_to_wait(await self._pods(raw, view), await self._soak(raw, view), clock.now())
         if wait is None:
             self._later(rollout, self.soak)
         elif wait > 0:
             self._later(rollout, wait)
         else:
             await self._record(raw, view)
+
+    async def _soak(self, raw: Object, view: WorkloadView) -> float:
+        """Seconds that the template must have run well.
+
+        One that follows another must have outlived its own liveness probes as well: a wrong one kills it only then, and
+        it would be taken for good before. One that a repair of ours left is no release, so it has to prove more.
+        """
+        kept = await self._kept(view)
+        if any(_good_at(one) and one["metadata"]["name"].endswith(f"-{view.template_hash}") for one in kept):
+            return self.soak
+        ours = (raw["metadata"].get("annotations") or {}).get(paths.AFTER) == view.template_hash
+        return max(self.soak, illness_shows(template_of(raw)) if kept else 0.0, _AFTER_A_REPAIR if ours else 0.0)
 
     async def _pods(self, raw: Object, view: WorkloadView) -> tuple[PodView, ...]:
         selector = {"labelSelector": as_text(selector_of(raw))}

@@ -13,6 +13,7 @@ from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phas
 
 GROUP = "/apis/prunella.dev/v1alpha1"
 CANCEL = "prunella.dev/cancel"
+_GROUPS = 100  # as many as an answer may name
 
 
 class AlreadyClosed(Permanent):
@@ -77,6 +78,9 @@ class IncidentReader(Protocol):
     def whoami(self) -> str:
         """The user name that the API server knows us by."""
 
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the API server counts us among."""
+
 
 class KubeIncidents:
     """Incidents on an API server."""
@@ -115,9 +119,17 @@ class KubeIncidents:
 
     def whoami(self) -> str:
         """The user name that the API server knows us by."""
+        return str(self._user()["username"])
+
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the API server counts us among."""
+        return tuple(self._user().get("groups") or ())
+
+    def _user(self) -> dict[str, Any]:
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         answer = self._api.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
-        return str(answer["status"]["userInfo"]["username"])
+        user: dict[str, Any] = answer["status"]["userInfo"]
+        return user
 
 
 def parse(raw: dict[str, Any]) -> Incident:
@@ -137,7 +149,8 @@ def parse(raw: dict[str, Any]) -> Incident:
 def decide(reader: IncidentReader, namespace: str, name: str, decision: str, reason: str) -> Incident:
     """Answer the question whether a repair may be made, in the caller's name."""
     incident = open_incident(reader, namespace, name)
-    approval = {"decision": decision, "by": reader.whoami(), "reason": reason}
+    groups = [one for one in reader.groups() if not one.startswith("system:")][:_GROUPS]
+    approval = {"decision": decision, "by": reader.whoami(), "groups": groups or None, "reason": reason}
     reader.patch(incident, {"spec": {"approval": approval}})
     return incident
 
@@ -150,10 +163,34 @@ def suspend(reader: IncidentReader, namespace: str, name: str, wanted: bool) -> 
 
 
 def cancel(reader: IncidentReader, namespace: str, name: str) -> Incident:
-    """Ask for the end of an incident; what was repaired stays as it is recorded."""
-    incident = open_incident(reader, namespace, name)
+    """Ask for the end of an incident, or of the calls for people when it was handed over.
+
+    Raises:
+        AlreadyClosed: there is nothing left to end.
+    """
+    incident = reader.get(namespace, name)
+    if not _being_escalated(incident):
+        _refuse_closed(incident)
     reader.patch(incident, {"metadata": {"annotations": {CANCEL: "true"}}})
     return incident
+
+
+def acknowledge(reader: IncidentReader, namespace: str, name: str) -> Incident:
+    """Take an incident over from Prunella, in the caller's name: nobody else is called.
+
+    Raises:
+        AlreadyClosed: it was never handed over, or nobody is called any more.
+    """
+    incident = reader.get(namespace, name)
+    if not _being_escalated(incident):
+        _refuse_closed(incident)
+    reader.patch(incident, {"spec": {"acknowledged": {"by": reader.whoami()}}})
+    return incident
+
+
+def _being_escalated(incident: Incident) -> bool:
+    note = incident.status.escalation
+    return incident.phase is Phase.ESCALATED and note is not None and not note.ended
 
 
 def open_incident(reader: IncidentReader, namespace: str, name: str) -> Incident:
@@ -163,7 +200,12 @@ def open_incident(reader: IncidentReader, namespace: str, name: str) -> Incident
         AlreadyClosed: it is over.
     """
     incident = reader.get(namespace, name)
+    _refuse_closed(incident)
+    return incident
+
+
+def _refuse_closed(incident: Incident) -> None:
     if incident.phase.closed:
         why = f" ({incident.status.message})" if incident.status.message else ""
-        raise AlreadyClosed(f"incident {namespace}/{name} is closed already: {incident.phase}{why}")
-    return incident
+        where = f"{incident.namespace}/{incident.name}"
+        raise AlreadyClosed(f"incident {where} is closed already: {incident.phase}{why}")

@@ -7,9 +7,8 @@ nothing: after a restart the sources report everything that is unhealthy again.
 """
 
 import asyncio
-import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NoReturn
 
 import structlog
@@ -18,31 +17,28 @@ from prunella_operator import clock
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists, Rest
-from prunella_operator.cluster.views import (
-    controller_of,
-    ignored,
-    is_workload,
-    template_hash,
-    template_of,
-    workload_key,
+from prunella_operator.cluster.views import controller_of, ignored, is_workload
+from prunella_operator.opening import (
+    STILL_THE_SAME,
+    covering,
+    earlier_selectors,
+    fault_key,
+    heals,
+    incident_of,
+    is_old_news,
+    phase_of,
 )
-from prunella_operator.telemetry import metrics
+from prunella_operator.telemetry import metrics, tracing
 from prunella_workflows.errors import NotFound, Permanent, Retryable
-from prunella_workflows.guard import HEAL
-from prunella_workflows.model.incident import IncidentType, Mode, Phase
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
 _log = structlog.get_logger("prunella.intake")
 
-STILL_THE_SAME = timedelta(minutes=30)
-"""A fault that shows itself again within this time was never gone. The kubelet's back-off ends at 5 minutes."""
-
-_FAULT = f"{paths.GROUP}/fault"
 _WORKERS = 8
 _REMEMBERED = 1000  # workloads; then those that have been quiet for long are forgotten
 _BACKOFF = (0.2, 5.0)
-_SETTLED = frozenset({Phase.HEALED, Phase.RECOVERED})
+_VERSIONS = {"Pod": "v1", "Job": "batch/v1"}
 
 
 @dataclass(slots=True)
@@ -110,19 +106,21 @@ class Intake:
 
     async def open(self, signal: Signal) -> str:
         """Open the incident of a signal unless one covers it; says what became of the signal."""
+        place = self.rest.get(f"/api/v1/namespaces/{signal.namespace}")
         try:
-            target, raw = await self._top_owner(signal)
+            namespace, (target, raw, earlier) = await asyncio.gather(place, self._top_owner(signal))
         except NotFound:
             return "gone"  # the object vanished meanwhile, and its fault with it
-        namespace = await self.rest.get(f"/api/v1/namespaces/{signal.namespace}")
         if ignored(raw) or ignored(namespace):
             return "ignored"
-        fault = _fault_key(target, raw, namespace)
-        earlier = await self._earlier(target)
-        if not self._is_new(target, fault, earlier):
+        fault = fault_key(target, raw, namespace, await self._policies(earlier, signal.namespace))
+        if is_old_news(signal.fault_at, earlier) or not self._is_new(target, fault, earlier):
             return "joined"
+        facts = {"prunella.source": signal.source, "prunella.target": str(target), "prunella.fault": signal.reason}
         try:
-            await self.rest.create(paths.incidents(signal.namespace), _incident(signal, target, fault, earlier))
+            with tracing.span("incident:open", facts, started=signal.observed_at):
+                incident = incident_of(signal, target, fault, earlier)
+                await self.rest.create(paths.incidents(signal.namespace), incident)
         except AlreadyExists:
             return "joined"
         delay = (clock.now() - signal.observed_at).total_seconds()
@@ -130,18 +128,21 @@ class Intake:
         _log.info("incident opened", namespace=signal.namespace, target=str(target), fault=signal.reason)
         return "opened"
 
+    async def _policies(self, earlier: list[Object], namespace: str) -> list[Object]:
+        """What may be done here. Nobody needs to know while an incident is open: the signal joins it anyway."""
+        if any(not phase_of(one).closed for one in earlier):
+            return []
+        wanted = (paths.policies(), paths.policies(namespace))
+        wide, own = await asyncio.gather(*(self.rest.list(path, into=Object) for path in wanted))
+        return [*wide, *own]
+
     def _is_new(self, target: WorkloadRef, fault: str, earlier: list[Object]) -> bool:
         """False while an incident is open, or while a fault that nobody mended yet goes on showing itself."""
-        now = clock.now()
-        if any(not _phase(one).closed for one in earlier):
-            return False
-        last = max(earlier, key=_created, default=None)
-        seen = self._seen.get(target.uid) or (_closed_at(last) if last else None)
-        self._remember(target.uid, now)
-        if last is None or _phase(last) in _SETTLED:
-            return True
-        same = (last["metadata"].get("annotations") or {}).get(_FAULT) == fault
-        return not same or seen is None or now - seen > STILL_THE_SAME
+        now, seen = clock.now(), self._seen.get(target.uid)
+        covered = covering(earlier, fault, seen, now) is not None
+        if all(phase_of(one).closed for one in earlier):
+            self._remember(target.uid, now)
+        return not covered
 
     def _remember(self, uid: str, now: datetime) -> None:
         self._seen[uid] = now
@@ -151,23 +152,22 @@ class Intake:
     async def _earlier(self, target: WorkloadRef) -> list[Object]:
         """The workload's incidents: those that we opened, and those that people opened to have it healed."""
         path = paths.incidents(target.namespace)
-        selectors = f"{paths.WORKLOAD}={workload_key(target)}", f"!{paths.WORKLOAD}"
         ours, others = await asyncio.gather(
-            *(self.rest.list(path, {"labelSelector": selector}, into=Object) for selector in selectors)
+            *(self.rest.list(path, {"labelSelector": selector}, into=Object) for selector in earlier_selectors(target))
         )
-        return [*ours, *(one for one in others if _heals(one, target))]
+        return [*ours, *(one for one in others if heals(one, target))]
 
-    async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object]:
-        """The workload at the top of the owners that we know; a pod without one stands for itself."""
+    async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object, list[Object]]:
+        """The workload at the top of the owners that we know, with its incidents; a pod may stand for itself."""
         ref = WorkloadRef(
-            api_version="v1" if signal.kind == "Pod" else "apps/v1",
+            api_version=_VERSIONS.get(signal.kind, "apps/v1"),
             kind=signal.kind,
             namespace=signal.namespace,
             name=signal.name,
             uid=signal.uid,
         )
         owner = signal.owner
-        raw: Object | None = None
+        found: tuple[Object, list[Object]] | None = None
         while owner is not None and is_workload(owner):
             ref = WorkloadRef(
                 api_version=owner.api_version,
@@ -176,11 +176,20 @@ class Intake:
                 name=owner.name,
                 uid=owner.uid,
             )
-            raw = await self._read(ref)
-            owner = controller_of(raw)
-        return ref, raw if raw is not None else await self._read(ref)
+            found = await self._read(ref)
+            owner = controller_of(found[0])
+        return (ref, *(found if found is not None else await self._read(ref)))
 
-    async def _read(self, ref: WorkloadRef) -> Object:
+    async def _read(self, ref: WorkloadRef) -> tuple[Object, list[Object]]:
+        """The object and its incidents, asked for at once. That a ReplicaSet is at the top is rare: it comes later."""
+        if ref.kind == "ReplicaSet":
+            raw = await self._object(ref)
+            owner = controller_of(raw)
+            return raw, [] if owner is not None and is_workload(owner) else await self._earlier(ref)
+        raw, earlier = await asyncio.gather(self._object(ref), self._earlier(ref))
+        return raw, earlier
+
+    async def _object(self, ref: WorkloadRef) -> Object:
         raw = await self.rest.get(paths.workload(ref))
         raw.setdefault("kind", ref.kind)
         if raw["metadata"]["uid"] != ref.uid:
@@ -193,76 +202,3 @@ class Intake:
     @staticmethod
     def _count(signal: Signal, outcome: str) -> None:
         metrics.SIGNALS.labels(signal.source, signal.type.value, outcome).inc()
-
-
-def _incident(signal: Signal, target: WorkloadRef, fault: str, earlier: list[Object]) -> Object:
-    annotations = {paths.DETECTED_AT: signal.observed_at.isoformat(), _FAULT: fault}
-    if signal.fault_at is not None:
-        annotations[paths.FAULT_AT] = signal.fault_at.isoformat()
-    spec: Object = {
-        "type": signal.type.value,
-        "severity": signal.severity.value,
-        "description": _description(signal),
-        **({"containerName": signal.container} if signal.container else {}),
-        **_address(signal, target),
-    }
-    return {
-        "apiVersion": f"{paths.GROUP}/{paths.VERSION}",
-        "kind": "Incident",
-        "metadata": {
-            "name": _name(target, earlier),
-            "namespace": signal.namespace,
-            "labels": {paths.WORKLOAD: workload_key(target), paths.SOURCE: signal.source},
-            "annotations": annotations,
-        },
-        "spec": spec,
-    }
-
-
-def _address(signal: Signal, target: WorkloadRef) -> Object:
-    if target.kind == "Pod":
-        return {"podName": signal.name}
-    return {"target": {"apiVersion": target.api_version, "kind": target.kind, "name": target.name}}
-
-
-def _description(signal: Signal) -> str:
-    where = f" in container {signal.container}" if signal.container else ""
-    text = f"{signal.kind} {signal.name}: {signal.reason}{where}"
-    if signal.type is IncidentType.POD_CRASH_LOOP and signal.restarts:
-        text += f" after {signal.restarts} restart(s)"
-    return text[:1000]
-
-
-def _name(target: WorkloadRef, earlier: list[Object]) -> str:
-    """The same for everyone who sees the same workload with the same past."""
-    last = max(earlier, key=_created, default=None)
-    past = last["metadata"]["uid"] if last else ""
-    digest = hashlib.sha256(f"{target.uid}/{past}".encode()).hexdigest()[:8]
-    return f"{target.name[:50].rstrip('-.')}-{digest}"
-
-
-def _fault_key(target: WorkloadRef, raw: Object, namespace: Object) -> str:
-    """What must change for a fault to count as another one: the object, its template, or the permission to heal."""
-    opted_in = (namespace["metadata"].get("labels") or {}).get(HEAL, "")
-    text = f"{target.uid}/{template_hash(template_of(raw))}/{opted_in}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _heals(raw: Object, target: WorkloadRef) -> bool:
-    """Whether an incident that a person opened is there to heal this workload."""
-    spec, found = raw.get("spec") or {}, (raw.get("status") or {}).get("target", "")
-    wanted = spec.get("target") or {"kind": "Pod", "name": spec.get("podName")}
-    return spec.get("mode") != Mode.DRY_RUN and str(target) in {found, f"{wanted['kind']}/{wanted['name']}"}
-
-
-def _phase(raw: Object) -> Phase:
-    return Phase((raw.get("status") or {}).get("phase") or Phase.PENDING)
-
-
-def _created(raw: Object) -> tuple[str, str]:
-    return raw["metadata"]["creationTimestamp"], raw["metadata"]["name"]
-
-
-def _closed_at(raw: Object) -> datetime | None:
-    text = ((raw.get("status") or {}).get("times") or {}).get("closedAt")
-    return datetime.fromisoformat(text) if text else None

@@ -5,6 +5,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from temporalio.client import Interceptor
+from temporalio.runtime import Runtime
+
 _AGAIN = 32.0  # seconds; longer than a worker's grace, which a second cancellation would cut short
 
 
@@ -14,6 +17,10 @@ class Process:
 
     checks: dict[str, Callable[[], str]] = field(default_factory=dict)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    interceptors: list[Interceptor] = field(default_factory=list)
+    """What each of the process's Temporal clients carries: counting, and tracing when it is on."""
+    runtime: Runtime | None = None
+    """What each of them runs on, and measures with."""
 
     def readiness(self) -> dict[str, str]:
         """Each part and what keeps it from being ready ("" when it is)."""

@@ -5,6 +5,7 @@ Later wins: the default, a `PRUNELLA_*` environment variable, a flag. Each field
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -28,6 +29,16 @@ def _address(value: str) -> str:
     return value
 
 
+def _server(value: str) -> str:
+    """An address alone: a password in it would be printed wherever the address is."""
+    parts = urlsplit(value)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or password: use prometheus_token_file")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.port == 0:
+        raise ValueError("expected http(s)://HOST[:PORT][/PATH], such as http://prometheus.monitoring:9090")
+    return value.rstrip("/")
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -38,7 +49,12 @@ class Settings(BaseSettings):
     """Everything that can be set. Times are in seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, str_strip_whitespace=True
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,  # a value that is refused may hold a password
     )
 
     kubeconfig: str | None = Field(
@@ -58,6 +74,19 @@ class Settings(BaseSettings):
         default=10.0, description="seconds one Kubernetes API request may take; watches have limits of their own"
     )
 
+    prometheus_url: Annotated[str, AfterValidator(_server)] | None = Field(
+        default=None, description="address of Prometheus, or of what speaks its API; unset: metrics-server is asked"
+    )
+    prometheus_token_file: str | None = Field(
+        default=None, description="file with a bearer token for Prometheus; read at each call, so it may be rotated"
+    )
+    prometheus_ca_file: str | None = Field(
+        default=None, description="file with the authorities that Prometheus's certificate is checked against"
+    )
+    prometheus_timeout: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=5.0, description="seconds a query may take, at most 10; a slow answer is no answer"
+    )
+
     temporal_address: Annotated[str, AfterValidator(_address)] = Field(
         default="127.0.0.1:7233", description="HOST:PORT of Temporal; `prunella run` also takes the word embedded"
     )
@@ -70,6 +99,14 @@ class Settings(BaseSettings):
     temporal_ui_port: Port = Field(default=8233, description="port of the embedded server's web page")
     temporal_ui_url: str | None = Field(
         default=None, description="where Temporal's web page is, for links; unset: the embedded server's"
+    )
+    trace_url: str | None = Field(
+        default=None,
+        description="page of a trace in your tracing backend, for links in messages; {trace_id} stands for its id",
+    )
+    dashboard_url: str | None = Field(
+        default=None,
+        description="page of a dashboard, for links in messages; {namespace} and {incident} stand for the incident's",
     )
     temporal_db: str = Field(
         default_factory=lambda: str(state_home() / "temporal.db"),
@@ -88,6 +125,48 @@ class Settings(BaseSettings):
         description="address of /healthz, /readyz and /metrics; outside a cluster only this machine is served",
     )
     http_port: Port = Field(default=8080, description="port of /healthz, /readyz and /metrics")
+    console_port: Port = Field(
+        default=8081, description="port of the web console of `prunella run` and `prunella console`; 0: no console"
+    )
+    console_anonymous: bool = Field(
+        default=True,
+        description="whether incidents can be read in the console without a token; answers always need one",
+    )
+
+    webhook_host: str = Field(
+        default_factory=lambda: "0.0.0.0" if in_cluster() else "127.0.0.1",  # noqa: S104 - Alertmanager calls the pod's IP
+        description="address of the webhook for alerts; without token file, client CA or `webhook_open` only loopback",
+    )
+    webhook_port: Port = Field(
+        default=9095, description="port of the webhook for alerts, `/webhooks/alertmanager`; 0: no webhook"
+    )
+    webhook_token_file: str | None = Field(
+        default=None,
+        description="file with the bearer tokens that the webhook accepts, one a line; read again when it changes",
+    )
+    webhook_open: bool = Field(
+        default=False, description="let everybody who reaches the webhook in; only where something else protects it"
+    )
+    webhook_tls_cert: str | None = Field(
+        default=None, description="PEM file with the webhook's certificates; turns TLS on, read again when it changes"
+    )
+    webhook_tls_key: str | None = Field(default=None, description="PEM file with the key of that certificate")
+    webhook_client_ca: str | None = Field(
+        default=None, description="PEM file with the CA of the client certificates that the webhook then asks for"
+    )
+    webhook_max_body: Count = Field(default=1 << 20, description="bytes of the largest notification that is read")
+    webhook_rate: Annotated[float, Field(gt=0)] = Field(default=50.0, description="notifications a second, on average")
+    webhook_burst: Count = Field(default=200, description="notifications at once")
+    alertmanager_url: Annotated[str, AfterValidator(_server)] | None = Field(
+        default=None,
+        description="where Alertmanager's API is, to silence an alert while it is repaired; unset: nothing is silenced",
+    )
+    alertmanager_token_file: str | None = Field(
+        default=None, description="file with a bearer token for Alertmanager's API; read again when it changes"
+    )
+    alertmanager_ca_file: str | None = Field(
+        default=None, description="PEM file with the CA of Alertmanager's certificate; unset: the system's"
+    )
 
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="json, text, or auto: text on a terminal"

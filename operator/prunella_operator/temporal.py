@@ -3,14 +3,16 @@
 import asyncio
 import re
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import structlog
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from prunella_operator import clock
@@ -27,7 +29,9 @@ _TRANSPORT = re.compile(r'message: "([^"]+)"')
 _log = structlog.stdlib.get_logger("prunella.temporal")
 
 
-async def connect(settings: Settings, *, lazy: bool = True) -> Client:
+async def connect(
+    settings: Settings, *, lazy: bool = True, interceptors: Sequence[Interceptor] = (), runtime: Runtime | None = None
+) -> Client:
     """A client for the configured server. Lazy: it connects at its first call, so that we start while Temporal is down.
 
     Raises:
@@ -41,6 +45,8 @@ async def connect(settings: Settings, *, lazy: bool = True) -> Client:
         api_key=key.get_secret_value() if key else None,
         tls=settings.temporal_tls or key is not None,
         lazy=lazy,
+        interceptors=interceptors,
+        runtime=runtime,
     )
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from prunella_operator.incidents import Incident
 from prunella_operator.terminal import duration, phase_text, safe
-from prunella_workflows.model.incident import Attempt, GuardNote
+from prunella_workflows.model.incident import Attempt, CausedBy, DeliveryResult, EscalationNote, GuardNote
 
 _MOMENTS = (
     ("fault_at", "fault happened"),
@@ -46,15 +46,28 @@ def _parts(incident: Incident, workflow_url: str) -> Iterator[RenderableType]:
     for attempt in status.attempts:
         yield from _section(f"Attempt {attempt.number}: {attempt.action} on {attempt.target}", *_attempt(attempt))
     if status.escalation:
-        escalation = status.escalation
-        told = (
-            f"{escalation.reason}: {escalation.message}",
-            escalation.next_step and f"Do next: {escalation.next_step}",
-        )
-        yield from _section("Handed over to people", *(safe(line) for line in told if line))
+        yield from _section("Handed over to people", *_handed_over(status.escalation))
     if status.next_step:
         yield from _section("Next step", safe(status.next_step))
     yield from _links(incident, workflow_url)
+
+
+def _handed_over(note: EscalationNote) -> Iterator[Text]:
+    yield safe(f"{note.reason}: {note.message}")
+    if note.next_step:
+        yield safe(f"Do next: {note.next_step}")
+    for one in note.delivered:
+        failed = one.result is DeliveryResult.FAILED
+        why = f" ({one.reason}: {one.message})" if failed else ""
+        yield safe(f"{one.result} to {one.channel}{why}", "red" if failed else "green")
+    if note.ticket:
+        yield safe(f"Ticket {note.ticket.key}: {note.ticket.url}".rstrip(": "))
+    if note.ticket_error:
+        yield safe(f"Ticket: {note.ticket_error}", "red")
+    if note.acknowledged_by:
+        yield safe(f"{note.acknowledged_by} has taken over", "green")
+    if note.ended:
+        yield safe(f"Nobody is called any more: {note.ended}")
 
 
 def _facts(incident: Incident) -> Table:
@@ -65,11 +78,18 @@ def _facts(incident: Incident) -> Table:
         ("Target", incident.target),
         ("Seen as", f"{spec.type}, severity {spec.severity}" + (f": {status.fault}" if status.fault else "")),
         ("Diagnosis", f"{status.root_cause}{sure}" if status.root_cause else ""),
+        ("Caused by", _cause(status.caused_by)),
         ("Mode", "DryRun: nothing is written" if spec.mode == "DryRun" else ""),
         ("Suspended", "yes; `prunella incidents resume` goes on" if spec.suspend else ""),
         ("Approval", f"{approval.decision} by {approval.by}: {approval.reason}".rstrip(": ") if approval else ""),
         ("Healed in", status.healed_in),
     )
+
+
+def _cause(cause: CausedBy | None) -> str:
+    if cause is None:
+        return ""
+    return cause.target + (f", see incident {cause.incident}" if cause.incident else "") + f": {cause.message}"
 
 
 def _pairs(*pairs: tuple[str, str]) -> Table:

@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 
 from temporalio.client import Client
 
-from prunella_operator import clock
+from prunella_operator import backlog, clock
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.rest import Rest
 from prunella_operator.controller import Controller
@@ -17,6 +17,8 @@ from prunella_operator.historian import Historian
 from prunella_operator.intake import Intake
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
+from prunella_operator.sources.alerts_server import webhook_side
+from prunella_operator.sources.jobs import JobSource
 from prunella_operator.sources.pods import PodSource
 from prunella_operator.sources.resource import Scope, WatchStats
 from prunella_operator.sources.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS, RolloutSource
@@ -24,6 +26,7 @@ from prunella_operator.telemetry import metrics
 
 _PROBE_EVERY = 5.0
 _PROBE_TEMPORAL_AGAIN = 1.0
+_BACKLOG_EVERY = 15.0
 _SILENT = 120.0
 """Seconds without a byte from a watch: bookmarks come every minute, so that much silence means blindness."""
 
@@ -58,7 +61,8 @@ async def operator_side(settings: Settings, access: Access, client: Client, proc
         process.start("historian", historian.run())
         process.start("tend", healings.tend())
         process.start("measures", _measure_for_ever(process, watches, healings))
-        async with Controller(access, healings, settings.namespaces):
+        process.start("backlog", _measure_backlog(client, settings.task_queue))
+        async with webhook_side(settings, client, process), Controller(access, healings, settings.namespaces):
             yield
 
 
@@ -67,6 +71,7 @@ def _sources(settings: Settings, access: Access, intake: Intake, historian: Hist
     for namespace in settings.namespaces or (None,):
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
         yield f"pods{suffix}", PodSource(access, intake.accept, scope)
+        yield f"jobs{suffix}", JobSource(access, intake.accept, scope)
         yield f"deployments{suffix}", RolloutSource(access, "Deployment", DEPLOYMENTS, *told, scope)
         yield f"statefulsets{suffix}", RolloutSource(access, "StatefulSet", STATEFUL_SETS, *told, scope)
         yield f"daemonsets{suffix}", RolloutSource(access, "DaemonSet", DAEMON_SETS, *told, scope)
@@ -81,6 +86,12 @@ async def _measure_for_ever(process: Process, watches: Watches, healings: Healin
         for part, reason in process.readiness().items():
             metrics.READY.labels(part).set(not reason)
         await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if healings.temporal_error else _PROBE_EVERY)
+
+
+async def _measure_backlog(client: Client, queue: str) -> NoReturn:
+    while True:
+        await backlog.measure(client, queue)
+        await asyncio.sleep(_BACKLOG_EVERY)
 
 
 def _blind(stats: WatchStats) -> str:

@@ -1,21 +1,30 @@
-"""The Temporal worker: the SelfHealing workflow and its activities, with the limits that settings give."""
+"""The Temporal worker: our workflows and their activities, with the limits that settings give."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 from prunella_operator.activities import Activities
+from prunella_operator.activities.alertmanager import alertmanager_of
+from prunella_operator.activities.alerts import AlertHands
+from prunella_operator.activities.gather import Gatherer
+from prunella_operator.activities.notices import Notices
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
+from prunella_operator.metrics_source import connect as metrics
+from prunella_operator.metrics_source.usage import UsageReader
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
 from prunella_operator.temporal import connect
+from prunella_workflows.alerting import AlertHandling
+from prunella_workflows.escalation import Escalation
 from prunella_workflows.healing import SelfHealing
 from prunella_workflows.sandbox import workflow_runner
 
@@ -26,23 +35,17 @@ _GRACE = timedelta(seconds=30)
 _CACHED_WORKFLOWS = 300  # about 0.1 MB each; the rest is replayed when it moves on
 
 
-def build_worker(client: Client, settings: Settings, activities: Activities, pool: ThreadPoolExecutor) -> Worker:
+Registered = list[Callable[..., Any]]
+"""Activities as a worker registers them."""
+
+
+def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
     """A worker that is ready to run. Its grace at shutdown covers the longest short activity."""
-    hands = activities
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[SelfHealing],
-        activities=[
-            hands.confirm,
-            hands.diagnose,
-            hands.repair,
-            hands.undo,
-            hands.verify,
-            hands.report,
-            hands.close,
-            hands.escalate,
-        ],
+        workflows=[SelfHealing, Escalation, AlertHandling],
+        activities=activities,
         workflow_runner=workflow_runner(),
         activity_executor=pool,
         max_concurrent_workflow_tasks=settings.max_workflow_tasks,
@@ -59,19 +62,50 @@ def build_worker(client: Client, settings: Settings, activities: Activities, poo
 async def worker_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """A worker that serves for as long as the context is open."""
     kube = Kube(access, settings.api_timeout)
-    activities = Activities(kube, settings.known_good_after, settings.protected_namespaces)
+    measured = metrics.connect(settings)
+    healing = Activities(kube, settings.known_good_after, settings.protected_namespaces, measured)
+    gatherer = Gatherer(kube, settings.known_good_after, UsageReader(kube, measured))
+    alerts = AlertHands(kube, gatherer, settings.protected_namespaces, alertmanager_of(settings))
+    notices = Notices(kube, settings)
+    activities: Registered = [*_healing(healing), *_alerting(alerts), notices.notify, notices.ticket]
     with ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity") as pool:
         process.start("worker", _serve(settings, activities, pool, process))
         yield
 
 
-async def _serve(settings: Settings, activities: Activities, pool: ThreadPoolExecutor, process: Process) -> None:
+def _healing(hands: Activities) -> Registered:
+    return [
+        hands.confirm,
+        hands.diagnose,
+        hands.repair,
+        hands.undo,
+        hands.verify,
+        hands.report,
+        hands.close,
+        hands.escalate,
+    ]
+
+
+def _alerting(hands: AlertHands) -> Registered:
+    return [
+        hands.enrich,
+        hands.open,
+        hands.follow,
+        hands.withdraw,
+        hands.silence,
+        hands.unsilence,
+        hands.is_firing,
+        hands.record,
+    ]
+
+
+async def _serve(settings: Settings, activities: Registered, pool: ThreadPoolExecutor, process: Process) -> None:
     """Serve until cancelled; wait for a Temporal that is not there yet (a worker needs a connected client)."""
     waiting = ""
     process.checks["worker"] = lambda: waiting
     while True:
         try:
-            client = await connect(settings, lazy=False)
+            client = await connect(settings, lazy=False, interceptors=process.interceptors, runtime=process.runtime)
             waiting = ""
             await build_worker(client, settings, activities, pool).run()
         except RuntimeError as error:

@@ -193,6 +193,7 @@ async def measure(args, kubeconfig, folder):
     env = {
         "PRUNELLA_TEMPORAL_ADDRESS": f"127.0.0.1:{args.port}",
         "PRUNELLA_HTTP_PORT": str(args.port + 2),
+        "PRUNELLA_WEBHOOK_PORT": "0",
         "PRUNELLA_LOG_LEVEL": "warning",
     }
     temporal = [

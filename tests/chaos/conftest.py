@@ -1,32 +1,40 @@
-"""A cluster of its own, a Temporal, and operator and worker behind a proxy, for all rounds.
+"""A cluster whose control plane is killed, and Prunella behind a proxy. One seed decides everything.
 
-PRUNELLA_CHAOS_SEED      what decides everything (287: each victim, and nine of the ten points)
-PRUNELLA_CHAOS_ROUNDS    how many rounds (1)
+PRUNELLA_CHAOS_SEED      of the rounds (287)
+PRUNELLA_CHAOS_ROUNDS    how many rounds with operator, worker and Temporal apart (12; ten are each combination once)
+PRUNELLA_CHAOS_WHOLE     how many rounds with `prunella run` (2: each combination once)
 PRUNELLA_CHAOS_FIRST     the first round's number, to play one again (0)
-PRUNELLA_CHAOS_STRIKES   how many outages in each round (3; `make chaos`: 10)
-PRUNELLA_CHAOS_LONGEST   the longest outage in seconds (5; `make chaos`: 30)
-PRUNELLA_CHAOS_CLUSTER   the name of the cluster (prunella-chaos)
+PRUNELLA_CHAOS_LONGEST   the longest outage in seconds (30)
+PRUNELLA_CHAOS_MINUTES   no round begins later (115)
+PRUNELLA_CHAOS_FOLDER    where figures and what is known of failed rounds are put (a folder in the temporary one)
 """
 
 import os
 import secrets
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-import yaml
-from chaos.director import Component, Director, Part, Server
+from chaos.director import Director
+from chaos.figures import Figures
+from chaos.house import CALLERS
 from chaos.proxy import Proxy
 from chaos.season import Season
 from localcluster import certs
 from localcluster import instance as instances
-from support.cluster import Keeper, NoCluster
-from support.identity import identity
-from support.outage import ControlPlane, Temporal
-from support.prunella import PrunellaProcess
+from support.cluster import Cluster
+from support.identity import Identity, identity
+from support.outage import ControlPlane
 
 from prunella_operator.cluster.access import load_access
 
-_NAME = "prunella-chaos"
+
+def _number(name, usual):
+    return float(os.environ.get(f"PRUNELLA_CHAOS_{name}") or usual)
 
 
 @dataclass(frozen=True)
@@ -34,14 +42,43 @@ class Chosen:
     """How much chaos."""
 
     seed: str = os.environ.get("PRUNELLA_CHAOS_SEED") or "287"
-    rounds: int = int(os.environ.get("PRUNELLA_CHAOS_ROUNDS") or 1)
-    first: int = int(os.environ.get("PRUNELLA_CHAOS_FIRST") or 0)
-    strikes: int = int(os.environ.get("PRUNELLA_CHAOS_STRIKES") or 3)
-    longest: float = float(os.environ.get("PRUNELLA_CHAOS_LONGEST") or 5)
+    rounds: int = int(_number("ROUNDS", 12))
+    whole: int = int(_number("WHOLE", 2))
+    first: int = int(_number("FIRST", 0))
+    longest: float = _number("LONGEST", 30)
+    ends: float = field(default_factory=lambda: time.monotonic() + 60 * _number("MINUTES", 115))
 
     def __str__(self):
-        each = f"PRUNELLA_CHAOS_STRIKES={self.strikes} PRUNELLA_CHAOS_LONGEST={self.longest:g}"
-        return f"PRUNELLA_CHAOS_SEED={self.seed} {each}"
+        return f"PRUNELLA_CHAOS_SEED={self.seed} PRUNELLA_CHAOS_LONGEST={self.longest:g}"
+
+
+@dataclass
+class Stand:
+    """What all rounds share, and what was counted in them."""
+
+    cluster: Cluster
+    account: Identity
+    proxy: Proxy
+    director: Director
+    plane: ControlPlane
+    figures: Figures
+    folder: Path
+    run: str
+    say: Callable[[str], None]
+
+    @contextmanager
+    def season(self, house, chosen, *, short=False):
+        """The rounds of one kind of Prunella, which is started for them."""
+        with house(self.account.kubeconfig, self.proxy, self.folder / "processes", self.plane) as built:
+            parts = (self.cluster, self.account.user, self.run, chosen.seed, chosen.longest, built)
+            made = Season(*parts, self.proxy, self.director, self.figures, self.folder, self.say, short)
+            try:
+                yield made
+            finally:
+                self.director.wake()
+                self.director.rest()
+                self.plane.mend()
+                made.end()
 
 
 @pytest.fixture(scope="session")
@@ -50,59 +87,20 @@ def chosen():
 
 
 @pytest.fixture(scope="session")
-def chaos_cluster(say):
-    """Nobody else's: its API server and etcd are killed."""
-    if os.environ.get("PRUNELLA_TEST_CONTEXT"):
-        pytest.skip("chaos needs a cluster of our own: it kills its API server")
-    keeper = Keeper(say, os.environ.get("PRUNELLA_CHAOS_CLUSTER") or _NAME)
-    try:
-        keeper.ensure()
-        if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
-            pytest.skip(f"no cluster can be made here: {keeper.error}")
-        assert keeper.cluster, keeper.error
-        if instances.load(keeper.cluster.kubeconfig.parent.name) is None or keeper.cluster.audit is None:
-            pytest.skip("chaos needs the cluster that hack/cluster builds: its processes, and its audit log")
-        yield keeper.cluster
-    finally:
-        keeper.release()
-
-
-@pytest.fixture(scope="session")
-def season(chaos_cluster, chosen, tmp_path_factory, say):
-    """Everything that is struck, up and running."""
-    cluster, folder, run = chaos_cluster, tmp_path_factory.mktemp("chaos"), secrets.token_hex(2)
+def stand(struck_cluster, chosen, tmp_path_factory, say):
+    """The cluster, the proxy before it, and nothing of Prunella yet."""
+    cluster, scratch, run = struck_cluster, tmp_path_factory.mktemp("chaos"), secrets.token_hex(2)
     instance = instances.load(cluster.kubeconfig.parent.name)
-    pki, temporal, plane = certs.folder(instance), Temporal(folder / "temporal"), ControlPlane(instance.name)
-    with identity(cluster.api, cluster.kubeconfig, cluster.context, folder, f"chaos-account-{run}") as account:
+    if instance is None or cluster.audit is None:
+        pytest.skip("chaos needs the cluster that hack/cluster builds: its processes, and its audit log")
+    folder = Path(os.environ.get("PRUNELLA_CHAOS_FOLDER") or Path(tempfile.gettempdir()) / f"prunella-chaos-{run}")
+    folder.mkdir(parents=True, exist_ok=True)
+    pki, director = certs.folder(instance), Director(say)
+    with identity(cluster.api, cluster.kubeconfig, cluster.context, scratch, f"chaos-account-{run}") as account:
         cluster.audit.users.add(account.user)
-        parts, victims = {}, {}
-        director = Director(victims, say)
         authority = load_access(str(account.kubeconfig)).ca_path
-        with Proxy(cluster.api.server, authority, pki / "apiserver.crt", pki / "apiserver.key", director) as proxy:
-            settings = {"temporal_address": temporal.address, "known_good_after": 2, "api_timeout": 5}
-            for who in ("operator", "worker"):
-                behind = _behind(account.kubeconfig, who, proxy.ports[who])
-                parts[who] = PrunellaProcess(folder / who, behind, who, **settings)
-                victims[who] = Part(parts[who])
-            victims["temporal"] = Server(temporal)
-            victims.update({name: Component(plane, name) for name in ("kube-apiserver", "etcd")})
-            made = Season(cluster, account.user, run, chosen, proxy, director, parts, temporal, folder, say)
-            try:
-                temporal.start()
-                for one in parts.values():
-                    one.start()
-                for one in parts.values():
-                    one.wait_ready()
-                yield made
-            finally:
-                made.end()
-                plane.mend()
-
-
-def _behind(kubeconfig, who, port):
-    """The same account, by way of the proxy."""
-    config = yaml.safe_load(kubeconfig.read_text())
-    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
-    path = kubeconfig.with_name(f"kubeconfig-{who}")
-    path.write_text(yaml.safe_dump(config))
-    return path
+        pair = pki / "apiserver.crt", pki / "apiserver.key"
+        with Proxy(cluster.api.server, authority, *pair, director, callers=CALLERS) as proxy:
+            plane = ControlPlane(instance.name)
+            figures = Figures(folder, str(chosen))
+            yield Stand(cluster, account, proxy, director, plane, figures, folder, run, say)

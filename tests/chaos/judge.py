@@ -1,27 +1,22 @@
 """What became of a round: judged from the audit log, the objects, and Temporal."""
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from chaos.patients import ChaosPatient
+from chaos.patients import ChaosPatient, runs, same_template
 from chaos.strikes import action_of
 from support.api import Api, Object
 from support.audit import AuditLog, Write
 from support.stage import CLOSED, LAST_ACTION
-from temporalio.client import Client
-
-from prunella_operator.cluster.views import template_hash, template_of
-from prunella_workflows.contract import workflow_id
-
-_ENDS_WITHIN = 180.0
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that must not be. `kind`: lost, doubled, incomplete, or foreign."""
+    """Something that must not be. `kind`: lost, doubled, incomplete, foreign, or mistold (the effects are right, and an
+    incident tells otherwise).
+    """
 
     kind: str
     patient: str
@@ -40,109 +35,154 @@ class Round:
     user: str
     namespace: str
     patients: list[ChaosPatient]
-    temporal: str
     whole_log: bool
     """Whether the audit log has every write: an API server that is killed may have made one it did not log."""
+    stories: dict[str, Object] = field(default_factory=dict)
+    """What the workflows of incidents that are gone know, by the incident's uid: their status, from Temporal."""
 
     def problems(self) -> list[Problem]:
-        unfinished = list(self._workflows(self.api.incidents(self.namespace)))
         incidents, writes = self.api.incidents(self.namespace), self.writes()
         judged = (problem for one in self.patients for problem in self._of(one, incidents, writes))
-        return [*unfinished, *self._foreign(writes), *judged]
+        return [*self._foreign(writes), *judged]
 
     def writes(self) -> list[Write]:
         """Every write of Prunella to somebody else's object here, granted or not."""
         return [one for one in self.audit.writes(self.user, self.namespace) if one.of_a_user]
 
     def _foreign(self, writes: Iterable[Write]) -> Iterator[Problem]:
-        names = {one.name for one in self.patients}
         for one in writes:
-            if one.resource != "apps/deployments" or one.name not in names or one.verb != "patch":
-                yield Problem("foreign", one.name, f"a write to what is no patient: {one}")
+            if not any(_is_repair(one, patient) or _is_deletion(one, patient) for patient in self.patients):
+                yield Problem("foreign", one.name, f"a write that nobody could want: {one}")
 
     def _of(self, patient: ChaosPatient, everything: list[Object], writes: list[Write]) -> Iterator[Problem]:
         own = [one for one in everything if (one["spec"].get("target") or {}).get("name") == patient.name]
-        if len(own) != 1:
+        most, least = 1, 0 if patient.deleted else 1
+        if not least <= len(own) <= most:
             found = [(one["metadata"]["name"], (one.get("status") or {}).get("phase")) for one in own]
             yield Problem("doubled" if own else "lost", patient.name, f"{len(own)} incidents of one fault: {found}")
             return
-        (incident,) = own
+        for incident in own:
+            yield from self._end(patient, incident)
+        ended = next((one["status"]["phase"] for one in own if one.get("status")), "Healed")
+        told = [one for status in self._statuses(patient, own) for one in _told(status)]
+        its = [one for one in writes if one.name == patient.name and one.resource == f"apps/{patient.plural}"]
+        actions = list(dict.fromkeys([*told, *(action_of(one.request) for one in its if one.made)]))
+        yield from self._effects(patient, told, its)
+        yield from self._count(patient, actions, told)
+        yield from _once(patient, actions, ended)
+        yield from _replaced(patient, [one for one in writes if _is_deletion(one, patient)], self.whole_log)
+        yield from _stillness(patient, its)
+        yield from _object(patient, ended)
+
+    def _statuses(self, patient: ChaosPatient, own: list[Object]) -> Iterator[Object]:
+        """The stories of all its incidents, those that were deleted first."""
+        yield from (self.stories.get(one["metadata"]["uid"], {}) for one in patient.deleted)
+        yield from (one.get("status") or {} for one in own)
+
+    @staticmethod
+    def _end(patient: ChaosPatient, incident: Object) -> Iterator[Problem]:
         status = incident.get("status") or {}
         ended = f"{status.get('phase')}/{status.get('reason')}: {status.get('message')}"
         if status.get("phase") not in CLOSED:
             yield Problem("lost", patient.name, f"it never ended: {ended}")
-            return
-        if status["phase"] != patient.ends:
-            yield Problem("incomplete", patient.name, f"it should be {patient.ends}, not {ended}")
+        elif status["phase"] not in patient.ends:
+            yield Problem("incomplete", patient.name, f"it should be {' or '.join(patient.ends)}, not {ended}")
         if left := incident["metadata"].get("finalizers"):
             yield Problem("incomplete", patient.name, f"finalizers are left: {left}")
-        yield from self._effects(patient, incident, [one for one in writes if one.name == patient.name])
-        yield from _object(patient)
 
-    def _effects(self, patient: ChaosPatient, incident: Object, writes: list[Write]) -> Iterator[Problem]:
-        """Each action id once, as the incident tells it; counted by the log, and by the object's generation."""
+    def _effects(self, patient: ChaosPatient, told: list[str], writes: list[Write]) -> Iterator[Problem]:
+        """Each action id once, as the incidents tell it."""
         made = Counter(action_of(one.request) for one in writes if one.made)
-        told = list(_told(incident))
         for action, times in made.items():
-            if times > 1:
+            if times > 1 or not action:
                 yield Problem("doubled", patient.name, f"{action or 'no action id'} was written {times} times")
             if action not in told:
-                yield Problem("doubled", patient.name, f"{action} was written, and the incident does not tell of it")
+                yield Problem("mistold", patient.name, f"{action} was written, and no incident tells of it")
         if self.whole_log and (missing := [one for one in told if one not in made]):
             yield Problem("incomplete", patient.name, f"told, and never written: {missing}")
+
+    @staticmethod
+    def _count(patient: ChaosPatient, actions: list[str], told: list[str]) -> Iterator[Problem]:
+        """The object itself counts every write of its spec, and has the last one's id."""
         live = patient.live()
-        rise = live["metadata"]["generation"] - patient.broken["metadata"]["generation"]
-        if rise != len(told):
-            kind = "doubled" if rise > len(told) else "incomplete"
-            yield Problem(kind, patient.name, f"the spec was written {rise} times; the incident tells of {told}")
+        rise = live["metadata"]["generation"] - patient.broken["metadata"]["generation"] - len(patient.owners)
+        if rise != len(actions):
+            kind = "doubled" if rise > len(actions) else "incomplete"
+            yield Problem(kind, patient.name, f"the spec was written {rise} times; known are {actions}")
         last = (live["metadata"].get("annotations") or {}).get(LAST_ACTION)
-        if last != (told[-1] if told else None):
-            yield Problem("doubled", patient.name, f"the last action on the object is {last}, told is {told}")
-        if patient.ends == "Healed" and len(told) != 1:
-            yield Problem("doubled", patient.name, f"one write heals it, not {told}")
-
-    def _workflows(self, incidents: list[Object]) -> Iterator[Problem]:
-        """Each ends by itself. It may last a little longer than the incident: when the answer to the closing report was
-        lost, that is told again, and people after it.
-        """
-        end, running = time.monotonic() + _ENDS_WITHIN, incidents
-        while states := asyncio.run(_states(self.temporal, running)):
-            running = [one for one in running if states[one["metadata"]["name"]] == "RUNNING"]
-            for name, state in states.items():
-                if state not in {"RUNNING", "COMPLETED"} or (state == "RUNNING" and time.monotonic() > end):
-                    yield Problem("lost", name.rpartition("-")[0], f"its workflow is {state}")
-            if not running or time.monotonic() > end:
-                return
-            time.sleep(1)
+        expected = actions if len(actions) > len(told) else told[-1:]  # the order of what is not told is not known
+        if last not in (expected or [None]):
+            yield Problem("doubled", patient.name, f"the last action on the object is {last}, expected {expected}")
 
 
-def _told(incident: Object) -> Iterator[str]:
-    """The writes that the incident's own story tells of, in order."""
-    for one in incident["status"].get("attempts") or ():
+def _is_repair(write: Write, patient: ChaosPatient) -> bool:
+    return (write.verb, write.resource, write.name) == ("patch", f"apps/{patient.plural}", patient.name)
+
+
+def _is_deletion(write: Write, patient: ChaosPatient) -> bool:
+    """The deletion, by uid, of a pod that its StatefulSet waits for: none of those that were healthy."""
+    if (write.verb, write.resource, patient.kind) != ("delete", "/pods", "StatefulSet"):
+        return False
+    return write.name.rpartition("-")[0] == patient.name and _uid(write) not in {"", *patient.pods}
+
+
+def _uid(write: Write) -> str:
+    body = write.request if isinstance(write.request, dict) else {}
+    return (body.get("preconditions") or {}).get("uid", "")
+
+
+def _told(status: Object) -> Iterator[str]:
+    """The writes that an incident's own story tells of, in order."""
+    for one in status.get("attempts") or ():
         if one.get("writtenAt"):
             yield one["actionId"]
             if one.get("undone"):
                 yield f"{one['actionId']}-undo"
 
 
-def _object(patient: ChaosPatient) -> Iterator[Problem]:
+def _once(patient: ChaosPatient, actions: list[str], ended: str) -> Iterator[Problem]:
+    """What heals takes one write; what is cancelled leaves none that was not undone."""
+    repairs = [one for one in actions if not one.endswith("-undo")]
+    in_force = [one for one in repairs if f"{one}-undo" not in actions]
+    if ended == "Healed" and len(in_force) != 1:
+        yield Problem("doubled", patient.name, f"one write heals it, not {actions}")
+    if ended in {"Cancelled", "Recovered"} and in_force:
+        yield Problem("incomplete", patient.name, f"it is {ended}, and {in_force} is in force")
+    if ended == "Escalated" and in_force and not patient.owners:
+        yield Problem("incomplete", patient.name, f"it did not help, and was not undone: {in_force}")
+
+
+def _replaced(patient: ChaosPatient, deletions: list[Write], whole_log: bool) -> Iterator[Problem]:
+    """Each pod that a StatefulSet waits for was deleted once."""
+    made = Counter(_uid(one) for one in deletions if one.made)
+    for uid, times in made.items():
+        if times > 1:
+            yield Problem("doubled", patient.name, f"pod {uid} was deleted {times} times")
+    if patient.kind == "StatefulSet" and whole_log and len(made) != 1:
+        yield Problem("incomplete", patient.name, f"one broken pod must be deleted, not {len(made)}")
+
+
+def _stillness(patient: ChaosPatient, writes: list[Write]) -> Iterator[Problem]:
+    """Nothing is written between the moment an incident says that it is suspended, and its resumption."""
+    if patient.person != "suspends":
+        return
+    since, until = patient.still
+    if not since:
+        yield Problem("incomplete", patient.name, "it was never seen to be suspended")
+        return
+    first, last = datetime.fromisoformat(since), datetime.fromisoformat(until)
+    for one in writes:
+        if one.made and first < datetime.fromisoformat(one.at) < last:
+            yield Problem("foreign", patient.name, f"written while it was suspended: {one}")
+
+
+def _object(patient: ChaosPatient, ended: str) -> Iterator[Problem]:
     """The template is exactly the wanted one, nothing else was touched, and what is healed runs."""
-    live, wanted = patient.live(), patient.template()
-    got = template_of({"kind": "Deployment", **live})
-    if template_hash(got) != template_hash(wanted):
-        yield Problem("incomplete", patient.name, f"the template is {got}, not {wanted}")
-    others = [{key: one["spec"][key] for key in one["spec"] if key != "template"} for one in (live, patient.broken)]
-    if others[0] != others[1]:
-        yield Problem("foreign", patient.name, f"more than the template was changed: {others}")
-    status = live.get("status") or {}
-    if patient.ends == "Healed" and status.get("availableReplicas") != live["spec"]["replicas"]:
-        yield Problem("incomplete", patient.name, f"it is Healed and does not run: {status}")
-
-
-async def _states(address: str, incidents: list[Object]) -> dict[str, str]:
-    client = await Client.connect(address)
-    found = {}
-    for one in incidents:
-        handle = client.get_workflow_handle(workflow_id(one["metadata"]["uid"]))
-        found[one["metadata"]["name"]] = (await handle.describe()).status.name
-    return found
+    live, wanted = patient.live(), patient.template(ended)
+    if not same_template(patient.kind, live, wanted):
+        yield Problem("incomplete", patient.name, f"the template is {live['spec']['template']}, not {wanted}")
+    rest, besides = {key: live["spec"][key] for key in live["spec"] if key != "template"}, patient.besides(ended)
+    if rest != besides:
+        yield Problem("foreign", patient.name, f"besides the template there is {rest}, not {besides}")
+    if (ended == "Healed" or patient.owners) and not runs(live):
+        yield Problem("incomplete", patient.name, f"it is {ended} and does not run: {live.get('status')}")

@@ -1,20 +1,38 @@
-"""The workloads of a round: each has one fault, and one end that this fault must come to."""
+"""The workloads of a round: each has one fault, perhaps a person who interferes, and ends that this must come to."""
 
+import random  # noqa: TID251 - seeded, and no part of the brain
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from support import samples
-from support.api import Api, Object, until
+from support.api import MANAGER, Api, Object, until
 from support.deployments import a_deployment
 from support.outage import GRACE, WINDOW, Patient
 
+from prunella_operator import clock
+from prunella_operator.cluster import history, paths
+from prunella_operator.cluster.views import template_hash, template_of
+from prunella_workflows.model.workload import WorkloadRef
+
 T = TypeVar("T")
 
-ASKS = "chaos-asks"
+ASKS, SLOW = "chaos-asks", "chaos-slow"
+_LONG_WINDOW = "90s"
+"""So long is a repair verified where a person comes in between: an outage must not outlast it."""
 _PATIENTLY = 240.0
-_CRASH = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "100ms"}
+_CRASH = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "100ms", "SHOP_READY": "false"}
+_LITTLE = {"SHOP_MEMORY_MIB": "4"}
+_DATA = {
+    "dependency": {"SHOP_REQUIRE_ENV": "NOBODY_SETS_THIS"},
+    "memory": {"SHOP_MEMORY_MIB": "90"},
+    "glutton": {"SHOP_MEMORY_MIB": "400"},
+    "hang": {"SHOP_HANG_AFTER": "3s"},
+}
+"""What each fault changes in the workload's ConfigMap, which only new pods read."""
+_CPU = {"busy": 9_000_000, "busier": 9_500_000}
+"""Nanocores; a pod requests ten millicores."""
 _PLENTY = {"concurrentPerNamespace": 50, "perHourPerWorkload": 50, "perHourPerNamespace": 500}
 _CLUSTER = {"concurrentPerCluster": 200, "perHourPerCluster": 5000}
 
@@ -26,87 +44,235 @@ def surely(call: Callable[[], T], what: str) -> T:
 
 @dataclass
 class ChaosPatient(Patient):
-    """One Deployment, the fault it gets, and how that must end."""
+    """One workload, the fault it gets, and how that must end."""
 
-    kind: str = "release"
-    ends: str = "Healed"
-    answer: str = ""
-    """What a person says when asked; "" where nobody is asked."""
+    kind: str = "Deployment"
+    fault: str = "release"
+    """release and dependency (a new one, guilty or not), memory and glutton (needs more, more than allowed), hang,
+    busy and busier (needs more replicas, and more than would help).
+    """
+    ends: tuple[str, ...] = ("Healed",)
+    person: str = ""
+    """Who interferes, see people.py; "" for nobody."""
+    asks: bool = False
+    slow: bool = False
     first: Object = field(default_factory=dict)
+    pods: frozenset[str] = frozenset()
+    """The uids of the pods that were there before the fault."""
+    owners: list[Object] = field(default_factory=list)
+    """What the owner wrote after the fault, as the API server answered."""
+    deleted: list[Object] = field(default_factory=list)
+    """Incidents that a person deleted."""
+    still: tuple[str, str] = ("", "")
+    """Between which two moments the incident said that it was suspended."""
 
     @property
-    def _config(self) -> Callable[..., Object]:
-        meta = {"name": self.name, "namespace": self.namespace}
-        return lambda **data: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+    def path(self) -> str:
+        return f"{paths.collection(self.kind, self.namespace)}/{self.name}"
 
-    def _deployment(self, version: int = 1, replicas: int = 1, env: dict[str, str] | None = None) -> Object:
-        spec = {"strategy": {"type": "Recreate"}} if self.kind == "dependency" else {}
-        labels = {ASKS: "yes"} if self.answer else {}
-        one = a_deployment(
-            self.namespace, self.name, version=version, replicas=replicas, env=env, labels=labels, **spec
-        )
-        container = one["spec"]["template"]["spec"]["containers"][0]
-        container["envFrom"] = [{"configMapRef": {"name": self.name}}]
-        return one
+    @property
+    def plural(self) -> str:
+        return f"{self.kind.lower()}s"
+
+    def is_good(self) -> bool:
+        ref = WorkloadRef(kind=self.kind, namespace=self.namespace, name=self.name)
+        kept = self.api.items(paths.snapshots(self.namespace), labelSelector=history.snapshot_selector(ref))
+        return any(one["metadata"]["labels"][paths.SNAPSHOT] == history.KNOWN_GOOD for one in kept)
+
+    def _config(self, data: dict[str, str]) -> Object:
+        meta = {"name": self.name, "namespace": self.namespace}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {**_LITTLE, **data}}
+
+    def _workload(self, version: int = 1, *, more: int = 0, env: dict[str, str] | None = None) -> Object:
+        """Release `version`; `more` replicas than at first. A StatefulSet always has a pod that stays healthy."""
+        marks = {ASKS: self.asks, SLOW: self.slow}
+        labels = {name: "yes" for name, wanted in marks.items() if wanted}
+        replicas = more + (2 if self.kind == "StatefulSet" else 1)
+        one = a_deployment(self.namespace, self.name, version=version, replicas=replicas, env=env, labels=labels)
+        spec = one["spec"]
+        spec["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": self.name}}]
+        if self.kind == "Deployment" and self.fault == "dependency":
+            spec["strategy"] = {"type": "Recreate"}
+        if self.kind == "StatefulSet":
+            spec["serviceName"] = self.name
+        if self.kind == "DaemonSet":
+            del spec["replicas"]
+        return {**one, "kind": self.kind}
 
     def make(self) -> None:
-        surely(lambda: self.api.apply(self._config(SHOP_MEMORY_MIB="4"), self._deployment()), f"{self.name} is made")
+        surely(lambda: self.api.apply(self._config({}), self._workload()), f"{self.name} is made")
 
     def break_it(self) -> None:
+        if self.fault in _CPU:
+            self.first = self.broken = surely(self.live, f"{self.name} is read")
+            surely(lambda: self.api.apply(self._complaint), f"somebody says that {self.name} is busy")
+            return
         self.first = surely(self.live, f"{self.name} is read")
-        config, one = {
-            "release": ({}, self._deployment(2, env=_CRASH)),
-            "dependency": ({"SHOP_REQUIRE_ENV": "NOBODY_SETS_THIS"}, self._deployment(2)),
-            "memory": ({"SHOP_MEMORY_MIB": "90"}, self._deployment(replicas=2)),
-            "glutton": ({"SHOP_MEMORY_MIB": "400"}, self._deployment(replicas=2)),
-        }[self.kind]
-        config = {"SHOP_MEMORY_MIB": "4", **config}
-        _, self.broken = surely(lambda: self.api.apply(self._config(**config), one), f"{self.name} is broken")
+        self.pods = frozenset(one["metadata"]["uid"] for one in surely(self._pods, f"the pods of {self.name} are read"))
+        release = self.fault in {"release", "dependency"}
+        env = _CRASH if self.fault == "release" else None
+        one = self._workload(2, env=env) if release else self._workload(more=1)
+        config = self._config(_DATA.get(self.fault, {}))
+        _, self.broken = surely(lambda: self.api.apply(config, one), f"{self.name} is broken")
+        if self.kind == "DaemonSet" and not release:  # no new pod comes by itself
+            for pod in surely(self._pods, f"the pods of {self.name} are read"):
+                surely(lambda pod=pod: self.api.delete(paths.core(self.namespace, "pods", pod["metadata"]["name"])), "")
+        if self.fault == "hang":  # the new pod has read it when it runs; what made it hang does not come back
+            until(self._all_run, _PATIENTLY, f"the new pod of {self.name} runs")
+            surely(lambda: self.api.apply(self._config({})), f"{self.name} is told not to hang")
 
-    def approve(self, incident: Object) -> None:
-        """A person's answer; who merges it twice says the same."""
-        meta = incident["metadata"]
-        path = f"/apis/prunella.dev/v1alpha1/namespaces/{self.namespace}/incidents/{meta['name']}"
-        self.api.patch(path, {"spec": {"approval": {"decision": self.answer, "by": "chaos", "reason": "a test"}}})
+    @property
+    def _complaint(self) -> Object:
+        """The incident that a person, or an alert, opens."""
+        meta = {"name": f"{self.name}-reported", "namespace": self.namespace}
+        target = {"apiVersion": "apps/v1", "kind": self.kind, "name": self.name}
+        kind = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident"}
+        return {**kind, "metadata": meta, "spec": {"target": target, "type": "HighCPU"}}
 
-    def template(self) -> Object:
-        """The pod template that must be in force at the end."""
-        wanted = (self.first if (self.kind, self.ends) == ("release", "Healed") else self.broken)["spec"]["template"]
-        if self.kind != "memory":
+    def usage(self) -> list[Object]:
+        """What its pods use, in metrics-server's words: one pod's work is shared by all of them, or is never less."""
+        if self.fault not in _CPU:
+            return []
+        pods = [one for one in self._pods() if "deletionTimestamp" not in one["metadata"]]
+        each = _CPU[self.fault] // (len(pods) or 1) if self.fault == "busy" else _CPU[self.fault]
+        container = {"name": "app", "usage": {"cpu": f"{each}n", "memory": "8Mi"}}
+        seen = {"timestamp": clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), "window": "15s", "containers": [container]}
+        return [{"metadata": {"name": one["metadata"]["name"], "namespace": self.namespace}, **seen} for one in pods]
+
+    def _pods(self) -> list[Object]:
+        return self.api.items(f"/api/v1/namespaces/{self.namespace}/pods", labelSelector=f"app={self.name}")
+
+    def _all_run(self) -> bool:
+        states = [one["status"].get("containerStatuses", [{}])[0].get("state", {}) for one in self._pods()]
+        return len(states) == self.broken["spec"]["replicas"] and all("running" in one for one in states)
+
+    def release_again(self) -> None:
+        """The owner mends it himself: release 3 runs."""
+        both = self._config({}), self._workload(3)
+        _, mended = surely(lambda: self.api.apply(*both), f"{self.name} gets release 3")
+        self.owners.append(mended)
+
+    def hurry(self) -> None:
+        """Verify the next repair in the usual time. A label of the workload: no write that its generation counts."""
+        self.slow = False
+        surely(lambda: self.api.patch(self.path, {"metadata": {"labels": {SLOW: None}}}), f"{self.name} may be quick")
+
+    def incident_path(self, incident: Object) -> str:
+        return paths.incidents(self.namespace, incident["metadata"]["name"])
+
+    def is_over(self, incidents: list[Object], closed: frozenset[str]) -> bool:
+        """Nothing is to be expected any more. After a deletion it counts whether the workload is well."""
+        own = [one for one in incidents if (one["spec"].get("target") or {}).get("name") == self.name]
+        if not all((one.get("status") or {}).get("phase") in closed for one in own):
+            return False
+        return self.is_first_again() if self.deleted else bool(own)
+
+    def is_first_again(self) -> bool:
+        """Whether it runs as it did before the fault."""
+        live = self.live()
+        return same_template(self.kind, live, self.first["spec"]["template"]) and runs(live)
+
+    def besides(self, ended: str) -> Object:
+        """What else the spec must hold: what the owner wrote, but for the replicas of what was scaled out."""
+        rest = {key: value for key, value in self.broken["spec"].items() if key != "template"}
+        return {**rest, "replicas": 2 * rest["replicas"]} if (self.fault, ended) == ("busy", "Healed") else rest
+
+    def template(self, ended: str) -> Object:
+        """The pod template that must be in force when its incident ended so."""
+        if self.owners:
+            return self.owners[-1]["spec"]["template"]
+        if self.fault == "release" and ended == "Healed":
+            return self.first["spec"]["template"]
+        wanted = self.broken["spec"]["template"]
+        if (self.fault, ended) != ("memory", "Healed"):
             return wanted
         (one,) = wanted["spec"]["containers"]
         resources = {**one["resources"], "limits": {**one["resources"]["limits"], "memory": "128Mi"}}
         return {**wanted, "spec": {**wanted["spec"], "containers": [{**one, "resources": resources}]}}
 
 
-def of_round(api: Api, namespace: str, *, rejects: bool, glutton: bool) -> list[ChaosPatient]:
-    """Eight patients, or seven without the one that takes longest."""
-    make = partial(ChaosPatient, api, namespace)
-    no = {"answer": "Rejected", "ends": "Escalated"}
-    return [
-        make("release-a"),
-        make("release-b"),
-        make("memory-a", kind="memory"),
-        make("memory-b", kind="memory"),
-        make("asks-a", answer="Approved"),
-        make("asks-b", **(no if rejects else {"answer": "Approved"})),
-        make("dependency", kind="dependency", ends="Escalated"),
-        *([make("glutton", kind="glutton", ends="Escalated")] if glutton else []),
-    ]
+def same_template(kind: str, live: Object, template: Object) -> bool:
+    """Whether this template is in force; stamps of restarts do not count."""
+    return template_hash(template_of({"kind": kind, **live})) == template_hash(template)
+
+
+def runs(live: Object) -> bool:
+    """Whether all pods that are wanted are of the current template, and available."""
+    status, spec = live.get("status") or {}, live["spec"]
+    if status.get("observedGeneration") != live["metadata"]["generation"]:
+        return False
+    if "replicas" not in spec:
+        wanted = status.get("desiredNumberScheduled")
+        return [status.get(key) for key in ("updatedNumberScheduled", "numberAvailable")] == [wanted] * 2
+    return [status.get(key, 0) for key in ("replicas", "availableReplicas")] == [spec["replicas"]] * 2
+
+
+_USUAL: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("release", {}),
+    ("memory", {"fault": "memory"}),
+    ("stateful", {"kind": "StatefulSet"}),
+    ("daemon", {"kind": "DaemonSet"}),
+    ("dependency", {"fault": "dependency", "ends": ("Escalated",)}),
+    ("asks", {"asks": True, "person": "approves"}),
+    ("suspended", {"asks": True, "person": "suspends"}),
+    ("cancelled", {"slow": True, "person": "cancels", "ends": ("Cancelled", "Healed")}),
+)
+_BY_TURNS: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (
+    (
+        ("hangs", {"fault": "hang"}),
+        ("stateful-memory", {"fault": "memory", "kind": "StatefulSet"}),
+        ("rejected", {"asks": True, "person": "rejects", "ends": ("Escalated",)}),
+        ("unasked", {"asks": True, "person": "cancels before", "ends": ("Cancelled",)}),
+        ("forgotten", {"slow": True, "person": "deletes"}),
+        ("mended", {"slow": True, "person": "mends", "ends": ("Escalated",)}),
+        ("busy", {"fault": "busy"}),
+    ),
+    (
+        ("glutton", {"fault": "glutton", "ends": ("Escalated",)}),
+        ("daemon-memory", {"fault": "glutton", "kind": "DaemonSet", "ends": ("Escalated",)}),
+        ("dropped", {"asks": True, "person": "deletes before"}),
+        ("overtaken", {"person": "mends before the write", "ends": ("Recovered", "Escalated")}),
+        ("taken-back", {"fault": "dependency", "person": "mends before the undo", "ends": ("Escalated",)}),
+        ("hangs", {"fault": "hang"}),
+        ("busy", {"fault": "busy"}),
+        ("busier", {"fault": "busier", "ends": ("Escalated",)}),
+    ),
+)
+_FEW = ("release", "memory", "stateful", "asks", "cancelled")
+"""Those of the short round."""
+
+
+def of_round(api: Api, namespace: str, number: int, *, short: bool = False) -> list[ChaosPatient]:
+    """Fifteen or sixteen patients, every kind of which comes at least every second round; or the few that are quick."""
+    wanted = [one for one in _USUAL if not short or one[0] in _FEW]
+    turns = () if short else _BY_TURNS[number % len(_BY_TURNS)]
+    return [ChaosPatient(api, namespace, name, **more) for name, more in (*wanted, *turns)]
+
+
+def shuffled(patients: list[ChaosPatient], dice: random.Random) -> dict[str, float]:
+    """After how many seconds each of them breaks."""
+    return {one.name: dice.uniform(0, 4) for one in patients}
 
 
 def space(api: Api, namespace: str) -> None:
-    """A namespace in which Prunella heals, quickly, and asks before it touches some."""
+    """A namespace in which Prunella heals, quickly, asks before it touches some, and verifies others for long."""
     settings = {"grace": GRACE, "verification": {"window": WINDOW, "timeout": "5m"}, "budgets": _PLENTY}
-    usual = samples.policy(namespace, limits={"memoryMax": "256Mi"}, **settings)
-    asking = samples.policy(namespace, selector={"matchLabels": {ASKS: "yes"}}, approval={"when": "Always"})
-    asking["spec"] = {key: asking["spec"][key] for key in ("selector", "approval")}
-    asking["metadata"] = {**asking["metadata"], "name": "asking"}
+    policy = partial(samples.policy, namespace)
+    usual = policy(limits={"memoryMax": "256Mi"}, **settings)
+    asking = _only(policy(selector={"matchLabels": {ASKS: "yes"}}, approval={"when": "Always"}), "approval")
+    window = {"verification": {"window": _LONG_WINDOW, "timeout": "5m"}}
+    slow = _only(policy(selector={"matchLabels": {SLOW: "yes"}}, **window), "verification")
     everywhere = {
         "apiVersion": "prunella.dev/v1alpha1",
         "kind": "ClusterHealingPolicy",
         "metadata": {"name": "chaos"},
         "spec": {"budgets": _CLUSTER},
     }
-    one = samples.namespace_of(None, namespace, {"prunella-tests": "chaos"})
-    surely(lambda: api.apply(one, usual, asking, everywhere), f"{namespace} is made")
+    one = samples.namespace_of(None, namespace, {MANAGER: "chaos"})
+    surely(lambda: api.apply(one, usual, asking, slow, everywhere), f"{namespace} is made")
+
+
+def _only(policy: Object, field_name: str) -> Object:
+    """A policy of one field for the workloads that its selector names."""
+    spec = {key: policy["spec"][key] for key in ("selector", field_name)}
+    return {**policy, "metadata": {**policy["metadata"], "name": field_name}, "spec": spec}

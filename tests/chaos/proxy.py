@@ -1,12 +1,13 @@
 """A TLS-terminating proxy before the API server that can be told to misbehave, and that holds a call at a named point.
 
-It serves two ports, one for the operator and one for the worker, so that it knows who calls. Credentials pass
+It serves one port for each caller, so that it knows who calls. Credentials pass
 through, so the API server sees and records the real caller.
 """
 
 import asyncio
 import json
 import random  # noqa: TID251 - seeded, and no part of the brain
+import re
 import ssl
 import threading
 from collections import Counter
@@ -16,18 +17,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import aiohttp
 from aiohttp import web
+from support.api import Object
 from yarl import URL
+
+from prunella_workflows.errors import PrunellaError
+
+T = TypeVar("T")
 
 FAULTS = ("409", "429", "500", "time-out", "lost reply", "late")
 """Answers in the API server's name; no answer and no effect; an effect without an answer; one that comes late."""
 
-RATES = {"PATCH": 0.15, "POST": 0.08, "GET": 0.02}
+RATES = {"PATCH": 0.15, "POST": 0.08, "GET": 0.01}
 _READS = ("409", "lost reply", "late")  # make no sense, or no difference, for a GET
 _HOP = {"host", "connection", "content-length", "transfer-encoding", "keep-alive"}
+_METRICS = re.compile(r"/apis/metrics.k8s.io/v1beta1/namespaces/([^/]+)/pods")
 _STATUS = {"409": (409, "Conflict"), "429": (429, "TooManyRequests"), "500": (500, "InternalError")}
 
 
@@ -83,18 +90,30 @@ class Weather:
 class Proxy:
     """Serves in a thread of its own. Use it as a context manager."""
 
-    def __init__(self, upstream: str, authority: str, certificate: Path, key: Path, gate: Gate) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        authority: str,
+        certificate: Path,
+        key: Path,
+        gate: Gate,
+        *,
+        callers: tuple[str, ...] = ("operator", "worker"),
+    ) -> None:
         self._upstream = upstream
         self._trust = ssl.create_default_context(cafile=authority)
         self._own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._own.load_cert_chain(certificate, key)
         self._gate = gate
+        self._callers = callers
         self._up = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="proxy", daemon=True)
         self.weather = Weather()
+        self.meter: Callable[[str], Object] | None = None
+        """What a metrics-server would answer about the pods of a namespace."""
         self.ports: dict[str, int] = {}
 
     def __enter__(self):
@@ -118,7 +137,7 @@ class Proxy:
         # One connection per call: a connection that died with an API server must not fail the next call as well.
         connector = aiohttp.TCPConnector(ssl=self._trust, limit=0, force_close=True)
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session:
-            runners = [await self._listen(who) for who in ("operator", "worker")]
+            runners = [await self._listen(who) for who in self._callers]
             self._up.set()
             await self._end.wait()
             for one in self._late:
@@ -138,6 +157,8 @@ class Proxy:
 
     async def _handle(self, who: str, request: web.Request) -> web.StreamResponse:
         call = Call(who, request.method, request.path, await request.read())
+        if self.meter is not None and (asked := _METRICS.fullmatch(request.path)):
+            return await self._measured(request, asked[1])
         if request.query.get("watch") in {"1", "true"}:
             return await self._stream(request, call)
         fault, seconds = self.weather.fault(call)
@@ -148,9 +169,18 @@ class Proxy:
             return _hang_up(request)
         return await self._pass(request, call, fault, seconds)
 
+    async def _measured(self, request: web.Request, namespace: str) -> web.StreamResponse:
+        """In metrics-server's name."""
+        assert self.meter is not None
+        try:
+            return web.json_response(await self._ask(self.meter, namespace))
+        except PrunellaError:
+            return _hang_up(request)
+
     async def _pass(self, request: web.Request, call: Call, fault: str, seconds: float) -> web.StreamResponse:
         """Through the gate to the API server, and the answer through the gate to the caller."""
-        order = "late" if fault == "late" else await self._ask(self._gate.before, call)
+        asked = await self._ask(self._gate.before, call)
+        order = "late" if fault == "late" else asked
         if order != "forward":
             if order == "late":
                 self._later(request, call, seconds or 5.0)
@@ -165,7 +195,7 @@ class Proxy:
         return web.Response(status=code, headers=headers, body=body)
 
     @staticmethod
-    async def _ask(question: Callable[..., str], *arguments: object) -> str:
+    async def _ask(question: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(None, question, *arguments)
 
     def _later(self, request: web.Request, call: Call, seconds: float) -> None:

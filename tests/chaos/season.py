@@ -1,116 +1,135 @@
 """Rounds, one after the other: break many workloads at once, strike, wait for every incident's end, judge."""
 
+import asyncio
 import random  # noqa: TID251 - seeded, and no part of the brain
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from chaos.director import Director
+from chaos.figures import Figures
+from chaos.house import House
 from chaos.judge import Problem, Round
-from chaos.patients import ChaosPatient, of_round, space, surely
+from chaos.patients import ChaosPatient, of_round, shuffled, space, surely
+from chaos.people import Person
 from chaos.proxy import Proxy, Weather
-from chaos.strikes import Strike, plan
-from support.api import until
+from chaos.strikes import Strike, again, plan, short_plan
+from support.api import Object, until
 from support.cluster import Cluster
-from support.outage import Temporal
-from support.prunella import PrunellaProcess
 from support.stage import CLOSED
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
+from prunella_workflows.contract import workflow_id
 from prunella_workflows.errors import PrunellaError, Unavailable
+from prunella_workflows.healing import SelfHealing
 
-_GOOD_WITHIN = 180.0
-_OVER_WITHIN = 400.0
-_SHORT = 4
-"""With so few strikes a round is to be quick, so it goes without the patient that takes longest."""
+_GOOD_WITHIN = 240.0
+_OVER_WITHIN = 900.0
+"""More than the longest pause between two tries of an activity, of 256 s."""
+_WORKFLOWS_WITHIN = 180.0
 _QUIET = 3.0
 """Seconds after the end in which a late write would still show itself."""
 _INTENSITIES = (0.5, 1.0, 1.5, 0.0)
+_LATE_STRIKES = 2
+"""Strikes that a round did not come to are tried again in so many rounds."""
 
 
 @dataclass
 class Season:
-    """All rounds of a run, and what was counted in them."""
+    """The rounds of one kind of Prunella."""
 
     cluster: Cluster
     user: str
     run: str
-    chosen: Any
+    seed: str
+    longest: float
+    house: House
     proxy: Proxy
     director: Director
-    parts: dict[str, PrunellaProcess]
-    temporal: Temporal
+    figures: Figures
     folder: Path
     say: Callable[[str], None]
+    short: bool = False
     made: dict[int, list[ChaosPatient]] = field(default_factory=dict)
-    struck: list[tuple[Strike, int]] = field(default_factory=list)
-    missed: Counter[str] = field(default_factory=Counter)
-    faults: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    problems: list[tuple[int, Problem]] = field(default_factory=list)
-    incidents: int = 0
-    rounds: int = 0
+    _again: list[Strike] = field(default_factory=list)
+    _is_calm: bool = True
 
-    def play(self) -> None:
-        """Every round; one that fails does not keep the next from being played."""
-        first, end = self.chosen.first, self.chosen.first + self.chosen.rounds
-        self.prepare(first)
-        for number in range(first, end):
+    def play(self, rounds: range, until_monotonic: float | None = None) -> None:
+        """Every round; one that fails does not keep the next from being played. None begins after the given time."""
+        self.prepare(rounds[0])
+        for number in rounds:
+            if until_monotonic is not None and time.monotonic() > until_monotonic:
+                self.say(f"chaos: time is over before round {self.name(number)}")
+                return
             began = time.monotonic()
-            if number + 1 < end:
+            if number + 1 in rounds:
                 self.prepare(number + 1)
             found = self.round(number)
-            self.problems += [(number, one) for one in found]
-            self.rounds += 1
             took = time.monotonic() - began
-            self.say(f"chaos: round {number}: {len(found)} problems ({took:.0f} s)")
+            self.figures.round(self.name(number), took, found)
+            strikes = len(self.figures.struck)
+            self.say(
+                f"chaos: round {self.name(number)}: {len(found)} problems ({took:.0f} s), {strikes} strikes so far"
+            )
             for one in found:
                 self.say(f"    {one}")
-        self.problems += [(one, Problem("lost", "namespace", text)) for one, text in self.left_over()]
+
+    def name(self, number: int) -> str:
+        return f"{self.house.kind}-{number}"
+
+    def namespace(self, number: int) -> str:
+        return f"chaos-{self.name(number)}-{self.run}"
 
     def prepare(self, number: int) -> None:
         """Make a round's patients, well; they become known to be while the round before is played."""
-        dice = random.Random(f"{self.chosen.seed}/{number}/patients")
-        long = self.chosen.strikes > _SHORT and bool(number % 2)
-        patients = of_round(self.cluster.api, self.namespace(number), rejects=dice.random() < 0.3, glutton=long)
+        patients = of_round(self.cluster.api, self.namespace(number), number, short=self.short)
         space(self.cluster.api, self.namespace(number))
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(ChaosPatient.make, patients))
         self.made[number] = patients
 
-    def namespace(self, number: int) -> str:
-        return f"chaos-{number}-{self.run}"
+    def strikes(self, number: int) -> list[Strike]:
+        if self.short:
+            return short_plan(f"{self.seed}/{number}", self.longest)
+        return [*plan(self.seed, number, self.longest, self.house.victims), *self._again]
 
     def round(self, number: int) -> list[Problem]:
-        seed, patients = f"{self.chosen.seed}/{number}", self.made[number]
+        seed, patients = f"{self.seed}/{self.house.kind}/{number}", self.made[number]
         until(lambda: all(one.is_good() for one in patients), _GOOD_WITHIN, "all are known to be well", every=1)
-        strikes = plan(self.chosen.seed, number, self.chosen.longest, self.chosen.strikes)
-        self.proxy.weather = Weather(seed, _INTENSITIES[number % len(_INTENSITIES)])
-        self.director.arm(strikes)
-        pids = {name: one.pid for name, one in self.parts.items()}
-        self._break(patients, random.Random(f"{seed}/moments"))
-        ended = self._until_over(patients)
-        self.proxy.weather, weather = Weather(), self.proxy.weather
+        self.house.man(number)
+        strikes = self.strikes(number)
+        people = {one.name: Person(one, lambda: self.director.down) for one in patients if one.person}
+        self.proxy.weather = Weather(seed, 0.0 if self.short else _INTENSITIES[number % len(_INTENSITIES)])
+        self.proxy.meter = lambda _: {"items": [usage for one in patients for usage in one.usage()]}
+        self._is_calm = self.short
+        self.director.victims = self.house.parts | self.house.others
+        self.director.arm(strikes, people)
+        pids = {name: one.pid for name, one in self.house.parts.items()}
+        self._break(patients, shuffled(patients, random.Random(f"{seed}/moments")))
+        found = self._until_over(patients, people)
+        self._be_calm()
         self.director.rest()
-        self.faults += weather.made
-        begun = [one for one in strikes if one.patient]
-        self.struck += [(one, number) for one in begun]
-        self.missed.update(one.point for one in strikes if not one.patient)
-        found = self._broken(pids, begun)
+        begun = self._count(strikes, number)
+        found += self._broken(pids, begun)
         until(lambda: self.proxy.idle, 60, "the last late call has come")
         time.sleep(_QUIET)
-        found += self._judge(number, begun, ended)
-        self.incidents += len(patients)
+        found += self._workflows(number)
+        if any(one.deleted for one in patients):  # an undo that came late brings the fault back, and another incident
+            found += self._until_over(patients, people)
+            found += self._workflows(number)
+        found += self._errors(people)
+        found += self._judge(number, begun)
+        if found:
+            self._tell(number)
         surely(lambda: self.cluster.api.delete(f"/api/v1/namespaces/{self.namespace(number)}"), "it is cleared")
         return found
 
-    def _break(self, patients: list[ChaosPatient], dice: random.Random) -> None:
-        moments = {one.name: dice.uniform(0, 4) for one in patients}
-
+    def _break(self, patients: list[ChaosPatient], moments: dict[str, float]) -> None:
         def one_by_one(one: ChaosPatient) -> None:
             time.sleep(moments[one.name])
             one.break_it()
@@ -118,117 +137,137 @@ class Season:
         with ThreadPoolExecutor(len(patients)) as pool:
             list(pool.map(one_by_one, patients))
 
-    def _until_over(self, patients: list[ChaosPatient]) -> bool:
-        """Answer who asks, until all is over; False when it was not in time."""
-        end = time.monotonic() + _OVER_WITHIN
+    def _until_over(self, patients: list[ChaosPatient], people: dict[str, Person]) -> list[Problem]:
+        """Wait until every incident is closed and every person has acted."""
+        end, waiting = time.monotonic() + _OVER_WITHIN, list(patients)
         while time.monotonic() < end:
             with suppress(PrunellaError):
-                if self._look(patients):
-                    return True
+                incidents = self.cluster.api.incidents(self.namespace_of(patients))
+                waiting = [one for one in patients if not self._is_over(one, people, incidents)]
+                if not waiting and not self.director.down:
+                    return []
+            if self.director.all_begun and not self.director.down and not self._is_calm:
+                self._be_calm()
             time.sleep(0.5)
-        return False
+        text = f"not over within {_OVER_WITHIN:.0f} s"
+        return [Problem("lost", one.name, text) for one in waiting] or [Problem("incomplete", "round", text)]
 
-    def _look(self, patients: list[ChaosPatient]) -> bool:
-        found = self.cluster.api.incidents(patients[0].namespace)
-        phases = {}
-        for one in found:
-            name = one["spec"]["target"]["name"]
-            phases[name] = (one.get("status") or {}).get("phase", "")
-            asks = next((each for each in patients if each.name == name and each.answer), None)
-            if phases[name] != "AwaitingApproval" or asks is None or one["spec"].get("approval"):
-                continue
-            if time.monotonic() > self.director.asked.setdefault(name, time.monotonic() + 3):
-                asks.approve(one)
-        return len(phases) == len(patients) and CLOSED.issuperset(phases.values()) and self.director.calm
+    def _be_calm(self) -> None:
+        """No more faults by the proxy: what has to end can end."""
+        self.proxy.weather, weather = Weather(), self.proxy.weather
+        self.figures.faults += weather.made
+        self._is_calm = True
+
+    @staticmethod
+    def namespace_of(patients: list[ChaosPatient]) -> str:
+        return patients[0].namespace
+
+    @staticmethod
+    def _is_over(patient: ChaosPatient, people: dict[str, Person], incidents: list[Object]) -> bool:
+        person = people.get(patient.name)
+        return (person is None or person.is_done) and patient.is_over(incidents, CLOSED)
+
+    def _count(self, strikes: list[Strike], number: int) -> list[Strike]:
+        """Note what was struck; what was not is tried again."""
+        begun = [one for one in strikes if one.patient]
+        self.figures.struck += [(one, self.name(number)) for one in begun]
+        missed = [one for one in strikes if not one.patient]
+        self._again = [again(one) for one in missed if one.tries < _LATE_STRIKES]
+        self.figures.missed.update(" ".join(one.cell) for one in missed if one.tries >= _LATE_STRIKES)
+        return begun
 
     def _broken(self, pids: dict[str, int], begun: list[Strike]) -> list[Problem]:
         """A process that ended without being killed, or does not become ready again."""
         found = [Problem("incomplete", "chaos", one) for one in self.director.errors]
         self.director.errors.clear()
-        for name, one in self.parts.items():
-            killed = any((strike.victim, strike.action) == (name, "killed") for strike in begun)
+        for name, one in self.house.parts.items():
+            killed = any((strike.struck, strike.action) == (name, "killed") for strike in begun)
             try:
-                one.wait_ready(60)
+                one.process.wait_ready(90)
                 if not killed and one.pid != pids[name]:
                     found.append(Problem("incomplete", name, "it was started again by nobody"))
             except AssertionError as error:
                 found.append(Problem("incomplete", name, str(error)))
-                if not one.running:
-                    one.start()
+                if not one.process.running:
+                    one.process.start()
         return found
 
-    def _judge(self, number: int, begun: list[Strike], ended: bool) -> list[Problem]:
+    def _workflows(self, number: int) -> list[Problem]:
+        """Each ends by itself. It may last a little longer than the incident: when the answer to the closing report was
+        lost, that is told again, and people after it.
+        """
+        names = {one["metadata"]["uid"]: one["metadata"]["name"] for one in self._everything(number)}
+        end, states = time.monotonic() + _WORKFLOWS_WITHIN, dict[str, str]()
+        while time.monotonic() < end:
+            states = asyncio.run(_states(self.house.temporal_address, list(names)))
+            if "RUNNING" not in states.values():
+                break
+            time.sleep(1)
+        bad = {uid: state for uid, state in states.items() if state not in {"COMPLETED", "CANCELED"}}
+        return [Problem("lost", names[uid].rpartition("-")[0], f"its workflow is {bad[uid]}") for uid in bad]
+
+    def _everything(self, number: int) -> list[Object]:
+        """All incidents of a round, those that people deleted included."""
+        now = surely(lambda: self.cluster.api.incidents(self.namespace(number)), "incidents are read")
+        return [*now, *(gone for one in self.made[number] for gone in one.deleted)]
+
+    def _errors(self, people: dict[str, Person]) -> list[Problem]:
+        for one in people.values():
+            self.figures.people[one.patient.person, bool(one.during)] += not one.is_due
+        return [Problem("incomplete", name, one.error) for name, one in people.items() if one.error]
+
+    def _judge(self, number: int, begun: list[Strike]) -> list[Problem]:
         dark = any(one.action == "killed" and one.victim in {"kube-apiserver", "etcd"} for one in begun)
-        now = Round(
-            self.cluster.api,
-            self.cluster.audit,
-            self.user,
-            self.namespace(number),
-            self.made[number],
-            self.temporal.address,
-            whole_log=not dark,
-        )
-        found = surely(now.problems, "it is judged")
-        if not ended and not found:
-            found = [Problem("lost", "round", f"not over within {_OVER_WITHIN:.0f} s")]
-        if found:
-            path = self.folder / f"round-{number}.txt"
-            path.write_text("\n".join(f"=== {title}\n{text}" for title, text in self.diagnostics(number)))
-            self.say(f"chaos: what is known of round {number} is in {path}")
-        return found
+        patients = self.made[number]
+        gone = [incident["metadata"]["uid"] for one in patients for incident in one.deleted]
+        stories = asyncio.run(_stories(self.house.temporal_address, gone))
+        parts = (self.cluster.api, self.cluster.audit, self.user, self.namespace(number), patients)
+        for one in surely(lambda: self.cluster.api.incidents(self.namespace(number)), "incidents are read"):
+            name = one["spec"]["target"]["name"]
+            self.figures.ends[name, (one.get("status") or {}).get("phase", "Pending")] += 1
+        self.figures.ends.update((one.name, "deleted by a person") for one in patients for _ in one.deleted)
+        return surely(Round(*parts, whole_log=not dark, stories=stories).problems, "it is judged")
 
-    def left_over(self) -> Iterator[tuple[int, str]]:
+    def _tell(self, number: int) -> None:
+        path = self.folder / f"{self.name(number)}.txt"
+        path.write_text("\n".join(f"=== {title}\n{text}" for title, text in self.diagnostics(number)))
+        self.say(f"chaos: what is known of round {self.name(number)} is in {path}")
+
+    def left_over(self) -> Iterator[Problem]:
         """Namespaces that cannot go: something in them has a finalizer that nobody removes."""
         for number in self.made:
             path = f"/api/v1/namespaces/{self.namespace(number)}"
             try:
-                until(lambda path=path: surely(lambda: self.cluster.api.find(path), path) is None, 90, "it goes")
+                until(lambda path=path: surely(lambda: self.cluster.api.find(path), path) is None, 120, "it goes")
             except AssertionError:
                 live = self.cluster.api.find(path) or {}
-                yield number, yaml.safe_dump(live.get("status"))
+                yield Problem("incomplete", self.namespace(number), yaml.safe_dump(live.get("status")))
 
     def diagnostics(self, number: int) -> Iterator[tuple[str, str]]:
         for one in self.cluster.api.incidents(self.namespace(number)):
             one["metadata"].pop("managedFields", None)
             yield f"incident {one['metadata']['name']}", yaml.safe_dump(one, sort_keys=False, width=140)
         writes = [one for one in self.cluster.audit.writes(self.user, self.namespace(number)) if one.of_a_user]
-        yield "writes", "\n".join(map(str, writes))
-        for name, one in self.parts.items():
-            yield f"the end of {name}'s log", one.tail(2000)
-
-    def table(self) -> str:
-        """Kill points: victim x action x point -> n, lost, doubled, incomplete."""
-        rows: dict[tuple[str, str, str], Counter[str]] = {}
-        for strike, number in self.struck:
-            row = rows.setdefault((strike.victim, strike.action, strike.point), Counter())
-            row["n"] += 1
-            for kind in {one.kind for at, one in self.problems if at == number and one.patient == strike.patient}:
-                row[kind] += 1
-        head = f"{'victim':16}{'action':9}{'point':20}{'n':>4}{'lost':>6}{'doubled':>9}{'incomplete':>12}"
-        lines = [head]
-        for key, row in sorted(rows.items()):
-            victim, action, point = key
-            counts = f"{row['n']:>4}{row['lost']:>6}{row['doubled']:>9}{row['incomplete']:>12}"
-            lines.append(f"{victim:16}{action:9}{point:20}{counts}")
-        total = Counter(one.kind for _, one in self.problems)
-        lines.append(
-            f"{self.rounds} rounds, {self.incidents} incidents, {len(self.struck)} strikes "
-            f"(with {sum(one.others for one, _ in self.struck) / max(1, len(self.struck)):.1f} other incidents open), "
-            f"{sum(self.faults.values())} faults by the proxy; problems: {dict(total) or 'none'}"
-        )
-        lines += [f"  {who:9}{method:6}{fault:12}{n:>5}" for (who, method, fault), n in sorted(self.faults.items())]
-        lines += [f"  not reached: {point} {n} times" for point, n in sorted(self.missed.items())]
-        return "\n".join(lines)
+        yield "writes", "\n".join(f"{one.at} {one}" for one in writes)
+        yield "strikes", "\n".join(str(one) for one, at in self.figures.struck if at == self.name(number))
+        for name, one in self.house.parts.items():
+            yield f"the end of {name}'s log", one.process.tail(2000)
 
     def end(self) -> None:
-        """Stop everything, whatever state it is in, and delete every namespace."""
-        self.director.wake()
-        with suppress(AssertionError):
-            self.director.rest()
-        for one in self.parts.values():
-            with suppress(AssertionError):
-                one.stop()
-        self.temporal.kill()
+        """Delete every namespace, whatever state it is in."""
         for number in self.made:
             with suppress(Unavailable):
                 self.cluster.api.delete(f"/api/v1/namespaces/{self.namespace(number)}")
+
+
+async def _states(address: str, uids: list[str]) -> dict[str, str]:
+    client = await Client.connect(address)
+    handles = {uid: client.get_workflow_handle(workflow_id(uid)) for uid in uids}
+    return {uid: (await one.describe()).status.name for uid, one in handles.items()}
+
+
+async def _stories(address: str, uids: list[str]) -> dict[str, Object]:
+    """What workflows tell of themselves, as their incidents would."""
+    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    handles = {uid: client.get_workflow_handle(workflow_id(uid)) for uid in uids}
+    return {uid: (await one.query(SelfHealing.get_state)).to_object() for uid, one in handles.items()}

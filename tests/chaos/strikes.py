@@ -1,13 +1,13 @@
-"""Who is struck, how, and at which point of an incident's way: dealt from seeded decks, so that all get their turn."""
+"""Who is struck, how, and at which point of an incident's way: every combination in turn, in a seeded order."""
 
 import random  # noqa: TID251 - seeded, and no part of the brain
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import count, islice
+from dataclasses import dataclass, field, replace
 
 from chaos.proxy import Call
 
 VICTIMS = ("worker", "operator", "temporal", "kube-apiserver", "etcd")
+WHOLE = ("prunella",)
+"""The one victim where operator, worker and Temporal are one process."""
 ACTIONS = ("killed", "stopped")
 POINTS = (
     "opened",
@@ -22,15 +22,26 @@ POINTS = (
     "closing",
 )
 """The ladder's points. "After" is when the API server has done it and its answer is held back."""
-_WRITES = ("before the write", "after the write", "before the undo", "after the undo")
+SHORT = (
+    ("operator", "opened"),
+    ("etcd", "confirming"),
+    ("kube-apiserver", "before the write"),
+    ("worker", "after the write"),
+    ("temporal", "verifying"),
+)
+"""One kill of each victim, at points that every round comes to early."""
 _PHASES = {
     "Confirming": "confirming",
     "AwaitingApproval": "awaiting approval",
     "Repairing": "announced",
     "Verifying": "verifying",
-    **dict.fromkeys(("Healed", "Escalated", "Recovered", "Failed"), "closing"),
+    **dict.fromkeys(("Healed", "Escalated", "Recovered", "Cancelled", "Failed"), "closing"),
 }
+_MORE = 8
 _LAST_ACTION = "/metadata/annotations/prunella.dev~1last-action"
+_WORKLOADS = frozenset({"deployments", "statefulsets", "daemonsets"})
+_RARE = frozenset({"before the undo", "after the undo", "awaiting approval"})
+"""Points that only some patients come to: the first arrival is taken."""
 
 
 @dataclass
@@ -48,56 +59,88 @@ class Strike:
     patient: str = ""
     others: int = 0
     """How many incidents were open when it struck."""
+    struck: str = ""
+    """Who was struck: of two workers the one whose call was held."""
+    tries: int = 1
     begun: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.victim} {self.action} for {self.seconds:.1f} s, {self.point} of {self.patient or 'nobody'}"
+        victim = self.struck or self.victim
+        return f"{victim} {self.action} for {self.seconds:.1f} s, {self.point} of {self.patient or 'nobody'}"
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """The field of the table that this fills."""
+        return self.victim, self.action, self.point
 
 
-def plans(seed: str, longest: float, each: int) -> Iterator[list[Strike]]:
-    """The strikes of round 0, 1, 2, ..., `each` many."""
-    dice = random.Random(f"{seed}/strikes")
-    blows = _deal(dice, [(victim, action) for victim in VICTIMS for action in ACTIONS])
-    points = _deal(dice, [*POINTS, *_WRITES])  # the writes twice: there an effect could be doubled
-    for _ in count():
-        yield [_strike(dice, next(blows), next(points), longest) for _ in range(each)]
+def plan(seed: str, number: int, longest: float, victims: tuple[str, ...] = VICTIMS) -> list[Strike]:
+    """The strikes of one round: one at each point, and eight more at processes.
+
+    Each victim has its turn, and after as many rounds as there are blows (ten; with one victim two), every victim
+    was killed and stopped at every point once: a Latin square, whose rows and columns the seed shuffles. The eight are
+    dealt from a deck of their own: after fifteen rounds each of those combinations came twice more.
+    """
+    blows = [(victim, action) for victim in victims for action in ACTIONS]
+    block, row = divmod(number, len(blows))
+    dice = random.Random(f"{seed}/{block}/strikes")
+    blows, points = dice.sample(blows, len(blows)), dice.sample(POINTS, len(POINTS))
+    cells = [(*blows[(column + row) % len(blows)], point) for column, point in enumerate(points)]
+    cells += [] if victims == WHOLE else _more(seed, number)
+    dice = random.Random(f"{seed}/{number}/strikes")
+    return [_strike(dice, *cell, longest) for cell in cells]
 
 
-def plan(seed: str, number: int, longest: float, each: int) -> list[Strike]:
-    """The strikes of one round."""
-    return next(islice(plans(seed, longest, each), number, None))
+def _more(seed: str, number: int) -> list[tuple[str, str, str]]:
+    """The processes besides the control plane, which needs half a minute to find its way back, once more."""
+    deck = [(one, action, point) for one in VICTIMS[:3] for action in ACTIONS for point in POINTS]
+
+    def card(position: int) -> tuple[str, str, str]:
+        turn, place = divmod(position, len(deck))
+        return random.Random(f"{seed}/{turn}/more").sample(deck, len(deck))[place]
+
+    return [card(number * _MORE + one) for one in range(_MORE)]
 
 
-def _deal(dice: random.Random, cards: list) -> Iterator:
-    while True:
-        yield from dice.sample(cards, len(cards))
+def short_plan(seed: str, longest: float) -> list[Strike]:
+    """One kill of each victim."""
+    dice = random.Random(f"{seed}/short")
+    return [_strike(dice, victim, "killed", point, longest) for victim, point in SHORT]
 
 
-def _strike(dice: random.Random, blow: tuple[str, str], point: str, longest: float) -> Strike:
-    victim, action = blow
-    skip = dice.randint(0, 1 if "undo" in point or "approval" in point else 3)
+def again(missed: Strike) -> Strike:
+    """The same strike for the next round, at the first arrival at its point."""
+    return replace(missed, skip=0, tries=missed.tries + 1, begun=False)
+
+
+def _strike(dice: random.Random, victim: str, action: str, point: str, longest: float) -> Strike:
+    """A third of the stops last as long as they may; a kill lasts until somebody starts it again."""
+    stopped = longest if dice.random() < 1 / 3 else dice.uniform(min(4, longest), longest / 2)
     return Strike(
         victim,
         action,
         point,
-        skip=0 if "undo" in point else skip,  # in some rounds there is one undo only
-        seconds=dice.uniform(0, min(10, longest)) if action == "killed" else dice.uniform(2, longest),
+        skip=0 if point in _RARE else dice.randint(0, 3),
+        seconds=dice.uniform(0, min(10, longest)) if action == "killed" else stopped,
         delay=dice.uniform(0, 4) if point in {"verifying", "confirming"} else 0.0,
         order=dice.choice(("forward", "forward", "late", "drop")),
     )
 
 
 def point_of(call: Call, *, before: bool) -> tuple[str, str]:
-    """The point that a call is about and the patient's name; two empty strings when it is about none."""
+    """The point that a call is about and the patient's name; two empty strings when it is about none.
+
+    One process that is everything (`run`) makes the calls of both.
+    """
     parts = call.path.split("/")
     side = "before" if before else "after"
-    match call.who, call.method, parts[-2:], parts[-3:]:
-        case "worker", "PATCH", ["deployments", name], _:
+    match call.method, parts[-2:], parts[-3:]:
+        case "PATCH", [plural, name], _ if plural in _WORKLOADS and action_of(call.json()):
             return f"{side} the {'undo' if action_of(call.json()).endswith('-undo') else 'write'}", name
-        case "worker", "PATCH", _, ["incidents", name, "status"] if not before:
+        case "PATCH", _, ["incidents", name, "status"] if not before and call.who != "operator":
             phase = ((call.json() or {}).get("status") or {}).get("phase", "")
             return _PHASES.get(phase, ""), _patient(name)
-        case "operator", "POST", [_, "incidents"], _ if not before:
+        case "POST", [_, "incidents"], _ if not before:
             return "opened", _patient(call.json()["metadata"]["name"])
     return "", ""
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import subprocess
+from collections import Counter
 
 import aiohttp
 import pytest
 from chaos.proxy import FAULTS, RATES, Call, Proxy, Weather
-from chaos.strikes import ACTIONS, POINTS, VICTIMS, plan, point_of
+from chaos.strikes import ACTIONS, POINTS, VICTIMS, WHOLE, again, plan, point_of, short_plan
 from fakes.apiserver import FakeApi, raw
 
-pytestmark = pytest.mark.chaos
 PATH = "/apis/apps/v1/namespaces/shop/deployments/web"
 UNDO = b'[{"op":"add","path":"/metadata/annotations/prunella.dev~1last-action","value":"uid-1-undo"}]'
 
@@ -105,13 +105,37 @@ def test_the_same_seed_is_the_same_chaos():
     one, two = ([weather.fault(call) for call in calls] for weather in (Weather("7", 2.0), Weather("7", 2.0)))
     assert one == two
     assert {fault for fault, _ in one} == {"", *FAULTS}
-    assert plan("7", 3, 30, 10) == plan("7", 3, 30, 10) != plan("8", 3, 30, 10)
+    assert plan("7", 3, 30) == plan("7", 3, 30) != plan("8", 3, 30)
 
 
-def test_everybody_has_his_turn_at_every_point():
-    strikes = [one for number in range(4) for one in plan("7", number, 30, 10)]
-    assert {(one.victim, one.action) for one in strikes} == {(victim, how) for victim in VICTIMS for how in ACTIONS}
+@pytest.mark.parametrize("victims", [VICTIMS, WHOLE])
+def test_every_victim_is_killed_and_stopped_at_every_point_once(victims):
+    rounds = len(victims) * len(ACTIONS)
+    strikes = [one for number in range(rounds, 2 * rounds) for one in plan("7", number, 30, victims)]
+    cells = {one.cell for one in strikes}
+    assert cells == {(one, how, point) for one in victims for how in ACTIONS for point in POINTS}
+
+
+def test_the_cheap_strikes_come_twice():
+    cells = Counter(one.cell for number in range(60) for one in plan("7", number, 30))
+    assert {cells[cell] for cell in cells if cell[0] in {"etcd", "kube-apiserver"}} == {6}
+    assert {cells[cell] for cell in cells if cell[0] not in {"etcd", "kube-apiserver"}} == {6 + 8}
+
+
+def test_each_round_strikes_at_every_point_and_everybody():
+    strikes = plan("7", 3, 30)
+    assert len(strikes) == 18
     assert {one.point for one in strikes} == set(POINTS)
+    assert {(one.victim, one.action) for one in strikes} == {(one, how) for one in VICTIMS for how in ACTIONS}
+
+
+def test_the_short_round_kills_everybody_once():
+    assert Counter((one.victim, one.action) for one in short_plan("7", 3)) == {(one, "killed"): 1 for one in VICTIMS}
+
+
+def test_what_was_not_reached_is_tried_again_at_once():
+    (first, *_) = plan("7", 3, 30)
+    assert (again(first).cell, again(first).skip, again(first).tries) == (first.cell, 0, 2)
 
 
 def test_points_are_known_by_their_calls():
@@ -124,3 +148,8 @@ def test_points_are_known_by_their_calls():
     opened = Call("operator", "POST", incidents, b'{"metadata":{"name":"web-1234"}}')
     assert point_of(opened, before=False) == ("opened", "web")
     assert point_of(Call("worker", "GET", PATH), before=True) == ("", "")
+    one_process = Call("prunella", "POST", incidents, opened.body)
+    assert point_of(one_process, before=False) == ("opened", "web")
+    assert point_of(Call("worker", "PATCH", PATH.replace("deploy", "other"), UNDO), before=True) == ("", "")
+    daemon = Call("worker-2", "PATCH", PATH.replace("deployments", "daemonsets"), UNDO)
+    assert point_of(daemon, before=True) == ("before the undo", "web")

@@ -1,12 +1,21 @@
-"""The stage of the end-to-end tests: every selected case is played at once, each test looks at one of them."""
+"""The stage of the end-to-end tests: every selected case is played first, then each test looks at one of them.
+
+The score of what was played goes to build/faults.md, and to the end of the run.
+"""
 
 import secrets
+from pathlib import Path
 
 import pytest
 from support.cases import CASES, FAULTS
 from support.identity import identity
+from support.play import Stage
 from support.prunella import PrunellaProcess
-from support.stage import Scene, Stage
+from support.score import result, table
+from support.stage import BUILT_IN, Scene
+
+_SCORE = Path(__file__).parents[2] / "build" / "faults.md"
+_RESULTS = pytest.StashKey[list]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,7 +41,8 @@ def account(cluster, tmp_path_factory):
 def prunella(account, tmp_path_factory):
     """Prunella, for as long as the session lasts."""
     folder = tmp_path_factory.mktemp("prunella")
-    with PrunellaProcess(folder, account.kubeconfig, known_good_after=3) as process:
+    settings = {} if BUILT_IN else {"known_good_after": 3}
+    with PrunellaProcess(folder, account.kubeconfig, **settings) as process:
         yield process
 
 
@@ -50,6 +60,8 @@ def stage(request, cluster, account, prunella, say):
     try:
         made.play()
         yield made
+        if cluster.audit:
+            request.config.stash[_RESULTS] = [result(one) for one in made.scenes.values()]
     finally:
         made.clear()
 
@@ -57,7 +69,17 @@ def stage(request, cluster, account, prunella, say):
 @pytest.fixture
 def scene(stage, request):
     """One case; its name is the parameter."""
-    if error := stage.error:
-        stage.error = AssertionError("the cases could not be played: the first error says why")
+    made = stage.scenes[request.param]
+    if error := made.error:
+        made.error = AssertionError(f"{request.param} could not be played: the first error of it says why")
         raise error
-    return stage.scenes[request.param]
+    return made
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What was expected, what came of it, and what was written."""
+    if results := config.stash.get(_RESULTS, None):
+        _SCORE.parent.mkdir(exist_ok=True)
+        _SCORE.write_text(text := table(results))
+        terminalreporter.section(f"score, also in {_SCORE}")
+        terminalreporter.write_line(text)

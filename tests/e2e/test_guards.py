@@ -3,7 +3,7 @@
 import pytest
 from support.looks import play, template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 @play("flux", "helm", "observe", "frozen", "maintenance")

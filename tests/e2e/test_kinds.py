@@ -3,7 +3,7 @@
 import pytest
 from support.looks import limits, play, template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 def uids(scene):
@@ -67,5 +67,6 @@ def test_replicas_stay_the_autoscalers(scene):
     scene.closed()
     live = scene.live()
     assert live["spec"]["replicas"] == scene.broken["spec"]["replicas"]
-    owners = {one["manager"] for one in live["metadata"]["managedFields"] if "f:replicas" in one["fieldsV1"]["f:spec"]}
+    fields = {one["manager"]: one["fieldsV1"] for one in live["metadata"]["managedFields"]}
+    owners = {manager for manager, owned in fields.items() if "f:replicas" in owned.get("f:spec", {})}
     assert "prunella" not in owners

@@ -3,7 +3,7 @@
 import pytest
 from support.cases import CASES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 def play(*names):

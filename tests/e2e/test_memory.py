@@ -3,7 +3,7 @@
 import pytest
 from support.looks import containers, limits, play, requests, template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 @play("oom-sidecar", "oom-native-sidecar", "oom-init")

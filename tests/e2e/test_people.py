@@ -5,12 +5,11 @@ from support.api import until
 from support.cases import CASES
 from support.looks import condition, limits, play, template
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 @play("cancelled", "incident-deleted")
 def test_what_was_repaired_is_taken_back(scene):
-    scene.acted()
     until(lambda: template(scene.live()) == template(scene.first), 60, "the owner's template is back")
     until(lambda: len([one for one in scene.attempted() if one.made]) == CASES[scene.case.name].writes, 30, "written")
 
@@ -25,7 +24,6 @@ def test_a_cancelled_incident_says_that_nothing_is_left(scene):
 
 @play("incident-deleted")
 def test_a_deleted_incident_does_not_come_back(scene):
-    scene.acted()
     assert scene.incidents() == []
 
 

@@ -8,13 +8,14 @@ import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 import msgspec
 
 from prunella_operator import clock
 from prunella_operator.cluster.rest import AlreadyExists
-from prunella_workflows.errors import NotFound, PrunellaError, Refused
+from prunella_workflows.errors import Conflict, NotFound, PrunellaError, Refused
 
 _REQUIREMENT = re.compile(r"(\w[^,\s]*) (in|notin) \(([^)]*)\)|!([^,]+)|([^,=!]+)=([^,]*)|([^,]+)")
 
@@ -23,6 +24,7 @@ _REQUIREMENT = re.compile(r"(\w[^,\s]*) (in|notin) \(([^)]*)\)|!([^,]+)|([^,=!]+
 class FakeKube:
     """Objects by path. `writes` tells what was written; `before` sees each request and may raise, or change things."""
 
+    namespace: str = "prunella-system"
     objects: dict = field(default_factory=dict)
     texts: dict = field(default_factory=dict)
     writes: list = field(default_factory=list)
@@ -48,6 +50,9 @@ class FakeKube:
     def list(self, path, **params):
         self._ask("GET", path)
         return iter([copy.deepcopy(one) for one in self._below(path) if _selected(one, params)])
+
+    def metadata(self, path, **params):
+        return iter([{"metadata": one["metadata"]} for one in self.list(path, **params)])
 
     def text(self, path, **params):
         self._ask("GET", path)
@@ -75,21 +80,30 @@ class FakeKube:
 
     def merge_patch(self, path, body):
         self._ask("PATCH", path)
-        self.writes.append(("merge_patch", path, body))
         real = path.removesuffix("/status")
-        return self._store(real, _merged(copy.deepcopy(self._find(real)), body))
+        live = self._find(real)
+        self._must_be_current(live, body)
+        self.writes.append(("merge_patch", path, body))
+        changed = _merged(copy.deepcopy(live), body)
+        return copy.deepcopy(live) if changed == live else self._store(real, changed)
 
     def apply(self, path, body):
         self._ask("PATCH", path)
-        self.writes.append(("apply", path, body))
         real = path.removesuffix("/status")
-        return self._store(real, {**self._find(real), "status": body["status"]})
+        self._must_be_current(self._find(real), body)
+        self.writes.append(("apply", path, body))
+        return self._store(real, {**copy.deepcopy(self._find(real)), "status": body["status"]})
 
     def delete(self, path):
         self._ask("DELETE", path)
         self._find(path)
         self.writes.append(("delete", path, None))
         del self.objects[path]
+
+    def _must_be_current(self, live, body):
+        for key in ("resourceVersion", "uid"):
+            if (body.get("metadata") or {}).get(key, live["metadata"][key]) != live["metadata"][key]:
+                raise Conflict(f"{key} differs: the object has been modified")
 
     def _ask(self, method, path):
         self.requests.append((method, path))
@@ -162,8 +176,17 @@ def _selected(one, params):
         }
         if not holds[how]:
             return False
-    name, _, value = params.get("fieldSelector", "").partition("=")
-    return not name or str(one.get(name, "")) == value
+    return all(map(partial(_field_holds, one), filter(None, params.get("fieldSelector", "").split(","))))
+
+
+def _field_holds(one, requirement):
+    """One requirement of a field selector: `path=value` or `path!=value`; a field that is not there is ""."""
+    path, differs, value = requirement.partition("!=")
+    if not differs:
+        path, _, value = requirement.partition("=")
+    for part in path.removeprefix(".").split("."):
+        one = one.get(part, "") if isinstance(one, dict) else ""
+    return (str(one) != value) if differs else (str(one) == value)
 
 
 def _apply(node, operation):
@@ -186,8 +209,8 @@ def _merged(node, patch):
     for key, value in patch.items():
         if value is None:
             node.pop(key, None)
-        elif isinstance(value, dict) and isinstance(node.get(key), dict):
-            _merged(node[key], value)
+        elif isinstance(value, dict):
+            node[key] = _merged(node[key] if isinstance(node.get(key), dict) else {}, value)
         else:
             node[key] = value
     return node

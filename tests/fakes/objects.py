@@ -104,6 +104,13 @@ def a_snapshot(template, *, good_at=None, created=LONG_AGO):
     return body
 
 
+def announced(kube, incident, action_id, **meta):
+    """The incident of a repair, which says that this very repair is being made."""
+    body = {"metadata": {"namespace": incident.namespace, "uid": incident.uid, **meta}, "spec": {"type": "OOMKilled"}}
+    path = paths.incidents(incident.namespace, incident.name)
+    return kube.put(path, body, phase="Repairing", attempts=[{"actionId": action_id}])
+
+
 def a_cluster(kube, deployment=None, replica_sets=(), pods=(), *, snapshots=(), labels=None):
     """Put namespace shop with these objects into a fake."""
     kube.put(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": labels or {}}})

@@ -8,6 +8,7 @@ from support.api import documents, until
 from support.deployments import a_namespace
 
 from prunella_operator.cluster.kube import Kube
+from prunella_operator.incidents import KubeIncidents, acknowledge, decide
 from prunella_workflows.errors import Forbidden, PrunellaError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -121,6 +122,47 @@ def test_an_answer_bears_the_name_of_the_one_who_gives_it(mechanic, guest, guard
         guest.merge_patch(one, {"spec": {"approval": {**answer, "by": me(guarded, "guest")}}})
     given = mechanic.merge_patch(one, {"spec": {"approval": {**answer, "by": me(guarded, "mechanic")}}})
     assert given["spec"]["approval"]["by"] == me(guarded, "mechanic")
+
+
+def test_an_answer_names_only_groups_of_the_one_who_gives_it(mechanic, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    mine = f"system:serviceaccounts:{guarded}"
+    answer = {"decision": "Approved", "by": me(guarded, "mechanic")}
+    for groups in (["system:masters"], [mine, "sre"]):
+        with pytest.raises(Forbidden, match=r"spec\.approval\.groups: must be groups of yours"):
+            mechanic.merge_patch(one, {"spec": {"approval": {**answer, "groups": groups}}})
+    given = mechanic.merge_patch(one, {"spec": {"approval": {**answer, "groups": [mine]}}})
+    assert given["spec"]["approval"]["groups"] == [mine]
+
+
+def test_nobody_inherits_the_groups_of_an_earlier_answer(kube, mechanic, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    admin = KubeIncidents(kube)
+    first = {"decision": "Rejected", "by": admin.whoami(), "groups": ["system:masters"]}
+    kube.merge_patch(one, {"spec": {"approval": first}})
+    with pytest.raises(Forbidden, match="must be groups of yours"):
+        mechanic.merge_patch(one, {"spec": {"approval": {"decision": "Approved", "by": me(guarded, "mechanic")}}})
+
+
+def test_the_command_line_answers_so_that_it_is_admitted(mechanic, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    name = mechanic.create(path, an_incident())["metadata"]["name"]
+    decide(KubeIncidents(mechanic), guarded, name, "Approved", "go ahead")
+    assert mechanic.get(f"{path}/{name}")["spec"]["approval"]["by"] == me(guarded, "mechanic")
+
+
+def test_who_takes_over_bears_his_own_name(guest, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    name = guest.create(path, an_incident(mode="DryRun"))["metadata"]["name"]
+    with pytest.raises(Forbidden, match=r"spec\.acknowledged\.by: must be your own name"):
+        guest.merge_patch(f"{path}/{name}", {"spec": {"acknowledged": {"by": "alice@example.org"}}})
+    acknowledge(KubeIncidents(guest), guarded, name)
+    taken = guest.get(f"{path}/{name}")["spec"]["acknowledged"]
+    assert taken == {"by": me(guarded, "guest")}
+    with pytest.raises(PrunellaError, match=r"spec\.acknowledged"):
+        guest.merge_patch(f"{path}/{name}", {"spec": {"acknowledged": None}})
 
 
 def test_other_changes_of_an_incident_need_no_more_than_rbac_asks_for(mechanic, guest, guarded):

@@ -203,6 +203,8 @@ BAD_INCIDENTS = [
     ("metric that is a number", POD | {"metrics": {"cpuPercent": 97}}, ["spec.metrics.cpuPercent", "string"]),
     ("too many metrics", POD | {"metrics": {f"m{n}": "1" for n in range(33)}}, ["spec.metrics", "32"]),
     ("approval without a decision", POD | {"approval": {"by": "alice"}}, ["spec.approval.decision", "Required"]),
+    ("taken over by nobody", POD | {"acknowledged": {"by": ""}}, ["spec.acknowledged.by", "must say who takes over"]),
+    ("taken over at some time", POD | {"acknowledged": {"by": "a", "at": "noon"}}, ["spec.acknowledged.at"]),
     ("undecided approval", POD | {"approval": {"decision": "Maybe"}}, ["spec.approval.decision", '"Approved"']),
     ("suspended by a word", POD | {"suspend": "yes"}, ["spec.suspend", "boolean"]),
 ]
@@ -312,6 +314,37 @@ BAD_POLICIES = [
         {"escalation": {"channels": ["https://chat.example.org/x"]}},
         ["spec.escalation.channels[0]", "name of a Secret"],
     ),
+    (
+        "level without a time",
+        {"escalation": {"levels": [{"channels": ["pager"]}]}},
+        ["spec.escalation.levels[0].after", "Required"],
+    ),
+    (
+        "level after a while",
+        {"escalation": {"levels": [{"after": "soon", "channels": ["pager"]}]}},
+        ["spec.escalation.levels[0].after", "must be a duration such as 15m"],
+    ),
+    (
+        "level that tells nobody",
+        {"escalation": {"levels": [{"after": "15m", "channels": []}]}},
+        ["spec.escalation.levels[0].channels"],
+    ),
+    (
+        "level of another namespace",
+        {"escalation": {"levels": [{"after": "15m", "channels": ["other/pager"]}]}},
+        ["spec.escalation.levels[0].channels[0]", "name of a Secret"],
+    ),
+    ("ticket at an address", {"escalation": {"ticket": "https://j"}}, ["spec.escalation.ticket", "name of a Secret"]),
+    (
+        "quiet hours of no length",
+        {"escalation": {"quietHours": [{"start": "22:00", "end": "22:00"}]}},
+        ["spec.escalation.quietHours[0].end", "must differ from their start"],
+    ),
+    (
+        "quiet at noon o'clock",
+        {"escalation": {"quietHours": [{"start": "noon", "end": "13:00"}]}},
+        ["spec.escalation.quietHours[0].start", "HH:MM"],
+    ),
     ("unknown GitOps rule", {"gitOps": "Fight"}, ["spec.gitOps", '"Escalate"']),
     ("unknown rollback rule", {"rollback": "Forbid"}, ["spec.rollback", '"Freeze"']),
 ]
@@ -398,10 +431,17 @@ def test_a_container_cannot_be_added_later(server, namespace, create):
     assert "spec.containerName cannot change" in answer.refusal
 
 
-def test_how_far_prunella_goes_can_change(opened):
+def test_what_people_know_and_want_can_change(opened):
     _, patch = opened
-    spec = patch({"mode": "DryRun", "suspend": True, "severity": "Low", "description": "known"}).ok()["spec"]
-    assert (spec["mode"], spec["suspend"], spec["severity"]) == ("DryRun", True, "Low")
+    spec = patch({"suspend": True, "severity": "Low", "description": "known"}).ok()["spec"]
+    assert (spec["suspend"], spec["severity"]) == (True, "Low")
+
+
+@pytest.mark.parametrize(("mode", "other"), [("Heal", "DryRun"), ("DryRun", "Heal"), ("DryRun", None)])
+def test_how_far_prunella_goes_cannot_change(server, namespace, create, mode, other):
+    name = create("Incident", TARGETED | {"mode": mode}, dry_run=False).ok()["metadata"]["name"]
+    answer = server("PATCH", f"{path_of('Incident', namespace)}/{name}", {"spec": {"mode": other}}, MERGE)
+    assert "spec.mode cannot change after creation" in answer.refusal
 
 
 @pytest.mark.parametrize(("first", "second"), [("Approved", "Rejected"), ("Rejected", "Approved")])
@@ -410,10 +450,31 @@ def test_a_decision_stands(opened, first, second):
     patch({"approval": {"decision": first, "by": "alice@example.org"}}).ok()
     assert (
         f"spec.approval.decision is already {first} and cannot be taken back"
-        in patch({"approval": {"decision": second, "by": "bob@example.org"}}).refusal
+        in patch({"approval": {"decision": second, "by": "alice@example.org"}}).refusal
     )
     assert "cannot be taken back" in patch({"approval": None}).refusal
     patch({"approval": {"decision": first, "reason": "said twice is fine"}}).ok()
+
+
+def test_another_person_may_answer_otherwise(opened):
+    """Whose answer counts is for the policy's approvers to say: one that does not count must not lock others out."""
+    _, patch = opened
+    patch({"approval": {"decision": "Rejected", "by": "mallory@example.org"}}).ok()
+    answer = {"decision": "Approved", "by": "bob@example.org", "groups": ["sre"]}
+    assert patch({"approval": answer}).ok()["spec"]["approval"] == answer
+
+
+@pytest.mark.parametrize("phase", sorted(one.value for one in Phase))
+def test_it_is_too_late_for_an_answer_to_a_closed_incident(opened, kube, phase):
+    incident, patch = opened
+    path = f"{GROUP}/namespaces/{incident['metadata']['namespace']}/incidents/{incident['metadata']['name']}/status"
+    kube.merge_patch(path, {"status": {"phase": phase}})
+    answer = patch({"approval": {"decision": "Approved", "by": "alice@example.org"}})
+    if Phase(phase).closed:
+        assert f"it is too late for an answer, the incident is closed ({phase})" in answer.refusal
+        patch({"suspend": True}).ok()
+    else:
+        answer.ok()
 
 
 GOOD_INCIDENTS = [

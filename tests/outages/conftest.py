@@ -1,48 +1,23 @@
-"""A cluster of its own, because its API server is killed, with two kinds of Prunella in it and all their patients.
+"""Two kinds of Prunella in the cluster whose API server is killed, and all their patients.
 
 Everything healthy is made once, for all tests. Each outage then serves the patients of both wards at once.
 """
 
-import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.cluster import Keeper, NoCluster
 from support.identity import identity
 from support.outage import ControlPlane, Temporal, Ward, all_good, prepare, timed
 from support.prunella import PrunellaProcess
 
 TESTS = {"stop": 1, "api": 4, "etcd": 1, "temporal": 2, "kill": 3}
 """The patients that each test wants, in each ward."""
-_NAME = "prunella-outages"
 
 
 @pytest.fixture(scope="session")
-def outage_cluster(say):
-    """A cluster that nobody else uses. Whoever asked for a context of his own wants nothing killed there."""
-    if os.environ.get("PRUNELLA_TEST_CONTEXT"):
-        pytest.skip("outages need a cluster of our own: they kill its API server")
-    usual = os.environ.get("PRUNELLA_TEST_CLUSTER")
-    os.environ["PRUNELLA_TEST_CLUSTER"] = os.environ.get("PRUNELLA_OUTAGE_CLUSTER") or _NAME
-    keeper = Keeper(say)
-    if usual is None:
-        del os.environ["PRUNELLA_TEST_CLUSTER"]
-    else:
-        os.environ["PRUNELLA_TEST_CLUSTER"] = usual
-    try:
-        keeper.ensure()
-        if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
-            pytest.skip(f"no cluster can be made here: {keeper.error}")
-        assert keeper.cluster, keeper.error
-        yield keeper.cluster
-    finally:
-        keeper.release()
-
-
-@pytest.fixture(scope="session")
-def control_plane(outage_cluster):
-    plane = ControlPlane(outage_cluster.kubeconfig.parent.name)
+def control_plane(struck_cluster):
+    plane = ControlPlane(struck_cluster.kubeconfig.parent.name)
     yield plane
     plane.mend()
 
@@ -52,11 +27,11 @@ def tell(say):
     return timed(say)
 
 
-@pytest.fixture(scope="session")
-def wards(outage_cluster, tmp_path_factory, tell):
+@pytest.fixture(scope="module")
+def wards(struck_cluster, tmp_path_factory, tell):
     """Both wards, all patients well."""
     folder, run = tmp_path_factory.mktemp("outages"), secrets.token_hex(2)
-    cluster = outage_cluster
+    cluster = struck_cluster
     (folder / "account").mkdir()
     name = f"prunella-outages-{run}"
     with identity(cluster.api, cluster.kubeconfig, cluster.context, folder / "account", name) as account:

@@ -64,6 +64,10 @@ class Api:
     def get(self, path: str, **query: str) -> Object:
         return self._kube.call("GET", path, **query)
 
+    def text(self, path: str) -> str:
+        """What is no object: metrics, logs."""
+        return self._kube.text(path)
+
     def find(self, path: str, **query: str) -> Object | None:
         """The object, or None when there is none."""
         with suppress(NotFound):
@@ -88,10 +92,11 @@ class Api:
     def patch(self, path: str, body: Object) -> Object:
         return self._kube.call("PATCH", path, body, MERGE_PATCH, fieldManager=MANAGER)
 
-    def delete(self, path: str, propagation: str = "Background") -> None:
-        """Delete it; one that is gone already is fine."""
+    def delete(self, path: str, propagation: str = "Background", uid: str = "") -> None:
+        """Delete it; one that is gone already is fine. Raises Conflict when another uid than the given one is there."""
+        only = {"preconditions": {"uid": uid}} if uid else {}
         with suppress(NotFound):
-            self._kube.call("DELETE", path, {"propagationPolicy": propagation})
+            self._kube.call("DELETE", path, {"propagationPolicy": propagation, **only})
 
     def incidents(self, namespace: str) -> list[Object]:
         return self.items(f"/apis/prunella.dev/v1alpha1/namespaces/{namespace}/incidents")

@@ -1,6 +1,7 @@
 """What was really written, by whom and when: the API server's audit log, which no final object can tell as well."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,13 +52,15 @@ class AuditLog:
         self._offset = path.stat().st_size
         self._inode = path.stat().st_ino
         self._kept: list[Write] = []
+        self._reading = threading.Lock()
         self.users: set[str] = set()
         """Whose writes are kept; name them before they write."""
 
     def writes(self, user: str, namespace: str) -> list[Write]:
         """All writes of a user in a namespace, in order."""
         assert user in self.users, f"the audit log was not asked to keep {user}"
-        self._read_on()
+        with self._reading:  # two threads that read on together would each skip what the other has read
+            self._read_on()
         return [one for one in self._kept if one.user == user and one.namespace == namespace]
 
     def _read_on(self) -> None:

@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from support import cases_causes, cases_guards, cases_kinds, cases_memory, cases_people, samples
+from support import (
+    cases_causes,
+    cases_correlation,
+    cases_guards,
+    cases_innocent,
+    cases_kinds,
+    cases_memory,
+    cases_people,
+    cases_releases,
+    samples,
+)
 from support.api import Object, until
 from support.recipes import with_ledger, without_ledger
 from support.stage import Case, Scene
@@ -163,6 +173,16 @@ def _left_alone(name: str, workload: str, phase: str | None, reason: str, **more
     return Case(name, workload, **{"before": _before, "breaks": _break, "phase": phase, "reason": reason, **more})
 
 
+LARGER = (
+    cases_people,
+    cases_kinds,
+    cases_memory,
+    cases_causes,
+    cases_guards,
+    cases_releases,
+    cases_innocent,
+    cases_correlation,
+)
 CASES: dict[str, Case] = {
     one.name: one
     for one in (
@@ -253,26 +273,19 @@ CASES: dict[str, Case] = {
             breaks=_tracked("break.yaml"),
             cause="bad_release",
         ),
-        Case(
+        _left_alone(
             "dependency-down",
             "checkout",
+            "Escalated",
+            "DependencyDown",
             sample="bad-release",
             before=_with_dependency,
             breaks=_dependency_down,
-            phase="Escalated",
-            reason="RollbackDidNotHelp",
-            cause="bad_release",
-            writes=2,
+            cause="dependency_down",
         ),
-        *cases_people.CASES,
-        *cases_kinds.CASES,
-        *cases_memory.CASES,
-        *cases_causes.CASES,
-        *cases_guards.CASES,
+        *(one for more in LARGER for one in more.CASES),
     )
 }
 
-FAULTS = frozenset(
-    one.name for more in (cases_people, cases_kinds, cases_memory, cases_causes, cases_guards) for one in more.CASES
-)
+FAULTS = frozenset(one.name for more in LARGER for one in more.CASES)
 """The cases of the larger fault suite (`make faults`); `make test` plays the others."""

@@ -126,7 +126,7 @@ _late: Callable[[Scene], None] = applied(release(2), _NOWHERE, spec(progressDead
 
 CASES = (
     handed_over("secret-deleted", _with_secret, _secret_deleted, "InnocentRelease", "pod_crash_loop"),
-    handed_over("dependency-gone", _dependent, _dependency_gone, "InnocentRelease", "pod_crash_loop"),
+    handed_over("dependency-gone", _dependent, _dependency_gone, "DependencyDown", "dependency_down"),
     handed_over("says-no", _as_ready_as_ledger, _ledger_says_no, "InnocentRelease", "pod_crash_loop"),
     healed("hung", applied(), _hung, "network_timeout", then=_no_longer),
     healed("unschedulable", applied(spec(progressDeadlineSeconds=15)), _late, "bad_release"),

@@ -21,7 +21,8 @@ from support.recipes import (
 from support.stage import Case, Scene
 
 _BESIDE = {"env": [{"name": "SHOP_PORT", "value": "8081"}]}
-_ENDS = [{"name": "SHOP_EXIT_CODE", "value": "0"}, {"name": "SHOP_EXIT_AFTER", "value": "1s"}]
+# Long enough to use its memory first, also on a busy machine.
+_ENDS = [{"name": "SHOP_EXIT_CODE", "value": "0"}, {"name": "SHOP_EXIT_AFTER", "value": "4s"}]
 _GUARANTEED = server(
     resources={"limits": {"cpu": "50m", "memory": "64Mi"}, "requests": {"cpu": "50m", "memory": "64Mi"}}
 )

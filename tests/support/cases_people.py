@@ -57,7 +57,7 @@ def _answer(decision: str) -> Callable[[Scene], None]:
         other = {"Approved": "Rejected", "Rejected": "Approved"}[decision]
         scene.api.patch(scene.incident_path(), {"spec": {"approval": {"decision": decision, "by": "alice"}}})
         with pytest.raises(PrunellaError, match="approval"):
-            scene.api.patch(scene.incident_path(), {"spec": {"approval": {"decision": other, "by": "bob"}}})
+            scene.api.patch(scene.incident_path(), {"spec": {"approval": {"decision": other, "by": "alice"}}})
 
     return act
 

@@ -66,8 +66,9 @@ class Keeper:
     One test run at a time has a cluster: two Prunellas would heal each other's faults.
     """
 
-    def __init__(self, say: Callable[[str], None], name: str | None = None) -> None:
+    def __init__(self, say: Callable[[str], None], name: str | None = None, *options: str) -> None:
         self._say = say
+        self._options = options  # of `hack/cluster up`
         self._name = name or os.environ.get("PRUNELLA_TEST_CLUSTER") or "prunella-test"
         self._context = os.environ.get("PRUNELLA_TEST_CONTEXT") or None
         self._ours = False
@@ -115,7 +116,7 @@ class Keeper:
         if not running:
             self._say(f"making cluster `{self._name}`: minutes the first time, then seconds")
             self._ours = not self._context
-        done = self._run("up", *self._which)
+        done = self._run("up", *self._which, *self._options)
         if done.returncode:
             text = (done.stderr.strip() or done.stdout.strip()).removeprefix("error: ")
             self._ours = self._ours and _CANNOT not in text

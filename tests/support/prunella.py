@@ -38,6 +38,8 @@ class PrunellaProcess:
         self.settings = {
             "kubeconfig": kubeconfig,
             "http_port": http,
+            "console_port": 0,
+            "webhook_port": 0,
             "log_format": "text",
             "temporal_db": folder / "temporal.db",
             **({"temporal_port": temporal, "temporal_ui_port": page} if command == "run" else {}),

@@ -216,7 +216,7 @@ def fake_go(tmp_path, monkeypatch, exit_code):
 
 def test_a_finished_build_is_found_and_not_repeated(group, tmp_path, monkeypatch):
     fake_go(tmp_path, monkeypatch, 0)
-    monkeypatch.setattr(sources, "wanted", lambda _: [(group, group.programs[0])])
+    monkeypatch.setattr(sources, "wanted", lambda *_, **__: [(group, group.programs[0])])
 
     build.build()
 
@@ -226,7 +226,7 @@ def test_a_finished_build_is_found_and_not_repeated(group, tmp_path, monkeypatch
 
 def test_a_failed_build_leaves_no_binary_and_shows_the_compilers_words(group, tmp_path, monkeypatch):
     fake_go(tmp_path, monkeypatch, 1)
-    monkeypatch.setattr(sources, "wanted", lambda _: [(group, group.programs[0])])
+    monkeypatch.setattr(sources, "wanted", lambda *_, **__: [(group, group.programs[0])])
 
     with pytest.raises(ClusterError, match=r"building tool failed:\nmain.go:1: no"):
         build.build()

@@ -42,6 +42,7 @@ KUBECTL = {
 RUN_BY_E2E = {
     "README.md": {"By hand, without a write", "Opt in, opt out", "Read what happened"},
     "docs/incident.md": None,
+    "docs/notifications.md": None,
     "docs/policies.md": None,
     "docs/safety.md": None,
     "docs/troubleshooting.md": None,
@@ -58,13 +59,18 @@ NOT_RUN = {
     "make e2e": "a part of make test",
     "make faults": "takes many minutes; its cases are tests themselves",
     "make chaos": "takes up to two hours; it is a test itself",
+    "make storm": "takes many minutes; it is a test itself",
     "make cluster": "the fixture `cluster` runs the same program",
+    "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
     "source .venv/bin/activate": "of the shell of a person",
     'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/test_cluster_tool.py tests what it prints",
     "prunella run*": "e2e runs it with other ports (tests/support/prunella.py)",
     "prunella doctor*": "tests/unit/cli/test_doctor.py",
+    "prunella notify test *": "tests/unit/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/cli runs each of them against a scripted API",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
+    "kubectl -n prunella-system create secret *": "needs Prunella in the cluster",
+    "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",
     "temporal workflow show *": "needs a workflow; the histories' own test replays them",
 }
 

@@ -74,6 +74,9 @@ AWAY = [
 ]
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
 @pytest.fixture
 def temporal():
     return FakeTemporal()
@@ -102,13 +105,13 @@ def status(rest):
 
 async def test_an_incident_starts_its_workflow_with_all_it_knows(subject, rest, temporal):
     times = {paths.DETECTED_AT: "2026-11-24T11:59:59+00:00", paths.FAULT_AT: "2026-11-24T11:59:58+00:00"}
-    await subject.start(put(rest, annotations={**times, paths.TRACE_ID: "abc"}))
+    await subject.start(put(rest, annotations={**times, paths.TRACEPARENT: f"00-{TRACE}-b7ad6b7169203331-01"}))
     request, options = temporal.started[ID]
     assert request.incident.uid == "uid-web-1"
     assert request.spec.target.name == "web"
     assert (request.opened_at - request.detected_at).total_seconds() == 1
     assert (request.opened_at - request.fault_at).total_seconds() == 2
-    assert (request.trace_id, options["task_queue"]) == ("abc", "prunella")
+    assert (request.trace_id, options["task_queue"]) == (TRACE, "prunella")
     assert rest.kube.writes == []
 
 
@@ -242,7 +245,7 @@ async def test_an_answer_is_passed_on(subject, rest, temporal):
     incident = put(rest, "AwaitingApproval", spec={"approval": {"decision": "Approved", "by": "alice"}})
     await subject.start(incident)
     await subject.changed(incident)
-    (what, answer), (_, suspended) = temporal.said
+    (_, suspended), (what, answer) = temporal.said
     assert (what, answer.decision, answer.by, suspended) == ("approve", "Approved", "alice", False)
 
 
@@ -253,11 +256,61 @@ async def test_a_suspension_is_passed_on(subject, rest, temporal):
     assert temporal.said == [("suspend", True)]
 
 
+async def test_what_stops_comes_before_what_lets_go_on(subject, rest, temporal):
+    wishes = {"suspend": True, "approval": {"decision": "Approved", "by": "alice"}}
+    incident = put(rest, "AwaitingApproval", spec=wishes, annotations={paths.CANCEL: "true"})
+    await subject.start(incident)
+    await subject.changed(incident)
+    assert [what for what, _ in temporal.said] == ["cancel", "suspend", "approve"]
+
+
 async def test_a_cancellation_is_passed_on(subject, rest, temporal):
     incident = put(rest, "Verifying", annotations={paths.CANCEL: "true"})
     await subject.start(incident)
     await subject.changed(incident)
-    assert temporal.said[-1] == ("cancel", None)
+    assert temporal.said[0] == ("cancel", None)
+
+
+ESCALATION = "escalation-uid-web-1"
+TAKEN = {"acknowledged": {"by": "alice", "at": "2026-11-24T12:00:00Z"}}
+
+
+async def test_who_will_take_over_is_passed_on_before_the_hand_over(subject, rest, temporal):
+    incident = put(rest, "Verifying", spec=TAKEN)
+    await subject.start(incident)
+    await subject.changed(incident)
+    what, answer = temporal.said[-1]
+    assert (what, answer.by, answer.at.isoformat()) == ("acknowledge", "alice", "2026-11-24T12:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("note", "spec", "annotations", "said"),
+    [
+        ({"reason": "x"}, TAKEN, {}, ["acknowledge"]),
+        ({"reason": "x"}, {"acknowledged": {"by": "alice", "at": "soon"}}, {}, ["acknowledge"]),
+        ({"reason": "x", "acknowledgedAt": "2026-11-24T12:00:00Z"}, TAKEN, {}, []),
+        ({"reason": "x", "acknowledgedAt": "2026-11-24T12:00:00Z"}, TAKEN, {paths.CANCEL: "true"}, ["cancel"]),
+        ({"reason": "x", "ended": "GaveUp"}, TAKEN, {paths.CANCEL: "true"}, []),
+        (None, TAKEN, {}, []),
+    ],
+)
+async def test_wishes_about_a_handed_over_incident_reach_its_escalation(
+    subject, rest, temporal, *, note, spec, annotations, said
+):
+    temporal.started[ESCALATION] = None
+    status = {"escalation": note} if note else {}
+    incident = put(rest, "Escalated", spec=spec, annotations=annotations, **status)
+    await subject.changed(incident)
+    assert [what for what, _ in temporal.said] == said
+
+
+async def test_an_escalation_that_has_not_begun_hears_of_it_later(subject, rest, temporal, monkeypatch):
+    incident = put(rest, "Escalated", spec=TAKEN, escalation={"reason": "x"})
+    await subject.changed(incident)
+    assert temporal.said == []
+    temporal.started[ESCALATION] = None
+    await tended(subject, lambda: temporal.said, monkeypatch)
+    assert temporal.said[0][0] == "acknowledge"
 
 
 async def test_a_wish_for_a_workflow_that_is_not_there_starts_it(subject, rest, temporal):
@@ -274,8 +327,9 @@ async def test_a_wish_is_not_lost_while_temporal_is_away(subject, rest, temporal
 
 async def test_a_deleted_incident_stops_its_workflow(subject, rest, temporal):
     await subject.start(put(rest))
+    temporal.started[ESCALATION] = None
     await subject.deleted("uid-web-1")
-    assert temporal.said == [("cancel", None)]
+    assert temporal.said == [("cancel", None)] * 2
 
 
 async def test_a_deleted_incident_without_a_workflow_needs_nothing(subject):

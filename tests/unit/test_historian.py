@@ -8,6 +8,7 @@ from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_
 
 from prunella_operator import clock
 from prunella_operator.cluster import history, paths
+from prunella_operator.cluster.views import template_hash
 from prunella_operator.historian import Historian
 from prunella_workflows.errors import Forbidden, Unavailable
 
@@ -248,3 +249,32 @@ async def test_other_workloads_snapshots_are_not_ours_to_prune(historian, rest, 
         put_snapshot(rest, version, START - timedelta(hours=version))
     await look(historian, moment)
     assert "other" in kept(rest)
+
+
+def put_deployment(rest, template, **annotations):
+    body = a_deployment(template)
+    body["metadata"]["annotations"] = annotations
+    a_cluster(rest.kube, body, [a_replica_set(1)], [a_pod(ready_since=stamp(0))])
+
+
+async def test_what_a_repair_left_is_no_release_and_must_prove_more(historian, rest, moment):
+    put_deployment(rest, a_template(1), **{paths.AFTER: template_hash(a_template(1))})
+    settled(historian)
+    await at(moment, historian, SOAK)
+    assert kept(rest) == {}
+    await at(moment, historian, 300)
+    assert len(kept(rest)) == 1
+
+
+async def test_a_later_template_must_outlive_its_own_liveness_probe(historian, rest, moment):
+    """The first one need not: there is nothing that it could be mistaken for."""
+    probed = a_template(1)
+    probed["spec"]["containers"][0]["livenessProbe"] = {"periodSeconds": 10, "failureThreshold": 3}
+    earlier = a_snapshot(a_template(2), good_at=START)
+    rest.kube.put(paths.snapshots("shop", earlier["metadata"]["name"]), earlier)
+    put_deployment(rest, probed)
+    settled(historian)
+    await at(moment, historian, SOAK)
+    assert len(kept(rest)) == 1
+    await at(moment, historian, 2 * SOAK)
+    assert len(kept(rest)) == 2

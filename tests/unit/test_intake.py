@@ -168,6 +168,51 @@ async def test_any_name_of_a_workload_makes_a_name_of_an_incident(rest, moment, 
     assert ".-" not in made
 
 
+class Rounds:
+    """A client whose answers come in rounds: everything that is asked before one ends is answered together."""
+
+    def __init__(self, rest):
+        self.rest = rest
+        self.pending = []
+
+    def __getattr__(self, name):
+        async def call(*args, **values):
+            answer = asyncio.get_running_loop().create_future()
+            self.pending.append(answer)
+            await answer
+            return await getattr(self.rest, name)(*args, **values)
+
+        return call
+
+
+async def test_an_incident_is_four_round_trips_away(rest, moment):
+    """ReplicaSet and namespace; Deployment and earlier incidents; policies; the new one."""
+    slow, rounds = Rounds(rest), 0
+    opening = asyncio.create_task(Intake(slow).open(a_signal()))
+    while not opening.done():
+        for _ in range(20):
+            await asyncio.sleep(0)
+        asked, slow.pending = slow.pending, []
+        rounds += bool(asked)
+        for one in asked:
+            one.set_result(None)
+    assert (await opening, rounds) == ("opened", 4)
+
+
+async def test_a_job_that_failed_is_about_the_job_or_its_cron_job(opener, rest):
+    path = "/apis/batch/v1/namespaces/shop"
+    rest.kube.put(f"{path}/jobs/report", {"metadata": {"namespace": "shop"}})
+    rest.kube.put(f"{path}/cronjobs/nightly", {"metadata": {"namespace": "shop"}})
+    owner = OwnerRef(api_version="batch/v1", kind="CronJob", name="nightly", uid="uid-nightly")
+    await opener.open(a_signal("report", None, kind="Job", container=""))
+    await opener.open(a_signal("nightly-1", owner, kind="Job", container=""))
+    kinds = [one["spec"]["target"] for one in incidents(rest)]
+    assert kinds == [
+        {"apiVersion": "batch/v1", "kind": "Job", "name": "report"},
+        {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly"},
+    ]
+
+
 # What is joined
 
 
@@ -209,6 +254,22 @@ async def test_after_it_was_mended_it_is_another_fault(opener, rest, phase):
     close(rest, phase)
     assert await opener.open(a_signal()) == "opened"
     assert len({one["metadata"]["name"] for one in incidents(rest)}) == 2
+
+
+@pytest.mark.parametrize(("before", "outcome"), [(1, "joined"), (0, "joined"), (-1, "opened")])
+async def test_a_fault_from_before_the_repair_is_old_news(opener, rest, before, outcome):
+    """An operator that was away reads of a crash only when the repair has healed it already."""
+    await opener.open(a_signal())
+    close(rest, "Healed")
+    (incident,) = incidents(rest)
+    incident["status"]["times"]["repairedAt"] = NOW.isoformat()
+    assert await opener.open(a_signal(fault_at=NOW - timedelta(seconds=before))) == outcome
+
+
+async def test_what_never_was_repaired_has_no_old_news(opener, rest):
+    await opener.open(a_signal())
+    close(rest, "Recovered")
+    assert await opener.open(a_signal(fault_at=NOW - timedelta(minutes=1))) == "opened"
 
 
 async def test_another_template_is_another_fault(opener, rest):

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from prunella_workflows.model.incident import IncidentSpec, Mode
+from prunella_workflows.model.incident import IncidentSpec, IncidentType, Mode
 from prunella_workflows.model.policy import HealingPolicySpec
+from prunella_workflows.pressure import HIGH
 
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 FILES = sorted(SAMPLES.rglob("*.yaml"))
@@ -55,6 +56,7 @@ def test_the_folders_are_the_known_faults():
         "config-error",
         "dry-run",
         "first-release",
+        "high-cpu",
         "image-pull",
         "init-crash",
         "observed-only",
@@ -66,7 +68,7 @@ def test_the_folders_are_the_known_faults():
 
 
 @pytest.mark.parametrize(
-    "folder", [one for one in FOLDERS if one not in {"dry-run", "first-release", "two-bad-releases"}]
+    "folder", [one for one in FOLDERS if one not in {"dry-run", "first-release", "high-cpu", "two-bad-releases"}]
 )
 def test_a_sample_has_a_healthy_start_and_one_break(folder):
     files = {path.name for path in (SAMPLES / folder).iterdir()} - {"namespace.yaml"}
@@ -77,6 +79,7 @@ def test_samples_of_another_shape():
     shapes = {one: sorted(path.name for path in (SAMPLES / one).iterdir()) for one in FOLDERS}
     assert shapes["dry-run"] == ["incident.yaml"]
     assert shapes["first-release"] == ["break.yaml"]
+    assert shapes["high-cpu"] == ["before.yaml", "incident.yaml", "load.yaml"]
     assert shapes["two-bad-releases"] == ["before.yaml", "break-1.yaml", "break-2.yaml"]
 
 
@@ -92,7 +95,7 @@ class TestEveryFile:
 
     def test_it_holds_only_harmless_kinds(self, path):
         kinds = {one["kind"] for one in documents(path)}
-        assert kinds <= {"Namespace", "Deployment", "ConfigMap", "HealingPolicy", "Incident"}
+        assert kinds <= {"Namespace", "Deployment", "ConfigMap", "Service", "HealingPolicy", "Incident"}
 
     def test_images_are_local(self, path):
         allowed = IMAGES | ({MISSING_IMAGE} if name(path) == "image-pull/break.yaml" else set())
@@ -113,7 +116,8 @@ class TestEveryFile:
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
-            assert one["resources"] == {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
+            cpu = "100m" if name(path) == "high-cpu/before.yaml" else "10m"
+            assert one["resources"] == {"requests": {"cpu": cpu, "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 
     def test_readiness_is_probed_quickly(self, path):
         for one in of_kind(path, "Deployment"):
@@ -256,6 +260,22 @@ def test_the_dry_run_is_about_a_memory_sample():
     assert spec.mode == Mode.DRY_RUN
     assert spec.target is not None
     assert (spec.target.kind, spec.target.name) == ("Deployment", target["metadata"]["name"])
+
+
+def test_the_load_is_too_much_for_one_replica_and_little_for_two():
+    folder = SAMPLES / "high-cpu"
+    (server,) = containers(folder / "before.yaml")
+    (customer,) = containers(folder / "load.yaml")
+    cost = int(environment(server)["SHOP_CPU_PER_REQUEST"].removesuffix("ms"))
+    busy = int(environment(customer)["SHOP_VISITS_PER_S"]) * cost  # milliCPU
+    asked = int(server["resources"]["requests"]["cpu"].removesuffix("m"))
+    assert HIGH["cpu"] < busy / asked < 1
+    assert busy / asked / 2 < 0.6
+    (incident,) = documents(folder / "incident.yaml")
+    spec = IncidentSpec.model_validate(incident["spec"])
+    assert (spec.type, spec.container_name) == (IncidentType.HIGH_CPU, server["name"])
+    assert spec.target is not None
+    assert spec.target.name == deployment(folder / "before.yaml")["metadata"]["name"]
 
 
 def test_the_readme_tells_of_every_sample():

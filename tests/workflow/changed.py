@@ -1,10 +1,11 @@
-"""A SelfHealing that somebody changed without a thought for the incidents that are under way."""
+"""Workflows that somebody changed without a thought for those that are under way."""
 
 from temporalio import workflow
 
 from prunella_workflows.contract import HealingRequest
+from prunella_workflows.escalation import Escalation, EscalationRequest
 from prunella_workflows.healing import SelfHealing
-from prunella_workflows.model.incident import IncidentStatus
+from prunella_workflows.model.incident import EscalationNote, IncidentStatus
 
 
 @workflow.defn(name="SelfHealing")
@@ -17,5 +18,19 @@ class Changed(SelfHealing):
 
     @workflow.run
     async def run(self, request: HealingRequest) -> IncidentStatus:
+        await workflow.sleep(1)
+        return await super().run(request)
+
+
+@workflow.defn(name="Escalation")
+class ChangedEscalation(Escalation):
+    """It pauses before it begins."""
+
+    @workflow.init
+    def __init__(self, request: EscalationRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: EscalationRequest) -> EscalationNote:
         await workflow.sleep(1)
         return await super().run(request)

@@ -20,6 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+from workflow.silence import Silence
 
 from prunella_workflows.contract import (
     Confirmation,
@@ -179,16 +180,18 @@ async def _starting(start, **options):
         yield environment
 
 
-def stage():
+def stage(**options):
     """A time-skipping server of one test's own."""
     return _starting(
-        WorkflowEnvironment.start_time_skipping, test_server_existing_path=str(BIN / "temporal-test-server")
+        WorkflowEnvironment.start_time_skipping,
+        test_server_existing_path=str(BIN / "temporal-test-server"),
+        **options,
     )
 
 
-def real_stage():
+def real_stage(**options):
     """A real server of one test's own, in memory; its time is not skipped."""
-    return _starting(WorkflowEnvironment.start_local, dev_server_existing_path=str(BIN / "temporal"))
+    return _starting(WorkflowEnvironment.start_local, dev_server_existing_path=str(BIN / "temporal"), **options)
 
 
 def handle_of(client: Client):
@@ -197,12 +200,12 @@ def handle_of(client: Client):
 
 
 @asynccontextmanager
-async def performing(client: Client, hands: Hands, **options):
-    """A worker with these hands on the queue `prunella-test`."""
+async def performing(client: Client, hands: Hands, others=(Silence,), **options):
+    """A worker with these hands on the queue `prunella-test`; nobody is called by it."""
     async with Worker(
         client,
         task_queue="prunella-test",
-        workflows=[SelfHealing],
+        workflows=[SelfHealing, *others],
         activities=[getattr(hands, name) for name in ACTIVITIES],
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],

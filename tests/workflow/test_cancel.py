@@ -27,10 +27,11 @@ from workflow.harness import (
 
 from prunella_workflows import contract
 from prunella_workflows.contract import NON_IDEMPOTENT, Options
-from prunella_workflows.errors import ChangedSince, Forbidden, Refused, Unavailable
-from prunella_workflows.model.incident import Phase
-from prunella_workflows.model.outcome import Presence
+from prunella_workflows.errors import ChangedSince, Forbidden, Held, Refused, Unavailable
+from prunella_workflows.model.incident import Approval, Phase
+from prunella_workflows.model.outcome import Effect, GuardResult, Presence
 
+BUSY = GuardResult(name="Concurrency", effect=Effect.WAIT, reason="NamespaceBusy", message="5 repairs run here.")
 WRITTEN_AND_UNDONE = ["uid-incident-1", "uid-incident-1-undo"]
 
 
@@ -109,6 +110,49 @@ async def test_while_waiting_for_approval(the_stage):
         assert await ending(handle) == "Cancelled"
     assert _is_cancelled(hands.statuses[-1])
     assert hands.order == ["confirm", "diagnose", "close"]
+
+
+async def test_while_an_answer_that_does_not_count_is_turned_away(the_stage):
+    hands = Hands(diagnose=a_report(approval_needed=True, approvers=("alice",)))
+    async with the_stage.performing(hands):
+        handle = await the_stage.begin(spec=a_spec(approval=Approval(decision="Approved", by="bob")))
+        await hands.told("NotAnApprover")
+        await idle(handle)
+        await handle.cancel()
+        assert await ending(handle) == "Cancelled"
+    assert _is_cancelled(hands.statuses[-1])
+    assert hands.writes == []
+
+
+async def test_while_a_guard_waits(the_stage):
+    hands = Hands(diagnose=a_report(guards=(BUSY,)))
+    async with the_stage.performing(hands):
+        handle = await the_stage.begin()
+        await hands.told("NamespaceBusy")
+        await idle(handle)
+        await handle.cancel()
+        assert await ending(handle) == "Cancelled"
+    assert _is_cancelled(hands.statuses[-1])
+    assert hands.writes == []
+
+
+async def test_while_it_is_held_right_before_the_write(the_stage, cancelling):
+    hands = Hands(repair=cancelling(raised(Held("guard Concurrency holds now"))))
+    status = await _play(the_stage, hands)
+    assert _is_cancelled(status)
+    assert (hands.writes, status.attempts) == (["uid-incident-1"], ())
+
+
+async def test_while_it_waits_after_being_held(the_stage):
+    hands = Hands(repair=raised(Held("guard Concurrency holds now")))
+    async with the_stage.performing(hands):
+        handle = await the_stage.begin()
+        await hands.told("HeldBack")
+        await idle(handle)
+        await handle.cancel()
+        assert await ending(handle) == "Cancelled"
+    assert _is_cancelled(hands.statuses[-1])
+    assert hands.writes == ["uid-incident-1"]
 
 
 async def test_while_suspended(the_stage):

@@ -148,7 +148,7 @@ async def test_when_nothing_is_left_a_person_takes_over_and_everything_is_undone
     assert condition(status, "Repaired") == ("False", "Undone")
     assert (status.times.healed_at, status.healed_in) == (None, "")
     (escalation,) = hands.named("escalate")
-    assert escalation.channels == ("pager",)
+    assert escalation.channels == ("shop/pager",)
     assert escalation.status == status
     assert hands.order[-2:] == ["close", "escalate"]
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 from builders import a_report, a_rollback, a_spec, a_step
-from workflow.harness import HEALED, NOT_HEALED, Hands, condition, seen
+from workflow.harness import HEALED, NOT_HEALED, SETTLING, Hands, condition, seen, written
 
 from prunella_workflows.healing import SelfHealing
 from prunella_workflows.model.incident import Approval, Phase
-from prunella_workflows.model.outcome import Presence
+from prunella_workflows.model.outcome import Effect, GuardResult, Presence
 
 YES = Approval(decision="Approved", by="alice@example.org", reason="go ahead")
 NO = Approval(decision="Rejected", by="bob@example.org", reason="not on a Friday")
@@ -152,6 +152,59 @@ async def test_suspended_by_a_signal_and_resumed_before_it_mattered(the_stage):
     async with the_stage.performing(hands):
         assert (await handle.result()).phase is Phase.HEALED
     assert "Suspended" not in {one.reason for one in hands.statuses}
+
+
+def _suspending(the_stage, answer):
+    async def suspend(request):
+        await the_stage.handle.signal(SelfHealing.suspend, arg=True)
+        return answer(request) if callable(answer) else answer
+
+    return suspend
+
+
+async def test_a_repair_under_way_is_finished_and_judged_although_suspended(the_stage):
+    hands = Hands(repair=_suspending(the_stage, written))
+    status = await the_stage.play(hands)
+    assert (status.phase, len(hands.writes)) == (Phase.HEALED, 1)
+    assert "Suspended" not in {one.reason for one in hands.statuses}
+
+
+async def test_suspended_during_the_verification_a_bad_repair_is_undone_and_nothing_else_is_tried(the_stage):
+    hands = Hands(verify=[_suspending(the_stage, SETTLING), NOT_HEALED, HEALED])
+    async with the_stage.performing(hands):
+        handle = await the_stage.begin()
+        await the_stage.environment.sleep(timedelta(minutes=1))
+        await hands.told("Suspended")
+        assert hands.writes == ["uid-incident-1", "uid-incident-1-undo"]
+        await handle.signal(SelfHealing.suspend, arg=False)
+        assert (await handle.result()).phase is Phase.HEALED
+    assert hands.writes[2:] == ["uid-incident-2"]
+
+
+async def test_suspended_while_a_person_is_asked_it_waits_for_both(the_stage):
+    hands = _asking()
+    async with the_stage.performing(hands):
+        handle = await the_stage.begin()
+        await hands.told("ApprovalNeeded")
+        await handle.signal(SelfHealing.suspend, arg=True)
+        await handle.signal(SelfHealing.approve, YES)
+        await hands.told("Suspended")
+        assert hands.writes == []
+        await handle.signal(SelfHealing.suspend, arg=False)
+        assert (await handle.result()).phase is Phase.HEALED
+
+
+async def test_suspended_while_a_guard_waits_it_stands_still_when_the_guard_lets_go(the_stage):
+    waiting = a_report(guards=(GuardResult(name="Guard", effect=Effect.WAIT, reason="Busy", message="busy"),))
+    hands = Hands(diagnose=[_suspending(the_stage, waiting), a_report()])
+    async with the_stage.performing(hands):
+        handle = await the_stage.begin()
+        await hands.told("Busy")
+        await the_stage.environment.sleep(timedelta(minutes=1))
+        await hands.told("Suspended")
+        assert hands.writes == []
+        await handle.signal(SelfHealing.suspend, arg=False)
+        assert (await handle.result()).phase is Phase.HEALED
 
 
 async def test_how_it_stands_can_be_asked_at_any_time(the_stage):

@@ -12,9 +12,19 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import Attempt, EvidenceNote, IncidentRef, IncidentSpec, IncidentStatus
-from prunella_workflows.model.outcome import Diagnosis, GuardResult, Judgement, Sighting
+from prunella_workflows.model.incident import (
+    Approval,
+    Attempt,
+    CausedBy,
+    EvidenceNote,
+    GuardNote,
+    IncidentRef,
+    IncidentSpec,
+    IncidentStatus,
+)
+from prunella_workflows.model.outcome import Cause, Diagnosis, GuardResult, Judgement, Sighting
 from prunella_workflows.model.plan import Action, Plan, Settle
+from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.model.workload import WorkloadRef
 
 TASK_QUEUE = "prunella"
@@ -42,11 +52,16 @@ class HealingRequest(Value):
 
 
 class ConfirmRequest(Value):
-    """Look whether the fault is there."""
+    """Look whether the fault is there. `calm_since` is what the last look said.
+
+    With `since` a fault was there and was waited with: what crashed before that moment says nothing any more.
+    """
 
     incident: IncidentRef
     spec: IncidentSpec
     opened_at: datetime
+    calm_since: datetime | None = None
+    since: datetime | None = None
 
 
 class Confirmation(Value):
@@ -57,17 +72,28 @@ class Confirmation(Value):
 
 
 class DiagnoseRequest(Value):
-    """Find the root cause and what is left to try."""
+    """Find the root cause and what is left to try.
+
+    `known` are the guards that held the last time, `answer` is a person's. `waiting_for` is what was found to cause
+    the fault elsewhere, since `waiting_since`.
+    """
 
     incident: IncidentRef
     spec: IncidentSpec
     opened_at: datetime
     target: WorkloadRef
     tried: tuple[Attempt, ...] = ()
+    known: tuple[GuardNote, ...] = ()
+    answer: Approval | None = None
+    waiting_for: str = ""
+    waiting_since: datetime | None = None
 
 
 class DiagnoseReport(Value):
-    """The diagnosis, the plan, every guard's answer, and the exact change of the next step."""
+    """The diagnosis, the plan, every guard's answer, and the exact change of the next step.
+
+    `channels` is for workflows of an older release; `escalation` says more.
+    """
 
     diagnosis: Diagnosis
     plan: Plan
@@ -79,15 +105,21 @@ class DiagnoseReport(Value):
     has_checks: bool = False
     approval_needed: bool = False
     approval_timeout: float = 7 * 86400.0
+    approvers: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    escalation: EscalationRule = EscalationRule()
+    caused_by: CausedBy | None = None
 
 
 class RepairOrder(Value):
-    """Make one change, once."""
+    """Make one change, once. Cause, severity and a person's answer are what the guards are asked about at the write."""
 
     incident: IncidentRef
     action_id: str
     action: Action
+    cause: Cause = Cause.UNKNOWN
+    severity: str = ""
+    answer: Approval | None = None
 
 
 class Repaired(Value):
@@ -101,9 +133,14 @@ class Repaired(Value):
 
 
 class VerifyRequest(Value):
-    """One look at a repaired workload. `blind` is for how many seconds nobody could look: they do not count."""
+    """One look at a repaired workload. `blind` is for how many seconds nobody could look: they do not count.
+
+    `action` is what was made of it, `calm_since` what the last look said.
+    """
 
     target: WorkloadRef
+    action: Action | None = None
+    calm_since: datetime | None = None
     action_id: str
     template_hash: str
     written_at: datetime
@@ -174,13 +211,13 @@ class Options:
 
 
 OPTIONS: dict[str, Options] = {
-    "confirm": Options(30, IDEMPOTENT),
-    "diagnose": Options(30, IDEMPOTENT),
-    "repair": Options(30, NON_IDEMPOTENT),
-    "undo": Options(30, NON_IDEMPOTENT),
-    "verify": Options(30, IDEMPOTENT),
-    "report": Options(20, IDEMPOTENT),
-    "close": Options(20, UNTIL_TOLD, schedule_to_close=7 * 86400),
+    "confirm": Options(15, IDEMPOTENT),
+    "diagnose": Options(20, IDEMPOTENT),
+    "repair": Options(20, NON_IDEMPOTENT),
+    "undo": Options(20, NON_IDEMPOTENT),
+    "verify": Options(15, IDEMPOTENT),
+    "report": Options(15, IDEMPOTENT),
+    "close": Options(15, UNTIL_TOLD, schedule_to_close=7 * 86400),
     "escalate": Options(30, EXTERNAL),
 }
 
@@ -210,6 +247,7 @@ class HealingActivities(ABC):
 
         Raises:
             ChangedSince: the object is not what the decision was made on, or a guard holds now. Nothing was written.
+            Held: a guard says "not now". Nothing was written.
             Refused: the API server finds the change invalid. Nothing was written.
         """
 

@@ -9,7 +9,10 @@
         ├── Forbidden          we may not do this
         ├── Refused            the API server finds the change invalid (quota, limits, admission)
         ├── ChangedSince       the object is no longer what the decision was made on: never write
-        └── InvalidIncident    the incident makes no sense
+        ├── Held               a guard says "not now": nothing was written, ask again later
+        ├── InvalidIncident    the incident makes no sense
+        ├── AuthenticationError  a service outside the cluster refuses our credentials
+        └── InvalidInputError  a service outside the cluster cannot do anything with what we were told to send it
 
 Errors are translated at three edges only: Kubernetes to ours in `cluster/`, ours to Temporal in `activities/`,
 ours to kopf in `controller.py`.
@@ -26,7 +29,11 @@ class PrunellaError(Exception):
 
 
 class Retryable(PrunellaError):
-    """The same call may succeed later."""
+    """The same call may succeed later; `again` seconds from now, if we were told when."""
+
+    def __init__(self, message: str = "", again: float | None = None) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 class Unavailable(Retryable):
@@ -57,5 +64,17 @@ class ChangedSince(Permanent):
     """The object is no longer what the decision was made on."""
 
 
+class Held(Permanent):
+    """A guard says "not now": nothing was written. The same order will not be made; a later one may."""
+
+
 class InvalidIncident(Permanent):
     """The incident makes no sense."""
+
+
+class AuthenticationError(Permanent):
+    """A service outside the cluster (chat, mail, tickets) refuses our credentials."""
+
+
+class InvalidInputError(Permanent):
+    """A channel or ticket system makes no sense as configured, or refuses the message."""

@@ -5,7 +5,8 @@ It interprets plans and decides nothing about causes: playbooks, guards and heal
 their answers are recorded and may change between releases without breaking an incident that is under way.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -22,26 +23,36 @@ from prunella_workflows.contract import (
     VerifyRequest,
     action_id,
 )
-from prunella_workflows.errors import ChangedSince
+from prunella_workflows.errors import ChangedSince, Held, NotFound
 from prunella_workflows.failures import error_message, error_type, is_permanent
-from prunella_workflows.model.incident import Approval, IncidentStatus, Mode, Phase
+from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentStatus, Mode, Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.workload import WorkloadRef
-from prunella_workflows.people import People
+from prunella_workflows.people import FRESH_FOR, People
 from prunella_workflows.story import Story
 from prunella_workflows.telling import Telling
 
 LOOK_EVERY = timedelta(seconds=2)
 WAIT_EVERY = timedelta(seconds=15)
 PACE_AT_MOST = timedelta(minutes=5)
-FRESH_FOR = timedelta(minutes=1)
 WAIT_AT_MOST = timedelta(hours=12)
 CONFIRM_AT_MOST = timedelta(minutes=15)
 MAX_REPLANS = 5
 BLIND_AFTER = timedelta(seconds=20)
 BLIND_AT_MOST = timedelta(hours=1)
 BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
+LOOKS_WHILE_WAITING = "looks-while-waiting"
+
+
+class Made(Enum):
+    """What came of an order."""
+
+    YES = auto()
+    CHANGED = auto()
+    """The object is not what it was: decide again."""
+    HELD = auto()
+    """A guard says "not now": ask again later."""
 
 
 @workflow.defn(name="SelfHealing")
@@ -53,8 +64,10 @@ class SelfHealing:
         self._request = request
         self._story = Story(request, workflow.info().run_id, workflow.now())
         self._calls = Calls()
-        self._telling = Telling(self._calls, self._story, request.incident)
+        self._telling = Telling(self._calls, self._story, request)
         self._in_force: Repaired | None = None
+        self._orders = 0
+        self._waiting_since: datetime | None = None
         self._people = People(self._story, self._telling, request.spec)
 
     @workflow.run
@@ -75,13 +88,18 @@ class SelfHealing:
 
     @workflow.signal
     def approve(self, answer: Approval) -> None:
-        """A person's answer. The first one counts; the API server refuses a contradicting one."""
-        self._people.answer = self._people.answer or answer
+        """A person's answer. The first one counts that comes from somebody who may give it; others are told."""
+        self._people.hear(answer)
 
     @workflow.signal
     def suspend(self, suspended: bool) -> None:
         """Stop before the next step, or go on."""
         self._people.suspended = suspended
+
+    @workflow.signal
+    def acknowledge(self, answer: Acknowledgement) -> None:
+        """A person will take over when the incident is handed over. The first one counts."""
+        self._telling.acknowledged = self._telling.acknowledged or answer
 
     @workflow.query(name="getState")
     def get_state(self) -> IncidentStatus:
@@ -94,19 +112,20 @@ class SelfHealing:
         if target is not None:
             await self._repair_until_decided(target)
 
-    async def _confirm(self) -> WorkloadRef | None:
-        """Wait until the fault has persisted or is gone."""
+    async def _confirm(self, since: datetime | None = None) -> WorkloadRef | None:
+        """Wait until the fault has persisted or is gone. What crashed before `since` says nothing any more."""
         request, story = self._request, self._story
-        ask = ConfirmRequest(incident=request.incident, spec=request.spec, opened_at=request.opened_at)
+        ask = ConfirmRequest(incident=request.incident, spec=request.spec, opened_at=request.opened_at, since=since)
         started = workflow.now()
         while True:
             answer = await self._calls.call(HealingActivities.confirm, ask)
             sighting = answer.sighting
+            ask = ask.model_copy(update={"calm_since": sighting.calm_since})
             story.found(answer.target, sighting.message)
             if sighting.presence is Presence.FAILING or workflow.now() - started > CONFIRM_AT_MOST:
                 return answer.target
             if sighting.presence is Presence.RECOVERED:
-                await self._telling.close(Phase.RECOVERED, sighting.reason, sighting.message)
+                await self._telling.close(Phase.RECOVERED, *story.recovery(sighting))
                 return None
             await workflow.sleep(_pace(workflow.now() - started, timedelta(seconds=sighting.again)))
 
@@ -116,31 +135,34 @@ class SelfHealing:
         replans = 0
         while target is not None:
             report = await self._diagnose(target)
-            if await self._no_step(report):
+            if report is None or await self._no_step(report):
                 return
             asked = workflow.now()
             if not await self._people.approve(report):
                 return
             await self._people.let_go_on()
             if workflow.now() - asked > FRESH_FOR:  # days may have passed: the fault may be gone, the plan out of date
+                self._waiting_since = None
                 target = await self._confirm()
                 continue
             step = report.plan.steps[0]
-            number = len(self._story.attempts) + 1
-            if not await self._make(step, number, report):
-                replans += 1
-                if replans < MAX_REPLANS:
-                    continue
-                await self._telling.hand_over("CannotRepair", self._story.attempts[-1].message, report.plan.next_step)
-                return
+            made = await self._make(step, report)
+            if made is not Made.YES:
+                replans += made is Made.CHANGED
+                if replans == MAX_REPLANS or (made is Made.HELD and self._waited() > WAIT_AT_MOST):
+                    await self._telling.hand_over("CannotRepair", self._story.obstacle, report.plan.next_step)
+                    return
+                if made is Made.HELD and not await self._wait():
+                    return
+                continue
             if await self._judge(step, report):
                 return
             target = await self._confirm()  # the undo makes new pods: their failure must be seen before it is diagnosed
 
-    async def _diagnose(self, target: WorkloadRef) -> DiagnoseReport:
-        """Diagnose, and wait while a guard says "not now"."""
+    async def _diagnose(self, target: WorkloadRef) -> DiagnoseReport | None:
+        """Diagnose, and wait while a guard says "not now". None when the fault went away meanwhile."""
         request, story = self._request, self._story
-        started, told = workflow.now(), ""
+        told = ""
         while True:
             story.phase(Phase.DIAGNOSING, "Diagnosing", "Gathering evidence.")
             report = await self._calls.call(
@@ -151,20 +173,33 @@ class SelfHealing:
                     opened_at=request.opened_at,
                     target=target,
                     tried=tuple(one for one in story.attempts if one.written_at is not None),
+                    known=tuple(one for one in story.status.guards if one.held),
+                    answer=self._people.latest,
+                    waiting_for=story.waiting_for,
+                    waiting_since=story.waiting_since,
                 ),
             )
             story.diagnosed(report, workflow.now())
-            self._telling.channels = report.channels
+            self._telling.rule = report.escalation
             held = _holding(report)
-            if held is None or held.effect is not Effect.WAIT:
-                return report
-            if workflow.now() - started > WAIT_AT_MOST:
+            if held is None or held.effect is not Effect.WAIT or self._waited() > WAIT_AT_MOST:
                 return report
             story.phase(Phase.DIAGNOSING, held.reason, held.message)
             if told != held.message:
                 told = held.message
                 await self._telling.report()
-            await workflow.sleep(_pace(workflow.now() - started, WAIT_EVERY))
+            if not await self._wait():
+                return None
+
+    async def _wait(self) -> bool:
+        """Pause while a guard says "not now". False when the fault went away meanwhile, and with it the incident."""
+        await workflow.sleep(_pace(self._waited(), WAIT_EVERY))
+        return not workflow.patched(LOOKS_WHILE_WAITING) or await self._confirm(workflow.now()) is not None
+
+    def _waited(self) -> timedelta:
+        """For how long guards have been saying "not now"."""
+        self._waiting_since = self._waiting_since or workflow.now()
+        return workflow.now() - self._waiting_since
 
     async def _no_step(self, report: DiagnoseReport) -> bool:
         """Close the incident when nothing may or can be done. True when it is closed."""
@@ -185,36 +220,50 @@ class SelfHealing:
 
     async def _show_only(self, report: DiagnoseReport, held: GuardResult | None) -> None:
         reason = held.reason if held is not None else "DryRun"
-        what = self._story.status.plan or report.plan.message
+        plan = self._story.status.plan
+        what = f"Would do: {plan}." if plan else report.plan.message
         next_step = held.next_step if held is not None else report.plan.next_step
-        await self._telling.close(Phase.DRY_RUN_DONE, reason, f"Would do: {what}. Nothing was written.", next_step)
+        await self._telling.close(Phase.DRY_RUN_DONE, reason, f"{what} Nothing was written.", next_step)
 
-    async def _make(self, step: Step, number: int, report: DiagnoseReport) -> bool:
-        """Make one change, once. False when the object changed meanwhile: nothing was written, decide again."""
+    async def _make(self, step: Step, report: DiagnoseReport) -> Made:
+        """Make one change, once. Unless it is made nothing was written."""
+        self._orders += 1
         order = RepairOrder(
             incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, number),
+            action_id=action_id(self._request.incident.uid, self._orders),
             action=step.action,
+            cause=report.diagnosis.cause,
+            severity=self._request.spec.severity,
+            answer=self._people.answer,
         )
-        self._story.trying(step, order.action_id, number, report.diff, workflow.now())
+        self._story.trying(step, order.action_id, self._orders, report.diff, workflow.now())
         await self._telling.report()
         try:
             done = await self._calls.unbroken(self._calls.until_certain(HealingActivities.repair, order))
         except ActivityError as error:
-            if not is_permanent(error):
-                self._story.uncertain(error_message(error), workflow.now())
-                raise
-            self._story.not_made(error_message(error), workflow.now())
-            self._calls.stop_if_cancelled()
-            if error_type(error) != ChangedSince.__name__:
-                raise
-            await self._telling.report()
-            return False
+            return await self._not_made(error)
         self._in_force = done
         self._story.repaired(done, workflow.now())
+        self._waiting_since = None
         self._calls.stop_if_cancelled()
         await self._telling.report()
-        return True
+        return Made.YES
+
+    async def _not_made(self, error: ActivityError) -> Made:
+        """Why nothing was written, and whether that may change. Any other error goes on."""
+        kind, message = error_type(error), error_message(error)
+        if not is_permanent(error):
+            self._story.uncertain(message, workflow.now())
+            raise error
+        if kind == Held.__name__:
+            self._story.held_back(message)
+        else:
+            self._story.not_made(message, workflow.now())
+        self._calls.stop_if_cancelled()
+        if kind not in (Held.__name__, ChangedSince.__name__):
+            raise error
+        await self._telling.report()
+        return Made.HELD if kind == Held.__name__ else Made.CHANGED
 
     async def _judge(self, step: Step, report: DiagnoseReport) -> bool:
         """Watch until the verdict is in. True when the incident is closed."""
@@ -232,6 +281,7 @@ class SelfHealing:
             return True
         if not await self._undo():
             return True
+        self._story.phase(Phase.CONFIRMING, judgement.reason, "The repair did not help; looking again.")
         self._calls.stop_if_cancelled()
         await self._telling.report()
         return False
@@ -239,6 +289,7 @@ class SelfHealing:
     async def _verdict(self, step: Step, done: Repaired, report: DiagnoseReport) -> Judgement:
         ask = VerifyRequest(
             target=step.action.target,
+            action=step.action,
             action_id=done.action_id,
             template_hash=done.template_hash,
             written_at=done.written_at,
@@ -250,6 +301,7 @@ class SelfHealing:
         pause = timedelta()
         while True:
             judgement = await self._calls.call(HealingActivities.verify, ask)
+            ask = ask.model_copy(update={"calm_since": judgement.calm_since})
             gap, looked = workflow.now() - looked - pause, workflow.now()
             pause = _pace(looked - started, LOOK_EVERY)
             if gap > BLIND_AFTER and judgement.verdict in BAD and ask.blind < BLIND_AT_MOST.total_seconds():
@@ -268,10 +320,9 @@ class SelfHealing:
         if done.undo is None:
             self._in_force = None
             return True
-        number = len(self._story.attempts)
         order = RepairOrder(
             incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, number, undo=True),
+            action_id=action_id(self._request.incident.uid, self._orders, undo=True),
             action=done.undo,
         )
         try:
@@ -305,6 +356,8 @@ class SelfHealing:
             await self._telling.close(Phase.CANCELLED, "Cancelled", "Cancelled by a person; nothing is left half done.")
         elif story.attempts:
             await self._telling.hand_over(error_type(error), error_message(error), "Look at the workflow's history.")
+        elif error_type(error) == NotFound.__name__ and story.status.target:  # it was there when we looked first
+            await self._telling.close(Phase.SUPPRESSED, "TargetDeleted", "It was deleted before anything was written.")
         else:
             await self._telling.close(Phase.FAILED, error_type(error), error_message(error))
 
@@ -320,4 +373,5 @@ def _pace(spent: timedelta, least: timedelta) -> timedelta:
 
 
 def _holding(report: DiagnoseReport) -> GuardResult | None:
-    return next((one for one in report.guards if one.held), None)
+    """The guard that decides. Whether a person must agree is asked later, when everything else allows the repair."""
+    return next((one for one in report.guards if one.held and one.effect is not Effect.ASK), None)

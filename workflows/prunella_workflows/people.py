@@ -1,42 +1,98 @@
 """People: what they were asked, what they answered, and whether they want the incident to stand still."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
 from prunella_workflows.contract import DiagnoseReport
-from prunella_workflows.model.incident import Approval, IncidentSpec, Phase
+from prunella_workflows.model.incident import Approval, Decision, IncidentSpec, Phase
 from prunella_workflows.model.plan import Action
 from prunella_workflows.story import Story
 from prunella_workflows.telling import Telling
 
+FRESH_FOR = timedelta(minutes=1)
+"""For how long a diagnosis may be acted on while people are waited for; then one must look again."""
+
 
 class People:
-    """The human side of one incident. `answer` and `suspended` are set by the workflow's signals."""
+    """The human side of one incident. `suspended` is set by the workflow's signal.
+
+    Of the answers the first one counts that comes from somebody who may give it. That is tested again with every new
+    diagnosis, and once more right before the write.
+    """
 
     def __init__(self, story: Story, telling: Telling, spec: IncidentSpec) -> None:
         self._story = story
         self._telling = telling
         self._agreed: str | None = None
-        self.answer: Approval | None = spec.approval
+        self._asked_at: datetime | None = None
+        self._new: list[Approval] = [spec.approval] if spec.approval else []
+        self._too_late: list[Approval] = []
+        self.answer: Approval | None = None
         self.suspended = spec.suspend
 
+    @property
+    def latest(self) -> Approval | None:
+        """The answer that counts, or else the first that nobody has looked at."""
+        return self.answer or next(iter(self._new), None)
+
+    def hear(self, answer: Approval) -> None:
+        """An answer came in, maybe the same one again. After one that counts it is too late for others."""
+        if self.answer is None:
+            self._new += [] if answer in self._new else [answer]
+        elif (answer.decision, answer.by) != (self.answer.decision, self.answer.by):
+            self._ignore(answer, self.answer)
+
+    def _ignore(self, answer: Approval, counts: Approval) -> None:
+        if answer not in self._too_late:
+            self._too_late.append(answer)
+            self._story.answer_ignored(answer, counts)
+
     async def approve(self, report: DiagnoseReport) -> bool:
-        """Ask when the policy wants it, and wait for days if need be. False when the incident was handed over."""
+        """Ask when the policy wants it, and wait for days if need be. False when the incident was handed over.
+
+        True after more than FRESH_FOR only means that somebody answered: look again, and ask here again.
+        """
         if not report.approval_needed:
             return True
-        if self.answer is None and not await self._ask(report.approval_timeout):
-            await self._telling.hand_over("ApprovalTimedOut", "Nobody answered in time.", self._story.status.plan)
-            return False
+        asked = workflow.now()
+        while not self._somebody_may(report.approvers):
+            if self._new and workflow.now() - asked > FRESH_FOR:  # the list of approvers may be out of date
+                return True
+            self._turn_away(report.approvers)
+            if not await self._ask(report.approval_timeout):
+                await self._telling.hand_over("ApprovalTimedOut", "Nobody answered in time.", self._story.status.plan)
+                return False
         return await self._answered(report.plan.steps[0].action)
 
+    def _somebody_may(self, approvers: tuple[str, ...]) -> bool:
+        """Whether an answer counts: of those that came in, the first by somebody who may answer."""
+        heard = [*([self.answer] if self.answer else []), *self._new]
+        allowed = [one for one in heard if one.is_by_one_of(approvers)]
+        self.answer = next(iter(allowed), None)
+        if self.answer is None:
+            self._new = heard
+            return False
+        self._new = []
+        for late in allowed[1:]:
+            self._ignore(late, self.answer)
+        return True
+
+    def _turn_away(self, approvers: tuple[str, ...]) -> None:
+        """Answers by people who may not give one do not count, and are told."""
+        for answer in self._new:
+            self._story.turned_away(answer, approvers, workflow.now())
+        self._new = []
+
     async def _ask(self, seconds: float) -> bool:
-        message = f"Waiting for a person to approve: {self._story.status.plan}."
-        self._story.phase(Phase.AWAITING_APPROVAL, "ApprovalNeeded", message)
-        self._story.approval("Unknown", "ApprovalNeeded", message, workflow.now())
+        """Wait for an answer; False when none came in the time that began with the first question."""
+        now = workflow.now()
+        self._asked_at = self._asked_at or now
+        self._story.asking(now)
         await self._telling.report()
+        left = self._asked_at + timedelta(seconds=seconds) - now
         try:
-            await workflow.wait_condition(lambda: self.answer is not None, timeout=timedelta(seconds=seconds))
+            await workflow.wait_condition(lambda: bool(self._new), timeout=max(left, timedelta()))
         except TimeoutError:
             return False
         return True
@@ -46,7 +102,7 @@ class People:
         answer = self.answer
         assert answer is not None
         who = f"{answer.by or 'somebody'}" + (f": {answer.reason}" if answer.reason else "")
-        if answer.decision != "Approved":
+        if answer.decision is not Decision.APPROVED:
             self._story.approval("False", "Rejected", f"Rejected by {who}", workflow.now())
             message = f"The repair was rejected by {who}"
             await self._telling.hand_over("Rejected", message, "Repair it in another way.")

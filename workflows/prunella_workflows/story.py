@@ -9,7 +9,9 @@ from typing import Any
 
 from prunella_workflows.contract import DiagnoseReport, EventNote, HealingRequest, Repaired, workflow_id
 from prunella_workflows.model.incident import (
+    Approval,
     Attempt,
+    CausedBy,
     Condition,
     EscalationNote,
     GuardNote,
@@ -18,7 +20,7 @@ from prunella_workflows.model.incident import (
     Times,
     WorkflowLink,
 )
-from prunella_workflows.model.outcome import Judgement, Verdict
+from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Sighting, Verdict
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.policy import format_duration
 from prunella_workflows.model.workload import WorkloadRef
@@ -26,6 +28,7 @@ from prunella_workflows.model.workload import WorkloadRef
 _SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
 _NOT_MADE = "NotMade"
 _UNKNOWN = "Unknown"
+_NO_APPROVER = "NotAnApprover"
 _NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
 
 
@@ -36,6 +39,11 @@ class Story:
         self._events: list[EventNote] = []
         self._told = 0
         self._known = ""
+        self._held = ""
+        self._holding: dict[str, str] = {}
+        self.obstacle = ""
+        self.waiting_for = ""
+        self.waiting_since: datetime | None = None
         spec = request.spec
         self.status = IncidentStatus(
             phase=Phase.CONFIRMING,
@@ -75,6 +83,8 @@ class Story:
     def diagnosed(self, report: DiagnoseReport, now: datetime) -> None:
         """The root cause is known."""
         diagnosis, plan = report.diagnosis, report.plan
+        self._tell_guards(report.guards)
+        self._caused_by(report.caused_by, now)
         first = plan.steps[0] if plan.steps else None
         times = self.status.times
         self._set(
@@ -94,6 +104,60 @@ class Story:
         if (news := f"{diagnosis.cause}: {diagnosis.message}") != self._known:  # a wait looks again and again
             self._known = news
             self._event("Normal", "Diagnosed", "Diagnose", news)
+
+    def _caused_by(self, note: CausedBy | None, now: datetime) -> None:
+        """What causes the fault elsewhere is known, is another one, or is ruled out again."""
+        target = note.target if note is not None else ""
+        if target != self.waiting_for:
+            self.waiting_for, self.waiting_since = target, now if target else None
+            if note is not None:
+                self._event("Normal", "CausedElsewhere", "Diagnose", note.message)
+        self._set(caused_by=note)
+
+    def recovery(self, sighting: Sighting) -> tuple[str, str]:
+        """Why the fault is gone, and how that is seen: with what caused it, where something else did."""
+        cause = self.status.caused_by
+        if cause is None:
+            return sighting.reason, sighting.message
+        return "RecoveredWithCause", f"{cause.target} was the cause, and is well again: {sighting.message}"
+
+    def _tell_guards(self, answers: tuple[GuardResult, ...]) -> None:
+        """An Event for each guard that begins to hold, holds for another reason, or holds no longer.
+
+        That a person must agree first is told where the person is asked.
+        """
+        before, self._holding = self._holding, {}
+        for one in answers:
+            if one.held and one.effect is not Effect.ASK:
+                self._holding[one.name] = one.reason
+                if before.get(one.name) != one.reason:
+                    kind = "Warning" if one.effect is Effect.ESCALATE else "Normal"
+                    self._event(kind, "GuardHolds", "Guard", f"{one.name}: {one.reason}: {one.message}")
+            elif one.name in before:
+                self._event("Normal", "GuardPassed", "Guard", f"{one.name} holds nothing back any more.")
+
+    def asking(self, now: datetime) -> None:
+        """A person has to agree first. What was said about an answer that does not count stays in place."""
+        message = f"Waiting for a person to approve: {self.status.plan}."
+        refused = any((one.type, one.reason) == ("Approved", _NO_APPROVER) for one in self.status.conditions)
+        if refused:
+            self.phase(Phase.AWAITING_APPROVAL, _NO_APPROVER, self.status.message)
+        else:
+            self.phase(Phase.AWAITING_APPROVAL, "ApprovalNeeded", message)
+            self.approval("Unknown", "ApprovalNeeded", message, now)
+
+    def turned_away(self, answer: Approval, approvers: tuple[str, ...], now: datetime) -> None:
+        """Somebody answered who may not."""
+        who, may = answer.by or "Somebody", " or ".join(approvers)
+        message = f"{who} may not approve ({answer.decision}); waiting for {may}: {self.status.plan}."
+        self._set(message=message)
+        self.approval("Unknown", _NO_APPROVER, message, now)
+
+    def answer_ignored(self, answer: Approval, counts: Approval) -> None:
+        """An answer came after one that counts."""
+        first = f"{counts.decision} by {counts.by or 'somebody'}"
+        note = f"{answer.decision} by {answer.by or 'somebody'} came too late: {first} counts."
+        self._event("Warning", "AnswerIgnored", "Approve", note)
 
     def approval(self, answer: str, reason: str, message: str, now: datetime) -> None:
         """A person was asked ("Unknown"), agreed ("True"), or did not ("False"). Told once."""
@@ -133,8 +197,19 @@ class Story:
         self._condition("Repaired", "True", self.status.action, "The change is in force.", now)
         self._event("Normal", "Repaired", self.status.action, self._changed())
 
+    def held_back(self, message: str) -> None:
+        """A guard said "not now" right before the write: the attempt has not begun, so it is none."""
+        self.obstacle = message
+        before = self.status.attempts[:-1]
+        self._set(attempts=before, action=before[-1].action if before else "")
+        self.phase(Phase.DIAGNOSING, "HeldBack", message)
+        if message != self._held:
+            self._held = message
+            self._event("Normal", "GuardHolds", "Guard", message)
+
     def not_made(self, message: str, now: datetime) -> None:
         """The change was refused or no longer fits; nothing was written."""
+        self.obstacle = message
         self._attempt(finished_at=now, verdict=_NOT_MADE, message=message)
         self._event("Warning", "RepairNotMade", self.status.action, message)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
+from prunella_workflows.starting import not_made, obstacle, too_long
 
 IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
@@ -33,6 +34,7 @@ class Kind(StrEnum):
     CONFIG = "Config"
     UNSCHEDULABLE = "Unschedulable"
     NOT_READY = "NotReady"
+    NOT_MADE = "NotMade"
 
 
 _PATIENCE = {Kind.NOT_READY: timedelta(seconds=30), Kind.UNSCHEDULABLE: timedelta(minutes=2)}
@@ -52,7 +54,9 @@ class Symptom(Value):
     active: bool = True
 
     def __str__(self) -> str:
-        where = f"pod {self.pod}" + (f", container {self.container}" if self.container else "")
+        where = (f"pod {self.pod}" if self.pod else "a pod") + (
+            f", container {self.container}" if self.container else ""
+        )
         code = f" (exit code {self.exit_code})" if self.exit_code is not None else ""
         return f"{where}: {self.reason}{code}" + (f": {self.message}" if self.message else "")
 
@@ -71,13 +75,37 @@ def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
     """The symptoms that count now.
 
     A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one: both
-    count once the rollout is past its deadline, or when they have lasted for a while.
+    count once the rollout is past its deadline, or when they have lasted for a while. Pods that cannot be made count,
+    too.
     """
-    return [one for one in symptoms(pods) if one.kind not in _PATIENCE or _lasts(one, evidence)]
+    named = {pod.name: pod for pod in pods}
+    found = [one for one in symptoms(named.values()) if one.kind not in _PATIENCE or _lasts(one, named, evidence)]
+    return [*(_explained(one, named, evidence) for one in found), *_missing(evidence)]
 
 
-def _lasts(symptom: Symptom, evidence: Evidence) -> bool:
-    return evidence.late or (symptom.at is not None and evidence.read_at - symptom.at >= _PATIENCE[symptom.kind])
+def _lasts(symptom: Symptom, pods: dict[str, PodView], evidence: Evidence) -> bool:
+    if pods[symptom.pod].node_lost:  # nothing is known of it
+        return False
+    if evidence.late:
+        return True
+    if symptom.at is None:
+        return too_long(pods[symptom.pod], evidence)
+    return evidence.read_at - symptom.at >= _PATIENCE[symptom.kind]
+
+
+def _explained(symptom: Symptom, pods: dict[str, PodView], evidence: Evidence) -> Symptom:
+    """A pod that is not ready because its containers cannot be created lacks what its template refers to."""
+    event = obstacle(pods[symptom.pod], evidence) if symptom.kind is Kind.NOT_READY else None
+    if event is None:
+        return symptom
+    return symptom.model_copy(update={"kind": Kind.CONFIG, "reason": event.reason, "message": event.message})
+
+
+def _missing(evidence: Evidence) -> Iterator[Symptom]:
+    """Pods that are wanted and refused."""
+    if words := not_made(evidence):
+        revision = evidence.workload.revision
+        yield Symptom(kind=Kind.NOT_MADE, pod="", revision=revision, reason="FailedCreate", message=words)
 
 
 def _of_pod(pod: PodView) -> Iterator[Symptom]:

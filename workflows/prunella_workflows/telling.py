@@ -1,24 +1,31 @@
 """Telling: how a healing reports its progress, its end, and that a person is needed."""
 
+from contextlib import suppress
+
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 
 from prunella_workflows.calls import Calls
-from prunella_workflows.contract import EscalateRequest, HealingActivities, ReportRequest
+from prunella_workflows.contract import EscalateRequest, HealingActivities, HealingRequest, ReportRequest
 from prunella_workflows.errors import NotFound
+from prunella_workflows.escalation import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.failures import error_message, error_type
-from prunella_workflows.model.incident import IncidentRef, Phase
+from prunella_workflows.model.incident import Acknowledgement, Phase
+from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.story import Story
 
 
 class Telling:
     """Writes the story to the Incident, through the activities."""
 
-    def __init__(self, calls: Calls, story: Story, incident: IncidentRef) -> None:
+    def __init__(self, calls: Calls, story: Story, request: HealingRequest) -> None:
         self._calls = calls
         self._story = story
-        self._incident = incident
-        self.channels: tuple[str, ...] = ()
+        self._request = request
+        self._incident = request.incident
+        self.rule = EscalationRule()
+        self.acknowledged: Acknowledgement | None = request.spec.acknowledged
         self.incident_deleted = False
 
     async def report(self) -> None:
@@ -66,11 +73,34 @@ class Telling:
             workflow.logger.warning("the incident is gone, so its end was not written")
 
     async def _escalate(self) -> None:
-        request = EscalateRequest(incident=self._incident, status=self._story.status, channels=self.channels)
+        """Say it aloud, and leave the rest to a workflow of its own: people may take hours to come."""
+        channels = self.rule.channels or ()
+        request = EscalateRequest(incident=self._incident, status=self._story.status, channels=channels)
         try:
             await self._calls.call(HealingActivities.escalate, request)
         except ActivityError:
-            workflow.logger.exception("the escalation did not reach anybody; the incident's status has it")
+            workflow.logger.exception("the escalation could not be logged; the incident's status has it")
+        if workflow.patched("escalation"):
+            await self._call_people()
+
+    async def _call_people(self) -> None:
+        request = EscalationRequest(
+            incident=self._incident,
+            spec=self._request.spec,
+            opened_at=self._request.opened_at,
+            status=self._story.status,
+            rule=self.rule,
+            acknowledged=self.acknowledged,
+        )
+        with suppress(WorkflowAlreadyStartedError):  # a run before this one has handed over already
+            _ = await workflow.start_child_workflow(
+                Escalation.run,
+                request,
+                id=escalation_id(self._incident.uid),
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"{self._incident.namespace}/{self._incident.name}",
+            )
 
     def _news(self) -> ReportRequest:
         return ReportRequest(incident=self._incident, status=self._story.status, events=self._story.take_events())

@@ -22,6 +22,15 @@ def get(instance: Instance, path: str, timeout: float = 2) -> str | None:
         return None
 
 
+def answers(url: str, *, post: bool = False, timeout: float = 5) -> bool:
+    """Does a component without keys answer well?"""
+    try:
+        with urllib.request.urlopen(url, data=b"" if post else None, timeout=timeout):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 def ready(instance: Instance) -> bool:
     """Does the API server serve?"""
     return get(instance, "/readyz") == "ok"

@@ -33,7 +33,7 @@ def cache_folder() -> Path:
 
 def binary(name: str, simulated: bool = False) -> Path:
     """Where a built program is."""
-    for group, program in (*sources.wanted(simulated), *sources.wanted(not simulated)):
+    for group, program in (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True)):
         if program.name == name:
             return cache_folder() / group.key() / name
     raise ClusterError(f"no program called {name} is part of the cluster")
@@ -44,16 +44,16 @@ def folder(group: Group) -> Path:
     return cache_folder() / group.key()
 
 
-def missing(simulated: bool) -> list[tuple[Group, Program]]:
+def missing(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
     """What a build would have to do."""
-    return [(group, one) for group, one in sources.wanted(simulated) if not _target(group, one).exists()]
+    return [(group, one) for group, one in sources.wanted(simulated, monitoring) if not _target(group, one).exists()]
 
 
-def build(simulated: bool = False) -> None:
+def build(simulated: bool = False, monitoring: bool = False) -> None:
     """Build what is missing. Safe to interrupt and to run twice at once."""
     cache_folder().mkdir(parents=True, exist_ok=True)
     with _one_builder_at_a_time():
-        todo = missing(simulated)
+        todo = missing(simulated, monitoring)
         if not todo:
             return
         if out.is_terminal:

@@ -50,6 +50,12 @@ def ensure(instance: Instance) -> None:
     done.touch()
 
 
+def serving(instance: Instance, name: str, names: str) -> None:
+    """Make the key and certificate of one more server, once."""
+    if not (folder(instance) / f"{name}.crt").exists():
+        _certificate(instance, name, f"/CN={name}", "ca", names)
+
+
 def _make_all(instance: Instance) -> None:
     for authority in ("ca", "front-proxy-ca"):
         _certificate(instance, authority, f"/CN=prunella-{instance.name}-{authority}")

@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
         subparsers, "build", commands.build_only, "only build the programs of our own cluster into the cache"
     )
     builder.add_argument("--simulated", action="store_true", help="those of a simulated cluster")
+    builder.add_argument("--monitoring", action="store_true", help="those of the monitoring, too")
     loader = _command(
         subparsers, "images", commands.load_images, "build and load the test images, and archives you name"
     )
@@ -85,3 +86,10 @@ def _add_start_options(start: argparse.ArgumentParser) -> None:
         default=True,
         help="record every write in <state folder>/audit.log (our own cluster; default: on)",
     )
+    start.add_argument(
+        "--monitoring",
+        action="store_true",
+        help="with Prometheus, Alertmanager and metrics-server (our own cluster; about 6 minutes more the first time)",
+    )
+    start.add_argument("--alerts-to", metavar="URL", help="webhook for all alerts; means --monitoring")
+    start.add_argument("--alerts-token", metavar="FILE", type=Path, help="file with the webhook's bearer token")

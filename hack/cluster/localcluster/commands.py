@@ -6,16 +6,19 @@ import shlex
 import sys
 from pathlib import Path
 
-from localcluster import build, images, kind, own, sources, status, tools
+from localcluster import alertmanager, build, images, kind, own, sources, status, tools
 from localcluster import instance as instances
 from localcluster.choose import Kind, choose, gather
 from localcluster.console import ClusterError, attempt, run, say
 from localcluster.instance import Instance
+from localcluster.monitoring import Alerts
 
 
 def up(options: argparse.Namespace) -> int:
     choice = choose(gather(options.context, options.simulated, instances.load(options.name) is not None))
     say(str(choice))
+    if _alerts(options) and (choice.kind is not Kind.OWN or options.simulated):
+        raise ClusterError("only a real cluster of our own can have monitoring")
     if choice.kind is Kind.CONTEXT:
         _check_context(options.context)
     elif choice.kind is Kind.KIND:
@@ -23,8 +26,15 @@ def up(options: argparse.Namespace) -> int:
     else:
         nodes = options.nodes if options.simulated else 1
         with instances.busy(options.name):
-            own.up(options.name, simulate=options.simulated, audit=options.audit, nodes=nodes)
+            own.up(options.name, simulate=options.simulated, audit=options.audit, nodes=nodes, alerts=_alerts(options))
     return 0
+
+
+def _alerts(options: argparse.Namespace) -> Alerts | None:
+    """Where alerts go; None: no monitoring is asked for."""
+    if not (options.monitoring or options.alerts_to):
+        return None
+    return Alerts(options.alerts_to, options.alerts_token)
 
 
 def _check_context(context: str) -> None:
@@ -83,7 +93,9 @@ def show_logs(options: argparse.Namespace) -> int:
 
 def build_only(options: argparse.Namespace) -> int:
     tools.ensure(options.simulated)
-    build.build(options.simulated)
+    build.build(options.simulated, options.monitoring)
+    if options.monitoring:
+        alertmanager.ensure()
     say(f"everything is built: {build.cache_folder()}")
     return 0
 
@@ -113,7 +125,9 @@ def print_env(options: argparse.Namespace) -> int:
     print(f"export KUBECONFIG={shlex.quote(str(_kubeconfig(options)))}")
     instance = None if options.context else instances.load(options.name)
     if instance:
-        print(f"export PATH={shlex.quote(str(build.folder(sources.KUBERNETES)))}:$PATH")
+        groups = [sources.KUBERNETES, *([sources.PROMETHEUS] if instance.monitoring else [])]
+        folders = ":".join(str(build.folder(group)) for group in groups)
+        print(f"export PATH={shlex.quote(folders)}:$PATH")
     return 0
 
 

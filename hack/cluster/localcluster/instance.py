@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Instance:
     simulated: bool = False
     audit: bool = True
     nodes: int = 1
+    monitoring: bool = False
 
     @property
     def folder(self) -> Path:
@@ -152,6 +153,13 @@ def create(name: str, in_use: list[IPv4Network], *, simulated: bool, audit: bool
         made = Instance(check_name(name), number, simulated, audit, nodes)
         made.save()
         return made
+
+
+def with_monitoring(instance: Instance) -> Instance:
+    """The same instance, remembered as one that has monitoring, so that whatever was started is stopped."""
+    changed = replace(instance, monitoring=True)
+    changed.save()
+    return changed
 
 
 def free_number(taken: set[int], in_use: list[IPv4Network]) -> int:

@@ -69,6 +69,8 @@ def kubelet(instance: Instance) -> Component:
         f"--root-dir={instance.folder / 'kubelet'}",
         f"--hostname-override={instance.node}",
         f"--node-ip={instance.address}",
+        # For cAdvisor, which would look for a containerd of this machine and then have no figures of containers.
+        f"--containerd={instance.containerd_socket}",
     )
     return Component("kubelet", command, "10250")
 

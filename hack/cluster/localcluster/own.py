@@ -5,12 +5,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from localcluster import (
+    alertmanager,
     api,
     build,
     certs,
     cgroups,
     controlplane,
     images,
+    monitoring,
     mounts,
     network,
     node,
@@ -21,6 +23,7 @@ from localcluster import (
 from localcluster import instance as instances
 from localcluster.console import ClusterError, attempt, say
 from localcluster.instance import Instance
+from localcluster.monitoring import Alerts
 from localcluster.processes import Component
 
 CONTROLLERS = ("kube-scheduler", "kube-controller-manager")
@@ -29,22 +32,27 @@ CONTROLLERS = ("kube-scheduler", "kube-controller-manager")
 def components(instance: Instance) -> list[Component]:
     """All parts, in the order of starting."""
     rest = simulated.components(instance) if instance.simulated else node.components(instance)
-    return [*controlplane.components(instance), *rest]
+    more = monitoring.components(instance) if instance.monitoring else []
+    return [*controlplane.components(instance), *rest, *more]
 
 
-def up(name: str, *, simulate: bool, audit: bool, nodes: int) -> Instance:
-    """Make the cluster of this name, or complete it."""
+def up(name: str, *, simulate: bool, audit: bool, nodes: int, alerts: Alerts | None = None) -> Instance:
+    """Make the cluster of this name, or complete it: also with monitoring, once it was said where alerts go."""
     present = instances.load(instances.check_name(name))
     if present and present.simulated != simulate:
         raise ClusterError(f"`{name}` is a {_sort(present.simulated)} cluster: choose another --name, or `down` first")
-    if present and healthy(present):
+    if present and alerts is None and healthy(present):
         say(f"`{name}` is already running: {present.url}")
         return present
+    watched = alerts is not None or (present is not None and present.monitoring)
     tools.ensure(simulate)
-    build.build(simulate)
+    build.build(simulate, watched)
+    if watched:
+        alertmanager.ensure()
     instance = present or instances.create(name, network.in_use(), simulated=simulate, audit=audit, nodes=nodes)
+    instance = instances.with_monitoring(instance) if watched else instance
     try:
-        _start(instance)
+        _start(instance, alerts or Alerts())
     except BaseException:
         if present is None:
             say("stopping what was started")
@@ -63,11 +71,13 @@ def healthy(instance: Instance) -> bool:
     return alive and api.ready(instance) and api.usable(instance)
 
 
-def _start(instance: Instance) -> None:
+def _start(instance: Instance, alerts: Alerts) -> None:
     began = time.monotonic()
     certs.ensure(instance)
     network.ensure(instance)
     controlplane.write_audit_policy(instance)
+    if instance.monitoring:
+        monitoring.prepare(instance, alerts)
     parts = {part.name: part for part in components(instance)}
     _start_all(instance, parts, "etcd", "kube-apiserver")
     if not instance.simulated:
@@ -78,6 +88,8 @@ def _start(instance: Instance) -> None:
         simulated.create_nodes(instance)
     _wait(instance, "nodes", lambda: api.node_ready(instance), "kwok" if instance.simulated else "kubelet")
     _wait(instance, "default service account", lambda: api.usable(instance), "kube-controller-manager")
+    if instance.monitoring:
+        _watch(instance)
     say(f"`{instance.name}` is ready after {time.monotonic() - began:.0f} s: {instance.url}")
 
 
@@ -85,6 +97,14 @@ def _start_all(instance: Instance, parts: dict[str, Component], *names: str) -> 
     for name in names:
         if processes.pid_of(instance, name) is None:
             processes.start(instance, parts[name])
+
+
+def _watch(instance: Instance) -> None:
+    """Connect the monitoring, which was started with the rest."""
+    monitoring.register(instance)
+    _wait(instance, "monitoring", lambda: monitoring.ready(instance), "prometheus")
+    monitoring.reload(instance)
+    say(f"Prometheus is at {monitoring.url(instance, monitoring.PROMETHEUS_PORT)}")
 
 
 def _prepare_node(instance: Instance, containerd: Component) -> None:

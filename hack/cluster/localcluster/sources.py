@@ -99,16 +99,28 @@ CNI = Group(
     ),
 )
 KWOK = Group("kwok", GO_FOLDER / "kwok", _programs({"sigs.k8s.io/kwok/cmd/kwok": 72}))
+PROMETHEUS = Group(
+    "prometheus",
+    GO_FOLDER / "prometheus",
+    _programs({"prometheus": 150, "promtool": 4}, "github.com/prometheus/prometheus/cmd/{}"),
+    tags="remove_all_sd,enable_kubernetes_sd",  # the clouds' own discovery would be most of the program
+)
+METRICS_SERVER = Group(
+    "metrics-server",
+    GO_FOLDER / "metrics-server",
+    _programs({"sigs.k8s.io/metrics-server/cmd/metrics-server": 210}),
+)
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
+MONITORING = (PROMETHEUS, METRICS_SERVER)
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 
 
-def wanted(simulated: bool) -> list[tuple[Group, Program]]:
+def wanted(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
     """What has to be built, in the order of building: what takes longest to start is needed first."""
-    groups = SIMULATED if simulated else REAL
+    groups = (*(SIMULATED if simulated else REAL), *(MONITORING if monitoring else ()))
     pairs = [(group, program) for group in groups for program in group.programs]
     return [pair for pair in pairs if not (simulated and pair[1].name in NODE_ONLY)]

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from localcluster import api, own, processes
+from localcluster import api, monitoring, own, processes
 from localcluster.console import out, say
 from localcluster.instance import Instance
 from localcluster.processes import Component
@@ -19,6 +19,10 @@ def show(instance: Instance) -> bool:
     say(f"\nAPI server  {instance.url} ({'ready' if serving else 'not ready'})")
     say(f"pods        {instance.pods}    services {instance.services}    this machine {instance.host_address}")
     say(f"kubeconfig  {instance.kubeconfig}")
+    if instance.monitoring:
+        say(f"Prometheus  {monitoring.url(instance, monitoring.PROMETHEUS_PORT)}")
+        say(f"Alertmanager {monitoring.url(instance, monitoring.ALERTMANAGER_PORT)}")
+        say(f"rules       {monitoring.folder(instance) / 'rules'}    targets {monitoring.folder(instance) / 'targets'}")
     if instance.audit:
         say(f"audit log   {instance.folder / 'audit.log'}")
     return serving and all(processes.pid_of(instance, part.name) for part in parts)

@@ -179,7 +179,8 @@ def _explore(
         f"{command} show -n {NAMESPACE} {where} NAME",
         f"kubectl {where} -n {NAMESPACE} get incidents,pods,events",
         f"curl http://127.0.0.1:{settings.http_port}/metrics",
-        f"a browser on http://127.0.0.1:{settings.temporal_ui_port}",
+        f"a browser on http://127.0.0.1:{settings.console_port} (incidents)",
+        f"a browser on http://127.0.0.1:{settings.temporal_ui_port} (workflows)",
     ):
         narrator.say(f"  {line}")
     with suppress(KeyboardInterrupt):

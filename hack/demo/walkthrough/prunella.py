@@ -23,7 +23,8 @@ def settings(state: Path, kubeconfig: str | None, context: str | None) -> Settin
     for leftover in state.glob("temporal.db*"):
         leftover.unlink()
     taken: set[int] = set()
-    usual = {name: Settings.model_fields[name].default for name in ("http_port", "temporal_port", "temporal_ui_port")}
+    names = ("http_port", "console_port", "webhook_port", "temporal_port", "temporal_ui_port")
+    usual = {name: Settings.model_fields[name].default for name in names}
     ports = {name: _free(port, taken) for name, port in usual.items()}
     values = {"kubeconfig": kubeconfig, "context": context, "temporal_db": str(database), **ports}
     return Settings.load({**values, "temporal_address": "embedded", "known_good_after": KNOWN_GOOD_AFTER})

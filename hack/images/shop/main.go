@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -29,6 +30,7 @@ func main() {
 	dependOn(os.Getenv("SHOP_DEPENDS_ON"))
 	go useMemory(number("SHOP_MEMORY_MIB"), duration("SHOP_MEMORY_AFTER", 0), number("SHOP_LEAK_MIB_PER_S"))
 	go exitLater()
+	go visit(os.Getenv("SHOP_VISIT"), number("SHOP_VISITS_PER_S"))
 	serve()
 }
 
@@ -95,6 +97,42 @@ func hold(mib int) {
 	}
 }
 
+// visit is the life of a customer of another shop. Each visit is a connection of its own, so that the pods behind a
+// Service share them.
+func visit(address string, perSecond int) {
+	if address == "" || perSecond <= 0 {
+		return
+	}
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	log.Printf("visiting %s %d times a second", address, perSecond)
+	for range time.Tick(time.Second / time.Duration(perSecond)) {
+		go func() {
+			if answer, err := client.Get("http://" + address + "/"); err == nil {
+				answer.Body.Close()
+			}
+		}()
+	}
+}
+
+// compute spends this much CPU, however busy the machine is.
+func compute(amount time.Duration) {
+	if amount == 0 {
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for end := used() + amount; used() < end; {
+	}
+}
+
+func used() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(1 /* RUSAGE_THREAD */, &usage); err != nil {
+		log.Fatalf("FATAL: %v", err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
 func exitLater() {
 	code, set := os.LookupEnv("SHOP_EXIT_CODE")
 	if !set || !mayExit(number("SHOP_EXIT_TIMES"), os.Getenv("SHOP_STATE_DIR")) {
@@ -137,7 +175,11 @@ func serve() {
 			fmt.Fprintln(w, text)
 		}
 	}
-	http.HandleFunc("/", answer(true, "shop"))
+	perRequest := duration("SHOP_CPU_PER_REQUEST", 0)
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		compute(perRequest)
+		answer(true, "shop")(w, r)
+	})
 	http.HandleFunc("/healthz", answer(os.Getenv("SHOP_LIVE") != "false", "ok"))
 	http.HandleFunc("/readyz", answer(os.Getenv("SHOP_READY") != "false", "ok"))
 	port := os.Getenv("SHOP_PORT")

@@ -10,6 +10,9 @@ from prunella_operator.activities.repair import Repairer
 from prunella_operator.activities.report import Reporter
 from prunella_operator.activities.verify import Verifier
 from prunella_operator.cluster.kube import Kube
+from prunella_operator.metrics_source.port import MetricsSource, NotConfigured
+from prunella_operator.metrics_source.usage import UsageReader
+from prunella_operator.telemetry import outcomes
 from prunella_workflows.contract import (
     Confirmation,
     ConfirmRequest,
@@ -24,15 +27,19 @@ from prunella_workflows.contract import (
 )
 from prunella_workflows.model.outcome import Judgement
 
+_NO_METRICS = NotConfigured()
+
 
 class Activities(HealingActivities):
     """The contract's activities over a real cluster. Synchronous: they run in the worker's thread pool."""
 
-    def __init__(self, kube: Kube, stable_for: float, protected: tuple[str, ...]) -> None:
-        gatherer = Gatherer(kube, stable_for)
+    def __init__(
+        self, kube: Kube, stable_for: float, protected: tuple[str, ...], metrics: MetricsSource = _NO_METRICS
+    ) -> None:
+        gatherer = Gatherer(kube, stable_for, UsageReader(kube, metrics))
         self._repairer = Repairer(kube, gatherer, protected)
         self._diagnoser = Diagnoser(kube, gatherer, self._repairer, protected)
-        self._verifier = Verifier(gatherer)
+        self._verifier = Verifier(gatherer, metrics)
         self._reporter = Reporter(kube)
         self._escalator = Escalator()
 
@@ -77,6 +84,7 @@ class Activities(HealingActivities):
         """See the contract."""
         with edge():
             self._reporter.report(request)
+        outcomes.observe(request.status)
 
     @activity.defn(name="escalate")
     def escalate(self, request: EscalateRequest) -> None:

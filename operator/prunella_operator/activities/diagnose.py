@@ -1,20 +1,26 @@
 """Confirm and diagnose: gather evidence, then let the brain answer. Writes nothing."""
 
+from collections.abc import Iterator
+
 from prunella_operator.activities.gather import Gatherer
+from prunella_operator.activities.guarding import answers
 from prunella_operator.activities.policies import effective_policy
 from prunella_operator.activities.repair import Repairer
+from prunella_operator.activities.turns import TurnBook
 from prunella_operator.cluster.kube import Kube
-from prunella_workflows import guard, health, playbooks
+from prunella_workflows import correlation, guard, health, playbooks, probes
 from prunella_workflows.contract import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import EvidenceNote
-from prunella_workflows.model.outcome import Diagnosis
+from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.symptoms import symptoms
 
 _NOTES = 20
+_CONTAINERS = 3
+_MIB = 1 << 20
 
 
 class Diagnoser:
@@ -25,34 +31,44 @@ class Diagnoser:
         self._gatherer = gatherer
         self._repairer = repairer
         self._protected = protected
+        self._turns = TurnBook(kube)
 
     def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Resolve the target and look whether the fault is there."""
         target = self._gatherer.resolve(request.incident, request.spec)
-        evidence = self._gatherer.evidence(target, request.spec, request.opened_at, deep=False)
+        evidence = self._gatherer.evidence(target, request.spec, request.opened_at, deep=False, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         assert policy.grace is not None
-        return Confirmation(target=target, sighting=health.confirm(evidence, policy.grace))
+        return Confirmation(target=target, sighting=health.confirm(evidence, policy.grace, request.calm_since))
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """The root cause, what is left to try, every guard's answer, and the exact change of the next step."""
-        evidence = self._gatherer.evidence(request.target, request.spec, request.opened_at, deep=True)
+        name = request.incident.name
+        evidence = self._gatherer.evidence(request.target, request.spec, request.opened_at, deep=True, name=name)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         diagnosis, plan = playbooks.decide(evidence, policy, request.tried)
         action = plan.steps[0].action if plan.steps else None
+        culprit = correlation.culprit(diagnosis.cause, evidence)
         case = guard.GuardCase(
             now=evidence.read_at,
-            incident=request.incident.name,
+            incident=name,
             workload=evidence.workload,
+            scaling=evidence.scaling,
             namespace_labels=evidence.namespace_labels,
             protected_namespaces=self._protected,
             policy=policy,
             cause=diagnosis.cause,
             action=action,
+            severity=request.spec.severity,
+            answer=request.answer or request.spec.approval,
             incidents=evidence.incidents,
+            turns=self._turns.look(request.incident.uid),
             opened_at=request.opened_at,
             release_since=next((one.created_at for one in evidence.revisions if one.current), None),
-            healthy_percent=evidence.healthy_percent,
+            healthy_percent=self._gatherer.healthy_percent(request.target.namespace, policy),
+            culprit=culprit,
+            waiting_since=request.waiting_since if culprit and culprit.target == request.waiting_for else None,
+            unheard=_unheard(diagnosis, evidence),
         )
         return self._report(request, evidence, policy, diagnosis=diagnosis, plan=plan, case=case)
 
@@ -72,7 +88,7 @@ class Diagnoser:
         return DiagnoseReport(
             diagnosis=diagnosis,
             plan=plan,
-            guards=guard.ask(guard.GUARDS, case),
+            guards=answers(guard.GUARDS, case, request.known),
             evidence=_notes(evidence, diagnosis, policy),
             diff=self._preview(action) if action is not None else "",
             available=evidence.workload.available_replicas,
@@ -80,7 +96,10 @@ class Diagnoser:
             has_checks=bool(policy.verification.checks),
             approval_needed=action is not None and guard.approval_needed(policy, action, request.spec.severity),
             approval_timeout=policy.approval.timeout,
+            approvers=policy.approval.approvers or (),
             channels=policy.escalation.channels or (),
+            escalation=policy.escalation,
+            caused_by=case.culprit.note if case.culprit is not None else None,
         )
 
     def _preview(self, action: Action) -> str:
@@ -91,6 +110,13 @@ class Diagnoser:
             return f"(no diff: {error})"
 
 
+def _unheard(diagnosis: Diagnosis, evidence: Evidence) -> str:
+    """What the kubelet has still to say, where the diagnosis would be another one then."""
+    if diagnosis.cause is Cause.UNKNOWN:
+        return probes.untold(evidence)
+    return probes.unheard(evidence) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
+
+
 def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:
     """What a person can check, the deciding facts first."""
     notes = [EvidenceNote(source="Decided by", message=fact) for fact in diagnosis.decided_by]
@@ -98,6 +124,7 @@ def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) ->
     notes += [
         EvidenceNote(source="Pod", message=str(one)) for one in symptoms(evidence.live_pods) if str(one) not in seen
     ][:5]
+    notes += [EvidenceNote(source="Usage", message=one) for one in _usage(evidence)]
     notes += [
         EvidenceNote(source=f"Log {tail.pod}/{tail.container}", message=" | ".join(tail.lines[-3:]))
         for tail in evidence.logs
@@ -110,3 +137,13 @@ def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) ->
     notes += [EvidenceNote(source=f"Not {one.cause}", message=one.reason) for one in diagnosis.rejected]
     notes.append(EvidenceNote(source="Policy", message=", ".join(policy.sources) or "built-in default"))
     return tuple(one.model_copy(update={"message": one.message[:600]}) for one in notes[:_NOTES])
+
+
+def _usage(evidence: Evidence) -> Iterator[str]:
+    """What the containers use, or why nobody knows, where that was asked."""
+    if evidence.usage_note:
+        yield evidence.usage_note
+    for one in (evidence.usage.containers if evidence.usage is not None else ())[:_CONTAINERS]:
+        cpu = "?" if one.cpu_cores is None else f"{one.cpu_cores:.2f} cores"
+        memory = "?" if one.memory_bytes is None else f"{one.memory_bytes / _MIB:.0f} MiB"
+        yield f"pod {one.pod}, container {one.container}: {cpu}, {memory}"

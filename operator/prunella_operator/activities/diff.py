@@ -1,4 +1,4 @@
-"""The exact change between two pod templates, for people: values of environment variables only as marks.
+"""The exact change between two pod templates or numbers, for people: values of environment variables only as marks.
 
 A mark tells equal from changed within one diff and is worth nothing beyond: it is keyed by a secret of this process, so
 that nobody can test guesses of a short value against it.
@@ -31,6 +31,12 @@ def template_diff(before: Object, after: Object) -> str:
     )
     text = "\n".join(lines)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "\n... (cut)"
+
+
+def number_diff(field: str, before: int, after: int) -> str:
+    """The same for one number of an object's spec."""
+    one = (f"spec.{field} (now)", f"spec.{field} (repaired)")
+    return "\n".join(difflib.unified_diff([f"{field}: {before}"], [f"{field}: {after}"], *one, lineterm=""))
 
 
 def _lines(template: Object) -> list[str]:

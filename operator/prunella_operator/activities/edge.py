@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from prunella_workflows.errors import Permanent, PrunellaError
+from prunella_workflows.errors import Permanent, PrunellaError, Retryable
 
 
 @contextmanager
@@ -17,4 +18,7 @@ def edge() -> Iterator[None]:
         final = isinstance(error, Permanent)
         # Benign: an answer the workflow reckons with, so no traceback in the log and no failure in the metrics.
         category = ApplicationErrorCategory.BENIGN if final else ApplicationErrorCategory.UNSPECIFIED
-        raise ApplicationError(str(error), type=error.reason, non_retryable=final, category=category) from error
+        again = timedelta(seconds=error.again) if isinstance(error, Retryable) and error.again is not None else None
+        raise ApplicationError(
+            str(error), type=error.reason, non_retryable=final, category=category, next_retry_delay=again
+        ) from error

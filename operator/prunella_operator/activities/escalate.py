@@ -1,4 +1,4 @@
-"""Escalate: hand an incident over to people. Status and Event are written by the report; here it is said aloud."""
+"""Escalate: say aloud in the log that an incident was handed over. The Escalation workflow tells people."""
 
 import structlog
 
@@ -8,7 +8,7 @@ _log = structlog.get_logger("prunella.escalation")
 
 
 class Escalator:
-    """Tells people through the log. Channels (chat, mail, tickets) join here by name."""
+    """Tells whoever reads the log, which needs no channel and no service."""
 
     def escalate(self, request: EscalateRequest) -> None:
         """One clear line: what, why, what was tried, what to do now."""
@@ -23,5 +23,5 @@ class Escalator:
             message=status.message,
             tried=[f"{one.action}: {one.verdict}" + (" (undone)" if one.undone else "") for one in status.attempts],
             next_step=status.next_step,
-            undelivered_channels=list(request.channels),
+            channels=list(request.channels),
         )

@@ -1,9 +1,11 @@
 """Repair and undo: the only writes to objects that are not ours.
 
 Each write is absolute, carries its action id in the same patch, and is guarded three times: the live object must be
-the one the decision was made on, the guards must still agree, and the patch itself tests uid and generation, so that
-whatever happens between our read and the API server's write makes it fail. A repeated order finds its own id on the
-object and returns what the first one did. What was there before is kept as a snapshot first.
+the one the decision was made on, the guards must still agree, and the patch itself tests uid, version and what it
+replaces, so that whatever happens between our read and the API server's write makes it fail. A repeated order finds its
+own id on the object and returns what the first one did. A template that is replaced is kept as a snapshot first.
+
+The object that is written is the workload, but for RaiseMaxReplicas, which writes the workload's autoscaler.
 """
 
 from contextlib import suppress
@@ -14,6 +16,8 @@ from prunella_operator import clock
 from prunella_operator.activities import stuck
 from prunella_operator.activities.diff import template_diff
 from prunella_operator.activities.gather import Gatherer
+from prunella_operator.activities.guarding import must_pass
+from prunella_operator.activities.numbers import number_of
 from prunella_operator.activities.policies import effective_policy
 from prunella_operator.activities.templates import (
     escaped,
@@ -23,6 +27,7 @@ from prunella_operator.activities.templates import (
     with_stamp,
     without_controller_marks,
 )
+from prunella_operator.activities.turns import TurnBook
 from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
@@ -35,10 +40,18 @@ from prunella_operator.cluster.views import (
 from prunella_workflows import guard
 from prunella_workflows.contract import Repaired, RepairOrder
 from prunella_workflows.errors import ChangedSince, Conflict, NotFound, Refused
-from prunella_workflows.model.plan import Action, Precondition, Restart, RestoreTemplate, SetMemory
+from prunella_workflows.model.plan import (
+    Action,
+    NumberAction,
+    RaiseMaxReplicas,
+    Restart,
+    RestoreTemplate,
+    SetMemory,
+    TemplateAction,
+)
 from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 
-_WRITTEN_AT = f"{paths.GROUP}/last-action-at"
+_AUTOSCALER = "HorizontalPodAutoscaler"
 
 
 class Repairer:
@@ -48,91 +61,122 @@ class Repairer:
         self._kube = kube
         self._gatherer = gatherer
         self._protected = protected
+        self._turns = TurnBook(kube)
 
     def repair(self, order: RepairOrder) -> Repaired:
         """Write if everything still holds; see the contract for the errors."""
-        raw = self._live(order.action)
+        action = order.action
+        raw = self._live(action)
         if _last_action(raw) == order.action_id:
             done = self._result(order, raw)
         else:
-            self._must_hold(raw, order.action.require)
-            self._must_be_allowed(raw, order.action)
-            done = self._write(order, raw)
-        stuck.replace(self._kube, order.action.target.namespace, order.action.replace_pods)
+            self._must_hold(raw, action)
+            case = self._case(raw, order)
+            must_pass(guard.AT_WRITE, case)
+            with self._turns.turn(order, case):
+                done = self._write(order, raw)
+        if not isinstance(action, NumberAction):
+            stuck.replace(self._kube, action.target.namespace, action.replace_pods)
         return done
 
     def undo(self, order: RepairOrder) -> Repaired:
         """Write the undo if the object is still exactly what we wrote. Guards do not stop it: the state is ours."""
-        raw = self._live(order.action)
+        action = order.action
+        raw = self._live(action)
         if _last_action(raw) == order.action_id:
             done = self._result(order, raw)
         else:
-            self._must_hold(raw, order.action.require)
+            self._must_hold(raw, action)
             done = self._write(order, raw)
-        stuck.replace(self._kube, order.action.target.namespace, stuck.left_behind(self._gatherer, order.action))
+        if not isinstance(action, NumberAction):
+            stuck.replace(self._kube, action.target.namespace, stuck.left_behind(self._gatherer, action))
         return done
 
     def preview(self, action: Action) -> str:
         """The exact diff an action would make; nothing is written."""
+        if isinstance(action, NumberAction):
+            return number_of(action).diff()
         raw = self._gatherer.raw_workload(action.target)
         return template_diff(template_of(raw), self._changed(raw, action))
 
     def _live(self, action: Action) -> Object:
-        """The target as it is now. Its name alone proves nothing: a namesake was never diagnosed."""
-        raw = self._gatherer.raw_workload(action.target.model_copy(update={"uid": ""}))
+        """The object to write as it is now. Its name alone proves nothing: a namesake was never diagnosed."""
+        if isinstance(action, RaiseMaxReplicas):
+            raw = self._autoscaler(action)
+        else:
+            raw = self._gatherer.raw_workload(action.target.model_copy(update={"uid": ""}))
         if raw["metadata"]["uid"] != action.require.uid:
-            raise ChangedSince(f"{action.target} was deleted and made anew")
+            raise ChangedSince(f"{_name(raw)} was deleted and made anew")
         return raw
 
-    def _must_hold(self, raw: Object, require: Precondition) -> None:
-        target = f"{raw['kind']}/{raw['metadata']['name']}"
-        if _last_action(raw) != require.last_action:
-            raise ChangedSince(f"{target} was changed by another repair ({_last_action(raw) or 'taken back'})")
-        if template_hash(template_of(raw)) != require.template_hash:
-            raise ChangedSince(f"the pod template of {target} was changed since the diagnosis")
+    def _autoscaler(self, action: RaiseMaxReplicas) -> Object:
+        """The autoscaler as it is now. Without it something else scales the workload by now."""
+        try:
+            return {"kind": _AUTOSCALER, **self._kube.get(_path(action))}
+        except NotFound as error:
+            raise ChangedSince(f"{_AUTOSCALER}/{action.autoscaler} was deleted") from error
 
-    def _must_be_allowed(self, raw: Object, action: Action) -> None:
-        """The guards that look at the object itself, asked right before the write."""
-        view = workload_view(raw)
+    def _must_hold(self, raw: Object, action: Action) -> None:
+        require = action.require
+        if _last_action(raw) != require.last_action:
+            raise ChangedSince(f"{_name(raw)} was changed by another repair ({_last_action(raw) or 'taken back'})")
+        if _digest(raw) != require.template_hash:
+            raise ChangedSince(f"the pod template of {_name(raw)} was changed since the diagnosis")
+        if isinstance(action, NumberAction):
+            number_of(action).must_hold(raw)
+
+    def _case(self, raw: Object, order: RepairOrder) -> guard.GuardCase:
+        """What the guards look at right before the write; the budgets' turns are read when this one's is taken."""
+        action = order.action
+        workload = self._gatherer.raw_workload(action.target) if isinstance(action, RaiseMaxReplicas) else raw
+        view = workload_view(workload)
         labels = self._gatherer.namespace_labels(view.ref.namespace)
-        case = guard.GuardCase(
+        policy = effective_policy(self._kube, view, labels)
+        return guard.GuardCase(
             now=clock.now(),
+            incident=order.incident.name,
             workload=view,
+            scaling=self._gatherer.scaling(workload),
             namespace_labels=labels,
             protected_namespaces=self._protected,
-            policy=effective_policy(self._kube, view, labels),
+            policy=policy,
+            cause=order.cause,
             action=action,
+            severity=order.severity,
+            answer=order.answer,
+            healthy_percent=self._gatherer.healthy_percent(view.ref.namespace, policy),
         )
-        held = guard.holding(guard.ask(guard.AT_WRITE, case))
-        if held is not None:
-            raise ChangedSince(f"guard {held.name} holds now: {held.message}")
 
     def _write(self, order: RepairOrder, raw: Object) -> Repaired:
-        before = self._keep(raw, order.action.target)
-        after = self._changed(raw, order.action)
-        meta = raw["metadata"]
-        stamp = {paths.LAST_ACTION: order.action_id, _WRITTEN_AT: clock.now().isoformat(), paths.BEFORE: before.name}
+        action, meta = order.action, raw["metadata"]
+        stamp = {paths.LAST_ACTION: order.action_id, paths.AT: clock.now().isoformat()}
+        if isinstance(action, NumberAction):
+            changes = number_of(action).operations()
+        else:
+            stamp[paths.BEFORE] = self._keep(raw, action.target).name
+            after = self._changed(raw, action)
+            stamp[paths.AFTER] = template_hash(after)
+            changes = operations(action, raw, after)
         patch: list[Object] = [
             {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
-            {"op": "test", "path": "/metadata/generation", "value": meta["generation"]},
+            {"op": "test", "path": f"/metadata/{_version(raw)}", "value": meta[_version(raw)]},
             *([] if meta.get("annotations") else [{"op": "add", "path": "/metadata/annotations", "value": {}}]),
             *({"op": "add", "path": f"/metadata/annotations/{escaped(key)}", "value": stamp[key]} for key in stamp),
-            *operations(order.action, raw, after),
+            *changes,
         ]
-        path = paths.workload(order.action.target)
         try:
-            written = self._kube.json_patch(path, patch)
+            written = self._kube.json_patch(_path(action), patch)
         except Refused as error:
             self._explain_refusal(order, raw, error)
             raise
-        written.setdefault("kind", order.action.target.kind)
-        return self._result(order, written, template_diff(template_of(raw), template_of(written)))
+        written.setdefault("kind", raw["kind"])
+        return self._result(order, written, raw)
 
     def _explain_refusal(self, order: RepairOrder, raw: Object, refusal: Refused) -> None:
         """A failed test and an invalid value look the same (422). Read again: a moved object is tried again."""
-        live = self._live(order.action)
-        if live["metadata"]["generation"] != raw["metadata"]["generation"]:
-            raise Conflict(f"{order.action.target} changed while it was being written") from refusal
+        live, version = self._live(order.action), _version(raw)
+        if live["metadata"][version] != raw["metadata"][version]:
+            raise Conflict(f"{_name(raw)} changed while it was being written") from refusal
 
     def _keep(self, raw: Object, ref: WorkloadRef) -> RevisionRef:
         """Snapshot the template that is about to be replaced, so that the undo does not depend on the history."""
@@ -142,7 +186,7 @@ class Repairer:
             self._kube.create(paths.snapshots(ref.namespace), body)
         return RevisionRef(source="Snapshot", name=name, template_hash=template_hash(template_of(raw)))
 
-    def _changed(self, raw: Object, action: Action) -> Object:
+    def _changed(self, raw: Object, action: TemplateAction) -> Object:
         """The template after the action."""
         match action:
             case SetMemory():
@@ -172,16 +216,24 @@ class Repairer:
             raise NotFound(f"{ref.source} {ref.name} no longer holds the template it held at the diagnosis")
         return template
 
-    def _result(self, order: RepairOrder, written: Object, diff: str = "") -> Repaired:
-        digest = template_hash(template_of(written))
+    def _result(self, order: RepairOrder, written: Object, before: Object | None = None) -> Repaired:
+        """What was done, also when an earlier try did it; then what was there `before` is read from its snapshot."""
         annotations = written["metadata"]["annotations"]
+        snapshot = annotations.get(paths.BEFORE, "")
         return Repaired(
             action_id=order.action_id,
-            template_hash=digest,
-            written_at=datetime.fromisoformat(annotations[_WRITTEN_AT]),
-            diff=diff or self._diff_from_snapshot(annotations[paths.BEFORE], written),
-            undo=undo_of(order, digest, annotations[paths.BEFORE]),
+            template_hash=_digest(written),
+            written_at=datetime.fromisoformat(annotations[paths.AT]),
+            diff=self._diff(order.action, written, before, snapshot),
+            undo=undo_of(order, _digest(written), snapshot),
         )
+
+    def _diff(self, action: Action, written: Object, before: Object | None, snapshot: str) -> str:
+        if isinstance(action, NumberAction):
+            return number_of(action).diff()
+        if before is not None:
+            return template_diff(template_of(before), template_of(written))
+        return self._diff_from_snapshot(snapshot, written)
 
     def _diff_from_snapshot(self, name: str, written: Object) -> str:
         """The diff of a write that was made in an earlier try; a snapshot that is gone does not unmake the write."""
@@ -190,6 +242,27 @@ class Repairer:
         except NotFound:
             return ""
         return template_diff(kept["data"]["template"], template_of(written))
+
+
+def _path(action: Action) -> str:
+    """Where the object that the action writes lives."""
+    if isinstance(action, RaiseMaxReplicas):
+        return paths.autoscalers(action.target.namespace, action.autoscaler)
+    return paths.workload(action.target)
+
+
+def _name(raw: Object) -> str:
+    return f"{raw['kind']}/{raw['metadata']['name']}"
+
+
+def _version(raw: Object) -> str:
+    """What counts the changes of an object: those to the spec, where the API server counts them by themselves."""
+    return "resourceVersion" if raw["kind"] == _AUTOSCALER else "generation"
+
+
+def _digest(raw: Object) -> str:
+    """The hash of a workload's pod template; an autoscaler has none."""
+    return "" if raw["kind"] == _AUTOSCALER else template_hash(template_of(raw))
 
 
 def _last_action(raw: Object) -> str:

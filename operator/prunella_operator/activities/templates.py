@@ -6,7 +6,16 @@ from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.views import POD_TEMPLATE_HASH, RESTARTED_AT, container_views, template_of
 from prunella_workflows.contract import RepairOrder
 from prunella_workflows.errors import ChangedSince
-from prunella_workflows.model.plan import Action, Precondition, Restart, RestoreTemplate, SetMemory
+from prunella_workflows.model.plan import (
+    Action,
+    Precondition,
+    RaiseMaxReplicas,
+    Restart,
+    RestoreTemplate,
+    Scale,
+    SetMemory,
+    TemplateAction,
+)
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.workload import ContainerView, RevisionRef
 
@@ -35,12 +44,18 @@ def undo_of(order: RepairOrder, digest: str, snapshot: str) -> Action | None:
             return action.model_copy(update=update)
         case Restart():
             return None
+        case Scale():
+            swapped = {"require": require, "replicas_from": action.replicas_to, "replicas_to": action.replicas_from}
+            return action.model_copy(update=swapped)
+        case RaiseMaxReplicas():
+            swapped = {"require": require, "max_from": action.max_to, "max_to": action.max_from}
+            return action.model_copy(update=swapped)
         case _ as never:
             assert_never(never)
 
 
-def operations(action: Action, raw: Object, after: Object) -> list[Object]:
-    """The patch of exactly what the action changes."""
+def operations(action: TemplateAction, raw: Object, after: Object) -> list[Object]:
+    """The patch of exactly what the action changes in the template."""
     match action:
         case SetMemory():
             return _memory_operations(raw, action)

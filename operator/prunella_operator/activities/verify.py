@@ -1,32 +1,110 @@
 """Verify: one look at a repaired workload, judged by the brain."""
 
+from collections.abc import Iterable, Iterator
+
 from prunella_operator import clock
 from prunella_operator.activities.gather import Gatherer
-from prunella_workflows import health
+from prunella_operator.cluster.port import Object
+from prunella_operator.metrics_source.port import MetricsSource, NotConfigured
+from prunella_workflows import checks, health, promql
 from prunella_workflows.contract import VerifyRequest
 from prunella_workflows.errors import NotFound
+from prunella_workflows.model.evidence import Usage
+from prunella_workflows.model.measurement import Answer, NoData, Why
 from prunella_workflows.model.outcome import Judgement, Verdict
+from prunella_workflows.model.plan import Action, RaiseMaxReplicas, Scale
+from prunella_workflows.model.policy import Check
+from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
+from prunella_workflows.model.workload import PodView, WorkloadView
+
+_ASK_FOR = 8.0  # seconds
+_NO_METRICS = NotConfigured()
 
 
 class Verifier:
     """Looks, and lets the brain judge."""
 
-    def __init__(self, gatherer: Gatherer) -> None:
+    def __init__(self, gatherer: Gatherer, metrics: MetricsSource = _NO_METRICS) -> None:
         self._gatherer = gatherer
+        self._metrics = metrics
 
     def verify(self, request: VerifyRequest) -> Judgement:
         """Decided, or still open. A workload that is gone decides nothing: Inconclusive."""
         try:
-            _, workload, pods = self._gatherer.view(request.target)
+            raw, workload, pods = self._gatherer.view(request.target)
         except NotFound as error:
             return Judgement(verdict=Verdict.INCONCLUSIVE, reason="TargetDeleted", message=str(error))
         expected = health.Expectation(
             template_hash=request.template_hash,
+            template_before=request.action.require.template_hash if request.action else "",
             action_id=request.action_id,
             written_at=request.written_at,
             available_before=request.available_before,
             settle=request.settle,
-            has_checks=request.has_checks,
+            has_checks=request.has_checks or bool(request.settle.checks),
             blind=request.blind,
+            calm_since=request.calm_since,
+            **_numbers(request.action),
         )
-        return health.verify(workload, pods, expected, clock.now())
+        judgement = health.verify(
+            workload,
+            pods,
+            expected,
+            clock.now(),
+            usage=self._usage(workload, pods, request),
+            autoscaler=self._autoscaler(raw, request.action),
+        )
+        if judgement.verdict in (Verdict.NOT_HEALED, Verdict.WORSE):
+            judgement = health.excused(judgement, pods, self._gatherer.nodes(pods))
+        if judgement.reason != health.CHECKS_DUE:
+            return judgement
+        checked = self._checked(workload, pods, expected)
+        return checked.model_copy(update={"calm_since": judgement.calm_since})
+
+    def _usage(self, workload: WorkloadView, pods: tuple[PodView, ...], request: VerifyRequest) -> Usage | None:
+        """What the pods use, where that is the question. Why nobody knows is in the evidence of the diagnosis."""
+        if request.settle.relief is None:
+            return None
+        found = self._gatherer.usage(workload.ref, health.repaired_pods(workload, pods))
+        return found if isinstance(found, Usage) else None
+
+    def _autoscaler(self, raw: Object, action: Action | None) -> HorizontalPodAutoscalerView | None:
+        """The autoscaler as it is now, where that is what was repaired."""
+        if not isinstance(action, RaiseMaxReplicas):
+            return None
+        found = self._gatherer.scaling(raw).autoscalers
+        return next((one for one in found if one.name == action.autoscaler), None)
+
+    def _checked(self, workload: WorkloadView, pods: tuple[PodView, ...], expected: health.Expectation) -> Judgement:
+        """What the policy's checks say about pods that have held."""
+        current = health.repaired_pods(workload, pods)
+        ref = workload.ref
+        values = promql.Values(ref.namespace, ref.name, ref.kind, [pod.name for pod in current])
+        asked = tuple(ask(self._metrics, expected.settle.checks, values))
+        now = clock.now()
+        return checks.judge(asked, expected, health.held_since(current, expected, now), now)
+
+
+def _numbers(action: Action | None) -> dict[str, int]:
+    """The number that the action set, and what it was before."""
+    if isinstance(action, Scale):
+        return {"replicas": action.replicas_to, "number_before": action.replicas_from}
+    if isinstance(action, RaiseMaxReplicas):
+        return {"max_replicas": action.max_to, "number_before": action.max_from}
+    return {}
+
+
+def ask(source: MetricsSource, wanted: Iterable[Check], values: promql.Values) -> Iterator[checks.Asked]:
+    """Ask every check, as long as there is time: one look must end before its activity is given up."""
+    end = clock.monotonic() + _ASK_FOR
+    for check in wanted:
+        late = NoData(why=Why.SLOW, message="there was no time left to ask it")
+        answer = _answer(source, check.query, values) if clock.monotonic() < end else late
+        yield checks.Asked(check=check, answer=answer)
+
+
+def _answer(source: MetricsSource, query: str, values: promql.Values) -> Answer:
+    try:
+        return source.value(promql.fill(query, values))
+    except ValueError as error:  # an earlier release recorded it, and took it for good
+        return NoData(why=Why.REFUSED, message=str(error))

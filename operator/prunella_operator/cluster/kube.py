@@ -6,6 +6,7 @@ wrong kind merges what it should replace.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
@@ -21,11 +22,14 @@ from prunella_operator.cluster.port import APPLY_PATCH, JSON, JSON_PATCH, MERGE_
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.rest import to_error
 from prunella_operator.settings import Settings
+from prunella_operator.telemetry import tracing
 from prunella_workflows.errors import Unavailable
 from prunella_workflows.redact import redact
 
 _PAGE = 500
 _ERROR = 400
+_ANY = "application/json, */*"
+_METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _OURS = {"fieldManager": FIELD_MANAGER}
 
 
@@ -59,22 +63,29 @@ class Kube:
 
     def call(self, method: str, path: str, body: object = None, content_type: str = JSON, **query: str) -> Object:
         """Any request, for what the methods below do not cover."""
-        return _object(self._request(method, path, query, body, content_type))
+        return _object(self._request(_Call(method, path, query, body, content_type)))
 
     def date(self) -> datetime:
         """The API server's clock, by the Date header of an answer."""
-        return parsedate_to_datetime(self._send("GET", "/version", {}).headers["Date"])
+        return parsedate_to_datetime(self._send(_Call("GET", "/version", {})).headers["Date"])
 
     def get(self, path: str, **params: str) -> Object:
         """One object. Raises NotFound, Forbidden, Unavailable."""
-        return _object(self._request("GET", path, params))
+        return _object(self._request(_Call("GET", path, params)))
 
     def list(self, path: str, **params: str) -> Iterator[Object]:
         """All objects of a collection, page by page."""
+        return self._pages(path, params, _ANY)
+
+    def metadata(self, path: str, **params: str) -> Iterator[Object]:
+        """The metadata of all objects of a collection: a tenth of what the objects themselves would take."""
+        return self._pages(path, params, _METADATA)
+
+    def _pages(self, path: str, params: Mapping[str, str], accept: str) -> Iterator[Object]:
         token = ""
         while True:
             page = {**params, "limit": str(_PAGE)} | ({"continue": token} if token else {})
-            answer = _object(self._request("GET", path, page))
+            answer = _object(self._request(_Call("GET", path, page, accept=accept)))
             yield from answer.get("items") or ()
             token = answer.get("metadata", {}).get("continue", "")
             if not token:
@@ -82,60 +93,74 @@ class Kube:
 
     def text(self, path: str, **params: str) -> str:
         """A plain text answer, such as a log."""
-        return self._request("GET", path, params).decode("utf-8", "replace")
+        return self._request(_Call("GET", path, params)).decode("utf-8", "replace")
 
     def create(self, path: str, body: Object) -> Object:
         """Create an object. Raises AlreadyExists when the name is taken."""
-        return _object(self._request("POST", path, _OURS, body, JSON))
+        return _object(self._request(_Call("POST", path, _OURS, body, JSON)))
 
     def json_patch(self, path: str, operations: Sequence[Object]) -> Object:
         """Apply a JSON patch. Raises Refused when a test fails or the result is invalid: read again to tell which."""
-        return _object(self._request("PATCH", path, _OURS, list(operations), JSON_PATCH))
+        return _object(self._request(_Call("PATCH", path, _OURS, list(operations), JSON_PATCH)))
 
     def merge_patch(self, path: str, body: Object) -> Object:
         """Apply a merge patch."""
-        return _object(self._request("PATCH", path, _OURS, body, MERGE_PATCH))
+        return _object(self._request(_Call("PATCH", path, _OURS, body, MERGE_PATCH)))
 
     def apply(self, path: str, body: Object) -> Object:
         """Server-side apply of fields that are ours alone (forced)."""
-        return _object(self._request("PATCH", path, {**_OURS, "force": "true"}, body, APPLY_PATCH))
+        return _object(self._request(_Call("PATCH", path, {**_OURS, "force": "true"}, body, APPLY_PATCH)))
 
     def delete(self, path: str, uid: str) -> None:
         """Delete exactly this object. Raises Conflict when another one bears its name, NotFound when it is gone."""
-        self._request("DELETE", path, {}, {"preconditions": {"uid": uid}})
+        self._request(_Call("DELETE", path, {}, {"preconditions": {"uid": uid}}))
 
-    def _request(
-        self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
-    ) -> bytes:
-        data: bytes = self._send(method, path, params, body, content_type).read()
+    def _request(self, call: "_Call") -> bytes:
+        data: bytes = self._send(call).read()
         return data
 
-    def _send(
-        self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
-    ) -> Any:
+    def _send(self, call: "_Call") -> Any:
         """The answer, which is no error. A refusal is asked for twice, see `Refusals`."""
-        answer = self._answer(method, path, params, body, content_type)
+        answer = self._answer(call)
         if answer.status == FORBIDDEN:
-            self._refusals.check(self._answer("GET", READY, {}).status)
-            answer = self._answer(method, path, params, body, content_type)
+            self._refusals.check(self._answer(_Call("GET", READY, {})).status)
+            answer = self._answer(call)
         if answer.status >= _ERROR:
             raise to_error(answer.status, answer.read())
         return answer
 
-    def _answer(
-        self, method: str, path: str, params: Mapping[str, str], body: object = None, content_type: str = JSON
-    ) -> Any:
+    def _answer(self, call: "_Call") -> Any:
         """The official client's answer, read to its end; it carries no types."""
-        headers = {"Accept": "application/json, */*", "Content-Type": content_type, **self._access.headers()}
-        url = self.server + path + (f"?{urlencode(params)}" if params else "")
         timeout = (self._timeout, self._timeout)
-        try:
-            answer: Any = self._client.call_api(method, url, headers, body=body, _request_timeout=timeout)
-            answer.read()
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            cause = getattr(error, "reason", None) or error
-            raise Unavailable(f"the API server {self.server} does not answer: {redact(str(cause))}") from None
+        with tracing.call("kubernetes", call.method, call.path) as span:
+            headers = {"Accept": call.accept, "Content-Type": call.content_type, **tracing.outgoing()}
+            headers |= self._access.headers()
+            url = self.server + call.address
+            try:
+                answer: Any = self._client.call_api(call.method, url, headers, body=call.body, _request_timeout=timeout)
+                answer.read()
+            except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+                cause = getattr(error, "reason", None) or error
+                raise Unavailable(f"the API server {self.server} does not answer: {redact(str(cause))}") from None
+            tracing.answered(span, answer.status)
         return answer
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    body: object = None
+    content_type: str = JSON
+    accept: str = _ANY
+
+    @property
+    def address(self) -> str:
+        """Path and query."""
+        return self.path + (f"?{urlencode(self.params)}" if self.params else "")
 
 
 def _configuration(access: Access) -> Configuration:

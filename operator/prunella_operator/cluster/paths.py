@@ -1,6 +1,7 @@
 """Where things live in the Kubernetes API: one place for paths, labels and annotations of ours."""
 
 from prunella_workflows.errors import InvalidIncident
+from prunella_workflows.guard import reversal
 from prunella_workflows.model.workload import WorkloadRef
 
 GROUP = "prunella.dev"
@@ -8,15 +9,20 @@ VERSION = "v1alpha1"
 FIELD_MANAGER = "prunella"
 
 LAST_ACTION = f"{GROUP}/last-action"
-BEFORE = f"{GROUP}/before"
+BEFORE, AFTER, AT = reversal.BEFORE, reversal.AFTER, reversal.AT
 GOOD_AT = f"{GROUP}/good-at"
 SNAPSHOT = f"{GROUP}/snapshot"
 WORKLOAD = f"{GROUP}/workload"
 SOURCE = f"{GROUP}/source"
 DETECTED_AT = f"{GROUP}/detected-at"
 FAULT_AT = f"{GROUP}/fault-at"
-TRACE_ID = f"{GROUP}/trace-id"
+TRACEPARENT = f"{GROUP}/traceparent"
 CANCEL = f"{GROUP}/cancel"
+OPENED_BY_ALERT = f"{GROUP}/opened-by-alert"
+WITHDRAWN = f"{GROUP}/withdrawn-by-alert"
+ALERT = f"alert.{GROUP}/"
+TURN = f"{GROUP}/turn"
+TURNS = f"{GROUP}/turns"
 
 _PLURALS = {
     "Deployment": ("/apis/apps/v1", "deployments"),
@@ -56,6 +62,16 @@ def snapshots(namespace: str, name: str = "") -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/controllerrevisions" + (f"/{name}" if name else "")
 
 
+def autoscalers(namespace: str, name: str = "") -> str:
+    """The path of a namespace's HorizontalPodAutoscalers, or of one."""
+    return f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers" + (f"/{name}" if name else "")
+
+
+def budgets(namespace: str) -> str:
+    """The path of a namespace's PodDisruptionBudgets."""
+    return f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+
+
 def incidents(namespace: str = "", name: str = "") -> str:
     """The path of one, one namespace's, or all incidents."""
     scope = f"/namespaces/{namespace}" if namespace else ""
@@ -69,6 +85,16 @@ def policies(namespace: str = "") -> str:
     return f"/apis/{GROUP}/{VERSION}/clusterhealingpolicies"
 
 
+def all_policies() -> str:
+    """The path of the HealingPolicies of all namespaces."""
+    return f"/apis/{GROUP}/{VERSION}/healingpolicies"
+
+
 def events(namespace: str) -> str:
     """The path of a namespace's events."""
     return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+
+
+def pod_metrics(namespace: str) -> str:
+    """The path of what metrics-server measured of a namespace's pods."""
+    return f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"

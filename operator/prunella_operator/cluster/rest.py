@@ -16,6 +16,7 @@ from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.wire import Page, Undecodable, decode, read_status
+from prunella_operator.telemetry import tracing
 from prunella_workflows.errors import Conflict, Forbidden, NotFound, PrunellaError, Refused, Unavailable
 from prunella_workflows.redact import redact
 
@@ -138,13 +139,16 @@ class Rest:
         data = None if body is None else msgspec.json.encode(body)
         if content_type:
             options["headers"]["Content-Type"] = content_type
-        try:
-            async with self._session.request(
-                method, self._access.server + path, params=params, data=data, **options
-            ) as answer:
-                return answer.status, await answer.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
+        with tracing.call("kubernetes", method, path) as span:
+            options["headers"] |= tracing.outgoing()
+            try:
+                async with self._session.request(
+                    method, self._access.server + path, params=params, data=data, **options
+                ) as answer:
+                    tracing.answered(span, answer.status)
+                    return answer.status, await answer.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
 
 
 def _decoded(data: bytes | msgspec.Raw, into: type[T]) -> T:

@@ -1,4 +1,4 @@
-"""Raw objects to views: the only place that reads raw keys. Tolerant of what is missing, never guessing."""
+"""Raw objects to views: with views_* the only place that reads raw keys. Tolerant of gaps, never guessing."""
 
 import hashlib
 import json
@@ -9,6 +9,9 @@ from typing import Any
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.selectors import matches
+from prunella_operator.cluster.views_ownership import marks, owners
+from prunella_operator.cluster.views_probes import start_budget
+from prunella_operator.cluster.views_scaling import strategy_view
 from prunella_workflows.guard import IGNORE
 from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 from prunella_workflows.model.signal import OwnerRef
@@ -22,14 +25,14 @@ from prunella_workflows.model.workload import (
     WorkloadRef,
     WorkloadView,
 )
+from prunella_workflows.redact import redact
 
 POD_TEMPLATE_HASH = "pod-template-hash"
 REVISION_HASH = "controller-revision-hash"
 REVISION = "deployment.kubernetes.io/revision"
 STARTING = timedelta(seconds=5)
+_REPLACING = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"})
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-_FIELD_OWNERS = ("argocd", "kustomize-controller", "helm-controller", "helm")
-
 
 _KNOWN_OWNERS = {
     "apps": frozenset({"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"}),
@@ -49,9 +52,9 @@ def is_workload(owner: OwnerRef) -> bool:
 
 
 def ignored(raw: Object) -> bool:
-    """Whether an object's owner asked Prunella to leave it alone."""
-    meta = raw["metadata"]
-    return any((meta.get(marks) or {}).get(IGNORE) == "true" for marks in ("labels", "annotations"))
+    """Whether an object's owner asked Prunella to leave it alone, or all the pods that it makes."""
+    metas = (raw["metadata"], template_of(raw).get("metadata") or {})
+    return any((meta.get(kind) or {}).get(IGNORE) == "true" for meta in metas for kind in ("labels", "annotations"))
 
 
 def normalised(template: Object) -> Object:
@@ -120,6 +123,8 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
     conditions = {one.get("type"): one for one in status.get("conditions") or ()}
     progressing, available = conditions.get("Progressing", {}), conditions.get("Available", {})
     late = progressing.get("reason") == "ProgressDeadlineExceeded"
+    refused = conditions.get("ReplicaFailure", {})
+    replicas = _replicas(raw, spec, status)
     return WorkloadView(
         ref=WorkloadRef(
             api_version=raw.get("apiVersion", "apps/v1"),
@@ -131,17 +136,22 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         generation=meta.get("generation", 0),
         observed_generation=status.get("observedGeneration", 0),
         labels=meta.get("labels") or {},
-        annotations=_marks(annotations),
-        managers=_managers(meta),
+        annotations={**marks(annotations), **({IGNORE: "true"} if ignored(raw) else {})},
+        owners=owners(meta, replicas="replicas", template="template"),
+        strategy=strategy_view(raw, replicas),
         deleting="deletionTimestamp" in meta,
         paused=bool(spec.get("paused")),
-        replicas=_replicas(raw, spec, status),
+        replicas=replicas,
         updated_replicas=status.get("updatedReplicas", status.get("updatedNumberScheduled", 0)),
         ready_replicas=status.get("readyReplicas", status.get("numberReady", 0)),
         available_replicas=status.get("availableReplicas", status.get("numberAvailable", 0)),
         total_replicas=status.get("replicas", status.get("currentNumberScheduled", 0)),
         progress_deadline_exceeded=late,
         message=progressing.get("message", "") if late else _unavailable(available),
+        create_failure=str(refused.get("message", "")) if refused.get("status") == "True" else "",
+        create_failed_since=time_of(refused.get("lastTransitionTime")) if refused.get("status") == "True" else None,
+        deadline=float(spec.get("progressDeadlineSeconds", 600)),
+        start_budget=start_budget(template) + float(spec.get("minReadySeconds", 0)),
         template_hash=template_hash(template),
         revision=_revision(template, revisions),
         containers=container_views(template),
@@ -153,17 +163,6 @@ def _replicas(raw: Object, spec: Object, status: Object) -> int:
     if raw["kind"] == "DaemonSet":
         return int(status.get("desiredNumberScheduled", 0))
     return int(spec.get("replicas", 1))
-
-
-def _marks(annotations: dict[str, str]) -> dict[str, str]:
-    """The annotations guards look at; others may hold anything, secrets included."""
-    prefixes = ("prunella.dev/", "argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")
-    return {key: value for key, value in annotations.items() if key.startswith((*prefixes, "meta.helm.sh/"))}
-
-
-def _managers(meta: Object) -> tuple[str, ...]:
-    names = {str(one.get("manager", "")) for one in meta.get("managedFields") or ()}
-    return tuple(sorted(name for name in names if name.startswith(_FIELD_OWNERS)))
 
 
 def _unavailable(available: Object) -> str:
@@ -219,6 +218,8 @@ def _container(raw: Object, index: int, *, init: bool) -> ContainerView:
         image=raw.get("image", ""),
         memory_request=_memory(resources.get("requests")),
         memory_limit=_memory(resources.get("limits")),
+        cpu_request=_cpu(resources.get("requests")),
+        cpu_limit=_cpu(resources.get("limits")),
         environment=tuple(str(one.get("name", "")) for one in raw.get("env") or ()),
     )
 
@@ -226,6 +227,11 @@ def _container(raw: Object, index: int, *, init: bool) -> ContainerView:
 def _memory(resources: Object | None) -> int | None:
     value = (resources or {}).get("memory")
     return parse_bytes(str(value)) if value is not None else None
+
+
+def _cpu(resources: Object | None) -> float | None:
+    value = (resources or {}).get("cpu")
+    return float(parse_quantity(str(value))) if value is not None else None
 
 
 def pod_view(raw: Object) -> PodView:
@@ -241,10 +247,12 @@ def pod_view(raw: Object) -> PodView:
         phase=status.get("phase", ""),
         ready=ready.get("status") == "True",
         ready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
-        unready_since=None if _node_lost(status) else _unready_since(ready, time_of(status.get("startTime"))),
+        unready_since=None if _all_ready(status) else _unready_since(ready, time_of(status.get("startTime"))),
         unschedulable=scheduled.get("message", "Unschedulable") if scheduled.get("status") == "False" else "",
         revision=_pod_revision(meta.get("labels") or {}),
         node=(raw.get("spec") or {}).get("nodeName", ""),
+        node_lost=_node_lost(status, ready),
+        failed=_failed(raw),
         containers=tuple(
             _status(one, init=init)
             for init, key in ((True, "initContainerStatuses"), (False, "containerStatuses"))
@@ -258,9 +266,26 @@ def pod_view(raw: Object) -> PodView:
     )
 
 
-def _node_lost(status: Object) -> bool:
-    """Whether the kubelet's last word was "ready": then the control plane says otherwise, because the node is lost."""
+def _all_ready(status: Object) -> bool:
+    """Whether the kubelet's last word on every container was "ready"."""
     return all(one.get("ready") for one in status.get("containerStatuses") or ())
+
+
+def _node_lost(status: Object, ready: Object) -> bool:
+    """Whether the control plane says "not ready" of a pod that its kubelet said is: no word has come from there since.
+
+    A readiness gate looks the same, but says so.
+    """
+    gated = ready.get("reason") == "ReadinessGatesNotReady"
+    said = bool(status.get("containerStatuses")) and _all_ready(status)
+    return status.get("phase") == "Running" and ready.get("status") in ("False", "Unknown") and said and not gated
+
+
+def _failed(raw: Object) -> bool:
+    """Whether a pod ended in failure and stays: evicted ones have a reason, and most controllers replace theirs."""
+    status, owner = raw.get("status") or {}, controller_of(raw)
+    replaced = owner is not None and owner.kind in _REPLACING
+    return status.get("phase") == "Failed" and not status.get("reason") and not replaced
 
 
 def _unready_since(ready: Object, started: datetime | None) -> datetime | None:
@@ -297,7 +322,7 @@ def _termination(raw: Object | None) -> Termination | None:
     return Termination(
         reason=raw.get("reason", ""),
         exit_code=raw.get("exitCode", 0),
-        message=raw.get("message", ""),
+        message=redact(raw.get("message", "")),  # the program wrote it
         started_at=time_of(raw.get("startedAt")),
         finished_at=time_of(raw.get("finishedAt")),
     )
@@ -311,6 +336,15 @@ def revision_view(ref: RevisionRef, template: Object, selector: Object, **facts:
         ref=ref,
         images=tuple(one.image for one in containers if not one.init),
         memory_limits={one.name: one.memory_limit for one in containers if one.memory_limit is not None},
+        resources=_resources(template),
         compatible=matches(selector, labels),
         **facts,
     )
+
+
+def _resources(template: Object) -> str:
+    """A digest of what the containers ask for."""
+    spec = template.get("spec") or {}
+    kinds = ("initContainers", "containers")
+    found = [_numbers_in(one).get("resources") for key in kinds for one in spec.get(key) or ()]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]

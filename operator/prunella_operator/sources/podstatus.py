@@ -9,6 +9,8 @@ from prunella_operator.cluster.wire import Metadata, Wire
 
 CRASH_LOOP = "CrashLoopBackOff"
 _STARTING = timedelta(seconds=5)
+# A ReplicaSet and its like make another pod at once; a Job tries again, and its own end is what counts.
+_GOES_ON = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job"})
 
 
 class Waiting(Wire, frozen=True):
@@ -111,8 +113,19 @@ class Pod(Wire, frozen=True):
         return ready.last_transition_time if ready.last_transition_time - status.start_time >= _STARTING else None
 
     @property
+    def failed(self) -> bool:
+        """Whether all its containers have ended, one of them badly, and none will be started again."""
+        return self.status.phase == "Failed"
+
+    @property
+    def failed_for_good(self) -> bool:
+        """Whether nobody goes on in its place either."""
+        owner = self.metadata.controller
+        return self.failed and (owner is None or owner.kind not in _GOES_ON)
+
+    @property
     def worth_a_look(self) -> bool:
         """False where containers end because the pod does: by deletion, completion, eviction, loss of its node."""
         leaving = self.metadata.deletion_timestamp is not None
-        ended = self.status.phase == "Succeeded" or (self.status.phase == "Failed" and self.status.reason != "")
+        ended = self.status.phase == "Succeeded" or (self.failed and self.status.reason != "")
         return not leaving and not ended

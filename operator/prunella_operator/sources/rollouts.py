@@ -1,10 +1,11 @@
 """`RolloutSource`: sees rollouts that do not come to an end, and those that do.
 
 One watch each for Deployments, StatefulSets and DaemonSets. A rollout past its deadline becomes a Signal (only
-Deployments have one); one that completed is told to `on_settled`, from which the known-good revisions are recorded.
-It only reports, and keeps two numbers per workload.
+Deployments have one), and so does one that stands still; one that completed is told to `on_settled`, from which the
+known-good revisions are recorded. It only reports, and keeps two numbers per workload.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Generic, NamedTuple, NoReturn, TypeVar
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.wire import Metadata, Wire
 from prunella_operator.sources.resource import Pace, Resource, Scope, WatchStats
+from prunella_operator.sources.standstill import Progress, Standstill
 from prunella_operator.sources.watch import Watch
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
@@ -65,6 +67,16 @@ class Rollout(Wire, frozen=True):
         return _observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
 
     @property
+    def progress(self) -> Progress | None:
+        """How far it is; None when nothing more is wanted of it."""
+        status = self.status
+        if self.metadata.deletion_timestamp or self.spec.paused or self.spec.replicas == 0 or self.settled:
+            return None
+        refused = any(one.type == "ReplicaFailure" and one.status == "True" for one in status.conditions or ())
+        numbers = (status.updated_replicas, status.available_replicas, status.replicas)
+        return Progress(self.metadata.generation, *numbers, refused)
+
+    @property
     def overdue(self) -> Condition | None:
         """The condition that says the rollout is past its deadline, if it is."""
         if self.metadata.deletion_timestamp or self.spec.paused:
@@ -96,6 +108,15 @@ class DaemonRollout(Wire, frozen=True):
         counts = {status.current_number_scheduled, status.updated_number_scheduled, status.number_available}
         wanted = status.desired_number_scheduled
         return _observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is; None when nothing more is wanted of it."""
+        status = self.status
+        if self.metadata.deletion_timestamp or status.desired_number_scheduled == 0 or self.settled:
+            return None
+        numbers = (status.updated_number_scheduled, status.number_available, status.current_number_scheduled)
+        return Progress(self.metadata.generation, *numbers)
 
     @property
     def overdue(self) -> Condition | None:
@@ -134,10 +155,16 @@ class RolloutSource(Generic[R]):
     pace: Pace = field(default_factory=Pace)
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
+    _standstill: Standstill = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._standstill = Standstill(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
-        await Watch(self.access, self.resource, self, self.scope, self.pace, self.stats).run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._standstill.run())
+            await Watch(self.access, self.resource, self, self.scope, self.pace, self.stats).run()
 
     def seen(self, obj: R, at: datetime) -> None:
         """Report what is new about the rollout; remembered only then."""
@@ -148,15 +175,30 @@ class RolloutSource(Generic[R]):
         # The condition speaks of the generation that the controller has seen, which may not be the latest.
         overdue = obj.status.observed_generation if obj.overdue else before.overdue
         if obj.overdue and overdue != before.overdue:
-            self.emit(_signal(self.kind, obj.metadata, obj.overdue, at))
+            self.emit(_overdue(self.kind, obj.metadata, obj.overdue, at))
+        if progress := obj.progress:
+            self._standstill.seen(meta.uid, progress, _still(self.kind, meta, progress, at), at)
+        else:
+            self._standstill.gone(meta.uid)
         self._memory[meta.uid] = Memory(settled, overdue)
 
     def gone(self, uid: str, _at: datetime) -> None:
         """Forget the workload."""
+        self._standstill.gone(uid)
         self._memory.pop(uid, None)
 
 
-def _signal(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
+def _overdue(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
+    signal = _signal(kind, meta, DEADLINE_EXCEEDED, overdue.message[:_LONGEST_MESSAGE], at)
+    return signal.model_copy(update={"fault_at": overdue.last_transition_time})
+
+
+def _still(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
+    numbers = f"{progress.total} pod(s), {progress.updated} of the current revision, {progress.available} available"
+    return _signal(kind, meta, "NoProgress", numbers, at)
+
+
+def _signal(kind: str, meta: Metadata, reason: str, message: str, at: datetime) -> Signal:
     return Signal(
         source="rollouts",
         type=IncidentType.UNAVAILABLE,
@@ -164,9 +206,8 @@ def _signal(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Sign
         kind=kind,
         name=meta.name,
         uid=meta.uid,
-        reason=DEADLINE_EXCEEDED,
-        message=overdue.message[:_LONGEST_MESSAGE],
+        reason=reason,
+        message=message,
         ignored=meta.ignored,
-        fault_at=overdue.last_transition_time,
         observed_at=at,
     )

@@ -57,18 +57,20 @@ def signals(pod: Pod, known: Memory | None, at: datetime) -> tuple[tuple[Signal,
     memory: list[Trace] = []
     for container in pod.status.all_containers:
         fresh = Trace(sys.intern(container.name))
-        trace, findings = _compare(container, before.get(container.name, fresh), at if known is None else None)
+        trace, findings = _compare(pod, container, before.get(container.name, fresh), at if known is None else None)
         found += [_signal(pod, container, finding, at) for finding in findings]
         if trace != fresh:
             memory.append(trace)
     return tuple(found), tuple(memory)
 
 
-def _compare(status: ContainerStatus, before: Trace, first_seen: datetime | None) -> tuple[Trace, list[Finding]]:
+def _compare(
+    pod: Pod, status: ContainerStatus, before: Trace, first_seen: datetime | None
+) -> tuple[Trace, list[Finding]]:
     new = _new_ends(status, before)
     told = before.told and not new
-    finding = None if told else _of_end(status, new)
-    if finding and first_seen and _is_history(status, first_seen):
+    finding = None if told else _of_end(pod, status, new)
+    if finding and first_seen and _is_history(pod, status, first_seen):
         finding, told = None, True
     stuck = _stuck(status, before.stuck)
     findings = [finding] if finding else []
@@ -97,7 +99,7 @@ def _new_ends(status: ContainerStatus, before: Trace) -> tuple[Terminated, ...]:
     return later or (status.ends[:1] if status.deaths > before.deaths else ())
 
 
-def _of_end(status: ContainerStatus, new: tuple[Terminated, ...]) -> Finding | None:
+def _of_end(pod: Pod, status: ContainerStatus, new: tuple[Terminated, ...]) -> Finding | None:
     """What the ends say that were not reported yet: those that are new, or the one that a back-off now confirms."""
     ends = new or status.ends[:1]
     for end in ends:
@@ -109,15 +111,16 @@ def _of_end(status: ContainerStatus, new: tuple[Terminated, ...]) -> Finding | N
     if status.waiting and status.waiting.reason == CRASH_LOOP:
         fault_at = latest.finished_at if latest else None
         return Finding(IncidentType.POD_CRASH_LOOP, CRASH_LOOP, status.waiting.message, fault_at)
-    # The back-off is shown late, up to minutes after the second death: that one is enough.
-    if latest and latest.exit_code and status.deaths >= _SECOND_DEATH:
+    # The back-off is shown late, up to minutes after the second death: that one is enough. So is one that was final.
+    if latest and latest.exit_code and (status.deaths >= _SECOND_DEATH or pod.failed_for_good):
         return Finding(IncidentType.POD_CRASH_LOOP, latest.reason or "Error", _died(latest), latest.finished_at)
     return None
 
 
-def _is_history(status: ContainerStatus, at: datetime) -> bool:
+def _is_history(pod: Pod, status: ContainerStatus, at: datetime) -> bool:
+    """What died long ago and runs again, or has not been meant to since."""
     ends = [end.finished_at for end in status.ends if end.finished_at]
-    return status.running and all(at - end > _LATELY for end in ends)
+    return (status.running or pod.failed) and all(at - end > _LATELY for end in ends)
 
 
 def _died(end: Terminated) -> str:

@@ -14,6 +14,7 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from prunella_operator.telemetry import tracing
 from prunella_workflows.redact import MASK, names_secret, redact
 
 # These repeat at info, or at debug with whole request bodies, what we record better ourselves.
@@ -54,6 +55,7 @@ def about(**names: str) -> Iterator[None]:
 def _shared() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        add_trace,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
@@ -79,6 +81,13 @@ def _renderer(out: TextIO) -> Processor:
     return structlog.dev.ConsoleRenderer(
         colors=out.isatty(), timestamp_key="time", exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
     )
+
+
+def add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The trace that a record belongs to, so that its spans are found from the log."""
+    if (context := tracing.current()) is not None:
+        event.setdefault("trace_id", context.trace_id)
+    return event
 
 
 def flatten_extras(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

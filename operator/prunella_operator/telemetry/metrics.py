@@ -13,6 +13,33 @@ OPENING = Histogram(
     "From the observation of a fault to its Incident in the API.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+NOTIFICATIONS = Counter(
+    "prunella_notifications",
+    "Messages to people, by the service and what became of them: Delivered, Summarised, or the kind of the error.",
+    ["channel_kind", "result"],
+)
+TICKETS = Counter(
+    "prunella_tickets",
+    "Steps taken on tickets, by the system, the step, and what became of it: Done, or the kind of the error.",
+    ["system", "step", "result"],
+)
+GUARD_HOLDS = Counter(
+    "prunella_guard_holds",
+    "Times a guard began to hold a repair back, by guard, reason and effect.",
+    ["guard", "reason", "effect"],
+)
+ALERTS = Counter(
+    "prunella_alerts",
+    "Alerts that came to the webhook: firing and resolved ones that are stored, and unstored ones, which come again.",
+    ["outcome"],
+)
+ALERTS_HANDLED = Counter("prunella_alerts_handled", "Firings that were handled, by what came of them.", ["outcome"])
+WEBHOOK_REQUESTS = Counter("prunella_webhook_requests", "Requests to the webhook, by the code of the answer.", ["code"])
+WEBHOOK_SECONDS = Histogram(
+    "prunella_webhook_seconds",
+    "From the head of a request to the webhook to its answer.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10),
+)
 WATCH_OBJECTS = Gauge("prunella_watch_objects", "Objects a watch knows.", ["resource"])
 WATCH_EVENTS = Gauge("prunella_watch_events", "Changes a watch has seen since the start.", ["resource"])
 WATCH_RELISTS = Gauge("prunella_watch_relists", "Lists after the first one since the start.", ["resource"])

@@ -118,7 +118,7 @@ def test_escalate_says_aloud_what_a_person_needs(activities):
         activities.escalate(EscalateRequest(incident=INCIDENT, status=status, channels=("pager",)))
     (line,) = logs
     assert (line["log_level"], line["target"], line["next_step"]) == ("error", "Deployment/web", "look")
-    assert line["undelivered_channels"] == ["pager"]
+    assert line["channels"] == ["pager"]
 
 
 @pytest.mark.parametrize(("error", "final"), [(NotFound("gone"), True), (Conflict("moved"), False)])

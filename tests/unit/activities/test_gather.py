@@ -1,7 +1,7 @@
 """What is read for a diagnosis."""
 
 import pytest
-from fakes.kube import FakeKube
+from fakes.kube import FakeKube, failing
 from fakes.objects import (
     LONG_AGO,
     WEB,
@@ -138,8 +138,9 @@ def test_the_last_words_of_what_fails_are_redacted_and_short(gatherer, kube):
     assert max(map(len, tail.lines)) <= 400
 
 
-@pytest.mark.parametrize("error", [NotFound("gone"), Refused("not started"), Forbidden("no")])
+@pytest.mark.parametrize("error", [NotFound("gone"), Refused("not started"), Forbidden("no"), Unavailable("no node")])
 def test_a_log_that_cannot_be_read_is_no_reason_to_stop(gatherer, kube, error):
+    """Nobody reads a log on a node that is lost: the incident must be diagnosed all the same."""
     failing_pod(kube)
     kube.texts[f"{PODS}/web-a/log"] = error
     assert gathered(gatherer).logs == ()
@@ -147,7 +148,7 @@ def test_a_log_that_cannot_be_read_is_no_reason_to_stop(gatherer, kube, error):
 
 def test_a_server_that_is_away_is_a_reason_to_try_again(gatherer, kube):
     failing_pod(kube)
-    kube.texts[f"{PODS}/web-a/log"] = Unavailable("away")
+    kube.before = failing(Unavailable("away"), part="replicasets")
     with pytest.raises(Unavailable):
         gathered(gatherer)
 

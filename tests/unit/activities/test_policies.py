@@ -98,3 +98,30 @@ def test_a_policy_that_does_not_parse_is_named_with_its_field(kube):
     policy(kube, "shop", grace="soon")
     with pytest.raises(InvalidIncident, match=r"policy shop: spec\.grace: .*soon"):
         effective(kube)
+
+
+def test_secrets_are_those_of_the_policys_namespace_or_of_ours(kube):
+    levels = [{"after": "15m", "channels": ["pager"]}]
+    cluster_policy(kube, "all", escalation={"channels": ["ops"], "ticket": "jira", "levels": levels})
+    assert effective(kube).escalation.channels == ("prunella-system/ops",)
+    policy(kube, "shop", escalation={"channels": ["chat"], "quietHours": [{"start": "22:00", "end": "06:00"}]})
+    rule = effective(kube).escalation
+    assert rule.channels == ("shop/chat",)
+    assert rule.ticket == "prunella-system/jira"
+    assert [one.channels for one in rule.levels] == [("prunella-system/pager",)]
+    assert [one.start for one in rule.quiet_hours] == ["22:00"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"channels": ["other/chat"]},
+        {"channels": ["../../secrets/x"]},
+        {"levels": [{"after": "1m", "channels": ["other/chat"]}]},
+        {"ticket": "other/jira"},
+    ],
+)
+def test_no_policy_reaches_a_secret_of_another_namespace(kube, rule):
+    policy(kube, "shop", escalation=rule)
+    with pytest.raises(InvalidIncident, match=r"policy shop: spec\.escalation: .* is not the name of a Secret"):
+        effective(kube)

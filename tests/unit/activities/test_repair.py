@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from fakes.kube import FakeKube, failing
-from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_snapshot, a_template
+from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_snapshot, a_template, announced
 
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.repair import Repairer
@@ -25,7 +25,9 @@ PATH = paths.workload(WEB)
 def kube():
     deployment = a_deployment(a_template(2))
     labels = {"prunella.dev/heal": "enabled"}
-    return a_cluster(FakeKube(), deployment, replica_sets=[a_replica_set(1), a_replica_set(2)], labels=labels)
+    kube = a_cluster(FakeKube(), deployment, replica_sets=[a_replica_set(1), a_replica_set(2)], labels=labels)
+    announced(kube, INCIDENT, "uid-web-1-1")
+    return kube
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def live(kube):
     return kube.objects[PATH]
 
 
-def test_a_memory_raise_touches_that_limit_and_three_marks_of_ours(repairer, kube):
+def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):
     done = repairer.repair(memory())
     touched = {path for path, one in operations(kube).items() if one["op"] != "test"}
     assert touched == {
@@ -78,6 +80,7 @@ def test_a_memory_raise_touches_that_limit_and_three_marks_of_ours(repairer, kub
         "/metadata/annotations/prunella.dev~1last-action",
         "/metadata/annotations/prunella.dev~1last-action-at",
         "/metadata/annotations/prunella.dev~1before",
+        "/metadata/annotations/prunella.dev~1after",
     }
     assert done.template_hash == template_hash(a_template(2, memory="96Mi"))
     assert "+        memory: 96Mi" in done.diff

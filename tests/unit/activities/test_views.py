@@ -133,12 +133,6 @@ def test_annotations_that_may_hold_secrets_stay_outside():
     assert sorted(view.annotations) == ["argocd.argoproj.io/tracking-id", "prunella.dev/ignore"]
 
 
-def test_only_managers_that_may_own_the_workload_are_kept():
-    raw = a_deployment()
-    raw["metadata"]["managedFields"] = [{"manager": one} for one in ("kubectl", "argocd-controller", "helm", "x")]
-    assert workload_view(raw).managers == ("argocd-controller", "helm")
-
-
 def test_a_daemon_set_counts_nodes():
     raw = {
         "kind": "DaemonSet",

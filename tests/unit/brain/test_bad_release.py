@@ -23,7 +23,7 @@ from prunella_workflows.playbooks.bad_release import diagnose, plan
 
 CRASHING = a_pod("web-2-a", a_crashing_container())
 OLD = a_pod("web-1-a", revision="1")
-NOT_READY = a_pod("web-2-a", ready=False, ready_since=None)
+NOT_READY = a_pod("web-2-a", ready=False, ready_since=None, created_at=ago(60))
 
 
 def _evidence(*pods, **values):

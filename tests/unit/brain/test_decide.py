@@ -26,8 +26,8 @@ KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
 def test_the_order_is_specific_first():
     order = [one.cause for one in PLAYBOOKS]
     assert set(order) == set(Cause)
-    assert order[:2] == [Cause.POD_OOM_KILLED, Cause.BAD_RELEASE]
-    assert order[-2:] == [Cause.POD_CRASH_LOOP, Cause.UNKNOWN]
+    assert order[:4] == [Cause.NODE_LOST, Cause.POD_OOM_KILLED, Cause.DEPENDENCY_DOWN, Cause.BAD_RELEASE]
+    assert order[-4:] == [Cause.POD_CRASH_LOOP, Cause.HIGH_CPU, Cause.HIGH_MEMORY, Cause.UNKNOWN]
 
 
 @pytest.mark.parametrize(

@@ -3,34 +3,56 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import WEB, a_brief, a_deployment, a_guard_case, a_memory_raise, a_policy, a_rollback, ago
+from builders import (
+    WEB,
+    a_brief,
+    a_deployment,
+    a_guard_case,
+    a_memory_raise,
+    a_policy,
+    a_restart,
+    a_rollback,
+    a_scaling,
+    a_turn,
+    ago,
+    scaled_by,
+    under_budget,
+)
 
+from prunella_workflows.correlation import Culprit, Tie
 from prunella_workflows.guard import (
     AT_WRITE,
     GUARDS,
+    approval,
     approval_needed,
     ask,
     cause_allowed,
     concurrency,
     cooldown,
+    disruption,
     gitops_owned,
     handled_kind,
     holding,
     hourly_budget,
+    hpa_owned,
     maintenance,
     minimum_healthy,
     observe_mode,
     opted_out,
     paused,
     protected_namespace,
+    put_back,
     repeated_failures,
     rollback_frozen,
     rollout_by_a_person,
     target_alive,
 )
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.guard.correlation import dependency, heard, node_lost, shared_cause
+from prunella_workflows.model.incident import Approval, Phase
 from prunella_workflows.model.outcome import Cause, Effect
 from prunella_workflows.model.policy import BUILT_IN, merge
+from prunella_workflows.model.scaling import Strategy
+from prunella_workflows.model.turn import Turns
 
 
 def _in(namespace):
@@ -39,6 +61,12 @@ def _in(namespace):
 
 def _a(kind):
     return a_deployment(ref=WEB.model_copy(update={"kind": kind}))
+
+
+def _put_back(before="hash-2", after="hash-1", at=None):
+    """A Deployment of ours whose template is again the one that our repair replaced."""
+    marks = {"before": f"web-prunella-{before}", "after": after, "last-action-at": (at or ago(600)).isoformat()}
+    return a_deployment(annotations={f"prunella.dev/{key}": value for key, value in marks.items()})
 
 
 IGNORE = {"prunella.dev/ignore": "true"}
@@ -51,9 +79,23 @@ RELEASED = {
     "opened_at": ago(60),
     "release_since": ago(30),
 }
+ONE_AWAY = Strategy(max_unavailable=1, max_surge=0)
 HALF_SICK = {"policy": a_policy(budgets={"minimumHealthyPercent": 60}), "healthy_percent": 50.0}
 
+CULPRITS = {
+    tie: Culprit(tie=tie, target="Deployment/ledger", message="It is down.", next_step="Bring it back.", patience=120)
+    for tie in Tie
+}
+
 HOLDS = [
+    pytest.param(node_lost, {"culprit": CULPRITS[Tie.NODE]}, Effect.WAIT, "NodeLost", id="its node is lost"),
+    pytest.param(
+        dependency, {"culprit": CULPRITS[Tie.DEPENDENCY]}, Effect.WAIT, "DependencyDown", id="what it needs is down"
+    ),
+    pytest.param(
+        shared_cause, {"culprit": CULPRITS[Tie.SHARED]}, Effect.WAIT, "SharedCause", id="another incident is about it"
+    ),
+    pytest.param(heard, {"unheard": "Not a word."}, Effect.WAIT, "NoWordYet", id="the kubelet has not said why"),
     pytest.param(rollout_by_a_person, RELEASED, Effect.WAIT, "RolloutInProgress", id="a release since the fault"),
     pytest.param(
         repeated_failures,
@@ -110,18 +152,33 @@ HOLDS = [
         "Frozen",
         id="a rollback under a freeze",
     ),
+    pytest.param(put_back, {"workload": _put_back()}, Effect.ESCALATE, "OwnedElsewhere", id="our repair was put back"),
     *(
         pytest.param(gitops_owned, {"workload": a_deployment(**mark)}, Effect.ESCALATE, "OwnedElsewhere", id=name)
         for name, mark in {
             "Argo CD by its annotation": {
                 "annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}
             },
-            "Argo CD by its field manager": {"managers": ("kubectl", "argocd-controller")},
+            "Argo CD by its field manager": {"owners": {"template": ("kubectl", "argocd-controller")}},
             "Flux kustomization": {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}},
             "Flux Helm release": {"labels": {"helm.toolkit.fluxcd.io/name": "shop"}},
             "Helm by its annotation": {"annotations": {"meta.helm.sh/release-name": "shop"}},
             "Helm by its label": {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
         }.items()
+    ),
+    pytest.param(
+        hpa_owned,
+        {"action": a_scaling(), "scaling": scaled_by()},
+        Effect.ESCALATE,
+        "HpaOwned",
+        id="an autoscaler sets the replicas",
+    ),
+    pytest.param(
+        disruption,
+        {"action": a_restart(), "workload": a_deployment(strategy=ONE_AWAY), "scaling": under_budget(3)},
+        Effect.ESCALATE,
+        "DisruptionBudget",
+        id="a budget wants every pod healthy",
     ),
     pytest.param(
         cooldown,
@@ -138,16 +195,47 @@ HOLDS = [
         id="a longer cooldown",
     ),
     pytest.param(
+        cooldown,
+        {"turns": Turns(recent=(a_turn(taken=(ago(299),)),))},
+        Effect.ESCALATE,
+        "RepairedRecently",
+        id="another incident had its turn a moment ago",
+    ),
+    pytest.param(
+        cooldown,
+        {"turns": Turns(version=9, running=(a_turn(asking=True, version=8),))},
+        Effect.ESCALATE,
+        "RepairedRecently",
+        id="another incident of this workload asks before us",
+    ),
+    pytest.param(
         hourly_budget,
-        {"incidents": tuple(a_brief(f"o{n}", repaired_at=ago(600 + n)) for n in range(6))},
+        {"turns": Turns(recent=tuple(a_turn(f"o{n}", taken=(ago(600 + n),)) for n in range(6)))},
         Effect.ESCALATE,
         "BudgetSpent",
         id="six repairs of this workload in an hour",
     ),
     pytest.param(
         hourly_budget,
+        {"turns": Turns(recent=(a_turn(taken=(ago(10), ago(20), ago(30), ago(40), ago(50), ago(60))),))},
+        Effect.ESCALATE,
+        "BudgetSpent",
+        id="six repairs of one incident",
+    ),
+    pytest.param(
+        hourly_budget,
         {
-            "incidents": (a_brief(workload="Deployment/api", repaired_at=ago(600)),),
+            "turns": Turns(mine="uid-mine", recent=(a_turn("mine", taken=(ago(10),)),)),
+            "policy": a_policy(budgets={"perHourPerWorkload": 1}),
+        },
+        Effect.ESCALATE,
+        "BudgetSpent",
+        id="its own earlier repair counts",
+    ),
+    pytest.param(
+        hourly_budget,
+        {
+            "turns": Turns(recent=(a_turn(workload="Deployment/api", taken=(ago(600),)),)),
             "policy": a_policy(budgets={"perHourPerNamespace": 1}),
         },
         Effect.ESCALATE,
@@ -157,7 +245,7 @@ HOLDS = [
     pytest.param(
         hourly_budget,
         {
-            "incidents": (a_brief(namespace="bank", repaired_at=ago(600)),),
+            "turns": Turns(recent=(a_turn(namespace="bank", taken=(ago(600),)),)),
             "policy": a_policy(budgets={"perHourPerCluster": 1}),
         },
         Effect.ESCALATE,
@@ -165,8 +253,18 @@ HOLDS = [
         id="the cluster's budget is spent by another namespace",
     ),
     pytest.param(
+        hourly_budget,
+        {
+            "turns": Turns(version=9, running=(a_turn(namespace="bank", asking=True, version=8),)),
+            "policy": a_policy(budgets={"perHourPerCluster": 1}),
+        },
+        Effect.ESCALATE,
+        "BudgetSpent",
+        id="somebody asks for the last one before us",
+    ),
+    pytest.param(
         concurrency,
-        {"incidents": (a_brief(phase=Phase.VERIFYING),), "policy": a_policy(budgets={"concurrentPerNamespace": 1})},
+        {"turns": Turns(running=(a_turn(),)), "policy": a_policy(budgets={"concurrentPerNamespace": 1})},
         Effect.WAIT,
         "NamespaceBusy",
         id="another repair is under way in the namespace",
@@ -174,7 +272,7 @@ HOLDS = [
     pytest.param(
         concurrency,
         {
-            "incidents": (a_brief(namespace="bank", phase=Phase.REPAIRING),),
+            "turns": Turns(running=(a_turn(namespace="bank"),)),
             "policy": a_policy(budgets={"concurrentPerCluster": 1}),
         },
         Effect.WAIT,
@@ -184,12 +282,36 @@ HOLDS = [
     pytest.param(
         concurrency,
         {
-            "incidents": (a_brief("web-oom", namespace="bank", phase=Phase.REPAIRING),),
-            "policy": a_policy(budgets={"concurrentPerCluster": 1}),
+            "turns": Turns(version=9, running=(a_turn(asking=True, version=8),)),
+            "policy": a_policy(budgets={"concurrentPerNamespace": 1}),
         },
         Effect.WAIT,
-        "ClusterBusy",
-        id="a namesake in another namespace is another incident",
+        "NamespaceBusy",
+        id="somebody asks for the last place before us",
+    ),
+    pytest.param(
+        approval,
+        {"policy": a_policy(approval={"when": "Always"})},
+        Effect.ASK,
+        "ApprovalNeeded",
+        id="nobody has answered",
+    ),
+    pytest.param(
+        approval,
+        {"policy": a_policy(approval={"when": "Always"}), "answer": Approval(decision="Rejected", by="alice")},
+        Effect.ASK,
+        "ApprovalNeeded",
+        id="somebody said no",
+    ),
+    pytest.param(
+        approval,
+        {
+            "policy": a_policy(approval={"when": "Always", "approvers": ["alice", "group:sre"]}),
+            "answer": Approval(decision="Approved", by="bob", groups=("dev",)),
+        },
+        Effect.ASK,
+        "NotAnApprover",
+        id="somebody else said yes",
     ),
     pytest.param(
         maintenance,
@@ -201,6 +323,12 @@ HOLDS = [
 ]
 
 PASSES = [
+    pytest.param(
+        node_lost, {"culprit": CULPRITS[Tie.NODE], "waiting_since": ago(120)}, id="its node was waited for long enough"
+    ),
+    pytest.param(dependency, {"culprit": CULPRITS[Tie.SHARED]}, id="what it needs is up"),
+    pytest.param(shared_cause, {}, id="nobody else lacks the same"),
+    pytest.param(heard, {}, id="the kubelet has said why"),
     pytest.param(rollout_by_a_person, {**RELEASED, "workload": a_deployment()}, id="a release that is complete"),
     pytest.param(rollout_by_a_person, {**RELEASED, "release_since": ago(90)}, id="the release that failed"),
     pytest.param(
@@ -227,14 +355,22 @@ PASSES = [
     ),
     pytest.param(rollback_frozen, {"policy": a_policy(rollback="Freeze")}, id="a raise of memory under a freeze"),
     pytest.param(rollback_frozen, {"action": a_rollback()}, id="a rollback without a freeze"),
+    pytest.param(put_back, {"workload": _put_back(before="other-hash")}, id="another release than the one repaired"),
+    pytest.param(put_back, {"workload": _put_back(after="hash-2")}, id="a restart of ours changes no template"),
+    pytest.param(put_back, {"workload": _put_back(at=ago(90_000))}, id="that was long ago"),
+    pytest.param(put_back, {"workload": _put_back(), "action": a_restart()}, id="a restart quarrels with nobody"),
     pytest.param(
-        gitops_owned, {"workload": a_deployment(managers=("kubectl", "kube-controller-manager"))}, id="people's own"
+        gitops_owned,
+        {"workload": a_deployment(owners={"template": ("kubectl", "kube-controller-manager")})},
+        id="people's own",
     ),
     pytest.param(
         gitops_owned,
         {"workload": a_deployment(labels={"app.kubernetes.io/managed-by": "Helm"}), "policy": a_policy(gitOps="Act")},
         id="the policy says Act",
     ),
+    pytest.param(hpa_owned, {"action": a_scaling()}, id="nobody scales it"),
+    pytest.param(disruption, {"action": a_restart()}, id="no pod is taken away before another is there"),
     pytest.param(cooldown, {"incidents": (a_brief(repaired_at=ago(300)),)}, id="the cooldown is over"),
     pytest.param(
         cooldown, {"incidents": (a_brief(workload="Deployment/api", repaired_at=ago(1)),)}, id="another workload"
@@ -243,19 +379,49 @@ PASSES = [
     pytest.param(cooldown, {"incidents": (a_brief("web-oom", repaired_at=ago(1)),)}, id="its own repair"),
     pytest.param(cooldown, {"incidents": (a_brief(),)}, id="an incident without a repair"),
     pytest.param(
+        cooldown,
+        {"turns": Turns(mine="uid-mine", recent=(a_turn("mine", taken=(ago(1),)),))},
+        id="its own turn",
+    ),
+    pytest.param(
+        cooldown,
+        {"turns": Turns(running=(a_turn(asking=True, version=8),))},
+        id="who only looks counts nobody who asks",
+    ),
+    pytest.param(
         hourly_budget,
-        {"incidents": tuple(a_brief(f"o{n}", repaired_at=ago(3600 + n)) for n in range(9))},
+        {"turns": Turns(recent=tuple(a_turn(f"o{n}", taken=(ago(3600 + n),)) for n in range(9)))},
         id="repairs of more than an hour ago",
     ),
     pytest.param(
         hourly_budget,
-        {"incidents": tuple(a_brief(f"o{n}", repaired_at=ago(600)) for n in range(5))},
+        {"turns": Turns(recent=tuple(a_turn(f"o{n}", taken=(ago(600),)) for n in range(5)))},
         id="one repair is left",
+    ),
+    pytest.param(
+        hourly_budget,
+        {
+            "turns": Turns(version=7, running=(a_turn(asking=True, version=8),)),
+            "policy": a_policy(budgets={"perHourPerCluster": 1}),
+        },
+        id="somebody asks for the last one after us",
+    ),
+    pytest.param(
+        hourly_budget,
+        {
+            "turns": Turns(
+                version=9,
+                running=(a_turn(asking=True, version=7),),
+                recent=(a_turn(version=8, taken=(ago(1),)),),
+            ),
+            "policy": a_policy(budgets={"perHourPerCluster": 2}),
+        },
+        id="who asked and has it by now counts once",
     ),
     pytest.param(
         concurrency,
         {
-            "incidents": (a_brief("web-oom", phase=Phase.REPAIRING),),
+            "turns": Turns(mine="uid-mine", running=(a_turn("mine"),)),
             "policy": a_policy(budgets={"concurrentPerNamespace": 1}),
         },
         id="the repair under way is its own",
@@ -263,10 +429,24 @@ PASSES = [
     pytest.param(
         concurrency,
         {
-            "incidents": (a_brief(phase=Phase.AWAITING_APPROVAL), a_brief("done", phase=Phase.HEALED)),
+            "turns": Turns(version=7, running=(a_turn(asking=True, version=8),)),
             "policy": a_policy(budgets={"concurrentPerNamespace": 1}),
         },
-        id="waiting and closed incidents do not count",
+        id="somebody asks after us",
+    ),
+    pytest.param(approval, {}, id="nobody has to agree"),
+    pytest.param(
+        approval,
+        {"policy": a_policy(approval={"when": "Always"}), "answer": Approval(decision="Approved")},
+        id="somebody agreed, and nobody is named",
+    ),
+    pytest.param(
+        approval,
+        {
+            "policy": a_policy(approval={"when": "Always", "approvers": ["group:sre"]}),
+            "answer": Approval(decision="Approved", by="bob", groups=("dev", "sre")),
+        },
+        id="one of the named group agreed",
     ),
     pytest.param(maintenance, {}, id="no windows: always"),
 ]
@@ -345,7 +525,9 @@ def test_when_no_guard_holds_none_decides():
 
 
 def test_waiting_is_asked_last_so_that_nothing_waits_for_hours_to_be_refused():
-    effects = [guard(a_guard_case(**values)).effect for guard, values in _one_case_each()]
+    elsewhere = {node_lost, dependency, shared_cause, heard}  # there is nothing to refuse yet
+    cases = [one for one in _one_case_each() if one[0] not in elsewhere]
+    effects = [guard(a_guard_case(**values)).effect for guard, values in cases]
     assert effects == sorted(effects, key=lambda effect: effect is Effect.WAIT)
 
 
@@ -382,6 +564,30 @@ def test_when_a_person_must_agree(rule, action, severity, needed):
     assert approval_needed(a_policy(approval=rule), action, severity) is needed
 
 
+@pytest.mark.parametrize(
+    ("approvers", "may"),
+    [
+        ((), True),
+        (("alice",), True),
+        (("user:alice",), True),
+        (("bob", "alice"), True),
+        (("group:sre",), True),
+        (("sre",), False),
+        (("group:alice",), False),
+        (("user:sre",), False),
+        (("bob",), False),
+        (("Alice",), False),
+    ],
+)
+def test_who_may_answer(approvers, may):
+    assert Approval(decision="Approved", by="alice", groups=("sre",)).is_by_one_of(approvers) is may
+
+
+def test_an_answer_without_a_name_counts_only_where_nobody_is_named():
+    assert Approval(decision="Approved").is_by_one_of(())
+    assert not Approval(decision="Approved", groups=("sre",)).is_by_one_of(("group:sre", "", "user:"))
+
+
 def test_a_held_guard_tells_what_a_person_can_do():
     next_step = observe_mode(a_guard_case(policy=merge(BUILT_IN))).next_step
     assert next_step == "To let it heal: kubectl label namespace shop prunella.dev/heal=enabled"
@@ -392,5 +598,6 @@ def test_a_held_guard_tells_what_a_person_can_do():
 
 
 def test_the_change_for_git_is_shown_exactly():
-    owned = a_guard_case(workload=a_deployment(managers=("argocd-controller",)), cause=Cause.POD_OOM_KILLED)
+    owners = {"template": ("argocd-controller",)}
+    owned = a_guard_case(workload=a_deployment(owners=owners), cause=Cause.POD_OOM_KILLED)
     assert "set the memory limit of container app from 64Mi to 96Mi" in gitops_owned(owned).next_step

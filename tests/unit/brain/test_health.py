@@ -23,15 +23,17 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunella_workflows.health import confirm, verify
+from prunella_workflows.health import confirm, excused, verify
 from prunella_workflows.model.incident import Phase
-from prunella_workflows.model.outcome import Presence, Verdict
+from prunella_workflows.model.outcome import Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Settle
+from prunella_workflows.model.surroundings import NodeView
 
 CRASHING = a_pod("web-2-a", a_crashing_container(last=a_termination(finished_at=ago(400))))
 RESTARTED = a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(400))))
 NOT_READY = a_pod("web-2-a", a_container_status(ready=False))
 ZERO = a_deployment(replicas=0)
+RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago(600)) for n in (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -190,6 +192,58 @@ def test_even_without_grace_a_recovery_must_hold_for_a_while():
 
 OLDER = a_pod("web-1-a", a_crashing_container(last=an_oom_kill()), revision="1")
 STATEFUL = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
+
+
+@pytest.mark.parametrize(
+    ("pods", "presence", "reason"),
+    [
+        pytest.param((CRASHING,), Presence.FAILING, "FaultPersists", id="it fails still, without another grace"),
+        pytest.param((RESTARTED,), Presence.RECOVERED, "HealedByItself", id="what crashed before is past"),
+        pytest.param(
+            (a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(10)))),),
+            Presence.FAILING,
+            "CrashedAgain",
+            id="it crashed again since",
+        ),
+        pytest.param((a_pod(ready_since=ago(20)),), Presence.WATCHING, "Watching", id="it has not been ready for long"),
+    ],
+)
+def test_what_was_waited_with_counts_from_then_on(pods, presence, reason):
+    evidence = an_evidence(*pods, since=ago(40), incidents=RECOVERED_TWICE, opened_at=ago(3600))
+    sighting = confirm(evidence, 30)
+    assert (sighting.presence, sighting.reason) == (presence, reason)
+
+
+def test_a_pod_whose_node_is_lost_is_a_fault_that_lasts():
+    away = a_pod("web-2-a", ready=False, ready_since=None, node_lost=True)
+    sighting = confirm(an_evidence(away, workload=an_unavailable_deployment()), 10)
+    assert (sighting.presence, sighting.reason) == (Presence.FAILING, "NodeLost")
+    assert "node-a" in sighting.message
+
+
+NOT_SETTLED = Judgement(verdict=Verdict.NOT_HEALED, reason="NotSettled", message="0 of 3 updated")
+LOST = NodeView(name="node-a", ready=False, message="it is gone")
+
+
+@pytest.mark.parametrize(
+    ("judgement", "nodes", "reason"),
+    [
+        pytest.param(NOT_SETTLED, (LOST,), "NodeLost", id="it could not be rolled out"),
+        pytest.param(
+            Judgement(verdict=Verdict.WORSE, reason="FewerAvailable"), (LOST,), "NodeLost", id="fewer are available"
+        ),
+        pytest.param(NOT_SETTLED, (), "NotSettled", id="every node is there"),
+        pytest.param(NOT_SETTLED, (NodeView(name="node-a"),), "NotSettled", id="the node is heard of"),
+        pytest.param(NOT_SETTLED, (LOST.model_copy(update={"name": "b"}),), "NotSettled", id="a node without its pods"),
+        pytest.param(
+            Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse"), (LOST,), "Relapse", id="a crash is a crash"
+        ),
+    ],
+)
+def test_a_node_that_is_lost_meanwhile_says_nothing_about_a_repair(judgement, nodes, reason):
+    found = excused(judgement, (a_pod(deleting=True), a_pod("web-2-b", node="node-c")), nodes)
+    assert found.reason == reason
+    assert (found.verdict is Verdict.INCONCLUSIVE) is (reason == "NodeLost")
 
 
 def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
@@ -401,9 +455,9 @@ def _restarted(finished_at, **values):
             GOOD,
             (READY,),
             {"has_checks": True},
-            Verdict.INCONCLUSIVE,
-            "ChecksUnavailable",
-            id="checks are wanted, no metrics",
+            None,
+            "ChecksDue",
+            id="the pods have held, checks are wanted",
         ),
         pytest.param(
             GOOD, (READY,), {"settle": Settle(timeout=120, window=300)}, None, "Holding", id="a longer window"

@@ -8,6 +8,7 @@ from builders import (
     a_pod,
     a_policy,
     a_restarted_container,
+    a_termination,
     ago,
     an_attempt,
     an_evidence,
@@ -19,14 +20,18 @@ from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Restart
 from prunella_workflows.playbooks.network_timeout import diagnose, plan
+from prunella_workflows.probes import unheard, untold
 
 HANGING = a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(60))
 TIMED_OUT = "Readiness probe failed: Get http://10.0.0.1:8080/: context deadline exceeded (Client.Timeout exceeded)"
 ANSWERED = "Readiness probe failed: HTTP probe failed with statuscode: 503"
 
 
-def _word(message=TIMED_OUT, about="web-2-a", reason="Unhealthy"):
-    return EventView(about=about, reason=reason, message=message, at=NOW)
+REFUSED = "Readiness probe failed: Get http://10.0.0.1:8080/: dial tcp 10.0.0.1:8080: connect: connection refused"
+
+
+def _word(message=TIMED_OUT, about="web-2-a", reason="Unhealthy", at=NOW):
+    return EventView(about=about, reason=reason, message=message, at=at)
 
 
 def _evidence(*pods, **values):
@@ -81,6 +86,40 @@ def test_does_not_recognise(evidence, why):
     assert why in answer.reason
 
 
+@pytest.mark.parametrize(
+    ("events", "cause"),
+    [
+        pytest.param((_word(REFUSED, at=ago(75)), _word(at=ago(60))), True, id="it was refused at its start"),
+        pytest.param((_word(at=ago(61)), _word(REFUSED, at=ago(75))), True, id="late and out of order"),
+        pytest.param((_word(at=ago(300)), _word(ANSWERED, at=ago(59))), False, id="it hung another time"),
+        pytest.param((_word(at=None),), True, id="a word without a time"),
+    ],
+)
+def test_only_what_was_said_since_it_is_not_ready_counts(events, cause):
+    assert isinstance(diagnose(_evidence(events=events)), Diagnosis) is cause
+
+
+@pytest.mark.parametrize(
+    ("evidence", "early"),
+    [
+        pytest.param(_evidence(events=()), True, id="no word at all"),
+        pytest.param(_evidence(events=(_word(REFUSED, at=ago(90)),)), True, id="words of its start only"),
+        pytest.param(_evidence(events=(_word(about="web-2-b"),)), True, id="words about another pod"),
+        pytest.param(_evidence(), False, id="the kubelet has said it"),
+        pytest.param(_evidence(events=(_word(ANSWERED),)), False, id="the kubelet has said otherwise"),
+        pytest.param(
+            _evidence(a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(91)), events=()),
+            False,
+            id="after a minute and a half nothing more is to be expected",
+        ),
+        pytest.param(_evidence(HANGING, a_pod("b", a_crashing_container()), events=()), False, id="another crashes"),
+        pytest.param(_evidence(a_pod(), events=()), False, id="all are well"),
+    ],
+)
+def test_without_a_word_of_the_kubelet_it_is_too_early_to_tell(evidence, early):
+    assert bool(unheard(evidence)) is early
+
+
 def test_it_is_restarted_under_a_stamp_that_the_incident_gives():
     evidence = _evidence()
     (step,) = plan(diagnose(evidence), evidence, a_policy(), ()).steps
@@ -99,3 +138,17 @@ def test_it_is_restarted_once():
 def test_a_pod_that_has_been_silent_for_a_moment_only_is_given_time():
     moment = a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(5))
     assert isinstance(diagnose(_evidence(moment)), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("values", "early"),
+    [
+        pytest.param({"restarts": 1, "running_since": ago(5)}, True, id="restarted, and no word of the run before"),
+        pytest.param({"restarts": 1, "running_since": ago(90)}, False, id="no word will come"),
+        pytest.param({"restarts": 1, "last": a_termination()}, False, id="it is told"),
+        pytest.param({"restarts": 0, "running_since": ago(5)}, False, id="its first run"),
+    ],
+)
+def test_a_restart_that_is_not_told_yet_is_waited_for(values, early):
+    pod = a_pod("web-2-a", a_container_status(ready=False, **values))
+    assert bool(untold(an_evidence(pod))) is early

@@ -354,3 +354,42 @@ def test_whatever_the_bounds_a_raise_is_a_raise_and_keeps_them(*, limit, maximum
         assert limit < target <= maximum
         assert node is None or target <= node
         assert free is None or replicas * (target - limit) + target <= free
+
+
+LEAKS = {"memory_growing": ("app",)}
+
+
+def test_a_suspected_leak_is_told():
+    diagnosis = diagnose(_evidence(**LEAKS))
+    assert "a leak is suspected" in diagnosis.message
+    assert "grew steadily" in diagnosis.decided_by[-1]
+    assert "leak" not in diagnose(_evidence(memory_growing=("proxy",))).message
+
+
+def test_a_new_release_that_leaks_is_rolled_back_first():
+    (only,) = _plan(_evidence(revisions=the_history(), **LEAKS)).steps
+    assert isinstance(only.action, RestoreTemplate)
+
+
+def test_a_leak_that_the_rollback_did_not_stop_gets_one_raise():
+    evidence = _evidence(revisions=the_history(), **LEAKS)
+    back = an_attempt(action="RestoreTemplate")
+    assert isinstance(_first(evidence, None, back), SetMemory)
+    plan_ = _plan(evidence, None, back, an_attempt(2, to="128Mi"))
+    assert (plan_.steps, plan_.reason) == ((), "MemoryLeakSuspected")
+
+
+def test_a_leak_without_a_new_release_gets_one_raise_only():
+    assert isinstance(_first(_evidence(**LEAKS)), SetMemory)
+    once = an_attempt(2, to="128Mi")
+    assert _plan(_evidence(**LEAKS), None, once).reason == "MemoryLeakSuspected"
+    assert _plan(_evidence(), None, once).steps
+
+
+def test_of_pods_with_different_limits_those_of_the_killed_ones_count():
+    """A webhook that came later has changed only the pods that were made since."""
+    killed = a_pod("web-2-b", a_crashing_container(last=an_oom_kill()), memory_limits={"app": 20 * MI})
+    evidence = an_evidence(a_pod("web-2-a"), killed)
+    diagnosis = diagnose(evidence)
+    assert isinstance(diagnosis, Diagnosis)
+    assert plan(diagnosis, evidence, a_policy(), ()).reason == "LimitOverwritten"

@@ -1,5 +1,7 @@
 """Policies: durations as people write them, and how several policies become one."""
 
+from datetime import UTC, datetime
+
 import pytest
 from builders import MI
 from hypothesis import given
@@ -10,11 +12,14 @@ from prunella_workflows.model.policy import (
     BUILT_IN,
     ClusterHealingPolicySpec,
     EffectivePolicy,
+    EscalationLevel,
+    EscalationRule,
     HealingPolicySpec,
     LabelSelector,
     Limits,
     PolicyMode,
     PolicySpec,
+    QuietHours,
     format_duration,
     merge,
     parse_duration,
@@ -156,3 +161,43 @@ def test_zero_is_a_value():
 )
 def test_selectors(wanted, labels, matches):
     assert LabelSelector(match_labels=wanted).matches(labels) is matches
+
+
+@pytest.mark.parametrize(
+    ("hours", "moment", "loud"),
+    [
+        ([], "Wed 23:00", "Wed 23:00"),
+        ([("22:00", "06:00")], "Wed 21:59", "Wed 21:59"),
+        ([("22:00", "06:00")], "Wed 22:00", "Thu 06:00"),
+        ([("22:00", "06:00")], "Thu 05:59", "Thu 06:00"),
+        ([("22:00", "06:00")], "Thu 06:00", "Thu 06:00"),
+        ([("12:00", "13:00")], "Wed 12:30", "Wed 13:00"),
+        ([("22:00", "06:00"), ("06:00", "08:00")], "Wed 23:00", "Thu 08:00"),
+        ([("00:00", "23:59")], "Wed 00:30", "Wed 23:59"),
+        ([("00:00", "12:00"), ("11:00", "00:00")], "Wed 00:30", "Wed 00:30"),  # never loud: better loud than lost
+        ([("00:00", "23:00", "Sat", "Sun"), ("23:00", "00:00", "Sat", "Sun")], "Sat 10:00", "Mon 00:00"),
+    ],
+)
+def test_quiet_hours_end_at_the_first_moment_outside_of_all(hours, moment, loud):
+    rule = EscalationRule(
+        quiet_hours=tuple(QuietHours(start=start, end=end, days=tuple(days)) for start, end, *days in hours)
+    )
+    assert f"{rule.loud_from(_moment(moment)):%a %H:%M}" == loud
+
+
+def _moment(text):
+    day, clock = text.split()
+    hour, minute = map(int, clock.split(":"))
+    number = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun").index(day)
+    return datetime(2026, 3, 2 + number, hour, minute, tzinfo=UTC)
+
+
+def test_the_ladder_begins_with_the_channels_and_goes_by_time():
+    levels = (EscalationLevel(after=3600, channels=("boss",)), EscalationLevel(after="15m", channels=("pager",)))
+    rule = EscalationRule(channels=("chat",), levels=levels)
+    assert [(one.after, one.channels) for one in rule.ladder] == [
+        (0, ("chat",)),
+        (900, ("pager",)),
+        (3600, ("boss",)),
+    ]
+    assert [one.channels for one in EscalationRule().ladder] == [()]

@@ -222,7 +222,7 @@ def test_a_symptom_in_words():
     assert symptom.at == ago(60)
 
 
-SILENT = a_pod("p", a_container_status(ready=False))
+SILENT = a_pod("p", a_container_status(ready=False), created_at=ago(60))
 STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})
 
 
@@ -239,10 +239,10 @@ STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})
             SILENT.model_copy(update={"created_at": ago(601)}),
             {"ref": STATEFUL},
             True,
-            id="a StatefulSet has no deadline: ten minutes",
+            id="a StatefulSet has no deadline of its own",
         ),
         pytest.param(
-            SILENT.model_copy(update={"created_at": ago(599)}),
+            SILENT.model_copy(update={"created_at": ago(299)}),
             {"ref": STATEFUL},
             False,
             id="a StatefulSet's pod may still be starting",

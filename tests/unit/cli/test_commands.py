@@ -17,7 +17,7 @@ def test_long_running_commands_get_settings_and_their_exit_code_is_ours(prunella
     result = prunella(command, "--temporal-address", "temporal:7233", "--http-port", "9", "--set", "pollers=2")
     assert result.exit_code == 1
     settings, *parts = prunella.runs[0]
-    assert parts == [operator, worker]
+    assert parts == [operator, worker, command == "run"]
     assert (settings.temporal_address, settings.http_port, settings.pollers) == ("temporal:7233", 9, 2)
 
 
@@ -30,6 +30,15 @@ def test_run_embeds_temporal_unless_told_otherwise(prunella, monkeypatch):
     prunella("run", "--temporal", "embedded")
     addresses = [settings.temporal_address for settings, *_ in prunella.runs]
     assert addresses == ["embedded", "embedded", "t:1", "e:2", "embedded"]
+
+
+def test_run_serves_the_console_too_unless_it_has_no_port(prunella):
+    prunella("run")
+    prunella("run", "--set", "console_port=0")
+    prunella("console")
+    parts = [parts for _, *parts in prunella.runs]
+    assert parts == [[True, True, True], [True, True, False], [False, False, True]]
+    assert prunella("console", "--set", "console_port=0").exit_code == 2
 
 
 @pytest.mark.parametrize("command", ["operator", "worker"])

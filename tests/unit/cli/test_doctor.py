@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fakes.metrics import FakeSource
 
 from prunella_operator.cli_doctor import show
 from prunella_operator.doctor import Check, check_clock, difference, examine
@@ -12,6 +13,7 @@ from prunella_operator.doctor_rules import RULES
 from prunella_operator.settings import Settings
 from prunella_operator.shipped import crds
 from prunella_workflows.errors import Forbidden, NotFound, Unavailable
+from prunella_workflows.model.measurement import NoData, Why
 
 SHIPPED = crds()
 NOW = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
@@ -69,7 +71,7 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
         raise Unavailable("refused")
 
     checks = list(examine(Settings.load({}), connect, lambda: SHIPPED, temporal, lambda: NOW))
-    assert [(one.name, one.passed) for one in checks] == [("Kubernetes", False), ("Temporal", True)]
+    assert [(one.name, one.passed) for one in checks] == [("Kubernetes", False), ("Temporal", True), ("Webhook", True)]
     assert "--kubeconfig" in checks[0].todo
 
 
@@ -143,6 +145,63 @@ def test_temporal_that_does_not_answer(error):
     (check,) = failed(examined(FakeApi(), probe))
     assert str(error) in check.what
     assert "namespace create -n default" in check.todo
+
+
+METRICS_SERVER = "v1beta1"  # the last part of its path
+PROMETHEUS = Settings.load({"prometheus_url": "http://prometheus:9090"})
+
+
+def measurements(api, settings=None, metrics=None):
+    given = {"metrics": metrics} if metrics else {}
+    checks = examine(settings or Settings.load({}), lambda: api, lambda: SHIPPED, temporal, lambda: NOW, **given)
+    (check,) = (one for one in checks if one.name in {"Prometheus", "Measurements"})
+    return check
+
+
+def test_to_have_no_measurements_is_allowed_and_said():
+    check = measurements(FakeApi())
+    assert check.passed
+    assert "neither Prometheus nor metrics-server" in check.what
+
+
+def test_a_metrics_server_that_serves():
+    api = FakeApi()
+    api.installed[METRICS_SERVER] = {}
+    assert measurements(api).passed
+
+
+def test_a_metrics_server_that_does_not():
+    api = FakeApi()
+    api.installed[METRICS_SERVER] = Unavailable("the server is currently unable to handle the request")
+    check = measurements(api)
+    assert not check.passed
+    assert "unable to handle" in check.what
+    assert "prometheus_url" in check.todo
+
+
+@pytest.mark.parametrize(("value", "passed"), [(1, True), (2, False)])
+def test_prometheus_answers_the_simplest_question(value, passed):
+    source = FakeSource({"vector(1)": value})
+    check = measurements(FakeApi(), PROMETHEUS, source)
+    assert (check.name, check.passed) == ("Prometheus", passed)
+    assert source.queries == ["vector(1)"]
+
+
+def test_a_prometheus_that_does_not_answer():
+    away = NoData(why=Why.REFUSED, message="Prometheus refuses us (401): see prometheus_token_file")
+    check = measurements(FakeApi(), PROMETHEUS, FakeSource({"vector(1)": away}))
+    assert not check.passed
+    assert check.what == f"http://prometheus:9090: {away.message}"
+    assert "prometheus_ca_file" in check.todo
+
+
+def test_prometheus_is_asked_without_an_api_server_too():
+    def connect():
+        raise Unavailable("refused")
+
+    source = FakeSource({"vector(1)": 1})
+    checks = list(examine(PROMETHEUS, connect, lambda: SHIPPED, temporal, lambda: NOW, metrics=source))
+    assert [one.name for one in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook"]
 
 
 def test_the_report_goes_on_after_a_failure_and_says_what_to_do(capsys):

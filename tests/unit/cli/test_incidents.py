@@ -117,6 +117,14 @@ def test_show_of_a_new_incident_leaves_out_what_has_not_happened(prunella, make)
         assert absent not in told
 
 
+@pytest.mark.parametrize(("incident", "pointer"), [("ledger-1", ", see incident ledger-1: it is down"), ("", ": it is")])
+def test_show_what_causes_a_fault_elsewhere(prunella, make, incident, pointer):
+    cause = {"target": "Deployment/ledger", "incident": incident, "message": "it is down"}
+    prunella.reader.raw = [make("a", phase="Diagnosing", causedBy=cause)]
+    told = prunella("incidents", "show", "a").stdout
+    assert f"Deployment/ledger{pointer}" in told
+
+
 def test_show_the_plan_of_a_dry_run(prunella, make):
     raw = make("a", phase="DryRunDone", plan="roll back to revision 1", diff="-a\n+b", spec={"mode": "DryRun"})
     prunella.reader.raw = [raw]
@@ -140,9 +148,13 @@ def test_what_does_not_exist_is_one_line_on_stderr(prunella):
     [
         (
             ["approve", "a", "-r", "fine"],
-            {"spec": {"approval": {"decision": "Approved", "by": "alice", "reason": "fine"}}},
+            {"spec": {"approval": {"decision": "Approved", "by": "alice", "groups": None, "reason": "fine"}}},
         ),
-        (["reject", "a"], {"spec": {"approval": {"decision": "Rejected", "by": "alice", "reason": ""}}}),
+        (
+            ["reject", "a"],
+            {"spec": {"approval": {"decision": "Rejected", "by": "alice", "groups": None, "reason": ""}}},
+        ),
+        (["ack", "a"], {"spec": {"acknowledged": {"by": "alice"}}}),
         (["cancel", "a"], {"metadata": {"annotations": {"prunella.dev/cancel": "true"}}}),
         (["suspend", "a"], {"spec": {"suspend": True}}),
         (["resume", "a"], {"spec": {"suspend": False}}),
@@ -156,7 +168,50 @@ def test_answers_are_patches_of_what_a_person_may_set(prunella, make, command, b
     assert result.stdout.startswith("shop/a ")
 
 
-@pytest.mark.parametrize("command", ["approve", "reject", "cancel", "suspend", "resume"])
+ESCALATED = {"phase": "Escalated", "escalation": {"reason": "NoPlaybook", "message": "Nothing known."}}
+
+
+@pytest.mark.parametrize("command", ["ack", "cancel"])
+def test_one_that_was_handed_over_can_be_taken_over_or_called_off(prunella, make, command):
+    prunella.reader.raw = [make("a", **ESCALATED)]
+    assert prunella("incidents", command, "a").exit_code == 0
+    assert len(prunella.reader.patches) == 1
+
+
+@pytest.mark.parametrize("command", ["ack", "cancel"])
+def test_nobody_can_be_called_off_who_is_not_called(prunella, make, command):
+    prunella.reader.raw = [make("a", **{**ESCALATED, "escalation": {**ESCALATED["escalation"], "ended": "GaveUp"}})]
+    result = prunella("incidents", command, "a")
+    assert (result.exit_code, prunella.reader.patches) == (1, [])
+
+
+def test_the_story_says_who_was_told_and_who_came(prunella, make):
+    told = [
+        {"channel": "shop/chat", "kind": "slack", "result": "Delivered"},
+        {"channel": "shop/pager", "result": "Failed", "reason": "AuthenticationError", "message": "answered 401"},
+    ]
+    note = {
+        **ESCALATED["escalation"],
+        "delivered": told,
+        "ticket": {"system": "jira", "key": "SHOP-17", "url": "https://jira.example.org/browse/SHOP-17"},
+        "ticketError": "Unavailable: jira answered 503",
+        "acknowledgedBy": "alice",
+        "ended": "Acknowledged",
+    }
+    prunella.reader.raw = [make("a", **{**ESCALATED, "escalation": note})]
+    said = prunella("incidents", "show", "a").stdout
+    for line in (
+        "Delivered to shop/chat",
+        "Failed to shop/pager (AuthenticationError: answered 401)",
+        "Ticket SHOP-17: https://jira.example.org/browse/SHOP-17",
+        "Ticket: Unavailable: jira answered 503",
+        "alice has taken over",
+        "Nobody is called any more: Acknowledged",
+    ):
+        assert line in said
+
+
+@pytest.mark.parametrize("command", ["approve", "reject", "ack", "cancel", "suspend", "resume"])
 def test_a_closed_incident_takes_no_answer(prunella, make, command):
     prunella.reader.raw = [make("a", **HEALED)]
     result = prunella("incidents", command, "a")
@@ -247,6 +302,19 @@ def test_a_cluster_without_the_kind_is_told_what_to_do():
 
 def test_the_callers_name_is_the_api_servers():
     assert KubeIncidents(FakeApi({"status": {"userInfo": {"username": "bob"}}})).whoami() == "bob"
+
+
+def test_so_are_the_callers_groups():
+    api = FakeApi({"status": {"userInfo": {"username": "bob", "groups": ["sre", "system:authenticated"]}}})
+    assert KubeIncidents(api).groups() == ("sre", "system:authenticated")
+
+
+def test_an_answer_names_the_groups_that_may_make_it_count(prunella, make):
+    prunella.reader.raw = [make("a")]
+    prunella.reader.in_groups = ("sre", "dev", "system:authenticated")
+    prunella("incidents", "approve", "a")
+    ((_, body),) = prunella.reader.patches
+    assert body["spec"]["approval"]["groups"] == ["sre", "dev"]
 
 
 def test_what_cannot_be_read_says_where(make):

@@ -198,6 +198,31 @@ def test_history_that_was_passed_over_stays_so_and_the_next_death_is_news():
     assert film(*views, seen_before=False) == [[], ["OOMKilled/OOMKilled app"], []]
 
 
+JOB = [{"apiVersion": "batch/v1", "kind": "Job", "name": "report", "uid": "j", "controller": True}]
+FOREIGN = [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w", "uid": "w", "controller": True}]
+
+
+@pytest.mark.parametrize(
+    ("owners", "found"),
+    [
+        pytest.param(None, ["PodCrashLoop/Error app"], id="a bare pod: nobody makes another one"),
+        pytest.param(FOREIGN, ["PodCrashLoop/Error app"], id="an owner of whom we know nothing"),
+        pytest.param(JOB, [], id="a try of a Job, which makes another one"),
+        pytest.param(view()["metadata"]["ownerReferences"], [], id="a pod that is replaced at once"),
+    ],
+)
+def test_a_first_death_that_is_final_is_reported(owners, found):
+    dead = view(app(0, ended()), phase="Failed", ownerReferences=owners)
+    assert film(view(app(), ownerReferences=owners), dead, dead) == [[], found, []]
+
+
+def test_a_pod_that_failed_long_ago_is_history():
+    old = view(app(0, ended("OOMKilled", 137, LAST_WEEK)), phase="Failed", ownerReferences=JOB)
+    assert film(old, seen_before=False) == [[]]
+    new = view(app(0, OOM), phase="Failed", ownerReferences=JOB)
+    assert film(new, seen_before=False) == [["OOMKilled/OOMKilled app"]]
+
+
 def test_the_memory_of_a_healthy_pod_is_empty_and_that_of_a_deleted_one_is_kept():
     _, healthy = signals(msgspec.convert(view(app()), Pod), None, NOW)
     _, troubled = signals(msgspec.convert(view(app(0, OOM)), Pod), None, NOW)

@@ -1,7 +1,8 @@
 """May we act? Each guard is a pure function of one case; all answers are reported, the first that holds decides.
 
-A guard that holds either only shows the plan (Observe), closes the incident unseen (opted out), waits (budget), or
-hands over with the exact change to make. The guards in AT_WRITE are asked again right before each write.
+A guard that holds either only shows the plan (Observe), closes the incident unseen (opted out), asks a person, waits
+(budget), or hands over with the exact change to make. The guards in AT_WRITE are asked again right before each write,
+and those in BUDGETS once more while the repair takes its turn.
 """
 
 from prunella_workflows.guard.budgets import (
@@ -13,10 +14,12 @@ from prunella_workflows.guard.budgets import (
     repeated_failures,
 )
 from prunella_workflows.guard.case import Guard, GuardCase
+from prunella_workflows.guard.correlation import dependency, heard, node_lost, shared_cause
 from prunella_workflows.guard.ownership import gitops_owned, paused, rollout_by_a_person
 from prunella_workflows.guard.permission import (
     HEAL,
     IGNORE,
+    approval,
     approval_needed,
     cause_allowed,
     handled_kind,
@@ -26,21 +29,25 @@ from prunella_workflows.guard.permission import (
     rollback_frozen,
     target_alive,
 )
+from prunella_workflows.guard.reversal import put_back
+from prunella_workflows.guard.scaling import disruption, hpa_owned
 from prunella_workflows.model.outcome import GuardResult
 
-__all__ = ["AT_WRITE", "GUARDS", "HEAL", "IGNORE", "Guard", "GuardCase", "approval_needed", "ask", "holding"]
+__all__ = [
+    "AT_WRITE",
+    "BUDGETS",
+    "GUARDS",
+    "HEAL",
+    "IGNORE",
+    "Guard",
+    "GuardCase",
+    "approval_needed",
+    "ask",
+    "holding",
+]
 
+BUDGETS: tuple[Guard, ...] = (cooldown, hourly_budget, concurrency)
 AT_WRITE: tuple[Guard, ...] = (
-    protected_namespace,
-    opted_out,
-    target_alive,
-    observe_mode,
-    handled_kind,
-    paused,
-    rollback_frozen,
-    gitops_owned,
-)
-GUARDS: tuple[Guard, ...] = (
     protected_namespace,
     opted_out,
     target_alive,
@@ -50,10 +57,38 @@ GUARDS: tuple[Guard, ...] = (
     cause_allowed,
     rollback_frozen,
     gitops_owned,
+    put_back,
+    hpa_owned,
+    disruption,
+    minimum_healthy,
+    approval,
+    cooldown,
+    hourly_budget,
+    maintenance,
+    concurrency,
+)
+GUARDS: tuple[Guard, ...] = (
+    protected_namespace,
+    opted_out,
+    target_alive,
+    observe_mode,
+    handled_kind,
+    node_lost,
+    dependency,
+    shared_cause,
+    heard,
+    paused,
+    cause_allowed,
+    rollback_frozen,
+    gitops_owned,
+    put_back,
+    hpa_owned,
+    disruption,
     minimum_healthy,
     repeated_failures,
     cooldown,
     hourly_budget,
+    approval,
     rollout_by_a_person,
     maintenance,
     concurrency,

@@ -1,16 +1,17 @@
-"""Is it too much: failures, budgets, cooldown, storms, and the policy's hours."""
+"""Is it too much: failures, budgets, cooldown, storms, and the policy's hours.
 
-from datetime import datetime, timedelta
+Cooldown, hourly budget and concurrency count turns (see `model.turn`), so that they hold however many ask at once.
+"""
+
+from datetime import timedelta
 
 from prunella_workflows.guard.case import GuardCase, hold, others, passed, same_workload
 from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.outcome import Effect, GuardResult
-from prunella_workflows.model.policy import MaintenanceWindow, format_duration
+from prunella_workflows.model.policy import format_duration
 
-_ACTIVE = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 _FAILURE_MEMORY = timedelta(hours=4)
 _FAILURES = 3
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def repeated_failures(case: GuardCase) -> GuardResult:
@@ -41,34 +42,27 @@ def minimum_healthy(case: GuardCase) -> GuardResult:
 def maintenance(case: GuardCase) -> GuardResult:
     """Outside the policy's windows nothing is changed."""
     windows = case.policy.maintenance_windows or ()
-    if case.action is not None and windows and not any(_inside(window, case.now) for window in windows):
+    if case.action is not None and windows and not any(window.cover(case.now) for window in windows):
         return hold("MaintenanceWindow", Effect.WAIT, "OutsideWindow", "Waiting for the policy's maintenance window.")
     return passed("MaintenanceWindow")
-
-
-def _inside(window: MaintenanceWindow, now: datetime) -> bool:
-    clock = f"{now:%H:%M}"
-    overnight = window.end < window.start
-    day = now - timedelta(days=1) if overnight and clock < window.end else now
-    if window.days and _DAYS[day.weekday()] not in window.days:
-        return False
-    return clock >= window.start or clock < window.end if overnight else window.start <= clock < window.end
 
 
 def cooldown(case: GuardCase) -> GuardResult:
     """A workload that was repaired a moment ago and fails again needs a person, not the same repair again."""
     assert case.policy.cooldown is not None
-    spell = timedelta(seconds=case.policy.cooldown)
-    for other in others(case):
-        if same_workload(case, other) and other.repaired_at is not None and case.now - other.repaired_at < spell:
-            message = f"It was repaired by incident {other.name} less than {format_duration(case.policy.cooldown)} ago."
-            return hold("Cooldown", Effect.ESCALATE, "RepairedRecently", message)
+    since = case.now - timedelta(seconds=case.policy.cooldown)
+    known = [one.name for one in others(case) if same_workload(case, one) and (one.repaired_at or since) > since]
+    turns = [one for one in case.turns.since(since) if one.incident != case.turns.mine]
+    repaired = [*known, *(one.name for one in turns if same_workload(case, one))]
+    if repaired:
+        message = f"It was repaired by incident {repaired[0]} less than {format_duration(case.policy.cooldown)} ago."
+        return hold("Cooldown", Effect.ESCALATE, "RepairedRecently", message)
     return passed("Cooldown")
 
 
 def concurrency(case: GuardCase) -> GuardResult:
     """How many repairs may run at once."""
-    running = [one for one in others(case) if one.phase in _ACTIVE]
+    running = case.turns.under_way
     here = [one for one in running if one.namespace == case.workload.ref.namespace]
     budgets = case.policy.budgets
     if case.action is None:
@@ -82,7 +76,7 @@ def concurrency(case: GuardCase) -> GuardResult:
 
 def hourly_budget(case: GuardCase) -> GuardResult:
     """How many repairs may be made in an hour. A spent budget goes to a person: something larger is wrong."""
-    hour = [one for one in others(case) if one.repaired_at and case.now - one.repaired_at < timedelta(hours=1)]
+    hour = case.turns.since(case.now - timedelta(hours=1))
     here = [one for one in hour if one.namespace == case.workload.ref.namespace]
     budgets = case.policy.budgets
     for count, budget, whose in (

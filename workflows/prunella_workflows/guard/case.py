@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from prunella_workflows.correlation import Culprit
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import IncidentBrief
+from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
 from prunella_workflows.model.plan import Action
 from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.scaling import Scaling
+from prunella_workflows.model.turn import Turn, Turns
 from prunella_workflows.model.workload import WorkloadView
 
 
@@ -17,15 +21,22 @@ class GuardCase(Value):
     now: datetime
     incident: str = ""
     workload: WorkloadView
+    scaling: Scaling = Scaling()
     namespace_labels: dict[str, str]
     protected_namespaces: tuple[str, ...] = ()
     policy: EffectivePolicy
     cause: Cause = Cause.UNKNOWN
     action: Action | None = None
+    severity: str = ""
+    answer: Approval | None = None
     incidents: tuple[IncidentBrief, ...] = ()
+    turns: Turns = Turns()
     opened_at: datetime | None = None
     release_since: datetime | None = None
     healthy_percent: float | None = None
+    culprit: Culprit | None = None
+    waiting_since: datetime | None = None
+    unheard: str = ""
 
 
 Guard = Callable[[GuardCase], GuardResult]
@@ -36,7 +47,7 @@ def others(case: GuardCase) -> list[IncidentBrief]:
     return [one for one in case.incidents if one.name != case.incident or one.namespace != case.workload.ref.namespace]
 
 
-def same_workload(case: GuardCase, other: IncidentBrief) -> bool:
+def same_workload(case: GuardCase, other: IncidentBrief | Turn) -> bool:
     """Whether another incident is about the same workload."""
     return other.namespace == case.workload.ref.namespace and other.workload == str(case.workload.ref)
 

@@ -2,11 +2,24 @@
 
 from datetime import timedelta
 
+from prunella_workflows.commands import command
 from prunella_workflows.guard.case import GuardCase, hold, passed
 from prunella_workflows.model.outcome import Effect, GuardResult
-from prunella_workflows.model.workload import WorkloadView
+from prunella_workflows.model.plan import RaiseMaxReplicas, Scale
+from prunella_workflows.model.policy import GitOps
+from prunella_workflows.model.scaling import FieldOwners
 
 _ROLLOUT_PATIENCE = timedelta(minutes=2)
+_ARGO, _FLUX, _HELM = "Argo CD", "Flux", "Helm"
+_MANAGERS = (
+    ("argocd", _ARGO),
+    ("kustomize-controller", _FLUX),
+    ("helm-controller", _FLUX),
+    ("flux", _FLUX),
+    ("helm", _HELM),
+)
+_NO_TOOLS = ("kubectl", "kube-controller-manager")
+_OURS = "prunella"
 
 
 def paused(case: GuardCase) -> GuardResult:
@@ -24,26 +37,55 @@ def paused(case: GuardCase) -> GuardResult:
 
 def gitops_owned(case: GuardCase) -> GuardResult:
     """A field that Git or Helm owns is changed there: our change would be reverted or would fight the owner."""
-    owner = _git_owner(case.workload)
-    if owner and case.policy.git_ops != "Act":
+    what, owner = _owner(case)
+    if owner and case.policy.git_ops is not GitOps.ACT:
         return hold(
             "GitOpsOwned",
             Effect.ESCALATE,
             "OwnedElsewhere",
-            f"{case.workload.ref} is managed by {owner}.",
-            f"Make this change in its source: {case.action}." if case.action else "",
+            f"{what} is managed by {owner}.",
+            f"Make this change in its source: {case.action} ({command(case.action)})." if case.action else "",
         )
     return passed("GitOpsOwned")
 
 
-def _git_owner(workload: WorkloadView) -> str:
+def _owner(case: GuardCase) -> tuple[str, str]:
+    """The object whose field would be changed, and the tool that owns that very field ("" for none)."""
+    workload, action = case.workload, case.action
     marks = {**workload.labels, **workload.annotations}
-    if "argocd.argoproj.io/tracking-id" in marks or any("argocd" in one for one in workload.managers):
-        return "Argo CD"
+    if isinstance(action, RaiseMaxReplicas):
+        for one in case.scaling.autoscalers:
+            if one.name == action.autoscaler:
+                marks = {**one.labels, **one.annotations}
+                return str(one), one.operator or _owner_of("maxReplicas", one.owners, _marked(marks))
+    if isinstance(action, Scale):
+        return f"The number of replicas of {workload.ref}", _owner_of("replicas", workload.owners, _marked(marks))
+    return str(workload.ref), _marked(marks) or _tool(workload.owners.get("template", ()))
+
+
+def _owner_of(field: str, owners: FieldOwners, marked: str) -> str:
+    """Who owns a field that tools often leave to others: its field managers tell, and a mark alone does not.
+
+    Where an object is marked and does not tell its managers, or a manager that we do not know owns the field, that may
+    be the tool under another name.
+    """
+    managers = owners.get(field, ())
+    strange = [one for one in managers if one != _OURS and not one.startswith(_NO_TOOLS)]
+    return _tool(managers) or (marked if strange or not owners else "")
+
+
+def _tool(managers: tuple[str, ...]) -> str:
+    return next((tool for name, tool in _MANAGERS if any(one.startswith(name) for one in managers)), "")
+
+
+def _marked(marks: dict[str, str]) -> str:
+    """The tool whose marks an object bears."""
+    if "argocd.argoproj.io/tracking-id" in marks:
+        return _ARGO
     if any(key.startswith(("kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")) for key in marks):
-        return "Flux"
-    if "meta.helm.sh/release-name" in marks or marks.get("app.kubernetes.io/managed-by") == "Helm":
-        return "Helm"
+        return _FLUX
+    if "meta.helm.sh/release-name" in marks or marks.get("app.kubernetes.io/managed-by") == _HELM:
+        return _HELM
     return ""
 
 

@@ -1,13 +1,13 @@
 """Does the owner want this: opt-in and opt-out, protected namespaces, and what the policy allows."""
 
 from prunella_workflows.guard.case import GuardCase, hold, passed
+from prunella_workflows.model.incident import Decision
 from prunella_workflows.model.outcome import Effect, GuardResult
 from prunella_workflows.model.plan import Action, RestoreTemplate
-from prunella_workflows.model.policy import EffectivePolicy, PolicyMode
+from prunella_workflows.model.policy import ApprovalWhen, EffectivePolicy, PolicyMode, Rollback
 
 IGNORE = "prunella.dev/ignore"
 HEAL = "prunella.dev/heal"
-_HANDLED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 def protected_namespace(case: GuardCase) -> GuardResult:
@@ -37,7 +37,7 @@ def target_alive(case: GuardCase) -> GuardResult:
 
 def handled_kind(case: GuardCase) -> GuardResult:
     """Only kinds whose repairs are proven are written to; all others are reported."""
-    if case.workload.ref.kind not in _HANDLED_KINDS:
+    if not case.workload.ref.repairable:
         return hold("HandledKind", Effect.ESCALATE, "ReportOnly", f"A {case.workload.ref.kind} is only reported.")
     return passed("HandledKind")
 
@@ -56,7 +56,7 @@ def cause_allowed(case: GuardCase) -> GuardResult:
 
 def rollback_frozen(case: GuardCase) -> GuardResult:
     """The policy may forbid rollbacks (a database migration cannot be taken back)."""
-    if case.policy.rollback == "Freeze" and isinstance(case.action, RestoreTemplate):
+    if case.policy.rollback is Rollback.FREEZE and isinstance(case.action, RestoreTemplate):
         return hold(
             "RollbackFrozen",
             Effect.ESCALATE,
@@ -80,8 +80,21 @@ def observe_mode(case: GuardCase) -> GuardResult:
     return passed("Mode")
 
 
+def approval(case: GuardCase) -> GuardResult:
+    """A person must agree first, and one whom the policy names."""
+    if case.action is None or not approval_needed(case.policy, case.action, case.severity):
+        return passed("Approval")
+    answer, approvers = case.answer, case.policy.approval.approvers or ()
+    if answer is not None and not answer.is_by_one_of(approvers):
+        message = f"{answer.by or 'Somebody'} may not approve here; {' or '.join(approvers)} may."
+        return hold("Approval", Effect.ASK, "NotAnApprover", message)
+    if answer is None or answer.decision is not Decision.APPROVED:
+        return hold("Approval", Effect.ASK, "ApprovalNeeded", "A person must agree to this repair first.")
+    return passed("Approval")
+
+
 def approval_needed(policy: EffectivePolicy, action: Action, severity: str) -> bool:
     """Whether a person must agree first: never, always, or for the actions and severities that the policy lists."""
     rule = policy.approval
     listed = action.kind in (rule.actions or ()) or severity in (rule.severities or ())
-    return rule.when == "Always" or (rule.when == "ByActionOrSeverity" and listed)
+    return rule.when is ApprovalWhen.ALWAYS or (rule.when is ApprovalWhen.BY_ACTION_OR_SEVERITY and listed)

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import IncidentSpec, Phase
+from prunella_workflows.model.incident import CausedBy, IncidentSpec, Phase
+from prunella_workflows.model.scaling import Scaling
+from prunella_workflows.model.surroundings import DependencyView, Fellow, NodeView
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
 
 _PROGRESS_DEADLINE = timedelta(minutes=10)
@@ -61,18 +63,24 @@ class EventView(Value):
 
 
 class IncidentBrief(Value):
-    """Another incident, as far as budgets and cooldowns need it."""
+    """Another incident, as far as budgets, cooldowns and correlation need it."""
 
     name: str
     namespace: str
     workload: str
     phase: Phase
+    opened_at: datetime | None = None
     repaired_at: datetime | None = None
     closed_at: datetime | None = None
+    caused_by: CausedBy | None = None
 
 
 class Evidence(Value):
-    """The facts about one workload at one moment."""
+    """The facts about one workload at one moment.
+
+    `usage_note` says why there is no `usage` where it was wanted. `memory_growing` names the killed containers whose
+    memory grew steadily up to the limit in each of their lives of the last hour.
+    """
 
     read_at: datetime
     incident: IncidentSpec
@@ -81,12 +89,19 @@ class Evidence(Value):
     pods: tuple[PodView, ...] = ()
     revisions: tuple[RevisionView, ...] = ()
     bounds: MemoryBounds = MemoryBounds()
+    scaling: Scaling = Scaling()
     usage: Usage | None = None
+    usage_note: str = ""
+    memory_growing: tuple[str, ...] = ()
     logs: tuple[LogTail, ...] = ()
     events: tuple[EventView, ...] = ()
     namespace_labels: dict[str, str] = Field(default_factory=dict)
     incidents: tuple[IncidentBrief, ...] = ()
-    healthy_percent: float | None = None
+    incident_name: str = ""
+    since: datetime | None = None
+    dependencies: tuple[DependencyView, ...] = ()
+    fellows: tuple[Fellow, ...] = ()
+    nodes: tuple[NodeView, ...] = ()
 
     @property
     def late(self) -> bool:

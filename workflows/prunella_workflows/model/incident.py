@@ -83,12 +83,35 @@ class TargetRef(Value):
     name: str
 
 
-class Approval(Value):
-    """A person's answer to the question whether a repair may be made."""
+class Decision(StrEnum):
+    """Whether a repair may be made."""
 
-    decision: str
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+
+
+class Approval(Value):
+    """A person's answer to the question whether a repair may be made.
+
+    The admission policy sees to it that `by` is the name of the one who answered, and that he is in all `groups`.
+    """
+
+    decision: Decision
     by: str = ""
+    groups: tuple[str, ...] = ()
     reason: str = ""
+
+    def is_by_one_of(self, approvers: tuple[str, ...]) -> bool:
+        """Whether the one who answered is named: as NAME or user:NAME, or by a group:NAME. No names: everybody is."""
+        names = {self.by, f"user:{self.by}", *(f"group:{one}" for one in self.groups)} if self.by else set()
+        return not approvers or not names.isdisjoint(approvers)
+
+
+class Acknowledgement(Value):
+    """A person takes over an incident that was handed over: no further level is told."""
+
+    by: str
+    at: datetime | None = None
 
 
 class IncidentSpec(Value):
@@ -104,6 +127,7 @@ class IncidentSpec(Value):
     mode: Mode = Mode.HEAL
     approval: Approval | None = None
     suspend: bool = False
+    acknowledged: Acknowledgement | None = None
 
 
 class Condition(Value):
@@ -169,13 +193,60 @@ class Times(Value):
     closed_at: datetime | None = None
 
 
+class DeliveryResult(StrEnum):
+    """What became of one message on one channel."""
+
+    DELIVERED = "Delivered"
+    SUMMARISED = "Summarised"
+    """The channel had its fill; the message went out as a line of a summary."""
+    FAILED = "Failed"
+
+
+class Delivery(Value):
+    """One message on one channel (`NAMESPACE/SECRET`): `kind` is the service, "" when it is not known."""
+
+    channel: str
+    kind: str = ""
+    result: DeliveryResult
+    reason: str = ""
+    message: str = ""
+    at: datetime | None = None
+
+
+class TicketRef(Value):
+    """A ticket that exists: the kind of system (jira, github, webhook), the ticket's key there, and its page."""
+
+    system: str
+    key: str
+    url: str = ""
+
+
 class EscalationNote(Value):
-    """What a person needs to take over."""
+    """What a person needs to take over, who was told of it, and what became of that.
+
+    `ended` says why nobody is told any more: Acknowledged, Recovered, Cancelled, Deleted, TargetGone or GaveUp.
+    """
 
     reason: str
     message: str
     next_step: str = ""
     at: datetime | None = None
+    level: int | None = None
+    delivered: tuple[Delivery, ...] = ()
+    ticket: TicketRef | None = None
+    ticket_error: str = ""
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = None
+    ended: str = ""
+    ended_at: datetime | None = None
+
+
+class CausedBy(Value):
+    """What causes a fault elsewhere: `target` (`Deployment/ledger`, `Secret/token`, `Node/a`), and its incident."""
+
+    incident: str = ""
+    target: str
+    message: str = ""
 
 
 class IncidentStatus(Value):
@@ -189,6 +260,7 @@ class IncidentStatus(Value):
     target: str = ""
     root_cause: str = ""
     confidence: str = ""
+    caused_by: CausedBy | None = None
     action: str = ""
     healed_in: str = ""
     fault: str = ""

@@ -1,5 +1,6 @@
 """What decisions return: named results with a CamelCase reason and a message for people."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from prunella_workflows.model.base import Value
@@ -9,9 +10,13 @@ class Cause(StrEnum):
     """The root causes Prunella knows."""
 
     POD_OOM_KILLED = "pod_oom_killed"
+    NODE_LOST = "node_lost"
+    DEPENDENCY_DOWN = "dependency_down"
     BAD_RELEASE = "bad_release"
     POD_CRASH_LOOP = "pod_crash_loop"
     NETWORK_TIMEOUT = "network_timeout"
+    HIGH_CPU = "high_cpu"
+    HIGH_MEMORY = "high_memory"
     UNKNOWN = "unknown"
 
 
@@ -43,11 +48,15 @@ class Diagnosis(Value):
 
 
 class Judgement(Value):
-    """The state of a check at one moment: still open (verdict None) or decided."""
+    """The state of a check at one moment: still open (verdict None) or decided.
+
+    `calm_since` is since when measurements have shown no pressure; whoever looks again hands it back.
+    """
 
     verdict: Verdict | None = None
     reason: str
     message: str = ""
+    calm_since: datetime | None = None
 
 
 class Presence(StrEnum):
@@ -59,12 +68,16 @@ class Presence(StrEnum):
 
 
 class Sighting(Value):
-    """Whether the fault is there at one moment, and by what; `again` is in how many seconds to look again."""
+    """Whether the fault is there at one moment, and by what; `again` is in how many seconds to look again.
+
+    `calm_since`: see Judgement.
+    """
 
     presence: Presence
     reason: str
     message: str = ""
     again: float = 2.0
+    calm_since: datetime | None = None
 
 
 class Effect(StrEnum):
@@ -73,6 +86,8 @@ class Effect(StrEnum):
     ALLOW = "Allow"
     SHOW_ONLY = "ShowOnly"
     SUPPRESS = "Suppress"
+    ASK = "Ask"
+    """A person must agree first; it decides nothing else."""
     WAIT = "Wait"
     ESCALATE = "Escalate"
 

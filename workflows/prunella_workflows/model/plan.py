@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.policy import Check
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 
@@ -12,12 +13,13 @@ from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 class Precondition(Value):
     """What must still be true of the live object when the write is made.
 
-    The template must be the one the decision was made on, and the last action on the object must be the one that
-    was last then: so a late duplicate of an action that was already undone finds another last action and stops.
+    The template must be the one the decision was made on ("" for an object that has none), and the last action on the
+    object must be the one that was last then: so a late duplicate of an action that was already undone finds another
+    last action and stops.
     """
 
     uid: str
-    template_hash: str
+    template_hash: str = ""
     last_action: str = ""
 
 
@@ -66,13 +68,14 @@ class SetMemory(Value):
 class RestoreTemplate(Value):
     """Put an earlier pod template back (a rollback, or the undo of one). The template itself stays in the cluster.
 
-    `replace_pods`: see SetMemory.
+    `number` is the controller's number of that revision; 0 when only we kept it. `replace_pods`: see SetMemory.
     """
 
     kind: Literal["RestoreTemplate"] = "RestoreTemplate"
     target: WorkloadRef
     require: Precondition
     revision: RevisionRef
+    number: int = 0
     description: str
     replace_pods: tuple[PodRef, ...] = ()
 
@@ -107,14 +110,69 @@ class Restart(Value):
         return f"restart {self.target} by a rolling update"
 
 
-Action = Annotated[SetMemory | RestoreTemplate | Restart, Field(discriminator="kind")]
+class Scale(Value):
+    """Set the number of replicas of a workload that no autoscaler scales. Absolute numbers."""
+
+    kind: Literal["Scale"] = "Scale"
+    target: WorkloadRef
+    require: Precondition
+    replicas_from: int
+    replicas_to: int
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        return {"from": str(self.replicas_from), "to": str(self.replicas_to)}
+
+    def __str__(self) -> str:
+        return f"scale {self.target} from {self.replicas_from} to {self.replicas_to} replicas"
+
+
+class RaiseMaxReplicas(Value):
+    """Set the most replicas that the HorizontalPodAutoscaler of `target` may ask for. Absolute numbers.
+
+    The object that is written is the autoscaler, and `require` is about it.
+    """
+
+    kind: Literal["RaiseMaxReplicas"] = "RaiseMaxReplicas"
+    target: WorkloadRef
+    require: Precondition
+    autoscaler: str
+    max_from: int
+    max_to: int
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        return {"autoscaler": self.autoscaler, "from": str(self.max_from), "to": str(self.max_to)}
+
+    def __str__(self) -> str:
+        return f"set maxReplicas of HorizontalPodAutoscaler/{self.autoscaler} from {self.max_from} to {self.max_to}"
+
+
+TemplateAction = SetMemory | RestoreTemplate | Restart
+NumberAction = Scale | RaiseMaxReplicas
+Action = Annotated[TemplateAction | NumberAction, Field(discriminator="kind")]
+
+
+class Relief(Value):
+    """What measurements must show for a repair of pressure: the use of `resource` is below this share of its bound."""
+
+    resource: Literal["cpu", "memory"]
+    container: str = ""
+    below: float
 
 
 class Settle(Value):
-    """How a step is judged. Seconds: it must be rolled out within `timeout` and then stay healthy for `window`."""
+    """How a step is judged. Seconds: it must be rolled out within `timeout` and then stay healthy for `window`.
+
+    With `relief` healthy pods are not enough: what they use decides; at the end all `checks` must be true as well.
+    """
 
     timeout: float = 120.0
     window: float = 60.0
+    checks: tuple[Check, ...] = ()
+    relief: Relief | None = None
 
 
 class Step(Value):

@@ -5,14 +5,19 @@ without a selector, then those with one; within a level by name. Durations are s
 """
 
 import re
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 
+from prunella_workflows import promql
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.incident import IncidentType, Severity
 from prunella_workflows.model.quantity import format_bytes, parse_bytes
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_REPETITIONS = 4  # of one pattern for alert names
 _DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
 
 
@@ -77,10 +82,32 @@ class Budgets(Value):
     minimum_healthy_percent: int | None = None
 
 
-class ApprovalRule(Value):
-    """When a person must agree first: Never, Always, or for certain actions or severities."""
+class GitOps(StrEnum):
+    """What to do with a workload that Git or Helm owns: hand the change over, or make it."""
 
-    when: str | None = None
+    ESCALATE = "Escalate"
+    ACT = "Act"
+
+
+class Rollback(StrEnum):
+    """Whether a release may be taken back."""
+
+    ALLOW = "Allow"
+    FREEZE = "Freeze"
+
+
+class ApprovalWhen(StrEnum):
+    """When a person must agree first."""
+
+    NEVER = "Never"
+    ALWAYS = "Always"
+    BY_ACTION_OR_SEVERITY = "ByActionOrSeverity"
+
+
+class ApprovalRule(Value):
+    """When a person must agree first, and who may: `NAME` or `user:NAME`, and `group:NAME`; nobody named: everybody."""
+
+    when: ApprovalWhen | None = None
     actions: tuple[str, ...] | None = None
     severities: tuple[str, ...] | None = None
     timeout: Duration | None = None
@@ -88,7 +115,10 @@ class ApprovalRule(Value):
 
 
 class Check(Value):
-    """A PromQL check that must hold before a repair counts: `query` compared with `threshold` by `operator`."""
+    """A PromQL check that must hold before a repair counts: `query` compared with `threshold` by `operator`.
+
+    The query may have the placeholders of `promql`.
+    """
 
     name: str
     query: str
@@ -103,19 +133,87 @@ class Verification(Value):
     timeout: Duration | None = None
     checks: tuple[Check, ...] | None = None
 
+    @field_validator("checks")
+    @classmethod
+    def _can_be_filled_in(cls, checks: tuple[Check, ...] | None) -> tuple[Check, ...] | None:
+        """Asked of policies only: what workflows have recorded must be read by every later release.
 
-class MaintenanceWindow(Value):
-    """Repairs are made only inside these hours (UTC, HH:MM) of these days (Mon..Sun, empty = all)."""
+        Raises:
+            ValueError: a query has a placeholder that is unknown or stands where it cannot be escaped.
+        """
+        for number, check in enumerate(checks or ()):
+            try:
+                promql.check(check.query)
+            except ValueError as error:
+                raise ValueError(f"[{number}].query of {check.name}: {error}") from None
+        return checks
+
+
+class Hours(Value):
+    """A daily span (UTC, HH:MM) that starts on these days (Mon..Sun, empty = all); one that ends early goes on past
+    midnight.
+    """
 
     days: tuple[str, ...] = ()
     start: str
     end: str
 
+    def cover(self, now: datetime) -> bool:
+        """Whether the moment lies within."""
+        clock = now.strftime("%H:%M")
+        overnight = self.end < self.start
+        day = now - timedelta(days=1) if overnight and clock < self.end else now
+        if self.days and _DAYS[day.weekday()] not in self.days:
+            return False
+        return clock >= self.start or clock < self.end if overnight else self.start <= clock < self.end
+
+    def end_after(self, now: datetime) -> datetime:
+        """The first moment after `now` at which the span's end is on the clock."""
+        hour, minute = (int(part) for part in self.end.split(":"))
+        end = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        return end if end > now else end + timedelta(days=1)
+
+
+class MaintenanceWindow(Hours):
+    """Repairs are made only inside these hours."""
+
+
+class QuietHours(Hours):
+    """Nobody is told of what is not Critical before these hours end."""
+
+
+class EscalationLevel(Value):
+    """Whom to tell when nobody has acknowledged `after` seconds since the hand-over."""
+
+    after: Duration
+    channels: tuple[str, ...]
+
 
 class EscalationRule(Value):
-    """Where a hand-over goes: names of Secrets in the policy's namespace that hold a channel's address."""
+    """Where a hand-over goes: names of Secrets in the policy's namespace that hold an address.
+
+    In a policy they are plain names; in an EffectivePolicy they are `NAMESPACE/NAME`.
+    """
 
     channels: tuple[str, ...] | None = None
+    levels: tuple[EscalationLevel, ...] | None = None
+    ticket: str | None = None
+    quiet_hours: tuple[QuietHours, ...] | None = None
+
+    @property
+    def ladder(self) -> tuple[EscalationLevel, ...]:
+        """All levels in the order of their times; `channels` are level 0, which is told at once."""
+        return (
+            EscalationLevel(after=0.0, channels=self.channels or ()),
+            *sorted(self.levels or (), key=lambda one: one.after),
+        )
+
+    def loud_from(self, moment: datetime) -> datetime:
+        """The first moment from `moment` on that lies outside of all quiet hours; `moment` if they never end."""
+        found, limit = moment, moment + timedelta(days=8)
+        while found < limit and (holding := [one for one in self.quiet_hours or () if one.cover(found)]):
+            found = max(one.end_after(found) for one in holding)
+        return found if found < limit else moment
 
 
 class LabelSelector(Value):
@@ -142,8 +240,8 @@ class PolicySpec(Value):
     verification: Verification = Verification()
     maintenance_windows: tuple[MaintenanceWindow, ...] | None = None
     escalation: EscalationRule = EscalationRule()
-    git_ops: str | None = None
-    rollback: str | None = None
+    git_ops: GitOps | None = None
+    rollback: Rollback | None = None
 
 
 class HealingPolicySpec(PolicySpec):
@@ -152,10 +250,74 @@ class HealingPolicySpec(PolicySpec):
     selector: LabelSelector | None = None
 
 
+class AlertHandlingMode(StrEnum):
+    """What an alert leads to: Heal opens an incident and tells people, Notify only tells, Record does neither."""
+
+    HEAL = "Heal"
+    NOTIFY = "Notify"
+    RECORD = "Record"
+
+
+class AlertLabels(Value):
+    """Which labels of an alert name its workload, where they are not the usual ones. None: the usual one.
+
+    `workload` may name a workload of any kind, whose kind is in the label `workload_type`, if there is one.
+    """
+
+    namespace: str | None = None
+    pod: str | None = None
+    container: str | None = None
+    workload: str | None = None
+    workload_type: str | None = None
+
+
+class AlertRule(Value):
+    """How alerts of some names are handled. What is not set comes from the built-in rule of that name."""
+
+    name: str
+    alertname: str
+    type: IncidentType | None = None
+    severity: Severity | None = None
+    handling: AlertHandlingMode | None = None
+    labels: AlertLabels = AlertLabels()
+    channels: tuple[str, ...] | None = None
+
+    @field_validator("alertname")
+    @classmethod
+    def _is_a_simple_pattern(cls, pattern: str) -> str:
+        """A pattern that takes long to match would hold up all alerts, so repeated groups are refused.
+
+        Raises:
+            ValueError: it is no regular expression, or not a simple one.
+        """
+        if re.search(r"\)[*+?{]", pattern) or sum(map(pattern.count, "*+?{")) > _REPETITIONS:
+            raise ValueError(f"{pattern!r} must not repeat groups, nor repeat more than {_REPETITIONS} times")
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return pattern
+
+
+class AlertPolicy(Value):
+    """How alerts from Alertmanager are handled: the rules, whom to tell, and for how long a repeat tells nobody again.
+
+    `silence` is WhileRepairing (in Alertmanager, while a repair is being made) or Never. Channels and the ticket system
+    are names of Secrets in Prunella's own namespace.
+    """
+
+    rules: tuple[AlertRule, ...] | None = None
+    channels: tuple[str, ...] | None = None
+    ticket: str | None = None
+    window: Duration | None = None
+    silence: str | None = None
+
+
 class ClusterHealingPolicySpec(PolicySpec):
     """A policy for the namespaces that `namespaceSelector` selects (all when absent)."""
 
     namespace_selector: LabelSelector | None = None
+    alerts: AlertPolicy = AlertPolicy()
 
 
 class EffectivePolicy(PolicySpec):
@@ -179,12 +341,12 @@ BUILT_IN = PolicySpec(
         minimum_healthy_percent=0,
     ),
     cooldown=300.0,
-    approval=ApprovalRule(when="Never", actions=(), severities=(), timeout=7 * 86400.0, approvers=()),
+    approval=ApprovalRule(when=ApprovalWhen.NEVER, actions=(), severities=(), timeout=7 * 86400.0, approvers=()),
     verification=Verification(window=60.0, timeout=120.0, checks=()),
     maintenance_windows=(),
-    escalation=EscalationRule(channels=()),
-    git_ops="Escalate",
-    rollback="Allow",
+    escalation=EscalationRule(channels=(), levels=(), ticket="", quiet_hours=()),
+    git_ops=GitOps.ESCALATE,
+    rollback=Rollback.ALLOW,
 )
 """What holds where no policy says otherwise."""
 

@@ -1,12 +1,15 @@
 """Typed views of what Kubernetes sends: the only form in which the brain sees a cluster."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.scaling import FieldOwners, Strategy
 
 _OVER = frozenset({"Failed", "Succeeded"})
+_REPAIRED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 class WorkloadRef(Value):
@@ -18,12 +21,17 @@ class WorkloadRef(Value):
     name: str
     uid: str = ""
 
+    @property
+    def repairable(self) -> bool:
+        """Whether it is of a kind whose repairs are proven; all others are only reported."""
+        return self.kind in _REPAIRED_KINDS
+
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
 
 class ContainerView(Value):
-    """A container of a pod template. Memory in bytes; environment by name only, values never leave the cluster."""
+    """A container of a pod template. Memory in bytes, CPU in cores; environment by name only, never values."""
 
     name: str
     index: int
@@ -31,14 +39,39 @@ class ContainerView(Value):
     image: str = ""
     memory_request: int | None = None
     memory_limit: int | None = None
+    cpu_request: float | None = None
+    cpu_limit: float | None = None
     environment: tuple[str, ...] = ()
+
+
+class Outcome(StrEnum):
+    """How far work is that comes to an end by itself."""
+
+    RUNNING = "Running"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+class RunView(Value):
+    """Work that comes to an end: a Job, the latest Job of a CronJob, or a pod of its own.
+
+    `failures` counts the tries that failed so far; `message` are the controller's words on the end.
+    """
+
+    name: str
+    outcome: Outcome = Outcome.RUNNING
+    reason: str = ""
+    message: str = ""
+    failures: int = 0
 
 
 class WorkloadView(Value):
     """A workload's spec and status, as far as decisions need it.
 
     `template_hash` is the hash of the pod template without restart stamps; `revision` is the pods' template label
-    of the current revision ("" when its pods were not made yet).
+    of the current revision ("" when its pods were not made yet). `owners` are the field managers of `replicas` and of
+    the `template`. `create_failure` is why a Deployment says that its pods cannot be made. Seconds: `deadline` is that
+    of a rollout, `start_budget` what probes grant a pod.
     """
 
     ref: WorkloadRef
@@ -46,7 +79,8 @@ class WorkloadView(Value):
     observed_generation: int = 0
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
-    managers: tuple[str, ...] = ()
+    owners: FieldOwners = Field(default_factory=dict)
+    strategy: Strategy = Strategy()
     deleting: bool = False
     paused: bool = False
     replicas: int = 1
@@ -56,10 +90,15 @@ class WorkloadView(Value):
     total_replicas: int = 0
     progress_deadline_exceeded: bool = False
     message: str = ""
+    create_failure: str = ""
+    create_failed_since: datetime | None = None
+    deadline: float = 600.0
+    start_budget: float = 0.0
     template_hash: str = ""
     revision: str = ""
     containers: tuple[ContainerView, ...] = ()
     last_action: str = ""
+    run: RunView | None = None
 
     @property
     def complete(self) -> bool:
@@ -105,6 +144,8 @@ class PodView(Value):
     """A pod of the workload. `memory_limits` are the pod's own, which a webhook may have changed.
 
     `unready_since` is set for a pod that was ready once and is not now; a pod that still starts has none.
+    `node_lost`: its kubelet said "ready", and the control plane says otherwise since the node is not heard of.
+    `failed`: it ended in failure and nobody makes another in its place at once, as a ReplicaSet does.
     """
 
     name: str
@@ -118,13 +159,15 @@ class PodView(Value):
     unschedulable: str = ""
     revision: str = ""
     node: str = ""
+    node_lost: bool = False
+    failed: bool = False
     containers: tuple[ContainerStatusView, ...] = ()
     memory_limits: dict[str, int] = Field(default_factory=dict)
 
     @property
     def live(self) -> bool:
-        """Whether its controller counts on it: not on its way out, and not the remains of an evicted pod."""
-        return not self.deleting and self.phase not in _OVER
+        """Whether it counts: not on its way out, not done, and not the remains of a pod that was replaced."""
+        return not self.deleting and (self.failed or self.phase not in _OVER)
 
 
 class RevisionRef(Value):
@@ -138,7 +181,8 @@ class RevisionRef(Value):
 class RevisionView(Value):
     """A template this workload has had.
 
-    `good_at` tells when it was last seen available and stable; None means never.
+    `good_at` tells when it was last seen available and stable; None means never. `resources` is a digest of what its
+    containers ask for.
     """
 
     ref: RevisionRef
@@ -148,6 +192,7 @@ class RevisionView(Value):
     created_at: datetime | None = None
     current: bool = False
     good_at: datetime | None = None
+    resources: str = ""
     compatible: bool = True
 
     def __str__(self) -> str:

@@ -8,14 +8,29 @@ from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
-from prunella_workflows.playbooks import bad_release, network_timeout, pod_crash_loop, pod_oom_killed, unknown
+from prunella_workflows.playbooks import (
+    bad_release,
+    dependency_down,
+    high_cpu,
+    high_memory,
+    network_timeout,
+    node_lost,
+    pod_crash_loop,
+    pod_oom_killed,
+    unknown,
+)
+from prunella_workflows.playbooks.overruled import overruled
 from prunella_workflows.playbooks.playbook import Playbook
 
 PLAYBOOKS: tuple[Playbook, ...] = (
+    node_lost.PLAYBOOK,
     pod_oom_killed.PLAYBOOK,
+    dependency_down.PLAYBOOK,
     bad_release.PLAYBOOK,
     network_timeout.PLAYBOOK,
     pod_crash_loop.PLAYBOOK,
+    high_cpu.PLAYBOOK,
+    high_memory.PLAYBOOK,
     unknown.PLAYBOOK,
 )
 
@@ -27,6 +42,6 @@ def decide(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ..
         answer = playbook.diagnose(evidence)
         if isinstance(answer, Diagnosis):
             diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
-            return diagnosis, playbook.plan(diagnosis, evidence, policy, tried)
+            return diagnosis, overruled(diagnosis, playbook.plan(diagnosis, evidence, policy, tried), evidence)
         rejected.append(answer)
     raise AssertionError("the last playbook recognises everything")

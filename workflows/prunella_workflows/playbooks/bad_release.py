@@ -24,6 +24,7 @@ _WHAT = {
     Kind.CONFIG: "refers to configuration that cannot be used",
     Kind.UNSCHEDULABLE: "cannot be scheduled",
     Kind.NOT_READY: "does not become ready",
+    Kind.NOT_MADE: "asks for pods that are refused",
 }
 
 
@@ -37,6 +38,8 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         return _no("the current revision was available and stable before")
     if good is None:
         return _no("no earlier revision is known to have been available")
+    if found[0].kind is Kind.NOT_MADE and _is_quota(found[0]) and not _asks_for_more(evidence, good):
+        return _no("a quota is spent, and this release asks for no more than the last good one")
     if others := _failing_elsewhere(evidence, good, found):
         return _no(f"the last good revision fails as well ({others[0]})")
     return _diagnosis(evidence, found, good)
@@ -48,6 +51,16 @@ def _failing_elsewhere(evidence: Evidence, good: RevisionView, found: list[Sympt
     others = [pod for pod in evidence.live_pods if pod.revision != evidence.workload.revision]
     good_pods = [pod for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)]
     return [one for one in symptoms(good_pods) if one.kind in kinds and _fails_now(one, evidence)]
+
+
+def _is_quota(symptom: Symptom) -> bool:
+    return "exceeded quota" in symptom.message
+
+
+def _asks_for_more(evidence: Evidence, good: RevisionView) -> bool:
+    """Whether the current release's containers ask for other resources than the good one's did."""
+    current = next((one for one in evidence.revisions if one.current), None)
+    return current is None or current.resources != good.resources
 
 
 def _fails_now(symptom: Symptom, evidence: Evidence) -> bool:

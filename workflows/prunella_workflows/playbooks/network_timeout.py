@@ -5,16 +5,15 @@ probe that is answered with an error shows a process that works and says "not re
 needs is down: a restart would only make that worse, so that is left to a person.
 """
 
-from prunella_workflows.model.evidence import EventView, Evidence
+from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Restart, Step
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.playbooks.playbook import Playbook, precondition, settle
 from prunella_workflows.playbooks.revisions import is_new_release
-from prunella_workflows.symptoms import Kind, Symptom, failing
-
-_NO_ANSWER = ("context deadline exceeded", "Client.Timeout", "i/o timeout", "timed out")
+from prunella_workflows.probes import is_silence, last_word
+from prunella_workflows.symptoms import Kind, failing
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
@@ -25,7 +24,8 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         return _no("no pod just hangs" if not silent else "pods fail in other ways too")
     if is_new_release(evidence):
         return _no("the release is new: it may never have answered")
-    words = [event for one in silent if (event := _probe_event(evidence, one)) is not None]
+    told = (last_word(evidence, one) for one in silent)
+    words = [word for word in told if word is not None and is_silence(word)]
     if not words:
         return _no("the kubelet does not say that a probe timed out")
     return Diagnosis(
@@ -34,13 +34,6 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         message=f"{len(silent)} of {len(evidence.current_pods)} pod(s) run without answering their probe.",
         decided_by=tuple(f"pod {one.about}: {one.message}" for one in words[:4]),
     )
-
-
-def _probe_event(evidence: Evidence, symptom: Symptom) -> EventView | None:
-    """The newest word of the kubelet on this pod's probe, if it is that nobody answered."""
-    told = [one for one in evidence.events if one.about == symptom.pod and one.reason == "Unhealthy"]
-    newest = told[-1] if told else None
-    return newest if newest is not None and any(words in newest.message for words in _NO_ANSWER) else None
 
 
 def _no(reason: str) -> Rejected:

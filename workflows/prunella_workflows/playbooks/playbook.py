@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
-from prunella_workflows.model.plan import Plan, PodRef, Precondition, Settle
+from prunella_workflows.model.plan import Plan, PodRef, Precondition, Relief, Settle
 from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.pressure import HIGH, Load
 from prunella_workflows.symptoms import Kind, symptoms
 
 Diagnose = Callable[[Evidence], Diagnosis | Rejected]
 MakePlan = Callable[[Diagnosis, Evidence, EffectivePolicy, tuple[Attempt, ...]], Plan]
+
+_MEASURED_LATE = 120.0
+"""Seconds until what is measured shows a change: measurements are means over up to two minutes."""
 
 
 @dataclass(frozen=True)
@@ -50,4 +54,20 @@ def settle(policy: EffectivePolicy) -> Settle:
     rule = policy.verification
     assert rule.timeout is not None
     assert rule.window is not None
-    return Settle(timeout=rule.timeout, window=rule.window)
+    return Settle(timeout=rule.timeout, window=rule.window, checks=rule.checks or ())
+
+
+def settle_relieved(policy: EffectivePolicy, load: Load) -> Settle:
+    """The policy's rule, and the use that was too high must be below what counts as high."""
+    rule = settle(policy)
+    relief = Relief(resource=load.resource, container=load.container, below=HIGH[load.resource])
+    return rule.model_copy(update={"timeout": rule.timeout + _MEASURED_LATE, "relief": relief})
+
+
+def not_measured(diagnosis: Diagnosis) -> Plan:
+    """No data is no reason to write."""
+    return Plan(
+        reason="MetricsUnavailable",
+        message=diagnosis.message,
+        next_step="See whether a metrics source answers, then look at the pods' use yourself.",
+    )

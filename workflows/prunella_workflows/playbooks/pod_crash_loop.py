@@ -5,28 +5,48 @@ from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.workload import Outcome
 from prunella_workflows.playbooks.playbook import Playbook
 from prunella_workflows.playbooks.revisions import is_new_release, known_good
-from prunella_workflows.symptoms import Symptom, failing
+from prunella_workflows.symptoms import Kind, Symptom, failing
+
+_AROUND = "Look at what changed around the service: Secrets, ConfigMaps, dependencies, permissions."
+_NEXT = {
+    Kind.CONFIG: "Put back what the pods refer to: the evidence names the Secret, ConfigMap, key or volume.",
+    Kind.IMAGE: "Look at the registry: whether the image is still there, and whether the pull secret is still valid.",
+    Kind.UNSCHEDULABLE: "Look at the nodes: free capacity, taints, cordons and labels; and at the pods' volumes.",
+    Kind.NOT_MADE: "Look at what refuses the pods: quota, LimitRange, Pod Security, ServiceAccount, webhooks.",
+}
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
-    """Any failing pod that the more specific playbooks did not explain."""
+    """Any failing pod that the more specific playbooks did not explain, and a Job that failed and left none."""
     found = failing(evidence, evidence.live_pods)
-    if not found:
+    run = _failed_run(evidence)
+    if not found and not run:
         return Rejected(cause=Cause.POD_CRASH_LOOP, reason="no pod fails")
     return Diagnosis(
         cause=Cause.POD_CRASH_LOOP,
         confidence=0.6,
-        message=_message(evidence, found[0]),
-        container=found[0].container,
-        decided_by=tuple(str(one) for one in found[:5]),
+        message=" ".join(filter(None, (run, _message(evidence, found[0]) if found else ""))),
+        container=found[0].container if found else "",
+        decided_by=tuple(str(one) for one in found[:5]) or (run,),
     )
+
+
+def _failed_run(evidence: Evidence) -> str:
+    """What there is to say of work that ended in failure; nothing of a bare pod, whose containers say it all."""
+    run, ref = evidence.workload.run, evidence.workload.ref
+    if run is None or run.outcome is not Outcome.FAILED or ref.kind == "Pod":
+        return ""
+    words = f"{run.reason}: {run.message}".strip(": ")
+    return f"Job {run.name} failed" + (f" ({words})." if words else ".")
 
 
 def _message(evidence: Evidence, first: Symptom) -> str:
     log = next((tail.lines[-1] for tail in evidence.logs if tail.container == first.container and tail.lines), "")
-    return f"{first}; {_release(evidence)}." + (f' Last log line: "{log}"' if log else "")
+    release = f"; {_release(evidence)}" if evidence.workload.ref.repairable else ""
+    return f"{first}{release}." + (f' Last log line: "{log}"' if log else "")
 
 
 def _release(evidence: Evidence) -> str:
@@ -41,6 +61,7 @@ def _release(evidence: Evidence) -> str:
 def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
     """Never a rollback of an innocent release: a person is asked."""
     del policy, tried
+    kinds = [one.kind for one in failing(evidence, evidence.live_pods)]
     if is_new_release(evidence) and known_good(evidence) is None:
         return Plan(
             reason="NoKnownGoodRevision",
@@ -50,7 +71,7 @@ def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, trie
     return Plan(
         reason="InnocentRelease",
         message=f"{diagnosis.message} A rollback would not help.",
-        next_step="Look at what changed around the service: Secrets, ConfigMaps, dependencies, permissions.",
+        next_step=_NEXT.get(kinds[0], _AROUND) if kinds else _AROUND,
     )
 
 

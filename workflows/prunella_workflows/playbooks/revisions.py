@@ -35,6 +35,7 @@ def rollback(evidence: Evidence, policy: EffectivePolicy, revision: RevisionView
         target=evidence.workload.ref,
         require=precondition(evidence),
         revision=revision.ref,
+        number=revision.number,
         description=str(revision),
         replace_pods=stuck_pods(evidence),
     )

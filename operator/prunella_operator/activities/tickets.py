@@ -1,0 +1,50 @@
+"""Ticket: keep the one ticket of an incident, whatever is repeated."""
+
+import structlog
+
+from prunella_operator.activities.notify import Links
+from prunella_operator.cluster.port import Api
+from prunella_operator.cluster.secrets import TICKETS, read_secret
+from prunella_operator.telemetry import metrics
+from prunella_operator.tickets.port import Entry, TicketSystem
+from prunella_operator.tickets.systems import system_of
+from prunella_workflows.errors import PrunellaError
+from prunella_workflows.model.incident import TicketRef
+from prunella_workflows.notices import TicketRequest, TicketStep
+
+_log = structlog.get_logger("prunella.tickets")
+
+
+class Ticketer:
+    """Opens, updates and closes tickets."""
+
+    def __init__(self, api: Api, links: Links) -> None:
+        self._api = api
+        self._links = links
+
+    def ticket(self, request: TicketRequest) -> TicketRef:
+        """Take one step on the ticket of `request.thread`.
+
+        Raises:
+            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it could not be taken.
+        """
+        kind = "unknown"
+        try:
+            system = system_of(request.system, read_secret(self._api, request.system, TICKETS))
+            kind = system.kind
+            ref = self._step(system, request)
+        except PrunellaError as error:
+            metrics.TICKETS.labels(kind, request.step.value, error.reason).inc()
+            _log.warning("a ticket is not kept", system=request.system, step=request.step.value, error=str(error))
+            raise
+        metrics.TICKETS.labels(kind, request.step.value, "Done").inc()
+        return ref
+
+    def _step(self, system: TicketSystem, request: TicketRequest) -> TicketRef:
+        entry = Entry(request.key, request.message, self._links(request.message))
+        ref = request.ref or system.find(request.thread, request.since) or system.create(request.thread, entry)
+        if request.step is TicketStep.UPDATE:
+            system.comment(request.thread, ref, entry)
+        elif request.step is TicketStep.CLOSE:
+            system.close(request.thread, ref, entry)
+        return ref

@@ -1,0 +1,165 @@
+"""Turns: a repair takes its turn right before it writes, so that budgets hold however many repairs come at once.
+
+The incident asks (a label), then looks at all others (fresh lists), then takes its turn (label and annotation) under
+the condition that its object is still the one that asked. Those that have their turn count, and of those that ask the
+ones that asked earlier, by the API server's own order of writes. Why no two can both slip through is in
+docs/decisions/0010-turns.md; tests/unit/activities/test_turns.py plays all interleavings of small crowds.
+
+Lists carry metadata only, and only of incidents that have or ask for a turn: a storm of waiting ones costs nothing.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from threading import Lock
+
+from prunella_operator import clock
+from prunella_operator.activities.guarding import must_pass
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.cluster.port import Object
+from prunella_workflows.contract import RepairOrder
+from prunella_workflows.errors import ChangedSince, Conflict, Held, NotFound, Permanent, PrunellaError, Unavailable
+from prunella_workflows.guard import BUDGETS, GuardCase
+from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.turn import Turn, Turns
+
+ASKING = "asking"
+_HOUR = "%Y-%m-%dT%H"
+_UNDER_WAY = frozenset({Phase.REPAIRING, Phase.VERIFYING})
+_RUNNING = ",".join(f"status.phase!={one.value}" for one in Phase if one not in _UNDER_WAY)
+_HOURS = (-1, 0, 1)  # the last one because clocks differ
+_TRIES = 5
+_PATIENCE = 10.0
+
+
+class TurnBook:
+    """Reads and takes turns. One repair of this process asks at a time: few that ask make short lists."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._gate = Lock()
+
+    def look(self, mine: str, version: int | None = None) -> Turns:
+        """All turns that count now. The order of the two lists matters: who asks in the first has to be in the second
+        with what he has had, or with the turn that he took meanwhile.
+        """
+        running = self._kube.metadata(paths.incidents(), labelSelector=paths.TURN, fieldSelector=_RUNNING)
+        asking_and_running = tuple(map(_turn, running))
+        hours = ",".join((ASKING, *(_hour(clock.now() + timedelta(hours=off)) for off in _HOURS)))
+        recent = self._kube.metadata(paths.incidents(), labelSelector=f"{paths.TURN} in ({hours})")
+        return Turns(mine=mine, version=version, running=asking_and_running, recent=tuple(map(_turn, recent)))
+
+    @contextmanager
+    def turn(self, order: RepairOrder, case: GuardCase) -> Iterator[None]:
+        """Within it the repair may write. A repair that is not made after all gives its turn back.
+
+        Raises:
+            Held: not now: the budgets are full, or the incident does not stand where it should.
+            ChangedSince: a budget is spent for longer, or the incident is gone.
+            Unavailable: nobody answers, or too many ask in this process.
+        """
+        if not self._gate.acquire(timeout=_PATIENCE):
+            raise Unavailable("other repairs of this process are taking their turns")
+        try:
+            self._take(order, case)
+        finally:
+            self._gate.release()
+        try:
+            yield
+        except Permanent:
+            self._give_back(order)
+            raise
+
+    def _take(self, order: RepairOrder, case: GuardCase) -> None:
+        for _ in range(_TRIES):
+            mine = self._announced(order)
+            if order.action_id in _taken(mine):  # by an earlier try of the same order
+                return
+            self._must_fit(case, mine)  # who has to wait anyway need not ask
+            with suppress(Conflict):  # somebody wrote to the incident: its place is a later one now
+                self._ask_and_take(order, case, mine)
+                return
+        raise Conflict(f"incident {order.incident.name} changes faster than its repair can take its turn")
+
+    def _ask_and_take(self, order: RepairOrder, case: GuardCase, mine: Object) -> None:
+        asking = self._mark(mine, _taken(mine), order, ASKING)
+        try:
+            self._must_fit(case, asking, int(asking["metadata"]["resourceVersion"]))
+        except Permanent:
+            self._give_back(order)
+            raise
+        now = clock.now()
+        taken = {**_taken(asking), order.action_id: now.isoformat()}
+        self._mark(asking, taken, order, _hour(now))
+
+    def _must_fit(self, case: GuardCase, mine: Object, version: int | None = None) -> None:
+        turns = self.look(mine["metadata"]["uid"], version)
+        must_pass(BUDGETS, case.model_copy(update={"turns": turns, "now": clock.now()}))
+
+    def _announced(self, order: RepairOrder) -> Object:
+        """The incident, which must say that this very repair is being made: that is how others know of it."""
+        try:
+            mine = self._kube.get(_path(order))
+        except NotFound as error:
+            raise ChangedSince(f"incident {order.incident.name} was deleted") from error
+        if mine["metadata"]["uid"] != order.incident.uid:
+            raise ChangedSince(f"incident {order.incident.name} was deleted and made anew")
+        status = mine.get("status") or {}
+        latest = (status.get("attempts") or [{}])[-1].get("actionId")
+        if status.get("phase") != Phase.REPAIRING or latest != order.action_id:
+            raise Held(f"incident {order.incident.name} does not tell yet that this repair is being made")
+        if (mine.get("spec") or {}).get("suspend"):
+            raise Held(f"incident {order.incident.name} is suspended")
+        return mine
+
+    def _give_back(self, order: RepairOrder) -> None:
+        """Stop asking, or return the turn of a repair that was not made. A turn that stays counts as one too many."""
+        with suppress(PrunellaError):
+            mine = self._kube.get(_path(order))
+            taken = {key: at for key, at in _taken(mine).items() if key != order.action_id}
+            last = max(map(datetime.fromisoformat, taken.values()), default=None)
+            self._mark(mine, taken, order, _hour(last) if last else None)
+
+    def _mark(self, mine: Object, taken: dict[str, str], order: RepairOrder, label: str | None) -> Object:
+        """Write our marks if nobody wrote to the incident since it was read.
+
+        Raises:
+            Conflict: somebody did.
+        """
+        note = json.dumps({"target": str(order.action.target), "taken": taken})
+        meta = {"resourceVersion": mine["metadata"]["resourceVersion"], "uid": mine["metadata"]["uid"]}
+        marks = {"labels": {paths.TURN: label}, "annotations": {paths.TURNS: note if label else None}}
+        return self._kube.merge_patch(_path(order), {"metadata": {**meta, **marks}})
+
+
+def _path(order: RepairOrder) -> str:
+    return paths.incidents(order.incident.namespace, order.incident.name)
+
+
+def _hour(moment: datetime) -> str:
+    return moment.strftime(_HOUR)
+
+
+def _note(raw: Object) -> Object:
+    note: Object = json.loads((raw["metadata"].get("annotations") or {}).get(paths.TURNS) or "{}")
+    return note
+
+
+def _taken(raw: Object) -> dict[str, str]:
+    taken: dict[str, str] = _note(raw).get("taken") or {}
+    return taken
+
+
+def _turn(raw: Object) -> Turn:
+    meta = raw["metadata"]
+    return Turn(
+        incident=meta["uid"],
+        namespace=meta["namespace"],
+        name=meta["name"],
+        workload=_note(raw).get("target", ""),
+        version=int(meta["resourceVersion"]),
+        asking=(meta.get("labels") or {}).get(paths.TURN) == ASKING,
+        taken=tuple(map(datetime.fromisoformat, _taken(raw).values())),
+    )

@@ -1,0 +1,62 @@
+"""The console as a part of a process: who reads with which token, and the port it is served on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import structlog
+from aiohttp import web
+
+from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.console.app import Console, Readers
+from prunella_operator.incidents import IncidentReader, KubeIncidents
+from prunella_operator.process import Process
+from prunella_operator.settings import Settings
+from prunella_workflows.errors import Permanent
+
+_log = structlog.get_logger("prunella.console")
+
+
+class ConsolePortTaken(Permanent):
+    """The console's port is in use."""
+
+
+@asynccontextmanager
+async def console_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
+    """The console, for as long as the context is open.
+
+    Raises:
+        ConsolePortTaken: choose another port.
+    """
+    console = Console(readers(access, settings.api_timeout), settings.workflow_url, settings.console_anonymous)
+    runner = web.AppRunner(console.app(), access_log=None)
+    await runner.setup()
+    try:
+        where = f"{settings.http_host}:{settings.console_port}"
+        try:
+            await web.TCPSite(runner, settings.http_host, settings.console_port).start()
+        except OSError as error:
+            message = (
+                f"cannot serve the console on {where}: {error.strerror}. Choose another console_port, or 0 for none"
+            )
+            raise ConsolePortTaken(message) from error
+        process.start("console", asyncio.Event().wait())
+        _log.info("the console is up", url=f"http://{where}")
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def readers(access: Access, timeout: float) -> Readers:
+    """Incidents as our own account sees them, or as the bearer of a token does."""
+    own = KubeIncidents(Kube(access, timeout))
+
+    def reader(token: str | None) -> IncidentReader:
+        if token is None:
+            return own
+        bearer = replace(access, cert_path=None, key_path=None, authorization=lambda: f"Bearer {token}")
+        return KubeIncidents(Kube(bearer, timeout))
+
+    return reader

@@ -1,0 +1,124 @@
+"""What Temporal's SDK measures, on our own /metrics: its native core writes into a buffer, which is read out here.
+
+Its names get the prefix `temporal_sdk_`, because some of them would else be the same as those that we count ourselves.
+"""
+
+import asyncio
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
+from temporalio.runtime import (
+    BUFFERED_METRIC_KIND_COUNTER,
+    BUFFERED_METRIC_KIND_GAUGE,
+    BufferedMetricUpdate,
+    MetricBuffer,
+    MetricBufferDurationFormat,
+    Runtime,
+    TelemetryConfig,
+)
+
+PREFIX = "temporal_sdk_"
+_SIZE = 100_000  # updates between two drains; beyond that the core drops them and says so
+_DRAIN_EVERY = 10.0
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass
+class _Series:
+    """One metric of the core: its kind, and a value, or the buckets, for each set of labels."""
+
+    kind: int
+    help: str
+    values: dict[Labels, float] = field(default_factory=dict)
+    buckets: dict[Labels, list[int]] = field(default_factory=dict)
+
+    def add(self, labels: Labels, value: float) -> None:
+        if self.kind == BUFFERED_METRIC_KIND_GAUGE:
+            self.values[labels] = value
+            return
+        self.values[labels] = self.values.get(labels, 0.0) + value
+        if self.kind != BUFFERED_METRIC_KIND_COUNTER:
+            counts = self.buckets.setdefault(labels, [0] * (len(_SECONDS) + 1))
+            counts[bisect_left(_SECONDS, value)] += 1
+
+
+class CoreMetrics(Collector):
+    """Reads the buffer at each scrape and keeps the sums."""
+
+    def __init__(self, buffer: MetricBuffer) -> None:
+        self._buffer = buffer
+        self._series: dict[str, _Series] = {}
+        self._lock = threading.Lock()
+
+    async def keep(self) -> NoReturn:
+        """Empty the buffer again and again, also where nobody scrapes."""
+        while True:
+            await asyncio.sleep(_DRAIN_EVERY)
+            with self._lock:
+                self._fold(self._buffer.retrieve_updates())
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics of the core, as Prometheus wants them."""
+        with self._lock:
+            self._fold(self._buffer.retrieve_updates())
+            families = [_family(name, one) for name, one in self._series.items()]
+        return iter(families)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is known before it was measured."""
+        return ()
+
+    def _fold(self, updates: Sequence[BufferedMetricUpdate]) -> None:
+        for one in updates:
+            metric = one.metric
+            series = self._series.get(metric.name)
+            if series is None:
+                series = self._series[metric.name] = _Series(metric.kind, metric.description or metric.name)
+            series.add(tuple(sorted((key, str(value)) for key, value in one.attributes.items())), float(one.value))
+
+
+def _family(name: str, series: _Series) -> Metric:
+    names = sorted({key for labels in series.values for key, _ in labels})
+    if series.kind == BUFFERED_METRIC_KIND_COUNTER:
+        counter = CounterMetricFamily(name, series.help, labels=names)
+        for labels, value in series.values.items():
+            counter.add_metric(_in_order(names, labels), value)
+        return counter
+    if series.kind == BUFFERED_METRIC_KIND_GAUGE:
+        gauge = GaugeMetricFamily(name, series.help, labels=names)
+        for labels, value in series.values.items():
+            gauge.add_metric(_in_order(names, labels), value)
+        return gauge
+    histogram = HistogramMetricFamily(f"{name}_seconds", series.help, labels=names)
+    for labels, counts in series.buckets.items():
+        histogram.add_metric(_in_order(names, labels), _cumulated(counts), series.values[labels])
+    return histogram
+
+
+def _in_order(names: Sequence[str], labels: Labels) -> list[str]:
+    known = dict(labels)
+    return [known.get(name, "") for name in names]
+
+
+def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
+    bounds = [*map(str, _SECONDS), "+Inf"]
+    return [(bound, float(sum(counts[: number + 1]))) for number, bound in enumerate(bounds)]
+
+
+def measured_runtime(registry: CollectorRegistry = REGISTRY) -> tuple[Runtime, CoreMetrics]:
+    """The runtime for the Temporal clients of this process, and what its core measures, which is in the registry.
+
+    Make one in a process: the workers of a client report through its runtime.
+    """
+    buffer = MetricBuffer(_SIZE, MetricBufferDurationFormat.SECONDS)
+    runtime = Runtime(telemetry=TelemetryConfig(metrics=buffer, metric_prefix=PREFIX))
+    metrics = CoreMetrics(buffer)
+    registry.register(metrics)
+    return runtime, metrics

@@ -1,0 +1,50 @@
+"""Where finished spans go: OpenTelemetry's SDK and its OTLP exporter. Imported only when tracing is on."""
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from prunella_operator.telemetry.once import Once
+from prunella_operator.telemetry.tracing import nanoseconds, span_context
+from prunella_workflows.redact import redact
+from prunella_workflows.tracing import WorkflowSpan
+
+_FLUSH = 2000  # milliseconds at the end of a process: a collector that is away must not hold it up
+
+
+class Tracing:
+    """The process's tracing. Without a test's exporter spans go out by OTLP over gRPC, in batches, by a thread."""
+
+    def __init__(self, service: str, exporter: SpanExporter | None = None) -> None:
+        named = Resource({SERVICE_NAME: service}).merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(resource=named)
+        self._processor = SimpleSpanProcessor(exporter) if exporter else BatchSpanProcessor(OTLPSpanExporter())
+        self._provider.add_span_processor(self._processor)
+        trace.set_tracer_provider(self._provider)
+        self._emitted = Once()
+
+    def emit(self, span: WorkflowSpan) -> None:
+        """Export the span of a finished workflow, with the ids that the workflow gave it."""
+        context = span_context(span.context)
+        if not context.trace_flags.sampled or not self._emitted.first(span.context.span_id):
+            return
+        self._processor.on_end(
+            ReadableSpan(
+                name=span.name,
+                context=context,
+                parent=span_context(span.parent),
+                resource=self._provider.resource,
+                attributes=span.attributes,
+                kind=SpanKind.SERVER,
+                status=Status(StatusCode.ERROR, redact(span.error)) if span.error else Status(StatusCode.OK),
+                start_time=nanoseconds(span.started),
+                end_time=nanoseconds(span.ended),
+            )
+        )
+
+    def stop(self) -> None:
+        """Send what is left, for two seconds at most."""
+        self._provider.force_flush(_FLUSH)

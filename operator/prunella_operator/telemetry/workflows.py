@@ -1,0 +1,84 @@
+"""Counts of workflows and activities, by type, as Temporal's own SDK does not give them to us."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from prometheus_client import Counter, Histogram
+from temporalio import activity
+from temporalio.client import Interceptor as ClientInterceptor
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, WorkflowInterceptorClassInput
+from temporalio.worker import Interceptor as WorkerInterceptor
+
+from prunella_operator.telemetry.once import Once
+from prunella_workflows.counting import COUNT, WorkflowCounts, WorkflowEnd
+
+_MINUTES = (100, 500, 1e3, 5e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 86_400e3)
+_ACTIVITY = (5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 10e3, 30e3, 60e3, 300e3)
+_WORKFLOW, _TYPE = ("workflow_type", "task_queue"), ("activity_type", "task_queue")
+
+WORKFLOWS_STARTED = Counter("temporal_workflow_started", "Workflows that began here.", _WORKFLOW)
+WORKFLOWS_COMPLETED = Counter("temporal_workflow_completed", "Workflows that ended well here.", _WORKFLOW)
+WORKFLOWS_FAILED = Counter("temporal_workflow_failed", "Workflows that failed or were cancelled here.", _WORKFLOW)
+WORKFLOW_TIME = Histogram(
+    "temporal_workflow_duration_milliseconds", "From the start of a workflow to its end.", _WORKFLOW, buckets=_MINUTES
+)
+ACTIVITIES_STARTED = Counter("temporal_activity_started", "Attempts of activities that began here.", _TYPE)
+ACTIVITIES_COMPLETED = Counter("temporal_activity_completed", "Attempts of activities that ended well here.", _TYPE)
+ACTIVITIES_FAILED = Counter("temporal_activity_failed", "Attempts of activities that failed here.", _TYPE)
+ACTIVITY_RETRIES = Counter("temporal_activity_retries", "Attempts of activities after the first one.", _TYPE)
+ACTIVITY_TIME = Histogram(
+    "temporal_activity_duration_milliseconds", "How long an attempt took.", _TYPE, buckets=_ACTIVITY
+)
+
+
+class CountingInterceptor(ClientInterceptor, WorkerInterceptor):
+    """Counts. Workers inherit it from their client."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        """Each attempt counts."""
+        return _Activity(next)
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowCounts]:  # noqa: A002
+        """Each run counts once, whatever is replayed."""
+        input.unsafe_extern_functions[COUNT] = count
+        return WorkflowCounts
+
+
+class _Activity(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        info = activity.info()
+        with _counted(info.activity_type, info.task_queue, info.attempt):
+            return await super().execute_activity(input)
+
+
+@contextmanager
+def _counted(kind: str, queue: str, attempt: int) -> Iterator[None]:
+    ACTIVITIES_STARTED.labels(kind, queue).inc()
+    if attempt > 1:
+        ACTIVITY_RETRIES.labels(kind, queue).inc()
+    began = monotonic()
+    try:
+        yield
+    except BaseException:
+        ACTIVITIES_FAILED.labels(kind, queue).inc()
+        raise
+    else:
+        ACTIVITIES_COMPLETED.labels(kind, queue).inc()
+    finally:
+        ACTIVITY_TIME.labels(kind, queue).observe(1000 * (monotonic() - began))
+
+
+_told = Once()
+
+
+def count(run_id: str, kind: str, queue: str, end: WorkflowEnd | None) -> None:
+    """A workflow began (no end), or ended."""
+    if not _told.first(f"{run_id} {end is None}"):
+        return
+    if end is None:
+        WORKFLOWS_STARTED.labels(kind, queue).inc()
+        return
+    (WORKFLOWS_COMPLETED if end.well else WORKFLOWS_FAILED).labels(kind, queue).inc()
+    WORKFLOW_TIME.labels(kind, queue).observe(1000 * end.seconds)

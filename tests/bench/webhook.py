@@ -1,0 +1,143 @@
+"""How fast the webhook answers when many alerts come, with a real Temporal and a worker that handles them.
+
+Webhook, worker, Temporal and the sender are processes of their own, as in a cluster; the worker's hands are scripted,
+so no API server is needed. Each row is one storm; its rate is kept whatever the answers take.
+
+    python tests/bench/webhook.py --alerts 1000 --seconds 60
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))  # as pytest does
+
+import structlog  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from support import alert_storm  # noqa: E402
+from support.prunella import free_ports  # noqa: E402
+from temporalio.client import Client  # noqa: E402
+from workflow.alert_stage import QUEUE, AlertScript, alert_worker, enriched  # noqa: E402
+
+from prunella_operator.process import Process  # noqa: E402
+from prunella_operator.settings import Settings  # noqa: E402
+from prunella_operator.sources.alerts_server import webhook_side  # noqa: E402
+from prunella_operator.temporal import EmbeddedTemporal, connect  # noqa: E402
+from prunella_workflows.model.policy import AlertHandlingMode  # noqa: E402
+
+TARGET = 0.2  # seconds, of the 99th percentile
+
+
+def settings(args) -> Settings:
+    return Settings.load(
+        {
+            "webhook_port": args.webhook,
+            "webhook_rate": 10_000,
+            "webhook_burst": 10_000,
+            "task_queue": QUEUE,
+            "temporal_address": "embedded",
+            "temporal_port": args.temporal,
+            "temporal_ui_port": args.page,
+            "temporal_db": args.db,
+        }
+    )
+
+
+async def serve(args) -> None:
+    """The webhook, until a signal."""
+    found = settings(args)
+    async with webhook_side(found, await connect(found), Process()):
+        await _signalled()
+
+
+async def work(args) -> None:
+    """A worker that only tells, until a signal."""
+    found = settings(args)
+    client = await connect(found, lazy=False)
+    async with alert_worker(client, AlertScript(enrich=enriched(AlertHandlingMode.NOTIFY)), max_cached_workflows=300):
+        await _signalled()
+
+
+async def _signalled() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+
+
+@contextlib.contextmanager
+def running(role, args):
+    options = [f"--{name}={getattr(args, name)}" for name in ("webhook", "temporal", "page", "db")]
+    process = subprocess.Popen([sys.executable, __file__, role, *options])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+async def reachable(port: int) -> None:
+    """Return when the webhook listens; a busy machine takes its time to start a process."""
+    async with asyncio.timeout(120):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.1)
+
+
+async def storm(client: Client, url: str, alerts: int, group: int, seconds: float) -> list[str]:
+    """One row: what was sent, how it was answered, what was kept."""
+    distinct = alerts // 2
+    bodies = alert_storm.notifications(alerts, distinct, group)
+    sent = await alert_storm.send(url, bodies, seconds)
+    kept = await alert_storm.kept(client, distinct)
+    lost = alerts - sum(min(count, 2) for count in kept.values())
+    for one in alert_storm.fingerprints(distinct):  # the next storm meets none of them
+        await client.get_workflow_handle(f"alert-{one}").terminate()
+    p99 = sent.percentile(0.99)
+    figures = [f"{sent.percentile(share) * 1000:.0f}" for share in (0.5, 0.95, 0.99, 1.0)]
+    codes = ", ".join(f"{code}: {count}" for code, count in sorted(sent.codes.items()))
+    verdict = "yes" if p99 < TARGET and not lost else "NO"
+    return [str(alerts), str(group), f"{seconds:.0f}", *figures, codes, str(lost), verdict]
+
+
+async def measure(args) -> None:
+    table = Table("alerts", "a group", "within s", "p50 ms", "p95", "p99", "most", "answers", "lost", "met")
+    with tempfile.TemporaryDirectory() as folder:
+        args.webhook, args.temporal, args.page = free_ports(3)
+        args.db = str(Path(folder) / "temporal.db")
+        async with EmbeddedTemporal(settings(args)):
+            client = await connect(settings(args), lazy=False)
+            with running("serve", args), running("work", args):
+                url = f"http://127.0.0.1:{args.webhook}"
+                await reachable(args.webhook)
+                await storm(client, url, 20, 1, 2.0)
+                for group, seconds in ((1, args.seconds), (10, args.seconds), (1, args.seconds / 4)):
+                    table.add_row(*await storm(client, url, args.alerts, group, seconds))
+    Console(width=140).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", nargs="?", default="measure", choices=("measure", "serve", "work"))
+    parser.add_argument("--alerts", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    for name in ("--webhook", "--temporal", "--page"):
+        parser.add_argument(name, type=int)
+    parser.add_argument("--db")
+    args = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    asyncio.run({"measure": measure, "serve": serve, "work": work}[args.role](args))
+
+
+if __name__ == "__main__":
+    main()

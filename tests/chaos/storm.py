@@ -1,0 +1,333 @@
+"""A storm: hundreds of workloads break within a minute, on simulated nodes, under budgets that forbid to repair all.
+
+The control plane, Prunella and Temporal are real; kwok plays the kubelets, and the storm writes what a kubelet would
+write about a pod that is out of memory or whose new release crashes.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from chaos.judge import Problem
+from chaos.strikes import action_of
+from support import samples
+from support.api import Api, Object, path_of, until
+from support.audit import AuditLog, Write
+from support.deployments import a_deployment
+from support.outage import Temporal
+from support.prunella import PrunellaProcess
+from support.stage import CLOSED
+from temporalio.client import Client
+
+from prunella_operator import clock
+from prunella_operator.cluster import history, paths
+from prunella_workflows.contract import workflow_id
+
+_READY_WITHIN = 300.0
+_ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
+_CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
+"""The API server's own count of the calls of service accounts: nobody but Prunella is one here."""
+
+
+def settings(temporal: Temporal) -> dict[str, object]:
+    """A release must not become known as good before the storm makes it crash."""
+    return {"temporal_address": temporal.address, "known_good_after": 15, "log_level": "warning"}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a storm is, and how much of it may be repaired."""
+
+    namespaces: int
+    each: int
+    """Deployments in each namespace; every fourth gets a bad release, the others run out of memory."""
+    seconds: float
+    here: int
+    """Repairs at once in a namespace."""
+    everywhere: int
+    """Repairs at once in the cluster."""
+    hour_here: int
+    hour_everywhere: int
+    within: float
+    """Seconds until everything must be over."""
+
+    @property
+    def faults(self) -> int:
+        return self.namespaces * self.each
+
+    @property
+    def repairs(self) -> int:
+        """How many may be repaired."""
+        return min(self.hour_everywhere, self.namespaces * min(self.each, self.hour_here))
+
+
+LARGE = Size(10, 40, 60, here=4, everywhere=16, hour_here=30, hour_everywhere=240, within=1500)
+SMALL = Size(6, 10, 9, here=3, everywhere=10, hour_here=8, hour_everywhere=36, within=240)
+
+
+@dataclass
+class Patient:
+    """A Deployment of the storm."""
+
+    api: Api
+    namespace: str
+    name: str
+    release: bool
+    broken: Object = field(default_factory=dict)
+
+    def make(self) -> None:
+        self.api.apply(self._deployment(1))
+
+    def _deployment(self, version: int) -> Object:
+        one = a_deployment(self.namespace, self.name, version=version, replicas=1, ready_every=None)
+        one["spec"]["template"]["spec"].update(_ALWAYS)
+        return one
+
+    def break_it(self) -> None:
+        """Its pod crash-loops from now on; for a bad release the pod of that release, as soon as there is one."""
+        (self.broken,) = self.api.apply(self._deployment(2 if self.release else 1))
+        pod = until(self._pod, 60, f"{self.name} has a pod of its release", every=0.1)
+        path = paths.core(self.namespace, "pods", f"{pod['metadata']['name']}/status")
+        self.api.patch(path, {"status": _crash_loop(oom=not self.release)})
+
+    def _pod(self) -> Object | None:
+        image = f"prunella.local/shop:{2 if self.release else 1}"
+        found = self.api.items(paths.core(self.namespace, "pods"), labelSelector=f"app={self.name}")
+        fitting = (one for one in found if one["spec"]["containers"][0]["image"] == image)
+        return next((one for one in fitting if one["status"].get("phase") == "Running"), None)
+
+
+def _crash_loop(*, oom: bool) -> Object:
+    """What a kubelet says of a container that crashed again a moment ago."""
+    now = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    reason, code = ("OOMKilled", 137) if oom else ("Error", 1)
+    last = {"exitCode": code, "reason": reason, "startedAt": now, "finishedAt": now}
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting failed container"}
+    container = {"name": "app", "image": "shop", "imageID": "", "ready": False, "restartCount": 3}
+    states = {"state": {"waiting": waiting}, "lastState": {"terminated": last}}
+    no = {"status": "False", "reason": "ContainersNotReady", "lastTransitionTime": now}
+    conditions = [{"type": kind, **no} for kind in ("Ready", "ContainersReady")]
+    running = [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Initialized", "PodScheduled")]
+    return {"containerStatuses": [{**container, **states}], "conditions": [*conditions, *running]}
+
+
+@dataclass
+class Storm:
+    """One storm, from calm to calm."""
+
+    api: Api
+    audit: AuditLog
+    user: str
+    size: Size
+    temporal: Temporal
+    parts: dict[str, PrunellaProcess]
+    run: str
+    say: Callable[[str], None]
+    patients: list[Patient] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def namespaces(self) -> list[str]:
+        return [f"storm-{number}-{self.run}" for number in range(self.size.namespaces)]
+
+    def calm(self) -> None:
+        """Everything is well, and known to be."""
+        size, everywhere = self.size, self._everywhere()
+        self.api.apply(everywhere)
+        for namespace in self.namespaces:
+            self.api.apply(samples.namespace_of(None, namespace, {"prunella-tests": "storm"}), self._policy(namespace))
+            names = [(f"service-{number}", number % 4 == 0) for number in range(size.each)]
+            self.patients += [Patient(self.api, namespace, name, release) for name, release in names]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(Patient.make, self.patients))
+        self.say(f"storm: {len(self.patients)} Deployments made")
+        until(self._all_known, _READY_WITHIN, "every template is known to be good", every=1)
+        self.say("storm: all are known to be well")
+
+    def _policy(self, namespace: str) -> Object:
+        budgets = {"concurrentPerNamespace": self.size.here, "perHourPerNamespace": self.size.hour_here}
+        times = {"grace": "1s", "cooldown": "10m", "verification": {"window": "3s", "timeout": "5m"}}
+        return samples.policy(namespace, budgets={**budgets, "perHourPerWorkload": 2}, **times)
+
+    def _everywhere(self) -> Object:
+        size = self.size
+        budgets = {"concurrentPerCluster": size.everywhere, "perHourPerCluster": size.hour_everywhere}
+        meta = {"name": "storm"}
+        kind = {"apiVersion": "prunella.dev/v1alpha1", "kind": "ClusterHealingPolicy"}
+        return {**kind, "metadata": meta, "spec": {"budgets": budgets}}
+
+    def _all_known(self) -> bool:
+        wanted = f"{paths.SNAPSHOT}={history.KNOWN_GOOD}"
+        path = "/apis/apps/v1/controllerrevisions"
+        found = [one["metadata"]["namespace"] for one in self.api.items(path, labelSelector=wanted)]
+        return sum(one in self.namespaces for one in found) >= len(self.patients)
+
+    def blow(self) -> None:
+        """Break everything within the given time, then wait until every incident is over."""
+        calls, began = self._calls(), time.monotonic()
+        pause = self.size.seconds / len(self.patients)
+
+        def one_by_one(number: int) -> None:
+            time.sleep(max(0.0, began + number * pause - time.monotonic()))
+            self.patients[number].break_it()
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(one_by_one, range(len(self.patients))))
+        self.figures["seconds until all are broken"] = round(time.monotonic() - began)
+        until(lambda: len(self._incidents()) >= self.size.faults, 120, "every fault has its incident", every=1)
+        self.figures["seconds until all are opened"] = round(time.monotonic() - began)
+        self.say(f"storm: all are opened ({time.monotonic() - began:.0f} s)")
+        try:
+            until(self._over, self.size.within, "all are closed", every=2)
+        finally:
+            self.figures["seconds until all are closed"] = round(time.monotonic() - began)
+            self._measure(calls)
+
+    def _measure(self, calls: int) -> None:
+        for name, one in self.parts.items():
+            status = Path(f"/proc/{one.pid}/status").read_text()
+            (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+            self.figures[f"peak memory of the {name} (MiB)"] = int(peak) // 1024
+        self.figures["API calls for each incident"] = round((self._calls() - calls) / self.size.faults, 1)
+
+    def _calls(self) -> int:
+        lines = self.api.text("/metrics").splitlines()
+        return int(sum(float(line.split()[-1]) for line in lines if line.startswith(_CALLS)))
+
+    def _incidents(self) -> list[Object]:
+        found = self.api.items("/apis/prunella.dev/v1alpha1/incidents")
+        return [one for one in found if one["metadata"]["namespace"] in self.namespaces]
+
+    def _over(self) -> bool:
+        phases = Counter((one.get("status") or {}).get("phase", "Pending") for one in self._incidents())
+        self.say(f"storm: {dict(phases)}")
+        return CLOSED.issuperset(phases)
+
+    def problems(self) -> list[Problem]:
+        """Judge it by the audit log, the objects and Temporal."""
+        incidents = self._incidents()
+        writes = [
+            one
+            for namespace in self.namespaces
+            for one in self.audit.writes(self.user, namespace)
+            if one.of_a_user and one.made
+        ]
+        self._count(incidents, writes)
+        return [
+            *self._lost(incidents),
+            *asyncio.run(_workflows(self.temporal.address, incidents)),
+            *_doubled(writes, incidents),
+            *self._generations(incidents),
+            *self._budgets(incidents, writes),
+        ]
+
+    def _count(self, incidents: list[Object], writes: list[Write]) -> None:
+        ends = Counter(f"{one['status'].get('phase')}/{one['status'].get('reason')}" for one in incidents)
+        self.figures.update({f"incidents that ended {end}": count for end, count in sorted(ends.items())})
+        self.figures["writes to workloads"] = len(writes)
+
+    def _lost(self, incidents: list[Object]) -> Iterator[Problem]:
+        """Each fault has one incident, which is healed, or handed over because the hour's budget is spent."""
+        found = Counter((one["metadata"]["namespace"], one["spec"]["target"]["name"]) for one in incidents)
+        for one in self.patients:
+            if (count := found[one.namespace, one.name]) != 1:
+                yield Problem("doubled" if count else "lost", f"{one.namespace}/{one.name}", f"{count} incidents")
+        for incident in incidents:
+            status = incident.get("status") or {}
+            end = status.get("phase"), status.get("reason")
+            if end not in {("Healed", "Stable"), ("Escalated", "BudgetSpent")}:
+                yield Problem("incomplete", incident["metadata"]["name"], f"{end}: {status.get('message')}")
+
+    def _generations(self, incidents: list[Object]) -> Iterator[Problem]:
+        """The objects themselves count every write of their spec."""
+        told = {(one["metadata"]["namespace"], one["spec"]["target"]["name"]): len(_written(one)) for one in incidents}
+        for namespace in self.namespaces:
+            found = self.api.items(paths.collection("Deployment", namespace))
+            live = {one["metadata"]["name"]: one["metadata"]["generation"] for one in found}
+            for one in (each for each in self.patients if each.namespace == namespace):
+                rise = live[one.name] - one.broken["metadata"]["generation"]
+                if rise != told.get((namespace, one.name), 0):
+                    yield Problem("doubled", f"{namespace}/{one.name}", f"its spec was written {rise} times")
+
+    def _budgets(self, incidents: list[Object], writes: list[Write]) -> Iterator[Problem]:
+        """From the write to the verdict a repair runs."""
+        size, at = self.size, {action_of(one.request): datetime.fromisoformat(one.at) for one in writes}
+        runs = [
+            (one["metadata"]["namespace"], at[each["actionId"]], datetime.fromisoformat(each["finishedAt"]))
+            for one in incidents
+            for each in _written(one)
+            if each["actionId"] in at and each.get("finishedAt")
+        ]
+        self.figures["repairs at once in the cluster, at most"] = most = _at_once(runs)
+        here = {one: _at_once(run for run in runs if run[0] == one) for one in self.namespaces}
+        self.figures["repairs at once in a namespace, at most"] = max(here.values())
+        made = Counter(namespace for namespace, _, _ in runs)
+        self.figures["repairs in the hour in a namespace, at most"] = max(made.values(), default=0)
+        self.figures["repairs in the hour"] = len(runs)
+        if most > size.everywhere:
+            yield Problem("budget", "cluster", f"{most} repairs at once, {size.everywhere} allowed")
+        for one, count in here.items():
+            if count > size.here:
+                yield Problem("budget", one, f"{count} repairs at once, {size.here} allowed")
+        for one, count in made.items():
+            if count > size.hour_here:
+                yield Problem("budget", one, f"{count} repairs in the hour, {size.hour_here} allowed")
+        if len(runs) > size.hour_everywhere:
+            yield Problem("budget", "cluster", f"{len(runs)} repairs in the hour, {size.hour_everywhere} allowed")
+        if len(runs) < size.repairs:
+            yield Problem("incomplete", "cluster", f"{len(runs)} repairs, {size.repairs} were allowed")
+
+    def clear(self) -> None:
+        for namespace in self.namespaces:
+            self.api.delete(f"/api/v1/namespaces/{namespace}")
+        self.api.delete(path_of(self._everywhere()))
+
+
+def _written(incident: Object) -> list[Object]:
+    return [one for one in (incident.get("status") or {}).get("attempts") or () if one.get("writtenAt")]
+
+
+def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
+    """Each action once, told by its incident, and nothing but repairs."""
+    made = Counter(action_of(one.request) for one in writes)
+    told = {each["actionId"] for one in incidents for each in _written(one)}
+    for action, times in made.items():
+        if times > 1 or action not in told:
+            yield Problem("doubled", action or "no action id", f"written {times} times, told: {action in told}")
+    for action in told - set(made):
+        yield Problem("incomplete", action, "told, and never written")
+
+
+def _at_once(runs: Iterable[tuple[str, datetime, datetime]]) -> int:
+    """How many of them overlapped at most."""
+    steps = sorted((moment, step) for _, start, end in runs for moment, step in ((start, 1), (end, -1)))
+    count = most = 0
+    for _, step in steps:
+        count += step
+        most = max(most, count)
+    return most
+
+
+async def _workflows(address: str, incidents: list[Object]) -> list[Problem]:
+    """One workflow for each incident, which completes; no other."""
+    client, end = await Client.connect(address), time.monotonic() + 120
+    names = {workflow_id(one["metadata"]["uid"]): one["metadata"]["name"] for one in incidents}
+    while True:
+        states = [(one.id, one.status.name) async for one in client.list_workflows("WorkflowType = 'SelfHealing'")]
+        ours = Counter(name for name, _ in states if name in names)
+        running = [name for name, state in states if state == "RUNNING" and name in names]
+        if (len(ours) == len(names) and not running) or time.monotonic() > end:
+            break
+        await asyncio.sleep(2)
+    bad = [(name, state) for name, state in states if state != "COMPLETED" or name not in names]
+    found = [Problem("lost", names.get(name, name), f"its workflow is {state}") for name, state in bad]
+    doubled = [name for name, count in ours.items() if count > 1]
+    missing = [names[name] for name in names if name not in ours]
+    found += [Problem("doubled", names[name], "it has more than one workflow") for name in doubled]
+    return [*found, *(Problem("lost", name, "it has no workflow") for name in missing)]

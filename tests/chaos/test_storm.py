@@ -1,0 +1,81 @@
+"""Hundreds of faults in a minute: none is lost, none is answered twice, and the budgets hold."""
+
+import json
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import pytest
+from chaos.storm import LARGE, SMALL, Storm, settings
+from support.cluster import Keeper, NoCluster
+from support.identity import identity
+from support.outage import Temporal
+from support.prunella import PrunellaProcess
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
+_CLUSTER = "prunella-storm"
+
+
+@pytest.fixture(scope="module")
+def simulated(say):
+    """Fake nodes under a real control plane."""
+    keeper = Keeper(say, os.environ.get("PRUNELLA_STORM_CLUSTER") or _CLUSTER, "--simulated")
+    try:
+        keeper.ensure()
+        if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
+            pytest.skip(f"no cluster can be made here: {keeper.error}")
+        assert keeper.cluster, keeper.error
+        yield keeper.cluster
+    finally:
+        keeper.release()
+
+
+@pytest.fixture
+def prunella(simulated, tmp_path):
+    """Operator, worker and Temporal, and who they are."""
+    temporal, run = Temporal(tmp_path / "temporal"), secrets.token_hex(2)
+    temporal.start()
+    try:
+        with identity(simulated.api, simulated.kubeconfig, None, tmp_path, f"storm-account-{run}") as account:
+            simulated.audit.users.add(account.user)
+            shared = settings(temporal)
+            with (
+                PrunellaProcess(tmp_path / "operator", account.kubeconfig, "operator", **shared) as operator,
+                PrunellaProcess(tmp_path / "worker", account.kubeconfig, "worker", **shared) as worker,
+            ):
+                yield account.user, temporal, {"operator": operator, "worker": worker}, run
+    finally:
+        temporal.kill()
+
+
+def weather(simulated, prunella, size, say):
+    """A storm of this size; its figures are put into a file."""
+    user, temporal, parts, run = prunella
+    storm = Storm(simulated.api, simulated.audit, user, size, temporal, parts, run, say)
+    folder = Path(os.environ.get("PRUNELLA_CHAOS_FOLDER") or Path(tempfile.gettempdir()) / f"prunella-storm-{run}")
+    problems = []
+    try:
+        storm.calm()
+        storm.blow()
+        problems = storm.problems()
+    finally:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"storm-{size.faults}.json"
+        load = os.getloadavg()
+        figures = {"faults": size.faults, "load": load, **storm.figures, "problems": [str(one) for one in problems]}
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+        say("\n".join(f"storm: {name}: {value}" for name, value in storm.figures.items()))
+        say(f"storm: all figures are in {path}")
+        storm.clear()
+    assert not problems, "\n".join(map(str, problems))
+
+
+@pytest.mark.chaos
+def test_four_hundred_workloads_break_within_a_minute(simulated, prunella, say):
+    weather(simulated, prunella, LARGE, say)
+
+
+@pytest.mark.chaos
+def test_sixty_workloads_break_within_seconds(simulated, prunella, say):
+    weather(simulated, prunella, SMALL, say)

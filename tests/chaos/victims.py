@@ -1,0 +1,85 @@
+"""What can be struck: processes that can be killed, started again, and stopped for a while."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from localcluster import instance as instances
+from localcluster import processes
+from support.outage import ControlPlane, Temporal
+from support.prunella import PrunellaProcess
+
+_TOGETHER = {"kube-apiserver": "control plane", "etcd": "control plane"}
+"""Not both at once: one is mended by waiting for the other."""
+
+
+def group(victim: str) -> str:
+    """Victims of one group are down one after the other, never together."""
+    return _TOGETHER.get(victim, victim)
+
+
+class Victim(Protocol):
+    """A process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+    def mend(self) -> None: ...
+
+
+@dataclass
+class Part:
+    """Operator, worker, or all of Prunella."""
+
+    process: PrunellaProcess
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def mend(self) -> None:
+        self.process.start()
+
+
+@dataclass
+class Server:
+    """Temporal."""
+
+    temporal: Temporal
+
+    @property
+    def pid(self) -> int:
+        assert self.temporal._process is not None
+        return self.temporal._process.pid
+
+    def kill(self) -> None:
+        self.temporal.kill()
+
+    def mend(self) -> None:
+        self.temporal.start()
+
+
+@dataclass
+class Component:
+    """A component of the control plane."""
+
+    plane: ControlPlane
+    name: str
+
+    @property
+    def pid(self) -> int:
+        instance = instances.load(self.plane.name)
+        assert instance, f"no cluster {self.plane.name}"
+        pid = processes.pid_of(instance, self.name)
+        assert pid, f"{self.name} does not run"
+        return pid
+
+    def kill(self) -> None:
+        self.plane.kill(self.name)
+
+    def mend(self) -> None:
+        self.plane.mend()

@@ -1,0 +1,107 @@
+"""The webhook in front of a real Temporal: nothing that was answered with 200 is ever lost. It needs no cluster."""
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager
+
+import pytest
+from support import alert_storm
+from support.prunella import free_ports
+from workflow.alert_stage import AlertScript, alert_worker, enriched, firing, send
+from workflow.harness import real_stage
+
+from prunella_operator.process import Process
+from prunella_operator.settings import Settings
+from prunella_operator.sources.alerts_server import webhook_side
+from prunella_operator.temporal import EmbeddedTemporal, connect
+from prunella_workflows.alerting import AlertHandling
+from prunella_workflows.model.policy import AlertHandlingMode
+
+QUEUE = "prunella-alerts"
+SHORT = "limit.historyCount.suggestContinueAsNew=60"
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    webhook, temporal, page = free_ports(3)
+    return Settings.load(
+        {
+            "webhook_port": webhook,
+            "webhook_rate": 1000,
+            "webhook_burst": 1000,
+            "task_queue": QUEUE,
+            "temporal_address": "embedded",
+            "temporal_port": temporal,
+            "temporal_ui_port": page,
+            "temporal_db": str(tmp_path / "temporal.db"),
+        }
+    )
+
+
+@asynccontextmanager
+async def listening(settings):
+    async with webhook_side(settings, await connect(settings), Process()):
+        yield f"http://127.0.0.1:{settings.webhook_port}"
+
+
+async def test_a_storm_is_kept_and_deduplicated(settings):
+    hands = AlertScript(enrich=enriched(AlertHandlingMode.NOTIFY))
+    async with EmbeddedTemporal(settings), listening(settings) as url:
+        client = await connect(settings, lazy=False)
+        async with alert_worker(client, hands):
+            sent = await alert_storm.send(url, alert_storm.notifications(300, distinct=60, group=1), within=15)
+            kept = await alert_storm.kept(client, 60)
+    assert sent.codes[200] == 300
+    assert set(sent.codes) <= {200, 503}  # a busy machine may be late; what was stored by then is told twice
+    assert {one: min(count, 5) for one, count in kept.items()} == dict.fromkeys(alert_storm.fingerprints(60), 5)
+    assert len(hands.named("enrich")) == len(hands.named("notify")) == 60
+
+
+async def test_while_temporal_is_away_nothing_is_taken_and_nothing_is_lost(settings):
+    hands = AlertScript(enrich=enriched(AlertHandlingMode.RECORD))
+    async with EmbeddedTemporal(settings) as server, listening(settings) as url:
+        bodies = alert_storm.notifications(100, distinct=100, group=5)
+        sending = asyncio.create_task(alert_storm.send(url, bodies, within=5))
+        await asyncio.sleep(2)
+        os.kill(server.pid, signal.SIGKILL)  # it is started again by itself
+        sent = await sending
+        client = await connect(settings, lazy=False)
+        async with alert_worker(client, hands):
+            kept = await alert_storm.kept(client, 100)
+    assert set(sent.codes) <= {200, 503}
+    assert sent.codes[200] == 20
+    assert set(kept) == alert_storm.fingerprints(100)
+    assert min(kept.values()) >= 1
+
+
+async def test_with_no_temporal_at_all_every_alert_comes_again(settings):
+    async with listening(settings) as url:
+        sending = asyncio.create_task(
+            alert_storm.send(url, alert_storm.notifications(4, distinct=4, group=2), within=0)
+        )
+        await asyncio.sleep(1)
+        async with EmbeddedTemporal(settings):
+            sent = await sending
+            client = await connect(settings, lazy=False)
+            async with alert_worker(client, AlertScript(enrich=enriched(AlertHandlingMode.RECORD))):
+                kept = await alert_storm.kept(client, 4)
+    assert sent.codes[503] >= 1
+    assert sum(kept.values()) == 4
+
+
+async def test_a_history_that_has_grown_long_goes_on_in_a_new_run():
+    """What is known is carried on: a repeat after that changes nothing either."""
+    hands = AlertScript(enrich=enriched(AlertHandlingMode.NOTIFY))
+    async with real_stage(dev_server_extra_args=["--dynamic-config-value", SHORT]) as environment:
+        client = environment.client
+        async with alert_worker(client, hands):
+            first = await send(client, firing())
+            for _ in range(40):
+                await send(client, firing())
+                await asyncio.sleep(0.02)
+            now = client.get_workflow_handle_for(AlertHandling.run, first.id)
+            state, runs = await now.query(AlertHandling.get_state), (await now.describe()).run_id
+    assert runs != first.first_execution_run_id
+    assert (state.round, state.book.repeats, len(hands.named("enrich")), len(hands.named("notify"))) == (1, 40, 1, 1)

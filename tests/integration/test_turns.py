@@ -1,0 +1,107 @@
+"""Budgets on a real API server: many repairs take their turns at once, each as if in a process of its own."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+from builders import a_guard_case, a_memory_raise, a_policy
+from support.deployments import a_namespace
+
+from prunella_operator.activities.turns import TurnBook
+from prunella_operator.cluster import paths
+from prunella_workflows.contract import RepairOrder
+from prunella_workflows.errors import ChangedSince, Conflict, Held
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.workload import WorkloadRef
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+AT_ONCE = 24
+BUDGET = 5
+NEVER = 1000
+
+
+@pytest.fixture
+def shop(api):
+    """A namespace that no Prunella looks after, so that its incidents stay as they are put."""
+    name = a_namespace(api, "turns-", ignore="true")
+    yield name
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+def announced(kube, namespace, number):
+    """An incident whose first repair is announced, and the order of that repair."""
+    target = {"kind": "Deployment", "name": f"web-{number}"}
+    body = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": {"name": f"web-{number}"}}
+    made = kube.create(paths.incidents(namespace), {**body, "spec": {"type": "OOMKilled", "target": target}})
+    incident = IncidentRef(namespace=namespace, name=f"web-{number}", uid=made["metadata"]["uid"])
+    tell(kube, incident, "Repairing", 1)
+    action = a_memory_raise(target=WorkloadRef(namespace=namespace, **target))
+    return RepairOrder(incident=incident, action_id=f"{incident.uid}-1", action=action)
+
+
+def tell(kube, incident, phase, number):
+    attempt = {
+        "number": number,
+        "actionId": f"{incident.uid}-{number}",
+        "action": "SetMemory",
+        "target": f"Deployment/{incident.name}",
+        "startedAt": "2026-11-24T12:00:00Z",
+    }
+    path = f"{paths.incidents(incident.namespace, incident.name)}/status"
+    kube.merge_patch(path, {"status": {"phase": phase, "attempts": [attempt]}})
+
+
+def turn(kube, order, **budgets):
+    """Whether it got its turn."""
+    workload = a_guard_case().workload.model_copy(update={"ref": order.action.target})
+    everything = {"concurrentPerNamespace": NEVER, "concurrentPerCluster": NEVER, "perHourPerNamespace": NEVER}
+    policy = a_policy(budgets={**everything, "perHourPerCluster": NEVER, **budgets})
+    case = a_guard_case(workload=workload, incident=order.incident.name, policy=policy, action=order.action)
+    with suppress(Held, ChangedSince, Conflict), TurnBook(kube).turn(order, case):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("budget", ["concurrentPerNamespace", "perHourPerNamespace"])
+def test_of_many_that_ask_at_once_exactly_the_budget_passes(kube, shop, budget):
+    orders = [announced(kube, shop, number) for number in range(AT_ONCE)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        passed = list(pool.map(lambda order: turn(kube, order, **{budget: BUDGET}), orders))
+    assert sum(passed) == BUDGET
+    marked = [one["metadata"]["name"] for one in kube.metadata(paths.incidents(shop), labelSelector=paths.TURN)]
+    assert sorted(marked) == sorted(order.incident.name for order, got in zip(orders, passed, strict=True) if got)
+
+
+def test_those_that_wait_get_their_turn_when_others_are_done(kube, shop):
+    orders = [announced(kube, shop, number) for number in range(3 * BUDGET)]
+    waiting, rounds = orders, 0
+    while waiting and rounds < len(orders):
+        rounds += 1
+        with ThreadPoolExecutor(len(waiting)) as pool:
+            passed = list(pool.map(lambda order: turn(kube, order, concurrentPerNamespace=BUDGET), waiting))
+        assert 0 < sum(passed) <= BUDGET
+        for order, got in zip(waiting, passed, strict=True):
+            if got:
+                tell(kube, order.incident, "Healed", 1)
+        waiting = [order for order, got in zip(waiting, passed, strict=True) if not got]
+    assert (waiting, rounds) == ([], 3)
+
+
+def test_only_those_that_have_or_ask_for_a_turn_are_read(kube, shop):
+    orders = [announced(kube, shop, number) for number in range(AT_ONCE)]
+    assert turn(kube, orders[0])
+    seen = TurnBook(kube).look("")
+    assert {one.name for one in seen.running if one.namespace == shop} == {"web-0"}
+    assert {one.workload for one in seen.recent if one.namespace == shop} == {"Deployment/web-0"}
+    tell(kube, orders[0].incident, "Healed", 1)
+    seen = TurnBook(kube).look("")
+    assert [one.name for one in seen.running if one.namespace == shop] == []
+    assert [one.name for one in seen.recent if one.namespace == shop] == ["web-0"]
+
+
+def test_metadata_is_all_that_is_read(kube, shop):
+    announced(kube, shop, 1)
+    (one,) = kube.metadata(paths.incidents(shop))
+    assert one["kind"] == "PartialObjectMetadata"
+    assert set(one) == {"kind", "apiVersion", "metadata"}

@@ -1,0 +1,84 @@
+"""A storm of alerts against a real webhook and a real Temporal: what was sent, how long it took, what was kept."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import aiohttp
+from support.notifications import an_alert, body
+from temporalio.client import Client
+
+from prunella_operator.sources.alerts import PATH
+from prunella_workflows.alert_contract import alert_workflow_id
+from prunella_workflows.alerting import AlertHandling
+
+HEADERS = {"Content-Type": "application/json"}
+
+
+def fingerprint(number: int) -> str:
+    return f"{number:016x}"
+
+
+def fingerprints(distinct: int) -> set[str]:
+    return {fingerprint(number) for number in range(distinct)}
+
+
+def notifications(alerts: int, distinct: int, group: int) -> list[bytes]:
+    """So many alerts of so many distinct label sets, in notifications of a group each; repeats come last."""
+    found = [
+        an_alert(
+            fingerprint=fingerprint(number % distinct),
+            labels={
+                "alertname": "Storm",
+                "namespace": "shop",
+                "severity": "warning",
+                "pod": f"web-{number % distinct}",
+            },
+        )
+        for number in range(alerts)
+    ]
+    return [body(*found[start : start + group]) for start in range(0, alerts, group)]
+
+
+@dataclass
+class Sent:
+    """Seconds and codes of all requests."""
+
+    seconds: list[float] = field(default_factory=list)
+    codes: Counter[int] = field(default_factory=Counter)
+
+    def percentile(self, share: float) -> float:
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def send(url: str, bodies: list[bytes], within: float) -> Sent:
+    """Send notifications evenly spread over so many seconds, as Alertmanager does: again when the answer is 5xx."""
+    sent, began = Sent(), time.monotonic()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as session:
+
+        async def one(number: int, data: bytes) -> None:
+            await asyncio.sleep(max(0.0, began + within * number / len(bodies) - time.monotonic()))
+            for attempt in range(60):
+                start = time.monotonic()
+                async with session.post(url + PATH, data=data, headers=HEADERS) as answer:
+                    await answer.read()
+                sent.seconds.append(time.monotonic() - start)
+                sent.codes[answer.status] += 1
+                if answer.status < 500:
+                    return
+                await asyncio.sleep(min(0.2 * 2**attempt, 2.0))
+
+        await asyncio.gather(*(one(number, data) for number, data in enumerate(bodies)))
+    return sent
+
+
+async def kept(client: Client, distinct: int) -> Counter[str]:
+    """How often each fingerprint was heard of, by the workflows themselves."""
+    found: Counter[str] = Counter()
+    for number in range(distinct):
+        handle = client.get_workflow_handle_for(AlertHandling.run, alert_workflow_id(fingerprint(number)))
+        state = await handle.query(AlertHandling.get_state)
+        found[state.fingerprint] = (state.book.firing is not None) + state.book.repeats
+    return found

@@ -1,0 +1,58 @@
+"""A real browser: Debian's Chromium without a window, driven by Selenium; installed where we may."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.remote.webdriver import WebDriver
+
+_PROGRAMS = ("chromium", "chromedriver")
+_PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def ensure() -> str:
+    """Install the browser if it is missing; why there can be none, or ""."""
+    if all(map(shutil.which, _PROGRAMS)):
+        return ""
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        return f"please install {' '.join(_PACKAGES)}"
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, capture_output=True)
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *_PACKAGES]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return ""
+
+
+@contextmanager
+def browser(width: int, height: int, *, dark: bool = False, scripts: bool = True) -> Iterator[WebDriver]:
+    """A window of this size (below 600 pixels: a phone), in light or dark mode."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*_FLAGS, f"--window-size={width},{height}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
+    try:
+        phone = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
+        yield driver
+    finally:
+        driver.quit()

@@ -1,0 +1,219 @@
+"""Where the right answer is a person, patience or nothing at all: what others broke, what people do, and noise."""
+
+from collections.abc import Callable
+from typing import Any
+
+from support.api import Object, until
+from support.recipes import (
+    NAME,
+    SAMPLE,
+    Edit,
+    app,
+    applied,
+    bad,
+    drop_pod,
+    handed_over,
+    limits_of_namespace,
+    pods,
+    probe,
+    release,
+    replicas,
+    restarted,
+    server,
+)
+from support.stage import CLOSED, Case, Scene
+from support.webhook import leave_limits, lower_limits
+
+_TWO = replicas(2)
+_KEY = server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"name": NAME, "key": "TOKEN"}}}])
+_ACCOUNT = pods(serviceAccountName="shop")
+_PATIENT = {"grace": "25s"}
+
+
+def _phase(scene: Scene, *phases: str) -> None:
+    scene.when(lambda status: status.get("phase") in phases, f"it is {' or '.join(phases)}")
+
+
+def _put_back(phase: str) -> Callable[[Scene], None]:
+    """The owner's pipeline knows nothing of the repair, and applies what is in its own source."""
+
+    def act(scene: Scene) -> None:
+        _phase(scene, phase)
+        scene.api.apply(*app(scene, bad()))
+
+    return act
+
+
+def _fixed(scene: Scene) -> None:
+    _phase(scene, "Confirming")
+    scene.api.apply(*app(scene, release(3)))
+
+
+def _deleted(phase: str) -> Callable[[Scene], None]:
+    def act(scene: Scene) -> None:
+        _phase(scene, phase)
+        scene.api.delete(scene.path, propagation="Foreground")
+
+    return act
+
+
+def _without_data(scene: Scene) -> None:
+    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/configmaps/{NAME}")
+    drop_pod(scene)
+
+
+def _with_account(scene: Scene) -> None:
+    meta = {"name": "shop", "namespace": scene.namespace}
+    scene.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    applied(_ACCOUNT, _TWO)(scene)
+
+
+def _without_account(scene: Scene) -> None:
+    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/serviceaccounts/shop")
+    drop_pod(scene)
+
+
+def _label_node(scene: Scene, value: str | None) -> Edit:
+    """A mark of the node that only this case's pods ask for: without it the node is as good as cordoned for them."""
+    key = f"shop.example.org/{scene.namespace}"
+    (node,) = scene.api.items("/api/v1/nodes")
+    scene.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": {key: value}}})
+    return pods(nodeSelector={key: "yes"})
+
+
+def _on_labelled_node(scene: Scene) -> None:
+    applied(_label_node(scene, "yes"), _TWO)(scene)
+
+
+def _without_label(scene: Scene) -> None:
+    _label_node(scene, None)
+    drop_pod(scene)
+
+
+def _quota(memory: str, *then: Callable[[Scene], None]) -> Callable[[Scene], None]:
+    def act(scene: Scene) -> None:
+        limits_of_namespace(scene, "ResourceQuota", hard={"limits.memory": memory})
+        for one in then:
+            one(scene)
+
+    return act
+
+
+def _lowered(scene: Scene) -> None:
+    lower_limits(scene, "20Mi")
+    drop_pod(scene)
+
+
+def _lowered_no_more(scene: Scene) -> None:
+    _phase(scene, *CLOSED)
+    leave_limits(scene)
+
+
+def _evicted(scene: Scene) -> None:
+    """As a drain does it."""
+    name = next(one["metadata"]["name"] for one in scene.api.pods(scene.namespace))
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": scene.namespace}}
+    scene.api.create(f"/api/v1/namespaces/{scene.namespace}/pods/{name}/eviction", body)
+
+
+def _restarted_by_hand(scene: Scene) -> None:
+    mark = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+    scene.api.patch(scene.path, {"spec": {"template": {"metadata": {"annotations": mark}}}})
+
+
+def _up_and_down(scene: Scene) -> None:
+    for count in (3, 1):
+        scene.api.patch(scene.path, {"spec": {"replicas": count}})
+        until(lambda count=count: scene.live()["status"].get("availableReplicas") == count, 90, f"{count} run")
+
+
+def _no_pods_behind(scene: Scene) -> None:
+    """The pods are well; nobody can reach them. Only who watches the service can tell."""
+    meta = {"name": NAME, "namespace": scene.namespace}
+    spec = {"selector": {"app.kubernetes.io/name": "renamed"}, "ports": [{"port": 8080}]}
+    scene.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+
+
+def _ignored_pods(*edits: Edit) -> Callable[[Scene], None]:
+    def mark(one: Object) -> None:
+        one["spec"]["template"]["metadata"]["labels"]["prunella.dev/ignore"] = "true"
+
+    return applied(*edits, mark)
+
+
+def _ignored_namespace(scene: Scene) -> None:
+    labels = {"metadata": {"labels": {"prunella.dev/ignore": "true"}}}
+    scene.api.patch(f"/api/v1/namespaces/{scene.namespace}", labels)
+    applied(bad())(scene)
+
+
+def _someone(name: str, breaks: Any, **more: Any) -> Case:
+    """A person gets it, as the release is not to blame."""
+    before = more.pop("before", applied(_TWO))
+    return handed_over(name, before, breaks, "InnocentRelease", "pod_crash_loop", **more)
+
+
+def _noise(name: str, breaks: Any, **more: Any) -> Case:
+    """There must be no incident."""
+    values = {"before": applied(), "phase": None, "reason": "", "incidents": 0, "sample": SAMPLE, **more}
+    return Case(name, NAME, breaks=breaks, **values)
+
+
+def _first(name: str, *edits: Edit) -> Case:
+    return handed_over(name, None, applied(*edits), "NoKnownGoodRevision", "pod_crash_loop")
+
+
+def _meanwhile(name: str, then: Any, phase: str, reason: str, **more: Any) -> Case:
+    """A bad release, and people who do not wait."""
+    values = {"phase": phase, "then": then, **more}
+    return handed_over(name, applied(), applied(bad()), reason, values.pop("cause", "bad_release"), **values)
+
+
+def _put_back_later(scene: Scene) -> None:
+    def healed() -> bool:
+        return [(one.get("status") or {}).get("phase") for one in scene.incidents()] == ["Healed"]
+
+    until(healed, 180, "it is repaired", every=0.5)
+    scene.api.apply(*app(scene, bad()))
+
+
+CASES = (
+    _someone("bad-data", restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")),
+    _someone("data-says-no", restarted(_TWO, SHOP_READY="false")),
+    _someone("data-gone", _without_data),
+    _someone("key-gone", restarted(_KEY, _TWO), before=applied(_KEY, _TWO, TOKEN="x")),
+    _someone("account-gone", _without_account, before=_with_account),
+    _someone("node-changed", _without_label, before=_on_labelled_node),
+    _someone("quota-lowered", _quota("64Mi", drop_pod), before=_quota("256Mi", applied(_TWO))),
+    _someone("quota-spent", applied(release(2)), before=_quota("64Mi", applied())),
+    _someone("stateful-bad-data", restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"), kind="StatefulSet"),
+    _someone(
+        "daemon-bad-data", restarted(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"), before=applied(), kind="DaemonSet"
+    ),
+    handed_over(
+        "limit-overwritten",
+        applied(_TWO),
+        _lowered,
+        "LimitOverwritten",
+        "pod_oom_killed",
+        then=_lowered_no_more,
+    ),
+    _first("first-node", pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})),
+    _first("first-image", server(image="none.example/a:1")),
+    _first("first-not-allowed", server(securityContext={"privileged": True})),
+    _meanwhile("fixed-meanwhile", _fixed, "Recovered", "HealedByItself", policy=_PATIENT, cause=""),
+    _meanwhile("deleted-meanwhile", _deleted("Confirming"), "Suppressed", "TargetDeleted", policy=_PATIENT, cause=""),
+    _meanwhile("deleted-mid-repair", _deleted("Verifying"), "Escalated", "TargetDeleted", writes=1),
+    _meanwhile("put-back-at-once", _put_back("Verifying"), "Escalated", "OwnedElsewhere", writes=1),
+    _meanwhile("put-back", _put_back_later, "Escalated", "OwnedElsewhere", writes=1, incidents=2, about=1),
+    _noise("pod-deleted", drop_pod),
+    _noise("pod-evicted", _evicted),
+    _noise("restarted-by-hand", _restarted_by_hand),
+    _noise("scaled-up-and-down", _up_and_down),
+    _noise("scaled-to-zero", applied(replicas(0))),
+    _noise("good-release", applied(release(2))),
+    _noise("slow-release", applied(release(2), probe("readinessProbe", initialDelaySeconds=50))),
+    _noise("service-renamed", _no_pods_behind),
+    _noise("pods-ignored", _ignored_pods(bad()), before=_ignored_pods(), ignored=True),
+    _noise("namespace-ignored", _ignored_namespace),
+)

@@ -1,0 +1,223 @@
+"""Bad releases in all their forms, with the deadline that nobody sets, on every kind of workload that is repaired."""
+
+from collections.abc import Callable
+from typing import Any
+
+from support import samples
+from support.api import Object, until
+from support.recipes import (
+    NAME,
+    Edit,
+    app,
+    applied,
+    bad,
+    config_map,
+    env,
+    healed,
+    limits_of_namespace,
+    memory,
+    pod_spec,
+    pods,
+    probe,
+    release,
+    replicas,
+    restarted,
+    server,
+    spec,
+)
+from support.stage import Case, Scene
+
+STATEFUL = {"kind": "StatefulSet", "deletes": 1}
+_DISK = pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})
+_HUGE = server(resources={"limits": {"memory": "64Mi"}, "requests": {"cpu": "1000", "memory": "16Mi"}})
+_NOT_THERE: list[Edit] = [probe("readinessProbe", httpGet={"path": "/readyz", "port": 9090})]
+_APART = pods(
+    affinity={
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "labelSelector": {"matchLabels": {"app.kubernetes.io/version": "2"}},
+                    "topologyKey": "kubernetes.io/hostname",
+                }
+            ]
+        }
+    }
+)
+
+
+def _mounted(**volume: Any) -> Edit:
+    """A volume that nobody made."""
+
+    def edit(one: Object) -> None:
+        pods(volumes=[{"name": "more", **volume}])(one)
+        server(volumeMounts=[{"name": "more", "mountPath": "/more"}])(one)
+
+    return edit
+
+
+def _beside(name: str, key: str = "containers", **values: Any) -> Edit:
+    """Another container of the same program, without the data."""
+
+    def edit(one: Object) -> None:
+        kept = {k: v for k, v in samples.container(one).items() if k not in {"ports", "readinessProbe", "envFrom"}}
+        pod_spec(one).setdefault(key, []).append({**kept, "name": name, **values})
+
+    return edit
+
+
+def _program(scene: Scene) -> None:
+    """A file that is no program, as an image of another architecture is none."""
+    scene.api.apply(*app(scene, release(2), server(command=["/data/shop"]), *_script(scene)))
+
+
+def _script(scene: Scene) -> list[Edit]:
+    meta = {"name": "script", "namespace": scene.namespace}
+    scene.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"shop": "\x7f no program"}})
+
+    def edit(one: Object) -> None:
+        pods(volumes=[{"name": "data", "configMap": {"name": "script", "defaultMode": 0o755}}])(one)
+        server(volumeMounts=[{"name": "data", "mountPath": "/data"}])(one)
+
+    return [edit]
+
+
+def _privileged(scene: Scene) -> None:
+    scene.api.patch(
+        f"/api/v1/namespaces/{scene.namespace}",
+        {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
+    )
+
+
+def _squatted(scene: Scene) -> None:
+    """Somebody else's pod has the port of the node."""
+    _privileged(scene)
+    _, one = app(scene, _host_port(31999))
+    meta = {"name": "squatter", "namespace": scene.namespace, "labels": {"prunella.dev/ignore": "true"}}
+    container = {key: value for key, value in pod_spec(one)["containers"][0].items() if key != "envFrom"}
+    scene.api.apply(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {**pod_spec(one), "containers": [container]}}
+    )
+    applied()(scene)
+
+
+def _host_port(port: int) -> Edit:
+    return server(ports=[{"name": "http", "containerPort": 8080, "hostPort": port}])
+
+
+def _bounded(kind: str, *edits: Edit, **values: Any) -> Callable[[Scene], None]:
+    def act(scene: Scene) -> None:
+        limits_of_namespace(scene, kind, **values)
+        applied(*edits)(scene)
+
+    return act
+
+
+def _one_after_the_other(*kinds: Edit) -> Callable[[Scene], None]:
+    """Releases that are bad in different ways, each as soon as the one before is a revision."""
+
+    def act(scene: Scene) -> None:
+        path = f"/apis/apps/v1/namespaces/{scene.namespace}/replicasets"
+        for number, edit in enumerate(kinds, 2):
+            scene.api.apply(*app(scene, release(number), edit))
+            until(lambda number=number: len(scene.api.items(path)) == number, 30, "it is a revision", every=0.05)
+
+    return act
+
+
+def _recreated(scene: Scene) -> None:
+    scene.api.delete(scene.path, propagation="Foreground")
+    until(lambda: scene.api.find(scene.path) is None, 60, f"the {scene.case.kind} is deleted")
+    scene.api.apply(*app(scene, bad()))
+
+
+def _on_delete(scene: Scene) -> None:
+    """The owner replaces pods by hand, and starts with the first."""
+    applied(bad(), *_BY_HAND)(scene)
+    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/pods/{NAME}-0")
+
+
+def _bad_data_too(scene: Scene) -> None:
+    """A release that comes with its own data."""
+    applied(release(2), env(SHOP_EXIT_CODE="3", SHOP_EXIT_AFTER="0s"))(scene)
+    config_map(scene)
+
+
+_BY_HAND: tuple[Edit, ...] = (replicas(2), spec(updateStrategy={"type": "OnDelete"}))
+_PARTED = spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 1}})
+_LIVENESS = probe(
+    "livenessProbe", httpGet={"path": "/healthz", "port": 9999}, initialDelaySeconds=2, failureThreshold=2
+)
+_STARTUP = probe("startupProbe", httpGet={"path": "/healthz", "port": 9999}, failureThreshold=3)
+_LATE = probe("readinessProbe", initialDelaySeconds=10)  # it is killed before it can count as good
+_NOBODY = pods(serviceAccountName="nobody")
+_RULES = spec(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}})
+_KEY = server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"name": NAME, "key": "not-there"}}}])
+
+
+def _bad(name: str, *edits: Edit, before: Any = None, good: tuple[Edit, ...] = (), **more: Any) -> Case:
+    breaks = more.pop("breaks", None) or applied(*good, release(2), *edits)
+    return healed(name, before or applied(*good), breaks, "bad_release", **more)
+
+
+CASES = (
+    _bad("wrong-command", server(command=["/bin/no-such-program"])),
+    _bad("wrong-program", breaks=_program),
+    _bad("wrong-setting", breaks=_bad_data_too),
+    _bad("exits-at-once", env(SHOP_EXIT_CODE="0", SHOP_EXIT_AFTER="0s")),
+    _bad("wrong-port", env(SHOP_PORT="9090")),
+    _bad("wrong-readiness", *_NOT_THERE),
+    _bad("wrong-liveness", _LIVENESS),
+    _bad("wrong-startup", _STARTUP),
+    _bad("wrong-key", _KEY),
+    _bad("no-such-volume", _mounted(configMap={"name": "not-there"})),
+    _bad("no-such-claim", _mounted(persistentVolumeClaim={"claimName": "not-there"})),
+    _bad("no-such-node", _DISK),
+    _bad("no-such-account", _NOBODY),
+    _bad("too-large", _HUGE),
+    _bad("not-allowed", server(securityContext={"privileged": True})),
+    _bad("over-quota", memory("200Mi"), before=_bounded("ResourceQuota", hard={"limits.memory": "160Mi"})),
+    _bad(
+        "over-limit-range",
+        memory("200Mi"),
+        before=_bounded("LimitRange", limits=[{"type": "Container", "max": {"memory": "100Mi"}}]),
+    ),
+    _bad("apart", _APART, good=(replicas(2),)),
+    _bad("port-taken", before=_squatted, breaks=applied(release(2), _host_port(31999))),
+    _bad("sidecar-takes-port", _beside("sidecar")),
+    _bad("native-sidecar-crashes", _beside("sidecar", "initContainers", restartPolicy="Always", command=["/none"])),
+    _bad("init-hangs", _beside("prepare", "initContainers"), slow=True),
+    _bad("all-at-once", _RULES, env(SHOP_REQUIRE_ENV="TOKEN"), good=(replicas(3), _RULES)),
+    _bad("recreate", env(SHOP_REQUIRE_ENV="TOKEN"), good=(replicas(2), spec(strategy={"type": "Recreate"}))),
+    _bad("no-history", env(SHOP_REQUIRE_ENV="TOKEN"), good=(spec(revisionHistoryLimit=0),)),
+    _bad(
+        "four-releases", breaks=_one_after_the_other(env(SHOP_REQUIRE_ENV="A"), server(image="none.example/a:1"), _KEY)
+    ),
+    healed(
+        "leaking-release",
+        applied(),
+        applied(release(2), env(SHOP_LEAK_MIB_PER_S="20"), _LATE),
+        "pod_oom_killed",
+        writes=5,
+        policy={"verification": {"window": "20s", "timeout": "90s"}},
+        slow=True,
+    ),
+    _bad("stateful-readiness", *_NOT_THERE, good=(replicas(2),), **STATEFUL),
+    _bad("stateful-node", _DISK, good=(replicas(2),), **STATEFUL),
+    _bad("stateful-image", server(image="none.example/a:1"), good=(replicas(2),), **STATEFUL),
+    _bad("stateful-key", _KEY, **STATEFUL),
+    _bad("stateful-not-allowed", server(securityContext={"privileged": True}), good=(replicas(2),), kind="StatefulSet"),
+    _bad(
+        "stateful-parallel",
+        env(SHOP_REQUIRE_ENV="TOKEN"),
+        good=(replicas(3), spec(podManagementPolicy="Parallel")),
+        **STATEFUL,
+    ),
+    _bad("stateful-parted", _PARTED, env(SHOP_REQUIRE_ENV="TOKEN"), good=(replicas(2),), **STATEFUL),
+    _bad("stateful-by-hand", before=applied(*_BY_HAND), breaks=_on_delete, **STATEFUL),
+    _bad("daemon-image", server(image="none.example/a:1"), kind="DaemonSet"),
+    _bad("daemon-readiness", *_NOT_THERE, kind="DaemonSet", slow=True),
+    _bad("daemon-key", _KEY, kind="DaemonSet"),
+    _bad("daemon-too-large", _HUGE, kind="DaemonSet"),
+    _bad("daemon-recreated", breaks=_recreated, kind="DaemonSet"),
+    healed("daemon-oom", applied(), restarted(SHOP_MEMORY_MIB="90"), "pod_oom_killed", kind="DaemonSet"),
+)

@@ -1,0 +1,108 @@
+"""The score of a play: what was expected of each case, what came of it, and what was written, from the audit log.
+
+Four things are counted apart, for a healthy end proves little: healed what can be healed, left alone what cannot,
+the right cause, and ends that look right although the way was not.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from support.api import Object
+from support.stage import Case, Scene
+
+_HEAD = ("case", "expected", "got", "cause", "writes", "unsafe", "seconds")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one case. `seconds` run from the fault to the end of the incident that the case is about."""
+
+    case: Case
+    got: str
+    cause: str
+    writes: int
+    unsafe: int
+    seconds: float | None
+
+    @property
+    def expected(self) -> str:
+        """Phase and reason of the right end."""
+        return _end(self.case.phase, self.case.reason)
+
+    @property
+    def ended_right(self) -> bool:
+        """Whether it ended as it should."""
+        return self.got == self.expected
+
+    @property
+    def cause_right(self) -> bool:
+        """Whether the root cause was found, and none was claimed where there is none; a deleted incident tells none."""
+        return self.cause == (self.case.cause if self.case.phase else "")
+
+    @property
+    def written_right(self) -> bool:
+        """Whether exactly what the case wants was written, and nothing unsafe was even tried."""
+        return self.writes == self.case.writes and not self.unsafe
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        return (
+            self.case.name,
+            self.expected,
+            "as expected" if self.ended_right else f"**{self.got}**",
+            self.cause if self.cause_right else f"**{self.cause}**, not {self.case.cause}",
+            str(self.writes) if self.writes == self.case.writes else f"**{self.writes}**, not {self.case.writes}",
+            str(self.unsafe),
+            f"{self.seconds:.0f}" if self.seconds is not None else "",
+        )
+
+
+def result(scene: Scene) -> Result:
+    """What became of a scene by now. Needs the audit log."""
+    incident = scene.subject() or {}
+    status = incident.get("status") or {}
+    writes = [one for one in scene.attempted() if one.made and one.verb != "delete"]
+    return Result(
+        case=scene.case,
+        got=_end(status.get("phase"), status.get("reason", "")) if scene.error is None else "not played",
+        cause=status.get("rootCause", ""),
+        writes=len(writes),
+        unsafe=len(scene.unsafe()),
+        seconds=_seconds(scene, status),
+    )
+
+
+def _end(phase: str | None, reason: str) -> str:
+    return f"{phase}: {reason}" if phase else "no incident"
+
+
+def _seconds(scene: Scene, status: Object) -> float | None:
+    closed = (status.get("times") or {}).get("closedAt")
+    if closed is None or scene.broken_at is None or scene.case.about:
+        return None
+    return (datetime.fromisoformat(closed) - scene.broken_at).total_seconds()
+
+
+def table(results: Iterable[Result]) -> str:
+    """The results as a Markdown table, with the counts below it."""
+    rows = sorted(results, key=lambda one: one.case.name)
+    lines = [_HEAD, tuple("---" for _ in _HEAD), *(one.cells for one in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + "\n".join(counts(rows)) + "\n"
+
+
+def counts(rows: list[Result]) -> list[str]:
+    """What the suite is about, each counted apart."""
+    healable = [one for one in rows if one.case.phase == "Healed"]
+    others = [one for one in rows if one.case.phase != "Healed"]
+    times = [one.seconds for one in healable if one.seconds is not None and one.ended_right]
+    return [
+        f"- healed: {sum(one.ended_right for one in healable)} of {len(healable)} that can be healed",
+        f"- safe: {sum(one.ended_right and one.written_right for one in others)} of {len(others)} others left alone",
+        f"- diagnosis right: {sum(one.cause_right for one in rows)} of {len(rows)}",
+        f"- unsafe passes: {sum(one.ended_right and not one.written_right for one in rows)} of {len(rows)}",
+        f"- unsafe writes: {sum(one.unsafe for one in rows)}",
+        f"- median from fault to healed: {median(times):.0f} s" if times else "- nothing was healed",
+    ]

@@ -1,0 +1,92 @@
+"""A mutating admission webhook of somebody else's: it gives new pods less memory than their template says.
+
+It runs in the test's process, on the address by which our own cluster reaches this machine.
+"""
+
+import base64
+import json
+import ssl
+import subprocess
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from support.stage import Scene
+
+_CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+_LIMIT = "/spec/containers/0/resources/limits/memory"
+
+
+def lower_limits(scene: Scene, memory: str) -> None:
+    """From now on every new pod of the scene's namespace gets this limit."""
+    address = _this_machine(scene)
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = _certificate(Path(folder), address)
+        server = ThreadingHTTPServer((address, 0), _handler(memory))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        authority = base64.b64encode(certificate.read_bytes()).decode()
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    scene.api.create(_CONFIGURATIONS, _configuration(scene, f"https://{address}:{server.server_port}/", authority))
+
+
+def leave_limits(scene: Scene) -> None:
+    """No longer."""
+    scene.api.delete(f"{_CONFIGURATIONS}/{scene.namespace}")
+
+
+def _this_machine(scene: Scene) -> str:
+    """The API server is at 10.88.N.2, and this machine at 10.88.N.1."""
+    host = scene.api.server.removeprefix("https://").partition(":")[0]
+    network, _, last = host.rpartition(".")
+    assert (network[:6], last) == ("10.88.", "2"), "only our own cluster is known to reach this machine"
+    return f"{network}.1"
+
+
+def _certificate(folder: Path, address: str) -> tuple[Path, Path]:
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=webhook", "-addext", f"subjectAltName=IP:{address}"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=30)
+    return certificate, key
+
+
+def _configuration(scene: Scene, url: str, authority: str) -> dict[str, object]:
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    hook = {
+        "name": "limits.shop.example.org",
+        "clientConfig": {"url": url, "caBundle": authority},
+        "rules": [pods],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}},
+        "failurePolicy": "Ignore",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": scene.namespace},
+        "webhooks": [hook],
+    }
+
+
+def _handler(memory: str) -> type[BaseHTTPRequestHandler]:
+    patch = base64.b64encode(json.dumps([{"op": "replace", "path": _LIMIT, "value": memory}]).encode()).decode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = {"uid": review["request"]["uid"], "allowed": True, "patchType": "JSONPatch", "patch": patch}
+            body = json.dumps({**review, "request": None, "response": answer}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    return Handler

@@ -1,0 +1,15 @@
+"""An Escalation that calls nobody, for tests that are about the healing before it."""
+
+from temporalio import workflow
+
+from prunella_workflows.escalation import EscalationRequest
+
+
+@workflow.defn(name="Escalation")
+class Silence:
+    """It waits, as the real one does for hours: one that ended at once would disturb the last step of its parent."""
+
+    @workflow.run
+    async def run(self, request: EscalationRequest) -> None:
+        del request
+        await workflow.wait_condition(lambda: False)

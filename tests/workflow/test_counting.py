@@ -1,0 +1,53 @@
+"""Workflows and activities are counted once each, whatever is replayed."""
+
+import pytest
+from prometheus_client import REGISTRY
+from workflow.conftest import Stage
+from workflow.harness import SETTLING, Hands, cancel_and_see, ending, performing, raised, stage, written
+
+from prunella_operator.telemetry.workflows import CountingInterceptor
+from prunella_workflows.errors import Conflict
+
+NAMES = ("workflow_started", "workflow_completed", "workflow_failed")
+
+
+@pytest.fixture
+async def counted():
+    async with stage(interceptors=[CountingInterceptor()]) as environment:
+        yield Stage(environment)
+
+
+def read(name, **labels):
+    return REGISTRY.get_sample_value(f"temporal_{name}_total", {**labels, "task_queue": "prunella-test"}) or 0.0
+
+
+def workflows():
+    return [read(name, workflow_type="SelfHealing") for name in NAMES]
+
+
+@pytest.mark.parametrize("cached", [0, 100], ids=["replayed at every task", "cached"])
+async def test_a_run_counts_once(counted, cached):
+    before = workflows()
+    async with performing(counted.client, Hands(), max_cached_workflows=cached):
+        await (await counted.begin()).result()
+    assert [now - then for now, then in zip(workflows(), before, strict=True)] == [1, 1, 0]
+
+
+async def test_a_cancelled_run_did_not_end_well(counted):
+    async def cancel(_):
+        await cancel_and_see(counted.handle)
+        return SETTLING
+
+    before = workflows()
+    async with performing(counted.client, Hands(verify=[cancel])):
+        assert await ending(await counted.begin()) == "Cancelled"
+    assert [now - then for now, then in zip(workflows(), before, strict=True)] == [1, 0, 1]
+
+
+async def test_a_failed_attempt_and_its_retry(counted):
+    names = ("activity_started", "activity_completed", "activity_failed", "activity_retries")
+    before = [read(name, activity_type="repair") for name in names]
+    async with performing(counted.client, Hands(repair=[raised(Conflict("moved")), written])):
+        await (await counted.begin()).result()
+    after = [read(name, activity_type="repair") for name in names]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [2, 1, 1, 1]

@@ -1,0 +1,148 @@
+"""A guard says "not now" right before the write: nothing was written, and it is asked for again later."""
+
+from datetime import timedelta
+
+from builders import a_report
+from workflow.harness import HEALED, NOT_HEALED, Hands, raised, seen, written
+
+from prunella_workflows import healing
+from prunella_workflows.errors import ChangedSince, Held
+from prunella_workflows.healing import SelfHealing
+from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.outcome import Cause, Effect, GuardResult, Presence
+
+BUSY = GuardResult(name="Concurrency", effect=Effect.WAIT, reason="NamespaceBusy", message="5 repairs run here.")
+FULL = GuardResult(name="Concurrency", effect=Effect.WAIT, reason="ClusterBusy", message="20 repairs run.")
+HELD = raised(Held("guard Concurrency holds now: 5 repairs run here."))
+
+
+def told(hands):
+    notes = [one for name in ("report", "close") for request in hands.named(name) for one in request.events]
+    return [(one.reason, one.note) for one in notes if one.reason.startswith("Guard")]
+
+
+async def test_it_is_tried_again_after_a_new_diagnosis(the_stage):
+    hands = Hands(repair=[HELD, written])
+    status = await the_stage.play(hands)
+    assert hands.order[:6] == ["confirm", "diagnose", "repair", "confirm", "diagnose", "repair"]
+    assert (status.phase, [one.verdict for one in status.attempts]) == (Phase.HEALED, ["Healed"])
+    assert (status.attempts[0].number, hands.writes) == (2, ["uid-incident-1", "uid-incident-2"])
+
+
+async def test_while_it_waits_the_status_says_so_and_announces_nothing(the_stage):
+    hands = Hands(repair=[HELD, written])
+    await the_stage.play(hands)
+    (waiting,) = [one for one in hands.statuses if one.reason == "HeldBack"]
+    assert (waiting.phase, waiting.attempts, waiting.action) == (Phase.DIAGNOSING, (), "")
+    assert waiting.message == "guard Concurrency holds now: 5 repairs run here."
+
+
+async def test_being_held_is_no_replan_however_often(the_stage):
+    hands = Hands(repair=[*[HELD] * 12, written])
+    status = await the_stage.play(hands)
+    assert (status.phase, len(status.attempts)) == (Phase.HEALED, 1)
+    assert status.times.closed_at - status.times.started_at >= timedelta(seconds=12 * 15)
+    assert told(hands) == [("GuardHolds", "guard Concurrency holds now: 5 repairs run here.")]
+
+
+async def test_half_a_day_of_it_is_enough(the_stage, monkeypatch):
+    monkeypatch.setattr(healing, "WAIT_AT_MOST", timedelta(minutes=2))
+    hands = Hands(repair=HELD)
+    status = await the_stage.play(hands)
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "CannotRepair")
+    assert status.message == "guard Concurrency holds now: 5 repairs run here."
+    assert timedelta(minutes=2) < status.times.closed_at - status.times.started_at < timedelta(minutes=3)
+
+
+async def test_waiting_at_the_diagnosis_and_being_held_at_the_write_are_one_wait(the_stage, monkeypatch):
+    monkeypatch.setattr(healing, "WAIT_AT_MOST", timedelta(minutes=2))
+    hands = Hands(diagnose=[a_report(guards=(BUSY,)), a_report()] * 20, repair=HELD)
+    status = await the_stage.play(hands)
+    assert timedelta(minutes=2) < status.times.closed_at - status.times.started_at < timedelta(minutes=3)
+
+
+async def test_a_repair_that_was_made_ends_the_wait(the_stage, monkeypatch):
+    """What waits before the second step has a wait of its own."""
+    monkeypatch.setattr(healing, "WAIT_AT_MOST", timedelta(minutes=2))
+    waits = [a_report(guards=(BUSY,))] * 6
+    hands = Hands(diagnose=[*waits, a_report(), *waits, a_report()], verify=[NOT_HEALED, HEALED])
+    status = await the_stage.play(hands)
+    assert (status.phase, len(status.attempts)) == (Phase.HEALED, 2)
+
+
+async def test_a_fault_that_heals_itself_meanwhile_is_recovered(the_stage):
+    recovered = seen(Presence.RECOVERED, "HealedByItself")
+    hands = Hands(confirm=[seen(), recovered], repair=HELD)
+    status = await the_stage.play(hands)
+    assert (status.phase, status.attempts) == (Phase.RECOVERED, ())
+
+
+async def test_an_earlier_attempt_stays_on_record(the_stage):
+    hands = Hands(repair=[written, HELD, written], verify=[NOT_HEALED, HEALED])
+    status = await the_stage.play(hands)
+    assert [(one.number, one.verdict) for one in status.attempts] == [(1, "NotHealed"), (3, "Healed")]
+    (waiting,) = [one for one in hands.statuses if one.reason == "HeldBack"]
+    assert (waiting.action, len(waiting.attempts)) == ("SetMemory", 1)
+    assert hands.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2", "uid-incident-3"]
+
+
+async def test_suspended_meanwhile_it_stands_still(the_stage):
+    async def suspend(_order):
+        await the_stage.handle.signal(SelfHealing.suspend, arg=True)
+        return raised(Held("incident web-oom is suspended"))
+
+    hands = Hands(repair=[suspend, written])
+    async with the_stage.performing(hands):
+        handle = await the_stage.begin()
+        await hands.told("HeldBack")
+        await the_stage.environment.sleep(timedelta(seconds=16))
+        await hands.told("Suspended")
+        assert len(hands.named("repair")) == 1
+        await handle.signal(SelfHealing.suspend, arg=False)
+        assert (await handle.result()).phase is Phase.HEALED
+
+
+async def test_the_write_is_asked_about_what_was_diagnosed(the_stage):
+    hands = Hands()
+    await the_stage.play(hands)
+    (order,) = hands.named("repair")
+    assert (order.cause, order.severity, order.answer) == (Cause.POD_OOM_KILLED, "High", None)
+
+
+# What guards say, as Events
+
+
+async def test_a_guard_is_told_once_and_again_when_its_answer_changes(the_stage):
+    reports = [BUSY, BUSY, FULL, FULL]
+    hands = Hands(diagnose=[*(a_report(guards=(one,)) for one in reports), a_report(guards=(_passed(),))])
+    await the_stage.play(hands)
+    assert told(hands) == [
+        ("GuardHolds", "Concurrency: NamespaceBusy: 5 repairs run here."),
+        ("GuardHolds", "Concurrency: ClusterBusy: 20 repairs run."),
+        ("GuardPassed", "Concurrency holds nothing back any more."),
+    ]
+
+
+async def test_every_guard_that_holds_is_told(the_stage):
+    mode = GuardResult(name="Mode", effect=Effect.SHOW_ONLY, reason="ObserveMode", message="Only observing.")
+    hands = Hands(diagnose=a_report(guards=(mode, BUSY)))
+    await the_stage.play(hands)
+    assert [note.partition(":")[0] for _, note in told(hands)] == ["Mode", "Concurrency"]
+
+
+async def test_the_next_diagnosis_knows_which_guards_held(the_stage):
+    """So that the counter counts once what holds for hours."""
+    hands = Hands(diagnose=[a_report(guards=(BUSY, _passed("Mode"))), a_report()])
+    await the_stage.play(hands)
+    first, second = (request.known for request in hands.named("diagnose"))
+    assert (first, [(one.name, one.reason) for one in second]) == ((), [("Concurrency", "NamespaceBusy")])
+
+
+async def test_an_object_that_changed_is_still_a_replan(the_stage):
+    hands = Hands(repair=[HELD, *[raised(ChangedSince("another template"))] * 5])
+    status = await the_stage.play(hands)
+    assert (status.phase, status.reason, len(status.attempts)) == (Phase.ESCALATED, "CannotRepair", 5)
+
+
+def _passed(name="Concurrency"):
+    return GuardResult(name=name)

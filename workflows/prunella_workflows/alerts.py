@@ -1,0 +1,249 @@
+"""What an alert is about and how it is handled: pure functions of its labels and the rules.
+
+Label values are hostile input. They are compared with fixed names, matched against patterns of the policy, and taken
+as a Kubernetes name only if they are one; nothing else is made of them. Called from an activity, so that its answers
+are recorded and the built-in rules may change between releases.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from prunella_workflows.model.alert import Alert, Candidate, Classified
+from prunella_workflows.model.incident import IncidentType, Severity
+from prunella_workflows.model.policy import AlertHandlingMode, AlertLabels, AlertPolicy, AlertRule
+
+CAUSE_LABEL = "prunella_cause"
+KIND_LABELS = {
+    "deployment": "Deployment",
+    "statefulset": "StatefulSet",
+    "daemonset": "DaemonSet",
+    "cronjob": "CronJob",
+    "job_name": "Job",
+    "horizontalpodautoscaler": "HorizontalPodAutoscaler",
+}
+"""Labels that name a workload of one kind; the first that an alert has decides."""
+
+CAUSES = {
+    "pod_crash_loop": IncidentType.POD_CRASH_LOOP,
+    "pod_oom_killed": IncidentType.OOM_KILLED,
+    "bad_release": IncidentType.UNAVAILABLE,
+    "high_cpu": IncidentType.HIGH_CPU,
+    "high_memory": IncidentType.HIGH_MEMORY,
+    "network_timeout": IncidentType.NETWORK_TIMEOUT,
+}
+"""What the label `prunella_cause` says the trouble is. The diagnosis still has to find it."""
+
+DEFAULTS = AlertPolicy(rules=(), channels=(), ticket="", window=300.0, silence="WhileRepairing")
+"""What holds where no ClusterHealingPolicy says otherwise."""
+
+_NAME_MATCHED = 128  # characters of an alert's name that patterns see: matching must not take long
+_SEVERITIES = {
+    Severity.CRITICAL: ("critical", "page", "emergency", "fatal", "disaster"),
+    Severity.HIGH: ("high", "error", "major"),
+    Severity.MEDIUM: ("warning", "warn", "medium", "minor", "average"),
+    Severity.LOW: ("info", "low", "none", "notice", "debug", "ok"),
+}
+_TYPES = {
+    "deployment": ("Deployment",),
+    "statefulset": ("StatefulSet",),
+    "daemonset": ("DaemonSet",),
+    "replicaset": ("ReplicaSet",),
+    "job": ("Job",),
+    "cronjob": ("CronJob",),
+    "pod": ("Pod",),
+    "barepod": ("Pod",),
+}
+_ANY = ("Deployment", "StatefulSet", "DaemonSet")
+_LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """What is known of an alert by its name. One that is about no workload is never healed, whatever its labels."""
+
+    type: IncidentType = IncidentType.OTHER
+    workload: bool = True
+    handling: AlertHandlingMode | None = None
+
+
+_NO_WORKLOAD = BuiltIn(workload=False, handling=AlertHandlingMode.NOTIFY)
+_KEPT = BuiltIn(workload=False, handling=AlertHandlingMode.RECORD)
+_TOLD = BuiltIn(handling=AlertHandlingMode.NOTIFY)
+_UNAVAILABLE = BuiltIn(IncidentType.UNAVAILABLE)
+_CPU = BuiltIn(IncidentType.HIGH_CPU)
+_MEMORY = BuiltIn(IncidentType.HIGH_MEMORY)
+
+BUILT_IN: dict[str, BuiltIn] = {
+    "KubePodCrashLooping": BuiltIn(IncidentType.POD_CRASH_LOOP),
+    "KubePodNotReady": _UNAVAILABLE,
+    "KubeContainerWaiting": _UNAVAILABLE,
+    "KubeContainerOOMKilled": BuiltIn(IncidentType.OOM_KILLED),
+    "KubeDeploymentReplicasMismatch": _UNAVAILABLE,
+    "KubeDeploymentRolloutStuck": _UNAVAILABLE,
+    "KubeDeploymentGenerationMismatch": _UNAVAILABLE,
+    "KubeStatefulSetReplicasMismatch": _UNAVAILABLE,
+    "KubeStatefulSetGenerationMismatch": _UNAVAILABLE,
+    "KubeStatefulSetUpdateNotRolledOut": _UNAVAILABLE,
+    "KubeDaemonSetRolloutStuck": _UNAVAILABLE,
+    "KubeDaemonSetNotScheduled": _TOLD,
+    "KubeDaemonSetMisScheduled": _TOLD,
+    "CPUThrottlingHigh": _CPU,
+    "KubeHpaMaxedOut": _CPU,
+    "KubeHpaReplicasMismatch": _UNAVAILABLE,
+    "ContainerHighCpuUtilization": _CPU,
+    "ContainerHighMemoryUsage": _MEMORY,
+    "KubeJobFailed": BuiltIn(),
+    "KubeJobNotCompleted": BuiltIn(),
+    "KubePdbNotEnoughHealthyPods": _TOLD,
+    "KubeQuotaAlmostFull": _TOLD,
+    "KubeQuotaFullyUsed": _TOLD,
+    "KubeQuotaExceeded": _TOLD,
+    "KubePersistentVolumeFillingUp": _TOLD,
+    "KubeNodeNotReady": _NO_WORKLOAD,
+    "KubeNodeUnreachable": _NO_WORKLOAD,
+    "KubeNodeReadinessFlapping": _NO_WORKLOAD,
+    "KubeNodePressure": _NO_WORKLOAD,
+    "KubeNodeEviction": _NO_WORKLOAD,
+    "KubeletDown": _NO_WORKLOAD,
+    "KubeletTooManyPods": _NO_WORKLOAD,
+    "KubeAPIDown": _NO_WORKLOAD,
+    "KubeAPIErrorBudgetBurn": _NO_WORKLOAD,
+    "KubeControllerManagerDown": _NO_WORKLOAD,
+    "KubeSchedulerDown": _NO_WORKLOAD,
+    "KubeProxyDown": _NO_WORKLOAD,
+    "KubeCPUOvercommit": _NO_WORKLOAD,
+    "KubeMemoryOvercommit": _NO_WORKLOAD,
+    "TargetDown": _NO_WORKLOAD,
+    "Watchdog": _KEPT,
+    "InfoInhibitor": _KEPT,
+}
+"""The alerts of kube-prometheus and a few that everybody writes, by their names."""
+
+
+class NamedPolicy(NamedTuple):
+    """The alert part of a ClusterHealingPolicy."""
+
+    name: str
+    alerts: AlertPolicy
+
+
+def namespace_of(alert: Alert, policy: AlertPolicy) -> str:
+    """The namespace that an alert names, by the labels of this policy's rule for it; "" when it names none."""
+    rule = _rule(alert, policy)
+    value = alert.labels.get((rule.labels.namespace if rule else None) or "namespace", "")
+    return value if _LABEL_NAME.match(value) else ""
+
+
+def classify(alert: Alert, policies: tuple[NamedPolicy, ...]) -> Classified:
+    """What an alert is about and how it is handled. The policies are in order: of rules for it, the last one's wins."""
+    known = BUILT_IN.get(alert.name)
+    found = next(((one.name, rule) for one in reversed(policies) if (rule := _rule(alert, one.alerts))), None)
+    rule = found[1] if found else None
+    merged = _merged(policies)
+    notes: list[str] = []
+    subject = _subject(alert, rule, known, notes)
+    severity = (rule.severity if rule else None) or severity_of(alert)
+    handling = _handling(alert, rule, known, severity)
+    if handling is AlertHandlingMode.HEAL and not subject.candidates:
+        handling = AlertHandlingMode.NOTIFY
+        notes.append("it names no workload, so nothing can be repaired")
+    return Classified(
+        type=_type(alert, rule, known, notes),
+        severity=severity,
+        handling=handling,
+        namespace=subject.namespace,
+        candidates=subject.candidates,
+        container=subject.container,
+        channels=(rule.channels if rule else None) or merged.channels or (),
+        ticket=merged.ticket or "",
+        window=merged.window or 0.0,
+        silence=merged.silence == "WhileRepairing",
+        decided_by=_decided_by(found, known),
+        notes=tuple(notes),
+    )
+
+
+def severity_of(alert: Alert) -> Severity:
+    """The severity that the label `severity` says; Medium when it says nothing that is known."""
+    said = alert.labels.get("severity", "").lower()
+    return next((severity for severity, words in _SEVERITIES.items() if said in words), Severity.MEDIUM)
+
+
+def _rule(alert: Alert, policy: AlertPolicy) -> AlertRule | None:
+    name = alert.name[:_NAME_MATCHED]
+    return next((rule for rule in policy.rules or () if re.fullmatch(rule.alertname, name)), None)
+
+
+def _merged(policies: tuple[NamedPolicy, ...]) -> AlertPolicy:
+    fields = {**DEFAULTS.model_dump()}
+    for one in policies:
+        fields |= one.alerts.model_dump(exclude_none=True)
+    return AlertPolicy.model_validate(fields)
+
+
+def _handling(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, severity: Severity) -> AlertHandlingMode:
+    """A rule's word first. Without one only what is critical is healed, and only what somebody says is about workloads:
+    the usual labels of an unknown alert may name the exporter that measured, not the one that is in trouble.
+    """
+    decided = (rule.handling if rule else None) or (known.handling if known else None)
+    if decided is not None:
+        return decided
+    meant = rule is not None or known is not None or CAUSE_LABEL in alert.labels
+    return AlertHandlingMode.HEAL if meant and severity is Severity.CRITICAL else AlertHandlingMode.NOTIFY
+
+
+def _type(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, notes: list[str]) -> IncidentType:
+    cause = alert.labels.get(CAUSE_LABEL)
+    if cause in CAUSES:
+        return CAUSES[cause]
+    if cause is not None:
+        notes.append(f"the label {CAUSE_LABEL} names no cause that is known")
+    return (rule.type if rule else None) or (known.type if known else IncidentType.OTHER)
+
+
+class _Subject(NamedTuple):
+    namespace: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    container: str = ""
+
+
+def _subject(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, notes: list[str]) -> _Subject:
+    """The workload that the labels name. One kind of label decides, and a name that is none ends the search: what is
+    left would be the labels of whoever measured.
+    """
+    if known is not None and not known.workload and rule is None:
+        return _Subject()
+    names = rule.labels if rule else AlertLabels()
+    namespace = _valid(alert, names.namespace or "namespace", _LABEL_NAME, notes)
+    if not namespace:
+        return _Subject()
+    container = _valid(alert, names.container or "container", _LABEL_NAME, notes)
+    for label, kinds in _naming_labels(alert, names):
+        if label in alert.labels:
+            name = _valid(alert, label, _OBJECT_NAME, notes)
+            found = tuple(Candidate(kind=kind, name=name) for kind in kinds if name)
+            return _Subject(namespace, found, container)
+    return _Subject(namespace)
+
+
+def _naming_labels(alert: Alert, names: AlertLabels) -> list[tuple[str, tuple[str, ...]]]:
+    """The labels that name a workload, each with the kinds it may mean; those that a rule chose come first."""
+    said = alert.labels.get(names.workload_type or "workload_type", "").lower()
+    own, pod = (names.workload or "workload", _TYPES.get(said, _ANY)), (names.pod or "pod", ("Pod",))
+    chosen = [one for one, name in ((own, names.workload), (pod, names.pod)) if name]
+    return [*chosen, *((label, (kind,)) for label, kind in KIND_LABELS.items()), own, pod]
+
+
+def _valid(alert: Alert, label: str, shape: re.Pattern[str], notes: list[str]) -> str:
+    value = alert.labels.get(label, "")
+    if value and not shape.match(value):
+        notes.append(f"the label {label[:64]} is no Kubernetes name, so it was not used")
+        return ""
+    return value
+
+
+def _decided_by(found: tuple[str, AlertRule] | None, known: BuiltIn | None) -> tuple[str, ...]:
+    own = (f"ClusterHealingPolicy/{found[0]} rule {found[1].name}",) if found else ()
+    return (*own, "built-in rule") if known else own or ("built-in default",)

@@ -1,0 +1,45 @@
+"""What a person would type to do by hand what an action does: for hand-overs."""
+
+import json
+from typing import assert_never
+
+from prunella_workflows.model.plan import Action, RaiseMaxReplicas, Restart, RestoreTemplate, Scale, SetMemory
+from prunella_workflows.model.quantity import format_bytes
+
+
+def command(action: Action) -> str:
+    """The kubectl command of an action."""
+    where = f"{action.target} -n {action.target.namespace}"
+    match action:
+        case SetMemory():
+            return _set_memory(action, where)
+        case RestoreTemplate():
+            return _restore(action, where)
+        case Restart():
+            return f"kubectl rollout restart {where}"
+        case Scale():
+            return f"kubectl scale {where} --replicas={action.replicas_to}"
+        case RaiseMaxReplicas():
+            return raise_maximum("hpa", action.autoscaler, action.target.namespace, maxReplicas=action.max_to)
+        case _ as never:
+            assert_never(never)
+
+
+def raise_maximum(resource: str, name: str, namespace: str, **spec: int) -> str:
+    """The command that sets a number in the spec of what limits an autoscaler."""
+    body = json.dumps({"spec": spec}, separators=(",", ":"))
+    return f"kubectl patch {resource} {name} -n {namespace} --type merge -p '{body}'"
+
+
+def _set_memory(action: SetMemory, where: str) -> str:
+    text = f"kubectl set resources {where} -c {action.container} --limits=memory={format_bytes(action.limit_to)}"
+    if action.request_to is not None and action.request_to != action.request_from:
+        text += f" --requests=memory={format_bytes(action.request_to)}"
+    return text
+
+
+def _restore(action: RestoreTemplate, where: str) -> str:
+    if action.number:
+        return f"kubectl rollout undo {where} --to-revision={action.number}"
+    kept = f"kubectl get controllerrevision {action.revision.name} -n {action.target.namespace} -o yaml"
+    return f"put back the template that this shows: {kept}"

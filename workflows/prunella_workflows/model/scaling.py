@@ -1,0 +1,60 @@
+"""What scales a workload and what limits it: its strategy, autoscalers, disruption budgets, and what quotas leave."""
+
+from pydantic import Field
+
+from prunella_workflows.model.base import Value
+
+FieldOwners = dict[str, tuple[str, ...]]
+"""Names of field managers by the field of the spec that they own; empty when the object does not tell."""
+
+
+class Strategy(Value):
+    """How a workload replaces its pods: `kind` (RollingUpdate, Recreate, OnDelete) and absolute numbers of pods."""
+
+    kind: str = "RollingUpdate"
+    max_unavailable: int = 0
+    max_surge: int = 1
+
+
+class HorizontalPodAutoscalerView(Value):
+    """An autoscaler of the workload. `operator` names the tool that made it and would write it anew, such as KEDA."""
+
+    name: str
+    namespace: str
+    uid: str
+    max_replicas: int
+    desired_replicas: int = 0
+    active: bool = True
+    operator: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    owners: FieldOwners = Field(default_factory=dict)
+    last_action: str = ""
+
+    def __str__(self) -> str:
+        return f"HorizontalPodAutoscaler/{self.name}"
+
+    @property
+    def at_maximum(self) -> bool:
+        """Whether it wants all that it may have. One that wants less decides for itself."""
+        return self.desired_replicas >= self.max_replicas
+
+
+class PodDisruptionBudgetView(Value):
+    """How many pods its owner wants healthy at all times. `desired_healthy` is None until that was counted."""
+
+    name: str
+    desired_healthy: int | None = None
+    current_healthy: int = 0
+
+
+class Scaling(Value):
+    """What decides how many pods there may and must be.
+
+    `quota_free` is what the namespace's ResourceQuotas still grant, by the quota's own name of the resource
+    (`pods`, `requests.cpu`), in its base unit: pods, cores, bytes.
+    """
+
+    autoscalers: tuple[HorizontalPodAutoscalerView, ...] = ()
+    budgets: tuple[PodDisruptionBudgetView, ...] = ()
+    quota_free: dict[str, float] = Field(default_factory=dict)

@@ -1,0 +1,85 @@
+"""Pods that were never ready, and pods that are not even made: when is that a fault, and no longer a start?
+
+Nobody can tell a slow start from one that never ends but by time. So the owner's own words count first (deadline,
+probes), then what the workload's other pods took; a container that prepares something gets more time, and one that is
+not even created gets all of it, unless the kubelet says what it waits for.
+"""
+
+from datetime import timedelta
+
+from prunella_workflows.model.evidence import EventView, Evidence
+from prunella_workflows.model.workload import PodView
+
+LEAST = timedelta(minutes=2)
+_PREPARES = timedelta(minutes=5)
+_ALONE = timedelta(minutes=5)
+"""A pod that has no ready fellows to be compared with."""
+_DEADLINE = timedelta(minutes=10)
+_TWICE = 2
+_CANNOT_START = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume"})
+_NOT_MADE = "FailedCreate"
+_MISSING_FOR = timedelta(minutes=1)
+_RECENT = timedelta(minutes=10)
+
+
+def too_long(pod: PodView, evidence: Evidence) -> bool:
+    """Whether a pod that never was ready has been starting for longer than it may."""
+    since = pod.created_at
+    return since is not None and evidence.read_at - since >= _patience(pod, evidence)
+
+
+def unclear(evidence: Evidence) -> bool:
+    """Whether only Events can tell what is wrong: pods that nobody creates, or whose containers nobody creates."""
+    waiting = (pod for pod in evidence.live_pods if not _created(pod) and not pod.unschedulable and not pod.ready)
+    old = any(pod.created_at is not None and evidence.read_at - pod.created_at >= LEAST for pod in waiting)
+    return old or evidence.workload.total_replicas < evidence.workload.replicas
+
+
+def _patience(pod: PodView, evidence: Evidence) -> timedelta:
+    patient = max(_usual(evidence), timedelta(seconds=evidence.workload.start_budget), _owners(evidence))
+    if obstacle(pod, evidence) is not None:
+        return patient
+    if not _created(pod):
+        return max(patient, _DEADLINE)
+    return max(patient, _PREPARES) if _prepares(pod) else patient
+
+
+def _usual(evidence: Evidence) -> timedelta:
+    """Twice what a ready pod took: the quickest, as one that was ready more than once seems to have taken longer."""
+    pods = evidence.live_pods
+    took = [pod.ready_since - pod.created_at for pod in pods if pod.created_at and pod.ready_since]
+    return min(max(LEAST, _TWICE * min(took)), _DEADLINE) if took else _ALONE
+
+
+def _owners(evidence: Evidence) -> timedelta:
+    """A deadline that is longer than the usual one was set by somebody who knows that it takes that long."""
+    deadline = timedelta(seconds=evidence.workload.deadline)
+    return deadline if deadline > _DEADLINE else LEAST
+
+
+def _created(pod: PodView) -> bool:
+    return any(one.running_since or one.terminations for one in pod.containers)
+
+
+def _prepares(pod: PodView) -> bool:
+    return not any(one.running_since for one in pod.containers if not one.init)
+
+
+def obstacle(pod: PodView, evidence: Evidence) -> EventView | None:
+    """What the kubelet says keeps the pod's containers from being created."""
+    told = [one for one in evidence.events if one.about == pod.name and one.reason in _CANNOT_START]
+    return None if _created(pod) or not told else told[-1]
+
+
+def not_made(evidence: Evidence) -> str:
+    """Why pods that are wanted cannot be made, in the API server's words; "" when they can."""
+    workload, now = evidence.workload, evidence.read_at
+    if workload.ref.kind == "Deployment":
+        since = workload.create_failed_since
+        return workload.create_failure if since is not None and now - since >= _MISSING_FOR else ""
+    if workload.total_replicas >= workload.replicas:
+        return ""
+    told = [one for one in evidence.events if (one.about, one.reason) == (workload.ref.name, _NOT_MADE)]
+    newest = told[-1] if told else None
+    lately = newest is not None and newest.at is not None and now - newest.at < _RECENT
+    return newest.message if newest is not None and lately else ""
