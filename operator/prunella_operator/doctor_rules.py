@@ -47,6 +47,7 @@ RULES = (
     Rule("repair", ("patch",), "statefulsets", "apps"),
     Rule("repair", ("patch",), "daemonsets", "apps"),
     Rule("repair", ("patch",), "horizontalpodautoscalers", "autoscaling"),
+    Rule("repair", ("patch",), "pods/resize"),
     Rule("repair", ("delete",), "pods"),
     Rule("keep snapshots", (*_READ, "create", "patch", "delete"), "controllerrevisions", "apps"),
 )

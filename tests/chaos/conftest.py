@@ -3,6 +3,7 @@
 PRUNELLA_CHAOS_SEED      of the rounds (287)
 PRUNELLA_CHAOS_ROUNDS    how many rounds with operator, worker and Temporal apart (12; ten are each combination once)
 PRUNELLA_CHAOS_WHOLE     how many rounds with `prunella run` (2: each combination once)
+PRUNELLA_CHAOS_MORE      strikes at worker, operator and Temporal in each round, besides the ten (8)
 PRUNELLA_CHAOS_FIRST     the first round's number, to play one again (0)
 PRUNELLA_CHAOS_LONGEST   the longest outage in seconds (30)
 PRUNELLA_CHAOS_MINUTES   no round begins later (115)
@@ -24,6 +25,7 @@ from chaos.figures import Figures
 from chaos.house import CALLERS
 from chaos.proxy import Proxy
 from chaos.season import Season
+from chaos.strikes import MORE
 from localcluster import certs
 from localcluster import instance as instances
 from support.cluster import Cluster
@@ -44,12 +46,15 @@ class Chosen:
     seed: str = os.environ.get("PRUNELLA_CHAOS_SEED") or "287"
     rounds: int = int(_number("ROUNDS", 12))
     whole: int = int(_number("WHOLE", 2))
+    more: int = int(_number("MORE", MORE))
     first: int = int(_number("FIRST", 0))
     longest: float = _number("LONGEST", 30)
     ends: float = field(default_factory=lambda: time.monotonic() + 60 * _number("MINUTES", 115))
 
     def __str__(self):
-        return f"PRUNELLA_CHAOS_SEED={self.seed} PRUNELLA_CHAOS_LONGEST={self.longest:g}"
+        return (
+            f"PRUNELLA_CHAOS_SEED={self.seed} PRUNELLA_CHAOS_LONGEST={self.longest:g} PRUNELLA_CHAOS_MORE={self.more}"
+        )
 
 
 @dataclass
@@ -71,7 +76,7 @@ class Stand:
         """The rounds of one kind of Prunella, which is started for them."""
         with house(self.account.kubeconfig, self.proxy, self.folder / "processes", self.plane) as built:
             parts = (self.cluster, self.account.user, self.run, chosen.seed, chosen.longest, built)
-            made = Season(*parts, self.proxy, self.director, self.figures, self.folder, self.say, short)
+            made = Season(*parts, self.proxy, self.director, self.figures, self.folder, self.say, short, chosen.more)
             try:
                 yield made
             finally:

@@ -17,7 +17,7 @@ from chaos.judge import Problem, Round
 from chaos.patients import ChaosPatient, of_round, shuffled, space, surely
 from chaos.people import Person
 from chaos.proxy import Proxy, Weather
-from chaos.strikes import Strike, again, plan, short_plan
+from chaos.strikes import MORE, Strike, again, plan, short_plan
 from support.api import Object, until
 from support.cluster import Cluster
 from support.stage import CLOSED
@@ -55,6 +55,7 @@ class Season:
     folder: Path
     say: Callable[[str], None]
     short: bool = False
+    more: int = MORE
     made: dict[int, list[ChaosPatient]] = field(default_factory=dict)
     _again: list[Strike] = field(default_factory=list)
     _is_calm: bool = True
@@ -96,7 +97,7 @@ class Season:
     def strikes(self, number: int) -> list[Strike]:
         if self.short:
             return short_plan(f"{self.seed}/{number}", self.longest)
-        return [*plan(self.seed, number, self.longest, self.house.victims), *self._again]
+        return [*plan(self.seed, number, self.longest, self.house.victims, self.more), *self._again]
 
     def round(self, number: int) -> list[Problem]:
         seed, patients = f"{self.seed}/{self.house.kind}/{number}", self.made[number]

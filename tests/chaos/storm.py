@@ -1,10 +1,12 @@
 """A storm: hundreds of workloads break within a minute, on simulated nodes, under budgets that forbid to repair all.
 
 The control plane, Prunella and Temporal are real; kwok plays the kubelets, and the storm writes what a kubelet would
-write about a pod that is out of memory or whose new release crashes.
+write about a pod that is out of memory or whose new release crashes. Then it posts a critical alert about that pod, as
+Alertmanager would: it must join the incident that the pod has, or open it, whoever comes first.
 """
 
 import asyncio
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -13,20 +15,27 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from chaos.judge import Problem
 from chaos.strikes import action_of
 from support import samples
+from support.alert_storm import HEADERS
 from support.api import Api, Object, path_of, until
 from support.audit import AuditLog, Write
 from support.deployments import a_deployment
+from support.notifications import an_alert, body
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
 from support.stage import CLOSED
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from prunella_operator import clock
 from prunella_operator.cluster import history, paths
+from prunella_operator.sources.alerts import PATH
+from prunella_workflows.alert_contract import alert_workflow_id
 from prunella_workflows.contract import workflow_id
 
 _READY_WITHIN = 300.0
@@ -81,6 +90,11 @@ class Patient:
     release: bool
     broken: Object = field(default_factory=dict)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of its alert."""
+        return hashlib.sha256(f"{self.namespace}/{self.name}".encode()).hexdigest()[:16]
+
     def make(self) -> None:
         self.api.apply(self._deployment(1))
 
@@ -89,12 +103,19 @@ class Patient:
         one["spec"]["template"]["spec"].update(_ALWAYS)
         return one
 
-    def break_it(self) -> None:
-        """Its pod crash-loops from now on; for a bad release the pod of that release, as soon as there is one."""
+    def break_it(self) -> Object:
+        """Its pod crash-loops from now on; for a bad release the pod of that release, as soon as there is one.
+
+        Returns the alert about it.
+        """
         (self.broken,) = self.api.apply(self._deployment(2 if self.release else 1))
         pod = until(self._pod, 60, f"{self.name} has a pod of its release", every=0.1)
         path = paths.core(self.namespace, "pods", f"{pod['metadata']['name']}/status")
         self.api.patch(path, {"status": _crash_loop(oom=not self.release)})
+        labels = {"alertname": "KubePodCrashLooping", "severity": "critical", "namespace": self.namespace}
+        since = clock.now().isoformat().replace("+00:00", "Z")
+        about = {**labels, "pod": pod["metadata"]["name"]}
+        return an_alert(labels=about, fingerprint=self.fingerprint, startsAt=since)
 
     def _pod(self) -> Object | None:
         image = f"prunella.local/shop:{2 if self.release else 1}"
@@ -175,7 +196,7 @@ class Storm:
 
         def one_by_one(number: int) -> None:
             time.sleep(max(0.0, began + number * pause - time.monotonic()))
-            self.patients[number].break_it()
+            self._post(self.patients[number].break_it())
 
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(one_by_one, range(len(self.patients))))
@@ -188,6 +209,24 @@ class Storm:
         finally:
             self.figures["seconds until all are closed"] = round(time.monotonic() - began)
             self._measure(calls)
+
+    def _post(self, alert: Object) -> None:
+        """As Alertmanager does: again until it is taken."""
+        url = f"http://127.0.0.1:{self.parts['operator'].settings['webhook_port']}{PATH}"
+        request = Request(url, data=body(alert), headers=HEADERS)
+
+        def taken() -> bool:
+            try:
+                with urlopen(request, timeout=10) as answer:
+                    return bool(answer.status == 200)
+            except HTTPError as error:
+                if error.code not in {429, *range(500, 600)}:  # what is refused is not sent again
+                    raise
+            except OSError:
+                pass  # late
+            return False
+
+        until(taken, 120, "the alert is taken", every=1)
 
     def _measure(self, calls: int) -> None:
         for name, one in self.parts.items():
@@ -222,6 +261,7 @@ class Storm:
         return [
             *self._lost(incidents),
             *asyncio.run(_workflows(self.temporal.address, incidents)),
+            *asyncio.run(_alerts(self.temporal.address, [one.fingerprint for one in self.patients])),
             *_doubled(writes, incidents),
             *self._generations(incidents),
             *self._budgets(incidents, writes),
@@ -331,3 +371,13 @@ async def _workflows(address: str, incidents: list[Object]) -> list[Problem]:
     missing = [names[name] for name in names if name not in ours]
     found += [Problem("doubled", names[name], "it has more than one workflow") for name in doubled]
     return [*found, *(Problem("lost", name, "it has no workflow") for name in missing)]
+
+
+async def _alerts(address: str, fingerprints: list[str]) -> list[Problem]:
+    """One workflow for each alert, which knows of it."""
+    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    found = [one.id async for one in client.list_workflows("WorkflowType = 'AlertHandling'")]
+    wanted = {alert_workflow_id(one) for one in fingerprints}
+    lost = [Problem("lost", one, "the alert has no workflow") for one in wanted - set(found)]
+    more = Counter(found) - Counter(wanted)
+    return [*lost, *(Problem("doubled", one, "another workflow of an alert") for one in more)]

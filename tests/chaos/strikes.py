@@ -22,6 +22,7 @@ POINTS = (
     "closing",
 )
 """The ladder's points. "After" is when the API server has done it and its answer is held back."""
+MORE = 8
 SHORT = (
     ("operator", "opened"),
     ("etcd", "confirming"),
@@ -37,7 +38,6 @@ _PHASES = {
     "Verifying": "verifying",
     **dict.fromkeys(("Healed", "Escalated", "Recovered", "Cancelled", "Failed"), "closing"),
 }
-_MORE = 8
 _LAST_ACTION = "/metadata/annotations/prunella.dev~1last-action"
 _WORKLOADS = frozenset({"deployments", "statefulsets", "daemonsets"})
 _RARE = frozenset({"before the undo", "after the undo", "awaiting approval"})
@@ -74,24 +74,24 @@ class Strike:
         return self.victim, self.action, self.point
 
 
-def plan(seed: str, number: int, longest: float, victims: tuple[str, ...] = VICTIMS) -> list[Strike]:
-    """The strikes of one round: one at each point, and eight more at processes.
+def plan(seed: str, number: int, longest: float, victims: tuple[str, ...] = VICTIMS, more: int = MORE) -> list[Strike]:
+    """The strikes of one round: one at each point, and `more` at processes.
 
     Each victim has its turn, and after as many rounds as there are blows (ten; with one victim two), every victim
-    was killed and stopped at every point once: a Latin square, whose rows and columns the seed shuffles. The eight are
-    dealt from a deck of their own: after fifteen rounds each of those combinations came twice more.
+    was killed and stopped at every point once: a Latin square, whose rows and columns the seed shuffles. The others
+    are dealt from a deck of their own: eight a round are each of those combinations twice in fifteen rounds.
     """
     blows = [(victim, action) for victim in victims for action in ACTIONS]
     block, row = divmod(number, len(blows))
     dice = random.Random(f"{seed}/{block}/strikes")
     blows, points = dice.sample(blows, len(blows)), dice.sample(POINTS, len(POINTS))
     cells = [(*blows[(column + row) % len(blows)], point) for column, point in enumerate(points)]
-    cells += [] if victims == WHOLE else _more(seed, number)
+    cells += [] if victims == WHOLE else _more(seed, number, more)
     dice = random.Random(f"{seed}/{number}/strikes")
     return [_strike(dice, *cell, longest) for cell in cells]
 
 
-def _more(seed: str, number: int) -> list[tuple[str, str, str]]:
+def _more(seed: str, number: int, count: int) -> list[tuple[str, str, str]]:
     """The processes besides the control plane, which needs half a minute to find its way back, once more."""
     deck = [(one, action, point) for one in VICTIMS[:3] for action in ACTIONS for point in POINTS]
 
@@ -99,7 +99,7 @@ def _more(seed: str, number: int) -> list[tuple[str, str, str]]:
         turn, place = divmod(position, len(deck))
         return random.Random(f"{seed}/{turn}/more").sample(deck, len(deck))[place]
 
-    return [card(number * _MORE + one) for one in range(_MORE)]
+    return [card(number * count + one) for one in range(count)]
 
 
 def short_plan(seed: str, longest: float) -> list[Strike]:

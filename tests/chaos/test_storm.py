@@ -11,7 +11,7 @@ from chaos.storm import LARGE, SMALL, Storm, settings
 from support.cluster import Keeper, NoCluster
 from support.identity import identity
 from support.outage import Temporal
-from support.prunella import PrunellaProcess
+from support.prunella import PrunellaProcess, free_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
 _CLUSTER = "prunella-storm"
@@ -41,7 +41,9 @@ def prunella(simulated, tmp_path):
             simulated.audit.users.add(account.user)
             shared = settings(temporal)
             with (
-                PrunellaProcess(tmp_path / "operator", account.kubeconfig, "operator", **shared) as operator,
+                PrunellaProcess(
+                    tmp_path / "operator", account.kubeconfig, "operator", webhook_port=free_ports(1)[0], **shared
+                ) as operator,
                 PrunellaProcess(tmp_path / "worker", account.kubeconfig, "worker", **shared) as worker,
             ):
                 yield account.user, temporal, {"operator": operator, "worker": worker}, run

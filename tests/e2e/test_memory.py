@@ -24,6 +24,19 @@ def test_a_guaranteed_pod_stays_guaranteed(scene):
     assert {one["status"]["qosClass"] for one in scene.api.pods(scene.namespace)} == {"Guaranteed"}
 
 
+@play("oom-in-place")
+def test_running_pods_get_more_without_a_rollout(scene):
+    status = scene.closed()["status"]
+    (attempt,) = status["attempts"]
+    (pod,) = scene.api.pods(scene.namespace)
+    assert (attempt["action"], attempt["verdict"]) == ("ResizePods", "Healed")
+    assert template(scene.live()) == template(scene.broken)
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
+    assert pod["metadata"]["creationTimestamp"] <= status["times"]["detectedAt"], "the same pod as at the fault"
+    assert "kubectl set resources" in status["nextStep"]
+    assert [one.resource for one in scene.attempted()] == ["apps/deployments", "/pods/resize"]
+
+
 @play("oom-quota")
 def test_the_quota_is_named(scene):
     assert "ResourceQuota of limits.memory" in scene.closed()["status"]["message"]

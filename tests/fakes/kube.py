@@ -72,11 +72,12 @@ class FakeKube:
 
     def json_patch(self, path, operations):
         self._ask("PATCH", path)
-        changed = copy.deepcopy(self._find(path))
+        real = path.removesuffix("/resize")
+        changed = copy.deepcopy(self._find(real))
         for one in operations:
             _apply(changed, one)
         self.writes.append(("json_patch", path, operations))
-        return self._store(path, changed)
+        return self._store(real, changed)
 
     def merge_patch(self, path, body):
         self._ask("PATCH", path)

@@ -114,6 +114,7 @@ def announced(kube, incident, action_id, **meta):
 def a_cluster(kube, deployment=None, replica_sets=(), pods=(), *, snapshots=(), labels=None):
     """Put namespace shop with these objects into a fake."""
     kube.put(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": labels or {}}})
+    kube.put("/api/v1", {"resources": [{"name": "pods"}, {"name": "pods/resize"}]})
     kube.put(paths.workload(WEB), deployment or a_deployment())
     for plural, found in (
         (paths.collection("ReplicaSet", NAMESPACE), replica_sets),

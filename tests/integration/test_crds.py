@@ -25,7 +25,7 @@ from prunella_workflows.model.incident import (
     Times,
     WorkflowLink,
 )
-from prunella_workflows.model.policy import BUILT_IN, PolicySpec
+from prunella_workflows.model.policy import BUILT_IN, ClusterHealingPolicySpec, PolicySpec
 
 pytestmark = pytest.mark.integration
 
@@ -359,6 +359,12 @@ BAD_HERE_ONLY = [
     ("budget of the cluster", {"budgets": {"concurrentPerCluster": 9}}, ["spec.budgets.concurrentPerCluster"]),
     ("hourly budget of the cluster", {"budgets": {"perHourPerCluster": 9}}, ["spec.budgets.perHourPerCluster"]),
 ]
+
+
+def an_alert_rule(*patterns, **values):
+    return {"alerts": {"rules": [{"name": "own", "alertname": pattern, **values} for pattern in patterns]}}
+
+
 BAD_THERE_ONLY = [
     ("selector of everything", {"namespaceSelector": {}}, ["spec.namespaceSelector", "at least one label"]),
     (
@@ -371,6 +377,26 @@ BAD_THERE_ONLY = [
         {"budgets": {"perHourPerNamespace": 9, "perHourPerCluster": 8}},
         ["spec.budgets.perHourPerNamespace must not be more than spec.budgets.perHourPerCluster"],
     ),
+    ("alert rule without a name", {"alerts": {"rules": [{"alertname": "A"}]}}, ["spec.alerts.rules[0].name"]),
+    ("two alert rules of one name", an_alert_rule("A", "B"), ["spec.alerts.rules[1]", "Duplicate"]),
+    ("alert pattern that is none", an_alert_rule("Kube("), ["spec.alerts.rules[0].alertname"]),
+    ("alert pattern that repeats groups", an_alert_rule("(a+)+"), ["must not repeat groups"]),
+    ("alert pattern that repeats a lot", an_alert_rule("a*b*c*d*e*"), ["nor repeat more than four times"]),
+    ("alert of an unknown type", an_alert_rule("A", type="Slow"), ["spec.alerts.rules[0].type", '"HighCPU"']),
+    ("alert handled in an unknown way", an_alert_rule("A", handling="Fix"), ["spec.alerts.rules[0].handling"]),
+    (
+        "alert channel that is an address",
+        {"alerts": {"channels": ["https://chat"]}},
+        ["spec.alerts.channels[0]", "name of a Secret"],
+    ),
+    (
+        "alert rule's channel of another namespace",
+        an_alert_rule("A", channels=["other/chat"]),
+        ["spec.alerts.rules[0].channels[0]", "name of a Secret"],
+    ),
+    ("alert ticket at an address", {"alerts": {"ticket": "https://j"}}, ["spec.alerts.ticket", "name of a Secret"]),
+    ("alert window of days", {"alerts": {"window": "25h"}}, ["spec.alerts.window", "0s to 24h"]),
+    ("alerts silenced for ever", {"alerts": {"silence": "Always"}}, ["spec.alerts.silence", '"Never"']),
 ]
 BAD = [
     pytest.param(kind, spec, words, id=f"{kind}: {name}")
@@ -527,6 +553,31 @@ GOOD_POLICIES = [
 def test_good_policies_mean_the_same_to_the_models(create, kind, spec):
     stored = create(kind, spec, fieldValidation="Strict").ok()["spec"]
     assert PolicySpec.model_validate(stored) == PolicySpec.model_validate(spec)
+
+
+GOOD_ALERTS = [
+    pytest.param(an_alert_rule("Kube(Pod|Node).*", "Checkout[A-Z]\\w+", ".*"), id="patterns"),
+    pytest.param({"alerts": {"channels": ["chat"], "ticket": "", "window": "0s", "silence": "Never"}}, id="all else"),
+    pytest.param(
+        an_alert_rule(
+            "A",
+            type="HighCPU",
+            severity="Critical",
+            handling="Heal",
+            channels=["chat"],
+            labels={"namespace": "n", "pod": "p", "container": "c", "workload": "w", "workloadType": "t"},
+        ),
+        id="a whole rule",
+    ),
+]
+
+
+@pytest.mark.parametrize("spec", GOOD_ALERTS)
+def test_good_rules_for_alerts_mean_the_same_to_the_model(create, spec):
+    for number, rule in enumerate(spec["alerts"].get("rules", [])):
+        rule["name"] = f"rule-{number}"
+    stored = create("ClusterHealingPolicy", spec, fieldValidation="Strict").ok()["spec"]
+    assert ClusterHealingPolicySpec.model_validate(stored) == ClusterHealingPolicySpec.model_validate(spec)
 
 
 def test_policies_get_no_defaults(create):

@@ -53,6 +53,8 @@ CASES = (
     _grown("oom-native-sidecar", second("initContainers", restartPolicy="Always", **_BESIDE)),
     _grown("oom-init", second("initContainers", env=_ENDS)),
     _grown("oom-guaranteed", _GUARANTEED),
+    # The annotations of the workload, and one pod.
+    _grown("oom-in-place", policy={"limits": {"resize": "InPlace"}}, writes=2),
     # One pod and one more during the rollout: all that is granted is in use then.
     handed_over(
         "oom-quota",

@@ -200,7 +200,7 @@ class Scene:
 
     def unsafe(self) -> list[Write]:
         """Writes that no case wants: to other objects, to more than a template, deletions that any pod may meet."""
-        return [one for one in self.attempted() if not (self._is_repair(one) or self._is_deletion(one))]
+        return [one for one in self.attempted() if not (self._is_repair(one) or self._is_deletion(one) or self._is_resize(one))]
 
     def _is_repair(self, write: Write) -> bool:
         """A patch of the patient's template, and of our own annotations, that tests what it was decided on."""
@@ -211,6 +211,15 @@ class Scene:
         allowed = ("/spec/template", "/metadata/annotations/prunella.dev~1")
         inside = all(path.startswith(allowed) or path == "/metadata/annotations" for path in changes)
         return inside and {"/metadata/uid", "/metadata/generation"} <= tested
+
+    def _is_resize(self, write: Write) -> bool:
+        """A change of the memory of one of the patient's containers in a running pod, by uid and from a known limit."""
+        if (write.verb, write.resource) != ("patch", "/pods/resize") or not write.name.startswith(self.case.workload):
+            return False
+        changes = [one["path"] for one in write.request if one["op"] != "test"]
+        tested = {one["path"].rpartition("/")[2] for one in write.request if one["op"] == "test"}
+        inside = all(path.startswith("/spec/containers/") and path.endswith("s/memory") for path in changes)
+        return inside and {"uid", "name", "memory"} <= tested
 
     def _is_deletion(self, write: Write) -> bool:
         """The deletion, by uid, of a pod that a StatefulSet waits for."""

@@ -3,7 +3,15 @@
 import json
 from typing import assert_never
 
-from prunella_workflows.model.plan import Action, RaiseMaxReplicas, Restart, RestoreTemplate, Scale, SetMemory
+from prunella_workflows.model.plan import (
+    Action,
+    RaiseMaxReplicas,
+    ResizePods,
+    Restart,
+    RestoreTemplate,
+    Scale,
+    SetMemory,
+)
 from prunella_workflows.model.quantity import format_bytes
 
 
@@ -11,7 +19,7 @@ def command(action: Action) -> str:
     """The kubectl command of an action."""
     where = f"{action.target} -n {action.target.namespace}"
     match action:
-        case SetMemory():
+        case SetMemory() | ResizePods():
             return _set_memory(action, where)
         case RestoreTemplate():
             return _restore(action, where)
@@ -25,13 +33,23 @@ def command(action: Action) -> str:
             assert_never(never)
 
 
+def lasting(action: Action) -> str:
+    """What a person has to do so that an action that healed also lasts; "" when it does by itself."""
+    if not isinstance(action, ResizePods):
+        return ""
+    return (
+        f"New pods will have {format_bytes(action.limit_from)} again, because the template was not changed. Make the "
+        f"change last in its source (Git, Helm) or with: {command(action)}"
+    )
+
+
 def raise_maximum(resource: str, name: str, namespace: str, **spec: int) -> str:
     """The command that sets a number in the spec of what limits an autoscaler."""
     body = json.dumps({"spec": spec}, separators=(",", ":"))
     return f"kubectl patch {resource} {name} -n {namespace} --type merge -p '{body}'"
 
 
-def _set_memory(action: SetMemory, where: str) -> str:
+def _set_memory(action: SetMemory | ResizePods, where: str) -> str:
     text = f"kubectl set resources {where} -c {action.container} --limits=memory={format_bytes(action.limit_to)}"
     if action.request_to is not None and action.request_to != action.request_from:
         text += f" --requests=memory={format_bytes(action.request_to)}"

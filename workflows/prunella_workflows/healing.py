@@ -12,6 +12,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.calls import Calls
+from prunella_workflows.commands import lasting
 from prunella_workflows.contract import (
     ConfirmRequest,
     DiagnoseReport,
@@ -273,7 +274,8 @@ class SelfHealing:
         self._story.judged(judgement, workflow.now())
         if judgement.verdict is Verdict.HEALED:
             self._in_force = None
-            await self._telling.close(Phase.HEALED, judgement.reason, self._healed_message(judgement))
+            message, then = self._healed_message(judgement), lasting(step.action)
+            await self._telling.close(Phase.HEALED, judgement.reason, message, then)
             return True
         if judgement.verdict is Verdict.INCONCLUSIVE:
             self._in_force = None
@@ -353,7 +355,7 @@ class SelfHealing:
                 Phase.CANCELLED, "IncidentDeleted", "The incident was deleted; nothing is left half done."
             )
         elif is_cancelled_exception(error):
-            await self._telling.close(Phase.CANCELLED, "Cancelled", "Cancelled by a person; nothing is left half done.")
+            await self._telling.close(Phase.CANCELLED, "Cancelled", "Cancelled on request; nothing is left half done.")
         elif story.attempts:
             await self._telling.hand_over(error_type(error), error_message(error), "Look at the workflow's history.")
         elif error_type(error) == NotFound.__name__ and story.status.target:  # it was there when we looked first

@@ -11,6 +11,7 @@ from prunella_workflows.model.evidence import Evidence, Usage
 from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
 from prunella_workflows.model.plan import Relief, Settle
+from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.surroundings import NodeView
 from prunella_workflows.model.workload import PodView, WorkloadView
@@ -124,7 +125,8 @@ class Expectation(Value):
     """What a repair must lead to: this template, rolled out, with no fewer pods available than before.
 
     `replicas` is their number when the repair set it, `max_replicas` the autoscaler's maximum when it set that;
-    `number_before` is what either was before.
+    `number_before` is what either was before. `resized` is a container and the bytes that its memory limit was set to
+    in the running pods.
     """
 
     template_hash: str
@@ -138,6 +140,7 @@ class Expectation(Value):
     replicas: int | None = None
     max_replicas: int | None = None
     number_before: int | None = None
+    resized: tuple[str, int] | None = None
     calm_since: datetime | None = None
 
     @property
@@ -160,9 +163,9 @@ def verify(
         return surprise
     current = repaired_pods(workload, pods)
     fresh = workload.observed_generation >= workload.generation and bool(workload.revision)
-    if fresh and (relapse := _relapse(current, expected)) is not None:
-        return Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse", message=str(relapse))
-    if fresh and workload.complete and current and _all_ready(current):
+    if fresh and (against := _against(current, expected)) is not None:
+        return against
+    if fresh and workload.complete and current and _all_ready(current) and not any(pod.resizing for pod in current):
         if expected.settle.relief is not None:
             rule = expected.settle.relief
             load = relief.measured(rule, workload, current, usage, since=expected.written_at, now=now)
@@ -199,9 +202,7 @@ def _untouched(workload: WorkloadView, expected: Expectation) -> bool:
     return ours and expected.replicas in (None, workload.replicas)
 
 
-def _put_back(
-    workload: WorkloadView, expected: Expectation, autoscaler: HorizontalPodAutoscalerView | None
-) -> bool:
+def _put_back(workload: WorkloadView, expected: Expectation, autoscaler: HorizontalPodAutoscalerView | None) -> bool:
     """Whether exactly what the repair changed is again what it was."""
     if expected.max_replicas is not None:
         return autoscaler is not None and autoscaler.max_replicas == expected.number_before
@@ -221,6 +222,26 @@ def _relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None
     """A failure of the repaired pods after the write."""
     failures = [one for one in symptoms(pods) if one.kind in (Kind.OOM, Kind.CRASH, Kind.IMAGE, Kind.CONFIG)]
     return next((one for one in failures if one.at is None or one.at > expected.written_at), None)
+
+
+def _against(pods: tuple[PodView, ...], expected: Expectation) -> Judgement | None:
+    """What says at once that it did not help."""
+    if (relapse := _relapse(pods, expected)) is not None:
+        return Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse", message=str(relapse))
+    return _not_resized(pods, *expected.resized) if expected.resized is not None else None
+
+
+def _not_resized(pods: tuple[PodView, ...], container: str, limit: int) -> Judgement | None:
+    """A pod without the new limit: its kubelet cannot give it, or it was made anew from the template since."""
+    for pod in pods:
+        if pod.resize_refused:
+            message = f"the kubelet does not resize pod {pod.name}: {pod.resize_refused}"
+            return Judgement(verdict=Verdict.NOT_HEALED, reason="ResizeRefused", message=message)
+        if (has := pod.memory_limits.get(container)) != limit:
+            words = "no memory limit" if has is None else f"a memory limit of {format_bytes(has)}"
+            message = f"pod {pod.name} has {words}, not {format_bytes(limit)}: the template must be changed as well"
+            return Judgement(verdict=Verdict.NOT_HEALED, reason="NotResized", message=message)
+    return None
 
 
 def _relieved(

@@ -79,6 +79,9 @@ class TicketRequest(Value):
     ref: TicketRef | None = None
 
 
+HEARTBEAT = 20.0
+"""Seconds without a sign of life after which a step is taken again: people wait for it."""
+
 NOTICE_OPTIONS: dict[str, Options] = {
     "notify": Options(60, EXTERNAL),
     "ticket": Options(120, EXTERNAL),

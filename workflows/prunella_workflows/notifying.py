@@ -13,7 +13,14 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.failures import error_message, error_type
 from prunella_workflows.model.incident import Delivery, DeliveryResult, TicketRef
-from prunella_workflows.notices import NOTICE_OPTIONS, Message, NoticeActivities, NotifyRequest, TicketRequest
+from prunella_workflows.notices import (
+    HEARTBEAT,
+    NOTICE_OPTIONS,
+    Message,
+    NoticeActivities,
+    NotifyRequest,
+    TicketRequest,
+)
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -55,5 +62,6 @@ async def _call(method: Callable[[NoticeActivities, A], R], argument: A) -> R:
         method,
         argument,
         start_to_close_timeout=timedelta(seconds=options.start_to_close),
+        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
         retry_policy=options.retry,
     )

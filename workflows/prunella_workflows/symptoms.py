@@ -2,7 +2,8 @@
 
 Traps this module knows: a pod being deleted or evicted looks like a crash; exit 137 is not an OOM kill; the reason
 OOMKilled with exit code 0 or 143 comes from a cumulative counter and is no OOM kill either; CrashLoopBackOff is no
-steady state; a pod whose init container hangs or whose volume is missing stays Pending.
+steady state; a pod whose init container hangs or whose volume is missing stays Pending; a kubelet that ends while it
+starts a container leaves a failure that is not the program's.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ CRASH_LOOP = "CrashLoopBackOff"
 OOM_KILLED = "OOMKilled"
 SIGKILL_EXIT = 137
 _NO_OOM_EXITS = frozenset({0, 143})
+_START_ERROR, _CANCELED = "StartError", "context canceled"
 _STARTED = frozenset({"Pending", "Running"})
 
 
@@ -145,10 +147,15 @@ def _last_failure(status: ContainerStatusView) -> Termination | None:
 
     A container in back-off failed by the kubelet's own judgement: one that ends at once with code 0 never runs either.
     """
-    newest = next(iter(status.terminations), None)
-    if status.waiting == CRASH_LOOP:
+    newest = next((one for one in status.terminations if not _aborted(one)), None)
+    if status.waiting == CRASH_LOOP and (newest is not None or not status.terminations):
         return newest or Termination()
     return newest if newest is not None and newest.exit_code != 0 else None
+
+
+def _aborted(end: Termination) -> bool:
+    """Whether the kubelet went away while it started the container: that says nothing of the program."""
+    return end.reason == _START_ERROR and _CANCELED in end.message
 
 
 def _counts_as_oom(status: ContainerStatusView, newest: Termination) -> bool:

@@ -24,7 +24,13 @@ def memory_bounds(kube: Kube, namespace: str) -> MemoryBounds:
         container_max=_container_max(ranges),
         ratio_max=_ratio_max(ranges),
         node_max=max(nodes, default=None),
+        resize_offered=_resize_offered(kube),
     )
+
+
+def _resize_offered(kube: Kube) -> bool:
+    """Whether the API server can change running pods (Kubernetes 1.33 and later, if nobody switched it off)."""
+    return any(one.get("name") == "pods/resize" for one in kube.get("/api/v1").get("resources") or ())
 
 
 def quota_free(kube: Kube, namespace: str) -> dict[str, float]:

@@ -1,5 +1,13 @@
-"""Incidents in brief: what another incident tells of itself."""
+"""Incidents in brief: what another incident tells of itself.
 
+In a storm hundreds of incidents of one namespace are diagnosed at once, and each looks at all others. They share one
+reading, which is two seconds old at most: nothing that must be exact is decided on it (see `turns`).
+"""
+
+from dataclasses import dataclass, field
+from threading import Lock
+
+from prunella_operator import clock
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
@@ -7,16 +15,33 @@ from prunella_operator.cluster.views import time_of
 from prunella_workflows.model.evidence import IncidentBrief
 from prunella_workflows.model.incident import CausedBy, Phase
 
+_FRESH = 2.0
+
+
+@dataclass
+class _Page:
+    lock: Lock = field(default_factory=Lock)
+    read_at: float = float("-inf")
+    briefs: tuple[IncidentBrief, ...] = ()
+
 
 class Briefs:
-    """Reads the incidents of a namespace, in brief."""
+    """Reads the incidents of a namespace, in brief. Thread-safe; a reading counts for `fresh` seconds."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, fresh: float = _FRESH) -> None:
         self._kube = kube
+        self._fresh = fresh
+        self._pages: dict[str, _Page] = {}
 
     def of(self, namespace: str) -> tuple[IncidentBrief, ...]:
-        """All of them, as they are now."""
-        return tuple(map(brief, self._kube.list(paths.incidents(namespace))))
+        """All of them. Whoever asks while they are being read waits for that reading."""
+        page = self._pages.setdefault(namespace, _Page())
+        with page.lock:
+            begun = clock.monotonic()
+            if begun - page.read_at > self._fresh:
+                page.briefs = tuple(map(brief, self._kube.list(paths.incidents(namespace))))
+                page.read_at = begun
+            return page.briefs
 
 
 def brief(raw: Object) -> IncidentBrief:

@@ -13,6 +13,7 @@ import yaml
 
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.views import normalised
+from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.redact import redact
 
 _LONGEST = 8000
@@ -37,6 +38,13 @@ def number_diff(field: str, before: int, after: int) -> str:
     """The same for one number of an object's spec."""
     one = (f"spec.{field} (now)", f"spec.{field} (repaired)")
     return "\n".join(difflib.unified_diff([f"{field}: {before}"], [f"{field}: {after}"], *one, lineterm=""))
+
+
+def memory_diff(container: str, before: int, after: int) -> str:
+    """The same for the memory limit of one container of running pods."""
+    field = f"containers[{container}].resources.limits.memory"
+    old, new = (f"memory: {format_bytes(one)}" for one in (before, after))
+    return "\n".join(difflib.unified_diff([old], [new], f"{field} (now)", f"{field} (repaired)", lineterm=""))
 
 
 def _lines(template: Object) -> list[str]:

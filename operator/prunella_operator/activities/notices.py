@@ -4,6 +4,7 @@ from functools import partial
 
 from temporalio import activity
 
+from prunella_operator.activities.beating import beating
 from prunella_operator.activities.edge import edge
 from prunella_operator.activities.notify import Messenger
 from prunella_operator.activities.tickets import Ticketer
@@ -23,14 +24,14 @@ class Notices(NoticeActivities):
         self._messenger = Messenger(api, AppriseNotifier(), links)
         self._ticketer = Ticketer(api, links)
 
-    @activity.defn(name="notify")
+    @activity.defn(name="notify", no_thread_cancel_exception=True)
     def notify(self, request: NotifyRequest) -> Delivery:
-        """See the contract."""
-        with edge():
+        """See the contract. Never interrupted between sending and answer."""
+        with edge(), beating():
             return self._messenger.notify(request)
 
-    @activity.defn(name="ticket")
+    @activity.defn(name="ticket", no_thread_cancel_exception=True)
     def ticket(self, request: TicketRequest) -> TicketRef:
-        """See the contract."""
-        with edge():
+        """See the contract. Never interrupted between sending and answer."""
+        with edge(), beating():
             return self._ticketer.ticket(request)

@@ -6,6 +6,7 @@ replaces, so that whatever happens between our read and the API server's write m
 own id on the object and returns what the first one did. A template that is replaced is kept as a snapshot first.
 
 The object that is written is the workload, but for RaiseMaxReplicas, which writes the workload's autoscaler.
+ResizePods writes its action id to the workload and then changes the pods, so that a repeated order completes them.
 """
 
 from contextlib import suppress
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import assert_never
 
 from prunella_operator import clock
-from prunella_operator.activities import stuck
+from prunella_operator.activities import resizing, stuck
 from prunella_operator.activities.diff import template_diff
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.guarding import must_pass
@@ -44,6 +45,7 @@ from prunella_workflows.model.plan import (
     Action,
     NumberAction,
     RaiseMaxReplicas,
+    ResizePods,
     Restart,
     RestoreTemplate,
     SetMemory,
@@ -71,11 +73,15 @@ class Repairer:
             done = self._result(order, raw)
         else:
             self._must_hold(raw, action)
+            if isinstance(action, ResizePods):
+                resizing.must_hold(self._kube, action)
             case = self._case(raw, order)
             must_pass(guard.AT_WRITE, case)
             with self._turns.turn(order, case):
                 done = self._write(order, raw)
-        if not isinstance(action, NumberAction):
+        if isinstance(action, ResizePods):
+            resizing.resize(self._kube, action)
+        elif not isinstance(action, NumberAction):
             stuck.replace(self._kube, action.target.namespace, action.replace_pods)
         return done
 
@@ -88,7 +94,9 @@ class Repairer:
         else:
             self._must_hold(raw, action)
             done = self._write(order, raw)
-        if not isinstance(action, NumberAction):
+        if isinstance(action, ResizePods):
+            resizing.take_back(self._kube, action)
+        elif not isinstance(action, NumberAction):
             stuck.replace(self._kube, action.target.namespace, stuck.left_behind(self._gatherer, action))
         return done
 
@@ -96,6 +104,8 @@ class Repairer:
         """The exact diff an action would make; nothing is written."""
         if isinstance(action, NumberAction):
             return number_of(action).diff()
+        if isinstance(action, ResizePods):
+            return resizing.diff(action)
         raw = self._gatherer.raw_workload(action.target)
         return template_diff(template_of(raw), self._changed(raw, action))
 
@@ -152,6 +162,8 @@ class Repairer:
         stamp = {paths.LAST_ACTION: order.action_id, paths.AT: clock.now().isoformat()}
         if isinstance(action, NumberAction):
             changes = number_of(action).operations()
+        elif isinstance(action, ResizePods):
+            changes = []
         else:
             stamp[paths.BEFORE] = self._keep(raw, action.target).name
             after = self._changed(raw, action)
@@ -231,6 +243,8 @@ class Repairer:
     def _diff(self, action: Action, written: Object, before: Object | None, snapshot: str) -> str:
         if isinstance(action, NumberAction):
             return number_of(action).diff()
+        if isinstance(action, ResizePods):
+            return resizing.diff(action)
         if before is not None:
             return template_diff(template_of(before), template_of(written))
         return self._diff_from_snapshot(snapshot, written)

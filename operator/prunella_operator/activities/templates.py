@@ -2,6 +2,7 @@
 
 from typing import Any, assert_never
 
+from prunella_operator.activities import resizing
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.views import POD_TEMPLATE_HASH, RESTARTED_AT, container_views, template_of
 from prunella_workflows.contract import RepairOrder
@@ -10,6 +11,7 @@ from prunella_workflows.model.plan import (
     Action,
     Precondition,
     RaiseMaxReplicas,
+    ResizePods,
     Restart,
     RestoreTemplate,
     Scale,
@@ -37,6 +39,8 @@ def undo_of(order: RepairOrder, digest: str, snapshot: str) -> Action | None:
                 "replace_pods": (),
             }
             return action.model_copy(update=swapped)
+        case ResizePods():
+            return action.model_copy(update={"require": require, **resizing.swapped(action)})
         case RestoreTemplate():
             kept = RevisionRef(source="Snapshot", name=snapshot, template_hash=action.require.template_hash)
             words = "the template before the repair"

@@ -1,5 +1,8 @@
 """Ticket: keep the one ticket of an incident, whatever is repeated."""
 
+import threading
+from collections import defaultdict
+
 import structlog
 
 from prunella_operator.activities.notify import Links
@@ -15,12 +18,19 @@ from prunella_workflows.notices import TicketRequest, TicketStep
 _log = structlog.get_logger("prunella.tickets")
 
 
+_REMEMBERED = 1000  # tickets
+
+
 class Ticketer:
-    """Opens, updates and closes tickets."""
+    """Opens, updates and closes tickets. One for the process, because an alert and its incident share a ticket: the
+    one waits for the other, and knows what it made even before a search finds it.
+    """
 
     def __init__(self, api: Api, links: Links) -> None:
         self._api = api
         self._links = links
+        self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+        self._made: dict[tuple[str, str], TicketRef] = {}
 
     def ticket(self, request: TicketRequest) -> TicketRef:
         """Take one step on the ticket of `request.thread`.
@@ -42,9 +52,22 @@ class Ticketer:
 
     def _step(self, system: TicketSystem, request: TicketRequest) -> TicketRef:
         entry = Entry(request.key, request.message, self._links(request.message))
-        ref = request.ref or system.find(request.thread, request.since) or system.create(request.thread, entry)
+        ref = request.ref or self._found_or_made(system, request, entry)
         if request.step is TicketStep.UPDATE:
             system.comment(request.thread, ref, entry)
         elif request.step is TicketStep.CLOSE:
             system.close(request.thread, ref, entry)
+        return ref
+
+    def _found_or_made(self, system: TicketSystem, request: TicketRequest, entry: Entry) -> TicketRef:
+        about = (request.system, request.thread)
+        with self._locks[about]:
+            ref = self._made.get(about) or system.find(request.thread, request.since)
+            if ref is None:
+                ref = system.create(request.thread, entry)
+            self._made[about] = ref
+            if len(self._made) > _REMEMBERED:
+                oldest = next(iter(self._made))
+                del self._made[oldest]
+                self._locks.pop(oldest, None)
         return ref

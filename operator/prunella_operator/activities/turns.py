@@ -99,7 +99,10 @@ class TurnBook:
         must_pass(BUDGETS, case.model_copy(update={"turns": turns, "now": clock.now()}))
 
     def _announced(self, order: RepairOrder) -> Object:
-        """The incident, which must say that this very repair is being made: that is how others know of it."""
+        """The incident, which must say that this very repair is being made: that is how others know of it.
+
+        One that says what came of it has given it up: then a worker that was slow comes too late with it.
+        """
         try:
             mine = self._kube.get(_path(order))
         except NotFound as error:
@@ -107,8 +110,9 @@ class TurnBook:
         if mine["metadata"]["uid"] != order.incident.uid:
             raise ChangedSince(f"incident {order.incident.name} was deleted and made anew")
         status = mine.get("status") or {}
-        latest = (status.get("attempts") or [{}])[-1].get("actionId")
-        if status.get("phase") != Phase.REPAIRING or latest != order.action_id:
+        latest = (status.get("attempts") or [{}])[-1]
+        over = latest.get("actionId") != order.action_id or latest.get("verdict")
+        if status.get("phase") != Phase.REPAIRING or over:
             raise Held(f"incident {order.incident.name} does not tell yet that this repair is being made")
         if (mine.get("spec") or {}).get("suspend"):
             raise Held(f"incident {order.incident.name} is suspended")

@@ -1,6 +1,7 @@
 """Verify: one look at a repaired workload, judged by the brain."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from prunella_operator import clock
 from prunella_operator.activities.gather import Gatherer
@@ -12,7 +13,7 @@ from prunella_workflows.errors import NotFound
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.measurement import Answer, NoData, Why
 from prunella_workflows.model.outcome import Judgement, Verdict
-from prunella_workflows.model.plan import Action, RaiseMaxReplicas, Scale
+from prunella_workflows.model.plan import Action, RaiseMaxReplicas, ResizePods, Scale
 from prunella_workflows.model.policy import Check
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import PodView, WorkloadView
@@ -85,12 +86,14 @@ class Verifier:
         return checks.judge(asked, expected, health.held_since(current, expected, now), now)
 
 
-def _numbers(action: Action | None) -> dict[str, int]:
+def _numbers(action: Action | None) -> dict[str, Any]:
     """The number that the action set, and what it was before."""
     if isinstance(action, Scale):
         return {"replicas": action.replicas_to, "number_before": action.replicas_from}
     if isinstance(action, RaiseMaxReplicas):
         return {"max_replicas": action.max_to, "number_before": action.max_from}
+    if isinstance(action, ResizePods):
+        return {"resized": (action.container, action.limit_to)}
     return {}
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -263,7 +263,16 @@ def pod_view(raw: Object) -> PodView:
             for one in container_views({"spec": raw.get("spec") or {}})
             if one.memory_limit is not None
         },
+        resizing="PodResizeInProgress" in conditions,
+        resize_refused=_resize_refused(conditions),
     )
+
+
+def _resize_refused(conditions: Mapping[str, Object]) -> str:
+    """The kubelet's words on a resize that it does not make, or could not make."""
+    pending, trying = conditions.get("PodResizePending", {}), conditions.get("PodResizeInProgress", {})
+    found = pending or (trying if trying.get("reason") == "Error" else {})
+    return f"{found.get('reason', '')}: {found.get('message', '')}" if found else ""
 
 
 def _all_ready(status: Object) -> bool:

@@ -1,6 +1,7 @@
 """What is read for a diagnosis."""
 
 import pytest
+from builders import a_policy
 from fakes.kube import FakeKube, failing
 from fakes.objects import (
     LONG_AGO,
@@ -262,13 +263,39 @@ def test_incidents_in_brief(gatherer, kube):
     kube.put(f"{path}/new", {"metadata": {"namespace": "shop"}})
     times = {"repairedAt": "2026-11-24T09:00:00Z", "closedAt": "2026-11-24T09:01:00Z"}
     kube.put(f"{path}/old", {"metadata": {"namespace": "shop"}}, phase="Healed", target="Deployment/web", times=times)
-    new, old = gatherer.incidents()
+    new, old = gatherer.incidents(WEB, deep=True)
     assert (new.phase, new.workload, new.repaired_at) == (Phase.PENDING, "", None)
     assert (old.phase, old.workload, old.repaired_at) == (
         Phase.HEALED,
         "Deployment/web",
         at("2026-11-24T09:00:00+00:00"),
     )
+
+
+def a_workload(kube, kind, name, **status):
+    meta = {"name": name, "namespace": "shop"}
+    kube.put(f"{paths.collection(kind, 'shop')}/{name}", {"metadata": meta, "spec": {"replicas": 2}}, **status)
+
+
+def test_the_healthy_share_of_a_namespace_counts_workloads_of_every_kind(kube, gatherer):
+    policy = a_policy(budgets={"minimumHealthyPercent": 50})
+    assert gatherer.healthy_percent("shop", policy) == 100
+    a_workload(kube, "StatefulSet", "db", availableReplicas=1)
+    a_workload(kube, "DaemonSet", "agent", desiredNumberScheduled=3, numberAvailable=3)
+    a_workload(kube, "DaemonSet", "logs", desiredNumberScheduled=3, numberAvailable=0)
+    assert gatherer.healthy_percent("shop", policy) == 50
+    a_workload(kube, "DaemonSet", "nowhere", desiredNumberScheduled=0)  # nothing is wanted, so nothing is missing
+    assert gatherer.healthy_percent("shop", policy) == 50
+
+
+def test_nobody_counts_for_a_policy_that_does_not_ask(kube, gatherer):
+    kube.requests.clear()
+    assert gatherer.healthy_percent("shop", a_policy()) is None
+    assert kube.requests == []
+
+
+def test_a_namespace_without_workloads_has_no_share(gatherer):
+    assert gatherer.healthy_percent("empty", a_policy(budgets={"minimumHealthyPercent": 50})) is None
 
 
 def test_a_deployment_with_a_selector_of_expressions(kube, gatherer):

@@ -11,13 +11,16 @@ from prunella_operator.activities.repair import Repairer
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.views import template_hash
 from prunella_workflows.contract import RepairOrder
-from prunella_workflows.errors import ChangedSince, Conflict, NotFound, Refused
-from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.errors import ChangedSince, Conflict, Held, NotFound, Refused
+from prunella_workflows.model.incident import Approval, IncidentRef
+from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import Precondition, RestoreTemplate, SetMemory
 from prunella_workflows.model.workload import RevisionRef
 
 MI = 1 << 20
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
+OTHER = IncidentRef(namespace="shop", name="api-1", uid="uid-api-1")
+NEVER = {"start": "00:00", "end": "00:00"}
 PATH = paths.workload(WEB)
 
 
@@ -127,7 +130,7 @@ def test_a_rollback_replaces_the_template_and_nothing_else(repairer, kube):
 
 def test_what_was_there_is_kept_before_it_is_replaced(repairer, kube):
     repairer.repair(rollback())
-    assert [verb for verb, *_ in kube.writes] == ["create", "json_patch"]
+    assert [verb for verb, *_ in kube.writes if verb != "merge_patch"] == ["create", "json_patch"]
     kept = kube.of("create")[0][2]
     assert kept["data"]["template"] == a_template(2)
 
@@ -182,6 +185,65 @@ def test_nothing_is_written_when_the_permission_to_heal_was_taken_back_since(rep
     assert kube.writes == []
 
 
+def the_policy_becomes(kube, **spec):
+    kube.put(f"{paths.policies('shop')}/new", {"spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "message"),
+    [
+        pytest.param({"causes": ["bad_release"]}, ChangedSince, "does not allow repairs of pod_oom_killed", id="cause"),
+        pytest.param({"actions": ["Restart"]}, ChangedSince, "does not allow SetMemory", id="action"),
+        pytest.param({"approval": {"when": "Always"}}, ChangedSince, "A person must agree", id="approval"),
+        pytest.param({"maintenanceWindows": [NEVER]}, Held, "maintenance window", id="hours"),
+        pytest.param({"budgets": {"minimumHealthyPercent": 100}}, ChangedSince, "Only 0 % of the", id="a storm"),
+    ],
+)
+def test_nothing_is_written_when_the_policy_forbids_it_by_now(repairer, kube, spec, error, message):
+    live(kube)["status"]["availableReplicas"] = 1
+    the_policy_becomes(kube, **spec)
+    with pytest.raises(error, match=message):
+        repairer.repair(memory().model_copy(update={"cause": Cause.POD_OOM_KILLED}))
+    assert kube.writes == []
+
+
+@pytest.mark.parametrize(
+    ("approvers", "allowed"), [(["alice"], True), (["bob"], False), (["group:sre"], True), (["group:dev"], False)]
+)
+def test_who_agreed_must_still_be_one_who_may(repairer, kube, approvers, allowed):
+    the_policy_becomes(kube, approval={"when": "Always", "approvers": approvers})
+    order = memory().model_copy(update={"answer": Approval(decision="Approved", by="alice", groups=("sre",))})
+    if allowed:
+        repairer.repair(order)
+    else:
+        with pytest.raises(ChangedSince, match=f"guard Approval holds now: alice may not approve here; {approvers[0]}"):
+            repairer.repair(order)
+    assert bool(kube.of("json_patch")) is allowed
+
+
+def test_another_repair_of_the_namespace_that_runs_by_now_makes_it_wait(repairer, kube):
+    other = RepairOrder(incident=OTHER, action_id="uid-api-1-1", action=memory().action)
+    announced(kube, OTHER, other.action_id, labels={paths.TURN: "2026-11-24T12"})
+    the_policy_becomes(kube, budgets={"concurrentPerNamespace": 1})
+    with pytest.raises(Held, match="1 repairs run in this namespace"):
+        repairer.repair(memory())
+    assert kube.writes == []
+
+
+def test_a_write_that_is_refused_gives_its_turn_back(repairer, kube):
+    kube.before = failing(Refused("exceeded quota"), method="PATCH", part="/deployments/")
+    with pytest.raises(Refused):
+        repairer.repair(memory())
+    assert paths.TURN not in kube.objects[paths.incidents("shop", "web-1")]["metadata"]["labels"]
+
+
+def test_an_undo_needs_no_turn(repairer, kube):
+    done = repairer.repair(memory())
+    kube.writes.clear()
+    repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
+    assert not kube.of("merge_patch")
+
+
 def test_a_restart_meanwhile_does_not_stop_a_repair(repairer, kube):
     live(kube)["spec"]["template"] = a_template(2, annotations={"kubectl.kubernetes.io/restartedAt": "now"})
     repairer.repair(memory())
@@ -196,7 +258,7 @@ def test_a_refusal_of_a_moved_object_is_a_conflict_and_of_one_that_stands_still_
     kube.before = move
     with pytest.raises(Conflict, match="changed while it was being written"):
         repairer.repair(memory())
-    kube.before = failing(Refused("limit below request"), method="PATCH")
+    kube.before = failing(Refused("limit below request"), method="PATCH", part="/deployments/")
     with pytest.raises(Refused, match="limit below request"):
         repairer.repair(memory())
 

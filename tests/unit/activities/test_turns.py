@@ -161,6 +161,9 @@ def test_a_repair_whose_outcome_is_open_keeps_its_turn(kube, order):
         pytest.param({"phase": "Diagnosing"}, Held, id="the announcement could not be written"),
         pytest.param({"attempts": [{"actionId": "another"}]}, Held, id="another order is announced: this one is old"),
         pytest.param({"attempts": []}, Held, id="no attempt"),
+        pytest.param(
+            {"attempts": [{"actionId": f"{ref().uid}-1", "verdict": "NotMade"}]}, Held, id="it was given up meanwhile"
+        ),
     ],
 )
 def test_only_an_announced_repair_has_a_turn(kube, order, change, error):
@@ -240,7 +243,7 @@ class Crowd:
         self.actors += [Actor(self.kube, self._meddling)]
 
     def _repairing(self, order):
-        """As the workflow does it: each order is announced; not now means later; a written one is watched, then over."""
+        """As the workflow does it: an order is announced, not now means later, a written one is watched to its end."""
 
         def work(api):
             current, number = order, 1
@@ -287,14 +290,16 @@ class Crowd:
         for namespace in ("shop", "bank"):
             assert len(self.running(namespace)) <= self.budgets.get("concurrentPerNamespace", 100)
 
+    def step(self, choice):
+        moving = [one for one in self.actors if not one.done]
+        if moving:
+            moving[choice % len(moving)].step()
+            self.check()
+
     def play(self, choices):
         """Step by choice, then in turn until all are done: nobody starves."""
         for choice in choices:
-            moving = [one for one in self.actors if not one.done]
-            if not moving:
-                break
-            moving[choice % len(moving)].step()
-            self.check()
+            self.step(choice)
         for _ in range(400):
             for one in self.actors:
                 if not one.done:
@@ -324,9 +329,7 @@ def test_nor_does_one_with_orders_that_are_given_to_a_second_worker(names, choic
     crowd = Crowd({"concurrentPerCluster": 1}, names)
     for number, split in zip(twice, (20, 50), strict=False):
         for choice in choices[:split]:
-            moving = [one for one in crowd.actors if not one.done]
-            moving[choice % len(moving)].step()
-            crowd.check()
+            crowd.step(choice)
         crowd.again(number)
     crowd.play(choices[70:])
 

@@ -18,6 +18,8 @@ from builders import (
 from prunella_workflows.model.workload import ContainerStatusView
 from prunella_workflows.symptoms import Kind, failing, symptoms
 
+_ABORTED = a_termination("StartError", 128, message="failed to create containerd task: context canceled")
+
 
 def _seen(*pods):
     return [(one.kind, one.container, one.active) for one in symptoms(pods)]
@@ -57,6 +59,22 @@ def _seen(*pods):
         ),
         pytest.param(
             a_pod("p", a_crashing_container(last=an_oom_kill())), [(Kind.OOM, "app", True)], id="OOMKilled with 137"
+        ),
+        pytest.param(
+            a_pod("p", a_crashing_container(terminated=_ABORTED, last=an_oom_kill())),
+            [(Kind.OOM, "app", True)],
+            id="a start that the kubelet's end aborted does not hide the OOM kill before it",
+        ),
+        pytest.param(
+            a_pod("p", a_crashing_container(last=_ABORTED)),
+            [(Kind.NOT_READY, "", True)],
+            id="such a start alone is no crash",
+        ),
+        pytest.param(a_pod("p", a_restarted_container(last=_ABORTED)), [], id="such a start is over when it runs"),
+        pytest.param(
+            a_pod("p", a_crashing_container(last=a_termination("StartError", 128, message='exec: "x": not found'))),
+            [(Kind.CRASH, "app", True)],
+            id="another StartError is the program's own",
         ),
         pytest.param(
             a_pod("p", a_restarted_container(last=an_oom_kill(exit_code=1))),

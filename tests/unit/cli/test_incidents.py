@@ -117,7 +117,9 @@ def test_show_of_a_new_incident_leaves_out_what_has_not_happened(prunella, make)
         assert absent not in told
 
 
-@pytest.mark.parametrize(("incident", "pointer"), [("ledger-1", ", see incident ledger-1: it is down"), ("", ": it is")])
+@pytest.mark.parametrize(
+    ("incident", "pointer"), [("ledger-1", ", see incident ledger-1: it is down"), ("", ": it is")]
+)
 def test_show_what_causes_a_fault_elsewhere(prunella, make, incident, pointer):
     cause = {"target": "Deployment/ledger", "incident": incident, "message": "it is down"}
     prunella.reader.raw = [make("a", phase="Diagnosing", causedBy=cause)]

@@ -114,7 +114,7 @@ async def test_an_answer_goes_out_with_the_callers_token(browse, known):
     response = await browse.post("/incidents/billing/orders-1", data=form, allow_redirects=False)
     assert (response.status, response.headers["Location"]) == (303, "/incidents/billing/orders-1")
     assert known.tokens == ["alices-token"]
-    approval = {"decision": "Approved", "by": "alice", "reason": "fine"}
+    approval = {"decision": "Approved", "by": "alice", "groups": None, "reason": "fine"}
     assert known.own.patches == [("orders-1", {"spec": {"approval": approval}})]
 
 

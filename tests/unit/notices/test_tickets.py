@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
+import time
 import traceback
 from contextlib import contextmanager
 from datetime import timedelta
@@ -62,8 +64,12 @@ class System:
     """One kind of ticket system: its server, the Secret for it, and how to look into it."""
 
     def __init__(self, server, values, secret):
-        self.server, self.secret = server, secret
-        self.ticketer = Ticketer(Secrets(values), lambda message: links_of(Settings.load({}), message))
+        self.server, self.secret, self._values = server, secret, values
+        self.restart()
+
+    def restart(self):
+        """Another worker, which remembers nothing."""
+        self.ticketer = Ticketer(Secrets(self._values), lambda message: links_of(Settings.load({}), message))
 
     def do(self, step, key="x", ref=None, thread=UID):
         return self.ticketer.ticket(
@@ -131,7 +137,10 @@ def test_open_update_close(keeper):
 
 
 def test_each_step_repeated_is_done_once(keeper):
-    refs = [keeper.do("Open", "open") for _ in range(3)]
+    refs = []
+    for _ in range(3):
+        refs.append(keeper.do("Open", "open"))
+        keeper.restart()
     refs += [keeper.do(step, key, refs[0]) for step, key in [("Update", "a"), ("Update", "a"), ("Close", "z")] * 2]
     assert len(set(refs)) == len(keeper.server.issues) == 1
     assert len(comments(keeper, refs[0].key)) == 2
@@ -149,13 +158,32 @@ def test_whoever_died_after_the_ticket_was_made_finds_it(keeper):
     with pytest.raises(Unavailable):
         keeper.do("Open", "open")
     keeper.server.answer = made
+    keeper.restart()
     ref = keeper.do("Open", "open")
     assert len(keeper.server.issues) == 1
     assert ref.key in {str(key) for key in keeper.server.issues}
 
 
+def test_an_alert_and_its_incident_that_open_it_at_once_open_one(keeper):
+    answer = keeper.server.answer
+    keeper.server.answer = lambda asked: (time.sleep(0.02), answer(asked))[1]
+    threads = [threading.Thread(target=keeper.do, args=("Open", f"k{number}")) for number in range(5)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(keeper.server.issues) == 1
+
+
+def test_what_was_just_made_is_known_before_a_search_finds_it(jira):
+    ref = jira.do("Open", "open")
+    jira.server._search = lambda _asked: Answer(body={"issues": [], "total": 0})
+    assert jira.do("Update", "level-1") == ref
+
+
 def test_an_update_without_a_reference_finds_the_ticket_or_makes_it(keeper):
     first = keeper.do("Update", "level-1")
+    keeper.restart()
     assert keeper.do("Update", "level-2") == first
     assert len(keeper.server.issues) == 1
     assert keeper.do("Open", thread="another-uid") != first
@@ -199,7 +227,9 @@ def test_jira_cloud_is_searched_by_its_own_endpoint():
     with JiraServer(cloud=True) as server:
         values = {"type": "jira", "url": server.url, "project": "SHOP", "token": "t", "user": "bot@example.org"}
         cloud = System(server, values, "t")
-        assert cloud.do("Open") == cloud.do("Open")
+        first = cloud.do("Open")
+        cloud.restart()
+        assert cloud.do("Open") == first
         assert {one.path for one in server.asked if "search" in one.path} == {"/rest/api/2/search/jql"}
 
 
@@ -209,6 +239,7 @@ def test_github_reads_on_and_leaves_pages_of_others_alone(github):
     ref = github.do("Open")
     for number in range(130):
         github.server.put(title=f"later {number}", body=None)
+    github.restart()
     assert github.do("Open") == ref
     assert len(github.server.issues) == 261
 
@@ -234,6 +265,7 @@ def test_a_webhook_is_signed_dated_and_named(webhook):
 
 def test_a_webhook_says_the_same_thing_when_it_is_repeated(webhook):
     webhook.do("Open", "open")
+    webhook.restart()
     webhook.do("Open", "open")
     first, again = webhook.server.asked
     assert first.headers["X-Prunella-Delivery"] == again.headers["X-Prunella-Delivery"]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from prunella_workflows.commands import command
 from prunella_workflows.guard.case import GuardCase, hold, passed
 from prunella_workflows.model.outcome import Effect, GuardResult
-from prunella_workflows.model.plan import RaiseMaxReplicas, Scale
+from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Scale
 from prunella_workflows.model.policy import GitOps
 from prunella_workflows.model.scaling import FieldOwners
 
@@ -52,6 +52,8 @@ def gitops_owned(case: GuardCase) -> GuardResult:
 def _owner(case: GuardCase) -> tuple[str, str]:
     """The object whose field would be changed, and the tool that owns that very field ("" for none)."""
     workload, action = case.workload, case.action
+    if isinstance(action, ResizePods):  # what runs is in no source: only the template is
+        return str(workload.ref), ""
     marks = {**workload.labels, **workload.annotations}
     if isinstance(action, RaiseMaxReplicas):
         for one in case.scaling.autoscalers:

@@ -3,7 +3,7 @@
 from prunella_workflows.commands import command
 from prunella_workflows.guard.case import GuardCase, hold, passed
 from prunella_workflows.model.outcome import Effect, GuardResult
-from prunella_workflows.model.plan import RaiseMaxReplicas, Restart, Scale
+from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Restart, Scale
 from prunella_workflows.model.scaling import PodDisruptionBudgetView
 from prunella_workflows.model.workload import WorkloadView
 
@@ -44,7 +44,7 @@ def disruption(case: GuardCase) -> GuardResult:
     The API server holds budgets against evictions only: a rolling update takes what its own strategy allows.
     """
     action, workload = case.action, case.workload
-    if action is None or isinstance(action, Scale | RaiseMaxReplicas):
+    if action is None or isinstance(action, Scale | RaiseMaxReplicas | ResizePods):
         return passed("Disruption")
     left = _left(workload)
     if left >= workload.available_replicas:

@@ -18,6 +18,7 @@ class MemoryBounds(Value):
 
     `quota_limits_free` and `quota_requests_free` are what a ResourceQuota still grants; `container_max` and
     `ratio_max` come from LimitRanges; `node_max` is the largest node's allocatable memory.
+    `resize_offered`: the API server can change the memory of running pods.
     """
 
     quota_limits_free: int | None = None
@@ -25,6 +26,7 @@ class MemoryBounds(Value):
     container_max: int | None = None
     ratio_max: float | None = None
     node_max: int | None = None
+    resize_offered: bool = False
 
 
 class ContainerUsage(Value):

@@ -65,6 +65,39 @@ class SetMemory(Value):
         return f"set the memory limit of container {self.container} from {change}"
 
 
+class ResizePods(Value):
+    """Set one container's memory limit in running pods, in place: no rollout, no restart. Bytes.
+
+    The template stays as it is, so pods that are made later have the old limit again. In a pod a request that is
+    equal to the limit goes with it, which keeps its QoS class; `request_from` and `request_to` are the template's, for
+    the lasting change that a person makes.
+    """
+
+    kind: Literal["ResizePods"] = "ResizePods"
+    target: WorkloadRef
+    require: Precondition
+    container: str
+    limit_from: int
+    limit_to: int
+    request_from: int | None = None
+    request_to: int | None = None
+    pods: tuple[PodRef, ...]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        return {
+            "container": self.container,
+            "from": format_bytes(self.limit_from),
+            "to": format_bytes(self.limit_to),
+            "pods": str(len(self.pods)),
+        }
+
+    def __str__(self) -> str:
+        change = f"{format_bytes(self.limit_from)} to {format_bytes(self.limit_to)}"
+        return f"set the memory limit of container {self.container} from {change} in {len(self.pods)} running pod(s)"
+
+
 class RestoreTemplate(Value):
     """Put an earlier pod template back (a rollback, or the undo of one). The template itself stays in the cluster.
 
@@ -152,7 +185,7 @@ class RaiseMaxReplicas(Value):
 
 TemplateAction = SetMemory | RestoreTemplate | Restart
 NumberAction = Scale | RaiseMaxReplicas
-Action = Annotated[TemplateAction | NumberAction, Field(discriminator="kind")]
+Action = Annotated[TemplateAction | NumberAction | ResizePods, Field(discriminator="kind")]
 
 
 class Relief(Value):

@@ -61,12 +61,20 @@ class PolicyMode(StrEnum):
     HEAL = "Heal"
 
 
+class Resize(StrEnum):
+    """How more memory is tried first: in the running pods, where the cluster offers that, or by a rolling update."""
+
+    IN_PLACE = "InPlace"
+    ROLLOUT = "Rollout"
+
+
 class Limits(Value):
     """How far a repair may go. None means: not set here."""
 
     memory_max: Memory | None = None
     memory_factor: float | None = None
     memory_min_step: Memory | None = None
+    resize: Resize | None = None
     replicas_max: int | None = None
     attempts: int | None = None
 
@@ -331,7 +339,14 @@ BUILT_IN = PolicySpec(
     causes=(),
     actions=(),
     grace=10.0,
-    limits=Limits(memory_max=2 << 30, memory_factor=1.5, memory_min_step=64 << 20, replicas_max=10, attempts=3),
+    limits=Limits(
+        memory_max=2 << 30,
+        memory_factor=1.5,
+        memory_min_step=64 << 20,
+        resize=Resize.ROLLOUT,
+        replicas_max=10,
+        attempts=3,
+    ),
     budgets=Budgets(
         concurrent_per_namespace=5,
         concurrent_per_cluster=20,

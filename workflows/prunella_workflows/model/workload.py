@@ -145,6 +145,7 @@ class PodView(Value):
 
     `unready_since` is set for a pod that was ready once and is not now; a pod that still starts has none.
     `node_lost`: its kubelet said "ready", and the control plane says otherwise since the node is not heard of.
+    `resizing`: its kubelet has not applied its new resources yet; `resize_refused` says why it will not, or not now.
     `failed`: it ended in failure and nobody makes another in its place at once, as a ReplicaSet does.
     """
 
@@ -163,6 +164,8 @@ class PodView(Value):
     failed: bool = False
     containers: tuple[ContainerStatusView, ...] = ()
     memory_limits: dict[str, int] = Field(default_factory=dict)
+    resizing: bool = False
+    resize_refused: str = ""
 
     @property
     def live(self) -> bool:

@@ -7,8 +7,8 @@ import math
 
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt
-from prunella_workflows.model.plan import Plan, SetMemory
-from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.plan import Plan, PodRef, ResizePods, SetMemory
+from prunella_workflows.model.policy import EffectivePolicy, Resize
 from prunella_workflows.model.quantity import format_bytes, parse_bytes
 from prunella_workflows.model.workload import ContainerView
 from prunella_workflows.playbooks.playbook import precondition, stuck_pods
@@ -22,8 +22,11 @@ _MAX_RAISES_OF_A_LEAK = 1  # it gives a person time; a second one would only be 
 
 def next_raise(
     container: ContainerView, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]
-) -> SetMemory | None:
-    """The next raise of this container's limit; None when there was enough of it or a bound allows no more."""
+) -> SetMemory | ResizePods | None:
+    """The next raise of this container's limit; None when there was enough of it or a bound allows no more.
+
+    The first one is made in the running pods where that is offered and preferred.
+    """
     assert container.memory_limit is not None
     raises = _raises(container, tried)
     bound, _ = _upper_bound(container, evidence, policy)
@@ -31,7 +34,7 @@ def next_raise(
     most = _MAX_RAISES_OF_A_LEAK if container.name in evidence.memory_growing else _MAX_RAISES
     if target <= _highest_tried(container, raises) or len(raises) >= most:
         return None
-    return SetMemory(
+    raised = SetMemory(
         target=evidence.workload.ref,
         require=precondition(evidence),
         container=container.name,
@@ -42,6 +45,25 @@ def next_raise(
         request_to=target if container.memory_request == container.memory_limit else container.memory_request,
         replace_pods=stuck_pods(evidence),
     )
+    return raised if raises or not _in_place(container, evidence, policy) else _resize(raised, evidence)
+
+
+def _in_place(container: ContainerView, evidence: Evidence, policy: EffectivePolicy) -> bool:
+    """Whether the running pods can take more memory: all of them, each with the template's limit on a node."""
+    wanted = policy.limits.resize is Resize.IN_PLACE and ResizePods.__name__ in (policy.actions or ("ResizePods",))
+    pods = evidence.live_pods
+    return (
+        wanted
+        and evidence.bounds.resize_offered
+        and not container.init
+        and len(pods) == len(evidence.current_pods) == evidence.workload.replicas
+        and all(pod.node and pod.memory_limits.get(container.name) == container.memory_limit for pod in pods)
+    )
+
+
+def _resize(raised: SetMemory, evidence: Evidence) -> ResizePods:
+    pods = tuple(PodRef(name=pod.name, uid=pod.uid) for pod in evidence.current_pods)
+    return ResizePods(**raised.model_dump(exclude={"kind", "init", "replace_pods"}), pods=pods)
 
 
 def no_more(container: ContainerView, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
@@ -72,7 +94,7 @@ def overwritten(container: ContainerView, evidence: Evidence) -> Plan | None:
     return hand_over(
         "LimitOverwritten",
         f"The pods run with a memory limit of {seen}, not the template's {format_bytes(container.memory_limit or 0)}: "
-        "an admission webhook or a VerticalPodAutoscaler sets it.",
+        "an admission webhook or a VerticalPodAutoscaler sets it, or it was changed in the running pods.",
     )
 
 
@@ -82,11 +104,14 @@ def hand_over(reason: str, message: str) -> Plan:
 
 
 def _raises(container: ContainerView, tried: tuple[Attempt, ...]) -> list[Attempt]:
-    return [one for one in tried if one.action == "SetMemory" and one.parameters.get("container") == container.name]
+    kinds = (SetMemory.__name__, ResizePods.__name__)
+    return [one for one in tried if one.action in kinds and one.parameters.get("container") == container.name]
 
 
 def _highest_tried(container: ContainerView, raises: list[Attempt]) -> int:
-    return max([container.memory_limit or 0, *(parse_bytes(one.parameters["to"]) for one in raises)])
+    """The highest limit that was rolled out; what was only tried in place may have failed for another reason."""
+    rolled_out = (one for one in raises if one.action == SetMemory.__name__)
+    return max([container.memory_limit or 0, *(parse_bytes(one.parameters["to"]) for one in rolled_out)])
 
 
 def _wanted(limit: int, nth: int, policy: EffectivePolicy) -> int:

@@ -1,0 +1,50 @@
+"""What is counted is counted right."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from chaos.figures import Figures
+from chaos.judge import Problem
+from chaos.storm import LARGE, SMALL, _at_once
+from chaos.strikes import Strike
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def a_run(start, end):
+    return "shop", NOW + timedelta(seconds=start), NOW + timedelta(seconds=end)
+
+
+@pytest.mark.parametrize(
+    ("runs", "most"),
+    [
+        ([], 0),
+        ([a_run(0, 5)], 1),
+        ([a_run(0, 5), a_run(4, 9), a_run(4.5, 6)], 3),
+        ([a_run(0, 5), a_run(5, 9)], 1),
+        ([a_run(0, 9), a_run(1, 2), a_run(3, 4)], 2),
+    ],
+)
+def test_repairs_that_run_at_once_are_counted(runs, most):
+    assert _at_once(runs) == most
+
+
+@pytest.mark.parametrize("size", [LARGE, SMALL])
+def test_a_storm_is_larger_than_its_budgets(size):
+    assert size.repairs < size.faults
+    assert size.here < size.hour_here < size.each
+    assert size.everywhere < size.namespaces * size.here
+
+
+def test_figures_are_written_for_people_and_for_machines(tmp_path):
+    figures = Figures(tmp_path, "SEED=7")
+    strike = Strike("etcd", "killed", "opened", 0, 1.0, patient="web", others=4)
+    figures.struck = [(strike, "apart-0"), (Strike("etcd", "stopped", "opened", 0, 1.0, patient="db"), "apart-0")]
+    figures.round("apart-0", 100.4, [Problem("doubled", "web", "twice")])
+    told = json.loads((tmp_path / "figures.json").read_text())
+    assert (told["strikes"], told["others_open"], told["rounds"][0]["seconds"]) == (2, 2.0, 100)
+    assert told["cells"][0] == {"victim": "etcd", "action": "killed", "point": "opened", "n": 1, "doubled": 1}
+    text = (tmp_path / "figures.md").read_text()
+    assert "| etcd | killed | 1 |" in text
+    assert "apart-0: doubled: web: twice" in text

@@ -1,0 +1,225 @@
+"""A real Prometheus rule fires, a real Alertmanager sends it, Prunella repairs, and the alert ends.
+
+First, like everything with a Prunella of its own: two of them would heal each other's faults.
+"""
+
+import asyncio
+import json
+import secrets
+import urllib.request
+
+import pytest
+from fakes.httpd import Httpd
+from support import monitoring as monitored
+from support import samples
+from support.api import until
+from support.deployments import a_deployment, a_namespace
+from support.prunella import PrunellaProcess, free_ports
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from prunella_operator.cluster import paths
+from prunella_operator.sources.alerts import PATH
+from prunella_workflows.alerting import AlertHandling
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(600, func_only=True)]
+
+CLOSED = {"Healed", "Recovered", "Escalated", "Failed", "Cancelled", "Suppressed", "DryRunDone"}
+CHANNEL = "e2e-alerts-chat"
+STORIES = ("busy", "broken", "calm")
+OF_PRICING = 'namespace="%s",pod=~"pricing-.*",container="server"'
+BUSY = (
+    f"sum(rate(container_cpu_usage_seconds_total{{{OF_PRICING}}}[40s]))"
+    f" / count(container_memory_working_set_bytes{{{OF_PRICING}}}) > 0.06"
+)
+
+
+@pytest.fixture(scope="module")
+def monitoring(cluster):
+    return monitored.start(cluster)
+
+
+@pytest.fixture(scope="module")
+def namespaces(cluster):
+    """One namespace for each story, in all of which healing is allowed."""
+    run = secrets.token_hex(2)
+    made = {name: a_namespace(cluster.api, f"e2e-alerts-{name}-{run}-", heal="enabled") for name in STORIES}
+    yield {**made, "api": cluster.api}
+    for name in made.values():
+        cluster.api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def chat(cluster, account):
+    """A chat that people read, named by a policy for all alerts."""
+    here = "/api/v1/namespaces/default/secrets"  # that of the account's kubeconfig
+    with Httpd() as server:
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": CHANNEL},
+            "type": "prunella.dev/channel",
+            "stringData": {"url": f"json://127.0.0.1:{server.port}/"},
+        }
+        policy = {
+            "apiVersion": "prunella.dev/v1alpha1",
+            "kind": "ClusterHealingPolicy",
+            "metadata": {"name": "e2e-alerts"},
+            "spec": {"alerts": {"channels": [CHANNEL], "window": "1m"}},
+        }
+        cluster.api.delete(f"{here}/{CHANNEL}")
+        cluster.api.create(here, secret)
+        cluster.api.apply(policy)
+        yield server
+        cluster.api.delete(f"{here}/{CHANNEL}")
+        cluster.api.delete(f"{paths.policies()}/e2e-alerts")
+
+
+@pytest.fixture(scope="module")
+def watching(account, monitoring, namespaces, chat, tmp_path_factory):
+    """Prunella, which takes alerts from this Alertmanager with a token and silences there what it repairs."""
+    folder = tmp_path_factory.mktemp("prunella-alerts")
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    token.chmod(0o600)
+    (port,) = free_ports(1)
+    host = str(monitoring.instance.host_address)
+    settings = {
+        "namespaces": ",".join(namespaces[name] for name in STORIES),
+        "prometheus_url": monitoring.prometheus,
+        "alertmanager_url": monitoring.alertmanager,
+        "webhook_host": host,
+        "webhook_port": port,
+        "webhook_token_file": token,
+    }
+    with PrunellaProcess(folder, account.kubeconfig, **settings) as process:
+        monitoring.start("--alerts-to", f"http://{host}:{port}{PATH}", "--alerts-token", str(token))
+        monitoring.reload()
+        yield process
+
+
+@pytest.fixture(scope="module")
+def told(chat):
+    """The titles of what people were told of an alert, in order."""
+
+    def told(name):
+        return [title for one in chat.asked if name in (title := one.json.get("title", ""))]
+
+    return told
+
+
+@pytest.fixture(scope="module")
+def silences(monitoring):
+    """Prunella's silences for an incident of a namespace."""
+
+    def silences(namespace):
+        with urllib.request.urlopen(f"{monitoring.alertmanager}/api/v2/silences", timeout=5) as answer:
+            found = json.load(answer)
+        return [one for one in found if one["createdBy"] == "prunella" and f"incident {namespace}/" in one["comment"]]
+
+    return silences
+
+
+@pytest.fixture(scope="module")
+def rules(monitoring):
+    """Adds alerting rules by name, and ends their alerts; they are gone afterwards."""
+    file, known = monitoring.rules / "e2e-alerts.json", {}
+
+    def write():
+        file.write_text(json.dumps({"groups": [{"name": "e2e", "interval": "5s", "rules": list(known.values())}]}))
+        monitoring.reload()
+
+    def add(name, expr, **labels):
+        known[name] = {
+            "alert": name,
+            "expr": expr,
+            "labels": {"severity": "critical", **labels},
+            "annotations": {"summary": f"{name} fires", "runbook_url": "https://runbooks.example.org/e2e"},
+        }
+        write()
+
+    def end(name):
+        """Its expression holds no longer. Of a rule that is taken away Prometheus says nothing more."""
+        known[name]["expr"] = "vector(0) > 1"
+        write()
+
+    def ended():
+        with urllib.request.urlopen(f"{monitoring.alertmanager}/api/v2/alerts", timeout=5) as answer:
+            return not {one["labels"]["alertname"] for one in json.load(answer)} & known.keys()
+
+    add.end = end
+    yield add
+    for name in known:
+        end(name)
+    until(ended, 60, "no alert is left for the next run", every=1)
+    file.unlink(missing_ok=True)
+    monitoring.reload()
+
+
+def closed(api, namespace, seconds=300):
+    def incident():
+        return next((one for one in api.incidents(namespace) if (one.get("status") or {}).get("phase") in CLOSED), None)
+
+    return until(incident, seconds, f"an incident in {namespace} is closed")
+
+
+def handled(process, name):
+    """The state of the one handling of an alert, by Temporal itself."""
+
+    async def ask():
+        address = f"127.0.0.1:{process.settings['temporal_port']}"
+        client = await Client.connect(address, data_converter=pydantic_data_converter)
+        async for one in client.list_workflows("WorkflowType = 'AlertHandling'"):
+            state = await client.get_workflow_handle_for(AlertHandling.run, one.id).query(AlertHandling.get_state)
+            if state.name == name:
+                return state
+        return None
+
+    return asyncio.run(ask())
+
+
+def test_a_busy_workload_is_scaled_out_once_and_its_alert_ends(namespaces, watching, rules, told, silences):
+    namespace, api = namespaces["busy"], namespaces["api"]
+    api.apply(samples.policy(namespace, verification={"window": "20s", "timeout": "180s"}))
+    api.apply(*samples.load("high-cpu", "before.yaml", namespace), *samples.load("high-cpu", "load.yaml", namespace))
+    labels = {"namespace": namespace, "deployment": "pricing", "prunella_cause": "high_cpu"}
+    rules("PricingBusy", BUSY % (namespace, namespace), **labels)
+    one = closed(api, namespace)
+    assert (one["spec"]["type"], one["metadata"]["labels"][paths.SOURCE]) == ("HighCPU", "alerts")
+    assert (one["status"]["phase"], one["status"]["rootCause"]) == ("Healed", "high_cpu"), one["status"]
+    assert (replicas := replicas_of(api, namespace)) > 1
+    state = until(lambda: (found := handled(watching, "PricingBusy")).ended_at and found, 240, "its end", every=2)
+    assert (state.outcome, state.round, state.was_silenced) == ("Repaired", 1, True)
+    assert (replicas_of(api, namespace), len(api.incidents(namespace))) == (replicas, 1), "a repeat scales nothing out"
+    assert [silence["status"]["state"] for silence in silences(namespace)] == ["expired"]
+    until(lambda: "Resolved: PricingBusy" in told("PricingBusy"), 60, "people are told of the end")
+    assert told("PricingBusy") == ["Critical: PricingBusy", "PricingBusy repaired", "Resolved: PricingBusy"]
+
+
+def test_what_cannot_be_repaired_is_left_to_people_who_are_told(namespaces, watching, rules, told):
+    namespace, api = namespaces["broken"], namespaces["api"]
+    api.apply(samples.policy(namespace))
+    api.apply(a_deployment(namespace, "web", replicas=1, env={"SHOP_REQUIRE_ENV": "NOT_THERE"}))
+    rules("WebIsDown", "vector(1)", namespace=namespace, deployment="web", prunella_cause="pod_crash_loop")
+    state = until(
+        lambda: (found := handled(watching, "WebIsDown")) and found.outcome and found, 300, "an outcome", every=2
+    )
+    assert state.outcome == "Escalated"
+    assert len(api.incidents(namespace)) == 1, "an alert and a pod of the same fault make one incident"
+    until(lambda: len(told("WebIsDown")) == 2, 60, "people are told")
+    assert told("WebIsDown") == ["Critical: WebIsDown", "WebIsDown could not be repaired: a person is needed"]
+
+
+def test_what_is_about_no_workload_is_told_and_nothing_is_opened(namespaces, watching, rules, told):
+    name, namespace, api = "KubeNodeNotReady", namespaces["calm"], namespaces["api"]
+    rules(name, "vector(1)", node="node-1", namespace=namespace, pod="kube-state-metrics-0")
+    state = until(lambda: (found := handled(watching, name)) and found.outcome and found, 120, "an outcome", every=2)
+    assert (state.outcome, state.incident, api.incidents(namespace)) == ("Notified", None, [])
+    rules.end(name)
+    until(lambda: handled(watching, name).ended_at, 120, "its end", every=2)
+    until(lambda: len(told(name)) > 1, 60, "people are told")
+    assert told(name) == [f"Critical: {name}", f"Resolved: {name}"]
+
+
+def replicas_of(api, namespace):
+    return api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/pricing")["spec"]["replicas"]

@@ -1,0 +1,177 @@
+"""Temporal in memory, one workflow run at a time: its real code, on a clock and with hands that a test moves.
+
+The run stands still wherever it waits for an activity, a timer or a person. A worker that dies is an activity that is
+done in part or in full and whose answer nobody hears; Temporal then gives the same call to another one.
+"""
+
+import asyncio
+import logging
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, RetryState
+from temporalio.workflow import ParentClosePolicy
+
+from prunella_workflows import calls, healing, people, telling
+
+_NEEDED = (calls, healing, people, telling)  # the modules that speak to Temporal
+_LOG = logging.getLogger("fakes.temporal")
+
+
+@dataclass
+class Call:
+    """An activity that somebody has to do. `attempt` counts from 1."""
+
+    name: str
+    argument: object
+    answer: asyncio.Future
+    most: int
+    attempt: int = 1
+
+
+class Run:
+    """A run of SelfHealing. `clock()` tells the time; whoever moves it calls `settle` afterwards."""
+
+    def __init__(self, clock, request):
+        self._clock = clock
+        self._loop = asyncio.new_event_loop()
+        self._patches = ExitStack()
+        for module in _NEEDED:
+            self._patches.enter_context(patch.object(module, "workflow", self._workflow()))
+        self.calls = []
+        self.timers = []
+        self._conditions = []
+        self.workflow = healing.SelfHealing(request)
+        self._main = self._loop.create_task(self.workflow.run(request))
+        self.settle()
+
+    def _workflow(self):
+        return SimpleNamespace(
+            now=self._clock,
+            info=lambda: SimpleNamespace(run_id="run"),
+            logger=_LOG,
+            patched=lambda _name: True,
+            sleep=self._sleep,
+            wait_condition=self._wait_condition,
+            execute_activity_method=self._execute,
+            start_child_workflow=self._start_child,
+            ParentClosePolicy=ParentClosePolicy,
+        )
+
+    @property
+    def done(self):
+        return self._main.done()
+
+    @property
+    def waits_for_people(self):
+        return bool(self._conditions)
+
+    def close(self):
+        """Forget it where it stands, as a worker that dies does."""
+        for task in asyncio.all_tasks(self._loop):
+            task._log_destroy_pending = False
+            with suppress(RuntimeError):  # one that would like to go on
+                task.get_coro().close()
+        self._patches.close()
+        self._loop.close()
+
+    def settle(self):
+        """Let it go on until it stands still; an error that is none of Temporal's is one of the code."""
+        for _ in range(20):
+            self._fire()
+            self._loop.run_until_complete(asyncio.sleep(0))
+        if self.done and not self._main.cancelled() and (error := self._main.exception()):
+            if not isinstance(error, ActivityError):
+                raise error
+
+    def cancel(self):
+        self._main.cancel()
+        self.settle()
+
+    def next_timer(self):
+        """The seconds to the next moment at which something happens by itself; None if nothing does."""
+        due = [at for at, _ in self.timers] + [at for _, at, _ in self._conditions if at is not None]
+        return max(0.0, (min(due) - self._clock()).total_seconds()) if due else None
+
+    def answered(self, call, result):
+        """An activity was done and its answer was heard."""
+        self.calls.remove(call)
+        if not call.answer.done():
+            call.answer.set_result(result)
+        self.settle()
+
+    def failed(self, call, error):
+        """An activity failed, or nobody answered (`error` is None): it is tried again, or was for the last time."""
+        final = isinstance(error, ApplicationError) and error.non_retryable
+        if not final and call.attempt < call.most:
+            call.attempt += 1
+            return
+        self.calls.remove(call)
+        if not call.answer.done():
+            call.answer.set_exception(_activity_error(call.name, error or TimeoutError("StartToClose")))
+        self.settle()
+
+    def _fire(self):
+        now = self._clock()
+        for timer in [one for one in self.timers if one[0] <= now]:
+            self.timers.remove(timer)
+            _resolve(timer[1])
+        for one in list(self._conditions):
+            holds, until, future = one
+            if holds() or (until is not None and until <= now):
+                self._conditions.remove(one)
+                _resolve(future)
+
+    async def _sleep(self, duration):
+        future = self._loop.create_future()
+        self.timers.append((self._clock() + duration, future))
+        await future
+
+    async def _wait_condition(self, holds, *, timeout=None):
+        future = self._loop.create_future()
+        until = self._clock() + timeout if timeout is not None else None
+        one = (holds, until, future)
+        self._conditions.append(one)
+        try:
+            await future
+        finally:
+            if one in self._conditions:
+                self._conditions.remove(one)
+        if not holds():
+            raise TimeoutError
+
+    async def _execute(self, method, argument, *, start_to_close_timeout, schedule_to_close_timeout, retry_policy):
+        assert start_to_close_timeout > timedelta()
+        call = Call(method.__name__, argument, self._loop.create_future(), retry_policy.maximum_attempts or 1000)
+        self.calls.append(call)
+        try:
+            return await call.answer
+        except asyncio.CancelledError:
+            if call in self.calls:
+                self.calls.remove(call)
+            raise _activity_error(call.name, CancelledError("cancelled")) from None
+
+    async def _start_child(self, *_args, **_options):
+        return None
+
+
+def _resolve(future):
+    if not future.done():
+        future.set_result(None)
+
+
+def _activity_error(name, cause):
+    error = ActivityError(
+        "Activity task failed",
+        scheduled_event_id=1,
+        started_event_id=2,
+        identity="fake",
+        activity_type=name,
+        activity_id="1",
+        retry_state=RetryState.MAXIMUM_ATTEMPTS_REACHED,
+    )
+    error.__cause__ = cause
+    return error
