@@ -23,6 +23,7 @@ POINTS = (
 )
 """The ladder's points. "After" is when the API server has done it and its answer is held back."""
 MORE = 8
+"""Strikes at processes in each round, besides the one at each point."""
 SHORT = (
     ("operator", "opened"),
     ("etcd", "confirming"),

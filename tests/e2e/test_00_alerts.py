@@ -65,7 +65,7 @@ def chat(cluster, account):
             "apiVersion": "prunella.dev/v1alpha1",
             "kind": "ClusterHealingPolicy",
             "metadata": {"name": "e2e-alerts"},
-            "spec": {"alerts": {"channels": [CHANNEL], "window": "1m"}},
+            "spec": {"alerts": {"channels": [CHANNEL], "window": "30m"}},
         }
         cluster.api.delete(f"{here}/{CHANNEL}")
         cluster.api.create(here, secret)
@@ -192,8 +192,12 @@ def test_a_busy_workload_is_scaled_out_once_and_its_alert_ends(namespaces, watch
     assert (state.outcome, state.round, state.was_silenced) == ("Repaired", 1, True)
     assert (replicas_of(api, namespace), len(api.incidents(namespace))) == (replicas, 1), "a repeat scales nothing out"
     assert [silence["status"]["state"] for silence in silences(namespace)] == ["expired"]
-    until(lambda: "Resolved: PricingBusy" in told("PricingBusy"), 60, "people are told of the end")
-    assert told("PricingBusy") == ["Critical: PricingBusy", "PricingBusy repaired", "Resolved: PricingBusy"]
+    until(lambda: "Low: PricingBusy is over" in told("PricingBusy"), 60, "people are told of the end")
+    assert told("PricingBusy") == [
+        "Critical: PricingBusy fires",
+        "Low: PricingBusy repaired",
+        "Low: PricingBusy is over",
+    ]
 
 
 def test_what_cannot_be_repaired_is_left_to_people_who_are_told(namespaces, watching, rules, told):
@@ -207,7 +211,10 @@ def test_what_cannot_be_repaired_is_left_to_people_who_are_told(namespaces, watc
     assert state.outcome == "Escalated"
     assert len(api.incidents(namespace)) == 1, "an alert and a pod of the same fault make one incident"
     until(lambda: len(told("WebIsDown")) == 2, 60, "people are told")
-    assert told("WebIsDown") == ["Critical: WebIsDown", "WebIsDown could not be repaired: a person is needed"]
+    assert told("WebIsDown") == [
+        "Critical: WebIsDown fires",
+        "Critical: WebIsDown could not be repaired: a person is needed",
+    ]
 
 
 def test_what_is_about_no_workload_is_told_and_nothing_is_opened(namespaces, watching, rules, told):
@@ -218,7 +225,7 @@ def test_what_is_about_no_workload_is_told_and_nothing_is_opened(namespaces, wat
     rules.end(name)
     until(lambda: handled(watching, name).ended_at, 120, "its end", every=2)
     until(lambda: len(told(name)) > 1, 60, "people are told")
-    assert told(name) == [f"Critical: {name}", f"Resolved: {name}"]
+    assert told(name) == [f"Critical: {name} fires", f"Low: {name} is over"]
 
 
 def replicas_of(api, namespace):

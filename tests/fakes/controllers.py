@@ -182,14 +182,15 @@ class Web:
         self.names += 1
         number = max((int(one["metadata"]["annotations"][REVISION]) for one in self._sets()), default=0) + 1
         owner = owned_by("apps/v1", "Deployment", "web", raw["metadata"]["uid"])
-        body = a_replica_set(self.names, raw["spec"]["template"], creationTimestamp=self._now(), ownerReferences=[owner])
+        meta = {"creationTimestamp": self._now(), "ownerReferences": [owner]}
+        body = a_replica_set(self.names, raw["spec"]["template"], **meta)
         body["metadata"]["annotations"] = {REVISION: str(number)}
         return self.kube.put(f"{SETS}/{body['metadata']['name']}", body)
 
     def _new_pod(self, owner):
         self.names += 1
         name, template = f"web-{self.names}", owner["spec"]["template"]
-        state = {"name": "app", "ready": False, "restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}}
+        state = {"name": "app", "ready": False, "restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}
         ready = {"type": "Ready", "status": "False", "lastTransitionTime": self._now()}
         meta = {
             "namespace": NAMESPACE,
@@ -201,7 +202,7 @@ class Web:
         }
         self.kube.put(
             f"{PODS}/{name}",
-            {"metadata": meta, "spec": {**template["spec"], "nodeName": "node-a"}},
+            {"metadata": meta, "spec": template["spec"]},
             phase="Running",
             startTime=self._now(),
             conditions=[ready],

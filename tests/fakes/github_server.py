@@ -7,7 +7,7 @@ from fakes.httpd import Answer, Httpd
 
 from prunella_operator import clock
 
-TOKEN = "ghp_canary7Zx9Q2rT5vW8yB1dF4hJ6kL0mN3pS"
+TOKEN = "canary-github-token-7Zx9Q2"
 _ISSUE = re.compile(r"/repos/shop/web/issues/(\d+)(/comments)?\Z")
 
 

@@ -83,9 +83,9 @@ class Run:
         for _ in range(20):
             self._fire()
             self._loop.run_until_complete(asyncio.sleep(0))
-        if self.done and not self._main.cancelled() and (error := self._main.exception()):
-            if not isinstance(error, ActivityError):
-                raise error
+        error = self._main.exception() if self.done and not self._main.cancelled() else None
+        if error is not None and not isinstance(error, ActivityError):
+            raise error
 
     def cancel(self):
         self._main.cancel()
@@ -130,7 +130,7 @@ class Run:
         self.timers.append((self._clock() + duration, future))
         await future
 
-    async def _wait_condition(self, holds, *, timeout=None):
+    async def _wait_condition(self, holds, *, timeout=None):  # noqa: ASYNC109 - as Temporal has it
         future = self._loop.create_future()
         until = self._clock() + timeout if timeout is not None else None
         one = (holds, until, future)

@@ -75,6 +75,8 @@ class Scene:
         """The workload as its owner left it."""
         self.pods: dict[str, str] = {}
         """The names and uids of the pods of the namespace when it was healthy."""
+        self.earlier: frozenset[str] = frozenset()
+        """Incidents of a start that took long on a busy machine; they are over."""
         self.broken_at: datetime | None = None
         """When it began to be broken."""
         self.error: BaseException | None = None
@@ -125,14 +127,17 @@ class Scene:
         if self.case.before and self.case.workload:
             self.first = self.live()
             self.pods = {one["metadata"]["name"]: one["metadata"]["uid"] for one in self.api.pods(self.namespace)}
+        until(lambda: all(_is_over(one) for one in self.incidents()), _CLOSED_WITHIN, "nothing is wrong yet", every=1.0)
+        self.earlier = frozenset(one["metadata"]["name"] for one in self.incidents())
         self.broken_at = clock.now()
         self.case.breaks(self)
         if self.case.workload:
             self.broken = self.live()
 
     def incidents(self) -> list[Object]:
-        """All incidents of the namespace, oldest first."""
-        found = self.api.incidents(self.namespace)
+        """All incidents of the namespace since it was broken, oldest first."""
+        everything = self.api.incidents(self.namespace)
+        found = [one for one in everything if one["metadata"]["name"] not in self.earlier]
         return sorted(found, key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))
 
     def subject(self) -> Object | None:
@@ -200,7 +205,8 @@ class Scene:
 
     def unsafe(self) -> list[Write]:
         """Writes that no case wants: to other objects, to more than a template, deletions that any pod may meet."""
-        return [one for one in self.attempted() if not (self._is_repair(one) or self._is_deletion(one) or self._is_resize(one))]
+        wanted = (self._is_repair, self._is_deletion, self._is_resize)
+        return [one for one in self.attempted() if not any(known(one) for known in wanted)]
 
     def _is_repair(self, write: Write) -> bool:
         """A patch of the patient's template, and of our own annotations, that tests what it was decided on."""
@@ -241,3 +247,7 @@ class Scene:
         if self.cluster.audit is not None:
             yield "Prunella's writes", "\n".join(map(str, self.attempted())) or "none"
         yield from self._prunella.diagnostics()
+
+
+def _is_over(incident: Object) -> bool:
+    return (incident.get("status") or {}).get("phase") in CLOSED

@@ -33,7 +33,7 @@ INCIDENTS = paths.incidents(NAMESPACE)
 MARK = "/metadata/annotations/prunella.dev~1last-action"
 OURS = re.compile(r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|before|after))?|/spec/template.*")
 WRITES = ("repair", "undo")
-WORLD = ["release", "fate", "fate", "memory", "time", "time", "scale", "annotate", "anew"]
+WORLD = ["release", "fate", "fate", "memory", *["time"] * 6, "scale", "annotate", "anew"]
 OWNERS = ["pause", "helm", "namespace", "ignore", "busy"]
 PEOPLE = ["alice", "bob", "carol"]
 POLICIES = [
@@ -92,12 +92,13 @@ class Ladder(RuleBasedStateMachine):
         self.now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
         self._patches = ExitStack()
         self._patches.enter_context(patch.object(clock, "now", lambda: self.now))
-        self._patches.enter_context(patch.object(clock, "monotonic", lambda: self.now.timestamp()))
+        self._patches.enter_context(patch.object(clock, "monotonic", self._seconds))
         self.kube = Cluster()
         self.kube.on_write = self._check_write
         self.labels = {"prunella.dev/heal": "enabled"}
         self.policy = {}
         self.kube.put(PLACE, {"metadata": {"labels": self.labels}})
+        self.kube.put("/api/v1", {"resources": []})
         self.web = Web(self.kube, lambda: self.now)
         self.hands = Activities(self.kube, 30.0, ("prunella-system",))
         self.run = None
@@ -107,6 +108,9 @@ class Ladder(RuleBasedStateMachine):
         self.doing = None
         self.answers = []
         self.ended = True
+
+    def _seconds(self):
+        return self.now.timestamp()
 
     def teardown(self):
         if self.run is not None:
@@ -236,7 +240,7 @@ class Ladder(RuleBasedStateMachine):
     @precondition(lambda self: not self.ended)
     @rule()
     def the_work_goes_on_to_the_next_write(self):
-        for _ in range(200):
+        for _ in range(60):
             if self.run.done or (self.run.calls and self.run.calls[0].name in WRITES):
                 return
             self._step()

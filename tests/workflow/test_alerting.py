@@ -48,9 +48,9 @@ async def test_a_critical_alert_is_told_repaired_recorded_and_its_end_is_told(cl
     state = await play(client, hands, firing())
     assert (state.stage, state.outcome, state.round) == (Stage.DONE, Outcome.REPAIRED, 1)
     assert hands.told == [
-        "Critical: KubePodCrashLooping",
+        "KubePodCrashLooping fires",
         "KubePodCrashLooping repaired",
-        "Resolved: KubePodCrashLooping",
+        "KubePodCrashLooping is over",
     ]
     assert hands.order[:2] == ["enrich", "open"]
     assert [request.resolved for request in hands.named("record")] == [False, True]
@@ -120,7 +120,7 @@ async def test_what_is_not_critical_is_told_and_nothing_is_opened(client):
     hands = AlertScript(enrich=enriched(NOTIFY))
     state = await play(client, hands, firing())
     assert (state.outcome, hands.named("open")) == (Outcome.NOTIFIED, [])
-    assert hands.told == ["Critical: KubePodCrashLooping", "Resolved: KubePodCrashLooping"]
+    assert hands.told == ["KubePodCrashLooping fires", "KubePodCrashLooping is over"]
 
 
 async def test_what_is_recorded_only_is_told_to_nobody(client):
@@ -143,7 +143,7 @@ async def test_repeats_join_and_change_nothing(client):
     state = await play(client, hands, *[firing()] * 20)
     assert (state.round, state.book.repeats) == (1, 19)
     assert len(hands.named("open")) == 1
-    assert hands.told.count("Critical: KubePodCrashLooping") == 1
+    assert hands.told.count("KubePodCrashLooping fires") == 1
     assert len(hands.named("notify")) == 3
 
 
@@ -196,9 +196,9 @@ async def test_an_alert_that_ends_before_anything_was_done_takes_its_incident_ba
         state = await (await send(client, firing())).result()
     assert (state.outcome, len(hands.named("withdraw"))) == (Outcome.WITHDRAWN, 1)
     assert hands.told == [
-        "Critical: KubePodCrashLooping",
+        "KubePodCrashLooping fires",
         "KubePodCrashLooping was over before anything was done",
-        "Resolved: KubePodCrashLooping",
+        "KubePodCrashLooping is over",
     ]
     assert hands.named("ticket") == []
 
@@ -248,7 +248,7 @@ async def test_a_firing_within_the_window_that_goes_on_is_handled_when_the_windo
     rounds = hands.named("record")
     assert (state.round, len(hands.named("open"))) == (2, 2)
     assert rounds[2].state.begun_at - rounds[0].state.begun_at >= timedelta(minutes=5)
-    assert [one for one in hands.told if "Critical" in one] == ["Critical: KubePodCrashLooping"]
+    assert [one for one in hands.told if "fires" in one] == ["KubePodCrashLooping fires"]
     assert len({one.key for one in hands.named("notify")}) == 6
 
 
@@ -288,13 +288,13 @@ async def test_an_api_server_that_is_away_is_waited_for(client):
     state = await play(client, hands, firing())
     assert state.outcome is Outcome.REPAIRED
     assert len(hands.named("enrich")) == 10
-    assert hands.told[0] == "Critical: KubePodCrashLooping"
+    assert hands.told[0] == "KubePodCrashLooping fires"
 
 
 async def test_people_are_told_at_once_when_no_incident_can_be_opened_yet(client):
     hands = AlertScript(open=raised(Unavailable("no answer")))
     state = await play(client, hands, firing(), until=("notify", 1))
-    assert (state.outcome, hands.told[0]) == (Outcome.WITHDRAWN, "Critical: KubePodCrashLooping")
+    assert (state.outcome, hands.told[0]) == (Outcome.WITHDRAWN, "KubePodCrashLooping fires")
 
 
 async def test_an_alert_that_may_not_be_looked_at_is_recorded(client):
@@ -375,7 +375,7 @@ async def test_an_end_that_alertmanager_kept_to_itself_is_asked_for(client):
     assert (state.outcome, state.stage, hands.told[-1]) == (
         Outcome.REPAIRED,
         Stage.DONE,
-        "Resolved: KubePodCrashLooping",
+        "KubePodCrashLooping is over",
     )
 
 

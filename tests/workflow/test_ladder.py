@@ -308,3 +308,10 @@ async def test_a_long_verification_keeps_its_history_small(the_stage):
     status = await the_stage.play(hands)
     assert status.times.closed_at - status.times.started_at > timedelta(minutes=10)
     assert status.phase is Phase.HEALED
+
+
+async def test_an_owner_who_mends_it_right_before_our_write_is_left_alone(the_stage):
+    hands = Hands(confirm=[seen(), RECOVERED], repair=raised(ChangedSince("the pod template of web was changed")))
+    status = await the_stage.play(hands)
+    assert hands.order == ["confirm", "diagnose", "repair", "confirm", "close"]
+    assert (status.phase, status.attempts[0].verdict) == (Phase.RECOVERED, "NotMade")

@@ -26,7 +26,7 @@ def firing(state: AlertState) -> Message:
     return _message(
         state,
         severity=classified.severity,
-        title=f"{classified.severity.value}: {state.name}",
+        title=f"{state.name} fires",
         next_step=_first_step(state),
     )
 
@@ -47,7 +47,7 @@ def ended(state: AlertState) -> Message:
 
 def resolved(state: AlertState) -> Message:
     """The alert is over."""
-    return _message(state, severity=Severity.LOW, title=f"Resolved: {state.name}")
+    return _message(state, severity=Severity.LOW, title=f"{state.name} is over")
 
 
 def silence_comment(state: AlertState) -> str:

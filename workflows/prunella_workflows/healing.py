@@ -44,6 +44,7 @@ BLIND_AFTER = timedelta(seconds=20)
 BLIND_AT_MOST = timedelta(hours=1)
 BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
 LOOKS_WHILE_WAITING = "looks-while-waiting"
+CONFIRMS_A_CHANGE = "confirms-a-change"
 
 
 class Made(Enum):
@@ -155,6 +156,8 @@ class SelfHealing:
                     return
                 if made is Made.HELD and not await self._wait():
                     return
+                if made is Made.CHANGED and workflow.patched(CONFIRMS_A_CHANGE):
+                    target = await self._confirm()  # whoever changed it may have mended it
                 continue
             if await self._judge(step, report):
                 return

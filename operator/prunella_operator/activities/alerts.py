@@ -27,6 +27,7 @@ from prunella_workflows.alert_contract import (
 )
 from prunella_workflows.errors import InvalidInputError
 from prunella_workflows.model.alert import Enriched
+from prunella_workflows.model.incident import IncidentRef
 
 _log = structlog.get_logger("prunella.alerts")
 
@@ -53,7 +54,7 @@ class AlertHands(AlertActivities):
         with edge():
             opened = self._incidents.open(request)
         if opened.opened:
-            _log.info("incident opened for an alert", alert=request.alert.name, incident=str(opened.incident))
+            _log.info("incident opened for an alert", alert=request.alert.name, incident=_name(opened.incident))
         return opened
 
     @activity.defn(name="followIncident")
@@ -100,7 +101,7 @@ class AlertHands(AlertActivities):
             alert=state.name,
             fingerprint=state.fingerprint,
             outcome=state.outcome.value,
-            incident=f"{state.incident.namespace}/{state.incident.name}" if state.incident else "",
+            incident=_name(state.incident),
             reason=state.reason,
             repeats=state.book.repeats,
         )
@@ -109,3 +110,7 @@ class AlertHands(AlertActivities):
         if self._alertmanager is None:
             raise InvalidInputError("no Alertmanager is configured (setting alertmanager_url)")
         return self._alertmanager
+
+
+def _name(incident: IncidentRef | None) -> str:
+    return f"{incident.namespace}/{incident.name}" if incident else ""

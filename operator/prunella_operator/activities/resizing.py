@@ -12,7 +12,7 @@ from prunella_operator.cluster import paths
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.views import container_views, pod_view
-from prunella_workflows.errors import ChangedSince, Conflict, NotFound, Refused
+from prunella_workflows.errors import ChangedSince, Conflict, Forbidden, NotFound, Refused
 from prunella_workflows.model.plan import PodRef, ResizePods
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.workload import ContainerView
@@ -34,13 +34,13 @@ def resize(kube: Kube, action: ResizePods) -> None:
     """Set the limit in all pods or, where the API server refuses one of them, in none.
 
     Raises:
-        Refused: a pod may not have it (a quota, a LimitRange, an admission rule).
+        Refused, Forbidden: a pod may not have it (a LimitRange, an admission rule; a quota).
         Conflict: a pod changed while it was being written; the same order completes it.
     """
     try:
         for pod in action.pods:
             _set(kube, action, pod)
-    except Refused:
+    except (Refused, Forbidden):
         with suppress(Refused):
             take_back(kube, action.model_copy(update=swapped(action)))
         raise
@@ -57,7 +57,7 @@ def take_back(kube: Kube, undo: ResizePods) -> None:
     for pod in undo.pods:
         try:
             _set(kube, undo, pod)
-        except Refused as error:
+        except (Refused, Forbidden) as error:
             refusals.append(f"pod {pod.name}: {error}")
     if refusals:
         raise Refused("; ".join(refusals))
