@@ -9,7 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.cluster import Keeper, NoCluster
+
+settings.register_profile("thorough", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=thorough
 
 TESTS = Path(__file__).parent
 _GROUPS = ("unit", "workflow", "integration", "outages", "chaos", "e2e")

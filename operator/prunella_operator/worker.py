@@ -12,10 +12,12 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 from prunella_operator.activities import Activities
+from prunella_operator.activities.alert_distribution import Distribution
 from prunella_operator.activities.alertmanager import alertmanager_of
 from prunella_operator.activities.alerts import AlertHands
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.notices import Notices
+from prunella_operator.alert_store import AlertStore
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.metrics_source import connect as metrics
@@ -23,6 +25,7 @@ from prunella_operator.metrics_source.usage import UsageReader
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
 from prunella_operator.temporal import connect
+from prunella_workflows.alert_intake import AlertIntake
 from prunella_workflows.alerting import AlertHandling
 from prunella_workflows.escalation import Escalation
 from prunella_workflows.healing import SelfHealing
@@ -44,8 +47,8 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[SelfHealing, Escalation, AlertHandling],
-        activities=activities,
+        workflows=[SelfHealing, Escalation, AlertHandling, AlertIntake],
+        activities=[*activities, Distribution(AlertStore(client, settings.task_queue)).distribute],
         workflow_runner=workflow_runner(),
         activity_executor=pool,
         max_concurrent_workflow_tasks=settings.max_workflow_tasks,

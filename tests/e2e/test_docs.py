@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 DRY_RUN = "By hand, without a write"
 OTHERS = {
     "README.md": {"Opt in, opt out", "Read what happened"},
-    **dict.fromkeys(f"docs/{name}.md" for name in ("incident", "notifications", "policies", "safety", "troubleshooting")),
+    **dict.fromkeys(
+        f"docs/{name}.md" for name in ("incident", "notifications", "policies", "safety", "troubleshooting")
+    ),
 }
 WRITES = {"annotate", "apply", "create", "delete", "label", "patch"}
 NAMESPACE = "shop"

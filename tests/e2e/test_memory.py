@@ -25,16 +25,11 @@ def test_a_guaranteed_pod_stays_guaranteed(scene):
 
 
 @play("oom-in-place")
-def test_running_pods_get_more_without_a_rollout(scene):
-    status = scene.closed()["status"]
-    (attempt,) = status["attempts"]
-    (pod,) = scene.api.pods(scene.namespace)
-    assert (attempt["action"], attempt["verdict"]) == ("ResizePods", "Healed")
-    assert template(scene.live()) == template(scene.broken)
-    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
-    assert pod["metadata"]["creationTimestamp"] <= status["times"]["detectedAt"], "the same pod as at the fault"
-    assert "kubectl set resources" in status["nextStep"]
-    assert [one.resource for one in scene.attempted()] == ["apps/deployments", "/pods/resize"]
+def test_a_container_in_back_off_is_not_resized_in_place(scene):
+    (attempt,) = scene.closed()["status"]["attempts"]
+    assert (attempt["action"], attempt["verdict"]) == ("SetMemory", "Healed")
+    assert limits(scene.live()) == {"server": "128Mi"}
+    assert [one.resource for one in scene.attempted()] == ["apps/deployments"]
 
 
 @play("oom-quota")

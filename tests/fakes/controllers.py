@@ -196,9 +196,7 @@ class Web:
             "namespace": NAMESPACE,
             "creationTimestamp": self._now(),
             "labels": {"app": "web", POD_TEMPLATE_HASH: owner["metadata"]["labels"][POD_TEMPLATE_HASH]},
-            "ownerReferences": [
-                owned_by("apps/v1", "ReplicaSet", owner["metadata"]["name"], owner["metadata"]["uid"])
-            ],
+            "ownerReferences": [owned_by("apps/v1", "ReplicaSet", owner["metadata"]["name"], owner["metadata"]["uid"])],
         }
         self.kube.put(
             f"{PODS}/{name}",

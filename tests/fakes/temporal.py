@@ -111,7 +111,7 @@ class Run:
             return
         self.calls.remove(call)
         if not call.answer.done():
-            call.answer.set_exception(_activity_error(call.name, error or TimeoutError("StartToClose")))
+            call.answer.set_exception(_failed(call.name, error or TimeoutError("StartToClose")))
         self.settle()
 
     def _fire(self):
@@ -152,7 +152,8 @@ class Run:
         except asyncio.CancelledError:
             if call in self.calls:
                 self.calls.remove(call)
-            raise _activity_error(call.name, CancelledError("cancelled")) from None
+            cause = CancelledError("cancelled")
+            raise _failed(call.name, cause) from cause
 
     async def _start_child(self, *_args, **_options):
         return None
@@ -163,7 +164,7 @@ def _resolve(future):
         future.set_result(None)
 
 
-def _activity_error(name, cause):
+def _failed(name, cause):
     error = ActivityError(
         "Activity task failed",
         scheduled_event_id=1,

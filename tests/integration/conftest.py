@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from support.deployments import a_namespace
 
+from prunella_operator import clock
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.activities.repair import Repairer
+from prunella_operator.cluster import paths
 from prunella_operator.cluster.access import load_access
 from prunella_operator.cluster.kube import Kube
+from prunella_workflows.contract import Repaired, RepairOrder
+from prunella_workflows.model.incident import IncidentRef
 
 _HERE = Path(__file__).parent
 _AT_MOST = 180  # seconds for a test whose waits are for a real cluster
@@ -90,9 +94,46 @@ def gatherer(wire):
     return Gatherer(wire, stable_for=2)
 
 
+class Announced:
+    """A repairer whose orders are announced beforehand, as the workflow does: else a repair gets no turn."""
+
+    def __init__(self, repairer: Repairer, api: Any) -> None:
+        self._repairer = repairer
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repairer, name)
+
+    def repair(self, order: RepairOrder) -> Repaired:
+        return self._repairer.repair(self.announced(order))
+
+    def announced(self, order: RepairOrder) -> RepairOrder:
+        """The order, once its incident says that it is being carried out."""
+        incident = self._incident(order)
+        attempt = {"number": 1, "actionId": order.action_id, "action": order.action.kind, "target": "Deployment/web"}
+        status = {"phase": "Repairing", "attempts": [{**attempt, "startedAt": clock.now().isoformat()}]}
+        path = f"{paths.incidents(incident.namespace, incident.name)}/status"
+        self._api.patch(path, {"status": status})
+        return order.model_copy(update={"incident": incident})
+
+    def _incident(self, order: RepairOrder) -> IncidentRef:
+        """The order's incident, made if there is none yet."""
+        wanted, target = order.incident, {"kind": "Deployment", "name": order.action.target.name}
+        found = self._api.find(paths.incidents(wanted.namespace, wanted.name))
+        if found is None:
+            body = {
+                "apiVersion": "prunella.dev/v1alpha1",
+                "kind": "Incident",
+                "metadata": {"name": wanted.name},
+                "spec": {"target": target, "type": "OOMKilled"},
+            }
+            found = self._api.create(paths.incidents(wanted.namespace), body)
+        return IncidentRef(namespace=wanted.namespace, name=wanted.name, uid=found["metadata"]["uid"])
+
+
 @pytest.fixture
-def repairer(wire, gatherer):
-    return Repairer(wire, gatherer, ("prunella-system",))
+def repairer(wire, gatherer, api):
+    return Announced(Repairer(wire, gatherer, ("prunella-system",)), api)
 
 
 @pytest.fixture(scope="session")

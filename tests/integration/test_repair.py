@@ -187,8 +187,8 @@ def test_the_answer_got_lost_and_the_retry_finds_its_own_write(repairer, wire, m
     assert repairer.undo(order_of(done.undo, undo=True)).template_hash == template_hash(template_of(web))
 
 
-def test_two_repairs_at_the_same_moment_are_one(kube, api, web):
-    """Two workers read the same object and both decide to write: the API server lets one of them."""
+def test_two_repairs_at_the_same_moment_are_one(repairer, kube, api, web):
+    """Two workers carry out the same order, both read the object and both write: the API server lets one of them."""
     gate = threading.Barrier(2, timeout=10)
 
     class Together:
@@ -200,16 +200,16 @@ def test_two_repairs_at_the_same_moment_are_one(kube, api, web):
             return kube.json_patch(path, operations)
 
     hands = Together()
-    repairer = Repairer(hands, Gatherer(hands, 2), ())
+    order = repairer.announced(memory(web))
 
-    def attempt(number):
+    def attempt(_):
         try:
-            return repairer.repair(memory(web, f"{96 + number}Mi", number)).action_id
+            return Repairer(hands, Gatherer(hands, 2), ()).repair(order).action_id
         except Conflict:
             return None
 
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(attempt, (1, 2)))
+        answers = list(pool.map(attempt, range(2)))
     (winner,) = [one for one in answers if one]
     after = live(api, web)
     assert after["metadata"]["annotations"][paths.LAST_ACTION] == winner
@@ -316,7 +316,7 @@ def test_without_leave_to_keep_the_snapshot_nothing_is_written(repairer, wire, a
     until(lambda: (api.get(path).get("status") or {}).get("hard"), 90, "the quota counts", every=0.1)
     with pytest.raises(Forbidden, match="exceeded quota"):
         repairer.repair(memory(web))
-    assert (wire.writes, limit(live(api, web))) == ([], "64Mi")
+    assert (wire.patches(), limit(live(api, web))) == ([], "64Mi")
 
 
 # Taken back

@@ -3,16 +3,22 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import aiohttp
 from support.notifications import an_alert, body
 from temporalio.client import Client
+from temporalio.service import RPCError
 
+from prunella_operator.activities.alert_distribution import Distribution
+from prunella_operator.alert_store import AlertStore
 from prunella_operator.sources.alerts import PATH
-from prunella_workflows.alert_contract import alert_workflow_id
+from prunella_workflows.alert_contract import AlertBatch, alert_workflow_id
 from prunella_workflows.alerting import AlertHandling
 
+T = TypeVar("T")
 HEADERS = {"Content-Type": "application/json"}
 
 
@@ -74,11 +80,37 @@ async def send(url: str, bodies: list[bytes], within: float) -> Sent:
     return sent
 
 
-async def kept(client: Client, distinct: int) -> Counter[str]:
-    """How often each fingerprint was heard of, by the workflows themselves."""
-    found: Counter[str] = Counter()
-    for number in range(distinct):
-        handle = client.get_workflow_handle_for(AlertHandling.run, alert_workflow_id(fingerprint(number)))
+async def kept(client: Client, distinct: int, times: int = 1, within: float = 60.0) -> Counter[str]:
+    """How often each fingerprint was heard of, by the workflows; waits until each was heard of so many times."""
+    end = time.monotonic() + within
+    while True:
+        names = sorted(fingerprints(distinct))
+        found = Counter(dict(zip(names, await each(names, lambda one: _heard(client, one)), strict=True)))
+        if min(found.values()) >= times or time.monotonic() > end:
+            return found
+        await asyncio.sleep(0.5)
+
+
+async def each(names: list[str], do: Callable[[str], Awaitable[T]]) -> list[T]:
+    """Do something for each of them, a few at a time."""
+    slots = asyncio.Semaphore(10)
+
+    async def one(name: str) -> T:
+        async with slots:
+            return await do(name)
+
+    return await asyncio.gather(*map(one, names))
+
+
+async def _heard(client: Client, one: str) -> int:
+    handle = client.get_workflow_handle_for(AlertHandling.run, alert_workflow_id(one))
+    try:
         state = await handle.query(AlertHandling.get_state)
-        found[state.fingerprint] = (state.book.firing is not None) + state.book.repeats
-    return found
+    except RPCError:  # it was not handed on yet
+        return 0
+    return (state.book.firing is not None) + state.book.repeats
+
+
+def distributing(client: Client, queue: str) -> Callable[[AlertBatch], Awaitable[None]]:
+    """What a scripted worker does with alerts that came together: the real thing."""
+    return Distribution(AlertStore(client, queue)).distribute

@@ -54,7 +54,7 @@ CASES = (
     _grown("oom-init", second("initContainers", env=_ENDS)),
     _grown("oom-guaranteed", _GUARANTEED),
     # The annotations of the workload, and one pod.
-    _grown("oom-in-place", policy={"limits": {"resize": "InPlace"}}, writes=2),
+    _grown("oom-in-place", policy={"limits": {"resize": "InPlace"}}),
     # One pod and one more during the rollout: all that is granted is in use then.
     handed_over(
         "oom-quota",

@@ -16,6 +16,8 @@ from temporalio.worker import Worker
 
 from prunella_workflows.alert_contract import (
     AlertActivities,
+    AlertBatch,
+    AlertDistribution,
     AlertRequest,
     EnrichRequest,
     Followed,
@@ -31,6 +33,7 @@ from prunella_workflows.alert_contract import (
     WithdrawRequest,
     alert_workflow_id,
 )
+from prunella_workflows.alert_intake import AlertIntake
 from prunella_workflows.alerting import AlertHandling
 from prunella_workflows.model.alert import Alert, AlertStatus, Classified, Enriched
 from prunella_workflows.model.incident import (
@@ -121,7 +124,7 @@ HEALING = [
 ]
 
 
-class AlertScript(AlertActivities, NoticeActivities):
+class AlertScript(AlertActivities, AlertDistribution, NoticeActivities):
     """By default a critical alert opens an incident that is healed, and everybody is reached."""
 
     def __init__(self, **script):
@@ -134,6 +137,7 @@ class AlertScript(AlertActivities, NoticeActivities):
             "unsilence": [None],
             "is_firing": [StillFiring(firing=True)],
             "record": [None],
+            "distribute": [None],
             "notify": [lambda request: Delivery(channel=request.channel, result=DeliveryResult.DELIVERED)],
             "ticket": [TicketRef(system="jira", key="OPS-1")],
             **{name: outcomes if isinstance(outcomes, list) else [outcomes] for name, outcomes in script.items()},
@@ -208,6 +212,10 @@ class AlertScript(AlertActivities, NoticeActivities):
     async def record(self, request: RecordRequest) -> None:
         return await self._play("record", request)
 
+    @activity.defn(name="distributeAlerts")
+    async def distribute(self, batch: AlertBatch) -> None:
+        return await self._play("distribute", batch)
+
     @activity.defn(name="notify")
     async def notify(self, request: NotifyRequest) -> Delivery:
         return await self._play("notify", request)
@@ -223,8 +231,8 @@ async def alert_worker(client: Client, hands: AlertScript, **options):
     async with Worker(
         client,
         task_queue=QUEUE,
-        workflows=[AlertHandling],
-        activities=[getattr(hands, name) for name in (*NAMES, "notify", "ticket")],
+        workflows=[AlertHandling, AlertIntake],
+        activities=[getattr(hands, name) for name in (*NAMES, "distribute", "notify", "ticket")],
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],
         **options,

@@ -7,6 +7,7 @@ import pytest
 from workflow.alert_stage import (
     HEALING,
     JOINED,
+    QUEUE,
     AlertScript,
     alert_worker,
     enriched,
@@ -18,7 +19,8 @@ from workflow.alert_stage import (
 )
 from workflow.harness import cancel_and_see, ending, raised
 
-from prunella_workflows.alert_contract import Opened, Outcome, Stage, StillFiring, Withdrawn
+from prunella_workflows.alert_contract import AlertBatch, Opened, Outcome, Stage, StillFiring, Withdrawn
+from prunella_workflows.alert_intake import AlertIntake
 from prunella_workflows.errors import AuthenticationError, Forbidden, Unavailable
 from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.policy import AlertHandlingMode
@@ -425,3 +427,14 @@ async def test_how_it_stands_can_be_asked(client):
         assert await ending(handle) == "Failed"
     (state,) = told
     assert (state["stage"], state["name"], state["phase"]) == ("Following", firing().name, "AwaitingApproval")
+
+
+# Many at once
+
+
+async def test_alerts_that_came_together_are_handed_on_until_they_are(client):
+    hands = AlertScript(distribute=[raised(Unavailable("no answer"))] * 12 + [None])
+    batch = AlertBatch(alerts=tuple(firing(fingerprint=f"f{number}") for number in range(3)))
+    async with alert_worker(client, hands):
+        await client.execute_workflow(AlertIntake.run, batch, id="alerts-1", task_queue=QUEUE)
+    assert hands.named("distribute") == [batch] * 13

@@ -23,6 +23,10 @@ RETRY = RetryPolicy(
     maximum_interval=timedelta(minutes=1),
     maximum_attempts=3,
 )
+HAND_ON = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+)
+"""For alerts that are kept and not handed on yet: until they are."""
 
 
 def alert_workflow_id(fingerprint: str) -> str:
@@ -103,6 +107,12 @@ class AlertRequest(Value):
 
     fingerprint: str
     state: AlertState | None = None
+
+
+class AlertBatch(Value):
+    """Alerts that came together."""
+
+    alerts: tuple[Alert, ...]
 
 
 class EnrichRequest(Value):
@@ -237,3 +247,12 @@ class AlertActivities(ABC):
     @activity.defn(name="recordAlert")
     def record(self, request: RecordRequest) -> None:
         """Log, count, and note it on the incident."""
+
+
+class AlertDistribution(ABC):
+    """The hand of the AlertIntake workflow."""
+
+    @abstractmethod
+    @activity.defn(name="distributeAlerts")
+    async def distribute(self, batch: AlertBatch) -> None:
+        """Signal each alert's workflow, started if need be. An attempt goes on where the last one ended."""

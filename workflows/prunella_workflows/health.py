@@ -27,9 +27,6 @@ _PATIENCE = 5
 CHECKS_DUE = "ChecksDue"
 """The reason of an open judgement: the pods have held, and only the policy's checks are left (see `checks`)."""
 
-_GIVEN_WITHIN = timedelta(seconds=10)
-"""How long a kubelet may take to give a running pod its new limit: a container that ends until then had the old one."""
-
 _LATE = frozenset({"FewerAvailable", "NoPods", "NotSettled"})
 _LOOK_EVERY = 2.0
 _FLAPPING_WINDOW = timedelta(hours=1)
@@ -224,8 +221,7 @@ def _kept(autoscaler: HorizontalPodAutoscalerView | None, expected: Expectation)
 def _relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None:
     """A failure of the repaired pods after the write."""
     failures = [one for one in symptoms(pods) if one.kind in (Kind.OOM, Kind.CRASH, Kind.IMAGE, Kind.CONFIG)]
-    since = expected.written_at + (_GIVEN_WITHIN if expected.resized is not None else timedelta())
-    return next((one for one in failures if one.at is None or one.at > since), None)
+    return next((one for one in failures if one.at is None or one.at > expected.written_at), None)
 
 
 def _against(pods: tuple[PodView, ...], expected: Expectation) -> Judgement | None:

@@ -25,7 +25,8 @@ PATH = "/webhooks/alertmanager"
 _log = structlog.get_logger("prunella.alerts")
 
 _AT_ONCE = 16  # requests whose bodies are in memory
-_BODY_WITHIN = 10.0  # seconds
+_BODY_WITHIN = 5.0  # seconds
+_WITHIN = 9.0  # seconds for the whole answer: Alertmanager gives up after 10 at the earliest, and sends again anyway
 _AGAIN = "10"  # seconds; what Retry-After says when something of ours is away
 
 
@@ -63,10 +64,7 @@ class Webhook:
 
     async def _post(self, request: web.Request) -> web.Response:
         began = clock.monotonic()
-        answer = self._refusal(request)
-        if answer is None:
-            async with self._slots:
-                answer = await self._take(request)
+        answer = self._refusal(request) or await self._taken(request)
         metrics.WEBHOOK_REQUESTS.labels(str(answer.status)).inc()
         metrics.WEBHOOK_SECONDS.observe(clock.monotonic() - began)
         return answer
@@ -87,6 +85,15 @@ class Webhook:
         if (request.content_length or 0) > self.max_body:
             return self._too_large()
         return None
+
+    async def _taken(self, request: web.Request) -> web.Response:
+        """The answer, if it is ready in time. What was stored by then joins when it comes again."""
+        try:
+            async with asyncio.timeout(_WITHIN), self._slots:
+                return await self._take(request)
+        except TimeoutError:
+            _log.warning("a notification took too long; alertmanager sends it again")
+            return _answer(503, "not stored in time, send again", {"Retry-After": _AGAIN})
 
     async def _take(self, request: web.Request) -> web.Response:
         try:

@@ -14,11 +14,11 @@ import structlog
 from aiohttp import web
 from temporalio.client import Client
 
+from prunella_operator.alert_store import AlertStore
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
 from prunella_operator.sources.alerts import Accepts, Webhook, everybody
 from prunella_operator.sources.alerts_rate import RateLimit
-from prunella_operator.sources.alerts_store import AlertStore
 from prunella_operator.sources.alerts_tokens import TokenFile
 from prunella_workflows.errors import Permanent
 

@@ -19,6 +19,7 @@ from prunella_workflows.model.policy import (
     Limits,
     PolicyMode,
     PolicySpec,
+    Resize,
     QuietHours,
     format_duration,
     merge,
@@ -131,6 +132,7 @@ def test_the_most_specific_wins_field_by_field():
         memory_min_step=64 * MI,  # built-in
         replicas_max=10,
         attempts=1,  # workload
+        resize=Resize.ROLLOUT,
     )
     assert policy.causes == ()  # an empty list is a value: all causes again
     assert policy.verification == BUILT_IN.verification

@@ -26,7 +26,8 @@ from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import PodRef, ResizePods, SetMemory, Settle
 from prunella_workflows.playbooks.pod_oom_killed import PLAYBOOK
 
-KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
+KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill(), waiting="", running_since=ago(5)))
+DOWN = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
 FINE = (a_pod("web-2-b"), a_pod("web-2-c"))
 OFFERED = MemoryBounds(resize_offered=True)
 IN_PLACE = {"limits": {"resize": "InPlace"}}
@@ -54,6 +55,7 @@ def test_the_first_raise_is_made_in_all_running_pods():
         pytest.param({"policy": {**IN_PLACE, "actions": ["SetMemory"]}}, id="the policy does not name it"),
         pytest.param({"bounds": MemoryBounds()}, id="the cluster does not offer it"),
         pytest.param({"pods": (KILLED, FINE[0])}, id="a pod is missing"),
+        pytest.param({"pods": (DOWN, *FINE)}, id="a container is in back-off"),
         pytest.param({"pods": (KILLED, FINE[0], a_pod("web-1-a", revision="1"))}, id="a rollout goes on"),
         pytest.param({"pods": (KILLED, FINE[0], a_pod("c", node=""))}, id="a pod has no node"),
         pytest.param({"pods": (KILLED, FINE[0], a_pod("c", memory_limits={"app": 80 * MI}))}, id="another limit"),
@@ -109,9 +111,9 @@ BIG = {"app": 128 * MI}
         ),
         pytest.param(
             [a_pod("a", a_crashing_container(last=an_oom_kill(finished_at=ago(85))), memory_limits=BIG)],
-            None,
-            "Settling",
-            id="killed while the kubelet did not know yet",
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="killed right after the write",
         ),
     ],
 )

@@ -23,10 +23,8 @@ from prunella_operator.sources import alerts, alerts_server
 from prunella_operator.sources.alerts import PATH, Webhook, everybody
 from prunella_operator.sources.alerts_rate import RateLimit
 from prunella_operator.sources.alerts_server import CannotListen, exposure, webhook_side
-from prunella_operator.sources.alerts_store import AlertStore, _summary
 from prunella_operator.sources.alerts_tokens import TokenFile
 from prunella_workflows.alert_contract import AlertRequest
-from prunella_workflows.model.alert import Alert
 
 TOKEN = "correct-horse-battery-staple"
 OLD = "an-older-token-that-still-counts"
@@ -427,25 +425,6 @@ async def test_certificates_that_make_no_sense_are_told_at_the_start(values):
     with pytest.raises(CannotListen, match=r"webhook_tls_cert|cannot be loaded"):
         async with listening(**values):
             pass
-
-
-def test_temporals_pages_show_printable_text_only():
-    alert = Alert.model_validate({**an_alert(), "labels": {"alertname": "A\x00\x1b[31m\n" + "x" * 300}})
-    assert _summary(alert) == "A??[31m?" + "x" * 92
-
-
-async def test_a_store_that_fails_for_one_alert_fails_for_all():
-    class Half(Started):
-        async def start_workflow(self, run, request, **options):
-            if request.fingerprint == "ff":
-                raise RuntimeError("connection refused")
-            await super().start_workflow(run, request, **options)
-
-    half = Half()
-    found = tuple(Alert.model_validate(an_alert(fingerprint=one)) for one in ("a1", "ff", "a2"))
-    with pytest.raises(TemporalUnavailable, match="connection refused"):
-        await AlertStore(half, "queue").store(found)
-    assert len(half.calls) == 2  # they join when all are sent again
 
 
 # Whatever comes

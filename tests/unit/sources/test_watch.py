@@ -204,7 +204,7 @@ async def test_retry_after_is_obeyed(api, code):
         asked = asyncio.get_running_loop().time()
         await eventually(lambda: api.watching)
 
-        assert asyncio.get_running_loop().time() - asked >= 0.18
+        assert asyncio.get_running_loop().time() - asked >= 0.15
         assert str(code) in watch.stats.last_error
 
 

@@ -10,7 +10,7 @@ from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.plan import Plan, PodRef, ResizePods, SetMemory
 from prunella_workflows.model.policy import EffectivePolicy, Resize
 from prunella_workflows.model.quantity import format_bytes, parse_bytes
-from prunella_workflows.model.workload import ContainerView
+from prunella_workflows.model.workload import ContainerView, PodView
 from prunella_workflows.playbooks.playbook import precondition, stuck_pods
 from prunella_workflows.symptoms import Kind, symptoms
 
@@ -49,7 +49,10 @@ def next_raise(
 
 
 def _in_place(container: ContainerView, evidence: Evidence, policy: EffectivePolicy) -> bool:
-    """Whether the running pods can take more memory: all of them, each with the template's limit on a node."""
+    """Whether the running pods can take more memory: all of them, each with the template's limit on a node.
+
+    A kubelet gives more only to a container that runs: one in back-off is killed at its next start as before.
+    """
     wanted = policy.limits.resize is Resize.IN_PLACE and ResizePods.__name__ in (policy.actions or ("ResizePods",))
     pods = evidence.live_pods
     return (
@@ -58,7 +61,12 @@ def _in_place(container: ContainerView, evidence: Evidence, policy: EffectivePol
         and not container.init
         and len(pods) == len(evidence.current_pods) == evidence.workload.replicas
         and all(pod.node and pod.memory_limits.get(container.name) == container.memory_limit for pod in pods)
+        and all(_runs(pod, container.name) for pod in pods)
     )
+
+
+def _runs(pod: PodView, container: str) -> bool:
+    return any(one.name == container and one.running_since is not None for one in pod.containers)
 
 
 def _resize(raised: SetMemory, evidence: Evidence) -> ResizePods:

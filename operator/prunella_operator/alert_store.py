@@ -1,0 +1,104 @@
+"""Alerts to their workflows: stored when Temporal has them, and not before. Used by the webhook and by the worker.
+
+A few alerts are signalled one by one, which is the shortest way to a repair. Many are kept together by one write (see
+`AlertIntake`) and handed on by the worker: on a small Temporal a write takes 10 to 20 ms, and Alertmanager waits for
+seconds only.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Iterable, Iterator
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from prunella_operator.asking import ask
+from prunella_workflows.alert_contract import AlertBatch, AlertRequest, alert_workflow_id
+from prunella_workflows.alert_intake import AlertIntake
+from prunella_workflows.alerting import AlertHandling
+from prunella_workflows.model.alert import Alert, AlertStatus
+
+FEW = 4
+"""Alerts that are signalled at once, one by one."""
+
+_WITHIN = 8.0  # seconds of one write
+_BATCH = 256 * 1024  # bytes; Temporal warns of larger payloads, and refuses those of 2 MiB
+_SUMMARY = 100
+
+
+class AlertStore:
+    """Hands alerts to Temporal. Belongs to one event loop."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def store(self, alerts: tuple[Alert, ...]) -> None:
+        """Keep them all. Storing again what was stored changes nothing.
+
+        Raises:
+            TemporalUnavailable: some may not be stored; send all of them again.
+        """
+        if len(alerts) <= FEW:
+            await all_of(map(self.signal, alerts))
+        else:
+            await all_of(map(self._keep, batches(alerts)))
+
+    async def signal(self, alert: Alert) -> None:
+        """Tell an alert's workflow, which is started if it does not run."""
+        await ask(
+            self._client.start_workflow(
+                AlertHandling.run,
+                AlertRequest(fingerprint=alert.fingerprint),
+                id=alert_workflow_id(alert.fingerprint),
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                start_signal="fire" if alert.status is AlertStatus.FIRING else "resolve",
+                start_signal_args=[alert],
+                static_summary=_summary(alert),
+            ),
+            _WITHIN,
+        )
+
+    async def _keep(self, batch: AlertBatch) -> None:
+        digest = hashlib.sha256(batch.model_dump_json().encode()).hexdigest()
+        await ask(
+            self._client.start_workflow(
+                AlertIntake.run,
+                batch,
+                id=f"alerts-{digest[:32]}",
+                task_queue=self._task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"{len(batch.alerts)} alerts",
+            ),
+            _WITHIN,
+        )
+
+
+def batches(alerts: Iterable[Alert]) -> Iterator[AlertBatch]:
+    """The alerts in as few parts as Temporal likes to take."""
+    part: list[Alert] = []
+    size = 0
+    for alert in alerts:
+        length = len(alert.model_dump_json().encode())
+        if part and size + length > _BATCH:
+            yield AlertBatch(alerts=tuple(part))
+            part, size = [], 0
+        part.append(alert)
+        size += length
+    if part:
+        yield AlertBatch(alerts=tuple(part))
+
+
+async def all_of(writes: Iterable[Awaitable[None]]) -> None:
+    """Wait for all of them, then raise what the first one that failed raised."""
+    for answer in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+def _summary(alert: Alert) -> str:
+    """A line for Temporal's pages, of printable characters only."""
+    text = " ".join(part for part in (alert.name, alert.labels.get("namespace", "")) if part)
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:_SUMMARY])

@@ -1,0 +1,109 @@
+"""How alerts get to their workflows: few of them one by one, many by one write, all of them or an error."""
+
+import pytest
+from support.notifications import an_alert
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from prunella_operator.activities.alert_distribution import Distribution
+from prunella_operator.alert_store import FEW, AlertStore, batches
+from prunella_operator.asking import TemporalUnavailable
+from prunella_workflows.alert_contract import AlertBatch, AlertRequest
+from prunella_workflows.alert_intake import AlertIntake
+from prunella_workflows.alerting import AlertHandling
+from prunella_workflows.model.alert import Alert
+
+
+class FakeTemporal:
+    """Notes what is started, and refuses what is named."""
+
+    def __init__(self, *refused):
+        self.calls = []
+        self.refused = refused
+
+    async def start_workflow(self, run, argument, **options):
+        if options["id"] in self.refused:
+            raise RuntimeError("connection refused")
+        self.calls.append((run, argument, options))
+
+    @property
+    def ids(self):
+        return [options["id"] for _, _, options in self.calls]
+
+
+def alerts(count, **values):
+    return tuple(Alert.model_validate(an_alert(fingerprint=f"f{number}", **values)) for number in range(count))
+
+
+async def test_few_alerts_are_signalled_one_by_one():
+    temporal = FakeTemporal()
+    await AlertStore(temporal, "queue").store(alerts(FEW))
+    run, request, options = temporal.calls[0]
+    assert (run, request) == (AlertHandling.run, AlertRequest(fingerprint="f0"))
+    assert (options["id"], options["task_queue"], options["start_signal"]) == ("alert-f0", "queue", "fire")
+    assert temporal.ids == [f"alert-f{number}" for number in range(FEW)]
+
+
+async def test_what_is_over_is_another_signal():
+    temporal = FakeTemporal()
+    await AlertStore(temporal, "queue").store(alerts(1, status="resolved"))
+    assert temporal.calls[0][2]["start_signal"] == "resolve"
+
+
+async def test_many_alerts_are_one_write_and_the_same_ones_are_the_same_write():
+    temporal = FakeTemporal()
+    store = AlertStore(temporal, "queue")
+    await store.store(alerts(100))
+    await store.store(alerts(100))
+    await store.store(alerts(101))
+    first, again, other = temporal.calls
+    assert (first[0], first[1]) == (AlertIntake.run, AlertBatch(alerts=alerts(100)))
+    assert first[2]["id"].startswith("alerts-")
+    assert (first[2]["id"] == again[2]["id"], first[2]["id"] == other[2]["id"]) == (True, False)
+
+
+async def test_no_alerts_are_no_write():
+    temporal = FakeTemporal()
+    await AlertStore(temporal, "queue").store(())
+    assert temporal.calls == []
+
+
+def test_a_part_is_no_larger_than_temporal_likes():
+    large = alerts(40, annotations={f"a{number}": "x" * 4000 for number in range(8)})
+    parts = list(batches(large))
+    assert len(parts) > 1
+    assert [one for part in parts for one in part.alerts] == list(large)
+    assert all(len(part.model_dump_json().encode()) < 300 * 1024 for part in parts)
+
+
+async def test_one_that_cannot_be_stored_fails_all_and_the_rest_is_stored():
+    temporal = FakeTemporal("alert-f1")
+    with pytest.raises(TemporalUnavailable, match="connection refused"):
+        await AlertStore(temporal, "queue").store(alerts(3))
+    assert temporal.ids == ["alert-f0", "alert-f2"]
+
+
+async def test_what_was_kept_together_is_handed_on():
+    temporal, environment = FakeTemporal(), ActivityEnvironment()
+    await environment.run(Distribution(AlertStore(temporal, "queue")).distribute, AlertBatch(alerts=alerts(20)))
+    assert temporal.ids == [f"alert-f{number}" for number in range(20)]
+
+
+async def test_an_attempt_goes_on_where_the_last_one_ended():
+    temporal, environment, beats = FakeTemporal("alert-f10"), ActivityEnvironment(), []
+    environment.on_heartbeat = beats.append
+    hand = Distribution(AlertStore(temporal, "queue")).distribute
+    with pytest.raises(ApplicationError) as raised:
+        await environment.run(hand, AlertBatch(alerts=alerts(20)))
+    assert not raised.value.non_retryable
+    temporal.refused, temporal.calls = (), []
+    info = environment.info
+    environment.info = type(info)(**{**vars(info), "heartbeat_details": [beats[-1]]})
+    await environment.run(hand, AlertBatch(alerts=alerts(20)))
+    assert temporal.ids == [f"alert-f{number}" for number in range(8, 20)]
+
+
+async def test_temporals_pages_show_printable_text_only():
+    temporal = FakeTemporal()
+    await AlertStore(temporal, "queue").store(alerts(1, labels={"alertname": "A\x00\x1b[31m\n" + "x" * 300}))
+    assert temporal.calls[0][2]["static_summary"] == "A??[31m?" + "x" * 92
