@@ -1,8 +1,8 @@
 """Alerts to their workflows: stored when Temporal has them, and not before. Used by the webhook and by the worker.
 
 A few alerts are signalled one by one, which is the shortest way to a repair. Many are kept together by one write (see
-`AlertIntake`) and handed on by the worker: on a small Temporal a write takes 10 to 20 ms, and Alertmanager waits for
-seconds only.
+`AlertIntake`) and handed on by the worker. What comes while a write is under way waits for the next one, all of it
+together: so a storm costs as many writes as fit into its time, and nobody waits for more than two of them.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ class AlertStore:
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
 
     async def store(self, alerts: tuple[Alert, ...]) -> None:
         """Keep them all. Storing again what was stored changes nothing.
@@ -39,6 +41,24 @@ class AlertStore:
         Raises:
             TemporalUnavailable: some may not be stored; send all of them again.
         """
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append((alerts, stored))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        await stored
+
+    async def _write(self) -> None:
+        """Write what waits, until nothing does."""
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            try:
+                await self._put(distinct(one for alerts, _ in waiting for one in alerts))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs who wait for it
+                _answer(waiting, error)
+            else:
+                _answer(waiting, None)
+
+    async def _put(self, alerts: tuple[Alert, ...]) -> None:
         if len(alerts) <= FEW:
             await all_of(map(self.signal, alerts))
         else:
@@ -76,6 +96,11 @@ class AlertStore:
         )
 
 
+def distinct(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Each message once: its fingerprint, and which firing or end it tells of."""
+    return tuple({(one.fingerprint, one.status, one.starts_at, one.ends_at): one for one in alerts}.values())
+
+
 def batches(alerts: Iterable[Alert]) -> Iterator[AlertBatch]:
     """The alerts in as few parts as Temporal likes to take."""
     part: list[Alert] = []
@@ -89,6 +114,17 @@ def batches(alerts: Iterable[Alert]) -> Iterator[AlertBatch]:
         size += length
     if part:
         yield AlertBatch(alerts=tuple(part))
+
+
+def _answer(waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]], error: Exception | None) -> None:
+    """Tell everybody who waits, unless he has gone."""
+    for _, stored in waiting:
+        if stored.done():
+            continue
+        if error is None:
+            stored.set_result(None)
+        else:
+            stored.set_exception(error)
 
 
 async def all_of(writes: Iterable[Awaitable[None]]) -> None:

@@ -102,8 +102,8 @@ async def storm(client: Client, url: str, alerts: int, group: int, seconds: floa
     distinct = alerts // 2
     bodies = alert_storm.notifications(alerts, distinct, group)
     sent = await alert_storm.send(url, bodies, seconds)
-    kept = await alert_storm.kept(client, distinct, times=2)
-    lost = alerts - sum(min(count, 2) for count in kept.values())
+    kept = await alert_storm.kept(client, distinct, within=120)
+    lost = sum(not count for count in kept.values())
     names = sorted(alert_storm.fingerprints(distinct))  # the next storm meets none of them
     await alert_storm.each(names, lambda one: client.get_workflow_handle(f"alert-{one}").terminate())
     p99 = sent.percentile(0.99)

@@ -133,7 +133,12 @@ def test_command(command, dry_run, prunella):
     if command.startswith("curl "):
         assert prunella.http(command.rpartition(":8080")[2])
         return
-    dry_run.cluster.kubectl(*stand_ins(words(command), dry_run), timeout=90)
+    arguments = stand_ins(words(command), dry_run)
+    if '"approval"' in command:  # the only incident at hand is closed, which the API server knows
+        with pytest.raises(AssertionError, match="it is too late for an answer"):
+            dry_run.cluster.kubectl(*arguments, timeout=90)
+        return
+    dry_run.cluster.kubectl(*arguments, timeout=90)
 
 
 def stand_ins(arguments, dry_run):

@@ -1,6 +1,7 @@
 """Prunella as a process: `prunella run`, or operator and worker apart, on free ports and with a state of its own."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -16,16 +18,19 @@ STOP_WITHIN = 45.0  # a worker's grace is 30 seconds
 _LAST_LINES = 60
 
 
+_PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to connections: a process that is stopped for a while must find its port free again."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has; held together, so that they differ."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Different ports that nobody has."""
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found += [port] if port not in found else []
+    return found
 
 
 class PrunellaProcess:

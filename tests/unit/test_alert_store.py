@@ -1,5 +1,7 @@
 """How alerts get to their workflows: few of them one by one, many by one write, all of them or an error."""
 
+import asyncio
+
 import pytest
 from support.notifications import an_alert
 from temporalio.exceptions import ApplicationError
@@ -20,8 +22,14 @@ class FakeTemporal:
     def __init__(self, *refused):
         self.calls = []
         self.refused = refused
+        self.error = None
+        self.gate = None
 
     async def start_workflow(self, run, argument, **options):
+        if self.gate:
+            await self.gate.wait()
+        if self.error:
+            raise self.error
         if options["id"] in self.refused:
             raise RuntimeError("connection refused")
         self.calls.append((run, argument, options))
@@ -60,6 +68,50 @@ async def test_many_alerts_are_one_write_and_the_same_ones_are_the_same_write():
     assert (first[0], first[1]) == (AlertIntake.run, AlertBatch(alerts=alerts(100)))
     assert first[2]["id"].startswith("alerts-")
     assert (first[2]["id"] == again[2]["id"], first[2]["id"] == other[2]["id"]) == (True, False)
+
+
+async def test_what_comes_while_a_write_is_under_way_is_written_together():
+    temporal = FakeTemporal()
+    temporal.gate = asyncio.Event()
+    store = AlertStore(temporal, "queue")
+    first = asyncio.create_task(store.store(alerts(1)))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(store.store((one,))) for one in alerts(50)[1:] + alerts(50)[1:]]
+    await asyncio.sleep(0)
+    temporal.gate.set()
+    await asyncio.gather(first, *others)
+    assert [run for run, _, _ in temporal.calls] == [AlertHandling.run, AlertIntake.run]
+    assert temporal.calls[1][1] == AlertBatch(alerts=alerts(50)[1:])  # each of them once
+
+
+async def test_who_waits_together_fails_together_and_who_comes_then_does_not():
+    temporal = FakeTemporal()
+    temporal.error = RuntimeError("connection refused")
+    store = AlertStore(temporal, "queue")
+    answers = await asyncio.gather(*(store.store((one,)) for one in alerts(20)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {TemporalUnavailable}
+    temporal.error = None
+    await store.store(alerts(1))
+    assert temporal.ids == ["alert-f0"]
+
+
+async def test_who_does_not_wait_any_longer_keeps_nobody_else_from_being_answered():
+    temporal = FakeTemporal()
+    temporal.gate = asyncio.Event()
+    store = AlertStore(temporal, "queue")
+    gone, other = (asyncio.create_task(store.store((one,))) for one in alerts(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    temporal.gate.set()
+    await other
+    assert gone.cancelled()
+
+
+async def test_an_error_that_nobody_thought_of_is_told_too():
+    temporal = FakeTemporal()
+    temporal.error = KeyError("a bug")
+    with pytest.raises(KeyError):
+        await AlertStore(temporal, "queue").store(alerts(1))
 
 
 async def test_no_alerts_are_no_write():

@@ -140,6 +140,7 @@ class Kube:
                 answer: Any = self._client.call_api(call.method, url, headers, body=call.body, _request_timeout=timeout)
                 answer.read()
             except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+                self._refusals.away()
                 cause = getattr(error, "reason", None) or error
                 raise Unavailable(f"the API server {self.server} does not answer: {redact(str(cause))}") from None
             tracing.answered(span, answer.status)

@@ -148,6 +148,7 @@ class Rest:
                     tracing.answered(span, answer.status)
                     return answer.status, await answer.read()
             except (aiohttp.ClientError, TimeoutError) as error:
+                self._refusals.away()
                 raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
 
 

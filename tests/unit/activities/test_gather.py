@@ -203,7 +203,7 @@ def test_bounds_are_read_only_when_memory_is_the_question(gatherer, kube):
 
 
 def test_no_bounds(gatherer, kube):
-    assert bounds(gatherer, kube) == MemoryBounds()
+    assert bounds(gatherer, kube) == MemoryBounds(resize_offered=True)
 
 
 def test_the_tightest_quota_decides(gatherer, kube):

@@ -1,0 +1,142 @@
+"""A cluster with one Deployment in it and all that may happen to it, for tests that choose what happens when."""
+
+from datetime import UTC, datetime, timedelta
+
+from fakes.controllers import MI, PATH, Web
+from fakes.kube import FakeKube
+from fakes.objects import NAMESPACE
+
+from prunella_operator.cluster import paths
+
+PLACE = f"/api/v1/namespaces/{NAMESPACE}"
+POLICY = f"{paths.policies(NAMESPACE)}/web"
+INCIDENTS = paths.incidents(NAMESPACE)
+HEAL, IGNORE = {"prunella.dev/heal": "enabled"}, {"prunella.dev/ignore": "true"}
+POLICIES = [
+    {},
+    {"rollback": "Freeze"},
+    {"mode": "Observe"},
+    {"actions": ["SetMemory"]},
+    {"approval": {"when": "Always", "approvers": ["alice"]}},
+    {"approval": {"when": "Always", "approvers": ["bob", "group:sre"]}},
+    {"budgets": {"concurrentPerNamespace": 1}},
+    {"budgets": {"perHourPerWorkload": 2}},
+]
+
+
+class Cluster(FakeKube):
+    """Tells `on_write` of each write to the Deployment by our hands, and lets things happen before a request."""
+
+    on_write = None
+    _left = None
+    _then = None
+
+    def plan(self, requests, then):
+        """Before so many more requests from now on, once."""
+        self._left, self._then = requests, then
+
+    def forget(self):
+        self._left = None
+
+    def _ask(self, method, path):
+        super()._ask(method, path)
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                self._left = None
+                self._then()
+
+    def json_patch(self, path, operations):
+        before = self.objects.get(path)
+        written = super().json_patch(path, operations)
+        if path == PATH:
+            self.on_write(operations, before, written)
+        return written
+
+
+class World:
+    """Time, the Deployment, its namespace and its policy. `happen` does one of EVENTS; `value` varies it."""
+
+    def __init__(self):
+        self.now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+        self.kube = Cluster()
+        self.labels, self.policy = dict(HEAL), {}
+        self.kube.put(PLACE, {"metadata": {"labels": self.labels}})
+        self.kube.put("/api/v1", {"resources": []})
+        self.web = Web(self.kube, self.time)
+
+    def time(self):
+        return self.now
+
+    def seconds(self):
+        return self.now.timestamp()
+
+    def move(self, seconds):
+        """Time passes, in steps small enough for what lives in it."""
+        step = max(1.0, seconds / 12)
+        while seconds > 0:
+            self.now += timedelta(seconds=min(step, seconds))
+            seconds -= step
+            self.web.tick()
+
+    def happen(self, what, value):
+        EVENTS[what](self, value)
+
+    def _release(self, value):
+        self.web.release(["good", "good", "crash", "image", "hang", "good"][value], 1000 if value == 5 else 32)
+
+    def _fate(self, value):
+        """What the pods need goes, or comes back."""
+        self.web.current().kind = ["good", "crash", "hang"][value % 3]
+
+    def _memory(self, value):
+        self.web.current().needs += [16, 64, 256][value % 3] * MI
+
+    def _passes(self, value):
+        self.move([1, 10, 60, 60, 120, 700][value])
+
+    def _scale(self, value):
+        self.web.edit(lambda raw: raw["spec"].update(replicas=value % 4))
+
+    def _annotate(self, value):
+        self.web.edit(lambda raw: raw["metadata"].setdefault("annotations", {}).update(owner=str(value)))
+
+    def _anew(self, _value):
+        self.web.delete()
+        self.web.apply(self.web.wanted)
+
+    def _pause(self, value):
+        self.web.edit(lambda raw: raw["spec"].update(paused=value % 2 == 0))
+
+    def _helm(self, value):
+        labels = {} if value % 2 else {"app.kubernetes.io/managed-by": "Helm"}
+        self.web.edit(lambda raw: raw["metadata"].update(labels=labels))
+
+    def _permit(self, value):
+        self.labels = [{}, HEAL, HEAL | IGNORE][value % 3]
+        self.kube.put(PLACE, {"metadata": {"labels": self.labels}})
+
+    def _busy(self, value):
+        """Another repair begins or ends."""
+        labels = {} if value % 2 else {paths.TURN: self.now.strftime("%Y-%m-%dT%H")}
+        meta = {"namespace": NAMESPACE, "labels": labels}
+        self.kube.put(f"{INCIDENTS}/api-1", {"metadata": meta}, phase="Verifying", target="Deployment/api")
+
+    def set_policy(self, spec):
+        self.policy = spec
+        self.kube.put(POLICY, {"spec": spec})
+
+
+EVENTS = {
+    "release": World._release,
+    "fate": World._fate,
+    "memory": World._memory,
+    "time": World._passes,
+    "scale": World._scale,
+    "annotate": World._annotate,
+    "anew": World._anew,
+    "pause": World._pause,
+    "helm": World._helm,
+    "permit": World._permit,
+    "busy": World._busy,
+}
