@@ -3,7 +3,7 @@
 The incident asks (a label), then looks at all others (fresh lists), then takes its turn (label and annotation) under
 the condition that its object is still the one that asked. Those that have their turn count, and of those that ask the
 ones that asked earlier, by the API server's own order of writes. Why no two can both slip through is in
-docs/decisions/0010-turns.md; tests/unit/activities/test_turns.py plays all interleavings of small crowds.
+docs/decisions/0014-turns.md; tests/unit/activities/test_turns.py plays all interleavings of small crowds.
 
 Lists carry metadata only, and only of incidents that have or ask for a turn: a storm of waiting ones costs nothing.
 """
