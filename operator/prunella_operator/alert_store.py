@@ -2,28 +2,40 @@
 
 A few alerts are signalled one by one, which is the shortest way to a repair. Many are kept together by one write (see
 `AlertIntake`) and handed on by the worker. What comes while a write is under way waits for the next one, all of it
-together: so a storm costs as many writes as fit into its time, and nobody waits for more than two of them.
+together: so a storm costs as many writes as fit into its time, and nobody waits for more than two of them. What was
+stored within the last minute is not written again: Alertmanager repeats all of a group when one alert of it changes.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Iterable, Iterator
+from datetime import datetime
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
+from prunella_operator import clock
 from prunella_operator.asking import ask
 from prunella_workflows.alert_contract import AlertBatch, AlertRequest, alert_workflow_id
 from prunella_workflows.alert_intake import AlertIntake
 from prunella_workflows.alerting import AlertHandling
 from prunella_workflows.model.alert import Alert, AlertStatus
 
-FEW = 4
+FEW = 8
 """Alerts that are signalled at once, one by one."""
+
+REMEMBERED = 60.0
+"""Seconds; far below the window in which a repeat could mean anything."""
+
+_REMEMBERED_AT_MOST = 10_000
 
 _WITHIN = 8.0  # seconds of one write
 _BATCH = 256 * 1024  # bytes; Temporal warns of larger payloads, and refuses those of 2 MiB
 _SUMMARY = 100
+
+
+Message = tuple[str, AlertStatus, datetime, datetime | None]
+"""What a message says: of which alert, and which firing or end of it."""
 
 
 class AlertStore:
@@ -34,6 +46,7 @@ class AlertStore:
         self._task_queue = task_queue
         self._waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._stored: dict[str, tuple[Message, float]] = {}
 
     async def store(self, alerts: tuple[Alert, ...]) -> None:
         """Keep them all. Storing again what was stored changes nothing.
@@ -41,8 +54,11 @@ class AlertStore:
         Raises:
             TemporalUnavailable: some may not be stored; send all of them again.
         """
+        fresh = tuple(one for one in alerts if not self._is_stored(one))
+        if not fresh:
+            return
         stored = asyncio.get_running_loop().create_future()
-        self._waiting.append((alerts, stored))
+        self._waiting.append((fresh, stored))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
         await stored
@@ -51,12 +67,25 @@ class AlertStore:
         """Write what waits, until nothing does."""
         while self._waiting:
             waiting, self._waiting = self._waiting, []
+            alerts = distinct(one for part, _ in waiting for one in part)
             try:
-                await self._put(distinct(one for alerts, _ in waiting for one in alerts))
+                await self._put(alerts)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs who wait for it
                 _answer(waiting, error)
             else:
+                self._remember(alerts)
                 _answer(waiting, None)
+
+    def _is_stored(self, alert: Alert) -> bool:
+        """Whether this is what was stored last of this alert, a moment ago."""
+        message, at = self._stored.get(alert.fingerprint, (None, 0.0))
+        return message == _message(alert) and clock.monotonic() - at < REMEMBERED
+
+    def _remember(self, alerts: Iterable[Alert]) -> None:
+        now = clock.monotonic()
+        self._stored |= {one.fingerprint: (_message(one), now) for one in alerts}
+        if len(self._stored) > _REMEMBERED_AT_MOST:
+            self._stored = {key: (message, at) for key, (message, at) in self._stored.items() if now - at < REMEMBERED}
 
     async def _put(self, alerts: tuple[Alert, ...]) -> None:
         if len(alerts) <= FEW:
@@ -96,9 +125,13 @@ class AlertStore:
         )
 
 
+def _message(alert: Alert) -> Message:
+    return alert.fingerprint, alert.status, alert.starts_at, alert.ends_at
+
+
 def distinct(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
-    """Each message once: its fingerprint, and which firing or end it tells of."""
-    return tuple({(one.fingerprint, one.status, one.starts_at, one.ends_at): one for one in alerts}.values())
+    """Each message once."""
+    return tuple({_message(one): one for one in alerts}.values())
 
 
 def batches(alerts: Iterable[Alert]) -> Iterator[AlertBatch]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = (("sensor.py", "--pods", "5000"), ("detection.py", "--pods", "5000"), ("repair.py",))
+BENCHMARKS = (("sensor.py", "--pods", "5000"), ("detection.py", "--pods", "5000"), ("repair.py",), ("webhook.py",))
 
 
 def main():

@@ -26,15 +26,15 @@ def fingerprint(number: int) -> str:
     return f"{number:016x}"
 
 
-def fingerprints(distinct: int) -> set[str]:
-    return {fingerprint(number) for number in range(distinct)}
+def fingerprints(distinct: int, first: int = 0) -> set[str]:
+    return {fingerprint(first + number) for number in range(distinct)}
 
 
-def notifications(alerts: int, distinct: int, group: int) -> list[bytes]:
+def notifications(alerts: int, distinct: int, group: int, first: int = 0) -> list[bytes]:
     """So many alerts of so many distinct label sets, in notifications of a group each; repeats come last."""
     found = [
         an_alert(
-            fingerprint=fingerprint(number % distinct),
+            fingerprint=fingerprint(first + number % distinct),
             labels={
                 "alertname": "Storm",
                 "namespace": "shop",
@@ -80,13 +80,12 @@ async def send(url: str, bodies: list[bytes], within: float) -> Sent:
     return sent
 
 
-async def kept(client: Client, distinct: int, times: int = 1, within: float = 60.0) -> Counter[str]:
-    """How often each fingerprint was heard of, by the workflows; waits until each was heard of so many times."""
-    end = time.monotonic() + within
+async def kept(client: Client, distinct: int, first: int = 0, within: float = 60.0) -> Counter[str]:
+    """How often each fingerprint was heard of, by the workflows; waits until each was heard of."""
+    end, names = time.monotonic() + within, sorted(fingerprints(distinct, first))
     while True:
-        names = sorted(fingerprints(distinct))
         found = Counter(dict(zip(names, await each(names, lambda one: _heard(client, one)), strict=True)))
-        if min(found.values()) >= times or time.monotonic() > end:
+        if min(found.values()) or time.monotonic() > end:
             return found
         await asyncio.sleep(0.5)
 

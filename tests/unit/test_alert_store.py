@@ -7,8 +7,9 @@ from support.notifications import an_alert
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from prunella_operator import clock
 from prunella_operator.activities.alert_distribution import Distribution
-from prunella_operator.alert_store import FEW, AlertStore, batches
+from prunella_operator.alert_store import FEW, REMEMBERED, AlertStore, batches
 from prunella_operator.asking import TemporalUnavailable
 from prunella_workflows.alert_contract import AlertBatch, AlertRequest
 from prunella_workflows.alert_intake import AlertIntake
@@ -62,8 +63,8 @@ async def test_many_alerts_are_one_write_and_the_same_ones_are_the_same_write():
     temporal = FakeTemporal()
     store = AlertStore(temporal, "queue")
     await store.store(alerts(100))
-    await store.store(alerts(100))
-    await store.store(alerts(101))
+    await AlertStore(temporal, "queue").store(alerts(100))
+    await AlertStore(temporal, "queue").store(alerts(101))
     first, again, other = temporal.calls
     assert (first[0], first[1]) == (AlertIntake.run, AlertBatch(alerts=alerts(100)))
     assert first[2]["id"].startswith("alerts-")
@@ -112,6 +113,41 @@ async def test_an_error_that_nobody_thought_of_is_told_too():
     temporal.error = KeyError("a bug")
     with pytest.raises(KeyError):
         await AlertStore(temporal, "queue").store(alerts(1))
+
+
+async def test_what_was_stored_a_moment_ago_is_not_written_again(monkeypatch):
+    now, temporal = 0.0, FakeTemporal("alert-f3")
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    store = AlertStore(temporal, "queue")
+    await store.store(alerts(2))
+    await store.store(alerts(3))
+    assert temporal.ids == ["alert-f0", "alert-f1", "alert-f2"]
+    with pytest.raises(TemporalUnavailable):
+        await store.store(alerts(4))
+    temporal.refused = ()
+    await store.store(alerts(4))
+    assert temporal.ids[3:] == ["alert-f3"]
+    now = REMEMBERED
+    await store.store(alerts(1))
+    assert temporal.ids[4:] == ["alert-f0"]
+
+
+async def test_what_fires_again_after_its_end_is_written_again():
+    temporal = FakeTemporal()
+    store = AlertStore(temporal, "queue")
+    for status in ("firing", "resolved", "resolved", "firing"):
+        await store.store(alerts(1, status=status))
+    assert [options["start_signal"] for _, _, options in temporal.calls] == ["fire", "resolve", "fire"]
+
+
+async def test_no_more_is_remembered_than_a_storm_needs(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    store = AlertStore(FakeTemporal(), "queue")
+    await store.store(alerts(10_000))
+    now = REMEMBERED
+    await store.store(alerts(10_001))
+    assert len(store._stored) == 10_001
 
 
 async def test_no_alerts_are_no_write():

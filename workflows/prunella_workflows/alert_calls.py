@@ -7,7 +7,7 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.alert_contract import HEARTBEAT, RETRY, START_TO_CLOSE, AlertActivities
+from prunella_workflows.alert_contract import HEARTBEAT, HERE, RETRY, START_TO_CLOSE, AlertActivities
 from prunella_workflows.failures import error_message, error_type
 
 A = TypeVar("A")
@@ -26,6 +26,17 @@ async def call(method: Callable[[AlertActivities, A], R], argument: A) -> R:
         start_to_close_timeout=START_TO_CLOSE,
         heartbeat_timeout=HEARTBEAT,
         retry_policy=RETRY,
+    )
+
+
+async def call_here(method: Callable[[AlertActivities, A], R], argument: A) -> R:
+    """Run an activity that takes no time in the worker that runs the workflow.
+
+    Raises:
+        ActivityError: it failed for good, or all its attempts did.
+    """
+    return await workflow.execute_local_activity_method(
+        method, argument, schedule_to_close_timeout=HERE, retry_policy=RETRY
     )
 
 

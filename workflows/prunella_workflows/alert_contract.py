@@ -17,6 +17,8 @@ from prunella_workflows.model.incident import IncidentRef, Phase, TicketRef
 
 START_TO_CLOSE = timedelta(minutes=5)
 HEARTBEAT = timedelta(seconds=30)
+HERE = timedelta(seconds=1)
+"""For what is done in the worker that runs the workflow."""
 RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2.0,

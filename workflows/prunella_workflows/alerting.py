@@ -10,7 +10,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.alert_calls import call, meanwhile, pace, why
+from prunella_workflows.alert_calls import call, call_here, meanwhile, pace, why
 from prunella_workflows.alert_case import AlertCase
 from prunella_workflows.alert_contract import (
     AlertActivities,
@@ -186,8 +186,10 @@ class AlertHandling:
             await self._following.ask()
 
     async def _record(self, *, resolved: bool) -> None:
+        """Write it down. Without an incident that is a line in the log, and not worth a round to the server."""
         request = RecordRequest(state=self._case.state, resolved=resolved)
+        run = call if self._case.state.incident else call_here
         try:
-            await call(AlertActivities.record, request)
+            await run(AlertActivities.record, request)
         except ActivityError as error:
             self._case.note(f"not recorded: {why(error)}")
