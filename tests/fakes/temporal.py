@@ -15,9 +15,9 @@ from unittest.mock import patch
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, RetryState
 from temporalio.workflow import ParentClosePolicy
 
-from prunella_workflows import calls, healing, people, telling
+from prunella_workflows import calls, changes, healing, people, telling
 
-_NEEDED = (calls, healing, people, telling)  # the modules that speak to Temporal
+_NEEDED = (calls, changes, healing, people, telling)  # the modules that speak to Temporal
 _LOG = logging.getLogger("fakes.temporal")
 
 

@@ -20,6 +20,7 @@ OrderMethod = Callable[[HealingActivities, RepairOrder], Repaired]
 
 ASK_AGAIN = timedelta(seconds=15)
 UNCERTAIN_AT_MOST = timedelta(hours=1)
+PACE_AT_MOST = timedelta(minutes=5)
 
 
 class Calls:
@@ -73,3 +74,8 @@ class Calls:
         """Honour a cancellation that came while something was carried through."""
         if self._cancelled:
             raise asyncio.CancelledError
+
+
+def pace(spent: timedelta, least: timedelta) -> timedelta:
+    """The pause before the next look: the longer it has taken, the longer, so that histories stay small."""
+    return min(max(least, spent / 30), PACE_AT_MOST)

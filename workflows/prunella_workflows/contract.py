@@ -211,11 +211,11 @@ class Options:
 
 
 OPTIONS: dict[str, Options] = {
-    "confirm": Options(15, IDEMPOTENT),
-    "diagnose": Options(20, IDEMPOTENT),
+    "confirm": Options(20, IDEMPOTENT),
+    "diagnose": Options(30, IDEMPOTENT),
     "repair": Options(20, NON_IDEMPOTENT),
     "undo": Options(20, NON_IDEMPOTENT),
-    "verify": Options(15, IDEMPOTENT),
+    "verify": Options(20, IDEMPOTENT),
     "report": Options(15, IDEMPOTENT),
     "close": Options(15, UNTIL_TOLD, schedule_to_close=7 * 86400),
     "escalate": Options(30, EXTERNAL),

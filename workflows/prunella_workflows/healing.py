@@ -6,12 +6,12 @@ their answers are recorded and may change between releases without breaking an i
 """
 
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.calls import Calls
+from prunella_workflows.calls import Calls, pace
+from prunella_workflows.changes import Changes, Made
 from prunella_workflows.commands import lasting
 from prunella_workflows.contract import (
     ConfirmRequest,
@@ -19,13 +19,9 @@ from prunella_workflows.contract import (
     DiagnoseRequest,
     HealingActivities,
     HealingRequest,
-    Repaired,
-    RepairOrder,
-    VerifyRequest,
-    action_id,
 )
-from prunella_workflows.errors import ChangedSince, Held, NotFound
-from prunella_workflows.failures import error_message, error_type, is_permanent
+from prunella_workflows.errors import NotFound
+from prunella_workflows.failures import error_message, error_type
 from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentStatus, Mode, Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Step
@@ -34,27 +30,12 @@ from prunella_workflows.people import FRESH_FOR, People
 from prunella_workflows.story import Story
 from prunella_workflows.telling import Telling
 
-LOOK_EVERY = timedelta(seconds=2)
 WAIT_EVERY = timedelta(seconds=15)
-PACE_AT_MOST = timedelta(minutes=5)
 WAIT_AT_MOST = timedelta(hours=12)
 CONFIRM_AT_MOST = timedelta(minutes=15)
 MAX_REPLANS = 5
-BLIND_AFTER = timedelta(seconds=20)
-BLIND_AT_MOST = timedelta(hours=1)
-BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
 LOOKS_WHILE_WAITING = "looks-while-waiting"
 CONFIRMS_A_CHANGE = "confirms-a-change"
-
-
-class Made(Enum):
-    """What came of an order."""
-
-    YES = auto()
-    CHANGED = auto()
-    """The object is not what it was: decide again."""
-    HELD = auto()
-    """A guard says "not now": ask again later."""
 
 
 @workflow.defn(name="SelfHealing")
@@ -67,8 +48,7 @@ class SelfHealing:
         self._story = Story(request, workflow.info().run_id, workflow.now())
         self._calls = Calls()
         self._telling = Telling(self._calls, self._story, request)
-        self._in_force: Repaired | None = None
-        self._orders = 0
+        self._changes = Changes(self._calls, self._story, self._telling, request)
         self._waiting_since: datetime | None = None
         self._people = People(self._story, self._telling, request.spec)
 
@@ -129,7 +109,7 @@ class SelfHealing:
             if sighting.presence is Presence.RECOVERED:
                 await self._telling.close(Phase.RECOVERED, *story.recovery(sighting))
                 return None
-            await workflow.sleep(_pace(workflow.now() - started, timedelta(seconds=sighting.again)))
+            await workflow.sleep(pace(workflow.now() - started, timedelta(seconds=sighting.again)))
 
     async def _repair_until_decided(self, found: WorkloadRef) -> None:
         """Climb the ladder: one step at a time, each from the owner's own spec."""
@@ -148,7 +128,7 @@ class SelfHealing:
                 target = await self._confirm()
                 continue
             step = report.plan.steps[0]
-            made = await self._make(step, report)
+            made = await self._changes.make(step, report, self._people.answer)
             if made is not Made.YES:
                 replans += made is Made.CHANGED
                 if replans == MAX_REPLANS or (made is Made.HELD and self._waited() > WAIT_AT_MOST):
@@ -159,6 +139,7 @@ class SelfHealing:
                 if made is Made.CHANGED and workflow.patched(CONFIRMS_A_CHANGE):
                     target = await self._confirm()  # whoever changed it may have mended it
                 continue
+            self._waiting_since = None
             if await self._judge(step, report):
                 return
             target = await self._confirm()  # the undo makes new pods: their failure must be seen before it is diagnosed
@@ -197,7 +178,7 @@ class SelfHealing:
 
     async def _wait(self) -> bool:
         """Pause while a guard says "not now". False when the fault went away meanwhile, and with it the incident."""
-        await workflow.sleep(_pace(self._waited(), WAIT_EVERY))
+        await workflow.sleep(pace(self._waited(), WAIT_EVERY))
         return not workflow.patched(LOOKS_WHILE_WAITING) or await self._confirm(workflow.now()) is not None
 
     def _waited(self) -> timedelta:
@@ -229,124 +210,30 @@ class SelfHealing:
         next_step = held.next_step if held is not None else report.plan.next_step
         await self._telling.close(Phase.DRY_RUN_DONE, reason, f"{what} Nothing was written.", next_step)
 
-    async def _make(self, step: Step, report: DiagnoseReport) -> Made:
-        """Make one change, once. Unless it is made nothing was written."""
-        self._orders += 1
-        order = RepairOrder(
-            incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, self._orders),
-            action=step.action,
-            cause=report.diagnosis.cause,
-            severity=self._request.spec.severity,
-            answer=self._people.answer,
-        )
-        self._story.trying(step, order.action_id, self._orders, report.diff, workflow.now())
-        await self._telling.report()
-        try:
-            done = await self._calls.unbroken(self._calls.until_certain(HealingActivities.repair, order))
-        except ActivityError as error:
-            return await self._not_made(error)
-        self._in_force = done
-        self._story.repaired(done, workflow.now())
-        self._waiting_since = None
-        self._calls.stop_if_cancelled()
-        await self._telling.report()
-        return Made.YES
-
-    async def _not_made(self, error: ActivityError) -> Made:
-        """Why nothing was written, and whether that may change. Any other error goes on."""
-        kind, message = error_type(error), error_message(error)
-        if not is_permanent(error):
-            self._story.uncertain(message, workflow.now())
-            raise error
-        if kind == Held.__name__:
-            self._story.held_back(message)
-        else:
-            self._story.not_made(message, workflow.now())
-        self._calls.stop_if_cancelled()
-        if kind not in (Held.__name__, ChangedSince.__name__):
-            raise error
-        await self._telling.report()
-        return Made.HELD if kind == Held.__name__ else Made.CHANGED
-
     async def _judge(self, step: Step, report: DiagnoseReport) -> bool:
         """Watch until the verdict is in. True when the incident is closed."""
-        done = self._in_force
-        assert done is not None
-        judgement = await self._verdict(step, done, report)
+        judgement = await self._changes.verdict(step, report)
         self._story.judged(judgement, workflow.now())
         if judgement.verdict is Verdict.HEALED:
-            self._in_force = None
+            self._changes.in_force = None
             message, then = self._healed_message(judgement), lasting(step.action)
             await self._telling.close(Phase.HEALED, judgement.reason, message, then)
             return True
         if judgement.verdict is Verdict.INCONCLUSIVE:
-            self._in_force = None
+            self._changes.in_force = None
             await self._telling.hand_over(judgement.reason, judgement.message, "See whether the repair helped.")
             return True
-        if not await self._undo():
+        if not await self._changes.undo():
             return True
         self._story.phase(Phase.CONFIRMING, judgement.reason, "The repair did not help; looking again.")
         self._calls.stop_if_cancelled()
         await self._telling.report()
         return False
 
-    async def _verdict(self, step: Step, done: Repaired, report: DiagnoseReport) -> Judgement:
-        ask = VerifyRequest(
-            target=step.action.target,
-            action=step.action,
-            action_id=done.action_id,
-            template_hash=done.template_hash,
-            written_at=done.written_at,
-            available_before=report.available,
-            settle=step.settle,
-            has_checks=report.has_checks,
-        )
-        started = looked = workflow.now()
-        pause = timedelta()
-        while True:
-            judgement = await self._calls.call(HealingActivities.verify, ask)
-            ask = ask.model_copy(update={"calm_since": judgement.calm_since})
-            gap, looked = workflow.now() - looked - pause, workflow.now()
-            pause = _pace(looked - started, LOOK_EVERY)
-            if gap > BLIND_AFTER and judgement.verdict in BAD and ask.blind < BLIND_AT_MOST.total_seconds():
-                # Nobody could look for a while, so what was late may still come: that time does not count.
-                ask = ask.model_copy(update={"blind": ask.blind + gap.total_seconds()})
-            elif judgement.verdict is not None:
-                return judgement
-            elif self._story.progress(judgement):
-                await self._telling.report()
-            await workflow.sleep(pause)
-
-    async def _undo(self) -> bool:
-        """Take the change in force back. False when it became somebody else's: then a person is told."""
-        done = self._in_force
-        assert done is not None
-        if done.undo is None:
-            self._in_force = None
-            return True
-        order = RepairOrder(
-            incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, self._orders, undo=True),
-            action=done.undo,
-        )
-        try:
-            await self._calls.unbroken(self._calls.until_certain(HealingActivities.undo, order))
-        except ActivityError as error:
-            self._in_force = None
-            self._story.not_undone(error_message(error))
-            await self._telling.hand_over(
-                "NotUndone", f"The repair could not be undone: {error_message(error)}", str(done.undo)
-            )
-            return False
-        self._in_force = None
-        self._story.undone(workflow.now())
-        return True
-
     async def _end_early(self, error: BaseException) -> None:
         """Cancelled, or an activity failed for good: leave nothing half done and say so."""
         story = self._story
-        if self._in_force is not None and not await self._undo():
+        if self._changes.in_force is not None and not await self._changes.undo():
             return
         story.left_off(workflow.now())
         if story.outcome_unknown:
@@ -370,11 +257,6 @@ class SelfHealing:
         attempt = self._story.attempts[-1]
         values = ", ".join(f"{key} {value}" for key, value in attempt.parameters.items())
         return f"{attempt.action} ({values}) healed {attempt.target}: {judgement.message}."
-
-
-def _pace(spent: timedelta, least: timedelta) -> timedelta:
-    """The pause before the next look: the longer it has taken, the longer, so that histories stay small."""
-    return min(max(least, spent / 30), PACE_AT_MOST)
 
 
 def _holding(report: DiagnoseReport) -> GuardResult | None:
