@@ -23,6 +23,8 @@ POLICIES = [
     {"budgets": {"perHourPerWorkload": 2}},
 ]
 
+VALUES = len(POLICIES)
+
 
 class Cluster(FakeKube):
     """Tells `on_write` of each write to the Deployment by our hands, and lets things happen before a request."""
@@ -55,7 +57,7 @@ class Cluster(FakeKube):
 
 
 class World:
-    """Time, the Deployment, its namespace and its policy. `happen` does one of EVENTS; `value` varies it."""
+    """Time, the Deployment, its namespace and its policy. `happen` does one of EVENTS; `value` < VALUES varies it."""
 
     def __init__(self):
         self.now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -63,6 +65,7 @@ class World:
         self.labels, self.policy = dict(HEAL), {}
         self.kube.put(PLACE, {"metadata": {"labels": self.labels}})
         self.kube.put("/api/v1", {"resources": []})
+        self.kube.put(f"{paths.policies()}/quick", {"spec": {"verification": {"window": "15s", "timeout": "60s"}}})
         self.web = Web(self.kube, self.time)
 
     def time(self):
@@ -83,7 +86,7 @@ class World:
         EVENTS[what](self, value)
 
     def _release(self, value):
-        self.web.release(["good", "good", "crash", "image", "hang", "good"][value], 1000 if value == 5 else 32)
+        self.web.release([*["good"] * 4, "crash", "image", "hang", "good"][value], 1000 if value == VALUES - 1 else 32)
 
     def _fate(self, value):
         """What the pods need goes, or comes back."""
@@ -93,7 +96,7 @@ class World:
         self.web.current().needs += [16, 64, 256][value % 3] * MI
 
     def _passes(self, value):
-        self.move([1, 10, 60, 60, 120, 700][value])
+        self.move([1, 10, 10, 60, 60, 60, 120, 700][value])
 
     def _scale(self, value):
         self.web.edit(lambda raw: raw["spec"].update(replicas=value % 4))
@@ -122,9 +125,9 @@ class World:
         meta = {"namespace": NAMESPACE, "labels": labels}
         self.kube.put(f"{INCIDENTS}/api-1", {"metadata": meta}, phase="Verifying", target="Deployment/api")
 
-    def set_policy(self, spec):
-        self.policy = spec
-        self.kube.put(POLICY, {"spec": spec})
+    def _rule(self, value):
+        self.policy = POLICIES[value]
+        self.kube.put(POLICY, {"spec": self.policy})
 
 
 EVENTS = {
@@ -139,4 +142,5 @@ EVENTS = {
     "helm": World._helm,
     "permit": World._permit,
     "busy": World._busy,
+    "rule": World._rule,
 }

@@ -295,6 +295,48 @@ async def test_leave_to_heal_makes_it_another_fault(opener, rest):
     assert await opener.open(a_signal()) == "opened"
 
 
+def put_policy(rest, namespace, name="p", generation=1, **spec):
+    meta = {"name": name, "uid": f"uid-{namespace}-{name}", "generation": generation}
+    rest.kube.put(f"{paths.policies(namespace)}/{name}", {"metadata": meta, "spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("namespace", "spec", "outcome"),
+    [
+        pytest.param("shop", {"mode": "Heal"}, "opened", id="of the namespace"),
+        pytest.param("shop", {"selector": {"matchLabels": {"tier": "web"}}}, "opened", id="for this workload"),
+        pytest.param("shop", {"selector": {"matchLabels": {"tier": "db"}}}, "joined", id="for another workload"),
+        pytest.param("bank", {"mode": "Heal"}, "joined", id="of another namespace"),
+        pytest.param("", {"mode": "Heal"}, "opened", id="of the cluster"),
+        pytest.param("", {"namespaceSelector": {"matchLabels": {"team": "shop"}}}, "opened", id="for this namespace"),
+        pytest.param("", {"namespaceSelector": {"matchLabels": {"team": "bank"}}}, "joined", id="for other namespaces"),
+    ],
+)
+async def test_a_new_policy_makes_it_another_fault_if_it_is_for_it(opener, rest, namespace, spec, outcome):
+    rest.kube.objects["/api/v1/namespaces/shop"]["metadata"]["labels"] = {"team": "shop"}
+    rest.kube.objects[paths.workload(WEB)]["metadata"]["labels"] = {"tier": "web"}
+    await opener.open(a_signal())
+    close(rest, "DryRunDone")
+    put_policy(rest, namespace, **spec)
+    assert await opener.open(a_signal()) == outcome
+
+
+async def test_a_changed_policy_makes_it_another_fault_once(opener, rest):
+    put_policy(rest, "shop", mode="Observe")
+    await opener.open(a_signal())
+    close(rest, "DryRunDone")
+    assert await opener.open(a_signal()) == "joined"
+    put_policy(rest, "shop", generation=2, mode="Heal")
+    assert await opener.open(a_signal()) == "opened"
+
+
+async def test_nobody_reads_policies_while_an_incident_is_open(opener, rest):
+    await opener.open(a_signal())
+    rest.kube.requests.clear()
+    assert await opener.open(a_signal()) == "joined"
+    assert [path for _, path in rest.kube.requests if "policies" in path] == []
+
+
 def by_hand(rest, phase=None, **spec):
     spec = {"type": "Other", "target": {"kind": "Deployment", "name": "web"}, **spec}
     meta = {"namespace": "shop", "creationTimestamp": "2026-11-24T11:59:00Z"}

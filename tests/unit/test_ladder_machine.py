@@ -12,7 +12,7 @@ import pytest
 from fakes.controllers import PATH
 from fakes.objects import NAMESPACE
 from fakes.temporal import Run
-from fakes.world import EVENTS, INCIDENTS, POLICIES, World
+from fakes.world import EVENTS, INCIDENTS, VALUES, World
 from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -33,13 +33,15 @@ MARK = "/metadata/annotations/prunella.dev~1last-action"
 OURS = re.compile(r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|before|after))?|/spec/template.*")
 WRITES = ("repair", "undo")
 KINDS = ["crash", "image", "hang", "hungry", "hungry", "good"]
-WINDOW = 60.0
+WINDOW = 15.0
 ATTEMPTS = 3
 AGAIN = 15.0
 LEFT_AS_THEY_ARE = {Verdict.HEALED, Verdict.INCONCLUSIVE, "Unknown"}
-EVENT = st.sampled_from([*EVENTS, *["time"] * 4])
-VALUE = st.integers(0, 5)
-REQUESTS = st.integers(0, 16)
+EVENT = st.sampled_from([*EVENTS, *["rule", "time", "time", "time"]])
+VALUE = st.integers(0, VALUES - 1)
+SAYS = st.sampled_from(["suspend", "go on", "Approved", "Approved", "Rejected", "cancel"])
+PEOPLE = st.sampled_from(["alice", "bob", "carol"])
+REQUESTS = st.integers(0, 20)
 
 
 class WorkerDied(BaseException):
@@ -90,6 +92,7 @@ class Ladder(RuleBasedStateMachine):
         if self.ended:
             return
         self.somebody_says("go on", "alice")
+        self.world.happen("busy", 1)
         for _ in range(600):
             self._step()
         self.an_end_leaves_what_it_should()
@@ -109,10 +112,6 @@ class Ladder(RuleBasedStateMachine):
     def something_happens(self, what, value):
         self.world.happen(what, value)
         self.run.settle()
-
-    @rule(spec=st.sampled_from(POLICIES))
-    def the_policy_changes(self, spec):
-        self.world.set_policy(spec)
 
     # The incident
 
@@ -139,10 +138,7 @@ class Ladder(RuleBasedStateMachine):
         return self.world.kube.objects[f"{INCIDENTS}/web-{self.incidents}"]
 
     @precondition(_is_open)
-    @rule(
-        what=st.sampled_from(["suspend", "go on", "Approved", "Approved", "Rejected", "cancel"]),
-        who=st.sampled_from(["alice", "bob", "carol"]),
-    )
+    @rule(what=SAYS, who=PEOPLE)
     def somebody_says(self, what, who):
         workflow = self.run.workflow
         match what:
@@ -180,9 +176,22 @@ class Ladder(RuleBasedStateMachine):
         self.something_happens(what, value)
         self._step()
 
-    @precondition(_is_about_to_write)
+    @precondition(_is_open)
+    @rule(what=SAYS, who=PEOPLE, after=st.booleans())
+    def somebody_says_something_around_a_write(self, what, who, after):
+        self.the_work_goes_on_to_the_next_write()
+        if after:
+            self._step()
+        if not self.run.done:
+            self.somebody_says(what, who)
+        self.the_work_goes_on(3)
+
+    @precondition(_is_open)
     @rule(requests=REQUESTS, what=st.sampled_from(["pause", "release", "scale", "annotate", "anew", "note"]))
     def something_happens_in_the_middle_of_a_write(self, requests, what):
+        self.the_work_goes_on_to_the_next_write()
+        if not self.run.calls:
+            return
         kube, path = self.world.kube, f"{INCIDENTS}/web-{self.incidents}"
         note = {"metadata": {"annotations": {"note": "of somebody"}}}
         kube.plan(requests, lambda: kube.merge_patch(path, note) if what == "note" else self.world.happen(what, 0))
