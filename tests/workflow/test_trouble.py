@@ -94,10 +94,26 @@ async def test_a_permanent_error_before_any_attempt_fails_the_incident(the_stage
     assert (hands.writes, hands.named("escalate")) == ([], [])
 
 
-async def test_an_activity_that_never_works_fails_the_incident_in_the_end(the_stage):
+@pytest.mark.parametrize("name", ["confirm", "diagnose"])
+async def test_an_api_server_that_is_away_for_longer_is_waited_for(the_stage, name):
+    works = Hands().script[name]
+    hands = Hands(**{name: [*[DOWN] * 25, *works]})
+    assert (await the_stage.play(hands)).phase is Phase.HEALED
+    assert len(hands.named(name)) == len(works) + 25
+
+
+async def test_an_api_server_that_never_answers_fails_the_incident_in_the_end(the_stage, monkeypatch):
+    monkeypatch.setattr(calls, "AWAY_AT_MOST", timedelta(minutes=2))
     hands = Hands(confirm=DOWN)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason) == (Phase.FAILED, "Unavailable")
+    assert len(hands.named("confirm")) == 10
+
+
+async def test_what_fails_for_another_reason_fails_the_incident_when_its_attempts_are_used_up(the_stage):
+    hands = Hands(confirm=raised(Conflict("changed meanwhile")))
+    status = await the_stage.play(hands)
+    assert (status.phase, status.reason) == (Phase.FAILED, "Conflict")
     assert len(hands.named("confirm")) == 10
 
 

@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.contract import OPTIONS, HealingActivities, Repaired, RepairOrder
-from prunella_workflows.failures import is_permanent
+from prunella_workflows.errors import Unavailable
+from prunella_workflows.failures import UNANSWERED, error_type, is_permanent
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -20,6 +21,8 @@ OrderMethod = Callable[[HealingActivities, RepairOrder], Repaired]
 
 ASK_AGAIN = timedelta(seconds=15)
 UNCERTAIN_AT_MOST = timedelta(hours=1)
+AWAY_AT_MOST = timedelta(hours=1)
+WAITS_FOR_ANSWERS = "waits-for-answers"
 PACE_AT_MOST = timedelta(minutes=5)
 
 
@@ -44,6 +47,22 @@ class Calls:
             schedule_to_close_timeout=timedelta(seconds=total) if total else None,
             retry_policy=options.retry,
         )
+
+    async def until_answered(self, method: Callable[[HealingActivities, A], R], argument: A) -> R:
+        """Repeat a look for as long as nobody answers: an API server that is away says nothing about the workload.
+
+        Raises:
+            ActivityError: it failed for another reason, or nobody answered for an hour.
+        """
+        started = workflow.now()
+        while True:
+            try:
+                return await self.call(method, argument)
+            except ActivityError as error:
+                over = workflow.now() - started > AWAY_AT_MOST
+                if over or not _nobody_answered(error) or not workflow.patched(WAITS_FOR_ANSWERS):
+                    raise
+                await workflow.sleep(ASK_AGAIN)
 
     async def until_certain(self, method: OrderMethod, order: RepairOrder) -> Repaired:
         """Repeat an order whose outcome is unknown: the action id makes the repetition harmless.
@@ -74,6 +93,10 @@ class Calls:
         """Honour a cancellation that came while something was carried through."""
         if self._cancelled:
             raise asyncio.CancelledError
+
+
+def _nobody_answered(error: ActivityError) -> bool:
+    return not is_cancelled_exception(error) and error_type(error) in (Unavailable.__name__, UNANSWERED)
 
 
 def pace(spent: timedelta, least: timedelta) -> timedelta:

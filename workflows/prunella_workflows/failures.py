@@ -2,6 +2,8 @@
 
 from temporalio.exceptions import ActivityError, ApplicationError
 
+UNANSWERED = "Unanswered"
+
 
 def is_permanent(error: ActivityError) -> bool:
     """Whether the same call would fail again."""
@@ -10,9 +12,9 @@ def is_permanent(error: ActivityError) -> bool:
 
 
 def error_type(error: BaseException) -> str:
-    """The CamelCase name of our error; Unanswered when no attempt came back (time-out)."""
+    """The CamelCase name of our error; UNANSWERED when no attempt came back (time-out)."""
     cause = _cause(error)
-    return (cause.type or "Failed") if cause is not None else "Unanswered"
+    return (cause.type or "Failed") if cause is not None else UNANSWERED
 
 
 def error_message(error: BaseException) -> str:

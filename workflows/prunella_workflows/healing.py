@@ -100,7 +100,7 @@ class SelfHealing:
         ask = ConfirmRequest(incident=request.incident, spec=request.spec, opened_at=request.opened_at, since=since)
         started = workflow.now()
         while True:
-            answer = await self._calls.call(HealingActivities.confirm, ask)
+            answer = await self._calls.until_answered(HealingActivities.confirm, ask)
             sighting = answer.sighting
             ask = ask.model_copy(update={"calm_since": sighting.calm_since})
             story.found(answer.target, sighting.message)
@@ -150,7 +150,7 @@ class SelfHealing:
         told = ""
         while True:
             story.phase(Phase.DIAGNOSING, "Diagnosing", "Gathering evidence.")
-            report = await self._calls.call(
+            report = await self._calls.until_answered(
                 HealingActivities.diagnose,
                 DiagnoseRequest(
                     incident=request.incident,
