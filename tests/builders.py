@@ -392,6 +392,11 @@ def a_report(*steps, **values):
     )
 
 
+def a_question(*steps, **values):
+    """A diagnosis whose plan a person must agree to, under a policy that names no channel."""
+    return a_report(*steps, approval_needed=True, escalation=EscalationRule(), **values)
+
+
 def a_request(**values):
     """What the workflow of the incident starts from."""
     return HealingRequest(

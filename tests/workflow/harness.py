@@ -20,6 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
+from workflow.notices import Notices
 from workflow.silence import Silence
 
 from prunella_workflows.contract import (
@@ -39,6 +40,7 @@ from prunella_workflows.errors import Permanent
 from prunella_workflows.healing import SelfHealing
 from prunella_workflows.model.incident import IncidentStatus
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
+from prunella_workflows.notices import NoticeActivities
 from prunella_workflows.sandbox import workflow_runner
 
 BIN = Path(sys.executable).parent
@@ -120,6 +122,11 @@ class Hands(HealingActivities):
         async with self._news:
             await self._news.wait_for(lambda: any(one.reason == reason for one in self.statuses))
 
+    async def noted(self, reason):
+        """Wait until an Event with this reason was reported."""
+        async with self._news:
+            await self._news.wait_for(lambda: reason in self.events)
+
     def named(self, name):
         """The requests of one activity, in order."""
         return [request for called, request in self.calls if called == name]
@@ -200,13 +207,16 @@ def handle_of(client: Client):
 
 
 @asynccontextmanager
-async def performing(client: Client, hands: Hands, others=(Silence,), **options):
-    """A worker with these hands on the queue `prunella-test`; nobody is called by it."""
+async def performing(
+    client: Client, hands: Hands, others=(Silence,), notices: NoticeActivities | None = None, **options
+):
+    """A worker with these hands on the queue `prunella-test`; nobody is called after a hand-over."""
+    notices = notices or Notices()
     async with Worker(
         client,
         task_queue="prunella-test",
         workflows=[SelfHealing, *others],
-        activities=[getattr(hands, name) for name in ACTIVITIES],
+        activities=[notices.notify, *(getattr(hands, name) for name in ACTIVITIES)],
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],
         **options,

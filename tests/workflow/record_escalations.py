@@ -11,8 +11,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does
 
-from workflow.call_stage import ALICE, TWO_LEVELS, Case, Notices  # noqa: E402
+from workflow.call_stage import ALICE, TWO_LEVELS, Case  # noqa: E402
 from workflow.harness import Hands, raised, seen, stage  # noqa: E402
+from workflow.notices import Notices  # noqa: E402
 from workflow.record_histories import without_traces  # noqa: E402
 
 from prunella_workflows.errors import Unavailable  # noqa: E402

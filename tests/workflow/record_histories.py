@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does
 
-from builders import MI, a_memory_raise, a_report, a_step  # noqa: E402
+from builders import MI, a_memory_raise, a_question, a_report, a_step  # noqa: E402
 from workflow.harness import (  # noqa: E402
     HEALED,
     NOT_HEALED,
@@ -52,6 +52,11 @@ async def _approve_after_two_days(environment, handle, hands):
     await environment.sleep(timedelta(days=2))
     await handle.signal(SelfHealing.approve, Approval(decision="Approved", by="alice@example.org"))
     await ending(handle)
+
+
+async def _approve_after_people_were_asked(environment, handle, hands):
+    await hands.noted("Notified")
+    await _approve_after_two_days(environment, handle, hands)
 
 
 async def _answer_until_one_counts(environment, handle, hands):
@@ -110,9 +115,13 @@ SCENES = {
     ),
     "escalated": (lambda _: {"diagnose": [a_report(), NOTHING_LEFT], "verify": NOT_HEALED}, _alone),
     "escalated-to-people": (lambda _: {"diagnose": NOTHING_LEFT}, _alone),  # after the patch "escalation"
-    "approved-after-two-days": (lambda _: {"diagnose": a_report(approval_needed=True)}, _approve_after_two_days),
+    "approved-after-two-days": (lambda _: {"diagnose": a_question()}, _approve_after_two_days),
+    "approved-after-people-were-asked": (  # after the patch "asks-people"
+        lambda _: {"diagnose": a_report(approval_needed=True)},
+        _approve_after_people_were_asked,
+    ),
     "answered-by-three-people": (
-        lambda _: {"diagnose": a_report(approval_needed=True, approvers=("alice@example.org", "group:sre"))},
+        lambda _: {"diagnose": a_question(approvers=("alice@example.org", "group:sre"))},
         _answer_until_one_counts,
     ),
     "held-at-the-write": (

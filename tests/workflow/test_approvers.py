@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import a_report, a_spec
+from builders import a_question, a_spec
 from workflow.harness import HEALED, NOT_HEALED, Hands, condition, raised, written
 
 from prunella_workflows.errors import ChangedSince
@@ -17,7 +17,7 @@ BOBS_NO = Approval(decision="Rejected", by="bob")
 
 
 def asking(*approvers, **values):
-    return a_report(approval_needed=True, approvers=approvers, **values)
+    return a_question(approvers=approvers, **values)
 
 
 def notes(hands, reason):
@@ -142,7 +142,7 @@ async def test_a_contradicting_answer_after_the_first_is_told_and_changes_nothin
         await the_stage.handle.signal(SelfHealing.approve, ALICE)
         return HEALED
 
-    hands = Hands(diagnose=a_report(approval_needed=True), verify=answered_again)
+    hands = Hands(diagnose=a_question(), verify=answered_again)
     status = await the_stage.play(hands, spec=a_spec(approval=ALICE))
     assert (status.phase, condition(status, "Approved")) == (Phase.HEALED, ("True", "Approved"))
     assert notes(hands, "AnswerIgnored") == ["Rejected by bob came too late: Approved by alice counts."]

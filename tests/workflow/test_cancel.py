@@ -4,7 +4,7 @@ The moment is chosen from inside the activity that is under way then.
 """
 
 import pytest
-from builders import a_report, a_spec
+from builders import a_question, a_report, a_spec
 from temporalio.client import WorkflowHandle
 from workflow.harness import (
     HEALED,
@@ -101,7 +101,7 @@ async def test_while_diagnosing(the_stage, interrupting):
 
 
 async def test_while_waiting_for_approval(the_stage):
-    hands = Hands(diagnose=a_report(approval_needed=True))
+    hands = Hands(diagnose=a_question())
     async with the_stage.performing(hands):
         handle = await the_stage.begin()
         await hands.told("ApprovalNeeded")
@@ -113,7 +113,7 @@ async def test_while_waiting_for_approval(the_stage):
 
 
 async def test_while_an_answer_that_does_not_count_is_turned_away(the_stage):
-    hands = Hands(diagnose=a_report(approval_needed=True, approvers=("alice",)))
+    hands = Hands(diagnose=a_question(approvers=("alice",)))
     async with the_stage.performing(hands):
         handle = await the_stage.begin(spec=a_spec(approval=Approval(decision="Approved", by="bob")))
         await hands.told("NotAnApprover")

@@ -9,9 +9,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
-from workflow.call_stage import ALICE, TICKET, TWO_LEVELS, Case, Notices
+from workflow.call_stage import ALICE, TWO_LEVELS, Case
 from workflow.changed import ChangedEscalation
 from workflow.harness import Hands, begin, idle, raised, seen
+from workflow.notices import TICKET, Notices
 from workflow.record_escalations import HISTORIES, SCENES
 
 from prunella_workflows.errors import AuthenticationError, NotFound, Unavailable

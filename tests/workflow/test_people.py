@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import a_report, a_rollback, a_spec, a_step
+from builders import a_question, a_report, a_rollback, a_spec, a_step
 from workflow.harness import HEALED, NOT_HEALED, SETTLING, Hands, condition, seen, written
 
 from prunella_workflows.healing import SelfHealing
@@ -15,7 +15,7 @@ NO = Approval(decision="Rejected", by="bob@example.org", reason="not on a Friday
 
 
 def _asking(**script):
-    return Hands(diagnose=a_report(approval_needed=True), **script)
+    return Hands(diagnose=a_question(), **script)
 
 
 async def test_nothing_is_written_before_a_person_agrees(the_stage):
@@ -117,14 +117,14 @@ async def test_an_answer_after_days_to_a_fault_that_persists_is_acted_on_after_a
 
 
 async def test_an_approval_is_told_once_whatever_the_number_of_attempts(the_stage):
-    hands = Hands(diagnose=a_report(approval_needed=True), verify=[NOT_HEALED, HEALED])
+    hands = Hands(diagnose=a_question(), verify=[NOT_HEALED, HEALED])
     await the_stage.play(hands, spec=a_spec(approval=YES))
     assert len(hands.named("repair")) == 2
     assert hands.events.count("Approved") == 1
 
 
 async def test_an_approval_covers_no_other_kind_of_repair(the_stage):
-    raise_first, rollback_next = a_report(approval_needed=True), a_report(a_step(a_rollback()), approval_needed=True)
+    raise_first, rollback_next = a_question(), a_question(a_step(a_rollback()))
     hands = Hands(diagnose=[raise_first, rollback_next], verify=NOT_HEALED)
     status = await the_stage.play(hands, spec=a_spec(approval=YES))
     assert (status.phase, status.reason) == (Phase.ESCALATED, "NotAskedFor")

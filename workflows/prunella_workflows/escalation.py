@@ -219,9 +219,8 @@ class Escalation:
     def _delivered(self, told: tuple[Delivery, ...], **values: Any) -> None:
         self._set(delivered=(*self._note.delivered, *told)[-_KEPT:], **values)
         for one in told:
-            failed = one.result is DeliveryResult.FAILED
-            what = f"{one.channel}: {one.result}" + (f", {one.reason}: {one.message}" if failed else "")
-            self._event("Warning" if failed else "Normal", "NotifyFailed" if failed else "Notified", "Escalate", what)
+            kind, reason, what = wording.delivery(one)
+            self._event(kind, reason, "Escalate", what)
 
     def _linked(self, message: Message) -> Message:
         ticket = self._note.ticket

@@ -26,8 +26,9 @@ class Message(Value):
     """What a person must know to take over, in plain words. Renderers escape it for mail, chat and tickets.
 
     `thread` groups all messages about one thing: the uid of the incident, or the fingerprint of an alert that has none.
-    `also` is one line each about other things that go out with it. The pages of workflow and trace are added by the
-    renderer, which knows where they are.
+    `changed` and `proposed` are diffs: what is in force, and what waits for an answer. `also` is one line each about
+    other things that go out with it. The pages of workflow and trace are added by the renderer, which knows where they
+    are.
     """
 
     thread: str
@@ -39,6 +40,7 @@ class Message(Value):
     evidence: tuple[EvidenceNote, ...] = ()
     tried: tuple[str, ...] = ()
     changed: str = ""
+    proposed: str = ""
     next_step: str = ""
     also: tuple[str, ...] = ()
     incident: IncidentRef | None = None

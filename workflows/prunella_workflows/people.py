@@ -1,5 +1,7 @@
 """People: what they were asked, what they answered, and whether they want the incident to stand still."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -26,6 +28,7 @@ class People:
         self._telling = telling
         self._agreed: str | None = None
         self._asked_at: datetime | None = None
+        self._called = False
         self._new: list[Approval] = [spec.approval] if spec.approval else []
         self._too_late: list[Approval] = []
         self.answer: Approval | None = None
@@ -90,9 +93,27 @@ class People:
         self._asked_at = self._asked_at or now
         self._story.asking(now)
         await self._telling.report()
-        left = self._asked_at + timedelta(seconds=seconds) - now
+        until = self._asked_at + timedelta(seconds=seconds)
+        if self._telling.rule.channels and not self._called and workflow.patched("asks-people"):
+            self._called = True
+            await self._call_people(until)
+        return await self._hear(until)
+
+    async def _call_people(self, until: datetime) -> None:
+        """Tell those who may not be looking; who answers meanwhile is not kept waiting."""
+        calling = asyncio.create_task(self._telling.ask_people())
         try:
-            await workflow.wait_condition(lambda: bool(self._new), timeout=max(left, timedelta()))
+            if await self._hear(until, or_when=calling.done) and calling.done():
+                await calling
+                await self._telling.report()
+        finally:
+            calling.cancel()
+
+    async def _hear(self, until: datetime, *, or_when: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for an answer; False when none came in time."""
+        left = max(until - workflow.now(), timedelta())
+        try:
+            await workflow.wait_condition(lambda: bool(self._new) or or_when(), timeout=left)
         except TimeoutError:
             return False
         return True

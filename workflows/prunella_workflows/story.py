@@ -13,6 +13,7 @@ from prunella_workflows.model.incident import (
     Attempt,
     CausedBy,
     Condition,
+    Delivery,
     EscalationNote,
     GuardNote,
     IncidentStatus,
@@ -24,6 +25,7 @@ from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Sig
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.policy import format_duration
 from prunella_workflows.model.workload import WorkloadRef
+from prunella_workflows.wording import delivery
 
 _SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
 _NOT_MADE = "NotMade"
@@ -145,6 +147,12 @@ class Story:
         else:
             self.phase(Phase.AWAITING_APPROVAL, "ApprovalNeeded", message)
             self.approval("Unknown", "ApprovalNeeded", message, now)
+
+    def asked(self, told: tuple[Delivery, ...]) -> None:
+        """People were told that an answer is needed."""
+        for one in told:
+            kind, reason, note = delivery(one)
+            self._event(kind, reason, "Approve", note)
 
     def turned_away(self, answer: Approval, approvers: tuple[str, ...], now: datetime) -> None:
         """Somebody answered who may not."""

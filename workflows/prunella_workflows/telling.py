@@ -1,4 +1,4 @@
-"""Telling: how a healing reports its progress, its end, and that a person is needed."""
+"""Telling: how a healing reports its progress, its end, and that people are asked or needed."""
 
 from contextlib import suppress
 
@@ -6,13 +6,15 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 
+from prunella_workflows import wording
 from prunella_workflows.calls import Calls
 from prunella_workflows.contract import EscalateRequest, HealingActivities, HealingRequest, ReportRequest
 from prunella_workflows.errors import NotFound
 from prunella_workflows.escalation import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.failures import error_message, error_type
-from prunella_workflows.model.incident import Acknowledgement, Phase
+from prunella_workflows.model.incident import Acknowledgement, Phase, Severity
 from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.notifying import notify_all
 from prunella_workflows.story import Story
 
 
@@ -45,6 +47,15 @@ class Telling:
                 self.incident_deleted = True
                 raise
             workflow.logger.warning("progress could not be reported: %s", error_message(error))
+
+    async def ask_people(self) -> None:
+        """Tell the policy's channels that an answer is needed, when they may be told. Cancelled when one is here."""
+        now, spec = workflow.now(), self._request.spec
+        if spec.severity is not Severity.CRITICAL:
+            await workflow.sleep(self.rule.loud_from(now) - now)
+        message = wording.needs_an_answer(self._incident, spec, self._story.status)
+        with suppress(ActivityError):  # only one that was cancelled
+            self._story.asked(await notify_all(self.rule.channels or (), message, f"{self._incident.uid}-approval"))
 
     async def close(self, phase: Phase, reason: str, message: str, next_step: str = "") -> None:
         """The incident is over without a person."""

@@ -2,11 +2,32 @@
 
 from datetime import timedelta
 
-from prunella_workflows.model.incident import Attempt, IncidentRef, IncidentSpec, IncidentStatus
+from prunella_workflows.model.incident import (
+    Attempt,
+    Delivery,
+    DeliveryResult,
+    IncidentRef,
+    IncidentSpec,
+    IncidentStatus,
+)
 from prunella_workflows.model.policy import format_duration
 from prunella_workflows.notices import Message
 
 _EVIDENCE = 8
+
+
+def needs_an_answer(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus) -> Message:
+    """A repair waits until somebody agrees: what it would change, and how to answer."""
+    told = _message(
+        ref,
+        spec,
+        status,
+        title=f"{_target(spec, status)} in {ref.namespace} waits for an answer: {status.plan}",
+        what=f"{_sentence(status.message)} What was seen: {status.fault or spec.type}.",
+    )
+    answer = f"prunella incidents approve {ref.name} -n {ref.namespace}"
+    next_step = f"Agree: {answer} (or refuse: {answer.replace('approve', 'reject', 1)} --reason WHY)"
+    return told.model_copy(update={"proposed": status.diff, "next_step": next_step})
 
 
 def needs_a_person(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus) -> Message:
@@ -37,6 +58,13 @@ def over(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus, why: str)
     title = f"{_target(spec, status)} in {ref.namespace} needs nobody any more"
     told = _message(ref, spec, status, title=title, what=why)
     return told.model_copy(update={"next_step": "", "evidence": (), "changed": ""})
+
+
+def delivery(one: Delivery) -> tuple[str, str, str]:
+    """What became of a message, as type, reason and note of an Event."""
+    if one.result is DeliveryResult.FAILED:
+        return "Warning", "NotifyFailed", f"{one.channel}: {one.result}, {one.reason}: {one.message}"
+    return "Normal", "Notified", f"{one.channel}: {one.result}"
 
 
 def _message(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus, *, title: str, what: str) -> Message:

@@ -10,9 +10,10 @@ from enum import StrEnum
 from prunella_operator.notifiers import escape
 from prunella_workflows.notices import Link, Message
 
-DROPPED = ("Changed", "Evidence", "Tried", "Also", "Links", "Cause", "Where", "What happened")
+DROPPED = ("Changed", "Would change", "Evidence", "Tried", "Also", "Links", "Cause", "Where", "What happened")
 _WIDTHS = (1000, 300, 120, 60)  # characters of a line, tried in turn
 _BLOCK_LINES = 40
+_CODE = ("Changed", "Would change")
 _TITLE = 200
 
 
@@ -56,7 +57,7 @@ def body(message: Message, links: tuple[Link, ...], style: Style, limit: int = 0
 
 def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
     evidence = tuple(f"{one.source}: {one.message}" for one in message.evidence)
-    changed = message.changed.splitlines()[:_BLOCK_LINES]
+    changed, proposed = (diff.splitlines()[:_BLOCK_LINES] for diff in (message.changed, message.proposed))
     parts = (
         Section("Where", (message.where,)),
         Section("What happened", (message.what,)),
@@ -64,6 +65,7 @@ def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
         Section("Evidence", evidence, block=True),
         Section("Tried", message.tried),
         Section("Changed", tuple(changed), block=True),
+        Section("Would change", tuple(proposed), block=True),
         Section("Do now", (message.next_step,)),
         Section("Also", message.also),
         Section("Links", links=(*links, *message.links)),
@@ -72,7 +74,7 @@ def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
 
 
 def _cleaned(section: Section) -> Section:
-    clean = escape.plain_code if section.heading == "Changed" else escape.plain
+    clean = escape.plain_code if section.heading in _CODE else escape.plain
     lines = tuple(line for line in map(clean, section.lines) if line)
     links = tuple(Link(label=escape.plain(one.label), target=escape.plain_target(one.target)) for one in section.links)
     return replace(section, lines=lines, links=links)

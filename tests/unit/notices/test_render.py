@@ -37,6 +37,7 @@ def a_message(text="well", **values):
             "evidence": (EvidenceNote(source=text, message=text),),
             "tried": (text, text),
             "changed": "-  memory: 64Mi\n+  memory: 96Mi",
+            "proposed": "-  replicas: 2\n+  replicas: 3",
             "next_step": text,
             "also": (text,),
             "links": (
@@ -73,7 +74,7 @@ def test_markdown_shows_foreign_words_as_they_are(text):
     assert "<em>" not in page
     assert page.count("<a href") == 1
     assert 'href="https://pages.example.org/a_b?c=d&amp;e=f"' in page
-    assert page.count("<pre>") == 2  # evidence and change: no fence was ended, none begun
+    assert page.count("<pre>") == 3  # evidence and two diffs: no fence was ended, none begun
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -85,6 +85,24 @@ def test_the_message_of_the_documentation_is_a_real_one():
     assert f"```text\n{written(wording.needs_a_person(REF, SPEC, STATUS))}\n```" in PAGE.read_text()
 
 
+def test_a_question_says_what_would_change_and_how_to_answer():
+    waiting = STATUS.model_copy(
+        update={
+            "phase": Phase.AWAITING_APPROVAL,
+            "message": "Waiting for a person to approve: Set the memory limit of container app from 64Mi to 96Mi.",
+            "plan": "Set the memory limit of container app from 64Mi to 96Mi",
+            "diff": "-64Mi\n+96Mi",
+        }
+    )
+    told = wording.needs_an_answer(REF, SPEC, waiting)
+    assert told.title == f"Deployment/recommendations in shop waits for an answer: {waiting.plan}"
+    assert "Would change:\n  -64Mi\n  +96Mi" in written(told)
+    assert told.next_step == (
+        "Agree: prunella incidents approve recommendations-oom-1 -n shop"
+        " (or refuse: prunella incidents reject recommendations-oom-1 -n shop --reason WHY)"
+    )
+
+
 def test_the_next_level_reads_for_how_long_nobody_came():
     told = wording.needs_a_person(REF, SPEC, STATUS)
     assert wording.nobody_came(told, timedelta(minutes=15)).what == f"Nobody has acknowledged this for 15m. {told.what}"
