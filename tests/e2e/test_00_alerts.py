@@ -7,9 +7,11 @@ import asyncio
 import json
 import secrets
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
-from fakes.httpd import Httpd
+from fakes.httpd import Answer, Httpd
+from fakes.mail_server import MailServer
 from support import monitoring as monitored
 from support import samples
 from support.api import until
@@ -73,6 +75,25 @@ def chat(cluster, account):
         yield server
         cluster.api.delete(f"{here}/{CHANNEL}")
         cluster.api.delete(f"{paths.policies()}/e2e-alerts")
+
+
+@pytest.fixture(scope="module")
+def duty(namespaces):
+    """Who is called for what cannot be repaired, by the policy there: two people by mail, and a ticket system."""
+    api, namespace = namespaces["api"], namespaces["broken"]
+    with MailServer(password="duty") as mail, Httpd(lambda _asked: Answer(body={"key": "T-1"})) as desk:
+        address = f"mailto://bot:duty@127.0.0.1:{mail.port}?mode=insecure&from=bot@example.org&to=%s@example.org"
+        _secret(api, namespace, "channel", "ann", url=address % "ann")
+        _secret(api, namespace, "channel", "bob", url=address % "bob")
+        _secret(api, namespace, "tickets", "desk", type="webhook", url=f"http://127.0.0.1:{desk.port}/", key="k" * 32)
+        levels = [{"after": "2s", "channels": ["ann"]}, {"after": "10s", "channels": ["bob"]}]
+        api.apply(samples.policy(namespace, escalation={"levels": levels, "ticket": "desk"}))
+        yield SimpleNamespace(mails=mail.mails, steps=lambda: [one.json["step"] for one in desk.asked])
+
+
+def _secret(api, namespace, kind, name, **data):
+    secret = {"metadata": {"name": name}, "type": f"prunella.dev/{kind}", "stringData": data}
+    api.create(f"/api/v1/namespaces/{namespace}/secrets", secret)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +184,13 @@ def closed(api, namespace, seconds=300):
     return until(incident, seconds, f"an incident in {namespace} is closed")
 
 
+def _escalation(api, namespace, key):
+    """What the namespace's one incident says of who was called, once it says `key`."""
+    (one,) = api.incidents(namespace)
+    note = one["status"].get("escalation") or {}
+    return key in note and note
+
+
 def handled(process, name):
     """The state of the one handling of an alert, by Temporal itself."""
 
@@ -202,9 +230,8 @@ def test_a_busy_workload_is_scaled_out_once_and_its_alert_ends(namespaces, watch
     ]
 
 
-def test_what_cannot_be_repaired_is_left_to_people_who_are_told(namespaces, watching, rules, told):
+def test_what_cannot_be_repaired_climbs_until_somebody_comes(namespaces, watching, rules, told, duty):
     namespace, api = namespaces["broken"], namespaces["api"]
-    api.apply(samples.policy(namespace))
     api.apply(a_deployment(namespace, "web", replicas=1, env={"SHOP_REQUIRE_ENV": "NOT_THERE"}))
     rules("WebIsDown", "vector(1)", namespace=namespace, deployment="web", prunella_cause="pod_crash_loop")
     state = until(
@@ -217,6 +244,15 @@ def test_what_cannot_be_repaired_is_left_to_people_who_are_told(namespaces, watc
         "Critical: WebIsDown fires",
         "Critical: WebIsDown could not be repaired: a person is needed",
     ]
+    until(lambda: len(duty.mails) == 2, 60, "both levels are called")
+    assert [to for to, _ in duty.mails] == [["ann@example.org"], ["bob@example.org"]]
+    assert "Nobody has acknowledged this" in duty.mails[1][1].get_body(("plain",)).get_content()
+    acknowledged = {"spec": {"acknowledged": {"by": "carol@example.org"}}}
+    (one,) = api.incidents(namespace)
+    api.patch(paths.incidents(namespace, one["metadata"]["name"]), acknowledged)
+    note = until(lambda: _escalation(api, namespace, "acknowledgedBy"), 60, "somebody has come")
+    assert (note["level"], note["ticket"]["key"], note["acknowledgedBy"]) == (2, "T-1", "carol@example.org")
+    assert duty.steps().count("open") == 1
 
 
 def test_what_is_about_no_workload_is_told_and_nothing_is_opened(namespaces, watching, rules, told):
