@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from prunella_workflows.model.evidence import EventView, Evidence
 from prunella_workflows.model.workload import ContainerStatusView
-from prunella_workflows.symptoms import Kind, Symptom, failing
+from prunella_workflows.symptoms import Kind, Symptom, failing, symptoms
 
 _UNHEALTHY = "Unhealthy"
 _NO_ANSWER = ("context deadline exceeded", "Client.Timeout", "i/o timeout", "timed out")
@@ -40,6 +40,18 @@ def unheard(evidence: Evidence) -> str:
         return ""
     early = [one for one in silent if one.at is not None and evidence.read_at - one.at < _HEARD_WITHIN]
     return f"Pod {early[0].pod} is not ready, and the kubelet has not said why yet." if early else ""
+
+
+def unsettled(evidence: Evidence) -> str:
+    """Why it is too early to tell what is wrong with pods that were seen failing; "" when it is not.
+
+    A kubelet that starts anew calls its pods ready until their probes fail again.
+    """
+    pods = evidence.current_pods
+    lately = [one for one in symptoms(pods) if one.kind is Kind.NOT_READY and one.at is not None]
+    if not lately or failing(evidence, pods):
+        return ""
+    return f"Pod {lately[0].pod} has just lost its readiness: waiting to see whether that lasts."
 
 
 def untold(evidence: Evidence) -> str:

@@ -113,7 +113,7 @@ class Diagnoser:
 def _unheard(diagnosis: Diagnosis, evidence: Evidence) -> str:
     """What the kubelet has still to say, where the diagnosis would be another one then."""
     if diagnosis.cause is Cause.UNKNOWN:
-        return probes.untold(evidence)
+        return probes.untold(evidence) or probes.unsettled(evidence)
     return probes.unheard(evidence) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
 
 

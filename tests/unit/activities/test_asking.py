@@ -1,11 +1,14 @@
 """Confirm, diagnose, verify, escalate: they read, ask the brain, hand its answers on. And the edge to Temporal."""
 
+from datetime import timedelta
+
 import pytest
 from fakes.kube import FakeKube
 from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, at
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
+from prunella_operator import clock
 from prunella_operator.activities import Activities
 from prunella_operator.activities.edge import edge
 from prunella_operator.cluster import paths
@@ -19,7 +22,7 @@ from prunella_workflows.model.incident import (
     IncidentType,
     TargetRef,
 )
-from prunella_workflows.model.outcome import Cause, Presence, Verdict
+from prunella_workflows.model.outcome import Cause, Effect, Presence, Verdict
 from prunella_workflows.model.plan import SetMemory, Settle
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
@@ -71,6 +74,18 @@ def test_diagnose_answers_with_cause_plan_guards_and_the_exact_diff(activities, 
     assert "-        memory: 64Mi" in report.diff
     assert report.available == 1
     assert kube.writes == []
+
+
+def test_a_fault_that_is_gone_for_a_moment_is_looked_at_again(activities, kube):
+    """Its kubelet called the pod ready in between."""
+    lately = (clock.now() - timedelta(seconds=5)).isoformat()
+    hanging = a_pod(status={"ready": False})
+    hanging["status"] |= {"startTime": LONG_AGO}
+    hanging["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": lately}]
+    a_cluster(kube, a_deployment(), [a_replica_set(1)], [hanging], labels={"prunella.dev/heal": "enabled"})
+    report = diagnosed(activities)
+    held = next(one for one in report.guards if one.held)
+    assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "Heard", Effect.WAIT)
 
 
 def test_a_preview_that_cannot_be_made_says_why_and_stops_nothing(activities, kube):

@@ -20,7 +20,7 @@ from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Restart
 from prunella_workflows.playbooks.network_timeout import diagnose, plan
-from prunella_workflows.probes import unheard, untold
+from prunella_workflows.probes import unheard, unsettled, untold
 
 HANGING = a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(60))
 TIMED_OUT = "Readiness probe failed: Get http://10.0.0.1:8080/: context deadline exceeded (Client.Timeout exceeded)"
@@ -28,6 +28,10 @@ ANSWERED = "Readiness probe failed: HTTP probe failed with statuscode: 503"
 
 
 REFUSED = "Readiness probe failed: Get http://10.0.0.1:8080/: dial tcp 10.0.0.1:8080: connect: connection refused"
+
+
+def _unready(since):
+    return a_pod("web-2-a", a_container_status(ready=False), unready_since=since)
 
 
 def _word(message=TIMED_OUT, about="web-2-a", reason="Unhealthy", at=NOW):
@@ -138,6 +142,20 @@ def test_it_is_restarted_once():
 def test_a_pod_that_has_been_silent_for_a_moment_only_is_given_time():
     moment = a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(5))
     assert isinstance(diagnose(_evidence(moment)), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("pods", "early"),
+    [
+        pytest.param([_unready(ago(8)), a_pod("b")], True, id="its kubelet called it ready for a moment"),
+        pytest.param([_unready(ago(30)), a_pod("b")], False, id="it lasts"),
+        pytest.param([_unready(ago(8)), a_pod("b", a_crashing_container())], False, id="another pod fails"),
+        pytest.param([_unready(None), a_pod("b")], False, id="it was never ready"),
+        pytest.param([a_pod()], False, id="all are well"),
+    ],
+)
+def test_a_pod_that_was_ready_in_between_is_looked_at_again(pods, early):
+    assert bool(unsettled(_evidence(*pods))) is early
 
 
 @pytest.mark.parametrize(

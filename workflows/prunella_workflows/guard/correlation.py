@@ -32,7 +32,7 @@ def shared_cause(case: GuardCase) -> GuardResult:
 
 
 def heard(case: GuardCase) -> GuardResult:
-    """A pod lost its readiness and the kubelet has not said why: its Events come late when many are told at once."""
+    """A pod lost its readiness, and it is too early to tell why: the kubelet's Events come late when it has many."""
     if case.unheard:
         return hold("Heard", Effect.WAIT, "NoWordYet", case.unheard)
     return passed("Heard")
