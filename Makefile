@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format unit integration e2e chaos storm bench cluster cluster-down lock clean
+.PHONY: help setup demo test check format unit integration e2e chaos storm bench docs cluster cluster-down lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ storm: setup ## 400 workloads break within a minute on simulated nodes: none los
 
 bench: setup ## measure: detection, memory and repair times (results belong into docs/benchmarks.md)
 	@$(BIN)/python tests/bench/run.py
+
+docs: setup ## build the site of the documents into build/site; a link that leads nowhere is an error
+	@env NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "docs: open build/site/index.html"
 
 cluster: setup ## bring up the local cluster and say how to use it
 	@$(BIN)/python hack/cluster up

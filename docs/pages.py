@@ -1,11 +1,18 @@
-"""What the tests need to know about the documents, and the page that is generated: `python docs/pages.py` writes it."""  # noqa: INP001 - a script
+"""What the tests need to know about the documents, and the pages that `python docs/pages.py` generates."""  # noqa: INP001 - a script
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import typer
+import typer.main
+import yaml
+from typer.cli import get_docs_for_click
+
+from prunella_operator.cli import app
 from prunella_operator.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,6 +104,51 @@ def _default(name: str) -> str:
     return f"`{','.join(value) if isinstance(value, tuple) else str(value).lower()}`"
 
 
+def resources_page() -> str:
+    """The page about the fields of the custom resources, from their definitions."""
+    return _RESOURCES + "".join(map(_resource, sorted((ROOT / "crds").glob("*.yaml"))))
+
+
+def _resource(definition: Path) -> str:
+    spec = yaml.safe_load(definition.read_text())["spec"]
+    (version,) = spec["versions"]
+    schema, names = version["schema"]["openAPIV3Schema"], spec["names"]
+    rows = "\n".join(row for part in ("spec", "status") for row in _fields(schema["properties"].get(part), part))
+    short = ", ".join(f"`{name}`" for name in names["shortNames"])
+    return f"""
+## {names["kind"]}
+
+{schema["description"]}
+
+`{spec["group"]}/{version["name"]}`, {spec["scope"].lower()}, for kubectl `{names["plural"]}` or {short}.
+
+| field | type | meaning |
+|---|---|---|
+{rows}
+"""
+
+
+def _fields(schema: dict[str, Any] | None, path: str) -> Iterator[str]:
+    """One row for a field and for each below it; `[]` is any of a list, `*` any key."""
+    if schema is None:
+        return
+    meaning = " ".join(schema.get("description", "").split()).replace("|", "\\|")
+    kind = schema.get("type", "any")
+    yield f"| `{path}` | {' or '.join(f'`{one}`' for one in schema.get('enum', ())) or kind} | {meaning} |"
+    for name, field in schema.get("properties", {}).items():
+        yield from _fields(field, f"{path}.{name}")
+    for key, inner in (("items", "[]"), ("additionalProperties", ".*")):
+        if isinstance(found := schema.get(key), dict) and found.get("properties"):
+            yield from list(_fields(found, path + inner))[1:]
+
+
+def commands_page() -> str:
+    """The page about the command line, from its own help."""
+    tree = typer.main.get_command(app)
+    text = get_docs_for_click(obj=tree, ctx=typer.Context(tree), name="prunella")
+    return _COMMANDS + text.partition("\n")[2].replace("```console", "```text").rstrip() + "\n"
+
+
 def _bare(line: str) -> str:
     """A line without its comment."""
     return re.sub(r"\s+#\s.*$|^#.*$", "", line).strip()
@@ -125,5 +177,25 @@ sets in pods for Services are not counted.
 Give `PRUNELLA_TEMPORAL_API_KEY` as a variable, not as a flag: flags are visible to other processes.
 """
 
+_RESOURCES = """# Resources
+
+This page is generated from the resource definitions by `python docs/pages.py`; a test holds it to that.
+`kubectl explain incident.spec` reads the same.
+What the fields are for is told in [incidents](../incident.md) and [policies](../policies.md).
+"""
+
+_COMMANDS = """# Commands
+
+This page is generated from the program's help by `python docs/pages.py`; a test holds it to that.
+A shorter one with examples is [the command line](../cli.md).
+"""
+
+GENERATED: dict[Path, Callable[[], str]] = {
+    SETTINGS_PAGE: settings_page,
+    ROOT / "docs" / "reference" / "resources.md": resources_page,
+    ROOT / "docs" / "reference" / "commands.md": commands_page,
+}
+
 if __name__ == "__main__":
-    SETTINGS_PAGE.write_text(settings_page())
+    for page, written in GENERATED.items():
+        page.write_text(written())

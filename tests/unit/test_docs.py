@@ -60,6 +60,7 @@ NOT_RUN = {
     "make faults": "takes many minutes; its cases are tests themselves",
     "make chaos": "takes up to two hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
+    "make docs": "tests/unit/test_site.py builds it",
     "make cluster": "the fixture `cluster` runs the same program",
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
     "source .venv/bin/activate": "of the shell of a person",
@@ -175,8 +176,12 @@ def test_the_command_line_page_has_every_command():
     assert [name for name in sorted(wanted) if f"| `prunella {name}` |" not in text] == []
 
 
-def test_settings_page_is_generated(monkeypatch):
-    assert pages.SETTINGS_PAGE.read_text() == pages.settings_page(), "run: python docs/pages.py"
+@pytest.mark.parametrize("page", pages.GENERATED, ids=lambda page: page.stem)
+def test_generated_pages_are_what_the_code_says(page):
+    assert page.read_text() == pages.GENERATED[page](), "run: python docs/pages.py"
+
+
+def test_computed_settings_are_explained(monkeypatch):
     computed = {name for name, field in Settings.model_fields.items() if field.default_factory is not None}
     assert computed == set(pages.COMPUTED)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
@@ -244,7 +249,8 @@ def test_incident_fields_and_phases():
 
 def test_causes_verdicts_and_guards():
     concepts = ROOT / "docs" / "concepts.md"
-    assert first_column(concepts, of="root cause") == {cause.value for cause in Cause}
+    for page in (concepts, ROOT / "docs" / "what-it-does.md"):
+        assert first_column(page, of="root cause") == {cause.value for cause in Cause}
     assert first_column(concepts, of="verdict") == {verdict.value for verdict in Verdict}
     sources = (one.read_text() for one in Path(guard.__file__).parent.glob("*.py"))
     names = set(re.findall(r'passed\("(\w+)"\)', "".join(sources)))
