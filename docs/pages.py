@@ -1,11 +1,16 @@
-"""What the tests need to know about the documents, and the page that is generated: `python docs/pages.py` writes it."""  # noqa: INP001 - a script
+"""What the tests need to know about the documents, and what is generated in them: `python docs/pages.py` writes it."""  # noqa: INP001 - a script
 
+import importlib
+import pkgutil
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client.metrics import MetricWrapperBase
+
+import prunella_operator
 from prunella_operator.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,9 +20,11 @@ PAGES = (
 )
 SHELL = frozenset({"sh", "console"})
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
+METRICS_PAGE = ROOT / "docs" / "monitoring.md"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
+_METRICS = re.compile(r"(?<=^<!-- metrics -->\n).*?(?=^<!-- end of metrics -->$)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 # What a default that is computed stands for; a test compares these words with the code.
 COMPUTED = {
@@ -88,6 +95,31 @@ def settings_page() -> str:
     return _SETTINGS.format(rows="\n".join(rows))
 
 
+def metrics_page() -> str:
+    """The page about monitoring, with the table of all our metrics from the code."""
+    rows = sorted(map(_metric_row, metrics()))
+    table = ["", "| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, "", ""]
+    return _METRICS.sub(lambda _: "\n".join(table), METRICS_PAGE.read_text())
+
+
+def metrics() -> Iterator[MetricWrapperBase]:
+    """Every metric that any module of the operator defines, once."""
+    known = set()
+    for found in pkgutil.walk_packages(prunella_operator.__path__, "prunella_operator."):
+        if not found.name.endswith("__main__"):
+            for one in vars(importlib.import_module(found.name)).values():
+                if isinstance(one, MetricWrapperBase) and id(one) not in known:
+                    known.add(id(one))
+                    yield one
+
+
+def _metric_row(metric: MetricWrapperBase) -> str:
+    (family,) = metric.describe()
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 - it is nowhere else
+    return f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
+
+
 def _default(name: str) -> str:
     if name in COMPUTED:
         return COMPUTED[name]
@@ -127,3 +159,4 @@ Give `PRUNELLA_TEMPORAL_API_KEY` as a variable, not as a flag: flags are visible
 
 if __name__ == "__main__":
     SETTINGS_PAGE.write_text(settings_page())
+    METRICS_PAGE.write_text(metrics_page())
