@@ -22,7 +22,8 @@ _SUFFIXES = {
 }
 MODULES = ("telemetry.metrics", "telemetry.outcomes", "telemetry.workflows", "backlog")
 
-CADVISOR = {
+OF_OTHERS = {  # Prometheus itself, and cAdvisor
+    "up",
     "container_cpu_usage_seconds_total",
     "container_memory_working_set_bytes",
     "container_oom_events_total",
@@ -52,7 +53,7 @@ def of_temporals_core(name: str) -> bool:
 
 def unknown(query: str) -> set[str]:
     """The metrics of a query that nobody exposes."""
-    known = registered() | CADVISOR
+    known = registered() | OF_OTHERS
     return {name for name in metrics_of(query) if name not in known and not of_temporals_core(name)}
 
 
