@@ -67,7 +67,7 @@ def test_a_case_that_is_wrong_is_found(promtool, tmp_path):
 
 def test_the_local_clusters_prometheus_takes_the_rules(promtool, tmp_path):
     config = scraping.configuration(Instance("test", 7), tmp_path, 9093)
-    config["rule_files"].append(str(RULES))
+    assert config["rule_files"][0] == str(RULES)
     (file := tmp_path / "prometheus.json").write_text(json.dumps(config))
     done = promtool("check", "config", "--syntax-only", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
