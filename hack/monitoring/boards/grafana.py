@@ -102,7 +102,10 @@ def _siblings() -> Json:
     return {
         "type": "dashboards",
         "title": "Prunella",
+        "icon": "external link",
+        "tooltip": "",
         "tags": ["prunella"],
+        "targetBlank": False,
         "asDropdown": True,
         "includeVars": False,
         "keepTime": True,
@@ -122,7 +125,7 @@ def _variable(one: Variable) -> Json:
         "type": "query",
         "datasource": _SOURCE,
         "definition": one.query,
-        "query": {"query": one.query, "refId": "A"},
+        "query": one.query,
         "refresh": 2,
         "sort": 1,
     }
@@ -200,19 +203,25 @@ def _defaults(one: Panel) -> Json:
 
 
 def _options(kind: str) -> Json:
-    last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "orientation": "auto"}
+    """All that Grafana's schema asks for, mostly with Grafana's own defaults."""
+    last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
     match kind:
         case "timeseries":
-            legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
             return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
         case "stat":
-            return {**last, "colorMode": "value", "graphMode": "area", "textMode": "auto", "justifyMode": "auto"}
+            change = {"showPercentChange": False, "percentChangeColorMode": "standard"}
+            look = {"colorMode": "value", "graphMode": "area", "textMode": "auto", "justifyMode": "auto"}
+            return {**last, "orientation": "auto", "wideLayout": True, **look, **change}
         case "bargauge":
+            size = {"sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300}
+            bars = {"displayMode": "basic", "valueMode": "color", "namePlacement": "auto"}
             return {
                 **last,
                 "orientation": "horizontal",
-                "displayMode": "basic",
-                "valueMode": "color",
                 "showUnfilled": True,
+                **bars,
+                **size,
+                "legend": {**legend, "showLegend": False},
             }
     raise ValueError(f"no panel of the kind {kind} is known here")

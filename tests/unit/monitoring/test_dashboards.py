@@ -12,6 +12,19 @@ from support.promql import metrics_of, unknown
 FOLDER = Path(__file__).parents[3] / "manifests" / "monitoring" / "dashboards"
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 EACH = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+# What Grafana's own schema (github.com/grafana/grafana-foundation-sdk, jsonschema/) requires of the options of a panel.
+OPTIONS = {
+    "text": {"mode", "content"},
+    "timeseries": {"legend", "tooltip"},
+    "stat": {
+        "reduceOptions", "orientation", "colorMode", "graphMode", "textMode", "justifyMode", "wideLayout",
+        "showPercentChange", "percentChangeColorMode",
+    },
+    "bargauge": {
+        "reduceOptions", "orientation", "displayMode", "valueMode", "namePlacement", "showUnfilled", "sizing",
+        "minVizWidth", "minVizHeight", "maxVizHeight", "legend",
+    },
+}  # fmt: skip
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -46,6 +59,8 @@ def test_what_grafana_needs_of_a_panel(board):
     for panel in board["panels"]:
         assert panel["type"] in {"row", "text", "stat", "timeseries", "bargauge"}
         assert panel["title"]
+        if panel["type"] != "row":
+            assert set(panel["options"]) == OPTIONS[panel["type"]]
         if panel["type"] in {"row", "text"}:
             continue
         assert panel["datasource"] == SOURCE
