@@ -6,10 +6,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,13 +14,14 @@ from localcluster import scraping
 from localcluster.instance import Instance
 from support.api import until
 from support.programs import program
+from support.prometheus import RULES, prometheus_of, running
+from support.promql import metrics_of
 from support.prunella import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120, func_only=True)]  # a first build takes minutes
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "manifests" / "monitoring"
-RULES = MONITORING / "rules.yaml"
 CASES = sorted((Path(__file__).parent / "rules").glob("*.yaml"))
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((MONITORING / "dashboards").glob("*.json"))}
 CHOSEN = {"$__range": "1m", "$__rate_interval": "10s", "$namespace": "shop", "$workload": "web"}
@@ -76,60 +73,18 @@ def test_the_local_clusters_prometheus_takes_the_rules(promtool, tmp_path):
 # A real Prometheus
 
 
-class Prometheus:
-    """What a running one answers."""
-
-    def __init__(self, port):
-        self._base = f"http://127.0.0.1:{port}"
-
-    def get(self, path, **parameters):
-        with urllib.request.urlopen(f"{self._base}{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
-            return json.load(answer)["data"]
-
-    def query(self, text):
-        return self.get("/api/v1/query", query=text)["result"]
-
-    def ready(self):
-        try:
-            return self.query("prunella_ready")
-        except OSError:
-            return None
-
-
-@contextmanager
-def running(log, *command, **options):
-    """A process for as long as the block lasts."""
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, **options) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
     """A Prometheus with the shipped rules, which scrapes the real /metrics of a process in which much happens."""
     folder = tmp_path_factory.mktemp("prometheus")
-    target, port = free_ports(2)
-    config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(RULES)],
-        "scrape_configs": [{"job_name": "any", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
-    }
-    (folder / "prometheus.json").write_text(json.dumps(config))
-    options = (
-        f"--config.file={folder / 'prometheus.json'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    )
-    process = [sys.executable, "-m", "support.exposition", str(target)]
+    (target,) = free_ports(1)
+    command = [sys.executable, "-m", "support.exposition", str(target)]
     path = os.pathsep.join(str(ROOT / name) for name in ("tests", "operator", "workflows"))
     with (
-        running(folder / "exposition.log", *process, env={**os.environ, "PYTHONPATH": path}),
-        running(folder / "prometheus.log", program("prometheus"), *options),
+        running(folder / "exposition.log", *command, env={**os.environ, "PYTHONPATH": path}),
+        prometheus_of(folder, target, RULES) as made,
     ):
-        made = Prometheus(port)
-        until(made.ready, 90, f"a first scrape: see {folder}")
+        until(lambda: made.query("prunella_ready"), 60, f"a first scrape: see {folder}")
         yield made
 
 
@@ -176,20 +131,17 @@ def test_prometheus_evaluates_every_rule(prometheus):
 def test_what_happens_at_this_target_is_told(prometheus):
     """Of the real registry's own series, by a real Prometheus: the conditions that need no waiting."""
 
-    def firing():
-        found = {
-            one["labels"]["alertname"] for one in prometheus.get("/api/v1/alerts")["alerts"] if one["state"] == "firing"
-        }
-        wanted = {"PrunellaUndoFailing", "PrunellaBudgetExhausted", "PrunellaWorkflowTaskFailures"}
-        return found if wanted <= found else None
-
-    found = until(firing, 60, "the alerts without a delay fire", every=1)
-    assert not found & {"PrunellaDown", "PrunellaSensorBlind", "PrunellaTemporalUnreachable", "TaskQueueBacklog"}
+    wanted = {"PrunellaUndoFailing", "PrunellaBudgetExhausted", "PrunellaWorkflowTaskFailures"}
+    until(lambda: wanted <= prometheus.alerts(), 60, "the alerts without a delay fire", every=1)
+    assert not prometheus.alerts() & {
+        "PrunellaDown",
+        "PrunellaSensorBlind",
+        "PrunellaTemporalUnreachable",
+        "TaskQueueBacklog",
+    }
 
 
 def test_the_queries_of_the_runbooks_are_understood(prometheus):
-    from support.promql import metrics_of
-
     for page in sorted((ROOT / "docs" / "runbooks").glob("*.md")):
         for block in page.read_text().split("```promql\n")[1:]:
             query = block.partition("```")[0]
