@@ -43,6 +43,7 @@ check: setup ## format, lint, types, import rules and the fast tests, in less th
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
+	@$(BIN)/mypy --no-error-summary hack/monitoring/boards
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python -m pytest -q -x tests/unit
 

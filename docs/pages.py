@@ -1,5 +1,7 @@
-"""What the tests need to know about the documents, and the pages that `python docs/pages.py` generates."""  # noqa: INP001 - a script
+"""What the tests need to know about the documents, and what is generated in them: `python docs/pages.py` writes it."""  # noqa: INP001 - a script
 
+import importlib
+import pkgutil
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -10,8 +12,10 @@ from typing import Any
 import typer
 import typer.main
 import yaml
+from prometheus_client.metrics import MetricWrapperBase
 from typer.cli import get_docs_for_click
 
+import prunella_operator
 from prunella_operator.cli import app
 from prunella_operator.settings import Settings
 
@@ -22,9 +26,11 @@ PAGES = (
 )
 SHELL = frozenset({"sh", "console"})
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
+METRICS_PAGE = ROOT / "docs" / "monitoring.md"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
+_METRICS = re.compile(r"(?<=^<!-- metrics -->\n).*?(?=^<!-- end of metrics -->$)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 # What a default that is computed stands for; a test compares these words with the code.
 COMPUTED = {
@@ -93,6 +99,31 @@ def settings_page() -> str:
         for name, field in Settings.model_fields.items()
     ]
     return _SETTINGS.format(rows="\n".join(rows))
+
+
+def metrics_page() -> str:
+    """The page about monitoring, with the table of all our metrics from the code."""
+    rows = sorted(map(_metric_row, metrics()))
+    table = ["", "| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, "", ""]
+    return _METRICS.sub(lambda _: "\n".join(table), METRICS_PAGE.read_text())
+
+
+def metrics() -> Iterator[MetricWrapperBase]:
+    """Every metric that any module of the operator defines, once."""
+    known = set()
+    for found in pkgutil.walk_packages(prunella_operator.__path__, "prunella_operator."):
+        if not found.name.endswith("__main__"):
+            for one in vars(importlib.import_module(found.name)).values():
+                if isinstance(one, MetricWrapperBase) and id(one) not in known:
+                    known.add(id(one))
+                    yield one
+
+
+def _metric_row(metric: MetricWrapperBase) -> str:
+    (family,) = metric.describe()
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 - it is nowhere else
+    return f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
 
 
 def _default(name: str) -> str:
@@ -192,6 +223,7 @@ A shorter one with examples is [the command line](../cli.md).
 
 GENERATED: dict[Path, Callable[[], str]] = {
     SETTINGS_PAGE: settings_page,
+    METRICS_PAGE: metrics_page,
     ROOT / "docs" / "reference" / "resources.md": resources_page,
     ROOT / "docs" / "reference" / "commands.md": commands_page,
 }

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.deployments import a_namespace
+from support.prunella import free_ports
 
 from prunella_operator import clock
 from prunella_operator.activities.gather import Gatherer
@@ -147,3 +149,19 @@ def namespace(api):
     name = a_namespace(api, "hands-", heal="enabled")
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """A kubeconfig for a server that nobody is."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "none",
+        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
+        "clusters": [{"name": "none", "cluster": {"server": f"http://127.0.0.1:{free_ports(1)[0]}"}}],
+        "users": [{"name": "none", "user": {"token": "none"}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(body))
+    return path

@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 
 import pytest
-import yaml
 from support.api import until
 from support.outage import child_of
 from support.prunella import PrunellaProcess, free_ports
@@ -14,22 +13,6 @@ from support.prunella import PrunellaProcess, free_ports
 pytestmark = pytest.mark.timeout(60)
 
 SIGNALS = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-
-
-@pytest.fixture
-def nowhere(tmp_path):
-    """A kubeconfig for a server that nobody is."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "none",
-        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
-        "clusters": [{"name": "none", "cluster": {"server": f"http://127.0.0.1:{free_ports(1)[0]}"}}],
-        "users": [{"name": "none", "user": {"token": "none"}}],
-    }
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(body))
-    return path
 
 
 @pytest.fixture

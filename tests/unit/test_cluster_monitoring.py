@@ -98,7 +98,8 @@ def test_what_is_scraped(one):
     assert jobs["cadvisor"]["metrics_path"] == "/metrics/cadvisor"
     assert jobs["cadvisor"]["relabel_configs"][0] == {"target_label": "job", "replacement": "kubelet"}
     assert jobs["files"]["file_sd_configs"][0]["files"] == ["/state/monitoring/targets/*.json"]
-    assert config["rule_files"][0] == "/state/monitoring/rules/*.yaml"
+    assert config["rule_files"][1] == "/state/monitoring/rules/*.yaml"
+    assert Path(config["rule_files"][0]).read_text().startswith("# Alerts about Prunella")
     assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["10.88.7.2:9093"]
 
 
@@ -121,7 +122,7 @@ def routing(one):
 
 def test_at_first_alerts_go_nowhere(one):
     monitoring.prepare(one, Alerts())
-    assert routing(one)["receivers"] == [{"name": "prunella"}]
+    assert routing(one)["receivers"] == [{"name": "prunella"}, {"name": "nobody"}]
 
 
 def test_alerts_go_to_the_webhook_with_the_token_of_a_file(one, tmp_path):
@@ -130,6 +131,12 @@ def test_alerts_go_to_the_webhook_with_the_token_of_a_file(one, tmp_path):
     assert hook["url"] == "http://10.88.7.1:9095/webhooks/alertmanager"
     assert hook["send_resolved"]
     assert hook["http_config"] == {"authorization": {"credentials_file": str(tmp_path / "token")}}
+
+
+def test_what_is_told_about_prunella_itself_does_not_go_to_prunella(one):
+    monitoring.prepare(one, Alerts("http://10.88.7.1:9095/"))
+    (route,) = routing(one)["route"]["routes"]
+    assert (route["matchers"], route["receiver"]) == (['alertname=~"Prunella.*"'], "nobody")
 
 
 def test_a_later_start_keeps_the_routing(one):

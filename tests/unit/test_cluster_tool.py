@@ -224,6 +224,20 @@ def test_a_finished_build_is_found_and_not_repeated(group, tmp_path, monkeypatch
     assert build.binary("tool").read_text() == "half\n"
 
 
+def test_one_program_is_built_alone_and_once(group, tmp_path, monkeypatch):
+    fake_go(tmp_path, monkeypatch, 0)
+    other = sources.Program("other", ".", 1)
+    monkeypatch.setattr(sources, "wanted", lambda *_, **__: [(group, group.programs[0]), (group, other)])
+
+    path = build.ensure("tool")
+    written = path.stat().st_mtime_ns
+
+    assert build.ensure("tool").stat().st_mtime_ns == written
+    assert {one.name for one in path.parent.iterdir()} == {"tool"}
+    with pytest.raises(ClusterError, match="no program called hammer"):
+        build.ensure("hammer")
+
+
 def test_a_failed_build_leaves_no_binary_and_shows_the_compilers_words(group, tmp_path, monkeypatch):
     fake_go(tmp_path, monkeypatch, 1)
     monkeypatch.setattr(sources, "wanted", lambda *_, **__: [(group, group.programs[0])])

@@ -51,3 +51,13 @@ def test_what_has_no_cause_and_no_times_is_counted_too():
     before = read("prunella_incidents_closed_total", phase="Failed", cause="none")
     outcomes.observe(IncidentStatus(phase=Phase.FAILED))
     assert read("prunella_incidents_closed_total", phase="Failed", cause="none") == before + 1
+
+
+def test_every_series_begins_at_nought_so_that_its_first_event_is_an_increase():
+    known = {tuple(sample.labels.values()) for one in outcomes.REPAIRS.collect() for sample in one.samples}
+    assert {("Scale", "Inconclusive"), ("ResizePods", "Healed"), ("RestoreTemplate", "Worse")} <= known
+    suppressed = {"phase": "Suppressed", "cause": "node_lost"}
+    assert REGISTRY.get_sample_value("prunella_incidents_closed_total", suppressed) is not None
+    assert REGISTRY.get_sample_value("prunella_stage_seconds_count", {"stage": "detection"}) is not None
+    assert REGISTRY.get_sample_value("prunella_incidents_closed_total", {"phase": "Pending", "cause": "none"}) is None
+    assert len(outcomes.ACTIONS) == 6

@@ -60,7 +60,10 @@ def write_routing(file: Path, webhook: str | None, token_file: Path | None) -> N
 
 
 def routing(webhook: str | None, token_file: Path | None) -> dict[str, Any]:
-    """One receiver; grouped and repeated as people do it, but in seconds."""
+    """One receiver; grouped and repeated as people do it, but in seconds.
+
+    What is told about Prunella itself goes to nobody: it would be Prunella's webhook that takes it.
+    """
     receiver: dict[str, Any] = {"name": "prunella"}
     if webhook:
         hook: dict[str, Any] = {"url": webhook, "send_resolved": True}
@@ -68,4 +71,6 @@ def routing(webhook: str | None, token_file: Path | None) -> dict[str, Any]:
             hook["http_config"] = {"authorization": {"credentials_file": str(token_file.resolve())}}
         receiver["webhook_configs"] = [hook]
     grouping = {"group_by": ["alertname", "namespace"], "group_wait": "1s", "group_interval": "5s"}
-    return {"route": {"receiver": "prunella", **grouping, "repeat_interval": "1m"}, "receivers": [receiver]}
+    about_itself = {"matchers": ['alertname=~"Prunella.*"'], "receiver": "nobody"}
+    route = {"receiver": "prunella", **grouping, "repeat_interval": "1m", "routes": [about_itself]}
+    return {"route": route, "receivers": [receiver, {"name": "nobody"}]}

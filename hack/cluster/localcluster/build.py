@@ -62,6 +62,17 @@ def build(simulated: bool = False, monitoring: bool = False) -> None:
             _build_with_lines(todo)
 
 
+def ensure(name: str) -> Path:
+    """One program, built if it is missing, for those who need no cluster."""
+    target = binary(name)
+    if not target.exists():
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with _one_builder_at_a_time():
+            everything = missing(simulated=False, monitoring=True)
+            _build_with_lines([(group, program) for group, program in everything if program.name == name])
+    return target
+
+
 @contextmanager
 def _one_builder_at_a_time() -> Iterator[None]:
     with (cache_folder() / "lock").open("w") as lock:

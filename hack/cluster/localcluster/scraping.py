@@ -6,16 +6,18 @@ from typing import Any
 from localcluster import certs
 from localcluster.instance import Instance
 
+RULES = Path(__file__).resolve().parents[3] / "manifests" / "monitoring" / "rules.yaml"
+"""The rules that Prunella ships."""
 EVERY = "5s"
 """Short, so that tests are; the kubelet itself measures containers every ten seconds or so."""
 
 
 def configuration(instance: Instance, folder: Path, alertmanager: int) -> dict[str, Any]:
-    """The jobs of a usual installation; rules and further targets are read from files below the folder."""
+    """The jobs of a usual installation, and our rules; more rules and targets are read from files below the folder."""
     alerts = {"static_configs": [{"targets": [f"{instance.address}:{alertmanager}"]}]}
     return {
         "global": {"scrape_interval": EVERY, "scrape_timeout": "4s", "evaluation_interval": EVERY},
-        "rule_files": [str(folder / "rules" / "*.yaml"), str(folder / "rules" / "*.json")],
+        "rule_files": [str(RULES), str(folder / "rules" / "*.yaml"), str(folder / "rules" / "*.json")],
         "alerting": {"alertmanagers": [alerts]},
         "scrape_configs": [
             _kubelet(instance, "kubelet", "/metrics"),

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import product
+from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from prunella_workflows.model.incident import IncidentStatus, Phase, Times
+from prunella_workflows.model.outcome import Cause, Verdict
+from prunella_workflows.model.plan import NumberAction, ResizePods, TemplateAction
 
 _MINUTES = (1, 2.5, 5, 10, 15, 30, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14_400)
 
@@ -19,6 +23,25 @@ STAGES = Histogram(
     ["stage"],
     buckets=_MINUTES,
 )
+ACTIONS: tuple[str, ...] = tuple(
+    one.model_fields["kind"].default for one in (*get_args(TemplateAction), *get_args(NumberAction), ResizePods)
+)
+
+
+def _begin() -> None:
+    """Every series is there from the start, at 0: the first event of a series that it begins is no increase."""
+    for phase, cause in product(Phase, ("none", *Cause)):
+        if phase.closed:
+            CLOSED.labels(phase.value, str(cause))
+    for action in ACTIONS:
+        UNDONE.labels(action)
+        for verdict in Verdict:
+            REPAIRS.labels(action, verdict.value)
+    for stage in ("detection", "diagnosis", "repair", "heal"):
+        STAGES.labels(stage)
+
+
+_begin()
 
 
 def observe(status: IncidentStatus) -> None:

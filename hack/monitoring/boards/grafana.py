@@ -1,0 +1,227 @@
+"""Grafana's dashboard JSON, from values that say only what differs between panels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+_SCHEMA = 41
+"""Of Grafana 12. A newer Grafana migrates it when it loads it."""
+_COLUMNS = 24
+_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+GREEN, YELLOW, RED = "green", "yellow", "red"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One PromQL expression, and what its series are called in the legend."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel. It has the colour `base`, and those of `steps` from each value on; `line` draws these values."""
+
+    title: str
+    queries: tuple[Query, ...]
+    kind: str = "timeseries"
+    unit: str = "short"
+    about: str = ""
+    width: int = 12
+    height: int = 8
+    base: str = GREEN
+    steps: tuple[tuple[float, str], ...] = ()
+    line: bool = False
+    stacked: bool = False
+    most: float | None = None
+    names: tuple[tuple[str, str], ...] = ()
+    """What a value is called: of a part that is ready or not."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words, in Markdown."""
+
+    title: str
+    words: str
+    width: int = _COLUMNS
+    height: int = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """A heading, and the panels under it, which flow from left to right."""
+
+    title: str
+    panels: Sequence[Panel | Text]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What the reader of a dashboard chooses: from the values that a query finds, or free text without one."""
+
+    name: str
+    label: str
+    query: str = ""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One dashboard."""
+
+    uid: str
+    title: str
+    about: str
+    rows: Sequence[Row]
+    variables: Sequence[Variable] = field(default=())
+    since: str = "now-24h"
+
+    def to_json(self) -> Json:
+        """What Grafana imports."""
+        return {
+            "uid": self.uid,
+            "title": self.title,
+            "description": self.about,
+            "tags": ["prunella"],
+            "schemaVersion": _SCHEMA,
+            "editable": True,
+            "timezone": "browser",
+            "refresh": "30s",
+            "time": {"from": self.since, "to": "now"},
+            "links": [_siblings()],
+            "annotations": {"list": []},
+            "templating": {"list": [_data_source(), *map(_variable, self.variables)]},
+            "panels": list(_laid_out(self.rows)),
+        }
+
+
+def _siblings() -> Json:
+    return {
+        "type": "dashboards",
+        "title": "Prunella",
+        "icon": "external link",
+        "tooltip": "",
+        "tags": ["prunella"],
+        "targetBlank": False,
+        "asDropdown": True,
+        "includeVars": False,
+        "keepTime": True,
+    }
+
+
+def _data_source() -> Json:
+    return {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "refresh": 1}
+
+
+def _variable(one: Variable) -> Json:
+    if not one.query:
+        return {"name": one.name, "label": one.label, "type": "textbox", "query": ""}
+    return {
+        "name": one.name,
+        "label": one.label,
+        "type": "query",
+        "datasource": _SOURCE,
+        "definition": one.query,
+        "query": one.query,
+        "refresh": 2,
+        "sort": 1,
+    }
+
+
+def _laid_out(rows: Sequence[Row]) -> Iterator[Json]:
+    """Panels with their places and ids, counted from 1."""
+    number, top = 0, 0
+    for row in rows:
+        number += 1
+        yield {"id": number, "type": "row", "title": row.title, "collapsed": False, "panels": [], **_at(0, top, 24, 1)}
+        left, top, tallest = 0, top + 1, 0
+        for one in row.panels:
+            if left + one.width > _COLUMNS:
+                left, top, tallest = 0, top + tallest, 0
+            number += 1
+            yield {"id": number, **_panel(one), **_at(left, top, one.width, one.height)}
+            left, tallest = left + one.width, max(tallest, one.height)
+        top += tallest
+
+
+def _at(left: int, top: int, width: int, height: int) -> Json:
+    return {"gridPos": {"x": left, "y": top, "w": width, "h": height}}
+
+
+def _panel(one: Panel | Text) -> Json:
+    if isinstance(one, Text):
+        return {"type": "text", "title": one.title, "options": {"mode": "markdown", "content": one.words}}
+    return {
+        "type": one.kind,
+        "title": one.title,
+        "description": one.about,
+        "datasource": _SOURCE,
+        "targets": list(_targets(one)),
+        "fieldConfig": {"defaults": _defaults(one), "overrides": []},
+        "options": _options(one.kind),
+    }
+
+
+def _targets(one: Panel) -> Iterator[Json]:
+    """Lines need the whole range; one number needs its end alone, and its little graph the range again."""
+    now = one.kind == "bargauge"
+    for number, query in enumerate(one.queries):
+        yield {
+            "refId": chr(ord("A") + number),
+            "datasource": _SOURCE,
+            "editorMode": "code",
+            "expr": query.expr,
+            "legendFormat": query.legend or "__auto",
+            "instant": now,
+            "range": not now,
+        }
+
+
+def _defaults(one: Panel) -> Json:
+    steps = [{"color": one.base, "value": None}, *({"color": colour, "value": value} for value, colour in one.steps)]
+    found: Json = {"unit": one.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
+    if one.most is not None:
+        found["max"] = one.most
+    if one.names:
+        options = {value: {"text": name, "index": number} for number, (value, name) in enumerate(one.names)}
+        found["mappings"] = [{"type": "value", "options": options}]
+    if one.kind == "timeseries":
+        found["custom"] = {
+            "fillOpacity": 40 if one.stacked else 8,
+            "lineWidth": 1,
+            "showPoints": "never",
+            "spanNulls": True,
+            "stacking": {"mode": "normal" if one.stacked else "none", "group": "A"},
+            "thresholdsStyle": {"mode": "dashed" if one.line else "off"},
+        }
+    elif one.steps or one.names:
+        found["color"] = {"mode": "thresholds"}
+    return found
+
+
+def _options(kind: str) -> Json:
+    """All that Grafana's schema asks for, mostly with Grafana's own defaults."""
+    last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
+    match kind:
+        case "timeseries":
+            return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+        case "stat":
+            change = {"showPercentChange": False, "percentChangeColorMode": "standard"}
+            look = {"colorMode": "value", "graphMode": "area", "textMode": "auto", "justifyMode": "auto"}
+            return {**last, "orientation": "auto", "wideLayout": True, **look, **change}
+        case "bargauge":
+            size = {"sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300}
+            bars = {"displayMode": "basic", "valueMode": "color", "namePlacement": "auto"}
+            return {
+                **last,
+                "orientation": "horizontal",
+                "showUnfilled": True,
+                **bars,
+                **size,
+                "legend": {**legend, "showLegend": False},
+            }
+    raise ValueError(f"no panel of the kind {kind} is known here")

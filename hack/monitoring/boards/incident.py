@@ -1,0 +1,95 @@
+"""One incident: what the pods of its workload used and how they fared, beside what Prunella did at that time.
+
+Prunella's own metrics name no incident, workload or pod, so that their number is bounded. Those of the workload come
+from cAdvisor.
+"""
+
+from boards.grafana import Dashboard, Panel, Query, Row, Text, Variable
+
+_OF = 'namespace="$namespace",pod=~"$workload-.*",container!=""'
+_BY = "by (pod, container)"
+_NAME = "{{pod}} {{container}}"
+
+_WORDS = """
+The incident itself tells its story, with causes, guards, the exact change and the next step:
+
+`kubectl -n $namespace describe incident $incident` or `prunella incidents show $incident -n $namespace`
+
+Its `status.traceId` is the trace of all that was done for it. Choose the workload to see its pods; a fall to zero of
+the time since the start is a restart.
+"""
+
+_WORKLOAD = Row(
+    "The workload",
+    (
+        Panel(
+            "Memory in use, and its limit",
+            (
+                Query(f"max {_BY} (container_memory_working_set_bytes{{{_OF}}})", _NAME),
+                Query(f"max by (container) (container_spec_memory_limit_bytes{{{_OF}}}) > 0", "limit of {{container}}"),
+            ),
+            unit="bytes",
+        ),
+        Panel(
+            "CPU in use, in cores",
+            (Query(f"sum {_BY} (rate(container_cpu_usage_seconds_total{{{_OF}}}[$__rate_interval]))", _NAME),),
+        ),
+        Panel(
+            "Time since the start",
+            (Query(f"time() - max {_BY} (container_start_time_seconds{{{_OF}}})", _NAME),),
+            unit="s",
+        ),
+        Panel(
+            "Kills for want of memory",
+            (Query(f"sum {_BY} (increase(container_oom_events_total{{{_OF}}}[$__rate_interval]))", _NAME),),
+        ),
+    ),
+)
+_PRUNELLA = Row(
+    "Prunella at that time, in the whole cluster",
+    (
+        Panel(
+            "Open incidents by phase", (Query("max by (phase) (prunella_incidents_open)", "{{phase}}"),), stacked=True
+        ),
+        Panel(
+            "Repairs that were judged",
+            (
+                Query(
+                    "sum by (action, verdict) (increase(prunella_repairs_total[$__rate_interval])) > 0",
+                    "{{action}}: {{verdict}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Guards that began to hold",
+            (
+                Query(
+                    "sum by (guard, reason) (increase(prunella_guard_holds_total[$__rate_interval])) > 0",
+                    "{{guard}}: {{reason}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Activities, a second",
+            (
+                Query(
+                    "sum by (activity_type) (rate(temporal_activity_started_total[$__rate_interval])) > 0",
+                    "{{activity_type}}",
+                ),
+            ),
+        ),
+    ),
+)
+
+BOARD = Dashboard(
+    "prunella-incident",
+    "Prunella: one incident",
+    "The workload of an incident, and what Prunella did at that time.",
+    (Row("The story", (Text("Where it is told", _WORDS.strip()),)), _WORKLOAD, _PRUNELLA),
+    (
+        Variable("namespace", "Namespace", "label_values(container_start_time_seconds, namespace)"),
+        Variable("workload", "Workload"),
+        Variable("incident", "Incident"),
+    ),
+    since="now-3h",
+)

@@ -1,0 +1,150 @@
+"""Workflows, activities and workers, by our own counts and by what Temporal's core measures."""
+
+from boards.grafana import RED, Dashboard, Panel, Query, Row
+
+
+def _rate(counter: str, *labels: str, name: str = "") -> Query:
+    legend = " ".join((name, *(f"{{{{{label}}}}}" for label in labels))).strip()
+    return Query(f"sum by ({', '.join(labels)}) (rate({counter}[$__rate_interval]))", legend)
+
+
+def _slow(histogram: str, label: str) -> Query:
+    buckets = f"sum by (le, {label}) (rate({histogram}_bucket[$__rate_interval]))"
+    return Query(f"histogram_quantile(0.9, {buckets})", f"{{{{{label}}}}}")
+
+
+_WORKFLOWS = Row(
+    "Workflows",
+    (
+        Panel(
+            "Begun and ended, a second",
+            (
+                _rate("temporal_workflow_started_total", "workflow_type", name="begun:"),
+                _rate("temporal_workflow_completed_total", "workflow_type", name="ended:"),
+            ),
+            width=8,
+        ),
+        Panel(
+            "Failures, of those that began in 5 minutes",
+            (
+                Query(
+                    "sum by (workflow_type) (rate(temporal_workflow_failed_total[5m]))"
+                    " / sum by (workflow_type) (rate(temporal_workflow_started_total[5m]))",
+                    "{{workflow_type}}",
+                ),
+            ),
+            unit="percentunit",
+            about="Cancelled ones count. The dashed line is where HighWorkflowFailureRate begins.",
+            width=8,
+            steps=((0.1, RED),),
+            line=True,
+        ),
+        Panel(
+            "Time that 9 in 10 take",
+            (_slow("temporal_workflow_duration_milliseconds", "workflow_type"),),
+            unit="ms",
+            width=8,
+        ),
+    ),
+)
+_ACTIVITIES = Row(
+    "Activities",
+    (
+        Panel("Attempts, a second", (_rate("temporal_activity_started_total", "activity_type"),), width=6),
+        Panel(
+            "Failures, and further attempts, a second",
+            (
+                _rate("temporal_activity_failed_total", "activity_type", name="failed:"),
+                _rate("temporal_activity_retries_total", "activity_type", name="again:"),
+            ),
+            width=6,
+        ),
+        Panel(
+            "Attempts that ended well, a second",
+            (_rate("temporal_activity_completed_total", "activity_type"),),
+            width=6,
+        ),
+        Panel(
+            "Time that 9 in 10 take",
+            (_slow("temporal_activity_duration_milliseconds", "activity_type"),),
+            unit="ms",
+            width=6,
+        ),
+    ),
+)
+_QUEUE = Row(
+    "The task queue and its workers",
+    (
+        Panel(
+            "Tasks that wait",
+            (Query("max by (task_queue, kind) (temporal_task_queue_depth)", "{{task_queue}} {{kind}}"),),
+            about="By Temporal's estimate. The dashed line is where TaskQueueBacklog begins.",
+            width=8,
+            steps=((1000, RED),),
+            line=True,
+        ),
+        Panel(
+            "From the schedule to the start, 9 in 10",
+            (
+                _slow("temporal_sdk_workflow_task_schedule_to_start_latency_seconds", "task_queue"),
+                _slow("temporal_sdk_activity_schedule_to_start_latency_seconds", "task_queue"),
+            ),
+            unit="s",
+            about="Workflow tasks first, then activities.",
+            width=8,
+        ),
+        Panel(
+            "Pollers",
+            (Query("sum by (poller_type) (temporal_sdk_num_pollers)", "{{poller_type}}"),),
+            width=8,
+        ),
+        Panel(
+            "Slots in use, of those there are",
+            (
+                Query(
+                    "sum by (worker_type) (temporal_sdk_worker_task_slots_used)"
+                    " / (sum by (worker_type) (temporal_sdk_worker_task_slots_used)"
+                    " + sum by (worker_type) (temporal_sdk_worker_task_slots_available))",
+                    "{{worker_type}}",
+                ),
+            ),
+            unit="percentunit",
+            width=8,
+            most=1,
+        ),
+        Panel("Cached workflows", (Query("sum(temporal_sdk_sticky_cache_size)", "cached"),), width=8),
+        Panel(
+            "Workflow tasks that failed, in 15 minutes",
+            (
+                Query(
+                    "sum by (workflow_type, failure_reason)"
+                    " (increase(temporal_sdk_workflow_task_execution_failed_total[15m]))",
+                    "{{workflow_type}}: {{failure_reason}}",
+                ),
+            ),
+            about="Such a workflow stands still.",
+            width=8,
+        ),
+    ),
+)
+_SERVER = Row(
+    "The server",
+    (
+        Panel("Calls, a second", (_rate("temporal_sdk_request_total", "operation"),), width=8),
+        Panel("Calls that failed, a second", (_rate("temporal_sdk_request_failure_total", "operation"),), width=8),
+        Panel(
+            "Time that 9 in 10 calls take",
+            (_slow("temporal_sdk_request_latency_seconds", "operation"),),
+            unit="s",
+            width=8,
+        ),
+    ),
+)
+
+BOARD = Dashboard(
+    "prunella-temporal",
+    "Prunella: Temporal",
+    "Workflows, activities, the task queue and its workers.",
+    (_WORKFLOWS, _ACTIVITIES, _QUEUE, _SERVER),
+    since="now-6h",
+)

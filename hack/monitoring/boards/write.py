@@ -1,0 +1,45 @@
+"""What is generated, and where it goes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from boards import incident, internals, overview, temporal
+from boards.grafana import Dashboard
+
+FOLDER = Path(__file__).resolve().parents[3] / "manifests" / "monitoring"
+DASHBOARDS: tuple[Dashboard, ...] = (overview.BOARD, incident.BOARD, internals.BOARD, temporal.BOARD)
+
+_HEAD = """# The groups of rules.yaml for the Prometheus operator; written by `python hack/monitoring`.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: prunella
+  namespace: prunella-system
+  labels:
+    app.kubernetes.io/name: prunella
+    app.kubernetes.io/part-of: prunella
+    release: prometheus # what kube-prometheus-stack selects by; yours may look for another label
+spec:
+"""
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Each file with its text."""
+    yield FOLDER / "prometheusrule.yaml", prometheus_rule((FOLDER / "rules.yaml").read_text())
+    for board in DASHBOARDS:
+        name = board.uid.removeprefix("prunella-")
+        yield FOLDER / "dashboards" / f"{name}.json", json.dumps(board.to_json(), indent=2) + "\n"
+
+
+def prometheus_rule(rules: str) -> str:
+    """The same groups, in the words of the plain file, two columns further in."""
+    groups = rules[rules.index("groups:") :]
+    return _HEAD + "".join(f"  {line}" if line.strip() else line for line in groups.splitlines(keepends=True))
+
+
+def write_all() -> None:
+    """Write what differs or is not there yet."""
+    for path, text in files():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)

@@ -1,0 +1,75 @@
+"""A real Prometheus of a test's own: it scrapes one target every second, and evaluates rules as often."""
+
+import json
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from support.api import until
+from support.cluster import ROOT
+from support.programs import program
+from support.prunella import free_ports
+
+RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
+
+
+class Prometheus:
+    """What a running one answers."""
+
+    def __init__(self, port: int) -> None:
+        self._base = f"http://127.0.0.1:{port}"
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """The data of an answer; raises if the question is refused."""
+        with urllib.request.urlopen(f"{self._base}{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, text: str) -> list[Any]:
+        """The series of a query, now."""
+        return self.get("/api/v1/query", query=text)["result"]
+
+    def alerts(self, state: str = "firing") -> set[str]:
+        """The names of the alerts in this state."""
+        return {one["labels"]["alertname"] for one in self.get("/api/v1/alerts")["alerts"] if one["state"] == state}
+
+    def answers(self) -> bool:
+        """Whether it serves."""
+        try:
+            return bool(self.query("vector(1)"))
+        except OSError:
+            return False
+
+
+@contextmanager
+def prometheus_of(folder: Path, target: int, rules: Path) -> Iterator[Prometheus]:
+    """One that reads a port of this machine, for as long as the block lasts."""
+    (port,) = free_ports(1)
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(rules)],
+        "scrape_configs": [{"job_name": "any", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
+    }
+    (folder / "prometheus.json").write_text(json.dumps(config))
+    options = (
+        f"--config.file={folder / 'prometheus.json'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+    with running(folder / "prometheus.log", str(program("prometheus")), *options):
+        made = Prometheus(port)
+        until(made.answers, 60, f"Prometheus answers: see {folder}")
+        yield made
+
+
+@contextmanager
+def running(log: Path, *command: str, **options: Any) -> Iterator[None]:
+    """A process for as long as the block lasts."""
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, **options) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
