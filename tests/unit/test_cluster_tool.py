@@ -1,5 +1,6 @@
 """The local cluster's tool: what it decides, packs, records and recognises. No cluster is started here."""
 
+import fcntl
 import hashlib
 import io
 import json
@@ -222,6 +223,9 @@ def test_a_finished_build_is_found_and_not_repeated(group, tmp_path, monkeypatch
 
     assert build.missing(simulated=False) == []
     assert build.binary("tool").read_text() == "half\n"
+    with (build.cache_folder() / "lock").open("w") as lock:  # somebody else builds something
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build.build()
 
 
 def test_one_program_is_built_alone_and_once(group, tmp_path, monkeypatch):

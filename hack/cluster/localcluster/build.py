@@ -50,7 +50,9 @@ def missing(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Prog
 
 
 def build(simulated: bool = False, monitoring: bool = False) -> None:
-    """Build what is missing. Safe to interrupt and to run twice at once."""
+    """Build what is missing. Safe to interrupt and to run twice at once; who misses nothing waits for nobody."""
+    if not missing(simulated, monitoring):
+        return
     cache_folder().mkdir(parents=True, exist_ok=True)
     with _one_builder_at_a_time():
         todo = missing(simulated, monitoring)
