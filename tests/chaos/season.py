@@ -142,6 +142,8 @@ class Season:
         """Wait until every incident is closed and every person has acted."""
         end, waiting = time.monotonic() + _OVER_WITHIN, list(patients)
         while time.monotonic() < end:
+            if self.director.errors:  # what could not be mended stays down; `_errors` tells it
+                return []
             with suppress(PrunellaError):
                 incidents = self.cluster.api.incidents(self.namespace_of(patients))
                 waiting = [one for one in patients if not self._is_over(one, people, incidents)]
