@@ -62,6 +62,8 @@ NOT_RUN = {
     "make storm": "takes many minutes; it is a test itself",
     "make cluster": "the fixture `cluster` runs the same program",
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
+    "PRUNELLA_TRACE_FOLDER=*": "it is a test itself",
+    ".venv/bin/python docs/trace_picture.py *": "tests/unit/test_trace_picture.py draws one",
     "source .venv/bin/activate": "of the shell of a person",
     'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/test_cluster_tool.py tests what it prints",
     "prunella run*": "e2e runs it with other ports (tests/support/prunella.py)",

@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import STDOUT, Popen
@@ -33,7 +33,8 @@ def cache_folder() -> Path:
 
 def binary(name: str, simulated: bool = False) -> Path:
     """Where a built program is."""
-    for group, program in (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True)):
+    known = (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True), *sources.alone())
+    for group, program in known:
         if program.name == name:
             return cache_folder() / group.key() / name
     raise ClusterError(f"no program called {name} is part of the cluster")
@@ -46,14 +47,30 @@ def folder(group: Group) -> Path:
 
 def missing(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
     """What a build would have to do."""
-    return [(group, one) for group, one in sources.wanted(simulated, monitoring) if not _target(group, one).exists()]
+    return _unbuilt(sources.wanted(simulated, monitoring))
+
+
+def _unbuilt(programs: Sequence[tuple[Group, Program]]) -> list[tuple[Group, Program]]:
+    return [(group, one) for group, one in programs if not _target(group, one).exists()]
 
 
 def build(simulated: bool = False, monitoring: bool = False) -> None:
     """Build what is missing. Safe to interrupt and to run twice at once."""
+    _build(sources.wanted(simulated, monitoring))
+
+
+def ensure(name: str) -> Path:
+    """One of the programs that are part of no cluster, built if it is missing."""
+    wanted = [pair for pair in sources.alone() if pair[1].name == name]
+    if _unbuilt(wanted):  # else nobody waits for the build of a cluster
+        _build(wanted)
+    return binary(name)
+
+
+def _build(programs: Sequence[tuple[Group, Program]]) -> None:
     cache_folder().mkdir(parents=True, exist_ok=True)
     with _one_builder_at_a_time():
-        todo = missing(simulated, monitoring)
+        todo = _unbuilt(programs)
         if not todo:
             return
         if out.is_terminal:
