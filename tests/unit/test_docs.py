@@ -74,7 +74,7 @@ NOT_RUN = {
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
     "kubectl -n prunella-system create secret *": "needs Prunella in the cluster",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",
-    "temporal workflow show *": "needs a workflow; the histories' own test replays them",
+    "temporal *": "tests/integration/test_troubleshooting.py types them",
 }
 
 

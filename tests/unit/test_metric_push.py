@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import closing, contextmanager
 
@@ -13,6 +11,7 @@ from fakes.otlp_receiver import receiving
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import InfoMetricFamily
+from support.lonely import lonely
 
 from prunella_operator.telemetry import metrics, outcomes, workflows
 from prunella_operator.telemetry.metric_push import InvalidVariable, MetricPush
@@ -188,37 +187,12 @@ def test_a_collector_that_is_away_slows_nothing(collector):
         assert time.monotonic() - before < 10  # two seconds, and what a busy machine adds
 
 
-def free_port():
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@contextmanager
-def process(part, folder, **variables):
-    """A part of Prunella as people start it; neither the cluster nor Temporal is there."""
-    config = folder / "kubeconfig"
-    config.write_text(
-        '{"current-context": "c", "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],'
-        '"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}], "users": [{"name": "u", "user": {}}]}'
-    )
-    command = [sys.executable, "-m", "prunella_operator", part, "--kubeconfig", str(config)]
-    command += ["--temporal-address", "127.0.0.1:1", "--http-port", str(free_port()), "--set", "webhook_port=0"]
-    with (folder / "log").open("w") as log:
-        running = subprocess.Popen(command, env={**os.environ, **OFTEN, **variables}, stdout=log, stderr=log)
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.wait()
-
-
 @pytest.mark.parametrize("part", ["operator", "worker"])
 def test_operator_and_worker_send_theirs(receiver, tmp_path, part):
     variables = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.address}
-    with process(part, tmp_path, **variables) as running:
+    with lonely(part, tmp_path, **OFTEN, **variables) as running:
         attributes, sent = receiver.next(within=50)
         assert attributes["service.name"] == "prunella"
         assert "process_cpu_seconds" in sent
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(40) == 0, (tmp_path / "log").read_text()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(40) == 0, running.log.read_text()
