@@ -15,8 +15,8 @@ from temporalio.client import Interceptor
 from prunella_operator.cluster.access import load_access
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
-from prunella_operator.telemetry import tracing
 from prunella_operator.telemetry.core import measured_runtime
+from prunella_operator.telemetry.sending import sends
 from prunella_operator.telemetry.workflows import CountingInterceptor
 from prunella_operator.temporal import EmbeddedTemporal, connect
 from prunella_operator.web import build_app
@@ -64,8 +64,10 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, console: bo
     process.start("temporal's measures", measures.keep())
     async with AsyncExitStack() as stack:
         try:
-            if tracing.wanted():
+            if sends("traces"):
                 process.interceptors.append(_traced(stack))
+            if sends("metrics"):
+                _push_metrics(stack)
             if embedded:
                 await stack.enter_async_context(EmbeddedTemporal(settings))
             client = await connect(settings, interceptors=process.interceptors, runtime=process.runtime)
@@ -96,6 +98,13 @@ def _traced(stack: AsyncExitStack) -> Interceptor:
     traces = Tracing("prunella")
     stack.callback(traces.stop)
     return TracingInterceptor(traces.emit)
+
+
+def _push_metrics(stack: AsyncExitStack) -> None:
+    """The metrics of /metrics by OTLP too, for as long as the process lives."""
+    from prunella_operator.telemetry.metric_push import MetricPush  # noqa: PLC0415
+
+    stack.callback(MetricPush("prunella").stop)
 
 
 @asynccontextmanager

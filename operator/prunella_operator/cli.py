@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_run, clock
+from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_report, cli_run, clock
 from prunella_operator.cli_options import (
     Assignments,
     Context,
@@ -29,7 +29,10 @@ from prunella_operator.settings import Settings
 from prunella_operator.terminal import console
 
 if TYPE_CHECKING:
-    from prunella_operator.incidents import IncidentReader
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from prunella_operator.incidents import Incident, IncidentReader
 
 
 def _run(settings: Settings, *, operator: bool, worker: bool, console: bool) -> int:
@@ -48,13 +51,19 @@ def _reader(settings: Settings) -> "IncidentReader":
     return KubeIncidents(Kube.connect(settings))
 
 
+def _deleted(settings: Settings, since: "datetime", known: "Collection[str]") -> "Sequence[Incident]":
+    from prunella_operator.visibility import deleted_incidents
+
+    return deleted_incidents(settings, since, known)
+
+
 app = typer.Typer(
     cls=Group,
     name="prunella",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks could show values
     help="Prunella heals Kubernetes workloads: it diagnoses, repairs, verifies, undoes or hands over.",
-    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(reader=_reader, run=_run)},
+    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _deleted)},
     rich_markup_mode="markdown",
     epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
     "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "
@@ -64,6 +73,7 @@ app.command()(operator)
 app.command()(worker)
 app.command()(run)
 app.command()(cli_run.console)
+app.command()(cli_report.report)
 
 incidents = typer.Typer(no_args_is_help=True, help="Read incidents and answer them.")
 app.add_typer(incidents, name="incidents")

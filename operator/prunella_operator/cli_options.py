@@ -1,8 +1,9 @@
 """What the commands share: options, the building of the settings, and errors as people see them."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 import typer
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from prunella_operator.environment import UnknownSetting, check_variables, variable
-from prunella_operator.incidents import IncidentReader
+from prunella_operator.incidents import Incident, IncidentReader
 from prunella_operator.settings import Settings
 from prunella_operator.terminal import console, safe
 from prunella_workflows.errors import PrunellaError
@@ -38,12 +39,17 @@ class Run(Protocol):
         """The exit code."""
 
 
+Deleted = Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
+"""The incidents since a moment that Temporal alone still knows: their uids are not among those given."""
+
+
 @dataclass(frozen=True)
 class Tools:
     """How commands reach the world; tests hand in their own by typer's context object."""
 
     reader: Callable[[Settings], IncidentReader]
     run: Run
+    deleted: Deleted
 
 
 def tools_of(ctx: typer.Context) -> Tools:

@@ -1,9 +1,10 @@
 """Figures of merit from incidents: how often Prunella repairs by itself, and how fast. Pure functions."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import ceil
 from statistics import median
 
 from prunella_operator.incidents import Incident
@@ -20,31 +21,47 @@ _OUTCOME = {
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Times in seconds: the median, and what nine of ten do not exceed; None where there are none."""
+
+    median: float | None = None
+    p90: float | None = None
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Spread":
+        """The spread of those values that are known."""
+        known = sorted(one for one in values if one is not None)
+        return cls(median(known), known[ceil(0.9 * len(known)) - 1]) if known else cls()
+
+
+@dataclass(frozen=True)
 class Figures:
     """Of closed incidents, times in seconds; None where nothing can be told yet.
 
     The auto-repair rate (0 to 1) is Healed / (Healed + Escalated + Failed): what recovered by itself, was cancelled,
-    or was only looked at says nothing about repairs.
+    or was only looked at says nothing about repairs. `alone` are those healed without a person's answer.
     """
 
     open: int
     healed: int
+    alone: int
+    recovered: int
     handed_over: int
     auto_repair_rate: float | None
-    detection: float | None
-    repair: float | None
+    detection: Spread
+    repair: Spread
 
 
 @dataclass(frozen=True)
 class Day:
-    """How many incidents of one day (UTC, by their opening) came to which end."""
+    """How many incidents of one day, or of a span that begins with it, came to which end (UTC, by their opening)."""
 
     day: date
     counts: dict[str, int]
 
     @property
     def total(self) -> int:
-        """All of the day's closed incidents."""
+        """All of its closed incidents."""
         return sum(self.counts.values())
 
 
@@ -56,11 +73,18 @@ def figures(incidents: Iterable[Incident]) -> Figures:
     return Figures(
         open=sum(not one.phase.closed for one in known),
         healed=ends[HEALED],
+        alone=sum(one.phase is Phase.HEALED and not approved(one) for one in known),
+        recovered=ends[RECOVERED],
         handed_over=ends[ESCALATED],
         auto_repair_rate=ends[HEALED] / judged if judged else None,
-        detection=_median(detection_time(one) for one in known),
-        repair=_median(repair_time(one) for one in known),
+        detection=Spread.of(detection_time(one) for one in known),
+        repair=Spread.of(repair_time(one) for one in known),
     )
+
+
+def approved(incident: Incident) -> bool:
+    """Whether a person let a repair of it go ahead."""
+    return any((one.type, one.status) == ("Approved", "True") for one in incident.status.conditions)
 
 
 def detection_time(incident: Incident) -> float | None:
@@ -79,14 +103,15 @@ def _between(first: datetime | None, last: datetime | None) -> float | None:
     return max(0.0, (last - first).total_seconds()) if first and last else None
 
 
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [one for one in values if one is not None]
-    return median(known) if known else None
-
-
-def days(incidents: Sequence[Incident], today: date, count: int = 14) -> list[Day]:
-    """The last `count` days, today included, oldest first."""
-    closed = [one for one in incidents if one.phase.closed]
-    of_day = Counter((one.metadata.creation_timestamp.date(), _OUTCOME.get(one.phase, OTHER)) for one in closed)
-    span = (today - timedelta(days=count - 1 - number) for number in range(count))
-    return [Day(day, {outcome: of_day[day, outcome] for outcome in OUTCOMES}) for day in span]
+def days(incidents: Iterable[Incident], today: date, count: int = 14, each: int = 1) -> list[Day]:
+    """The last `count` days, today included, oldest first; or as many spans of `each` days, named by their first."""
+    first = today - timedelta(days=count * each - 1)
+    ends = Counter(
+        ((one.metadata.creation_timestamp.date() - first).days // each, _OUTCOME.get(one.phase, OTHER))
+        for one in incidents
+        if one.phase.closed
+    )
+    return [
+        Day(first + timedelta(days=number * each), {outcome: ends[number, outcome] for outcome in OUTCOMES})
+        for number in range(count)
+    ]

@@ -15,10 +15,13 @@ from rich.text import Text
 
 from prunella_operator.incidents import Incident
 from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.policy import format_duration
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _PIPE_WIDTH = 10_000  # a line for a program is never wrapped
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_NOTHING = "-"
+_SHORT = 10  # seconds below which a tenth of one tells something
 _OLD = 2  # below this many of a unit, the next smaller unit tells more
 
 PHASE_STYLE = {
@@ -73,6 +76,16 @@ def duration(span: timedelta) -> str:
         if seconds >= (_OLD * size if size > 1 else 0):
             return f"{seconds // size}{unit}"
     return "0s"
+
+
+def seconds(value: float | None) -> str:
+    """A time for people; a dash where there is none."""
+    return _NOTHING if value is None else f"{value:.1f}s" if value < _SHORT else format_duration(value)
+
+
+def percent(value: float | None) -> str:
+    """A share for people."""
+    return _NOTHING if value is None else f"{100 * value:.0f} %"
 
 
 def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:

@@ -52,6 +52,7 @@ class Httpd:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else each answer waits 40 ms for an acknowledgement of its head
 
             def _handle(self):
                 outer._serve(self)

@@ -188,7 +188,7 @@ def test_kubernetes_reports_the_version_of_its_module():
 
 
 def test_every_module_is_there_with_its_sums():
-    for group in {*sources.REAL, *sources.SIMULATED}:
+    for group in {*sources.REAL, *sources.SIMULATED, *sources.ALONE}:
         assert (group.folder / "go.mod").exists(), group.name
         assert group is sources.SHOP or (group.folder / "go.sum").exists(), group.name
 
@@ -250,6 +250,14 @@ def test_a_failed_build_leaves_no_binary_and_shows_the_compilers_words(group, tm
         build.build()
 
     assert not build.binary("tool").exists()
+
+
+def test_what_is_part_of_no_cluster_is_built_by_itself_and_once(group, tmp_path, monkeypatch):
+    fake_go(tmp_path, monkeypatch, 0)
+    monkeypatch.setattr(sources, "alone", lambda: [(group, group.programs[0])])
+
+    assert build.ensure("tool").read_text() == "half\n"
+    assert not {"collector"} & {one.name for _, one in sources.wanted(simulated=False, monitoring=True)}
 
 
 @pytest.mark.parametrize(

@@ -64,19 +64,22 @@ NOT_RUN = {
     "make docs": "tests/unit/test_site.py builds it",
     "make cluster": "the fixture `cluster` runs the same program",
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
+    "PRUNELLA_TRACE_FOLDER=*": "it is a test itself",
+    ".venv/bin/python docs/trace_picture.py *": "tests/unit/test_trace_picture.py draws one",
     "source .venv/bin/activate": "of the shell of a person",
     'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/test_cluster_tool.py tests what it prints",
     "prunella run*": "e2e runs it with other ports (tests/support/prunella.py)",
     "prunella doctor*": "tests/unit/cli/test_doctor.py",
     "prunella notify test *": "tests/unit/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/cli runs each of them against a scripted API",
+    "prunella report *": "tests/unit/cli/test_report.py has each form",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
     "kubectl -n prunella-system create secret *": "needs Prunella in the cluster",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/monitoring reads the files",
     "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",
     "promtool *": "tests/integration/test_monitoring.py runs it on these files",
-    "temporal workflow show *": "needs a workflow; the histories' own test replays them",
+    "temporal *": "tests/integration/test_troubleshooting.py types them",
 }
 
 

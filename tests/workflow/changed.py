@@ -34,3 +34,16 @@ class ChangedEscalation(Escalation):
     async def run(self, request: EscalationRequest) -> EscalationNote:
         await workflow.sleep(1)
         return await super().run(request)
+
+
+@workflow.defn(name="SelfHealing")
+class Broken(SelfHealing):
+    """Its code raises what no code should."""
+
+    @workflow.init
+    def __init__(self, request: HealingRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: HealingRequest) -> IncidentStatus:
+        raise KeyError(request.incident.name)

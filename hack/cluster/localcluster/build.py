@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import STDOUT, Popen
@@ -33,9 +33,14 @@ def cache_folder() -> Path:
 
 def binary(name: str, simulated: bool = False) -> Path:
     """Where a built program is."""
-    for group, program in (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True)):
+    return _target(*_find(name, simulated))
+
+
+def _find(name: str, simulated: bool = False) -> tuple[Group, Program]:
+    known = (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True), *sources.alone())
+    for group, program in known:
         if program.name == name:
-            return cache_folder() / group.key() / name
+            return group, program
     raise ClusterError(f"no program called {name} is part of the cluster")
 
 
@@ -46,33 +51,36 @@ def folder(group: Group) -> Path:
 
 def missing(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
     """What a build would have to do."""
-    return [(group, one) for group, one in sources.wanted(simulated, monitoring) if not _target(group, one).exists()]
+    return _unbuilt(sources.wanted(simulated, monitoring))
+
+
+def _unbuilt(programs: Sequence[tuple[Group, Program]]) -> list[tuple[Group, Program]]:
+    return [(group, one) for group, one in programs if not _target(group, one).exists()]
 
 
 def build(simulated: bool = False, monitoring: bool = False) -> None:
     """Build what is missing. Safe to interrupt and to run twice at once; who misses nothing waits for nobody."""
-    if not missing(simulated, monitoring):
+    _build(sources.wanted(simulated, monitoring))
+
+
+def ensure(name: str) -> Path:
+    """One program, built if it is missing, for those who need no cluster."""
+    _build([_find(name)])
+    return binary(name)
+
+
+def _build(programs: Sequence[tuple[Group, Program]]) -> None:
+    if not _unbuilt(programs):
         return
     cache_folder().mkdir(parents=True, exist_ok=True)
     with _one_builder_at_a_time():
-        todo = missing(simulated, monitoring)
+        todo = _unbuilt(programs)
         if not todo:
             return
         if out.is_terminal:
             _build_with_bar(todo)
         else:
             _build_with_lines(todo)
-
-
-def ensure(name: str) -> Path:
-    """One program, built if it is missing, for those who need no cluster."""
-    target = binary(name)
-    if not target.exists():
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with _one_builder_at_a_time():
-            everything = missing(simulated=False, monitoring=True)
-            _build_with_lines([(group, program) for group, program in everything if program.name == name])
-    return target
 
 
 @contextmanager

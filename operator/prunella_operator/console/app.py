@@ -6,23 +6,21 @@ Reads with Prunella's own account; whatever a person changes is sent to the API 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import structlog
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from prunella_operator import clock
 from prunella_operator.console import pages
 from prunella_operator.console.answers import ANSWERS
+from prunella_operator.console.layout import STATIC, templates
 from prunella_operator.console.sessions import COOKIE, LIFETIME, Session, Sessions
 from prunella_operator.incidents import IncidentReader
 from prunella_workflows.errors import Forbidden, NotFound, Permanent, PrunellaError, Retryable
 
 _log = structlog.get_logger("prunella.console")
 
-_HERE = Path(__file__).parent
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -51,14 +49,7 @@ class Console:
     sessions: Sessions = field(default_factory=Sessions)
 
     def __post_init__(self) -> None:
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters |= {"seconds": pages.seconds, "percent": pages.percent}
+        self._templates = templates()
 
     def app(self) -> web.Application:
         """The application."""
@@ -70,7 +61,7 @@ class Console:
         app.router.add_get("/incidents/{namespace}/{name}", self._incident)
         app.router.add_post("/incidents/{namespace}/{name}", self._answer)
         app.router.add_get("/healthz", _healthz)
-        app.router.add_static("/static", _HERE / "static")
+        app.router.add_static("/static", STATIC)
         return app
 
     @web.middleware

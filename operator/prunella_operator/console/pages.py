@@ -10,11 +10,9 @@ from prunella_operator.figures import OUTCOMES, days, figures
 from prunella_operator.incidents import Incident
 from prunella_operator.terminal import age
 from prunella_workflows.model.incident import Phase
-from prunella_workflows.model.policy import format_duration
 
 STATES = ("open", "closed", "all")
 _ROWS = 200
-_NOTHING = "-"
 _TONE = {
     Phase.AWAITING_APPROVAL: "warn",
     Phase.HEALED: "good",
@@ -58,16 +56,14 @@ class Filter:
 def overview(incidents: Sequence[Incident], wanted: Filter, now: datetime) -> dict[str, Any]:
     """The front page: figures, the chart, and the incidents that the filter lets, newest first."""
     shown = [one for one in reversed(incidents) if wanted.lets(one)]
-    chart = days(incidents, now.date())
     return {
         "filter": wanted,
         "states": STATES,
         "namespaces": sorted({one.namespace for one in incidents}),
         "causes": sorted({one.status.root_cause for one in incidents if one.status.root_cause}),
         "figures": figures(incidents),
-        "days": chart,
+        "days": days(incidents, now.date()),
         "outcomes": OUTCOMES,
-        "highest": max((one.total for one in chart), default=0) or 1,
         "rows": [row(one, now) for one in shown[:_ROWS]],
         "hidden": max(0, len(shown) - _ROWS),
         "total": len(incidents),
@@ -103,13 +99,3 @@ def possible(one: Incident) -> list[str]:
         return ["ack"] if one.phase is Phase.ESCALATED and not one.spec.acknowledged else []
     asked = ["approve", "reject"] if one.phase is Phase.AWAITING_APPROVAL and not one.spec.approval else []
     return [*asked, "resume" if one.spec.suspend else "suspend", "cancel"]
-
-
-def seconds(value: float | None) -> str:
-    """A time for people; a dash where there is none."""
-    return _NOTHING if value is None else f"{value:.1f}s" if value < 10 else format_duration(value)  # noqa: PLR2004
-
-
-def percent(value: float | None) -> str:
-    """A share for people."""
-    return _NOTHING if value is None else f"{100 * value:.0f} %"

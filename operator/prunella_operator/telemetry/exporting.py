@@ -2,12 +2,12 @@
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from prunella_operator.telemetry.once import Once
+from prunella_operator.telemetry.resource import resource
 from prunella_operator.telemetry.tracing import nanoseconds, span_context
 from prunella_workflows.redact import redact
 from prunella_workflows.tracing import WorkflowSpan
@@ -19,8 +19,7 @@ class Tracing:
     """The process's tracing. Without a test's exporter spans go out by OTLP over gRPC, in batches, by a thread."""
 
     def __init__(self, service: str, exporter: SpanExporter | None = None) -> None:
-        named = Resource({SERVICE_NAME: service}).merge(OTELResourceDetector().detect())
-        self._provider = TracerProvider(resource=named)
+        self._provider = TracerProvider(resource=resource(service))
         self._processor = SimpleSpanProcessor(exporter) if exporter else BatchSpanProcessor(OTLPSpanExporter())
         self._provider.add_span_processor(self._processor)
         trace.set_tracer_provider(self._provider)

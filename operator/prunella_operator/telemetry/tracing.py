@@ -1,11 +1,9 @@
 """Tracing: spans by OpenTelemetry, sent by OTLP over gRPC when an endpoint is configured, else nothing at no cost.
 
-The standard variables hold: OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) turns it on, OTEL_SERVICE_NAME,
-OTEL_TRACES_SAMPLER, OTEL_BSP_* and OTEL_SDK_DISABLED are obeyed. Where spans go is in `exporting`, which alone imports
-the SDK.
+The standard variables hold: what turns it on is in `sending`, and OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and
+OTEL_BSP_* are obeyed. Where spans go is in `exporting`, which alone imports the SDK.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,16 +15,7 @@ from prunella_workflows.redact import redact
 from prunella_workflows.tracing import TraceContext
 
 NAME = "prunella"
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _ERROR = 400
-
-
-def wanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether spans are to be sent anywhere."""
-    off = (
-        environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none"
-    )
-    return not off and any(environment.get(one) for one in _ENDPOINTS)
 
 
 def nanoseconds(moment: datetime) -> int:

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from prunella_operator.cli import app
 from prunella_operator.cli_options import Tools
 from prunella_operator.environment import variable
+from prunella_operator.incidents import parse
 from prunella_operator.settings import Settings
 
 
@@ -18,14 +19,20 @@ class Prunella:
         self.runs = []
         self.settings = None
         self.code = 0
+        self.gone = []
 
     def __call__(self, *arguments):
-        tools = Tools(reader=self._reader, run=self._run)
+        tools = Tools(self._reader, self._run, self._deleted)
         return CliRunner().invoke(app, list(arguments), obj=tools)
 
     def _reader(self, settings):
         self.settings = settings
         return self.reader
+
+    def _deleted(self, settings, since, known):
+        if isinstance(self.gone, Exception):
+            raise self.gone
+        return [one for one in map(parse, self.gone) if one.metadata.uid not in known]
 
     def _run(self, settings, *, operator, worker, console):
         self.runs.append((settings, operator, worker, console))

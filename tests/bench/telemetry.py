@@ -1,0 +1,251 @@
+"""What tracing and metrics cost a worker and the sensor: without them, with them, and with no collector there.
+
+The three take turns in one run, so that whatever else the machine does meets them alike.
+
+The worker is a process of its own that carries out SelfHealing against a real Temporal. Its activities make the
+requests of real ones to a fake API server, so that spans and headers are made where they are made in earnest.
+The sensor is the pod source of `sensor.py`; every patch is a fault, of which one in twenty opens an incident, with the
+span that goes with it, and the others join one, as in a crash loop.
+
+CPU is the process's own and the figure to go by on a busy machine; throughput is the machine's too.
+
+    python tests/bench/telemetry.py --healings 100 --rounds 3
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "hack" / "cluster"), str(HERE)]
+
+import sensor  # noqa: E402
+from builders import a_request  # noqa: E402
+from fakes.kube import FakeKube  # noqa: E402
+from fakes.objects import a_cluster, a_deployment, a_pod, a_replica_set, a_template  # noqa: E402
+from fakes.served import ServedKube  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from support.collector import collecting  # noqa: E402
+from support.lonely import free_port  # noqa: E402
+from telemetry_parts import INCIDENT  # noqa: E402
+from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402
+from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
+from workflow.harness import BIN  # noqa: E402
+
+from prunella_workflows.healing import SelfHealing  # noqa: E402
+from prunella_workflows.model.incident import IncidentRef  # noqa: E402
+from prunella_workflows.tracing import TraceContext, header_of  # noqa: E402
+
+TARGET = 5.0  # percent
+WARM_UP, SETTLED = 10, 6.0  # healings, and seconds until the first spans are out and the connection is made
+MODES = ("without", "with", "collector away")
+
+
+@dataclass
+class Result:
+    """The rounds of one mode."""
+
+    throughput: list[float] = field(default_factory=list)  # healings a second
+    worker: list[float] = field(default_factory=list)  # milliseconds of CPU for a healing
+    sensor: list[float] = field(default_factory=list)  # milliseconds of CPU for an event
+
+
+class Traced(Interceptor):
+    """Starts each workflow with a trace of its own, as the operator does."""
+
+    def intercept_client(self, next):  # noqa: A002 - the SDK's name
+        return _Outbound(next)
+
+
+class _Outbound(OutboundInterceptor):
+    async def start_workflow(self, input):  # noqa: A002 - the SDK's name
+        trace = input.id.encode().hex()[-32:].zfill(32)
+        input.headers = {**input.headers, **header_of(TraceContext(trace, trace[-16:]))}
+        return await super().start_workflow(input)
+
+
+@contextmanager
+def worker(environment, *addresses):
+    """The worker's process, when it is ready."""
+    command = [sys.executable, HERE / "telemetry_parts.py", "serve", *addresses]
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert child.stdout.readline() == b"ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def cpu(pid):
+    """Seconds of CPU that a process has used."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / sensor.TICKS
+
+
+async def heal(client, first, count):
+    """Start so many healings at once and wait for their ends."""
+
+    async def one(number):
+        uid = f"bench-{number}"
+        request = a_request(incident=IncidentRef(namespace="shop", name="bench", uid=uid))
+        await client.execute_workflow(SelfHealing.run, request, id=uid, task_queue="prunella-test")
+
+    await asyncio.gather(*(one(number) for number in range(first, first + count)))
+
+
+async def throughput(house, environment, options, result):
+    """One round of one mode."""
+    with worker(environment, house.temporal, house.api) as process:
+        await heal(house.client, house.take(WARM_UP), WARM_UP)
+        await asyncio.sleep(SETTLED)
+        before, began = cpu(process.pid), time.monotonic()
+        await heal(house.client, house.take(options.healings), options.healings)
+        result.throughput.append(options.healings / (time.monotonic() - began))
+        result.worker.append(1000 * (cpu(process.pid) - before) / options.healings)
+
+
+@dataclass
+class House:
+    """Where the worker works. `take` gives numbers for healings that nobody had."""
+
+    temporal: str
+    api: str
+    client: Client
+    used: int = 0
+
+    def take(self, count):
+        self.used += count
+        return self.used - count
+
+
+def environments(collector):
+    """The environment of each mode."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    often = {"OTEL_METRIC_EXPORT_INTERVAL": "10000"}  # six times as often as usual: a round is short
+    ends = (None, collector, f"http://127.0.0.1:{free_port()}")
+    return [{**plain, **often, "OTEL_EXPORTER_OTLP_ENDPOINT": end} if end else plain for end in ends]
+
+
+@contextmanager
+def temporal():
+    """A Temporal server in memory; its address."""
+    port = free_port()
+    command = [BIN / "temporal", "server", "start-dev", "--headless", "--port", str(port), "--log-level", "never"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+async def connected(address):
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await Client.connect(address, data_converter=pydantic_data_converter, interceptors=[Traced()])
+            except RuntimeError:
+                await asyncio.sleep(0.2)
+
+
+async def measure_worker(options, modes, results):
+    kube = a_cluster(FakeKube(), a_deployment(a_template(1)), [a_replica_set(1)], [a_pod("web-a")])
+    kube.put(INCIDENT, {"metadata": {"namespace": "shop"}})
+    with temporal() as address, ServedKube(kube) as api:
+        house = House(address, api.url, await connected(address))
+        for number in range(options.rounds):
+            for mode, environment in modes:
+                print(f"worker, round {number + 1}, {mode}", file=sys.stderr)
+                await throughput(house, environment, options, results[mode])
+
+
+async def measure_sensor(options, modes, results, folder):
+    server = sensor.fake_server(options.pods, folder)
+    os.environ["KUBECONFIG"] = str(folder / "kubeconfig")
+    try:
+        await sensor.answering()
+        options.count, targets = await sensor.find_targets()
+        for number in range(options.rounds):
+            for mode, environment in modes:
+                print(f"sensor, round {number + 1}, {mode}", file=sys.stderr)
+                command = [*variables(environment), sys.executable, HERE / "telemetry_parts.py", "sense"]
+                found = await sensor.measure(mode, command, folder / "log", options, targets)
+                results[mode].sensor.append(1000 * found.event_cpu / max(1, found.patches))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def variables(environment):
+    """A command that runs another with this environment alone, and with our cluster."""
+    return [
+        "env",
+        "-i",
+        *(f"{name}={value}" for name, value in {**environment, "KUBECONFIG": os.environ["KUBECONFIG"]}.items()),
+    ]
+
+
+def cost(value, base):
+    """By how much more than without, in percent."""
+    return f"{100 * (value / base - 1):+.1f} %" if base else "-"
+
+
+def show(results, options):
+    table = Table(
+        title=f"{options.rounds} rounds of {options.healings} healings and {options.seconds:g} s of events; medians"
+    )
+    for column in ("", "healings/s", "cost", "worker CPU ms/healing", "cost", "sensor CPU ms/event", "cost"):
+        table.add_column(column, justify="left" if not column else "right")
+    base = results[MODES[0]]
+    for mode, one in results.items():
+        rate, worker, event = median(one.throughput), median(one.worker), median(one.sensor)
+        table.add_row(
+            mode,
+            f"{rate:.1f}",
+            cost(median(base.throughput), rate),
+            f"{worker:.1f}",
+            cost(worker, median(base.worker)),
+            f"{event:.3f}",
+            cost(event, median(base.sensor)),
+        )
+    Console(width=140).print(table)
+    print(f"target: below {TARGET:g} % each; load of the machine: {os.getloadavg()[0]:.1f}")
+    print(json.dumps({mode: vars(one) for mode, one in results.items()}))
+
+
+async def measure(options):
+    results = {mode: Result() for mode in MODES}
+    with tempfile.TemporaryDirectory() as name, collecting(Path(name)) as collector:
+        modes = list(zip(MODES, environments(collector.endpoint), strict=True))
+        await measure_worker(options, modes, results)
+        await measure_sensor(options, modes, results, Path(name))
+    show(results, options)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--healings", type=int, default=100, help="healings in a round, all at once")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pods", type=int, default=2000, help="how many pods the fake API server has")
+    parser.add_argument("--rate", type=float, default=100, help="status patches per second")
+    parser.add_argument("--seconds", type=float, default=15, help="how long to patch, in a round")
+    asyncio.run(measure(parser.parse_args()))
+    sys.stdout.flush()
+    os._exit(0)  # temporalio's core may crash at interpreter exit (sdk-python issue 300)
+
+
+if __name__ == "__main__":
+    main()

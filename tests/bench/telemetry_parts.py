@@ -1,0 +1,107 @@
+"""The two processes that `telemetry.py` measures, with the telemetry that their environment asks for.
+
+telemetry_parts.py serve TEMPORAL API    a worker; says `ready`
+telemetry_parts.py sense                 a pod source on the cluster of $KUBECONFIG; talks as `sensor_ours.py` does
+"""
+
+import asyncio
+import os
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from opentelemetry import trace
+from support.traced_healing import RequestingHands
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from workflow.harness import HEALED, performing
+
+from prunella_operator import app
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.access import Access, load_access
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.sources.pods import PodSource
+from prunella_operator.telemetry import metrics, tracing
+from prunella_operator.telemetry.core import measured_runtime
+from prunella_operator.telemetry.sending import sends
+from prunella_operator.telemetry.workflows import CountingInterceptor
+
+INCIDENT = paths.incidents("shop", "bench")
+ONE_IN = 20  # of the faults opens an incident, the others join one
+
+
+def telemetry(stack):
+    """Tracing and metrics as the application sets them up; the interceptors that a client needs."""
+    interceptors = [CountingInterceptor()]
+    if sends("traces"):
+        interceptors.append(app._traced(stack))
+    if sends("metrics"):
+        app._push_metrics(stack)
+    return interceptors
+
+
+async def serve(temporal, api):
+    """A worker. Its hands follow a script and make the requests of real ones."""
+    async with AsyncExitStack() as stack:
+        runtime, measures = measured_runtime()
+        client = await Client.connect(
+            temporal, data_converter=pydantic_data_converter, interceptors=telemetry(stack), runtime=runtime
+        )
+        hands = RequestingHands(Kube(Access(server=api, authorization=lambda: "")), INCIDENT)
+        hands.script["verify"] = [HEALED]
+        async with performing(client, hands):
+            print("ready", flush=True)
+            await measures.keep()
+
+
+async def sense():
+    """A pod source. The first span goes out before anything is measured, as it makes the connection."""
+    async with AsyncExitStack() as stack:
+        if len(telemetry(stack)) > 1:
+            with tracing.span("warm-up", {}):
+                pass
+            trace.get_tracer_provider().force_flush(2000)
+        source = Timed(load_access(), Signalled())
+        print("base", 0, flush=True)
+        task = asyncio.create_task(source.run())
+        while not source.stats.synced:  # noqa: ASYNC110 - the source has no event for it, and needs none
+            await asyncio.sleep(0.01)
+        print("synced", source.stats.objects, flush=True)
+        await task
+
+
+class Timed(PodSource):
+    """Tells when a pod has been judged and its signals were emitted."""
+
+    def seen(self, obj, at):
+        super().seen(obj, at)
+        if self.stats.synced:
+            print("event", obj.metadata.name, obj.metadata.resource_version, time.time_ns(), flush=True)
+
+
+class Signalled:
+    """What the operator does for a signal, as far as telemetry is concerned."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, signal):
+        self.count += 1
+        opens = self.count % ONE_IN == 0
+        if opens:
+            self.open(signal)
+        metrics.SIGNALS.labels(signal.source, signal.type.value, "opened" if opens else "joined").inc()
+
+    def open(self, signal):
+        facts = {"prunella.source": signal.source, "prunella.target": signal.name, "prunella.fault": signal.reason}
+        with tracing.span("incident:open", facts, started=signal.observed_at):
+            metrics.OPENING.observe(0.01)
+
+
+if __name__ == "__main__":
+    role, *arguments = sys.argv[1:]
+    asyncio.run({"serve": serve, "sense": sense}[role](*arguments))
+    os._exit(0)  # temporalio's core may crash at interpreter exit (sdk-python issue 300)

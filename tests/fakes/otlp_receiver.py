@@ -1,0 +1,41 @@
+"""An OTLP receiver: a real gRPC server that keeps the metrics it is sent."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import Queue
+
+import grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as messages
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as service
+
+
+class Receiver(service.MetricsServiceServicer):
+    """What came, in order; `address` is where it listens."""
+
+    def __init__(self):
+        self.came = Queue()
+        self.address = ""
+
+    def Export(self, request, context):  # noqa: N802 - gRPC's name
+        self.came.put(request)
+        return messages.ExportMetricsServiceResponse()
+
+    def next(self, within=20):
+        """The next message: its resource's attributes, and its metrics by name."""
+        (found,) = self.came.get(timeout=within).resource_metrics
+        attributes = {one.key: one.value.string_value for one in found.resource.attributes}
+        return attributes, {one.name: one for scope in found.scope_metrics for one in scope.metrics}
+
+
+@contextmanager
+def receiving():
+    """A receiver on a free port."""
+    with ThreadPoolExecutor(2) as pool:
+        server, receiver = grpc.server(pool), Receiver()
+        service.add_MetricsServiceServicer_to_server(receiver, server)
+        receiver.address = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        try:
+            yield receiver
+        finally:
+            server.stop(0).wait()
