@@ -18,13 +18,14 @@ from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_operator.cluster.selectors import as_text, selector_of
 from prunella_operator.cluster.views import ignored, pod_view, template_of, time_of, workload_view
 from prunella_operator.cluster.views_probes import illness_shows
-from prunella_workflows.errors import NotFound, Permanent, Retryable
+from prunella_workflows.errors import Forbidden, NotFound, Permanent, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
 
 _log = structlog.get_logger("prunella.historian")
 
 _LOOK_EVERY = 1.0
 _REFRESH_AFTER = timedelta(minutes=10)
+_NOT_ALLOWED = 1800.0  # seconds; a namespace may opt in without a rollout
 _KEEP = 10
 _AFTER_A_REPAIR = 300.0  # seconds; more than a usual verification
 _AFTER_A_CRASH = 600.0  # seconds; the kubelet forgets its back-off after as long
@@ -73,6 +74,9 @@ class Historian:
         except Retryable as error:
             _log.info("cannot look at a rollout yet", workload=rollout.name, error=str(error))
             self._later(rollout, 5.0)
+        except Forbidden as error:
+            _log.debug("templates of this namespace are not kept", workload=rollout.name, error=str(error))
+            self._later(rollout, _NOT_ALLOWED)
         except Permanent as error:
             _log.warning("cannot record a known-good revision", workload=rollout.name, error=str(error))
 

@@ -173,11 +173,15 @@ async def test_a_server_that_is_away_is_asked_again(historian, rest, moment):
     assert len(kept(rest)) == 1
 
 
-async def test_what_we_may_not_write_stops_nobody(historian, rest, moment):
+async def test_what_we_may_not_write_is_kept_once_we_may(historian, rest, moment):
     rest.kube.before = failing(Forbidden("no"), method="POST")
     settled(historian)
     await at(moment, historian, SOAK)
-    assert (kept(rest), historian._rollouts) == ({}, {})
+    rest.kube.before = lambda _method, _path: None
+    await at(moment, historian, SOAK + 600)
+    assert kept(rest) == {}
+    await at(moment, historian, SOAK + 1800)
+    assert len(kept(rest)) == 1
 
 
 # A template that was kept before
