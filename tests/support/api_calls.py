@@ -75,24 +75,25 @@ class Module:
 
     def values(self, node: ast.AST, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         """The texts that an expression may stand for."""
+        found = {ANY}
         match node:
             case ast.Constant(value=str(text)):
-                return {text}
+                found = {text}
             case ast.JoinedStr(values=parts):
-                return self._joined(parts, scope, kinds)
+                found = self._joined(parts, scope, kinds)
             case ast.FormattedValue(value=value):
-                return self.values(value, scope, kinds)
+                found = self.values(value, scope, kinds)
             case ast.BinOp(left=left, right=right):
-                return self._joined([left, right], scope, kinds)
+                found = self._joined([left, right], scope, kinds)
             case ast.IfExp(body=one, orelse=other):
-                return self.values(one, scope, kinds) | self.values(other, scope, kinds)
+                found = self.values(one, scope, kinds) | self.values(other, scope, kinds)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                return {text for part in parts for text in self.values(part, scope, kinds)}
+                found = {text for part in parts for text in self.values(part, scope, kinds)}
             case ast.Call():
-                return self._returned(node, scope, kinds)
+                found = self._returned(node, scope, kinds)
             case ast.Name(id=name):
-                return self._named(name, scope, kinds)
-        return {ANY}
+                found = self._named(name, scope, kinds)
+        return found
 
     def _joined(self, parts: list[ast.AST], scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         return {"".join(one) for one in itertools.product(*(self.values(part, scope, kinds) for part in parts))}
@@ -102,7 +103,9 @@ class Module:
         if isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "paths":
             return self._known(name, call, scope, kinds)
         if name == "map" and len(call.args) > 1:
-            return self._known(getattr(call.args[0], "attr", ""), ast.Call(call.args[0], [ast.Constant(ANY)]), scope, kinds)
+            return self._known(
+                getattr(call.args[0], "attr", ""), ast.Call(call.args[0], [ast.Constant(ANY)]), scope, kinds
+            )
         if name not in self.functions:
             return {ANY}
         inner = self.functions[name]

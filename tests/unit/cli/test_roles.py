@@ -59,7 +59,10 @@ def test_doctor_asks_for_what_the_role_gives(role):
 
 
 def test_the_console_reads_incidents_only():
-    assert given(ROLES["prunella-console"]) == {("get", "prunella.dev", "incidents"), ("list", "prunella.dev", "incidents")}
+    assert given(ROLES["prunella-console"]) == {
+        ("get", "prunella.dev", "incidents"),
+        ("list", "prunella.dev", "incidents"),
+    }
 
 
 def test_every_file_that_calls_the_api_server_was_read():
