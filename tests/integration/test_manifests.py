@@ -40,12 +40,10 @@ def home(api):
 
 @pytest.mark.parametrize("folder", BASES, ids=lambda one: one.name)
 def test_the_api_server_takes_what_is_rendered(cluster, api, kube, home, folder):
-    objects = rendered(cluster, folder)
+    objects, query = rendered(cluster, folder), {"dryRun": "All", "fieldManager": MANAGER, "force": "true"}
     assert objects
     for one in objects:
-        kube.call(
-            "PATCH", path_of(api, one), one, APPLY_PATCH, dryRun="All", fieldManager="prunella-tests", force="true"
-        )
+        kube.call("PATCH", path_of(api, one), one, APPLY_PATCH, **query)
 
 
 @pytest.mark.parametrize("folder", BASES[1:], ids=lambda one: one.name)
