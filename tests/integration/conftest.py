@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.deployments import a_namespace
-from support.installed import account, allow, installed
+from support.installed import account, allow, in_force, installed
 
 from prunella_operator import clock
 from prunella_operator.activities.gather import Gatherer
@@ -158,10 +158,11 @@ def accounts(api):
 
 
 @pytest.fixture(scope="module")
-def shop(api, accounts):
+def shop(api, operator):
     """A namespace that opted in."""
     name = a_namespace(api, "least-", heal="enabled")
     allow(api, name)
+    in_force(operator, name)
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
 

@@ -110,7 +110,7 @@ class Hands:
 @pytest.fixture(scope="module")
 def patient(api, shop):
     """A namespace's policy that allows everything, and nothing that makes repairs wait for each other."""
-    budgets = {f"perHourPer{scope}": 100 for scope in ("Workload", "Namespace", "Cluster")}
+    budgets = {f"perHourPer{scope}": 100 for scope in ("Workload", "Namespace")}
     spec = {
         "actions": ["SetMemory", "ResizePods", "RestoreTemplate", "Restart", "Scale", "RaiseMaxReplicas"],
         "budgets": budgets,
@@ -163,7 +163,7 @@ def test_every_action_and_its_undo_can_be_made_with_the_workers_account(api, wor
 
 def test_the_operator_keeps_snapshots_and_only_its_own(api, operator, shop):
     web = released(api, a_deployment(shop, "kept"))
-    body = history.snapshot({**web, "kind": "Deployment"}, ref_of(web), history.KNOWN_GOOD)
+    body = history.snapshot({**web, "kind": "Deployment"}, ref_of(web), history.KNOWN_GOOD) | {"data": {}}
     path = paths.snapshots(shop, body["metadata"]["name"])
     uid = operator.create(paths.snapshots(shop), body)["metadata"]["uid"]
     operator.merge_patch(path, {"metadata": {"annotations": {paths.GOOD_AT: "2026-11-25T10:00:00+00:00"}}})
@@ -175,7 +175,13 @@ def test_the_operator_keeps_snapshots_and_only_its_own(api, operator, shop):
     ):
         with pytest.raises(Forbidden, match="snapshot"):
             operator.create(paths.snapshots(shop), {**body, "metadata": {**body["metadata"], **change}})
-    theirs = {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "theirs"}, "revision": 1}
+    theirs = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "theirs"},
+        "revision": 1,
+        "data": {},
+    }
     uid = api.create(paths.snapshots(shop), theirs)["metadata"]["uid"]
     with pytest.raises(Forbidden, match="snapshots of its own"):
         operator.delete(paths.snapshots(shop, "theirs"), uid)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.api import MANAGER
+from support.deployments import gone
 from support.installed import HOME
 
 from prunella_operator.cluster.port import APPLY_PATCH
@@ -35,7 +36,7 @@ def home(api):
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME, "labels": labels}})
     yield HOME
-    api.delete(f"/api/v1/namespaces/{HOME}")
+    gone(api, f"/api/v1/namespaces/{HOME}")
 
 
 @pytest.mark.parametrize("folder", BASES, ids=lambda one: one.name)

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from support.api import Api, Object, documents, path_of
+from support.api import Api, Object, documents, path_of, until
+from support.deployments import gone
 
+from prunella_operator.cluster import paths
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.rbac import bindings
+from prunella_workflows.errors import Forbidden
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 HOME = "prunella-system"
@@ -28,7 +31,7 @@ def installed(api: Api) -> Iterator[None]:
     finally:
         for one in reversed(wide):
             api.delete(path_of(one))
-        api.delete(f"/api/v1/namespaces/{HOME}")
+        gone(api, f"/api/v1/namespaces/{HOME}")
 
 
 def _base(name: str) -> list[Object]:
@@ -38,6 +41,26 @@ def _base(name: str) -> list[Object]:
 def allow(api: Api, *namespaces: str) -> None:
     """What `prunella rbac NAMESPACE... | kubectl apply -f -` does."""
     api.apply(*yaml.safe_load_all(bindings(namespaces, HOME)))
+
+
+def in_force(operator: Kube, namespace: str) -> None:
+    """Wait until the admission policies count, which takes moments: the last of them refuses what it should."""
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "probe"},
+        "revision": 1,
+        "data": {},
+    }
+
+    def refused() -> bool:
+        try:
+            operator.call("POST", paths.snapshots(namespace), body, dryRun="All")
+        except Forbidden as error:
+            return "snapshots of its own" in str(error)
+        return False
+
+    until(refused, 60, "the admission policies are in force")
 
 
 def account(api: Api, access: Access, name: str) -> Kube:

@@ -90,6 +90,8 @@ def _settle(tree: Path) -> None:
     )
     (tree / "etc/group").write_text(f"root:x:0:\nprunella:x:{USER}:\n")
     (tree / "etc/nsswitch.conf").write_text("hosts: files dns\n")
+    for folder in (tree, tree / "etc", tree / "etc/ssl", tree / "etc/ssl/certs"):
+        folder.chmod(0o755)
     (tree / "tmp").mkdir()
     (tree / "tmp").chmod(0o1777)
     python = tree / "usr/bin/python3"

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def install_prunella(tree: Path, work: Path) -> None:
     _pip("install", "--require-hashes", f"--target={tools}", f"--requirement={pins}")
     _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}", str(ROOT), PYTHONPATH=str(tools))
     (wheel,) = wheels.glob("prunella-*.whl")
-    _pip("install", "--no-deps", "--no-compile", "--upgrade", f"--target={tree / APP}", str(wheel))
+    with zipfile.ZipFile(wheel) as content:  # pure Python: its files are what an installation has
+        content.extractall(tree / APP)
     programs = tree / APP / "bin"
     for one in programs.iterdir():
         if one.name not in _KEPT_PROGRAMS:
