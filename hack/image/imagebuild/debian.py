@@ -90,7 +90,7 @@ def _settle(tree: Path) -> None:
     )
     (tree / "etc/group").write_text(f"root:x:0:\nprunella:x:{USER}:\n")
     (tree / "etc/nsswitch.conf").write_text("hosts: files dns\n")
-    for folder in (tree, tree / "etc", tree / "etc/ssl", tree / "etc/ssl/certs"):
+    for folder in (tree, *(one for one in tree.rglob("*") if one.is_dir() and not one.is_symlink())):
         folder.chmod(0o755)
     (tree / "tmp").mkdir()
     (tree / "tmp").chmod(0o1777)
