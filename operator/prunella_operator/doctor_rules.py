@@ -14,6 +14,8 @@ REPAIR = "prunella-repair"
 SNAPSHOTS = "prunella-snapshots"
 """Keeps the templates that may be gone back to; bound to the operator, in each namespace that opted in."""
 BY_NAMESPACE = frozenset({REPAIR, SNAPSHOTS})
+LEFT_TO_THE_OTHER = {"prunella-operator": REPAIR, "prunella-worker": SNAPSHOTS}
+"""By ServiceAccount of manifests/base: the role that only the other one has."""
 
 _SEE = ("get", "list", "watch")
 _ROLES = {"keep incidents": INCIDENTS, "repair": REPAIR, "keep snapshots": SNAPSHOTS}

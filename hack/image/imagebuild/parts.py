@@ -24,7 +24,7 @@ def python_parts(folder: Path) -> list[Part]:
 
 def _part(found: Distribution) -> Part:
     name = found.metadata["Name"]
-    said = found.metadata["License-Expression"] if "License-Expression" in found.metadata else ""
+    said = str(found.metadata.json.get("license_expression", ""))
     return Part(name, found.version, f"pkg:pypi/{name.lower().replace('_', '-')}@{found.version}", said)
 
 

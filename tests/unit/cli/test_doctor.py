@@ -27,6 +27,7 @@ class FakeApi:
         self.installed = {crd["metadata"]["name"]: copy.deepcopy(crd) for crd in SHIPPED}
         self.denied = set()
         self.opted_in = {}
+        self.user = "alice"
         self.reviews = []
 
     def date(self):
@@ -38,6 +39,8 @@ class FakeApi:
             self.reviews.append(asked)
             allowed = (asked["verb"], asked["resource"]) not in self.denied or self.opted_in.get(asked["namespace"])
             return {"status": {"allowed": bool(allowed)}}
+        if path.endswith("selfsubjectreviews"):
+            return {"status": {"userInfo": {"username": self.user}}}
         if path == "/api/v1/namespaces":
             return {"items": [{"metadata": {"name": name}} for name in self.opted_in]}
         found = self.installed.get(path.rpartition("/")[2])
@@ -137,6 +140,16 @@ def test_repairs_need_permission_only_where_they_are_wanted():
     check = {one.name: one for one in failed(examined(api))}["May repair"]
     assert check.what == "may not patch deployments (apps); delete pods"
     assert "prunella rbac NAMESPACE" in check.todo
+
+
+@pytest.mark.parametrize(
+    ("name", "areas"),
+    [("operator", {"May keep snapshots"}), ("worker", {"May repair"}), ("else", {"May repair", "May keep snapshots"})],
+)
+def test_an_account_is_not_asked_for_what_only_the_other_one_does(name, areas):
+    api = FakeApi()
+    api.user = f"system:serviceaccount:prunella-system:prunella-{name}"
+    assert {"May repair", "May keep snapshots"} & {one.name for one in examined(api)} == areas
 
 
 def test_permissions_are_asked_for_the_namespaces_that_are_watched():
