@@ -42,7 +42,10 @@ def change(kube, one, spec=None, **meta):
     """A change of a workload as an action would make it, with its stamp."""
     annotations = {**STAMP, **meta.pop("annotations", {})}
     body = {"metadata": {"annotations": annotations, **meta}, **({"spec": spec} if spec else {})}
-    return kube.call("PATCH", f"{paths.workload(ref_of(one))}", body, MERGE_PATCH, dryRun="All")
+    kind, its = one.get("kind", "Deployment"), one["metadata"]
+    return kube.call(
+        "PATCH", f"{paths.collection(kind, its['namespace'])}/{its['name']}", body, MERGE_PATCH, dryRun="All"
+    )
 
 
 def with_pod(one, **spec):
@@ -83,6 +86,40 @@ def test_a_rollback_has_no_more_rights_than_what_it_replaces(mighty, target, wha
         return
     with pytest.raises(Forbidden, match=refusal):
         change(mighty, target, with_pod(target, **fields))
+
+
+def of_kind(kind, namespace, name):
+    """A workload that was privileged from the beginning, by its owner's will."""
+    one = a_deployment(namespace, f"{name}-{kind.lower()}")
+    one["kind"], spec = kind, one["spec"]
+    spec["template"]["spec"] |= {"hostNetwork": True, "volumes": host_path(), "serviceAccountName": "default"}
+    spec["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    if kind == "DaemonSet":
+        del spec["replicas"]
+        spec["template"]["spec"]["nodeSelector"] = {"none": "such"}
+    if kind == "StatefulSet":
+        spec["serviceName"] = name
+    return one
+
+
+@pytest.fixture(scope="module", params=["Deployment", "StatefulSet", "DaemonSet"])
+def privileged(request, api, shop):
+    (one,) = api.apply(of_kind(request.param, shop, "agent"))
+    return {"kind": request.param, **one}
+
+
+def test_memory_and_restarts_of_a_privileged_workload_give_it_nothing_more(mighty, privileged):
+    template = copy.deepcopy(template_of(privileged))
+    template["spec"]["containers"][0]["resources"] = {"limits": {"memory": "96Mi"}, "requests": {"memory": "32Mi"}}
+    template["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "10m"
+    assert change(mighty, privileged, {"template": template})
+    stamp = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T10:00:00Z"}
+    assert change(mighty, privileged, {"template": {"metadata": {"annotations": stamp}}})
+    for more in ({"image": "prunella.local/shop:2"}, {"env": []}, {"resources": {"limits": {"cpu": "2"}}}):
+        with pytest.raises(Forbidden, match="privileged"):
+            change(mighty, privileged, with_pod(privileged, container=more))
+    with pytest.raises(Forbidden, match="privileged"):
+        change(mighty, privileged, {"template": {"metadata": {"annotations": {**stamp, "other": "1"}}}})
 
 
 @pytest.mark.parametrize(
