@@ -243,7 +243,6 @@ def test_a_pod_is_deleted_only_where_its_stateful_set_waits_for_it_and_resized_o
             "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}}),
         ("POST", "/api/v1/namespaces/{shop}/serviceaccounts/default/token", {}),
         ("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/any", None),
-        ("DELETE", "/apis/prunella.dev/v1alpha1/namespaces/{shop}/incidents/any", None),
         ("POST", "/apis/prunella.dev/v1alpha1/namespaces/{shop}/healingpolicies", {
             "apiVersion": "prunella.dev/v1alpha1", "kind": "HealingPolicy",
             "metadata": {"generateName": "x-"}, "spec": {"mode": "Heal"}}),
@@ -252,11 +251,7 @@ def test_a_pod_is_deleted_only_where_its_stateful_set_waits_for_it_and_resized_o
 def test_no_other_kind_of_change_is_made_even_with_all_rights(api, mighty, shop, target, request_of):
     method, path, body = request_of
     where, content = path.format(shop=shop), MERGE_PATCH if method == "PATCH" else JSON
-    if where.endswith("/any") and "incidents" in where:
-        spec = {"target": {"kind": "Deployment", "name": "web"}, "type": "Other", "mode": "DryRun"}
-        kind = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": {"name": "any"}}
-        api.create(where.rpartition("/")[0], {**kind, "spec": spec})
-    elif where.endswith("/any"):
+    if where.endswith("/any"):
         api.create(where.rpartition("/")[0], {"metadata": {"name": "any"}, "webhooks": []})
     try:
         with pytest.raises(Forbidden, match="never makes this kind of change"):
@@ -264,3 +259,16 @@ def test_no_other_kind_of_change_is_made_even_with_all_rights(api, mighty, shop,
     finally:
         if where.endswith("/any"):
             api.delete(where)
+
+
+def test_only_incidents_that_have_ended_are_deleted(api, mighty, shop):
+    spec = {"target": {"kind": "Deployment", "name": "web"}, "type": "Other", "mode": "DryRun"}
+    body = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": {"generateName": "old-"}}
+    made = api.create(paths.incidents(shop), {**body, "spec": spec})["metadata"]
+    path = paths.incidents(shop, made["name"])
+    for phase in ("Pending", "Repairing"):
+        with pytest.raises(Forbidden, match="has not ended"):
+            mighty.delete(path, made["uid"])
+        api.patch(f"{path}/status", {"status": {"phase": phase}})
+    api.patch(f"{path}/status", {"status": {"phase": "Healed"}})
+    mighty.delete(path, made["uid"])

@@ -3,6 +3,7 @@
 That they render and that an API server takes them is tests/integration/test_manifests.py.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from support.api import documents
 from prunella_operator import worker as worker_side
 from prunella_operator.rbac import bindings
 from prunella_operator.settings import Settings
+from prunella_workflows.model.incident import Phase
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 FILES = sorted(
@@ -151,6 +153,12 @@ def test_accounts_of_the_bindings_that_are_printed_exist():
     for one in yaml.safe_load_all(bindings(("shop",), "prunella-system")):
         assert one["roleRef"]["name"] in named("ClusterRole")
         assert {subject["name"] for subject in one["subjects"]} <= named("ServiceAccount").keys()
+
+
+def test_only_incidents_that_have_ended_may_be_deleted():
+    said = (MANIFESTS / "admission" / "identity.yaml").read_text()
+    words = re.search(r"oldObject\.status\.phase in \[(.*?)\]", said, re.DOTALL)[1]
+    assert set(re.findall(r"'(\w+)'", words)) == {phase.value for phase in Phase if phase.closed}
 
 
 def test_the_namespace_is_restricted():

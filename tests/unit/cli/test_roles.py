@@ -11,14 +11,20 @@ from prunella_operator.doctor_rules import BY_NAMESPACE, INCIDENTS, REPAIR, RULE
 
 BASE = Path(__file__).parents[3] / "manifests" / "base"
 ROLES = {one["metadata"]["name"]: one["rules"] for one in documents(BASE / "roles.yaml")}
-WORKER = needs(["activities", "metrics_source", "cluster/secrets.py"])
-OPERATOR = needs(["intake.py", "historian.py", "healings.py", "controller.py", "sources"])
-DOCTOR = needs(["doctor.py", "doctor_policies.py"])
+WORKERS = {"activities", "metrics_source"}
+DOCTORS = {"doctor.py", "doctor_policies.py"}
+CALLERS = {"console", "incidents.py", "uninstall.py"}  # what is asked in a person's name
+CLIENTS = {"cluster"}
+OTHERS = {one.name for one in PACKAGE.iterdir()} - WORKERS - DOCTORS - CALLERS - CLIENTS
+WORKER = needs([*WORKERS, "cluster/secrets.py"])
+DOCTOR = needs(DOCTORS)
+OPERATOR = needs(OTHERS)
+LEADER = {one for one in OPERATOR if one[1] == "coordination.k8s.io"}
+OPERATOR -= LEADER
 KOPF = {(verb, "prunella.dev", "incidents") for verb in ("list", "watch", "patch")}  # what it handles: controller.py
 READS = {"get", "list", "watch"}
 BY_A_ROLE_OF_THE_OWNER = {("get", "", "secrets")}  # for each Secret that a policy names: docs/notifications.md
 OURS = {"prunella.dev", "events.k8s.io"}
-CALLERS = {"cluster", "console", "incidents.py"}  # clients themselves, and what is asked in a person's name
 
 
 def reads(found):
@@ -65,11 +71,12 @@ def test_the_console_reads_incidents_only():
     }
 
 
-def test_every_file_that_calls_the_api_server_was_read():
-    known = {"activities", "metrics_source", "sources", "doctor.py", "doctor_policies.py", *CALLERS}
-    known |= {"intake.py", "historian.py", "healings.py", "controller.py"}
-    others = [one.name for one in sorted(PACKAGE.iterdir()) if one.name not in known and one.name != "__pycache__"]
-    assert {name for name in others if needs([name])} == set()
+def test_the_lease_is_written_by_a_role_of_its_own_namespace():
+    role, _ = documents(BASE / "leader.yaml")
+    assert role["kind"] == "Role"
+    assert given(role["rules"]) >= LEADER
+    named = [rule for rule in role["rules"] if rule["verbs"] != ["create"]]
+    assert all(rule["resourceNames"] == ["prunella-operator"] for rule in named)
 
 
 def test_no_wildcards_no_secrets_and_no_way_to_more_rights():
