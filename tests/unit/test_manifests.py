@@ -161,6 +161,16 @@ def test_only_incidents_that_have_ended_may_be_deleted():
     assert set(re.findall(r"'(\w+)'", words)) == {phase.value for phase in Phase if phase.closed}
 
 
+def test_what_bounds_prunella_can_fail_for_nobody_else():
+    """The policies see every write in the cluster, and an error in a condition would refuse it."""
+    for one in documents(MANIFESTS / "admission" / "identity.yaml"):
+        if one["kind"] == "ValidatingAdmissionPolicy":
+            (condition,) = one["spec"]["matchConditions"]
+            name = "request.userInfo.username"
+            expected = f"has({name}) && {name}.startsWith('system:serviceaccount:prunella-system:')"
+            assert condition["expression"] == expected
+
+
 def test_the_namespace_is_restricted():
     labels = named("Namespace")["prunella-system"]["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
