@@ -77,7 +77,7 @@ def _extract(content: tarfile.TarFile, member: tarfile.TarInfo, name: str, tree:
     member.name = name
     if member.islnk():
         member.linkname = placed(member.linkname)
-    content.extract(member, tree, set_attrs=not member.isdir(), filter="tar")
+    content.extract(member, tree, set_attrs=not member.isdir())
 
 
 def _settle(tree: Path) -> None:

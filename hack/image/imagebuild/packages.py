@@ -48,6 +48,8 @@ def install_prunella(tree: Path, work: Path) -> None:
     for one in programs.iterdir():
         if one.name not in _KEPT_PROGRAMS:
             one.unlink()
+    for record in (tree / APP).glob("*.dist-info/RECORD"):  # it names the programs that are gone, and who built them
+        record.unlink()
     (programs / "prunella").write_text(_SCRIPT)
     (programs / "prunella").chmod(0o755)
 
