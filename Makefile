@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format unit integration e2e chaos storm bench docs cluster cluster-down lock clean
+.PHONY: help setup demo test check format unit integration e2e chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,7 @@ check: setup ## format, lint, types, import rules and the fast tests, in less th
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards
+	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python -m pytest -q -x tests/unit
 
@@ -70,9 +71,13 @@ cluster: setup ## bring up the local cluster and say how to use it
 cluster-down: setup ## remove every trace of the local cluster
 	@$(BIN)/python hack/cluster down
 
+image: setup ## build the container image and its bill of materials into dist, without Docker
+	@$(BIN)/python hack/image
+
 lock: setup ## resolve the dependencies anew
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-image.lock
 
 clean: ## remove the virtual environment and caches (not the cached cluster binaries)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -171,6 +171,24 @@ def crds() -> None:
     from prunella_operator.shipped import crd_yaml
 
     sys.stdout.write(crd_yaml())
+
+
+@app.command()
+def rbac(
+    namespaces: Annotated[list[str] | None, typer.Argument(metavar="NAMESPACE...", show_default=False)] = None,
+    *,
+    cluster: Annotated[bool, typer.Option("--cluster", help="The whole cluster instead of single namespaces.")] = False,
+    accounts: Annotated[str, typer.Option(help="Namespace of Prunella's ServiceAccounts.")] = "prunella-system",
+) -> None:
+    """Print the RoleBindings with which Prunella may repair in these namespaces, for kubectl.
+
+    Example: `prunella rbac shop | kubectl apply -f -`
+    """
+    from prunella_operator.rbac import bindings
+
+    if bool(namespaces) == cluster:
+        raise typer.BadParameter("name at least one namespace, or give --cluster for all of them")
+    sys.stdout.write(bindings(tuple(namespaces or ()), accounts))
 
 
 @app.command()

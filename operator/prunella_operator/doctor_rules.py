@@ -1,8 +1,24 @@
-"""What operator and worker must be allowed to do."""
+"""What operator and worker must be allowed to do, and by which role of manifests/base they may.
+
+A test derives these permissions from the code and holds the roles to them, in both directions.
+"""
 
 from dataclasses import dataclass
 
-_READ = ("get", "list", "watch")
+VIEW = "prunella-view"
+"""Reads what is needed to see; bound in the whole cluster, to operator and worker."""
+INCIDENTS = "prunella-incidents"
+"""Writes Prunella's own records and nothing of anybody else's; bound in the whole cluster, to operator and worker."""
+REPAIR = "prunella-repair"
+"""Writes what repairs need; bound to the worker, in each namespace that opted in."""
+SNAPSHOTS = "prunella-snapshots"
+"""Keeps the templates that may be gone back to; bound to the operator, in each namespace that opted in."""
+BY_NAMESPACE = frozenset({REPAIR, SNAPSHOTS})
+LEFT_TO_THE_OTHER = {"prunella-operator": REPAIR, "prunella-worker": SNAPSHOTS}
+"""By ServiceAccount of manifests/base: the role that only the other one has."""
+
+_SEE = ("get", "list", "watch")
+_ROLES = {"keep incidents": INCIDENTS, "repair": REPAIR, "keep snapshots": SNAPSHOTS}
 
 
 @dataclass(frozen=True)
@@ -15,25 +31,32 @@ class Rule:
     group: str = ""
     cluster: bool = False
 
+    @property
+    def role(self) -> str:
+        """The ClusterRole that gives it."""
+        return _ROLES.get(self.area, VIEW)
+
     def __str__(self) -> str:
         return f"{', '.join(self.verbs)} {self.resource}" + (f" ({self.group})" if self.group else "")
 
 
 RULES = (
-    Rule("keep incidents", (*_READ, "create", "patch"), "incidents", "prunella.dev"),
-    Rule("keep incidents", ("get", "patch"), "incidents/status", "prunella.dev"),
+    Rule("keep incidents", ("create", "patch"), "incidents", "prunella.dev"),
+    Rule("keep incidents", ("patch",), "incidents/status", "prunella.dev"),
     Rule("keep incidents", ("create",), "events", "events.k8s.io"),
-    Rule("read policies", _READ, "healingpolicies", "prunella.dev"),
-    Rule("read policies", _READ, "clusterhealingpolicies", "prunella.dev", cluster=True),
-    Rule("read policies", _READ, "namespaces", cluster=True),
-    Rule("read policies", _READ, "customresourcedefinitions", "apiextensions.k8s.io", cluster=True),
-    Rule("see faults", _READ, "pods"),
-    Rule("see faults", _READ, "deployments", "apps"),
-    Rule("see faults", _READ, "replicasets", "apps"),
-    Rule("see faults", _READ, "statefulsets", "apps"),
-    Rule("see faults", _READ, "daemonsets", "apps"),
-    Rule("see faults", _READ, "jobs", "batch"),
-    Rule("see faults", ("get", "list"), "cronjobs", "batch"),
+    Rule("read incidents and policies", _SEE, "incidents", "prunella.dev"),
+    Rule("read incidents and policies", ("list",), "healingpolicies", "prunella.dev"),
+    Rule("read incidents and policies", ("list",), "clusterhealingpolicies", "prunella.dev", cluster=True),
+    Rule("read incidents and policies", ("get", "list"), "namespaces", cluster=True),
+    Rule("read incidents and policies", ("get",), "customresourcedefinitions", "apiextensions.k8s.io", cluster=True),
+    Rule("see faults", _SEE, "pods"),
+    Rule("see faults", _SEE, "deployments", "apps"),
+    Rule("see faults", _SEE, "statefulsets", "apps"),
+    Rule("see faults", _SEE, "daemonsets", "apps"),
+    Rule("see faults", ("get", "list"), "replicasets", "apps"),
+    Rule("see faults", ("get", "list"), "controllerrevisions", "apps"),
+    Rule("see faults", _SEE, "jobs", "batch"),
+    Rule("see faults", ("get",), "cronjobs", "batch"),
     Rule("gather evidence", ("get",), "pods/log"),
     Rule("gather evidence", ("list",), "events"),
     Rule("gather evidence", ("list",), "resourcequotas"),
@@ -49,5 +72,6 @@ RULES = (
     Rule("repair", ("patch",), "horizontalpodautoscalers", "autoscaling"),
     Rule("repair", ("patch",), "pods/resize"),
     Rule("repair", ("delete",), "pods"),
-    Rule("keep snapshots", (*_READ, "create", "patch", "delete"), "controllerrevisions", "apps"),
+    Rule("repair", ("create",), "controllerrevisions", "apps"),
+    Rule("keep snapshots", ("create", "patch", "delete"), "controllerrevisions", "apps"),
 )

@@ -18,13 +18,14 @@ from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_operator.cluster.selectors import as_text, selector_of
 from prunella_operator.cluster.views import ignored, pod_view, template_of, time_of, workload_view
 from prunella_operator.cluster.views_probes import illness_shows
-from prunella_workflows.errors import NotFound, Permanent, Retryable
+from prunella_workflows.errors import Forbidden, NotFound, Permanent, Refused, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
 
 _log = structlog.get_logger("prunella.historian")
 
 _LOOK_EVERY = 1.0
 _REFRESH_AFTER = timedelta(minutes=10)
+_NOT_ALLOWED = 1800.0  # seconds; a namespace may opt in without a rollout
 _KEEP = 10
 _AFTER_A_REPAIR = 300.0  # seconds; more than a usual verification
 _AFTER_A_CRASH = 600.0  # seconds; the kubelet forgets its back-off after as long
@@ -73,6 +74,9 @@ class Historian:
         except Retryable as error:
             _log.info("cannot look at a rollout yet", workload=rollout.name, error=str(error))
             self._later(rollout, 5.0)
+        except Forbidden as error:
+            _log.debug("templates of this namespace are not kept", workload=rollout.name, error=str(error))
+            self._later(rollout, _NOT_ALLOWED)
         except Permanent as error:
             _log.warning("cannot record a known-good revision", workload=rollout.name, error=str(error))
 
@@ -120,19 +124,31 @@ class Historian:
         try:
             await self.rest.create(path, body)
         except AlreadyExists:
-            await self._refresh(view, body["metadata"]["name"], now)
+            await self._refresh(view, body, now)
         else:
             _log.info("known-good revision recorded", namespace=view.ref.namespace, target=str(view.ref))
             await self._prune(raw, view)
 
-    async def _refresh(self, view: WorkloadView, name: str, now: datetime) -> None:
+    async def _refresh(self, view: WorkloadView, body: Object, now: datetime) -> None:
         """The template was kept before: it is good again, and newest again."""
+        name = body["metadata"]["name"]
         good = {one["metadata"]["name"]: _good_at(one) for one in await self._kept(view)}
         mine = good.get(name)
         others = [at for other, at in good.items() if other != name and at is not None]
         if mine is None or now - mine > _REFRESH_AFTER or max(others, default=mine) > mine:
             marks = {"annotations": {paths.GOOD_AT: now.isoformat()}, "labels": {paths.SNAPSHOT: history.KNOWN_GOOD}}
-            await self.rest.patch(paths.snapshots(view.ref.namespace, name), {"metadata": marks}, MERGE_PATCH)
+            await self._mark(view, body, {"metadata": marks})
+
+    async def _mark(self, view: WorkloadView, body: Object, marks: Object) -> None:
+        """Mark a snapshot as good. One that a worker wrote is replaced: the API server compares a ControllerRevision's
+        data byte by byte, and what a patch makes of it has not the blanks that the worker's client wrote.
+        """
+        path = paths.snapshots(view.ref.namespace, body["metadata"]["name"])
+        try:
+            await self.rest.patch(path, marks, MERGE_PATCH)
+        except Refused:
+            await self.rest.delete(path)
+            await self.rest.create(paths.snapshots(view.ref.namespace), body)
 
     async def _prune(self, raw: Object, view: WorkloadView) -> None:
         """Keep the newest few snapshots of each workload, and the one that the latest repair may be undone with."""

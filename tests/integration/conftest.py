@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from support.deployments import a_namespace
+from support.installed import account, allow, in_force, installed
 from support.prunella import free_ports
 
 from prunella_operator import clock
@@ -165,3 +166,46 @@ def nowhere(tmp_path):
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump(body))
     return path
+
+
+@pytest.fixture(scope="module")
+def accounts(api):
+    """Prunella's accounts, with their roles and what bounds their writes."""
+    with installed(api):
+        yield
+
+
+@pytest.fixture(scope="module")
+def shop(api, operator):
+    """A namespace that opted in."""
+    name = a_namespace(api, "least-", heal="enabled")
+    allow(api, name)
+    in_force(operator, name)
+    yield name
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def billing(api):
+    """A namespace that did not."""
+    name = a_namespace(api, "least-")
+    yield name
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="module")
+def worker(api, access, accounts):
+    """The API server as the worker's account sees it."""
+    return account(api, access, "worker")
+
+
+@pytest.fixture(scope="module")
+def operator(api, access, accounts):
+    """The API server as the operator's account sees it."""
+    return account(api, access, "operator")
+
+
+@pytest.fixture(scope="module")
+def console(api, access, accounts):
+    """The API server as the console's account sees it."""
+    return account(api, access, "console")

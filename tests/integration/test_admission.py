@@ -169,3 +169,9 @@ def test_other_changes_of_an_incident_need_no_more_than_rbac_asks_for(mechanic, 
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
     one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
     assert guest.merge_patch(one, {"spec": {"suspend": True}})["spec"]["suspend"] is True
+
+
+def test_prunella_itself_opens_incidents_also_where_it_may_not_repair(worker, operator, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    for kube in (worker, operator):
+        assert kube.create(path, an_incident())["spec"]["mode"] == "Heal"

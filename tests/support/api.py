@@ -24,9 +24,14 @@ _PREFIXES = {
     "autoscaling/v2": "/apis/autoscaling/v2",
     "prunella.dev/v1alpha1": "/apis/prunella.dev/v1alpha1",
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
+    "admissionregistration.k8s.io/v1": "/apis/admissionregistration.k8s.io/v1",
     "apiextensions.k8s.io/v1": "/apis/apiextensions.k8s.io/v1",
 }
-_PLURALS = {"HealingPolicy": "healingpolicies", "ClusterHealingPolicy": "clusterhealingpolicies"}
+_PLURALS = {
+    "HealingPolicy": "healingpolicies",
+    "ClusterHealingPolicy": "clusterhealingpolicies",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+}
 
 
 def until(condition: Callable[[], T], seconds: float, what: str, every: float = 0.25) -> T:

@@ -36,7 +36,7 @@ ALL = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages.PAGE
 SHELL = [one for page in pages.PAGES for one in pages.blocks(page) if one.language in pages.SHELL]
 COMMANDS = sorted({(one.page, command) for one in SHELL for command in pages.commands(one)})
 KUBECTL = {
-    "annotate", "apply", "create", "delete", "describe", "events", "get", "label", "patch", "rollout", "wait",
+    "annotate", "apply", "create", "delete", "describe", "events", "exec", "get", "label", "patch", "rollout", "wait",
 }  # fmt: skip
 
 # The sections whose kubectl commands e2e runs against a real cluster.
@@ -48,6 +48,9 @@ RUN_BY_E2E = {
     "docs/safety.md": None,
     "docs/troubleshooting.md": None,
 }
+
+# The page whose kubectl commands tests/integration/test_docs_install.py sends to a real API server.
+RUN_BY_INTEGRATION = "docs/install.md"
 
 # Why a command is not run by a test. A pattern that matches nothing any more is an error.
 NOT_RUN = {
@@ -62,6 +65,10 @@ NOT_RUN = {
     "make chaos": "takes up to two hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
     "make docs": "tests/unit/test_site.py builds it",
+    "make image": "takes minutes and packages from Debian; tests/unit/test_image.py has its parts",
+    "docker compose up *": "needs Docker and images; tests/unit/test_compose.py holds the file to its schema",
+    "kubectl -n prunella-system rollout status *": "needs the image in a cluster with nodes",
+    "kubectl -n prunella-system exec *": "needs the image in a cluster with nodes",
     "make cluster": "the fixture `cluster` runs the same program",
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
     "PRUNELLA_TRACE_FOLDER=*": "it is a test itself",
@@ -84,6 +91,8 @@ NOT_RUN = {
 
 
 def is_run_by_e2e(page, section, command):
+    if str(page.relative_to(ROOT)) == RUN_BY_INTEGRATION and not {"rollout", "exec"} & set(command.split()):
+        return command.startswith(("kubectl ", "prunella rbac "))
     sections = RUN_BY_E2E.get(str(page.relative_to(ROOT)), ())
     return command.startswith(("kubectl ", "curl ")) and (sections is None or section in sections)
 
@@ -146,7 +155,7 @@ def check_make(arguments):
 def check_kubectl(arguments):
     rest_of = arguments[2:] if arguments[0] in {"-n", "--context"} else arguments
     assert rest_of[0] in KUBECTL
-    files = [after for option, after in itertools.pairwise(arguments) if option == "-f"]
+    files = [after for option, after in itertools.pairwise(arguments) if option in {"-f", "-k"}]
     for name in files:
         assert name == "-" or (ROOT / name).exists(), name
 

@@ -10,7 +10,7 @@ from prunella_operator import clock
 from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.views import template_hash
 from prunella_operator.historian import Historian
-from prunella_workflows.errors import Forbidden, Unavailable
+from prunella_workflows.errors import Forbidden, Refused, Unavailable
 
 SOAK = 30
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -173,11 +173,15 @@ async def test_a_server_that_is_away_is_asked_again(historian, rest, moment):
     assert len(kept(rest)) == 1
 
 
-async def test_what_we_may_not_write_stops_nobody(historian, rest, moment):
+async def test_what_we_may_not_write_is_kept_once_we_may(historian, rest, moment):
     rest.kube.before = failing(Forbidden("no"), method="POST")
     settled(historian)
     await at(moment, historian, SOAK)
-    assert (kept(rest), historian._rollouts) == ({}, {})
+    rest.kube.before = lambda _method, _path: None
+    await at(moment, historian, SOAK + 600)
+    assert kept(rest) == {}
+    await at(moment, historian, SOAK + 1800)
+    assert len(kept(rest)) == 1
 
 
 # A template that was kept before
@@ -203,6 +207,14 @@ async def test_what_was_kept_before_a_repair_becomes_good_when_it_is(historian, 
     await look(historian, moment)
     assert good_at(rest, name) == stamp(SOAK)
     assert kept(rest)[name]["metadata"]["labels"][paths.SNAPSHOT] == history.KNOWN_GOOD
+
+
+async def test_a_snapshot_that_cannot_be_patched_is_replaced(historian, rest, moment):
+    name = put_snapshot(rest, 1)
+    rest.kube.before = failing(Refused("data: field is immutable"), method="PATCH")
+    await look(historian, moment)
+    assert [one[0] for one in rest.kube.writes] == ["delete", "create"]
+    assert good_at(rest, name) == stamp(SOAK)
 
 
 async def test_good_a_moment_ago_is_not_written_again(historian, rest, moment):

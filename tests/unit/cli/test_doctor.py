@@ -26,6 +26,8 @@ class FakeApi:
     def __init__(self):
         self.installed = {crd["metadata"]["name"]: copy.deepcopy(crd) for crd in SHIPPED}
         self.denied = set()
+        self.opted_in = {}
+        self.user = "alice"
         self.reviews = []
 
     def date(self):
@@ -35,7 +37,12 @@ class FakeApi:
         if path.endswith("selfsubjectaccessreviews"):
             asked = body["spec"]["resourceAttributes"]
             self.reviews.append(asked)
-            return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
+            allowed = (asked["verb"], asked["resource"]) not in self.denied or self.opted_in.get(asked["namespace"])
+            return {"status": {"allowed": bool(allowed)}}
+        if path.endswith("selfsubjectreviews"):
+            return {"status": {"userInfo": {"username": self.user}}}
+        if path == "/api/v1/namespaces":
+            return {"items": [{"metadata": {"name": name}} for name in self.opted_in]}
         found = self.installed.get(path.rpartition("/")[2])
         if isinstance(found, Exception):
             raise found
@@ -119,9 +126,30 @@ def test_missing_permissions_are_listed():
     api = FakeApi()
     api.denied = {("patch", "deployments"), ("create", "controllerrevisions")}
     assert {one.name: one.what for one in failed(examined(api))} == {
-        "May repair": "may not patch deployments (apps)",
-        "May keep snapshots": "may not get, list, watch, create, patch, delete controllerrevisions (apps)",
+        "May repair": "may not patch deployments (apps); create controllerrevisions (apps)",
+        "May keep snapshots": "may not create, patch, delete controllerrevisions (apps)",
     }
+
+
+def test_repairs_need_permission_only_where_they_are_wanted():
+    api = FakeApi()
+    api.denied = {("patch", "deployments"), ("delete", "pods")}
+    api.opted_in = {"shop": True, "billing": True}
+    assert failed(examined(api)) == []
+    api.opted_in["billing"] = False
+    check = {one.name: one for one in failed(examined(api))}["May repair"]
+    assert check.what == "may not patch deployments (apps); delete pods"
+    assert "prunella rbac NAMESPACE" in check.todo
+
+
+@pytest.mark.parametrize(
+    ("name", "areas"),
+    [("operator", {"May keep snapshots"}), ("worker", {"May repair"}), ("else", {"May repair", "May keep snapshots"})],
+)
+def test_an_account_is_not_asked_for_what_only_the_other_one_does(name, areas):
+    api = FakeApi()
+    api.user = f"system:serviceaccount:prunella-system:prunella-{name}"
+    assert {"May repair", "May keep snapshots"} & {one.name for one in examined(api)} == areas
 
 
 def test_permissions_are_asked_for_the_namespaces_that_are_watched():

@@ -1,0 +1,78 @@
+"""The Python side of the image: the pinned packages and Prunella's own wheel, in /app."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+APP = "app"
+PYTHON = (3, 11)
+_BUILD_TOOLS = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers", "editables")
+_KEPT_PROGRAMS = frozenset({"temporal"})  # the development server of the overlay quickstart
+_SCRIPT = """#!/usr/bin/python3.11
+from prunella_operator.cli import main
+
+main()
+"""
+
+
+def install_packages(tree: Path) -> None:
+    """The packages of requirements-image.lock, each checked by its hash. Nothing is built on the way."""
+    if sys.version_info[:2] != PYTHON:
+        raise RuntimeError(f"the image has Python {PYTHON[0]}.{PYTHON[1]}, so it is built with that as well")
+    lock = ROOT / "requirements-image.lock"
+    _pip(
+        "install",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--no-compile",
+        f"--target={tree / APP}",
+        f"--requirement={lock}",
+    )
+
+
+def install_prunella(tree: Path, work: Path) -> None:
+    """Prunella's own wheel, built here with pinned tools, and the program that the image starts."""
+    tools, wheels, pins = work / "tools", work / "wheels", work / "tools.lock"
+    pins.write_text(pinned((ROOT / "requirements.lock").read_text(), _BUILD_TOOLS))
+    _pip("install", "--require-hashes", f"--target={tools}", f"--requirement={pins}")
+    _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}", str(ROOT), PYTHONPATH=str(tools))
+    (wheel,) = wheels.glob("prunella-*.whl")
+    with zipfile.ZipFile(wheel) as content:  # pure Python: its files are what an installation has
+        content.extractall(tree / APP)
+    programs = tree / APP / "bin"
+    for one in programs.iterdir():
+        if one.name not in _KEPT_PROGRAMS:
+            one.unlink()
+    for record in (tree / APP).glob("*.dist-info/RECORD"):  # it names the programs that are gone, and who built them
+        record.unlink()
+    (programs / "prunella").write_text(_SCRIPT)
+    (programs / "prunella").chmod(0o755)
+
+
+def pinned(lock: str, names: Collection[str]) -> str:
+    """The lines of a lock file that pin these packages, hashes and all."""
+    blocks = re.findall(r"^\S+==[^\n]*(?:\n    [^\n]*)*", lock, re.MULTILINE)
+    return "\n".join(one for one in blocks if one.partition("==")[0] in names) + "\n"
+
+
+def compile_all(tree: Path) -> None:
+    """Byte code for all of it, because the root of the container is read-only. By hash, so that times do not matter."""
+    folders = [tree / APP, tree / "usr/lib/python3.11"]
+    options = ["-q", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/"]
+    subprocess.run([sys.executable, "-m", "compileall", *options, *map(str, folders)], check=False)
+
+
+def version_of(tree: Path) -> str:
+    """Prunella's version in the tree."""
+    (folder,) = (tree / APP).glob("prunella-*.dist-info")
+    return folder.name.removesuffix(".dist-info").partition("-")[2]
+
+
+def _pip(command: str, *options: str, **variables: str) -> None:
+    line = [sys.executable, "-m", "pip", command, "--quiet", "--disable-pip-version-check", *options]
+    subprocess.run(line, check=True, env={**os.environ, **variables})

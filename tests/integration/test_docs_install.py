@@ -1,0 +1,61 @@
+"""What docs/install.md tells people to type, tried on a real API server: what writes is sent as a dry run."""
+
+import importlib.util
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.deployments import gone
+from support.installed import HOME
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
+pages = importlib.util.module_from_spec(spec)
+sys.modules["docs_pages"] = pages  # dataclasses look their module up
+spec.loader.exec_module(pages)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+WRITES = {"apply", "create", "delete", "label"}
+NEED_PODS = {"rollout", "exec"}  # an API server alone has none
+PROGRAM = "import sys; from prunella_operator.cli import main; sys.argv = ['prunella', *sys.argv[1:]]; main()"
+COMMANDS = [
+    command
+    for block in pages.blocks(ROOT / "docs" / "install.md")
+    if block.language in pages.SHELL
+    for command in pages.commands(block)
+    if command.startswith(("kubectl ", "prunella "))
+]
+
+
+def verb_of(arguments):
+    return arguments[2] if arguments[0] == "-n" else arguments[0]
+
+
+@pytest.fixture(scope="module")
+def home(api):
+    """The namespaces that the commands are about."""
+    for name in (HOME, "shop"):
+        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield
+    for name in (HOME, "shop"):
+        gone(api, f"/api/v1/namespaces/{name}")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_is_accepted(cluster, home, command, tmp_path):
+    *before, (_, *arguments) = pages.parts(command)
+    if verb_of(arguments) in NEED_PODS:
+        return
+    for place, option in enumerate(arguments[:-1]):
+        if option in {"-f", "-k"} and arguments[place + 1] != "-":
+            arguments[place + 1] = str(ROOT / arguments[place + 1])
+    if before:
+        (program,) = before
+        printed = subprocess.run([sys.executable, "-c", PROGRAM, *program[1:]], capture_output=True, check=True)
+        (tmp_path / "printed.yaml").write_bytes(printed.stdout)
+        arguments[arguments.index("-")] = str(tmp_path / "printed.yaml")
+    assert verb_of(arguments) in WRITES, shlex.join(arguments)
+    assert cluster.kubectl(*arguments, "--dry-run=server")

@@ -1,0 +1,89 @@
+"""Every kustomization renders, and an API server takes what it renders, CRDs, admission policies and all."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from support.api import MANAGER
+from support.deployments import gone
+from support.installed import HOME
+
+from prunella_operator.cluster.port import APPLY_PATCH
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+OVERLAYS = sorted((MANIFESTS / "overlays").iterdir())
+BASES = [MANIFESTS / "admission", MANIFESTS / "base", *OVERLAYS]
+
+
+def rendered(cluster, folder):
+    return [one for one in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if one]
+
+
+def path_of(api, one):
+    """Where the API server has objects of a kind, by its own word."""
+    version = one["apiVersion"]
+    prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    (kind,) = [each for each in api.get(prefix)["resources"] if each["kind"] == one["kind"] and "/" not in each["name"]]
+    scope = f"/namespaces/{one['metadata']['namespace']}" if kind["namespaced"] else ""
+    return f"{prefix}{scope}/{kind['name']}/{one['metadata']['name']}"
+
+
+@pytest.fixture(scope="module")
+def home(api):
+    """Prunella's namespace, as strict as the manifests make it."""
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME, "labels": labels}})
+    yield HOME
+    gone(api, f"/api/v1/namespaces/{HOME}")
+
+
+@pytest.mark.parametrize("folder", BASES, ids=lambda one: one.name)
+def test_the_api_server_takes_what_is_rendered(cluster, api, kube, home, folder):
+    objects, query = rendered(cluster, folder), {"dryRun": "All", "fieldManager": MANAGER, "force": "true"}
+    assert objects
+    for one in objects:
+        kube.call("PATCH", path_of(api, one), one, APPLY_PATCH, **query)
+
+
+@pytest.mark.parametrize("folder", BASES[1:], ids=lambda one: one.name)
+def test_pods_are_what_the_namespace_asks_for(cluster, kube, home, folder):
+    """Pod Security judges pods, and of a Deployment it only warns: so its pod is sent."""
+    for one in rendered(cluster, folder):
+        if one["kind"] == "Deployment":
+            template = one["spec"]["template"]
+            template["spec"].pop("priorityClassName")  # it is not installed here
+            template["spec"]["serviceAccountName"] = "default"
+            meta = {**template["metadata"], "name": one["metadata"]["name"]}
+            body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
+            kube.call("POST", f"/api/v1/namespaces/{home}/pods", body, dryRun="All")
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda one: one.name)
+def test_an_overlay_names_an_image_and_a_temporal_server(cluster, folder):
+    objects = rendered(cluster, folder)
+    images = {
+        container["image"]
+        for one in objects
+        if one["kind"] == "Deployment"
+        for container in one["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {"prunella.local/prunella:0.1.0"}
+    (settings,) = [one["data"] for one in objects if one["kind"] == "ConfigMap"]
+    assert settings["PRUNELLA_TEMPORAL_ADDRESS"].startswith("temporal")
+    replicas = {one["metadata"]["name"]: one["spec"].get("replicas") for one in objects if one["kind"] == "Deployment"}
+    assert replicas["prunella-worker"] == {"quickstart": 1, "production": None}[folder.name]
+
+
+def test_keda_takes_the_place_of_the_autoscaler(cluster, tmp_path):
+    parts = {"resources": "overlays/production", "components": "components/keda"}
+    body = {kind: [_from(tmp_path, MANIFESTS / place)] for kind, place in parts.items()}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(body))
+    kinds = {one["kind"] for one in rendered(cluster, tmp_path)}
+    assert "ScaledObject" in kinds
+    assert "HorizontalPodAutoscaler" not in kinds
+
+
+def _from(folder, target):
+    return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))

@@ -1,0 +1,101 @@
+"""Prunella's accounts, roles and admission policies in a cluster, as manifests/base installs them."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from support.api import Api, Object, documents, path_of, until
+from support.deployments import gone
+
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.rbac import bindings
+from prunella_workflows.errors import Forbidden
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+HOME = "prunella-system"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@contextmanager
+def installed(api: Api) -> Iterator[None]:
+    """Accounts, roles, their bindings in the whole cluster, and what bounds the accounts' writes."""
+    accounts = [{**one, "metadata": {**one["metadata"], "namespace": HOME}} for one in _base("accounts")]
+    wide = [*_base("roles"), *_base("bindings"), *documents(MANIFESTS / "admission" / "identity.yaml")]
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}, *accounts, *wide)
+    try:
+        yield
+    finally:
+        for one in reversed(wide):
+            api.delete(path_of(one))
+        gone(api, f"/api/v1/namespaces/{HOME}")
+
+
+def _base(name: str) -> list[Object]:
+    return documents(MANIFESTS / "base" / f"{name}.yaml")
+
+
+def allow(api: Api, *namespaces: str) -> None:
+    """What `prunella rbac NAMESPACE... | kubectl apply -f -` does."""
+    api.apply(*yaml.safe_load_all(bindings(namespaces, HOME)))
+
+
+def in_force(operator: Kube, namespace: str) -> None:
+    """Wait until the admission policies count, which takes moments: the last of them refuses what it should."""
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "probe"},
+        "revision": 1,
+        "data": {},
+    }
+
+    def refused() -> bool:
+        try:
+            operator.call("POST", paths.snapshots(namespace), body, dryRun="All")
+        except Forbidden as error:
+            return "snapshots of its own" in str(error)
+        return False
+
+    until(refused, 60, "the admission policies are in force")
+
+
+def account(api: Api, access: Access, name: str) -> Kube:
+    """The API server as one of Prunella's ServiceAccounts reaches it, with a token of its own."""
+    path = f"/api/v1/namespaces/{HOME}/serviceaccounts/prunella-{name}/token"
+    token = api.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+    theirs = {"cert_path": None, "key_path": None, "authorization": lambda: f"Bearer {token}"}
+    return Kube(dataclasses.replace(access, **theirs))
+
+
+def rules(kube, namespace):
+    """Every permission in a namespace, as the API server lists them, but for what every account has."""
+    path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    status = kube.call("POST", path, {"spec": {"namespace": namespace}})["status"]
+    assert not status["incomplete"]
+    expanded = expand(status["resourceRules"])
+    return {one for one in expanded if one[1] not in {"authorization.k8s.io", "authentication.k8s.io"}}
+
+
+def expand(given):
+    return {
+        (verb, group, resource) for one in given for verb in one["verbs"]
+        for group in one["apiGroups"] for resource in one["resources"]
+    }  # fmt: skip
+
+
+def a_hpa(namespace, **meta):
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 8}},
+    }
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "scaled", "namespace": namespace, **meta},
+        "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 2, "metrics": [metric]},
+    }
