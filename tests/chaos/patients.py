@@ -18,7 +18,7 @@ from prunella_workflows.model.workload import WorkloadRef
 
 T = TypeVar("T")
 
-ASKS, SLOW = "chaos-asks", "chaos-slow"
+ASKS, SLOW, BRIEF = "chaos-asks", "chaos-slow", "chaos-brief"
 _LONG_WINDOW = "90s"
 """So long is a repair verified where a person comes in between: an outage must not outlast it."""
 _PATIENTLY = 240.0
@@ -56,6 +56,8 @@ class ChaosPatient(Patient):
     """Who interferes, see people.py; "" for nobody."""
     asks: bool = False
     slow: bool = False
+    brief: bool = False
+    """Whether it is soon seen that the repair does not help: nothing else happens in that round meanwhile."""
     first: Object = field(default_factory=dict)
     pods: frozenset[str] = frozenset()
     """The uids of the pods that were there before the fault."""
@@ -85,7 +87,7 @@ class ChaosPatient(Patient):
 
     def _workload(self, version: int = 1, *, more: int = 0, env: dict[str, str] | None = None) -> Object:
         """Release `version`; `more` replicas than at first. A StatefulSet always has a pod that stays healthy."""
-        marks = {ASKS: self.asks, SLOW: self.slow}
+        marks = {ASKS: self.asks, SLOW: self.slow, BRIEF: self.brief}
         labels = {name: "yes" for name, wanted in marks.items() if wanted}
         replicas = more + (2 if self.kind == "StatefulSet" else 1)
         one = a_deployment(self.namespace, self.name, version=version, replicas=replicas, env=env, labels=labels)
@@ -235,7 +237,7 @@ _BY_TURNS: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (
         ("taken-back", {"fault": "dependency", "person": "mends before the undo", "ends": ("Escalated",)}),
         ("hangs", {"fault": "hang"}),
         ("busy", {"fault": "busy"}),
-        ("busier", {"fault": "busier", "ends": ("Escalated",)}),
+        ("busier", {"fault": "busier", "brief": True, "ends": ("Escalated",)}),
     ),
 )
 _FEW = ("release", "memory", "stateful", "asks", "cancelled")
@@ -259,9 +261,11 @@ def space(api: Api, namespace: str) -> None:
     settings = {"grace": GRACE, "verification": {"window": WINDOW, "timeout": "5m"}, "budgets": _PLENTY}
     policy = partial(samples.policy, namespace)
     usual = policy(limits={"memoryMax": "256Mi"}, **settings)
-    asking = _only(policy(selector={"matchLabels": {ASKS: "yes"}}, approval={"when": "Always"}), "approval")
+    asking = _only("asks", policy(selector={"matchLabels": {ASKS: "yes"}}, approval={"when": "Always"}), "approval")
     window = {"verification": {"window": _LONG_WINDOW, "timeout": "5m"}}
-    slow = _only(policy(selector={"matchLabels": {SLOW: "yes"}}, **window), "verification")
+    slow = _only("slow", policy(selector={"matchLabels": {SLOW: "yes"}}, **window), "verification")
+    little = {"verification": {"window": WINDOW, "timeout": "2m"}}
+    brief = _only("brief", policy(selector={"matchLabels": {BRIEF: "yes"}}, **little), "verification")
     everywhere = {
         "apiVersion": "prunella.dev/v1alpha1",
         "kind": "ClusterHealingPolicy",
@@ -269,10 +273,10 @@ def space(api: Api, namespace: str) -> None:
         "spec": {"budgets": _CLUSTER},
     }
     one = samples.namespace_of(None, namespace, {MANAGER: "chaos"})
-    surely(lambda: api.apply(one, usual, asking, slow, everywhere), f"{namespace} is made")
+    surely(lambda: api.apply(one, usual, asking, slow, brief, everywhere), f"{namespace} is made")
 
 
-def _only(policy: Object, field_name: str) -> Object:
+def _only(name: str, policy: Object, field_name: str) -> Object:
     """A policy of one field for the workloads that its selector names."""
     spec = {key: policy["spec"][key] for key in ("selector", field_name)}
-    return {**policy, "metadata": {**policy["metadata"], "name": field_name}, "spec": spec}
+    return {**policy, "metadata": {**policy["metadata"], "name": name}, "spec": spec}
