@@ -51,3 +51,6 @@ RULES = (
     Rule("repair", ("delete",), "pods"),
     Rule("keep snapshots", (*_READ, "create", "patch", "delete"), "controllerrevisions", "apps"),
 )
+
+LEAD = Rule("lead", ("get", "create", "patch"), "leases", "coordination.k8s.io")
+"""With leader election only, and in the namespace of the Lease only."""

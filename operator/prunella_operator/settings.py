@@ -74,6 +74,20 @@ class Settings(BaseSettings):
         default=10.0, description="seconds one Kubernetes API request may take; watches have limits of their own"
     )
 
+    leader_election: bool = Field(
+        default=False,
+        description="of several operators let one act, which holds a Lease; without it run one operator only",
+    )
+    leader_lease_name: str = Field(default="prunella-operator", description="name of that Lease")
+    leader_lease_namespace: str | None = Field(
+        default=None, description="namespace of that Lease; unset: the pod's own, or that of the kubeconfig's context"
+    )
+    leader_lease_seconds: Annotated[int, Field(ge=3, le=60)] = Field(
+        default=6,
+        description="seconds after which another operator may act for one that says nothing more; "
+        "who cannot renew the Lease stops after two thirds of it",
+    )
+
     prometheus_url: Annotated[str, AfterValidator(_server)] | None = Field(
         default=None, description="address of Prometheus, or of what speaks its API; unset: metrics-server is asked"
     )

@@ -132,6 +132,15 @@ def test_permissions_are_asked_for_the_namespaces_that_are_watched():
     assert ("pods", "") not in asked
 
 
+def test_who_elects_a_leader_must_be_allowed_to_write_the_lease():
+    api = FakeApi()
+    api.denied = {("create", "leases")}
+    settings = Settings.load({"leader_election": True, "leader_lease_namespace": "prunella-system"})
+    (check,) = failed(examined(api, settings=settings))
+    assert (check.name, check.what) == ("May lead", "may not get, create, patch leases (coordination.k8s.io)")
+    assert {one["namespace"] for one in api.reviews if one["resource"] == "leases"} == {"prunella-system"}
+
+
 @pytest.mark.parametrize(("ahead", "passed"), [(0.5, True), (5, True), (6.5, False), (-4, True), (-6, False)])
 def test_the_clocks_may_differ_a_little(ahead, passed):
     assert check_clock(NOW + timedelta(seconds=ahead), NOW).passed is passed
