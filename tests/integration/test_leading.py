@@ -67,6 +67,14 @@ def sees(process):
     return leads(process) and figure(process, 'prunella_watch_synced{resource="pods') == 1
 
 
+def readiness(process):
+    """What it says of its parts, whether it is ready or not."""
+    try:
+        return process.http("/readyz")
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
 def paused(process):
     return Path(f"/proc/{process.pid}/stat").read_text().rsplit(") ", 1)[1][0] == "T"
 
@@ -103,7 +111,7 @@ def pair(kubeconfig, space, way, tmp_path):
             stack.callback(one._end)
             one.start()
             until(lambda: sees(first), 60, "the first one leads")
-        until(lambda: second.http("/readyz"), 60, "the second one stands by, and is ready for that")
+        second.wait_ready()  # to stand by is to be ready
         with Eyes(first, second) as eyes:
             yield first, second
         assert eyes.looks
@@ -150,7 +158,7 @@ def test_a_leader_that_is_paused_and_wakes(pair, holder, capsys):
         assert paused(first)
     finally:
         os.kill(first.pid, signal.SIGCONT)
-    until(lambda: "leader: ok" in first.http("/readyz"), 20, "it stands by")
+    until(lambda: "leader: ok" in readiness(first), 20, "it stands by")
     assert not leads(first)
     assert leads(second)
     os.kill(second.pid, signal.SIGTERM)
@@ -162,15 +170,7 @@ def test_a_leader_that_is_cut_off_and_comes_back(pair, way, capsys):
     began = time.monotonic()
     way.cut()
     assert took_over(second, began, capsys, "a cut network") <= AT_MOST
-    assert "leader: the API server does not answer" in refused(first)
+    assert "leader: the API server does not answer" in readiness(first)
     way.mend()
-    until(lambda: "leader: ok" in first.http("/readyz"), 20, "it stands by")
+    until(lambda: "leader: ok" in readiness(first), 20, "it stands by")
     assert leads(second)
-
-
-def refused(process):
-    """What a process that is not ready says of why."""
-    try:
-        return process.http("/readyz")
-    except urllib.error.HTTPError as error:
-        return error.read().decode()
