@@ -9,6 +9,7 @@ from typing import Any
 
 from prunella_operator.cluster.port import Api
 from prunella_operator.doctor_check import Check
+from prunella_operator.doctor_payloads import check_payloads
 from prunella_operator.doctor_policies import check_policies
 from prunella_operator.doctor_rules import LEAD, RULES, Rule
 from prunella_operator.doctor_webhook import check_webhook
@@ -60,6 +61,7 @@ def examine(
         yield check_prometheus(settings.prometheus_url, metrics)
     yield check_temporal(settings, temporal)
     yield check_webhook(settings)
+    yield check_payloads(settings)
 
 
 def check_clock(ours: datetime, theirs: datetime) -> Check:

@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         default=None, description="API key for Temporal Cloud or a server behind a key; turns TLS on"
     )
     temporal_tls: bool = Field(default=False, description="speak TLS to Temporal")
+    payload_key_file: str | None = Field(
+        default=None,
+        description="file with the keys that encrypt what Temporal stores (AES-256, base64, one a line); the first one "
+        "encrypts, all decrypt; read again when it changes. Operator and workers need the same",
+    )
     temporal_port: Port = Field(default=7233, description="port of the embedded server")
     temporal_ui_port: Port = Field(default=8233, description="port of the embedded server's web page")
     temporal_ui_url: str | None = Field(

@@ -71,7 +71,12 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
         raise Unavailable("refused")
 
     checks = list(examine(Settings.load({}), connect, lambda: SHIPPED, temporal, lambda: NOW))
-    assert [(one.name, one.passed) for one in checks] == [("Kubernetes", False), ("Temporal", True), ("Webhook", True)]
+    assert [(one.name, one.passed) for one in checks] == [
+        ("Kubernetes", False),
+        ("Temporal", True),
+        ("Webhook", True),
+        ("Payload keys", True),
+    ]
     assert "--kubeconfig" in checks[0].todo
 
 
@@ -210,7 +215,7 @@ def test_prometheus_is_asked_without_an_api_server_too():
 
     source = FakeSource({"vector(1)": 1})
     checks = list(examine(PROMETHEUS, connect, lambda: SHIPPED, temporal, lambda: NOW, metrics=source))
-    assert [one.name for one in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook"]
+    assert [one.name for one in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook", "Payload keys"]
 
 
 def test_the_report_goes_on_after_a_failure_and_says_what_to_do(capsys):
