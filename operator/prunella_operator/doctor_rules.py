@@ -20,7 +20,7 @@ class Rule:
 
 
 RULES = (
-    Rule("keep incidents", (*_READ, "create", "patch"), "incidents", "prunella.dev"),
+    Rule("keep incidents", (*_READ, "create", "patch", "delete"), "incidents", "prunella.dev"),
     Rule("keep incidents", ("get", "patch"), "incidents/status", "prunella.dev"),
     Rule("keep incidents", ("create",), "events", "events.k8s.io"),
     Rule("read policies", _READ, "healingpolicies", "prunella.dev"),

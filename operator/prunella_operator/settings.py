@@ -88,6 +88,22 @@ class Settings(BaseSettings):
         "who cannot renew the Lease stops after two thirds of it",
     )
 
+    keep_healed_hours: Annotated[float, Field(ge=3)] = Field(
+        default=168.0,
+        description="hours for which an incident that needs nobody is kept after its end: Healed, Recovered, "
+        "DryRunDone, Suppressed or Cancelled",
+    )
+    keep_escalated_hours: Annotated[float, Field(ge=3)] = Field(
+        default=720.0, description="hours for which one that was handed to people is kept: Escalated or Failed"
+    )
+    keep_per_workload: Count = Field(
+        default=20, description="ended incidents that are kept of one workload, the latest ones"
+    )
+    keep_incidents: Count = Field(
+        default=2000,
+        description="incidents that are kept in all, so that etcd does not fill; open ones are never deleted",
+    )
+
     prometheus_url: Annotated[str, AfterValidator(_server)] | None = Field(
         default=None, description="address of Prometheus, or of what speaks its API; unset: metrics-server is asked"
     )

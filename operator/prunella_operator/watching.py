@@ -17,6 +17,7 @@ from prunella_operator.historian import Historian
 from prunella_operator.intake import Intake
 from prunella_operator.leading import Elector, Timing, identity
 from prunella_operator.process import Process
+from prunella_operator.retention import Limits, Retention
 from prunella_operator.settings import Settings
 from prunella_operator.sources.alerts_server import webhook_side
 from prunella_operator.sources.jobs import JobSource
@@ -88,6 +89,7 @@ async def _act(
         part.start("intake", intake.run())
         part.start("historian", historian.run())
         part.start("tend", healings.tend())
+        part.start("retention", Retention(rest, Limits.of(settings), settings.namespaces).run())
         part.start("measures", _measure_for_ever(process, watches, healings))
         async with Controller(access, healings, settings.namespaces):
             await part.ended()

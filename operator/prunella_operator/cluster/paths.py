@@ -23,6 +23,7 @@ CANCEL = f"{GROUP}/cancel"
 OPENED_BY_ALERT = f"{GROUP}/opened-by-alert"
 WITHDRAWN = f"{GROUP}/withdrawn-by-alert"
 ALERT = f"alert.{GROUP}/"
+KEEP = f"{GROUP}/keep"
 TURN = f"{GROUP}/turn"
 TURNS = f"{GROUP}/turns"
 

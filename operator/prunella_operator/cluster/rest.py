@@ -102,9 +102,10 @@ class Rest:
         """The object as patched; JSON patch, merge patch or apply by the content type."""
         return await self._object("PATCH", path, params, body, content_type)
 
-    async def delete(self, path: str) -> None:
-        """Delete the object."""
-        await self._call("DELETE", path, None)
+    async def delete(self, path: str, seen: Mapping[str, str] | None = None) -> None:
+        """Delete the object. Raises Conflict when its uid or resourceVersion is not the one that was seen."""
+        body: Object | None = {"preconditions": dict(seen)} if seen else None
+        await self._call("DELETE", path, None, body, "application/json" if body else "")
 
     async def _object(
         self,

@@ -8,6 +8,9 @@ SIGNALS = Counter(
     ["source", "type", "outcome"],
 )
 INCIDENTS_STARTED = Counter("prunella_incidents_started", "Incidents handed to a workflow, by result.", ["result"])
+INCIDENTS_REMOVED = Counter(
+    "prunella_incidents_removed", "Ended incidents that were deleted, by why: Age, PerWorkload, AtMost.", ["why"]
+)
 OPENING = Histogram(
     "prunella_incident_opening_seconds",
     "From the observation of a fault to its Incident in the API.",
