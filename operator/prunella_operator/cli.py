@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_run, clock
+from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_run, cli_uninstall, clock
 from prunella_operator.cli_options import (
     Assignments,
     Context,
@@ -64,6 +64,7 @@ app.command()(operator)
 app.command()(worker)
 app.command()(run)
 app.command()(cli_run.console)
+app.command()(cli_uninstall.uninstall)
 
 incidents = typer.Typer(no_args_is_help=True, help="Read incidents and answer them.")
 app.add_typer(incidents, name="incidents")

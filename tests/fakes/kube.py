@@ -95,9 +95,9 @@ class FakeKube:
         self.writes.append(("apply", path, body))
         return self._store(real, {**copy.deepcopy(self._find(real)), "status": body["status"]})
 
-    def delete(self, path, **seen):
+    def delete(self, path, uid=None, **seen):
         self._ask("DELETE", path)
-        self._must_be_current(self._find(path), {"metadata": seen})
+        self._must_be_current(self._find(path), {"metadata": seen | ({"uid": uid} if uid else {})})
         self.writes.append(("delete", path, None))
         del self.objects[path]
 
