@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_report, cli_run, clock
+from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_report, cli_run, cli_uninstall, clock
 from prunella_operator.cli_options import (
     Assignments,
     Context,
@@ -74,6 +74,7 @@ app.command()(worker)
 app.command()(run)
 app.command()(cli_run.console)
 app.command()(cli_report.report)
+app.command()(cli_uninstall.uninstall)
 
 incidents = typer.Typer(no_args_is_help=True, help="Read incidents and answer them.")
 app.add_typer(incidents, name="incidents")

@@ -7,6 +7,8 @@ import random  # noqa: TID251 - spreading retries is the one use of chance, and 
 import time
 from datetime import UTC, datetime
 
+_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the better one is Linux's alone
+
 
 def now() -> datetime:
     """The time of day, in UTC."""
@@ -16,6 +18,11 @@ def now() -> datetime:
 def monotonic() -> float:
     """Seconds that only grow: for ages and time-outs, never for people."""
     return time.monotonic()
+
+
+def steady() -> float:
+    """Seconds that only grow, also while the machine sleeps: for what must be over by then, whatever happened."""
+    return time.clock_gettime(_STEADY)
 
 
 def jitter(low: float, high: float) -> float:

@@ -9,8 +9,9 @@ from typing import Any
 
 from prunella_operator.cluster.port import Api
 from prunella_operator.doctor_check import Check
+from prunella_operator.doctor_payloads import check_payloads
 from prunella_operator.doctor_policies import check_policies
-from prunella_operator.doctor_rules import BY_NAMESPACE, LEFT_TO_THE_OTHER, RULES, Rule
+from prunella_operator.doctor_rules import BY_NAMESPACE, LEAD, LEFT_TO_THE_OTHER, RULES, Rule
 from prunella_operator.doctor_webhook import check_webhook
 from prunella_operator.metrics_source.port import MetricsSource, NotConfigured
 from prunella_operator.settings import Settings
@@ -56,6 +57,8 @@ def examine(
         yield check_clock(ours, there)
         yield from (check_crd(api, shipped) for shipped in crds())
         yield from check_permissions(api, settings.namespaces)
+        if settings.leader_election:
+            yield from check_permissions(api, (settings.leader_lease_namespace or api.namespace,), (LEAD,))
         yield from check_policies(api, settings.namespaces)
         if settings.prometheus_url is None:
             yield check_metrics_server(api)
@@ -63,6 +66,7 @@ def examine(
         yield check_prometheus(settings.prometheus_url, metrics)
     yield check_temporal(settings, temporal)
     yield check_webhook(settings)
+    yield check_payloads(settings)
 
 
 def check_clock(ours: datetime, theirs: datetime) -> Check:
@@ -101,10 +105,10 @@ def difference(shipped: Any, installed: Any, path: str = "spec") -> str:
     return next(filter(None, (difference(value, there, place) for place, value, there in pairs)), "")
 
 
-def check_permissions(api: Api, namespaces: tuple[str, ...]) -> Iterator[Check]:
+def check_permissions(api: Api, namespaces: tuple[str, ...], needed: tuple[Rule, ...] = RULES) -> Iterator[Check]:
     """Whether the caller may do what operator and worker do. One line per area keeps the report readable."""
-    for area in dict.fromkeys(rule.area for rule in RULES):
-        rules = [rule for rule in RULES if rule.area == area]
+    for area in dict.fromkeys(rule.area for rule in needed):
+        rules = [rule for rule in needed if rule.area == area]
         try:
             if rules[0].role == LEFT_TO_THE_OTHER.get(_account(api)):
                 continue

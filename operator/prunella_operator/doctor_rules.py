@@ -41,7 +41,7 @@ class Rule:
 
 
 RULES = (
-    Rule("keep incidents", ("create", "patch"), "incidents", "prunella.dev"),
+    Rule("keep incidents", ("create", "patch", "delete"), "incidents", "prunella.dev"),
     Rule("keep incidents", ("patch",), "incidents/status", "prunella.dev"),
     Rule("keep incidents", ("create",), "events", "events.k8s.io"),
     Rule("read incidents and policies", _SEE, "incidents", "prunella.dev"),
@@ -75,3 +75,6 @@ RULES = (
     Rule("repair", ("create",), "controllerrevisions", "apps"),
     Rule("keep snapshots", ("create", "patch", "delete"), "controllerrevisions", "apps"),
 )
+
+LEAD = Rule("lead", ("get", "create", "patch"), "leases", "coordination.k8s.io")
+"""With leader election only, and in the namespace of the Lease only."""

@@ -5,7 +5,7 @@ was terminated, or whose server lost its data. Starting twice is starting once.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import NoReturn, TypeVar
@@ -20,7 +20,7 @@ from prunella_operator import clock
 from prunella_operator.asking import TemporalUnavailable, ask
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
-from prunella_operator.cluster.rest import Rest
+from prunella_operator.cluster.rest import Rest, anybody
 from prunella_operator.telemetry import metrics, outcomes, tracing
 from prunella_workflows.contract import HealingRequest, workflow_id
 from prunella_workflows.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable
@@ -46,7 +46,15 @@ _LOST = {
 class Healings:
     """Everything between an Incident object and its workflow. Belongs to one event loop."""
 
-    def __init__(self, rest: Rest, client: Client, task_queue: str, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        rest: Rest,
+        client: Client,
+        task_queue: str,
+        namespaces: tuple[str, ...] = (),
+        may_act: Callable[[], None] = anybody,
+    ) -> None:
+        self._may_act = may_act
         self._rest = rest
         self._client = client
         self._task_queue = task_queue
@@ -59,7 +67,9 @@ class Healings:
         Raises:
             InvalidIncident: the incident makes no sense; its status says so.
             TemporalUnavailable: try again; the status says that it waits.
+            NotLeading: another operator may do this by now. The same goes for what follows.
         """
+        self._may_act()
         if phase_of(incident).closed:
             return
         try:
@@ -103,6 +113,7 @@ class Healings:
 
         What stops comes before what lets go on: who suspends and then approves wants nothing changed yet.
         """
+        self._may_act()
         if phase_of(incident).closed:
             await self._escalated(incident)
             return
@@ -133,6 +144,7 @@ class Healings:
 
     async def deleted(self, uid: str) -> None:
         """Nobody waits for a deleted incident: its workflows stop, and what is half done is taken back."""
+        self._may_act()
         for workflow in (workflow_id(uid), escalation_id(uid)):
             with suppress(NotFound):
                 await self._ask(self._client.get_workflow_handle(workflow).cancel())

@@ -74,6 +74,36 @@ class Settings(BaseSettings):
         default=10.0, description="seconds one Kubernetes API request may take; watches have limits of their own"
     )
 
+    leader_election: bool = Field(
+        default=False,
+        description="of several operators let one act, which holds a Lease; without it run one operator only",
+    )
+    leader_lease_name: str = Field(default="prunella-operator", description="name of that Lease")
+    leader_lease_namespace: str | None = Field(
+        default=None, description="namespace of that Lease; unset: the pod's own, or that of the kubeconfig's context"
+    )
+    leader_lease_seconds: Annotated[int, Field(ge=3, le=60)] = Field(
+        default=6,
+        description="seconds after which another operator may act for one that says nothing more; "
+        "who cannot renew the Lease stops after two thirds of it",
+    )
+
+    keep_healed_hours: Annotated[float, Field(ge=3)] = Field(
+        default=168.0,
+        description="hours for which an incident that needs nobody is kept after its end: Healed, Recovered, "
+        "DryRunDone, Suppressed or Cancelled",
+    )
+    keep_escalated_hours: Annotated[float, Field(ge=3)] = Field(
+        default=720.0, description="hours for which one that was handed to people is kept: Escalated or Failed"
+    )
+    keep_per_workload: Count = Field(
+        default=20, description="ended incidents that are kept of one workload, the latest ones"
+    )
+    keep_incidents: Count = Field(
+        default=2000,
+        description="incidents that are kept in all, so that etcd does not fill; open ones are never deleted",
+    )
+
     prometheus_url: Annotated[str, AfterValidator(_server)] | None = Field(
         default=None, description="address of Prometheus, or of what speaks its API; unset: metrics-server is asked"
     )
@@ -95,6 +125,11 @@ class Settings(BaseSettings):
         default=None, description="API key for Temporal Cloud or a server behind a key; turns TLS on"
     )
     temporal_tls: bool = Field(default=False, description="speak TLS to Temporal")
+    payload_key_file: str | None = Field(
+        default=None,
+        description="file with the keys that encrypt what Temporal stores (AES-256, base64, one a line); the first one "
+        "encrypts, all decrypt; read again when it changes. Operator and workers need the same",
+    )
     temporal_port: Port = Field(default=7233, description="port of the embedded server")
     temporal_ui_port: Port = Field(default=8233, description="port of the embedded server's web page")
     temporal_ui_url: str | None = Field(

@@ -11,11 +11,11 @@ from typing import Self
 import structlog
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from prunella_operator import clock
+from prunella_operator.payloads import converter
 from prunella_operator.settings import Settings
 from prunella_operator.temporal_process import LOOPBACK, ServerFailed, ServerProcess
 from prunella_workflows.errors import NotFound, Unavailable
@@ -36,12 +36,13 @@ async def connect(
 
     Raises:
         RuntimeError: not lazy, and the server does not answer.
+        NoKeys: the file of the keys that encrypt payloads cannot be used.
     """
     key = settings.temporal_api_key
     return await Client.connect(
         settings.temporal_target,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=converter(settings.payload_key_file),
         api_key=key.get_secret_value() if key else None,
         tls=settings.temporal_tls or key is not None,
         lazy=lazy,

@@ -1,7 +1,7 @@
 """The operator side of a process: sources, intake, historian and the controller of incidents, wired together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NoReturn, Protocol
@@ -10,19 +10,21 @@ from temporalio.client import Client
 
 from prunella_operator import backlog, clock
 from prunella_operator.cluster.access import Access
-from prunella_operator.cluster.rest import Rest
+from prunella_operator.cluster.rest import Rest, anybody
 from prunella_operator.controller import Controller
 from prunella_operator.healings import Healings
 from prunella_operator.historian import Historian
 from prunella_operator.intake import Intake
+from prunella_operator.leading import Elector, Timing, identity
 from prunella_operator.process import Process
+from prunella_operator.retention import Limits, Retention
 from prunella_operator.settings import Settings
 from prunella_operator.sources.alerts_server import webhook_side
 from prunella_operator.sources.jobs import JobSource
 from prunella_operator.sources.pods import PodSource
 from prunella_operator.sources.resource import Scope, WatchStats
 from prunella_operator.sources.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS, RolloutSource
-from prunella_operator.telemetry import metrics
+from prunella_operator.telemetry import metrics, outcomes
 
 _PROBE_EVERY = 5.0
 _PROBE_TEMPORAL_AGAIN = 1.0
@@ -46,24 +48,51 @@ class Source(Protocol):
 
 @asynccontextmanager
 async def operator_side(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
-    """Everything that sees trouble and hands it to workflows, for as long as the context is open."""
-    async with Rest(access, settings.api_timeout) as rest:
-        healings = Healings(rest, client, settings.task_queue, settings.namespaces)
+    """Everything that sees trouble and hands it to workflows, for as long as the context is open.
+
+    With leader election one operator of several acts. Each of them takes alerts: Temporal alone is told of those, and
+    hears the same from whichever is asked.
+    """
+    process.start("backlog", _measure_backlog(client, settings.task_queue))
+    async with webhook_side(settings, client, process), Rest(access, settings.api_timeout) as rest:
+        if settings.leader_election:
+            elector = _elector(settings, access, rest)
+            process.checks["leader"] = lambda: elector.problem
+            metrics.LEADER.set_function(lambda: elector.leading)
+            act = partial(_act, settings, access, client, process, elector.check)
+            process.start("leader", elector.lead(act))
+        else:
+            metrics.LEADER.set(1)
+            process.start("operator", _act(settings, access, client, process, anybody))
+        yield
+
+
+def _elector(settings: Settings, access: Access, rest: Rest) -> Elector:
+    namespace = settings.leader_lease_namespace or access.namespace
+    return Elector(rest, namespace, settings.leader_lease_name, Timing(settings.leader_lease_seconds), who=identity())
+
+
+async def _act(
+    settings: Settings, access: Access, client: Client, process: Process, may_act: Callable[[], None]
+) -> NoReturn:
+    """See trouble and hand it to workflows until cancelled. `may_act` is asked right before everything that is done."""
+    async with Rest(access, settings.api_timeout, may_act) as rest, process.part() as part:
+        healings = Healings(rest, client, settings.task_queue, settings.namespaces, may_act)
         intake = Intake(rest, settings.protected_namespaces)
         historian = Historian(rest, settings.known_good_after, settings.protected_namespaces)
         watches: Watches = {}
         for name, source in _sources(settings, access, intake, historian):
             watches[name] = source.stats
-            process.checks[name] = partial(_blind, source.stats)
-            process.start(name, source.run())
-        process.checks["temporal"] = lambda: healings.temporal_error
-        process.start("intake", intake.run())
-        process.start("historian", historian.run())
-        process.start("tend", healings.tend())
-        process.start("measures", _measure_for_ever(process, watches, healings))
-        process.start("backlog", _measure_backlog(client, settings.task_queue))
-        async with webhook_side(settings, client, process), Controller(access, healings, settings.namespaces):
-            yield
+            part.checks[name] = partial(_blind, source.stats)
+            part.start(name, source.run())
+        part.checks["temporal"] = lambda: healings.temporal_error
+        part.start("intake", intake.run())
+        part.start("historian", historian.run())
+        part.start("tend", healings.tend())
+        part.start("retention", Retention(rest, Limits.of(settings), settings.namespaces).run())
+        part.start("measures", _measure_for_ever(process, watches, healings))
+        async with Controller(access, healings, settings.namespaces):
+            await part.ended()
 
 
 def _sources(settings: Settings, access: Access, intake: Intake, historian: Historian) -> Iterator[tuple[str, Source]]:
@@ -78,14 +107,18 @@ def _sources(settings: Settings, access: Access, intake: Intake, historian: Hist
 
 
 async def _measure_for_ever(process: Process, watches: Watches, healings: Healings) -> NoReturn:
-    """Ask Temporal how it is, and keep the gauges up to date."""
-    while True:
-        await healings.probe()
-        for name, stats in watches.items():
-            _measure(name, stats)
-        for part, reason in process.readiness().items():
-            metrics.READY.labels(part).set(not reason)
-        await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if healings.temporal_error else _PROBE_EVERY)
+    """Ask Temporal how it is, and keep the gauges up to date. Who acts no longer has nothing to say by them."""
+    try:
+        while True:
+            await healings.probe()
+            for name, stats in watches.items():
+                _measure(name, stats)
+            for part, reason in process.readiness().items():
+                metrics.READY.labels(part).set(not reason)
+            await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if healings.temporal_error else _PROBE_EVERY)
+    finally:
+        metrics.forget()
+        outcomes.forget_open()
 
 
 async def _measure_backlog(client: Client, queue: str) -> NoReturn:

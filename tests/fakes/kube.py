@@ -95,9 +95,9 @@ class FakeKube:
         self.writes.append(("apply", path, body))
         return self._store(real, {**copy.deepcopy(self._find(real)), "status": body["status"]})
 
-    def delete(self, path):
+    def delete(self, path, uid=None, **seen):
         self._ask("DELETE", path)
-        self._find(path)
+        self._must_be_current(self._find(path), {"metadata": seen | ({"uid": uid} if uid else {})})
         self.writes.append(("delete", path, None))
         del self.objects[path]
 
@@ -149,8 +149,8 @@ class FakeRest:
     async def patch(self, path, body, content_type, params=None):
         return self.kube.merge_patch(path, body)
 
-    async def delete(self, path):
-        self.kube.delete(path)
+    async def delete(self, path, seen=None):
+        self.kube.delete(path, **(seen or {}))
 
 
 def failing(error: PrunellaError, times=1, method=None, part=""):

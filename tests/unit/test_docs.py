@@ -80,6 +80,8 @@ NOT_RUN = {
     "prunella notify test *": "tests/unit/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/cli/test_report.py has each form",
+    "prunella uninstall*": "tests/unit/cli/test_uninstall.py",
+    "prunella crds | kubectl apply --server-side -f -": "tests/e2e/test_docs.py applies what it prints",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
     "kubectl -n prunella-system create secret *": "needs Prunella in the cluster",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",

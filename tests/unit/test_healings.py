@@ -13,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from prunella_operator import healings
 from prunella_operator.cluster import paths
 from prunella_operator.healings import Healings, TemporalUnavailable
+from prunella_operator.leading import NotLeading
 from prunella_workflows.errors import InvalidIncident, Unavailable
 from prunella_workflows.model.incident import Phase
 
@@ -128,6 +129,18 @@ async def test_a_closed_incident_is_left_alone(subject, rest, temporal, phase):
     await subject.start(incident)
     await subject.changed(incident)
     assert (temporal.started, temporal.said, rest.kube.requests) == ({}, [], [])
+
+
+async def test_who_leads_no_longer_says_nothing_to_a_workflow(rest, temporal):
+    def refuse():
+        raise NotLeading("another one")
+
+    incident = put(rest)
+    subject = Healings(rest, temporal, "prunella", may_act=refuse)
+    for act in (subject.start(incident), subject.changed(incident), subject.deleted("uid-web-1")):
+        with pytest.raises(NotLeading):
+            await act
+    assert (temporal.started, temporal.said, rest.kube.writes) == ({}, [], [])
 
 
 @pytest.mark.parametrize("nonsense", ["yesterday", "", "2026-13-01"])

@@ -22,7 +22,6 @@ FILES = sorted(
 FOLDERS = sorted(one.parent for one in MANIFESTS.rglob("kustomization.yaml"))
 ALL = [one for file in FILES if file.name != "kustomization.yaml" for one in documents(file)]
 DEPLOYMENTS = [one for one in ALL if one["kind"] == "Deployment"]
-LEADER = {"leader_election"}
 POD = "app.kubernetes.io/name"
 
 
@@ -133,7 +132,7 @@ def variables(node):
 
 
 def test_every_variable_is_a_setting():
-    known = {f"PRUNELLA_{name.upper()}" for name in {*Settings.model_fields, *LEADER}}
+    known = {f"PRUNELLA_{name.upper()}" for name in Settings.model_fields}
     found = {name for file in FILES for one in documents(file) for name in variables(one)}
     assert "PRUNELLA_TEMPORAL_ADDRESS" in found
     assert found - known == set()

@@ -49,5 +49,15 @@ async def test_a_part_that_misses_its_cancellation_is_told_again(monkeypatch):
     assert all(task.done() for task in subject.tasks)
 
 
+async def test_what_runs_for_a_while_only_is_silent_afterwards():
+    subject = Process({"leader": lambda: ""})
+    async with subject.part() as part:
+        part.checks["pods"] = lambda: "the first list was not read yet"
+        part.start("pods", asyncio.sleep(30))
+        assert subject.readiness() == {"leader": "", "pods": "the first list was not read yet"}
+    assert subject.readiness() == {"leader": ""}
+    assert part.tasks[0].cancelled()
+
+
 async def test_nothing_to_stop():
     await Process().stop()

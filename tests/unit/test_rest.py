@@ -12,6 +12,7 @@ from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.port import JSON_PATCH
 from prunella_operator.cluster.rest import AlreadyExists, Rest, to_error
 from prunella_operator.cluster.wire import Head
+from prunella_operator.leading import NotLeading
 from prunella_operator.sources.podstatus import Pod
 from prunella_workflows.errors import Conflict, Forbidden, NotFound, Permanent, Refused, Retryable, Unavailable
 
@@ -155,3 +156,20 @@ async def test_credentials_that_cannot_be_read(api, tmp_path):
     async with Rest(access) as rest:
         with pytest.raises(Unavailable, match="credentials"):
             await rest.get(PATH)
+
+
+async def test_who_may_not_write_may_still_read(api):
+    def refuse():
+        raise NotLeading("another one")
+
+    api.lists.append(raw(json.dumps(pod("a")).encode()))
+    async with Rest(api.access, timeout=0.3, may_write=refuse) as client:
+        assert (await client.get(f"{PATH}/a"))["metadata"]["name"] == "a"
+        for write in (
+            client.create(PATH, {}),
+            client.patch(f"{PATH}/a", {}, JSON_PATCH),
+            client.delete(f"{PATH}/a"),
+        ):
+            with pytest.raises(NotLeading):
+                await write
+    assert [seen.method for seen in api.requests] == ["GET"]

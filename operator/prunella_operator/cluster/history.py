@@ -23,6 +23,8 @@ from prunella_workflows.symptoms import symptoms
 
 KNOWN_GOOD = "known-good"
 BEFORE = "before-repair"
+SNAPSHOTS = f"app.kubernetes.io/managed-by=prunella,{paths.SNAPSHOT}"
+"""The label selector of all snapshots."""
 
 
 def snapshot_selector(ref: WorkloadRef) -> str:

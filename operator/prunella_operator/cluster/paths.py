@@ -8,6 +8,8 @@ GROUP = "prunella.dev"
 VERSION = "v1alpha1"
 FIELD_MANAGER = "prunella"
 
+LEASES = "coordination.k8s.io/v1"
+
 LAST_ACTION = f"{GROUP}/last-action"
 BEFORE, AFTER, AT = reversal.BEFORE, reversal.AFTER, reversal.AT
 GOOD_AT = f"{GROUP}/good-at"
@@ -21,6 +23,7 @@ CANCEL = f"{GROUP}/cancel"
 OPENED_BY_ALERT = f"{GROUP}/opened-by-alert"
 WITHDRAWN = f"{GROUP}/withdrawn-by-alert"
 ALERT = f"alert.{GROUP}/"
+KEEP = f"{GROUP}/keep"
 TURN = f"{GROUP}/turn"
 TURNS = f"{GROUP}/turns"
 
@@ -98,3 +101,8 @@ def events(namespace: str) -> str:
 def pod_metrics(namespace: str) -> str:
     """The path of what metrics-server measured of a namespace's pods."""
     return f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"
+
+
+def leases(namespace: str, name: str = "") -> str:
+    """The path of a namespace's Leases, or of one."""
+    return f"/apis/{LEASES}/namespaces/{namespace}/leases" + (f"/{name}" if name else "")

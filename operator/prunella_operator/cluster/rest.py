@@ -5,7 +5,7 @@ words. It never retries (but a refusal, once) and never decides: the caller know
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -45,11 +45,19 @@ def to_error(code: int, body: bytes) -> PrunellaError:
     return kind(redact(status.message) or f"the API server answered {code}")
 
 
-class Rest:
-    """Calls to one API server. Use it as an async context manager; every call has a total time-out in seconds."""
+def anybody() -> None:
+    """Whoever asks may write."""
 
-    def __init__(self, access: Access, timeout: float = 10.0) -> None:
+
+class Rest:
+    """Calls to one API server. Use it as an async context manager; every call has a total time-out in seconds.
+
+    `may_write` is asked right before a write is sent, and raises when that may not be.
+    """
+
+    def __init__(self, access: Access, timeout: float = 10.0, may_write: Callable[[], None] = anybody) -> None:
         self._access = access
+        self._may_write = may_write
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
         self._refusals = Refusals()
@@ -94,9 +102,10 @@ class Rest:
         """The object as patched; JSON patch, merge patch or apply by the content type."""
         return await self._object("PATCH", path, params, body, content_type)
 
-    async def delete(self, path: str) -> None:
-        """Delete the object."""
-        await self._call("DELETE", path, None)
+    async def delete(self, path: str, seen: Mapping[str, str] | None = None) -> None:
+        """Delete the object. Raises Conflict when its uid or resourceVersion is not the one that was seen."""
+        body: Object | None = {"preconditions": dict(seen)} if seen else None
+        await self._call("DELETE", path, None, body, "application/json" if body else "")
 
     async def _object(
         self,
@@ -141,6 +150,8 @@ class Rest:
             options["headers"]["Content-Type"] = content_type
         with tracing.call("kubernetes", method, path) as span:
             options["headers"] |= tracing.outgoing()
+            if method != "GET":
+                self._may_write()
             try:
                 async with self._session.request(
                     method, self._access.server + path, params=params, data=data, **options

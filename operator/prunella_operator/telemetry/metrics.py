@@ -8,6 +8,9 @@ SIGNALS = Counter(
     ["source", "type", "outcome"],
 )
 INCIDENTS_STARTED = Counter("prunella_incidents_started", "Incidents handed to a workflow, by result.", ["result"])
+INCIDENTS_REMOVED = Counter(
+    "prunella_incidents_removed", "Ended incidents that were deleted, by why: Age, PerWorkload, AtMost.", ["why"]
+)
 OPENING = Histogram(
     "prunella_incident_opening_seconds",
     "From the observation of a fault to its Incident in the API.",
@@ -45,4 +48,11 @@ WATCH_EVENTS = Gauge("prunella_watch_events", "Changes a watch has seen since th
 WATCH_RELISTS = Gauge("prunella_watch_relists", "Lists after the first one since the start.", ["resource"])
 WATCH_UNDECODABLE = Gauge("prunella_watch_undecodable", "Objects that could not be read since the start.", ["resource"])
 WATCH_SYNCED = Gauge("prunella_watch_synced", "Whether the first list was read (0 or 1).", ["resource"])
+LEADER = Gauge("prunella_leader", "Whether this operator is the one that acts (0 or 1).")
 READY = Gauge("prunella_ready", "Whether a part of the operator is ready (0 or 1).", ["part"])
+
+
+def forget() -> None:
+    """Take back what the gauges said of watches that have ended."""
+    for gauge in (WATCH_OBJECTS, WATCH_EVENTS, WATCH_RELISTS, WATCH_UNDECODABLE, WATCH_SYNCED, READY):
+        gauge.clear()

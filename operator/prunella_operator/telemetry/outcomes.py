@@ -85,3 +85,9 @@ def observe_open(ages: Iterable[tuple[Phase, float]]) -> None:
             found = [age for one, age in known if one is phase]
             OPEN.labels(phase.value).set(len(found))
             OLDEST.labels(phase.value).set(max(found, default=0.0))
+
+
+def forget_open() -> None:
+    """Somebody else counts them now."""
+    OPEN.clear()
+    OLDEST.clear()

@@ -78,7 +78,12 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
         raise Unavailable("refused")
 
     checks = list(examine(Settings.load({}), connect, lambda: SHIPPED, temporal, lambda: NOW))
-    assert [(one.name, one.passed) for one in checks] == [("Kubernetes", False), ("Temporal", True), ("Webhook", True)]
+    assert [(one.name, one.passed) for one in checks] == [
+        ("Kubernetes", False),
+        ("Temporal", True),
+        ("Webhook", True),
+        ("Payload keys", True),
+    ]
     assert "--kubeconfig" in checks[0].todo
 
 
@@ -160,6 +165,15 @@ def test_permissions_are_asked_for_the_namespaces_that_are_watched():
     assert ("pods", "") not in asked
 
 
+def test_who_elects_a_leader_must_be_allowed_to_write_the_lease():
+    api = FakeApi()
+    api.denied = {("create", "leases")}
+    settings = Settings.load({"leader_election": True, "leader_lease_namespace": "prunella-system"})
+    (check,) = failed(examined(api, settings=settings))
+    assert (check.name, check.what) == ("May lead", "may not get, create, patch leases (coordination.k8s.io)")
+    assert {one["namespace"] for one in api.reviews if one["resource"] == "leases"} == {"prunella-system"}
+
+
 @pytest.mark.parametrize(("ahead", "passed"), [(0.5, True), (5, True), (6.5, False), (-4, True), (-6, False)])
 def test_the_clocks_may_differ_a_little(ahead, passed):
     assert check_clock(NOW + timedelta(seconds=ahead), NOW).passed is passed
@@ -229,7 +243,7 @@ def test_prometheus_is_asked_without_an_api_server_too():
 
     source = FakeSource({"vector(1)": 1})
     checks = list(examine(PROMETHEUS, connect, lambda: SHIPPED, temporal, lambda: NOW, metrics=source))
-    assert [one.name for one in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook"]
+    assert [one.name for one in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook", "Payload keys"]
 
 
 def test_the_report_goes_on_after_a_failure_and_says_what_to_do(capsys):

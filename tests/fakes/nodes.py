@@ -1,0 +1,160 @@
+"""Machines in virtual time, each with an event loop, a clock and a network of its own, to be paused, cut and killed.
+
+A paused machine runs nothing, while its clock goes on; what was due meanwhile is done when it is woken, in order.
+"""
+
+import asyncio
+import heapq
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakes.kube import FakeKube, FakeRest
+
+from prunella_workflows.errors import Unavailable
+
+_SETTLED = 1000  # passes of an event loop without a timer
+
+
+class World:
+    """The time that really is, one API server, and the machines."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.kube = FakeKube()
+        self.nodes = []
+        self.graveyard = []
+        self.after = lambda: None
+        """Called after every step of every machine, to see that all is well."""
+
+    def run(self, seconds):
+        """Let time pass, from one timer of a machine to the next."""
+        end = self.now + seconds
+        while (due := min((one.next_at() for one in self.nodes), default=end)) <= end:
+            self._at(max(due, self.now))
+        self._at(end)
+
+    def _at(self, moment):
+        self.now = moment
+        for one in self.nodes:
+            one.work()
+            self.after()
+
+    def until(self, holds, at_most):
+        """Let time pass until something holds; the seconds it took."""
+        began = self.now
+        while not holds():
+            assert self.now - began < at_most, f"it did not happen within {at_most} s"
+            self.run(0.05)
+        return self.now - began
+
+    def close(self):
+        """Let go of all machines. What still runs there is told to end, and nothing of it is written any more."""
+        self.after = lambda: None
+        self.nodes += self.graveyard
+        for one in self.nodes:
+            one.cut, one.paused = "refuses", False
+            one.stop()
+        self.until(lambda: all(one.ended for one in self.nodes), at_most=100)
+        for one in self.nodes:
+            one._loop.close()
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self, world):
+        self._world = world
+        super().__init__()
+
+    def time(self):
+        return self._world.now
+
+
+@dataclass
+class Node:
+    """A machine. `rate` and `offset` are its clock's; `delay` is how long a request is on its way, there and back."""
+
+    world: World
+    rate: float = 1.0
+    offset: float = 0.0
+    delay: float = 0.01
+    paused: bool = False
+    cut: str = ""
+    """How its network is broken: `hangs` or `refuses`, or `one-way`: what it sends arrives, and no answer does."""
+    _loop: _Loop = field(init=False)
+    _task: asyncio.Task[Any] | None = None
+
+    def __post_init__(self):
+        self._loop = _Loop(self.world)
+        self.world.nodes.append(self)
+
+    def clock(self):
+        return self.offset + self.rate * self.world.now
+
+    def start(self, work):
+        self._task = self._loop.create_task(work)
+        self.work()
+
+    def stop(self):
+        """What SIGTERM does: the work is cancelled, and has time to let go."""
+        self._task.cancel()
+
+    def kill(self):
+        """Gone from one moment to the next; nothing of it runs any more, not even what would clean up."""
+        self.world.nodes.remove(self)
+        self.world.graveyard.append(self)
+
+    @property
+    def ended(self):
+        return self._task.done()
+
+    def next_at(self):
+        """When it has something to do; never while it is paused."""
+        timers = [one for one in self._loop._scheduled if not one.cancelled()]
+        return heapq.nsmallest(1, timers)[0].when() if timers and not self.paused else float("inf")
+
+    def work(self):
+        """Do what is due now."""
+        if self.paused:
+            return
+        for _ in range(_SETTLED):
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
+            if not self._loop._ready and self.next_at() > self.world.now:
+                return
+
+    @property
+    def rest(self):
+        return _Wire(self)
+
+
+class _Wire(FakeRest):
+    """The API server, as it is reached from one machine."""
+
+    def __init__(self, node):
+        super().__init__(node.world.kube)
+        self._node = node
+
+    async def get(self, path, params=None):
+        return await self._through(super().get(path, params))
+
+    async def create(self, path, body, params=None):
+        return await self._through(super().create(path, body, params))
+
+    async def patch(self, path, body, content_type, params=None):
+        return await self._through(super().patch(path, body, content_type, params))
+
+    async def _through(self, call):
+        try:
+            await self._on_the_way("hangs", "refuses")
+            answer = await call
+        finally:
+            call.close()
+        await self._on_the_way("hangs", "refuses", "one-way")
+        return answer
+
+    async def _on_the_way(self, *broken):
+        await asyncio.sleep(self._node.delay)
+        if self._node.cut not in broken:
+            return
+        if self._node.cut == "refuses":
+            raise Unavailable("connection refused")
+        await asyncio.Event().wait()
