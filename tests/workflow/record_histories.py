@@ -30,7 +30,7 @@ from workflow.harness import (  # noqa: E402
     written,
 )
 
-from prunella_workflows.errors import ChangedSince, Held, Unavailable  # noqa: E402
+from prunella_workflows.errors import ChangedSince, Held, NotFound, Unavailable  # noqa: E402
 from prunella_workflows.healing import SelfHealing  # noqa: E402
 from prunella_workflows.model.incident import Approval  # noqa: E402
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence  # noqa: E402
@@ -119,6 +119,10 @@ SCENES = {
     "approved-after-people-were-asked": (  # after the patch "asks-people"
         lambda _: {"diagnose": a_report(approval_needed=True)},
         _approve_after_people_were_asked,
+    ),
+    "deleted-while-people-are-asked": (  # after the patch "looks-while-people-are-waited-for"
+        lambda _: {"diagnose": a_question(), "report": [None, None, raised(NotFound("incidents.prunella.dev"))]},
+        _alone,
     ),
     "answered-by-three-people": (
         lambda _: {"diagnose": a_question(approvers=("alice@example.org", "group:sre"))},

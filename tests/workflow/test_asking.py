@@ -7,7 +7,7 @@ from builders import INCIDENT, a_report, a_spec
 from workflow.harness import Hands, ending, idle, raised, seen
 from workflow.notices import Notices
 
-from prunella_workflows.errors import AuthenticationError, Unavailable
+from prunella_workflows.errors import AuthenticationError, NotFound, Unavailable
 from prunella_workflows.healing import SelfHealing
 from prunella_workflows.model.incident import Approval, Phase
 from prunella_workflows.model.outcome import Presence
@@ -113,3 +113,15 @@ async def test_cancelled_while_people_are_told(the_stage):
         await handle.cancel()
         assert await ending(handle) == "Cancelled"
     assert (hands.statuses[-1].phase, hands.writes) == (Phase.CANCELLED, [])
+
+
+@pytest.mark.parametrize("waits_for", ["ApprovalNeeded", "Suspended"])
+async def test_an_incident_that_is_deleted_unseen_is_not_waited_for(the_stage, waits_for):
+    """Whoever watches the incidents was away when it went."""
+    gone = raised(NotFound("incidents.prunella.dev"))
+    hands = _hands({}, report=lambda _: gone if waits_for in {one.reason for one in hands.statuses[:-1]} else None)
+    suspended = waits_for == "Suspended"
+    status = await the_stage.play(hands, spec=a_spec(suspend=suspended, approval=YES if suspended else None))
+    assert (status.phase, status.reason, hands.writes) == (Phase.CANCELLED, "IncidentDeleted", [])
+    assert [one.reason for one in hands.statuses].count(waits_for) == 2
+    assert status.times.closed_at - status.times.started_at < timedelta(minutes=3)

@@ -112,7 +112,7 @@ async def test_an_answer_after_days_to_a_fault_that_persists_is_acted_on_after_a
         status = await handle.result()
     assert status.phase is Phase.HEALED
     assert hands.order[:5] == ["confirm", "diagnose", "confirm", "diagnose", "repair"]
-    assert [one.reason for one in hands.statuses].count("ApprovalNeeded") == 1
+    assert hands.events.count("ApprovalNeeded") == 1
     assert hands.events.count("Approved") == 1
 
 

@@ -99,6 +99,6 @@ def _nobody_answered(error: ActivityError) -> bool:
     return not is_cancelled_exception(error) and error_type(error) in (Unavailable.__name__, UNANSWERED)
 
 
-def pace(spent: timedelta, least: timedelta) -> timedelta:
+def pace(spent: timedelta, least: timedelta, most: timedelta = PACE_AT_MOST) -> timedelta:
     """The pause before the next look: the longer it has taken, the longer, so that histories stay small."""
-    return min(max(least, spent / 30), PACE_AT_MOST)
+    return min(max(least, spent / 30), most)

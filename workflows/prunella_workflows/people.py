@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
+from prunella_workflows.calls import pace
 from prunella_workflows.contract import DiagnoseReport
 from prunella_workflows.model.incident import Approval, Decision, IncidentSpec, Phase
 from prunella_workflows.model.plan import Action
@@ -14,6 +15,9 @@ from prunella_workflows.telling import Telling
 
 FRESH_FOR = timedelta(minutes=1)
 """For how long a diagnosis may be acted on while people are waited for; then one must look again."""
+
+_LOOK_EVERY, _LOOK_AT_MOST = timedelta(minutes=1), timedelta(hours=1)
+"""From one look whether the incident is still there to the next, while people are waited for."""
 
 
 class People:
@@ -111,12 +115,28 @@ class People:
 
     async def _hear(self, until: datetime, *, or_when: Callable[[], bool] = lambda: False) -> bool:
         """Wait for an answer; False when none came in time."""
-        left = max(until - workflow.now(), timedelta())
-        try:
-            await workflow.wait_condition(lambda: bool(self._new) or or_when(), timeout=left)
-        except TimeoutError:
-            return False
-        return True
+        return await self._wait(lambda: bool(self._new) or or_when(), until)
+
+    async def _wait(self, holds: Callable[[], bool], until: datetime | None = None) -> bool:
+        """Wait until it holds; False when it does not in time.
+
+        Nobody may have told us that the incident was deleted: the report that is made now and then finds it gone.
+        """
+        began, looks = workflow.now(), workflow.patched("looks-while-people-are-waited-for")
+        while True:
+            now = workflow.now()
+            ends = [until - now] if until is not None else []
+            pauses = [pace(now - began, _LOOK_EVERY, _LOOK_AT_MOST)] if looks else []
+            try:
+                await workflow.wait_condition(
+                    holds, timeout=min((max(one, timedelta()) for one in (*ends, *pauses)), default=None)
+                )
+            except TimeoutError:
+                if until is not None and workflow.now() >= until:
+                    return False
+                await self._telling.report()
+            else:
+                return True
 
     async def _answered(self, action: Action) -> bool:
         """What the answer permits: this kind of repair, and no other that may follow when it does not help."""
@@ -142,4 +162,4 @@ class People:
             message = "Suspended by spec.suspend; nothing is changed."
             self._story.phase(Phase.DIAGNOSING, "Suspended", message)
             await self._telling.report()
-            await workflow.wait_condition(lambda: not self.suspended)
+            await self._wait(lambda: not self.suspended)
