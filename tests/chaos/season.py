@@ -66,6 +66,7 @@ class Season:
         for number in rounds:
             if until_monotonic is not None and time.monotonic() > until_monotonic:
                 self.say(f"chaos: time is over before round {self.name(number)}")
+                self._clear(number)
                 return
             began = time.monotonic()
             if number + 1 in rounds:
@@ -127,8 +128,11 @@ class Season:
         found += self._judge(number, begun)
         if found:
             self._tell(number)
-        surely(lambda: self.cluster.api.delete(f"/api/v1/namespaces/{self.namespace(number)}"), "it is cleared")
+        self._clear(number)
         return found
+
+    def _clear(self, number: int) -> None:
+        surely(lambda: self.cluster.api.delete(f"/api/v1/namespaces/{self.namespace(number)}"), "it is cleared")
 
     def _break(self, patients: list[ChaosPatient], moments: dict[str, float]) -> None:
         def one_by_one(one: ChaosPatient) -> None:
