@@ -187,7 +187,7 @@ def test_kubernetes_reports_the_version_of_its_module():
 
 
 def test_every_module_is_there_with_its_sums():
-    for group in {*sources.REAL, *sources.SIMULATED}:
+    for group in {*sources.REAL, *sources.SIMULATED, *sources.ALONE}:
         assert (group.folder / "go.mod").exists(), group.name
         assert group is sources.SHOP or (group.folder / "go.sum").exists(), group.name
 

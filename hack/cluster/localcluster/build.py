@@ -33,7 +33,8 @@ def cache_folder() -> Path:
 
 def binary(name: str, simulated: bool = False) -> Path:
     """Where a built program is."""
-    for group, program in (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True)):
+    known = (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True), *sources.alone())
+    for group, program in known:
         if program.name == name:
             return cache_folder() / group.key() / name
     raise ClusterError(f"no program called {name} is part of the cluster")
@@ -68,8 +69,9 @@ def ensure(name: str) -> Path:
     if not target.exists():
         cache_folder().mkdir(parents=True, exist_ok=True)
         with _one_builder_at_a_time():
-            everything = missing(simulated=False, monitoring=True)
-            _build_with_lines([(group, program) for group, program in everything if program.name == name])
+            everything = (*sources.wanted(simulated=False, monitoring=True), *sources.alone())
+            wanted = [(group, program) for group, program in everything if program.name == name]
+            _build_with_lines([pair for pair in wanted if not _target(*pair).exists()])
     return target
 
 

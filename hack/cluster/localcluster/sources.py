@@ -110,12 +110,22 @@ METRICS_SERVER = Group(
     GO_FOLDER / "metrics-server",
     _programs({"sigs.k8s.io/metrics-server/cmd/metrics-server": 210}),
 )
+TEMPORAL = Group(
+    "temporal",
+    GO_FOLDER / "temporal",
+    (
+        Program("temporal-server", "go.temporal.io/server/cmd/server", 230),
+        Program("temporal-sql-tool", "go.temporal.io/server/cmd/tools/sql", 10),
+    ),
+)
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
 MONITORING = (PROMETHEUS, METRICS_SERVER)
+ALONE = (TEMPORAL,)
+"""For tests that need no cluster: built when one of them asks."""
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 
 
@@ -124,3 +134,8 @@ def wanted(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Progr
     groups = (*(SIMULATED if simulated else REAL), *(MONITORING if monitoring else ()))
     pairs = [(group, program) for group in groups for program in group.programs]
     return [pair for pair in pairs if not (simulated and pair[1].name in NODE_ONLY)]
+
+
+def alone() -> list[tuple[Group, Program]]:
+    """What is part of no cluster."""
+    return [(group, program) for group in ALONE for program in group.programs]
