@@ -114,8 +114,8 @@ TEMPORAL = Group(
     "temporal",
     GO_FOLDER / "temporal",
     (
-        Program("temporal-server", "go.temporal.io/server/cmd/server", 230),
-        Program("temporal-sql-tool", "go.temporal.io/server/cmd/tools/sql", 10),
+        Program("temporal-server", "go.temporal.io/server/cmd/server", 210),
+        Program("temporal-sql-tool", "go.temporal.io/server/cmd/tools/sql", 3),
     ),
 )
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
