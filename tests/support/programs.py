@@ -17,7 +17,7 @@ def program(name: str) -> Path:
         return build.ensure(name)
     if found := shutil.which(name):
         return Path(found)
-    _missing(f"there is no {name}, and no Go to build it with")
+    return _missing(f"there is no {name}, and no Go to build it with")
 
 
 def postgresql() -> Path:
@@ -25,7 +25,7 @@ def postgresql() -> Path:
     versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
     if found := next(reversed(versions), None) or shutil.which("initdb"):
         return Path(found).parent
-    _missing("there is no PostgreSQL: install Debian's package postgresql, its own service is not needed")
+    return _missing("there is no PostgreSQL: install Debian's package postgresql, its own service is not needed")
 
 
 def _missing(what: str) -> NoReturn:
