@@ -257,7 +257,7 @@ def test_a_server_does_not_start_on_an_older_schema(house):
     server = house.server("frontend", as_name="frontend-newer", **older)
     server.start()
     assert server.wait(60) != 0
-    assert "version" in server.tail()
+    assert "Expected version: 1.19 cannot be greater than Actual version: 1.18" in server.tail()
     house.job("temporal-schema", **older)
     assert schemas(house, *older.values()) == schemas(house, *NAMES)
     server.start()
@@ -281,6 +281,13 @@ def test_a_pod_has_no_more_connections_than_its_share(house):
 
 
 # The server
+
+
+async def test_the_frontend_says_what_its_readiness_probe_asks_for(house):
+    probe = house.servers["frontend"].container["readinessProbe"]["grpc"]
+    client = await house.client()
+    assert client.service_client.config.target_host.endswith(f":{probe['port']}")
+    assert await client.service_client.check_health(service=probe["service"])
 
 
 def test_the_dynamic_settings_are_known(house):

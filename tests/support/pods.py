@@ -18,6 +18,8 @@ import yaml
 from support.api import until
 from support.programs import program
 
+_RESTARTS = 3
+
 Secrets = Mapping[str, Mapping[str, str]]
 
 
@@ -68,6 +70,7 @@ class Pod:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Variables that differ from the manifest's."""
     address: str = ""
+    restarts: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -150,16 +153,24 @@ class Pod:
         return self._process is not None and self._process.poll() is None
 
     def wait_ready(self, seconds: float = 120) -> None:
-        """Return when the manifest's readiness probe would say so."""
+        """Return when the manifest's startup probe would say so."""
 
         def ready() -> bool:
-            assert self.running, f"{self.name} ended by itself:\n{self.tail()}"
-            return self._listens()
+            return self._kept_running() and self._listens()
 
         until(ready, seconds, f"{self.name} is ready: see {self.log}")
 
+    def _kept_running(self) -> bool:
+        """What ends by itself is started again, as the kubelet does: new servers race for the first records."""
+        if self.running:
+            return True
+        assert self.restarts < _RESTARTS, f"{self.name} ends by itself, again and again:\n{self.tail()}"
+        self.restarts += 1
+        self.start()
+        return False
+
     def _listens(self) -> bool:
-        port = self.container["readinessProbe"]["tcpSocket"]["port"]
+        port = self.container["startupProbe"]["tcpSocket"]["port"]
         (number,) = [one["containerPort"] for one in self.container["ports"] if one["name"] == port]
         with socket.socket() as probe:
             return probe.connect_ex((self.address, number)) == 0
