@@ -25,7 +25,9 @@ from prunella_workflows.model.incident import Phase
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]  # a first build takes minutes
 
-FOLDER = Path(__file__).parents[2] / "manifests" / "temporal"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "manifests" / "temporal"
+PAGE = ROOT / "docs" / "temporal.md"
 PARTS = ("frontend", "history", "matching", "worker")
 PASSWORDS = {"temporal-postgresql": {"postgres-password": "correct-horse", "temporal-password": "battery-staple"}}
 NAMES = ("temporal", "temporal_visibility")
@@ -192,16 +194,24 @@ async def test_another_history_server_takes_over(house):
         await asyncio.to_thread(second.stop)
 
 
+def of_the_page(section, program):
+    """The commands of docs/temporal.md that run a program in the database's pod, without the way there."""
+    text = PAGE.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [line.partition(" -- ")[2] for line in text.splitlines() if f" -- {program} " in line]
+
+
 async def test_a_run_goes_on_from_a_backup(house):
     """The backup is made while everything runs; what happened afterwards happens again, without a second write."""
+    dumps, restores = of_the_page("Backup", "pg_dump"), of_the_page("Backup", "pg_restore")
+    assert (len(dumps), len(restores)) == (2, 2)
     async with in_the_middle(house, "uid-backup") as (handle, hands):
-        for name in NAMES:
-            house.database.run("pg_dump", "--format=custom", f"--file={name}.dump", name)
+        for command in dumps:
+            house.database.run("sh", "-euc", command)
         hands.passed.set()
         await heals(handle, hands)
         await asyncio.to_thread(house.kill)
-        for name in NAMES:
-            house.database.run("pg_restore", "--clean", "--if-exists", "--create", "--dbname=postgres", f"{name}.dump")
+        for command in restores:
+            house.database.run("sh", "-euc", command)
         await asyncio.to_thread(house.start)
         assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
         status = await asyncio.wait_for(handle.result(), 120)

@@ -105,10 +105,10 @@ class Database:
             self._process = None
 
     def run(self, name: str, *arguments: str, database: str = "postgres") -> str:
-        """A program of PostgreSQL, as its superuser."""
+        """A program, those of PostgreSQL among them, as its superuser."""
         variables = {**self.environment, "PGUSER": self.environment["POSTGRES_USER"], "PGDATABASE": database}
         done = subprocess.run(
-            [self._bin / name, *arguments],
+            [shutil.which(name, path=variables["PATH"]) or name, *arguments],
             env=variables,
             capture_output=True,
             text=True,
