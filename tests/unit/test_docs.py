@@ -77,8 +77,10 @@ NOT_RUN = {
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/monitoring reads the files",
     "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",
     "kubectl -n temporal exec *": "tests/integration/test_temporal_postgresql.py runs what is behind the two dashes",
-    "kubectl -n temporal *": "needs the images in a cluster with nodes",
-    "kubectl apply --server-side *temporal*": "tests/integration/test_temporal_postgresql.py renders them",
+    "kubectl -n temporal rollout *": "needs the images in a cluster with nodes",
+    "kubectl -n temporal wait *": "needs the images in a cluster with nodes",
+    "kubectl -n temporal *": "tests/integration/test_docs_temporal.py runs it",
+    "kubectl apply --server-side *temporal*": "tests/integration/test_docs_temporal.py runs it",
     "promtool *": "tests/integration/test_monitoring.py runs it on these files",
     "temporal workflow show *": "needs a workflow; the histories' own test replays them",
 }
