@@ -77,8 +77,10 @@ class House:
                 self.kill()
 
     def start(self):
+        """Start what does not run, and wait until all are ready."""
         for one in self.servers.values():
-            one.start()
+            if not one.running:
+                one.start()
         for one in self.servers.values():
             one.wait_ready()
 
@@ -189,8 +191,7 @@ async def test_another_history_server_takes_over(house):
             hands.passed.set()
             await heals(handle, hands)
     finally:
-        house.servers["history"].start()
-        await asyncio.to_thread(house.servers["history"].wait_ready)
+        await asyncio.to_thread(house.start)
         await asyncio.to_thread(second.stop)
 
 
