@@ -1,15 +1,13 @@
 """A real browser: Debian's Chromium without a window, driven by Selenium; installed where we may."""
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webdriver import WebDriver
+from support import debian
 
 _PROGRAMS = ("chromium", "chromedriver")
 _PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
@@ -29,13 +27,7 @@ def ensure() -> str:
     """Install the browser if it is missing; why there can be none, or ""."""
     if all(map(shutil.which, _PROGRAMS)):
         return ""
-    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
-        return f"please install {' '.join(_PACKAGES)}"
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, capture_output=True)
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *_PACKAGES]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return ""
+    return debian.install(*_PACKAGES)
 
 
 @contextmanager

@@ -242,6 +242,14 @@ def test_one_program_is_built_alone_and_once(group, tmp_path, monkeypatch):
         build.ensure("hammer")
 
 
+def test_what_is_part_of_no_cluster_is_built_when_it_is_asked_for(group, tmp_path, monkeypatch):
+    fake_go(tmp_path, monkeypatch, 0)
+    monkeypatch.setattr(sources, "alone", lambda: [(group, group.programs[0])])
+
+    assert build.ensure("tool").read_text() == "half\n"
+    assert not {"temporal-server"} & {one.name for _, one in sources.wanted(simulated=False, monitoring=True)}
+
+
 def test_a_failed_build_leaves_no_binary_and_shows_the_compilers_words(group, tmp_path, monkeypatch):
     fake_go(tmp_path, monkeypatch, 1)
     monkeypatch.setattr(sources, "wanted", lambda *_, **__: [(group, group.programs[0])])

@@ -36,7 +36,8 @@ ALL = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages.PAGE
 SHELL = [one for page in pages.PAGES for one in pages.blocks(page) if one.language in pages.SHELL]
 COMMANDS = sorted({(one.page, command) for one in SHELL for command in pages.commands(one)})
 KUBECTL = {
-    "annotate", "apply", "create", "delete", "describe", "events", "exec", "get", "label", "patch", "rollout", "wait",
+    "annotate", "apply", "create", "delete", "describe", "events", "exec", "get", "label", "patch", "rollout",
+    "scale", "wait",
 }  # fmt: skip
 
 # The sections whose kubectl commands e2e runs against a real cluster.
@@ -87,6 +88,11 @@ NOT_RUN = {
     "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/monitoring reads the files",
     "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",
+    "kubectl -n temporal exec *": "tests/integration/test_temporal_postgresql.py runs what is behind the two dashes",
+    "kubectl -n temporal rollout *": "needs the images in a cluster with nodes",
+    "kubectl -n temporal wait *": "needs the images in a cluster with nodes",
+    "kubectl -n temporal *": "tests/integration/test_docs_temporal.py runs it",
+    "kubectl apply --server-side *temporal*": "tests/integration/test_docs_temporal.py runs it",
     "promtool *": "tests/integration/test_monitoring.py runs it on these files",
     "temporal *": "tests/integration/test_troubleshooting.py types them",
 }

@@ -111,13 +111,21 @@ METRICS_SERVER = Group(
     _programs({"sigs.k8s.io/metrics-server/cmd/metrics-server": 210}),
 )
 COLLECTOR = Group("collector", GO_FOLDER / "collector", (Program("collector", ".", 110),))
+TEMPORAL = Group(
+    "temporal",
+    GO_FOLDER / "temporal",
+    (
+        Program("temporal-server", "go.temporal.io/server/cmd/server", 210),
+        Program("temporal-sql-tool", "go.temporal.io/server/cmd/tools/sql", 3),
+    ),
+)
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
 MONITORING = (PROMETHEUS, METRICS_SERVER)
-ALONE = (COLLECTOR,)
+ALONE = (COLLECTOR, TEMPORAL)
 """For tests that need no cluster: built when one of them asks."""
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 

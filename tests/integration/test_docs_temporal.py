@@ -1,0 +1,113 @@
+"""What docs/temporal.md tells people to type, typed on a real API server with its controllers.
+
+Nodes take no pods meanwhile, so the pods are made, judged by Pod Security, and wait: their images are not here.
+"""
+
+import importlib.util
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from support.api import until
+from support.deployments import gone
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
+pages = importlib.util.module_from_spec(spec)
+sys.modules["docs_pages"] = pages  # dataclasses look their module up
+spec.loader.exec_module(pages)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+HOME = "temporal"
+NEED_PODS = {"rollout", "exec", "wait"}
+SERVERS = ("frontend", "history", "matching", "worker")
+PODS = {**{f"temporal-{part}": 3 for part in SERVERS}, "temporal-page": 1}
+APPS = f"/apis/apps/v1/namespaces/{HOME}"
+
+
+def commands(section):
+    """The arguments of the section's kubectl commands that need no pod that runs."""
+    for block in pages.blocks(ROOT / "docs" / "temporal.md"):
+        if block.section == section and block.language in pages.SHELL:
+            for command in pages.commands(block):
+                _, *arguments = shlex.split(command)
+                if not NEED_PODS & {arguments[0], arguments[2]}:
+                    yield [_path(before, word) for before, word in zip(["", *arguments], arguments, strict=False)]
+
+
+def _path(before, word):
+    return str(ROOT / word) if before in {"-f", "-k"} else word
+
+
+@pytest.fixture(scope="module")
+def cordoned(api):
+    nodes = [f"/api/v1/nodes/{one['metadata']['name']}" for one in api.items("/api/v1/nodes")]
+    for node in nodes:
+        api.patch(node, {"spec": {"unschedulable": True}})
+    yield
+    for node in nodes:
+        api.patch(node, {"spec": {"unschedulable": None}})
+
+
+@pytest.fixture(scope="module")
+def installed(cluster, api, cordoned):
+    """The commands of the section about it, one after the other."""
+    try:
+        for arguments in commands("Install it"):
+            cluster.kubectl(*arguments)
+        yield
+    finally:
+        gone(api, f"/api/v1/namespaces/{HOME}")
+        api.delete("/apis/scheduling.k8s.io/v1/priorityclasses/temporal")
+
+
+def counts(api):
+    return {one["metadata"]["name"]: one["status"].get("replicas", 0) for one in api.items(f"{APPS}/deployments")}
+
+
+def warnings(api):
+    """What controllers were refused; that pods find no node is none of it."""
+    return [
+        one["message"]
+        for one in api.items(f"/api/v1/namespaces/{HOME}/events")
+        if one["reason"] in {"FailedCreate", "FailedUpdate"}
+    ]
+
+
+def test_every_pod_is_made(api, installed):
+    """By controllers, in a namespace with Pod Security: also those whose number the autoscaler sets."""
+    until(lambda: counts(api) == PODS, 90, "all Deployments have their pods")
+    (database,) = api.items(f"{APPS}/statefulsets")
+    assert database["status"]["replicas"] == 1
+    jobs = until(
+        lambda: all(one.get("status", {}).get("active") for one in _jobs(api)) and _jobs(api),
+        30,
+        "both Jobs have a pod",
+    )
+    assert {one["metadata"]["name"] for one in jobs} == {"temporal-schema", "temporal-namespace"}
+    assert warnings(api) == []
+    assert api.items(f"/api/v1/namespaces/{HOME}/persistentvolumeclaims")
+
+
+def _jobs(api):
+    return api.items(f"/apis/batch/v1/namespaces/{HOME}/jobs")
+
+
+def test_it_is_upgraded(cluster, api, installed):
+    """The Jobs are made anew, and nothing else."""
+    before, old = counts(api), {one["metadata"]["uid"] for one in _jobs(api)}
+    for arguments in commands("Upgrade"):
+        cluster.kubectl(*arguments)
+    assert not old & {one["metadata"]["uid"] for one in _jobs(api)}
+    assert counts(api).keys() == before.keys()
+
+
+def test_the_server_is_stopped_and_started_for_a_restore(cluster, api, installed):
+    until(lambda: counts(api) == PODS, 90, "all Deployments have their pods")
+    stop, start = commands("Backup")
+    cluster.kubectl(*stop)
+    until(lambda: sum(counts(api)[f"temporal-{part}"] for part in SERVERS) == 0, 60, "the server is stopped")
+    cluster.kubectl(*start)
+    until(lambda: counts(api) == PODS, 60, "the server is back")

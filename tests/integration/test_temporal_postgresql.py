@@ -1,0 +1,329 @@
+"""manifests/temporal for real, without Kubernetes: PostgreSQL, the schema Job, the four parts of Temporal's server.
+
+What the manifests say is what runs; only addresses, paths and passwords are this machine's.
+"""
+
+import asyncio
+import re
+import time
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from builders import INCIDENT
+from localcluster import sources
+from support.pods import Manifests, Net, Pod
+from support.postgresql import Database
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+from workflow.harness import HEALED, SETTLING, Hands, begin, performing
+
+from prunella_operator import backlog, temporal
+from prunella_operator.settings import Settings
+from prunella_workflows.model.incident import Phase
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]  # a first build takes minutes
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "manifests" / "temporal"
+PAGE = ROOT / "docs" / "temporal.md"
+PARTS = ("frontend", "history", "matching", "worker")
+PASSWORDS = {"temporal-postgresql": {"postgres-password": "correct-horse", "temporal-password": "battery-staple"}}
+NAMES = ("temporal", "temporal_visibility")
+VERSION = re.search(r"go.temporal.io/server v(\S+)", (sources.TEMPORAL.folder / "go.mod").read_text())[1]
+OLDER = """
+for pair in "older temporal 1.18" "older_visibility visibility 1.13"; do
+  set -- $pair
+  sql="temporal-sql-tool --plugin $DB --endpoint $POSTGRES_SEEDS --port $DB_PORT --user $POSTGRES_USER --database $1"
+  $sql create-database
+  $sql setup-schema --version 0.0
+  $sql update-schema --schema-name postgresql/v12/$2 --version $3
+done
+"""
+OURS = "WorkflowType = 'SelfHealing'"
+
+
+class House:
+    """Everything the kustomization makes, as processes of this machine."""
+
+    def __init__(self, folder):
+        self.folder, self.manifests, self.net = folder, Manifests(FOLDER), Net()
+        self.database_pod = self.pod("StatefulSet", "temporal-postgresql")
+        self.net.services["temporal-postgresql"] = self.database_pod.address
+        self.servers = {}
+        self.database = None
+
+    def pod(self, kind, name, as_name="", **settings):
+        return Pod(self.manifests, kind, name, self.net, self.folder / (as_name or name), PASSWORDS, settings)
+
+    def job(self, name, **settings):
+        return self.pod("Job", name, **settings).run()
+
+    def server(self, part, as_name="", **settings):
+        return self.pod("Deployment", f"temporal-{part}", as_name, **settings)
+
+    @contextmanager
+    def opened(self):
+        with Database(self.database_pod) as self.database:
+            self.job("temporal-schema")
+            self.servers = {part: self.server(part) for part in PARTS}
+            self.net.services["temporal-frontend"] = self.servers["frontend"].address
+            try:
+                self.start()
+                self.job("temporal-namespace")
+                yield self
+            finally:
+                self.kill()
+
+    def start(self):
+        """Start what does not run, and wait until all are ready."""
+        for one in self.servers.values():
+            if not one.running:
+                one.start()
+        for one in self.servers.values():
+            one.wait_ready()
+
+    def kill(self):
+        for one in self.servers.values():
+            one.kill()
+
+    async def client(self):
+        return await temporal.connect(self.settings, lazy=False)
+
+    @property
+    def settings(self):
+        return Settings(temporal_address=f"{self.servers['frontend'].address}:7233", temporal_namespace="prunella")
+
+    def diagnostics(self):
+        for pod in (self.database_pod, *self.servers.values()):
+            yield pod.name, pod.tail()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    with House(tmp_path_factory.mktemp("temporal")).opened() as made:
+        yield made
+
+
+class Gate(Hands):
+    """Hands whose second look at the repair lasts until it is let through: the middle of a run."""
+
+    def __init__(self):
+        self.reached, self.passed = asyncio.Event(), asyncio.Event()
+        super().__init__(verify=[SETTLING, self.gate, HEALED])
+
+    async def gate(self, _request):
+        self.reached.set()
+        await self.passed.wait()
+        return SETTLING
+
+
+@asynccontextmanager
+async def in_the_middle(house, uid):
+    """A run of its own whose repair is made and being watched."""
+    hands, client = Gate(), await house.client()
+    async with performing(client, hands):
+        handle = await begin(client, incident=INCIDENT.model_copy(update={"uid": uid}))
+        await asyncio.wait_for(hands.reached.wait(), 60)
+        yield handle, hands
+
+
+async def end_of(handle):
+    """How it ends. While shards move nobody may answer for longer than a client tries by itself: it asks again."""
+    while True:
+        try:
+            return await handle.result()
+        except RPCError as error:
+            if error.status not in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
+                raise
+            await asyncio.sleep(0.5)
+
+
+async def heals(handle, hands):
+    """It ends well, and everything that changes something or is told once was asked for once."""
+    status = await asyncio.wait_for(end_of(handle), 120)
+    assert (status.phase, status.reason) == (Phase.HEALED, "Stable")
+    assert [name for name in hands.order if name != "verify"] == ["confirm", "diagnose", "repair", "close"]
+
+
+async def kinds(handle):
+    """What its history says, so far."""
+    return [event.event_type for event in (await handle.fetch_history()).events]
+
+
+async def until_found(house, query, expected):
+    """Temporal's index follows in moments."""
+    client, found = await house.client(), set()
+    for _ in range(100):
+        found = {(one.id, one.status) async for one in client.list_workflows(query)}
+        if found == expected:
+            return
+        await asyncio.sleep(0.1)
+    assert found == expected
+
+
+# The way of a run
+
+
+async def test_a_run_outlives_the_servers_and_the_database(house):
+    async with in_the_middle(house, "uid-killed") as (handle, hands):
+        before = await kinds(handle)
+        await asyncio.to_thread(house.kill)
+        with pytest.raises(RPCError):
+            await handle.describe(rpc_timeout=timedelta(seconds=1))
+        await asyncio.to_thread(house.database.crash)
+        await asyncio.to_thread(house.database.start)
+        assert "automatic recovery in progress" in house.database_pod.log.read_text()
+        await asyncio.to_thread(house.start)
+        assert (await kinds(handle))[: len(before)] == before, "nothing that was written down is lost"
+        hands.passed.set()
+        await heals(handle, hands)
+        assert (await handle.describe()).run_id == handle.first_execution_run_id
+
+
+async def test_the_database_alone_is_restarted(house):
+    async with in_the_middle(house, "uid-database") as (handle, hands):
+        await asyncio.to_thread(house.database.stop)
+        await asyncio.to_thread(house.database.start)
+        hands.passed.set()
+        await heals(handle, hands)
+    assert all(one.running for one in house.servers.values())
+
+
+async def test_another_history_server_takes_over(house):
+    """The run begins while one server has all shards, so its shard must move."""
+    second = house.server("history", as_name="history-2")
+    try:
+        async with in_the_middle(house, "uid-history") as (handle, hands):
+            second.start()
+            await asyncio.to_thread(second.wait_ready)
+            await asyncio.to_thread(house.servers["history"].kill)
+            hands.passed.set()
+            await heals(handle, hands)
+    finally:
+        await asyncio.to_thread(house.start)
+        await asyncio.to_thread(second.stop)
+
+
+def of_the_page(section, program):
+    """The commands of docs/temporal.md that run a program in the database's pod, without the way there."""
+    text = PAGE.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [line.partition(" -- ")[2] for line in text.splitlines() if f" -- {program} " in line]
+
+
+async def test_a_run_goes_on_from_a_backup(house):
+    """The backup is made while everything runs; what happened afterwards happens again, without a second write."""
+    dumps, restores = of_the_page("Backup", "pg_dump"), of_the_page("Backup", "pg_restore")
+    assert (len(dumps), len(restores)) == (2, 2)
+    async with in_the_middle(house, "uid-backup") as (handle, hands):
+        for command in dumps:
+            house.database.run("sh", "-euc", command)
+        hands.passed.set()
+        await heals(handle, hands)
+        await asyncio.to_thread(house.kill)
+        for command in restores:
+            house.database.run("sh", "-euc", command)
+        await asyncio.to_thread(house.start)
+        assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        status = await asyncio.wait_for(end_of(handle), 120)
+        assert status.phase is Phase.HEALED
+        assert len(hands.writes) == 1
+
+
+async def test_what_prunella_asks_is_answered(house):
+    ours = ("incident-uid-asked", WorkflowExecutionStatus.RUNNING)
+    mine = f"{OURS} AND WorkflowId = '{ours[0]}'"
+    async with in_the_middle(house, "uid-asked") as (handle, hands):
+        await until_found(house, f"{mine} AND ExecutionStatus = 'Running'", {ours})
+        hands.passed.set()
+        await heals(handle, hands)
+    await until_found(house, f"{mine} AND ExecutionStatus = 'Running'", set())
+    await until_found(house, mine, {(ours[0], WorkflowExecutionStatus.COMPLETED)})
+    await backlog.measure(await house.client(), "prunella-test")
+    assert backlog.DEPTH.labels("prunella-test", "workflow")._value.get() == 0
+    assert await asyncio.to_thread(temporal.probe, house.settings) == (
+        f"{house.settings.temporal_target} runs server {VERSION}, namespace prunella exists"
+    )
+
+
+# Databases and schemas
+
+
+def schemas(house, *names):
+    return [house.database.ask("SELECT curr_version FROM schema_version", name) for name in names]
+
+
+def tables(house, name):
+    return house.database.ask("SELECT * FROM schema_update_history ORDER BY update_time", name)
+
+
+def test_the_schema_job_may_run_again(house):
+    before = [tables(house, name) for name in NAMES]
+    house.job("temporal-schema")
+    assert [tables(house, name) for name in NAMES] == before
+    assert all(before)
+
+
+def test_the_namespace_job_may_run_again_with_another_retention(house):
+    said = house.job("temporal-namespace", RETENTION="240h")
+    assert "updat" in said
+    house.job("temporal-namespace")
+    show = ("temporal", "operator", "namespace", "describe", "--namespace", "prunella", "--output", "json")
+    assert '"workflowExecutionRetentionTtl": "2592000s"' in house.pod("Job", "temporal-namespace").run(*show)
+
+
+def test_a_server_does_not_start_on_an_older_schema(house):
+    older = {"DBNAME": "older", "VISIBILITY_DBNAME": "older_visibility"}
+    house.pod("Job", "temporal-schema", **older).run("sh", "-euc", OLDER)
+    server = house.server("frontend", as_name="frontend-newer", **older)
+    server.start()
+    assert server.wait(60) != 0
+    assert "Expected version: 1.19 cannot be greater than Actual version: 1.18" in server.tail()
+    house.job("temporal-schema", **older)
+    assert schemas(house, *older.values()) == schemas(house, *NAMES)
+    server.start()
+    server.wait_ready()
+    assert server.stop() == 0
+
+
+def test_temporals_role_may_make_databases_and_nothing_else(house):
+    columns = "rolcreatedb, rolsuper, rolcreaterole, rolreplication, rolbypassrls"
+    assert house.database.ask(f"SELECT {columns} FROM pg_roles WHERE rolname = 'temporal'") == [
+        ["t", "f", "f", "f", "f"]
+    ]
+
+
+def test_a_pod_has_no_more_connections_than_its_share(house):
+    query = "SELECT client_addr, count(*) FROM pg_stat_activity WHERE usename = 'temporal' GROUP BY client_addr"
+    settings = house.servers["frontend"].environment
+    share = int(settings["SQL_MAX_CONNS"]) + int(settings["SQL_VIS_MAX_CONNS"])
+    counts = [int(count) for _, count in house.database.ask(query)]
+    assert 0 < sum(counts) <= share * len(PARTS)
+
+
+# The server
+
+
+async def test_the_frontend_says_what_its_readiness_probe_asks_for(house):
+    probe = house.servers["frontend"].container["readinessProbe"]["grpc"]
+    client = await house.client()
+    assert client.service_client.config.target_host.endswith(f":{probe['port']}")
+    assert await client.service_client.check_health(service=probe["service"])
+
+
+def test_the_dynamic_settings_are_known(house):
+    file = house.servers["frontend"].mounted("/etc/temporal/dynamic") / "dynamic.yaml"
+    said = house.servers["frontend"].run("temporal-server", "validate-dynamic-config", str(file))
+    assert "error" not in said
+    assert "warning" not in said
+
+
+def test_a_part_that_is_asked_to_end_does_so_in_time(house):
+    worker = house.servers["worker"]
+    grace = house.manifests.pod("Deployment", worker.name)["terminationGracePeriodSeconds"]
+    began = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - began < grace
+    worker.start()
+    worker.wait_ready()

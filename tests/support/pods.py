@@ -1,0 +1,208 @@
+"""Containers of rendered manifests as processes of this machine: the same commands, variables and files.
+
+Each pod gets a loopback address of its own, so that all ports stay what the manifests say.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from support.api import until
+from support.programs import program
+
+_RESTARTS = 3
+
+Secrets = Mapping[str, Mapping[str, str]]
+
+
+class Manifests:
+    """What a kustomization renders."""
+
+    def __init__(self, folder: Path) -> None:
+        text = subprocess.check_output([program("kubectl"), "kustomize", str(folder)], text=True)
+        self.objects: list[Any] = [one for one in yaml.safe_load_all(text) if one]
+
+    def of(self, kind: str) -> dict[str, Any]:
+        """All objects of a kind, by name."""
+        return {one["metadata"]["name"]: one for one in self.objects if one["kind"] == kind}
+
+    def container(self, kind: str, name: str) -> dict[str, Any]:
+        """The only container of a workload."""
+        (one,) = self.pod(kind, name)["containers"]
+        return one
+
+    def pod(self, kind: str, name: str) -> dict[str, Any]:
+        return self.of(kind)[name]["spec"]["template"]["spec"]
+
+
+@dataclass
+class Net:
+    """Addresses for pods and Services, out of one that nobody else uses: 127.x.y.*"""
+
+    prefix: str = field(default_factory=lambda: f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}")
+    services: dict[str, str] = field(default_factory=dict)
+    _last: int = 0
+
+    def address(self) -> str:
+        """The next one."""
+        self._last += 1
+        return f"{self.prefix}.{self._last}"
+
+
+@dataclass
+class Pod:
+    """One container. The same object can be started again: it keeps its address, its files and its log."""
+
+    manifests: Manifests
+    kind: str
+    name: str
+    net: Net
+    folder: Path
+    secrets: Secrets
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Variables that differ from the manifest's."""
+    address: str = ""
+    restarts: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.address = self.address or self.net.address()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.container = self.manifests.container(self.kind, self.name)
+        self._mounts = dict(self._mounted())
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def command(self) -> list[str]:
+        words = [*self.container.get("command", ()), *self.container.get("args", ())]
+        return [self._here(word) for word in words]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The container's variables; of this machine's only the way to the programs."""
+        declared = {name: self._here(value) for name, value in self._declared()}
+        return {"PATH": _path(), "HOME": str(self.folder), **declared, **self.settings}
+
+    def _declared(self) -> Iterator[tuple[str, str]]:
+        for source in self.container.get("envFrom", ()):
+            yield from self._config_map(source["configMapRef"]["name"]).items()
+        for one in self.container.get("env", ()):
+            yield one["name"], one["value"] if "value" in one else self._looked_up(one["valueFrom"])
+
+    def _looked_up(self, source: Any) -> str:
+        if "fieldRef" in source:
+            assert source["fieldRef"]["fieldPath"] == "status.podIP"
+            return self.address
+        key = source["secretKeyRef"]
+        return self.secrets[key["name"]][key["key"]]
+
+    def _config_map(self, name: str) -> dict[str, str]:
+        return self.manifests.of("ConfigMap")[name]["data"]
+
+    def _mounted(self) -> Iterator[tuple[str, Path]]:
+        """The files of ConfigMaps, written down here, and where the container would have them."""
+        maps = {one["name"]: one for one in self.manifests.pod(self.kind, self.name)["volumes"] if "configMap" in one}
+        for mount in self.container.get("volumeMounts", ()):
+            if volume := maps.get(mount["name"]):
+                here = self.folder / mount["name"]
+                here.mkdir(exist_ok=True)
+                for name, text in self._config_map(volume["configMap"]["name"]).items():
+                    (here / name).write_text(text)
+                    (here / name).chmod(volume["configMap"].get("defaultMode", 0o644))
+                yield mount["mountPath"], here
+
+    def mounted(self, path: str) -> Path:
+        """Where the files of a mount are on this machine."""
+        return self._mounts[path]
+
+    def _here(self, word: str) -> str:
+        """A word of the manifest in this world: mounted files, Services and the address of the pod."""
+        for path, here in self._mounts.items():
+            word = word.replace(path, str(here))
+        for service, address in self.net.services.items():
+            word = address if word == service else word.replace(f"{service}:", f"{address}:")
+        return word.replace("0.0.0.0", self.address)
+
+    def run(self, *command: str, seconds: float = 60) -> str:
+        """Run it to its end, as a Job's, or another command in its place; what it said."""
+        words, variables = list(command) or self.command, self.environment
+        done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=seconds, check=False)
+        assert done.returncode == 0, f"{self.name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def start(self) -> None:
+        assert not self.running, f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def wait_ready(self, seconds: float = 120) -> None:
+        """Return when the manifest's startup probe would say so."""
+
+        def ready() -> bool:
+            return self._kept_running() and self._listens()
+
+        until(ready, seconds, f"{self.name} is ready: see {self.log}")
+
+    def _kept_running(self) -> bool:
+        """What ends by itself is started again, as the kubelet does: new servers race for the first records."""
+        if self.running:
+            return True
+        assert self.restarts < _RESTARTS, f"{self.name} ends by itself, again and again:\n{self.tail()}"
+        self.restarts += 1
+        self.start()
+        return False
+
+    def _listens(self) -> bool:
+        port = self.container["startupProbe"]["tcpSocket"]["port"]
+        (number,) = [one["containerPort"] for one in self.container["ports"] if one["name"] == port]
+        with socket.socket() as probe:
+            return probe.connect_ex((self.address, number)) == 0
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """As the kubelet asks; its code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(60)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wait(self, seconds: float) -> int:
+        """How it ends by itself."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _path() -> str:
+    """Where the images have their programs."""
+    folders = [program("temporal-server").parent, program("temporal-sql-tool").parent, Path(sys.executable).parent]
+    return os.pathsep.join([*map(str, dict.fromkeys(folders)), os.defpath])

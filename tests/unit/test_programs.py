@@ -1,0 +1,42 @@
+"""Programs that tests want: what is missing is told, and is a failure where CI=true."""
+
+import pytest
+from support import programs
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine without Go and PostgreSQL."""
+    monkeypatch.setattr(programs.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(programs, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(programs, "_COMMON", tmp_path / "common")
+    monkeypatch.setattr(programs.debian, "install", lambda *packages: f"please install {' '.join(packages)}")
+    monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.mark.parametrize("ask", [lambda: programs.program("promtool"), programs.postgresql])
+def test_what_is_missing_is_a_skip_here_and_a_failure_in_ci(bare, monkeypatch, ask):
+    with pytest.raises(pytest.skip.Exception, match="there is no"):
+        ask()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="there is no"):
+        ask()
+
+
+def test_debians_newest_postgresql_is_taken(bare, tmp_path):
+    for version in ("9", "15", "16"):
+        (folder := tmp_path / version / "bin").mkdir(parents=True)
+        (folder / "initdb").touch()
+    assert programs.postgresql() == tmp_path / "16" / "bin"
+
+
+def test_postgresql_is_installed_where_that_may_be_done(bare, monkeypatch, tmp_path):
+    def install(*_):
+        (folder := tmp_path / "15" / "bin").mkdir(parents=True)
+        (folder / "initdb").touch()
+        return ""
+
+    monkeypatch.setattr(programs.debian, "install", install)
+    monkeypatch.setattr(programs.os, "geteuid", lambda: 0)
+    assert programs.postgresql() == tmp_path / "15" / "bin"
+    assert "create_main_cluster = false" in (tmp_path / "common" / "createcluster.conf").read_text()
