@@ -188,7 +188,7 @@ def _escalation(api, namespace, key):
     """What the namespace's one incident says of who was called, once it says `key`."""
     (one,) = api.incidents(namespace)
     note = one["status"].get("escalation") or {}
-    return key in note and note
+    return note.get(key) and note
 
 
 def handled(process, name):
