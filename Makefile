@@ -38,7 +38,7 @@ e2e: setup ## the tests that heal real faults on a real cluster
 faults: setup ## the larger fault suite: dozens of faults at once on a real cluster, judged from its audit log
 	@$(BIN)/python -m pytest -q -m faults tests/e2e $(TEST_ARGS)
 
-check: setup ## format, lint, types, import rules and the fast tests, in less than a minute
+check: setup ## format, lint, types, import rules and the unit tests, in about a minute
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
@@ -46,7 +46,7 @@ check: setup ## format, lint, types, import rules and the fast tests, in less th
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
-	@$(BIN)/python -m pytest -q -x tests/unit
+	@$(BIN)/python -m pytest -q -x -n auto tests/unit
 
 format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .

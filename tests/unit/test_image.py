@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 from imagebuild import cli, debian, oci, packages, parts
 
 ROOT = Path(__file__).parents[2]
@@ -59,9 +60,10 @@ def test_nothing_but_sources_gets_into_the_build():
 def test_the_version_is_the_projects():
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert f"ARG VERSION={version}" in FINAL
-    for overlay in (ROOT / "manifests").rglob("kustomization.yaml"):
-        for tag in re.findall(r"newTag: (\S+)", overlay.read_text()):
-            assert tag == version
+    ours = [yaml.safe_load(one.read_text()) for one in (ROOT / "manifests").rglob("kustomization.yaml")]
+    images = [image for one in ours for image in one.get("images", ()) if "prunella" in image["name"]]
+    assert images
+    assert {image["newTag"] for image in images} == {version}
 
 
 def pins(name):
