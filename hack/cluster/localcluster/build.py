@@ -64,12 +64,21 @@ def build(simulated: bool = False, monitoring: bool = False) -> None:
 
 def ensure(name: str) -> Path:
     """One program, built if it is missing, for those who need no cluster."""
-    target = binary(name)
+    pairs = (*sources.wanted(simulated=True), *sources.wanted(simulated=False, monitoring=True))
+    found = next((pair for pair in pairs if pair[1].name == name), None)
+    if found is None:
+        raise ClusterError(f"no program called {name} is part of the cluster")
+    return ensure_program(*found)
+
+
+def ensure_program(group: Group, program: Program) -> Path:
+    """The same for a program that is no part of the cluster."""
+    target = _target(group, program)
     if not target.exists():
         cache_folder().mkdir(parents=True, exist_ok=True)
         with _one_builder_at_a_time():
-            everything = missing(simulated=False, monitoring=True)
-            _build_with_lines([(group, program) for group, program in everything if program.name == name])
+            if not target.exists():  # another build may have been faster
+                _build_with_lines([(group, program)])
     return target
 
 
