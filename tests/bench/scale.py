@@ -37,7 +37,7 @@ from prunella_operator.cluster.access import load_access  # noqa: E402
 from prunella_operator.cluster.rest import Rest  # noqa: E402
 
 WHO = ("source", "kopf", "go", "whole")
-_PODS_A_NODE = 1500
+_PODS_A_NODE, _NODES = 1500, 34  # as many for every size up to 50,000 pods, so that a kept cluster can grow
 _EXAMPLES = """
 examples:
   python tests/bench/scale.py --pods 500 --storm 50             a quarter of an hour, to see that all works
@@ -59,7 +59,7 @@ def cluster(command, *args):
 
 def prepare(options):
     """A cluster with our resource definitions; its kubeconfig."""
-    nodes = str(max(10, -(-max(options.pods) // _PODS_A_NODE)))
+    nodes = str(max(_NODES, -(-max(options.pods) // _PODS_A_NODE)))
     cluster("up", "--name", options.name, "--simulated", "--no-audit", "--nodes", nodes)
     kubeconfig = Path(cluster("kubeconfig", "--name", options.name))
     api = Api(str(kubeconfig))

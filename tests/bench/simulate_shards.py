@@ -50,10 +50,12 @@ def names(count, chance):
 
 
 def drawn(kind, pods, chance):
-    """A cluster: `even`, `skewed` (log-normal), `zipf`, or `giant`, where one namespace has a third of all pods."""
-    count = 2000
+    """A cluster: `even`, `skewed` (log-normal), `zipf`, `giant`, where one namespace has a third of all pods, and
+    `numbered`: a hundred large tenants, all alike, whose names differ only in the number at their end.
+    """
+    count = 100 if kind == "numbered" else 2000
     match kind:
-        case "even":
+        case "even" | "numbered":
             weights = [1.0] * count
         case "zipf":
             weights = [1 / rank for rank in range(1, count + 1)]
@@ -63,7 +65,8 @@ def drawn(kind, pods, chance):
         weights[0] = sum(weights[1:]) / 2
     chance.shuffle(weights)
     scale, sizes = pods / sum(weights), Counter()
-    for name, weight in zip(names(count, chance), weights, strict=True):
+    called = [f"tenant-{number:02}" for number in range(count)] if kind == "numbered" else names(count, chance)
+    for name, weight in zip(called, weights, strict=True):
         sizes[name] += max(1, round(weight * scale))
     return Cluster(dict(sizes))
 
@@ -164,7 +167,7 @@ def main():
     parser.add_argument("--pods", type=int, default=150_000)
     parser.add_argument("--shards", type=int, nargs="+", default=[3, 5, 8])
     parser.add_argument("--draws", type=int, default=20, help="clusters of each kind (default: %(default)s)")
-    kinds = ("even", "skewed", "zipf", "giant")
+    kinds = ("even", "numbered", "skewed", "zipf", "giant")
     parser.add_argument("--kinds", nargs="+", choices=kinds, default=kinds)
     options = parser.parse_args()
     for shards in options.shards:
