@@ -1,11 +1,21 @@
-"""All benchmarks, one after the other; each prints a table. A quarter of an hour on an idle machine of 2 cores."""
+"""All benchmarks, one after the other; each prints a table. Three quarters of an hour on an idle machine of 2 cores.
+
+One alone is run by its own name, such as `python tests/bench/scale.py --help`.
+"""
 
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = (("sensor.py", "--pods", "5000"), ("detection.py", "--pods", "5000"), ("repair.py",), ("webhook.py",))
+BENCHMARKS = (
+    ("sensor.py", "--pods", "5000"),
+    ("detection.py", "--pods", "5000"),
+    ("repair.py",),
+    ("webhook.py",),
+    ("scale.py", "--pods", "2000", "10000"),
+    ("simulate_shards.py",),
+)
 
 
 def main():
