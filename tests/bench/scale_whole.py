@@ -143,15 +143,16 @@ def play(scene, patients):
         keep_open(scene)
         before = usage(scene.operator.pid)
         with scene.worker:
-            asyncio.run(heal(scene))
-            scene.put("worker, peak (MiB)", usage(scene.worker.pid).peak)
-            scene.put("worker, CPU for an incident (ms)", 1000 * usage(scene.worker.pid).cpu / len(patients))
+            healed = asyncio.run(heal(scene))
+            worker = usage(scene.worker.pid)
         after = usage(scene.operator.pid)
+        scene.put("worker, peak (MiB)", worker.peak)
         scene.put("operator, peak (MiB)", after.peak)
-        scene.put(
-            "operator, CPU for an incident while it is healed (ms)", 1000 * (after.cpu - before.cpu) / len(patients)
-        )
-        scene.put("API calls for an incident", (scene.calls() - calls) / len(patients))
+        if healed:  # else nobody knows what one costs
+            scene.put("worker, CPU for an incident (ms)", 1000 * worker.cpu / len(patients))
+            cpu = 1000 * (after.cpu - before.cpu) / len(patients)
+            scene.put("operator, CPU for an incident while it is healed (ms)", cpu)
+            scene.put("API calls for an incident", (scene.calls() - calls) / len(patients))
     scene.put("load at the end", load())
 
 
@@ -222,7 +223,7 @@ def keep_open(scene):
 
 
 async def heal(scene):
-    """Until every workflow has ended."""
+    """Until every workflow has ended, which is answered, or patience has."""
     client, began = await Client.connect(scene.address), time.monotonic()
     total = await _count(client, _OURS)
     running = f"{_OURS} AND ExecutionStatus = 'Running'"
@@ -237,6 +238,7 @@ async def heal(scene):
     scene.put("ends", ", ".join(f"{count} {phase}" for phase, count in phases.most_common()))
     scene.put("repairs a second", phases["Healed"] / took)
     scene.put("Temporal actions for an incident", await _actions(client))
+    return not left
 
 
 async def _actions(client):
