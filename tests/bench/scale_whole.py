@@ -47,7 +47,7 @@ _ACTIONS = {
 class InPod(PrunellaProcess):
     """As a pod runs it: its account's files are where the kubelet mounts them, in a mount namespace of its own.
 
-    A kubeconfig would cost it 18 MiB: the kubernetes package reads it.
+    A kubeconfig would cost it more memory: the kubernetes package reads it.
     """
 
     def __init__(self, folder, account, server, command, **settings):
