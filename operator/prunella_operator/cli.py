@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from prunella_operator import lean_temporal  # noqa: F401 - before all that import temporalio
+
+# isort: split
 from prunella_operator import cli_answers, cli_incidents, cli_notify, cli_report, cli_run, cli_uninstall, clock
 from prunella_operator.cli_options import (
     Assignments,

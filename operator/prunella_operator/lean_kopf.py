@@ -3,15 +3,9 @@
 We hand it none. A process that uses the package anyway (a worker beside the operator) gets it from its own import.
 """
 
-import sys
+from prunella_operator.lean import without
 
-_NAME = "kubernetes"
-_hidden = _NAME not in sys.modules
-if _hidden:
-    sys.modules[_NAME] = None  # type: ignore[assignment]  # makes the import fail, as where it is not installed
-import kopf  # noqa: E402
-
-if _hidden:
-    del sys.modules[_NAME]
+with without("kubernetes"):
+    import kopf
 
 __all__ = ["kopf"]

@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
+from proc import percentile, usage
 from rich.console import Console
 from rich.table import Table
 
@@ -141,18 +142,6 @@ def running(command, env, log):
             process.kill()
 
 
-def memory(pid, which="VmRSS"):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(which):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("no memory figure")
-
-
-def cpu(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 async def ready(port, within=60):
     deadline = time.monotonic() + within
     async with aiohttp.ClientSession() as session:
@@ -209,18 +198,18 @@ async def measure(args, kubeconfig, folder):
                 await ready(args.port + 2)
                 result = {"ready after (s)": time.monotonic() - began}
                 await asyncio.sleep(args.quiet)
-                result["RSS when all is quiet (MiB)"] = memory(process.pid)
-                before = cpu(process.pid)
+                before = usage(process.pid)
+                result["RSS when all is quiet (MiB)"] = before.rss
                 latencies = await break_pods(api, pods, args.faults, args.rate)
                 await asyncio.sleep(3)
-                result["RSS after the faults (MiB)"] = memory(process.pid)
-                result["peak RSS (MiB)"] = memory(process.pid, "VmHWM")
-                result["CPU per fault (ms)"] = (cpu(process.pid) - before) / len(latencies) * 1000
+                after = usage(process.pid)
+                result["RSS after the faults (MiB)"] = after.rss
+                result["peak RSS (MiB)"] = after.peak
+                result["CPU per fault (ms)"] = (after.cpu - before.cpu) / len(latencies) * 1000
                 result["faults"] = args.faults
                 result["incidents"] = len(latencies)
-                latencies.sort()
-                result["status write to Incident, p50 (ms)"] = latencies[len(latencies) // 2] * 1000
-                result["status write to Incident, p99 (ms)"] = latencies[int(len(latencies) * 0.99) - 1] * 1000
+                result["status write to Incident, p50 (ms)"] = percentile(latencies, 0.5) * 1000
+                result["status write to Incident, p99 (ms)"] = percentile(latencies, 0.99) * 1000
     return result
 
 

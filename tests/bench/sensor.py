@@ -18,19 +18,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 
 import aiohttp
+from proc import Usage, percentile, usage
 from rich.console import Console
 from rich.table import Table
 
 from prunella_operator.cluster.access import load_access
 
 HERE = Path(__file__).parent
-TICKS = os.sysconf("SC_CLK_TCK")
+sys.path.insert(0, str(HERE.parents[1] / "hack" / "cluster"))
+
+from localcluster import build  # noqa: E402
+from localcluster.sources import Group, Program  # noqa: E402
+
+INFORMER = Group("informer", HERE / "informer", (Program("informer", ".", 60),))
 
 
 @dataclass
@@ -46,6 +54,8 @@ class Result:
     latencies: list[float] = field(default_factory=list)  # milliseconds from sending a patch to the handler's end
     lags: list[float] = field(default_factory=list)  # milliseconds from the patch's answer to the handler's end
     patches: int = 0
+    seconds: float = 0.0  # that the patches took: the API server may be slower than the wanted rate
+    waited: float = 0.0  # seconds without a CPU meanwhile
 
 
 class Contender:
@@ -74,15 +84,9 @@ class Contender:
                 raise SystemExit(f"no {word!r} (exit code {self.process.returncode}): {self.log.read_text()[-2000:]}")
             await asyncio.sleep(0.01)
 
-    def memory(self, which="VmRSS"):
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(which):
-                return int(line.split()[1]) / 1024
-        raise SystemExit(f"no {which}")
-
-    def cpu(self):
-        user, system = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-        return (int(user) + int(system)) / TICKS
+    @property
+    def usage(self) -> Usage:
+        return usage(self.process.pid)
 
 
 @asynccontextmanager
@@ -105,17 +109,19 @@ async def measure(name, command, log, options, targets):
     result = Result(name)
     async with contender(command, dict(os.environ), log) as running:
         await running.until("base", 60)
-        result.base, before = running.facts["base"] / 1024, running.cpu()
-        await running.until("synced", 300)
+        result.base, before = running.facts["base"] / 1024, running.usage
+        await running.until("synced", 600)
         if running.facts["synced"] != options.count:
             raise SystemExit(f"{name} knows {running.facts['synced']} pods of {options.count}")
         result.sync = running.moments["synced"] - running.moments["base"]
         await asyncio.sleep(3)
-        result.start_cpu = running.cpu() - before
-        result.idle, result.peak, before = running.memory(), running.memory("VmHWM"), running.cpu()
+        quiet, began = running.usage, time.monotonic()
+        result.start_cpu, result.idle, result.peak = quiet.cpu - before.cpu, quiet.rss, quiet.peak
         sent = await patch(options, targets)
+        result.seconds = time.monotonic() - began
         await asyncio.sleep(2)
-        result.event_cpu, result.after = running.cpu() - before, running.memory()
+        after = running.usage
+        result.event_cpu, result.after, result.waited = after.cpu - quiet.cpu, after.rss, after.waited - quiet.waited
         result.patches = len(sent)
         result.latencies = sorted((running.seen[k] - sent[k][0]) / 1e6 for k in sent if k in running.seen)
         result.lags = sorted((running.seen[k] - sent[k][1]) / 1e6 for k in sent if k in running.seen)
@@ -144,6 +150,18 @@ async def patch(options, targets):
             tasks.append(asyncio.create_task(one(number)))
         await asyncio.gather(*tasks)
     return sent
+
+
+async def patch_apart(options, targets):
+    """The same in a process of its own, which keeps nobody here waiting; answers how many were sent."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return await asyncio.get_running_loop().run_in_executor(
+            pool, _patch_all, options.rate, options.seconds, targets
+        )
+
+
+def _patch_all(rate, seconds, targets):
+    return len(asyncio.run(patch(argparse.Namespace(rate=rate, seconds=seconds), targets)))
 
 
 def oom_killed(container, number):
@@ -200,14 +218,10 @@ async def answering(within=60):
     raise SystemExit(f"{access.server} does not answer")
 
 
-def build_informer(folder):
-    program = folder / "informer"
-    subprocess.run(["go", "build", "-o", program, "."], cwd=HERE / "informer", check=True)
-    return program
-
-
-def percentile(values, share):
-    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+def build_informer():
+    """Built as the cluster's programs are, and kept where they are."""
+    (program,) = INFORMER.programs
+    return build.ensure_program(INFORMER, program)
 
 
 def show(results, title):
@@ -242,19 +256,26 @@ def show(results, title):
     Console(width=170).print(table)
 
 
+NAMES = {"ours": "Prunella pod source", "kopf": "kopf on.event('pods')", "go": "client-go shared informer"}
+
+
+def command(key, count):
+    """What is run to see so many pods."""
+    match key:
+        case "go":
+            return [build_informer()]
+        case "kopf":
+            return [sys.executable, HERE / "sensor_kopf.py", str(count)]
+    return [sys.executable, HERE / "sensor_ours.py"]
+
+
 async def run(options, folder):
     await answering()
     options.count, targets = await find_targets()
-    commands = {
-        "ours": [sys.executable, HERE / "sensor_ours.py"],
-        "kopf": [sys.executable, HERE / "sensor_kopf.py", str(options.count)],
-        "go": [build_informer(folder)] if "go" in options.only else [],
-    }
-    names = {"ours": "Prunella pod source", "kopf": "kopf on.event('pods')", "go": "client-go shared informer"}
     results = []
     for key in options.only:
-        print(f"measuring {names[key]} ...", file=sys.stderr)
-        results.append(await measure(names[key], commands[key], folder / key, options, targets))
+        print(f"measuring {NAMES[key]} ...", file=sys.stderr)
+        results.append(await measure(NAMES[key], command(key, options.count), folder / key, options, targets))
     where = options.kubeconfig or "fake API server"
     show(results, f"{options.count} pods, {options.rate:g} status patches/s for {options.seconds:g} s, {where}")
 

@@ -15,54 +15,76 @@ from fakes.pods import realistic
 
 from prunella_operator.cluster.access import load_access
 from prunella_operator.cluster.rest import AlreadyExists, Rest
-from prunella_operator.cluster.wire import Head
+from prunella_operator.cluster.wire import IGNORE, Page
 from prunella_workflows.errors import Forbidden, Unavailable
 
 NAMESPACES = 20
+_AT_ONCE = 20
+_TELL_EVERY = 1000
 
 
 def body(number, nodes):
+    """A pod that Prunella sees and leaves alone, so that its faults open no incidents."""
     pod = realistic(number)
     meta, spec = pod["metadata"], pod["spec"]
     keep = {key: meta[key] for key in ("name", "namespace", "labels", "annotations")}
+    keep["labels"] = {**keep["labels"], IGNORE: "true"}
     spec = {**spec, "nodeName": f"fake-{number % nodes}", "automountServiceAccountToken": False}
     del spec["serviceAccountName"]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": keep, "spec": spec}
 
 
-async def create(rest, number, nodes, room):
+async def create(rest, number, nodes):
     pod = body(number, nodes)
-    async with room:
-        for _ in range(100):
-            try:
-                await rest.create(f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods", pod)
-            except (Forbidden, Unavailable):  # the namespace's service account is not there yet, or the server is busy
-                await asyncio.sleep(0.5)
-            except AlreadyExists:
-                return
-            else:
-                return
+    for _ in range(100):
+        try:
+            await rest.create(f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods", pod)
+        except (Forbidden, Unavailable):  # the namespace's service account is not there yet, or the server is busy
+            await asyncio.sleep(0.5)
+        except AlreadyExists:
+            return
+        else:
+            return
     raise SystemExit(f"cannot create pod {number}")
 
 
-async def running(rest):
-    pods = await rest.list("/api/v1/pods", {"fieldSelector": "status.phase=Running"}, into=Head)
-    return len(pods)
+async def count(rest, path="/api/v1/pods"):
+    """How many objects a collection has, without reading them."""
+    page = await rest.get(path, {"limit": "1"})
+    return len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
+
+
+async def all_run(rest):
+    """Whether no pod waits any more for its (fake) kubelet."""
+    waiting = {"fieldSelector": "status.phase=Pending", "limit": "1"}
+    return not (await rest.read("/api/v1/pods", Page, waiting)).items
+
+
+async def fill(rest, pods, nodes, say=print):
+    """Create what is missing of so many pods; those that are there already stay."""
+    for number in range(NAMESPACES):
+        try:
+            await rest.create("/api/v1/namespaces", {"metadata": {"name": f"shop-{number}"}})
+        except AlreadyExists:
+            continue
+    began = time.monotonic()
+    numbers = iter(range(max(0, await count(rest) - _AT_ONCE), pods))  # an interrupted run may have left gaps there
+
+    async def some():
+        for number in numbers:
+            await create(rest, number, nodes)
+            if number % _TELL_EVERY == _TELL_EVERY - 1:
+                say(f"{number + 1} of {pods} pods are created ({time.monotonic() - began:.0f} s)")
+
+    await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
+    while not await all_run(rest):  # noqa: ASYNC110 - a poll will do here
+        await asyncio.sleep(2)
+    say(f"{pods} pods run after {time.monotonic() - began:.0f} s")
 
 
 async def run(options):
-    room, began = asyncio.Semaphore(20), time.monotonic()
     async with Rest(load_access(options.kubeconfig), timeout=60) as rest:
-        for number in range(NAMESPACES):
-            try:
-                await rest.create("/api/v1/namespaces", {"metadata": {"name": f"shop-{number}"}})
-            except AlreadyExists:
-                continue
-        await asyncio.gather(*(create(rest, number, options.nodes, room) for number in range(options.pods)))
-        print(f"{options.pods} pods created in {time.monotonic() - began:.0f} s")
-        while await running(rest) < options.pods:  # noqa: ASYNC110 - a poll will do here
-            await asyncio.sleep(1)
-    print(f"all are running after {time.monotonic() - began:.0f} s")
+        await fill(rest, options.pods, options.nodes)
 
 
 def main():

@@ -79,18 +79,26 @@ class PrunellaProcess:
         """Start it; settings travel as environment variables, as they do in a pod."""
         assert not self.running, "it runs already"
         self._folder.mkdir(parents=True, exist_ok=True)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
-        ours = {f"PRUNELLA_{name.upper()}": str(value) for name, value in self.settings.items()}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "prunella_operator", self._command],
+                self.line(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**clean, **ours, "XDG_STATE_HOME": str(self._folder), "NO_COLOR": "1"},
+                env=self.environment(),
                 cwd=self._folder,
                 start_new_session=True,
             )
+
+    def line(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, "-m", "prunella_operator", self._command]
+
+    def environment(self) -> dict[str, str]:
+        """The environment it is run in."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
+        ours = {f"PRUNELLA_{name.upper()}": str(value) for name, value in self.settings.items()}
+        return {**clean, **ours, "XDG_STATE_HOME": str(self._folder), "NO_COLOR": "1"}
 
     def wait_ready(self, seconds: float = READY_WITHIN) -> None:
         """Return when /readyz says so."""

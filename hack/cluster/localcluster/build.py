@@ -65,8 +65,13 @@ def build(simulated: bool = False, monitoring: bool = False) -> None:
 
 def ensure(name: str) -> Path:
     """One program, built if it is missing, for those who need no cluster."""
-    _build([_find(name)])
-    return binary(name)
+    return ensure_program(*_find(name))
+
+
+def ensure_program(group: Group, program: Program) -> Path:
+    """The same for a program that is no part of the cluster."""
+    _build([(group, program)])
+    return _target(group, program)
 
 
 def _build(programs: Sequence[tuple[Group, Program]]) -> None:

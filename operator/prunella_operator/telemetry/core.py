@@ -23,8 +23,8 @@ from temporalio.runtime import (
 )
 
 PREFIX = "temporal_sdk_"
-_SIZE = 100_000  # updates between two drains; beyond that the core drops them and says so
-_DRAIN_EVERY = 10.0
+_SIZE = 20_000  # updates between two drains; beyond that the core drops them and says so. 90 bytes each, all at once
+_DRAIN_EVERY = 2.0
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
 Labels = tuple[tuple[str, str], ...]

@@ -1,0 +1,48 @@
+"""What a process costs, read from /proc: memory, CPU, and how long it waited for a CPU that others had."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One look at a process; memory in MiB, times in seconds since its start."""
+
+    rss: float
+    peak: float
+    cpu: float
+    waited: float
+    """Ready to run, all its threads together, but without a CPU: the machine's load, not the program's."""
+
+
+def usage(pid: int) -> Usage:
+    """How it stands now. Raises FileNotFoundError when the process is gone."""
+    folder = Path(f"/proc/{pid}")
+    fields = (line.split() for line in (folder / "status").read_text().splitlines())
+    status = {words[0]: words[1] for words in fields if len(words) > 1}
+    user, system = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return Usage(
+        rss=int(status["VmRSS:"]) / 1024,
+        peak=int(status["VmHWM:"]) / 1024,
+        cpu=(int(user) + int(system)) / TICKS,
+        waited=_waited(folder),
+    )
+
+
+def _waited(folder: Path) -> float:
+    """The second number of schedstat, in nanoseconds; threads that ended are not counted."""
+    return sum(int(one.read_text().split()[1]) for one in folder.glob("task/*/schedstat")) / 1e9
+
+
+def load() -> float:
+    """The machine's load of the last minute: what others do, too."""
+    return os.getloadavg()[0]
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Of any values, in any order; not a number when there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")

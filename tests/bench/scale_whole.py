@@ -1,0 +1,265 @@
+"""Prunella as a whole, for `scale.py`: operator, worker and Temporal in processes of their own, and what breaks.
+
+At first there is no worker, so every incident stays open: what seeing and opening costs. Then a worker heals them all.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from patients import INCIDENTS, Breaker, admit, discharge
+from proc import load, percentile, usage
+from sensor import patch_apart
+from support.api import Api
+from support.identity import identity
+from support.outage import Temporal
+from support.prunella import PrunellaProcess
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from prunella_operator.healings import TEND_EVERY
+
+_CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
+"""The API server's own count of the calls of service accounts: nobody but Prunella is one here."""
+_MOUNTED = "/run/secrets/kubernetes.io/serviceaccount"
+_OPENING = "prunella_incident_opening_seconds"
+_OURS = "WorkflowType = 'SelfHealing'"
+_AT_ONCE = 16  # status writes in the storm
+_HISTORIES = 20  # that are read to count Temporal's actions
+_START_WITHIN = 600.0
+_ACTIONS = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
+    EventType.EVENT_TYPE_TIMER_STARTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
+}
+"""What Temporal Cloud bills, as far as a history shows it; an activity counts once for each of its attempts."""
+
+
+class InPod(PrunellaProcess):
+    """As a pod runs it: its account's files are where the kubelet mounts them, in a mount namespace of its own.
+
+    A kubeconfig would cost it more memory: the kubernetes package reads it.
+    """
+
+    def __init__(self, folder, account, server, command, **settings):
+        super().__init__(folder, Path(), command, **settings)
+        del self.settings["kubeconfig"]
+        self._account, self._server = account, urlsplit(server)
+
+    def line(self):
+        mount = f"mount -t tmpfs none /run && mkdir -p {_MOUNTED} && mount --bind {self._account} {_MOUNTED}"
+        return ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "pod", *super().line()]
+
+    def environment(self):
+        found = super().environment()
+        found.pop("KUBECONFIG", None)
+        url = self._server
+        return found | {"KUBERNETES_SERVICE_HOST": url.hostname, "KUBERNETES_SERVICE_PORT": str(url.port), "HOME": "/"}
+
+
+@dataclass
+class Stage:
+    """Who takes part, and the row that they fill."""
+
+    options: Any
+    api: Api
+    kubeconfig: Path
+    targets: list[tuple[str, str, str]]
+    say: Any
+    address: str
+    operator: PrunellaProcess
+    worker: PrunellaProcess
+    row: dict[str, Any]
+
+    def calls(self):
+        lines = self.api.text("/metrics").splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(_CALLS))
+
+    def opening(self):
+        """Milliseconds from the observation to the Incident, by the operator's own histogram."""
+        lines = (line.split() for line in self.operator.http("/metrics").splitlines() if line.startswith(_OPENING))
+        found = {name.removeprefix(_OPENING): float(value) for name, value in lines}
+        return 1000 * found["_sum"] / max(1.0, found["_count"])
+
+    def put(self, name, value):
+        """Into the row, and told at once."""
+        self.row[name] = value
+        self.say(f"  {name}: {value:.1f}" if isinstance(value, float) else f"  {name}: {value}")
+
+
+def measure(options, kubeconfig, targets, say):
+    """The row of one size."""
+    api, count = Api(str(kubeconfig)), options.faults + options.storm
+    discharge(api)  # those of an interrupted run
+    say(f"making {count} workloads that will break")
+    patients = admit(api, count)
+    try:
+        with stage(options, api, kubeconfig, targets, say) as scene:
+            play(scene, patients)
+            return scene.row
+    finally:
+        discharge(api)
+
+
+@contextmanager
+def stage(options, api, kubeconfig, targets, say):
+    """Temporal runs; operator and worker are ready to be started."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        temporal = Temporal(folder / "temporal")
+        settings = {"temporal_address": temporal.address, "log_level": "warning"}
+        temporal.start()
+        try:
+            with identity(api, kubeconfig, None, folder, "bench-account"):
+                (folder / "namespace").write_text("bench-account")
+                parts = [InPod(folder / who, folder, api.server, who, **settings) for who in ("operator", "worker")]
+                yield Stage(options, api, kubeconfig, targets, say, temporal.address, *parts, {})
+        finally:
+            temporal.kill()
+
+
+def play(scene, patients):
+    """The acts, one after the other."""
+    scene.put("load at the start", load())
+    began, faults = time.monotonic(), scene.options.faults
+    with scene.operator:
+        scene.put("start to ready (s)", time.monotonic() - began)
+        time.sleep(scene.options.quiet)
+        quiet, calls = usage(scene.operator.pid), scene.calls()
+        scene.put("operator, quiet (MiB)", quiet.rss)
+        scene.put("operator, peak of the start (MiB)", quiet.peak)
+        asyncio.run(events(scene))
+        asyncio.run(detection(scene, patients[:faults]))
+        asyncio.run(storm(scene, patients[faults:]))
+        keep_open(scene)
+        before = usage(scene.operator.pid)
+        with scene.worker:
+            healed = asyncio.run(heal(scene))
+            worker = usage(scene.worker.pid)
+        after = usage(scene.operator.pid)
+        scene.put("worker, peak (MiB)", worker.peak)
+        scene.put("operator, peak (MiB)", after.peak)
+        if healed:  # else nobody knows what one costs
+            scene.put("worker, CPU for an incident (ms)", 1000 * worker.cpu / len(patients))
+            cpu = 1000 * (after.cpu - before.cpu) / len(patients)
+            scene.put("operator, CPU for an incident while it is healed (ms)", cpu)
+            scene.put("API calls for an incident", (scene.calls() - calls) / len(patients))
+    scene.put("load at the end", load())
+
+
+async def events(scene):
+    """Pods that change, and nothing to open."""
+    before = usage(scene.operator.pid)
+    sent = await patch_apart(scene.options, scene.targets)
+    await asyncio.sleep(1)
+    cpu = usage(scene.operator.pid).cpu - before.cpu
+    scene.put("operator, CPU for 1,000 pod events (s)", 1000 * cpu / sent)
+
+
+async def detection(scene, patients):
+    """Some workloads break while as many pods change as before."""
+    options, before = scene.options, usage(scene.operator.pid)
+    async with Breaker(str(scene.kubeconfig)) as breaker:
+        watching = asyncio.create_task(breaker.watch())
+        changes = asyncio.create_task(patch_apart(options, scene.targets))
+        began = time.monotonic()
+        for number, patient in enumerate(patients):
+            await asyncio.sleep(max(0.0, began + number * options.seconds / len(patients) - time.monotonic()))
+            await breaker.break_one(patient)
+        sent = await changes
+        seconds = time.monotonic() - began
+        await _until(lambda: _seen(breaker), len(patients), 60)
+        watching.cancel()
+    waited = usage(scene.operator.pid).waited - before.waited
+    latencies = breaker.latencies()
+    scene.put("pod events a second", sent / seconds)
+    scene.put("faults meanwhile, with an Incident", f"{len(latencies)} of {len(patients)}")
+    scene.put("p50 (ms)", percentile(latencies, 0.5))
+    scene.put("p99 (ms)", percentile(latencies, 0.99))
+    scene.put("operator, waited for a CPU meanwhile (%)", 100 * waited / seconds)
+    scene.put("of it, from the Signal to the Incident, mean (ms)", scene.opening())
+
+
+async def _seen(breaker):
+    return len(breaker.latencies())
+
+
+async def storm(scene, patients):
+    """All the others break at once."""
+    client, calls = await Client.connect(scene.address), scene.calls()
+    before, began, rest = await _count(client, _OURS), time.monotonic(), iter(patients)
+    async with Breaker(str(scene.kubeconfig)) as breaker:
+
+        async def some():
+            for patient in rest:
+                await breaker.break_one(patient)
+
+        await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
+        scene.put("storm: all are broken after (s)", time.monotonic() - began)
+        await _until(lambda: _count(client, _OURS), before + len(patients), _START_WITHIN)
+    took = time.monotonic() - began
+    scene.put("storm: incidents", len(patients))
+    scene.put("storm: incidents a second, to the start of the workflow", len(patients) / took)
+    scene.put("API calls for an incident, to the start of the workflow", (scene.calls() - calls) / len(patients))
+
+
+def keep_open(scene):
+    """Nobody works on the incidents; the operator looks after them once at least."""
+    before, seconds = usage(scene.operator.pid), TEND_EVERY + 5
+    time.sleep(seconds)
+    after = usage(scene.operator.pid)
+    scene.put("open incidents", scene.options.faults + scene.options.storm)
+    scene.put("operator with these open (MiB)", after.rss)
+    scene.put("operator, CPU with these open (% of a core)", 100 * (after.cpu - before.cpu) / seconds)
+
+
+async def heal(scene):
+    """Until every workflow has ended, which is answered, or patience has."""
+    client, began = await Client.connect(scene.address), time.monotonic()
+    total = await _count(client, _OURS)
+    running = f"{_OURS} AND ExecutionStatus = 'Running'"
+    told = began
+    while (left := await _count(client, running)) and time.monotonic() - began < scene.options.patience:
+        if time.monotonic() - told > 15:
+            told = time.monotonic()
+            scene.say(f"  {total - left} of {total} incidents are closed ({told - began:.0f} s)")
+        await asyncio.sleep(1)
+    took = time.monotonic() - began
+    phases = Counter((one.get("status") or {}).get("phase", "Pending") for one in scene.api.items(INCIDENTS))
+    scene.put("ends", ", ".join(f"{count} {phase}" for phase, count in phases.most_common()))
+    scene.put("repairs a second", phases["Healed"] / took)
+    scene.put("Temporal actions for an incident", await _actions(client))
+    return not left
+
+
+async def _actions(client):
+    counts = []
+    async for one in client.list_workflows(f"{_OURS} AND ExecutionStatus = 'Completed'", limit=_HISTORIES):
+        history = await client.get_workflow_handle(one.id).fetch_history()
+        counts.append(sum(_weight(event) for event in history.events))
+    return sum(counts) / len(counts) if counts else float("nan")
+
+
+def _weight(event):
+    if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+        return event.activity_task_started_event_attributes.attempt
+    return event.event_type in _ACTIONS
+
+
+async def _count(client, query):
+    return (await client.count_workflows(query)).count
+
+
+async def _until(count, wanted, within):
+    end = time.monotonic() + within
+    while await count() < wanted and time.monotonic() < end:  # noqa: ASYNC110 - a poll will do here
+        await asyncio.sleep(0.1)
