@@ -35,10 +35,15 @@ def readme(language):
     return [one for one in pages.blocks(ROOT / "README.md") if one.section == DRY_RUN and one.language in language]
 
 
+def is_typed(command):
+    """What is about Prunella's own namespace needs an installation."""
+    return command.startswith(("kubectl ", "curl ")) and not command.startswith("kubectl -n prunella-system ")
+
+
 def commands_of(page, sections):
     for block in pages.blocks(ROOT / page):
         if block.language in pages.SHELL and (sections is None or block.section in sections):
-            yield from (one for one in pages.commands(block) if one.startswith(("kubectl ", "curl ")))
+            yield from (one for one in pages.commands(block) if is_typed(one))
 
 
 COMMANDS = sorted({command for page, sections in OTHERS.items() for command in commands_of(page, sections)})

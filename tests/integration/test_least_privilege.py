@@ -67,7 +67,7 @@ def test_rbac_gives_each_account_its_roles_and_the_rights_to_write_only_where_th
         ("POST", RBAC + "/namespaces/{billing}/rolebindings", {}),
         ("POST", "/api/v1/namespaces/{shop}/serviceaccounts/default/token", {}),
         ("POST", "/api/v1/namespaces/{shop}/pods/web-0/eviction", {}),
-        ("DELETE", "/apis/prunella.dev/v1alpha1/namespaces/{shop}/incidents/web-1", None),
+        ("DELETE", "/apis/prunella.dev/v1alpha1/namespaces/{shop}/healingpolicies/mine", None),
         ("PATCH", "/apis/prunella.dev/v1alpha1/namespaces/{shop}/healingpolicies/mine", {"spec": {}}),
     ],
 )
