@@ -27,6 +27,7 @@ _LOOK_EVERY = 1.0
 _REFRESH_AFTER = timedelta(minutes=10)
 _NOT_ALLOWED = 1800.0  # seconds; a namespace may opt in without a rollout
 _KEEP = 10
+_IMMUTABLE = "immutable"  # the API server's word on a patch that changes the data
 _AFTER_A_REPAIR = 300.0  # seconds; more than a usual verification
 _AFTER_A_CRASH = 600.0  # seconds; the kubelet forgets its back-off after as long
 
@@ -146,8 +147,11 @@ class Historian:
         path = paths.snapshots(view.ref.namespace, body["metadata"]["name"])
         try:
             await self.rest.patch(path, marks, MERGE_PATCH)
-        except Refused:
-            await self.rest.delete(path)
+        except Refused as error:
+            if _IMMUTABLE not in str(error):
+                raise
+            found = (await self.rest.get(path))["metadata"]
+            await self.rest.delete(path, {"uid": found["uid"], "resourceVersion": found["resourceVersion"]})
             await self.rest.create(paths.snapshots(view.ref.namespace), body)
 
     async def _prune(self, raw: Object, view: WorkloadView) -> None:
