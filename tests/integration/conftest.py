@@ -180,7 +180,7 @@ def shop(api, operator):
     """A namespace that opted in."""
     name = a_namespace(api, "least-", heal="enabled")
     allow(api, name)
-    in_force(operator, name)
+    in_force(api, operator, name)
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
 

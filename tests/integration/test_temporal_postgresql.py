@@ -72,6 +72,7 @@ class House:
             try:
                 self.start()
                 self.job("temporal-namespace")
+                asyncio.run(self.known())
                 yield self
             finally:
                 self.kill()
@@ -90,6 +91,18 @@ class House:
 
     async def client(self):
         return await temporal.connect(self.settings, lazy=False)
+
+    async def known(self):
+        """Wait until the server knows the new namespace: it remembers for a moment that there was none."""
+        client = await self.client()
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    return await client.count_workflows()
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
+                await asyncio.sleep(0.5)
 
     @property
     def settings(self):
