@@ -2,8 +2,8 @@
 
 The three take turns in one run, so that whatever else the machine does meets them alike.
 
-The worker is a process of its own that carries out SelfHealing against a real Temporal. Its activities make the
-requests of real ones to a fake API server, so that spans and headers are made where they are made in earnest.
+The worker is a process of its own that carries out SelfHealing against a real Temporal. Its activities do what real
+ones do, with a fake API server, and then answer by a script. Without telemetry it counts nothing at all.
 The sensor is the pod source of `sensor.py`; every patch is a fault, of which one in twenty opens an incident, with the
 span that goes with it, and the others join one, as in a crash loop.
 
@@ -32,23 +32,26 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "hack" / "cluster"), str(HERE)]
 import sensor  # noqa: E402
 from builders import a_request  # noqa: E402
 from fakes.kube import FakeKube  # noqa: E402
-from fakes.objects import a_cluster, a_deployment, a_pod, a_replica_set, a_template  # noqa: E402
+from fakes.objects import a_cluster, a_deployment, a_pod, a_replica_set  # noqa: E402
 from fakes.served import ServedKube  # noqa: E402
+from proc import usage  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from support.collector import collecting  # noqa: E402
 from support.lonely import free_port  # noqa: E402
-from telemetry_parts import INCIDENT  # noqa: E402
+from telemetry_parts import UNMEASURED  # noqa: E402
 from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402
 from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
 from workflow.harness import BIN  # noqa: E402
 
+from prunella_operator.cluster import paths  # noqa: E402
 from prunella_workflows.healing import SelfHealing  # noqa: E402
 from prunella_workflows.model.incident import IncidentRef  # noqa: E402
 from prunella_workflows.tracing import TraceContext, header_of  # noqa: E402
 
 TARGET = 5.0  # percent
 WARM_UP, SETTLED = 10, 6.0  # healings, and seconds until the first spans are out and the connection is made
+KILLED = {"restartCount": 3, "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}
 MODES = ("without", "with", "collector away")
 
 
@@ -89,32 +92,28 @@ def worker(environment, *addresses):
         child.stdout.close()
 
 
-def cpu(pid):
-    """Seconds of CPU that a process has used."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-    return (int(user) + int(system)) / sensor.TICKS
+async def heal(house, count):
+    """Start so many healings at once and wait for their ends; their incidents are there as long as that."""
 
+    async def one(name):
+        incident = IncidentRef(namespace="shop", name=name, uid=name)
+        house.kube.put(paths.incidents("shop", name), {"metadata": {"namespace": "shop", "uid": name}})
+        request = a_request(incident=incident)
+        await house.client.execute_workflow(SelfHealing.run, request, id=name, task_queue="prunella-test")
+        house.kube.delete(paths.incidents("shop", name), name)
 
-async def heal(client, first, count):
-    """Start so many healings at once and wait for their ends."""
-
-    async def one(number):
-        uid = f"bench-{number}"
-        request = a_request(incident=IncidentRef(namespace="shop", name="bench", uid=uid))
-        await client.execute_workflow(SelfHealing.run, request, id=uid, task_queue="prunella-test")
-
-    await asyncio.gather(*(one(number) for number in range(first, first + count)))
+    await asyncio.gather(*(one(f"bench-{number}") for number in house.take(count)))
 
 
 async def throughput(house, environment, options, result):
     """One round of one mode."""
     with worker(environment, house.temporal, house.api) as process:
-        await heal(house.client, house.take(WARM_UP), WARM_UP)
+        await heal(house, WARM_UP)
         await asyncio.sleep(SETTLED)
-        before, began = cpu(process.pid), time.monotonic()
-        await heal(house.client, house.take(options.healings), options.healings)
+        before, began = usage(process.pid).cpu, time.monotonic()
+        await heal(house, options.healings)
         result.throughput.append(options.healings / (time.monotonic() - began))
-        result.worker.append(1000 * (cpu(process.pid) - before) / options.healings)
+        result.worker.append(1000 * (usage(process.pid).cpu - before) / options.healings)
 
 
 @dataclass
@@ -123,12 +122,13 @@ class House:
 
     temporal: str
     api: str
+    kube: FakeKube
     client: Client
     used: int = 0
 
     def take(self, count):
         self.used += count
-        return self.used - count
+        return range(self.used - count, self.used)
 
 
 def environments(collector):
@@ -136,7 +136,9 @@ def environments(collector):
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     often = {"OTEL_METRIC_EXPORT_INTERVAL": "10000"}  # six times as often as usual: a round is short
     ends = (None, collector, f"http://127.0.0.1:{free_port()}")
-    return [{**plain, **often, "OTEL_EXPORTER_OTLP_ENDPOINT": end} if end else plain for end in ends]
+    return [
+        {**plain, **often, "OTEL_EXPORTER_OTLP_ENDPOINT": end} if end else {**plain, UNMEASURED: "1"} for end in ends
+    ]
 
 
 @contextmanager
@@ -162,10 +164,9 @@ async def connected(address):
 
 
 async def measure_worker(options, modes, results):
-    kube = a_cluster(FakeKube(), a_deployment(a_template(1)), [a_replica_set(1)], [a_pod("web-a")])
-    kube.put(INCIDENT, {"metadata": {"namespace": "shop"}})
+    kube = a_cluster(FakeKube(), a_deployment(), [a_replica_set(1)], [a_pod("web-a", ready_since=None, status=KILLED)])
     with temporal() as address, ServedKube(kube) as api:
-        house = House(address, api.url, await connected(address))
+        house = House(address, api.url, kube, await connected(address))
         for number in range(options.rounds):
             for mode, environment in modes:
                 print(f"worker, round {number + 1}, {mode}", file=sys.stderr)

@@ -13,13 +13,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from builders import WEB
 from opentelemetry import trace
-from support.traced_healing import RequestingHands
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from workflow.harness import HEALED, performing
+from workflow.harness import HEALED, Hands, performing
 
 from prunella_operator import app
+from prunella_operator.activities import Activities
+from prunella_operator.activities.gather import Gatherer
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.access import Access, load_access
 from prunella_operator.cluster.kube import Kube
@@ -29,8 +31,25 @@ from prunella_operator.telemetry.core import measured_runtime
 from prunella_operator.telemetry.sending import sends
 from prunella_operator.telemetry.workflows import CountingInterceptor
 
-INCIDENT = paths.incidents("shop", "bench")
 ONE_IN = 20  # of the faults opens an incident, the others join one
+UNMEASURED = "PRUNELLA_BENCH_UNMEASURED"
+LIMIT = {"op": "add", "path": "/spec/template/spec/containers/0/resources", "value": {"limits": {"memory": "96Mi"}}}
+
+
+class WorkingHands(Hands):
+    """Each activity does what a real one does at the API server; the script answers, so that all runs go one way."""
+
+    def __init__(self, kube):
+        super().__init__(verify=[HEALED])
+        self.kube, self.real, self.gatherer = kube, Activities(kube, 30, ()), Gatherer(kube, 30)
+
+    async def _play(self, name, request):
+        await asyncio.to_thread(self._write if name == "repair" else getattr(self.real, name), request)
+        return await super()._play(name, request)
+
+    def _write(self, _order):
+        self.gatherer.view(WEB)
+        self.kube.json_patch(paths.workload(WEB), [LIMIT])
 
 
 def telemetry(stack):
@@ -44,17 +63,18 @@ def telemetry(stack):
 
 
 async def serve(temporal, api):
-    """A worker. Its hands follow a script and make the requests of real ones."""
+    """A worker with working hands."""
     async with AsyncExitStack() as stack:
-        runtime, measures = measured_runtime()
+        runtime, measures, interceptors = None, None, []
+        if UNMEASURED not in os.environ:
+            runtime, measures = measured_runtime()
+            interceptors = telemetry(stack)
         client = await Client.connect(
-            temporal, data_converter=pydantic_data_converter, interceptors=telemetry(stack), runtime=runtime
+            temporal, data_converter=pydantic_data_converter, interceptors=interceptors, runtime=runtime
         )
-        hands = RequestingHands(Kube(Access(server=api, authorization=lambda: "")), INCIDENT)
-        hands.script["verify"] = [HEALED]
-        async with performing(client, hands):
+        async with performing(client, WorkingHands(Kube(Access(server=api, authorization=lambda: "")))):
             print("ready", flush=True)
-            await measures.keep()
+            await (measures.keep() if measures else asyncio.Event().wait())
 
 
 async def sense():

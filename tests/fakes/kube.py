@@ -118,7 +118,7 @@ class FakeKube:
     def _below(self, path):
         everywhere = "/namespaces/" not in path
         start, _, plural = path.rpartition("/")
-        for key, one in self.objects.items():
+        for key, one in list(self.objects.items()):
             parent = key.rpartition("/")[0]
             if parent == path or (everywhere and parent.startswith(start) and parent.endswith(f"/{plural}")):
                 yield one
