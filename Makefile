@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format unit integration e2e chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo test check audit format unit integration e2e chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,15 +38,20 @@ e2e: setup ## the tests that heal real faults on a real cluster
 faults: setup ## the larger fault suite: dozens of faults at once on a real cluster, judged from its audit log
 	@$(BIN)/python -m pytest -q -m faults tests/e2e $(TEST_ARGS)
 
-check: setup ## format, lint, types, import rules and the unit tests, in about a minute
+check: setup ## format, lint, types, import rules, audit of the packages and the unit tests, in about a minute
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary hack/audit/lockaudit
 	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/python hack/audit --may-be-offline
 	@$(BIN)/python -m pytest -q -x -n auto tests/unit
+
+audit: setup ## are the locked packages pinned by hashes, and is any known to be vulnerable? fails if PyPI does not say
+	@$(BIN)/python hack/audit
 
 format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
