@@ -88,6 +88,7 @@ class Repairer:
     def undo(self, order: RepairOrder) -> Repaired:
         """Write the undo if the object is still exactly what we wrote. Guards do not stop it: the state is ours."""
         action = order.action
+        _must_be_of_a_repair(order)
         raw = self._live(action)
         if _last_action(raw) == order.action_id:
             done = self._result(order, raw)
@@ -256,6 +257,13 @@ class Repairer:
         except NotFound:
             return ""
         return template_diff(kept["data"]["template"], template_of(written))
+
+
+def _must_be_of_a_repair(order: RepairOrder) -> None:
+    """An undo passes no guard, so it is made only where the object bears the id of the very repair that it is of."""
+    repair = order.action.require.last_action
+    if not repair or order.action_id != f"{repair}-undo":
+        raise ChangedSince(f"{order.action_id} is not the undo of a repair that {order.action.target} bears")
 
 
 def _path(action: Action) -> str:

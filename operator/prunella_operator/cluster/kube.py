@@ -17,7 +17,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 
 from prunella_operator.cluster.access import Access, load_access
-from prunella_operator.cluster.paths import FIELD_MANAGER
+from prunella_operator.cluster.paths import FIELD_MANAGER, plain
 from prunella_operator.cluster.port import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Object
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.rest import to_error
@@ -131,11 +131,10 @@ class Kube:
 
     def _answer(self, call: "_Call") -> Any:
         """The official client's answer, read to its end; it carries no types."""
-        timeout = (self._timeout, self._timeout)
+        timeout, url = (self._timeout, self._timeout), self.server + call.address
         with tracing.call("kubernetes", call.method, call.path) as span:
             headers = {"Accept": call.accept, "Content-Type": call.content_type, **tracing.outgoing()}
             headers |= self._access.headers()
-            url = self.server + call.address
             try:
                 answer: Any = self._client.call_api(call.method, url, headers, body=call.body, _request_timeout=timeout)
                 answer.read()
@@ -160,8 +159,8 @@ class _Call:
 
     @property
     def address(self) -> str:
-        """Path and query."""
-        return self.path + (f"?{urlencode(self.params)}" if self.params else "")
+        """Path and query. Raises NotFound for what can be no path of an object."""
+        return plain(self.path) + (f"?{urlencode(self.params)}" if self.params else "")
 
 
 def _configuration(access: Access) -> Configuration:

@@ -1,6 +1,8 @@
 """Where things live in the Kubernetes API: one place for paths, labels and annotations of ours."""
 
-from prunella_workflows.errors import InvalidIncident
+import re
+
+from prunella_workflows.errors import InvalidIncident, NotFound
 from prunella_workflows.guard import reversal
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -36,6 +38,21 @@ _PLURALS = {
     "CronJob": ("/apis/batch/v1", "cronjobs"),
     "Pod": ("/api/v1", "pods"),
 }
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9._:-]*)+")
+
+
+def plain(path: str) -> str:
+    """The path, if each of its parts may be a name.
+
+    Names come from annotations and owner references too, in which anybody may write `..` or a query, and clients
+    resolve these: then a request with our rights would go elsewhere than it seems.
+
+    Raises:
+        NotFound: no object can be there.
+    """
+    if not _PLAIN.fullmatch(path):
+        raise NotFound("there is no object of such a name: it has signs that no name in Kubernetes has")
+    return path
 
 
 def collection(kind: str, namespace: str) -> str:

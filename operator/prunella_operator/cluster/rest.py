@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.paths import plain
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.wire import Page, Undecodable, decode, read_status
@@ -143,6 +144,7 @@ class Rest:
         content_type: str = "",
     ) -> tuple[int, bytes]:
         assert self._session is not None, "use Rest as an async context manager"
+        url = self._access.server + plain(path)
         # In a thread: credentials are files, or even a command that a kubeconfig names.
         options = await asyncio.to_thread(self._access.options)
         data = None if body is None else msgspec.json.encode(body)
@@ -153,9 +155,7 @@ class Rest:
             if method != "GET":
                 self._may_write()
             try:
-                async with self._session.request(
-                    method, self._access.server + path, params=params, data=data, **options
-                ) as answer:
+                async with self._session.request(method, url, params=params, data=data, **options) as answer:
                     tracing.answered(span, answer.status)
                     return answer.status, await answer.read()
             except (aiohttp.ClientError, TimeoutError) as error:

@@ -8,7 +8,7 @@ from fakes.apiserver import FakeApi, page, raw, status
 
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
-from prunella_operator.cluster.rest import AlreadyExists
+from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_workflows.errors import (
     Conflict,
     Forbidden,
@@ -24,6 +24,20 @@ from prunella_workflows.errors import (
 async def api():
     async with FakeApi() as server:
         yield server
+
+
+ELSEWHERE = [
+    "/apis/apps/v1/namespaces/shop/deployments/../../../../../../api/v1/namespaces/other/pods/a",
+    "/apis/apps/v1/namespaces/shop/deployments/%2e%2e",
+    "/apis/apps/v1/namespaces/shop/deployments/.",
+    "/api/v1/namespaces/shop/pods/a?watch=true",
+    "/api/v1/namespaces/shop/pods/a#b",
+    "/api/v1/namespaces/shop/pods//a",
+    "/api/v1/namespaces/shop/pods/a\nb",
+    "/api/v1/namespaces/shop/pods/",
+    "@other.example/api",
+]
+"""Paths with a name that no object has; an annotation or an owner reference may hold such a one."""
 
 
 async def call(api, method, *arguments, **params):
@@ -156,3 +170,15 @@ async def test_every_call_uses_the_token_of_the_moment(api):
 async def test_a_log_is_text_whatever_its_bytes(api):
     api.lists.append(raw(b"caf\xe9\nend"))
     assert await call(api, "text", "/log") == "caf\N{REPLACEMENT CHARACTER}\nend"
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+async def test_a_name_never_leads_a_request_elsewhere(api, path):
+    with pytest.raises(NotFound, match="no object of such a name"):
+        await call(api, "get", path)
+    with pytest.raises(NotFound, match="no object of such a name"):
+        await call(api, "json_patch", path, [])
+    async with Rest(api.access) as rest:
+        with pytest.raises(NotFound, match="no object of such a name"):
+            await rest.get(path)
+    assert api.requests == []

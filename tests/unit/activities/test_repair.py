@@ -284,6 +284,20 @@ def test_an_undo_writes_the_very_fields_back(repairer, kube):
     assert live(kube)["spec"] == before
 
 
+@pytest.mark.parametrize("action_id", ["uid-web-1-1-undo", "-undo", "uid-web-1-1"])
+def test_what_is_called_an_undo_writes_nothing_where_no_repair_was_made(repairer, kube, action_id):
+    forged = RepairOrder(incident=INCIDENT, action_id=action_id, action=memory().action)
+    with pytest.raises(ChangedSince):
+        repairer.undo(forged)
+    assert kube.writes == []
+
+
+def test_an_undo_is_of_the_repair_that_the_object_bears_and_of_no_other(repairer, kube):
+    done = repairer.repair(memory())
+    with pytest.raises(ChangedSince, match="is not the undo of a repair"):
+        repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-2-undo", action=done.undo))
+
+
 def test_an_undo_of_a_rollback_takes_the_snapshot(repairer, kube):
     done = repairer.repair(rollback())
     for name in [one for one in kube.objects if "/replicasets/" in one]:
