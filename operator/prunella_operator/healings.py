@@ -21,6 +21,7 @@ from prunella_operator.asking import TemporalUnavailable, ask
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import Rest, anybody
+from prunella_operator.cluster.views import noted_time
 from prunella_operator.telemetry import metrics, outcomes, tracing
 from prunella_workflows.contract import HealingRequest, workflow_id
 from prunella_workflows.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable
@@ -250,7 +251,7 @@ def _cancelled(incident: Object) -> bool:
 def _acknowledged(incident: Object) -> Acknowledgement:
     """Who takes over. A time that is nonsense is no reason to call somebody else."""
     said = incident["spec"]["acknowledged"]
-    return Acknowledgement(by=str(said.get("by") or "somebody"), at=_time(said.get("at")))
+    return Acknowledgement(by=str(said.get("by") or "somebody"), at=noted_time(said.get("at")))
 
 
 def phase_of(incident: Object) -> Phase:
@@ -267,19 +268,11 @@ def _request(incident: Object) -> HealingRequest:
             incident=IncidentRef(namespace=meta["namespace"], name=meta["name"], uid=meta["uid"]),
             spec=spec,
             opened_at=datetime.fromisoformat(meta["creationTimestamp"]),
-            detected_at=_time(annotations.get(paths.DETECTED_AT)),
-            fault_at=_time(annotations.get(paths.FAULT_AT)),
+            detected_at=noted_time(annotations.get(paths.DETECTED_AT)),
+            fault_at=noted_time(annotations.get(paths.FAULT_AT)),
             trace_id=parent.trace_id if (parent := trace_of(incident)) else "",
         )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidIncident(f"spec.{where}: {first['msg']}") from None
-
-
-def _time(text: str | None) -> datetime | None:
-    """A time somebody wrote into an annotation; nonsense there is no reason not to heal."""
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None

@@ -16,7 +16,7 @@ from prunella_operator.cluster import history, paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import AlreadyExists, Rest
 from prunella_operator.cluster.selectors import as_text, selector_of
-from prunella_operator.cluster.views import ignored, pod_view, template_of, time_of, workload_view
+from prunella_operator.cluster.views import ignored, noted_time, pod_view, template_of, time_of, workload_view
 from prunella_operator.cluster.views_probes import illness_shows
 from prunella_workflows.errors import Forbidden, NotFound, Permanent, Refused, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
@@ -168,7 +168,7 @@ class Historian:
 
 
 def _good_at(raw: Object) -> datetime | None:
-    return time_of((raw["metadata"].get("annotations") or {}).get(paths.GOOD_AT))
+    return noted_time((raw["metadata"].get("annotations") or {}).get(paths.GOOD_AT))
 
 
 def _kept_since(raw: Object) -> datetime:

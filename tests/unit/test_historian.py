@@ -217,6 +217,14 @@ async def test_a_snapshot_that_cannot_be_patched_is_replaced(historian, rest, mo
     assert good_at(rest, name) == stamp(SOAK)
 
 
+@pytest.mark.parametrize("nonsense", ["yesterday", "2026-11-24T09:00:00"])
+async def test_a_time_that_makes_no_sense_does_not_stop_the_historian(historian, rest, moment, nonsense):
+    name = put_snapshot(rest, 1)
+    kept(rest)[name]["metadata"]["annotations"][paths.GOOD_AT] = nonsense
+    await look(historian, moment)
+    assert good_at(rest, name) == stamp(SOAK)
+
+
 async def test_good_a_moment_ago_is_not_written_again(historian, rest, moment):
     put_snapshot(rest, 1, START - timedelta(minutes=9))
     await look(historian, moment)

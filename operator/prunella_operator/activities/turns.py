@@ -19,6 +19,7 @@ from prunella_operator.activities.guarding import must_pass
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
+from prunella_operator.cluster.views import noted_time
 from prunella_workflows.contract import RepairOrder
 from prunella_workflows.errors import ChangedSince, Conflict, Held, NotFound, Permanent, PrunellaError, Unavailable
 from prunella_workflows.guard import BUDGETS, GuardCase
@@ -123,7 +124,7 @@ class TurnBook:
         with suppress(PrunellaError):
             mine = self._kube.get(_path(order))
             taken = {key: at for key, at in _taken(mine).items() if key != order.action_id}
-            last = max(map(datetime.fromisoformat, taken.values()), default=None)
+            last = max(map(datetime.fromisoformat, taken.values()), default=None)  # `_taken` has read them
             self._mark(mine, taken, order, _hour(last) if last else None)
 
     def _mark(self, mine: Object, taken: dict[str, str], order: RepairOrder, label: str | None) -> Object:
@@ -147,13 +148,18 @@ def _hour(moment: datetime) -> str:
 
 
 def _note(raw: Object) -> Object:
-    note: Object = json.loads((raw["metadata"].get("annotations") or {}).get(paths.TURNS) or "{}")
-    return note
+    """What an incident notes of its turns. Nonsense, by whoever may patch it, must stop nobody else."""
+    try:
+        note = json.loads((raw["metadata"].get("annotations") or {}).get(paths.TURNS) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _taken(raw: Object) -> dict[str, str]:
-    taken: dict[str, str] = _note(raw).get("taken") or {}
-    return taken
+    """When it has had its turns, by action id."""
+    taken = _note(raw).get("taken")
+    return {key: at for key, at in taken.items() if noted_time(at)} if isinstance(taken, dict) else {}
 
 
 def _turn(raw: Object) -> Turn:
@@ -162,7 +168,7 @@ def _turn(raw: Object) -> Turn:
         incident=meta["uid"],
         namespace=meta["namespace"],
         name=meta["name"],
-        workload=_note(raw).get("target", ""),
+        workload=str(_note(raw).get("target", "")),
         version=int(meta["resourceVersion"]),
         asking=(meta.get("labels") or {}).get(paths.TURN) == ASKING,
         taken=tuple(map(datetime.fromisoformat, _taken(raw).values())),

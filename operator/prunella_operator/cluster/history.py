@@ -10,6 +10,7 @@ from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.selectors import selector_of
 from prunella_operator.cluster.views import (
+    noted_time,
     pods_label,
     revision_number,
     revision_view,
@@ -108,7 +109,7 @@ def _serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> 
 
 
 def _good_at(snapshot: Object | None) -> datetime | None:
-    return time_of(((snapshot or {}).get("metadata", {}).get("annotations") or {}).get(paths.GOOD_AT))
+    return noted_time(((snapshot or {}).get("metadata", {}).get("annotations") or {}).get(paths.GOOD_AT))
 
 
 def _data(snapshot: Object) -> Object:

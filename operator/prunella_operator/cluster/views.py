@@ -103,6 +103,15 @@ def time_of(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+def noted_time(text: object) -> datetime | None:
+    """A time that an annotation tells; None for nonsense, and for one without a zone, which compares with no other."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
 def template_of(raw: Object) -> Object:
     """The pod template of a workload or of a revision in its history; a bare pod is its own."""
     if "data" in raw:  # a ControllerRevision of a StatefulSet or DaemonSet (items of a list do not say their kind)
@@ -193,10 +202,13 @@ def _exact(template: Object) -> Object:
     }
 
 
+_DIGITS = 19  # of a number of 64 bits; Python reads no text of some thousand
+
+
 def revision_number(revision: Object) -> int:
     """The controller's number of a revision: newer is larger."""
-    annotations = revision["metadata"].get("annotations") or {}
-    return int(revision.get("revision") or annotations.get(REVISION, 0))
+    noted = str((revision["metadata"].get("annotations") or {}).get(REVISION, ""))
+    return int(revision.get("revision") or (noted if noted.isdecimal() and len(noted) < _DIGITS else 0))
 
 
 def container_views(template: Object) -> tuple[ContainerView, ...]:

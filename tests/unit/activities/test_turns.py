@@ -75,6 +75,32 @@ def test_a_turn_leaves_its_marks(kube, order):
     assert [one[0] for one in kube.writes] == ["merge_patch", "merge_patch"]  # it asked, then it took
 
 
+NONSENSE = [
+    "{",
+    "[" * 100_000,
+    "7",
+    '{"taken": 7, "target": 7}',
+    '{"taken": {"a": "yesterday", "b": "2026-11-24T09:00:00", "c": 7, "d": {}}}',
+]
+
+
+@pytest.mark.parametrize("note", NONSENSE, ids=range(len(NONSENSE)))
+def test_nonsense_on_one_incident_keeps_no_other_from_its_turn(kube, order, note):
+    """Whoever may write an annotation of one incident must not stop the repairs of a cluster."""
+    other = ref("other", namespace="elsewhere")
+    announced(kube, other, f"{other.uid}-1")
+    take(kube, order_of(other))
+    live(kube, other)["metadata"]["annotations"][paths.TURNS] = note
+    take(kube, order, perHourPerCluster=1)
+    assert marks(kube, order.incident)[1]["taken"].keys() == {order.action_id}
+
+
+def test_nonsense_on_ones_own_incident_is_written_over(kube, order):
+    live(kube, order.incident)["metadata"]["annotations"] = {paths.TURNS: "{"}
+    take(kube, order)
+    assert marks(kube, order.incident)[1]["taken"].keys() == {order.action_id}
+
+
 def test_a_repeated_order_has_its_turn_already(kube, order):
     take(kube, order)
     before = marks(kube, order.incident)

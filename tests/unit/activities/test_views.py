@@ -9,6 +9,7 @@ from prunella_operator.cluster.views import (
     controller_of,
     is_workload,
     pod_view,
+    revision_number,
     template_hash,
     time_of,
     workload_view,
@@ -274,3 +275,9 @@ def test_an_owner_that_does_not_control_is_none():
 
 def test_time_of_nothing_is_none():
     assert (time_of(None), time_of("")) == (None, None)
+
+
+@pytest.mark.parametrize(("noted", "number"), [("7", 7), ("", 0), ("-1", 0), ("seven", 0), ("9" * 5000, 0)])
+def test_the_number_of_a_revision_is_what_its_controller_noted_or_none(noted, number):
+    annotations = {"deployment.kubernetes.io/revision": noted}
+    assert revision_number({"metadata": {"annotations": annotations}}) == number

@@ -65,7 +65,8 @@ def _a(kind):
 
 def _put_back(before="hash-2", after="hash-1", at=None):
     """A Deployment of ours whose template is again the one that our repair replaced."""
-    marks = {"before": f"web-prunella-{before}", "after": after, "last-action-at": (at or ago(600)).isoformat()}
+    at = at if isinstance(at, str) else (at or ago(600)).isoformat()
+    marks = {"before": f"web-prunella-{before}", "after": after, "last-action-at": at}
     return a_deployment(annotations={f"prunella.dev/{key}": value for key, value in marks.items()})
 
 
@@ -356,6 +357,8 @@ PASSES = [
     pytest.param(rollback_frozen, {"policy": a_policy(rollback="Freeze")}, id="a raise of memory under a freeze"),
     pytest.param(rollback_frozen, {"action": a_rollback()}, id="a rollback without a freeze"),
     pytest.param(put_back, {"workload": _put_back(before="other-hash")}, id="another release than the one repaired"),
+    pytest.param(put_back, {"workload": _put_back(at="yesterday")}, id="a time that makes no sense"),
+    pytest.param(put_back, {"workload": _put_back(at="2026-11-24T09:00:00")}, id="a time without a zone"),
     pytest.param(put_back, {"workload": _put_back(after="hash-2")}, id="a restart of ours changes no template"),
     pytest.param(put_back, {"workload": _put_back(at=ago(90_000))}, id="that was long ago"),
     pytest.param(put_back, {"workload": _put_back(), "action": a_restart()}, id="a restart quarrels with nobody"),

@@ -30,5 +30,9 @@ def put_back(case: GuardCase) -> GuardResult:
 
 
 def _lately(case: GuardCase) -> bool:
-    at = case.workload.annotations.get(AT, "")
-    return bool(at) and case.now - datetime.fromisoformat(at) < _REMEMBERED
+    """A time that makes no sense is not ours, whoever wrote it."""
+    try:
+        at = datetime.fromisoformat(case.workload.annotations.get(AT, ""))
+    except ValueError:
+        return False
+    return at.tzinfo is not None and case.now - at < _REMEMBERED
