@@ -171,6 +171,24 @@ def test_other_changes_of_an_incident_need_no_more_than_rbac_asks_for(mechanic, 
     assert guest.merge_patch(one, {"spec": {"suspend": True}})["spec"]["suspend"] is True
 
 
+TURNS = {"prunella.dev/turns": '{"target":"Deployment/web","taken":{"a":"2099-01-01T00:00:00Z"}}'}
+
+
+@pytest.mark.parametrize("marks", [{"labels": {"prunella.dev/turn": "asking"}}, {"annotations": TURNS}])
+def test_nobody_but_who_writes_the_status_sets_the_marks_that_budgets_count(kube, mechanic, guarded, marks):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    body = an_incident()
+    with pytest.raises(Forbidden, match="only Prunella sets them"):
+        mechanic.create(path, {**body, "metadata": {**body["metadata"], **marks}})
+    one = f"{path}/{mechanic.create(path, body)['metadata']['name']}"
+    with pytest.raises(Forbidden, match="only Prunella sets them"):
+        mechanic.merge_patch(one, {"metadata": marks})
+    kube.merge_patch(one, {"metadata": marks})
+    mechanic.merge_patch(one, {"spec": {"suspend": True}})
+    (kind,) = marks
+    mechanic.merge_patch(one, {"metadata": {kind: dict.fromkeys(marks[kind])}})
+
+
 def test_prunella_itself_opens_incidents_also_where_it_may_not_repair(worker, operator, guarded):
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
     for kube in (worker, operator):
