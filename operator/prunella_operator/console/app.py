@@ -34,6 +34,9 @@ _HEADERS = {
 _TOKEN_AT_MOST = 16_384
 _BODY_AT_MOST = 65_536
 
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The names by which a browser on this machine reaches it."""
+
 Readers = Callable[[str | None], IncidentReader]
 """The incidents as somebody's token sees them; None: as Prunella's own account does."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,11 +44,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Console:
-    """The pages. `workflow_url` links to Temporal; `anonymous` lets people read without a token."""
+    """The pages. `workflow_url` links to Temporal; `anonymous` lets people read without a token.
+
+    With `local` only this machine is served: then a request for another name is another site's, which had its name lead
+    here to read what a browser on this machine may read.
+    """
 
     readers: Readers
     workflow_url: Callable[[str, str], str]
     anonymous: bool = True
+    local: bool = False
     sessions: Sessions = field(default_factory=Sessions)
 
     def __post_init__(self) -> None:
@@ -68,6 +76,7 @@ class Console:
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The headers of every answer, and errors as pages."""
         try:
+            self._must_be_meant(request)
             response = await handler(request)
         except web.HTTPException as answer:
             if answer.status >= 400:  # noqa: PLR2004 - an error, no redirection
@@ -142,6 +151,10 @@ class Console:
         """People who are signed in see what they may see; others, if anybody, what Prunella sees."""
         session = self._session(request)
         return self.readers(session.token if session else None)
+
+    def _must_be_meant(self, request: web.Request) -> None:
+        if self.local and request.url.host not in LOCAL:
+            raise web.HTTPMisdirectedRequest(reason="This console serves its own machine only")
 
     def _must_be_let_in(self, request: web.Request) -> None:
         if not self.anonymous and self._session(request) is None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
-from prunella_operator.console.app import Console, Readers
+from prunella_operator.console.app import LOCAL, Console, Readers
 from prunella_operator.incidents import IncidentReader, KubeIncidents
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
@@ -30,7 +30,8 @@ async def console_side(settings: Settings, access: Access, process: Process) -> 
     Raises:
         ConsolePortTaken: choose another port.
     """
-    console = Console(readers(access, settings.api_timeout), settings.workflow_url, settings.console_anonymous)
+    local = settings.http_host in LOCAL
+    console = Console(readers(access, settings.api_timeout), settings.workflow_url, settings.console_anonymous, local)
     runner = web.AppRunner(console.app(), access_log=None)
     await runner.setup()
     try:

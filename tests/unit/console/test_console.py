@@ -147,3 +147,26 @@ async def test_a_closed_console_sends_everybody_to_the_login(known):
         response = await client.get("/incidents/shop/checkout-1", allow_redirects=False)
         assert (response.status, response.headers["Location"]) == (303, "/login")
         assert known.tokens == []
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8081", 200),
+        ("localhost:8081", 200),
+        ("[::1]:8081", 200),
+        ("rebound.example", 421),
+        ("rebound.example:8081", 421),
+        ("127.0.0.1.rebound.example", 421),
+        ("", 421),
+    ],
+)
+async def test_a_name_that_another_site_leads_to_this_machine_reads_nothing(known, host, status):
+    async with TestClient(TestServer(Console(known, lambda *_: "", local=True).app())) as client:
+        response = await client.get("/", headers={"Host": host})
+        assert response.status == status
+        assert ("checkout-1" in await response.text()) is (status == 200)
+
+
+async def test_what_serves_others_answers_to_every_name(browse):
+    assert (await browse.get("/", headers={"Host": "console.example.org"})).status == 200
