@@ -250,6 +250,15 @@ def test_a_secret_that_is_no_channel():
         channel.tell()
 
 
+def test_a_redirect_is_not_followed(httpd):
+    """A channel's server must not choose what the worker calls."""
+    with Httpd() as inside:
+        httpd.answer = lambda _asked: Answer(307, headers={"Location": f"{inside.url}/latest/meta-data"})
+        with pytest.raises(PrunellaError):
+            Channel(webhook_url(httpd)).tell()
+        assert (len(httpd.asked), inside.asked) == (1, [])
+
+
 def test_a_burst_becomes_one_summary_and_nothing_is_lost(httpd, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(notify.clock, "monotonic", lambda: clock[0])
