@@ -17,6 +17,7 @@ MANIFEST = Path(__file__).parents[2] / "manifests" / "admission" / "incidents.ya
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 INCIDENTS = {"apiGroups": ["prunella.dev"], "resources": ["incidents"], "verbs": ["*"]}
+PARTS = {"apiGroups": [""], "resources": ["pods", "replicasets"], "verbs": ["get", "patch"]}
 DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
 
 
@@ -54,6 +55,12 @@ def _person(kube, access, namespace, name, *rules):
 def mechanic(kube, access, guarded):
     """May patch Deployments."""
     return _person(kube, access, guarded, "mechanic", INCIDENTS, DEPLOYMENTS)
+
+
+@pytest.fixture(scope="module")
+def debugger(kube, access, guarded):
+    """May patch pods and ReplicaSets, and nothing above them."""
+    return _person(kube, access, guarded, "debugger", INCIDENTS, PARTS, {**PARTS, "apiGroups": ["apps"]})
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +176,25 @@ def test_other_changes_of_an_incident_need_no_more_than_rbac_asks_for(mechanic, 
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
     one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
     assert guest.merge_patch(one, {"spec": {"suspend": True}})["spec"]["suspend"] is True
+
+
+def by_pod(**spec):
+    body = an_incident(podName="web-0", **spec)
+    del body["spec"]["target"]
+    return body
+
+
+@pytest.mark.parametrize("body", [by_pod(), an_incident("ReplicaSet")], ids=["pod", "replica set"])
+def test_who_may_patch_a_part_may_not_ask_for_the_workload_above_it(debugger, guarded, body):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    with pytest.raises(Forbidden, match=r"stands for the workload that owns it.*name the workload in spec\.target"):
+        debugger.create(path, body)
+
+
+def test_who_may_patch_all_that_a_pod_may_belong_to_may_name_the_pod(kube, debugger, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    assert debugger.create(path, by_pod(mode="DryRun"))["spec"]["podName"] == "web-0"
+    assert kube.create(path, by_pod())["spec"]["mode"] == "Heal"
 
 
 TURNS = {"prunella.dev/turns": '{"target":"Deployment/web","taken":{"a":"2099-01-01T00:00:00Z"}}'}
