@@ -7,6 +7,7 @@ import ast
 import importlib.util
 import itertools
 import re
+import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,7 +20,9 @@ from typer.testing import CliRunner
 
 from prunella_operator.cli import app
 from prunella_operator.cluster import rest
+from prunella_operator.payloads import keys_of
 from prunella_operator.settings import Settings
+from prunella_operator.sources.alerts_tokens import TokenFile
 from prunella_workflows import guard
 from prunella_workflows.errors import PrunellaError
 from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phase
@@ -50,8 +53,10 @@ RUN_BY_E2E = {
     "docs/troubleshooting.md": None,
 }
 
-# The page whose kubectl commands tests/integration/test_docs_install.py sends to a real API server.
-RUN_BY_INTEGRATION = "docs/install.md"
+# The pages whose kubectl commands tests/integration/test_docs_install.py sends to a real API server, and what it sends
+# of all other pages.
+RUN_BY_INTEGRATION = {"docs/install.md", "docs/upgrade.md"}
+SECRET = "kubectl -n prunella-system create secret "
 
 # Why a command is not run by a test. A pattern that matches nothing any more is an error.
 NOT_RUN = {
@@ -83,9 +88,7 @@ NOT_RUN = {
     "prunella incidents *": "tests/unit/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/cli/test_report.py has each form",
     "prunella uninstall*": "tests/unit/cli/test_uninstall.py",
-    "prunella crds | kubectl apply --server-side -f -": "tests/e2e/test_docs.py applies what it prints",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
-    "kubectl -n prunella-system create secret *": "needs Prunella in the cluster",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/monitoring reads the files",
     "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",
@@ -100,8 +103,10 @@ NOT_RUN = {
 
 
 def is_run_by_e2e(page, section, command):
-    if str(page.relative_to(ROOT)) == RUN_BY_INTEGRATION and not {"rollout", "exec"} & set(command.split()):
-        return command.startswith(("kubectl ", "prunella rbac "))
+    if command.startswith(SECRET):
+        return True
+    if str(page.relative_to(ROOT)) in RUN_BY_INTEGRATION and not {"rollout", "exec"} & set(command.split()):
+        return command.startswith(("kubectl ", "prunella rbac ", "prunella crds "))
     sections = RUN_BY_E2E.get(str(page.relative_to(ROOT)), ())
     return command.startswith(("kubectl ", "curl ")) and (sections is None or section in sections)
 
@@ -152,6 +157,24 @@ def test_commands_are_well_formed(command):
         check = {"make": check_make, "kubectl": check_kubectl, "prunella": check_prunella}.get(program)
         if check:
             check(arguments)
+
+
+WORDS = re.compile(r"--from-literal=(token|keys)=\"\$\((openssl [^)]*)\)\"")
+SECRETS = sorted({found for _, command in COMMANDS for found in WORDS.findall(command)})
+
+
+@pytest.mark.parametrize(("key", "command"), SECRETS)
+def test_a_secret_that_is_made_by_chance_is_one_that_prunella_takes(key, command, tmp_path):
+    made = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
+    (tmp_path / key).write_text(made)
+    if key == "keys":
+        assert len(keys_of(made)) == 1
+    else:
+        assert TokenFile(tmp_path / key).accepts(f"Bearer {made.strip()}")
+
+
+def test_every_kind_of_secret_that_is_made_by_chance_is_tried():
+    assert {key for key, _ in SECRETS} == {"token", "keys"}
 
 
 def check_make(arguments):
