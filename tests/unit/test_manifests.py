@@ -11,6 +11,7 @@ import yaml
 from support.api import documents
 
 from prunella_operator import worker as worker_side
+from prunella_operator.cluster import paths
 from prunella_operator.rbac import bindings
 from prunella_operator.settings import Settings
 from prunella_workflows.model.incident import Phase
@@ -158,6 +159,11 @@ def test_only_incidents_that_have_ended_may_be_deleted():
     said = (MANIFESTS / "admission" / "identity.yaml").read_text()
     words = re.search(r"oldObject\.status\.phase in \[(.*?)\]", said, re.DOTALL)[1]
     assert set(re.findall(r"'(\w+)'", words)) == {phase.value for phase in Phase if phase.closed}
+
+
+def test_the_marks_that_only_prunella_sets_are_those_that_the_code_writes():
+    said = (MANIFESTS / "admission" / "incidents.yaml").read_text()
+    assert set(re.findall(r"'(prunella\.dev/[a-z-]+)' in", said)) == {paths.TURN, paths.TURNS}
 
 
 def test_what_bounds_prunella_can_fail_for_nobody_else():
