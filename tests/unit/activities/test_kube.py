@@ -9,6 +9,7 @@ from fakes.apiserver import FakeApi, page, raw, status
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.rest import AlreadyExists
+from prunella_operator.telemetry import metrics
 from prunella_workflows.errors import (
     Conflict,
     Forbidden,
@@ -156,3 +157,18 @@ async def test_every_call_uses_the_token_of_the_moment(api):
 async def test_a_log_is_text_whatever_its_bytes(api):
     api.lists.append(raw(b"caf\xe9\nend"))
     assert await call(api, "text", "/log") == "caf\N{REPLACEMENT CHARACTER}\nend"
+
+
+def counted(method, code):
+    return metrics.API_REQUESTS.labels(method, code)._value.get()
+
+
+async def test_requests_are_counted_by_the_code_of_their_answer(api):
+    before = [counted("GET", code) for code in ("404", "none")]
+    api.lists.append(status(404, "NotFound", "no such thing"))
+    with pytest.raises(NotFound):
+        await call(api, "get", "/x")
+    nobody = Kube(Access(server="http://127.0.0.1:9", authorization=lambda: ""), timeout=2)
+    with pytest.raises(Unavailable):
+        await asyncio.to_thread(nobody.get, "/x")
+    assert [counted("GET", code) for code in ("404", "none")] == [one + 1 for one in before]
