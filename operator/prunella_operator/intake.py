@@ -121,10 +121,10 @@ class Intake:
             with tracing.span("incident:open", facts, started=signal.observed_at):
                 incident = incident_of(signal, target, fault, earlier)
                 await self.rest.create(paths.incidents(signal.namespace), incident)
+                delay = (clock.now() - signal.observed_at).total_seconds()
+                metrics.OPENING.observe(max(0.0, delay), tracing.exemplar())
         except AlreadyExists:
             return "joined"
-        delay = (clock.now() - signal.observed_at).total_seconds()
-        metrics.OPENING.observe(max(0.0, delay))
         _log.info("incident opened", namespace=signal.namespace, target=str(target), fault=signal.reason)
         return "opened"
 

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import REGISTRY
 
 Readiness = Callable[[], dict[str, str]]
 """Each part of the operator and what keeps it from being ready ("" when it is)."""
@@ -31,5 +32,7 @@ def _readyz(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Respo
     return answer
 
 
-async def _metrics(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+async def _metrics(request: web.Request) -> web.Response:
+    """In the format that is asked for; only OpenMetrics carries exemplars."""
+    encode, kind = choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(REGISTRY), headers={"Content-Type": kind})

@@ -14,6 +14,7 @@ from prunella_operator.cluster.rest import AlreadyExists, Rest, to_error
 from prunella_operator.cluster.wire import Head
 from prunella_operator.leading import NotLeading
 from prunella_operator.sources.podstatus import Pod
+from prunella_operator.telemetry import metrics
 from prunella_workflows.errors import Conflict, Forbidden, NotFound, Permanent, Refused, Retryable, Unavailable
 
 PATH = "/api/v1/namespaces/shop/pods"
@@ -173,3 +174,19 @@ async def test_who_may_not_write_may_still_read(api):
             with pytest.raises(NotLeading):
                 await write
     assert [seen.method for seen in api.requests] == ["GET"]
+
+
+def counted(method, code):
+    return metrics.API_REQUESTS.labels(method, code)._value.get()
+
+
+async def test_requests_are_counted_by_the_code_of_their_answer(api, rest):
+    before = [counted("POST", code) for code in ("201", "409", "none")]
+    api.others += [raw(b"{}", 201), status(409, "AlreadyExists", "it exists")]
+    await rest.create(PATH, {})
+    with pytest.raises(AlreadyExists):
+        await rest.create(PATH, {})
+    async with Rest(Access(server="http://127.0.0.1:9", authorization=lambda: "")) as nobody:
+        with pytest.raises(Unavailable):
+            await nobody.create(PATH, {})
+    assert [counted("POST", code) for code in ("201", "409", "none")] == [one + 1 for one in before]

@@ -22,7 +22,7 @@ from prunella_operator.cluster.port import APPLY_PATCH, JSON, JSON_PATCH, MERGE_
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.rest import to_error
 from prunella_operator.settings import Settings
-from prunella_operator.telemetry import tracing
+from prunella_operator.telemetry import metrics, tracing
 from prunella_workflows.errors import Unavailable
 from prunella_workflows.redact import redact
 
@@ -140,9 +140,11 @@ class Kube:
                 answer.read()
             except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
                 self._refusals.away()
+                metrics.API_REQUESTS.labels(call.method, "none").inc()
                 cause = getattr(error, "reason", None) or error
                 raise Unavailable(f"the API server {self.server} does not answer: {redact(str(cause))}") from None
             tracing.answered(span, answer.status)
+        metrics.API_REQUESTS.labels(call.method, str(answer.status)).inc()
         return answer
 
 

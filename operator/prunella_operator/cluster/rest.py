@@ -17,7 +17,7 @@ from prunella_operator.cluster.paths import plain
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.wire import Page, Undecodable, decode, read_status
-from prunella_operator.telemetry import tracing
+from prunella_operator.telemetry import metrics, tracing
 from prunella_workflows.errors import Conflict, Forbidden, NotFound, PrunellaError, Refused, Unavailable
 from prunella_workflows.redact import redact
 
@@ -157,9 +157,11 @@ class Rest:
             try:
                 async with self._session.request(method, url, params=params, data=data, **options) as answer:
                     tracing.answered(span, answer.status)
+                    metrics.API_REQUESTS.labels(method, str(answer.status)).inc()
                     return answer.status, await answer.read()
             except (aiohttp.ClientError, TimeoutError) as error:
                 self._refusals.away()
+                metrics.API_REQUESTS.labels(method, "none").inc()
                 raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
 
 

@@ -288,8 +288,12 @@ def _resize_refused(conditions: Mapping[str, Object]) -> str:
 
 
 def _all_ready(status: Object) -> bool:
-    """Whether the kubelet's last word on every container was "ready"."""
-    return all(one.get("ready") for one in status.get("containerStatuses") or ())
+    """Whether the kubelet's last word on every container was "ready".
+
+    Of a native sidecar too, and of other init containers that means that they are done.
+    """
+    found = [one for key in ("initContainerStatuses", "containerStatuses") for one in status.get(key) or ()]
+    return all(one.get("ready") for one in found)
 
 
 def _node_lost(status: Object, ready: Object) -> bool:

@@ -43,6 +43,11 @@ WEBHOOK_SECONDS = Histogram(
     "From the head of a request to the webhook to its answer.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10),
 )
+API_REQUESTS = Counter(
+    "prunella_api_requests",
+    "Requests to the API server but for watches, by method and code of the answer; none where there was no answer.",
+    ["method", "code"],
+)
 WATCH_OBJECTS = Gauge("prunella_watch_objects", "Objects a watch knows.", ["resource"])
 WATCH_EVENTS = Gauge("prunella_watch_events", "Changes a watch has seen since the start.", ["resource"])
 WATCH_RELISTS = Gauge("prunella_watch_relists", "Lists after the first one since the start.", ["resource"])

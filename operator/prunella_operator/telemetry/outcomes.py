@@ -7,6 +7,7 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from prunella_operator.telemetry import tracing
 from prunella_workflows.model.incident import IncidentStatus, Phase, Times
 from prunella_workflows.model.outcome import Cause, Verdict
 from prunella_workflows.model.plan import NumberAction, ResizePods, TemplateAction
@@ -55,7 +56,7 @@ def observe(status: IncidentStatus) -> None:
     if status.reason == "NotUndone":
         NOT_UNDONE.inc()
     for stage, seconds in _stages(status.times):
-        STAGES.labels(stage).observe(seconds)
+        STAGES.labels(stage).observe(seconds, tracing.exemplar())
 
 
 def _stages(times: Times) -> Iterator[tuple[str, float]]:

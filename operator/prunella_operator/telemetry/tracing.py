@@ -37,6 +37,12 @@ def current() -> TraceContext | None:
     return TraceContext(f"{found.trace_id:032x}", f"{found.span_id:016x}", f"{found.trace_flags:02x}")
 
 
+def exemplar() -> dict[str, str] | None:
+    """What leads from a measured value to the trace that is under way, where it is recorded."""
+    found = trace.get_current_span().get_span_context()
+    return {"trace_id": f"{found.trace_id:032x}"} if found.is_valid and found.trace_flags.sampled else None
+
+
 @contextmanager
 def span(
     name: str,

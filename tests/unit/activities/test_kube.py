@@ -9,6 +9,8 @@ from fakes.apiserver import FakeApi, page, raw, status
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.rest import AlreadyExists, Rest
+from prunella_operator.cluster.rest import AlreadyExists
+from prunella_operator.telemetry import metrics
 from prunella_workflows.errors import (
     Conflict,
     Forbidden,
@@ -182,3 +184,18 @@ async def test_a_name_never_leads_a_request_elsewhere(api, path):
         with pytest.raises(NotFound, match="no object of such a name"):
             await rest.get(path)
     assert api.requests == []
+
+
+def counted(method, code):
+    return metrics.API_REQUESTS.labels(method, code)._value.get()
+
+
+async def test_requests_are_counted_by_the_code_of_their_answer(api):
+    before = [counted("GET", code) for code in ("404", "none")]
+    api.lists.append(status(404, "NotFound", "no such thing"))
+    with pytest.raises(NotFound):
+        await call(api, "get", "/x")
+    nobody = Kube(Access(server="http://127.0.0.1:9", authorization=lambda: ""), timeout=2)
+    with pytest.raises(Unavailable):
+        await asyncio.to_thread(nobody.get, "/x")
+    assert [counted("GET", code) for code in ("404", "none")] == [one + 1 for one in before]

@@ -159,6 +159,18 @@ def test_a_pod_whose_node_is_lost(kube, condition, container, lost):
     assert pod.unready_since == (at(LONG_AGO) if container == {"ready": False} else None)
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_a_sidecar_that_fails_beside_a_program_that_serves_is_no_lost_node(kube, done):
+    sidecar = {"name": "sidecar", "ready": done, "restartCount": 2}
+    one = a_pod(status={"ready": True})
+    one["status"] |= {"initContainerStatuses": [sidecar], "startTime": "2026-11-24T07:00:00Z"}
+    one["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": LONG_AGO}]
+    kube.put(f"{PODS}/web-a", one)
+    _, (pod,) = view_of(kube, "Pod", "web-a", "v1")
+    assert pod.node_lost is done
+    assert pod.unready_since == (None if done else at(LONG_AGO))
+
+
 def test_words_of_a_program_are_redacted():
     kube = a_cluster(FakeKube())
     end = {"terminated": {**ENDED["terminated"], "message": "password=hunter2secret"}}
