@@ -9,7 +9,6 @@ from fakes.apiserver import FakeApi, page, raw, status
 from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.rest import AlreadyExists, Rest
-from prunella_operator.cluster.rest import AlreadyExists
 from prunella_operator.telemetry import metrics
 from prunella_workflows.errors import (
     Conflict,
