@@ -31,3 +31,13 @@ def must_pass(guards: tuple[Guard, ...], case: GuardCase) -> None:
     if held is not None:
         kind = Held if held.effect is Effect.WAIT else ChangedSince
         raise kind(f"guard {held.name} holds now: {held.message}")
+
+
+def must_be_within_limits(case: GuardCase) -> None:
+    """Go on only if the policy of now allows the numbers that the action sets.
+
+    Raises:
+        ChangedSince: it does not: decide anew.
+    """
+    if case.action is not None and (said := guard.out_of_limits(case.action, case.policy.limits)):
+        raise ChangedSince(said)

@@ -17,7 +17,7 @@ from prunella_operator import clock
 from prunella_operator.activities import resizing, stuck
 from prunella_operator.activities.diff import template_diff
 from prunella_operator.activities.gather import Gatherer
-from prunella_operator.activities.guarding import must_pass
+from prunella_operator.activities.guarding import must_be_within_limits, must_pass
 from prunella_operator.activities.numbers import number_of
 from prunella_operator.activities.policies import effective_policy
 from prunella_operator.activities.templates import (
@@ -77,6 +77,7 @@ class Repairer:
                 resizing.must_hold(self._kube, action)
             case = self._case(raw, order)
             must_pass(guard.AT_WRITE, case)
+            must_be_within_limits(case)
             with self._turns.turn(order, case):
                 done = self._write(order, raw)
         if isinstance(action, ResizePods):

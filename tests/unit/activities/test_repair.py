@@ -197,6 +197,7 @@ def the_policy_becomes(kube, **spec):
         pytest.param({"approval": {"when": "Always"}}, ChangedSince, "A person must agree", id="approval"),
         pytest.param({"maintenanceWindows": [NEVER]}, Held, "maintenance window", id="hours"),
         pytest.param({"budgets": {"minimumHealthyPercent": 100}}, ChangedSince, "Only 0 % of the", id="a storm"),
+        pytest.param({"limits": {"memoryMax": "80Mi"}}, ChangedSince, "96Mi is more than the policy", id="limit"),
     ],
 )
 def test_nothing_is_written_when_the_policy_forbids_it_by_now(repairer, kube, spec, error, message):

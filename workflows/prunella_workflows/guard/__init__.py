@@ -15,6 +15,7 @@ from prunella_workflows.guard.budgets import (
 )
 from prunella_workflows.guard.case import Guard, GuardCase
 from prunella_workflows.guard.correlation import dependency, heard, node_lost, shared_cause
+from prunella_workflows.guard.limits import out_of_limits
 from prunella_workflows.guard.ownership import gitops_owned, paused, rollout_by_a_person
 from prunella_workflows.guard.permission import (
     HEAL,
@@ -44,6 +45,7 @@ __all__ = [
     "approval_needed",
     "ask",
     "holding",
+    "out_of_limits",
 ]
 
 BUDGETS: tuple[Guard, ...] = (cooldown, hourly_budget, concurrency)
