@@ -21,6 +21,7 @@ _PREFIXES = {
     "v1": "/api/v1",
     "apps/v1": "/apis/apps/v1",
     "batch/v1": "/apis/batch/v1",
+    "policy/v1": "/apis/policy/v1",
     "autoscaling/v2": "/apis/autoscaling/v2",
     "prunella.dev/v1alpha1": "/apis/prunella.dev/v1alpha1",
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",

@@ -9,8 +9,10 @@ from support import (
     cases_innocent,
     cases_kinds,
     cases_memory,
+    cases_oddities,
     cases_people,
     cases_releases,
+    cases_traps,
     samples,
 )
 from support.api import Object, until
@@ -182,6 +184,8 @@ LARGER = (
     cases_releases,
     cases_innocent,
     cases_correlation,
+    cases_traps,
+    cases_oddities,
 )
 CASES: dict[str, Case] = {
     one.name: one
