@@ -65,7 +65,8 @@ def _a(kind):
 
 def _put_back(before="hash-2", after="hash-1", at=None):
     """A Deployment of ours whose template is again the one that our repair replaced."""
-    marks = {"before": f"web-prunella-{before}", "after": after, "last-action-at": (at or ago(600)).isoformat()}
+    moment = at if isinstance(at, str) else (at or ago(600)).isoformat()
+    marks = {"before": f"web-prunella-{before}", "after": after, "last-action-at": moment}
     return a_deployment(annotations={f"prunella.dev/{key}": value for key, value in marks.items()})
 
 
@@ -358,6 +359,8 @@ PASSES = [
     pytest.param(put_back, {"workload": _put_back(before="other-hash")}, id="another release than the one repaired"),
     pytest.param(put_back, {"workload": _put_back(after="hash-2")}, id="a restart of ours changes no template"),
     pytest.param(put_back, {"workload": _put_back(at=ago(90_000))}, id="that was long ago"),
+    pytest.param(put_back, {"workload": _put_back(at="yesterday")}, id="nobody can read when that was"),
+    pytest.param(put_back, {"workload": _put_back(at="2026-03-04T11:50:00")}, id="a time of no zone is none of ours"),
     pytest.param(put_back, {"workload": _put_back(), "action": a_restart()}, id="a restart quarrels with nobody"),
     pytest.param(
         gitops_owned,

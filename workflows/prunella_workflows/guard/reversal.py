@@ -30,5 +30,9 @@ def put_back(case: GuardCase) -> GuardResult:
 
 
 def _lately(case: GuardCase) -> bool:
-    at = case.workload.annotations.get(AT, "")
-    return bool(at) and case.now - datetime.fromisoformat(at) < _REMEMBERED
+    """Whether it was of late. A time that nobody can read is none of ours: annotations are copied and edited."""
+    try:
+        at = datetime.fromisoformat(case.workload.annotations.get(AT, ""))
+    except ValueError:
+        return False
+    return at.tzinfo is not None and case.now - at < _REMEMBERED

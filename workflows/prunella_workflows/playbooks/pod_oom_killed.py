@@ -11,7 +11,7 @@ from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Step
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import ContainerView
-from prunella_workflows.playbooks.memory import hand_over, next_raise, no_more, overwritten
+from prunella_workflows.playbooks.memory import next_raise, no_more, overwritten, unlimited
 from prunella_workflows.playbooks.playbook import Playbook, settle
 from prunella_workflows.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, symptoms
@@ -36,9 +36,12 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
 
 
 def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
-    """A 137 counts when the incident was opened because this container was seen OOM-killed a moment before."""
+    """A 137 counts when the incident was opened because this container was seen OOM-killed a moment before; a person's
+    word on it is none.
+    """
     seen_before = (
-        evidence.incident.type is IncidentType.OOM_KILLED
+        evidence.seen
+        and evidence.incident.type is IncidentType.OOM_KILLED
         and evidence.incident.container_name == symptom.container
         and symptom.exit_code == SIGKILL_EXIT
     )
@@ -49,12 +52,12 @@ def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, trie
     """Raise the memory of the killed container; then go back to a good release; then hand over."""
     container = next((one for one in evidence.workload.containers if one.name == diagnosis.container), None)
     if container is None or container.memory_limit is None:
-        return hand_over("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
+        return unlimited(diagnosis.container, evidence)
     if (elsewhere := overwritten(container, evidence)) is not None:
         return elsewhere
     back = _rollback_step(evidence, policy, tried)
     leaks = container.name in evidence.memory_growing
-    if back is not None and (leaks or _release_lowered_limit(container, evidence)):
+    if back is not None and (leaks or _release_lowered_limit(container, evidence) or _cannot_start(evidence)):
         return Plan(steps=(back,), next_step="If that does not help, a person is asked.")
     raised = _raise_step(container, evidence, policy, tried)
     steps = tuple(one for one in (raised, back) if one is not None)
@@ -75,6 +78,11 @@ def _release_lowered_limit(container: ContainerView, evidence: Evidence) -> bool
     good = known_good(evidence)
     before = good.memory_limits.get(container.name) if good else None
     return before is not None and container.memory_limit is not None and container.memory_limit < before
+
+
+def _cannot_start(evidence: Evidence) -> bool:
+    """Whether something else of the release keeps its pods from starting, which no memory mends."""
+    return any(one.kind in (Kind.IMAGE, Kind.CONFIG) for one in symptoms(evidence.current_pods))
 
 
 def _rollback_step(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Step | None:
