@@ -12,7 +12,6 @@ from support.recipes import (
     Edit,
     applied,
     bad,
-    drop_pod,
     env,
     healed,
     pod_spec,
@@ -29,7 +28,6 @@ from support.stage import Case, Scene
 from prunella_operator.cluster.views import template_hash, template_of
 
 _SURGE = spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
-_ON_DELETE = spec(updateStrategy={"type": "OnDelete"})
 _FIELD = {"name": "CPU", "valueFrom": {"resourceFieldRef": {"containerName": "nobody", "resource": "limits.cpu"}}}
 _ROOT = {
     "allowPrivilegeEscalation": False,
@@ -99,11 +97,6 @@ def _restless(scene: Scene) -> None:
         time.sleep(0.3)
 
 
-def _replaced_by_hand(scene: Scene) -> None:
-    applied(bad(), _ON_DELETE)(scene)
-    drop_pod(scene)
-
-
 def _bad(name: str, *edits: Edit, good: tuple[Edit, ...] = (), **more: Any) -> Case:
     breaks: Callable[[Scene], None] = more.pop("breaks", None) or applied(*good, release(2), *edits)
     return healed(name, more.pop("before", applied(*good)), breaks, more.pop("cause", "bad_release"), **more)
@@ -122,6 +115,5 @@ CASES = (
     _bad("scaled-meanwhile", breaks=applied(bad()), then=_scaled_meanwhile, policy=_LONG),
     _bad("restless", breaks=applied(bad()), then=_restless),
     _bad("daemon-surge", breaks=applied(bad(), _SURGE), good=(_SURGE,), kind="DaemonSet"),
-    _bad("daemon-by-hand", breaks=_replaced_by_hand, good=(_ON_DELETE,), kind="DaemonSet", deletes=1),
     healed("oom-drags-another", applied(*_WATCHED), restarted(*_WATCHED, SHOP_MEMORY_MIB="90"), "pod_oom_killed"),
 )

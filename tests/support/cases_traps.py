@@ -14,6 +14,7 @@ from support.recipes import (
     applied,
     bad,
     config_map,
+    drop_pod,
     handed_over,
     limits_of_namespace,
     pod_spec,
@@ -32,6 +33,7 @@ _RECREATED = spec(strategy={"type": "Recreate"})
 _ALL_AT_ONCE = spec(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}})
 _GATE = "shop.example.org/open"
 _GATED = pods(readinessGates=[{"conditionType": _GATE}])
+_ON_DELETE = spec(updateStrategy={"type": "OnDelete"})
 _LATE = probe("readinessProbe", initialDelaySeconds=40)
 _SLOW_STOP: tuple[Edit, ...] = (
     _RECREATED,
@@ -50,6 +52,11 @@ _ALONE = pods(
         }
     }
 )
+
+
+def _replaced_by_hand(scene: Scene) -> None:
+    applied(bad(), _ON_DELETE)(scene)
+    drop_pod(scene)
 
 
 def _the_pod(scene: Scene) -> Object:
@@ -219,6 +226,9 @@ CASES = (
     ),
     _to_a_person("gate-closed", _gate_opened, lambda scene: _gate(scene, "False")),
     _to_a_person("scaled-too-far", applied(_ALONE, _RECREATED), applied(_ALONE, _RECREATED, replicas(2))),
+    _to_a_person(
+        "daemon-by-hand", applied(_ON_DELETE), _replaced_by_hand, "OnDelete", cause="bad_release", kind="DaemonSet"
+    ),
     _to_a_person("cron-job", None, _cron_job, "ReportOnly", kind="CronJob"),
     _to_a_person(
         "oom-disruption",
@@ -250,7 +260,7 @@ CASES = (
     _closed(
         "opted-out-meanwhile",
         "Suppressed",
-        "OptedOut",
+        "Ignored",
         applied(bad()),
         then=_opt_out,
         cause="bad_release",

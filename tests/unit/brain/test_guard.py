@@ -48,6 +48,7 @@ from prunella_workflows.guard import (
     target_alive,
 )
 from prunella_workflows.guard.correlation import dependency, heard, node_lost, shared_cause
+from prunella_workflows.guard.ownership import replaced_by_hand
 from prunella_workflows.model.incident import Approval, Phase
 from prunella_workflows.model.outcome import Cause, Effect
 from prunella_workflows.model.policy import BUILT_IN, merge
@@ -61,6 +62,10 @@ def _in(namespace):
 
 def _a(kind):
     return a_deployment(ref=WEB.model_copy(update={"kind": kind}))
+
+
+def _by_hand(kind):
+    return _a(kind).model_copy(update={"strategy": Strategy(kind="OnDelete", max_surge=0)})
 
 
 def _put_back(before="hash-2", after="hash-1", at=None):
@@ -152,6 +157,20 @@ HOLDS = [
         Effect.ESCALATE,
         "Frozen",
         id="a rollback under a freeze",
+    ),
+    pytest.param(
+        replaced_by_hand,
+        {"workload": _by_hand("DaemonSet"), "action": a_rollback()},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="pods that wait for their owner",
+    ),
+    pytest.param(
+        replaced_by_hand,
+        {"workload": _by_hand("StatefulSet"), "action": a_restart()},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="a restart that would reach no pod",
     ),
     pytest.param(put_back, {"workload": _put_back()}, Effect.ESCALATE, "OwnedElsewhere", id="our repair was put back"),
     *(
@@ -356,6 +375,12 @@ PASSES = [
     ),
     pytest.param(rollback_frozen, {"policy": a_policy(rollback="Freeze")}, id="a raise of memory under a freeze"),
     pytest.param(rollback_frozen, {"action": a_rollback()}, id="a rollback without a freeze"),
+    pytest.param(
+        replaced_by_hand,
+        {"workload": _by_hand("StatefulSet"), "action": a_rollback()},
+        id="broken pods of a StatefulSet are replaced",
+    ),
+    pytest.param(replaced_by_hand, {"workload": _a("DaemonSet"), "action": a_rollback()}, id="a rolling update"),
     pytest.param(put_back, {"workload": _put_back(before="other-hash")}, id="another release than the one repaired"),
     pytest.param(put_back, {"workload": _put_back(after="hash-2")}, id="a restart of ours changes no template"),
     pytest.param(put_back, {"workload": _put_back(at=ago(90_000))}, id="that was long ago"),

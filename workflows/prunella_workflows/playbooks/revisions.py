@@ -54,11 +54,10 @@ def _lives(evidence: Evidence) -> Iterator[timedelta]:
 
 
 def known_good(evidence: Evidence) -> RevisionView | None:
-    """The revision last seen available whose template differs from the current one and fits the selector."""
+    """The revision last seen available whose template runs differently from the current one and fits the selector."""
+    current = _same(evidence)
     candidates = [
-        one
-        for one in evidence.revisions
-        if one.good_at is not None and one.compatible and one.ref.template_hash != evidence.workload.template_hash
+        one for one in evidence.revisions if one.good_at is not None and one.compatible and one not in current
     ]
     return max(candidates, key=lambda one: (one.good_at, one.number), default=None)
 
