@@ -7,7 +7,7 @@ hangs or whose volume is missing stays Pending; a kubelet that ends while it sta
 is not the program's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -39,6 +39,9 @@ class Kind(StrEnum):
     NOT_READY = "NotReady"
     NOT_MADE = "NotMade"
 
+
+LONG = timedelta(minutes=10)
+"""After as long a run the kubelet forgets its back-off, too."""
 
 _PATIENCE = {Kind.NOT_READY: timedelta(seconds=30), Kind.UNSCHEDULABLE: timedelta(minutes=2)}
 
@@ -82,8 +85,20 @@ def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
     too.
     """
     named = {pod.name: pod for pod in pods}
-    found = [one for one in symptoms(named.values()) if one.kind not in _PATIENCE or _lasts(one, named, evidence)]
+    found = [
+        one for one in lately(evidence, named.values()) if one.kind not in _PATIENCE or _lasts(one, named, evidence)
+    ]
     return [*(_explained(one, named, evidence) for one in found), *_missing(evidence)]
+
+
+def lately(evidence: Evidence, pods: Collection[PodView]) -> tuple[Symptom, ...]:
+    """The symptoms without the ends that a pod, ready by now, had long ago: they say nothing of what is wrong today."""
+    ready = {pod.name for pod in pods if pod.ready}
+    return tuple(one for one in symptoms(pods) if one.pod not in ready or not _is_old(one, evidence))
+
+
+def _is_old(symptom: Symptom, evidence: Evidence) -> bool:
+    return not symptom.active and symptom.at is not None and evidence.read_at - symptom.at >= LONG
 
 
 def _lasts(symptom: Symptom, pods: dict[str, PodView], evidence: Evidence) -> bool:

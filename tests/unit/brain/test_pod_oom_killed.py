@@ -119,6 +119,15 @@ def test_recognises(evidence, container):
             id="OOMKilled with 143",
         ),
         pytest.param(
+            an_evidence(
+                a_pod(
+                    "web-2-a", a_container_status(running_since=ago(86400), last=an_oom_kill(finished_at=ago(86401)))
+                ),
+                a_pod("web-2-b", a_crashing_container()),
+            ),
+            id="a pod that serves was killed yesterday, and another one crashes today",
+        ),
+        pytest.param(
             an_evidence(KILL_BY_137, incident=_SEEN["incident"], incident_name="web-oom"),
             id="137, and a person says that it was an OOM kill",
         ),

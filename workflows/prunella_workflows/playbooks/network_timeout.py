@@ -5,8 +5,6 @@ probe that is answered with an error shows a process that works and says "not re
 needs is down: a restart would only make that worse, so that is left to a person.
 """
 
-from datetime import timedelta
-
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
@@ -15,9 +13,7 @@ from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.playbooks.playbook import Playbook, precondition, settle
 from prunella_workflows.playbooks.revisions import is_new_release
 from prunella_workflows.probes import is_silence, last_word
-from prunella_workflows.symptoms import Kind, failing
-
-_LATELY = timedelta(minutes=10)
+from prunella_workflows.symptoms import LONG, Kind, failing
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
@@ -46,7 +42,7 @@ def _restarted_lately(evidence: Evidence) -> bool:
     """Whether a container that is not ready has been through a restart within the last minutes."""
     silent = (one for pod in evidence.current_pods for one in pod.containers if not pod.ready and not one.ready)
     ends = [end.finished_at for one in silent for end in one.terminations if end.finished_at is not None]
-    return any(evidence.read_at - at < _LATELY for at in ends)
+    return any(evidence.read_at - at < LONG for at in ends)
 
 
 def _no(reason: str) -> Rejected:

@@ -14,12 +14,12 @@ from prunella_workflows.model.workload import ContainerView
 from prunella_workflows.playbooks.memory import next_raise, no_more, overwritten, unlimited
 from prunella_workflows.playbooks.playbook import Playbook, settle
 from prunella_workflows.playbooks.revisions import is_new_release, known_good, rollback
-from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, symptoms
+from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, lately, symptoms
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
     """An OOM kill of a container of the current revision decides; exit code 137 alone does not."""
-    kills = [one for one in symptoms(evidence.current_pods) if _is_kill(one, evidence)]
+    kills = [one for one in lately(evidence, evidence.current_pods) if _is_kill(one, evidence)]
     if not kills:
         return Rejected(cause=Cause.POD_OOM_KILLED, reason="no container was OOM-killed in its last run")
     first = kills[0]

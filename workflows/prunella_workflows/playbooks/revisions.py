@@ -49,7 +49,7 @@ def _lives(evidence: Evidence) -> Iterator[timedelta]:
         for one in pod.containers:
             deaths = one.restarts + (one.running_since is None)
             for end in one.terminations if deaths >= _AGAIN and not one.init else ():
-                if end.exit_code and end.started_at is not None and end.finished_at is not None:
+                if end.started_at is not None and end.finished_at is not None:
                     yield end.finished_at - end.started_at
 
 
