@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from support import samples
-from support.api import Object, path_of, until
+from support.api import Object, until
 from support.cases_causes import as_ready_as_ledger, ledger_says_no
 from support.recipes import (
     NAME,
@@ -59,23 +59,25 @@ def _replaced_by_hand(scene: Scene) -> None:
     drop_pod(scene)
 
 
-def _the_pod(scene: Scene) -> Object:
-    """The only live pod of the workload, once there is exactly one."""
-    until(lambda: len(list(scene.api.pods(scene.namespace))) == 1, 60, "there is one pod")
-    (one,) = scene.api.pods(scene.namespace)
-    return one
+def _ours(scene: Scene) -> list[Object]:
+    """The live pods of the workload."""
+    return [one for one in scene.api.pods(scene.namespace) if one["metadata"]["name"].startswith(f"{NAME}-")]
 
 
-def _statuses(scene: Scene) -> list[Object]:
-    return [one for pod in scene.api.pods(scene.namespace) for one in pod["status"].get("containerStatuses", ())]
+def _statuses(pods: list[Object]) -> list[Object]:
+    return [one for pod in pods for one in pod["status"].get("containerStatuses", ())]
 
 
 def _killed_once(scene: Scene) -> None:
     """One OOM kill that does not come again: by its next start the data is small once more."""
     asks = as_ready_as_ledger(scene)
     restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(scene)
-    name = {one["metadata"]["name"] for one in scene.api.pods(scene.namespace)} - set(scene.pods)
-    until(lambda: any(one["state"].get("running") for one in _statuses(scene)), 60, f"{name} has read its data")
+
+    def has_read() -> bool:
+        fresh = [one for one in _ours(scene) if one["metadata"]["name"] not in scene.pods]
+        return any(one["state"].get("running") for one in _statuses(fresh))
+
+    until(has_read, 60, "the new pod has read its data")
     scene.api.apply(app(scene, asks)[0])
 
 
@@ -120,17 +122,22 @@ def _without_settings(scene: Scene) -> None:
     scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/configmaps/settings-1")
 
 
-def _gate(scene: Scene, status: str) -> None:
+def _gate(scene: Scene, status: str, pods: list[Object]) -> None:
     """What a load balancer's controller does to the pods behind it."""
-    pod = _the_pod(scene)
-    kept = [one for one in pod["status"].get("conditions", ()) if one["type"] != _GATE]
-    body = {"status": {"conditions": [*kept, {"type": _GATE, "status": status}]}}
-    scene.api.patch(f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}/status", body)
+    for pod in pods:
+        kept = [one for one in pod["status"].get("conditions", ()) if one["type"] != _GATE]
+        body = {"status": {"conditions": [*kept, {"type": _GATE, "status": status}]}}
+        scene.api.patch(f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}/status", body)
 
 
-def _gate_opened(scene: Scene) -> None:
-    applied(_GATED)(scene)
-    _gate(scene, "True")
+def _gates_opened(scene: Scene) -> None:
+    applied(_GATED, replicas(2))(scene)
+    until(lambda: [one["ready"] for one in _statuses(_ours(scene))] == [True] * 2, 90, "both would be ready")
+    _gate(scene, "True", _ours(scene))
+
+
+def _gate_closed(scene: Scene) -> None:
+    _gate(scene, "False", _ours(scene)[:1])
 
 
 def _with_budget(scene: Scene) -> None:
@@ -169,10 +176,11 @@ def _cron_job(scene: Scene) -> None:
 
 def _never_gone(scene: Scene) -> None:
     """A pod that is deleted and stays, as nobody takes its finalizer away; its successor serves."""
-    path = path_of(_the_pod(scene))
+    (pod,) = _ours(scene)
+    path = f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}"
     scene.api.patch(path, {"metadata": {"finalizers": ["shop.example.org/backup"]}})
     scene.api.delete(path)
-    until(lambda: any(one["ready"] for one in _statuses(scene)), 90, "its successor serves")
+    until(lambda: any(one["ready"] for one in _statuses(_ours(scene))), 90, "its successor serves")
     scene.api.patch(path, {"metadata": {"finalizers": None}})
 
 
@@ -181,7 +189,11 @@ def _twin(scene: Scene) -> None:
     _, one = app(scene, bad(1))
     one["metadata"] = {**one["metadata"], "name": "twin", "labels": {"prunella.dev/ignore": "true"}}
     scene.api.apply(one)
-    until(lambda: any(one["restartCount"] >= 2 for one in _statuses(scene)), 90, "the twin crashes")
+
+    def crashes() -> bool:
+        return any(one["restartCount"] >= 2 for one in _statuses(list(scene.api.pods(scene.namespace))))
+
+    until(crashes, 90, "the twin crashes")
 
 
 def _opt_out(scene: Scene) -> None:
@@ -224,7 +236,7 @@ CASES = (
         writes=2,
         cause="bad_release",
     ),
-    _to_a_person("gate-closed", _gate_opened, lambda scene: _gate(scene, "False")),
+    _to_a_person("gate-closed", _gates_opened, _gate_closed),
     _to_a_person("scaled-too-far", applied(_ALONE, _RECREATED), applied(_ALONE, _RECREATED, replicas(2))),
     _to_a_person(
         "daemon-by-hand", applied(_ON_DELETE), _replaced_by_hand, "OnDelete", cause="bad_release", kind="DaemonSet"
