@@ -3,6 +3,7 @@
 from typing import Any
 
 from support import (
+    cases_bystanders,
     cases_causes,
     cases_correlation,
     cases_guards,
@@ -186,6 +187,7 @@ LARGER = (
     cases_correlation,
     cases_traps,
     cases_oddities,
+    cases_bystanders,
 )
 CASES: dict[str, Case] = {
     one.name: one

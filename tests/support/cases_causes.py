@@ -113,14 +113,14 @@ def _recovered(scene: Scene) -> int:
     return phases.count("Recovered")
 
 
-def _state(one: Object) -> None:
+def with_state(one: Object) -> None:
     """A volume that outlives the container, to count its starts."""
     pods(volumes=[{"name": "state", "emptyDir": {}}])(one)
     one["spec"]["template"]["spec"]["securityContext"]["fsGroup"] = 65532
     server(volumeMounts=[{"name": "state", "mountPath": "/state"}])(one)
 
 
-_FLAPS: tuple[Edit, ...] = (_state, env(SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state"))
+_FLAPS: tuple[Edit, ...] = (with_state, env(SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state"))
 _late: Callable[[Scene], None] = applied(release(2), _NOWHERE, spec(progressDeadlineSeconds=15))
 
 CASES = (

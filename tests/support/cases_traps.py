@@ -59,12 +59,12 @@ def _replaced_by_hand(scene: Scene) -> None:
     drop_pod(scene)
 
 
-def _ours(scene: Scene) -> list[Object]:
+def ours(scene: Scene) -> list[Object]:
     """The live pods of the workload."""
     return [one for one in scene.api.pods(scene.namespace) if one["metadata"]["name"].startswith(f"{NAME}-")]
 
 
-def _statuses(pods: list[Object]) -> list[Object]:
+def statuses(pods: list[Object]) -> list[Object]:
     return [one for pod in pods for one in pod["status"].get("containerStatuses", ())]
 
 
@@ -74,8 +74,8 @@ def _killed_once(scene: Scene) -> None:
     restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(scene)
 
     def has_read() -> bool:
-        fresh = [one for one in _ours(scene) if one["metadata"]["name"] not in scene.pods]
-        return any(one["state"].get("running") for one in _statuses(fresh))
+        fresh = [one for one in ours(scene) if one["metadata"]["name"] not in scene.pods]
+        return any(one["state"].get("running") for one in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
     scene.api.apply(app(scene, asks)[0])
@@ -132,12 +132,12 @@ def _gate(scene: Scene, status: str, pods: list[Object]) -> None:
 
 def _gates_opened(scene: Scene) -> None:
     applied(_GATED, replicas(2))(scene)
-    until(lambda: [one["ready"] for one in _statuses(_ours(scene))] == [True] * 2, 90, "both would be ready")
-    _gate(scene, "True", _ours(scene))
+    until(lambda: [one["ready"] for one in statuses(ours(scene))] == [True] * 2, 90, "both would be ready")
+    _gate(scene, "True", ours(scene))
 
 
 def _gate_closed(scene: Scene) -> None:
-    _gate(scene, "False", _ours(scene)[:1])
+    _gate(scene, "False", ours(scene)[:1])
 
 
 def _with_budget(scene: Scene) -> None:
@@ -176,11 +176,11 @@ def _cron_job(scene: Scene) -> None:
 
 def _never_gone(scene: Scene) -> None:
     """A pod that is deleted and stays, as nobody takes its finalizer away; its successor serves."""
-    (pod,) = _ours(scene)
+    (pod,) = ours(scene)
     path = f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}"
     scene.api.patch(path, {"metadata": {"finalizers": ["shop.example.org/backup"]}})
     scene.api.delete(path)
-    until(lambda: any(one["ready"] for one in _statuses(_ours(scene))), 90, "its successor serves")
+    until(lambda: any(one["ready"] for one in statuses(ours(scene))), 90, "its successor serves")
     scene.api.patch(path, {"metadata": {"finalizers": None}})
 
 
@@ -191,7 +191,7 @@ def _twin(scene: Scene) -> None:
     scene.api.apply(one)
 
     def crashes() -> bool:
-        return any(one["restartCount"] >= 2 for one in _statuses(list(scene.api.pods(scene.namespace))))
+        return any(one["restartCount"] >= 2 for one in statuses(list(scene.api.pods(scene.namespace))))
 
     until(crashes, 90, "the twin crashes")
 

@@ -46,6 +46,13 @@ def _seen_killed(container):
 _SEEN = _seen_killed("app")
 
 
+def _survivor(seconds):
+    """A pod that was OOM-killed so many seconds ago (the incident was opened 300 s ago) and is ready."""
+    return a_pod(
+        "web-2-a", a_restarted_container(running_since=ago(seconds), last=an_oom_kill(finished_at=ago(seconds)))
+    )
+
+
 def _evidence(*containers, limits=None, bounds=None, **values):
     """One OOM-killed pod; its limits are the template's unless `limits` says otherwise."""
     workload = a_deployment(*containers, **values.pop("workload", {}))
@@ -72,6 +79,25 @@ def _first(evidence, policy=None, *tried):
             an_evidence(a_pod("web-2-a", a_restarted_container(last=an_oom_kill()))),
             "app",
             id="it runs again for a moment",
+        ),
+        pytest.param(
+            an_evidence(_survivor(299), a_pod("web-2-b", a_crashing_container())),
+            "app",
+            id="a pod was killed since the incident was opened, and serves again",
+        ),
+        pytest.param(
+            an_evidence(
+                _survivor(301),
+                a_pod("web-2-b", a_crashing_container()),
+                incident=a_spec(type=IncidentType.OOM_KILLED),
+            ),
+            "app",
+            id="the incident is about an OOM kill",
+        ),
+        pytest.param(
+            an_evidence(_survivor(301), a_pod("web-2-b", a_crashing_container(last=a_termination(exit_code=137)))),
+            "app",
+            id="another pod's end is told as 137",
         ),
         pytest.param(
             an_evidence(KILL_BY_137, **_SEEN),
@@ -126,6 +152,10 @@ def test_recognises(evidence, container):
                 a_pod("web-2-b", a_crashing_container()),
             ),
             id="a pod that serves was killed yesterday, and another one crashes today",
+        ),
+        pytest.param(
+            an_evidence(_survivor(301), a_pod("web-2-b", a_crashing_container())),
+            id="a pod has survived it when another one begins to crash",
         ),
         pytest.param(
             an_evidence(KILL_BY_137, incident=_SEEN["incident"], incident_name="web-oom"),

@@ -5,6 +5,8 @@ Memory that was measured to grow steadily up to the limit is one too: then a new
 otherwise there is one raise only.
 """
 
+from collections.abc import Iterator
+
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt, IncidentType
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
@@ -14,12 +16,12 @@ from prunella_workflows.model.workload import ContainerView
 from prunella_workflows.playbooks.memory import next_raise, no_more, overwritten, unlimited
 from prunella_workflows.playbooks.playbook import Playbook, settle
 from prunella_workflows.playbooks.revisions import is_new_release, known_good, rollback
-from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, lately, symptoms
+from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, failing, lately, symptoms
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
     """An OOM kill of a container of the current revision decides; exit code 137 alone does not."""
-    kills = [one for one in lately(evidence, evidence.current_pods) if _is_kill(one, evidence)]
+    kills = list(_kills(evidence))
     if not kills:
         return Rejected(cause=Cause.POD_OOM_KILLED, reason="no container was OOM-killed in its last run")
     first = kills[0]
@@ -33,6 +35,24 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         container=first.container,
         decided_by=(*(str(kill) for kill in kills[:5]), *((grew,) if leaks else ())),
     )
+
+
+def _kills(evidence: Evidence) -> Iterator[Symptom]:
+    """The OOM kills that may be what is wrong now. One that its pod has survived is not, when the incident was opened
+    later on something else, and something else does fail.
+    """
+    pods = {pod.name: pod for pod in evidence.current_pods}
+    elsewhere = evidence.incident.type is not IncidentType.OOM_KILLED and _fails_otherwise(evidence)
+    for one in lately(evidence, evidence.current_pods):
+        survived = pods[one.pod].ready and one.at is not None and one.at < evidence.opened_at
+        if _is_kill(one, evidence) and not (survived and elsewhere):
+            yield one
+
+
+def _fails_otherwise(evidence: Evidence) -> bool:
+    """Whether a pod fails by what is no OOM kill, not even one that is told as 137."""
+    found = (one for one in failing(evidence, evidence.current_pods) if one.active)
+    return any(one.kind is not Kind.OOM and one.exit_code != SIGKILL_EXIT for one in found)
 
 
 def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
