@@ -64,7 +64,7 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
 @asynccontextmanager
 async def worker_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """A worker that serves for as long as the context is open."""
-    kube = Kube(access, settings.api_timeout)
+    kube = Kube(access, settings.api_timeout, settings.max_activities)
     measured = metrics.connect(settings)
     healing = Activities(kube, settings.known_good_after, settings.protected_namespaces, measured)
     gatherer = Gatherer(kube, settings.known_good_after, UsageReader(kube, measured))

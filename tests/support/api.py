@@ -21,6 +21,7 @@ _PREFIXES = {
     "v1": "/api/v1",
     "apps/v1": "/apis/apps/v1",
     "batch/v1": "/apis/batch/v1",
+    "policy/v1": "/apis/policy/v1",
     "autoscaling/v2": "/apis/autoscaling/v2",
     "prunella.dev/v1alpha1": "/apis/prunella.dev/v1alpha1",
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
@@ -82,14 +83,14 @@ class Api:
     def items(self, path: str, **query: str) -> list[Object]:
         return self.get(path, **query)["items"]
 
-    def apply(self, *objects: Object) -> list[Object]:
+    def apply(self, *objects: Object, manager: str = MANAGER) -> list[Object]:
         """Server-side apply as the owner; objects that only have a generateName are created."""
-        return [self._apply(one) for one in objects]
+        return [self._apply(one, manager) for one in objects]
 
-    def _apply(self, one: Object) -> Object:
+    def _apply(self, one: Object, manager: str) -> Object:
         if "name" not in one["metadata"]:
-            return self._kube.call("POST", path_of(one, collection=True), one, fieldManager=MANAGER)
-        return self._kube.call("PATCH", path_of(one), one, APPLY_PATCH, fieldManager=MANAGER, force="true")
+            return self._kube.call("POST", path_of(one, collection=True), one, fieldManager=manager)
+        return self._kube.call("PATCH", path_of(one), one, APPLY_PATCH, fieldManager=manager, force="true")
 
     def create(self, path: str, body: Object) -> Object:
         return self._kube.call("POST", path, body, fieldManager=MANAGER)

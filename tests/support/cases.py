@@ -3,14 +3,17 @@
 from typing import Any
 
 from support import (
+    cases_bystanders,
     cases_causes,
     cases_correlation,
     cases_guards,
     cases_innocent,
     cases_kinds,
     cases_memory,
+    cases_oddities,
     cases_people,
     cases_releases,
+    cases_traps,
     samples,
 )
 from support.api import Object, until
@@ -182,6 +185,9 @@ LARGER = (
     cases_releases,
     cases_innocent,
     cases_correlation,
+    cases_traps,
+    cases_oddities,
+    cases_bystanders,
 )
 CASES: dict[str, Case] = {
     one.name: one

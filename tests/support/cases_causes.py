@@ -66,17 +66,16 @@ def _ledger(scene: Scene, image: str, ready: str) -> Object:
     return scene.api.apply(pod)[0]
 
 
-def _as_ready_as_ledger(scene: Scene) -> None:
+def as_ready_as_ledger(scene: Scene) -> Edit:
     """The shop is ready when the ledger says that it is: a pattern that is as common as it is disputed."""
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # the stricter ones forbid probes of another host
     scene.api.patch(f"/api/v1/namespaces/{scene.namespace}", {"metadata": {"labels": labels}})
     path = path_of(_ledger(scene, "prunella.local/shop:1", "true"))
     address = until(lambda: scene.api.get(path)["status"].get("podIP"), 90, "the ledger has an address")
-    asks = probe("readinessProbe", httpGet={"host": address, "port": 8080, "path": "/readyz"})
-    applied(asks)(scene)
+    return probe("readinessProbe", httpGet={"host": address, "port": 8080, "path": "/readyz"})
 
 
-def _ledger_says_no(scene: Scene) -> None:
+def ledger_says_no(scene: Scene) -> None:
     """It runs and answers, with 503."""
     _ledger(scene, "prunella.local/shop:2", "false")
 
@@ -114,20 +113,26 @@ def _recovered(scene: Scene) -> int:
     return phases.count("Recovered")
 
 
-def _state(one: Object) -> None:
+def with_state(one: Object) -> None:
     """A volume that outlives the container, to count its starts."""
     pods(volumes=[{"name": "state", "emptyDir": {}}])(one)
     one["spec"]["template"]["spec"]["securityContext"]["fsGroup"] = 65532
     server(volumeMounts=[{"name": "state", "mountPath": "/state"}])(one)
 
 
-_FLAPS: tuple[Edit, ...] = (_state, env(SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state"))
+_FLAPS: tuple[Edit, ...] = (with_state, env(SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state"))
 _late: Callable[[Scene], None] = applied(release(2), _NOWHERE, spec(progressDeadlineSeconds=15))
 
 CASES = (
     handed_over("secret-deleted", _with_secret, _secret_deleted, "InnocentRelease", "pod_crash_loop"),
     handed_over("dependency-gone", _dependent, _dependency_gone, "DependencyDown", "dependency_down"),
-    handed_over("says-no", _as_ready_as_ledger, _ledger_says_no, "InnocentRelease", "pod_crash_loop"),
+    handed_over(
+        "says-no",
+        lambda scene: applied(as_ready_as_ledger(scene))(scene),
+        ledger_says_no,
+        "InnocentRelease",
+        "pod_crash_loop",
+    ),
     healed("hung", applied(), _hung, "network_timeout", then=_no_longer),
     healed("unschedulable", applied(spec(progressDeadlineSeconds=15)), _late, "bad_release"),
     healed("wrong-probe", applied(), applied(release(2), *_WRONG_PORT), "bad_release"),

@@ -27,7 +27,7 @@ _GUARANTEED = server(
     resources={"limits": {"cpu": "50m", "memory": "64Mi"}, "requests": {"cpu": "50m", "memory": "64Mi"}}
 )
 _LATE = probe("readinessProbe", initialDelaySeconds=10)  # it is killed before it can count as good
-_UNTERMINATED: tuple[Edit, ...] = (
+UNTERMINATED: tuple[Edit, ...] = (
     release(2),
     env(SHOP_IGNORE_SIGTERM="true", SHOP_LIVE="false", SHOP_READY="false"),
     probe("livenessProbe", httpGet={"path": "/healthz", "port": 8080}, failureThreshold=1),
@@ -81,5 +81,5 @@ CASES = (
         applied(memory("24Mi"), release(2), _LATE, SHOP_MEMORY_MIB="48"),
         "pod_oom_killed",
     ),
-    healed("killed-137", applied(), applied(*_UNTERMINATED), "bad_release"),
+    healed("killed-137", applied(), applied(*UNTERMINATED), "bad_release"),
 )

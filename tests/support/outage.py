@@ -147,6 +147,7 @@ class Temporal:
         self._folder.mkdir(parents=True, exist_ok=True)
         program = Path(sys.executable).parent / "temporal"
         options = ["--port", self.port, "--ui-port", self._page, "--db-filename", self._folder / "temporal.db"]
+        options += ["--sqlite-pragma", "journal_mode=wal"]  # as the embedded one has it
         with (self._folder / "temporal.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(program), "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error", *map(str, options)],

@@ -91,7 +91,9 @@ class Scene:
     @property
     def path(self) -> str:
         """The workload's path."""
-        prefix = {"Pod": "/api/v1", "Job": "/apis/batch/v1"}.get(self.case.kind, "/apis/apps/v1")
+        prefix = {"Pod": "/api/v1", "Job": "/apis/batch/v1", "CronJob": "/apis/batch/v1"}.get(
+            self.case.kind, "/apis/apps/v1"
+        )
         return f"{prefix}/namespaces/{self.namespace}/{self.resource}s/{self.case.workload}"
 
     @property

@@ -28,6 +28,14 @@ def too_long(pod: PodView, evidence: Evidence) -> bool:
     return since is not None and evidence.read_at - since >= _patience(pod, evidence)
 
 
+def granted(pod: PodView, evidence: Evidence) -> bool:
+    """Whether a pod that never was ready still has the time that its own probes grant it, whatever the deadline."""
+    if pod.unready_since is not None:
+        return False
+    since = max([one.running_since for one in pod.containers if one.running_since], default=pod.created_at)
+    return since is not None and evidence.read_at - since < timedelta(seconds=evidence.workload.start_budget)
+
+
 def unclear(evidence: Evidence) -> bool:
     """Whether only Events can tell what is wrong: pods that nobody creates, or whose containers nobody creates."""
     waiting = (pod for pod in evidence.live_pods if not _created(pod) and not pod.unschedulable and not pod.ready)

@@ -1,19 +1,20 @@
 """What is wrong with pods right now, read from their views. Facts only: no root cause is named here.
 
 Traps this module knows: a pod being deleted or evicted looks like a crash; exit 137 is not an OOM kill; the reason
-OOMKilled with exit code 0 or 143 comes from a cumulative counter and is no OOM kill either; CrashLoopBackOff is no
-steady state; a pod whose init container hangs or whose volume is missing stays Pending; a kubelet that ends while it
-starts a container leaves a failure that is not the program's.
+OOMKilled with exit code 0 or 143 comes from a cumulative counter and is no OOM kill either; how a run ended stays on
+record for as long as the next one lasts, be it months; CrashLoopBackOff is no steady state; a pod whose init container
+hangs or whose volume is missing stays Pending; a kubelet that ends while it starts a container leaves a failure that
+is not the program's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
-from prunella_workflows.starting import not_made, obstacle, too_long
+from prunella_workflows.starting import granted, not_made, obstacle, too_long
 
 IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
@@ -38,6 +39,9 @@ class Kind(StrEnum):
     NOT_READY = "NotReady"
     NOT_MADE = "NotMade"
 
+
+LONG = timedelta(minutes=10)
+"""After as long a run the kubelet forgets its back-off, too."""
 
 _PATIENCE = {Kind.NOT_READY: timedelta(seconds=30), Kind.UNSCHEDULABLE: timedelta(minutes=2)}
 
@@ -81,17 +85,30 @@ def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
     too.
     """
     named = {pod.name: pod for pod in pods}
-    found = [one for one in symptoms(named.values()) if one.kind not in _PATIENCE or _lasts(one, named, evidence)]
+    found = [
+        one for one in lately(evidence, named.values()) if one.kind not in _PATIENCE or _lasts(one, named, evidence)
+    ]
     return [*(_explained(one, named, evidence) for one in found), *_missing(evidence)]
 
 
+def lately(evidence: Evidence, pods: Collection[PodView]) -> tuple[Symptom, ...]:
+    """The symptoms without the ends that a pod, ready by now, had long ago: they say nothing of what is wrong today."""
+    ready = {pod.name for pod in pods if pod.ready}
+    return tuple(one for one in symptoms(pods) if one.pod not in ready or not _is_old(one, evidence))
+
+
+def _is_old(symptom: Symptom, evidence: Evidence) -> bool:
+    return not symptom.active and symptom.at is not None and evidence.read_at - symptom.at >= LONG
+
+
 def _lasts(symptom: Symptom, pods: dict[str, PodView], evidence: Evidence) -> bool:
-    if pods[symptom.pod].node_lost:  # nothing is known of it
+    pod = pods[symptom.pod]
+    if pod.node_lost:  # nothing is known of it
         return False
     if evidence.late:
-        return True
+        return symptom.kind is not Kind.NOT_READY or not granted(pod, evidence)
     if symptom.at is None:
-        return too_long(pods[symptom.pod], evidence)
+        return too_long(pod, evidence)
     return evidence.read_at - symptom.at >= _PATIENCE[symptom.kind]
 
 
@@ -128,7 +145,7 @@ def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom
         yield _symptom(pod, Kind.IMAGE, status.name, reason=status.waiting, message=status.message)
     elif status.waiting in CONFIG_REASONS:
         yield _symptom(pod, Kind.CONFIG, status.name, reason=status.waiting, message=status.message)
-    elif (end := _last_failure(status)) is not None:
+    elif (end := _last_failure(status)) is not None and not _is_past(pod, status):
         oom = _counts_as_oom(status, end)
         yield _symptom(
             pod,
@@ -151,6 +168,14 @@ def _last_failure(status: ContainerStatusView) -> Termination | None:
     if status.waiting == CRASH_LOOP and (newest is not None or not status.terminations):
         return newest or Termination()
     return newest if newest is not None and newest.exit_code != 0 else None
+
+
+def _is_past(pod: PodView, status: ContainerStatusView) -> bool:
+    """Whether the pod got ready after that end, and lost its readiness in the very run that goes on now: then the end
+    before this run is not what is wrong now.
+    """
+    since, unready = status.running_since, pod.unready_since
+    return since is not None and unready is not None and unready > since
 
 
 def _aborted(end: Termination) -> bool:

@@ -57,6 +57,7 @@ def brief(raw: Object) -> IncidentBrief:
         repaired_at=time_of(times.get("repairedAt")),
         closed_at=time_of(times.get("closedAt")),
         caused_by=CausedBy.model_validate(caused_by) if caused_by else None,
+        source=(meta.get("labels") or {}).get(paths.SOURCE, ""),
     )
 
 

@@ -175,6 +175,7 @@ class Gatherer:
             incidents=self.incidents(ref, deep=deep),
             incident_name=name,
             since=since,
+            soak=self._stable_for.total_seconds(),
         )
         shallow = shallow.model_copy(update=measured(self._usage, shallow, deep=deep))
         if not deep:

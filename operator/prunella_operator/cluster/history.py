@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from prunella_operator.cluster import paths
+from prunella_operator.cluster.content import content_of
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.selectors import selector_of
 from prunella_operator.cluster.views import (
@@ -84,6 +85,8 @@ def revisions(
             created_at=time_of(one["metadata"].get("creationTimestamp")),
             current=digest == workload.template_hash,
             good_at=_good_at(kept.get(digest)) or (stable_before if serving else None),
+            good_since=_good_since(kept.get(digest)),
+            content=content_of(template),
         )
     for digest, one in kept.items():
         if digest not in views:
@@ -94,6 +97,8 @@ def revisions(
                 created_at=time_of(one["metadata"].get("creationTimestamp")),
                 current=digest == workload.template_hash,
                 good_at=_good_at(one),
+                good_since=_good_since(one),
+                content=content_of(_data(one)),
             )
     return tuple(views.values())
 
@@ -110,6 +115,11 @@ def _serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> 
 
 def _good_at(snapshot: Object | None) -> datetime | None:
     return noted_time(((snapshot or {}).get("metadata", {}).get("annotations") or {}).get(paths.GOOD_AT))
+
+
+def _good_since(snapshot: Object | None) -> datetime | None:
+    """When it was kept, at the latest: a template that was kept for another reason may have been found good later."""
+    return time_of(snapshot["metadata"].get("creationTimestamp")) if snapshot and _good_at(snapshot) else None
 
 
 def _data(snapshot: Object) -> Object:

@@ -34,11 +34,15 @@ _OURS = {"fieldManager": FIELD_MANAGER}
 
 
 class Kube:
-    """A synchronous, thread-safe client for activities and commands. Every call has a time-out (seconds)."""
+    """A synchronous, thread-safe client for activities and commands. Every call has a time-out (seconds).
 
-    def __init__(self, access: Access, timeout: float = 10.0) -> None:
+    `connections` is how many are kept for the next calls: as many as there are threads, else each call beyond them
+    begins with a handshake.
+    """
+
+    def __init__(self, access: Access, timeout: float = 10.0, connections: int = 10) -> None:
         self._access = access
-        self._client = ApiClient(_configuration(access))
+        self._client = ApiClient(_configuration(access, connections))
         self._timeout = timeout
         self._refusals = Refusals()
 
@@ -165,8 +169,9 @@ class _Call:
         return plain(self.path) + (f"?{urlencode(self.params)}" if self.params else "")
 
 
-def _configuration(access: Access) -> Configuration:
+def _configuration(access: Access, connections: int) -> Configuration:
     configuration = Configuration(host=access.server)
+    configuration.connection_pool_maxsize = connections
     configuration.ssl_ca_cert = access.ca_path
     configuration.cert_file = access.cert_path
     configuration.key_file = access.key_path

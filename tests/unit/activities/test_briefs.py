@@ -26,6 +26,13 @@ def test_they_are_those_of_the_namespace():
     )
 
 
+def test_who_saw_the_fault_is_told():
+    kube = FakeKube()
+    kube.put(paths.incidents("shop", "web-1"), {"metadata": {"namespace": "shop", "labels": {paths.SOURCE: "pods"}}})
+    put(kube, "web-2")
+    assert {one.name: one.source for one in Briefs(kube).of("shop")} == {"web-1": "pods", "web-2": ""}
+
+
 def test_a_crowd_reads_them_once():
     kube, briefs = FakeKube(), None
     put(kube, "web-1")

@@ -55,6 +55,33 @@ def test_a_snapshot_tells_that_a_revision_was_good():
     ]
 
 
+def test_a_snapshot_tells_since_when_a_revision_is_good():
+    kept = a_snapshot(a_template(1), good_at=GOOD_AT)
+    kept["metadata"]["creationTimestamp"] = LONG_AGO
+    before = a_snapshot(a_template(3))
+    before["metadata"]["creationTimestamp"] = LONG_AGO
+    found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], snapshots=[kept, before])
+    assert [one.good_since for one in found] == [None, at(LONG_AGO), None]
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        pytest.param({"annotations": {"checksum/config": "b"}}, True, id="a chart's checksum"),
+        pytest.param({"annotations": {"reloader.stakater.com/last-reloaded-from": "x"}}, True, id="Reloader's mark"),
+        pytest.param({"env": [{"name": "STAKATER_WEB_CONFIGMAP", "value": "x"}]}, True, id="Reloader's variable"),
+        pytest.param({"annotations": {"sidecar.istio.io/inject": "true"}}, False, id="a mark that changes pods"),
+        pytest.param({"env": [{"name": "MODE", "value": "x"}]}, False, id="a variable"),
+        pytest.param({"labels": {"version": "2"}}, False, id="a label"),
+    ],
+)
+def test_marks_of_configuration_are_no_content(other, same):
+    old = a_template(1, annotations={"checksum/config": "a"})
+    first, second = revisions(replica_sets=[a_replica_set(1, old), a_replica_set(2, a_template(1, **other))])
+    assert (first.content == second.content) is same
+    assert first.ref.template_hash != second.ref.template_hash
+
+
 def test_a_snapshot_from_before_a_repair_proves_nothing():
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], snapshots=[a_snapshot(a_template(1))])
     assert [one.good_at for one in found] == [None, None]

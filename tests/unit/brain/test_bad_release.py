@@ -226,3 +226,59 @@ def test_a_rollback_that_did_not_help_is_not_repeated():
 
 def test_a_raise_of_memory_before_does_not_stand_in_the_way():
     assert _target(_evidence(), an_attempt()).name == "web-1"
+
+
+def _late_crash(life=40, *, running=False, **values):
+    """A container that died twice, each time after a life of so many seconds."""
+    end = a_termination(started_at=ago(60 + life), finished_at=ago(60))
+    status = a_restarted_container if running else a_crashing_container
+    return a_pod("web-2-a", status(last=end, **{"restarts": 2 if running else 1, **values}))
+
+
+def _young(good_for=200, **values):
+    """The release was first found good a moment before the incident, which was opened 300 s ago."""
+    return {
+        "revisions": the_history(good_at=ago(400), good_since=ago(300 + good_for)),
+        "soak": 30.0,
+        **values,
+    }
+
+
+@pytest.mark.parametrize(
+    ("evidence", "blamed"),
+    [
+        pytest.param(_evidence(_late_crash(), OLD, **_young()), True, id="it always dies later than it was watched"),
+        pytest.param(_evidence(_late_crash(running=True), **_young()), True, id="it runs for a moment"),
+        pytest.param(_evidence(_late_crash(30), **_young()), False, id="it dies sooner than it did before"),
+        pytest.param(_evidence(_late_crash(), **_young(601)), False, id="the release is not young"),
+        pytest.param(_evidence(_late_crash(restarts=0), **_young()), False, id="it died once"),
+        pytest.param(
+            _evidence(
+                _late_crash(),
+                a_pod("web-2-b", a_crashing_container(last=a_termination(started_at=ago(61)))),
+                **_young(),
+            ),
+            False,
+            id="another pod of it dies at its start",
+        ),
+        pytest.param(
+            _evidence(_late_crash(), revisions=(the_history(good_at=ago(400), good_since=ago(400))[1],), soak=30.0),
+            False,
+            id="there is nothing to go back to",
+        ),
+        pytest.param(
+            _evidence(_late_crash(), revisions=the_history(good_at=ago(400)), soak=30.0),
+            False,
+            id="nobody knows since when it is good",
+        ),
+    ],
+)
+def test_a_young_release_that_dies_late_was_never_proven(evidence, blamed):
+    assert isinstance(diagnose(evidence), Diagnosis) is blamed
+
+
+def test_a_mark_of_the_configuration_makes_no_new_release():
+    revisions = (a_revision(1, good_at=ago(7200), content="same"), a_revision(2, current=True, content="same"))
+    answer = diagnose(_evidence(CRASHING, revisions=revisions))
+    assert isinstance(answer, Rejected)
+    assert "was available and stable before" in answer.reason

@@ -48,6 +48,7 @@ from prunella_workflows.guard import (
     target_alive,
 )
 from prunella_workflows.guard.correlation import dependency, heard, node_lost, shared_cause
+from prunella_workflows.guard.ownership import replaced_by_hand
 from prunella_workflows.model.incident import Approval, Phase
 from prunella_workflows.model.outcome import Cause, Effect
 from prunella_workflows.model.policy import BUILT_IN, merge
@@ -63,10 +64,14 @@ def _a(kind):
     return a_deployment(ref=WEB.model_copy(update={"kind": kind}))
 
 
+def _by_hand(kind):
+    return _a(kind).model_copy(update={"strategy": Strategy(kind="OnDelete", max_surge=0)})
+
+
 def _put_back(before="hash-2", after="hash-1", at=None):
     """A Deployment of ours whose template is again the one that our repair replaced."""
-    at = at if isinstance(at, str) else (at or ago(600)).isoformat()
-    marks = {"before": f"web-prunella-{before}", "after": after, "last-action-at": at}
+    moment = at if isinstance(at, str) else (at or ago(600)).isoformat()
+    marks = {"before": f"web-prunella-{before}", "after": after, "last-action-at": moment}
     return a_deployment(annotations={f"prunella.dev/{key}": value for key, value in marks.items()})
 
 
@@ -152,6 +157,20 @@ HOLDS = [
         Effect.ESCALATE,
         "Frozen",
         id="a rollback under a freeze",
+    ),
+    pytest.param(
+        replaced_by_hand,
+        {"workload": _by_hand("DaemonSet"), "action": a_rollback()},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="pods that wait for their owner",
+    ),
+    pytest.param(
+        replaced_by_hand,
+        {"workload": _by_hand("StatefulSet"), "action": a_restart()},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="a restart that would reach no pod",
     ),
     pytest.param(put_back, {"workload": _put_back()}, Effect.ESCALATE, "OwnedElsewhere", id="our repair was put back"),
     *(
@@ -356,11 +375,17 @@ PASSES = [
     ),
     pytest.param(rollback_frozen, {"policy": a_policy(rollback="Freeze")}, id="a raise of memory under a freeze"),
     pytest.param(rollback_frozen, {"action": a_rollback()}, id="a rollback without a freeze"),
+    pytest.param(
+        replaced_by_hand,
+        {"workload": _by_hand("StatefulSet"), "action": a_rollback()},
+        id="broken pods of a StatefulSet are replaced",
+    ),
+    pytest.param(replaced_by_hand, {"workload": _a("DaemonSet"), "action": a_rollback()}, id="a rolling update"),
     pytest.param(put_back, {"workload": _put_back(before="other-hash")}, id="another release than the one repaired"),
-    pytest.param(put_back, {"workload": _put_back(at="yesterday")}, id="a time that makes no sense"),
-    pytest.param(put_back, {"workload": _put_back(at="2026-11-24T09:00:00")}, id="a time without a zone"),
     pytest.param(put_back, {"workload": _put_back(after="hash-2")}, id="a restart of ours changes no template"),
     pytest.param(put_back, {"workload": _put_back(at=ago(90_000))}, id="that was long ago"),
+    pytest.param(put_back, {"workload": _put_back(at="yesterday")}, id="nobody can read when that was"),
+    pytest.param(put_back, {"workload": _put_back(at="2026-03-04T11:50:00")}, id="a time of no zone is none of ours"),
     pytest.param(put_back, {"workload": _put_back(), "action": a_restart()}, id="a restart quarrels with nobody"),
     pytest.param(
         gitops_owned,

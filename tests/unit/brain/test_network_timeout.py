@@ -66,13 +66,33 @@ def test_recognises_a_process_that_does_not_answer(message):
     assert diagnosis.decided_by == (f"pod web-2-a: {message}",)
 
 
+def _serving_since(end):
+    """A fellow that crashed so many seconds ago and is ready."""
+    return a_pod("web-2-b", a_restarted_container(running_since=ago(end), last=a_termination(finished_at=ago(end))))
+
+
+def _ran_before(end):
+    """A process that hangs in a run that another one preceded, which ended so many seconds ago."""
+    last = a_termination(finished_at=ago(end))
+    return a_pod("web-2-a", a_container_status(ready=False, running_since=ago(end), last=last), unready_since=ago(60))
+
+
+@pytest.mark.parametrize("pods", [(_ran_before(900), a_pod("web-2-b")), (HANGING, _serving_since(900))])
+def test_a_crash_of_long_ago_says_nothing_of_a_hang(pods):
+    assert isinstance(diagnose(_evidence(*pods)), Diagnosis)
+
+
 @pytest.mark.parametrize(
     ("evidence", "why"),
     [
         pytest.param(_evidence(a_pod()), "no pod just hangs", id="healthy pods"),
         pytest.param(_evidence(HANGING, a_pod("b", a_crashing_container())), "other ways", id="another pod crashes"),
+        pytest.param(_evidence(HANGING, _serving_since(300)), "other ways", id="another pod crashed a moment ago"),
         pytest.param(
             _evidence(a_pod("web-2-a", a_restarted_container(ready=False))), "no pod just", id="it crashed before"
+        ),
+        pytest.param(
+            _evidence(_ran_before(300)), "restarted it a moment ago", id="the kubelet's own restart did not help"
         ),
         pytest.param(
             _evidence(revisions=the_history()), "the release is new", id="a release that may never have answered"

@@ -5,7 +5,9 @@ from builders import (
     GI,
     MI,
     NOW,
+    a_brief,
     a_container,
+    a_container_status,
     a_crashing_container,
     a_deployment,
     a_pod,
@@ -15,6 +17,7 @@ from builders import (
     a_snapshot,
     a_spec,
     a_termination,
+    a_waiting_container,
     ago,
     an_attempt,
     an_evidence,
@@ -32,6 +35,22 @@ from prunella_workflows.playbooks.pod_oom_killed import diagnose, plan
 
 KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
 KILL_BY_137 = a_pod("web-2-a", a_crashing_container(last=a_termination(exit_code=137)))
+
+
+def _seen_killed(container):
+    """An incident that a source opened as it saw this container OOM-killed."""
+    incident = a_spec(type=IncidentType.OOM_KILLED, container_name=container)
+    return {"incident": incident, "incident_name": "web-oom", "incidents": (a_brief("web-oom", source="pods"),)}
+
+
+_SEEN = _seen_killed("app")
+
+
+def _survivor(seconds):
+    """A pod that was OOM-killed so many seconds ago (the incident was opened 300 s ago) and is ready."""
+    return a_pod(
+        "web-2-a", a_restarted_container(running_since=ago(seconds), last=an_oom_kill(finished_at=ago(seconds)))
+    )
 
 
 def _evidence(*containers, limits=None, bounds=None, **values):
@@ -62,7 +81,26 @@ def _first(evidence, policy=None, *tried):
             id="it runs again for a moment",
         ),
         pytest.param(
-            an_evidence(KILL_BY_137, incident=a_spec(type=IncidentType.OOM_KILLED, container_name="app")),
+            an_evidence(_survivor(299), a_pod("web-2-b", a_crashing_container())),
+            "app",
+            id="a pod was killed since the incident was opened, and serves again",
+        ),
+        pytest.param(
+            an_evidence(
+                _survivor(301),
+                a_pod("web-2-b", a_crashing_container()),
+                incident=a_spec(type=IncidentType.OOM_KILLED),
+            ),
+            "app",
+            id="the incident is about an OOM kill",
+        ),
+        pytest.param(
+            an_evidence(_survivor(301), a_pod("web-2-b", a_crashing_container(last=a_termination(exit_code=137)))),
+            "app",
+            id="another pod's end is told as 137",
+        ),
+        pytest.param(
+            an_evidence(KILL_BY_137, **_SEEN),
             "app",
             id="137/Error now, and the incident was opened on an OOM kill of this container",
         ),
@@ -92,19 +130,46 @@ def test_recognises(evidence, container):
         pytest.param(an_evidence(), id="healthy pods"),
         pytest.param(an_evidence(KILL_BY_137), id="137 without OOMKilled"),
         pytest.param(
-            an_evidence(KILL_BY_137, incident=a_spec(type=IncidentType.OOM_KILLED, container_name="proxy")),
+            an_evidence(KILL_BY_137, **_seen_killed("proxy")),
             id="137 of another container than the one that was seen OOM-killed",
         ),
         pytest.param(
             an_evidence(
                 a_pod("web-2-a", a_crashing_container(last=a_termination(exit_code=1))),
-                incident=a_spec(type=IncidentType.OOM_KILLED, container_name="app"),
+                **_SEEN,
             ),
             id="an exit of its own, though the incident was opened on an OOM kill",
         ),
         pytest.param(
             an_evidence(a_pod("web-2-a", a_crashing_container(last=an_oom_kill(exit_code=143)))),
             id="OOMKilled with 143",
+        ),
+        pytest.param(
+            an_evidence(
+                a_pod(
+                    "web-2-a", a_container_status(running_since=ago(86400), last=an_oom_kill(finished_at=ago(86401)))
+                ),
+                a_pod("web-2-b", a_crashing_container()),
+            ),
+            id="a pod that serves was killed yesterday, and another one crashes today",
+        ),
+        pytest.param(
+            an_evidence(_survivor(301), a_pod("web-2-b", a_crashing_container())),
+            id="a pod has survived it when another one begins to crash",
+        ),
+        pytest.param(
+            an_evidence(KILL_BY_137, incident=_SEEN["incident"], incident_name="web-oom"),
+            id="137, and a person says that it was an OOM kill",
+        ),
+        pytest.param(
+            an_evidence(
+                a_pod(
+                    "web-2-a",
+                    a_container_status(ready=False, running_since=ago(900), restarts=1, last=an_oom_kill()),
+                    unready_since=ago(60),
+                )
+            ),
+            id="an OOM kill before the run that was ready and is not now",
         ),
         pytest.param(an_evidence(KILLED.model_copy(update={"deleting": True})), id="a pod on its way out"),
         pytest.param(an_evidence(KILLED.model_copy(update={"revision": "1"})), id="a pod of an earlier revision"),
@@ -271,6 +336,13 @@ def test_a_limit_at_its_bound_is_handed_over_naming_the_bound(bounds, policy, by
 def test_a_container_without_a_limit_was_killed_by_the_node():
     left = _plan(_evidence(a_container(memory_limit=None)))
     assert (left.steps, left.reason) == ((), "NoMemoryLimit")
+    assert "the node ran out" in left.message
+
+
+def test_a_limit_that_only_the_pods_have_is_named():
+    left = _plan(_evidence(a_container(memory_limit=None), limits={"app": 64 * MI}))
+    assert (left.steps, left.reason) == ((), "NoMemoryLimit")
+    assert "its pods got 64Mi from elsewhere" in left.message
 
 
 def test_a_container_that_the_template_does_not_know_is_handed_over():
@@ -315,6 +387,13 @@ def test_a_new_release_with_the_same_limit_is_raised_first_and_rolled_back_next(
     left = _plan(_evidence(revisions=the_history()))
     assert [one.action.kind for one in left.steps] == ["SetMemory", "RestoreTemplate"]
     assert "roll back to revision 1" in left.next_step
+
+
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CreateContainerConfigError"])
+def test_a_new_release_that_cannot_start_anyway_is_rolled_back_first(reason):
+    pod = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()), a_waiting_container(reason, "proxy"))
+    (step,) = _plan(an_evidence(pod, revisions=the_history())).steps
+    assert isinstance(step.action, RestoreTemplate)
 
 
 def test_a_leak_that_is_new_in_this_release_is_rolled_back():

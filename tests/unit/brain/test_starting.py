@@ -109,6 +109,24 @@ def test_of_other_kinds_events_tell(have, event, expected):
 
 
 @pytest.mark.parametrize(
+    ("pod", "counts"),
+    [
+        pytest.param(running(39), False, id="its probes grant it more time than its deadline does"),
+        pytest.param(running(41), True, id="that time is over as well"),
+        pytest.param(
+            starting(90, a_container_status(ready=False, running_since=ago(30))), False, id="its image took a minute"
+        ),
+        pytest.param(starting(41, a_waiting_container("ContainerCreating")), True, id="no container was made"),
+        pytest.param(running(39, unready_since=ago(5)), True, id="it was ready before"),
+        pytest.param(running(5, phase="Pending", unschedulable="no node"), True, id="no probe waits for a node"),
+    ],
+)
+def test_past_its_deadline_a_pod_still_gets_what_its_probes_grant(pod, counts):
+    workload = an_unavailable_deployment(progress_deadline_exceeded=True, start_budget=40.0)
+    assert bool(failing(an_evidence(pod, workload=workload), (pod,))) is counts
+
+
+@pytest.mark.parametrize(
     ("words", "asks", "blamed"),
     [
         pytest.param(PRIVILEGED, "same", True, id="a pod that is not allowed"),

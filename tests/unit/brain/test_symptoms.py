@@ -66,6 +66,21 @@ def _seen(*pods):
             id="a start that the kubelet's end aborted does not hide the OOM kill before it",
         ),
         pytest.param(
+            a_pod("p", a_restarted_container(ready=False, running_since=ago(50)), unready_since=ago(60)),
+            [(Kind.CRASH, "app", False)],
+            id="a container that has not been ready since it crashed",
+        ),
+        pytest.param(
+            a_pod("p", a_restarted_container(ready=False, running_since=ago(50)), unready_since=ago(20)),
+            [(Kind.NOT_READY, "", True)],
+            id="one that was ready again and is not now: the crash is past",
+        ),
+        pytest.param(
+            a_pod("p", a_crashing_container(), a_container_status("proxy", ready=False), unready_since=ago(20)),
+            [(Kind.CRASH, "app", True)],
+            id="a crash is never past while its container does not run",
+        ),
+        pytest.param(
             a_pod("p", a_crashing_container(last=_ABORTED)),
             [(Kind.NOT_READY, "", True)],
             id="such a start alone is no crash",

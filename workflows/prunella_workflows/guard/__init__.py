@@ -16,7 +16,7 @@ from prunella_workflows.guard.budgets import (
 from prunella_workflows.guard.case import Guard, GuardCase
 from prunella_workflows.guard.correlation import dependency, heard, node_lost, shared_cause
 from prunella_workflows.guard.limits import out_of_limits
-from prunella_workflows.guard.ownership import gitops_owned, paused, rollout_by_a_person
+from prunella_workflows.guard.ownership import gitops_owned, paused, replaced_by_hand, rollout_by_a_person
 from prunella_workflows.guard.permission import (
     HEAL,
     IGNORE,
@@ -56,6 +56,7 @@ AT_WRITE: tuple[Guard, ...] = (
     observe_mode,
     handled_kind,
     paused,
+    replaced_by_hand,
     cause_allowed,
     rollback_frozen,
     gitops_owned,
@@ -80,6 +81,7 @@ GUARDS: tuple[Guard, ...] = (
     shared_cause,
     heard,
     paused,
+    replaced_by_hand,
     cause_allowed,
     rollback_frozen,
     gitops_owned,

@@ -1,11 +1,13 @@
-"""Is it ours to change: a paused rollout, fields that Git or Helm own, a release that somebody rolls out just now."""
+"""Is it ours to change: a paused rollout, pods that only their owner replaces, fields that Git or Helm own, a release
+that somebody rolls out just now.
+"""
 
 from datetime import timedelta
 
 from prunella_workflows.commands import command
 from prunella_workflows.guard.case import GuardCase, hold, passed
 from prunella_workflows.model.outcome import Effect, GuardResult
-from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Scale
+from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Restart, Scale, TemplateAction
 from prunella_workflows.model.policy import GitOps
 from prunella_workflows.model.scaling import FieldOwners
 
@@ -33,6 +35,23 @@ def paused(case: GuardCase) -> GuardResult:
             f"kubectl rollout resume {case.workload.ref} -n {case.workload.ref.namespace}",
         )
     return passed("PausedRollout")
+
+
+def replaced_by_hand(case: GuardCase) -> GuardResult:
+    """Pods that only their owner replaces see nothing of a changed template. Those of a StatefulSet that are broken
+    Prunella replaces itself; a restart has none of these.
+    """
+    action, workload = case.action, case.workload
+    waits = isinstance(action, TemplateAction) and workload.strategy.kind == "OnDelete"
+    if action is not None and waits and (workload.ref.kind == "DaemonSet" or isinstance(action, Restart)):
+        return hold(
+            "ReplacedByHand",
+            Effect.ESCALATE,
+            "OnDelete",
+            f"{workload.ref} lets its owner replace its pods (OnDelete): a new template alone mends none.",
+            f"{command(action)}; then delete the pods that fail.",
+        )
+    return passed("ReplacedByHand")
 
 
 def gitops_owned(case: GuardCase) -> GuardResult:

@@ -30,7 +30,7 @@ def put_back(case: GuardCase) -> GuardResult:
 
 
 def _lately(case: GuardCase) -> bool:
-    """A time that makes no sense is not ours, whoever wrote it."""
+    """Whether it was of late. A time that nobody can read is none of ours: annotations are copied and edited."""
     try:
         at = datetime.fromisoformat(case.workload.annotations.get(AT, ""))
     except ValueError:

@@ -65,7 +65,7 @@ class EventView(Value):
 
 
 class IncidentBrief(Value):
-    """Another incident, as far as budgets, cooldowns and correlation need it."""
+    """Another incident, as far as budgets, cooldowns and correlation need it. `source`: who saw it; "" for a person."""
 
     name: str
     namespace: str
@@ -75,13 +75,15 @@ class IncidentBrief(Value):
     repaired_at: datetime | None = None
     closed_at: datetime | None = None
     caused_by: CausedBy | None = None
+    source: str = ""
 
 
 class Evidence(Value):
     """The facts about one workload at one moment.
 
     `usage_note` says why there is no `usage` where it was wanted. `memory_growing` names the killed containers whose
-    memory grew steadily up to the limit in each of their lives of the last hour.
+    memory grew steadily up to the limit in each of their lives of the last hour. `soak`: seconds for which a template
+    has to run well until it is known to be good.
     """
 
     read_at: datetime
@@ -104,6 +106,12 @@ class Evidence(Value):
     dependencies: tuple[DependencyView, ...] = ()
     fellows: tuple[Fellow, ...] = ()
     nodes: tuple[NodeView, ...] = ()
+    soak: float = 0.0
+
+    @property
+    def seen(self) -> bool:
+        """Whether a source saw the fault, rather than a person who told of it."""
+        return any(one.source for one in self.incidents if one.name == self.incident_name)
 
     @property
     def late(self) -> bool:

@@ -184,8 +184,9 @@ class RevisionRef(Value):
 class RevisionView(Value):
     """A template this workload has had.
 
-    `good_at` tells when it was last seen available and stable; None means never. `resources` is a digest of what its
-    containers ask for.
+    `good_at` tells when it was last seen available and stable, `good_since` when for the first time; None means never.
+    Digests: `resources` of what its containers ask for, `content` of all but the marks of configuration that tools
+    leave to have pods replaced.
     """
 
     ref: RevisionRef
@@ -195,7 +196,9 @@ class RevisionView(Value):
     created_at: datetime | None = None
     current: bool = False
     good_at: datetime | None = None
+    good_since: datetime | None = None
     resources: str = ""
+    content: str = ""
     compatible: bool = True
 
     def __str__(self) -> str:

@@ -106,6 +106,19 @@ def overwritten(container: ContainerView, evidence: Evidence) -> Plan | None:
     )
 
 
+def unlimited(container: str, evidence: Evidence) -> Plan:
+    """The template sets no limit that could be raised; the pods may have one from elsewhere."""
+    limits = {limit for one in evidence.current_pods if (limit := one.memory_limits.get(container)) is not None}
+    if not limits:
+        return hand_over("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
+    seen = ", ".join(map(format_bytes, sorted(limits)))
+    return hand_over(
+        "NoMemoryLimit",
+        f"The template sets no memory limit for container {container}; its pods got {seen} from elsewhere, such as the "
+        "default of a LimitRange.",
+    )
+
+
 def hand_over(reason: str, message: str) -> Plan:
     """A person sets the limit."""
     return Plan(reason=reason, message=message, next_step="Look at the container's memory use, then set its limit.")

@@ -13,7 +13,7 @@ from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.playbooks.playbook import Playbook, precondition, settle
 from prunella_workflows.playbooks.revisions import is_new_release
 from prunella_workflows.probes import is_silence, last_word
-from prunella_workflows.symptoms import Kind, failing
+from prunella_workflows.symptoms import LONG, Kind, failing
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
@@ -24,6 +24,8 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         return _no("no pod just hangs" if not silent else "pods fail in other ways too")
     if is_new_release(evidence):
         return _no("the release is new: it may never have answered")
+    if _restarted_lately(evidence):
+        return _no("the kubelet restarted it a moment ago, which did not help for long")
     told = (last_word(evidence, one) for one in silent)
     words = [word for word in told if word is not None and is_silence(word)]
     if not words:
@@ -34,6 +36,13 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         message=f"{len(silent)} of {len(evidence.current_pods)} pod(s) run without answering their probe.",
         decided_by=tuple(f"pod {one.about}: {one.message}" for one in words[:4]),
     )
+
+
+def _restarted_lately(evidence: Evidence) -> bool:
+    """Whether a container that is not ready has been through a restart within the last minutes."""
+    silent = (one for pod in evidence.current_pods for one in pod.containers if not pod.ready and not one.ready)
+    ends = [end.finished_at for one in silent for end in one.terminations if end.finished_at is not None]
+    return any(evidence.read_at - at < LONG for at in ends)
 
 
 def _no(reason: str) -> Rejected:

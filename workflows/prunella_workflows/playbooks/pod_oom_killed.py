@@ -5,21 +5,23 @@ Memory that was measured to grow steadily up to the limit is one too: then a new
 otherwise there is one raise only.
 """
 
+from collections.abc import Iterator
+
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import Attempt, IncidentType
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Step
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import ContainerView
-from prunella_workflows.playbooks.memory import hand_over, next_raise, no_more, overwritten
+from prunella_workflows.playbooks.memory import next_raise, no_more, overwritten, unlimited
 from prunella_workflows.playbooks.playbook import Playbook, settle
 from prunella_workflows.playbooks.revisions import is_new_release, known_good, rollback
-from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, symptoms
+from prunella_workflows.symptoms import SIGKILL_EXIT, Kind, Symptom, failing, lately, symptoms
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
     """An OOM kill of a container of the current revision decides; exit code 137 alone does not."""
-    kills = [one for one in symptoms(evidence.current_pods) if _is_kill(one, evidence)]
+    kills = list(_kills(evidence))
     if not kills:
         return Rejected(cause=Cause.POD_OOM_KILLED, reason="no container was OOM-killed in its last run")
     first = kills[0]
@@ -35,10 +37,31 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
     )
 
 
+def _kills(evidence: Evidence) -> Iterator[Symptom]:
+    """The OOM kills that may be what is wrong now. One that its pod has survived is not, when the incident was opened
+    later on something else, and something else does fail.
+    """
+    pods = {pod.name: pod for pod in evidence.current_pods}
+    elsewhere = evidence.incident.type is not IncidentType.OOM_KILLED and _fails_otherwise(evidence)
+    for one in lately(evidence, evidence.current_pods):
+        survived = pods[one.pod].ready and one.at is not None and one.at < evidence.opened_at
+        if _is_kill(one, evidence) and not (survived and elsewhere):
+            yield one
+
+
+def _fails_otherwise(evidence: Evidence) -> bool:
+    """Whether a pod fails by what is no OOM kill, not even one that is told as 137."""
+    found = (one for one in failing(evidence, evidence.current_pods) if one.active)
+    return any(one.kind is not Kind.OOM and one.exit_code != SIGKILL_EXIT for one in found)
+
+
 def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
-    """A 137 counts when the incident was opened because this container was seen OOM-killed a moment before."""
+    """A 137 counts when the incident was opened because this container was seen OOM-killed a moment before; a person's
+    word on it is none.
+    """
     seen_before = (
-        evidence.incident.type is IncidentType.OOM_KILLED
+        evidence.seen
+        and evidence.incident.type is IncidentType.OOM_KILLED
         and evidence.incident.container_name == symptom.container
         and symptom.exit_code == SIGKILL_EXIT
     )
@@ -49,12 +72,12 @@ def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, trie
     """Raise the memory of the killed container; then go back to a good release; then hand over."""
     container = next((one for one in evidence.workload.containers if one.name == diagnosis.container), None)
     if container is None or container.memory_limit is None:
-        return hand_over("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
+        return unlimited(diagnosis.container, evidence)
     if (elsewhere := overwritten(container, evidence)) is not None:
         return elsewhere
     back = _rollback_step(evidence, policy, tried)
     leaks = container.name in evidence.memory_growing
-    if back is not None and (leaks or _release_lowered_limit(container, evidence)):
+    if back is not None and (leaks or _release_lowered_limit(container, evidence) or _cannot_start(evidence)):
         return Plan(steps=(back,), next_step="If that does not help, a person is asked.")
     raised = _raise_step(container, evidence, policy, tried)
     steps = tuple(one for one in (raised, back) if one is not None)
@@ -75,6 +98,11 @@ def _release_lowered_limit(container: ContainerView, evidence: Evidence) -> bool
     good = known_good(evidence)
     before = good.memory_limits.get(container.name) if good else None
     return before is not None and container.memory_limit is not None and container.memory_limit < before
+
+
+def _cannot_start(evidence: Evidence) -> bool:
+    """Whether something else of the release keeps its pods from starting, which no memory mends."""
+    return any(one.kind in (Kind.IMAGE, Kind.CONFIG) for one in symptoms(evidence.current_pods))
 
 
 def _rollback_step(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Step | None:

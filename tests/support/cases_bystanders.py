@@ -1,0 +1,172 @@
+"""What people and other controllers do beside a fault, and pods that are not what they seem."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from support.api import Object, until
+from support.cases_causes import with_state
+from support.cases_traps import ours, statuses
+from support.recipes import (
+    NAME,
+    SAMPLE,
+    Edit,
+    app,
+    applied,
+    bad,
+    config_map,
+    drop_pod,
+    env,
+    handed_over,
+    healed,
+    pod_spec,
+    replicas,
+    restarted,
+)
+from support.stage import CLOSED, Case, Scene
+
+_ARGO = "argocd-controller"
+_CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
+_CRASHES_ONCE: tuple[Edit, ...] = (with_state, env(SHOP_EXIT_TIMES="1", SHOP_STATE_DIR="/state"))
+
+
+def _pod_path(scene: Scene, pod: Object) -> str:
+    return f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}"
+
+
+def _phases(scene: Scene) -> list[Any]:
+    return [(one.get("status") or {}).get("phase") for one in scene.incidents()]
+
+
+def _survived(scene: Scene) -> None:
+    """One of two pods is OOM-killed once: by its next start the data is small again."""
+    restarted(replicas(2), SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(scene)
+
+    def has_read() -> bool:
+        fresh = [one for one in ours(scene) if one["metadata"]["name"] not in scene.pods]
+        return any(one["state"].get("running") for one in statuses(fresh))
+
+    until(has_read, 60, "the new pod has read its data")
+    config_map(scene)
+
+
+def _then_another_crashes(scene: Scene) -> None:
+    """The one that was not killed is replaced and meets other data."""
+    until(lambda: _phases(scene) == ["Recovered"], 180, "it is well again", every=0.5)
+    config_map(scene, **_CRASHES)
+    (other,) = [one for one in ours(scene) if not statuses([one])[0]["restartCount"]]
+    scene.api.delete(_pod_path(scene, other))
+
+
+def _pause(scene: Scene) -> None:
+    scene.when(lambda status: status.get("phase") == "Confirming", "it is being confirmed")
+    scene.api.patch(scene.path, {"spec": {"paused": True}})
+
+
+def _by_argo(*edits: Edit) -> Callable[[Scene], None]:
+    """Argo CD tracks by label here, and applies on the server: only the field managers tell."""
+    return lambda scene: scene.api.apply(*app(scene, *edits), manager=_ARGO) and None
+
+
+def _evicted_before(scene: Scene) -> None:
+    """What an eviction under pressure leaves behind, and then a bad release."""
+    (pod,) = ours(scene)
+    told = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
+    scene.api.patch(f"{_pod_path(scene, pod)}/status", {"status": told})
+    until(lambda: len(ours(scene)) == 2, 60, "there is another pod")
+    until(lambda: scene.live()["status"].get("availableReplicas"), 90, "it serves")
+    applied(bad())(scene)
+
+
+def _debugged(scene: Scene) -> None:
+    """A person's ephemeral container ends badly; the pod is well."""
+    (pod,) = ours(scene)
+    template = pod_spec(scene.live())["containers"][0]
+    kept = {key: template[key] for key in ("image", "imagePullPolicy", "securityContext")}
+    body = {
+        "spec": {
+            "ephemeralContainers": [{**kept, "name": "debugger", "env": [{"name": "SHOP_REQUIRE_ENV", "value": "X"}]}]
+        }
+    }
+    scene.api.patch(f"{_pod_path(scene, pod)}/ephemeralcontainers", body)
+
+
+def _killed_again_and_again(scene: Scene) -> None:
+    """A chaos experiment takes a pod every few seconds."""
+    for _ in range(8):
+        drop_pod(scene)
+        time.sleep(4)
+
+
+def _changed_again(scene: Scene) -> None:
+    """A person tries another release while ours is being verified, and that one is bad as well."""
+    scene.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
+    applied(bad(3))(scene)
+
+    def over() -> bool:
+        return [one in CLOSED for one in _phases(scene)] == [True, True]
+
+    until(over, 180, "both are over", every=0.5)
+
+
+def _recreated_otherwise(scene: Scene) -> None:
+    """Made anew with another selector: no earlier template fits it."""
+    scene.api.delete(scene.path, propagation="Foreground")
+    until(lambda: scene.api.find(scene.path) is None, 60, "it is deleted")
+
+    def renamed(one: Object) -> None:
+        labels = {"shop.example.org/track": "two"}
+        one["spec"]["selector"]["matchLabels"] = labels
+        one["spec"]["template"]["metadata"]["labels"] |= labels
+
+    applied(bad(), renamed)(scene)
+
+
+def _replica_set(scene: Scene) -> None:
+    _, one = app(scene, bad())
+    del one["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    scene.api.apply(one)
+
+
+CASES = (
+    handed_over(
+        "killed-another",
+        applied(replicas(2)),
+        _survived,
+        "InnocentRelease",
+        "pod_crash_loop",
+        then=_then_another_crashes,
+        incidents=2,
+        about=1,
+        policy={"grace": "15s"},
+    ),
+    handed_over(
+        "hangs-after-crash",
+        applied(*_CRASHES_ONCE),
+        restarted(*_CRASHES_ONCE, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="3s", SHOP_HANG_AFTER="20s"),
+        "InnocentRelease",
+        "pod_crash_loop",
+    ),
+    handed_over(
+        "paused-meanwhile", applied(), applied(bad()), "Paused", "bad_release", then=_pause, policy={"grace": "25s"}
+    ),
+    handed_over("argo-by-manager", _by_argo(), _by_argo(bad()), "OwnedElsewhere", "bad_release"),
+    handed_over(
+        "changed-again",
+        applied(),
+        applied(bad()),
+        "ChangedByOthers",
+        "bad_release",
+        then=_changed_again,
+        writes=2,
+        incidents=2,
+        policy={"verification": {"window": "20s", "timeout": "90s"}},
+    ),
+    handed_over("recreated-otherwise", applied(), _recreated_otherwise, "NoKnownGoodRevision", "pod_crash_loop"),
+    handed_over("replica-set", None, _replica_set, "ReportOnly", "pod_crash_loop", kind="ReplicaSet"),
+    healed("evicted-before", applied(), _evicted_before, "bad_release"),
+    *(
+        Case(name, NAME, before=applied(), breaks=breaks, phase=None, reason="", incidents=0, sample=SAMPLE)
+        for name, breaks in {"debugged": _debugged, "killed-again-and-again": _killed_again_and_again}.items()
+    ),
+)

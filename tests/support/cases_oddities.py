@@ -1,0 +1,119 @@
+"""Odd releases, and repairs in odd circumstances: all of them end well."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from support import samples
+from support.api import Object
+from support.cases_memory import UNTERMINATED
+from support.recipes import (
+    NAME,
+    Edit,
+    applied,
+    bad,
+    env,
+    healed,
+    pod_spec,
+    pods,
+    probe,
+    release,
+    restarted,
+    second,
+    server,
+    spec,
+)
+from support.stage import Case, Scene
+
+from prunella_operator.cluster.views import template_hash, template_of
+
+_SURGE = spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
+_FIELD = {"name": "CPU", "valueFrom": {"resourceFieldRef": {"containerName": "nobody", "resource": "limits.cpu"}}}
+_ROOT = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsUser": 0,
+}
+_LONG = {"verification": {"window": "20s", "timeout": "90s"}}
+
+
+def _beside(one: Object) -> None:
+    """Another container, which needs more memory than it has."""
+    main = samples.container(one)
+    kept = {key: value for key, value in main.items() if key not in {"ports", "readinessProbe", "envFrom"}}
+    more = [{"name": "SHOP_PORT", "value": "8081"}, {"name": "SHOP_MEMORY_MIB", "value": "90"}]
+    pod_spec(one)["containers"].append({**kept, "name": "cache", "env": more})
+
+
+_WATCHED: tuple[Edit, ...] = (
+    second("containers", env=[{"name": "SHOP_PORT", "value": "8081"}]),
+    env(SHOP_IGNORE_SIGTERM="true"),
+    probe("livenessProbe", httpGet={"path": "/healthz", "port": 8081}, initialDelaySeconds=5, timeoutSeconds=5),
+    pods(terminationGracePeriodSeconds=1),
+)
+"""The server is killed (137, and no OOM) whenever its neighbour is away."""
+
+
+def _lenient(scene: Scene) -> None:
+    """Only the kubelet objects to root here."""
+    labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+    scene.api.patch(f"/api/v1/namespaces/{scene.namespace}", {"metadata": {"labels": labels}})
+    applied()(scene)
+
+
+def _said_to_be_oom(scene: Scene) -> None:
+    """137 by a liveness probe, and a person who takes it for a lack of memory."""
+    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+    one["metadata"]["generateName"] = "by-hand-"
+    target = {**one["spec"]["target"], "name": NAME}
+    one["spec"] = {"target": target, "type": "OOMKilled", "containerName": "server"}
+    applied(*UNTERMINATED)(scene)
+    scene.api.apply(one)
+
+
+def _forged(scene: Scene) -> None:
+    """Annotations that came with a copy of another object's manifest, and time that nobody can read."""
+    applied(bad())(scene)
+    current = template_hash(template_of(scene.live()))
+    marks = {
+        "prunella.dev/last-action": "somebody-1",
+        "prunella.dev/last-action-at": "yesterday",
+        "prunella.dev/before": f"{NAME}-prunella-{current}",
+        "prunella.dev/after": "nothing",
+    }
+    scene.api.patch(scene.path, {"metadata": {"annotations": marks}})
+
+
+def _scaled_meanwhile(scene: Scene) -> None:
+    scene.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
+    scene.api.patch(f"{scene.path}/scale", {"spec": {"replicas": 2}})
+
+
+def _restless(scene: Scene) -> None:
+    """Another controller sets the replicas, several times a second."""
+    for step in range(60):
+        scene.api.patch(f"{scene.path}/scale", {"spec": {"replicas": 1 + step % 2}})
+        time.sleep(0.3)
+
+
+def _bad(name: str, *edits: Edit, good: tuple[Edit, ...] = (), **more: Any) -> Case:
+    breaks: Callable[[Scene], None] = more.pop("breaks", None) or applied(*good, release(2), *edits)
+    return healed(name, more.pop("before", applied(*good)), breaks, more.pop("cause", "bad_release"), **more)
+
+
+CASES = (
+    _bad("crashes-late", env(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="40s")),
+    _bad("gate-never-opened", pods(readinessGates=[{"conditionType": "shop.example.org/open"}])),
+    _bad("wrong-hook", server(lifecycle={"postStart": {"exec": {"command": ["/no/such/program"]}}})),
+    _bad("as-root", server(securityContext=_ROOT), before=_lenient),
+    _bad("wrong-field", server(env=[_FIELD])),
+    _bad("no-such-priority", pods(priorityClassName="nobody")),
+    _bad("oom-and-image", _beside, server(image="none.example/a:1"), cause="pod_oom_killed"),
+    _bad("said-to-be-oom", breaks=_said_to_be_oom),
+    _bad("forged-marks", breaks=_forged),
+    _bad("scaled-meanwhile", breaks=applied(bad()), then=_scaled_meanwhile, policy=_LONG),
+    _bad("restless", breaks=applied(bad()), then=_restless),
+    _bad("daemon-surge", breaks=applied(bad(), _SURGE), good=(_SURGE,), kind="DaemonSet"),
+    healed("oom-drags-another", applied(*_WATCHED), restarted(*_WATCHED, SHOP_MEMORY_MIB="90"), "pod_oom_killed"),
+)
