@@ -62,7 +62,7 @@ class Diagnoser:
             severity=request.spec.severity,
             answer=request.answer or request.spec.approval,
             incidents=evidence.incidents,
-            turns=self._turns.look(request.incident.uid),
+            turns=self._turns.glance(request.incident.uid),
             opened_at=request.opened_at,
             release_since=next((one.created_at for one in evidence.revisions if one.current), None),
             healthy_percent=self._gatherer.healthy_percent(request.target.namespace, policy),

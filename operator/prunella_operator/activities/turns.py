@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from prunella_operator import clock
+from prunella_operator.activities.combining import Combined
 from prunella_operator.activities.guarding import must_pass
 from prunella_operator.cluster import paths
 from prunella_operator.cluster.kube import Kube
@@ -36,11 +37,19 @@ _PATIENCE = 10.0
 
 
 class TurnBook:
-    """Reads and takes turns. One repair of this process asks at a time: few that ask make short lists."""
+    """Reads and takes turns. One repair of this process asks at a time: few that ask make short lists.
+
+    In a storm hundreds come at once. Most of them have to wait, and learn it from a look that serves them all.
+    """
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._gate = Lock()
+        self._shared = Combined(lambda: self.look(""))
+
+    def glance(self, mine: str) -> Turns:
+        """All turns that count now, by a look that may serve others too."""
+        return self._shared().model_copy(update={"mine": mine})
 
     def look(self, mine: str, version: int | None = None) -> Turns:
         """All turns that count now. The order of the two lists matters: who asks in the first has to be in the second
@@ -61,6 +70,7 @@ class TurnBook:
             ChangedSince: a budget is spent for longer, or the incident is gone.
             Unavailable: nobody answers, or too many ask in this process.
         """
+        self._must_be_free(order, case)
         if not self._gate.acquire(timeout=_PATIENCE):
             raise Unavailable("other repairs of this process are taking their turns")
         try:
@@ -73,12 +83,18 @@ class TurnBook:
             self._give_back(order)
             raise
 
+    def _must_be_free(self, order: RepairOrder, case: GuardCase) -> None:
+        """Hold back who finds no room, before the gate."""
+        mine = self._announced(order)
+        if order.action_id not in _taken(mine):
+            _must_fit(case, self.glance(mine["metadata"]["uid"]))
+
     def _take(self, order: RepairOrder, case: GuardCase) -> None:
         for _ in range(_TRIES):
             mine = self._announced(order)
             if order.action_id in _taken(mine):  # by an earlier try of the same order
                 return
-            self._must_fit(case, mine)  # who has to wait anyway need not ask
+            _must_fit(case, self.look(mine["metadata"]["uid"]))  # who has to wait anyway need not ask
             with suppress(Conflict):  # somebody wrote to the incident: its place is a later one now
                 self._ask_and_take(order, case, mine)
                 return
@@ -87,17 +103,13 @@ class TurnBook:
     def _ask_and_take(self, order: RepairOrder, case: GuardCase, mine: Object) -> None:
         asking = self._mark(mine, _taken(mine), order, ASKING)
         try:
-            self._must_fit(case, asking, int(asking["metadata"]["resourceVersion"]))
+            _must_fit(case, self.look(asking["metadata"]["uid"], int(asking["metadata"]["resourceVersion"])))
         except Permanent:
             self._give_back(order)
             raise
         now = clock.now()
         taken = {**_taken(asking), order.action_id: now.isoformat()}
         self._mark(asking, taken, order, _hour(now))
-
-    def _must_fit(self, case: GuardCase, mine: Object, version: int | None = None) -> None:
-        turns = self.look(mine["metadata"]["uid"], version)
-        must_pass(BUDGETS, case.model_copy(update={"turns": turns, "now": clock.now()}))
 
     def _announced(self, order: RepairOrder) -> Object:
         """The incident, which must say that this very repair is being made: that is how others know of it.
@@ -137,6 +149,10 @@ class TurnBook:
         meta = {"resourceVersion": mine["metadata"]["resourceVersion"], "uid": mine["metadata"]["uid"]}
         marks = {"labels": {paths.TURN: label}, "annotations": {paths.TURNS: note if label else None}}
         return self._kube.merge_patch(_path(order), {"metadata": {**meta, **marks}})
+
+
+def _must_fit(case: GuardCase, turns: Turns) -> None:
+    must_pass(BUDGETS, case.model_copy(update={"turns": turns, "now": clock.now()}))
 
 
 def _path(order: RepairOrder) -> str:
