@@ -16,9 +16,10 @@ def edge() -> Iterator[None]:
         yield
     except PrunellaError as error:
         final = isinstance(error, Permanent)
-        # Benign: an answer the workflow reckons with, so no traceback in the log and no failure in the metrics.
-        category = ApplicationErrorCategory.BENIGN if final else ApplicationErrorCategory.UNSPECIFIED
         again = timedelta(seconds=error.again) if isinstance(error, Retryable) and error.again is not None else None
+        # Benign: an answer the workflow reckons with, so no traceback in the log and no failure in the metrics.
+        expected = final or again is not None
+        category = ApplicationErrorCategory.BENIGN if expected else ApplicationErrorCategory.UNSPECIFIED
         raise ApplicationError(
             str(error), type=error.reason, non_retryable=final, category=category, next_retry_delay=again
         ) from error

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 from prunella_operator import clock
 from prunella_operator.activities.combining import Combined
@@ -33,7 +33,8 @@ _UNDER_WAY = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 _RUNNING = ",".join(f"status.phase!={one.value}" for one in Phase if one not in _UNDER_WAY)
 _HOURS = (-1, 0, 1)  # the last one because clocks differ
 _TRIES = 5
-_PATIENCE = 10.0
+_LINE = 8  # that ask or are about to
+_AGAIN = 10.0  # seconds until the next try of who found the line full
 
 
 class TurnBook:
@@ -44,7 +45,7 @@ class TurnBook:
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._gate = Lock()
+        self._gate, self._line = Lock(), BoundedSemaphore(_LINE)
         self._shared = Combined(lambda: self.look(""))
 
     def glance(self, mine: str) -> Turns:
@@ -70,33 +71,41 @@ class TurnBook:
             ChangedSince: a budget is spent for longer, or the incident is gone.
             Unavailable: nobody answers, or too many ask in this process.
         """
-        self._must_be_free(order, case)
-        if not self._gate.acquire(timeout=_PATIENCE):
-            raise Unavailable("other repairs of this process are taking their turns")
-        try:
-            self._take(order, case)
-        finally:
-            self._gate.release()
+        mine = self._fitting(order, case)  # who has to wait anyway need not ask
+        if order.action_id not in _taken(mine):  # else by an earlier try of the same order
+            with self._in_line():
+                self._take(order, case, mine)
         try:
             yield
         except Permanent:
             self._give_back(order)
             raise
 
-    def _must_be_free(self, order: RepairOrder, case: GuardCase) -> None:
-        """Hold back who finds no room, before the gate."""
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        """One at a time. The line is short, as who stands in it holds one of the worker's threads."""
+        if not self._line.acquire(blocking=False):
+            raise Unavailable("other repairs of this process are taking their turns", again=_AGAIN)
+        try:
+            with self._gate:
+                yield
+        finally:
+            self._line.release()
+
+    def _fitting(self, order: RepairOrder, case: GuardCase) -> Object:
+        """The incident, if it has its turn already, or there is room for it as it looks."""
         mine = self._announced(order)
         if order.action_id not in _taken(mine):
             _must_fit(case, self.glance(mine["metadata"]["uid"]))
+        return mine
 
-    def _take(self, order: RepairOrder, case: GuardCase) -> None:
+    def _take(self, order: RepairOrder, case: GuardCase, mine: Object) -> None:
         for _ in range(_TRIES):
-            mine = self._announced(order)
-            if order.action_id in _taken(mine):  # by an earlier try of the same order
-                return
-            _must_fit(case, self.look(mine["metadata"]["uid"]))  # who has to wait anyway need not ask
             with suppress(Conflict):  # somebody wrote to the incident: its place is a later one now
                 self._ask_and_take(order, case, mine)
+                return
+            mine = self._fitting(order, case)
+            if order.action_id in _taken(mine):
                 return
         raise Conflict(f"incident {order.incident.name} changes faster than its repair can take its turn")
 

@@ -169,6 +169,20 @@ def test_who_would_have_to_wait_does_not_ask(kube, order):
     assert kube.writes == []
 
 
+def test_a_crowd_is_sent_away_and_not_kept_waiting(kube, order):
+    book = TurnBook(kube)
+    for _ in range(turns._LINE):
+        assert book._line.acquire(blocking=False)
+    with pytest.raises(Unavailable, match="are taking their turns") as raised, book.turn(order, case_of(order)):
+        pass
+    assert raised.value.again == 10
+    assert kube.writes == []
+    book._line.release()
+    with book.turn(order, case_of(order)):
+        pass
+    assert book._line.acquire(blocking=False), "who had its turn stands in line no more"
+
+
 def test_a_repair_that_is_not_made_gives_its_turn_back(kube, order):
     with pytest.raises(Refused), TurnBook(kube).turn(order, case_of(order)):
         raise Refused("exceeded quota")
