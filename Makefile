@@ -43,7 +43,7 @@ check: setup ## format, lint, types, import rules and the unit tests, in about a
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
-	@$(BIN)/mypy --no-error-summary hack/monitoring/boards
+	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python -m pytest -q -x -n auto tests/unit

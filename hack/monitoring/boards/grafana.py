@@ -9,6 +9,8 @@ Json = dict[str, Any]
 _SCHEMA = 41
 """Of Grafana 12. A newer Grafana migrates it when it loads it."""
 _COLUMNS = 24
+_ABOVE = 1.25
+"""How far above a line the axis reaches: Grafana does not draw a line that no value comes near."""
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
@@ -23,7 +25,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. It has the colour `base`, and those of `steps` from each value on; `line` draws these values."""
+    """One panel.
+
+    It has the colour `base`, and those of `steps` from each value on. `line` draws these values; the axis reaches them.
+    """
 
     title: str
     queries: tuple[Query, ...]
@@ -37,6 +42,8 @@ class Panel:
     line: bool = False
     stacked: bool = False
     most: float | None = None
+    decimals: int | None = None
+    """0 for what is counted: `increase` says that 2.03 incidents ended."""
     names: tuple[tuple[str, str], ...] = ()
     """What a value is called: of a part that is ready or not."""
 
@@ -185,6 +192,8 @@ def _defaults(one: Panel) -> Json:
     found: Json = {"unit": one.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
     if one.most is not None:
         found["max"] = one.most
+    if one.decimals is not None:
+        found["decimals"] = one.decimals
     if one.names:
         options = {value: {"text": name, "index": number} for number, (value, name) in enumerate(one.names)}
         found["mappings"] = [{"type": "value", "options": options}]
@@ -197,6 +206,8 @@ def _defaults(one: Panel) -> Json:
             "stacking": {"mode": "normal" if one.stacked else "none", "group": "A"},
             "thresholdsStyle": {"mode": "dashed" if one.line else "off"},
         }
+        if one.line and one.most is None:
+            found["custom"]["axisSoftMax"] = _ABOVE * one.steps[-1][0]
     elif one.steps or one.names:
         found["color"] = {"mode": "thresholds"}
     return found

@@ -52,6 +52,7 @@ _NOW = Row(
             "Handed over to people",
             (Query(_ended("Escalated|Failed", "$__range")),),
             kind="stat",
+            decimals=0,
             width=4,
             height=5,
             steps=((1, YELLOW),),
@@ -141,6 +142,7 @@ _WHY = Row(
             "Top causes",
             (Query("topk(10, sum by (cause) (increase(prunella_incidents_closed_total[$__range])) > 0)", "{{cause}}"),),
             kind="bargauge",
+            decimals=0,
             width=8,
         ),
         Panel(
@@ -152,6 +154,7 @@ _WHY = Row(
                 ),
             ),
             kind="bargauge",
+            decimals=0,
             width=8,
         ),
         Panel(
@@ -163,6 +166,7 @@ _WHY = Row(
                 ),
             ),
             kind="bargauge",
+            decimals=0,
             width=8,
         ),
         Panel(

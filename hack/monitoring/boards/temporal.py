@@ -8,9 +8,9 @@ def _rate(counter: str, *labels: str, name: str = "") -> Query:
     return Query(f"sum by ({', '.join(labels)}) (rate({counter}[$__rate_interval]))", legend)
 
 
-def _slow(histogram: str, label: str) -> Query:
+def _slow(histogram: str, label: str, name: str = "") -> Query:
     buckets = f"sum by (le, {label}) (rate({histogram}_bucket[$__rate_interval]))"
-    return Query(f"histogram_quantile(0.9, {buckets})", f"{{{{{label}}}}}")
+    return Query(f"histogram_quantile(0.9, {buckets})", f"{name} {{{{{label}}}}}".strip())
 
 
 _WORKFLOWS = Row(
@@ -86,11 +86,10 @@ _QUEUE = Row(
         Panel(
             "From the schedule to the start, 9 in 10",
             (
-                _slow("temporal_sdk_workflow_task_schedule_to_start_latency_seconds", "task_queue"),
-                _slow("temporal_sdk_activity_schedule_to_start_latency_seconds", "task_queue"),
+                _slow("temporal_sdk_workflow_task_schedule_to_start_latency_seconds", "task_queue", "workflow tasks:"),
+                _slow("temporal_sdk_activity_schedule_to_start_latency_seconds", "task_queue", "activities:"),
             ),
             unit="s",
-            about="Workflow tasks first, then activities.",
             width=8,
         ),
         Panel(
