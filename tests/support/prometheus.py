@@ -20,8 +20,8 @@ RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
 class Prometheus:
     """What a running one answers."""
 
-    def __init__(self, port: int) -> None:
-        self._base = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._base = f"http://{host}:{port}"
 
     def get(self, path: str, **parameters: str) -> Any:
         """The data of an answer; raises if the question is refused."""

@@ -23,6 +23,14 @@ class Query:
     legend: str = ""
 
 
+def counted(counter: str, over: str) -> str:
+    """How often something was counted in a time, of a counter whose series begin with their first event.
+
+    That one is no increase, so a series that was not there at the beginning counts as a whole.
+    """
+    return f"({counter} unless {counter} offset {over} or increase({counter}[{over}]))"
+
+
 @dataclass(frozen=True)
 class Panel:
     """One panel.

@@ -4,7 +4,7 @@ Prunella's own metrics name no incident, workload or pod, so that their number i
 from cAdvisor.
 """
 
-from boards.grafana import Dashboard, Panel, Query, Row, Text, Variable
+from boards.grafana import Dashboard, Panel, Query, Row, Text, Variable, counted
 
 _OF = 'namespace="$namespace",pod=~"$workload-.*",container!=""'
 _BY = "by (pod, container)"
@@ -64,7 +64,7 @@ _PRUNELLA = Row(
             "Guards that began to hold",
             (
                 Query(
-                    "sum by (guard, reason) (increase(prunella_guard_holds_total[$__rate_interval])) > 0",
+                    f"sum by (guard, reason) {counted('prunella_guard_holds_total', '$__rate_interval')} > 0",
                     "{{guard}}: {{reason}}",
                 ),
             ),

@@ -1,6 +1,6 @@
 """What a person looks at first: what is open, how well and how fast it is healed, what holds repairs back."""
 
-from boards.grafana import GREEN, RED, YELLOW, Dashboard, Panel, Query, Row
+from boards.grafana import GREEN, RED, YELLOW, Dashboard, Panel, Query, Row, counted
 
 DETECTION, REPAIR, AUTO_REPAIR = 120, 900, 0.75
 """The targets: seconds until a fault is seen, seconds until it is healed, share that is healed without a person."""
@@ -149,7 +149,7 @@ _WHY = Row(
             "Guards that held",
             (
                 Query(
-                    "topk(10, sum by (guard, reason) (increase(prunella_guard_holds_total[$__range])) > 0)",
+                    f"topk(10, sum by (guard, reason) {counted('prunella_guard_holds_total', '$__range')} > 0)",
                     "{{guard}}: {{reason}}",
                 ),
             ),
@@ -180,11 +180,11 @@ _WHY = Row(
             "Messages to people and steps on tickets",
             (
                 Query(
-                    "sum by (channel_kind, result) (increase(prunella_notifications_total[1h]))",
+                    f"sum by (channel_kind, result) {counted('prunella_notifications_total', '1h')}",
                     "{{channel_kind}}: {{result}}",
                 ),
                 Query(
-                    "sum by (system, step, result) (increase(prunella_tickets_total[1h]))",
+                    f"sum by (system, step, result) {counted('prunella_tickets_total', '1h')}",
                     "{{system}} {{step}}: {{result}}",
                 ),
             ),

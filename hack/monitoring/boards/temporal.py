@@ -1,6 +1,6 @@
 """Workflows, activities and workers, by our own counts and by what Temporal's core measures."""
 
-from boards.grafana import RED, Dashboard, Panel, Query, Row
+from boards.grafana import RED, Dashboard, Panel, Query, Row, counted
 
 
 def _rate(counter: str, *labels: str, name: str = "") -> Query:
@@ -116,8 +116,8 @@ _QUEUE = Row(
             "Workflow tasks that failed, in 15 minutes",
             (
                 Query(
-                    "sum by (workflow_type, failure_reason)"
-                    " (increase(temporal_sdk_workflow_task_execution_failed_total[15m]))",
+                    "sum by (workflow_type, failure_reason) "
+                    + counted("temporal_sdk_workflow_task_execution_failed_total", "15m"),
                     "{{workflow_type}}: {{failure_reason}}",
                 ),
             ),

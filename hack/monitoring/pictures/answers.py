@@ -121,10 +121,11 @@ def filled(text: str, window: Window, chosen: Mapping[str, str]) -> str:
 
 def lines(panel: Json, source: Source, window: Window, chosen: Mapping[str, str]) -> list[Line]:
     """All series of a panel that have a number, by the order of its queries."""
-    return [line for target in panel["targets"] for line in _of_target(target, source, window, chosen)]
+    return [line for target in panel["targets"] for line in lines_of(target, source, window, chosen)]
 
 
-def _of_target(target: Json, source: Source, window: Window, chosen: Mapping[str, str]) -> Iterator[Line]:
+def lines_of(target: Json, source: Source, window: Window, chosen: Mapping[str, str]) -> Iterator[Line]:
+    """The series of one query that have a number."""
     ask = source.at_the_end if target["instant"] else source.over
     for one in ask(filled(target["expr"], window, chosen), window):
         points = tuple((float(when), float(value)) for when, value in one["values"])
