@@ -40,7 +40,7 @@ _SENSOR = Row(
             width=8,
         ),
         Panel(
-            "Lists after the first one, and objects that could not be read",
+            "Lists after the first one, and unreadable objects",
             (
                 Query("max by (resource) (prunella_watch_relists)", "lists: {{resource}}"),
                 Query("max by (resource) (prunella_watch_undecodable)", "unreadable: {{resource}}"),

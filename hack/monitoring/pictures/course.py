@@ -36,7 +36,7 @@ def course(panel: Json, lines: Sequence[Line], box: Box, window: Window) -> Iter
     stacked = defaults["custom"]["stacking"]["mode"] == "normal"
     drawn = _piled(lines) if stacked else [one.points for one in lines]
     marks = ticks(_highest(defaults, drawn), defaults["unit"])
-    plane = Plane(box.less(left=54, top=6, right=8, bottom=18 + _ROW * len(shown) + 4), window, marks[-1])
+    plane = Plane(box.less(left=54, top=6, right=18, bottom=18 + _ROW * len(shown) + 4), window, marks[-1])
     yield from _axes(plane, marks, defaults["unit"])
     yield from (_areas if stacked else _strokes)(plane, drawn)
     yield from _targets(plane, defaults)

@@ -6,7 +6,7 @@ from pictures.answers import Json, Line, Window
 from pictures.svg import LETTER, Box, cut, path, rectangle, words
 from pictures.values import said
 
-_BAR = 26
+_BAR = 32
 _LARGEST = 30
 
 
