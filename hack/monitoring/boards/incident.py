@@ -40,8 +40,9 @@ _WORKLOAD = Row(
             unit="s",
         ),
         Panel(
-            "Kills for want of memory",
+            "Kills for want of memory inside containers that live on",
             (Query(f"sum {_BY} (increase(container_oom_events_total{{{_OF}}}[$__rate_interval]))", _NAME),),
+            about="cAdvisor forgets a container that was killed as a whole; that is a start, on the left.",
         ),
     ),
 )
