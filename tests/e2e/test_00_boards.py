@@ -144,7 +144,7 @@ def test_a_prunella_that_is_away_is_told_to_alertmanager(monitoring, prometheus,
     try:
         watching.stop()
         until(lambda: "PrunellaDown" in told(monitoring), 60, "Alertmanager has PrunellaDown", every=1)
-        assert "PrunellaDown" in prometheus.alerts("pending")
+        until(lambda: "PrunellaDown" in prometheus.alerts("pending"), 30, "the shipped rule holds too", every=1)
         watching.start()
         watching.wait_ready()
         until(lambda: "PrunellaDown" not in told(monitoring), 60, "it is over", every=1)
