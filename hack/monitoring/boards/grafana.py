@@ -52,6 +52,10 @@ class Panel:
     most: float | None = None
     decimals: int | None = None
     """0 for what is counted: `increase` says that 2.03 incidents ended."""
+    now: bool = False
+    """Only what is so at the end: of what is gone since, the range would say the last that was known."""
+    bars: bool = False
+    """A bar for each point, for events that are rare."""
     names: tuple[tuple[str, str], ...] = ()
     """What a value is called: of a part that is ready or not."""
 
@@ -176,13 +180,13 @@ def _panel(one: Panel | Text) -> Json:
         "datasource": _SOURCE,
         "targets": list(_targets(one)),
         "fieldConfig": {"defaults": _defaults(one), "overrides": []},
-        "options": _options(one.kind),
+        "options": _options(one),
     }
 
 
 def _targets(one: Panel) -> Iterator[Json]:
     """Lines need the whole range; one number needs its end alone, and its little graph the range again."""
-    now = one.kind == "bargauge"
+    now = one.now or one.kind == "bargauge"
     for number, query in enumerate(one.queries):
         yield {
             "refId": chr(ord("A") + number),
@@ -207,10 +211,11 @@ def _defaults(one: Panel) -> Json:
         found["mappings"] = [{"type": "value", "options": options}]
     if one.kind == "timeseries":
         found["custom"] = {
-            "fillOpacity": 40 if one.stacked else 8,
+            "drawStyle": "bars" if one.bars else "line",
+            "fillOpacity": 40 if one.stacked or one.bars else 8,
             "lineWidth": 1,
-            "showPoints": "never",
-            "spanNulls": True,
+            "showPoints": "auto",  # one that stands alone is no line
+            "spanNulls": False,  # where nothing is known, nothing is drawn
             "stacking": {"mode": "normal" if one.stacked else "none", "group": "A"},
             "thresholdsStyle": {"mode": "dashed" if one.line else "off"},
         }
@@ -221,16 +226,17 @@ def _defaults(one: Panel) -> Json:
     return found
 
 
-def _options(kind: str) -> Json:
+def _options(one: Panel) -> Json:
     """All that Grafana's schema asks for, mostly with Grafana's own defaults."""
     last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
-    match kind:
+    match one.kind:
         case "timeseries":
             return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
         case "stat":
             change = {"showPercentChange": False, "percentChangeColorMode": "standard"}
-            look = {"colorMode": "value", "graphMode": "area", "textMode": "auto", "justifyMode": "auto"}
+            graph = "none" if one.now else "area"
+            look = {"colorMode": "value", "graphMode": graph, "textMode": "auto", "justifyMode": "auto"}
             return {**last, "orientation": "auto", "wideLayout": True, **look, **change}
         case "bargauge":
             size = {"sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300}
@@ -243,4 +249,4 @@ def _options(kind: str) -> Json:
                 **size,
                 "legend": {**legend, "showLegend": False},
             }
-    raise ValueError(f"no panel of the kind {kind} is known here")
+    raise ValueError(f"no panel of the kind {one.kind} is known here")

@@ -60,6 +60,7 @@ _PRUNELLA = Row(
                     "{{action}}: {{verdict}}",
                 ),
             ),
+            bars=True,
         ),
         Panel(
             "Guards that began to hold",
@@ -69,6 +70,7 @@ _PRUNELLA = Row(
                     "{{guard}}: {{reason}}",
                 ),
             ),
+            bars=True,
         ),
         Panel(
             "Activities, a second",

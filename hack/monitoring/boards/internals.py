@@ -24,6 +24,7 @@ _SENSOR = Row(
             "Ready",
             (Query("max by (part) (prunella_ready)", "{{part}}"),),
             kind="stat",
+            now=True,
             width=24,
             height=5,
             base=RED,

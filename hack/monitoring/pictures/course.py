@@ -6,11 +6,13 @@ from itertools import accumulate
 from time import gmtime, strftime
 
 from pictures.answers import Json, Line, Points, Window
-from pictures.svg import COLOURS, LETTER, Box, cut, element, path, straight, words
+from pictures.svg import COLOURS, LETTER, Box, cut, element, path, rectangle, straight, words
 from pictures.values import moments, said, ticks
 
 _ROW = 14
 _LEGEND_ROWS = 4
+_MORE = 90
+"""Pixels for the count of names that have no room."""
 _MARK = 16
 """Pixels for the coloured stroke before a name."""
 
@@ -38,7 +40,8 @@ def course(panel: Json, lines: Sequence[Line], box: Box, window: Window) -> Iter
     marks = ticks(_highest(defaults, drawn), defaults["unit"])
     plane = Plane(box.less(left=54, top=6, right=18, bottom=18 + _ROW * len(shown) + 4), window, marks[-1])
     yield from _axes(plane, marks, defaults["unit"])
-    yield from (_areas if stacked else _strokes)(plane, drawn)
+    style = _columns if defaults["custom"]["drawStyle"] == "bars" else _areas if stacked else _strokes
+    yield from style(plane, drawn)
     yield from _targets(plane, defaults)
     for number, row in enumerate(shown):
         yield from _legend_row(row, box.x + 6, box.bottom - _ROW * (len(shown) - number) + 8)
@@ -75,7 +78,27 @@ def _axes(plane: Plane, marks: Sequence[float], unit: str) -> Iterator[str]:
 
 def _strokes(plane: Plane, drawn: Sequence[Points]) -> Iterator[str]:
     for number, points in enumerate(drawn):
-        yield path([plane.at(*one) for one in points], _kind(number), stroke=_colour(number))
+        for run in _runs(points, plane.window.step):
+            yield path([plane.at(*one) for one in run], _kind(number), stroke=_colour(number))
+
+
+def _runs(points: Points, step: int) -> Iterator[Points]:
+    """Points that follow each other; where one is missing the line ends."""
+    begin = 0
+    for number in range(1, len(points) + 1):
+        if number == len(points) or points[number][0] - points[number - 1][0] > step:
+            yield points[begin:number]
+            begin = number
+
+
+def _columns(plane: Plane, drawn: Sequence[Points]) -> Iterator[str]:
+    """A bar for each point, the bars of one moment side by side."""
+    width = max(1.0, plane.box.width * plane.window.step / plane.window.length / len(drawn) - 0.5)
+    for number, points in enumerate(drawn):
+        for when, value in points:
+            x, y = plane.at(when, value)
+            bar = Box(x + (number - len(drawn) / 2) * (width + 0.5), y, width, plane.box.bottom - y)
+            yield rectangle(bar, "bar", fill=_colour(number))
 
 
 def _areas(plane: Plane, drawn: Sequence[Points]) -> Iterator[str]:
@@ -109,8 +132,8 @@ def _legend(lines: Sequence[Line], box: Box) -> Iterator[list[tuple[int, str]]]:
     """Rows of numbers and names; what has no room is counted in the last one."""
     rows: list[list[tuple[int, str]]] = [[]]
     for number, one in enumerate(lines):
-        name = cut(one.name, box.width - 30 - _MARK)
-        if rows[-1] and _width([*rows[-1], (number, name)]) > box.width - (70 if len(rows) == _LEGEND_ROWS else 12):
+        name = cut(one.name, box.width - _MORE - _MARK - 20)
+        if rows[-1] and _width([*rows[-1], (number, name)]) > box.width - (_MORE if len(rows) == _LEGEND_ROWS else 12):
             if len(rows) == _LEGEND_ROWS:
                 rows[-1].append((-1, f"and {len(lines) - number} more"))
                 break

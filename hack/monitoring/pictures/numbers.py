@@ -20,18 +20,25 @@ def tiles(panel: Json, lines: Sequence[Line], box: Box, window: Window) -> Itera
 def _tile(panel: Json, line: Line, box: Box, window: Window) -> Iterator[str]:
     defaults = panel["fieldConfig"]["defaults"]
     text, colour = _said(line.last, defaults), _colour(line.last, defaults)
-    highest = max(value for _, value in line.points) or 1
-    graph = Box(box.x, box.bottom - 0.35 * box.height, box.width, 0.35 * box.height)
-    points = [
-        (graph.x + graph.width * (when - window.start) / window.length, graph.bottom - graph.height * value / highest)
-        for when, value in line.points
-    ]
-    ends = [(points[-1][0], graph.bottom), (points[0][0], graph.bottom)]
-    yield path([*points, *ends], f"under {colour}", closed=True)
+    with_graph = panel["options"]["graphMode"] == "area"
+    if with_graph:
+        yield _graph(line, box.less(top=0.65 * box.height), window, colour)
     size = int(min(_LARGEST, 0.34 * box.height, box.width / (0.62 * len(text))))
-    yield words(box.x + box.width / 2, graph.y - 6, text, colour, "middle", size=size)
+    foot = box.bottom - (0.35 if with_graph else 0.25) * box.height - 6
+    yield words(box.x + box.width / 2, foot, text, colour, "middle", size=size)
     if line.name:
         yield words(box.x + box.width / 2, box.y + 12, cut(line.name, box.width), "faint", "middle")
+
+
+def _graph(line: Line, box: Box, window: Window, colour: str) -> str:
+    """The course of a number, from 0 to its highest."""
+    highest = max(value for _, value in line.points) or 1
+    points = [
+        (box.x + box.width * (when - window.start) / window.length, box.bottom - box.height * value / highest)
+        for when, value in line.points
+    ]
+    ends = [(points[-1][0], box.bottom), (points[0][0], box.bottom)]
+    return path([*points, *ends], f"under {colour}", closed=True)
 
 
 def bars(panel: Json, lines: Sequence[Line], box: Box) -> Iterator[str]:

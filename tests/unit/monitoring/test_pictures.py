@@ -55,7 +55,12 @@ def texts(root):
 def panel_of(kind, width=12, steps=(), **defaults):
     """A dashboard of one panel."""
     thresholds = {"mode": "absolute", "steps": [{"color": "green", "value": None}, *steps]}
-    custom = {"stacking": {"mode": "none"}, "thresholdsStyle": {"mode": "dashed"}, **defaults.pop("custom", {})}
+    custom = {
+        "stacking": {"mode": "none"},
+        "drawStyle": "line",
+        "thresholdsStyle": {"mode": "dashed"},
+        **defaults.pop("custom", {}),
+    }
     fields = {"unit": "short", "min": 0, "thresholds": thresholds, "custom": custom, **defaults}
     return {
         "title": "A board",
@@ -66,6 +71,7 @@ def panel_of(kind, width=12, steps=(), **defaults):
                 "title": "A panel",
                 "gridPos": {"x": 0, "y": 0, "w": width, "h": 8},
                 "fieldConfig": {"defaults": fields},
+                "options": {"graphMode": "area"},
                 "targets": [{"expr": "up", "legendFormat": "{{up}}", "instant": kind == "bargauge"}],
             }
         ],
@@ -144,6 +150,20 @@ def test_stacked_series_stand_on_each_other():
     ]
     assert len(set(heights)) == 2
     assert len([one for one in root.iter(f"{SVG}path") if one.get("class") == "area"]) == 2
+
+
+def test_a_line_ends_where_nothing_is_known():
+    class Away(Invented):
+        def over(self, query, window):
+            return [{**one, "values": one["values"][:5] + one["values"][9:]} for one in super().over(query, window)]
+
+    root = drawn(panel_of("timeseries"), Away(series=1))
+    assert len([one for one in root.iter(f"{SVG}path") if "L" in one.get("d")]) == 2
+
+
+def test_rare_events_are_bars():
+    root = drawn(panel_of("timeseries", custom={"drawStyle": "bars"}))
+    assert len([one for one in root.iter(f"{SVG}rect") if one.get("class") == "bar"]) == 2 * 61
 
 
 def test_a_long_legend_is_cut_and_says_how_much():
