@@ -54,8 +54,6 @@ class Panel:
     """0 for what is counted: `increase` says that 2.03 incidents ended."""
     now: bool = False
     """Only what is so at the end: of what is gone since, the range would say the last that was known."""
-    bars: bool = False
-    """A bar for each point, for events that are rare."""
     names: tuple[tuple[str, str], ...] = ()
     """What a value is called: of a part that is ready or not."""
 
@@ -211,8 +209,7 @@ def _defaults(one: Panel) -> Json:
         found["mappings"] = [{"type": "value", "options": options}]
     if one.kind == "timeseries":
         found["custom"] = {
-            "drawStyle": "bars" if one.bars else "line",
-            "fillOpacity": 40 if one.stacked or one.bars else 8,
+            "fillOpacity": 40 if one.stacked else 8,
             "lineWidth": 1,
             "showPoints": "auto",  # one that stands alone is no line
             "spanNulls": False,  # where nothing is known, nothing is drawn

@@ -60,7 +60,6 @@ _PRUNELLA = Row(
                     "{{action}}: {{verdict}}",
                 ),
             ),
-            bars=True,
         ),
         Panel(
             "Guards that began to hold",
@@ -70,7 +69,6 @@ _PRUNELLA = Row(
                     "{{guard}}: {{reason}}",
                 ),
             ),
-            bars=True,
         ),
         Panel(
             "Activities, a second",

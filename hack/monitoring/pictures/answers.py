@@ -74,8 +74,8 @@ class Prometheus:
         self._url = url.rstrip("/")
 
     def over(self, query: str, window: Window) -> list[Json]:
-        """Points lie at multiples of the step, as Grafana's do."""
-        start, end = (moment // window.step * window.step for moment in (window.start, window.end))
+        """Points lie at multiples of the step, as Grafana's do, but not before the window."""
+        start, end = math.ceil(window.start / window.step) * window.step, window.end // window.step * window.step
         return self._ask("query_range", query=query, start=start, end=end, step=window.step)
 
     def at_the_end(self, query: str, window: Window) -> list[Json]:

@@ -6,7 +6,7 @@ from itertools import accumulate
 from time import gmtime, strftime
 
 from pictures.answers import Json, Line, Points, Window
-from pictures.svg import COLOURS, LETTER, Box, cut, element, path, rectangle, straight, words
+from pictures.svg import COLOURS, LETTER, Box, cut, element, path, straight, words
 from pictures.values import moments, said, ticks
 
 _ROW = 14
@@ -40,8 +40,7 @@ def course(panel: Json, lines: Sequence[Line], box: Box, window: Window) -> Iter
     marks = ticks(_highest(defaults, drawn), defaults["unit"])
     plane = Plane(box.less(left=54, top=6, right=18, bottom=18 + _ROW * len(shown) + 4), window, marks[-1])
     yield from _axes(plane, marks, defaults["unit"])
-    style = _columns if defaults["custom"]["drawStyle"] == "bars" else _areas if stacked else _strokes
-    yield from style(plane, drawn)
+    yield from (_areas if stacked else _strokes)(plane, drawn)
     yield from _targets(plane, defaults)
     for number, row in enumerate(shown):
         yield from _legend_row(row, box.x + 6, box.bottom - _ROW * (len(shown) - number) + 8)
@@ -89,16 +88,6 @@ def _runs(points: Points, step: int) -> Iterator[Points]:
         if number == len(points) or points[number][0] - points[number - 1][0] > step:
             yield points[begin:number]
             begin = number
-
-
-def _columns(plane: Plane, drawn: Sequence[Points]) -> Iterator[str]:
-    """A bar for each point, the bars of one moment side by side."""
-    width = max(1.0, plane.box.width * plane.window.step / plane.window.length / len(drawn) - 0.5)
-    for number, points in enumerate(drawn):
-        for when, value in points:
-            x, y = plane.at(when, value)
-            bar = Box(x + (number - len(drawn) / 2) * (width + 0.5), y, width, plane.box.bottom - y)
-            yield rectangle(bar, "bar", fill=_colour(number))
 
 
 def _areas(plane: Plane, drawn: Sequence[Points]) -> Iterator[str]:

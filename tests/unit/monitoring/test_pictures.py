@@ -161,11 +161,6 @@ def test_a_line_ends_where_nothing_is_known():
     assert len([one for one in root.iter(f"{SVG}path") if "L" in one.get("d")]) == 2
 
 
-def test_rare_events_are_bars():
-    root = drawn(panel_of("timeseries", custom={"drawStyle": "bars"}))
-    assert len([one for one in root.iter(f"{SVG}rect") if one.get("class") == "bar"]) == 2 * 61
-
-
 def test_a_long_legend_is_cut_and_says_how_much():
     root = drawn(panel_of("timeseries", width=6), Invented(series=60))
     (more,) = [text for text in texts(root) if re.fullmatch(r"and \d+ more", text)]
@@ -230,7 +225,7 @@ def test_what_a_prometheus_is_asked():
         prometheus = answers.Prometheus(server.url)
         assert prometheus.over("up", Window(7, 59)) == [series]
         assert prometheus.at_the_end("up", Window(7, 59)) == [{"metric": {"part": "pods"}, "values": [[59, "NaN"]]}]
-    assert [one.body.decode() for one in server.asked] == ["query=up&start=0&end=45&step=15", "query=up&time=59"]
+    assert [one.body.decode() for one in server.asked] == ["query=up&start=15&end=45&step=15", "query=up&time=59"]
 
 
 def test_a_query_without_an_answer_is_told():
