@@ -69,7 +69,7 @@ def _axes(plane: Plane, marks: Sequence[float], unit: str) -> Iterator[str]:
         _, y = plane.at(0, value)
         yield straight(box.x, y, box.right, y, "grid")
         yield words(box.x - 5, y + 4, said(value, unit), "faint", "end")
-    for when in moments(plane.window.start, plane.window.end, max(2, int(box.width / 75))):
+    for when in moments(plane.window.start, plane.window.end, max(2, int(box.width / 50))):
         x, _ = plane.at(when, 0)
         yield straight(x, box.y, x, box.bottom, "grid")
         yield words(x, box.bottom + 14, strftime("%H:%M", gmtime(when)), "faint", "middle")

@@ -44,6 +44,8 @@ def _digits(value: float, decimals: int | None) -> str:
 
 def ticks(top: float, unit: str, at_most: int = 5) -> list[float]:
     """Round values from 0 to the first one that is not below `top`."""
+    if unit == "ms":
+        return [1000 * value for value in ticks(top / 1000, "s", at_most)]
     step = _round(top / at_most, unit)
     return [step * number for number in range(math.ceil(round(top / step, 6)) + 1)]
 
