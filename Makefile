@@ -44,7 +44,7 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary hack/audit/lockaudit
 	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
-	@$(BIN)/mypy --no-error-summary hack/monitoring/boards
+	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python hack/audit --may-be-offline

@@ -1,6 +1,48 @@
-"""`python hack/monitoring` writes what is generated below manifests/monitoring: dashboards, and the rules once more."""
+"""The dashboards: `python hack/monitoring` writes them, and the rules once more, below manifests/monitoring.
 
-from boards.write import write_all
+`python hack/monitoring draw BOARD PROMETHEUS` prints one as a picture (SVG), with what that Prometheus has to say.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+from boards.write import FOLDER, write_all
+from pictures.answers import Prometheus, UnansweredError, Window
+from pictures.page import picture
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python hack/monitoring", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    draw = commands.add_parser("draw", help="print one dashboard as a picture")
+    draw.add_argument("board", choices=sorted(path.stem for path in (FOLDER / "dashboards").glob("*.json")))
+    draw.add_argument("prometheus", help="its address: http://HOST:PORT")
+    draw.add_argument("--minutes", type=int, default=15, help="how much time is shown (15)")
+    draw.add_argument("--until", type=int, help="when it ends, in seconds since 1970 (now)")
+    draw.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the dashboard")
+    return parser.parse_args()
+
+
+def _drawn(wanted: argparse.Namespace) -> str:
+    until = wanted.until or int(time.time())  # noqa: TID251 - a person asks for what is now
+    board = json.loads((FOLDER / "dashboards" / f"{wanted.board}.json").read_text())
+    chosen = dict(one.split("=", 1) for one in wanted.set)
+    return picture(board, Prometheus(wanted.prometheus), Window(until - 60 * wanted.minutes, until), chosen)
+
+
+def main() -> None:
+    """Do what the command line says."""
+    wanted = _arguments()
+    if wanted.command != "draw":
+        write_all()
+        return
+    try:
+        sys.stdout.write(_drawn(wanted))
+    except UnansweredError as error:
+        sys.exit(f"error: {error}")
+
 
 if __name__ == "__main__":
-    write_all()
+    main()

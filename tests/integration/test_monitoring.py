@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -107,6 +108,20 @@ def test_every_query_of_a_dashboard_returns_data(prometheus, board):
         waiting = {query for query in waiting if not has_numbers(prometheus.query(query))}
         time.sleep(1)
     assert waiting == set()
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_dashboard_is_drawn_by_its_command(prometheus, board):
+    until(lambda: prometheus.query("rate(prunella_signals_total[10s])"), 60, "two scrapes")
+    chosen = [
+        f"--set={name}={value}" for name, value in (("namespace", "shop"), ("workload", "web"), ("incident", "x"))
+    ]
+    command = [sys.executable, str(ROOT / "hack" / "monitoring"), "draw", board, prometheus.url, "--minutes=1", *chosen]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    words = "".join(ET.fromstring(done.stdout).itertext())
+    titles = [panel["title"] for panel in BOARDS[board]["panels"]]
+    assert [title for title in titles if title not in words] == []
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)

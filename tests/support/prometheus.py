@@ -20,12 +20,12 @@ RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
 class Prometheus:
     """What a running one answers."""
 
-    def __init__(self, port: int) -> None:
-        self._base = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.url = f"http://{host}:{port}"
 
     def get(self, path: str, **parameters: str) -> Any:
         """The data of an answer; raises if the question is refused."""
-        with urllib.request.urlopen(f"{self._base}{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
             return json.load(answer)["data"]
 
     def query(self, text: str) -> list[Any]:

@@ -114,7 +114,8 @@ class PrunellaProcess:
 
     def http(self, path: str) -> str:
         """What its HTTP side answers."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.settings['http_port']}{path}", timeout=5) as answer:
+        host = self.settings.get("http_host", "127.0.0.1")
+        with urllib.request.urlopen(f"http://{host}:{self.settings['http_port']}{path}", timeout=5) as answer:
             return answer.read().decode()
 
     def stop(self) -> None:

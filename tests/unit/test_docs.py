@@ -80,6 +80,7 @@ NOT_RUN = {
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
     "PRUNELLA_TRACE_FOLDER=*": "it is a test itself",
     ".venv/bin/python docs/trace_picture.py *": "tests/unit/test_trace_picture.py draws one",
+    ".venv/bin/python hack/monitoring draw *": "tests/integration/test_monitoring.py runs it with another Prometheus",
     "source .venv/bin/activate": "of the shell of a person",
     'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/test_cluster_tool.py tests what it prints",
     "prunella run*": "e2e runs it with other ports (tests/support/prunella.py)",

@@ -33,6 +33,19 @@ async def test_a_run_counts_once(counted, cached):
     assert [now - then for now, then in zip(workflows(), before, strict=True)] == [1, 1, 0]
 
 
+async def test_what_has_not_failed_is_exposed(counted):
+    """At 0, or `increase` would not see the first failure."""
+    async with performing(counted.client, Hands()):
+        await (await counted.begin()).result()
+    queue = {"task_queue": "prunella-test"}
+    for name, kind in (
+        ("workflow_failed", {"workflow_type": "SelfHealing"}),
+        ("activity_failed", {"activity_type": "confirm"}),
+        ("activity_retries", {"activity_type": "confirm"}),
+    ):
+        assert REGISTRY.get_sample_value(f"temporal_{name}_total", {**kind, **queue}) is not None
+
+
 async def test_a_cancelled_run_did_not_end_well(counted):
     async def cancel(_):
         await cancel_and_see(counted.handle)

@@ -9,6 +9,8 @@ Json = dict[str, Any]
 _SCHEMA = 41
 """Of Grafana 12. A newer Grafana migrates it when it loads it."""
 _COLUMNS = 24
+_ABOVE = 1.25
+"""How far above a line the axis reaches: Grafana does not draw a line that no value comes near."""
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
@@ -21,9 +23,20 @@ class Query:
     legend: str = ""
 
 
+def counted(counter: str, over: str) -> str:
+    """How often something was counted in a time, of a counter whose series begin with their first event.
+
+    That one is no increase, so a series that was not there at the beginning counts as a whole.
+    """
+    return f"({counter} unless {counter} offset {over} or increase({counter}[{over}]))"
+
+
 @dataclass(frozen=True)
 class Panel:
-    """One panel. It has the colour `base`, and those of `steps` from each value on; `line` draws these values."""
+    """One panel.
+
+    It has the colour `base`, and those of `steps` from each value on. `line` draws these values; the axis reaches them.
+    """
 
     title: str
     queries: tuple[Query, ...]
@@ -37,6 +50,10 @@ class Panel:
     line: bool = False
     stacked: bool = False
     most: float | None = None
+    decimals: int | None = None
+    """0 for what is counted: `increase` says that 2.03 incidents ended."""
+    now: bool = False
+    """Only what is so at the end: of what is gone since, the range would say the last that was known."""
     names: tuple[tuple[str, str], ...] = ()
     """What a value is called: of a part that is ready or not."""
 
@@ -161,13 +178,13 @@ def _panel(one: Panel | Text) -> Json:
         "datasource": _SOURCE,
         "targets": list(_targets(one)),
         "fieldConfig": {"defaults": _defaults(one), "overrides": []},
-        "options": _options(one.kind),
+        "options": _options(one),
     }
 
 
 def _targets(one: Panel) -> Iterator[Json]:
     """Lines need the whole range; one number needs its end alone, and its little graph the range again."""
-    now = one.kind == "bargauge"
+    now = one.now or one.kind == "bargauge"
     for number, query in enumerate(one.queries):
         yield {
             "refId": chr(ord("A") + number),
@@ -185,6 +202,8 @@ def _defaults(one: Panel) -> Json:
     found: Json = {"unit": one.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
     if one.most is not None:
         found["max"] = one.most
+    if one.decimals is not None:
+        found["decimals"] = one.decimals
     if one.names:
         options = {value: {"text": name, "index": number} for number, (value, name) in enumerate(one.names)}
         found["mappings"] = [{"type": "value", "options": options}]
@@ -192,26 +211,29 @@ def _defaults(one: Panel) -> Json:
         found["custom"] = {
             "fillOpacity": 40 if one.stacked else 8,
             "lineWidth": 1,
-            "showPoints": "never",
-            "spanNulls": True,
+            "showPoints": "auto",  # one that stands alone is no line
+            "spanNulls": False,  # where nothing is known, nothing is drawn
             "stacking": {"mode": "normal" if one.stacked else "none", "group": "A"},
             "thresholdsStyle": {"mode": "dashed" if one.line else "off"},
         }
+        if one.line and one.most is None:
+            found["custom"]["axisSoftMax"] = _ABOVE * one.steps[-1][0]
     elif one.steps or one.names:
         found["color"] = {"mode": "thresholds"}
     return found
 
 
-def _options(kind: str) -> Json:
+def _options(one: Panel) -> Json:
     """All that Grafana's schema asks for, mostly with Grafana's own defaults."""
     last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
-    match kind:
+    match one.kind:
         case "timeseries":
             return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
         case "stat":
             change = {"showPercentChange": False, "percentChangeColorMode": "standard"}
-            look = {"colorMode": "value", "graphMode": "area", "textMode": "auto", "justifyMode": "auto"}
+            graph = "none" if one.now else "area"
+            look = {"colorMode": "value", "graphMode": graph, "textMode": "auto", "justifyMode": "auto"}
             return {**last, "orientation": "auto", "wideLayout": True, **look, **change}
         case "bargauge":
             size = {"sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300}
@@ -224,4 +246,4 @@ def _options(kind: str) -> Json:
                 **size,
                 "legend": {**legend, "showLegend": False},
             }
-    raise ValueError(f"no panel of the kind {kind} is known here")
+    raise ValueError(f"no panel of the kind {one.kind} is known here")

@@ -4,7 +4,7 @@ Prunella's own metrics name no incident, workload or pod, so that their number i
 from cAdvisor.
 """
 
-from boards.grafana import Dashboard, Panel, Query, Row, Text, Variable
+from boards.grafana import Dashboard, Panel, Query, Row, Text, Variable, counted
 
 _OF = 'namespace="$namespace",pod=~"$workload-.*",container!=""'
 _BY = "by (pod, container)"
@@ -40,8 +40,9 @@ _WORKLOAD = Row(
             unit="s",
         ),
         Panel(
-            "Kills for want of memory",
+            "Kills for want of memory inside containers that live on",
             (Query(f"sum {_BY} (increase(container_oom_events_total{{{_OF}}}[$__rate_interval]))", _NAME),),
+            about="cAdvisor forgets a container that was killed as a whole; that is a start, on the left.",
         ),
     ),
 )
@@ -64,7 +65,7 @@ _PRUNELLA = Row(
             "Guards that began to hold",
             (
                 Query(
-                    "sum by (guard, reason) (increase(prunella_guard_holds_total[$__rate_interval])) > 0",
+                    f"sum by (guard, reason) {counted('prunella_guard_holds_total', '$__rate_interval')} > 0",
                     "{{guard}}: {{reason}}",
                 ),
             ),

@@ -11,9 +11,9 @@ def _quantiles(histogram: str) -> tuple[Query, ...]:
     return tuple(Query(f"histogram_quantile({share}, {buckets})", name) for share, name in _TIMES)
 
 
-def _rate(counter: str, *labels: str) -> Query:
+def _rate(counter: str, *labels: str, name: str = "") -> Query:
     by = ", ".join(labels)
-    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    legend = " ".join((name, *(f"{{{{{label}}}}}" for label in labels))).strip()
     return Query(f"sum by ({by}) (rate({counter}[$__rate_interval]))", legend)
 
 
@@ -24,6 +24,7 @@ _SENSOR = Row(
             "Ready",
             (Query("max by (part) (prunella_ready)", "{{part}}"),),
             kind="stat",
+            now=True,
             width=24,
             height=5,
             base=RED,
@@ -40,7 +41,7 @@ _SENSOR = Row(
             width=8,
         ),
         Panel(
-            "Lists after the first one, and objects that could not be read",
+            "Lists after the first one, and unreadable objects",
             (
                 Query("max by (resource) (prunella_watch_relists)", "lists: {{resource}}"),
                 Query("max by (resource) (prunella_watch_undecodable)", "unreadable: {{resource}}"),
@@ -82,7 +83,10 @@ _WEBHOOK = Row(
         Panel("Time to the answer", _quantiles("prunella_webhook_seconds"), unit="s", width=8),
         Panel(
             "Alerts that came, and firings that were handled, a second",
-            (_rate("prunella_alerts_total", "outcome"), _rate("prunella_alerts_handled_total", "outcome")),
+            (
+                _rate("prunella_alerts_total", "outcome", name="came:"),
+                _rate("prunella_alerts_handled_total", "outcome", name="handled:"),
+            ),
             width=8,
         ),
     ),

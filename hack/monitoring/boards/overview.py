@@ -1,6 +1,6 @@
 """What a person looks at first: what is open, how well and how fast it is healed, what holds repairs back."""
 
-from boards.grafana import GREEN, RED, YELLOW, Dashboard, Panel, Query, Row
+from boards.grafana import GREEN, RED, YELLOW, Dashboard, Panel, Query, Row, counted
 
 DETECTION, REPAIR, AUTO_REPAIR = 120, 900, 0.75
 """The targets: seconds until a fault is seen, seconds until it is healed, share that is healed without a person."""
@@ -36,6 +36,7 @@ _NOW = Row(
             "Open incidents",
             (Query("sum(max by (phase) (prunella_incidents_open))"),),
             kind="stat",
+            now=True,
             width=4,
             height=5,
             steps=((10, YELLOW), (50, RED)),
@@ -44,6 +45,7 @@ _NOW = Row(
             "Waiting for a person",
             (Query('max(prunella_incidents_open{phase="AwaitingApproval"})'),),
             kind="stat",
+            now=True,
             width=4,
             height=5,
             steps=((1, YELLOW),),
@@ -52,6 +54,7 @@ _NOW = Row(
             "Handed over to people",
             (Query(_ended("Escalated|Failed", "$__range")),),
             kind="stat",
+            decimals=0,
             width=4,
             height=5,
             steps=((1, YELLOW),),
@@ -141,17 +144,19 @@ _WHY = Row(
             "Top causes",
             (Query("topk(10, sum by (cause) (increase(prunella_incidents_closed_total[$__range])) > 0)", "{{cause}}"),),
             kind="bargauge",
+            decimals=0,
             width=8,
         ),
         Panel(
             "Guards that held",
             (
                 Query(
-                    "topk(10, sum by (guard, reason) (increase(prunella_guard_holds_total[$__range])) > 0)",
+                    f"topk(10, sum by (guard, reason) {counted('prunella_guard_holds_total', '$__range')} > 0)",
                     "{{guard}}: {{reason}}",
                 ),
             ),
             kind="bargauge",
+            decimals=0,
             width=8,
         ),
         Panel(
@@ -163,6 +168,7 @@ _WHY = Row(
                 ),
             ),
             kind="bargauge",
+            decimals=0,
             width=8,
         ),
         Panel(
@@ -176,11 +182,11 @@ _WHY = Row(
             "Messages to people and steps on tickets",
             (
                 Query(
-                    "sum by (channel_kind, result) (increase(prunella_notifications_total[1h]))",
+                    f"sum by (channel_kind, result) {counted('prunella_notifications_total', '1h')}",
                     "{{channel_kind}}: {{result}}",
                 ),
                 Query(
-                    "sum by (system, step, result) (increase(prunella_tickets_total[1h]))",
+                    f"sum by (system, step, result) {counted('prunella_tickets_total', '1h')}",
                     "{{system}} {{step}}: {{result}}",
                 ),
             ),

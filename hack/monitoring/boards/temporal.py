@@ -1,6 +1,6 @@
 """Workflows, activities and workers, by our own counts and by what Temporal's core measures."""
 
-from boards.grafana import RED, Dashboard, Panel, Query, Row
+from boards.grafana import RED, Dashboard, Panel, Query, Row, counted
 
 
 def _rate(counter: str, *labels: str, name: str = "") -> Query:
@@ -8,9 +8,9 @@ def _rate(counter: str, *labels: str, name: str = "") -> Query:
     return Query(f"sum by ({', '.join(labels)}) (rate({counter}[$__rate_interval]))", legend)
 
 
-def _slow(histogram: str, label: str) -> Query:
+def _slow(histogram: str, label: str, name: str = "") -> Query:
     buckets = f"sum by (le, {label}) (rate({histogram}_bucket[$__rate_interval]))"
-    return Query(f"histogram_quantile(0.9, {buckets})", f"{{{{{label}}}}}")
+    return Query(f"histogram_quantile(0.9, {buckets})", f"{name} {{{{{label}}}}}".strip())
 
 
 _WORKFLOWS = Row(
@@ -86,11 +86,10 @@ _QUEUE = Row(
         Panel(
             "From the schedule to the start, 9 in 10",
             (
-                _slow("temporal_sdk_workflow_task_schedule_to_start_latency_seconds", "task_queue"),
-                _slow("temporal_sdk_activity_schedule_to_start_latency_seconds", "task_queue"),
+                _slow("temporal_sdk_workflow_task_schedule_to_start_latency_seconds", "task_queue", "workflow tasks:"),
+                _slow("temporal_sdk_activity_schedule_to_start_latency_seconds", "task_queue", "activities:"),
             ),
             unit="s",
-            about="Workflow tasks first, then activities.",
             width=8,
         ),
         Panel(
@@ -117,8 +116,8 @@ _QUEUE = Row(
             "Workflow tasks that failed, in 15 minutes",
             (
                 Query(
-                    "sum by (workflow_type, failure_reason)"
-                    " (increase(temporal_sdk_workflow_task_execution_failed_total[15m]))",
+                    "sum by (workflow_type, failure_reason) "
+                    + counted("temporal_sdk_workflow_task_execution_failed_total", "15m"),
                     "{{workflow_type}}: {{failure_reason}}",
                 ),
             ),

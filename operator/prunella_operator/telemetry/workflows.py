@@ -56,8 +56,8 @@ class _Activity(ActivityInboundInterceptor):
 @contextmanager
 def _counted(kind: str, queue: str, attempt: int) -> Iterator[None]:
     ACTIVITIES_STARTED.labels(kind, queue).inc()
-    if attempt > 1:
-        ACTIVITY_RETRIES.labels(kind, queue).inc()
+    ACTIVITIES_FAILED.labels(kind, queue)  # at 0 before it counts, so that `increase` sees the first failure
+    ACTIVITY_RETRIES.labels(kind, queue).inc(attempt > 1)
     began = monotonic()
     try:
         yield
@@ -79,6 +79,7 @@ def count(run_id: str, kind: str, queue: str, end: WorkflowEnd | None) -> None:
         return
     if end is None:
         WORKFLOWS_STARTED.labels(kind, queue).inc()
+        WORKFLOWS_FAILED.labels(kind, queue)  # at 0 before it counts, so that `increase` sees the first failure
         return
     (WORKFLOWS_COMPLETED if end.well else WORKFLOWS_FAILED).labels(kind, queue).inc()
     WORKFLOW_TIME.labels(kind, queue).observe(1000 * end.seconds)

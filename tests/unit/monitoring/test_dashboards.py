@@ -107,6 +107,23 @@ def test_the_targets_are_drawn(title, target):
     assert defaults["custom"]["thresholdsStyle"]["mode"] == "dashed"
 
 
+@EACH
+def test_a_line_is_within_the_axis(board):
+    """Grafana does not draw a threshold that no value comes near."""
+    for panel in board["panels"]:
+        defaults = panel.get("fieldConfig", {}).get("defaults", {})
+        if defaults.get("custom", {}).get("thresholdsStyle", {}).get("mode") == "dashed":
+            top = defaults.get("max") or defaults["custom"]["axisSoftMax"]
+            assert top > defaults["thresholds"]["steps"][-1]["value"]
+
+
+@EACH
+def test_no_two_queries_of_a_panel_have_the_same_names(board):
+    for panel in board["panels"]:
+        legends = [target["legendFormat"] for target in panel.get("targets", ())]
+        assert len(set(legends)) == len(legends), panel["title"]
+
+
 def test_the_targets_are_those_that_were_set():
     assert (overview.DETECTION, overview.REPAIR, overview.AUTO_REPAIR) == (2 * 60, 15 * 60, 0.75)
 
