@@ -125,7 +125,7 @@ class Keeper:
         kubeconfig = Path(self._run("kubeconfig", *self._which).stdout.strip())
         audit = kubeconfig.parent / "audit.log"
         api = Api(str(kubeconfig), self._context)
-        _install_crds(api)
+        install_crds(api)
         return Cluster(kubeconfig, self._context, api, AuditLog(audit) if audit.exists() else None)
 
     def _use_kubectl(self) -> None:
@@ -142,7 +142,7 @@ class Keeper:
         return subprocess.run(line, capture_output=True, text=True, timeout=_UP_AT_MOST, check=False)
 
 
-def _install_crds(api: Api) -> None:
+def install_crds(api: Api) -> None:
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         for one in documents(path):
             api.apply(one)

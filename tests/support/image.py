@@ -1,0 +1,65 @@
+"""Prunella's container image for tests: built by hack/image once for its sources, and kept in the cache."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from localcluster import build
+from support.cluster import ROOT
+
+_SOURCES = (
+    "LICENSE", "README.md", "crds", "hack/image", "operator", "pyproject.toml", "requirements-image.lock",
+    "requirements.lock", "workflows",
+)  # fmt: skip
+_BUILT_WITHIN = 15 * 60  # seconds; it downloads all packages
+
+
+class NoImage(Exception):
+    """This machine cannot build it; the text says why."""
+
+
+def archive() -> Path:
+    """The image as an OCI archive. Only that of the present sources is kept: each is as large as all its packages.
+
+    Raises:
+        NoImage: it cannot be built here.
+    """
+    home = build.cache_folder().parent / "image"
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        target = home / _key() / "image.tar"
+        if not target.exists():
+            _build(target)
+        for one in home.iterdir():
+            if one.is_dir() and one != target.parent:
+                shutil.rmtree(one)
+    return target
+
+
+def _key() -> str:
+    """The same for the same sources."""
+    digest = hashlib.sha256()
+    for path in sorted(_files()):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _files() -> Iterator[Path]:
+    for name in _SOURCES:
+        one = ROOT / name
+        found = one.rglob("*") if one.is_dir() else [one]
+        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _build(target: Path) -> None:
+    if not shutil.which("apt-get"):
+        raise NoImage("hack/image takes Python from Debian's packages, and there is no apt-get")
+    line = [sys.executable, str(ROOT / "hack" / "image"), "--output", str(target)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=_BUILT_WITHIN, check=False)
+    if done.returncode:
+        raise NoImage(done.stderr.strip() or done.stdout.strip())

@@ -1,0 +1,191 @@
+"""Prunella in a cluster as people install it: the real image and an overlay, with what only this cluster lacks added.
+
+The local cluster has neither names (DNS) nor volumes: names are given to pods by `hostAliases`, the one volume is a
+folder of this machine. Everything else is what the overlay says.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from localcluster import instance as instances
+from localcluster.instance import Instance
+from support import image
+from support.api import Object, until
+from support.cluster import ROOT, Cluster, install_crds
+from support.installed import HOME, MANIFESTS
+
+PODS = f"/api/v1/namespaces/{HOME}/pods"
+APP = "app.kubernetes.io/name"
+READY_WITHIN = 240
+_TEMPORAL = 233 * 256 + 33  # the place of its Service among the addresses of Services
+
+Patch = Mapping[str, Any]
+
+
+def own_cluster(cluster: Cluster) -> Instance:
+    """The local cluster with Prunella's image in it; the test is skipped where there is no such thing."""
+    instance = None if cluster.context else instances.load(cluster.kubeconfig.parent.name)
+    if instance is None:
+        pytest.skip("this needs a cluster of our own: the image is loaded into its node")
+    try:
+        archive = image.archive()
+    except image.NoImage as error:
+        pytest.fail(f"the image cannot be built: {error}", pytrace=False)
+    line = [sys.executable, str(ROOT / "hack" / "cluster"), "images", "--name", instance.name, str(archive)]
+    subprocess.run(line, check=True, capture_output=True, timeout=300)
+    return instance
+
+
+@dataclass
+class Installation:
+    """One overlay. `names` maps what pods call by name to its address; `settings` are added to the overlay's."""
+
+    cluster: Cluster
+    overlay: str
+    folder: Path
+    names: Mapping[str, IPv4Address]
+    settings: Mapping[str, object] = field(default_factory=dict)
+    patches: Sequence[Patch] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def apply(self) -> None:
+        """What the page on installing says."""
+        (self.folder / "kustomization.yaml").write_text(yaml.safe_dump(self._kustomization()))
+        self.cluster.kubectl("apply", "--server-side", "-k", str(self.folder), timeout=180)
+
+    def _kustomization(self) -> Object:
+        aliases = [{"ip": str(ip), "hostnames": [name]} for name, ip in self.names.items()]
+        named = _patch("Deployment", "prunella-.*", "/spec/template/spec/hostAliases", aliases)
+        variables = [f"PRUNELLA_{name.upper()}={value}" for name, value in self.settings.items()]
+        return {
+            "namespace": HOME,
+            "resources": [_from(self.folder, MANIFESTS / "overlays" / self.overlay)],
+            "configMapGenerator": [{"name": "prunella-settings", "behavior": "merge", "literals": variables}],
+            "patches": [named, *self.patches],
+            **self.extra,
+        }
+
+    def ready(self) -> None:
+        """Wait as people do."""
+        wanted = [f"deployment/prunella-{part}" for part in ("operator", "worker", "console")]
+        try:
+            for one in wanted:
+                self.kubectl("rollout", "status", one, f"--timeout={READY_WITHIN}s", timeout=READY_WITHIN + 10)
+        except AssertionError as error:
+            for title, text in self.diagnostics():
+                error.add_note(f"--- {title}\n{text}")
+            raise
+
+    def kubectl(self, *arguments: str, timeout: float = 60) -> str:
+        """kubectl in Prunella's namespace."""
+        return self.cluster.kubectl("-n", HOME, *arguments, timeout=timeout)
+
+    def opt_in(self, namespace: str) -> None:
+        """Make a namespace in which Prunella heals, as the page on installing says."""
+        self.cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        self.cluster.kubectl("label", "namespace", namespace, "prunella.dev/heal=enabled")
+        (printed := self.folder / "rbac.yaml").write_text(self.prunella("rbac", namespace))
+        self.cluster.kubectl("apply", "-f", str(printed))
+
+    def prunella(self, *arguments: str) -> str:
+        """What the command line prints on a person's machine."""
+        line = [sys.executable, "-m", "prunella_operator", *arguments]
+        variables = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
+        return subprocess.run(line, check=True, capture_output=True, text=True, timeout=120, env=variables).stdout
+
+    def pods(self, name: str) -> list[Object]:
+        """The live pods of a part, oldest first."""
+        found = self.cluster.api.items(PODS, labelSelector=f"{APP}={name}")
+        live = [one for one in found if "deletionTimestamp" not in one["metadata"]]
+        return sorted(live, key=lambda one: one["metadata"]["creationTimestamp"])
+
+    def leader(self) -> Object:
+        """The pod of the operator that leads."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/prunella-operator"
+        holder = self.cluster.api.get(path)["spec"]["holderIdentity"]
+        return until(
+            lambda: next((one for one in self.pods("prunella-operator") if holder.startswith(_name(one))), None),
+            30,
+            f"there is a pod of {holder}",
+        )
+
+    def log(self, pod: str, *options: str) -> str:
+        """What a pod printed."""
+        return self.kubectl("logs", pod, *options)
+
+    def diagnostics(self) -> Iterator[tuple[str, str]]:
+        """What a failed test's report shows."""
+        yield "pods", self.kubectl("get", "pods", "-o", "wide")
+        yield "events", self.kubectl("get", "events", "--sort-by=.lastTimestamp")
+        for one in self.cluster.api.items(PODS):
+            yield f"the log of {_name(one)}", self.log(_name(one), "--tail=40", "--ignore-errors")
+
+    def remove(self) -> None:
+        """Whatever is still there goes, and the definitions come back, which others rely on."""
+        self.cluster.kubectl("delete", "--ignore-not-found", "-k", str(self.folder), timeout=180)
+        install_crds(self.cluster.api)
+
+
+def _name(pod: Object) -> str:
+    return str(pod["metadata"]["name"])
+
+
+def _patch(kind: str, name: str, path: str, value: Any) -> Patch:
+    return {
+        "target": {"kind": kind, "name": name},
+        "patch": yaml.safe_dump([{"op": "add", "path": path, "value": value}]),
+    }
+
+
+def _from(folder: Path, target: Path) -> str:
+    """The way from one folder to another, which kustomize wants to be relative."""
+    return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))
+
+
+def quickstart(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
+    """The quickstart with two operators, of which one leads, and its volume."""
+    address = instance.services[_TEMPORAL]
+    _volume(cluster, instance, folder)
+    return Installation(
+        cluster,
+        "quickstart",
+        folder,
+        {"temporal": address},
+        settings,
+        patches=[_patch("Service", "temporal", "/spec/clusterIP", str(address))],
+        extra={"replicas": [{"name": "prunella-operator", "count": 2}]},
+    )
+
+
+def production(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
+    """The production overlay; its Temporal is a server on this machine, under the name that the overlay has."""
+    names = {"temporal-frontend.temporal.svc.cluster.local": instance.host_address}
+    return Installation(cluster, "production", folder, names, settings)
+
+
+def _volume(cluster: Cluster, instance: Instance, folder: Path) -> None:
+    """A volume for the claim of Temporal, as an administrator of a cluster without a StorageClass makes one."""
+    (data := folder / "volume").mkdir()
+    node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [instance.node]}
+    cluster.api.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": "prunella-quickstart"},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "claimRef": {"namespace": HOME, "name": "temporal"},
+                "local": {"path": str(data)},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [node]}]}},
+            },
+        }
+    )
