@@ -56,7 +56,7 @@ class Cluster:
         context = ["--context", self.context] if self.context else []
         command = [program, "--kubeconfig", str(self.kubeconfig), *context, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}"
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}{done.stdout}"
         return done.stdout
 
 

@@ -108,14 +108,14 @@ class Installation:
         return sorted(live, key=lambda one: one["metadata"]["creationTimestamp"])
 
     def leader(self) -> Object:
-        """The pod of the operator that leads."""
+        """The pod of the operator that leads, as soon as one does."""
+        return until(self._holder, 30, "an operator leads")
+
+    def _holder(self) -> Object | None:
         path = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/prunella-operator"
-        holder = self.cluster.api.get(path)["spec"]["holderIdentity"]
-        return until(
-            lambda: next((one for one in self.pods("prunella-operator") if holder.startswith(_name(one))), None),
-            30,
-            f"there is a pod of {holder}",
-        )
+        lease = self.cluster.api.find(path) or {"spec": {}}
+        holder = lease["spec"].get("holderIdentity") or "(nobody)"
+        return next((one for one in self.pods("prunella-operator") if holder.startswith(f"{_name(one)}_")), None)
 
     def log(self, pod: str, *options: str) -> str:
         """What a pod printed."""
