@@ -36,7 +36,7 @@ def house(cluster, tmp_path_factory):
         cluster.audit.users |= {WORKER, OPERATOR, CONSOLE}
     installation = quickstart(cluster, own_cluster(cluster), tmp_path_factory.mktemp("quickstart"), known_good_after=3)
     try:
-        installation.apply()
+        installation.type("Quickstart")
         installation.ready()
         yield installation
     finally:
@@ -47,8 +47,7 @@ def house(cluster, tmp_path_factory):
 @pytest.fixture(scope="module")
 def shop(cluster, house):
     """A namespace that opted in, as the page on installing says."""
-    made = "pods-shop"
-    house.opt_in(made)
+    made = house.opt_in()
     cluster.api.apply(samples.policy(made, grace="2s", verification={"window": "6s", "timeout": "5m"}))
     yield made
     gone(cluster.api, f"/api/v1/namespaces/{made}")
@@ -57,7 +56,7 @@ def shop(cluster, house):
 @pytest.fixture(scope="module")
 def billing(cluster, house):
     """One that did not."""
-    made = "pods-billing"
+    made = "billing"
     cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": made}})
     yield made
     gone(cluster.api, f"/api/v1/namespaces/{made}")
@@ -83,11 +82,14 @@ def test_every_part_runs_with_an_account_of_its_own_and_with_no_rights_on_the_no
             assert containers.facts(pod) == HARDENED
 
 
-def test_probes_were_green_from_the_start_and_metrics_are_served(house):
-    for name in PARTS:
-        for pod in house.pods(name):
-            (status,) = pod["status"]["containerStatuses"]
-            assert (status["ready"], status["restartCount"]) == (True, 0)
+def test_no_pod_had_to_be_started_again_until_all_were_ready(house):
+    for pod in house.first:
+        (status,) = pod["status"]["containerStatuses"]
+        assert (status["ready"], status["restartCount"]) == (True, 0)
+    assert len(house.first) == sum(PARTS.values())
+
+
+def test_metrics_are_served(house):
     for name in ("prunella-operator", "prunella-worker", "prunella-console"):
         for pod in house.pods(name):
             assert "python_info" in http(pod, "/metrics")
@@ -108,7 +110,7 @@ def leads(pod):
 
 
 @pytest.mark.parametrize("part", ["operator", "worker"])
-def test_the_doctor_finds_nothing_wrong(house, shop, part):
+def test_the_doctor_finds_nothing_wrong(house, patient, part):
     said = house.kubectl("exec", f"deployment/prunella-{part}", "--", "prunella", "doctor")
     assert "FAIL" not in said
     assert f"May {'lead' if part == 'operator' else 'repair'}" in said
@@ -141,8 +143,7 @@ def deleted(pod, house):
     house.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
 
 
-@pytest.mark.parametrize("strike", [killed, deleted])
-@pytest.mark.parametrize("when", ["Diagnosing", "written"])
+@pytest.mark.parametrize(("when", "strike"), [("Diagnosing", deleted), ("written", killed)])
 def test_the_leader_and_the_worker_may_die_in_the_middle_of_a_repair(cluster, house, patient, strike, when):
     leader, (worker,) = house.leader(), house.pods("prunella-worker")
     patient.break_it()

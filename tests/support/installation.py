@@ -4,7 +4,6 @@ The local cluster has neither names (DNS) nor volumes: names are given to pods b
 folder of this machine. Everything else is what the overlay says.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +20,12 @@ from support import image
 from support.api import Object, until
 from support.cluster import ROOT, Cluster, install_crds
 from support.installed import HOME, MANIFESTS
+from support.typed import commands_of, typed
 
 PODS = f"/api/v1/namespaces/{HOME}/pods"
 APP = "app.kubernetes.io/name"
-READY_WITHIN = 240
+SHOP = "shop"
+_READY_WITHIN = 240
 _TEMPORAL = 233 * 256 + 33  # the place of its Service among the addresses of Services
 
 Patch = Mapping[str, Any]
@@ -55,11 +56,23 @@ class Installation:
     settings: Mapping[str, object] = field(default_factory=dict)
     patches: Sequence[Patch] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    first: list[Object] = field(default_factory=list, init=False)
+    """All pods when everything was ready for the first time."""
 
-    def apply(self) -> None:
-        """What the page on installing says."""
+    def __post_init__(self) -> None:
         (self.folder / "kustomization.yaml").write_text(yaml.safe_dump(self._kustomization()))
-        self.cluster.kubectl("apply", "--server-side", "-k", str(self.folder), timeout=180)
+
+    def type(self, section: str) -> dict[str, str]:
+        """Type what the page on installing says below a heading; what each command printed."""
+        return {one: self._typed(one) for one in commands_of("docs/install.md", section)}
+
+    def _typed(self, command: str) -> str:
+        try:
+            return typed(command, self.cluster.kubeconfig, {f"manifests/overlays/{self.overlay}": str(self.folder)})
+        except AssertionError as error:
+            for title, text in self.diagnostics():
+                error.add_note(f"--- {title}\n{text}")
+            raise
 
     def _kustomization(self) -> Object:
         aliases = [{"ip": str(ip), "hostnames": [name]} for name, ip in self.names.items()]
@@ -74,32 +87,20 @@ class Installation:
         }
 
     def ready(self) -> None:
-        """Wait as people do."""
-        wanted = [f"deployment/prunella-{part}" for part in ("operator", "worker", "console")]
-        try:
-            for one in wanted:
-                self.kubectl("rollout", "status", one, f"--timeout={READY_WITHIN}s", timeout=READY_WITHIN + 10)
-        except AssertionError as error:
-            for title, text in self.diagnostics():
-                error.add_note(f"--- {title}\n{text}")
-            raise
+        """Wait until every replica is, and remember the pods as they were then."""
+        for one in ("operator", "worker", "console"):
+            self.kubectl("rollout", "status", f"deployment/prunella-{one}", f"--timeout={_READY_WITHIN}s", timeout=300)
+        self.first = self.first or self.cluster.api.items(PODS)
 
     def kubectl(self, *arguments: str, timeout: float = 60) -> str:
         """kubectl in Prunella's namespace."""
         return self.cluster.kubectl("-n", HOME, *arguments, timeout=timeout)
 
-    def opt_in(self, namespace: str) -> None:
-        """Make a namespace in which Prunella heals, as the page on installing says."""
-        self.cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        self.cluster.kubectl("label", "namespace", namespace, "prunella.dev/heal=enabled")
-        (printed := self.folder / "rbac.yaml").write_text(self.prunella("rbac", namespace))
-        self.cluster.kubectl("apply", "-f", str(printed))
-
-    def prunella(self, *arguments: str) -> str:
-        """What the command line prints on a person's machine."""
-        line = [sys.executable, "-m", "prunella_operator", *arguments]
-        variables = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
-        return subprocess.run(line, check=True, capture_output=True, text=True, timeout=120, env=variables).stdout
+    def opt_in(self) -> str:
+        """The namespace that opts in on the page on installing."""
+        self.cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}})
+        self.type("Let it heal a namespace")
+        return SHOP
 
     def pods(self, name: str) -> list[Object]:
         """The live pods of a part, oldest first."""
