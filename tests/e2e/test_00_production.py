@@ -1,125 +1,128 @@
 """The production overlay as pods, with a Temporal and a Prometheus that are somebody else's, to its uninstallation.
 
 First, while no other Prunella runs. Both servers are processes of this machine, under the names that the overlay has.
+All of it is played once, by what the page on installing tells people to type; then each test looks at one thing.
 """
 
 import base64
-import json
 import secrets
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from support import samples
 from support.api import until
-from support.cluster import install_crds
 from support.deployments import gone
-from support.installation import HOME, own_cluster, production
+from support.forwarder import Forwarder
+from support.installation import HOME, SHOP, own_cluster, production
+from support.notifications import an_alert, body
 from support.outage import Patient, Temporal
 from support.prometheus import RULES, prometheus_of
 
 from prunella_operator.cluster import paths
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120, func_only=True)]
 
 WORKER = f"system:serviceaccount:{HOME}:prunella-worker"
 KINDS = (
-    "clusterroles", "clusterrolebindings", "crds", "namespaces", "priorityclasses", "rolebindings",
-    "validatingadmissionpolicies", "validatingadmissionpolicybindings",
+    "clusterroles", "clusterrolebindings", "crds", "priorityclasses", "rolebindings", "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def servers(cluster, tmp_path_factory):
-    """Temporal and Prometheus, where pods reach this machine."""
-    host, folder = str(own_cluster(cluster).host_address), tmp_path_factory.mktemp("servers")
-    temporal = Temporal(folder / "temporal", host, 7233, "prunella")
+def house(cluster, tmp_path_factory):
+    """The overlay, not applied yet. Temporal's development server wants loopback, so pods reach it by a way of ours."""
+    if cluster.audit:
+        cluster.audit.users.add(WORKER)
+    instance, folder = own_cluster(cluster), tmp_path_factory.mktemp("production")
+    host, temporal = str(instance.host_address), Temporal(folder / "temporal", "prunella")
+    installation = production(cluster, instance, folder, known_good_after=3)
     temporal.start()
     try:
-        with prometheus_of(folder, 9, RULES, f"{host}:9090"):
-            yield
+        way = Forwarder(f"http://{temporal.address}", host, 7233)
+        with way, prometheus_of(folder, 9, RULES, f"{host}:9090"):
+            yield installation
     finally:
+        installation.remove()
+        gone(cluster.api, f"/api/v1/namespaces/{SHOP}")
         temporal.kill()
 
 
 @pytest.fixture(scope="module")
-def house(cluster, servers, tmp_path_factory):
-    """The production overlay, ready; at the end it is gone."""
-    if cluster.audit:
-        cluster.audit.users.add(WORKER)
-    folder = tmp_path_factory.mktemp("production")
-    installation = production(cluster, own_cluster(cluster), folder, known_good_after=3)
-    try:
-        printed = installation.type("Production")
-        installation.ready()
-        assert [one for one in printed if one.endswith("prunella doctor")]
-        yield installation
-    finally:
-        installation.remove()
+def story(cluster, house):
+    """What was seen from installing to uninstalling."""
+    printed = house.type("Production")
+    house.ready()
+    until(lambda: len(house.pods("prunella-worker")) == 2, 60, "the autoscaler made a second worker")
+    seen = SimpleNamespace(printed=printed, codes=posts(house), before=uids(house))
+    seen.patient = exchanged_while_healing(house)
+    house.ready()
+    seen.after = uids(house)
+    house.type("Uninstall")
+    seen.rest = cluster.kubectl("get", ",".join(KINDS), "-A", "-o", "name").splitlines()
+    return seen
 
 
-@pytest.fixture
-def patient(cluster, house):
-    """A Deployment whose good release is known, in a namespace that opted in."""
-    namespace = house.opt_in()
-    cluster.api.apply(samples.policy(namespace, grace="2s", verification={"window": "6s", "timeout": "5m"}))
-    made = Patient(cluster.api, namespace, f"web-{secrets.token_hex(2)}")
-    made.make()
-    until(made.is_good, 60, "the good release is known")
-    yield made
-    gone(cluster.api, f"/api/v1/namespaces/{namespace}")
-
-
-def test_the_autoscaler_keeps_two_workers(house):
-    until(lambda: len(house.pods("prunella-worker")) == 2, 60, "there are two workers")
-
-
-def test_alerts_come_in_with_the_token_and_not_without(cluster, house):
-    secret = cluster.api.get(f"/api/v1/namespaces/{HOME}/secrets/prunella-webhook")
+def posts(house):
+    """The answers to an alert with the token, with another one, and without any."""
+    secret = house.cluster.api.get(f"/api/v1/namespaces/{HOME}/secrets/prunella-webhook")
+    service = house.cluster.api.get(f"/api/v1/namespaces/{HOME}/services/prunella")["spec"]["clusterIP"]
     token = base64.b64decode(secret["data"]["token"]).decode()
-    service = cluster.api.get(f"/api/v1/namespaces/{HOME}/services/prunella")["spec"]["clusterIP"]
-    url = f"http://{service}:9095/webhooks/alertmanager"
-    assert [posted(url, word) for word in (token, "somebody else's", "")] == [200, 401, 401]
+    return [post(f"http://{service}:9095/webhooks/alertmanager", word) for word in (token, "somebody else's", "")]
 
 
-def posted(url, token):
-    alert = {"status": "firing", "labels": {"alertname": "Watchdog"}, "startsAt": "2026-11-25T10:00:00Z"}
-    body = {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "prunella", "alerts": [alert]}
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+def post(url, token):
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=10) as it:
-            return it.status
+        with urllib.request.urlopen(
+            urllib.request.Request(url, body(an_alert(labels={"alertname": "Watchdog"})), headers), timeout=10
+        ) as answer:
+            return answer.status
     except urllib.error.HTTPError as error:
         return error.code
 
 
-def test_all_of_it_may_be_exchanged_in_the_middle_of_a_repair(cluster, house, patient):
-    before = {one["metadata"]["uid"] for name in ("operator", "worker") for one in house.pods(f"prunella-{name}")}
+def uids(house):
+    return {one["metadata"]["uid"] for name in ("operator", "worker") for one in house.pods(f"prunella-{name}")}
+
+
+def exchanged_while_healing(house):
+    """A Deployment that is broken, and every pod of operator and worker exchanged while it is being repaired."""
+    patient = Patient(house.cluster.api, house.opt_in(), f"web-{secrets.token_hex(2)}")
+    patient.api.apply(samples.policy(SHOP, grace="2s", verification={"window": "6s", "timeout": "5m"}))
+    patient.make()
+    until(patient.is_good, 60, "the good release is known")
     patient.break_it()
     patient.reaches("Diagnosing", "Repairing")
     house.kubectl("rollout", "restart", "deployment/prunella-worker", "deployment/prunella-operator")
-    patient.assert_healed_once(cluster.audit.writes(WORKER, patient.namespace) if cluster.audit else None)
-    house.ready()
-    after = {one["metadata"]["uid"] for name in ("operator", "worker") for one in house.pods(f"prunella-{name}")}
-    assert not before & after
+    patient.assert_healed_once(house.cluster.audit.writes(WORKER, SHOP) if house.cluster.audit else None)
+    return patient
 
 
-def test_it_is_uninstalled_without_a_trace(cluster, house, patient):
-    """What stays is what others own; nothing waits for a Prunella that is gone. Afterwards it is there again."""
-    patient.break_it()
-    patient.closed()
-    house.type("Uninstall")
-    meta = patient.live()["metadata"]
-    assert not [one for one in meta["annotations"] if "prunella" in one]
-    assert cluster.api.items(paths.snapshots(patient.namespace)) == []
-    left = cluster.kubectl("get", ",".join(KINDS), "-A", "-o", "name").splitlines()
-    assert [one for one in left if "prunella" in one] == [f"namespace/{one}" for one in others(cluster)]
-    install_crds(cluster.api)
-    house.type("Production")
-    house.ready()
+def test_the_doctor_finds_nothing_wrong_in_operator_and_worker(story):
+    said = [text for command, text in story.printed.items() if command.endswith("prunella doctor")]
+    assert len(said) == 2
+    assert all("FAIL" not in one and "Prometheus" in one for one in said)
 
 
-def others(cluster):
-    """Namespaces of the tests themselves."""
-    names = [one["metadata"]["name"] for one in cluster.api.items("/api/v1/namespaces")]
-    return [name for name in names if name.startswith("prunella-tests")]
+def test_alerts_come_in_with_the_token_and_not_without(story):
+    assert story.codes == [200, 401, 401]
+
+
+def test_all_pods_were_exchanged_in_the_middle_of_a_repair_that_was_made_once(story):
+    """That it was healed by one write is asserted while it is played."""
+    assert len(story.before) == len(story.after) == 4
+    assert not story.before & story.after
+
+
+def test_what_it_left_on_objects_of_others_is_gone(cluster, story):
+    assert not [one for one in story.patient.live()["metadata"]["annotations"] if "prunella" in one]
+    assert cluster.api.items(paths.snapshots(SHOP)) == []
+
+
+def test_it_is_gone_itself_and_nothing_hangs(cluster, story):
+    ours = [one for one in story.rest if "prunella" in one.rpartition("/")[2]]
+    assert [one for one in ours if "prunella-tests" not in one] == []
+    assert cluster.api.find(f"/api/v1/namespaces/{HOME}") is None

@@ -17,7 +17,9 @@ from support.stage import LAST_ACTION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
 
-WORKER, OPERATOR, CONSOLE = (f"system:serviceaccount:{HOME}:prunella-{one}" for one in ("worker", "operator", "console"))
+WORKER, OPERATOR, CONSOLE = (
+    f"system:serviceaccount:{HOME}:prunella-{one}" for one in ("worker", "operator", "console")
+)
 PARTS = {"prunella-operator": 2, "prunella-worker": 1, "prunella-console": 1, "temporal": 1}
 HARDENED = {
     "user": "65532",

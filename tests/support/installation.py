@@ -47,12 +47,13 @@ def own_cluster(cluster: Cluster) -> Instance:
 
 @dataclass
 class Installation:
-    """One overlay. `names` maps what pods call by name to its address; `settings` are added to the overlay's."""
+    """One overlay. `names` are what its pods call at `address`; `settings` are added to those of the overlay."""
 
     cluster: Cluster
     overlay: str
     folder: Path
-    names: Mapping[str, IPv4Address]
+    address: IPv4Address
+    names: Sequence[str]
     settings: Mapping[str, object] = field(default_factory=dict)
     patches: Sequence[Patch] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -75,8 +76,8 @@ class Installation:
             raise
 
     def _kustomization(self) -> Object:
-        aliases = [{"ip": str(ip), "hostnames": [name]} for name, ip in self.names.items()]
-        named = _patch("Deployment", "prunella-.*", "/spec/template/spec/hostAliases", aliases)
+        aliases = {"ip": str(self.address), "hostnames": list(self.names)}
+        named = _patch("Deployment", "prunella-.*", "/spec/template/spec/hostAliases", [aliases])
         variables = [f"PRUNELLA_{name.upper()}={value}" for name, value in self.settings.items()]
         return {
             "namespace": HOME,
@@ -159,7 +160,8 @@ def quickstart(cluster: Cluster, instance: Instance, folder: Path, **settings: o
         cluster,
         "quickstart",
         folder,
-        {"temporal": address},
+        address,
+        ["temporal"],
         settings,
         patches=[_patch("Service", "temporal", "/spec/clusterIP", str(address))],
         extra={"replicas": [{"name": "prunella-operator", "count": 2}]},
@@ -167,9 +169,10 @@ def quickstart(cluster: Cluster, instance: Instance, folder: Path, **settings: o
 
 
 def production(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
-    """The production overlay; its Temporal is a server on this machine, under the name that the overlay has."""
-    names = {"temporal-frontend.temporal.svc.cluster.local": instance.host_address}
-    return Installation(cluster, "production", folder, names, settings)
+    """The production overlay; its Temporal and its Prometheus are this machine's, under the names of the overlay."""
+    services = ("temporal-frontend.temporal", "prometheus-operated.monitoring")
+    names = [f"{one}.svc.cluster.local" for one in services]
+    return Installation(cluster, "production", folder, instance.host_address, names, settings)
 
 
 def _volume(cluster: Cluster, instance: Instance, folder: Path) -> None:

@@ -133,23 +133,22 @@ class Patient:
 class Temporal:
     """A Temporal server that is not ours: the test starts it, and kills it."""
 
-    def __init__(self, folder: Path, ip: str = "127.0.0.1", port: int = 0, namespace: str = "default") -> None:
+    def __init__(self, folder: Path, namespace: str = "default") -> None:
         self._folder = folder
-        self._ip, self._namespace = ip, namespace
+        self._namespace = namespace
         self.port, self._page = free_ports(2)
-        self.port = port or self.port
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
-        return f"{self._ip}:{self.port}"
+        return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
         assert self._process is None
         self._folder.mkdir(parents=True, exist_ok=True)
         program = Path(sys.executable).parent / "temporal"
         options = ["--port", self.port, "--ui-port", self._page, "--db-filename", self._folder / "temporal.db"]
-        options += ["--ip", self._ip, "--namespace", self._namespace, "--log-level", "error"]
+        options += ["--ip", "127.0.0.1", "--namespace", self._namespace, "--log-level", "error"]
         with (self._folder / "temporal.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(program), "server", "start-dev", *map(str, options)],

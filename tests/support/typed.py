@@ -36,7 +36,8 @@ def typed(command: str, kubeconfig: Path, instead: Mapping[str, str]) -> str:
     for word, other in instead.items():
         command = command.replace(word, other)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    variables = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
+    variables = {**clean, "KUBECONFIG": str(kubeconfig), "PATH": path}
     line = ["bash", "-o", "pipefail", "-ec", command]
     done = subprocess.run(line, capture_output=True, text=True, timeout=_AT_MOST, env=variables, cwd=ROOT, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
