@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 from support import samples
 from support.api import until
-from support.deployments import gone
 from support.forwarder import Forwarder
 from support.installation import HOME, SHOP, own_cluster, production
 from support.notifications import an_alert, body
@@ -45,8 +44,7 @@ def house(cluster, tmp_path_factory):
         with way, prometheus_of(folder, 9, RULES, f"{host}:9090"):
             yield installation
     finally:
-        installation.remove()
-        gone(cluster.api, f"/api/v1/namespaces/{SHOP}")
+        installation.remove(SHOP)
         temporal.kill()
 
 

@@ -1,7 +1,7 @@
 """Prunella as pods: its real image and the quickstart in a real cluster, from installing to uninstalling.
 
-First, while no other Prunella runs. `support/installation.py` says what is added for the local cluster. Its network does
-not enforce NetworkPolicies: that they are accepted is seen, what they let through is not.
+First, while no other Prunella runs. `support/installation.py` says what is added for the local cluster. Its network
+does not enforce NetworkPolicies: that they are accepted is seen, what they let through is not.
 """
 
 import secrets
@@ -11,7 +11,7 @@ import pytest
 from support import containers, samples
 from support.api import until
 from support.deployments import available, gone
-from support.installation import HOME, own_cluster, quickstart
+from support.installation import HOME, SHOP, own_cluster, quickstart
 from support.outage import Patient
 from support.stage import LAST_ACTION
 
@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
 WORKER, OPERATOR, CONSOLE = (
     f"system:serviceaccount:{HOME}:prunella-{one}" for one in ("worker", "operator", "console")
 )
+BILLING = "billing"
 PARTS = {"prunella-operator": 2, "prunella-worker": 1, "prunella-console": 1, "temporal": 1}
 HARDENED = {
     "user": "65532",
@@ -42,7 +43,7 @@ def house(cluster, tmp_path_factory):
         installation.ready()
         yield installation
     finally:
-        installation.remove()
+        installation.remove(SHOP, BILLING)
         gone(cluster.api, "/api/v1/persistentvolumes/prunella-quickstart")
 
 
@@ -51,17 +52,14 @@ def shop(cluster, house):
     """A namespace that opted in, as the page on installing says."""
     made = house.opt_in()
     cluster.api.apply(samples.policy(made, grace="2s", verification={"window": "6s", "timeout": "5m"}))
-    yield made
-    gone(cluster.api, f"/api/v1/namespaces/{made}")
+    return made
 
 
 @pytest.fixture(scope="module")
 def billing(cluster, house):
     """One that did not."""
-    made = "billing"
-    cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": made}})
-    yield made
-    gone(cluster.api, f"/api/v1/namespaces/{made}")
+    cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": BILLING}})
+    return BILLING
 
 
 @pytest.fixture
@@ -103,8 +101,10 @@ def http(pod, path):
 
 
 def test_one_operator_leads(house):
-    leading = {pod["metadata"]["name"] for pod in house.pods("prunella-operator") if leads(pod)}
-    assert leading == {house.leader()["metadata"]["name"]}
+    def leading():
+        return [one["metadata"]["name"] for one in house.pods("prunella-operator") if leads(one)]
+
+    until(lambda: leading() == [house.leader()["metadata"]["name"]], 30, "the one that has the Lease leads")
 
 
 def leads(pod):

@@ -26,7 +26,7 @@ COMMANDS = [
     for block in pages.blocks(ROOT / "docs" / "install.md")
     if block.language in pages.SHELL
     for command in pages.commands(block)
-    if command.startswith(("kubectl ", "prunella "))
+    if command.startswith(("kubectl ", "prunella rbac "))
 ]
 
 

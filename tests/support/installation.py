@@ -19,6 +19,7 @@ from localcluster.instance import Instance
 from support import image
 from support.api import Object, until
 from support.cluster import ROOT, Cluster, install_crds
+from support.deployments import gone
 from support.installed import HOME, MANIFESTS
 from support.typed import commands_of, typed
 
@@ -130,9 +131,13 @@ class Installation:
         for one in self.cluster.api.items(PODS):
             yield f"the log of {_name(one)}", self.log(_name(one), "--tail=40", "--ignore-errors")
 
-    def remove(self) -> None:
-        """Whatever is still there goes, and the definitions come back, which others rely on."""
+    def remove(self, *namespaces: str) -> None:
+        """Whatever is still there goes, these namespaces too; the definitions come back, which others rely on."""
+        for one in namespaces:
+            self.cluster.api.delete(f"/api/v1/namespaces/{one}")
         self.cluster.kubectl("delete", "--ignore-not-found", "-k", str(self.folder), timeout=180)
+        for one in namespaces:
+            gone(self.cluster.api, f"/api/v1/namespaces/{one}")
         install_crds(self.cluster.api)
 
 

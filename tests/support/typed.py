@@ -10,7 +10,8 @@ from pathlib import Path
 from support.cluster import ROOT
 
 _spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
-assert _spec and _spec.loader
+assert _spec is not None
+assert _spec.loader is not None
 pages = importlib.util.module_from_spec(_spec)
 sys.modules.setdefault("docs_pages", pages)  # dataclasses look their module up
 _spec.loader.exec_module(pages)

@@ -50,8 +50,9 @@ RUN_BY_E2E = {
     "docs/troubleshooting.md": None,
 }
 
-# The page whose kubectl commands tests/integration/test_docs_install.py sends to a real API server.
-RUN_BY_INTEGRATION = "docs/install.md"
+# The page whose kubectl commands tests/integration/test_docs_install.py sends to a real API server, and whose sections
+# on installing and uninstalling tests/e2e/test_00_quickstart.py and test_00_production.py type.
+INSTALL = "docs/install.md"
 
 # Why a command is not run by a test. A pattern that matches nothing any more is an error.
 NOT_RUN = {
@@ -66,10 +67,8 @@ NOT_RUN = {
     "make chaos": "takes up to two hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
     "make docs": "tests/unit/test_site.py builds it",
-    "make image": "takes minutes and packages from Debian; tests/unit/test_image.py has its parts",
+    "make image": "tests/support/image.py builds it by the same program",
     "docker compose up *": "needs Docker and images; tests/unit/test_compose.py holds the file to its schema",
-    "kubectl -n prunella-system rollout status *": "needs the image in a cluster with nodes",
-    "kubectl -n prunella-system exec *": "needs the image in a cluster with nodes",
     "make cluster": "the fixture `cluster` runs the same program",
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
     "PRUNELLA_TRACE_FOLDER=*": "it is a test itself",
@@ -81,10 +80,10 @@ NOT_RUN = {
     "prunella notify test *": "tests/unit/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/cli/test_report.py has each form",
-    "prunella uninstall*": "tests/unit/cli/test_uninstall.py",
+    "prunella uninstall*": "tests/unit/cli/test_uninstall.py, and tests/e2e/test_00_production.py types it",
     "prunella crds | kubectl apply --server-side -f -": "tests/e2e/test_docs.py applies what it prints",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
-    "kubectl -n prunella-system create secret *": "needs Prunella in the cluster",
+    "kubectl -n prunella-system create secret *": "tests/e2e/test_00_production.py types it",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/monitoring reads the files",
     "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",
@@ -99,7 +98,7 @@ NOT_RUN = {
 
 
 def is_run_by_e2e(page, section, command):
-    if str(page.relative_to(ROOT)) == RUN_BY_INTEGRATION and not {"rollout", "exec"} & set(command.split()):
+    if str(page.relative_to(ROOT)) == INSTALL:
         return command.startswith(("kubectl ", "prunella rbac "))
     sections = RUN_BY_E2E.get(str(page.relative_to(ROOT)), ())
     return command.startswith(("kubectl ", "curl ")) and (sections is None or section in sections)
