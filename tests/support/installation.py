@@ -4,6 +4,7 @@ The local cluster has neither names (DNS) nor volumes: names are given to pods b
 folder of this machine. Everything else is what the overlay says.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,15 +34,13 @@ Patch = Mapping[str, Any]
 
 
 def own_cluster(cluster: Cluster) -> Instance:
-    """The local cluster with Prunella's image in it; the test is skipped where there is no such thing."""
+    """The local cluster with Prunella's image in it. Without that the test is skipped; without an image CI=true fails."""
     instance = None if cluster.context else instances.load(cluster.kubeconfig.parent.name)
     if instance is None:
         pytest.skip("this needs a cluster of our own: the image is loaded into its node")
-    try:
-        archive = image.archive()
-    except image.NoImage as error:
-        pytest.fail(f"the image cannot be built: {error}", pytrace=False)
-    line = [sys.executable, str(ROOT / "hack" / "cluster"), "images", "--name", instance.name, str(archive)]
+    if why := image.hindrance():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
+    line = [sys.executable, str(ROOT / "hack" / "cluster"), "images", "--name", instance.name, str(image.archive())]
     subprocess.run(line, check=True, capture_output=True, timeout=300)
     return instance
 
