@@ -34,7 +34,7 @@ Patch = Mapping[str, Any]
 
 
 def own_cluster(cluster: Cluster) -> Instance:
-    """The local cluster with Prunella's image in it. Without that the test is skipped; without an image CI=true fails."""
+    """The local cluster with Prunella's image in it. Without that the test is skipped; without image CI=true fails."""
     instance = None if cluster.context else instances.load(cluster.kubeconfig.parent.name)
     if instance is None:
         pytest.skip("this needs a cluster of our own: the image is loaded into its node")
