@@ -15,6 +15,7 @@ from support import samples
 from support.api import until
 from support.forwarder import Forwarder
 from support.installation import HOME, SHOP, own_cluster, production
+from support.netpol import enforced
 from support.notifications import an_alert, body
 from support.outage import Patient, Temporal
 from support.prometheus import RULES, prometheus_of
@@ -41,7 +42,7 @@ def house(cluster, tmp_path_factory):
     temporal.start()
     try:
         way = Forwarder(f"http://{temporal.address}", host, 7233)
-        with way, prometheus_of(folder, 9, RULES, f"{host}:9090"):
+        with way, prometheus_of(folder, 9, RULES, f"{host}:9090"), enforced(instance, folder):
             yield installation
     finally:
         installation.remove(SHOP)

@@ -1,7 +1,7 @@
 """Prunella as pods: its real image and the quickstart in a real cluster, from installing to uninstalling.
 
-First, while no other Prunella runs. `support/installation.py` says what is added for the local cluster. Its network
-does not enforce NetworkPolicies: that they are accepted is seen, what they let through is not.
+First, while no other Prunella runs. `support/installation.py` says what is added for the local cluster. NetworkPolicies
+are in force meanwhile.
 """
 
 import secrets
@@ -12,6 +12,7 @@ from support import containers, samples
 from support.api import until
 from support.deployments import available, gone
 from support.installation import HOME, SHOP, own_cluster, quickstart
+from support.netpol import enforced
 from support.outage import Patient
 from support.stage import LAST_ACTION
 
@@ -22,6 +23,15 @@ WORKER, OPERATOR, CONSOLE = (
 )
 BILLING = "billing"
 PARTS = {"prunella-operator": 2, "prunella-worker": 1, "prunella-console": 1, "temporal": 1}
+CONNECT = """
+import socket, sys
+for address in sys.argv[1:]:
+    with socket.socket() as one:
+        one.settimeout(3)
+        host, port = address.split(":")
+        if one.connect_ex((host, int(port))) == 0:
+            print(address)
+"""
 HARDENED = {
     "user": "65532",
     "group": "65532",
@@ -37,11 +47,13 @@ def house(cluster, tmp_path_factory):
     """The quickstart, ready; at the end it is gone."""
     if cluster.audit:
         cluster.audit.users |= {WORKER, OPERATOR, CONSOLE}
-    installation = quickstart(cluster, own_cluster(cluster), tmp_path_factory.mktemp("quickstart"), known_good_after=3)
+    instance, folder = own_cluster(cluster), tmp_path_factory.mktemp("quickstart")
+    installation = quickstart(cluster, instance, folder, known_good_after=3)
     try:
-        installation.type("Quickstart")
-        installation.ready()
-        yield installation
+        with enforced(instance, folder):
+            installation.type("Quickstart")
+            installation.ready()
+            yield installation
     finally:
         installation.remove(SHOP, BILLING)
         gone(cluster.api, "/api/v1/persistentvolumes/prunella-quickstart")
@@ -116,6 +128,39 @@ def test_the_doctor_finds_nothing_wrong(house, patient, part):
     said = house.kubectl("exec", f"deployment/prunella-{part}", "--", "prunella", "doctor")
     assert "FAIL" not in said
     assert f"May {'lead' if part == 'operator' else 'repair'}" in said
+
+
+def test_a_stranger_reaches_metrics_and_the_console_and_nothing_else(house, billing):
+    """From a pod of another namespace; what is refused is so by NetworkPolicies, as the port before it shows."""
+    ports = {"prunella-operator": [8080], "prunella-worker": [8080], "prunella-console": [8080, 8081], "temporal": []}
+    wanted = {
+        f"{pod['status']['podIP']}:{port}"
+        for name, open_ in ports.items()
+        for pod in house.pods(name)
+        for port in open_
+    }
+    (temporal,) = house.pods("temporal")
+    closed = {f"{temporal['status']['podIP']}:{port}" for port in (7233, 8233)}
+    assert reached(house, HOME, "deployment/temporal", closed) == closed
+    pod = a_stranger(house, billing)
+    assert reached(house, billing, pod, wanted | closed) == wanted
+
+
+def a_stranger(house, namespace):
+    """A pod that only waits."""
+    (one,) = house.pods("temporal")
+    sleep = ["python3", "-c", "import time; time.sleep(3600)"]
+    container = {"name": "any", "image": one["spec"]["containers"][0]["image"], "command": sleep}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stranger", "namespace": namespace}}
+    house.cluster.api.apply({**body, "spec": {"containers": [container], "terminationGracePeriodSeconds": 0}})
+    house.cluster.kubectl("-n", namespace, "wait", "pod/stranger", "--for=condition=Ready", "--timeout=60s", timeout=70)
+    return "pod/stranger"
+
+
+def reached(house, namespace, pod, addresses):
+    """Those of the addresses to which a connection can be opened from a pod."""
+    said = house.cluster.kubectl("-n", namespace, "exec", pod, "--", "python3", "-c", CONNECT, *addresses)
+    return set(said.split())
 
 
 def test_a_bad_release_is_rolled_back_where_a_namespace_opted_in_and_seen_elsewhere(cluster, patient, billing):
