@@ -6,8 +6,6 @@ All of it is played once, by what the page on installing tells people to type; t
 
 import base64
 import secrets
-import urllib.error
-import urllib.request
 from types import SimpleNamespace
 
 import pytest
@@ -19,12 +17,14 @@ from support.netpol import enforced
 from support.notifications import an_alert, body
 from support.outage import Patient, Temporal
 from support.prometheus import RULES, prometheus_of
+from support.stranger import Stranger
 
 from prunella_operator.cluster import paths
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120, func_only=True)]
 
 WORKER = f"system:serviceaccount:{HOME}:prunella-worker"
+MONITORING = "prunella-tests-monitoring"
 KINDS = (
     "clusterroles", "clusterrolebindings", "crds", "priorityclasses", "rolebindings", "validatingadmissionpolicies",
     "validatingadmissionpolicybindings",
@@ -45,7 +45,7 @@ def house(cluster, tmp_path_factory):
         with way, prometheus_of(folder, 9, RULES, f"{host}:9090"), enforced(instance, folder):
             yield installation
     finally:
-        installation.remove(SHOP)
+        installation.remove(SHOP, MONITORING)
         temporal.kill()
 
 
@@ -65,22 +65,19 @@ def story(cluster, house):
 
 
 def posts(house):
-    """The answers to an alert with the token, with another one, and without any."""
-    secret = house.cluster.api.get(f"/api/v1/namespaces/{HOME}/secrets/prunella-webhook")
-    service = house.cluster.api.get(f"/api/v1/namespaces/{HOME}/services/prunella")["spec"]["clusterIP"]
+    """The answers to an alert with the token, with another one, and without any; from a pod, as Alertmanager is one."""
+    api = house.cluster.api
+    secret = api.get(f"/api/v1/namespaces/{HOME}/secrets/prunella-webhook")
     token = base64.b64decode(secret["data"]["token"]).decode()
-    return [post(f"http://{service}:9095/webhooks/alertmanager", word) for word in (token, "somebody else's", "")]
-
-
-def post(url, token):
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, body(an_alert(labels={"alertname": "Watchdog"})), headers), timeout=10
-        ) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": MONITORING}})
+    stranger = Stranger(house.cluster, MONITORING, house.first[0]["spec"]["containers"][0]["image"])
+    service = api.get(f"/api/v1/namespaces/{HOME}/services/prunella")["spec"]["clusterIP"]
+    url, alert = (
+        f"http://{service}:9095/webhooks/alertmanager",
+        body(an_alert(labels={"alertname": "Watchdog"})).decode(),
+    )
+    headers = [{"Authorization": f"Bearer {word}"} for word in (token, "somebody else's")]
+    return [stranger.post(url, alert, {"Content-Type": "application/json", **more}) for more in (*headers, {})]
 
 
 def uids(house):

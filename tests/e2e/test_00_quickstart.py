@@ -15,6 +15,7 @@ from support.installation import HOME, SHOP, own_cluster, quickstart
 from support.netpol import enforced
 from support.outage import Patient
 from support.stage import LAST_ACTION
+from support.stranger import CONNECT, Stranger
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
 
@@ -23,15 +24,6 @@ WORKER, OPERATOR, CONSOLE = (
 )
 BILLING = "billing"
 PARTS = {"prunella-operator": 2, "prunella-worker": 1, "prunella-console": 1, "temporal": 1}
-CONNECT = """
-import socket, sys
-for address in sys.argv[1:]:
-    with socket.socket() as one:
-        one.settimeout(3)
-        host, port = address.split(":")
-        if one.connect_ex((host, int(port))) == 0:
-            print(address)
-"""
 HARDENED = {
     "user": "65532",
     "group": "65532",
@@ -130,37 +122,20 @@ def test_the_doctor_finds_nothing_wrong(house, patient, part):
     assert f"May {'lead' if part == 'operator' else 'repair'}" in said
 
 
-def test_a_stranger_reaches_metrics_and_the_console_and_nothing_else(house, billing):
-    """From a pod of another namespace; what is refused is so by NetworkPolicies, as the port before it shows."""
-    ports = {"prunella-operator": [8080], "prunella-worker": [8080], "prunella-console": [8080, 8081], "temporal": []}
-    wanted = {
-        f"{pod['status']['podIP']}:{port}"
-        for name, open_ in ports.items()
-        for pod in house.pods(name)
-        for port in open_
-    }
+def test_a_stranger_reaches_metrics_and_the_console_and_nothing_else(cluster, house, billing):
+    """From a pod of another namespace. What is refused to it is served: Temporal's own pod reaches it."""
+    ports = {"prunella-operator": [8080], "prunella-worker": [8080], "prunella-console": [8080, 8081]}
+    wanted = {address for name, numbers in ports.items() for address in addresses(house.pods(name), *numbers)}
     (temporal,) = house.pods("temporal")
-    closed = {f"{temporal['status']['podIP']}:{port}" for port in (7233, 8233)}
-    assert reached(house, HOME, "deployment/temporal", closed) == closed
-    pod = a_stranger(house, billing)
-    assert reached(house, billing, pod, wanted | closed) == wanted
+    closed = addresses([temporal], 7233, 8233)
+    said = house.kubectl("exec", temporal["metadata"]["name"], "--", "python3", "-c", CONNECT, *closed)
+    assert set(said.split()) == closed
+    stranger = Stranger(cluster, billing, temporal["spec"]["containers"][0]["image"])
+    assert stranger.reaches(wanted | closed) == wanted
 
 
-def a_stranger(house, namespace):
-    """A pod that only waits."""
-    (one,) = house.pods("temporal")
-    sleep = ["python3", "-c", "import time; time.sleep(3600)"]
-    container = {"name": "any", "image": one["spec"]["containers"][0]["image"], "command": sleep}
-    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stranger", "namespace": namespace}}
-    house.cluster.api.apply({**body, "spec": {"containers": [container], "terminationGracePeriodSeconds": 0}})
-    house.cluster.kubectl("-n", namespace, "wait", "pod/stranger", "--for=condition=Ready", "--timeout=60s", timeout=70)
-    return "pod/stranger"
-
-
-def reached(house, namespace, pod, addresses):
-    """Those of the addresses to which a connection can be opened from a pod."""
-    said = house.cluster.kubectl("-n", namespace, "exec", pod, "--", "python3", "-c", CONNECT, *addresses)
-    return set(said.split())
+def addresses(pods, *ports):
+    return {f"{one['status']['podIP']}:{port}" for one in pods for port in ports}
 
 
 def test_a_bad_release_is_rolled_back_where_a_namespace_opted_in_and_seen_elsewhere(cluster, patient, billing):

@@ -14,6 +14,10 @@ from support.api import until
 from support.programs import program
 
 _SYNCED = "sync iptables took"
+_CLEAN = """
+iptables-save -t filter | grep -vE 'KUBE-(NWPLCY|POD-FW|ROUTER)' | iptables-restore -T filter
+ipset list -n | xargs -r -n1 ipset destroy
+"""
 
 
 @contextmanager
@@ -31,7 +35,7 @@ def enforced(instance: Instance, folder: Path) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(30)
-        subprocess.run(network.enter(instance, router, "--cleanup-config"), check=True, capture_output=True, timeout=60)
+        subprocess.run(network.enter(instance, "sh", "-ec", _CLEAN), check=True, capture_output=True, timeout=60)
 
 
 def _options(instance: Instance) -> list[str]:
