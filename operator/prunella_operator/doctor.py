@@ -3,6 +3,7 @@
 Looks only, changes nothing. A check that needs an earlier one is skipped when that one failed.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -58,7 +59,8 @@ def examine(
         yield from (check_crd(api, shipped) for shipped in crds())
         yield from check_permissions(api, settings.namespaces)
         if settings.leader_election:
-            yield from check_permissions(api, (settings.leader_lease_namespace or api.namespace,), (LEAD,))
+            lead = dataclasses.replace(LEAD, name=settings.leader_lease_name)
+            yield from check_permissions(api, (settings.leader_lease_namespace or api.namespace,), (lead,))
         yield from check_policies(api, settings.namespaces)
         if settings.prometheus_url is None:
             yield check_metrics_server(api)
@@ -108,16 +110,24 @@ def difference(shipped: Any, installed: Any, path: str = "spec") -> str:
 def check_permissions(api: Api, namespaces: tuple[str, ...], needed: tuple[Rule, ...] = RULES) -> Iterator[Check]:
     """Whether the caller may do what operator and worker do. One line per area keeps the report readable."""
     for area in dict.fromkeys(rule.area for rule in needed):
-        rules = [rule for rule in needed if rule.area == area]
         try:
-            if rules[0].role == LEFT_TO_THE_OTHER.get(_account(api)):
-                continue
-            denied = [str(rule) for rule in rules if not _allowed(api, rule, namespaces)]
+            found = _check_area(api, area, [rule for rule in needed if rule.area == area], namespaces)
         except PrunellaError as error:
-            yield Check(f"May {area}", passed=False, what=str(error), todo="see the API server's message")
-            continue
-        what = f"may not {'; '.join(denied)}" if denied else f"{len(rules)} permissions"
-        yield Check(f"May {area}", not denied, what, _ALLOW[rules[0].role in BY_NAMESPACE])
+            found = Check(f"May {area}", passed=False, what=str(error), todo="see the API server's message")
+        if found:
+            yield found
+
+
+def _check_area(api: Api, area: str, rules: list[Rule], namespaces: tuple[str, ...]) -> Check | None:
+    """One area of permissions; None when this account leaves it to the other one."""
+    account, role = _account(api), rules[0].role
+    if role == LEFT_TO_THE_OTHER.get(account):
+        return None
+    denied = [str(rule) for rule in rules if not _allowed(api, rule, namespaces)]
+    if denied and role in BY_NAMESPACE and account in LEFT_TO_THE_OTHER and not (namespaces or _opted_in(api)):
+        return Check(f"May {area}", passed=True, what="no namespace has opted in yet, so nowhere")
+    what = f"may not {'; '.join(denied)}" if denied else f"{len(rules)} permissions"
+    return Check(f"May {area}", not denied, what, _ALLOW[role in BY_NAMESPACE])
 
 
 def _account(api: Api) -> str:
@@ -134,14 +144,19 @@ def _allowed(api: Api, rule: Rule, namespaces: tuple[str, ...]) -> bool:
         return True
     if namespaces or rule.role not in BY_NAMESPACE:
         return False
-    opted_in = api.call("GET", "/api/v1/namespaces", labelSelector=f"{HEAL} in (enabled,by-policy)")["items"]
-    names = [one["metadata"]["name"] for one in opted_in]
+    names = _opted_in(api)
     return bool(names) and all(_review(api, rule, verb, name) for name in names for verb in rule.verbs)
+
+
+def _opted_in(api: Api) -> list[str]:
+    """The namespaces in which repairs are wanted."""
+    found = api.call("GET", "/api/v1/namespaces", labelSelector=f"{HEAL} in (enabled,by-policy)")["items"]
+    return [one["metadata"]["name"] for one in found]
 
 
 def _review(api: Api, rule: Rule, verb: str, namespace: str) -> bool:
     resource, _, subresource = rule.resource.partition("/")
-    attributes = {"verb": verb, "group": rule.group, "resource": resource, "namespace": namespace}
+    attributes = {"verb": verb, "group": rule.group, "resource": resource, "namespace": namespace, "name": rule.name}
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

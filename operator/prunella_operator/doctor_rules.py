@@ -23,13 +23,14 @@ _ROLES = {"keep incidents": INCIDENTS, "repair": REPAIR, "keep snapshots": SNAPS
 
 @dataclass(frozen=True)
 class Rule:
-    """One permission. `cluster` marks what has no namespace."""
+    """One permission. `cluster` marks what has no namespace, `name` the only object that it is for."""
 
     area: str
     verbs: tuple[str, ...]
     resource: str
     group: str = ""
     cluster: bool = False
+    name: str = ""
 
     @property
     def role(self) -> str:
@@ -77,4 +78,4 @@ RULES = (
 )
 
 LEAD = Rule("lead", ("get", "create", "patch"), "leases", "coordination.k8s.io")
-"""With leader election only, and in the namespace of the Lease only."""
+"""With leader election only, in the namespace of the Lease only, and for the Lease of that name only."""

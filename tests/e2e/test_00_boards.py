@@ -48,7 +48,7 @@ def monitoring(cluster):
 
 @pytest.fixture(scope="module")
 def prometheus(monitoring):
-    return Prometheus(9090, str(monitoring.instance.address))
+    return Prometheus(f"{monitoring.instance.address}:9090")
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ class Cluster:
         context = ["--context", self.context] if self.context else []
         command = [program, "--kubeconfig", str(self.kubeconfig), *context, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}"
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}{done.stdout}"
         return done.stdout
 
 
@@ -125,7 +125,7 @@ class Keeper:
         kubeconfig = Path(self._run("kubeconfig", *self._which).stdout.strip())
         audit = kubeconfig.parent / "audit.log"
         api = Api(str(kubeconfig), self._context)
-        _install_crds(api)
+        install_crds(api)
         return Cluster(kubeconfig, self._context, api, AuditLog(audit) if audit.exists() else None)
 
     def _use_kubectl(self) -> None:
@@ -142,7 +142,7 @@ class Keeper:
         return subprocess.run(line, capture_output=True, text=True, timeout=_UP_AT_MOST, check=False)
 
 
-def _install_crds(api: Api) -> None:
+def install_crds(api: Api) -> None:
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         for one in documents(path):
             api.apply(one)

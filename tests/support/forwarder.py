@@ -1,4 +1,4 @@
-"""A way to the API server that can be cut, so that packets vanish and nobody is told."""
+"""A way to a server, such as the API server, that can be cut, so that packets vanish and nobody is told."""
 
 import asyncio
 import threading
@@ -14,14 +14,15 @@ _CHUNK = 65536
 class Forwarder:
     """Carries connections to one server, in a thread of its own. Use it as a context manager."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, address: str = "127.0.0.1", port: int = 0) -> None:
         self._target = urlsplit(server)
+        self._address = address
         self._up = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
         self._whole: asyncio.Event | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="forwarder", daemon=True)
-        self.port = 0
+        self.port = port
 
     def __enter__(self):
         self._thread.start()
@@ -55,7 +56,7 @@ class Forwarder:
     async def _serve(self) -> None:
         self._loop, self._end, self._whole = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         self._whole.set()
-        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._carry, self._address, self.port)
         self.port = server.sockets[0].getsockname()[1]
         self._up.set()
         await self._end.wait()

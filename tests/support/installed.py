@@ -69,10 +69,15 @@ def in_force(api: Api, operator: Kube, namespace: str) -> None:
 
 def account(api: Api, access: Access, name: str) -> Kube:
     """The API server as one of Prunella's ServiceAccounts reaches it, with a token of its own."""
+    return Kube(access_of(api, access, name))
+
+
+def access_of(api: Api, access: Access, name: str) -> Access:
+    """The way to the API server for one of Prunella's ServiceAccounts."""
     path = f"/api/v1/namespaces/{HOME}/serviceaccounts/prunella-{name}/token"
     token = api.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
     theirs = {"cert_path": None, "key_path": None, "authorization": lambda: f"Bearer {token}"}
-    return Kube(dataclasses.replace(access, **theirs))
+    return dataclasses.replace(access, **theirs)
 
 
 def rules(kube, namespace):

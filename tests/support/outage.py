@@ -133,8 +133,9 @@ class Patient:
 class Temporal:
     """A Temporal server that is not ours: the test starts it, and kills it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, namespace: str = "default") -> None:
         self._folder = folder
+        self._namespace = namespace
         self.port, self._page = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -147,10 +148,11 @@ class Temporal:
         self._folder.mkdir(parents=True, exist_ok=True)
         program = Path(sys.executable).parent / "temporal"
         options = ["--port", self.port, "--ui-port", self._page, "--db-filename", self._folder / "temporal.db"]
+        options += ["--ip", "127.0.0.1", "--namespace", self._namespace, "--log-level", "error"]
         options += ["--sqlite-pragma", "journal_mode=wal"]  # as the embedded one has it
         with (self._folder / "temporal.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(program), "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error", *map(str, options)],
+                [str(program), "server", "start-dev", *map(str, options)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -20,8 +20,8 @@ RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
 class Prometheus:
     """What a running one answers."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self.url = f"http://{host}:{port}"
+    def __init__(self, address: str) -> None:
+        self.url = f"http://{address}"
 
     def get(self, path: str, **parameters: str) -> Any:
         """The data of an answer; raises if the question is refused."""
@@ -45,9 +45,9 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus_of(folder: Path, target: int, rules: Path) -> Iterator[Prometheus]:
-    """One that reads a port of this machine, for as long as the block lasts."""
-    (port,) = free_ports(1)
+def prometheus_of(folder: Path, target: int, rules: Path, address: str = "") -> Iterator[Prometheus]:
+    """One that reads a port of this machine, for as long as the block lasts. Without an address it takes a free one."""
+    address = address or f"127.0.0.1:{free_ports(1)[0]}"
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rules)],
@@ -57,10 +57,10 @@ def prometheus_of(folder: Path, target: int, rules: Path) -> Iterator[Prometheus
     options = (
         f"--config.file={folder / 'prometheus.json'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.listen-address={address}",
     )
     with running(folder / "prometheus.log", str(program("prometheus")), *options):
-        made = Prometheus(port)
+        made = Prometheus(address)
         until(made.answers, 60, f"Prometheus answers: see {folder}")
         yield made
 

@@ -54,8 +54,10 @@ RUN_BY_E2E = {
 }
 
 # The pages whose kubectl commands tests/integration/test_docs_install.py sends to a real API server, and what it sends
-# of all other pages.
-RUN_BY_INTEGRATION = {"docs/install.md", "docs/upgrade.md"}
+# of all other pages. The sections of INSTALL on installing and uninstalling are also typed by
+# tests/e2e/test_00_quickstart.py and test_00_production.py, with the commands that need pods.
+INSTALL = "docs/install.md"
+RUN_BY_INTEGRATION = {INSTALL, "docs/upgrade.md"}
 SECRET = "kubectl -n prunella-system create secret "
 
 # Why a command is not run by a test. A pattern that matches nothing any more is an error.
@@ -72,10 +74,8 @@ NOT_RUN = {
     "make chaos": "takes up to two hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
     "make docs": "tests/unit/test_site.py builds it",
-    "make image": "takes minutes and packages from Debian; tests/unit/test_image.py has its parts",
+    "make image": "tests/support/image.py builds it by the same program",
     "docker compose up *": "needs Docker and images; tests/unit/test_compose.py holds the file to its schema",
-    "kubectl -n prunella-system rollout status *": "needs the image in a cluster with nodes",
-    "kubectl -n prunella-system exec *": "needs the image in a cluster with nodes",
     "make cluster": "the fixture `cluster` runs the same program",
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
     "PRUNELLA_TRACE_FOLDER=*": "it is a test itself",
@@ -88,7 +88,7 @@ NOT_RUN = {
     "prunella notify test *": "tests/unit/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/cli/test_report.py has each form",
-    "prunella uninstall*": "tests/unit/cli/test_uninstall.py",
+    "prunella uninstall*": "tests/unit/cli/test_uninstall.py, and tests/e2e/test_00_production.py types it",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "tests/unit/activities/test_alerts.py has the label",
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/monitoring reads the files",
@@ -106,7 +106,8 @@ NOT_RUN = {
 def is_run_by_e2e(page, section, command):
     if command.startswith(SECRET):
         return True
-    if str(page.relative_to(ROOT)) in RUN_BY_INTEGRATION and not {"rollout", "exec"} & set(command.split()):
+    name = str(page.relative_to(ROOT))
+    if name in RUN_BY_INTEGRATION and (name == INSTALL or not {"rollout", "exec"} & set(command.split())):
         return command.startswith(("kubectl ", "prunella rbac ", "prunella crds "))
     sections = RUN_BY_E2E.get(str(page.relative_to(ROOT)), ())
     return command.startswith(("kubectl ", "curl ")) and (sections is None or section in sections)

@@ -119,14 +119,17 @@ TEMPORAL = Group(
         Program("temporal-sql-tool", "go.temporal.io/server/cmd/tools/sql", 3),
     ),
 )
+NETPOL = Group(
+    "netpol", GO_FOLDER / "netpol", _programs({"github.com/cloudnativelabs/kube-router/v2/cmd/kube-router": 100})
+)
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
 MONITORING = (PROMETHEUS, METRICS_SERVER)
-ALONE = (COLLECTOR, TEMPORAL)
-"""For tests that need no cluster: built when one of them asks."""
+ALONE = (COLLECTOR, TEMPORAL, NETPOL)
+"""For single tests: built when one of them asks."""
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 
 
@@ -138,5 +141,5 @@ def wanted(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Progr
 
 
 def alone() -> list[tuple[Group, Program]]:
-    """What is part of no cluster."""
+    """What is started with no cluster."""
     return [(group, program) for group in ALONE for program in group.programs]

@@ -157,6 +157,14 @@ def test_an_account_is_not_asked_for_what_only_the_other_one_does(name, areas):
     assert {"May repair", "May keep snapshots"} & {one.name for one in examined(api)} == areas
 
 
+@pytest.mark.parametrize(("opted_in", "passed"), [({}, True), ({"shop": True}, True), ({"shop": False}, False)])
+def test_an_installation_that_heals_nowhere_yet_is_in_order(opted_in, passed):
+    api = FakeApi()
+    api.user = "system:serviceaccount:prunella-system:prunella-worker"
+    api.denied, api.opted_in = {("patch", "deployments")}, opted_in
+    assert {one.name: one.passed for one in examined(api)}["May repair"] is passed
+
+
 def test_permissions_are_asked_for_the_namespaces_that_are_watched():
     api = FakeApi()
     examined(api, settings=Settings.load({"namespaces": "shop,billing"}))
@@ -171,7 +179,8 @@ def test_who_elects_a_leader_must_be_allowed_to_write_the_lease():
     settings = Settings.load({"leader_election": True, "leader_lease_namespace": "prunella-system"})
     (check,) = failed(examined(api, settings=settings))
     assert (check.name, check.what) == ("May lead", "may not get, create, patch leases (coordination.k8s.io)")
-    assert {one["namespace"] for one in api.reviews if one["resource"] == "leases"} == {"prunella-system"}
+    asked = [(one["namespace"], one["name"]) for one in api.reviews if one["resource"] == "leases"]
+    assert set(asked) == {("prunella-system", "prunella-operator")}, "the role is for this Lease alone"
 
 
 @pytest.mark.parametrize(("ahead", "passed"), [(0.5, True), (5, True), (6.5, False), (-4, True), (-6, False)])

@@ -67,6 +67,13 @@ def test_what_is_wrong_is_named_with_what_to_do(values, what, todo):
     assert todo in found.todo
 
 
+def test_a_pod_without_a_token_takes_no_alerts_of_others_and_that_is_in_order(monkeypatch):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    found = check()
+    assert found.passed
+    assert "from this machine only" in found.what
+
+
 def test_a_token_that_everybody_can_read_is_none(token):
     token.chmod(0o644)
     assert "everybody on this machine can read" in check(webhook_token_file=token).what

@@ -1,0 +1,53 @@
+"""Retention at a real API server, with the operator's own account: what ended long ago goes, and nothing else can."""
+
+from datetime import timedelta
+
+import pytest
+from support.installed import access_of
+
+from prunella_operator import clock
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.rest import Rest
+from prunella_operator.retention import Limits, Retention
+from prunella_operator.settings import Settings
+from prunella_workflows.errors import Forbidden
+
+pytestmark = pytest.mark.integration
+
+WEEK = timedelta(days=8)
+
+
+@pytest.fixture
+def incidents(api, shop):
+    """Incidents by name; each ended so long ago, or is open."""
+    put(api, shop, "healed-long-ago", "Healed", WEEK)
+    put(api, shop, "kept", "Healed", WEEK, **{paths.KEEP: "true"})
+    put(api, shop, "healed-yesterday", "Healed", timedelta(days=1))
+    put(api, shop, "for-people", "Escalated", WEEK)
+    put(api, shop, "open", "Repairing", WEEK)
+    return shop
+
+
+def put(api, namespace, name, phase, age, **labels):
+    body = {
+        "apiVersion": "prunella.dev/v1alpha1",
+        "kind": "Incident",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"target": {"kind": "Deployment", "name": "web"}, "type": "OOMKilled"},
+    }
+    api.create(paths.incidents(namespace), body)
+    times = {} if phase == "Repairing" else {"times": {"closedAt": (clock.now() - age).isoformat()}}
+    api.patch(f"{paths.incidents(namespace, name)}/status", {"status": {"phase": phase, **times}})
+
+
+async def test_only_what_ended_long_ago_goes(api, access, operator, incidents):
+    async with Rest(access_of(api, access, "operator")) as rest:
+        retention = Retention(rest, Limits.of(Settings.load({})), (incidents,))
+        assert await retention.sweep() == 1
+        assert await retention.sweep() == 0
+    left = {one["metadata"]["name"] for one in api.incidents(incidents)}
+    assert left == {"kept", "healed-yesterday", "for-people", "open"}
+    with pytest.raises(Forbidden, match="has not ended"):
+        operator.delete(
+            paths.incidents(incidents, "open"), api.get(paths.incidents(incidents, "open"))["metadata"]["uid"]
+        )

@@ -1,0 +1,46 @@
+"""Containers as their node has them: processes of this machine, looked at in /proc and killed by their pid."""
+
+import os
+import signal
+from pathlib import Path
+
+from support.api import Object
+
+_PROC = Path("/proc")
+
+
+def process_of(pod: Object) -> int:
+    """The pid of the first process of a pod's only container."""
+    (status,) = pod["status"]["containerStatuses"]
+    container = status["containerID"].partition("://")[2]
+    pids = [int(one.name) for one in _PROC.glob("[0-9]*") if container in _read(one / "cgroup")]
+    assert pids, f"no process of {pod['metadata']['name']} is on this machine"
+    return min(pids)
+
+
+def kill(pod: Object) -> None:
+    """SIGKILL, as the OOM killer does it: nothing is handed over and nobody is told."""
+    os.kill(process_of(pod), signal.SIGKILL)
+
+
+def facts(pod: Object) -> dict[str, str]:
+    """What the kernel says of the container's process: its user, capabilities, seccomp, and how its root is mounted."""
+    home = _PROC / str(process_of(pod))
+    lines = (line.partition(":") for line in _read(home / "status").splitlines())
+    status = {name: value.split() for name, _, value in lines}
+    (root,) = [line.split() for line in _read(home / "mountinfo").splitlines() if line.split()[4] == "/"]
+    return {
+        "user": status["Uid"][1],
+        "group": status["Gid"][1],
+        "capabilities": status["CapEff"][0].strip("0"),
+        "seccomp": status["Seccomp"][0],
+        "no new privileges": status["NoNewPrivs"][0],
+        "root": root[5].split(",")[0],
+    }
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # it ended meanwhile

@@ -1,0 +1,199 @@
+"""Prunella in a cluster as people install it: the real image and an overlay, with what only this cluster lacks added.
+
+The local cluster has neither names (DNS) nor volumes: names are given to pods by `hostAliases`, the one volume is a
+folder of this machine. Everything else is what the overlay says.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from localcluster import instance as instances
+from localcluster.instance import Instance
+from support import image
+from support.api import Object, until
+from support.cluster import ROOT, Cluster, install_crds
+from support.deployments import gone
+from support.installed import HOME, MANIFESTS
+from support.typed import commands_of, typed
+
+PODS = f"/api/v1/namespaces/{HOME}/pods"
+APP = "app.kubernetes.io/name"
+SHOP = "shop"
+_READY_WITHIN = 240
+_TEMPORAL = 233 * 256 + 33  # the place of its Service among the addresses of Services
+
+Patch = Mapping[str, Any]
+
+
+def own_cluster(cluster: Cluster) -> Instance:
+    """The local cluster with Prunella's image in it. Without that the test is skipped; without image CI=true fails."""
+    instance = None if cluster.context else instances.load(cluster.kubeconfig.parent.name)
+    if instance is None:
+        pytest.skip("this needs a cluster of our own: the image is loaded into its node")
+    if why := image.hindrance():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
+    line = [sys.executable, str(ROOT / "hack" / "cluster"), "images", "--name", instance.name, str(image.archive())]
+    subprocess.run(line, check=True, capture_output=True, timeout=300)
+    return instance
+
+
+@dataclass
+class Installation:
+    """One overlay. `names` are what its pods call at `address`; `settings` are added to those of the overlay."""
+
+    cluster: Cluster
+    overlay: str
+    folder: Path
+    address: IPv4Address
+    names: Sequence[str]
+    settings: Mapping[str, object] = field(default_factory=dict)
+    patches: Sequence[Patch] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    first: list[Object] = field(default_factory=list, init=False)
+    """All pods when everything was ready for the first time."""
+
+    def __post_init__(self) -> None:
+        (self.folder / "kustomization.yaml").write_text(yaml.safe_dump(self._kustomization()))
+
+    def type(self, section: str) -> dict[str, str]:
+        """Type what the page on installing says below a heading; what each command printed."""
+        return {one: self._typed(one) for one in commands_of("docs/install.md", section)}
+
+    def _typed(self, command: str) -> str:
+        try:
+            return typed(command, self.cluster.kubeconfig, {f"manifests/overlays/{self.overlay}": str(self.folder)})
+        except AssertionError as error:
+            for title, text in self.diagnostics():
+                error.add_note(f"--- {title}\n{text}")
+            raise
+
+    def _kustomization(self) -> Object:
+        aliases = {"ip": str(self.address), "hostnames": list(self.names)}
+        named = _patch("Deployment", "prunella-.*", "/spec/template/spec/hostAliases", [aliases])
+        variables = [f"PRUNELLA_{name.upper()}={value}" for name, value in self.settings.items()]
+        return {
+            "namespace": HOME,
+            "resources": [_from(self.folder, MANIFESTS / "overlays" / self.overlay)],
+            "configMapGenerator": [{"name": "prunella-settings", "behavior": "merge", "literals": variables}],
+            "patches": [named, *self.patches],
+            **self.extra,
+        }
+
+    def ready(self) -> None:
+        """Wait until every replica is, and remember the pods as they were then."""
+        for one in ("operator", "worker", "console"):
+            self.kubectl("rollout", "status", f"deployment/prunella-{one}", f"--timeout={_READY_WITHIN}s", timeout=300)
+        self.first = self.first or self.cluster.api.items(PODS)
+
+    def kubectl(self, *arguments: str, timeout: float = 60) -> str:
+        """kubectl in Prunella's namespace."""
+        return self.cluster.kubectl("-n", HOME, *arguments, timeout=timeout)
+
+    def opt_in(self) -> str:
+        """The namespace that opts in on the page on installing."""
+        self.cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}})
+        self.type("Let it heal a namespace")
+        return SHOP
+
+    def pods(self, name: str) -> list[Object]:
+        """The live pods of a part, oldest first."""
+        found = self.cluster.api.items(PODS, labelSelector=f"{APP}={name}")
+        live = [one for one in found if "deletionTimestamp" not in one["metadata"]]
+        return sorted(live, key=lambda one: one["metadata"]["creationTimestamp"])
+
+    def leader(self) -> Object:
+        """The pod of the operator that leads, as soon as one does."""
+        return until(self._holder, 30, "an operator leads")
+
+    def _holder(self) -> Object | None:
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/prunella-operator"
+        lease = self.cluster.api.find(path) or {"spec": {}}
+        holder = lease["spec"].get("holderIdentity") or "(nobody)"
+        return next((one for one in self.pods("prunella-operator") if holder.startswith(f"{_name(one)}_")), None)
+
+    def log(self, pod: str, *options: str) -> str:
+        """What a pod printed."""
+        return self.kubectl("logs", pod, *options)
+
+    def diagnostics(self) -> Iterator[tuple[str, str]]:
+        """What a failed test's report shows."""
+        yield "pods", self.kubectl("get", "pods", "-o", "wide")
+        yield "events", self.kubectl("get", "events", "--sort-by=.lastTimestamp")
+        for one in self.cluster.api.items(PODS):
+            yield f"the log of {_name(one)}", self.log(_name(one), "--tail=40", "--ignore-errors")
+
+    def remove(self, *namespaces: str) -> None:
+        """Whatever is still there goes, these namespaces too; the definitions come back, which others rely on."""
+        for one in namespaces:
+            self.cluster.api.delete(f"/api/v1/namespaces/{one}")
+        self.cluster.kubectl("delete", "--ignore-not-found", "-k", str(self.folder), timeout=180)
+        for one in namespaces:
+            gone(self.cluster.api, f"/api/v1/namespaces/{one}")
+        install_crds(self.cluster.api)
+
+
+def _name(pod: Object) -> str:
+    return str(pod["metadata"]["name"])
+
+
+def _patch(kind: str, name: str, path: str, value: Any) -> Patch:
+    return {
+        "target": {"kind": kind, "name": name},
+        "patch": yaml.safe_dump([{"op": "add", "path": path, "value": value}]),
+    }
+
+
+def _from(folder: Path, target: Path) -> str:
+    """The way from one folder to another, which kustomize wants to be relative."""
+    return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))
+
+
+def quickstart(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
+    """The quickstart with two operators, of which one leads, and its volume."""
+    address = instance.services[_TEMPORAL]
+    _volume(cluster, instance, folder)
+    return Installation(
+        cluster,
+        "quickstart",
+        folder,
+        address,
+        ["temporal"],
+        settings,
+        patches=[_patch("Service", "temporal", "/spec/clusterIP", str(address))],
+        extra={"replicas": [{"name": "prunella-operator", "count": 2}]},
+    )
+
+
+def production(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
+    """The production overlay; its Temporal and its Prometheus are this machine's, under the names of the overlay."""
+    services = ("temporal-frontend.temporal", "prometheus-operated.monitoring")
+    names = [f"{one}.svc.cluster.local" for one in services]
+    return Installation(cluster, "production", folder, instance.host_address, names, settings)
+
+
+def _volume(cluster: Cluster, instance: Instance, folder: Path) -> None:
+    """A volume for the claim of Temporal, as an administrator of a cluster without a StorageClass makes one."""
+    (data := folder / "volume").mkdir()
+    node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [instance.node]}
+    cluster.api.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": "prunella-quickstart"},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "claimRef": {"namespace": HOME, "name": "temporal"},
+                "local": {"path": str(data)},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [node]}]}},
+            },
+        }
+    )

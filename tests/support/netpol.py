@@ -1,0 +1,52 @@
+"""NetworkPolicies in force in the local cluster, whose own network knows none: kube-router's firewall, for a while."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from localcluster import network
+from localcluster.instance import Instance
+from support import debian
+from support.api import until
+from support.programs import program
+
+_SYNCED = "sync iptables took"
+_CLEAN = """
+iptables-save -t filter | grep -vE 'KUBE-(NWPLCY|POD-FW|ROUTER)' | iptables-restore -T filter
+ipset list -n | xargs -r -n1 ipset destroy
+"""
+
+
+@contextmanager
+def enforced(instance: Instance, folder: Path) -> Iterator[None]:
+    """What no policy lets through is refused, for as long as the block lasts. Nothing of it is left in the firewall."""
+    if not shutil.which("ipset") and (problem := debian.install("ipset")):
+        pytest.skip(f"NetworkPolicies cannot be enforced: {problem}")
+    router = str(program("kube-router"))
+    log = folder / "kube-router.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(network.enter(instance, router, *_options(instance)), stdout=out, stderr=out)
+    try:
+        until(lambda: _SYNCED in log.read_text(), 60, f"the policies are in force: see {log}")
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+        subprocess.run(network.enter(instance, "sh", "-ec", _CLEAN), check=True, capture_output=True, timeout=60)
+
+
+def _options(instance: Instance) -> list[str]:
+    """The firewall alone: routes and Services are others' work here."""
+    return [
+        "--run-firewall=true",
+        "--run-router=false",
+        "--run-service-proxy=false",
+        "--run-loadbalancer=false",
+        f"--kubeconfig={instance.kubeconfig}",
+        f"--hostname-override={instance.node}",
+        f"--service-cluster-ip-range={instance.services}",
+        "--v=1",
+    ]
