@@ -99,6 +99,8 @@ def _nobody_answered(error: ActivityError) -> bool:
     return not is_cancelled_exception(error) and error_type(error) in (Unavailable.__name__, UNANSWERED)
 
 
-def pace(spent: timedelta, least: timedelta, most: timedelta = PACE_AT_MOST) -> timedelta:
-    """The pause before the next look: the longer it has taken, the longer, so that histories stay small."""
-    return min(max(least, spent / 30), most)
+def pace(spent: timedelta, least: timedelta, most: timedelta = PACE_AT_MOST, share: int = 30) -> timedelta:
+    """The pause before the next look: the longer it has taken, the longer (one part in `share` of it), so that
+    histories stay small and hundreds that wait ask for little.
+    """
+    return min(max(least, spent / share), most)

@@ -178,7 +178,7 @@ class SelfHealing:
 
     async def _wait(self) -> bool:
         """Pause while a guard says "not now". False when the fault went away meanwhile, and with it the incident."""
-        await workflow.sleep(pace(self._waited(), WAIT_EVERY))
+        await workflow.sleep(pace(self._waited(), WAIT_EVERY, share=4))
         return not workflow.patched(LOOKS_WHILE_WAITING) or await self._confirm(workflow.now()) is not None
 
     def _waited(self) -> timedelta:

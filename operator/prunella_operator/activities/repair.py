@@ -67,6 +67,10 @@ class Repairer:
 
     def repair(self, order: RepairOrder) -> Repaired:
         """Write if everything still holds; see the contract for the errors."""
+        with self._turns.place():
+            return self._repair(order)
+
+    def _repair(self, order: RepairOrder) -> Repaired:
         action = order.action
         raw = self._live(action)
         if _last_action(raw) == order.action_id:

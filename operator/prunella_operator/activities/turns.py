@@ -33,8 +33,8 @@ _UNDER_WAY = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 _RUNNING = ",".join(f"status.phase!={one.value}" for one in Phase if one not in _UNDER_WAY)
 _HOURS = (-1, 0, 1)  # the last one because clocks differ
 _TRIES = 5
-_LINE = 8  # that ask or are about to
-_AGAIN = 10.0  # seconds until the next try of who found the line full
+_PLACES = 16
+_AGAIN = 20.0  # seconds until the next try of who found none
 
 
 class TurnBook:
@@ -45,7 +45,7 @@ class TurnBook:
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._gate, self._line = Lock(), BoundedSemaphore(_LINE)
+        self._gate, self._places = Lock(), BoundedSemaphore(_PLACES)
         self._shared = Combined(lambda: self.look(""))
 
     def glance(self, mine: str) -> Turns:
@@ -69,11 +69,11 @@ class TurnBook:
         Raises:
             Held: not now: the budgets are full, or the incident does not stand where it should.
             ChangedSince: a budget is spent for longer, or the incident is gone.
-            Unavailable: nobody answers, or too many ask in this process.
+            Unavailable: nobody answers.
         """
         mine = self._fitting(order, case)  # who has to wait anyway need not ask
         if order.action_id not in _taken(mine):  # else by an earlier try of the same order
-            with self._in_line():
+            with self._gate:
                 self._take(order, case, mine)
         try:
             yield
@@ -82,15 +82,18 @@ class TurnBook:
             raise
 
     @contextmanager
-    def _in_line(self) -> Iterator[None]:
-        """One at a time. The line is short, as who stands in it holds one of the worker's threads."""
-        if not self._line.acquire(blocking=False):
-            raise Unavailable("other repairs of this process are taking their turns", again=_AGAIN)
+    def place(self) -> Iterator[None]:
+        """A place among the few repairs that look, ask and write at once: hundreds of them would only slow each other.
+
+        Raises:
+            Unavailable: there is none now.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Unavailable("other repairs of this process are being made", again=_AGAIN)
         try:
-            with self._gate:
-                yield
+            yield
         finally:
-            self._line.release()
+            self._places.release()
 
     def _fitting(self, order: RepairOrder, case: GuardCase) -> Object:
         """The incident, if it has its turn already, or there is room for it as it looks."""

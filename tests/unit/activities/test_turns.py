@@ -1,6 +1,7 @@
 """Budgets hold however many repairs come at once: all interleavings of a small crowd, one request at a time."""
 
 import json
+from contextlib import ExitStack
 
 import pytest
 from builders import a_guard_case, a_memory_raise, a_policy
@@ -169,18 +170,16 @@ def test_who_would_have_to_wait_does_not_ask(kube, order):
     assert kube.writes == []
 
 
-def test_a_crowd_is_sent_away_and_not_kept_waiting(kube, order):
+def test_a_crowd_is_sent_away_and_not_kept_waiting(kube):
     book = TurnBook(kube)
-    for _ in range(turns._LINE):
-        assert book._line.acquire(blocking=False)
-    with pytest.raises(Unavailable, match="are taking their turns") as raised, book.turn(order, case_of(order)):
+    with ExitStack() as stack:
+        for _ in range(turns._PLACES):
+            stack.enter_context(book.place())
+        with pytest.raises(Unavailable, match="other repairs of this process are being made") as raised, book.place():
+            pass
+        assert raised.value.again == 20
+    with book.place():
         pass
-    assert raised.value.again == 10
-    assert kube.writes == []
-    book._line.release()
-    with book.turn(order, case_of(order)):
-        pass
-    assert book._line.acquire(blocking=False), "who had its turn stands in line no more"
 
 
 def test_a_repair_that_is_not_made_gives_its_turn_back(kube, order):
