@@ -22,11 +22,13 @@ from support.api import Object, until
 from support.cluster import ROOT, Cluster, install_crds
 from support.deployments import gone
 from support.installed import HOME, MANIFESTS
+from support.outage import Patient
 from support.typed import commands_of, typed
 
 PODS = f"/api/v1/namespaces/{HOME}/pods"
 APP = "app.kubernetes.io/name"
 SHOP = "shop"
+ACCOUNTS = {part: f"system:serviceaccount:{HOME}:prunella-{part}" for part in ("operator", "worker", "console")}
 _READY_WITHIN = 240
 _TEMPORAL = 233 * 256 + 33  # the place of its Service among the addresses of Services
 
@@ -61,6 +63,8 @@ class Installation:
     """All pods when everything was ready for the first time."""
 
     def __post_init__(self) -> None:
+        if self.cluster.audit:
+            self.cluster.audit.users |= set(ACCOUNTS.values())
         (self.folder / "kustomization.yaml").write_text(yaml.safe_dump(self._kustomization()))
 
     def type(self, section: str) -> dict[str, str]:
@@ -102,6 +106,19 @@ class Installation:
         self.cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}})
         self.type("Let it heal a namespace")
         return SHOP
+
+    def assert_healed_once(self, patient: Patient) -> None:
+        """The one incident of the patient ends as healed, by one write, which was the worker's."""
+        patient.closed()
+        patient.assert_healed_once(None)
+        if self.cluster.audit:
+            assert self.writers(patient.namespace, patient.name) == ["worker"]
+
+    def writers(self, namespace: str, name: str = "") -> list[str]:
+        """Which parts wrote to objects of others there, once for each write that was granted. Needs the audit log."""
+        assert self.cluster.audit
+        found = [(part, one) for part, user in ACCOUNTS.items() for one in self.cluster.audit.writes(user, namespace)]
+        return [part for part, one in found if one.made and one.of_a_user and name in ("", one.name)]
 
     def pods(self, name: str) -> list[Object]:
         """The live pods of a part, oldest first."""

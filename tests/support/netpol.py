@@ -15,7 +15,7 @@ from support.programs import program
 
 _SYNCED = "sync iptables took"
 _CLEAN = """
-iptables-save -t filter | grep -vE 'KUBE-(NWPLCY|POD-FW|ROUTER)' | iptables-restore -T filter
+iptables-save -t filter | grep -vE 'KUBE-(NWPLCY|POD-FW|ROUTER)' | iptables-restore -w 10 -T filter
 ipset list -n | xargs -r -n1 ipset destroy
 """
 
@@ -34,8 +34,14 @@ def enforced(instance: Instance, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
-        subprocess.run(network.enter(instance, "sh", "-ec", _CLEAN), check=True, capture_output=True, timeout=60)
+        process.wait(60)
+        until(lambda: _cleaned(instance), 60, "nothing of it is left in the firewall")
+
+
+def _cleaned(instance: Instance) -> bool:
+    """Whether it worked: kube-proxy writes to the same tables, and a set is busy for a moment after its last rule."""
+    line = network.enter(instance, "sh", "-ec", _CLEAN)
+    return subprocess.run(line, check=False, capture_output=True, timeout=60).returncode == 0
 
 
 def _options(instance: Instance) -> list[str]:
