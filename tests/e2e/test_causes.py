@@ -54,6 +54,20 @@ def test_a_hung_process_is_restarted_once(scene):
     assert template(live) == template(scene.first)
 
 
+@play("hung-one-of-two")
+def test_a_replica_that_serves_is_not_interrupted(scene):
+    status = scene.closed()["status"]
+    assert "no pod of Deployment/recommendations may stay healthy" in status["message"]
+    assert "kubectl rollout restart" in status["nextStep"]
+    assert scene.live()["spec"] == scene.broken["spec"]
+
+
+@play("hangs-again")
+def test_what_hangs_again_is_restarted_no_more(scene):
+    (attempt,) = scene.closed()["status"]["attempts"]
+    assert (attempt["action"], attempt["verdict"]) == ("Restart", "NotHealed")
+
+
 @play("unschedulable", "wrong-probe")
 def test_a_release_that_cannot_run_is_taken_back(scene):
     (attempt,) = scene.closed()["status"]["attempts"]

@@ -1,13 +1,15 @@
 """What looks like another fault, and repairs in odd circumstances: what must be seen besides the end of incidents."""
 
 import pytest
-from support import cases_oddities, cases_traps
+from support import cases_bystanders, cases_oddities, cases_traps
 from support.looks import limits, play, template
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
-UNTOUCHED = [one.name for one in cases_traps.CASES if not one.writes and one.name != "opted-out-meanwhile"]
-ROLLED_BACK = [one.name for one in cases_oddities.CASES if one.name not in {"oom-drags-another", "scaled-meanwhile"}]
+ALONE = (*cases_traps.CASES, *cases_bystanders.CASES)
+UNTOUCHED = [one.name for one in ALONE if not one.writes and not one.name.endswith("-meanwhile")]
+OTHERS = {"oom-drags-another", "scaled-meanwhile"}
+ROLLED_BACK = ["evicted-before", *(one.name for one in cases_oddities.CASES if one.name not in OTHERS)]
 
 
 @play(*UNTOUCHED)
@@ -29,6 +31,15 @@ def test_replicas_that_a_person_set_stay(scene):
     live = scene.live()
     assert live["spec"]["replicas"] == 2
     assert template(live) == template(scene.first)
+
+
+@play("changed-again")
+def test_both_bad_releases_are_gone(scene):
+    scene.closed()
+    first, second = scene.incidents()
+    assert (second["status"]["phase"], second["status"]["reason"]) == ("Healed", "Stable")
+    assert template(scene.live()) == template(scene.first)
+    assert first["status"]["attempts"][0]["verdict"] == "Inconclusive"
 
 
 @play("good-release-gone")

@@ -20,10 +20,14 @@ from support.recipes import (
     handed_over,
     healed,
     pod_spec,
+    pods,
+    release,
     replicas,
     restarted,
 )
 from support.stage import CLOSED, Case, Scene
+
+from prunella_operator import clock
 
 _ARGO = "argocd-controller"
 _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
@@ -122,6 +126,36 @@ def _recreated_otherwise(scene: Scene) -> None:
     applied(bad(), renamed)(scene)
 
 
+def _needs_a_node(scene: Scene) -> None:
+    """A release that needs a node of another kind, and a cluster autoscaler that says that it gets one."""
+    applied(release(2), pods(nodeSelector={_kind_of_node(scene): "yes"}))(scene)
+
+    def homeless() -> list[Object]:
+        return [one for one in ours(scene) if one["metadata"]["name"] not in scene.pods]
+
+    (pod,) = until(homeless, 60, "its pod is made")
+    about = {"kind": "Pod", "namespace": scene.namespace} | {key: pod["metadata"][key] for key in ("name", "uid")}
+    said = {"type": "Normal", "reason": "TriggeredScaleUp", "message": "pod triggered scale-up: [{shop 1->2 (max: 3)}]"}
+    meta = {"generateName": "shop-", "namespace": scene.namespace}
+    now = clock.now().isoformat(timespec="seconds").replace("+00:00", "Z")
+    event = {"metadata": meta, "involvedObject": about, **said, "firstTimestamp": now, "lastTimestamp": now}
+    scene.api.create(f"/api/v1/namespaces/{scene.namespace}/events", event)
+
+
+def _kind_of_node(scene: Scene) -> str:
+    """A label that only this case's pods ask for."""
+    return f"shop.example.org/{scene.namespace}"
+
+
+def _node_comes(scene: Scene) -> None:
+    scene.opened()
+    time.sleep(15)
+    assert not scene.attempted()
+    (node,) = scene.api.items("/api/v1/nodes")
+    labels = {_kind_of_node(scene): "yes"}
+    scene.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": labels}})
+
+
 def _replica_set(scene: Scene) -> None:
     _, one = app(scene, bad())
     del one["spec"]["template"]["spec"]["containers"][0]["envFrom"]
@@ -164,6 +198,17 @@ CASES = (
     ),
     handed_over("recreated-otherwise", applied(), _recreated_otherwise, "NoKnownGoodRevision", "pod_crash_loop"),
     handed_over("replica-set", None, _replica_set, "ReportOnly", "pod_crash_loop", kind="ReplicaSet"),
+    Case(
+        "node-on-its-way",
+        NAME,
+        before=applied(),
+        breaks=_needs_a_node,
+        then=_node_comes,
+        phase="Recovered",
+        reason="HealedByItself",
+        sample=SAMPLE,
+        slow=True,
+    ),
     healed("evicted-before", applied(), _evicted_before, "bad_release"),
     *(
         Case(name, NAME, before=applied(), breaks=breaks, phase=None, reason="", incidents=0, sample=SAMPLE)

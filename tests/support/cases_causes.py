@@ -17,6 +17,7 @@ from support.recipes import (
     pods,
     probe,
     release,
+    replicas,
     restarted,
     server,
     spec,
@@ -121,6 +122,7 @@ def with_state(one: Object) -> None:
 
 
 _FLAPS: tuple[Edit, ...] = (with_state, env(SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state"))
+_TWO_AT_ONCE: tuple[Edit, ...] = (replicas(2), spec(strategy={"type": "Recreate"}))
 _late: Callable[[Scene], None] = applied(release(2), _NOWHERE, spec(progressDeadlineSeconds=15))
 
 CASES = (
@@ -134,6 +136,23 @@ CASES = (
         "pod_crash_loop",
     ),
     healed("hung", applied(), _hung, "network_timeout", then=_no_longer),
+    handed_over(
+        "hung-one-of-two",
+        applied(*_TWO_AT_ONCE),
+        restarted(*_TWO_AT_ONCE, SHOP_HANG_AFTER="12s"),
+        "Interruption",
+        "network_timeout",
+    ),
+    handed_over(
+        "hangs-again",
+        applied(),
+        _hung,
+        "HangsAgain",
+        "network_timeout",
+        writes=1,
+        policy={"verification": {"window": "40s", "timeout": "60s"}},
+        slow=True,
+    ),
     healed("unschedulable", applied(spec(progressDeadlineSeconds=15)), _late, "bad_release"),
     healed("wrong-probe", applied(), applied(release(2), *_WRONG_PORT), "bad_release"),
     handed_over(

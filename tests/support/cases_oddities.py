@@ -9,6 +9,7 @@ from support.api import Object
 from support.cases_memory import UNTERMINATED
 from support.recipes import (
     NAME,
+    SAMPLE,
     Edit,
     applied,
     bad,
@@ -35,6 +36,7 @@ _ROOT = {
     "capabilities": {"drop": ["ALL"]},
     "runAsUser": 0,
 }
+_NAME = ".".join(["recommendations-of-a-team-that-likes-long-names"] * 3)
 _LONG = {"verification": {"window": "20s", "timeout": "90s"}}
 
 
@@ -53,6 +55,11 @@ _WATCHED: tuple[Edit, ...] = (
     pods(terminationGracePeriodSeconds=1),
 )
 """The server is killed (137, and no OOM) whenever its neighbour is away."""
+
+
+def _named(*edits: Edit) -> Callable[[Scene], None]:
+    """The same under a name that is longer than a label may be, and has dots."""
+    return applied(*edits, lambda one: one["metadata"].update(name=_NAME))
 
 
 def _lenient(scene: Scene) -> None:
@@ -106,6 +113,7 @@ CASES = (
     _bad("crashes-late", env(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="40s")),
     _bad("gate-never-opened", pods(readinessGates=[{"conditionType": "shop.example.org/open"}])),
     _bad("wrong-hook", server(lifecycle={"postStart": {"exec": {"command": ["/no/such/program"]}}})),
+    Case("long-name", _NAME, _named(), _named(bad()), "Healed", "Stable", cause="bad_release", writes=1, sample=SAMPLE),
     _bad("as-root", server(securityContext=_ROOT), before=_lenient),
     _bad("wrong-field", server(env=[_FIELD])),
     _bad("no-such-priority", pods(priorityClassName="nobody")),

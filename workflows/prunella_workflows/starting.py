@@ -16,6 +16,10 @@ _ALONE = timedelta(minutes=5)
 """A pod that has no ready fellows to be compared with."""
 _DEADLINE = timedelta(minutes=10)
 _TWICE = 2
+NODE_ASKED_FOR = ("TriggeredScaleUp", "Nominated")
+"""What the cluster autoscaler and Karpenter say of a pod for which they get a node."""
+
+_NODE_WITHIN = timedelta(minutes=10)
 _CANNOT_START = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume"})
 _NOT_MADE = "FailedCreate"
 _MISSING_FOR = timedelta(minutes=1)
@@ -36,9 +40,15 @@ def granted(pod: PodView, evidence: Evidence) -> bool:
     return since is not None and evidence.read_at - since < timedelta(seconds=evidence.workload.start_budget)
 
 
+def node_is_coming(pod: PodView, evidence: Evidence) -> bool:
+    """Whether an autoscaler said of late that it gets a node for this pod."""
+    told = (one.at for one in evidence.events if one.about == pod.name and one.reason in NODE_ASKED_FOR)
+    return any(at is not None and evidence.read_at - at < _NODE_WITHIN for at in told)
+
+
 def unclear(evidence: Evidence) -> bool:
-    """Whether only Events can tell what is wrong: pods that nobody creates, or whose containers nobody creates."""
-    waiting = (pod for pod in evidence.live_pods if not _created(pod) and not pod.unschedulable and not pod.ready)
+    """Whether only Events can tell what is wrong: pods that nobody creates, or that have no containers or node yet."""
+    waiting = (pod for pod in evidence.live_pods if not _created(pod) and not pod.ready)
     old = any(pod.created_at is not None and evidence.read_at - pod.created_at >= LEAST for pod in waiting)
     return old or evidence.workload.total_replicas < evidence.workload.replicas
 

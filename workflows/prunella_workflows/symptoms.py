@@ -14,7 +14,7 @@ from enum import StrEnum
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
-from prunella_workflows.starting import granted, not_made, obstacle, too_long
+from prunella_workflows.starting import granted, node_is_coming, not_made, obstacle, too_long
 
 IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
@@ -80,9 +80,9 @@ def symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
 def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
     """The symptoms that count now.
 
-    A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one: both
-    count once the rollout is past its deadline, or when they have lasted for a while. Pods that cannot be made count,
-    too.
+    A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one, the more
+    so when an autoscaler says that it gets one: both count once the rollout is past its deadline, or when they have
+    lasted for a while. Pods that cannot be made count, too.
     """
     named = {pod.name: pod for pod in pods}
     found = [
@@ -104,6 +104,8 @@ def _is_old(symptom: Symptom, evidence: Evidence) -> bool:
 def _lasts(symptom: Symptom, pods: dict[str, PodView], evidence: Evidence) -> bool:
     pod = pods[symptom.pod]
     if pod.node_lost:  # nothing is known of it
+        return False
+    if symptom.kind is Kind.UNSCHEDULABLE and node_is_coming(pod, evidence):
         return False
     if evidence.late:
         return symptom.kind is not Kind.NOT_READY or not granted(pod, evidence)

@@ -30,7 +30,7 @@ from prunella_workflows.model.surroundings import NodeView
 from prunella_workflows.model.workload import PodView, WorkloadRef, WorkloadView
 from prunella_workflows.pressure import resource_of
 from prunella_workflows.redact import redact
-from prunella_workflows.starting import unclear
+from prunella_workflows.starting import NODE_ASKED_FOR, unclear
 from prunella_workflows.symptoms import Kind, symptoms
 
 _EVENTS = 20
@@ -180,7 +180,7 @@ class Gatherer:
         shallow = shallow.model_copy(update=measured(self._usage, shallow, deep=deep))
         if not deep:
             return self._with_words(shallow) if unclear(shallow) else shallow
-        words, warnings = tuple(last_words(self._kube, shallow)), self._warnings(ref.namespace)
+        words, warnings = tuple(last_words(self._kube, shallow)), self._warnings(shallow)
         deeper: dict[str, Any] = {
             "revisions": self._revisions(raw, shallow),
             "logs": tuple(one.tail for one in words),
@@ -197,16 +197,19 @@ class Gatherer:
 
     def _with_words(self, evidence: Evidence) -> Evidence:
         """With events: only they tell what keeps pods from being made, or from starting."""
-        warnings = self._warnings(evidence.workload.ref.namespace)
+        warnings = self._warnings(evidence)
         return evidence.model_copy(update={"events": tuple(_events(evidence, warnings))})
 
     def nodes(self, pods: tuple[PodView, ...]) -> tuple[NodeView, ...]:
         """The nodes of those of these pods that are not ready."""
         return nodes_of(self._kube, pods)
 
-    def _warnings(self, namespace: str) -> list[Object]:
-        """The warnings of a namespace, oldest first."""
-        found = self._kube.list(paths.core(namespace, "events"), fieldSelector="type=Warning")
+    def _warnings(self, evidence: Evidence) -> list[Object]:
+        """The warnings of the namespace, oldest first; where pods find no node, also whether one was asked for."""
+        path = paths.core(evidence.workload.ref.namespace, "events")
+        reasons = NODE_ASKED_FOR if any(pod.unschedulable for pod in evidence.live_pods) else ()
+        wanted = ("type=Warning", *(f"reason={reason}" for reason in reasons))
+        found = [one for selector in wanted for one in self._kube.list(path, fieldSelector=selector)]
         return sorted((one for one in found if one.get("reason") not in _NOISE), key=_event_time)
 
     def _scaling(self, raw: Object, spec: IncidentSpec, *, deep: bool) -> Scaling:

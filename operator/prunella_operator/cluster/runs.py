@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from prunella_operator.cluster.port import Object
-from prunella_operator.cluster.views import controller_of, pods_label
+from prunella_operator.cluster.views import controller_of, pod_revision, template_of
 from prunella_workflows.model.workload import Outcome, RunView, WorkloadView
 
 _PHASES = {"Succeeded": Outcome.COMPLETE, "Failed": Outcome.FAILED}
@@ -16,7 +16,7 @@ def reported(raw: Object, view: WorkloadView, jobs: Iterable[Object] = ()) -> Wo
         case "Pod":
             facts = _of_pod(raw)
         case "ReplicaSet":
-            facts = {"revision": pods_label(raw), "updated_replicas": view.total_replicas}
+            facts = {"revision": _revision(raw), "updated_replicas": view.total_replicas}
         case "Job":
             facts = {"run": _run(raw)}
         case "CronJob":
@@ -36,6 +36,11 @@ def owned_by(jobs: Iterable[Object], uid: str) -> list[Object]:
 def latest_of(jobs: Iterable[Object]) -> Object | None:
     """The Job that was made last."""
     return max(jobs, key=lambda one: str(one["metadata"].get("creationTimestamp")), default=None)
+
+
+def _revision(replica_set: Object) -> str:
+    """What the pods of a ReplicaSet say of theirs: nothing, unless a Deployment made it."""
+    return pod_revision((template_of(replica_set).get("metadata") or {}).get("labels") or {})
 
 
 def _of_pod(raw: Object) -> Object:

@@ -261,7 +261,7 @@ def pod_view(raw: Object) -> PodView:
         ready_since=time_of(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
         unready_since=None if _all_ready(status) else _unready_since(ready, time_of(status.get("startTime"))),
         unschedulable=scheduled.get("message", "Unschedulable") if scheduled.get("status") == "False" else "",
-        revision=_pod_revision(meta.get("labels") or {}),
+        revision=pod_revision(meta.get("labels") or {}),
         node=(raw.get("spec") or {}).get("nodeName", ""),
         node_lost=_node_lost(status, ready),
         failed=_failed(raw),
@@ -321,7 +321,8 @@ def _unready_since(ready: Object, started: datetime | None) -> datetime | None:
     return since
 
 
-def _pod_revision(labels: dict[str, str]) -> str:
+def pod_revision(labels: dict[str, str]) -> str:
+    """The revision that a pod with these labels belongs to; "" for one that bears none."""
     return labels.get(POD_TEMPLATE_HASH) or labels.get(REVISION_HASH) or ""
 
 

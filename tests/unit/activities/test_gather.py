@@ -172,6 +172,16 @@ def test_warnings_about_it_oldest_first_and_redacted(gatherer, kube):
     assert found[2].at == at("2026-11-24T10:00:00.000001+00:00")
 
 
+@pytest.mark.parametrize("homeless", [True, False])
+def test_whether_a_node_was_asked_for_is_read_where_pods_find_none(gatherer, kube, homeless):
+    status = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "message": "no node"}]}
+    pod = a_pod("web-b", ready_since=None)
+    kube.put(f"{PODS}/web-b", {**pod, "status": status} if homeless else pod)
+    an_event(kube, "asked", about="web-b", reason="TriggeredScaleUp", type="Normal")
+    an_event(kube, "ordinary", about="web-b", reason="Scheduled", type="Normal")
+    assert [one.reason for one in gathered(gatherer).events] == (["TriggeredScaleUp"] if homeless else [])
+
+
 def test_an_event_without_any_time_is_the_oldest(gatherer, kube):
     an_event(kube, "timeless", at=None)
     assert gathered(gatherer).events[0].at is None

@@ -177,3 +177,17 @@ def test_words_of_a_program_are_redacted():
     kube.put(f"{PODS}/web-a", a_pod(ready_since=None, status={"state": end}))
     _, (pod,) = view_of(kube, "Pod", "web-a", "v1")
     assert pod.containers[0].terminated.message == "password=***"
+
+
+def test_the_pods_of_a_replica_set_of_its_own_are_its_current_ones(kube):
+    """They bear no label of a revision, and that is theirs."""
+    one = a_replica_set(7)
+    one["metadata"] |= {"name": "alone", "uid": "uid-alone", "ownerReferences": []}
+    del one["spec"]["template"]["metadata"]["labels"]["pod-template-hash"]
+    one["spec"]["selector"] = {"matchLabels": {"app": "web"}}
+    kube.put(f"{paths.collection('ReplicaSet', NAMESPACE)}/alone", {"kind": "ReplicaSet", **one}, replicas=1)
+    mine = a_pod("alone-a", owner=owned_by("apps/v1", "ReplicaSet", "alone", "uid-alone"))
+    del mine["metadata"]["labels"]["pod-template-hash"]
+    kube.put(f"{PODS}/alone-a", mine)
+    workload, (pod,) = view_of(kube, "ReplicaSet", "alone", "apps/v1")
+    assert (workload.revision, pod.revision) == ("", "")

@@ -158,6 +158,10 @@ def test_recognises(evidence, container):
             id="a pod has survived it when another one begins to crash",
         ),
         pytest.param(
+            an_evidence(_survivor(301), a_pod("web-2-b", a_restarted_container(ready=False))),
+            id="and that one runs for a moment",
+        ),
+        pytest.param(
             an_evidence(KILL_BY_137, incident=_SEEN["incident"], incident_name="web-oom"),
             id="137, and a person says that it was an OOM kill",
         ),

@@ -33,6 +33,10 @@ def running(age, **values):
     return starting(age, a_container_status(ready=False, running_since=ago(age)), **values)
 
 
+def _homeless(age):
+    return starting(age, a_waiting_container(""), phase="Pending", unschedulable="0/3 nodes are available", node="")
+
+
 def preparing(age):
     migrate = a_container_status("migrate", init=True, ready=False, running_since=ago(age))
     return starting(age, migrate, a_waiting_container("PodInitializing"), phase="Pending")
@@ -143,6 +147,25 @@ def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
 
 
 @pytest.mark.parametrize(
+    ("events", "counts"),
+    [
+        pytest.param((), True, id="no word of an autoscaler"),
+        pytest.param(({"reason": "TriggeredScaleUp"},), False, id="the cluster autoscaler gets a node"),
+        pytest.param(({"reason": "Nominated"},), False, id="Karpenter gets one"),
+        pytest.param(({"reason": "TriggeredScaleUp", "at": ago(601)},), True, id="it has not come in ten minutes"),
+        pytest.param(({"reason": "TriggeredScaleUp", "about": "web-2-b"},), True, id="one for another pod"),
+        pytest.param(({"reason": "NotTriggerScaleUp"},), True, id="no node would help"),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_node_that_is_on_its_way_is_waited_for(events, counts, late):
+    told = [EventView(**{"about": "web-2-a", "at": ago(130), **one}) for one in events]
+    workload = an_unavailable_deployment(progress_deadline_exceeded=late)
+    evidence = an_evidence(_homeless(150), workload=workload, events=told)
+    assert bool(failing(evidence, evidence.pods)) is counts
+
+
+@pytest.mark.parametrize(
     ("pods", "have", "expected"),
     [
         ([OLD], 3, False),
@@ -150,6 +173,8 @@ def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
         ([creating(121)], 3, True),
         ([creating(119)], 3, False),
         ([running(500)], 3, False),
+        ([_homeless(121)], 3, True),
+        ([_homeless(119)], 3, False),
     ],
 )
 def test_events_are_read_only_where_nothing_else_tells(pods, have, expected):

@@ -50,8 +50,9 @@ def _kills(evidence: Evidence) -> Iterator[Symptom]:
 
 
 def _fails_otherwise(evidence: Evidence) -> bool:
-    """Whether a pod fails by what is no OOM kill, not even one that is told as 137."""
-    found = (one for one in failing(evidence, evidence.current_pods) if one.active)
+    """Whether a pod fails by what is no OOM kill, not even one that is told as 137. It may run between two crashes."""
+    ready = {pod.name for pod in evidence.current_pods if pod.ready}
+    found = (one for one in failing(evidence, evidence.current_pods) if one.pod not in ready)
     return any(one.kind is not Kind.OOM and one.exit_code != SIGKILL_EXIT for one in found)
 
 
