@@ -68,7 +68,7 @@ def worker(
 ) -> None:
     """Carry out the workflows of incidents: diagnose, repair, verify. Run as many as you like.
 
-    Example: `prunella worker --temporal-address temporal-frontend:7233 --set max_activities=50`
+    Example: `prunella worker --temporal-address temporal-frontend:7233 --set max_activities=100`
     """
     given = flags(
         assignments,

@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         default=5.0, description="seconds a workflow waits for the worker that has it cached after that worker died"
     )
     max_workflow_tasks: Count = Field(default=100, description="workflow tasks at once in one worker")
-    max_activities: Count = Field(default=200, description="activities at once in one worker")
+    max_activities: Count = Field(default=50, description="activities at once in one worker")
     pollers: Count = Field(default=5, description="open polls of each kind in one worker")
 
     http_host: str = Field(

@@ -61,5 +61,7 @@ async def meanwhile(happens: Callable[[], bool], until: datetime) -> bool:
 
 
 def pace(since: datetime, least: timedelta, most: timedelta) -> timedelta:
-    """The pause before the next look: the longer it has taken, the longer, so that histories stay small."""
-    return min(max(least, (workflow.now() - since) / 30), most)
+    """The pause before the next look: the longer it has taken, the longer, so that histories stay small and hundreds
+    that wait ask for little.
+    """
+    return min(max(least, (workflow.now() - since) / 4), most)
