@@ -43,6 +43,13 @@ def covering(earlier: list[Object], fault: str, seen: datetime | None, now: date
     return last if same and known is not None and now - known <= STILL_THE_SAME else None
 
 
+def settled_meanwhile(earlier: list[Object], observed_at: datetime) -> Object | None:
+    """The incident that an observation would have joined, had it been acted on at once: it ended well since then."""
+    last = latest(earlier)
+    closed = _closed_at(last) if last is not None and settled(last) else None
+    return last if closed is not None and observed_at < closed else None
+
+
 def is_old_news(fault_at: datetime | None, earlier: list[Object]) -> bool:
     """Whether a fault happened before the repair that healed it: it is seen late, by an operator that was away."""
     last = latest(earlier)

@@ -13,7 +13,7 @@ from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists
 from prunella_operator.cluster.views import container_views, ignored, template_of
-from prunella_operator.opening import covering, earlier_selectors, fault_key, heals, incident_of, phase_of
+from prunella_operator.opening import covering, earlier_selectors, fault_key, heals, incident_of, phase_of, settled_meanwhile
 from prunella_workflows.alert_contract import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest
 from prunella_workflows.errors import NotFound
 from prunella_workflows.model.alert import Alert
@@ -56,7 +56,7 @@ class AlertIncidents:
     def _opened(self, request: OpenRequest, target: WorkloadRef, raw: Object, namespace: Object) -> Opened:
         policies = (*self._kube.list(paths.policies()), *self._kube.list(paths.policies(target.namespace)))
         fault, earlier = fault_key(target, raw, namespace, policies), self._earlier(target)
-        covered = covering(earlier, fault, None, clock.now())
+        covered = covering(earlier, fault, None, clock.now()) or settled_meanwhile(earlier, request.observed_at)
         if covered is not None:
             self._annotate(covered, request.alert, resolved=None)
             return _as_opened(covered, request.alert)

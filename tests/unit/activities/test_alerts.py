@@ -365,6 +365,16 @@ def test_after_a_fault_that_is_over_the_next_one_has_an_incident_of_its_own(hand
     assert open_(hands).incident != first.incident
 
 
+@pytest.mark.parametrize("phase", [Phase.HEALED, Phase.RECOVERED])
+def test_an_alert_that_came_in_time_and_is_handled_late_joins_what_ended_meanwhile(hands, kube, moment, phase):
+    """Of hundreds that come in a minute some have to wait."""
+    first = open_(hands)
+    moment.now = NOW + timedelta(minutes=2)
+    stands(kube, phase, times={"closedAt": (NOW + timedelta(minutes=1)).isoformat()})
+    assert open_(hands, an_alert(fingerprint="f2")).incident == first.incident
+    assert len(incidents(kube)) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
