@@ -13,7 +13,15 @@ from prunella_operator.cluster.kube import Kube
 from prunella_operator.cluster.port import Object
 from prunella_operator.cluster.rest import AlreadyExists
 from prunella_operator.cluster.views import container_views, ignored, template_of
-from prunella_operator.opening import covering, earlier_selectors, fault_key, heals, incident_of, phase_of, settled_meanwhile
+from prunella_operator.opening import (
+    covering,
+    earlier_selectors,
+    fault_key,
+    heals,
+    incident_of,
+    phase_of,
+    settled_meanwhile,
+)
 from prunella_workflows.alert_contract import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest
 from prunella_workflows.errors import NotFound
 from prunella_workflows.model.alert import Alert
