@@ -24,7 +24,9 @@ def app(scene: Scene, *edits: Edit, **data: str) -> list[Object]:
     config["data"] = {"SHOP_MEMORY_MIB": "24", **data}
     one["kind"] = scene.case.kind
     pod_spec(one)["dnsPolicy"] = "Default"  # else the kubelet of our cluster, without DNS, floods its own events
-    samples.container(one)["readinessProbe"]["timeoutSeconds"] = _ANSWERS_WITHIN
+    container = samples.container(one)
+    container["readinessProbe"]["timeoutSeconds"] = _ANSWERS_WITHIN
+    container["resources"]["requests"]["cpu"] = "2m"  # all cases stay until the end, and the node has two cores
     if scene.case.kind == "StatefulSet":
         one["spec"]["serviceName"] = NAME
     if scene.case.kind == "DaemonSet":
