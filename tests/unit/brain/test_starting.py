@@ -147,6 +147,34 @@ def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
 
 
 @pytest.mark.parametrize(
+    ("words", "asks", "blamed"),
+    [
+        pytest.param("1 Insufficient cpu. preemption: 0/1", "same", False, id="nodes that others have filled"),
+        pytest.param("1 Insufficient cpu. preemption: 0/1", "more", True, id="full nodes, and it asks for more"),
+        pytest.param(
+            "2 Insufficient memory, 1 node(s) had untolerated taint {control-plane: }",
+            "same",
+            False,
+            id="a taint as well",
+        ),
+        pytest.param("1 node(s) didn't match Pod's node affinity/selector", "same", True, id="no such node"),
+        pytest.param(
+            "2 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector",
+            "same",
+            True,
+            id="a choice of nodes",
+        ),
+    ],
+)
+def test_a_release_is_not_blamed_for_nodes_that_are_full(words, asks, blamed):
+    pod = starting(150, phase="Pending", unschedulable=f"0/3 nodes are available: {words}", node="")
+    _, current = the_history(resources=asks)
+    revisions = (a_revision(1, good_at=ago(7200), resources="same"), current)
+    evidence = an_evidence(OLD, pod, workload=an_unavailable_deployment(), revisions=revisions)
+    assert isinstance(bad_release.diagnose(evidence), Diagnosis) is blamed
+
+
+@pytest.mark.parametrize(
     ("events", "counts"),
     [
         pytest.param((), True, id="no word of an autoscaler"),

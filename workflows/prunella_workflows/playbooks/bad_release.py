@@ -38,8 +38,8 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         return _no("the current revision was available and stable before")
     if good is None:
         return _no("no earlier revision is known to have been available")
-    if found[0].kind is Kind.NOT_MADE and _is_quota(found[0]) and not _asks_for_more(evidence, good):
-        return _no("a quota is spent, and this release asks for no more than the last good one")
+    if _lacks_room(found[0]) and not _asks_for_more(evidence, good):
+        return _no("a quota is spent or the nodes are full, and this release asks for no more than the last good one")
     if others := _failing_elsewhere(evidence, good, found):
         return _no(f"the last good revision fails as well ({others[0]})")
     return _diagnosis(evidence, found, good)
@@ -53,8 +53,14 @@ def _failing_elsewhere(evidence: Evidence, good: RevisionView, found: list[Sympt
     return [one for one in symptoms(good_pods) if one.kind in kinds and _fails_now(one, evidence)]
 
 
-def _is_quota(symptom: Symptom) -> bool:
-    return "exceeded quota" in symptom.message
+def _lacks_room(symptom: Symptom) -> bool:
+    """Whether pods are refused by a quota, or find every node that may take them full. A node that does not match is
+    the release's own choice.
+    """
+    words = symptom.message
+    if symptom.kind is Kind.UNSCHEDULABLE:
+        return "Insufficient " in words and "didn't match" not in words
+    return symptom.kind is Kind.NOT_MADE and "exceeded quota" in words
 
 
 def _asks_for_more(evidence: Evidence, good: RevisionView) -> bool:
