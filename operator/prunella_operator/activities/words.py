@@ -15,7 +15,8 @@ _LINES = 20
 _PODS = 2
 _LINE = 400
 _LONGEST = 2000
-_NO_LOG = "unable to retrieve container logs"  # what the kubelet answers, with code 200, when it has none
+_NO_LOG = ("unable to retrieve container logs", "failed to try resolving symlinks in path")
+"""What the kubelet answers, with code 200, when it has none."""
 
 
 class Words(NamedTuple):
@@ -35,9 +36,11 @@ def last_words(kube: Kube, evidence: Evidence) -> Iterator[Words]:
     """Of the first pods that fail. A log that cannot be read is no reason to stop."""
     for pod, status, before in list(_speakers(evidence))[:_PODS]:
         path = paths.core(evidence.workload.ref.namespace, "pods", f"{pod}/log")
-        wanted = {"container": status.name, "tailLines": str(_LINES)} | ({"previous": "true"} if before else {})
+        wanted = {"container": status.name, "tailLines": str(_LINES)}
         try:
-            text = kube.text(path, **wanted)
+            text = kube.text(path, **wanted, **({"previous": "true"} if before else {}))
+            if before and text.startswith(_NO_LOG):  # what came after it may have said the same
+                text = kube.text(path, **wanted)
         except (NotFound, Refused, Forbidden):
             continue
         except Unavailable:  # a node that does not answer: who waits for the next one as well never gets to a diagnosis

@@ -123,10 +123,24 @@ def failing_pod(kube, status=CRASHED):
     kube.put(f"{PODS}/web-a", a_pod(ready_since=None, status=status))
 
 
-def test_the_kubelets_excuse_is_no_word_of_the_program(gatherer, kube):
+@pytest.mark.parametrize(
+    "excuse",
+    [
+        "unable to retrieve container logs for containerd://1234",
+        'failed to try resolving symlinks in path "/var/log/pods/shop_web-a_1/app/1.log": no such file or directory',
+    ],
+)
+def test_the_kubelets_excuse_is_no_word_of_the_program(gatherer, kube, excuse):
     failing_pod(kube)
-    kube.texts[f"{PODS}/web-a/log"] = "unable to retrieve container logs for containerd://1234"
+    kube.texts[f"{PODS}/web-a/log"] = excuse
     assert [one.lines for one in gathered(gatherer).logs] == [()]
+
+
+def test_where_the_log_of_the_run_before_is_gone_the_next_run_is_heard(gatherer, kube, monkeypatch):
+    failing_pod(kube)
+    excuse = "unable to retrieve container logs for containerd://1234"
+    monkeypatch.setattr(kube, "text", lambda _path, **asked: excuse if "previous" in asked else "cannot reach ledger")
+    assert [one.lines for one in gathered(gatherer).logs] == [("cannot reach ledger",)]
 
 
 def test_the_last_words_of_what_fails_are_redacted_and_short(gatherer, kube):
