@@ -194,7 +194,7 @@ CASES = (
         then=_changed_again,
         writes=2,
         incidents=2,
-        policy={"verification": {"window": "20s", "timeout": "90s"}},
+        policy={"cooldown": "1s", "verification": {"window": "20s", "timeout": "90s"}},
     ),
     handed_over("recreated-otherwise", applied(), _recreated_otherwise, "NoKnownGoodRevision", "pod_crash_loop"),
     handed_over("replica-set", None, _replica_set, "ReportOnly", "pod_crash_loop", kind="ReplicaSet"),
