@@ -18,8 +18,8 @@ STAMP = {paths.LAST_ACTION: "uid-1", paths.BEFORE: "web-prunella-1", paths.AFTER
 
 
 @pytest.fixture(scope="module")
-def mighty(api, worker):
-    """The worker's account, with all rights that RBAC can give."""
+def mighty(api, worker, shop):
+    """The worker's account, with all rights that RBAC can give, once the policies are in force (`shop`)."""
     body = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
