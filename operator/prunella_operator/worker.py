@@ -24,6 +24,7 @@ from prunella_operator.metrics_source import connect as metrics
 from prunella_operator.metrics_source.usage import UsageReader
 from prunella_operator.process import Process
 from prunella_operator.settings import Settings
+from prunella_operator.telemetry.workflows import expect
 from prunella_operator.temporal import connect
 from prunella_workflows.alert_intake import AlertIntake
 from prunella_workflows.alerting import AlertHandling
@@ -36,7 +37,7 @@ _log = structlog.get_logger("prunella.worker")
 _AGAIN = 2.0
 _GRACE = timedelta(seconds=30)
 _CACHED_WORKFLOWS = 300  # about 0.1 MB each; the rest is replayed when it moves on
-
+_WORKFLOWS: tuple[type, ...] = (SelfHealing, Escalation, AlertHandling, AlertIntake)
 
 Registered = list[Callable[..., Any]]
 """Activities as a worker registers them."""
@@ -44,10 +45,11 @@ Registered = list[Callable[..., Any]]
 
 def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
     """A worker that is ready to run. Its grace at shutdown covers the longest short activity."""
+    expect((one.__name__ for one in _WORKFLOWS), settings.task_queue)
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[SelfHealing, Escalation, AlertHandling, AlertIntake],
+        workflows=_WORKFLOWS,
         activities=[*activities, Distribution(AlertStore(client, settings.task_queue)).distribute],
         workflow_runner=workflow_runner(),
         activity_executor=pool,

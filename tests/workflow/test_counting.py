@@ -5,7 +5,7 @@ from prometheus_client import REGISTRY
 from workflow.conftest import Stage
 from workflow.harness import SETTLING, Hands, cancel_and_see, ending, performing, raised, stage, written
 
-from prunella_operator.telemetry.workflows import CountingInterceptor
+from prunella_operator.telemetry.workflows import CountingInterceptor, expect
 from prunella_workflows.errors import Conflict
 
 NAMES = ("workflow_started", "workflow_completed", "workflow_failed")
@@ -33,13 +33,20 @@ async def test_a_run_counts_once(counted, cached):
     assert [now - then for now, then in zip(workflows(), before, strict=True)] == [1, 1, 0]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_worker_may_run_is_exposed(name):
+    """At 0, or `rate` would not see the first one."""
+    expect(["SelfHealing"], "nothing-yet")
+    labels = {"workflow_type": "SelfHealing", "task_queue": "nothing-yet"}
+    assert REGISTRY.get_sample_value(f"temporal_{name}_total", labels) == 0
+
+
 async def test_what_has_not_failed_is_exposed(counted):
     """At 0, or `increase` would not see the first failure."""
     async with performing(counted.client, Hands()):
         await (await counted.begin()).result()
     queue = {"task_queue": "prunella-test"}
     for name, kind in (
-        ("workflow_failed", {"workflow_type": "SelfHealing"}),
         ("activity_failed", {"activity_type": "confirm"}),
         ("activity_retries", {"activity_type": "confirm"}),
     ):
