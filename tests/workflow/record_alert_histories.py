@@ -60,6 +60,9 @@ SCENES = {
         3,
         end=resolved(2, 90),
     ),
+    "replaced": lambda client: _ends(
+        client, AlertScript().during("record", 1, sends(client, firing(30))), "record", 2, end=resolved(30, 90)
+    ),
     "its-end-was-asked-for": lambda client: AlertScript(
         follow=HEALING, is_firing=[StillFiring(firing=True), StillFiring(firing=False)]
     ),

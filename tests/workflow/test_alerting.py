@@ -261,6 +261,20 @@ async def test_a_newer_firing_replaces_the_one_that_was_handled(client):
     assert (state.round, state.outcome) == (2, Outcome.REPAIRED)
 
 
+async def test_the_end_of_a_firing_that_replaced_the_handled_one_is_told(the_stage):
+    """It flapped while it was silenced, and Alertmanager kept that to itself."""
+    client, hands = the_stage.client, AlertScript()
+    hands.during("record", 1, sends(client, firing(2)))
+    async with alert_worker(client, hands):
+        handle = await send(client, firing())
+        await the_stage.environment.sleep(timedelta(minutes=3))
+        await send(client, resolved(2, 3))
+        state = await handle.result()
+    assert (state.round, state.outcome, state.ended_at is None) == (1, Outcome.REPAIRED, False)
+    assert [request.resolved for request in hands.named("record")] == [False, True]
+    assert hands.told[-1] == "KubePodCrashLooping is over"
+
+
 # What fails
 
 

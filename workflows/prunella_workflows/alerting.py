@@ -30,6 +30,7 @@ from prunella_workflows.failures import is_permanent
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.policy import AlertHandlingMode
 
+_TELLS_ITS_END = "tells-the-end-of-what-replaced-the-handled-firing"
 FORGOTTEN_AFTER = timedelta(days=3)
 """An alert that Alertmanager has not repeated for so long is over, though nobody said so."""
 
@@ -169,12 +170,20 @@ class AlertHandling:
             await self._record(resolved=True)
             case.set(stage=Stage.WAITING, ended_at=workflow.now())
         elif case.pending:
-            case.set(stage=Stage.WAITING)
+            await self._replaced()
         elif workflow.now() - case.quiet_since >= FORGOTTEN_AFTER:
             case.note("nobody has spoken of it for days")
             case.set(stage=Stage.DONE)
         else:
             await self._listen()
+
+    async def _replaced(self) -> None:
+        """It fires anew, and nobody told of the end before: a round of its own, unless it is over within the window."""
+        if workflow.patched(_TELLS_ITS_END):
+            window_ends = self._case.begun_at + timedelta(seconds=self._case.window)
+            if await meanwhile(lambda: self._case.over, window_ends):
+                return
+        self._case.set(stage=Stage.WAITING)
 
     async def _listen(self) -> None:
         """Alertmanager tells of the end; it is asked while it may have kept the end to itself."""
