@@ -2,8 +2,9 @@
 
 The three take turns in one run, so that whatever else the machine does meets them alike.
 
-The worker is a process of its own that carries out SelfHealing against a real Temporal. Its activities do what real
-ones do, with a fake API server, and then answer by a script. Without telemetry it counts nothing at all.
+The worker is a process of its own that carries out SelfHealing against a real Temporal and a real API server (a cluster
+of its own, whose one pod is simulated and broken). Its activities do what real ones do, and then answer by a script, so
+that nothing waits. Without telemetry it counts nothing at all.
 The sensor is the pod source of `sensor.py`; every patch is a fault, of which one in twenty opens an incident, with the
 span that goes with it, and the others join one, as in a crash loop.
 
@@ -30,14 +31,15 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "hack" / "cluster"), str(HERE)]
 
 import sensor  # noqa: E402
-from builders import a_request  # noqa: E402
-from fakes.kube import FakeKube  # noqa: E402
-from fakes.objects import a_cluster, a_deployment, a_pod, a_replica_set  # noqa: E402
-from fakes.served import ServedKube  # noqa: E402
+from builders import WEB, a_request  # noqa: E402
+from patients import Breaker  # noqa: E402
 from proc import usage  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
+from support import samples  # noqa: E402
+from support.api import Api, documents, until  # noqa: E402
 from support.collector import collecting  # noqa: E402
+from support.deployments import a_deployment  # noqa: E402
 from support.lonely import free_port  # noqa: E402
 from telemetry_parts import UNMEASURED  # noqa: E402
 from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402
@@ -50,8 +52,9 @@ from prunella_workflows.model.incident import IncidentRef  # noqa: E402
 from prunella_workflows.tracing import TraceContext, header_of  # noqa: E402
 
 TARGET = 5.0  # percent
+QUEUE = "prunella-test"
 WARM_UP, SETTLED = 10, 6.0  # healings, and seconds until the first spans are out and the connection is made
-KILLED = {"restartCount": 3, "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}
+CLUSTER = "bench-telemetry"
 MODES = ("without", "with", "collector away")
 
 
@@ -93,26 +96,37 @@ def worker(environment, *addresses):
 
 
 async def heal(house, count):
-    """Start so many healings at once and wait for their ends; their incidents are there as long as that."""
+    """Start so many healings at once and wait for their ends."""
 
-    async def one(name):
-        incident = IncidentRef(namespace="shop", name=name, uid=name)
-        house.kube.put(paths.incidents("shop", name), {"metadata": {"namespace": "shop", "uid": name}})
-        request = a_request(incident=incident)
-        await house.client.execute_workflow(SelfHealing.run, request, id=name, task_queue="prunella-test")
-        house.kube.delete(paths.incidents("shop", name), name)
+    async def one(number):
+        name = f"bench-{number}"
+        made = await asyncio.to_thread(house.api.create, paths.incidents(WEB.namespace), an_incident(name))
+        incident = IncidentRef(namespace=WEB.namespace, name=name, uid=made["metadata"]["uid"])
+        return a_request(incident=incident)
 
-    await asyncio.gather(*(one(f"bench-{number}") for number in house.take(count)))
+    requests = await asyncio.gather(*(one(number) for number in house.take(count)))
+    began = time.monotonic()
+    run = house.client.execute_workflow
+    await asyncio.gather(*(run(SelfHealing.run, one, id=one.incident.name, task_queue=QUEUE) for one in requests))
+    return time.monotonic() - began
+
+
+def an_incident(name):
+    return {
+        "apiVersion": "prunella.dev/v1alpha1",
+        "kind": "Incident",
+        "metadata": {"name": name, "namespace": WEB.namespace},
+        "spec": {"target": {"kind": WEB.kind, "name": WEB.name}, "type": "OOMKilled"},
+    }
 
 
 async def throughput(house, environment, options, result):
     """One round of one mode."""
-    with worker(environment, house.temporal, house.api) as process:
+    with worker({**environment, "KUBECONFIG": os.environ["KUBECONFIG"]}, house.temporal) as process:
         await heal(house, WARM_UP)
         await asyncio.sleep(SETTLED)
-        before, began = usage(process.pid).cpu, time.monotonic()
-        await heal(house, options.healings)
-        result.throughput.append(options.healings / (time.monotonic() - began))
+        before = usage(process.pid).cpu
+        result.throughput.append(options.healings / await heal(house, options.healings))
         result.worker.append(1000 * (usage(process.pid).cpu - before) / options.healings)
 
 
@@ -121,8 +135,7 @@ class House:
     """Where the worker works. `take` gives numbers for healings that nobody had."""
 
     temporal: str
-    api: str
-    kube: FakeKube
+    api: Api
     client: Client
     used: int = 0
 
@@ -134,11 +147,8 @@ class House:
 def environments(collector):
     """The environment of each mode."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    often = {"OTEL_METRIC_EXPORT_INTERVAL": "10000"}  # six times as often as usual: a round is short
     ends = (None, collector, f"http://127.0.0.1:{free_port()}")
-    return [
-        {**plain, **often, "OTEL_EXPORTER_OTLP_ENDPOINT": end} if end else {**plain, UNMEASURED: "1"} for end in ends
-    ]
+    return [{**plain, "OTEL_EXPORTER_OTLP_ENDPOINT": end} if end else {**plain, UNMEASURED: "1"} for end in ends]
 
 
 @contextmanager
@@ -163,10 +173,42 @@ async def connected(address):
                 await asyncio.sleep(0.2)
 
 
-async def measure_worker(options, modes, results):
-    kube = a_cluster(FakeKube(), a_deployment(), [a_replica_set(1)], [a_pod("web-a", ready_since=None, status=KILLED)])
-    with temporal() as address, ServedKube(kube) as api:
-        house = House(address, api.url, kube, await connected(address))
+def cluster(*args):
+    line = [sys.executable, str(ROOT / "hack" / "cluster"), args[0], "--name", CLUSTER, *args[1:]]
+    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+@contextmanager
+def clinic():
+    """A cluster with one workload, which is out of memory; its API."""
+    cluster("up", "--simulated", "--no-audit", "--nodes", "1")
+    try:
+        kubeconfig = os.environ["KUBECONFIG"] = cluster("kubeconfig")
+        api = Api(kubeconfig)
+        api.apply(*(one for file in sorted((ROOT / "crds").glob("*.yaml")) for one in documents(file)))
+        api.apply(samples.namespace_of(None, WEB.namespace, {}), a_patient())
+        asyncio.run(fall_ill(api, kubeconfig))
+        yield api
+    finally:
+        cluster("down")
+
+
+def a_patient():
+    one = a_deployment(WEB.namespace, WEB.name, replicas=1, ready_every=None)
+    one["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
+    return one
+
+
+async def fall_ill(api, kubeconfig):
+    pods = lambda: api.items(paths.core(WEB.namespace, "pods"), fieldSelector="status.phase=Running")  # noqa: E731
+    (pod,) = until(pods, 60, "the pod runs")
+    async with Breaker(kubeconfig) as breaker:
+        await breaker.break_one((WEB.namespace, WEB.name, pod["metadata"]["name"]))
+
+
+async def measure_worker(options, api, modes, results):
+    with temporal() as address:
+        house = House(address, api, await connected(address))
         for number in range(options.rounds):
             for mode, environment in modes:
                 print(f"worker, round {number + 1}, {mode}", file=sys.stderr)
@@ -227,12 +269,13 @@ def show(results, options):
     print(json.dumps({mode: vars(one) for mode, one in results.items()}))
 
 
-async def measure(options):
+def measure(options):
     results = {mode: Result() for mode in MODES}
     with tempfile.TemporaryDirectory() as name, collecting(Path(name)) as collector:
         modes = list(zip(MODES, environments(collector.endpoint), strict=True))
-        await measure_worker(options, modes, results)
-        await measure_sensor(options, modes, results, Path(name))
+        with clinic() as api:
+            asyncio.run(measure_worker(options, api, modes, results))
+        asyncio.run(measure_sensor(options, modes, results, Path(name)))
     show(results, options)
 
 
@@ -242,8 +285,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pods", type=int, default=2000, help="how many pods the fake API server has")
     parser.add_argument("--rate", type=float, default=100, help="status patches per second")
-    parser.add_argument("--seconds", type=float, default=15, help="how long to patch, in a round")
-    asyncio.run(measure(parser.parse_args()))
+    parser.add_argument(
+        "--seconds", type=float, default=65, help="how long to patch, in a round: metrics go out once a minute"
+    )
+    measure(parser.parse_args())
     sys.stdout.flush()
     os._exit(0)  # temporalio's core may crash at interpreter exit (sdk-python issue 300)
 

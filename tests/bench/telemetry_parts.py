@@ -1,7 +1,7 @@
 """The two processes that `telemetry.py` measures, with the telemetry that their environment asks for.
 
-telemetry_parts.py serve TEMPORAL API    a worker; says `ready`
-telemetry_parts.py sense                 a pod source on the cluster of $KUBECONFIG; talks as `sensor_ours.py` does
+telemetry_parts.py serve TEMPORAL    a worker on the cluster of $KUBECONFIG; says `ready`
+telemetry_parts.py sense             a pod source on the cluster of $KUBECONFIG; talks as `sensor_ours.py` does
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from builders import WEB
 from opentelemetry import trace
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from workflow.harness import HEALED, Hands, performing
+from workflow.harness import HEALED, Hands, performing, seen
 
 from prunella_operator import app
 from prunella_operator.activities import Activities
 from prunella_operator.activities.gather import Gatherer
 from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import Access, load_access
+from prunella_operator.cluster.access import load_access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.sources.pods import PodSource
 from prunella_operator.telemetry import metrics, tracing
@@ -33,14 +33,15 @@ from prunella_operator.telemetry.workflows import CountingInterceptor
 
 ONE_IN = 20  # of the faults opens an incident, the others join one
 UNMEASURED = "PRUNELLA_BENCH_UNMEASURED"
-LIMIT = {"op": "add", "path": "/spec/template/spec/containers/0/resources", "value": {"limits": {"memory": "96Mi"}}}
+TOUCH = {"op": "add", "path": "/metadata/annotations/bench", "value": "repaired"}  # which moves no pod
 
 
 class WorkingHands(Hands):
     """Each activity does what a real one does at the API server; the script answers, so that all runs go one way."""
 
     def __init__(self, kube):
-        super().__init__(verify=[HEALED])
+        self.target = WEB.model_copy(update={"uid": kube.get(paths.workload(WEB))["metadata"]["uid"]})
+        super().__init__(confirm=[seen().model_copy(update={"target": self.target})], verify=[HEALED])
         self.kube, self.real, self.gatherer = kube, Activities(kube, 30, ()), Gatherer(kube, 30)
 
     async def _play(self, name, request):
@@ -48,8 +49,8 @@ class WorkingHands(Hands):
         return await super()._play(name, request)
 
     def _write(self, _order):
-        self.gatherer.view(WEB)
-        self.kube.json_patch(paths.workload(WEB), [LIMIT])
+        self.gatherer.view(self.target)
+        self.kube.json_patch(paths.workload(WEB), [TOUCH])
 
 
 def telemetry(stack):
@@ -62,7 +63,7 @@ def telemetry(stack):
     return interceptors
 
 
-async def serve(temporal, api):
+async def serve(temporal):
     """A worker with working hands."""
     async with AsyncExitStack() as stack:
         runtime, measures, interceptors = None, None, []
@@ -72,7 +73,7 @@ async def serve(temporal, api):
         client = await Client.connect(
             temporal, data_converter=pydantic_data_converter, interceptors=interceptors, runtime=runtime
         )
-        async with performing(client, WorkingHands(Kube(Access(server=api, authorization=lambda: "")))):
+        async with performing(client, WorkingHands(Kube(load_access()))):
             print("ready", flush=True)
             await (measures.keep() if measures else asyncio.Event().wait())
 

@@ -33,28 +33,12 @@ async def play(traced, hands, **options):
 
 async def test_the_tree_of_a_healing(traced):
     await play(traced, Hands())
-    assert (
-        spans.tree()
-        == [
-            "incident:start",
-            "  workflow:SelfHealing",
-            *(
-                f"    activity:{name}"
-                for name in (
-                    "report",
-                    "confirm",
-                    "diagnose",
-                    "report",
-                    "repair",
-                    "report",
-                    "verify",
-                    "verify",
-                    "close",
-                )
-            ),
-        ]
-        or spans.tree()
-    )
+    names = ["report", "confirm", "diagnose", "report", "repair", "report", "verify", "report", "verify", "close"]
+    assert spans.tree() == [
+        "incident:start",
+        "  workflow:SelfHealing",
+        *(f"    activity:{name}" for name in names),
+    ]
     assert {f"{one.context.trace_id:032x}" for one in spans.EXPORTER.get_finished_spans()} == {ALERT.trace_id}
 
 

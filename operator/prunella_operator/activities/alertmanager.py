@@ -14,6 +14,7 @@ import urllib3
 
 from prunella_operator import clock
 from prunella_operator.settings import Settings
+from prunella_operator.telemetry import tracing
 from prunella_workflows.errors import AuthenticationError, InvalidInputError, NotFound, Unavailable
 from prunella_workflows.model.alert import Alert
 
@@ -93,9 +94,14 @@ class Alertmanager:
         try:
             if self._token_file is not None:
                 headers["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"
-            answer = self._pool.request(method, url, body=data, headers=headers, redirect=False, preload_content=False)
-            content = answer.read(_LARGEST)
-            answer.release_conn()
+            with tracing.request("alertmanager", method, path) as traced:
+                headers |= traced.headers
+                answer = self._pool.request(
+                    method, url, body=data, headers=headers, redirect=False, preload_content=False
+                )
+                traced.answered(answer.status)
+                content = answer.read(_LARGEST)
+                answer.release_conn()
         except OSError as error:
             raise AuthenticationError(f"the token of Alertmanager cannot be read: {error.strerror}") from None
         except urllib3.exceptions.HTTPError as error:

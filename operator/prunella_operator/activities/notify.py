@@ -10,7 +10,7 @@ from prunella_operator.cluster.port import Api
 from prunella_operator.cluster.secrets import CHANNEL, read_secret, required
 from prunella_operator.notifiers.limiter import Limiter, Send, Told, Wait
 from prunella_operator.notifiers.port import Notifier
-from prunella_operator.telemetry import metrics
+from prunella_operator.telemetry import metrics, tracing
 from prunella_workflows.errors import PrunellaError, Unavailable
 from prunella_workflows.model.incident import Delivery, DeliveryResult
 from prunella_workflows.notices import Link, Message, NotifyRequest
@@ -66,7 +66,8 @@ class Messenger:
     def _send(self, request: NotifyRequest, url: str, send: Send) -> DeliveryResult:
         message = _with_others(request.message, tuple(send.others.values()))
         try:
-            self._notifier.send(url, message, self._links(message))
+            with tracing.call(f"notify {self._notifier.kind(url)}", {"prunella.channel": request.channel}):
+                self._notifier.send(url, message, self._links(message))
         except PrunellaError:
             self._limiter.failed(request.channel, send)
             raise

@@ -8,7 +8,7 @@ import structlog
 from prunella_operator.activities.notify import Links
 from prunella_operator.cluster.port import Api
 from prunella_operator.cluster.secrets import TICKETS, read_secret
-from prunella_operator.telemetry import metrics
+from prunella_operator.telemetry import metrics, tracing
 from prunella_operator.tickets.port import Entry, TicketSystem
 from prunella_operator.tickets.systems import system_of
 from prunella_workflows.errors import PrunellaError
@@ -42,7 +42,10 @@ class Ticketer:
         try:
             system = system_of(request.system, read_secret(self._api, request.system, TICKETS))
             kind = system.kind
-            ref = self._step(system, request)
+            with tracing.call(
+                f"ticket {kind}", {"prunella.system": request.system, "prunella.step": request.step.value}
+            ):
+                ref = self._step(system, request)
         except PrunellaError as error:
             metrics.TICKETS.labels(kind, request.step.value, error.reason).inc()
             _log.warning("a ticket is not kept", system=request.system, step=request.step.value, error=str(error))

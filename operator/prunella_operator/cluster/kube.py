@@ -136,8 +136,8 @@ class Kube:
     def _answer(self, call: "_Call") -> Any:
         """The official client's answer, read to its end; it carries no types."""
         timeout, url = (self._timeout, self._timeout), self.server + call.address
-        with tracing.call("kubernetes", call.method, call.path) as span:
-            headers = {"Accept": call.accept, "Content-Type": call.content_type, **tracing.outgoing()}
+        with tracing.request("kubernetes", call.method, call.path) as traced:
+            headers = {"Accept": call.accept, "Content-Type": call.content_type, **traced.headers}
             headers |= self._access.headers()
             try:
                 answer: Any = self._client.call_api(call.method, url, headers, body=call.body, _request_timeout=timeout)
@@ -147,7 +147,7 @@ class Kube:
                 metrics.API_REQUESTS.labels(call.method, "none").inc()
                 cause = getattr(error, "reason", None) or error
                 raise Unavailable(f"the API server {self.server} does not answer: {redact(str(cause))}") from None
-            tracing.answered(span, answer.status)
+            traced.answered(answer.status)
         metrics.API_REQUESTS.labels(call.method, str(answer.status)).inc()
         return answer
 

@@ -150,13 +150,13 @@ class Rest:
         data = None if body is None else msgspec.json.encode(body)
         if content_type:
             options["headers"]["Content-Type"] = content_type
-        with tracing.call("kubernetes", method, path) as span:
-            options["headers"] |= tracing.outgoing()
+        with tracing.request("kubernetes", method, path) as traced:
+            options["headers"] |= traced.headers
             if method != "GET":
                 self._may_write()
             try:
                 async with self._session.request(method, url, params=params, data=data, **options) as answer:
-                    tracing.answered(span, answer.status)
+                    traced.answered(answer.status)
                     metrics.API_REQUESTS.labels(method, str(answer.status)).inc()
                     return answer.status, await answer.read()
             except (aiohttp.ClientError, TimeoutError) as error:

@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 from prunella_operator import clock
+from prunella_operator.telemetry import tracing
 
 _CHUNK = 65536
 _LARGEST = 8 << 20  # bytes of an answer; a check or a workload needs a few thousand
@@ -66,8 +68,11 @@ class BoundedSession(requests.Session):
         placed = {"data": params} if method == _POST else {"params": params}
         limits = {"timeout": (min(self._seconds, _CONNECT_AT_MOST), self._seconds)}
         bounds = {**options, **placed, **limits, "stream": True, "allow_redirects": False}
-        with super().request(method, url, **bounds) as response:
-            self.answered = Answered(response.status_code, b"".join(_read(response.raw, end)))
+        with tracing.request("prometheus", method, urlsplit(url).path) as traced:
+            bounds["headers"] = {**(options.get("headers") or {}), **traced.headers}
+            with super().request(method, url, **bounds) as response:
+                traced.answered(response.status_code)
+                self.answered = Answered(response.status_code, b"".join(_read(response.raw, end)))
         return self.answered
 
 

@@ -76,12 +76,17 @@ class CoreMetrics(Collector):
         return ()
 
     def _fold(self, updates: Sequence[BufferedMetricUpdate]) -> None:
+        labels: dict[int, Labels] = {}  # the core hands out one object for what it measured in one place
         for one in updates:
-            metric = one.metric
+            metric, attributes = one.metric, one.attributes
             series = self._series.get(metric.name)
             if series is None:
                 series = self._series[metric.name] = _Series(metric.kind, metric.description or metric.name)
-            series.add(tuple(sorted((key, str(value)) for key, value in one.attributes.items())), float(one.value))
+            found = labels.get(id(attributes))
+            if found is None:
+                found = tuple(sorted((key, str(value)) for key, value in attributes.items()))
+                labels[id(attributes)] = found
+            series.add(found, float(one.value))
 
 
 def _family(name: str, series: _Series) -> Metric:

@@ -1,17 +1,21 @@
 """Where finished spans go: OpenTelemetry's SDK and its OTLP exporter. Imported only when tracing is on."""
 
+import time
+from collections.abc import Sequence
+
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from prunella_operator.telemetry.once import Once
 from prunella_operator.telemetry.resource import resource
-from prunella_operator.telemetry.tracing import nanoseconds, span_context
+from prunella_operator.telemetry.tracing import Call, in_words, keep_calls, nanoseconds, span_context
 from prunella_workflows.redact import redact
 from prunella_workflows.tracing import WorkflowSpan
 
+_UNSET = Status()
 _FLUSH = 2000  # milliseconds at the end of a process: a collector that is away must not hold it up
 
 
@@ -23,6 +27,7 @@ class Tracing:
         self._processor = SimpleSpanProcessor(exporter) if exporter else BatchSpanProcessor(OTLPSpanExporter())
         self._provider.add_span_processor(self._processor)
         trace.set_tracer_provider(self._provider)
+        keep_calls(self.keep)
         self._emitted = Once()
 
     def emit(self, span: WorkflowSpan) -> None:
@@ -44,6 +49,34 @@ class Tracing:
             )
         )
 
+    def keep(self, call: Call) -> None:
+        """Export the span of a call that has ended just now."""
+        events, status = _ended(call)
+        parent = call.parent
+        self._processor.on_end(
+            ReadableSpan(
+                name=call.name,
+                context=SpanContext(parent.trace_id, call.span_id, is_remote=False, trace_flags=parent.trace_flags),
+                parent=parent,
+                resource=self._provider.resource,
+                attributes=call.attributes,
+                events=events,
+                kind=SpanKind.CLIENT,
+                status=status,
+                start_time=call.started,
+                end_time=time.time_ns(),
+            )
+        )
+
     def stop(self) -> None:
         """Send what is left, for two seconds at most."""
         self._provider.force_flush(_FLUSH)
+
+
+def _ended(call: Call) -> tuple[Sequence[Event], Status]:
+    """How a call ended: what it raised as an event, and the status of its span."""
+    if call.error is None:
+        return (), Status(StatusCode.ERROR, call.refused) if call.refused else _UNSET
+    kind, words = in_words(call.error)
+    event = Event("exception", {"exception.type": kind, "exception.message": words})
+    return (event,), Status(StatusCode.ERROR, f"{kind}: {words}")

@@ -4,8 +4,11 @@ The standard variables hold: what turns it on is in `sending`, and OTEL_SERVICE_
 OTEL_BSP_* are obeyed. Where spans go is in `exporting`, which alone imports the SDK.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from opentelemetry import trace
@@ -16,6 +19,8 @@ from prunella_workflows.tracing import TraceContext
 
 NAME = "prunella"
 _ERROR = 400
+
+_tracer = trace.get_tracer(NAME)  # the provider's, once there is one
 
 
 def nanoseconds(moment: datetime) -> int:
@@ -56,7 +61,7 @@ def span(
 
     Without a parent it is a child of the span that is under way, or the first one of a trace.
     """
-    with trace.get_tracer(NAME).start_as_current_span(
+    with _tracer.start_as_current_span(
         name,
         context=trace.set_span_in_context(NonRecordingSpan(span_context(parent))) if parent else None,
         kind=kind,
@@ -75,42 +80,70 @@ def span(
 
 def failed(made: trace.Span, error: BaseException) -> None:
     """Record an error, with secrets taken out of its words (and without its traceback, which may hold values)."""
-    kind, words = type(error).__name__, redact(str(error))
+    kind, words = in_words(error)
     made.add_event("exception", {"exception.type": kind, "exception.message": words})
     made.set_status(Status(StatusCode.ERROR, f"{kind}: {words}"))
 
 
+def in_words(error: BaseException) -> tuple[str, str]:
+    """The type of an error and what it says, with secrets taken out."""
+    return type(error).__name__, redact(str(error))
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of another system: its span is made when it has ended, for a live one costs several times as much."""
+
+    name: str
+    attributes: dict[str, str | int]
+    parent: SpanContext
+    span_id: int
+    started: int
+    error: BaseException | None = field(default=None)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What tells the other side of a request whose child it is; nothing where there is no trace."""
+        if not self.parent.is_valid:
+            return {}
+        flags = self.parent.trace_flags
+        return {"traceparent": f"00-{self.parent.trace_id:032x}-{self.span_id:016x}-{flags:02x}"}
+
+    def answered(self, status: int) -> None:
+        """Note the answer to a request over HTTP."""
+        self.attributes["http.response.status_code"] = status
+
+    @property
+    def refused(self) -> str:
+        """An answer that is an error, in words."""
+        status = self.attributes.get("http.response.status_code", 0)
+        return f"HTTP {status}" if isinstance(status, int) and status >= _ERROR else ""
+
+
+Keep = Callable[[Call], None]
+_kept: list[Keep] = []
+
+
+def keep_calls(keep: Keep) -> None:
+    """Hand calls that have ended to this function from now on, and to no other."""
+    _kept[:] = [keep]
+
+
 @contextmanager
-def call(system: str, method: str, path: str) -> Iterator[trace.Span | None]:
-    """The span of one request to another system, where it is part of a trace; None, at no cost, where it is not."""
-    if current() is None:
-        yield None
-        return
-    attributes = {"http.request.method": method, "url.path": path}
-    with trace.get_tracer(NAME).start_as_current_span(
-        f"{system} {method}",
-        kind=SpanKind.CLIENT,
-        attributes=attributes,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as made:
-        try:
-            yield made
-        except Exception as error:
-            failed(made, error)
-            raise
+def call(name: str, attributes: Mapping[str, str | int]) -> Iterator[Call]:
+    """One call of another system; it becomes a span where it is part of a trace that is recorded."""
+    parent = trace.get_current_span().get_span_context()
+    made = Call(name, dict(attributes), parent, secrets.randbits(64) or 1, time.time_ns())
+    try:
+        yield made
+    except Exception as error:
+        made.error = error
+        raise
+    finally:
+        if _kept and parent.is_valid and parent.trace_flags.sampled:
+            _kept[0](made)
 
 
-def answered(made: trace.Span | None, status: int) -> None:
-    """Note the answer of a request."""
-    if made is None:
-        return
-    made.set_attribute("http.response.status_code", status)
-    if status >= _ERROR:
-        made.set_status(Status(StatusCode.ERROR, f"HTTP {status}"))
-
-
-def outgoing() -> dict[str, str]:
-    """The header that tells the other side of a request whose child it is."""
-    context = current()
-    return {"traceparent": str(context)} if context else {}
+def request(system: str, method: str, path: str) -> AbstractContextManager[Call]:
+    """A call over HTTP."""
+    return call(f"{system} {method}", {"http.request.method": method, "url.path": path})

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import Counter, Histogram
 from temporalio import activity
@@ -53,21 +54,41 @@ class _Activity(ActivityInboundInterceptor):
             return await super().execute_activity(input)
 
 
+class _Series(NamedTuple):
+    started: Counter
+    completed: Counter
+    failed: Counter
+    retries: Counter
+    milliseconds: Histogram
+
+
+@cache
+def _series(kind: str, queue: str) -> _Series:
+    """The series of a type of activities. All begin at 0 together, so that `increase` sees the first failure."""
+    return _Series(
+        ACTIVITIES_STARTED.labels(kind, queue),
+        ACTIVITIES_COMPLETED.labels(kind, queue),
+        ACTIVITIES_FAILED.labels(kind, queue),
+        ACTIVITY_RETRIES.labels(kind, queue),
+        ACTIVITY_TIME.labels(kind, queue),
+    )
+
+
 @contextmanager
 def _counted(kind: str, queue: str, attempt: int) -> Iterator[None]:
-    ACTIVITIES_STARTED.labels(kind, queue).inc()
-    ACTIVITIES_FAILED.labels(kind, queue)  # at 0 before it counts, so that `increase` sees the first failure
-    ACTIVITY_RETRIES.labels(kind, queue).inc(attempt > 1)
+    series = _series(kind, queue)
+    series.started.inc()
+    series.retries.inc(attempt > 1)
     began = monotonic()
     try:
         yield
     except BaseException:
-        ACTIVITIES_FAILED.labels(kind, queue).inc()
+        series.failed.inc()
         raise
     else:
-        ACTIVITIES_COMPLETED.labels(kind, queue).inc()
+        series.completed.inc()
     finally:
-        ACTIVITY_TIME.labels(kind, queue).observe(1000 * (monotonic() - began))
+        series.milliseconds.observe(1000 * (monotonic() - began))
 
 
 def expect(kinds: Iterable[str], queue: str) -> None:

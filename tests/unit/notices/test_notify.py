@@ -11,6 +11,7 @@ from fakes.httpd import Answer, Httpd
 from fakes.mail_server import MailServer
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
+from support import spans
 
 from prunella_operator.activities import notify
 from prunella_operator.activities.edge import edge
@@ -20,6 +21,7 @@ from prunella_operator.notifiers.apprise_notifier import AppriseNotifier
 from prunella_operator.notifiers.limiter import Limiter
 from prunella_operator.notifiers.services import SERVICES
 from prunella_operator.settings import Settings
+from prunella_operator.telemetry import tracing
 from prunella_workflows.errors import AuthenticationError, InvalidInputError, NotFound, PrunellaError, Unavailable
 from prunella_workflows.model.incident import EvidenceNote, IncidentRef, Severity, WorkflowLink
 from prunella_workflows.notices import Message, NotifyRequest
@@ -337,3 +339,15 @@ def test_every_service_that_is_allowed_is_one_that_apprise_knows(scheme):
     from apprise.manager_plugins import NotificationManager
 
     assert scheme in NotificationManager()
+
+
+# What a trace shows of it
+
+
+def test_a_message_is_a_call_in_the_trace_that_names_the_channel_and_no_address(httpd):
+    spans.traces()
+    spans.EXPORTER.clear()
+    with tracing.span("activity:notify", {}):
+        told = Channel(f"json://127.0.0.1:{httpd.port}/{CANARY}").tell()
+    (span,) = spans.named(f"notify {told.kind}")
+    assert dict(span.attributes) == {"prunella.channel": "shop/chat"}

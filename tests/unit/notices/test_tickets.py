@@ -16,11 +16,13 @@ from fakes.github_server import GithubServer
 from fakes.httpd import Answer, Httpd
 from fakes.jira_server import JiraServer
 from structlog.testing import capture_logs
+from support import spans
 
 from prunella_operator import clock
 from prunella_operator.activities.tickets import Ticketer
 from prunella_operator.links import links_of
 from prunella_operator.settings import Settings
+from prunella_operator.telemetry import tracing
 from prunella_workflows.errors import (
     AuthenticationError,
     Forbidden,
@@ -366,3 +368,12 @@ def test_a_secret_that_is_missing_forbidden_or_of_another_kind(github):
     secrets.secret = Forbidden("no")
     with pytest.raises(Forbidden, match="resourceName tickets"):
         ticketer.ticket(request)
+
+
+def test_a_step_is_a_call_in_the_trace(webhook):
+    spans.traces()
+    spans.EXPORTER.clear()
+    with tracing.span("activity:ticket", {}):
+        webhook.do("Open")
+    (span,) = spans.named("ticket webhook")
+    assert dict(span.attributes) == {"prunella.system": "shop/tickets", "prunella.step": "Open"}

@@ -1,0 +1,98 @@
+"""Each call of another system is a span of its own in the trace of who makes it, and names itself to the other side."""
+
+import pytest
+from builders import NOW
+from fakes.httpd import Answer, Httpd
+from opentelemetry.trace import SpanKind, StatusCode
+from support import spans
+
+from prunella_operator.activities.alertmanager import Alertmanager
+from prunella_operator.cluster.access import Access
+from prunella_operator.cluster.kube import Kube
+from prunella_operator.metrics_source.prometheus import Prometheus
+from prunella_operator.telemetry import tracing
+from prunella_workflows.errors import NotFound, Unavailable
+from prunella_workflows.model.alert import Alert, AlertStatus
+from prunella_workflows.tracing import TraceContext
+
+ALERT = Alert(fingerprint="f", status=AlertStatus.FIRING, labels={"alertname": "WebIsDown"}, starts_at=NOW)
+NOT_RECORDED = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "00")
+
+
+@pytest.fixture
+def root():
+    """A span that is under way."""
+    spans.traces()
+    spans.EXPORTER.clear()
+    with tracing.span("root", {}) as made:
+        yield made
+    spans.EXPORTER.clear()
+
+
+@pytest.fixture
+def httpd():
+    with Httpd() as server:
+        yield server
+
+
+def kube(server):
+    return Kube(Access(server=server.url, authorization=lambda: ""))
+
+
+def test_a_call_is_a_span_below_the_one_under_way_and_says_so_to_the_other_side(root, httpd):
+    kube(httpd).call("GET", "/api/v1/namespaces/shop")
+    (span,), context = spans.named("kubernetes GET"), root.get_span_context()
+    assert (span.kind, span.parent, span.status.status_code) == (SpanKind.CLIENT, context, StatusCode.UNSET)
+    assert dict(span.attributes) == {
+        "http.request.method": "GET",
+        "url.path": "/api/v1/namespaces/shop",
+        "http.response.status_code": 200,
+    }
+    assert 0 < span.start_time <= span.end_time
+    said = httpd.asked[0].headers["Traceparent"]
+    assert said == f"00-{context.trace_id:032x}-{span.context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def test_an_answer_that_is_an_error_is_one_in_the_trace(root, httpd):
+    httpd.failures.append(Answer(404))
+    with pytest.raises(NotFound):
+        kube(httpd).get("/api/v1/namespaces/shop")
+    (span,) = spans.named("kubernetes GET")
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "HTTP 404")
+
+
+def test_a_call_that_nobody_answers_has_its_reason_without_secrets(root, httpd):
+    httpd.failures.append(Answer(0))
+    with pytest.raises(Unavailable):
+        kube(httpd).get("/api/v1/namespaces/shop")
+    (span,) = spans.named("kubernetes GET")
+    assert (span.status.status_code, [one.name for one in span.events]) == (StatusCode.ERROR, ["exception"])
+    with pytest.raises(ValueError, match="canary"), tracing.call("notify mail", {}):
+        raise ValueError("password=canary71c2")
+    (span,) = spans.named("notify mail")
+    assert span.status.description == "ValueError: password=***"
+    assert span.events[0].attributes["exception.message"] == "password=***"
+
+
+@pytest.mark.parametrize("parent", [None, NOT_RECORDED], ids=["no trace", "not recorded"])
+def test_nothing_is_kept_of_what_is_not_traced(httpd, parent):
+    spans.traces()
+    spans.EXPORTER.clear()
+    if parent is None:
+        kube(httpd).get("/api/v1/namespaces/shop")
+        assert "Traceparent" not in httpd.asked[0].headers
+    else:
+        with tracing.span("root", {}, parent=parent):
+            kube(httpd).get("/api/v1/namespaces/shop")
+        assert httpd.asked[0].headers["Traceparent"].startswith(f"00-{NOT_RECORDED.trace_id}-")
+        assert httpd.asked[0].headers["Traceparent"].endswith("-00")
+    assert spans.EXPORTER.get_finished_spans() == ()
+
+
+def test_prometheus_and_alertmanager_are_called_in_the_trace(root, httpd):
+    Prometheus(httpd.url, 2).value("up")
+    httpd.answer = lambda _asked: Answer(body=[])
+    assert Alertmanager(httpd.url).is_firing(ALERT) is False
+    paths = {one.name: one.attributes["url.path"] for one in spans.EXPORTER.get_finished_spans()}
+    assert paths == {"prometheus GET": "/api/v1/query", "alertmanager GET": "/alerts"}
+    assert all("Traceparent" in one.headers for one in httpd.asked)
