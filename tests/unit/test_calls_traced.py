@@ -67,7 +67,7 @@ def test_a_call_that_nobody_answers_has_its_reason_without_secrets(root, httpd):
         kube(httpd).get("/api/v1/namespaces/shop")
     (span,) = spans.named("kubernetes GET")
     assert (span.status.status_code, [one.name for one in span.events]) == (StatusCode.ERROR, ["exception"])
-    with pytest.raises(ValueError, match="canary"), tracing.call("notify mail", {}):
+    with pytest.raises(ValueError, match="canary"), tracing.Call("notify mail", {}):
         raise ValueError("password=canary71c2")
     (span,) = spans.named("notify mail")
     assert span.status.description == "ValueError: password=***"

@@ -66,7 +66,7 @@ class Messenger:
     def _send(self, request: NotifyRequest, url: str, send: Send) -> DeliveryResult:
         message = _with_others(request.message, tuple(send.others.values()))
         try:
-            with tracing.call(f"notify {self._notifier.kind(url)}", {"prunella.channel": request.channel}):
+            with tracing.Call(f"notify {self._notifier.kind(url)}", {"prunella.channel": request.channel}):
                 self._notifier.send(url, message, self._links(message))
         except PrunellaError:
             self._limiter.failed(request.channel, send)

@@ -42,7 +42,7 @@ class Ticketer:
         try:
             system = system_of(request.system, read_secret(self._api, request.system, TICKETS))
             kind = system.kind
-            with tracing.call(
+            with tracing.Call(
                 f"ticket {kind}", {"prunella.system": request.system, "prunella.step": request.step.value}
             ):
                 ref = self._step(system, request)

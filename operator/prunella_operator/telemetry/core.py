@@ -6,8 +6,9 @@ Its names get the prefix `temporal_sdk_`, because some of them would else be the
 import asyncio
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NoReturn
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -15,6 +16,7 @@ from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 from temporalio.runtime import (
     BUFFERED_METRIC_KIND_COUNTER,
     BUFFERED_METRIC_KIND_GAUGE,
+    BufferedMetric,
     BufferedMetricUpdate,
     MetricBuffer,
     MetricBufferDurationFormat,
@@ -77,16 +79,21 @@ class CoreMetrics(Collector):
 
     def _fold(self, updates: Sequence[BufferedMetricUpdate]) -> None:
         labels: dict[int, Labels] = {}  # the core hands out one object for what it measured in one place
+        adders: dict[tuple[int, int], Callable[[float], None]] = {}
         for one in updates:
             metric, attributes = one.metric, one.attributes
-            series = self._series.get(metric.name)
-            if series is None:
-                series = self._series[metric.name] = _Series(metric.kind, metric.description or metric.name)
-            found = labels.get(id(attributes))
-            if found is None:
-                found = tuple(sorted((key, str(value)) for key, value in attributes.items()))
-                labels[id(attributes)] = found
-            series.add(found, float(one.value))
+            key = id(metric), id(attributes)
+            add = adders.get(key)
+            if add is None:
+                if key[1] not in labels:
+                    labels[key[1]] = tuple(sorted((name, str(value)) for name, value in attributes.items()))
+                add = adders[key] = partial(self._of(metric).add, labels[key[1]])
+            add(one.value)
+
+    def _of(self, metric: BufferedMetric) -> _Series:
+        if metric.name not in self._series:
+            self._series[metric.name] = _Series(metric.kind, metric.description or metric.name)
+        return self._series[metric.name]
 
 
 def _family(name: str, series: _Series) -> Metric:

@@ -7,9 +7,9 @@ OTEL_BSP_* are obeyed. Where spans go is in `exporting`, which alone imports the
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Self
 
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -90,16 +90,29 @@ def in_words(error: BaseException) -> tuple[str, str]:
     return type(error).__name__, redact(str(error))
 
 
-@dataclass(slots=True)
 class Call:
-    """One call of another system: its span is made when it has ended, for a live one costs several times as much."""
+    """One call of another system, as a context: its span is made when it has ended, for a live one costs far more.
 
-    name: str
-    attributes: dict[str, str | int]
-    parent: SpanContext
-    span_id: int
-    started: int
-    error: BaseException | None = field(default=None)
+    It becomes a span where it is part of a trace that is recorded.
+    """
+
+    __slots__ = ("attributes", "error", "name", "parent", "span_id", "started")
+
+    def __init__(self, name: str, attributes: dict[str, str | int]) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.parent = trace.get_current_span().get_span_context()
+        self.span_id = secrets.randbits(64) or 1
+        self.started = time.time_ns()
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        self.error = error if isinstance(error, Exception) else None  # to be cancelled is no failure
+        if _kept and self.parent.is_valid and self.parent.trace_flags.sampled:
+            _kept[0](self)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -129,21 +142,6 @@ def keep_calls(keep: Keep) -> None:
     _kept[:] = [keep]
 
 
-@contextmanager
-def call(name: str, attributes: Mapping[str, str | int]) -> Iterator[Call]:
-    """One call of another system; it becomes a span where it is part of a trace that is recorded."""
-    parent = trace.get_current_span().get_span_context()
-    made = Call(name, dict(attributes), parent, secrets.randbits(64) or 1, time.time_ns())
-    try:
-        yield made
-    except Exception as error:
-        made.error = error
-        raise
-    finally:
-        if _kept and parent.is_valid and parent.trace_flags.sampled:
-            _kept[0](made)
-
-
-def request(system: str, method: str, path: str) -> AbstractContextManager[Call]:
+def request(system: str, method: str, path: str) -> Call:
     """A call over HTTP."""
-    return call(f"{system} {method}", {"http.request.method": method, "url.path": path})
+    return Call(f"{system} {method}", {"http.request.method": method, "url.path": path})
