@@ -7,14 +7,16 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from prunella_operator.telemetry.once import Once
 from prunella_operator.telemetry.resource import resource
-from prunella_operator.telemetry.tracing import Call, in_words, keep_calls, nanoseconds, span_context
+from prunella_operator.telemetry.tracing import NAME, Call, in_words, keep_calls, nanoseconds, span_context
 from prunella_workflows.redact import redact
 from prunella_workflows.tracing import WorkflowSpan
 
+_SCOPE = InstrumentationScope(NAME)
 _UNSET = Status()
 _FLUSH = 2000  # milliseconds at the end of a process: a collector that is away must not hold it up
 
@@ -41,6 +43,7 @@ class Tracing:
                 context=context,
                 parent=span_context(span.parent),
                 resource=self._provider.resource,
+                instrumentation_scope=_SCOPE,
                 attributes=span.attributes,
                 kind=SpanKind.SERVER,
                 status=Status(StatusCode.ERROR, redact(span.error)) if span.error else Status(StatusCode.OK),
@@ -59,6 +62,7 @@ class Tracing:
                 context=SpanContext(parent.trace_id, call.span_id, is_remote=False, trace_flags=parent.trace_flags),
                 parent=parent,
                 resource=self._provider.resource,
+                instrumentation_scope=_SCOPE,
                 attributes=call.attributes,
                 events=events,
                 kind=SpanKind.CLIENT,
