@@ -3,6 +3,7 @@
 import pytest
 from builders import NOW
 from fakes.httpd import Answer, Httpd
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind, StatusCode
 from support import spans
 
@@ -11,6 +12,7 @@ from prunella_operator.cluster.access import Access
 from prunella_operator.cluster.kube import Kube
 from prunella_operator.metrics_source.prometheus import Prometheus
 from prunella_operator.telemetry import tracing
+from prunella_operator.telemetry.resource import resource
 from prunella_workflows.errors import NotFound, Unavailable
 from prunella_workflows.model.alert import Alert, AlertStatus
 from prunella_workflows.tracing import TraceContext
@@ -96,3 +98,9 @@ def test_prometheus_and_alertmanager_are_called_in_the_trace(root, httpd):
     paths = {one.name: one.attributes["url.path"] for one in spans.EXPORTER.get_finished_spans()}
     assert paths == {"prometheus GET": "/api/v1/query", "alertmanager GET": "/alerts"}
     assert all("Traceparent" in one.headers for one in httpd.asked)
+
+
+def test_who_sends_is_the_same_to_the_sdk_however_often_it_is_hashed():
+    ours = resource("prunella")
+    plain = Resource(ours.attributes, ours.schema_url)
+    assert (ours, hash(ours), hash(ours)) == (plain, hash(plain), hash(plain))
