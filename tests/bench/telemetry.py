@@ -15,7 +15,6 @@ CPU is the process's own and the figure to go by on a busy machine; throughput i
 
 import argparse
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -24,7 +23,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -34,14 +32,13 @@ import sensor  # noqa: E402
 from builders import WEB, a_request  # noqa: E402
 from patients import Breaker  # noqa: E402
 from proc import usage  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
 from support import samples  # noqa: E402
 from support.api import Api, documents, until  # noqa: E402
 from support.collector import collecting  # noqa: E402
 from support.deployments import a_deployment  # noqa: E402
 from support.lonely import free_port  # noqa: E402
 from telemetry_parts import UNMEASURED  # noqa: E402
+from telemetry_table import show  # noqa: E402
 from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402
 from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
 from workflow.harness import BIN  # noqa: E402
@@ -55,6 +52,7 @@ TARGET = 5.0  # percent
 QUEUE = "prunella-test"
 WARM_UP, SETTLED = 10, 6.0  # healings, and seconds until the first spans are out and the connection is made
 CLUSTER = "bench-telemetry"
+PARTS = ("worker", "sensor")
 MODES = ("without", "with", "collector away")
 
 
@@ -128,6 +126,7 @@ async def throughput(house, environment, options, result):
         before = usage(process.pid).cpu
         result.throughput.append(options.healings / await heal(house, options.healings))
         result.worker.append(1000 * (usage(process.pid).cpu - before) / options.healings)
+    await asyncio.to_thread(house.api.delete, paths.incidents(WEB.namespace))  # or each round would be slower
 
 
 @dataclass
@@ -241,42 +240,16 @@ def variables(environment):
     ]
 
 
-def cost(value, base):
-    """By how much more than without, in percent."""
-    return f"{100 * (value / base - 1):+.1f} %" if base else "-"
-
-
-def show(results, options):
-    table = Table(
-        title=f"{options.rounds} rounds of {options.healings} healings and {options.seconds:g} s of events; medians"
-    )
-    for column in ("", "healings/s", "cost", "worker CPU ms/healing", "cost", "sensor CPU ms/event", "cost"):
-        table.add_column(column, justify="left" if not column else "right")
-    base = results[MODES[0]]
-    for mode, one in results.items():
-        rate, worker, event = median(one.throughput), median(one.worker), median(one.sensor)
-        table.add_row(
-            mode,
-            f"{rate:.1f}",
-            cost(median(base.throughput), rate),
-            f"{worker:.1f}",
-            cost(worker, median(base.worker)),
-            f"{event:.3f}",
-            cost(event, median(base.sensor)),
-        )
-    Console(width=140).print(table)
-    print(f"target: below {TARGET:g} % each; load of the machine: {os.getloadavg()[0]:.1f}")
-    print(json.dumps({mode: vars(one) for mode, one in results.items()}))
-
-
 def measure(options):
     results = {mode: Result() for mode in MODES}
     with tempfile.TemporaryDirectory() as name, collecting(Path(name)) as collector:
         modes = list(zip(MODES, environments(collector.endpoint), strict=True))
-        with clinic() as api:
-            asyncio.run(measure_worker(options, api, modes, results))
-        asyncio.run(measure_sensor(options, modes, results, Path(name)))
-    show(results, options)
+        if "worker" in options.only:
+            with clinic() as api:
+                asyncio.run(measure_worker(options, api, modes, results))
+        if "sensor" in options.only:
+            asyncio.run(measure_sensor(options, modes, results, Path(name)))
+    show(results, options, TARGET)
 
 
 def main():
@@ -288,6 +261,7 @@ def main():
     parser.add_argument(
         "--seconds", type=float, default=65, help="how long to patch, in a round: metrics go out once a minute"
     )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="measure this alone: worker, sensor")
     measure(parser.parse_args())
     sys.stdout.flush()
     os._exit(0)  # temporalio's core may crash at interpreter exit (sdk-python issue 300)

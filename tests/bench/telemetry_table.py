@@ -1,0 +1,40 @@
+"""What `telemetry.py` prints: a row for each mode, the first of which is the one that the others are compared with."""
+
+import json
+import os
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+
+def cost(values, base, *, less_is_worse=False):
+    """By how much more than without in the same round, in percent; the median of the rounds."""
+    pairs = zip(base, values, strict=True) if less_is_worse else zip(values, base, strict=True)
+    return f"{100 * (median(one / other for one, other in pairs) - 1):+.1f} %" if values else "-"
+
+
+def middle(values, digits):
+    return f"{median(values):.{digits}f}" if values else "-"
+
+
+def show(results, options, target):
+    table = Table(
+        title=f"{options.rounds} rounds of {options.healings} healings and {options.seconds:g} s of events; medians"
+    )
+    for column in ("", "healings/s", "cost", "worker CPU ms/healing", "cost", "sensor CPU ms/event", "cost"):
+        table.add_column(column, justify="left" if not column else "right")
+    base = next(iter(results.values()))
+    for mode, one in results.items():
+        table.add_row(
+            mode,
+            middle(one.throughput, 1),
+            cost(one.throughput, base.throughput, less_is_worse=True),
+            middle(one.worker, 1),
+            cost(one.worker, base.worker),
+            middle(one.sensor, 3),
+            cost(one.sensor, base.sensor),
+        )
+    Console(width=140).print(table)
+    print(f"target: below {target:g} % each; load of the machine: {os.getloadavg()[0]:.1f}")
+    print(json.dumps({mode: vars(one) for mode, one in results.items()}))
