@@ -47,11 +47,15 @@ def admit(api, count):
 
 
 def make(api, number):
-    """One workload; its namespace and name."""
-    one = a_deployment(NAMESPACES[number % len(NAMESPACES)], f"service-{number}", replicas=1, ready_every=None)
+    """One workload, healthy at first."""
+    one = a_deployment(*address(number), replicas=1, ready_every=None)
     one["spec"]["template"]["spec"].update(tolerations=[{"operator": "Exists"}], terminationGracePeriodSeconds=0)
     api.apply(one)
-    return one["metadata"]["namespace"], one["metadata"]["name"]
+
+
+def address(number):
+    """Namespace and name of a Deployment."""
+    return NAMESPACES[number % len(NAMESPACES)], f"service-{number}"
 
 
 def _running(api):

@@ -95,6 +95,11 @@ class Ward:
         return (one for one in self.cases.values() if not one.broken)
 
     @property
+    def ready(self) -> Case | None:
+        """The next that breaks, if its pod runs already."""
+        return next((one for one in self.waiting if one.pod), None)
+
+    @property
     def broken(self) -> list[Case]:
         return [one for one in self.cases.values() if one.broken]
 
@@ -116,7 +121,22 @@ class Ward:
             "kept": len(self.kept),
         }
 
+    def ends(self) -> dict[str, Any]:
+        """Every fault by what became of it; a `doubled` one has several Incidents, all the same how they ended."""
+        single = [one for one in self.broken if len(one.phases) == 1]
+        return {
+            "made": len(self.broken),
+            "healed": sum(one.healed for one in single),
+            "lost": [one.name for one in self.broken if not one.phases],
+            "doubled": [one.name for one in self.broken if len(one.phases) > 1],
+            "not healed": [f"{one.name}:{phase}" for one in single if not one.healed for phase in one.phases.values()],
+        }
+
     # What is watched.
+
+    def case(self, namespace: str, name: str) -> Case:
+        """A new one."""
+        return self.cases.setdefault(_key(namespace, name), Case(namespace, name))
 
     def running(self, pod: Seen) -> None:
         case = self.cases.get(_key(pod.metadata.namespace, pod.metadata.labels.app))
@@ -131,10 +151,17 @@ class Ward:
             case.phases[meta.uid] = phase
             case.ended = case.ended or ended
 
+    def gone(self, uid: str) -> None:
+        """An Incident was removed."""
+        self.kept.pop(uid, None)
+
     def watches(self, access: Any) -> Iterator[Watch[Seen]]:
-        pods, incidents = (Resource(*where, Seen) for where in (("/api/v1", "pods"), (paths.API, "incidents")))
+        pods, incidents = (
+            Resource(*where, Seen)
+            for where in (("/api/v1", "pods"), (f"/apis/{paths.GROUP}/{paths.VERSION}", "incidents"))
+        )
         yield Watch(access, pods, Ear(self.running))
-        yield Watch(access, incidents, Ear(self.incident, lambda uid: self.kept.pop(uid, None)))
+        yield Watch(access, incidents, Ear(self.incident, self.gone))
 
     # What is done.
 
@@ -143,15 +170,15 @@ class Ward:
         for number in itertools.count():
             while sum(1 for _ in self.waiting) >= ahead:  # noqa: ASYNC110 - a poll will do here
                 await asyncio.sleep(0.2)
-            namespace, name = await self._surely(patients.make, self.api, number)
-            self.cases[_key(namespace, name)] = Case(namespace, name)
+            self.case(*patients.address(number))  # first: its pod may run at once
+            await self._surely(patients.make, self.api, number)
 
     async def infect(self, rate: float, minutes: float) -> None:
         """Break `rate` a minute. Who is late because none is ready catches up, but not after the time."""
         began = time.monotonic()
         for number in range(round(rate * minutes)):
             await asyncio.sleep(max(0.0, began + number * 60 / rate - time.monotonic()))
-            while not (case := next((one for one in self.waiting if one.pod), None)):
+            while not (case := self.ready):  # noqa: ASYNC110 - a poll will do here
                 await asyncio.sleep(0.1)
             if time.monotonic() - began > 60 * minutes:
                 return
@@ -172,7 +199,7 @@ class Ward:
             for case in [one for one in self.broken if one.ended and not one.removed and now - one.ended > linger]:
                 await self._surely(self.api.delete, case.path)
                 case.removed = True
-            for path, ended in [one for one in self.kept.values() if forget and one[1] and now - one[1] > forget]:
+            for path in [path for path, ended in self.kept.values() if forget and ended and now - ended > forget]:
                 await self._surely(self.api.delete, path)
             await asyncio.sleep(_AGAIN)
 
