@@ -11,25 +11,25 @@ from rich.table import Table
 Sample = dict[str, Any]
 """The figures of one minute; None for what could not be read."""
 
-_COLUMNS = {
-    "minute": "minute",
-    "faults": "faults",
-    "open": "open",
-    "healed": "healed",
-    "ended otherwise": "otherwise",
-    "Incidents kept": "kept",
-    "operator (MiB)": "operator MiB",
-    "its CPU (%)": "operator CPU",
-    "threads": "operator threads",
-    "files": "operator files",
-    "worker (MiB)": "worker MiB",
-    "its CPU (%) ": "worker CPU",
-    "threads ": "worker threads",
-    "files ": "worker files",
-    "Temporal (MiB)": "Temporal MiB",
-    "etcd (MiB)": "etcd MiB",
-    "load": "load",
-}
+_COLUMNS = (
+    ("minute", "minute"),
+    ("faults", "faults"),
+    ("open", "open"),
+    ("healed", "healed"),
+    ("else", "otherwise"),
+    ("kept", "kept"),
+    ("operator (MiB)", "operator MiB"),
+    ("CPU (%)", "operator CPU"),
+    ("threads", "operator threads"),
+    ("files", "operator files"),
+    ("worker (MiB)", "worker MiB"),
+    ("CPU (%)", "worker CPU"),
+    ("threads", "worker threads"),
+    ("files", "worker files"),
+    ("Temporal (MiB)", "Temporal MiB"),
+    ("etcd (MiB)", "etcd MiB"),
+    ("load", "load"),
+)
 """Heads of the table's columns, and which figure of a sample they show."""
 
 
@@ -50,11 +50,13 @@ class Soak:
 
 def table(soak: Soak, every: int) -> Table:
     """A row for each so many minutes, the first and the last; as Markdown, so that it can be kept."""
-    found = Table(*_COLUMNS, box=box.MARKDOWN)
+    found = Table(box=box.MARKDOWN)
+    for head, _ in _COLUMNS:
+        found.add_column(head, no_wrap=True)
     last = len(soak.samples) - 1
     for number, sample in enumerate(soak.samples):
         if number == last or not round(sample["minute"]) % every:
-            found.add_row(*(_text(sample[key]) for key in _COLUMNS.values()))
+            found.add_row(*(_text(sample[key]) for _, key in _COLUMNS))
     return found
 
 
