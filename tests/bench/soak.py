@@ -84,12 +84,13 @@ class Soaking:
         return 100 * (cpu - before) / (now - at) if at else 0.0
 
     def _stored(self):
-        """What etcd's file takes, by the API server; None when that is too busy to say."""
+        """What etcd's file takes, by the API server; None when that does not say."""
         try:
             lines = self.api.text("/metrics").splitlines()
         except Unavailable:
             return None
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(_STORED)) / 2**20
+        found = [float(line.split()[-1]) for line in lines if line.startswith(_STORED)]
+        return sum(found) / 2**20 if found else None  # while it asks etcd it has none
 
     def _tell(self, sample):
         names = ("faults", "open", "healed", "otherwise", "kept", "operator MiB", "worker MiB", "Temporal MiB")
