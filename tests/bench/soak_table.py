@@ -90,7 +90,7 @@ def slope(points: list[tuple[float, float]]) -> float:
 
 def _ends(faults: dict[str, Any]) -> str:
     if not faults:
-        return "faults: none yet"
+        return "faults: their ends are counted at the end"
     named = {key: faults[key] for key in ("lost", "doubled", "not healed")}
     told = ", ".join(
         f"{len(names)} {key}" + (f" ({' '.join(names[:5])})" if names else "") for key, names in named.items()
