@@ -133,8 +133,8 @@ class Healings:
 
     async def _escalated(self, incident: Object) -> None:
         """Of an incident that people have: pass on who takes over, or that nobody need come."""
-        note = (incident.get("status") or {}).get("escalation")
-        if not note or note.get("ended"):
+        note = _told(incident)
+        if note is None:
             return
         handle = self._client.get_workflow_handle(escalation_id(incident["metadata"]["uid"]))
         with suppress(NotFound):  # not started yet: `tend` comes back to it
@@ -162,14 +162,13 @@ class Healings:
             await asyncio.sleep(TEND_EVERY)
 
     async def _tend_all(self) -> None:
-        everything = [
-            one
-            for namespace in self._namespaces or ("",)
-            for one in await self._rest.list(paths.incidents(namespace), into=Object)
-        ]
-        now = clock.now()
-        outcomes.observe_open((phase_of(one), _age(one, now)) for one in everything)
-        for incident in everything:
+        """Those that are over are dropped as they are read: hours of them are kept in the cluster, and not here."""
+        now, going_on = clock.now(), list[Object]()
+        for namespace in self._namespaces or ("",):
+            each = self._rest.each(paths.incidents(namespace), into=Object)
+            going_on += [one async for one in each if _goes_on(one)]
+        outcomes.observe_open((phase_of(one), _age(one, now)) for one in going_on)
+        for incident in going_on:
             await self._tend_one(incident)
 
     async def _tend_one(self, incident: Object) -> None:
@@ -252,6 +251,17 @@ def _acknowledged(incident: Object) -> Acknowledgement:
     """Who takes over. A time that is nonsense is no reason to call somebody else."""
     said = incident["spec"]["acknowledged"]
     return Acknowledgement(by=str(said.get("by") or "somebody"), at=noted_time(said.get("at")))
+
+
+def _goes_on(incident: Object) -> bool:
+    """Whether it is open, or people are still being told of it."""
+    return not phase_of(incident).closed or _told(incident) is not None
+
+
+def _told(incident: Object) -> Object | None:
+    """What is noted of an escalation that goes on."""
+    note: Object | None = (incident.get("status") or {}).get("escalation")
+    return note if note and not note.get("ended") else None
 
 
 def phase_of(incident: Object) -> Phase:

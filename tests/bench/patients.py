@@ -1,4 +1,4 @@
-"""The workloads that `scale.py` breaks: Deployments of one pod each, which may all be healed at once."""
+"""The workloads that `scale.py` and `soak.py` break: Deployments of one pod each, which may all be healed at once."""
 
 import json
 import time
@@ -28,23 +28,34 @@ _EVERYWHERE = {
 _PATCH = {"Content-Type": "application/strategic-merge-patch+json"}
 
 
-def admit(api, count):
-    """So many healthy workloads; [(namespace, name of the Deployment, name of its pod)]."""
+def prepare(api):
+    """The namespaces, with policies under which all may be healed at once."""
     api.apply(_EVERYWHERE)
     for namespace in NAMESPACES:
         policy = samples.policy(namespace, budgets=_FREE, grace="0s", verification={"window": "3s", "timeout": "5m"})
         api.apply(samples.namespace_of(None, namespace, {}), policy)
+
+
+def admit(api, count):
+    """So many healthy workloads; [(namespace, name of the Deployment, name of its pod)]."""
+    prepare(api)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: _make(api, number), range(count)))
+        list(pool.map(lambda number: make(api, number), range(count)))
     return until(
         lambda: found if len(found := list(_running(api))) >= count else None, 600, "the patients run", every=2
     )
 
 
-def _make(api, number):
-    one = a_deployment(NAMESPACES[number % len(NAMESPACES)], f"service-{number}", replicas=1, ready_every=None)
+def make(api, number):
+    """One workload, healthy at first."""
+    one = a_deployment(*address(number), replicas=1, ready_every=None)
     one["spec"]["template"]["spec"].update(tolerations=[{"operator": "Exists"}], terminationGracePeriodSeconds=0)
     api.apply(one)
+
+
+def address(number):
+    """Namespace and name of a Deployment."""
+    return NAMESPACES[number % len(NAMESPACES)], f"service-{number}"
 
 
 def _running(api):

@@ -16,6 +16,9 @@ class Usage:
     cpu: float
     waited: float
     """Ready to run, all its threads together, but without a CPU: the machine's load, not the program's."""
+    threads: int
+    files: int
+    """Open descriptors: files, sockets and the like."""
 
 
 def usage(pid: int) -> Usage:
@@ -29,6 +32,8 @@ def usage(pid: int) -> Usage:
         peak=int(status["VmHWM:"]) / 1024,
         cpu=(int(user) + int(system)) / TICKS,
         waited=_waited(folder),
+        threads=int(status["Threads:"]),
+        files=len(list((folder / "fd").iterdir())),
     )
 
 

@@ -15,10 +15,8 @@ Every row is kept in a file as soon as it is measured. The same command goes on 
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -29,9 +27,9 @@ import asyncio  # noqa: E402
 
 import sensor  # noqa: E402
 import sensor_pods  # noqa: E402
+from bench_cluster import cluster, say, up  # noqa: E402
 from proc import load, percentile  # noqa: E402
 from scale_table import Results, markdown  # noqa: E402
-from support.api import Api, documents  # noqa: E402
 
 from prunella_operator.cluster.access import load_access  # noqa: E402
 from prunella_operator.cluster.rest import Rest  # noqa: E402
@@ -45,26 +43,12 @@ examples:
   python tests/bench/scale.py --pods 10000 50000 --keep         keep the cluster, for another run
   python tests/bench/scale.py --show                            the table of what was measured so far
 """
-_BEGAN = time.monotonic()
-
-
-def say(text):
-    print(f"[{time.monotonic() - _BEGAN:5.0f} s, load {load():4.1f}] {text}", flush=True)
-
-
-def cluster(command, *args):
-    line = [sys.executable, str(ROOT / "hack" / "cluster"), command, *args]
-    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def prepare(options):
-    """A cluster with our resource definitions; its kubeconfig."""
-    nodes = str(max(_NODES, -(-max(options.pods) // _PODS_A_NODE)))
-    cluster("up", "--name", options.name, "--simulated", "--no-audit", "--nodes", nodes)
-    kubeconfig = Path(cluster("kubeconfig", "--name", options.name))
-    api = Api(str(kubeconfig))
-    api.apply(*(one for file in sorted((ROOT / "crds").glob("*.yaml")) for one in documents(file)))
-    return kubeconfig, int(nodes)
+    """A cluster that is large enough; its kubeconfig."""
+    nodes = max(_NODES, -(-max(options.pods) // _PODS_A_NODE))
+    return up(options.name, nodes), nodes
 
 
 async def fill(kubeconfig, pods, nodes):

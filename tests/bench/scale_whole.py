@@ -4,21 +4,17 @@ At first there is no worker, so every incident stays open: what seeing and openi
 """
 
 import asyncio
-import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from bench_cluster import prunella
 from patients import INCIDENTS, Breaker, admit, discharge
 from proc import load, percentile, usage
 from sensor import patch_apart
 from support.api import Api
-from support.identity import identity
-from support.outage import Temporal
 from support.prunella import PrunellaProcess
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -27,7 +23,6 @@ from prunella_operator.healings import TEND_EVERY
 
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
 """The API server's own count of the calls of service accounts: nobody but Prunella is one here."""
-_MOUNTED = "/run/secrets/kubernetes.io/serviceaccount"
 _OPENING = "prunella_incident_opening_seconds"
 _OURS = "WorkflowType = 'SelfHealing'"
 _AT_ONCE = 16  # status writes in the storm
@@ -42,28 +37,6 @@ _ACTIONS = {
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
 }
 """What Temporal Cloud bills, as far as a history shows it; an activity counts once for each of its attempts."""
-
-
-class InPod(PrunellaProcess):
-    """As a pod runs it: its account's files are where the kubelet mounts them, in a mount namespace of its own.
-
-    A kubeconfig would cost it more memory: the kubernetes package reads it.
-    """
-
-    def __init__(self, folder, account, server, command, **settings):
-        super().__init__(folder, Path(), command, **settings)
-        del self.settings["kubeconfig"]
-        self._account, self._server = account, urlsplit(server)
-
-    def line(self):
-        mount = f"mount -t tmpfs none /run && mkdir -p {_MOUNTED} && mount --bind {self._account} {_MOUNTED}"
-        return ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "pod", *super().line()]
-
-    def environment(self):
-        found = super().environment()
-        found.pop("KUBECONFIG", None)
-        url = self._server
-        return found | {"KUBERNETES_SERVICE_HOST": url.hostname, "KUBERNETES_SERVICE_PORT": str(url.port), "HOME": "/"}
 
 
 @dataclass
@@ -103,28 +76,13 @@ def measure(options, kubeconfig, targets, say):
     say(f"making {count} workloads that will break")
     patients = admit(api, count)
     try:
-        with stage(options, api, kubeconfig, targets, say) as scene:
+        with prunella(api, kubeconfig) as parts:
+            address = parts.temporal.address
+            scene = Stage(options, api, kubeconfig, targets, say, address, parts.operator, parts.worker, {})
             play(scene, patients)
             return scene.row
     finally:
         discharge(api)
-
-
-@contextmanager
-def stage(options, api, kubeconfig, targets, say):
-    """Temporal runs; operator and worker are ready to be started."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        temporal = Temporal(folder / "temporal")
-        settings = {"temporal_address": temporal.address, "log_level": "warning"}
-        temporal.start()
-        try:
-            with identity(api, kubeconfig, None, folder, "bench-account"):
-                (folder / "namespace").write_text("bench-account")
-                parts = [InPod(folder / who, folder, api.server, who, **settings) for who in ("operator", "worker")]
-                yield Stage(options, api, kubeconfig, targets, say, temporal.address, *parts, {})
-        finally:
-            temporal.kill()
 
 
 def play(scene, patients):

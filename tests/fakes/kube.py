@@ -141,7 +141,11 @@ class FakeRest:
         return self.kube.get(path)
 
     async def list(self, path, params=None, *, into=dict):
-        return tuple(msgspec.convert(one, into) for one in self.kube.list(path, **(params or {})))
+        return tuple([one async for one in self.each(path, params, into=into)])
+
+    async def each(self, path, params=None, *, into=dict):
+        for one in self.kube.list(path, **(params or {})):
+            yield msgspec.convert(one, into)
 
     async def create(self, path, body, params=None):
         return self.kube.create(path, body)

@@ -143,6 +143,11 @@ class Temporal:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it is not running"
+        return self._process.pid
+
     def start(self) -> None:
         assert self._process is None
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Incidents to their workflows: started once, waiting while Temporal is away, never lost in silence."""
 
 import asyncio
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -368,6 +369,36 @@ async def test_what_was_missed_is_started(subject, rest, temporal, monkeypatch):
     put(rest)
     await tended(subject, lambda: temporal.started, monkeypatch)
     assert set(temporal.started) == {ID}
+
+
+class Held(dict):
+    """An incident of which one can tell whether it is still held."""
+
+
+async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
+    held, most = [], 0
+
+    async def each(*_, **__):
+        nonlocal most
+        for _ in range(20):
+            one = Held(
+                metadata={"creationTimestamp": "2026-11-24T12:00:00Z"},
+                status={"phase": "Healed", "escalation": {"ended": "Recovered"}},
+            )
+            held.append(weakref.ref(one))
+            most = max(most, sum(each() is not None for each in held))
+            yield one
+
+    monkeypatch.setattr(rest, "each", each)
+    await tended(subject, lambda: len(held) >= 20, monkeypatch)
+    assert most <= 2
+
+
+async def test_one_of_which_people_are_told_is_looked_after(subject, rest, temporal, monkeypatch):
+    temporal.started[ESCALATION] = None
+    put(rest, "Escalated", annotations={paths.CANCEL: "true"}, escalation={"ended": ""})
+    await tended(subject, lambda: temporal.said, monkeypatch)
+    assert temporal.said[0] == ("cancel", None)
 
 
 async def test_a_server_that_is_away_for_a_while(subject, rest, temporal, monkeypatch):

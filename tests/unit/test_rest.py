@@ -55,6 +55,16 @@ async def test_a_list_is_read_to_its_end(api, rest):
     assert api.requests[1].query == {"labelSelector": "tier=web", "limit": "500", "continue": "next"}
 
 
+async def test_a_page_is_asked_for_when_it_is_needed(api, rest):
+    api.lists += [page([pod("a")], 1, "next"), page([pod("b")], 1)]
+    each = rest.each(PATH, into=Pod)
+
+    assert (await anext(each)).metadata.name == "a"
+    assert len(api.requests) == 1
+    assert [item.metadata.name async for item in each] == ["b"]
+    assert len(api.requests) == 2
+
+
 async def test_create(api, rest):
     api.others.append(raw(b'{"metadata":{"name":"a"}}', 201))
     created = await rest.create(PATH, {"metadata": {"name": "a"}})

@@ -9,28 +9,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
 
 import urllib3
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
+from msgspec import Raw, to_builtins
+from msgspec.json import Decoder
 
 from prunella_operator.cluster.access import Access, load_access
 from prunella_operator.cluster.paths import FIELD_MANAGER, plain
 from prunella_operator.cluster.port import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Object
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
 from prunella_operator.cluster.rest import to_error
+from prunella_operator.cluster.wire import Page, Undecodable, Wire, decode
 from prunella_operator.settings import Settings
 from prunella_operator.telemetry import metrics, tracing
 from prunella_workflows.errors import Unavailable
 from prunella_workflows.redact import redact
 
-_PAGE = 500
+_LIMIT = 500  # objects in a page
 _ERROR = 400
 _ANY = "application/json, */*"
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _OURS = {"fieldManager": FIELD_MANAGER}
+
+T = TypeVar("T")
 
 
 class Kube:
@@ -78,22 +83,22 @@ class Kube:
         return _object(self._request(_Call("GET", path, params)))
 
     def list(self, path: str, **params: str) -> Iterator[Object]:
-        """All objects of a collection, page by page."""
-        return self._pages(path, params, _ANY)
+        """All objects of a collection; no more than a page of them is held."""
+        return (_object(bytes(one)) for one in self._items(path, params, _ANY))
 
     def metadata(self, path: str, **params: str) -> Iterator[Object]:
-        """The metadata of all objects of a collection: a tenth of what the objects themselves would take."""
-        return self._pages(path, params, _METADATA)
+        """Of all objects of a collection the part of their metadata that is in `_Metadata`."""
+        for one in self._items(path, params, _METADATA):
+            yield to_builtins(_decoded(_BARE, one))
 
-    def _pages(self, path: str, params: Mapping[str, str], accept: str) -> Iterator[Object]:
-        token = ""
+    def _items(self, path: str, params: Mapping[str, str], accept: str) -> Iterator[Raw]:
+        query = {**params, "limit": str(_LIMIT)}
         while True:
-            page = {**params, "limit": str(_PAGE)} | ({"continue": token} if token else {})
-            answer = _object(self._request(_Call("GET", path, page, accept=accept)))
-            yield from answer.get("items") or ()
-            token = answer.get("metadata", {}).get("continue", "")
-            if not token:
+            page = _decoded(_PAGE, self._request(_Call("GET", path, query, accept=accept)))
+            yield from page.items or ()
+            if not page.metadata.continue_:
                 return
+            query["continue"] = page.metadata.continue_
 
     def text(self, path: str, **params: str) -> str:
         """A plain text answer, such as a log."""
@@ -152,6 +157,27 @@ class Kube:
         return answer
 
 
+class _Metadata(Wire, frozen=True, omit_defaults=True):
+    """What is read of an object's metadata. Two thirds of it say who manages which field: nothing is built of these."""
+
+    name: str
+    uid: str
+    resource_version: str
+    namespace: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    finalizers: tuple[str, ...] = ()
+
+
+class _Bare(Wire, frozen=True):
+    """An object without its content."""
+
+    metadata: _Metadata
+
+
+_BARE, _PAGE = Decoder(_Bare), Decoder(Page)
+
+
 @dataclass(frozen=True)
 class _Call:
     """One request."""
@@ -185,3 +211,10 @@ def _configuration(access: Access, connections: int) -> Configuration:
 def _object(data: bytes) -> Object:
     value: Object = json.loads(data)
     return value
+
+
+def _decoded(decoder: Decoder[T], data: bytes | Raw) -> T:
+    try:
+        return decode(decoder, data)
+    except Undecodable as error:
+        raise Unavailable(f"the API server's answer cannot be read: {error}") from error

@@ -5,7 +5,7 @@ words. It never retries (but a refusal, once) and never decides: the caller know
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -33,6 +33,7 @@ _ERRORS: dict[int, type[PrunellaError]] = {401: Forbidden, 403: Forbidden, 404: 
 _PASSING = frozenset({408, 410, 425, 429})
 _SERVER_ERROR = 500
 _OK = 300
+_PAGE = 500  # objects
 
 
 def to_error(code: int, body: bytes) -> PrunellaError:
@@ -83,14 +84,18 @@ class Rest:
         return _decoded(await self._call("GET", path, params), into)
 
     async def list(self, path: str, params: Mapping[str, str] | None = None, *, into: type[T]) -> tuple[T, ...]:
-        """All objects of a collection, read page by page and decoded one by one."""
-        found: list[T] = []
-        query = {"limit": "500", **(params or {})}
+        """All objects of a collection."""
+        return tuple([one async for one in self.each(path, params, into=into)])
+
+    async def each(self, path: str, params: Mapping[str, str] | None = None, *, into: type[T]) -> AsyncIterator[T]:
+        """The objects of a collection one by one: of those that are not kept, no more than a page is held."""
+        query = {"limit": str(_PAGE), **(params or {})}
         while True:
             page = _decoded(await self._call("GET", path, query), Page)
-            found += [_decoded(item, into) for item in page.items or ()]
+            for item in page.items or ():
+                yield _decoded(item, into)
             if not page.metadata.continue_:
-                return tuple(found)
+                return
             query["continue"] = page.metadata.continue_
 
     async def create(self, path: str, body: Object, params: Mapping[str, str] | None = None) -> Object:

@@ -46,7 +46,7 @@ async def call(api, method, *arguments, **params):
 
     def work():
         answer = getattr(kube, method)(*arguments, **params)
-        return list(answer) if method == "list" else answer
+        return list(answer) if method in {"list", "metadata"} else answer
 
     return await asyncio.to_thread(work)
 
@@ -135,6 +135,29 @@ async def test_lists_are_read_page_by_page(api):
     first, second = api.of("list")
     assert (first.query["labelSelector"], second.query["labelSelector"]) == ("app=web", "app=web")
     assert second.query["continue"] == "next"
+
+
+async def test_of_metadata_only_what_somebody_needs_is_built(api):
+    wanted = {"name": "a", "namespace": "shop", "uid": "u", "resourceVersion": "7", "finalizers": ["x/y"]}
+    wanted |= {"labels": {"app": "web"}, "annotations": {"prunella.dev/turns": "{}"}}
+    other = {"managedFields": [{"manager": "kopf", "fieldsV1": {"f:status": {}}}], "creationTimestamp": "2026"}
+    api.lists += [page([{"kind": "PartialObjectMetadata", "metadata": {**wanted, **other}}], 5)]
+    (found,) = await call(api, "metadata", "/x")
+
+    assert json.loads(json.dumps(found)) == {"metadata": wanted}
+    assert "PartialObjectMetadataList" in api.of("list")[0].headers["Accept"]
+
+
+async def test_what_is_not_set_is_not_there(api):
+    api.lists += [page([{"metadata": {"name": "a", "uid": "u", "resourceVersion": "7"}}], 5)]
+    assert await call(api, "metadata", "/x") == [{"metadata": {"name": "a", "uid": "u", "resourceVersion": "7"}}]
+
+
+@pytest.mark.parametrize("method", ["list", "metadata"])
+async def test_a_page_that_cannot_be_read(api, method):
+    api.lists.append(raw(b"<html>a proxy's page</html>"))
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await call(api, method, "/x")
 
 
 async def test_an_answer_without_items_is_an_empty_list(api):

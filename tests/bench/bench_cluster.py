@@ -1,0 +1,97 @@
+"""The simulated cluster of a benchmark, and Prunella beside it: Temporal, operator and worker as processes."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from proc import load
+from support.api import Api, documents, until
+from support.identity import identity
+from support.outage import Temporal
+from support.prunella import PrunellaProcess
+
+ROOT = Path(__file__).parents[2]
+_ACCOUNT = "bench-account"
+_MOUNTED = "/run/secrets/kubernetes.io/serviceaccount"
+_BEGAN = time.monotonic()
+
+
+def say(text: str) -> None:
+    """Tell how far it is, at what time and load."""
+    print(f"[{time.monotonic() - _BEGAN:5.0f} s, load {load():4.1f}] {text}", flush=True)
+
+
+def cluster(command: str, *args: str) -> str:
+    """What `hack/cluster` prints. Raises CalledProcessError when it fails; what it says of that is on stderr."""
+    line = [sys.executable, str(ROOT / "hack" / "cluster"), command, *args]
+    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def up(name: str, nodes: int) -> Path:
+    """A cluster of fake nodes with our resource definitions; its kubeconfig."""
+    cluster("up", "--name", name, "--simulated", "--no-audit", "--nodes", str(nodes))
+    kubeconfig = Path(cluster("kubeconfig", "--name", name))
+    api = Api(str(kubeconfig))
+    crds = [one for file in sorted((ROOT / "crds").glob("*.yaml")) for one in documents(file)]
+    api.apply(*crds)
+    until(lambda: all(api.find(_collection(one)) for one in crds), 60, "our resources are served")
+    return kubeconfig
+
+
+def _collection(crd) -> str:
+    spec = crd["spec"]
+    return f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+
+
+class InPod(PrunellaProcess):
+    """As a pod runs it: its account's files are where the kubelet mounts them, in a mount namespace of its own.
+
+    A kubeconfig would cost it more memory: the kubernetes package reads it.
+    """
+
+    def __init__(self, folder, account, server, command, **settings):
+        super().__init__(folder, Path(), command, **settings)
+        del self.settings["kubeconfig"]
+        self._account, self._server = account, urlsplit(server)
+
+    def line(self):
+        mount = f"mount -t tmpfs none /run && mkdir -p {_MOUNTED} && mount --bind {self._account} {_MOUNTED}"
+        return ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "pod", *super().line()]
+
+    def environment(self):
+        found = super().environment()
+        found.pop("KUBECONFIG", None)
+        url = self._server
+        return found | {"KUBERNETES_SERVICE_HOST": url.hostname, "KUBERNETES_SERVICE_PORT": str(url.port), "HOME": "/"}
+
+
+@dataclass(frozen=True)
+class Prunella:
+    """Temporal runs; operator and worker are ready to be started."""
+
+    temporal: Temporal
+    operator: InPod
+    worker: InPod
+
+
+@contextmanager
+def prunella(api: Api, kubeconfig: Path) -> Iterator[Prunella]:
+    """Prunella with an account of its own, its Temporal started; all that it keeps goes at the end."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        temporal = Temporal(folder / "temporal")
+        settings = {"temporal_address": temporal.address, "log_level": "warning"}
+        temporal.start()
+        try:
+            with identity(api, kubeconfig, None, folder, _ACCOUNT):
+                (folder / "namespace").write_text(_ACCOUNT)
+                parts = (InPod(folder / who, folder, api.server, who, **settings) for who in ("operator", "worker"))
+                yield Prunella(temporal, *parts)
+        finally:
+            temporal.kill()

@@ -1,0 +1,179 @@
+"""An hour of faults: does Prunella's memory stay flat, and is every fault healed, once?
+
+A cluster with fake nodes is made (`hack/cluster up --simulated`; needs Linux, root and Go), with operator, worker and
+Temporal beside it. Every fault has a fresh Deployment of one pod, of which the status subresource says that it was out
+of memory, as a kubelet would. Prunella heals it; later the Deployment is removed, as people remove what they tried.
+
+The operator deletes no Incident within its first three hours, whatever the settings say, so Incidents pile up at the
+beginning. From --forget minutes on they are deleted, so that there are about as many at any time: what grows before
+that is what an Incident costs, and what grows after that is a leak. --forget 0 leaves all of them.
+
+Once a minute memory, CPU, threads and descriptors are read, and all figures are written to a file, so that an
+interrupted run leaves what it has. At the end: a table, the growth of memory in the second half (least squares), and
+whether any fault was lost, handled twice, or not healed. Memory and counts do not depend on the machine's load.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE.parent), str(ROOT / "hack" / "cluster")]
+
+import patients  # noqa: E402
+from bench_cluster import cluster, prunella, say, up  # noqa: E402
+from proc import load, usage  # noqa: E402
+from rich.console import Console  # noqa: E402
+from soak_table import Soak, table, verdicts  # noqa: E402
+from soak_ward import Ward  # noqa: E402
+from support.api import Api  # noqa: E402
+
+from prunella_operator.cluster.access import load_access  # noqa: E402
+from prunella_workflows.errors import Unavailable  # noqa: E402
+
+_EXAMPLES = """
+examples:
+  python tests/bench/soak.py                               an hour
+  python tests/bench/soak.py --minutes 3 --forget 1        to see that all works
+  python tests/bench/soak.py --forget 0                    how memory grows with the number of Incidents
+"""
+_STORED = "apiserver_storage_size_bytes"
+_WIDE = 200  # columns, when nobody looks: a table in a file is not folded
+
+
+class Soaking:
+    """One run: the samples are taken here."""
+
+    def __init__(self, options, api, parts, ward):
+        self.options, self.api, self.parts, self.ward = options, api, parts, ward
+        wanted = {key: getattr(options, key) for key in ("minutes", "rate", "forget", "linger")}
+        self.soak = Soak(wanted)
+        self._cpu = {}  # of the last sample: who -> (monotonic seconds, CPU seconds)
+
+    async def samples(self):
+        """One at once, then one each minute, until cancelled."""
+        began = time.monotonic()
+        for minute in range(24 * 60):
+            await asyncio.sleep(max(0.0, began + 60 * minute - time.monotonic()))
+            sample = {"minute": minute, **self._processes(), **self.ward.count(), "load": load()}
+            sample["etcd MiB"] = await asyncio.to_thread(self._stored)
+            self.soak.samples.append(sample)
+            self.soak.put(self.options.results)
+            self._tell(sample)
+
+    def _processes(self):
+        parts, found = self.parts, {}
+        for one in (parts.operator, parts.worker):
+            assert one.running, f"the {one.log.stem} ended by itself"
+        for who, process in (("operator", parts.operator), ("worker", parts.worker), ("Temporal", parts.temporal)):
+            now = usage(process.pid)
+            found |= {f"{who} MiB": now.rss, f"{who} CPU": self._share(who, now.cpu)}
+            found |= {f"{who} threads": now.threads, f"{who} files": now.files}
+        return found
+
+    def _share(self, who, cpu):
+        """Percent of a core since the last sample."""
+        now = time.monotonic()
+        at, before = self._cpu.get(who, (0.0, 0.0))
+        self._cpu[who] = (now, cpu)
+        return 100 * (cpu - before) / (now - at) if at else 0.0
+
+    def _stored(self):
+        """What etcd's file takes, by the API server; None when that does not say."""
+        try:
+            lines = self.api.text("/metrics").splitlines()
+        except Unavailable:
+            return None
+        found = [float(line.split()[-1]) for line in lines if line.startswith(_STORED)]
+        return sum(found) / 2**20 if found else None  # while it asks etcd it has none
+
+    def _tell(self, sample):
+        names = ("faults", "open", "healed", "otherwise", "kept", "operator MiB", "worker MiB", "Temporal MiB")
+        say(f"minute {sample['minute']}: " + ", ".join(f"{name} {sample[name]:.0f}" for name in names))
+
+    async def play(self, access):
+        """Faults for as long as was asked for, then patience until all Incidents have ended."""
+        options, ward = self.options, self.ward
+        always = [self.samples(), ward.admit(options.ahead), ward.release(options.linger, 60 * options.forget)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one) for one in (*always, *(each.run() for each in ward.watches(access)))]
+                await ward.infect(options.rate, options.minutes)
+                say("no more faults; waiting for the last Incidents")
+                await self._all_ended()
+                for one in tasks:
+                    one.cancel()
+        finally:
+            self.soak.faults = {"wanted": round(options.rate * options.minutes), **ward.ends()}
+            self.soak.put(options.results)
+
+    async def _all_ended(self):
+        end = time.monotonic() + self.options.patience
+        while not self.ward.settled and time.monotonic() < end:  # noqa: ASYNC110 - a poll will do here
+            await asyncio.sleep(1)
+
+
+async def measure(options, kubeconfig):
+    """The run on a cluster that is up; prints its table however it ends."""
+    api = Api(str(kubeconfig))
+    patients.prepare(api)
+    with prunella(api, kubeconfig) as parts, parts.operator, parts.worker:
+        async with AsyncExitStack() as stack:
+            breaker = await stack.enter_async_context(patients.Breaker(str(kubeconfig)))
+            soaking = Soaking(options, api, parts, Ward(api, breaker))
+            try:
+                await soaking.play(load_access(str(kubeconfig)))
+            finally:
+                report(soaking.soak, options)
+                for one in (parts.operator, parts.worker):
+                    print(f"the log of {one.log.stem}, warnings only:\n{one.tail(options.lines)}")
+
+
+def report(soak, options):
+    """The table and the verdicts."""
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    console.print(table(soak, options.every))
+    for line in verdicts(soak):
+        console.print(f"- {line}", highlight=False)
+    console.print(f"all figures: {options.results}", highlight=False)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--minutes", type=float, default=60, help="how long there are faults (default: %(default)s)")
+    add("--rate", type=float, default=50, help="faults a minute (default: %(default)s)")
+    add("--linger", type=float, default=60, help="seconds from the healing until the Deployment goes (%(default)s)")
+    add("--forget", type=float, default=15, help="minutes from its end until an Incident goes; 0: never (%(default)s)")
+    add("--ahead", type=int, default=20, help="healthy Deployments that are ready to break (default: %(default)s)")
+    add("--patience", type=float, default=300, help="seconds for the last Incidents (default: %(default)s)")
+    add("--every", type=int, default=5, help="minutes between two rows of the table (default: %(default)s)")
+    add("--lines", type=int, default=20, help="of each log that are shown at the end (default: %(default)s)")
+    add("--nodes", type=int, default=4, help="fake nodes (default: %(default)s)")
+    add("--name", default="bench-soak", help="name of the cluster (default: %(default)s)")
+    add("--results", type=Path, default=ROOT / "build" / "bench" / "soak.json", help="the file (build/bench)")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the cluster is taken down
+    say(f"bringing up the cluster {options.name}")
+    try:
+        asyncio.run(measure(options, up(options.name, options.nodes)))
+    except KeyboardInterrupt:
+        say("interrupted")
+        raise SystemExit(130) from None
+    finally:
+        cluster("down", "--name", options.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The patients of `soak.py`: made a little ahead, broken at an even pace, followed to the end, and removed."""
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import aiohttp
+import patients
+from msgspec import field as wire
+from support.api import Api
+
+from prunella_operator.cluster import paths
+from prunella_operator.cluster.views import workload_key
+from prunella_operator.cluster.wire import Wire
+from prunella_operator.sources.resource import Resource
+from prunella_operator.sources.watch import Watch
+from prunella_workflows.errors import Unavailable
+from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.workload import WorkloadRef
+
+_BUSY = (Unavailable, aiohttp.ClientError, TimeoutError)
+_AGAIN = 1.0
+
+
+class Labels(Wire, frozen=True):
+    """Whose it is: a pod's Deployment, an Incident's workload."""
+
+    app: str = ""
+    workload: str = wire(name=paths.WORKLOAD, default="")
+
+
+class Metadata(Wire, frozen=True):
+    """Which object it is."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Labels = Labels()
+
+
+class Status(Wire, frozen=True):
+    """How it stands."""
+
+    phase: str = ""
+
+
+class Seen(Wire, frozen=True):
+    """A pod or an Incident, as far as it counts here."""
+
+    metadata: Metadata
+    status: Status = Status()
+
+
+@dataclass
+class Case:
+    """One Deployment from its making to its end."""
+
+    namespace: str
+    name: str
+    pod: str = ""
+    broken: float = 0.0  # monotonic seconds; 0 before
+    ended: float = 0.0  # when the first of its Incidents had ended
+    removed: bool = False
+    phases: dict[str, Phase] = field(default_factory=dict)
+    """Of its Incidents, by uid; an Incident that was removed stays here."""
+
+    @property
+    def path(self) -> str:
+        return f"{paths.collection('Deployment', self.namespace)}/{self.name}"
+
+    @property
+    def healed(self) -> bool:
+        """Whether it has one Incident, and that is how it ended."""
+        return list(self.phases.values()) == [Phase.HEALED]
+
+
+@dataclass
+class Ward:
+    """All cases, by the key of their workload, and the Incidents that are there."""
+
+    api: Api
+    breaker: patients.Breaker
+    cases: dict[str, Case] = field(default_factory=dict)
+    kept: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """uid -> path and the time at which it ended (0: not yet)."""
+
+    @property
+    def waiting(self) -> Iterator[Case]:
+        """Those that are well and will break."""
+        return (one for one in self.cases.values() if not one.broken)
+
+    @property
+    def ready(self) -> Case | None:
+        """The next that breaks, if its pod runs already."""
+        return next((one for one in self.waiting if one.pod), None)
+
+    @property
+    def broken(self) -> list[Case]:
+        return [one for one in self.cases.values() if one.broken]
+
+    @property
+    def settled(self) -> bool:
+        """Whether every fault has its Incident, and all of these have ended."""
+        return all(one.phases and all(each.closed for each in one.phases.values()) for one in self.broken)
+
+    def count(self) -> dict[str, int]:
+        """Faults, and what became of them; `open` are Incidents that go on, `kept` those that are there."""
+        phases = Counter(each for one in self.cases.values() for each in one.phases.values())
+        ended = sum(number for phase, number in phases.items() if phase.closed)
+        return {
+            "faults": len(self.broken),
+            "incidents": phases.total(),
+            "open": phases.total() - ended,
+            "healed": phases[Phase.HEALED],
+            "otherwise": ended - phases[Phase.HEALED],
+            "kept": len(self.kept),
+        }
+
+    def ends(self) -> dict[str, Any]:
+        """Every fault by what became of it; a `doubled` one has several Incidents, all the same how they ended."""
+        single = [one for one in self.broken if len(one.phases) == 1]
+        return {
+            "made": len(self.broken),
+            "healed": sum(one.healed for one in single),
+            "lost": [one.name for one in self.broken if not one.phases],
+            "doubled": [one.name for one in self.broken if len(one.phases) > 1],
+            "not healed": [f"{one.name}:{phase}" for one in single if not one.healed for phase in one.phases.values()],
+        }
+
+    # What is watched.
+
+    def case(self, namespace: str, name: str) -> Case:
+        """A new one."""
+        return self.cases.setdefault(_key(namespace, name), Case(namespace, name))
+
+    def running(self, pod: Seen) -> None:
+        case = self.cases.get(_key(pod.metadata.namespace, pod.metadata.labels.app))
+        if case and not case.pod and pod.status.phase == "Running":
+            case.pod = pod.metadata.name
+
+    def incident(self, one: Seen) -> None:
+        meta, phase = one.metadata, Phase(one.status.phase or Phase.PENDING)
+        ended = self.kept.get(meta.uid, ("", 0.0))[1] or (time.monotonic() if phase.closed else 0.0)
+        self.kept[meta.uid] = (paths.incidents(meta.namespace, meta.name), ended)
+        if case := self.cases.get(meta.labels.workload):
+            case.phases[meta.uid] = phase
+            case.ended = case.ended or ended
+
+    def gone(self, uid: str) -> None:
+        """An Incident was removed."""
+        self.kept.pop(uid, None)
+
+    def watches(self, access: Any) -> Iterator[Watch[Seen]]:
+        pods, incidents = (
+            Resource(*where, Seen)
+            for where in (("/api/v1", "pods"), (f"/apis/{paths.GROUP}/{paths.VERSION}", "incidents"))
+        )
+        yield Watch(access, pods, Ear(self.running))
+        yield Watch(access, incidents, Ear(self.incident, self.gone))
+
+    # What is done.
+
+    async def admit(self, ahead: int) -> NoReturn:
+        """Keep so many ready to break."""
+        for number in itertools.count():
+            while sum(1 for _ in self.waiting) >= ahead:  # noqa: ASYNC110 - a poll will do here
+                await asyncio.sleep(0.2)
+            self.case(*patients.address(number))  # first: its pod may run at once
+            await self._surely(patients.make, self.api, number)
+
+    async def infect(self, rate: float, minutes: float) -> None:
+        """Break `rate` a minute. Who is late because none is ready catches up, but not after the time."""
+        began = time.monotonic()
+        for number in range(round(rate * minutes)):
+            await asyncio.sleep(max(0.0, began + number * 60 / rate - time.monotonic()))
+            while not (case := self.ready):  # noqa: ASYNC110 - a poll will do here
+                await asyncio.sleep(0.1)
+            if time.monotonic() - began > 60 * minutes:
+                return
+            await self._break(case)
+
+    async def _break(self, case: Case) -> None:
+        case.broken = time.monotonic()
+        while True:
+            try:
+                return await self.breaker.break_one((case.namespace, case.name, case.pod))
+            except _BUSY:
+                await asyncio.sleep(_AGAIN)
+
+    async def release(self, linger: float, forget: float) -> NoReturn:
+        """Remove Deployments so many seconds after their end, and Incidents; 0: these stay."""
+        while True:
+            now = time.monotonic()
+            for case in [one for one in self.broken if one.ended and not one.removed and now - one.ended > linger]:
+                await self._surely(self.api.delete, case.path)
+                case.removed = True
+            for path in [path for path, ended in self.kept.values() if forget and ended and now - ended > forget]:
+                await self._surely(self.api.delete, path)
+            await asyncio.sleep(_AGAIN)
+
+    @staticmethod
+    async def _surely(call: Callable[..., Any], *args: Any) -> Any:
+        """In a thread, and once more when the API server is busy."""
+        while True:
+            try:
+                return await asyncio.to_thread(call, *args)
+            except _BUSY:
+                await asyncio.sleep(_AGAIN)
+
+
+@dataclass
+class Ear:
+    """Hands on what a watch sees."""
+
+    hear: Callable[[Seen], None]
+    lose: Callable[[str], object] = bool
+
+    def seen(self, obj: Seen, _at: object) -> None:
+        self.hear(obj)
+
+    def gone(self, uid: str, _at: object) -> None:
+        self.lose(uid)
+
+
+def _key(namespace: str, name: str) -> str:
+    return workload_key(WorkloadRef(kind="Deployment", namespace=namespace, name=name))
