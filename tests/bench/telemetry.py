@@ -29,11 +29,12 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "hack" / "cluster"), str(HERE)]
 
 import sensor  # noqa: E402
+from bench_cluster import cluster, up  # noqa: E402
 from builders import WEB, a_request  # noqa: E402
 from patients import Breaker  # noqa: E402
 from proc import usage  # noqa: E402
 from support import samples  # noqa: E402
-from support.api import Api, documents, until  # noqa: E402
+from support.api import Api, until  # noqa: E402
 from support.collector import collecting  # noqa: E402
 from support.deployments import a_deployment  # noqa: E402
 from support.lonely import free_port  # noqa: E402
@@ -172,24 +173,17 @@ async def connected(address):
                 await asyncio.sleep(0.2)
 
 
-def cluster(*args):
-    line = [sys.executable, str(ROOT / "hack" / "cluster"), args[0], "--name", CLUSTER, *args[1:]]
-    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
 @contextmanager
 def clinic():
     """A cluster with one workload, which is out of memory; its API."""
-    cluster("up", "--simulated", "--no-audit", "--nodes", "1")
     try:
-        kubeconfig = os.environ["KUBECONFIG"] = cluster("kubeconfig")
+        kubeconfig = os.environ["KUBECONFIG"] = str(up(CLUSTER, 1))
         api = Api(kubeconfig)
-        api.apply(*(one for file in sorted((ROOT / "crds").glob("*.yaml")) for one in documents(file)))
         api.apply(samples.namespace_of(None, WEB.namespace, {}), a_patient())
         asyncio.run(fall_ill(api, kubeconfig))
         yield api
     finally:
-        cluster("down")
+        cluster("down", "--name", CLUSTER)
 
 
 def a_patient():

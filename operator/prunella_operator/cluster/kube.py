@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import urllib3
@@ -22,8 +22,8 @@ from prunella_operator.cluster.access import Access, load_access
 from prunella_operator.cluster.paths import FIELD_MANAGER, plain
 from prunella_operator.cluster.port import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Object
 from prunella_operator.cluster.refusals import FORBIDDEN, READY, Refusals
-from prunella_operator.cluster.rest import to_error
-from prunella_operator.cluster.wire import Page, Undecodable, Wire, decode
+from prunella_operator.cluster.rest import decoded, to_error
+from prunella_operator.cluster.wire import Page, Wire
 from prunella_operator.settings import Settings
 from prunella_operator.telemetry import metrics, tracing
 from prunella_workflows.errors import Unavailable
@@ -34,8 +34,6 @@ _ERROR = 400
 _ANY = "application/json, */*"
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _OURS = {"fieldManager": FIELD_MANAGER}
-
-T = TypeVar("T")
 
 
 class Kube:
@@ -89,12 +87,12 @@ class Kube:
     def metadata(self, path: str, **params: str) -> Iterator[Object]:
         """Of all objects of a collection the part of their metadata that is in `_Metadata`."""
         for one in self._items(path, params, _METADATA):
-            yield to_builtins(_decoded(_BARE, one))
+            yield to_builtins(decoded(one, _BARE))
 
     def _items(self, path: str, params: Mapping[str, str], accept: str) -> Iterator[Raw]:
         query = {**params, "limit": str(_LIMIT)}
         while True:
-            page = _decoded(_PAGE, self._request(_Call("GET", path, query, accept=accept)))
+            page = decoded(self._request(_Call("GET", path, query, accept=accept)), _PAGE)
             yield from page.items or ()
             if not page.metadata.continue_:
                 return
@@ -211,10 +209,3 @@ def _configuration(access: Access, connections: int) -> Configuration:
 def _object(data: bytes) -> Object:
     value: Object = json.loads(data)
     return value
-
-
-def _decoded(decoder: Decoder[T], data: bytes | Raw) -> T:
-    try:
-        return decode(decoder, data)
-    except Undecodable as error:
-        raise Unavailable(f"the API server's answer cannot be read: {error}") from error

@@ -170,8 +170,13 @@ class Rest:
                 raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
 
 
-def _decoded(data: bytes | msgspec.Raw, into: type[T]) -> T:
+def decoded(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    """An answer of the API server. Raises Unavailable when it is none."""
     try:
-        return decode(msgspec.json.Decoder(into), data)
+        return decode(decoder, data)
     except Undecodable as error:
         raise Unavailable(f"the API server's answer cannot be read: {error}") from error
+
+
+def _decoded(data: bytes | msgspec.Raw, into: type[T]) -> T:
+    return decoded(data, msgspec.json.Decoder(into))

@@ -12,12 +12,14 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from prunella_operator.telemetry.once import Once
 from prunella_operator.telemetry.resource import resource
-from prunella_operator.telemetry.tracing import NAME, Call, in_words, keep_calls, nanoseconds, span_context
+from prunella_operator.telemetry.tracing import NAME, Call, keep_calls, nanoseconds, span_context
+from prunella_workflows.errors import PrunellaError
 from prunella_workflows.redact import redact
 from prunella_workflows.tracing import WorkflowSpan
 
 _SCOPE = InstrumentationScope(NAME)
 _UNSET = Status()
+_NOT_OURS = "in words of a library, which may quote an address or a token"
 _FLUSH = 2000  # milliseconds at the end of a process: a collector that is away must not hold it up
 
 
@@ -81,6 +83,7 @@ def _ended(call: Call) -> tuple[Sequence[Event], Status]:
     """How a call ended: what it raised as an event, and the status of its span."""
     if call.error is None:
         return (), Status(StatusCode.ERROR, call.refused) if call.refused else _UNSET
-    kind, words = in_words(call.error)
+    kind = type(call.error).__name__
+    words = redact(str(call.error)) if isinstance(call.error, PrunellaError) else _NOT_OURS
     event = Event("exception", {"exception.type": kind, "exception.message": words})
     return (event,), Status(StatusCode.ERROR, f"{kind}: {words}")

@@ -80,29 +80,25 @@ def span(
 
 def failed(made: trace.Span, error: BaseException) -> None:
     """Record an error, with secrets taken out of its words (and without its traceback, which may hold values)."""
-    kind, words = in_words(error)
+    kind, words = type(error).__name__, redact(str(error))
     made.add_event("exception", {"exception.type": kind, "exception.message": words})
     made.set_status(Status(StatusCode.ERROR, f"{kind}: {words}"))
-
-
-def in_words(error: BaseException) -> tuple[str, str]:
-    """The type of an error and what it says, with secrets taken out."""
-    return type(error).__name__, redact(str(error))
 
 
 class Call:
     """One call of another system, as a context: its span is made when it has ended, for a live one costs far more.
 
-    It becomes a span where it is part of a trace that is recorded.
+    It becomes a span where it is part of a trace that is recorded here; elsewhere the span above it stays the parent.
     """
 
-    __slots__ = ("attributes", "error", "name", "parent", "span_id", "started")
+    __slots__ = ("attributes", "error", "name", "parent", "recorded", "span_id", "started")
 
     def __init__(self, name: str, attributes: dict[str, str | int]) -> None:
         self.name = name
         self.attributes = attributes
         self.parent = trace.get_current_span().get_span_context()
-        self.span_id = secrets.randbits(64) or 1
+        self.recorded = bool(_kept) and self.parent.is_valid and self.parent.trace_flags.sampled
+        self.span_id = (secrets.randbits(64) or 1) if self.recorded else self.parent.span_id
         self.started = time.time_ns()
         self.error: Exception | None = None
 
@@ -111,7 +107,7 @@ class Call:
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         self.error = error if isinstance(error, Exception) else None  # to be cancelled is no failure
-        if _kept and self.parent.is_valid and self.parent.trace_flags.sampled:
+        if self.recorded:
             _kept[0](self)
 
     @property
