@@ -36,6 +36,7 @@ from prunella_operator.cluster.rest import Rest  # noqa: E402
 
 WHO = ("source", "kopf", "go", "whole")
 _PODS_A_NODE, _NODES = 1500, 34  # as many for every size up to 50,000 pods, so that a kept cluster can grow
+_SETTLED = 30  # seconds: when the last pod has begun to run, the API server's watches are still late
 _EXAMPLES = """
 examples:
   python tests/bench/scale.py --pods 500 --storm 50             a quarter of an hour, to see that all works
@@ -60,6 +61,8 @@ async def fill(kubeconfig, pods, nodes):
             for one in page["items"]
             if one["metadata"]["namespace"].startswith("shop-")
         ]
+        await sensor_pods.relieve(rest, targets)
+        await asyncio.sleep(_SETTLED)
         return targets, await sensor_pods.count(rest)
 
 

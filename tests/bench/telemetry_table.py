@@ -2,16 +2,16 @@
 
 import json
 import os
-from statistics import median
+from statistics import fmean, median
 
 from rich.console import Console
 from rich.table import Table
 
 
 def cost(values, base, *, less_is_worse=False):
-    """By how much more than without in the same round, in percent; the median of the rounds."""
+    """By how much more than without in the same round, in percent; the mean of the rounds."""
     pairs = zip(base, values, strict=True) if less_is_worse else zip(values, base, strict=True)
-    return f"{100 * (median(one / other for one, other in pairs) - 1):+.1f} %" if values else "-"
+    return f"{100 * (fmean(one / other for one, other in pairs) - 1):+.1f} %" if values else "-"
 
 
 def middle(values, digits):
@@ -19,9 +19,8 @@ def middle(values, digits):
 
 
 def show(results, options, target):
-    table = Table(
-        title=f"{options.rounds} rounds of {options.healings} healings and {options.seconds:g} s of events; medians"
-    )
+    size = f"{options.healings} healings and {options.seconds:g} s of events"
+    table = Table(title=f"{options.rounds} rounds of {size}; medians, and mean costs")
     for column in ("", "healings/s", "cost", "worker CPU ms/healing", "cost", "sensor CPU ms/event", "cost"):
         table.add_column(column, justify="left" if not column else "right")
     base = next(iter(results.values()))

@@ -5,6 +5,7 @@ are in force meanwhile.
 """
 
 import secrets
+import time
 import urllib.request
 
 import pytest
@@ -20,6 +21,7 @@ from support.stranger import CONNECT, Stranger
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
 
 BILLING = "billing"
+TAKEOVER = 10.0  # seconds
 PARTS = {"prunella-operator": 2, "prunella-worker": 1, "prunella-console": 1, "temporal": 1}
 HARDENED = {
     "user": "65532",
@@ -168,3 +170,25 @@ def test_the_leader_and_the_worker_may_die_in_the_middle_of_a_repair(cluster, ho
         strike(pod, house)
     house.assert_healed_once(patient)
     house.ready()
+
+
+def cut_off(pod):
+    return containers.cut_off(pod, 443, 7233)  # the API server and Temporal
+
+
+@pytest.mark.parametrize("strike", [containers.paused, cut_off])
+def test_a_leader_that_hangs_is_replaced_within_ten_seconds_in_the_middle_of_a_repair(house, patient, strike, capsys):
+    leader = house.leader()
+    (other,) = (one for one in house.pods("prunella-operator") if one["metadata"]["name"] != leader["metadata"]["name"])
+    patient.break_it()
+    patient.reaches("Diagnosing", "Repairing")
+    with strike(leader):
+        began = time.monotonic()
+        until(lambda: leads(other), 30, "the other one leads", every=0.1)
+        took = time.monotonic() - began
+    with capsys.disabled():
+        print(f"\n  takeover after a leader was {strike.__name__}: {took:.1f} s")
+    assert took <= TAKEOVER
+    house.assert_healed_once(patient)
+    house.ready()
+    assert [leads(leader), leads(other)] == [False, True]

@@ -1,7 +1,10 @@
-"""Containers as their node has them: processes of this machine, looked at in /proc and killed by their pid."""
+"""Containers as their node has them: processes of this machine, looked at in /proc and struck by their pid."""
 
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from support.api import Object
@@ -21,6 +24,29 @@ def process_of(pod: Object) -> int:
 def kill(pod: Object) -> None:
     """SIGKILL, as the OOM killer does it: nothing is handed over and nobody is told."""
     os.kill(process_of(pod), signal.SIGKILL)
+
+
+@contextmanager
+def paused(pod: Object) -> Iterator[None]:
+    """SIGSTOP, as a machine that is out of breath looks to others; it wakes at the end of the block."""
+    pid = process_of(pod)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def cut_off(pod: Object, *ports: int) -> Iterator[None]:
+    """What it sends to these TCP ports is lost, with no answer, until the end of the block; it can still be asked."""
+    rule = ["OUTPUT", "-p", "tcp", "-m", "multiport", "--dports", ",".join(map(str, ports)), "-j", "DROP"]
+    firewall = ["nsenter", f"--net=/proc/{process_of(pod)}/ns/net", "iptables", "-w", "10"]
+    subprocess.run([*firewall, "-I", *rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*firewall, "-D", *rule], check=True)
 
 
 def facts(pod: Object) -> dict[str, str]:

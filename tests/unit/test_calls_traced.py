@@ -81,6 +81,28 @@ def test_the_words_of_a_library_do_not_get_out(root):
     assert "canary" not in f"{span.status.description} {dict(span.events[0].attributes)}"
 
 
+def test_a_task_is_the_parent_of_what_is_called_in_it(root, httpd):
+    with tracing.Task("activity:diagnose", {"attempt": 1}, RECORDED):
+        kube(httpd).get("/api/v1/namespaces/shop")
+    (task,), (call,) = spans.named("activity:diagnose"), spans.named("kubernetes GET")
+    assert (task.parent, call.parent) == (tracing.span_context(RECORDED), task.context)
+    assert (task.kind, task.status.status_code, dict(task.attributes)) == (
+        SpanKind.INTERNAL,
+        StatusCode.OK,
+        {"attempt": 1},
+    )
+    assert task.start_time <= call.start_time <= call.end_time <= task.end_time
+    assert tracing.current().trace_id == f"{root.get_span_context().trace_id:032x}", "it is under way no more"
+
+
+def test_a_task_that_fails_says_why_without_secrets(root):
+    with pytest.raises(ValueError, match="canary"), tracing.Task("activity:diagnose", {}, RECORDED):
+        raise ValueError("refused: password=canary")
+    (span,) = spans.named("activity:diagnose")
+    assert span.status.description.startswith("ValueError: refused")
+    assert "canary" not in f"{span.status.description} {dict(span.events[0].attributes)}"
+
+
 def test_where_nothing_is_recorded_the_span_above_stays_the_parent(httpd, monkeypatch):
     """Tracing is off here, and on where the trace came from."""
     monkeypatch.setattr(tracing, "_kept", [])

@@ -8,17 +8,17 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from prunella_operator.telemetry.once import Once
 from prunella_operator.telemetry.resource import resource
-from prunella_operator.telemetry.tracing import NAME, Call, keep_calls, nanoseconds, span_context
+from prunella_operator.telemetry.tracing import NAME, Call, Task, keep_calls, nanoseconds, span_context
 from prunella_workflows.errors import PrunellaError
 from prunella_workflows.redact import redact
 from prunella_workflows.tracing import WorkflowSpan
 
 _SCOPE = InstrumentationScope(NAME)
-_UNSET = Status()
+_UNSET, _OK = Status(), Status(StatusCode.OK)
 _NOT_OURS = "in words of a library, which may quote an address or a token"
 _FLUSH = 2000  # milliseconds at the end of a process: a collector that is away must not hold it up
 
@@ -57,17 +57,16 @@ class Tracing:
     def keep(self, call: Call) -> None:
         """Export the span of a call that has ended just now."""
         events, status = _ended(call)
-        parent = call.parent
         self._processor.on_end(
             ReadableSpan(
                 name=call.name,
-                context=SpanContext(parent.trace_id, call.span_id, is_remote=False, trace_flags=parent.trace_flags),
-                parent=parent,
+                context=call.context,
+                parent=call.parent,
                 resource=self._provider.resource,
                 instrumentation_scope=_SCOPE,
                 attributes=call.attributes,
                 events=events,
-                kind=SpanKind.CLIENT,
+                kind=call.kind,
                 status=status,
                 start_time=call.started,
                 end_time=time.time_ns(),
@@ -82,8 +81,9 @@ class Tracing:
 def _ended(call: Call) -> tuple[Sequence[Event], Status]:
     """How a call ended: what it raised as an event, and the status of its span."""
     if call.error is None:
-        return (), Status(StatusCode.ERROR, call.refused) if call.refused else _UNSET
-    kind = type(call.error).__name__
-    words = redact(str(call.error)) if isinstance(call.error, PrunellaError) else _NOT_OURS
+        good = _OK if isinstance(call, Task) else _UNSET
+        return (), Status(StatusCode.ERROR, call.refused) if call.refused else good
+    kind, ours = type(call.error).__name__, isinstance(call, Task) or isinstance(call.error, PrunellaError)
+    words = redact(str(call.error)) if ours else _NOT_OURS
     event = Event("exception", {"exception.type": kind, "exception.message": words})
     return (event,), Status(StatusCode.ERROR, f"{kind}: {words}")

@@ -59,5 +59,5 @@ class _Activity(ActivityInboundInterceptor):
             "task_queue": info.task_queue,
             "attempt": info.attempt,
         }
-        with tracing.span(f"activity:{info.activity_type}", attributes, parent=parent):
+        with tracing.Task(f"activity:{info.activity_type}", attributes, parent):
             return await super().execute_activity(input)

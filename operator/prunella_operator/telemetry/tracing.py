@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Self
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from prunella_workflows.redact import redact
@@ -91,14 +91,15 @@ class Call:
     It becomes a span where it is part of a trace that is recorded here; elsewhere the span above it stays the parent.
     """
 
-    __slots__ = ("attributes", "error", "name", "parent", "recorded", "span_id", "started")
+    __slots__ = ("attributes", "context", "error", "name", "parent", "recorded", "started")
+    kind = SpanKind.CLIENT
 
-    def __init__(self, name: str, attributes: dict[str, str | int]) -> None:
+    def __init__(self, name: str, attributes: dict[str, str | int], parent: SpanContext | None = None) -> None:
         self.name = name
         self.attributes = attributes
-        self.parent = trace.get_current_span().get_span_context()
+        self.parent = parent or trace.get_current_span().get_span_context()
         self.recorded = bool(_kept) and self.parent.is_valid and self.parent.trace_flags.sampled
-        self.span_id = (secrets.randbits(64) or 1) if self.recorded else self.parent.span_id
+        self.context = _child(self.parent) if self.recorded else self.parent
         self.started = time.time_ns()
         self.error: Exception | None = None
 
@@ -113,10 +114,10 @@ class Call:
     @property
     def headers(self) -> dict[str, str]:
         """What tells the other side of a request whose child it is; nothing where there is no trace."""
-        if not self.parent.is_valid:
+        told = self.context
+        if not told.is_valid:
             return {}
-        flags = self.parent.trace_flags
-        return {"traceparent": f"00-{self.parent.trace_id:032x}-{self.span_id:016x}-{flags:02x}"}
+        return {"traceparent": f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"}
 
     def answered(self, status: int) -> None:
         """Note the answer to a request over HTTP."""
@@ -127,6 +128,32 @@ class Call:
         """An answer that is an error, in words."""
         status = self.attributes.get("http.response.status_code", 0)
         return f"HTTP {status}" if isinstance(status, int) and status >= _ERROR else ""
+
+
+class Task(Call):
+    """Work that somebody else asked for, as a context: what is called in it is part of it. Its span is made at its end.
+
+    Whether it is recorded was decided where the trace began.
+    """
+
+    __slots__ = ("_token",)
+    kind = SpanKind.INTERNAL
+
+    def __init__(self, name: str, attributes: dict[str, str | int], parent: TraceContext) -> None:
+        super().__init__(name, attributes, span_context(parent))
+
+    def __enter__(self) -> Self:
+        self._token = context.attach(trace.set_span_in_context(NonRecordingSpan(self.context)))
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        context.detach(self._token)
+        super().__exit__(kind, error, where)
+
+
+def _child(parent: SpanContext) -> SpanContext:
+    """A new span of a trace."""
+    return SpanContext(parent.trace_id, secrets.randbits(64) or 1, is_remote=False, trace_flags=parent.trace_flags)
 
 
 Keep = Callable[[Call], None]
