@@ -20,8 +20,9 @@ spec.loader.exec_module(pages)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
+NAMESPACES = (HOME, "shop", "temporal")
 WRITES = {"apply", "create", "delete", "label"}
-NEED_PODS = {"rollout", "exec"}  # an API server alone has none
+NEED_MORE = {"rollout", "exec", "get"}  # pods, or what test_autoscaling.py has: an API server alone has neither
 PROGRAM = "import sys; from prunella_operator.cli import main; sys.argv = ['prunella', *sys.argv[1:]]; main()"
 WHOLE = {ROOT / "docs" / "install.md", ROOT / "docs" / "upgrade.md"}
 SECRET = "kubectl -n prunella-system create secret "
@@ -32,7 +33,7 @@ COMMANDS = dict.fromkeys(
     if block.language in pages.SHELL
     for command in pages.commands(block)
     if pages.parts(command)[-1][0] == "kubectl" and (page in WHOLE or command.startswith(SECRET))
-    if not NEED_PODS & set(command.split())
+    if not NEED_MORE & set(command.split())
 )
 
 
@@ -43,10 +44,10 @@ def verb_of(arguments):
 @pytest.fixture(scope="module")
 def home(api):
     """The namespaces that the commands are about."""
-    for name in (HOME, "shop"):
+    for name in NAMESPACES:
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield
-    for name in (HOME, "shop"):
+    for name in NAMESPACES:
         gone(api, f"/api/v1/namespaces/{name}")
 
 

@@ -76,13 +76,17 @@ def test_an_overlay_names_an_image_and_a_temporal_server(cluster, folder):
     assert replicas["prunella-worker"] == {"quickstart": 1, "production": None}[folder.name]
 
 
-def test_keda_takes_the_place_of_the_autoscaler(cluster, tmp_path):
+def test_keda_takes_the_place_of_the_autoscaler_and_asks_the_same_temporal(cluster, tmp_path):
     parts = {"resources": "overlays/production", "components": "components/keda"}
     body = {kind: [_from(tmp_path, MANIFESTS / place)] for kind, place in parts.items()}
+    theirs = {"PRUNELLA_TEMPORAL_ADDRESS": "mine.example.org:7233", "PRUNELLA_TEMPORAL_NAMESPACE": "mine"}
+    settings = {"name": "prunella-settings", "behavior": "merge", "literals": [f"{k}={v}" for k, v in theirs.items()]}
+    body |= {"namespace": HOME, "configMapGenerator": [settings]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(body))
-    kinds = {one["kind"] for one in rendered(cluster, tmp_path)}
-    assert "ScaledObject" in kinds
-    assert "HorizontalPodAutoscaler" not in kinds
+    objects = {one["kind"]: one for one in rendered(cluster, tmp_path)}
+    assert "HorizontalPodAutoscaler" not in objects
+    asked = objects["ScaledObject"]["spec"]["triggers"][0]["metadata"]
+    assert (asked["endpoint"], asked["namespace"]) == tuple(theirs.values())
 
 
 def _from(folder, target):

@@ -27,6 +27,8 @@ _PREFIXES = {
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
     "admissionregistration.k8s.io/v1": "/apis/admissionregistration.k8s.io/v1",
     "apiextensions.k8s.io/v1": "/apis/apiextensions.k8s.io/v1",
+    "apiregistration.k8s.io/v1": "/apis/apiregistration.k8s.io/v1",
+    "discovery.k8s.io/v1": "/apis/discovery.k8s.io/v1",
 }
 _PLURALS = {
     "HealingPolicy": "healingpolicies",

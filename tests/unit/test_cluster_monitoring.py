@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "hack" / "cluster"))  # the tool is a script, not installed
 
-from localcluster import alertmanager, build, certs, commands, monitoring, own, scraping, sources
+from localcluster import aggregation, alertmanager, build, certs, commands, monitoring, own, scraping, sources
 from localcluster import instance as instances
 from localcluster.choose import Choice, Kind
 from localcluster.cli import main, parser
@@ -104,7 +104,7 @@ def test_what_is_scraped(one):
 
 
 def test_the_api_server_learns_where_metrics_are_served(one):
-    service, slice_, api = monitoring.api_objects(one)
+    service, slice_, api = aggregation.objects(one, monitoring.served(one))
     assert "selector" not in service["spec"]
     assert slice_["endpoints"] == [{"addresses": ["10.88.7.2"]}]
     assert slice_["metadata"]["labels"] == {"kubernetes.io/service-name": service["metadata"]["name"]}

@@ -188,6 +188,16 @@ def test_everybody_is_cut_off_but_for_what_is_let_through():
     assert set(speaking) == {"prunella-operator", "prunella-worker"}
 
 
+def test_only_kedas_operator_is_let_to_temporal():
+    (one,) = documents(MANIFESTS / "keda" / "network.yaml")
+    (rule,) = one["spec"]["ingress"]
+    (who,) = rule["from"]
+    assert one["metadata"]["namespace"] == "temporal"
+    assert one["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "temporal-frontend"}
+    assert who["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "keda"}
+    assert who["podSelector"]["matchLabels"] == {"app": "keda-operator"}
+
+
 def test_workers_grow_with_cpu_and_with_what_waits_and_never_below_two():
     hpa = named("HorizontalPodAutoscaler")["prunella-worker"]["spec"]
     cpu, depth = hpa["metrics"]

@@ -3,21 +3,19 @@
 They run beside the other components, in the cluster's own network.
 """
 
-import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from localcluster import alertmanager, api, build, certs, scraping
+from localcluster import aggregation, alertmanager, api, build, certs, scraping
+from localcluster.aggregation import Served
 from localcluster.console import ClusterError, run
 from localcluster.instance import Instance
 from localcluster.processes import Component
 
 PROMETHEUS_PORT, ALERTMANAGER_PORT, METRICS_SERVER_PORT = 9090, 9093, 4443
 _PAGES = (PROMETHEUS_PORT, ALERTMANAGER_PORT)
-_SERVICE = {"name": "metrics-server", "namespace": "kube-system"}
-_SERVICE_NAMES = "DNS:metrics-server.kube-system.svc"
+_METRICS = "metrics.k8s.io/v1beta1"
 
 
 def folder(instance: Instance) -> Path:
@@ -97,7 +95,7 @@ def prepare(instance: Instance, alerts: Alerts) -> None:
     here = folder(instance)
     for name in ("rules", "targets", "prometheus", "alertmanager"):
         (here / name).mkdir(parents=True, exist_ok=True)
-    certs.serving(instance, "metrics-server", _SERVICE_NAMES)
+    certs.serving(instance, "metrics-server", f"DNS:{served(instance).host}")
     jobs = scraping.configuration(instance, here, ALERTMANAGER_PORT)
     (here / "prometheus.json").write_text(json.dumps(jobs, indent=2) + "\n")
     alertmanager.write_routing(here / "alertmanager.json", alerts.webhook, alerts.token_file)
@@ -105,49 +103,18 @@ def prepare(instance: Instance, alerts: Alerts) -> None:
 
 def register(instance: Instance) -> None:
     """Tell the API server where metrics.k8s.io is served."""
-    objects = {"apiVersion": "v1", "kind": "List", "items": api_objects(instance)}
+    objects = {"apiVersion": "v1", "kind": "List", "items": aggregation.objects(instance, served(instance))}
     run(build.binary("kubectl"), "--kubeconfig", instance.kubeconfig, "apply", "-f", "-", stdin=json.dumps(objects))
 
 
-def api_objects(instance: Instance) -> list[dict[str, Any]]:
-    """A Service without a selector, its one address, and the API that it serves."""
-    authority = (certs.folder(instance) / "ca.crt").read_bytes()
-    port = {"name": "https", "port": METRICS_SERVER_PORT, "protocol": "TCP"}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": _SERVICE,
-            "spec": {"ports": [{**port, "port": 443, "targetPort": METRICS_SERVER_PORT}]},
-        },
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {**_SERVICE, "labels": {"kubernetes.io/service-name": _SERVICE["name"]}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [str(instance.address)]}],
-            "ports": [port],
-        },
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": "v1beta1.metrics.k8s.io"},
-            "spec": {
-                "group": "metrics.k8s.io",
-                "version": "v1beta1",
-                "service": {**_SERVICE, "port": 443},
-                "caBundle": base64.b64encode(authority).decode(),
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-            },
-        },
-    ]
+def served(instance: Instance) -> Served:
+    return Served(_METRICS, "metrics-server", "kube-system", instance.address, METRICS_SERVER_PORT)
 
 
 def ready(instance: Instance) -> bool:
     """Do all three answer?"""
-    served = api.get(instance, "/apis/metrics.k8s.io/v1beta1") is not None
-    return served and all(api.answers(f"{url(instance, port)}/-/ready") for port in _PAGES)
+    measured = api.get(instance, f"/apis/{_METRICS}") is not None
+    return measured and all(api.answers(f"{url(instance, port)}/-/ready") for port in _PAGES)
 
 
 def reload(instance: Instance) -> None:

@@ -122,13 +122,18 @@ TEMPORAL = Group(
 NETPOL = Group(
     "netpol", GO_FOLDER / "netpol", _programs({"github.com/cloudnativelabs/kube-router/v2/cmd/kube-router": 100})
 )
+PROMETHEUS_ADAPTER = Group(
+    "prometheus-adapter",
+    GO_FOLDER / "prometheus-adapter",
+    (Program("prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter", 110),),
+)
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
 MONITORING = (PROMETHEUS, METRICS_SERVER)
-ALONE = (COLLECTOR, TEMPORAL, NETPOL)
+ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER)
 """For single tests: built when one of them asks."""
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 

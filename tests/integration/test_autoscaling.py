@@ -1,0 +1,143 @@
+"""The worker's autoscaler as it is shipped, with a real server of external metrics between it and a real Temporal.
+
+The Deployment is that of the overlay with another program in its pods, which asks for no tasks: they wait until a real
+worker is started beside it.
+"""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from support import monitoring as monitored
+from support.api import Object, path_of, until
+from support.autoscaling import WAITING, Autoscaler, Queue, number
+from support.deployments import IMAGE, gone
+from support.external_metrics import prometheus_adapter
+from support.installed import HOME, MANIFESTS
+from support.outage import Temporal
+from support.prunella import PrunellaProcess
+from support.typed import commands_of, typed
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600, func_only=True)]
+
+OVERLAY = MANIFESTS / "overlays" / "production"
+LOOKS = [one for one in commands_of("docs/install.md", "Workers that grow with the queue") if " get " in one]
+VALID = ("True", "ValidMetricFound")
+MISSING = ("False", "FailedGetExternalMetric")
+
+
+@pytest.fixture(scope="module")
+def monitoring(cluster):
+    return monitored.start(cluster)
+
+
+@pytest.fixture(scope="module")
+def home(api):
+    """The namespace that the rule is about."""
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
+    yield HOME
+    gone(api, f"/api/v1/namespaces/{HOME}")
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory):
+    server = Temporal(tmp_path_factory.mktemp("temporal"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def operator(cluster, monitoring, temporal, tmp_path_factory):
+    """A real one. Prometheus is told of it twice, because in production two of them measure the same queue."""
+    host = str(monitoring.instance.host_address)
+    settings = {"temporal_address": temporal.address, "namespaces": HOME, "http_host": host}
+    file = monitoring.targets / "autoscaling.json"
+    with PrunellaProcess(tmp_path_factory.mktemp("operator"), cluster.kubeconfig, "operator", **settings) as process:
+        target = f"{host}:{process.settings['http_port']}"
+        twice = [{"targets": [target], "labels": {"namespace": HOME, "pod": pod}} for pod in ("one", "another")]
+        file.write_text(json.dumps(twice))
+        yield process
+        file.unlink()
+
+
+@pytest.fixture
+def adapter(monitoring, operator, api, tmp_path):
+    """prometheus-adapter, for this test."""
+    with prometheus_adapter(monitoring.instance, api, monitoring.prometheus, tmp_path):
+        yield
+
+
+@pytest.fixture
+def queue(temporal, cluster, tmp_path):
+    worker = PrunellaProcess(tmp_path / "worker", cluster.kubeconfig, "worker", temporal_address=temporal.address)
+    yield Queue(temporal.address, worker)
+    worker.stop()
+
+
+@pytest.fixture(scope="module")
+def rendered(cluster):
+    """The objects of the overlay."""
+    return [one for one in yaml.safe_load_all(cluster.kubectl("kustomize", str(OVERLAY))) if one]
+
+
+def the_worker(rendered: list[Object], kind: str) -> Any:
+    """A copy of the worker's object of this kind."""
+    (one,) = [each for each in rendered if (each["kind"], each["metadata"]["name"]) == (kind, "prunella-worker")]
+    return json.loads(json.dumps(one))
+
+
+@pytest.fixture
+def workers(api, home, rendered):
+    """The worker's Deployment, with the shop in its pods; where it is."""
+    one = the_worker(rendered, "Deployment")
+    pod = one["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    del pod["serviceAccountName"], pod["priorityClassName"], container["args"], container["envFrom"]
+    container["image"] = f"{IMAGE}:1"
+    api.apply(one)
+    yield path_of(one)
+    gone(api, path_of(one))
+
+
+@pytest.fixture
+def autoscaler(api, workers, rendered):
+    """The one of the overlay."""
+    one = the_worker(rendered, "HorizontalPodAutoscaler")
+    api.apply(one)
+    yield Autoscaler(api, path_of(one), workers)
+    gone(api, path_of(one))
+
+
+def waits_for_nothing(api, path):
+    """From now on it goes down at once, and not after five minutes."""
+    api.patch(path, {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}})
+
+
+def test_workers_come_with_what_waits_and_go_with_it(adapter, autoscaler, queue, api, cluster):
+    until(lambda: autoscaler.condition("ScalingActive") == VALID and autoscaler.depth() == 0, 120, "nothing waits")
+    assert autoscaler.replicas == 2
+    queue.fill()
+    until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees what waits")
+    figure, said = (typed(one, cluster.kubeconfig, {}) for one in LOOKS)
+    assert number(json.loads(figure)["items"][0]["value"]) == WAITING, "two operators say the same: it counts once"
+    assert "prunella-worker" in said
+    until(lambda: autoscaler.replicas == 4, 60, "four workers are wanted")
+    assert autoscaler.condition("ScalingActive") == VALID
+
+    queue.empty()
+    until(lambda: autoscaler.depth() == 0, 120, "the autoscaler sees that nothing waits any more")
+    assert autoscaler.condition("AbleToScale") == ("True", "ScaleDownStabilized")
+    assert autoscaler.replicas == 4
+    waits_for_nothing(api, autoscaler.path)
+    until(lambda: autoscaler.replicas < 4, 60, "workers go")
+
+
+def test_while_the_figure_is_missing_no_worker_goes(monitoring, operator, autoscaler, api, tmp_path):
+    waits_for_nothing(api, autoscaler.path)
+    api.patch(autoscaler.target, {"spec": {"replicas": 3}})
+    until(lambda: autoscaler.condition("ScalingActive") == MISSING, 120, "by CPU alone it would go down, and may not")
+    assert autoscaler.replicas == 3
+    with prometheus_adapter(monitoring.instance, api, monitoring.prometheus, tmp_path):
+        until(lambda: autoscaler.replicas == 2, 240, "with the figure it does")

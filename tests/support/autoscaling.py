@@ -1,0 +1,89 @@
+"""An autoscaler as a test sees it, and the queue that it is to be moved by."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import yaml
+from support.api import Api, Object
+from support.prunella import PrunellaProcess
+from temporalio.client import Client
+
+QUEUE = "prunella"
+WAITING = 70
+"""Tasks. One worker's share is 20, so they call for four workers; from two that is one step of the autoscaler."""
+
+
+@dataclass
+class Autoscaler:
+    """A HorizontalPodAutoscaler and its Deployment, by their paths."""
+
+    api: Api
+    path: str
+    target: str
+
+    @property
+    def replicas(self) -> int:
+        """As many as it has asked for."""
+        return int(self.api.get(self.target)["spec"]["replicas"])
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        """The status and the reason of a condition."""
+        found = [one for one in self._status.get("conditions", ()) if one["type"] == kind]
+        return (found[0]["status"], found[0]["reason"]) if found else ("", "")
+
+    def depth(self) -> int | None:
+        """How many tasks wait, by what it has read last: it shows the share of one worker."""
+        status = self._status
+        read = [one for one in status.get("currentMetrics") or () if one["type"] == "External"]
+        share = number(read[0]["external"]["current"]["averageValue"]) if read else None
+        return None if share is None else round(share * status["currentReplicas"])
+
+    def diagnostics(self) -> Iterator[tuple[str, str]]:
+        """What a failed test's report shows."""
+        yield "the autoscaler", yaml.safe_dump(self._status, sort_keys=False)
+
+    @property
+    def _status(self) -> Object:
+        found: Object = self.api.get(self.path).get("status", {})
+        return found
+
+
+def number(quantity: str) -> Decimal:
+    """`17500m` is 17.5."""
+    return Decimal(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1)
+
+
+@dataclass
+class Queue:
+    """The one of Prunella's workers, and a worker that is not begun yet."""
+
+    address: str
+    worker: PrunellaProcess
+
+    def fill(self) -> None:
+        """Start workflows that nobody goes on with."""
+
+        async def start(client: Client) -> None:
+            for each in range(WAITING):
+                await client.start_workflow("Waiting", id=f"waiting-{each}", task_queue=QUEUE)
+
+        self._run(start)
+
+    def empty(self) -> None:
+        """End them, and let the worker take what is left of them."""
+
+        async def end(client: Client) -> None:
+            for each in range(WAITING):
+                await client.get_workflow_handle(f"waiting-{each}").terminate()
+
+        self._run(end)
+        self.worker.start()
+        self.worker.wait_ready()
+
+    def _run(self, work: Callable[[Client], Awaitable[None]]) -> None:
+        async def connected() -> None:
+            await work(await Client.connect(self.address))
+
+        asyncio.run(connected())
