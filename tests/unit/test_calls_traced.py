@@ -3,7 +3,9 @@
 import pytest
 from builders import NOW
 from fakes.httpd import Answer, Httpd
+from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import NonRecordingSpan, SpanKind, StatusCode, use_span
 from support import spans
 
@@ -103,9 +105,17 @@ def test_a_task_that_fails_says_why_without_secrets(root):
     assert "canary" not in f"{span.status.description} {dict(span.events[0].attributes)}"
 
 
+def test_what_the_sampler_here_drops_is_dropped_below_it_too(root, httpd, monkeypatch):
+    monkeypatch.setattr(trace.get_tracer_provider(), "sampler", ALWAYS_OFF)
+    with tracing.Task("activity:diagnose", {}, RECORDED):
+        kube(httpd).get("/api/v1/namespaces/shop")
+    assert httpd.asked[0].headers["Traceparent"] == f"00-{RECORDED.trace_id}-{RECORDED.span_id}-00"
+    assert spans.EXPORTER.get_finished_spans() == ()
+
+
 def test_where_nothing_is_recorded_the_span_above_stays_the_parent(httpd, monkeypatch):
     """Tracing is off here, and on where the trace came from."""
-    monkeypatch.setattr(tracing, "_kept", [])
+    monkeypatch.setattr(tracing, "_keepers", [])
     span = NonRecordingSpan(tracing.span_context(RECORDED))
     with use_span(span):
         kube(httpd).get("/api/v1/namespaces/shop")

@@ -8,7 +8,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
 
 from prunella_operator.telemetry.once import Once
 from prunella_operator.telemetry.resource import resource
@@ -31,7 +31,7 @@ class Tracing:
         self._processor = SimpleSpanProcessor(exporter) if exporter else BatchSpanProcessor(OTLPSpanExporter())
         self._provider.add_span_processor(self._processor)
         trace.set_tracer_provider(self._provider)
-        keep_calls(self.keep)
+        keep_calls(self)
         self._emitted = Once()
 
     def emit(self, span: WorkflowSpan) -> None:
@@ -53,6 +53,11 @@ class Tracing:
                 end_time=nanoseconds(span.ended),
             )
         )
+
+    def samples(self, name: str, parent: SpanContext) -> bool:
+        """Whether OTEL_TRACES_SAMPLER of this process records work below that span."""
+        above = trace.set_span_in_context(NonRecordingSpan(parent))
+        return self._provider.sampler.should_sample(above, parent.trace_id, name).decision.is_sampled()
 
     def keep(self, call: Call) -> None:
         """Export the span of a call that has ended just now."""

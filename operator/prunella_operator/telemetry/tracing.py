@@ -6,10 +6,11 @@ OTEL_BSP_* are obeyed. Where spans go is in `exporting`, which alone imports the
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import Self
+from typing import Protocol, Self
 
 from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -98,7 +99,7 @@ class Call:
         self.name = name
         self.attributes = attributes
         self.parent = parent or trace.get_current_span().get_span_context()
-        self.recorded = bool(_kept) and self.parent.is_valid and self.parent.trace_flags.sampled
+        self.recorded = bool(_keepers) and self.parent.is_valid and self.parent.trace_flags.sampled
         self.context = _child(self.parent) if self.recorded else self.parent
         self.started = time.time_ns()
         self.error: Exception | None = None
@@ -109,7 +110,7 @@ class Call:
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         self.error = error if isinstance(error, Exception) else None  # to be cancelled is no failure
         if self.recorded:
-            _kept[0](self)
+            _keepers[0].keep(self)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -133,14 +134,17 @@ class Call:
 class Task(Call):
     """Work that somebody else asked for, as a context: what is called in it is part of it. Its span is made at its end.
 
-    Whether it is recorded was decided where the trace began.
+    A trace that is recorded above may be one that this process does not record.
     """
 
     __slots__ = ("_token",)
     kind = SpanKind.INTERNAL
 
     def __init__(self, name: str, attributes: dict[str, str | int], parent: TraceContext) -> None:
-        super().__init__(name, attributes, span_context(parent))
+        above = span_context(parent)
+        if _keepers and not _keepers[0].samples(name, above):
+            above = span_context(replace(parent, flags="00"))
+        super().__init__(name, attributes, above)
 
     def __enter__(self) -> Self:
         self._token = context.attach(trace.set_span_in_context(NonRecordingSpan(self.context)))
@@ -156,13 +160,22 @@ def _child(parent: SpanContext) -> SpanContext:
     return SpanContext(parent.trace_id, secrets.randbits(64) or 1, is_remote=False, trace_flags=parent.trace_flags)
 
 
-Keep = Callable[[Call], None]
-_kept: list[Keep] = []
+class Keeper(Protocol):
+    """Who makes spans of what has ended."""
+
+    def samples(self, name: str, parent: SpanContext) -> bool:
+        """Whether this process records work below that span."""
+
+    def keep(self, call: Call) -> None:
+        """It has ended just now."""
 
 
-def keep_calls(keep: Keep) -> None:
-    """Hand calls that have ended to this function from now on, and to no other."""
-    _kept[:] = [keep]
+_keepers: list[Keeper] = []
+
+
+def keep_calls(keeper: Keeper) -> None:
+    """Hand calls that have ended to this keeper from now on, and to no other."""
+    _keepers[:] = [keeper]
 
 
 def request(system: str, method: str, path: str) -> Call:
