@@ -202,9 +202,7 @@ async def fall_ill(api, kubeconfig):
 async def measure_worker(options, api, modes, results):
     with temporal() as address:
         house = House(address, api, await connected(address))
-        await throughput(
-            house, modes[0][1], options, Result()
-        )  # who comes first finds everything new, and is not counted
+        await throughput(house, modes[0][1], options, Result())  # not counted: everything is new to the first one
         for number in range(options.rounds):
             for mode, environment in turned(modes, number):
                 print(f"worker, round {number + 1}, {mode}", file=sys.stderr)
