@@ -7,6 +7,7 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
 
@@ -57,7 +58,8 @@ class Tracing:
     def samples(self, name: str, parent: SpanContext) -> bool:
         """Whether OTEL_TRACES_SAMPLER of this process records work below that span."""
         above = trace.set_span_in_context(NonRecordingSpan(parent))
-        return self._provider.sampler.should_sample(above, parent.trace_id, name).decision.is_sampled()
+        told = self._provider.sampler.should_sample(above, parent.trace_id, name)
+        return told.decision is Decision.RECORD_AND_SAMPLE
 
     def keep(self, call: Call) -> None:
         """Export the span of a call that has ended just now."""
