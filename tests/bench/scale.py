@@ -41,7 +41,8 @@ _EXAMPLES = """
 examples:
   python tests/bench/scale.py --pods 500 --storm 50             a quarter of an hour, to see that all works
   python tests/bench/scale.py --pods 2000 10000 --only whole    Prunella alone
-  python tests/bench/scale.py --pods 10000 50000 --keep         keep the cluster, for another run
+  python tests/bench/scale.py --pods 10000 --keep               keep the cluster, for another run
+  GOGC=100 python tests/bench/scale.py --pods 50000             24 GiB are just enough, with more frequent collections
   python tests/bench/scale.py --show                            the table of what was measured so far
 """
 
