@@ -101,9 +101,9 @@ def _sources(settings: Settings, access: Access, intake: Intake, historian: Hist
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
         yield f"pods{suffix}", PodSource(access, intake.accept, scope)
         yield f"jobs{suffix}", JobSource(access, intake.accept, scope)
-        yield f"deployments{suffix}", RolloutSource(access, "Deployment", DEPLOYMENTS, *told, scope)
-        yield f"statefulsets{suffix}", RolloutSource(access, "StatefulSet", STATEFUL_SETS, *told, scope)
-        yield f"daemonsets{suffix}", RolloutSource(access, "DaemonSet", DAEMON_SETS, *told, scope)
+        yield f"deployments{suffix}", RolloutSource(access, DEPLOYMENTS, *told, scope)
+        yield f"statefulsets{suffix}", RolloutSource(access, STATEFUL_SETS, *told, scope)
+        yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *told, scope)
 
 
 async def _measure_for_ever(process: Process, watches: Watches, healings: Healings) -> NoReturn:

@@ -158,7 +158,7 @@ class Ward:
     def watches(self, access: Any) -> Iterator[Watch[Seen]]:
         pods, incidents = (
             Resource(*where, Seen)
-            for where in (("/api/v1", "pods"), (f"/apis/{paths.GROUP}/{paths.VERSION}", "incidents"))
+            for where in (("/api/v1", "pods", "Pod"), (f"/apis/{paths.GROUP}/{paths.VERSION}", "incidents", "Incident"))
         )
         yield Watch(access, pods, Ear(self.running))
         yield Watch(access, incidents, Ear(self.incident, self.gone))

@@ -1,7 +1,7 @@
 """A fake API server on loopback that does what a test scripts, connection by connection, and else behaves.
 
 Unscripted, it lists `objects` in pages and holds watches open; `send` writes to those. Scripted answers are taken from
-`lists` and `watches` in order, one for each request of that sort.
+`lists` and `watches` in order, one for each request of that sort. With `protobuf` it answers in that format.
 """
 
 import asyncio
@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from fakes import protobuf
 
 from prunella_operator.cluster.access import Access
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Json = dict[str, Any]
+JSON, PROTOBUF = "application/json", "application/vnd.kubernetes.protobuf"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class FakeApi:
     requests: list[Seen] = field(default_factory=list)
     token: Callable[[], str] = lambda: ""
     port: int = 0
+    protobuf: bool = False
     _runner: web.AppRunner | None = None
     _open: list[asyncio.Queue[bytes]] = field(default_factory=list)
 
@@ -53,6 +56,7 @@ class FakeApi:
 
     async def start(self):
         app = web.Application(client_max_size=1 << 26)
+        app[API] = self
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True, access_log=None)
         await self._runner.setup()
@@ -80,7 +84,23 @@ class FakeApi:
         """Write to every open watch."""
         for stream in self._open:
             for change in changes:
-                stream.put_nowait(line(change))
+                stream.put_nowait(self.part(change))
+
+    def part(self, change):
+        """A change as it travels; bytes travel as they are."""
+        if isinstance(change, bytes):
+            return change
+        return protobuf.frame(change) if self.protobuf else json.dumps(change).encode() + b"\n"
+
+    def watch_response(self):
+        return web.StreamResponse(headers={"Content-Type": f"{PROTOBUF};stream=watch" if self.protobuf else JSON})
+
+    def _written(self, answer):
+        """The answer in the format that is spoken."""
+        if self.protobuf and answer.content_type == JSON:
+            body = protobuf.answer(json.loads(answer.body))
+            return web.Response(body=body, status=answer.status, headers={**answer.headers, "Content-Type": PROTOBUF})
+        return answer
 
     async def _handle(self, request):
         query = dict(request.query)
@@ -97,8 +117,8 @@ class FakeApi:
         sort = _sort(request.method, query)
         script = {"list": self.lists, "watch": self.watches, "other": self.others}[sort]
         if script:
-            return await script.popleft()(request)
-        return await (self._watch(request) if sort == "watch" else self._list(request))
+            return self._written(await script.popleft()(request))
+        return self._written(await (self._watch(request) if sort == "watch" else self._list(request)))
 
     async def _list(self, request):
         start, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", 500))
@@ -106,7 +126,7 @@ class FakeApi:
         return page_body(self.objects[start : start + limit], self.version, str(start + limit) if rest else "")
 
     async def _watch(self, request):
-        response = web.StreamResponse()
+        response = self.watch_response()
         await response.prepare(request)
         stream = asyncio.Queue()
         self._open.append(stream)
@@ -117,15 +137,13 @@ class FakeApi:
             self._open.remove(stream)
 
 
+API = web.AppKey("API", FakeApi)
+
+
 def _sort(method, query):
     if method != "GET":
         return "other"
     return "watch" if query.get("watch") else "list"
-
-
-def line(change):
-    """A change as it travels; bytes travel as they are."""
-    return change if isinstance(change, bytes) else json.dumps(change).encode() + b"\n"
 
 
 def page_body(items, version, token=""):
@@ -161,10 +179,11 @@ def stream(*changes, then="close"):
     """A watch that sends these changes, and then closes, cuts the connection, or says nothing more."""
 
     async def answer(request):
-        response = web.StreamResponse()
+        api = request.app[API]
+        response = api.watch_response()
         await response.prepare(request)
         for change in changes:
-            await response.write(line(change))
+            await response.write(api.part(change))
         if then == "hold":
             await asyncio.Event().wait()
         if then == "cut":

@@ -35,7 +35,7 @@ async def watching(cluster, space, monkeypatch):
     access = load_access(str(cluster.kubeconfig), cluster.context)
     async with Rest(access) as rest:
         ours = Historian(rest, SOAK)
-        source = RolloutSource(access, "Deployment", DEPLOYMENTS, lambda _: None, ours.settled, Scope(space))
+        source = RolloutSource(access, DEPLOYMENTS, lambda _: None, ours.settled, Scope(space))
         tasks = [asyncio.create_task(work) for work in (ours.run(), source.run())]
         yield ours
         for one in tasks:

@@ -1,10 +1,10 @@
-"""What the API server sends, as far as Prunella reads it: metadata, list pages, watch changes, refusals, lines.
+"""What the API server sends, as far as Prunella reads it: metadata, list pages, watch changes, refusals.
 
 msgspec skips what is not named here without building it, which is what keeps 10,000 pods cheap.
 This is the wire, not our model: nothing here may travel further than the module that decoded it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,8 +12,6 @@ from msgspec import DecodeError, MsgspecError, Raw, Struct, field
 from msgspec.json import Decoder
 
 IGNORE = "prunella.dev/ignore"
-# A watch line holds one object, and etcd holds no object above 1.5 MB: more is not a watch.
-_LONGEST_LINE = 16 * 1024 * 1024
 T = TypeVar("T")
 
 
@@ -114,31 +112,6 @@ class Status(Wire, frozen=True):
     details: Details | None = None
 
 
-class Lines:
-    """Splits a stream into lines of any length; what is unfinished waits for more."""
-
-    def __init__(self) -> None:
-        self._pending: list[bytes] = []
-        self._length = 0
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The lines that this chunk completes."""
-        first, *others = chunk.split(b"\n")
-        self._hold(first)
-        for part in others:
-            line = b"".join(self._pending)
-            self._pending, self._length = [], 0
-            self._hold(part)
-            if line:
-                yield line
-
-    def _hold(self, part: bytes) -> None:
-        self._pending.append(part)
-        self._length += len(part)
-        if self._length > _LONGEST_LINE:
-            raise Undecodable(f"a line of more than {_LONGEST_LINE} bytes")
-
-
 def decode(decoder: Decoder[T], data: bytes | Raw) -> T:
     """The decoded value. Broken JSON, wrong types, bad UTF-8 and absurd nesting all end in Undecodable."""
     try:
@@ -150,10 +123,14 @@ def decode(decoder: Decoder[T], data: bytes | Raw) -> T:
 _STATUS = Decoder(Status)
 
 
-def read_status(body: bytes | Raw, code: int = 0) -> Status:
+def _status(body: bytes | Raw) -> Status:
+    return decode(_STATUS, body)
+
+
+def read_status(body: bytes | Raw, code: int = 0, read: Callable[[bytes | Raw], Status] = _status) -> Status:
     """The refusal in an answer; whatever is not a Status (a proxy's page, say) becomes one with its first words."""
     try:
-        status = decode(_STATUS, body)
+        status = read(body)
     except Undecodable:
         return Status(message=bytes(body)[:200].decode(errors="replace"), code=code)
     return status if status.code or not code else Status(status.message, status.reason, code, status.details)

@@ -42,7 +42,7 @@ class Job(Wire, frozen=True):
         return next(ends, None)
 
 
-JOBS = Resource("/apis/batch/v1", "jobs", Job)
+JOBS = Resource("/apis/batch/v1", "jobs", "Job", Job)
 
 
 @dataclass(slots=True)

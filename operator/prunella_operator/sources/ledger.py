@@ -11,15 +11,14 @@ from datetime import datetime
 from typing import Generic
 
 from msgspec import Raw
-from msgspec.json import Decoder
 
 from prunella_operator import clock
-from prunella_operator.cluster.wire import Head, Undecodable, decode
+from prunella_operator.cluster.formats import Format
+from prunella_operator.cluster.wire import Head, Undecodable
 from prunella_operator.sources.resource import Handler, Identity, Resource, T, WatchStats
 
 logger = logging.getLogger(__name__)
 
-_HEAD = Decoder(Head)
 _MANY_KINDS = 100  # what is broken in more ways than this is not worth more lines
 
 
@@ -32,18 +31,14 @@ class Ledger(Generic[T]):
     stats: WatchStats
     _known: dict[str, str] = field(default_factory=dict)
     _logged: set[str] = field(default_factory=set)
-    _decoder: Decoder[T] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._decoder = Decoder(self.resource.into)
-
-    def present(self, raw: Raw) -> Identity:
+    def present(self, raw: Raw, written: Format) -> Identity:
         """The object is there: hand it on unless it is known as it is, and answer who it is."""
         try:
-            obj = decode(self._decoder, raw)
+            obj = written.read(raw, self.resource.into, self.resource.kind)
         except Undecodable as error:
             self.skip("object", error)
-            return self.identity(raw)
+            return self.identity(raw, written)
         identity = obj.metadata
         if self._known.get(identity.uid) != identity.resource_version:
             self._known[identity.uid] = identity.resource_version
@@ -63,10 +58,10 @@ class Ledger(Generic[T]):
         for uid in self._known.keys() - set(uids):
             self.absent(uid)
 
-    def identity(self, raw: Raw) -> Identity:
+    def identity(self, raw: Raw, written: Format) -> Identity:
         """Who an object is, even if nothing else of it can be read."""
         try:
-            return decode(_HEAD, raw).metadata
+            return written.read(raw, Head, "Object").metadata
         except Undecodable as error:
             self.skip("identity", error)
             return Head().metadata

@@ -18,7 +18,7 @@ from prunella_operator.sources.trouble import Memory, signals
 from prunella_operator.sources.watch import Watch
 from prunella_workflows.model.signal import Signal
 
-PODS = Resource("/api/v1", "pods", Pod)
+PODS = Resource("/api/v1", "pods", "Pod", Pod)
 # Completed pods are of no interest, and a cluster may keep thousands; one that completes is reported as gone.
 _UNFINISHED = "status.phase!=Succeeded"
 

@@ -51,6 +51,7 @@ class Resource(Generic[T]):
 
     group: str
     plural: str
+    kind: str
     into: type[T]
 
     def path(self, namespace: str | None) -> str:

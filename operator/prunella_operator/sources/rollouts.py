@@ -137,9 +137,9 @@ class Memory(NamedTuple):
 
 R = TypeVar("R", Rollout, DaemonRollout)
 
-DEPLOYMENTS = Resource("/apis/apps/v1", "deployments", Rollout)
-STATEFUL_SETS = Resource("/apis/apps/v1", "statefulsets", Rollout)
-DAEMON_SETS = Resource("/apis/apps/v1", "daemonsets", DaemonRollout)
+DEPLOYMENTS = Resource("/apis/apps/v1", "deployments", "Deployment", Rollout)
+STATEFUL_SETS = Resource("/apis/apps/v1", "statefulsets", "StatefulSet", Rollout)
+DAEMON_SETS = Resource("/apis/apps/v1", "daemonsets", "DaemonSet", DaemonRollout)
 
 
 @dataclass(slots=True)
@@ -147,7 +147,6 @@ class RolloutSource(Generic[R]):
     """The watch on one kind of workload. Both callbacks are called in the event loop: they must be quick."""
 
     access: Access
-    kind: str
     resource: Resource[R]
     emit: Callable[[Signal], None]
     on_settled: OnSettled
@@ -171,13 +170,13 @@ class RolloutSource(Generic[R]):
         meta, before = obj.metadata, self._memory.get(obj.metadata.uid, Memory())
         settled = meta.generation if obj.settled else 0
         if settled and settled != before.settled:
-            self.on_settled(self.kind, meta.namespace, meta.name, meta.uid, settled)
+            self.on_settled(self.resource.kind, meta.namespace, meta.name, meta.uid, settled)
         # The condition speaks of the generation that the controller has seen, which may not be the latest.
         overdue = obj.status.observed_generation if obj.overdue else before.overdue
         if obj.overdue and overdue != before.overdue:
-            self.emit(_overdue(self.kind, obj.metadata, obj.overdue, at))
+            self.emit(_overdue(self.resource.kind, obj.metadata, obj.overdue, at))
         if progress := obj.progress:
-            self._standstill.seen(meta.uid, progress, _still(self.kind, meta, progress, at), at)
+            self._standstill.seen(meta.uid, progress, _still(self.resource.kind, meta, progress, at), at)
         else:
             self._standstill.gone(meta.uid)
         self._memory[meta.uid] = Memory(settled, overdue)

@@ -6,27 +6,29 @@ and what changed. It must never hold objects, never exit on an error, never spin
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Generic, NoReturn
 
 import aiohttp
 from msgspec import Raw
-from msgspec.json import Decoder
 
 from prunella_operator import clock
 from prunella_operator.cluster.access import Access, RequestOptions
-from prunella_operator.cluster.wire import Change, Lines, Page, Status, Undecodable, decode, read_status
+from prunella_operator.cluster.formats import ACCEPT, Format, Json
+from prunella_operator.cluster.protobuf import CONTENT_TYPE, Protobuf
+from prunella_operator.cluster.wire import Page, Status, Undecodable, read_status
 from prunella_operator.sources.ledger import Ledger
 from prunella_operator.sources.resource import Handler, Pace, Resource, Scope, T, WatchStats
 from prunella_workflows.errors import PrunellaError
 
 logger = logging.getLogger(__name__)
 
-_CHANGE, _PAGE = Decoder(Change), Decoder(Page)
 _OK, _GONE = 200, 410
 # Identity, because inflating a long list costs us more than the network saves inside a cluster.
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_HEADERS = {"Accept": ACCEPT, "Accept-Encoding": "identity"}
+_JSON, _PROTOBUF = Json(), Protobuf()
 
 
 class Refusal(Exception):
@@ -91,13 +93,9 @@ class Watch(Generic[T]):
 
     async def _list(self, session: aiohttp.ClientSession, options: RequestOptions) -> None:
         present: set[str] = set()
-        params = {**self.scope.params, "limit": str(self.pace.page)}
-        while True:
-            page = await self._page(session, options, params)
-            await self._take(page.items or [], present)
-            if not page.metadata.continue_:
-                break
-            params["continue"] = page.metadata.continue_
+        async with aclosing(self._pages(session, options)) as pages:
+            async for page, written in pages:
+                await self._take(page.items or [], written, present)
         if not page.metadata.resource_version:
             raise Undecodable("a list without resourceVersion")
         self._ledger.only(present)
@@ -105,15 +103,31 @@ class Watch(Generic[T]):
         self.stats.relists += self.stats.synced
         self.stats.synced = True
 
-    async def _page(self, session: aiohttp.ClientSession, options: RequestOptions, params: Mapping[str, str]) -> Page:
+    async def _pages(
+        self, session: aiohttp.ClientSession, options: RequestOptions
+    ) -> AsyncGenerator[tuple[Page, Format]]:
+        """The list. The next page is asked for while one is handled: the API server needs as long for it as we do."""
+        coming = asyncio.create_task(self._page(session, options, ""))
+        try:
+            more = True
+            while more:
+                page, written = await coming
+                if more := bool(page.metadata.continue_):
+                    coming = asyncio.create_task(self._page(session, options, page.metadata.continue_))
+                yield page, written
+        finally:
+            coming.cancel()
+
+    async def _page(self, session: aiohttp.ClientSession, options: RequestOptions, token: str) -> tuple[Page, Format]:
+        params = {**self.scope.params, "limit": str(self.pace.page), **({"continue": token} if token else {})}
         timeout = aiohttp.ClientTimeout(total=self.pace.answer)
         async with session.get(self._url, params=params, timeout=timeout, **options) as answer:
-            await _accept(answer)
-            return decode(_PAGE, await answer.read())
+            written = await _accept(answer)
+            return written.page(await answer.read()), written
 
-    async def _take(self, items: list[Raw], present: set[str]) -> None:
+    async def _take(self, items: list[Raw], written: Format, present: set[str]) -> None:
         for number, raw in enumerate(items, 1):
-            present.add(self._ledger.present(raw).uid)
+            present.add(self._ledger.present(raw, written).uid)
             if not number % self.pace.slice:
                 await asyncio.sleep(0)
         self.stats.last_activity = clock.monotonic()
@@ -128,31 +142,31 @@ class Watch(Generic[T]):
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.pace.answer, sock_read=self.pace.silence)
         async with session.get(self._url, params=params, timeout=timeout, **options) as answer:
-            await _accept(answer)
-            lines = Lines()
+            written = await _accept(answer)
+            parts = written.parts()
             async for chunk in answer.content.iter_any():
                 self.stats.last_activity = clock.monotonic()
-                for line in lines.feed(chunk):
-                    self._change(line)
+                for part in parts.feed(chunk):
+                    self._change(part, written)
                 await asyncio.sleep(0)  # a busy stream never waits by itself
 
-    def _change(self, line: bytes) -> None:
+    def _change(self, part: bytes, written: Format) -> None:
         try:
-            change = decode(_CHANGE, line)
+            change = written.change(part)
         except Undecodable as error:
-            self._ledger.skip("line", error)
+            self._ledger.skip("change", error)
             return
         match change.type:
             case "ADDED" | "MODIFIED":
-                self._advance(self._ledger.present(change.object).resource_version)
+                self._advance(self._ledger.present(change.object, written).resource_version)
             case "DELETED":
-                identity = self._ledger.identity(change.object)
+                identity = self._ledger.identity(change.object, written)
                 self._ledger.absent(identity.uid)
                 self._advance(identity.resource_version)
             case "BOOKMARK":
-                self._bookmark(self._ledger.identity(change.object).resource_version)
+                self._bookmark(self._ledger.identity(change.object, written).resource_version)
             case "ERROR":
-                raise Refusal(read_status(change.object))
+                raise Refusal(read_status(change.object, read=written.status))
             case other:
                 self._ledger.skip("type", Undecodable(f"a change of unknown type {other[:50]!r}"))
 
@@ -175,7 +189,11 @@ class Watch(Generic[T]):
         return self.access.server + self.resource.path(self.scope.namespace)
 
 
-async def _accept(answer: aiohttp.ClientResponse) -> None:
+async def _accept(answer: aiohttp.ClientResponse) -> Format:
+    """The format of the answer. Raises Refusal where it is one."""
+    written = _PROTOBUF if answer.content_type == CONTENT_TYPE else _JSON
     if answer.status != _OK:
         told = answer.headers.get("Retry-After", "")
-        raise Refusal(read_status(await answer.read(), answer.status), float(told) if told.isdigit() else 0.0)
+        status = read_status(await answer.read(), answer.status, written.status)
+        raise Refusal(status, float(told) if told.isdigit() else 0.0)
+    return written

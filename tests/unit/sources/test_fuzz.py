@@ -10,11 +10,12 @@ from fakes.pods import ended, pod, running, waiting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunella_operator.cluster.wire import Lines
+from prunella_operator.cluster.formats import Json, Lines
 from prunella_operator.sources.pods import PODS, PodSource
 from prunella_operator.sources.resource import WatchStats
 from prunella_operator.sources.watch import Refusal, Watch
 
+JSON = Json()
 GOOD = pod(
     containers=[running(state=waiting("CrashLoopBackOff"), lastState=ended(), restartCount=3), running(name="proxy")],
     init=[running(name="init", state=ended("Completed", 0))],
@@ -52,7 +53,7 @@ def sensor():
 
 def feed(watch, data):
     try:
-        watch._change(data)
+        watch._change(data, JSON)
     except Refusal:  # a well-formed ERROR event: the watch connects again
         return
 
@@ -60,7 +61,8 @@ def feed(watch, data):
 def still_sees(watch, emitted):
     before = len(emitted)
     watch._change(
-        json.dumps({"type": "MODIFIED", "object": {**GOOD, "metadata": {**GOOD["metadata"], "uid": "z"}}}).encode()
+        json.dumps({"type": "MODIFIED", "object": {**GOOD, "metadata": {**GOOD["metadata"], "uid": "z"}}}).encode(),
+        JSON,
     )
     return len(emitted) > before
 
@@ -127,7 +129,7 @@ def test_lines_come_out_whole_however_they_are_cut(data, cuts):
 def test_any_page(value):
     watch, emitted = sensor()
     for item in [value, GOOD]:
-        watch._ledger.present(msgspec.Raw(json.dumps(item).encode()))
+        watch._ledger.present(msgspec.Raw(json.dumps(item).encode()), JSON)
 
     assert emitted
     assert emitted[0].observed_at <= datetime.now(UTC)  # noqa: TID251 - a test may look at the clock

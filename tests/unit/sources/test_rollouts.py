@@ -47,7 +47,6 @@ def film(*views):
     reported = []
     source = RolloutSource(
         FakeApi().access,
-        "Deployment",
         DEPLOYMENTS,
         lambda signal: reported.append(signal.reason),
         lambda kind, namespace, name, uid, generation: reported.append(f"{namespace}/{name} {uid} {generation}"),
@@ -97,7 +96,7 @@ def test_what_is_reported(views, expected):
 
 def test_a_signal_says_all_that_is_known():
     emitted = []
-    source = RolloutSource(FakeApi().access, "Deployment", DEPLOYMENTS, emitted.append, lambda *_: None)
+    source = RolloutSource(FakeApi().access, DEPLOYMENTS, emitted.append, lambda *_: None)
     source.seen(
         msgspec.convert(deployment(late=True, have=4, annotations={"prunella.dev/ignore": "true"}), Rollout), NOW
     )
@@ -110,7 +109,7 @@ def test_a_signal_says_all_that_is_known():
 
 def test_a_deployment_that_is_gone_is_forgotten():
     told = []
-    source = RolloutSource(FakeApi().access, "Deployment", DEPLOYMENTS, lambda _: None, lambda *what: told.append(what))
+    source = RolloutSource(FakeApi().access, DEPLOYMENTS, lambda _: None, lambda *what: told.append(what))
     body = msgspec.convert(deployment(), Rollout)
     source.seen(body, NOW)
     source.gone("d-1", NOW)
@@ -147,7 +146,7 @@ def daemon(wanted=3, current=3, updated=3, available=3):
 )
 def test_a_daemon_set_is_settled_when(body, settled):
     told = []
-    source = RolloutSource(FakeApi().access, "DaemonSet", DAEMON_SETS, told.append, lambda *what: told.append(what))
+    source = RolloutSource(FakeApi().access, DAEMON_SETS, told.append, lambda *what: told.append(what))
     source.seen(msgspec.convert(body, DaemonRollout), NOW)
 
     assert told == ([("DaemonSet", "shop", "agent", "s-1", 1)] if settled else [])
@@ -155,7 +154,7 @@ def test_a_daemon_set_is_settled_when(body, settled):
 
 def test_a_stateful_set_settles_like_a_deployment():
     told = []
-    source = RolloutSource(FakeApi().access, "StatefulSet", STATEFUL_SETS, told.append, lambda *what: told.append(what))
+    source = RolloutSource(FakeApi().access, STATEFUL_SETS, told.append, lambda *what: told.append(what))
     source.seen(msgspec.convert(deployment(), Rollout), NOW)
 
     assert told == [("StatefulSet", "shop", "web", "d-1", 1)]

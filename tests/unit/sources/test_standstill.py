@@ -55,10 +55,10 @@ def daemon(wanted=2, available=1):
     )
 
 
-def told(*views, kind="StatefulSet", resource=STATEFUL_SETS):
+def told(*views, resource=STATEFUL_SETS):
     """What is told after all these views, a minute apart, and a look each."""
     signals = []
-    source = RolloutSource(FakeApi().access, kind, resource, signals.append, lambda *_: None)
+    source = RolloutSource(FakeApi().access, resource, signals.append, lambda *_: None)
     for minute, view in enumerate(views):
         now = START + timedelta(minutes=minute)
         if view == "gone":
@@ -96,6 +96,6 @@ def test_when_it_is_told(views, since):
 
 
 def test_daemon_sets_too():
-    assert len(told(daemon(), None, None, kind="DaemonSet", resource=DAEMON_SETS)) == 1
-    assert told(daemon(available=2), None, None, kind="DaemonSet", resource=DAEMON_SETS) == []
-    assert told(daemon(wanted=0), None, None, kind="DaemonSet", resource=DAEMON_SETS) == []
+    assert len(told(daemon(), None, None, resource=DAEMON_SETS)) == 1
+    assert told(daemon(available=2), None, None, resource=DAEMON_SETS) == []
+    assert told(daemon(wanted=0), None, None, resource=DAEMON_SETS) == []

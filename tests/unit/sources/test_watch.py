@@ -11,7 +11,6 @@ from fakes.apiserver import (
     deleted,
     error,
     eventually,
-    line,
     modified,
     page,
     raw,
@@ -26,7 +25,10 @@ from prunella_operator.sources.resource import Pace, Resource, Scope
 from prunella_operator.sources.watch import Watch
 
 PACE = Pace(page=2, slice=1, silence=2.0, answer=2.0, shortest=0.01, longest=0.04)
-PODS = Resource("/api/v1", "pods", Pod)
+PODS = Resource("/api/v1", "pods", "Pod", Pod)
+
+
+NEVER = "the thirtieth of February"  # a time that cannot be read, and with it the pod
 
 
 class Recorder:
@@ -55,9 +57,9 @@ async def running(api, pace=PACE, handler=None, **more):
             await task
 
 
-@pytest.fixture
-async def api():
-    async with FakeApi() as server:
+@pytest.fixture(params=[False, True], ids=["json", "protobuf"])
+async def api(request):
+    async with FakeApi(protobuf=request.param) as server:
         yield server
 
 
@@ -73,6 +75,19 @@ async def test_a_long_list_is_read_in_pages_and_then_watched_from_where_it_stood
         assert (query["resourceVersion"], query["allowWatchBookmarks"], query["watch"]) == ("100", "true", "1")
         assert 240 <= int(query["timeoutSeconds"]) <= 300
         assert (watch.stats.synced, watch.stats.objects, watch.stats.relists) == (True, 5, 0)
+
+
+async def test_the_next_page_is_asked_for_while_one_is_handled(api):
+    class Watchful(Recorder):
+        def seen(self, obj, at):
+            self.heard.append(len(api.requests))
+
+    api.objects = [pod(f"web-{n}", version=n) for n in range(6)]
+    async with running(api, handler=Watchful()) as watch:
+        await eventually(lambda: api.watching)
+
+        assert watch.handler.heard[-1] == 3, "the last page was there before, and nothing is asked for after it"
+        assert watch.handler.heard[0] <= 2, "no more than one page ahead"
 
 
 async def test_changes_reach_the_handler_in_order(api):
@@ -285,7 +300,7 @@ async def test_a_line_of_300_kb_arrives_whole(api):
 
 
 async def test_a_line_may_come_in_pieces(api):
-    data = line(added(pod("slow", version=101)))
+    data = api.part(added(pod("slow", version=101)))
     async with running(api) as watch:
         await eventually(lambda: api.watching)
         for start in range(0, len(data), 150):
@@ -296,23 +311,20 @@ async def test_a_line_may_come_in_pieces(api):
 
 
 async def test_what_cannot_be_read_is_counted_said_once_and_skipped(api, caplog):
-    strange = pod("strange", version=103)
-    strange["status"]["containerStatuses"] = "none"
+    garbage = b"\0\0\0\2\xff\xff" if api.protobuf else b"garbage\n\n"
+    strange = pod("strange", version=103, deletionTimestamp=NEVER)
     async with running(api) as watch:
         await eventually(lambda: api.watching)
-        api.send(
-            b"garbage\n", b"\n", added(strange), added(strange), {"type": "NEW", "object": {}}, added(pod(version=104))
-        )
+        api.send(garbage, added(strange), added(strange), {"type": "NEW", "object": {}}, added(pod(version=104)))
         await eventually(lambda: watch.handler.heard)
 
         assert watch.handler.heard == ["seen web-1 104"]
         assert watch.stats.undecodable == 4
-        assert sum("containerStatuses" in record.message for record in caplog.records) == 1
+        assert sum("said once: object" in record.message for record in caplog.records) == 1
 
 
 async def test_a_pod_that_cannot_be_read_in_a_new_list_has_not_vanished(api):
-    strange = pod("strange", version=2)
-    strange["status"]["containerStatuses"] = 17
+    strange = pod("strange", version=2, deletionTimestamp=NEVER)
     api.objects = [pod("strange", version=1)]
     api.watches.append(stream(error(410)))
 

@@ -1,0 +1,74 @@
+"""Writes what tests have as JSON in Kubernetes' protobuf, as far as `MESSAGES` names it."""
+
+from datetime import datetime
+
+from prunella_operator.cluster.messages import MESSAGES, is_list, message
+
+_MAGIC = b"k8s\0"
+_BEYOND = 10**15  # seconds: in no calendar
+
+
+def frame(change):
+    """A change as it travels in a watch."""
+    kind = "Status" if change["type"] == "ERROR" else change["object"].get("kind", "Object")
+    event = message("WatchEvent")(type=change["type"].encode())
+    event.object.raw = enveloped(kind, change["object"])
+    data = event.SerializeToString()
+    return len(data).to_bytes(4) + data
+
+
+def answer(body):
+    """A list or a refusal as it travels."""
+    if body["kind"] == "Status":
+        return enveloped("Status", body)
+    found = message("List")()
+    fill(found.metadata, body["metadata"], "ListMeta")
+    found.items.extend(packed(one["kind"], one) for one in body["items"])
+    return _envelope(found.SerializeToString())
+
+
+def enveloped(kind, obj):
+    return _envelope(packed(kind, obj))
+
+
+def packed(kind, obj):
+    """The bytes of a message; bytes and text are taken as they are."""
+    if not isinstance(obj, dict):
+        return obj if isinstance(obj, bytes) else str(obj).encode()
+    found = message(kind)()
+    fill(found, obj, kind)
+    return found.SerializeToString()
+
+
+def fill(found, obj, kind):
+    for name, (_, of) in MESSAGES[kind].items():
+        if (value := obj.get(name)) is not None:
+            _set(found, name, value, of)
+
+
+def _set(found, name, value, of):
+    if of == "text":
+        setattr(found, name, value.encode())
+    elif of in {"int", "bool"}:
+        setattr(found, name, value)
+    elif of == "map":
+        getattr(found, name).update({key: text.encode() for key, text in value.items()})
+    elif of == "Time":
+        getattr(found, name).seconds = _seconds(value)
+    elif is_list(of):
+        for one in value:
+            fill(getattr(found, name).add(), one, of.strip("[]"))
+    else:
+        getattr(found, name).SetInParent()
+        fill(getattr(found, name), value, of)
+
+
+def _seconds(text):
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return _BEYOND
+
+
+def _envelope(data):
+    return _MAGIC + message("Unknown")(raw=data).SerializeToString()
