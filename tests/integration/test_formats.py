@@ -164,16 +164,15 @@ async def test_a_watch_follows_what_happens_in_protobuf(access, api, space, thin
     assert watch.stats.reconnects == 0
 
 
-async def test_an_old_version_is_refused_in_protobuf_and_listed_anew(access, space, things):
-    watch = Watch(access, PODS, Silent(), Scope(space))
-    watch._version = "1"
+async def test_a_refusal_in_protobuf_is_told_in_the_api_servers_words(access, space):
+    watch = Watch(access, PODS, Silent(), Scope(space, fields="spec.nonsense=1"))
     task = asyncio.create_task(watch.run())
     try:
-        await eventually(lambda: watch.stats.synced, within=10)
+        await eventually(lambda: watch.stats.last_error, within=10)
     finally:
         task.cancel()
-    assert "410" in watch.stats.last_error
-    assert "too old resource version" in watch.stats.last_error
+    assert "400 BadRequest" in watch.stats.last_error
+    assert "field label not supported: spec.nonsense" in watch.stats.last_error
 
 
 class Silent:
