@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from prunella_operator.cluster.messages import MESSAGES, is_list, message
+from prunella_operator.cluster.messages import MESSAGES, envelope, is_list, message
 
 _MAGIC = b"k8s\0"
+_RAW = 2 << 3 | 2  # the second field of an Unknown, which has a length
 _BEYOND = 10**15  # seconds: in no calendar
 
 
@@ -24,11 +25,12 @@ def answer(body):
     found = message("List")()
     fill(found.metadata, body["metadata"], "ListMeta")
     found.items.extend(packed(one["kind"], one) for one in body["items"])
-    return _envelope(found.SerializeToString())
+    return _MAGIC + envelope("List")(raw=found).SerializeToString()
 
 
 def enveloped(kind, obj):
-    return _envelope(packed(kind, obj))
+    data = packed(kind, obj)
+    return _MAGIC + bytes([_RAW]) + _varint(len(data)) + data
 
 
 def packed(kind, obj):
@@ -70,5 +72,6 @@ def _seconds(text):
         return _BEYOND
 
 
-def _envelope(data):
-    return _MAGIC + message("Unknown")(raw=data).SerializeToString()
+def _varint(number):
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])

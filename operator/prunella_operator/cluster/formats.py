@@ -4,20 +4,27 @@ Writing protobuf costs the API server a third of what JSON does, and reading it 
 sooner. For custom resources it has JSON only, and some proxies know no other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from prunella_operator.cluster.wire import Change, Page, Status, Undecodable, decode
+from prunella_operator.cluster.wire import Change, Page, PageMetadata, Status, Undecodable, decode
 
 ACCEPT = "application/vnd.kubernetes.protobuf,application/json"
 # A part of a watch holds one object, and etcd holds no object above 1.5 MB: more is not a watch.
 LONGEST_PART = 16 * 1024 * 1024
 _CHANGE, _PAGE, _STATUS = Decoder(Change), Decoder(Page), Decoder(Status)
 T = TypeVar("T")
+
+
+class Listing(NamedTuple):
+    """A page of a list. Its objects are taken once, one after the other, so that no more than one is held twice."""
+
+    metadata: PageMetadata
+    objects: Iterable[Raw]
 
 
 class Parts(Protocol):
@@ -36,7 +43,7 @@ class Format(Protocol):
     def change(self, part: bytes) -> Change:
         """A change, its object still raw."""
 
-    def page(self, body: bytes) -> Page:
+    def page(self, body: bytes) -> Listing:
         """A page of a list, its objects still raw."""
 
     def status(self, raw: bytes | Raw) -> Status:
@@ -82,9 +89,10 @@ class Json:
         """A change, its object still raw."""
         return decode(_CHANGE, part)
 
-    def page(self, body: bytes) -> Page:
+    def page(self, body: bytes) -> Listing:
         """A page of a list, its objects still raw."""
-        return decode(_PAGE, body)
+        page = decode(_PAGE, body)
+        return Listing(page.metadata, page.items or ())
 
     def status(self, raw: bytes | Raw) -> Status:
         """A refusal."""

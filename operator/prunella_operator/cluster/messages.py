@@ -16,9 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 Kind = tuple[int, str]
 """The number of a field and its type: a name of `_SCALARS`, a message, `map` (of texts) or `[TYPE]`, a list."""
 
-MESSAGES: Mapping[str, Mapping[str, Kind]] = {
-    # How anything travels: after the bytes "k8s\0" an Unknown; in a watch, inside the RawExtension of a WatchEvent.
-    "Unknown": {"raw": (2, "bytes")},
+MESSAGES: dict[str, dict[str, Kind]] = {
+    # A change of a watch.
     "RawExtension": {"raw": (1, "bytes")},
     "WatchEvent": {"type": (1, "text"), "object": (2, "RawExtension")},
     "ListMeta": {"resourceVersion": (2, "text"), "continue": (3, "text")},
@@ -124,7 +123,7 @@ MESSAGES: Mapping[str, Mapping[str, Kind]] = {
     },
 }
 
-_PACKAGE = "prunella"
+_PACKAGE, _ENVELOPE = "prunella", "Envelope"
 _SCALARS = {
     "text": FieldDescriptorProto.TYPE_BYTES,
     "bytes": FieldDescriptorProto.TYPE_BYTES,
@@ -138,6 +137,11 @@ def message(kind: str) -> type[Message]:
     return _classes()[kind]
 
 
+def envelope(kind: str) -> type[Message]:
+    """The class of the message that holds one of this kind as `raw`: Kubernetes' `runtime.Unknown`."""
+    return _classes()[kind + _ENVELOPE]
+
+
 def is_list(kind: str) -> bool:
     """Whether a field of this type is a list."""
     return kind.startswith("[")
@@ -146,13 +150,15 @@ def is_list(kind: str) -> bool:
 @cache
 def _classes() -> Mapping[str, type[Message]]:
     file = FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto2")
-    for name, fields in MESSAGES.items():
+    # To an Unknown its content is bytes. Described as the message it is, it is read at once and copied less.
+    envelopes = {name + _ENVELOPE: {"raw": (2, name)} for name in MESSAGES}
+    for name, fields in (MESSAGES | envelopes).items():
         described = file.message_type.add(name=name)
         for field, (number, kind) in fields.items():
             _describe(described, field, number, kind)
     pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    return {name: GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in MESSAGES}
+    return {name: GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in (*MESSAGES, *envelopes)}
 
 
 def _describe(into: DescriptorProto, name: str, number: int, kind: str) -> None:

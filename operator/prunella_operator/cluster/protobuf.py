@@ -13,9 +13,9 @@ from typing import Any, NoReturn, TypeVar, cast, get_args, get_type_hints
 from google.protobuf.message import DecodeError
 from msgspec import NODEFAULT, Raw, structs
 
-from prunella_operator.cluster.formats import LONGEST_PART
-from prunella_operator.cluster.messages import MESSAGES, Kind, is_list, message
-from prunella_operator.cluster.wire import Change, Page, PageMetadata, Status, Undecodable
+from prunella_operator.cluster.formats import LONGEST_PART, Listing
+from prunella_operator.cluster.messages import MESSAGES, Kind, envelope, is_list, message
+from prunella_operator.cluster.wire import Change, PageMetadata, Status, Undecodable
 
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\0"
@@ -57,10 +57,10 @@ class Protobuf:
         event = _parse("WatchEvent", part)
         return Change(_text(event.type), Raw(event.object.raw))
 
-    def page(self, body: bytes) -> Page:
+    def page(self, body: bytes) -> Listing:
         """A page of a list, its objects still raw."""
         found = _parse("List", body)
-        return Page(_reader(PageMetadata, "ListMeta")(found.metadata), [Raw(item) for item in found.items])
+        return Listing(_reader(PageMetadata, "ListMeta")(found.metadata), map(Raw, found.items))
 
     def status(self, raw: bytes | Raw) -> Status:
         """A refusal."""
@@ -80,7 +80,7 @@ def _parse(kind: str, data: bytes) -> Any:
     """The message in these bytes, with its envelope or without: no message begins like one."""
     try:
         if data.startswith(_MAGIC):
-            data = message("Unknown").FromString(data[len(_MAGIC) :]).raw  # type: ignore[attr-defined]
+            return envelope(kind).FromString(data[len(_MAGIC) :]).raw  # type: ignore[attr-defined]
         return message(kind).FromString(data)
     except DecodeError as error:
         raise Undecodable(f"{kind}: {error}") from error

@@ -77,7 +77,7 @@ class Scope:
 class Pace:
     """How fast a watch works and how long it waits; all times in seconds."""
 
-    page: int = 250  # objects per page; 500 is no faster and costs 11 MiB more at the peak
+    page: int = 200  # objects per page; more is no faster, and costs memory
     slice: int = 100  # objects handled before other tasks get their turn
     silence: float = 75.0  # bookmarks come about every 60 s
     answer: float = 30.0  # one page

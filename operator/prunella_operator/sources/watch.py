@@ -6,7 +6,7 @@ and what changed. It must never hold objects, never exit on an error, never spin
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Generic, NoReturn
@@ -16,9 +16,9 @@ from msgspec import Raw
 
 from prunella_operator import clock
 from prunella_operator.cluster.access import Access, RequestOptions
-from prunella_operator.cluster.formats import ACCEPT, Format, Json
+from prunella_operator.cluster.formats import ACCEPT, Format, Json, Listing
 from prunella_operator.cluster.protobuf import CONTENT_TYPE, Protobuf
-from prunella_operator.cluster.wire import Page, Status, Undecodable, read_status
+from prunella_operator.cluster.wire import Status, Undecodable, read_status
 from prunella_operator.sources.ledger import Ledger
 from prunella_operator.sources.resource import Handler, Pace, Resource, Scope, T, WatchStats
 from prunella_workflows.errors import PrunellaError
@@ -95,7 +95,7 @@ class Watch(Generic[T]):
         present: set[str] = set()
         async with aclosing(self._pages(session, options)) as pages:
             async for page, written in pages:
-                await self._take(page.items or [], written, present)
+                await self._take(page.objects, written, present)
         if not page.metadata.resource_version:
             raise Undecodable("a list without resourceVersion")
         self._ledger.only(present)
@@ -105,7 +105,7 @@ class Watch(Generic[T]):
 
     async def _pages(
         self, session: aiohttp.ClientSession, options: RequestOptions
-    ) -> AsyncGenerator[tuple[Page, Format]]:
+    ) -> AsyncGenerator[tuple[Listing, Format]]:
         """The list. The next page is asked for while one is handled: the API server needs as long for it as we do."""
         coming = asyncio.create_task(self._page(session, options, ""))
         try:
@@ -118,15 +118,17 @@ class Watch(Generic[T]):
         finally:
             coming.cancel()
 
-    async def _page(self, session: aiohttp.ClientSession, options: RequestOptions, token: str) -> tuple[Page, Format]:
+    async def _page(
+        self, session: aiohttp.ClientSession, options: RequestOptions, token: str
+    ) -> tuple[Listing, Format]:
         params = {**self.scope.params, "limit": str(self.pace.page), **({"continue": token} if token else {})}
         timeout = aiohttp.ClientTimeout(total=self.pace.answer)
         async with session.get(self._url, params=params, timeout=timeout, **options) as answer:
             written = await _accept(answer)
             return written.page(await answer.read()), written
 
-    async def _take(self, items: list[Raw], written: Format, present: set[str]) -> None:
-        for number, raw in enumerate(items, 1):
+    async def _take(self, objects: Iterable[Raw], written: Format, present: set[str]) -> None:
+        for number, raw in enumerate(objects, 1):
             present.add(self._ledger.present(raw, written).uid)
             if not number % self.pace.slice:
                 await asyncio.sleep(0)
