@@ -29,7 +29,7 @@ _RELOGIN = timedelta(minutes=5)
 _NO_WISHES = [("metadata", "labels", paths.TURN), ("metadata", "annotations", paths.TURNS)]  # our own marks
 _INCIDENTS = ("prunella.dev", "v1alpha1", "incidents")
 _PAGE = 250  # incidents; kopf would read all at once, and hours of them are kept
-_HOLD = 1.0  # seconds for which kopf holds an incident, which takes it 40 KiB, after it has dealt with it
+_HOLD = 1.0  # seconds for which kopf holds an incident, which takes it 35 KiB, after it has dealt with it
 
 
 class Controller:
