@@ -23,6 +23,7 @@ from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import Rest, anybody
 from prunella_operator.cluster.views import noted_time
 from prunella_operator.telemetry import metrics, outcomes, tracing
+from prunella_operator.tended import Tended
 from prunella_workflows.contract import HealingRequest, workflow_id
 from prunella_workflows.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable
 from prunella_workflows.escalation import Escalation, escalation_id
@@ -163,13 +164,13 @@ class Healings:
 
     async def _tend_all(self) -> None:
         """Those that are over are dropped as they are read: hours of them are kept in the cluster, and not here."""
-        now, going_on = clock.now(), list[Object]()
+        now, going_on = clock.now(), list[Tended]()
         for namespace in self._namespaces or ("",):
-            each = self._rest.each(paths.incidents(namespace), into=Object)
-            going_on += [one async for one in each if _goes_on(one)]
-        outcomes.observe_open((phase_of(one), _age(one, now)) for one in going_on)
-        for incident in going_on:
-            await self._tend_one(incident)
+            each = self._rest.each(paths.incidents(namespace), into=Tended)
+            going_on += [one async for one in each if one.goes_on]
+        outcomes.observe_open((one.phase, one.age(now)) for one in going_on)
+        for one in going_on:
+            await self._tend_one(one.built())
 
     async def _tend_one(self, incident: Object) -> None:
         """An incident that makes no sense keeps nobody else waiting."""
@@ -234,10 +235,6 @@ class Healings:
         return answer
 
 
-def _age(incident: Object, now: datetime) -> float:
-    return (now - datetime.fromisoformat(incident["metadata"]["creationTimestamp"])).total_seconds()
-
-
 def trace_of(incident: Object) -> TraceContext | None:
     """The trace of the fault's detection, by the annotation that its source set."""
     return TraceContext.parse((incident["metadata"].get("annotations") or {}).get(paths.TRACEPARENT, ""))
@@ -251,11 +248,6 @@ def _acknowledged(incident: Object) -> Acknowledgement:
     """Who takes over. A time that is nonsense is no reason to call somebody else."""
     said = incident["spec"]["acknowledged"]
     return Acknowledgement(by=str(said.get("by") or "somebody"), at=noted_time(said.get("at")))
-
-
-def _goes_on(incident: Object) -> bool:
-    """Whether it is open, or people are still being told of it."""
-    return not phase_of(incident).closed or _told(incident) is not None
 
 
 def _told(incident: Object) -> Object | None:

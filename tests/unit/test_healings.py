@@ -4,6 +4,7 @@ import asyncio
 import weakref
 from contextlib import suppress
 
+import msgspec
 import pytest
 from fakes.apiserver import eventually
 from fakes.kube import FakeRest, failing
@@ -15,6 +16,7 @@ from prunella_operator import healings
 from prunella_operator.cluster import paths
 from prunella_operator.healings import Healings, TemporalUnavailable
 from prunella_operator.leading import NotLeading
+from prunella_operator.tended import Metadata, Status, Tended
 from prunella_workflows.errors import InvalidIncident, Unavailable
 from prunella_workflows.model.incident import Phase
 
@@ -372,7 +374,7 @@ async def test_what_was_missed_is_started(subject, rest, temporal, monkeypatch):
 
 
 class Held(dict):
-    """An incident of which one can tell whether it is still held."""
+    """The spec of an incident, of which one can tell whether it is still held."""
 
 
 async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
@@ -381,17 +383,38 @@ async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
     async def each(*_, **__):
         nonlocal most
         for _ in range(20):
-            one = Held(
-                metadata={"creationTimestamp": "2026-11-24T12:00:00Z"},
-                status={"phase": "Healed", "escalation": {"ended": "Recovered"}},
+            one = Tended(
+                Metadata("shop", "web-1", "u", "7", "2026-11-24T12:00:00Z"),
+                spec=Held(),
+                status=Status("Healed", escalation={"ended": "Recovered"}),
             )
-            held.append(weakref.ref(one))
+            held.append(weakref.ref(one.spec))
             most = max(most, sum(each() is not None for each in held))
             yield one
 
     monkeypatch.setattr(rest, "each", each)
     await tended(subject, lambda: len(held) >= 20, monkeypatch)
     assert most <= 2
+
+
+async def test_what_is_looked_after_is_started_as_a_new_one_is(subject, rest, temporal, monkeypatch):
+    """A round reads less of an incident, but everything that its workflow is told."""
+    marks = {paths.DETECTED_AT: "2026-11-24T11:59:59+00:00", paths.FAULT_AT: "2026-11-24T11:59:58+00:00"}
+    marks |= {paths.TRACEPARENT: f"00-{TRACE}-b7ad6b7169203331-01", "team": "shop"}
+    spec = {"severity": "Low", "containerName": "app", "metrics": {"memory": "1Gi"}, "mode": "DryRun"}
+    await subject.start(put(rest, annotations=marks, spec=spec))
+    known = temporal.started.pop(ID)
+    await tended(subject, lambda: temporal.started, monkeypatch)
+    assert temporal.started[ID] == known
+
+
+async def test_of_one_that_is_looked_after_no_more_than_needed_is_built(rest):
+    managed = [{"manager": "prunella", "fieldsV1": {"f:spec": {}}}]
+    whole = {**put(rest, "Diagnosing", evidence=[{"source": "pod/a"}], workflow={"id": ID})}
+    whole["metadata"] = {**whole["metadata"], "managedFields": managed, "labels": {"team": "shop"}}
+    built = msgspec.convert(whole, Tended).built()
+    assert built["status"] == {"phase": "Diagnosing", "reason": None, "workflow": {"id": ID}, "escalation": None}
+    assert not {"managedFields", "labels"} & set(built["metadata"])
 
 
 async def test_one_of_which_people_are_told_is_looked_after(subject, rest, temporal, monkeypatch):
