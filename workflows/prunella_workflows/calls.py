@@ -46,6 +46,7 @@ class Calls:
             start_to_close_timeout=timedelta(seconds=options.start_to_close),
             schedule_to_close_timeout=timedelta(seconds=total) if total else None,
             retry_policy=options.retry,
+            priority=options.priority,
         )
 
     async def until_answered(self, method: Callable[[HealingActivities, A], R], argument: A) -> R:

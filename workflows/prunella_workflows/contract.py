@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 from temporalio import activity
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import (
@@ -203,16 +203,22 @@ UNTIL_TOLD = RetryPolicy(
 
 @dataclass(frozen=True)
 class Options:
-    """How an activity is run: seconds for one try, seconds in all (None: no bound), and its retry class."""
+    """How an activity is run: seconds for one try, seconds in all (None: no bound), its retry class, and its priority
+    where more wait than workers can take.
+    """
 
     start_to_close: float
     retry: RetryPolicy
     schedule_to_close: float | None = None
+    priority: Priority = Priority.default
 
 
+# What has been begun is brought to its end before more is begun. Otherwise, of a thousand incidents that come at once,
+# none is repaired before all are diagnosed. The default is 3, and the lower number goes first.
+_BEHIND = Priority(priority_key=4)
 OPTIONS: dict[str, Options] = {
-    "confirm": Options(20, IDEMPOTENT),
-    "diagnose": Options(30, IDEMPOTENT),
+    "confirm": Options(20, IDEMPOTENT, priority=_BEHIND),
+    "diagnose": Options(30, IDEMPOTENT, priority=_BEHIND),
     "repair": Options(20, NON_IDEMPOTENT),
     "undo": Options(20, NON_IDEMPOTENT),
     "verify": Options(20, IDEMPOTENT),

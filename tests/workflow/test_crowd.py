@@ -1,0 +1,30 @@
+"""Many incidents that come at once: what has been begun is brought to its end before more is begun."""
+
+import asyncio
+
+from builders import INCIDENT, a_report
+from workflow.harness import HEALED, Hands, begin, performing, real_stage, seen, written
+
+CROWD = 80
+
+
+async def slowly(outcome):
+    await asyncio.sleep(0.02)
+    return outcome
+
+
+async def test_of_a_crowd_the_first_are_healed_before_the_last_are_diagnosed():
+    hands = Hands(
+        confirm=lambda _: slowly(seen()),
+        diagnose=lambda _: slowly(a_report()),
+        repair=lambda order: slowly(written(order)),
+        verify=HEALED,
+    )
+    crowd = [INCIDENT.model_copy(update={"uid": f"uid-{number}"}) for number in range(CROWD)]
+    async with real_stage() as environment:
+        handles = [await begin(environment.client, incident=one) for one in crowd]
+        async with performing(environment.client, hands, max_concurrent_activities=2):
+            ends = [(await one.result()).phase for one in handles]
+    assert ends == ["Healed"] * CROWD
+    diagnosed = hands.order[: hands.order.index("close")].count("diagnose")
+    assert diagnosed < CROWD / 4
