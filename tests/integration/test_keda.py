@@ -7,15 +7,18 @@ worker is started beside it.
 import json
 
 import pytest
+import yaml
 from support import monitoring as monitored
 from support.api import path_of, until
 from support.autoscaling import WAITING, Autoscaler, Queue, number, the_worker, workers
 from support.deployments import gone
-from support.installed import HOME
+from support.installed import HOME, MANIFESTS
 from support.keda import keda, with_keda
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
 from support.typed import commands_of, typed
+
+from prunella_operator.cluster.views_scaling import autoscaler_view
 
 pytestmark = [pytest.mark.integration, pytest.mark.keda, pytest.mark.timeout(600, func_only=True)]
 
@@ -23,6 +26,7 @@ NAMESPACE = "prunella"
 """Temporal's, as the overlay has it."""
 COMMANDS = commands_of("docs/install.md", "With KEDA")
 LOOKS = [one for one in COMMANDS if " get " in one]
+(TAKES_AWAY,) = [one for one in COMMANDS if " delete " in one]
 AUTOSCALER = f"/apis/autoscaling/v2/namespaces/{HOME}/horizontalpodautoscalers/keda-hpa-prunella-worker"
 VALID = ("True", "ValidMetricFound")
 MISSING = ("False", "FailedGetExternalMetric")
@@ -147,3 +151,15 @@ def test_until_temporal_answers_there_is_no_autoscaler(away, scaled, api):
     assert api.find(AUTOSCALER) is None
     away.start()
     until(lambda: api.find(AUTOSCALER), 120, "KEDA makes an autoscaler")
+
+
+def test_the_autoscaler_that_was_there_before_must_go(autoscaler, api, cluster):
+    ours = yaml.safe_load_all(cluster.kubectl("kustomize", str(MANIFESTS / "overlays" / "production")))
+    api.apply(the_worker(list(ours), "HorizontalPodAutoscaler"))
+    until(lambda: autoscaler.condition("ScalingActive") == ("False", "AmbiguousSelector"), 120, "both stand still")
+    typed(TAKES_AWAY, cluster.kubeconfig, {})
+    until(lambda: autoscaler.condition("ScalingActive") == VALID, 120, "the other one goes on")
+
+
+def test_prunella_sees_whose_autoscaler_it_is(autoscaler, api):
+    assert autoscaler_view(api.get(AUTOSCALER)).operator == "ScaledObject/prunella-worker"
