@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check audit format unit integration e2e chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo test check audit format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,13 +30,16 @@ unit: setup ## the tests that need nothing running
 	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not chaos" $(TEST_ARGS)
 
 integration: setup ## the tests that need a real API server
-	@$(BIN)/python -m pytest -q -m integration $(TEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "integration and not keda" $(TEST_ARGS)
 
 e2e: setup ## the tests that heal real faults on a real cluster
 	@$(BIN)/python -m pytest -q -m "e2e and not faults and not chaos" $(TEST_ARGS)
 
 faults: setup ## the larger fault suite: dozens of faults at once on a real cluster, judged from its audit log
 	@$(BIN)/python -m pytest -q -m faults tests/e2e $(TEST_ARGS)
+
+keda: setup ## the workers' autoscaler with a real KEDA, whose first build takes many minutes
+	@$(BIN)/python -m pytest -q -m keda tests/integration $(TEST_ARGS)
 
 check: setup ## format, lint, types, import rules, audit of the packages and the unit tests, in about a minute
 	@$(BIN)/ruff format --check --quiet .

@@ -5,14 +5,13 @@ worker is started beside it.
 """
 
 import json
-from typing import Any
 
 import pytest
 import yaml
 from support import monitoring as monitored
-from support.api import Object, path_of, until
-from support.autoscaling import WAITING, Autoscaler, Queue, number
-from support.deployments import IMAGE, gone
+from support.api import path_of, until
+from support.autoscaling import WAITING, Autoscaler, Queue, number, the_worker, workers
+from support.deployments import gone
 from support.external_metrics import prometheus_adapter
 from support.installed import HOME, MANIFESTS
 from support.outage import Temporal
@@ -22,7 +21,7 @@ from support.typed import commands_of, typed
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600, func_only=True)]
 
 OVERLAY = MANIFESTS / "overlays" / "production"
-LOOKS = [one for one in commands_of("docs/install.md", "Workers that grow with the queue") if " get " in one]
+LOOKS = [one for one in commands_of("docs/install.md", "With prometheus-adapter") if " get " in one]
 VALID = ("True", "ValidMetricFound")
 MISSING = ("False", "FailedGetExternalMetric")
 
@@ -82,31 +81,19 @@ def rendered(cluster):
     return [one for one in yaml.safe_load_all(cluster.kubectl("kustomize", str(OVERLAY))) if one]
 
 
-def the_worker(rendered: list[Object], kind: str) -> Any:
-    """A copy of the worker's object of this kind."""
-    (one,) = [each for each in rendered if (each["kind"], each["metadata"]["name"]) == (kind, "prunella-worker")]
-    return json.loads(json.dumps(one))
+@pytest.fixture
+def target(api, home, rendered):
+    """The worker's Deployment."""
+    with workers(api, rendered) as path:
+        yield path
 
 
 @pytest.fixture
-def workers(api, home, rendered):
-    """The worker's Deployment, with the shop in its pods; where it is."""
-    one = the_worker(rendered, "Deployment")
-    pod = one["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    del pod["serviceAccountName"], pod["priorityClassName"], container["args"], container["envFrom"]
-    container["image"] = f"{IMAGE}:1"
-    api.apply(one)
-    yield path_of(one)
-    gone(api, path_of(one))
-
-
-@pytest.fixture
-def autoscaler(api, workers, rendered):
+def autoscaler(api, target, rendered):
     """The one of the overlay."""
     one = the_worker(rendered, "HorizontalPodAutoscaler")
     api.apply(one)
-    yield Autoscaler(api, path_of(one), workers)
+    yield Autoscaler(api, path_of(one), target)
     gone(api, path_of(one))
 
 

@@ -7,6 +7,7 @@ import yaml
 from support.api import MANAGER
 from support.deployments import gone
 from support.installed import HOME
+from support.keda import with_keda
 
 from prunella_operator.cluster.port import APPLY_PATCH
 
@@ -77,17 +78,8 @@ def test_an_overlay_names_an_image_and_a_temporal_server(cluster, folder):
 
 
 def test_keda_takes_the_place_of_the_autoscaler_and_asks_the_same_temporal(cluster, tmp_path):
-    parts = {"resources": "overlays/production", "components": "components/keda"}
-    body = {kind: [_from(tmp_path, MANIFESTS / place)] for kind, place in parts.items()}
-    theirs = {"PRUNELLA_TEMPORAL_ADDRESS": "mine.example.org:7233", "PRUNELLA_TEMPORAL_NAMESPACE": "mine"}
-    settings = {"name": "prunella-settings", "behavior": "merge", "literals": [f"{k}={v}" for k, v in theirs.items()]}
-    body |= {"namespace": HOME, "configMapGenerator": [settings]}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(body))
-    objects = {one["kind"]: one for one in rendered(cluster, tmp_path)}
+    theirs = {"temporal_address": "mine.example.org:7233", "temporal_namespace": "mine"}
+    objects = {one["kind"]: one for one in with_keda(cluster, tmp_path, **theirs)}
     assert "HorizontalPodAutoscaler" not in objects
     asked = objects["ScaledObject"]["spec"]["triggers"][0]["metadata"]
     assert (asked["endpoint"], asked["namespace"]) == tuple(theirs.values())
-
-
-def _from(folder, target):
-    return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))

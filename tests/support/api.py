@@ -24,6 +24,7 @@ _PREFIXES = {
     "policy/v1": "/apis/policy/v1",
     "autoscaling/v2": "/apis/autoscaling/v2",
     "prunella.dev/v1alpha1": "/apis/prunella.dev/v1alpha1",
+    "keda.sh/v1alpha1": "/apis/keda.sh/v1alpha1",
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
     "admissionregistration.k8s.io/v1": "/apis/admissionregistration.k8s.io/v1",
     "apiextensions.k8s.io/v1": "/apis/apiextensions.k8s.io/v1",

@@ -1,12 +1,15 @@
 """An autoscaler as a test sees it, and the queue that it is to be moved by."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
 import yaml
-from support.api import Api, Object
+from support.api import Api, Object, path_of
+from support.deployments import IMAGE, gone
 from support.prunella import PrunellaProcess
 from temporalio.client import Client
 
@@ -27,6 +30,11 @@ class Autoscaler:
     def replicas(self) -> int:
         """As many as it has asked for."""
         return int(self.api.get(self.target)["spec"]["replicas"])
+
+    @property
+    def seen(self) -> int:
+        """As many as it has seen."""
+        return int(self._status.get("currentReplicas", 0))
 
     def condition(self, kind: str) -> tuple[str, str]:
         """The status and the reason of a condition."""
@@ -50,6 +58,25 @@ class Autoscaler:
         return found
 
 
+def the_worker(rendered: list[Object], kind: str) -> Object:
+    """A copy of the worker's object of this kind."""
+    (one,) = [each for each in rendered if (each["kind"], each["metadata"]["name"]) == (kind, "prunella-worker")]
+    return copy.deepcopy(one)
+
+
+@contextmanager
+def workers(api: Api, rendered: list[Object]) -> Iterator[str]:
+    """The worker's Deployment with the shop in its pods, and its settings; where it is."""
+    one = the_worker(rendered, "Deployment")
+    pod = one["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    del pod["serviceAccountName"], pod["priorityClassName"], container["args"]
+    container["image"] = f"{IMAGE}:1"
+    api.apply(*[each for each in rendered if each["kind"] == "ConfigMap"], one)
+    yield path_of(one)
+    gone(api, path_of(one))
+
+
 def number(quantity: str) -> Decimal:
     """`17500m` is 17.5."""
     return Decimal(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1)
@@ -61,6 +88,7 @@ class Queue:
 
     address: str
     worker: PrunellaProcess
+    namespace: str = "default"
 
     def fill(self) -> None:
         """Start workflows that nobody goes on with."""
@@ -84,6 +112,6 @@ class Queue:
 
     def _run(self, work: Callable[[Client], Awaitable[None]]) -> None:
         async def connected() -> None:
-            await work(await Client.connect(self.address))
+            await work(await Client.connect(self.address, namespace=self.namespace))
 
         asyncio.run(connected())

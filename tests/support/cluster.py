@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from support.api import Api, documents, until
+from support.api import Api, Object, documents, until
 from support.audit import AuditLog
 
 ROOT = Path(__file__).parents[2]
@@ -145,8 +145,14 @@ class Keeper:
 def install_crds(api: Api) -> None:
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         for one in documents(path):
-            api.apply(one)
-            until(lambda name=one["metadata"]["name"]: _served(api, name), 30, f"{path.name} is served")
+            define(api, one)
+
+
+def define(api: Api, definition: Object) -> None:
+    """Make objects of a kind possible, and wait until they are."""
+    name = definition["metadata"]["name"]
+    api.apply(definition)
+    until(lambda: _served(api, name), 30, f"{name} is served")
 
 
 def _served(api: Api, name: str) -> bool:

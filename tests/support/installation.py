@@ -35,11 +35,17 @@ _TEMPORAL = 233 * 256 + 33  # the place of its Service among the addresses of Se
 Patch = Mapping[str, Any]
 
 
-def own_cluster(cluster: Cluster) -> Instance:
-    """The local cluster with Prunella's image in it. Without that the test is skipped; without image CI=true fails."""
+def instance_of(cluster: Cluster) -> Instance:
+    """The local cluster. With another one the test is skipped."""
     instance = None if cluster.context else instances.load(cluster.kubeconfig.parent.name)
     if instance is None:
-        pytest.skip("this needs a cluster of our own: the image is loaded into its node")
+        pytest.skip("this needs a cluster of our own: its node is worked on")
+    return instance
+
+
+def own_cluster(cluster: Cluster) -> Instance:
+    """The local cluster with Prunella's image in it. Without that the test is skipped; without image CI=true fails."""
+    instance = instance_of(cluster)
     if why := image.hindrance():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
     line = [sys.executable, str(ROOT / "hack" / "cluster"), "images", "--name", instance.name, str(image.archive())]

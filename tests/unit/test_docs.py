@@ -73,6 +73,7 @@ NOT_RUN = {
     "make faults": "takes many minutes; its cases are tests themselves",
     "make chaos": "takes up to two hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
+    "make keda": "its first build takes many minutes; it is a test itself",
     "make docs": "tests/unit/test_site.py builds it",
     "make image": "tests/support/image.py builds it by the same program",
     "docker compose up *": "needs Docker and images; tests/unit/test_compose.py holds the file to its schema",

@@ -14,15 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from localcluster import sources
 from localcluster.console import ClusterError, found, out, run, say
-from localcluster.sources import Group, Program
-
-KWOK_STAGES = (
-    "node/fast/node-initialize",
-    "node/heartbeat-with-lease/node-heartbeat-with-lease",
-    "pod/fast/pod-ready",
-    "pod/fast/pod-complete",
-    "pod/fast/pod-delete",
-)
+from localcluster.sources import Group, Kept, Program
 
 
 def cache_folder() -> Path:
@@ -162,8 +154,8 @@ def _compile(group: Group, program: Program) -> Iterator[None]:
         if compiler.returncode:
             words.seek(0)
             raise ClusterError(f"building {program.name} failed:\n{words.read()[-3000:]}")
-    if group is sources.KWOK:
-        _keep_stages(group, target.parent)
+    if group.kept:
+        _keep(group.kept, group.folder, target.parent)
     _temporary(target).replace(target)
 
 
@@ -185,12 +177,11 @@ def _running(compiler: Popen[bytes]) -> Iterator[Popen[bytes]]:
         compiler.wait()
 
 
-def _keep_stages(group: Group, folder: Path) -> None:
-    """Kwok is told how fake nodes and pods behave by files of its module; keep them beside the program."""
-    where = run("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok", cwd=group.folder)
-    stages = Path(where.strip()) / "kustomize" / "stage"
-    texts = [(stages / f"{name}.yaml").read_text() for name in KWOK_STAGES]
-    (folder / "stages.yaml").write_text("\n---\n".join(texts))
+def _keep(kept: Kept, module: Path, folder: Path) -> None:
+    """The files as one, beside the program."""
+    where = run("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", kept.module, cwd=module)
+    files = [path for pattern in kept.files for path in sorted(Path(where.strip()).glob(pattern))]
+    (folder / kept.name).write_text("\n---\n".join(one.read_text() for one in files))
 
 
 def _target(group: Group, program: Program) -> Path:

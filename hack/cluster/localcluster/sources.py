@@ -24,6 +24,16 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Files of a group's main module that its programs are used with: kept beside them, as one."""
+
+    name: str
+    module: str
+    files: tuple[str, ...]
+    """In the module's folder; with patterns."""
+
+
+@dataclass(frozen=True)
 class Group:
     """One Go module and its programs."""
 
@@ -34,6 +44,7 @@ class Group:
     tags: str = ""
     version_of: str = ""
     """Module whose version the programs report; Kubernetes' clients refuse to talk to a server without one."""
+    kept: Kept | None = None
 
     def ldflags(self) -> str:
         """Stripped binaries, and the version in the place where Kubernetes' own build writes it."""
@@ -98,7 +109,22 @@ CNI = Group(
         "github.com/containernetworking/plugins/plugins/{}",
     ),
 )
-KWOK = Group("kwok", GO_FOLDER / "kwok", _programs({"sigs.k8s.io/kwok/cmd/kwok": 72}))
+KWOK = Group(
+    "kwok",
+    GO_FOLDER / "kwok",
+    _programs({"sigs.k8s.io/kwok/cmd/kwok": 72}),
+    kept=Kept(  # how fake nodes and pods behave
+        "stages.yaml",
+        "sigs.k8s.io/kwok",
+        (
+            "kustomize/stage/node/fast/node-initialize.yaml",
+            "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+            "kustomize/stage/pod/fast/pod-ready.yaml",
+            "kustomize/stage/pod/fast/pod-complete.yaml",
+            "kustomize/stage/pod/fast/pod-delete.yaml",
+        ),
+    ),
+)
 PROMETHEUS = Group(
     "prometheus",
     GO_FOLDER / "prometheus",
@@ -127,13 +153,22 @@ PROMETHEUS_ADAPTER = Group(
     GO_FOLDER / "prometheus-adapter",
     (Program("prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter", 110),),
 )
+KEDA = Group(
+    "keda",
+    GO_FOLDER / "keda",
+    (
+        Program("keda-operator", "github.com/kedacore/keda/v2/cmd/operator", 380),
+        Program("keda-adapter", "github.com/kedacore/keda/v2/cmd/adapter", 55),
+    ),
+    kept=Kept("crds.yaml", "github.com/kedacore/keda/v2", ("config/crd/bases/*.yaml",)),
+)
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
 MONITORING = (PROMETHEUS, METRICS_SERVER)
-ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER)
+ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER, KEDA)
 """For single tests: built when one of them asks."""
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 

@@ -1,0 +1,165 @@
+"""Workers by a real KEDA: its operator and its metrics adapter, the ScaledObject of the component, and a real Temporal.
+
+The Deployment is that of the overlay with another program in its pods, which asks for no tasks: they wait until a real
+worker is started beside it.
+"""
+
+import json
+
+import pytest
+import yaml
+from support import monitoring as monitored
+from support.api import path_of, until
+from support.autoscaling import WAITING, Autoscaler, Queue, number, the_worker, workers
+from support.deployments import gone
+from support.installed import HOME, MANIFESTS
+from support.keda import keda, with_keda
+from support.outage import Temporal
+from support.prunella import PrunellaProcess
+from support.typed import commands_of, typed
+
+from prunella_operator.cluster.views_scaling import autoscaler_view
+
+pytestmark = [pytest.mark.integration, pytest.mark.keda, pytest.mark.timeout(600, func_only=True)]
+
+NAMESPACE = "prunella"
+"""Temporal's, as the overlay has it."""
+COMMANDS = commands_of("docs/install.md", "With KEDA")
+LOOKS = [one for one in COMMANDS if " get " in one]
+(TAKES_AWAY,) = [one for one in COMMANDS if " delete " in one]
+AUTOSCALER = f"/apis/autoscaling/v2/namespaces/{HOME}/horizontalpodautoscalers/keda-hpa-prunella-worker"
+VALID = ("True", "ValidMetricFound")
+MISSING = ("False", "FailedGetExternalMetric")
+
+
+@pytest.fixture(scope="module")
+def instance(cluster):
+    """The cluster, with metrics-server for the trigger that goes by CPU."""
+    return monitored.start(cluster).instance
+
+
+@pytest.fixture(scope="module")
+def home(api):
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
+    yield HOME
+    gone(api, f"/api/v1/namespaces/{HOME}")
+
+
+@pytest.fixture
+def temporal(tmp_path):
+    server = Temporal(tmp_path / "temporal", NAMESPACE)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def away(temporal):
+    """Temporal does not answer from the start."""
+    temporal.kill()
+    return temporal
+
+
+@pytest.fixture
+def queue(temporal, cluster, tmp_path):
+    theirs = {"temporal_address": temporal.address, "temporal_namespace": NAMESPACE}
+    worker = PrunellaProcess(tmp_path / "worker", cluster.kubeconfig, "worker", **theirs)
+    yield Queue(temporal.address, worker, NAMESPACE)
+    worker.stop()
+
+
+@pytest.fixture
+def rendered(cluster, temporal, tmp_path):
+    """The objects of the overlay with the component, for this Temporal."""
+    return with_keda(cluster, tmp_path, temporal_address=temporal.address)
+
+
+@pytest.fixture
+def target(api, home, rendered):
+    """The worker's Deployment."""
+    with workers(api, rendered) as path:
+        yield path
+
+
+@pytest.fixture
+def scaled(instance, api, target, rendered, tmp_path):
+    """KEDA, and the ScaledObject; where that is."""
+    one = the_worker(rendered, "ScaledObject")
+    with keda(instance, api, tmp_path):
+        api.apply(one)
+        yield path_of(one)
+        gone(api, path_of(one))
+    assert api.find(AUTOSCALER) is None
+
+
+@pytest.fixture
+def autoscaler(scaled, api, target):
+    """The one that KEDA makes, once it reads what waits."""
+    made = Autoscaler(api, AUTOSCALER, target)
+    until(lambda: api.find(AUTOSCALER), 60, "KEDA makes an autoscaler")
+    until(lambda: made.condition("ScalingActive") == VALID and made.depth() == 0, 120, "nothing waits")
+    return made
+
+
+def conditions(api, scaled):
+    """What KEDA says of the ScaledObject."""
+    found = api.get(scaled).get("status", {}).get("conditions", ())
+    return {(one["type"], one["status"], one.get("reason", "")) for one in found}
+
+
+def waits_for_nothing(api, scaled):
+    """From now on it goes down at once, and not after five minutes. KEDA hands it on to its autoscaler."""
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": 0}}
+    api.patch(scaled, {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}}}})
+    until(
+        lambda: api.get(AUTOSCALER)["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 0, 30, "so told"
+    )
+
+
+def test_workers_come_with_what_waits_and_go_with_it(autoscaler, scaled, queue, api, cluster):
+    until(lambda: autoscaler.replicas == 2, 60, "never fewer than two")
+    queue.fill()
+    until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees what waits")
+    figure, said = (typed(one, cluster.kubeconfig, {}) for one in LOOKS)
+    assert number(json.loads(figure)["items"][0]["value"]) == WAITING
+    assert "keda-hpa-prunella-worker" in said
+    until(lambda: autoscaler.replicas == 4, 60, "four workers are wanted")
+    assert autoscaler.condition("ScalingActive") == VALID
+
+    queue.empty()
+    until(lambda: autoscaler.depth() == 0, 120, "the autoscaler sees that nothing waits any more")
+    assert autoscaler.condition("AbleToScale") == ("True", "ScaleDownStabilized")
+    assert autoscaler.replicas == 4
+    waits_for_nothing(api, scaled)
+    until(lambda: autoscaler.replicas < 4, 60, "workers go")
+
+
+def test_while_temporal_is_away_no_worker_goes(autoscaler, scaled, temporal, api):
+    waits_for_nothing(api, scaled)
+    temporal.kill()
+    api.patch(autoscaler.target, {"spec": {"replicas": 3}})
+    until(lambda: autoscaler.condition("ScalingActive") == MISSING, 120, "by CPU alone it would go down, and may not")
+    until(lambda: autoscaler.seen == 3, 60, "it has seen the third")
+    assert autoscaler.replicas == 3
+    temporal.start()
+    until(lambda: autoscaler.replicas == 2, 240, "with the figure it does")
+
+
+def test_until_temporal_answers_there_is_no_autoscaler(away, scaled, api):
+    refused = {("Ready", "False", "ScaledObjectCheckFailed")}
+    until(lambda: refused <= conditions(api, scaled), 60, "KEDA says so")
+    assert api.find(AUTOSCALER) is None
+    away.start()
+    until(lambda: api.find(AUTOSCALER), 120, "KEDA makes an autoscaler")
+
+
+def test_the_autoscaler_that_was_there_before_must_go(autoscaler, api, cluster):
+    ours = yaml.safe_load_all(cluster.kubectl("kustomize", str(MANIFESTS / "overlays" / "production")))
+    api.apply(the_worker(list(ours), "HorizontalPodAutoscaler"))
+    until(lambda: autoscaler.condition("ScalingActive") == ("False", "AmbiguousSelector"), 120, "both stand still")
+    typed(TAKES_AWAY, cluster.kubeconfig, {})
+    until(lambda: autoscaler.condition("ScalingActive") == VALID, 120, "the other one goes on")
+
+
+def test_prunella_sees_whose_autoscaler_it_is(autoscaler, api):
+    assert autoscaler_view(api.get(AUTOSCALER)).operator == "ScaledObject/prunella-worker"

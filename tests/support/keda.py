@@ -1,0 +1,98 @@
+"""A real KEDA for a cluster: its operator and its metrics adapter as processes of this machine, and what it is told."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import yaml
+from localcluster import certs
+from localcluster.aggregation import Served
+from localcluster.instance import Instance
+from support.api import Api, Object, documents, path_of
+from support.cluster import Cluster, define
+from support.deployments import gone
+from support.external_metrics import EXTERNAL, registered, serving
+from support.installed import HOME, MANIFESTS
+from support.programs import program
+from support.prometheus import running
+from support.prunella import free_ports
+
+
+@contextmanager
+def keda(instance: Instance, api: Api, folder: Path) -> Iterator[None]:
+    """KEDA for as long as the block lasts. Its ScaledObjects must be gone before the end: nobody else lets them go."""
+    port, secure = free_ports(2)
+    served = Served(EXTERNAL, "keda-metrics-apiserver", "kube-system", instance.host_address, secure)
+    keys, address, environment = _keys(instance, folder), f"127.0.0.1:{port}", _environment(instance)
+    adapter = (*_adapter(keys, address), *serving(instance, served))
+    with ExitStack() as stack:
+        stack.enter_context(_defined(api, documents(program("keda-operator").with_name("crds.yaml"))))
+        stack.enter_context(running(folder / "keda-operator.log", *_operator(keys, address), env=environment))
+        stack.enter_context(running(folder / "keda-adapter.log", *adapter, env=environment))
+        stack.enter_context(registered(instance, api, served))
+        yield
+
+
+def _environment(instance: Instance) -> dict[str, str]:
+    """All namespaces; what is read from a pod's own files in a cluster is said."""
+    home = {"POD_NAMESPACE": "keda", "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda"}
+    return {**os.environ, **home, "KUBECONFIG": str(instance.kubeconfig), "WATCH_NAMESPACE": ""}
+
+
+def _operator(keys: Path, address: str) -> tuple[str, ...]:
+    """It asks the sources, makes autoscalers, and answers the adapter at this address."""
+    return (
+        str(program("keda-operator")),
+        f"--cert-dir={keys}",
+        f"--metrics-service-bind-address={address}",
+        f"--health-probe-bind-address=127.0.0.1:{free_ports(1)[0]}",
+        "--enable-prometheus-metrics=false",
+    )
+
+
+def _adapter(keys: Path, address: str) -> tuple[str, ...]:
+    """It hands the operator's figures to the API server. Its own metrics cannot be turned off."""
+    return (
+        str(program("keda-adapter")),
+        f"--cert-dir={keys}",
+        f"--metrics-service-address={address}",
+        f"--port={free_ports(1)[0]}",
+    )
+
+
+@contextmanager
+def _defined(api: Api, definitions: list[Object]) -> Iterator[None]:
+    """KEDA's own kinds: its operator wants to see all of them."""
+    try:
+        for one in definitions:
+            define(api, one)
+        yield
+    finally:
+        for one in definitions:
+            gone(api, path_of(one))
+
+
+def _keys(instance: Instance, folder: Path) -> Path:
+    """What operator and adapter know each other by: one certificate for both, as in KEDA's own Secret."""
+    certs.serving(instance, "keda", "IP:127.0.0.1")
+    made = folder / "keda-certificates"
+    made.mkdir()
+    for name, source in {"ca.crt": "ca.crt", "tls.crt": "keda.crt", "tls.key": "keda.key"}.items():
+        shutil.copy(certs.folder(instance) / source, made / name)
+    return made
+
+
+def with_keda(cluster: Cluster, folder: Path, **settings: str) -> list[Object]:
+    """The objects of the overlay for production with KEDA's component, and with settings of one's own."""
+    parts = {"resources": "overlays/production", "components": "components/keda"}
+    body: Object = {kind: [_from(folder, MANIFESTS / place)] for kind, place in parts.items()}
+    literals = [f"PRUNELLA_{name.upper()}={value}" for name, value in settings.items()]
+    body["configMapGenerator"] = [{"name": "prunella-settings", "behavior": "merge", "literals": literals}]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": HOME, **body}))
+    return [one for one in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if one]
+
+
+def _from(folder: Path, target: Path) -> str:
+    return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))
