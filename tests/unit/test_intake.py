@@ -337,6 +337,18 @@ async def test_nobody_reads_policies_while_an_incident_is_open(opener, rest):
     assert [path for _, path in rest.kube.requests if "policies" in path] == []
 
 
+async def test_policies_may_be_a_moment_old_and_earlier_incidents_may_not(rest, opener, monkeypatch):
+    asked, listed = {}, rest.list
+
+    def listening(path, params=None, **values):
+        asked[path.rsplit("/", 1)[-1]] = (params or {}).get("resourceVersion")
+        return listed(path, params, **values)
+
+    monkeypatch.setattr(rest, "list", listening)
+    await opener.open(a_signal())
+    assert asked == {"incidents": None, "clusterhealingpolicies": "0", "healingpolicies": "0"}
+
+
 def by_hand(rest, phase=None, **spec):
     spec = {"type": "Other", "target": {"kind": "Deployment", "name": "web"}, **spec}
     meta = {"namespace": "shop", "creationTimestamp": "2026-11-24T11:59:00Z"}
