@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from typing import get_type_hints
 
 import pytest
 from fakes.pods import ended, pod, realistic, running, waiting
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec import Raw, structs
 
 from prunella_operator.cluster.formats import LONGEST_PART, Json
-from prunella_operator.cluster.protobuf import Frames, Protobuf
-from prunella_operator.cluster.wire import IGNORE, Head, Undecodable
+from prunella_operator.cluster.messages import MESSAGES
+from prunella_operator.cluster.protobuf import Frames, Protobuf, _structure
+from prunella_operator.cluster.wire import IGNORE, Head, Status, Undecodable
 from prunella_operator.sources.jobs import JOBS
 from prunella_operator.sources.pods import PODS
 from prunella_operator.sources.podstatus import Pod
@@ -76,6 +78,22 @@ def test_both_formats_say_the_same(resource, obj):
     assert again == without_empty(said)
     assert Protobuf().read(enveloped(resource.kind, obj), resource.into, resource.kind) == again
     assert Protobuf().read(data, Head, "Object").metadata.uid == obj["metadata"]["uid"]
+
+
+def unnumbered(into, kind):
+    """The fields that are read of a kind and have no number: in protobuf they are never there."""
+    for field in structs.fields(into):
+        _, of = MESSAGES[kind].get(field.encode_name, (0, ""))
+        if not of:
+            yield f"{kind}.{field.encode_name}"
+        elif of.strip("[]") in MESSAGES and of != "Time":
+            yield from unnumbered(_structure(get_type_hints(into)[field.name]), of.strip("[]"))
+
+
+def test_every_field_that_is_read_has_its_number():
+    every = (PODS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS)
+    assert [name for one in every for name in unnumbered(one.into, one.kind)] == ["StatefulSetSpec.paused"]
+    assert not list(unnumbered(Status, "Status"))
 
 
 def without_empty(said):

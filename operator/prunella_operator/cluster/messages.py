@@ -124,6 +124,7 @@ MESSAGES: dict[str, dict[str, Kind]] = {
 }
 
 _PACKAGE, _ENVELOPE = "prunella", "Envelope"
+_ONE: Any = FieldDescriptorProto.LABEL_OPTIONAL
 _SCALARS = {
     "text": FieldDescriptorProto.TYPE_BYTES,
     "bytes": FieldDescriptorProto.TYPE_BYTES,
@@ -171,9 +172,6 @@ def _describe(into: DescriptorProto, name: str, number: int, kind: str) -> None:
         field.type = FieldDescriptorProto.TYPE_MESSAGE
         owner = f"{into.name}.{_map_of_texts(into, name)}" if kind == "map" else element
         field.type_name = f".{_PACKAGE}.{owner}"
-
-
-_ONE: Any = FieldDescriptorProto.LABEL_OPTIONAL
 
 
 def _map_of_texts(into: DescriptorProto, field: str) -> str:
