@@ -143,7 +143,7 @@ class Run:
         if not holds():
             raise TimeoutError
 
-    async def _execute(self, method, argument, *, start_to_close_timeout, schedule_to_close_timeout, retry_policy):
+    async def _execute(self, method, argument, *, start_to_close_timeout, retry_policy, **_options):
         assert start_to_close_timeout > timedelta()
         call = Call(method.__name__, argument, self._loop.create_future(), retry_policy.maximum_attempts or 1000)
         self.calls.append(call)
