@@ -111,7 +111,7 @@ def read(access, resource, space, accept):
 
     content_type, body = asyncio.run(ask())
     written = Protobuf() if content_type == CONTENT_TYPE else Json()
-    found = [written.read(raw, resource.into, resource.kind) for raw in written.page(body).items or ()]
+    found = [written.read(raw, resource.into, resource.kind) for raw in written.page(body).objects]
     return content_type, {(one.metadata.uid, one.metadata.resource_version): one for one in found}
 
 
