@@ -22,6 +22,7 @@ from prunella_operator.cluster import paths
 from prunella_operator.cluster.port import MERGE_PATCH, Object
 from prunella_operator.cluster.rest import Rest, anybody
 from prunella_operator.cluster.views import noted_time
+from prunella_operator.opening import phase_of
 from prunella_operator.telemetry import metrics, outcomes, tracing
 from prunella_operator.tended import Tended
 from prunella_workflows.contract import HealingRequest, workflow_id
@@ -254,11 +255,6 @@ def _told(incident: Object) -> Object | None:
     """What is noted of an escalation that goes on."""
     note: Object | None = (incident.get("status") or {}).get("escalation")
     return note if note and not note.get("ended") else None
-
-
-def phase_of(incident: Object) -> Phase:
-    """Where an incident stands; one without a status is Pending."""
-    return Phase((incident.get("status") or {}).get("phase") or Phase.PENDING)
 
 
 def _request(incident: Object) -> HealingRequest:

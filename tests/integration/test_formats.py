@@ -9,8 +9,8 @@ from support.api import until
 from support.deployments import a_deployment, a_namespace
 
 from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.formats import ACCEPT, Json
-from prunella_operator.cluster.protobuf import CONTENT_TYPE, Protobuf
+from prunella_operator.cluster.formats import ACCEPT, PROTOBUF, Json
+from prunella_operator.cluster.protobuf import Protobuf
 from prunella_operator.cluster.wire import IGNORE
 from prunella_operator.sources.jobs import JOBS
 from prunella_operator.sources.pods import PODS
@@ -110,7 +110,7 @@ def read(access, resource, space, accept):
             return answer.content_type, await answer.read()
 
     content_type, body = asyncio.run(ask())
-    written = Protobuf() if content_type == CONTENT_TYPE else Json()
+    written = Protobuf() if content_type == PROTOBUF else Json()
     found = [written.read(raw, resource.into, resource.kind) for raw in written.page(body).objects]
     return content_type, {(one.metadata.uid, one.metadata.resource_version): one for one in found}
 
@@ -130,7 +130,7 @@ def telling(resource, one):
 def test_both_formats_say_the_same_of_real_objects(access, space, things, resource):
     def both():
         (kind, fast), (_, plain) = (read(access, resource, space, one) for one in (ACCEPT, "application/json"))
-        assert kind == CONTENT_TYPE
+        assert kind == PROTOBUF
         told = fast.keys() & plain.keys()
         return [(fast[key], plain[key]) for key in told] if any(telling(resource, fast[key]) for key in told) else None
 

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from prunella_operator.cluster.wire import Change, Page, PageMetadata, Status, Undecodable, decode
+from prunella_operator.cluster.wire import Change, Page, PageMetadata, Status, Undecodable, decode, status_of
 
-ACCEPT = "application/vnd.kubernetes.protobuf,application/json"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ACCEPT = f"{PROTOBUF},application/json"
 # A part of a watch holds one object, and etcd holds no object above 1.5 MB: more is not a watch.
 LONGEST_PART = 16 * 1024 * 1024
-_CHANGE, _PAGE, _STATUS = Decoder(Change), Decoder(Page), Decoder(Status)
+_CHANGE, _PAGE = Decoder(Change), Decoder(Page)
 T = TypeVar("T")
 
 
@@ -96,7 +97,7 @@ class Json:
 
     def status(self, raw: bytes | Raw) -> Status:
         """A refusal."""
-        return decode(_STATUS, raw)
+        return status_of(raw)
 
     def read(self, raw: bytes | Raw, into: type[T], _kind: str) -> T:
         """An object, as far as `into` names its fields."""

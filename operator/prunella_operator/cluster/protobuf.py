@@ -17,7 +17,6 @@ from prunella_operator.cluster.formats import LONGEST_PART, Listing
 from prunella_operator.cluster.messages import MESSAGES, Kind, envelope, is_list, message
 from prunella_operator.cluster.wire import Change, PageMetadata, Status, Undecodable
 
-CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\0"
 _HEAD = 4  # bytes before each part of a watch: how long it is
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

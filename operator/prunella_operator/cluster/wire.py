@@ -123,11 +123,12 @@ def decode(decoder: Decoder[T], data: bytes | Raw) -> T:
 _STATUS = Decoder(Status)
 
 
-def _status(body: bytes | Raw) -> Status:
+def status_of(body: bytes | Raw) -> Status:
+    """The refusal in these bytes of JSON."""
     return decode(_STATUS, body)
 
 
-def read_status(body: bytes | Raw, code: int = 0, read: Callable[[bytes | Raw], Status] = _status) -> Status:
+def read_status(body: bytes | Raw, code: int = 0, read: Callable[[bytes | Raw], Status] = status_of) -> Status:
     """The refusal in an answer; whatever is not a Status (a proxy's page, say) becomes one with its first words."""
     try:
         status = read(body)

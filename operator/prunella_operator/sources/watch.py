@@ -16,8 +16,8 @@ from msgspec import Raw
 
 from prunella_operator import clock
 from prunella_operator.cluster.access import Access, RequestOptions
-from prunella_operator.cluster.formats import ACCEPT, Format, Json, Listing
-from prunella_operator.cluster.protobuf import CONTENT_TYPE, Protobuf
+from prunella_operator.cluster.formats import ACCEPT, PROTOBUF, Format, Json, Listing
+from prunella_operator.cluster.protobuf import Protobuf
 from prunella_operator.cluster.wire import Status, Undecodable, read_status
 from prunella_operator.sources.ledger import Ledger
 from prunella_operator.sources.resource import Handler, Pace, Resource, Scope, T, WatchStats
@@ -193,7 +193,7 @@ class Watch(Generic[T]):
 
 async def _accept(answer: aiohttp.ClientResponse) -> Format:
     """The format of the answer. Raises Refusal where it is one."""
-    written = _PROTOBUF if answer.content_type == CONTENT_TYPE else _JSON
+    written = _PROTOBUF if answer.content_type == PROTOBUF else _JSON
     if answer.status != _OK:
         told = answer.headers.get("Retry-After", "")
         status = read_status(await answer.read(), answer.status, written.status)
