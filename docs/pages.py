@@ -16,8 +16,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from typer.cli import get_docs_for_click
 
 import prunella_operator
-from prunella_operator.cli import app
-from prunella_operator.settings import Settings
+from prunella_operator.cli.main import app
+from prunella_operator.config.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (

@@ -6,9 +6,9 @@ Its current revision is `web-2` (never recorded good unless a test says so), the
 
 from datetime import UTC, datetime, timedelta
 
-from prunella_workflows.contract import DiagnoseReport, HealingRequest, Repaired
-from prunella_workflows.guard import GuardCase
-from prunella_workflows.health import Expectation
+from prunella_workflows.contracts.healing import DiagnoseReport, HealingRequest, Repaired
+from prunella_workflows.decisions.guards import GuardCase
+from prunella_workflows.decisions.verification.verification import Expectation
 from prunella_workflows.model.evidence import ContainerUsage, Evidence, IncidentBrief, Usage
 from prunella_workflows.model.incident import (
     Attempt,
@@ -31,8 +31,8 @@ from prunella_workflows.model.plan import (
     Step,
 )
 from prunella_workflows.model.policy import BUILT_IN, EscalationRule, PolicySpec, merge
+from prunella_workflows.model.repair_slot import Turn
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Scaling
-from prunella_workflows.model.turn import Turn
 from prunella_workflows.model.workload import (
     ContainerStatusView,
     ContainerView,

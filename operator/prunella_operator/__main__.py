@@ -1,5 +1,5 @@
 """`python -m prunella_operator` is `prunella`."""
 
-from prunella_operator.cli import main
+from prunella_operator.cli.main import main
 
 main()

@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from prunella_operator import clock
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.views import workload_key
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model.workload import WorkloadRef
 
 ROOT = Path(__file__).parents[2]

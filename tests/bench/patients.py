@@ -11,9 +11,9 @@ from support.api import until
 from support.deployments import a_deployment
 
 from prunella_operator import clock
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.views import workload_key
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model.workload import WorkloadRef
 
 NAMESPACES = tuple(f"patients-{number}" for number in range(10))

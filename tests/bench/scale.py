@@ -31,8 +31,8 @@ from bench_cluster import cluster, say, up  # noqa: E402
 from proc import load, percentile  # noqa: E402
 from scale_table import Results, markdown  # noqa: E402
 
-from prunella_operator.cluster.access import load_access  # noqa: E402
-from prunella_operator.cluster.rest import Rest  # noqa: E402
+from prunella_operator.kubernetes.access import load_access  # noqa: E402
+from prunella_operator.kubernetes.async_client import Rest  # noqa: E402
 
 WHO = ("source", "kopf", "go", "whole")
 _PODS_A_NODE, _NODES = 1500, 34  # as many for every size up to 50,000 pods, so that a kept cluster can grow

@@ -19,7 +19,7 @@ from support.prunella import PrunellaProcess
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from prunella_operator.healings import TEND_EVERY
+from prunella_operator.incidents.workflow_starter import TEND_EVERY
 
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
 """The API server's own count of the calls of service accounts: nobody but Prunella is one here."""

@@ -30,7 +30,7 @@ from proc import Usage, percentile, usage
 from rich.console import Console
 from rich.table import Table
 
-from prunella_operator.cluster.access import load_access
+from prunella_operator.kubernetes.access import load_access
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "hack" / "cluster"))

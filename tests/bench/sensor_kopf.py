@@ -6,7 +6,7 @@ from pathlib import Path
 
 import kopf
 
-from prunella_operator.cluster.access import load_access
+from prunella_operator.kubernetes.access import load_access
 
 
 def rss():

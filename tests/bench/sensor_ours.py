@@ -4,8 +4,8 @@ import asyncio
 import time
 from pathlib import Path
 
-from prunella_operator.cluster.access import load_access
-from prunella_operator.sources.pods import PodSource
+from prunella_operator.detection.pods import PodSource
+from prunella_operator.kubernetes.access import load_access
 
 
 class Timed(PodSource):

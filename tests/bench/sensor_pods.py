@@ -13,12 +13,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fakes.pods import realistic
 
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.port import MERGE_PATCH
-from prunella_operator.cluster.rest import AlreadyExists, Rest
-from prunella_operator.cluster.wire import IGNORE, Page
-from prunella_workflows.errors import Forbidden, Unavailable
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.api import MERGE_PATCH
+from prunella_operator.kubernetes.async_client import AlreadyExists, Rest
+from prunella_operator.kubernetes.decoding import IGNORE, Page
+from prunella_workflows.model.errors import Forbidden, Unavailable
 
 NAMESPACES = 20
 _AT_ONCE = 20

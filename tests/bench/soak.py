@@ -33,8 +33,8 @@ from soak_table import Soak, table, verdicts  # noqa: E402
 from soak_ward import Ward  # noqa: E402
 from support.api import Api  # noqa: E402
 
-from prunella_operator.cluster.access import load_access  # noqa: E402
-from prunella_workflows.errors import Unavailable  # noqa: E402
+from prunella_operator.kubernetes.access import load_access  # noqa: E402
+from prunella_workflows.model.errors import Unavailable  # noqa: E402
 
 _EXAMPLES = """
 examples:

@@ -13,12 +13,12 @@ import patients
 from msgspec import field as wire
 from support.api import Api
 
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.views import workload_key
-from prunella_operator.cluster.wire import Wire
-from prunella_operator.sources.resource import Resource
-from prunella_operator.sources.watch import Watch
-from prunella_workflows.errors import Unavailable
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.decoding import Wire
+from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_operator.kubernetes.watch.resource import Resource
+from prunella_operator.kubernetes.watch.watch import Watch
+from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.workload import WorkloadRef
 

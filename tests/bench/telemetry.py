@@ -44,10 +44,10 @@ from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: 
 from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
 from workflow.harness import BIN  # noqa: E402
 
-from prunella_operator.cluster import paths  # noqa: E402
-from prunella_workflows.healing import SelfHealing  # noqa: E402
+from prunella_operator.kubernetes import paths  # noqa: E402
+from prunella_workflows.healing.workflow import SelfHealing  # noqa: E402
 from prunella_workflows.model.incident import IncidentRef  # noqa: E402
-from prunella_workflows.tracing import TraceContext, header_of  # noqa: E402
+from prunella_workflows.temporal.tracing import TraceContext, header_of  # noqa: E402
 
 TARGET = 5.0  # percent
 QUEUE = "prunella-test"

@@ -19,17 +19,17 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from workflow.harness import HEALED, Hands, performing, seen
 
-from prunella_operator import app
 from prunella_operator.activities import Activities
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.sources.pods import PodSource
-from prunella_operator.telemetry import metrics, tracing
-from prunella_operator.telemetry.core import measured_runtime
-from prunella_operator.telemetry.sending import sends
-from prunella_operator.telemetry.workflows import CountingInterceptor
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.detection.pods import PodSource
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.observability import metrics, tracing
+from prunella_operator.observability.core import measured_runtime
+from prunella_operator.observability.sending import sends
+from prunella_operator.observability.workflows import CountingInterceptor
+from prunella_operator.runtime import app
 
 ONE_IN = 20  # of the faults opens an incident, the others join one
 UNMEASURED = "PRUNELLA_BENCH_UNMEASURED"

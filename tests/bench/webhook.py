@@ -29,10 +29,10 @@ from support.prunella import free_ports  # noqa: E402
 from temporalio.client import Client  # noqa: E402
 from workflow.alert_stage import QUEUE, AlertScript, alert_worker, enriched  # noqa: E402
 
+from prunella_operator.alerts.server import webhook_side  # noqa: E402
+from prunella_operator.config.settings import Settings  # noqa: E402
 from prunella_operator.process import Process  # noqa: E402
-from prunella_operator.settings import Settings  # noqa: E402
-from prunella_operator.sources.alerts_server import webhook_side  # noqa: E402
-from prunella_operator.temporal import EmbeddedTemporal, connect  # noqa: E402
+from prunella_operator.temporal.client import EmbeddedTemporal, connect  # noqa: E402
 from prunella_workflows.model.policy import AlertHandlingMode  # noqa: E402
 
 TARGET = 0.2  # seconds, of the 99th percentile

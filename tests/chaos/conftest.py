@@ -32,7 +32,7 @@ from support.cluster import Cluster
 from support.identity import Identity, identity
 from support.outage import ControlPlane
 
-from prunella_operator.cluster.access import load_access
+from prunella_operator.kubernetes.access import load_access
 
 
 def _number(name, usual):

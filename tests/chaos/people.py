@@ -11,8 +11,8 @@ from support.api import Object, until
 from support.stage import CLOSED
 
 from prunella_operator import clock
-from prunella_operator.cluster import paths
-from prunella_workflows.errors import Conflict
+from prunella_operator.kubernetes import paths
+from prunella_workflows.model.errors import Conflict
 
 POINT = {
     "approves": "awaiting approval",

@@ -24,7 +24,7 @@ from aiohttp import web
 from support.api import Object
 from yarl import URL
 
-from prunella_workflows.errors import PrunellaError
+from prunella_workflows.model.errors import PrunellaError
 
 T = TypeVar("T")
 

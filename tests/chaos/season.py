@@ -24,9 +24,9 @@ from support.stage import CLOSED
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from prunella_workflows.contract import workflow_id
-from prunella_workflows.errors import PrunellaError, Unavailable
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.contracts.healing import workflow_id
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import PrunellaError, Unavailable
 
 _GOOD_WITHIN = 240.0
 _OVER_WITHIN = 900.0

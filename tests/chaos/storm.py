@@ -33,10 +33,11 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from prunella_operator import clock
-from prunella_operator.cluster import history, paths
-from prunella_operator.sources.alerts import PATH
-from prunella_workflows.alert_contract import alert_workflow_id
-from prunella_workflows.contract import workflow_id
+from prunella_operator.alerts.webhook import PATH
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views import revisions
+from prunella_workflows.contracts.alerts import alert_workflow_id
+from prunella_workflows.contracts.healing import workflow_id
 
 _READY_WITHIN = 300.0
 _ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
@@ -184,7 +185,7 @@ class Storm:
         return {**kind, "metadata": meta, "spec": {"budgets": budgets}}
 
     def _all_known(self) -> bool:
-        wanted = f"{paths.SNAPSHOT}={history.KNOWN_GOOD}"
+        wanted = f"{paths.SNAPSHOT}={revisions.KNOWN_GOOD}"
         path = "/apis/apps/v1/controllerrevisions"
         found = [one["metadata"]["namespace"] for one in self.api.items(path, labelSelector=wanted)]
         return sum(one in self.namespaces for one in found) >= len(self.patients)

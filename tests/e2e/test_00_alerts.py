@@ -20,9 +20,9 @@ from support.prunella import PrunellaProcess, free_ports
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from prunella_operator.cluster import paths
-from prunella_operator.sources.alerts import PATH
-from prunella_workflows.alerting import AlertHandling
+from prunella_operator.alerts.webhook import PATH
+from prunella_operator.kubernetes import paths
+from prunella_workflows.alerts.workflow import AlertHandling
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(600, func_only=True)]
 

@@ -25,7 +25,7 @@ from support.promql import metrics_of
 from support.prunella import PrunellaProcess, free_ports
 
 from prunella_operator import clock
-from prunella_operator.sources.alerts import PATH
+from prunella_operator.alerts.webhook import PATH
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(480, func_only=True)]
 

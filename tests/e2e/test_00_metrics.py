@@ -13,13 +13,13 @@ from support.api import until
 from support.deployments import a_deployment, a_namespace, available, ref_of
 from support.prunella import PrunellaProcess
 
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.metrics_source.port import NotConfigured
-from prunella_operator.metrics_source.prometheus import Prometheus
-from prunella_operator.metrics_source.usage import UsageReader
-from prunella_workflows import promql
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.metrics.port import NotConfigured
+from prunella_operator.metrics.prometheus import Prometheus
+from prunella_operator.metrics.usage import UsageReader
+from prunella_workflows.model import promql
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.measurement import NoData, Why
 

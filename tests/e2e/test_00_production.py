@@ -19,8 +19,8 @@ from support.outage import Patient, Temporal
 from support.prometheus import RULES, prometheus_of
 from support.stranger import Stranger
 
-from prunella_operator.cluster import paths
-from prunella_operator.sources.alerts import PATH
+from prunella_operator.alerts.webhook import PATH
+from prunella_operator.kubernetes import paths
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120, func_only=True)]
 

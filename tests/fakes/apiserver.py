@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from fakes import protobuf
 
-from prunella_operator.cluster.access import Access
+from prunella_operator.kubernetes.access import Access
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Json = dict[str, Any]

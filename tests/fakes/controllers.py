@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from fakes.objects import NAMESPACE, WEB, a_deployment, a_replica_set, a_template, owned_by
 
-from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.views import POD_TEMPLATE_HASH, template_hash
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views import revisions
+from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH, template_hash
 from prunella_workflows.model.quantity import parse_bytes
 
 MI = 1 << 20
@@ -236,7 +237,7 @@ class Web:
                 self.good.add(template_hash(pod_template(self, pod)))
         if since is None or (self.clock() - since).total_seconds() < SOAK:
             return
-        body = history.snapshot(raw, WEB, history.KNOWN_GOOD, good_at=self.clock())
+        body = revisions.snapshot(raw, WEB, revisions.KNOWN_GOOD, good_at=self.clock())
         path = paths.snapshots(NAMESPACE, body["metadata"]["name"])
         if path in self.kube.objects:
             self.kube.objects[path]["metadata"]["annotations"] = body["metadata"]["annotations"]

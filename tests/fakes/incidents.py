@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from prunella_operator.incidents import parse
-from prunella_workflows.errors import NotFound
+from prunella_operator.incidents.client import parse
+from prunella_workflows.model.errors import NotFound
 
 OPENED = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from fakes.kube import FakeKube, FakeRest
 
-from prunella_workflows.errors import Unavailable
+from prunella_workflows.model.errors import Unavailable
 
 _SETTLED = 1000  # passes of an event loop without a timer
 

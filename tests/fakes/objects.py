@@ -6,8 +6,9 @@ The defaults are healthy; a test overrides what matters to it.
 import copy
 from datetime import UTC, datetime
 
-from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.views import POD_TEMPLATE_HASH
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views import revisions
+from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH
 from prunella_workflows.model.workload import WorkloadRef
 
 NAMESPACE = "shop"
@@ -99,7 +100,9 @@ def owned_by(api_version, kind, name, uid):
 
 def a_snapshot(template, *, good_at=None, created=LONG_AGO):
     """A template of web that we kept."""
-    body = history.snapshot(a_deployment(template), WEB, history.KNOWN_GOOD if good_at else history.BEFORE, good_at)
+    body = revisions.snapshot(
+        a_deployment(template), WEB, revisions.KNOWN_GOOD if good_at else revisions.BEFORE, good_at
+    )
     body["metadata"] |= {"namespace": NAMESPACE, "creationTimestamp": created}
     return body
 

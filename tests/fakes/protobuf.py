@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from prunella_operator.cluster.messages import MESSAGES, envelope, is_list, message
+from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES, envelope, is_list, message
 
 _MAGIC = b"k8s\0"
 _RAW = 2 << 3 | 2  # the second field of an Unknown, which has a length

@@ -2,8 +2,8 @@
 
 from fakes.httpd import Answer, Httpd
 
-from prunella_operator.cluster.access import Access
-from prunella_workflows.errors import NotFound
+from prunella_operator.kubernetes.access import Access
+from prunella_workflows.model.errors import NotFound
 
 _MAY_BE_EMPTY = {"incidents", "events", "healingpolicies", "clusterhealingpolicies"}
 

@@ -15,9 +15,11 @@ from unittest.mock import patch
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, RetryState
 from temporalio.workflow import ParentClosePolicy
 
-from prunella_workflows import calls, changes, healing, people, telling
+from prunella_workflows.healing import approval, repair_attempt, reporter
+from prunella_workflows.healing import workflow as healing
+from prunella_workflows.temporal import activity_calls
 
-_NEEDED = (calls, changes, healing, people, telling)  # the modules that speak to Temporal
+_NEEDED = (activity_calls, repair_attempt, healing, approval, reporter)  # the modules that speak to Temporal
 _LOG = logging.getLogger("fakes.temporal")
 
 

@@ -6,7 +6,7 @@ from fakes.controllers import MI, PATH, Web
 from fakes.kube import FakeKube
 from fakes.objects import NAMESPACE
 
-from prunella_operator.cluster import paths
+from prunella_operator.kubernetes import paths
 
 PLACE = f"/api/v1/namespaces/{NAMESPACE}"
 POLICY = f"{paths.policies(NAMESPACE)}/web"

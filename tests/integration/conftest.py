@@ -13,12 +13,12 @@ from support.installed import account, allow, in_force, installed
 from support.prunella import free_ports
 
 from prunella_operator import clock
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.activities.repair import Repairer
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.kube import Kube
-from prunella_workflows.contract import Repaired, RepairOrder
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.repair.repairer import Repairer
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_workflows.contracts.healing import Repaired, RepairOrder
 from prunella_workflows.model.incident import IncidentRef
 
 _HERE = Path(__file__).parent

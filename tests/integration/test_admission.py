@@ -7,9 +7,9 @@ import pytest
 from support.api import documents, until
 from support.deployments import a_namespace
 
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.incidents import KubeIncidents, acknowledge, decide
-from prunella_workflows.errors import Forbidden, PrunellaError
+from prunella_operator.incidents.client import KubeIncidents, acknowledge, decide
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_workflows.model.errors import Forbidden, PrunellaError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

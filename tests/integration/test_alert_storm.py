@@ -11,11 +11,11 @@ from support.prunella import free_ports
 from workflow.alert_stage import AlertScript, alert_worker, enriched, firing, send
 from workflow.harness import real_stage
 
+from prunella_operator.alerts.server import webhook_side
+from prunella_operator.config.settings import Settings
 from prunella_operator.process import Process
-from prunella_operator.settings import Settings
-from prunella_operator.sources.alerts_server import webhook_side
-from prunella_operator.temporal import EmbeddedTemporal, connect
-from prunella_workflows.alerting import AlertHandling
+from prunella_operator.temporal.client import EmbeddedTemporal, connect
+from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.model.policy import AlertHandlingMode
 
 QUEUE = "prunella-alerts"

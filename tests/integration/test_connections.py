@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.rest import Rest
-from prunella_workflows.errors import Unavailable
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.async_client import Rest
+from prunella_workflows.model.errors import Unavailable
 
 pytestmark = pytest.mark.integration
 

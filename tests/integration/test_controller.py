@@ -8,9 +8,9 @@ from fakes.apiserver import eventually
 from support.deployments import a_namespace
 from support.identity import identity
 
-from prunella_operator import controller
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import load_access
+from prunella_operator.incidents import controller
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
 
 pytestmark = pytest.mark.integration
 

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 NAMESPACES = (HOME, "shop", "temporal")
 WRITES = {"apply", "create", "delete", "label"}
 NEED_MORE = {"rollout", "exec", "get"}  # pods, or what test_autoscaling.py has: an API server alone has neither
-PROGRAM = "import sys; from prunella_operator.cli import main; sys.argv = ['prunella', *sys.argv[1:]]; main()"
+PROGRAM = "import sys; from prunella_operator.cli.main import main; sys.argv = ['prunella', *sys.argv[1:]]; main()"
 WHOLE = {ROOT / "docs" / "install.md", ROOT / "docs" / "upgrade.md"}
 SECRET = "kubectl -n prunella-system create secret "
 COMMANDS = dict.fromkeys(

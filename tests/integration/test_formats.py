@@ -8,15 +8,15 @@ from fakes.apiserver import eventually
 from support.api import until
 from support.deployments import a_deployment, a_namespace
 
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.formats import ACCEPT, PROTOBUF, Json
-from prunella_operator.cluster.protobuf import Protobuf
-from prunella_operator.cluster.wire import IGNORE
-from prunella_operator.sources.jobs import JOBS
-from prunella_operator.sources.pods import PODS
-from prunella_operator.sources.resource import Scope
-from prunella_operator.sources.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
-from prunella_operator.sources.watch import Watch
+from prunella_operator.detection.jobs import JOBS
+from prunella_operator.detection.pods import PODS
+from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.decoding import IGNORE
+from prunella_operator.kubernetes.watch.formats import ACCEPT, PROTOBUF, Json
+from prunella_operator.kubernetes.watch.protobuf import Protobuf
+from prunella_operator.kubernetes.watch.resource import Scope
+from prunella_operator.kubernetes.watch.watch import Watch
 
 pytestmark = pytest.mark.integration
 

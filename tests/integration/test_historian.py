@@ -7,13 +7,15 @@ from datetime import timedelta
 import pytest
 from support.deployments import a_deployment, a_namespace, available, ref_of
 
-from prunella_operator import clock, historian
-from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.rest import Rest
-from prunella_operator.historian import Historian
-from prunella_operator.sources.resource import Scope
-from prunella_operator.sources.rollouts import DEPLOYMENTS, RolloutSource
+from prunella_operator import clock
+from prunella_operator.detection.rollouts import DEPLOYMENTS, RolloutSource
+from prunella_operator.incidents import known_good
+from prunella_operator.incidents.known_good import Historian
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.views import revisions
+from prunella_operator.kubernetes.watch.resource import Scope
 from prunella_workflows.model.workload import WorkloadRef
 
 pytestmark = pytest.mark.integration
@@ -31,7 +33,7 @@ async def space(api):
 @pytest.fixture
 async def watching(cluster, space, monkeypatch):
     """The historian and the watch that tells it."""
-    monkeypatch.setattr(historian, "_LOOK_EVERY", 0.2)
+    monkeypatch.setattr(known_good, "_LOOK_EVERY", 0.2)
     access = load_access(str(cluster.kubeconfig), cluster.context)
     async with Rest(access) as rest:
         ours = Historian(rest, SOAK)
@@ -47,7 +49,7 @@ async def watching(cluster, space, monkeypatch):
 
 def kept(api, namespace, name="web"):
     ref = WorkloadRef(kind="Deployment", namespace=namespace, name=name)
-    return api.items(paths.snapshots(namespace), labelSelector=history.snapshot_selector(ref))
+    return api.items(paths.snapshots(namespace), labelSelector=revisions.snapshot_selector(ref))
 
 
 def good_at(one):
@@ -72,7 +74,7 @@ async def test_stable_is_kept_after_the_soak_and_one_that_crashes_after_a_second
     began = clock.monotonic()
     (one,) = await within(40, lambda: kept(api, space, "stable"), "stable is kept")
     assert clock.monotonic() - began > SOAK
-    assert one["metadata"]["labels"][paths.SNAPSHOT] == history.KNOWN_GOOD
+    assert one["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD
     live = api.get(f"{paths.collection('Deployment', space)}/stable")
     assert one["data"]["template"] == live["spec"]["template"]
     restarts = lambda: [  # noqa: E731
@@ -106,7 +108,7 @@ async def test_only_the_newest_are_kept(cluster, kube, api, space):
     old = []
     for number in range(12):
         other = a_deployment(space, version=100 + number)
-        body = history.snapshot(other, ref_of(web), history.KNOWN_GOOD, clock.now() - timedelta(hours=number + 1))
+        body = revisions.snapshot(other, ref_of(web), revisions.KNOWN_GOOD, clock.now() - timedelta(hours=number + 1))
         old.append(kube.create(paths.snapshots(space), body)["metadata"]["name"])
     api.patch(f"{paths.collection('Deployment', space)}/web", {"metadata": {"annotations": {paths.BEFORE: old[-1]}}})
     web = available(api, web)

@@ -7,10 +7,10 @@ from support.api import until
 from support.deployments import a_deployment, ref_of, released
 from support.installed import HOME, RBAC, a_hpa, rules
 
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.port import JSON, MERGE_PATCH
-from prunella_operator.cluster.views import template_of
-from prunella_workflows.errors import Forbidden
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import JSON, MERGE_PATCH
+from prunella_operator.kubernetes.views.workloads import template_of
+from prunella_workflows.model.errors import Forbidden
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 

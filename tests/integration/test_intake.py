@@ -9,10 +9,10 @@ from support.api import until
 from support.deployments import a_deployment, a_namespace, replica_sets
 
 from prunella_operator import clock
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.rest import Rest
-from prunella_operator.intake import Intake
+from prunella_operator.incidents.intake import Intake
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.async_client import Rest
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
 

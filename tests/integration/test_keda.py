@@ -18,7 +18,7 @@ from support.outage import Temporal
 from support.prunella import PrunellaProcess
 from support.typed import commands_of, typed
 
-from prunella_operator.cluster.views_scaling import autoscaler_view
+from prunella_operator.kubernetes.views.scaling import autoscaler_view
 
 pytestmark = [pytest.mark.integration, pytest.mark.keda, pytest.mark.timeout(600, func_only=True)]
 

@@ -14,7 +14,7 @@ from support.deployments import a_namespace
 from support.forwarder import Forwarder
 from support.prunella import PrunellaProcess, free_ports
 
-from prunella_operator.cluster import paths
+from prunella_operator.kubernetes import paths
 
 pytestmark = pytest.mark.integration
 

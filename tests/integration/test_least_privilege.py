@@ -6,14 +6,15 @@ from support.deployments import a_deployment, observed, precondition_of, ref_of,
 from support.installed import HOME, MANIFESTS, RBAC, a_hpa, expand, rules
 
 from prunella_operator import clock
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.activities.repair import Repairer
-from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.port import JSON, MERGE_PATCH
-from prunella_operator.cluster.views import template_hash, template_of
-from prunella_operator.doctor_rules import INCIDENTS, REPAIR, SNAPSHOTS, VIEW
-from prunella_workflows.contract import RepairOrder
-from prunella_workflows.errors import Forbidden
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.repair.repairer import Repairer
+from prunella_operator.doctor.permissions import INCIDENTS, REPAIR, SNAPSHOTS, VIEW
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import JSON, MERGE_PATCH
+from prunella_operator.kubernetes.views import revisions
+from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model.errors import Forbidden
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import (
     PodRef,
@@ -163,7 +164,7 @@ def test_every_action_and_its_undo_can_be_made_with_the_workers_account(api, wor
 
 def test_the_operator_keeps_snapshots_and_only_its_own(api, operator, shop):
     web = released(api, a_deployment(shop, "kept"))
-    body = history.snapshot({**web, "kind": "Deployment"}, ref_of(web), history.KNOWN_GOOD) | {"data": {}}
+    body = revisions.snapshot({**web, "kind": "Deployment"}, ref_of(web), revisions.KNOWN_GOOD) | {"data": {}}
     path = paths.snapshots(shop, body["metadata"]["name"])
     uid = operator.create(paths.snapshots(shop), body)["metadata"]["uid"]
     operator.merge_patch(path, {"metadata": {"annotations": {paths.GOOD_AT: "2026-11-25T10:00:00+00:00"}}})

@@ -9,7 +9,7 @@ from support.deployments import gone
 from support.installed import HOME
 from support.keda import with_keda
 
-from prunella_operator.cluster.port import APPLY_PATCH
+from prunella_operator.kubernetes.api import APPLY_PATCH
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 

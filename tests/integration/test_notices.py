@@ -9,12 +9,12 @@ from support.api import until
 from support.deployments import a_namespace
 
 from prunella_operator import clock
-from prunella_operator.activities.notices import Notices
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.doctor_policies import check_policies
-from prunella_operator.settings import Settings
-from prunella_workflows.errors import Forbidden
-from prunella_workflows.notices import Message, NotifyRequest, TicketRequest, TicketStep
+from prunella_operator.activities.notifications.activities import Notices
+from prunella_operator.config.settings import Settings
+from prunella_operator.doctor.policies import check_policies
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_workflows.contracts.notifications import Message, NotifyRequest, TicketRequest, TicketStep
+from prunella_workflows.model.errors import Forbidden
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

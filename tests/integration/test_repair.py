@@ -8,12 +8,13 @@ import pytest
 from support.api import until
 from support.deployments import a_deployment, gone, observed, precondition_of, ref_of, released, replica_sets
 
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.activities.repair import Repairer
-from prunella_operator.cluster import history, paths
-from prunella_operator.cluster.views import template_hash, template_of
-from prunella_workflows.contract import RepairOrder
-from prunella_workflows.errors import ChangedSince, Conflict, Forbidden, NotFound, Refused, Unavailable
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.repair.repairer import Repairer
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views import revisions
+from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model.errors import ChangedSince, Conflict, Forbidden, NotFound, Refused, Unavailable
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import RestoreTemplate, SetMemory
 from prunella_workflows.model.quantity import parse_bytes
@@ -121,7 +122,7 @@ def test_a_rollback_to_a_replica_set_restores_its_template_and_keeps_everything_
 
 def test_a_rollback_to_a_snapshot_when_the_history_is_gone(repairer, kube, api, namespace):
     first = released(api, a_deployment(namespace))
-    kept = history.snapshot({"kind": "Deployment", **first}, ref_of(first), history.KNOWN_GOOD)
+    kept = revisions.snapshot({"kind": "Deployment", **first}, ref_of(first), revisions.KNOWN_GOOD)
     kube.create(paths.snapshots(namespace), kept)
     web = released(api, a_deployment(namespace, version=2, revisionHistoryLimit=0))
     until(lambda: len(replica_sets(api, web)) == 1, 90, "the history is gone")

@@ -7,11 +7,11 @@ from support.api import until
 from support.deployments import a_deployment, gone, observed, precondition_of, ref_of, released
 
 from prunella_operator import clock
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.views import workload_view
-from prunella_operator.cluster.views_scaling import autoscaler_view
-from prunella_workflows.contract import RepairOrder
-from prunella_workflows.errors import ChangedSince, Conflict, Refused, Unavailable
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.scaling import autoscaler_view
+from prunella_operator.kubernetes.views.workloads import workload_view
+from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model.errors import ChangedSince, Conflict, Refused, Unavailable
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import Precondition, RaiseMaxReplicas, Scale
 

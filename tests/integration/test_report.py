@@ -6,12 +6,12 @@ import pytest
 from support.api import until
 
 from prunella_operator.activities.report import Reporter
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.rest import Rest
-from prunella_operator.healings import Healings, TemporalUnavailable
-from prunella_workflows.contract import EventNote, ReportRequest
-from prunella_workflows.errors import NotFound
+from prunella_operator.incidents.workflow_starter import Healings, TemporalUnavailable
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.async_client import Rest
+from prunella_workflows.contracts.healing import EventNote, ReportRequest
+from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import (
     Attempt,
     Condition,

@@ -5,10 +5,10 @@ from support.api import until
 from support.deployments import a_deployment, available, precondition_of, ref_of
 
 from prunella_operator import clock
-from prunella_operator.activities.bounds import memory_bounds
-from prunella_operator.cluster import paths
-from prunella_workflows.contract import RepairOrder
-from prunella_workflows.errors import ChangedSince, Forbidden, Unavailable
+from prunella_operator.activities.evidence.quotas import memory_bounds
+from prunella_operator.kubernetes import paths
+from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model.errors import ChangedSince, Forbidden, Unavailable
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import PodRef, ResizePods
 

@@ -6,11 +6,11 @@ import pytest
 from support.installed import access_of
 
 from prunella_operator import clock
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.rest import Rest
-from prunella_operator.retention import Limits, Retention
-from prunella_operator.settings import Settings
-from prunella_workflows.errors import Forbidden
+from prunella_operator.config.settings import Settings
+from prunella_operator.incidents.retention import Limits, Retention
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.async_client import Rest
+from prunella_workflows.model.errors import Forbidden
 
 pytestmark = pytest.mark.integration
 

@@ -8,10 +8,10 @@ import socket
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
-from prunella_operator import temporal
-from prunella_operator.settings import Settings
-from prunella_operator.temporal import EmbeddedTemporal, connect
-from prunella_operator.temporal_process import ServerFailed
+from prunella_operator.config.settings import Settings
+from prunella_operator.temporal import client as temporal
+from prunella_operator.temporal.client import EmbeddedTemporal, connect
+from prunella_operator.temporal.dev_server import ServerFailed
 
 pytestmark = pytest.mark.timeout(90)
 

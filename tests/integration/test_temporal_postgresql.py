@@ -19,8 +19,9 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from workflow.harness import HEALED, SETTLING, Hands, begin, performing
 
-from prunella_operator import backlog, temporal
-from prunella_operator.settings import Settings
+from prunella_operator.config.settings import Settings
+from prunella_operator.temporal import backlog
+from prunella_operator.temporal import client as temporal
 from prunella_workflows.model.incident import Phase
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]  # a first build takes minutes

@@ -23,8 +23,8 @@ from temporalio.worker import Worker
 from workflow.changed import Broken, Changed
 from workflow.harness import BIN
 
-from prunella_workflows.healing import SelfHealing
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"

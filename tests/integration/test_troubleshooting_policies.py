@@ -9,8 +9,8 @@ import pytest
 from support.deployments import a_deployment
 
 from prunella_operator.activities.report import Reporter
-from prunella_operator.cluster import paths
-from prunella_workflows.contract import ReportRequest
+from prunella_operator.kubernetes import paths
+from prunella_workflows.contracts.healing import ReportRequest
 from prunella_workflows.model.incident import EvidenceNote, IncidentRef, IncidentStatus, Phase, WorkflowLink
 
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ import pytest
 from builders import a_guard_case, a_memory_raise, a_policy
 from support.deployments import a_namespace
 
-from prunella_operator.activities.turns import TurnBook
-from prunella_operator.cluster import paths
-from prunella_workflows.contract import RepairOrder
-from prunella_workflows.errors import ChangedSince, Conflict, Held
+from prunella_operator.activities.repair.repair_slots import TurnBook
+from prunella_operator.kubernetes import paths
+from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model.errors import ChangedSince, Conflict, Held
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.workload import WorkloadRef
 

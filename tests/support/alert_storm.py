@@ -12,11 +12,11 @@ from support.notifications import an_alert, body
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from prunella_operator.activities.alert_distribution import Distribution
-from prunella_operator.alert_store import AlertStore
-from prunella_operator.sources.alerts import PATH
-from prunella_workflows.alert_contract import AlertBatch, alert_workflow_id
-from prunella_workflows.alerting import AlertHandling
+from prunella_operator.activities.alerts.distribution import Distribution
+from prunella_operator.alerts.dispatcher import AlertStore
+from prunella_operator.alerts.webhook import PATH
+from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.contracts.alerts import AlertBatch, alert_workflow_id
 
 T = TypeVar("T")
 HEADERS = {"Content-Type": "application/json"}

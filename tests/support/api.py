@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from prunella_operator.cluster.access import load_access
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.cluster.port import APPLY_PATCH, MERGE_PATCH
-from prunella_workflows.errors import NotFound, Unavailable
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.api import APPLY_PATCH, MERGE_PATCH
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_workflows.model.errors import NotFound, Unavailable
 
 Object = dict[str, Any]
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prunella_operator.cluster import paths
+from prunella_operator.kubernetes import paths
 from prunella_workflows.model.workload import _REPAIRED_KINDS
 
 PACKAGE = Path(paths.__file__).parents[1]

@@ -26,7 +26,7 @@ from support.recipes import (
 )
 from support.stage import Case, Scene
 
-from prunella_operator.cluster.views import template_hash, template_of
+from prunella_operator.kubernetes.views.workloads import template_hash, template_of
 
 _SURGE = spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
 _FIELD = {"name": "CPU", "valueFrom": {"resourceFieldRef": {"containerName": "nobody", "resource": "limits.cpu"}}}

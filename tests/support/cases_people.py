@@ -9,7 +9,7 @@ from support.api import until
 from support.recipes import NAME, applied, config_map, healed, restarted
 from support.stage import Case, Scene
 
-from prunella_workflows.errors import PrunellaError
+from prunella_workflows.model.errors import PrunellaError
 
 OUTGROWN = {"SHOP_MEMORY_MIB": "90"}
 ASK = {"approval": {"when": "Always"}}

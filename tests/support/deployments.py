@@ -4,9 +4,9 @@ from contextlib import suppress
 
 from support.api import Api, Object, until
 
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.views import template_hash, template_of
-from prunella_workflows.errors import NotFound
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.plan import Precondition
 from prunella_workflows.model.workload import WorkloadRef
 

@@ -21,8 +21,8 @@ from temporalio.runtime import (
     BUFFERED_METRIC_KIND_HISTOGRAM,
 )
 
-from prunella_operator.telemetry.core import PREFIX, CoreMetrics
-from prunella_operator.web import build_app
+from prunella_operator.observability.core import PREFIX, CoreMetrics
+from prunella_operator.runtime.health_endpoints import build_app
 
 _VALUES = {
     "phase": ("AwaitingApproval", "Verifying", "Healed", "Escalated"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from support.api import Api
 
-from prunella_operator.cluster.access import load_access
+from prunella_operator.kubernetes.access import load_access
 
 _VALID_FOR = 24 * 3600
 

@@ -9,11 +9,11 @@ import yaml
 from support.api import Api, Object, documents, path_of, until
 from support.deployments import gone
 
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.access import Access
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.rbac import bindings
-from prunella_workflows.errors import Forbidden
+from prunella_operator.doctor.rbac import bindings
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import Access
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_workflows.model.errors import Forbidden
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 IDENTITY = MANIFESTS / "admission" / "identity.yaml"

@@ -23,8 +23,9 @@ from support.deployments import a_deployment
 from support.prunella import PrunellaProcess, free_ports
 from support.stage import CLOSED, LAST_ACTION
 
-from prunella_operator.cluster import history, paths
-from prunella_workflows.errors import Unavailable
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views import revisions
+from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.workload import WorkloadRef
 
 GRACE = "2s"
@@ -79,8 +80,8 @@ class Patient:
     def is_good(self) -> bool:
         """Whether Prunella has recorded release 1 as good."""
         ref = WorkloadRef(kind="Deployment", namespace=self.namespace, name=self.name)
-        kept = self.api.items(paths.snapshots(self.namespace), labelSelector=history.snapshot_selector(ref))
-        return any(one["metadata"]["labels"][paths.SNAPSHOT] == history.KNOWN_GOOD for one in kept)
+        kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
+        return any(one["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD for one in kept)
 
     def break_it(self) -> None:
         """Release 2 ends with code 1 as soon as it starts, and never gets ready."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 from temporalio import bridge
 
-from prunella_operator.telemetry.core import PREFIX
+from prunella_operator.observability.core import PREFIX
 
 _NO_NAMES = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]')
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
@@ -20,7 +20,7 @@ _SUFFIXES = {
     "histogram": ("_bucket", "_sum", "_count", "_created"),
     "info": ("_info",),
 }
-MODULES = ("telemetry.metrics", "telemetry.outcomes", "telemetry.workflows", "backlog")
+MODULES = ("observability.metrics", "observability.outcomes", "observability.workflows", "temporal.backlog")
 
 OF_OTHERS = {  # Prometheus itself, and cAdvisor
     "up",

@@ -4,7 +4,7 @@ from functools import cache
 
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from prunella_operator.telemetry.exporting import Tracing
+from prunella_operator.observability.exporting import Tracing
 
 EXPORTER = InMemorySpanExporter()
 

@@ -13,17 +13,17 @@ from fakes.served import ServedKube
 from workflow.harness import Hands, performing, real_stage
 
 from prunella_operator import clock
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.cluster.rest import Rest
-from prunella_operator.healings import Healings
-from prunella_operator.intake import Intake
-from prunella_operator.telemetry.exporting import Tracing
-from prunella_operator.telemetry.interceptors import TracingInterceptor
-from prunella_operator.telemetry.metric_push import MetricPush
-from prunella_operator.telemetry.workflows import CountingInterceptor
-from prunella_workflows.contract import workflow_id
-from prunella_workflows.healing import SelfHealing
+from prunella_operator.incidents.intake import Intake
+from prunella_operator.incidents.workflow_starter import Healings
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.observability.exporting import Tracing
+from prunella_operator.observability.interceptors import TracingInterceptor
+from prunella_operator.observability.metric_push import MetricPush
+from prunella_operator.observability.workflows import CountingInterceptor
+from prunella_workflows.contracts.healing import workflow_id
+from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
 

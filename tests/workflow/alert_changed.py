@@ -2,8 +2,8 @@
 
 from temporalio import workflow
 
-from prunella_workflows.alert_contract import AlertRequest, AlertState
-from prunella_workflows.alerting import AlertHandling
+from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.contracts.alerts import AlertRequest, AlertState
 
 
 @workflow.defn(name="AlertHandling")

@@ -14,7 +14,9 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.worker import Worker
 
-from prunella_workflows.alert_contract import (
+from prunella_workflows.alerts.batch_workflow import AlertIntake
+from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.contracts.alerts import (
     AlertActivities,
     AlertBatch,
     AlertDistribution,
@@ -33,8 +35,7 @@ from prunella_workflows.alert_contract import (
     WithdrawRequest,
     alert_workflow_id,
 )
-from prunella_workflows.alert_intake import AlertIntake
-from prunella_workflows.alerting import AlertHandling
+from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
 from prunella_workflows.model.alert import Alert, AlertStatus, Classified, Enriched
 from prunella_workflows.model.incident import (
     Delivery,
@@ -46,8 +47,7 @@ from prunella_workflows.model.incident import (
     TicketRef,
 )
 from prunella_workflows.model.policy import AlertHandlingMode
-from prunella_workflows.notices import NoticeActivities, NotifyRequest, TicketRequest
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 QUEUE = "prunella-alerts"
 FINGERPRINT = "0123456789abcdef"

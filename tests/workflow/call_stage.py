@@ -6,7 +6,7 @@ from builders import INCIDENT, NOW, a_spec
 from temporalio.worker import Worker
 from workflow.harness import ACTIVITIES
 
-from prunella_workflows.escalation import Escalation, EscalationRequest, escalation_id
+from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.model.incident import (
     Acknowledgement,
     EscalationNote,
@@ -14,7 +14,7 @@ from prunella_workflows.model.incident import (
     Phase,
 )
 from prunella_workflows.model.policy import EscalationRule
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 ALICE = Acknowledgement(by="alice@example.org")
 TWO_LEVELS = {"channels": ["shop/chat"], "levels": [{"after": "15m", "channels": ["shop/pager"]}]}

@@ -2,9 +2,9 @@
 
 from temporalio import workflow
 
-from prunella_workflows.contract import HealingRequest
-from prunella_workflows.escalation import Escalation, EscalationRequest
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.contracts.healing import HealingRequest
+from prunella_workflows.escalation.workflow import Escalation, EscalationRequest
+from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.incident import EscalationNote, IncidentStatus
 
 

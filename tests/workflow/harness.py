@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 from workflow.notices import Notices
 from workflow.silence import Silence
 
-from prunella_workflows.contract import (
+from prunella_workflows.contracts.healing import (
     Confirmation,
     ConfirmRequest,
     DiagnoseReport,
@@ -36,12 +36,12 @@ from prunella_workflows.contract import (
     VerifyRequest,
     workflow_id,
 )
-from prunella_workflows.errors import Permanent
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.contracts.notifications import NoticeActivities
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import Permanent
 from prunella_workflows.model.incident import IncidentStatus
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
-from prunella_workflows.notices import NoticeActivities
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 BIN = Path(sys.executable).parent
 ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "close", "escalate")

@@ -6,8 +6,8 @@ from collections import Counter
 from builders import NOW
 from temporalio import activity
 
+from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
 from prunella_workflows.model.incident import Delivery, DeliveryResult, TicketRef
-from prunella_workflows.notices import NoticeActivities, NotifyRequest, TicketRequest
 
 TICKET = TicketRef(system="jira", key="SHOP-17", url="https://jira.example.org/browse/SHOP-17")
 

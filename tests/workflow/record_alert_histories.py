@@ -25,8 +25,8 @@ from workflow.alert_stage import (  # noqa: E402
 from workflow.harness import raised, stage  # noqa: E402
 from workflow.record_histories import without_traces  # noqa: E402
 
-from prunella_workflows.alert_contract import StillFiring  # noqa: E402
-from prunella_workflows.errors import AuthenticationError, Unavailable  # noqa: E402
+from prunella_workflows.contracts.alerts import StillFiring  # noqa: E402
+from prunella_workflows.model.errors import AuthenticationError, Unavailable  # noqa: E402
 from prunella_workflows.model.incident import Phase  # noqa: E402
 from prunella_workflows.model.policy import AlertHandlingMode  # noqa: E402
 

@@ -16,8 +16,8 @@ from workflow.harness import Hands, raised, seen, stage  # noqa: E402
 from workflow.notices import Notices  # noqa: E402
 from workflow.record_histories import without_traces  # noqa: E402
 
-from prunella_workflows.errors import Unavailable  # noqa: E402
-from prunella_workflows.escalation import Escalation  # noqa: E402
+from prunella_workflows.escalation.workflow import Escalation  # noqa: E402
+from prunella_workflows.model.errors import Unavailable  # noqa: E402
 from prunella_workflows.model.outcome import Presence  # noqa: E402
 
 HISTORIES = HERE / "histories" / "escalations"

@@ -30,8 +30,8 @@ from workflow.harness import (  # noqa: E402
     written,
 )
 
-from prunella_workflows.errors import ChangedSince, Held, NotFound, Unavailable  # noqa: E402
-from prunella_workflows.healing import SelfHealing  # noqa: E402
+from prunella_workflows.healing.workflow import SelfHealing  # noqa: E402
+from prunella_workflows.model.errors import ChangedSince, Held, NotFound, Unavailable  # noqa: E402
 from prunella_workflows.model.incident import Approval  # noqa: E402
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence  # noqa: E402
 from prunella_workflows.model.plan import Plan  # noqa: E402

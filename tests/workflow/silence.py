@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from prunella_workflows.escalation import EscalationRequest
+from prunella_workflows.escalation.workflow import EscalationRequest
 
 
 @workflow.defn(name="Escalation")

@@ -10,8 +10,8 @@ from temporalio.workflow import NondeterminismError
 from workflow.alert_changed import Changed
 from workflow.record_alert_histories import HISTORIES, SCENES
 
-from prunella_workflows.alerting import AlertHandling
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 

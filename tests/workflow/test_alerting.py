@@ -19,9 +19,9 @@ from workflow.alert_stage import (
 )
 from workflow.harness import cancel_and_see, ending, raised
 
-from prunella_workflows.alert_contract import AlertBatch, Opened, Outcome, Stage, StillFiring, Withdrawn
-from prunella_workflows.alert_intake import AlertIntake
-from prunella_workflows.errors import AuthenticationError, Forbidden, Unavailable
+from prunella_workflows.alerts.batch_workflow import AlertIntake
+from prunella_workflows.contracts.alerts import AlertBatch, Opened, Outcome, Stage, StillFiring, Withdrawn
+from prunella_workflows.model.errors import AuthenticationError, Forbidden, Unavailable
 from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.policy import AlertHandlingMode
 

@@ -6,8 +6,8 @@ import pytest
 from builders import a_question, a_spec
 from workflow.harness import HEALED, NOT_HEALED, Hands, condition, raised, written
 
-from prunella_workflows.errors import ChangedSince
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import ChangedSince
 from prunella_workflows.model.incident import Approval, Phase
 
 ALICE = Approval(decision="Approved", by="alice", reason="go ahead")

@@ -7,8 +7,8 @@ from builders import INCIDENT, a_report, a_spec
 from workflow.harness import Hands, ending, idle, raised, seen
 from workflow.notices import Notices
 
-from prunella_workflows.errors import AuthenticationError, NotFound, Unavailable
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import AuthenticationError, NotFound, Unavailable
 from prunella_workflows.model.incident import Approval, Phase
 from prunella_workflows.model.outcome import Presence
 from prunella_workflows.model.policy import EscalationRule

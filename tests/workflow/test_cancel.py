@@ -25,9 +25,9 @@ from workflow.harness import (
     written,
 )
 
-from prunella_workflows import contract
-from prunella_workflows.contract import NON_IDEMPOTENT, Options
-from prunella_workflows.errors import ChangedSince, Forbidden, Held, Refused, Unavailable
+from prunella_workflows.contracts import healing
+from prunella_workflows.contracts.options import NON_IDEMPOTENT, Options
+from prunella_workflows.model.errors import ChangedSince, Forbidden, Held, Refused, Unavailable
 from prunella_workflows.model.incident import Approval, Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence
 
@@ -212,7 +212,7 @@ async def test_in_the_middle_of_a_repair_that_fails_for_a_while(the_stage, cance
 
 
 async def test_in_the_middle_of_a_repair_that_is_never_answered(the_stage, cancelling, monkeypatch):
-    monkeypatch.setitem(contract.OPTIONS, "repair", Options(0.2, NON_IDEMPOTENT))
+    monkeypatch.setitem(healing.OPTIONS, "repair", Options(0.2, NON_IDEMPOTENT))
     hands = Hands(repair=[cancelling(unanswered), unanswered, unanswered, written])
     assert _is_cancelled(await _play(the_stage, hands))
     assert hands.writes == [*["uid-incident-1"] * 3, *WRITTEN_AND_UNDONE]

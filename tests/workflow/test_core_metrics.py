@@ -8,7 +8,7 @@ from temporalio import activity, workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from workflow.harness import stage
 
-from prunella_operator.telemetry.core import measured_runtime
+from prunella_operator.observability.core import measured_runtime
 
 QUEUE = "measured"
 

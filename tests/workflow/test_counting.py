@@ -5,8 +5,8 @@ from prometheus_client import REGISTRY
 from workflow.conftest import Stage
 from workflow.harness import SETTLING, Hands, cancel_and_see, ending, performing, raised, stage, written
 
-from prunella_operator.telemetry.workflows import CountingInterceptor, expect
-from prunella_workflows.errors import Conflict
+from prunella_operator.observability.workflows import CountingInterceptor, expect
+from prunella_workflows.model.errors import Conflict
 
 NAMES = ("workflow_started", "workflow_completed", "workflow_failed")
 

@@ -11,11 +11,11 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 from workflow.harness import HEALED, NOT_HEALED, Hands, begin, performing, raised, stage, written
 
-from prunella_operator.payloads import converter
-from prunella_workflows.errors import Unavailable
-from prunella_workflows.healing import SelfHealing
+from prunella_operator.temporal.payload_codec import converter
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident import Phase
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 CANARY = "canary-7c1f"
 

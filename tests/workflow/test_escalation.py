@@ -15,13 +15,13 @@ from workflow.harness import Hands, begin, idle, raised, seen
 from workflow.notices import TICKET, Notices
 from workflow.record_escalations import HISTORIES, SCENES
 
-from prunella_workflows.errors import AuthenticationError, NotFound, Unavailable
-from prunella_workflows.escalation import Escalation, escalation_id
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.escalation.workflow import Escalation, escalation_id
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import AuthenticationError, NotFound, Unavailable
 from prunella_workflows.model.incident import Acknowledgement, Delivery, DeliveryResult, Phase
 from prunella_workflows.model.outcome import Presence
 from prunella_workflows.model.plan import Plan
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from builders import a_report
 from workflow.harness import HEALED, NOT_HEALED, Hands, raised, seen, written
 
-from prunella_workflows import healing
-from prunella_workflows.errors import ChangedSince, Held
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.healing import workflow as healing
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult, Presence
 

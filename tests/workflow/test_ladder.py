@@ -6,7 +6,7 @@ import pytest
 from builders import MI, WEB, a_diagnosis, a_memory_raise, a_precondition, a_report, a_rollback, a_spec, a_step
 from workflow.harness import HEALED, NOT_HEALED, SETTLING, Hands, condition, judged, raised, seen, written
 
-from prunella_workflows.errors import ChangedSince
+from prunella_workflows.model.errors import ChangedSince
 from prunella_workflows.model.incident import Mode, Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult, Presence, Verdict
 from prunella_workflows.model.plan import Plan, Restart

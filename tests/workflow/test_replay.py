@@ -17,8 +17,8 @@ from temporalio.workflow import NondeterminismError
 from workflow.changed import Changed
 from workflow.record_histories import HISTORIES, SCENES
 
-from prunella_workflows.healing import SelfHealing
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
 

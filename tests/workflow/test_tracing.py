@@ -8,10 +8,10 @@ from support import spans
 from workflow.conftest import Stage
 from workflow.harness import NOT_HEALED, SETTLING, Hands, cancel_and_see, ending, performing, raised, stage, written
 
-from prunella_operator.telemetry import tracing
-from prunella_operator.telemetry.interceptors import TracingInterceptor
-from prunella_workflows.errors import Conflict
-from prunella_workflows.tracing import TraceContext
+from prunella_operator.observability import tracing
+from prunella_operator.observability.interceptors import TracingInterceptor
+from prunella_workflows.model.errors import Conflict
+from prunella_workflows.temporal.tracing import TraceContext
 
 ALERT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 

@@ -6,10 +6,19 @@ import pytest
 from builders import a_report
 from workflow.harness import HEALED, NOT_HEALED, Hands, condition, ending, raised, unanswered, written
 
-from prunella_workflows import calls, contract
-from prunella_workflows.contract import NON_IDEMPOTENT, Options
-from prunella_workflows.errors import ChangedSince, Conflict, Forbidden, InvalidIncident, NotFound, Refused, Unavailable
+from prunella_workflows.contracts import healing
+from prunella_workflows.contracts.options import NON_IDEMPOTENT, Options
+from prunella_workflows.model.errors import (
+    ChangedSince,
+    Conflict,
+    Forbidden,
+    InvalidIncident,
+    NotFound,
+    Refused,
+    Unavailable,
+)
 from prunella_workflows.model.incident import Phase
+from prunella_workflows.temporal import activity_calls
 
 DOWN = raised(Unavailable("the API server does not answer"))
 
@@ -18,7 +27,7 @@ DOWN = raised(Unavailable("the API server does not answer"))
 def impatient(monkeypatch):
     """Time is not skipped while an activity is open, so a write that is never answered is given up at once."""
     for name in ("repair", "undo"):
-        monkeypatch.setitem(contract.OPTIONS, name, Options(0.2, NON_IDEMPOTENT))
+        monkeypatch.setitem(healing.OPTIONS, name, Options(0.2, NON_IDEMPOTENT))
 
 
 @pytest.mark.parametrize("name", ["confirm", "diagnose", "repair", "verify", "close"])
@@ -60,7 +69,7 @@ async def test_an_undo_whose_outcome_is_unknown_is_repeated_until_it_is_certain(
 
 
 async def test_a_write_that_stays_uncertain_is_handed_over_as_such(the_stage, monkeypatch):
-    monkeypatch.setattr(calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
     hands = Hands(repair=DOWN)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "OutcomeUnknown")
@@ -70,7 +79,7 @@ async def test_a_write_that_stays_uncertain_is_handed_over_as_such(the_stage, mo
 
 
 async def test_an_undo_that_stays_uncertain_is_handed_over_as_such(the_stage, monkeypatch):
-    monkeypatch.setattr(calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
     status = await the_stage.play(Hands(verify=NOT_HEALED, undo=DOWN))
     assert (status.phase, status.reason) == (Phase.ESCALATED, "NotUndone")
     assert not status.attempts[0].undone
@@ -103,7 +112,7 @@ async def test_an_api_server_that_is_away_for_longer_is_waited_for(the_stage, na
 
 
 async def test_an_api_server_that_never_answers_fails_the_incident_in_the_end(the_stage, monkeypatch):
-    monkeypatch.setattr(calls, "AWAY_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "AWAY_AT_MOST", timedelta(minutes=2))
     hands = Hands(confirm=DOWN)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason) == (Phase.FAILED, "Unavailable")

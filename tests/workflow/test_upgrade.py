@@ -15,9 +15,9 @@ from workflow.harness import ACTIVITIES, SETTLING, Hands, begin, real_stage, sta
 from workflow.record_build import BUILDS
 from workflow.silence import Silence
 
-from prunella_workflows.healing import SelfHealing
+from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.incident import IncidentRef, Phase
-from prunella_workflows.sandbox import workflow_runner
+from prunella_workflows.temporal.sandbox import workflow_runner
 
 QUEUE = "prunella-test"
 RECORDED = sorted(BUILDS.glob("*.zip"))

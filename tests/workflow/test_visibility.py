@@ -6,7 +6,7 @@ from datetime import timedelta
 from builders import INCIDENT, a_request
 from workflow.harness import Hands, begin, performing, real_stage
 
-from prunella_operator.visibility import from_workflows
+from prunella_operator.reporting.archived_incidents import from_workflows
 
 
 async def until_found(look):

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from prunella_operator.environment import state_home
-from prunella_workflows.errors import PrunellaError
+from prunella_operator.config.environment import state_home
+from prunella_workflows.model.errors import PrunellaError
 from walkthrough.console import DemoError, Narrator
 from walkthrough.play import Options, play
 

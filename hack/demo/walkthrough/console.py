@@ -9,7 +9,7 @@ from itertools import count
 from rich.console import Console
 from rich.text import Text
 
-from prunella_operator.terminal import console, safe
+from prunella_operator.presentation.terminal import console, safe
 
 
 class DemoError(Exception):

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from prunella_operator.cluster.port import APPLY_PATCH, Api
-from prunella_workflows.errors import NotFound
+from prunella_operator.kubernetes.api import APPLY_PATCH, Api
+from prunella_workflows.model.errors import NotFound
 
 MANAGER = "prunella-demo"
 Object = dict[str, Any]

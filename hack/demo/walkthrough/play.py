@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunella_operator import clock
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.incidents import Incident, KubeIncidents
-from prunella_operator.settings import Settings
-from prunella_operator.shipped import crds
-from prunella_operator.terminal_watch import follow
-from prunella_workflows.errors import PrunellaError
+from prunella_operator.config.crds import crds
+from prunella_operator.config.settings import Settings
+from prunella_operator.incidents.client import Incident, KubeIncidents
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.presentation.watch import follow
+from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.incident import Phase
 from walkthrough import prunella
 from walkthrough.cluster import Cluster

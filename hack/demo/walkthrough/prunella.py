@@ -8,7 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from prunella_operator.settings import Settings
+from prunella_operator.config.settings import Settings
 from walkthrough.console import DemoError
 from walkthrough.processes import start, tail
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunella_operator.cluster.port import Api
-from prunella_workflows.errors import PrunellaError, Unavailable
+from prunella_operator.kubernetes.api import Api
+from prunella_workflows.model.errors import PrunellaError, Unavailable
 from walkthrough.console import DemoError
 from walkthrough.objects import Applier, Object
 

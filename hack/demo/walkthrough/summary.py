@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from prunella_operator.incidents import Incident
-from prunella_operator.settings import Settings
-from prunella_operator.terminal import phase_text, safe
+from prunella_operator.config.settings import Settings
+from prunella_operator.incidents.client import Incident
+from prunella_operator.presentation.terminal import phase_text, safe
 
 
 def summary(incidents: Sequence[Incident]) -> Table:

@@ -14,7 +14,7 @@ PYTHON = (3, 11)
 _BUILD_TOOLS = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers", "editables")
 _KEPT_PROGRAMS = frozenset({"temporal"})  # the development server of the overlay quickstart
 _SCRIPT = """#!/usr/bin/python3.11
-from prunella_operator.cli import main
+from prunella_operator.cli.main import main
 
 main()
 """

@@ -3,17 +3,17 @@
 from temporalio import activity
 
 from prunella_operator.activities.diagnose import Diagnoser
-from prunella_operator.activities.edge import edge
+from prunella_operator.activities.errors import edge
 from prunella_operator.activities.escalate import Escalator
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.activities.repair import Repairer
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.activities.report import Reporter
 from prunella_operator.activities.verify import Verifier
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.metrics_source.port import MetricsSource, NotConfigured
-from prunella_operator.metrics_source.usage import UsageReader
-from prunella_operator.telemetry import outcomes
-from prunella_workflows.contract import (
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.metrics.port import MetricsSource, NotConfigured
+from prunella_operator.metrics.usage import UsageReader
+from prunella_operator.observability import outcomes
+from prunella_workflows.contracts.healing import (
     Confirmation,
     ConfirmRequest,
     DiagnoseReport,

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.activities.guarding import answers
-from prunella_operator.activities.policies import effective_policy
-from prunella_operator.activities.repair import Repairer
-from prunella_operator.activities.turns import TurnBook
-from prunella_operator.cluster.kube import Kube
-from prunella_workflows import correlation, guard, health, playbooks, probes
-from prunella_workflows.contract import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
-from prunella_workflows.errors import PrunellaError
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.policies import effective_policy
+from prunella_operator.activities.repair.guard_checks import answers
+from prunella_operator.activities.repair.repair_slots import TurnBook
+from prunella_operator.activities.repair.repairer import Repairer
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
+from prunella_workflows.decisions import guards as guard
+from prunella_workflows.decisions import playbooks
+from prunella_workflows.decisions.diagnosis import external_cause, probe_events
+from prunella_workflows.decisions.diagnosis.symptoms import symptoms
+from prunella_workflows.decisions.verification import verification
+from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy
-from prunella_workflows.symptoms import symptoms
 
 _NOTES = 20
 _CONTAINERS = 3
@@ -39,7 +42,7 @@ class Diagnoser:
         evidence = self._gatherer.evidence(target, request.spec, request.opened_at, deep=False, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         assert policy.grace is not None
-        return Confirmation(target=target, sighting=health.confirm(evidence, policy.grace, request.calm_since))
+        return Confirmation(target=target, sighting=verification.confirm(evidence, policy.grace, request.calm_since))
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """The root cause, what is left to try, every guard's answer, and the exact change of the next step."""
@@ -48,7 +51,7 @@ class Diagnoser:
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         diagnosis, plan = playbooks.decide(evidence, policy, request.tried)
         action = plan.steps[0].action if plan.steps else None
-        culprit = correlation.culprit(diagnosis.cause, evidence)
+        culprit = external_cause.culprit(diagnosis.cause, evidence)
         case = guard.GuardCase(
             now=evidence.read_at,
             incident=name,
@@ -113,8 +116,8 @@ class Diagnoser:
 def _unheard(diagnosis: Diagnosis, evidence: Evidence) -> str:
     """What the kubelet has still to say, where the diagnosis would be another one then."""
     if diagnosis.cause is Cause.UNKNOWN:
-        return probes.untold(evidence) or probes.unsettled(evidence)
-    return probes.unheard(evidence) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
+        return probe_events.untold(evidence) or probe_events.unsettled(evidence)
+    return probe_events.unheard(evidence) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
 
 
 def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:

@@ -2,7 +2,7 @@
 
 import structlog
 
-from prunella_workflows.contract import EscalateRequest
+from prunella_workflows.contracts.healing import EscalateRequest
 
 _log = structlog.get_logger("prunella.escalation")
 

@@ -4,12 +4,12 @@ import hashlib
 from contextlib import suppress
 
 from prunella_operator import clock
-from prunella_operator.cluster import paths
-from prunella_operator.cluster.kube import Kube
-from prunella_operator.cluster.port import Object
-from prunella_operator.cluster.rest import AlreadyExists
-from prunella_workflows.contract import EventNote, ReportRequest
-from prunella_workflows.errors import Conflict, Forbidden, NotFound
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.async_client import AlreadyExists
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_workflows.contracts.healing import EventNote, ReportRequest
+from prunella_workflows.model.errors import Conflict, Forbidden, NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentStatus
 
 _REPORTER = f"{paths.GROUP}/operator"

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prunella_operator import clock
-from prunella_operator.activities.gather import Gatherer
-from prunella_operator.cluster.port import Object
-from prunella_operator.metrics_source.port import MetricsSource, NotConfigured
-from prunella_workflows import checks, health, promql
-from prunella_workflows.contract import VerifyRequest
-from prunella_workflows.errors import NotFound
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.metrics.port import MetricsSource, NotConfigured
+from prunella_workflows.contracts.healing import VerifyRequest
+from prunella_workflows.decisions.verification import promql_checks, verification
+from prunella_workflows.model import promql
+from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.measurement import Answer, NoData, Why
 from prunella_workflows.model.outcome import Judgement, Verdict
@@ -35,7 +36,7 @@ class Verifier:
             raw, workload, pods = self._gatherer.view(request.target)
         except NotFound as error:
             return Judgement(verdict=Verdict.INCONCLUSIVE, reason="TargetDeleted", message=str(error))
-        expected = health.Expectation(
+        expected = verification.Expectation(
             template_hash=request.template_hash,
             template_before=request.action.require.template_hash if request.action else "",
             action_id=request.action_id,
@@ -47,7 +48,7 @@ class Verifier:
             calm_since=request.calm_since,
             **_numbers(request.action),
         )
-        judgement = health.verify(
+        judgement = verification.verify(
             workload,
             pods,
             expected,
@@ -56,8 +57,8 @@ class Verifier:
             autoscaler=self._autoscaler(raw, request.action),
         )
         if judgement.verdict in (Verdict.NOT_HEALED, Verdict.WORSE):
-            judgement = health.excused(judgement, pods, self._gatherer.nodes(pods))
-        if judgement.reason != health.CHECKS_DUE:
+            judgement = verification.excused(judgement, pods, self._gatherer.nodes(pods))
+        if judgement.reason != verification.CHECKS_DUE:
             return judgement
         checked = self._checked(workload, pods, expected)
         return checked.model_copy(update={"calm_since": judgement.calm_since})
@@ -66,7 +67,7 @@ class Verifier:
         """What the pods use, where that is the question. Why nobody knows is in the evidence of the diagnosis."""
         if request.settle.relief is None:
             return None
-        found = self._gatherer.usage(workload.ref, health.repaired_pods(workload, pods))
+        found = self._gatherer.usage(workload.ref, verification.repaired_pods(workload, pods))
         return found if isinstance(found, Usage) else None
 
     def _autoscaler(self, raw: Object, action: Action | None) -> HorizontalPodAutoscalerView | None:
@@ -76,14 +77,16 @@ class Verifier:
         found = self._gatherer.scaling(raw).autoscalers
         return next((one for one in found if one.name == action.autoscaler), None)
 
-    def _checked(self, workload: WorkloadView, pods: tuple[PodView, ...], expected: health.Expectation) -> Judgement:
+    def _checked(
+        self, workload: WorkloadView, pods: tuple[PodView, ...], expected: verification.Expectation
+    ) -> Judgement:
         """What the policy's checks say about pods that have held."""
-        current = health.repaired_pods(workload, pods)
+        current = verification.repaired_pods(workload, pods)
         ref = workload.ref
         values = promql.Values(ref.namespace, ref.name, ref.kind, [pod.name for pod in current])
         asked = tuple(ask(self._metrics, expected.settle.checks, values))
         now = clock.now()
-        return checks.judge(asked, expected, health.held_since(current, expected, now), now)
+        return promql_checks.judge(asked, expected, verification.held_since(current, expected, now), now)
 
 
 def _numbers(action: Action | None) -> dict[str, Any]:
@@ -97,13 +100,13 @@ def _numbers(action: Action | None) -> dict[str, Any]:
     return {}
 
 
-def ask(source: MetricsSource, wanted: Iterable[Check], values: promql.Values) -> Iterator[checks.Asked]:
+def ask(source: MetricsSource, wanted: Iterable[Check], values: promql.Values) -> Iterator[promql_checks.Asked]:
     """Ask every check, as long as there is time: one look must end before its activity is given up."""
     end = clock.monotonic() + _ASK_FOR
     for check in wanted:
         late = NoData(why=Why.SLOW, message="there was no time left to ask it")
         answer = _answer(source, check.query, values) if clock.monotonic() < end else late
-        yield checks.Asked(check=check, answer=answer)
+        yield promql_checks.Asked(check=check, answer=answer)
 
 
 def _answer(source: MetricsSource, query: str, values: promql.Values) -> Answer:

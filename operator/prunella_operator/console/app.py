@@ -13,11 +13,11 @@ from aiohttp import web
 
 from prunella_operator import clock
 from prunella_operator.console import pages
-from prunella_operator.console.answers import ANSWERS
-from prunella_operator.console.layout import STATIC, templates
+from prunella_operator.console.actions import ANSWERS
 from prunella_operator.console.sessions import COOKIE, LIFETIME, Session, Sessions
-from prunella_operator.incidents import IncidentReader
-from prunella_workflows.errors import Forbidden, NotFound, Permanent, PrunellaError, Retryable
+from prunella_operator.incidents.client import IncidentReader
+from prunella_operator.presentation.html import STATIC, templates
+from prunella_workflows.model.errors import Forbidden, NotFound, Permanent, PrunellaError, Retryable
 
 _log = structlog.get_logger("prunella.console")
 

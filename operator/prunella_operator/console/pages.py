@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from prunella_operator.console.story import moments
-from prunella_operator.figures import OUTCOMES, days, figures
-from prunella_operator.incidents import Incident
-from prunella_operator.terminal import age
+from prunella_operator.console.timeline import moments
+from prunella_operator.incidents.client import Incident
+from prunella_operator.presentation.terminal import age
+from prunella_operator.reporting.statistics import OUTCOMES, days, figures
 from prunella_workflows.model.incident import Phase
 
 STATES = ("open", "closed", "all")

@@ -8,13 +8,13 @@ from dataclasses import replace
 import structlog
 from aiohttp import web
 
-from prunella_operator.cluster.access import Access
-from prunella_operator.cluster.kube import Kube
+from prunella_operator.config.settings import Settings
 from prunella_operator.console.app import LOCAL, Console, Readers
-from prunella_operator.incidents import IncidentReader, KubeIncidents
+from prunella_operator.incidents.client import IncidentReader, KubeIncidents
+from prunella_operator.kubernetes.access import Access
+from prunella_operator.kubernetes.sync_client import Kube
 from prunella_operator.process import Process
-from prunella_operator.settings import Settings
-from prunella_workflows.errors import Permanent
+from prunella_workflows.model.errors import Permanent
 
 _log = structlog.get_logger("prunella.console")
 

@@ -12,10 +12,10 @@ from temporalio.client import Client  # noqa: E402
 from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
 from temporalio.worker import Worker  # noqa: E402
 
-from prunella_workflows import healing  # noqa: E402
-from prunella_workflows.sandbox import workflow_runner  # noqa: E402
+from prunella_workflows.healing import workflow  # noqa: E402
+from prunella_workflows.temporal.sandbox import workflow_runner  # noqa: E402
 
-assert build in healing.__file__, healing.__file__
+assert build in workflow.__file__, workflow.__file__
 
 
 async def main():
@@ -23,7 +23,7 @@ async def main():
     async with Worker(
         client,
         task_queue=queue,
-        workflows=[healing.SelfHealing],
+        workflows=[workflow.SelfHealing],
         workflow_runner=workflow_runner(),
         max_cached_workflows=0,  # the test server gives what is kept for a worker that is gone to nobody else
     ):

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import CausedBy, IncidentSpec, Phase
+from prunella_workflows.model.neighbours import DependencyView, Fellow, NodeView
 from prunella_workflows.model.scaling import Scaling
-from prunella_workflows.model.surroundings import DependencyView, Fellow, NodeView
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
 
 _PROGRESS_DEADLINE = timedelta(minutes=10)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 
-from prunella_workflows import promql
+from prunella_workflows.model import promql
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentType, Severity
 from prunella_workflows.model.quantity import format_bytes, parse_bytes

@@ -1,0 +1,186 @@
+"""Enrich an alert: what it is about, by whose rules it is handled, and what people should know. Writes nothing.
+
+Only two things must be read: the policies, for their rules decide, and the workload. All else is told if it can be
+had, and what cannot be had is said.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from prunella_operator import clock
+from prunella_operator.activities.alerts.target import SubjectFinder
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.policies import address
+from prunella_operator.incidents.deduplication import earlier_selectors, heals, phase_of
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views.workloads import container_views, revision_number, template_of, time_of
+from prunella_workflows.decisions import alert_classification
+from prunella_workflows.decisions.alert_classification import NamedPolicy
+from prunella_workflows.model.alert import Alert, Classified, Enriched
+from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
+from prunella_workflows.model.incident import EvidenceNote
+from prunella_workflows.model.measurement import NoData
+from prunella_workflows.model.policy import AlertHandlingMode, ClusterHealingPolicySpec, format_duration
+from prunella_workflows.model.redaction import redact
+from prunella_workflows.model.workload import WorkloadRef
+
+Beat = Callable[[], None]
+"""Says that the activity is alive."""
+
+_TEXT = 600
+_RECENT = 3
+_URL = 500
+_MIB = 1 << 20
+_OWNERS = ("owner", "team", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by")
+
+
+class AlertEnricher:
+    """Reads the cluster for one alert."""
+
+    def __init__(self, kube: Kube, gatherer: Gatherer, *, can_silence: bool) -> None:
+        self._kube = kube
+        self._gatherer = gatherer
+        self._subjects = SubjectFinder(kube, gatherer)
+        self._can_silence = can_silence
+
+    def enrich(self, alert: Alert, beat: Beat) -> Enriched:
+        """Everything about one alert. `beat` is called between the steps."""
+        policies, problems = self._policies(alert)
+        classified = alert_classification.classify(alert, policies)
+        if problems:  # a rule that cannot be read might have said "leave it alone"
+            classified = _only_told(classified)
+        beat()
+        target, missing = self._subjects.find(classified)
+        notes = [*problems, *classified.notes, *([missing] if missing else [])]
+        facts = [EvidenceNote(source="Note", message=note) for note in notes]
+        if target is not None:
+            facts += self._facts(target, beat)
+        facts.append(EvidenceNote(source="Rule", message=", ".join(classified.decided_by)))
+        return Enriched(
+            classified=self._addressed(classified),
+            target=target,
+            facts=tuple(one.model_copy(update={"message": redact(one.message)[:_TEXT]}) for one in facts),
+            runbook=link(alert.annotations.get("runbook_url") or alert.annotations.get("runbook") or ""),
+            source=link(alert.generator_url),
+            can_silence=self._can_silence and classified.silence and alert.whole,
+        )
+
+    def _policies(self, alert: Alert) -> tuple[tuple[NamedPolicy, ...], list[str]]:
+        """The policies that are for this alert's namespace, in order, and those that cannot be read."""
+        try:
+            raw = sorted(self._kube.list(paths.policies()), key=lambda one: str(one["metadata"]["name"]))
+        except (Forbidden, NotFound) as error:
+            return (), [f"the policies cannot be read: {error}"]
+        found, problems = [], []
+        for one in raw:
+            name = one["metadata"]["name"]
+            try:
+                spec = ClusterHealingPolicySpec.model_validate(one.get("spec") or {})
+            except ValidationError as error:
+                where = ".".join(map(str, error.errors()[0]["loc"]))
+                problems.append(f"policy {name} cannot be read (spec.{where}), so this alert is only told")
+            else:
+                if self._selects(spec, alert):
+                    found.append(NamedPolicy(name, spec.alerts))
+        return tuple(found), problems
+
+    def _selects(self, spec: ClusterHealingPolicySpec, alert: Alert) -> bool:
+        """Whether a policy is for the namespace that the alert names by the policy's own rules."""
+        if spec.namespace_selector is None:
+            return True
+        namespace = alert_classification.namespace_of(alert, spec.alerts)
+        try:
+            return bool(namespace) and spec.namespace_selector.matches(self._gatherer.namespace_labels(namespace))
+        except NotFound:
+            return False
+
+    def _addressed(self, classified: Classified) -> Classified:
+        """Names of Secrets as the notifiers know them: with Prunella's own namespace."""
+        here = self._kube.namespace
+        return classified.model_copy(
+            update={
+                "channels": tuple(address(one, here) for one in classified.channels),
+                "ticket": address(classified.ticket, here) if classified.ticket else "",
+            }
+        )
+
+    def _facts(self, target: WorkloadRef, beat: Beat) -> list[EvidenceNote]:
+        facts: list[EvidenceNote] = []
+        for source, read in (("Owner", self._owner), ("Release", self._releases), ("Usage", self._usage)):
+            beat()
+            facts += _told(source, read, target)
+        beat()
+        return facts + _told("Incident", self._incidents, target)
+
+    def _owner(self, target: WorkloadRef) -> Iterator[str]:
+        meta = self._gatherer.raw_workload(target)["metadata"]
+        marks = {**(meta.get("annotations") or {}), **(meta.get("labels") or {})}
+        yield from (f"{key}: {marks[key]}" for key in _OWNERS if key in marks)
+
+    def _releases(self, target: WorkloadRef) -> Iterator[str]:
+        """The newest releases: a fault that begins with one is most often caused by it."""
+        raw = self._gatherer.raw_workload(target)
+        newest = sorted(self._gatherer.history(raw), key=revision_number, reverse=True)
+        for one in newest[:_RECENT]:
+            images = ", ".join(view.image for view in container_views(template_of(one)) if not view.init)
+            made = one["metadata"].get("creationTimestamp")
+            yield f"revision {revision_number(one)} ({images}), {_ago(time_of(made))}"
+
+    def _usage(self, target: WorkloadRef) -> Iterator[str]:
+        _, _, pods = self._gatherer.view(target)
+        found = self._gatherer.usage(target, pods)
+        if isinstance(found, NoData):
+            yield str(found)
+            return
+        for one in found.containers[:_RECENT]:
+            cpu = "?" if one.cpu_cores is None else f"{one.cpu_cores:.2f} cores"
+            memory = "?" if one.memory_bytes is None else f"{one.memory_bytes / _MIB:.0f} MiB"
+            yield f"pod {one.pod}, container {one.container}: {cpu}, {memory}"
+
+    def _incidents(self, target: WorkloadRef) -> Iterator[str]:
+        """The newest incidents of this workload, open ones first, and how they ended."""
+        path = paths.incidents(target.namespace)
+        found = [one for selector in earlier_selectors(target) for one in self._kube.list(path, labelSelector=selector)]
+        ours = [one for one in found if paths.WORKLOAD in (one["metadata"].get("labels") or {}) or heals(one, target)]
+        newest = sorted(ours, key=lambda one: str(one["metadata"]["creationTimestamp"]), reverse=True)
+        yield from map(_story, sorted(newest, key=lambda one: phase_of(one).closed)[:_RECENT])
+
+
+def link(text: str) -> str:
+    """A web address, or "" when the text is none that may be put into a message."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return ""
+    good = parts.scheme in ("http", "https") and parts.hostname and len(text) <= _URL
+    return text if good and text.isprintable() and not set(text) & set(" \"'<>`\\") else ""
+
+
+def _told(source: str, read: Callable[[WorkloadRef], Iterator[str]], target: WorkloadRef) -> list[EvidenceNote]:
+    """What can be had of one sort of fact."""
+    try:
+        return [EvidenceNote(source=source, message=text) for text in read(target)]
+    except PrunellaError as error:
+        return [EvidenceNote(source=source, message=f"(cannot be read: {error})")]
+
+
+def _only_told(classified: Classified) -> Classified:
+    told = classified.handling is AlertHandlingMode.HEAL
+    return classified.model_copy(update={"handling": AlertHandlingMode.NOTIFY}) if told else classified
+
+
+def _story(raw: Object) -> str:
+    status = raw.get("status") or {}
+    cause = f", {status['rootCause']}" if status.get("rootCause") else ""
+    action = f", by {status['action']}" if status.get("action") else ""
+    when = _ago(time_of(raw["metadata"]["creationTimestamp"]))
+    return f"{raw['metadata']['name']}: {phase_of(raw)}{cause}{action}, opened {when}"
+
+
+def _ago(moment: datetime | None) -> str:
+    return f"{format_duration((clock.now() - moment).total_seconds())} ago" if moment else "some time ago"

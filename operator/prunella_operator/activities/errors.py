@@ -1,0 +1,25 @@
+"""The edge where our errors become Temporal's: permanent ones are not retried, all carry their type by name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from prunella_workflows.model.errors import Permanent, PrunellaError, Retryable
+
+
+@contextmanager
+def edge() -> Iterator[None]:
+    """Translate errors that leave an activity. A bug stays what it is and is retried: a new release may mend it."""
+    try:
+        yield
+    except PrunellaError as error:
+        final = isinstance(error, Permanent)
+        again = timedelta(seconds=error.again) if isinstance(error, Retryable) and error.again is not None else None
+        # Benign: an answer the workflow reckons with, so no traceback in the log and no failure in the metrics.
+        expected = final or again is not None
+        category = ApplicationErrorCategory.BENIGN if expected else ApplicationErrorCategory.UNSPECIFIED
+        raise ApplicationError(
+            str(error), type=error.reason, non_retryable=final, category=category, next_retry_delay=again
+        ) from error

@@ -1,0 +1,1 @@
+"""What the diagnosis reads from the cluster."""

@@ -1,0 +1,29 @@
+"""Reads what scales a workload and which disruption budgets its pods are under."""
+
+from prunella_operator.activities.evidence.quotas import quota_free
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.selectors import matches
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views.scaling import autoscaler_view, budget_view, scales
+from prunella_operator.kubernetes.views.workloads import template_of
+from prunella_workflows.model.scaling import Scaling
+
+
+def scaling_of(kube: Kube, raw: Object, *, quotas: bool = False) -> Scaling:
+    """The autoscalers and budgets of a workload, read now; what quotas leave only when it is asked for."""
+    namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
+    labels = (template_of(raw).get("metadata") or {}).get("labels") or {}
+    autoscalers = [one for one in kube.list(paths.autoscalers(namespace)) if scales(one, raw["kind"], name)]
+    budgets = [one for one in kube.list(paths.budgets(namespace)) if _under(one, labels)]
+    return Scaling(
+        autoscalers=tuple(autoscaler_view(one) for one in autoscalers),
+        budgets=tuple(budget_view(one) for one in budgets),
+        quota_free=quota_free(kube, namespace) if quotas else {},
+    )
+
+
+def _under(budget: Object, labels: dict[str, str]) -> bool:
+    """Whether a budget is about pods with these labels: an empty selector means all pods, none means no pod."""
+    selector = (budget.get("spec") or {}).get("selector")
+    return selector is not None and matches(selector, labels)

@@ -1,0 +1,286 @@
+"""Gather evidence: everything a diagnosis needs, read once, capped in size, secrets taken out of logs and events."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from prunella_operator import clock
+from prunella_operator.activities.evidence.autoscalers import scaling_of
+from prunella_operator.activities.evidence.container_logs import last_words
+from prunella_operator.activities.evidence.dependencies import dependencies
+from prunella_operator.activities.evidence.incident_summaries import Briefs, brief
+from prunella_operator.activities.evidence.measurements import measured
+from prunella_operator.activities.evidence.neighbours import fellows_of, nodes_of
+from prunella_operator.activities.evidence.quotas import memory_bounds
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.selectors import as_text, selector_of
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views import jobs as runs
+from prunella_operator.kubernetes.views import revisions as history
+from prunella_operator.kubernetes.views.workloads import (
+    controller_of,
+    is_workload,
+    pod_view,
+    time_of,
+    workload_key,
+    workload_view,
+)
+from prunella_operator.metrics.port import NotConfigured
+from prunella_operator.metrics.usage import UsageReader
+from prunella_workflows.decisions.diagnosis.saturation import resource_of
+from prunella_workflows.decisions.diagnosis.startup import NODE_ASKED_FOR, unclear
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.model.errors import InvalidIncident, NotFound
+from prunella_workflows.model.evidence import EventView, Evidence, IncidentBrief, MemoryBounds, Usage
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec
+from prunella_workflows.model.measurement import NoData
+from prunella_workflows.model.neighbours import NodeView
+from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.redaction import redact
+from prunella_workflows.model.scaling import Scaling
+from prunella_workflows.model.workload import PodView, WorkloadRef, WorkloadView
+
+_EVENTS = 20
+_OF_ONE_KIND = 3  # of one object; a pod's other words must not drown those on its probe
+_LINE = 400
+_NOISE = frozenset({"MissingClusterDNS", "DNSConfigForming"})  # about the node, never the fault of a workload
+
+
+class Gatherer:
+    """Reads the cluster for the brain. `stable_for` is how long pods must have served to prove their revision good."""
+
+    def __init__(self, kube: Kube, stable_for: float, usage: UsageReader | None = None) -> None:
+        self._kube = kube
+        self._briefs = Briefs(kube)
+        self._stable_for = timedelta(seconds=stable_for)
+        self._usage = usage or UsageReader(kube, NotConfigured())
+
+    def resolve(self, incident: IncidentRef, spec: IncidentSpec) -> WorkloadRef:
+        """The workload an incident is about: its target, or the top owner of its pod.
+
+        Raises:
+            NotFound: it does not exist.
+            InvalidIncident: the incident names neither a target nor a pod.
+        """
+        if spec.target is not None:
+            target = spec.target
+            ref = WorkloadRef(
+                api_version=target.api_version, kind=target.kind, namespace=incident.namespace, name=target.name
+            )
+        elif spec.pod_name:
+            ref = WorkloadRef(api_version="v1", kind="Pod", namespace=incident.namespace, name=spec.pod_name)
+        else:
+            raise InvalidIncident("spec.target: name a workload, or name a pod in spec.podName")
+        return self.top_owner(ref)
+
+    def top_owner(self, ref: WorkloadRef) -> WorkloadRef:
+        """The workload at the top of the owners of an object, with its uid.
+
+        Raises:
+            NotFound: the object, or one of its owners, does not exist.
+        """
+        raw = self._kube.get(paths.workload(ref))
+        owner = controller_of(raw)
+        if owner is not None and is_workload(owner):
+            above = WorkloadRef(
+                api_version=owner.api_version, kind=owner.kind, namespace=ref.namespace, name=owner.name
+            )
+            return self.top_owner(above)
+        return ref.model_copy(update={"uid": raw["metadata"]["uid"]})
+
+    def raw_workload(self, ref: WorkloadRef) -> Object:
+        """The workload as it is now. A namesake with another uid is not it.
+
+        Raises:
+            NotFound: the workload is gone.
+        """
+        raw = self._kube.get(paths.workload(ref))
+        raw.setdefault("kind", ref.kind)
+        raw.setdefault("apiVersion", ref.api_version)
+        if ref.uid and raw["metadata"]["uid"] != ref.uid:
+            raise NotFound(f"{ref} was deleted; another object bears its name now")
+        return raw
+
+    def view(self, ref: WorkloadRef) -> tuple[Object, WorkloadView, tuple[PodView, ...]]:
+        """The workload and its pods, enough to judge its health."""
+        raw = self.raw_workload(ref)
+        revisions, jobs = self.history(raw), self._jobs(raw)
+        view = runs.reported(raw, workload_view(raw, revisions), jobs)
+        return raw, view, self._pods(raw, revisions, jobs)
+
+    def history(self, raw: Object) -> list[Object]:
+        """The revisions that a workload's controller keeps and that it owns (by uid, never by label alone)."""
+        namespace, uid = raw["metadata"]["namespace"], raw["metadata"]["uid"]
+        if raw["kind"] == "Deployment":
+            path = paths.collection("ReplicaSet", namespace)
+        elif raw["kind"] in ("StatefulSet", "DaemonSet"):
+            path = paths.snapshots(namespace)
+        else:
+            return []
+        found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
+        return [one for one in found if _controller_uid(one) == uid]
+
+    def _jobs(self, raw: Object) -> list[Object]:
+        """The latest Job of a CronJob: what went wrong before it is past."""
+        if raw["kind"] != "CronJob":
+            return []
+        found = self._kube.list(paths.collection("Job", raw["metadata"]["namespace"]))
+        latest = runs.latest_of(runs.owned_by(found, raw["metadata"]["uid"]))
+        return [latest] if latest is not None else []
+
+    def _pods(self, raw: Object, revisions: list[Object], jobs: list[Object]) -> tuple[PodView, ...]:
+        if raw["kind"] == "Pod":
+            return (pod_view(raw),)
+        owners = {raw["metadata"]["uid"], *(one["metadata"]["uid"] for one in (*revisions, *jobs))}
+        path = paths.core(raw["metadata"]["namespace"], "pods")
+        found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
+        return tuple(pod_view(one) for one in found if _controller_uid(one) in owners)
+
+    def usage(self, ref: WorkloadRef, pods: tuple[PodView, ...]) -> Usage | NoData:
+        """What these pods use now, or why nobody knows."""
+        return self._usage.now(ref, pods)
+
+    def scaling(self, raw: Object) -> Scaling:
+        """What scales a workload now, and which disruption budgets its pods are under."""
+        return scaling_of(self._kube, raw)
+
+    def namespace_labels(self, namespace: str) -> dict[str, str]:
+        """The labels of a namespace."""
+        labels: dict[str, str] = self._kube.get(f"/api/v1/namespaces/{namespace}")["metadata"].get("labels") or {}
+        return labels
+
+    def incidents(self, ref: WorkloadRef, *, deep: bool) -> tuple[IncidentBrief, ...]:
+        """Incidents in brief: deep, all of the namespace; else those that sources opened for this workload."""
+        if deep:
+            return self._briefs.of(ref.namespace)
+        found = self._kube.list(paths.incidents(ref.namespace), labelSelector=f"{paths.WORKLOAD}={workload_key(ref)}")
+        return tuple(map(brief, found))
+
+    def evidence(
+        self,
+        ref: WorkloadRef,
+        spec: IncidentSpec,
+        opened_at: datetime,
+        *,
+        deep: bool,
+        name: str = "",
+        since: datetime | None = None,
+    ) -> Evidence:
+        """The facts about one workload now. Shallow evidence is what a confirmation needs.
+
+        `name` is the incident's. Crashes count from `since` on, or else from its opening on.
+        """
+        raw, workload, pods = self.view(ref)
+        shallow = Evidence(
+            read_at=clock.now(),
+            incident=spec,
+            opened_at=opened_at,
+            workload=workload,
+            pods=pods,
+            scaling=self._scaling(raw, spec, deep=deep),
+            namespace_labels=self.namespace_labels(ref.namespace),
+            incidents=self.incidents(ref, deep=deep),
+            incident_name=name,
+            since=since,
+            soak=self._stable_for.total_seconds(),
+        )
+        shallow = shallow.model_copy(update=measured(self._usage, shallow, deep=deep))
+        if not deep:
+            return self._with_words(shallow) if unclear(shallow) else shallow
+        words, warnings = tuple(last_words(self._kube, shallow)), self._warnings(shallow)
+        deeper: dict[str, Any] = {
+            "revisions": self._revisions(raw, shallow),
+            "logs": tuple(one.tail for one in words),
+            "events": tuple(_events(shallow, warnings)),
+            "bounds": self._bounds(shallow),
+        }
+        evidence = shallow.model_copy(update=deeper)
+        around: dict[str, Any] = {
+            "nodes": nodes_of(self._kube, evidence.live_pods),
+            "dependencies": dependencies(self._kube, raw, evidence, words),
+            "fellows": fellows_of(self._kube, evidence, warnings),
+        }
+        return evidence.model_copy(update=around)
+
+    def _with_words(self, evidence: Evidence) -> Evidence:
+        """With events: only they tell what keeps pods from being made, or from starting."""
+        warnings = self._warnings(evidence)
+        return evidence.model_copy(update={"events": tuple(_events(evidence, warnings))})
+
+    def nodes(self, pods: tuple[PodView, ...]) -> tuple[NodeView, ...]:
+        """The nodes of those of these pods that are not ready."""
+        return nodes_of(self._kube, pods)
+
+    def _warnings(self, evidence: Evidence) -> list[Object]:
+        """The warnings of the namespace, oldest first; where pods find no node, also whether one was asked for."""
+        path = paths.core(evidence.workload.ref.namespace, "events")
+        reasons = NODE_ASKED_FOR if any(pod.unschedulable for pod in evidence.live_pods) else ()
+        wanted = ("type=Warning", *(f"reason={reason}" for reason in reasons))
+        found = [one for selector in wanted for one in self._kube.list(path, fieldSelector=selector)]
+        return sorted((one for one in found if one.get("reason") not in _NOISE), key=_event_time)
+
+    def _scaling(self, raw: Object, spec: IncidentSpec, *, deep: bool) -> Scaling:
+        """What scales it. Whoever confirms needs it only to tell whether an autoscaler acts on pressure."""
+        pressed = resource_of(spec.type) is not None
+        return scaling_of(self._kube, raw, quotas=pressed and deep) if pressed or deep else Scaling()
+
+    def _revisions(self, raw: Object, evidence: Evidence) -> Any:
+        ref = evidence.workload.ref
+        return history.revisions(
+            raw,
+            evidence.workload,
+            self.history(raw),
+            self._kube.list(paths.snapshots(ref.namespace), labelSelector=history.snapshot_selector(ref)),
+            pods=evidence.pods,
+            stable_before=evidence.read_at - self._stable_for,
+        )
+
+    def healthy_percent(self, namespace: str, policy: EffectivePolicy) -> float | None:
+        """The share of the namespace's workloads that have all they want; None when there is none, or nobody asks."""
+        if not policy.budgets.minimum_healthy_percent:
+            return None
+        views = [
+            workload_view({"kind": kind, **one})
+            for kind in ("Deployment", "StatefulSet", "DaemonSet")
+            for one in self._kube.list(paths.collection(kind, namespace))
+        ]
+        wanted = [one for one in views if one.replicas]
+        return 100 * sum(one.available_replicas >= one.replicas for one in wanted) / len(wanted) if wanted else None
+
+    def _bounds(self, evidence: Evidence) -> MemoryBounds:
+        """What namespace and nodes allow; read only when memory is the question."""
+        killed = any(one.kind is Kind.OOM for one in symptoms(evidence.live_pods))
+        if not killed and resource_of(evidence.incident.type) != "memory":
+            return MemoryBounds()
+        return memory_bounds(self._kube, evidence.workload.ref.namespace)
+
+
+def _events(evidence: Evidence, warnings: list[Object]) -> Iterator[EventView]:
+    """The newest warnings about the workload and its failing pods, of each kind only a few."""
+    names = {evidence.workload.ref.name, *(one.pod for one in symptoms(evidence.live_pods))}
+    kept: list[Object] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    for one in reversed(warnings):
+        name = (one.get("involvedObject") or {}).get("name", "")
+        counts[name, one.get("reason", "")] += 1
+        if name in names and counts[name, one.get("reason", "")] <= _OF_ONE_KIND:
+            kept.append(one)
+    for one in reversed(kept[:_EVENTS]):
+        yield EventView(
+            about=one["involvedObject"]["name"],
+            reason=one.get("reason", ""),
+            message=redact(one.get("message", ""))[:_LINE],
+            count=one.get("count") or 1,
+            at=time_of(_event_time(one) or None),
+        )
+
+
+def _event_time(raw: Object) -> str:
+    return str(raw.get("lastTimestamp") or raw.get("eventTime") or "")
+
+
+def _controller_uid(raw: Object) -> str:
+    owner = controller_of(raw)
+    return owner.uid if owner is not None else ""

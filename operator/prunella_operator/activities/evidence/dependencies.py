@@ -1,0 +1,123 @@
+"""What a workload needs, of its own namespace: what its owner says, and the Services that its failing pods speak of.
+
+Read only when pods fail. Words and environment are compared here as they are; only the Service's name leaves.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from prunella_operator.activities.evidence.container_logs import Words
+from prunella_operator.activities.evidence.service_mentions import Service, environment_of, service_of, speaks_of
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.selectors import as_text, selector_of
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views.workloads import pod_view, template_of, workload_view
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.model.errors import Forbidden, NotFound
+from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.neighbours import DependencyView
+from prunella_workflows.model.workload import WorkloadRef
+
+DEPENDS_ON = f"{paths.GROUP}/depends-on"
+_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+_MOST = 5
+_TELLING = frozenset({Kind.CRASH, Kind.NOT_READY})
+
+
+class Known(NamedTuple):
+    """A workload that ours needs, how that is known, and by which Service, if by one."""
+
+    raw: Object
+    known_by: str
+    service: str = ""
+
+
+def dependencies(kube: Kube, raw: Object, evidence: Evidence, words: Iterable[Words]) -> tuple[DependencyView, ...]:
+    """The workloads that this one needs, and how they are."""
+    if not any(one.kind in _TELLING for one in symptoms(evidence.live_pods)):
+        return ()
+    known = [*_declared(kube, evidence), *_spoken_of(kube, raw, evidence, words)]
+    return tuple(_view(kube, one) for one in known[:_MOST])
+
+
+def _declared(kube: Kube, evidence: Evidence) -> Iterator[Known]:
+    """What the owner says. A workload that is not there is more often a slip of the pen than a fault: no claim."""
+    ref = evidence.workload.ref
+    for one in evidence.workload.annotations.get(DEPENDS_ON, "").split(","):
+        kind, _, name = one.strip().partition("/")
+        if kind not in _KINDS or not name or (kind, name) == (ref.kind, ref.name):
+            continue
+        try:
+            found = kube.get(paths.workload(WorkloadRef(kind=kind, namespace=ref.namespace, name=name)))
+        except (NotFound, Forbidden):
+            continue
+        yield Known({"kind": kind, "apiVersion": "apps/v1", **found}, f"by its annotation {DEPENDS_ON}")
+
+
+def _spoken_of(kube: Kube, raw: Object, evidence: Evidence, words: Iterable[Words]) -> Iterator[Known]:
+    """The workloads behind the Services that the failing pods name."""
+    said = list(_said(evidence, words))
+    namespace = evidence.workload.ref.namespace
+    own = template_of(raw)
+    environment = environment_of(_containers(own))
+    try:
+        services = [service_of(one) for one in kube.list(paths.core(namespace, "services"))] if said else []
+    except Forbidden:
+        return
+    for service in services:
+        if service is None or _selects(service, own):
+            continue
+        where = next((where for where, text in said if speaks_of(service, text, environment)), "")
+        if where:
+            for one in _behind(kube, service):
+                yield Known(one, f"{where} names Service {service.name}", service.name)
+
+
+def _said(evidence: Evidence, words: Iterable[Words]) -> Iterator[tuple[str, str]]:
+    """Where something was said, and what: logs, termination messages, and the kubelet on the probes."""
+    for one in words:
+        yield f"the log of container {one.container}", "\n".join(one.lines)
+    failing = {one.pod for one in symptoms(evidence.live_pods)}
+    for pod in evidence.live_pods:
+        for status in pod.containers if pod.name in failing else ():
+            for end in status.terminations:
+                yield f"the termination message of container {status.name}", end.message
+    for event in evidence.events:
+        if event.about in failing and event.reason == "Unhealthy":
+            yield "an Event on its probe", event.message
+
+
+def _containers(template: Object) -> list[Object]:
+    spec = template.get("spec") or {}
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+
+
+def _selects(service: Service, template: Object) -> bool:
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    return all(labels.get(key) == value for key, value in service.selector.items())
+
+
+def _behind(kube: Kube, service: Service) -> Iterator[Object]:
+    """The workloads whose pods the Service selects."""
+    for kind in _KINDS:
+        for one in kube.list(paths.collection(kind, service.namespace)):
+            if _selects(service, template_of(one)):
+                yield {"kind": kind, "apiVersion": "apps/v1", **one}
+
+
+def _view(kube: Kube, known: Known) -> DependencyView:
+    workload = workload_view(known.raw)
+    path = paths.core(workload.ref.namespace, "pods")
+    pods = [pod_view(one) for one in kube.list(path, labelSelector=as_text(selector_of(known.raw)))]
+    serving = [pod.ready_since for pod in pods if pod.live and pod.ready and pod.ready_since is not None]
+    failing = [one for one in symptoms(pods) if one.active]
+    return DependencyView(
+        ref=workload.ref,
+        known_by=known.known_by,
+        service=known.service,
+        wanted=workload.replicas,
+        available=workload.available_replicas,
+        serving_since=min(serving, default=None),
+        failing=str(failing[0]) if failing else "",
+    )

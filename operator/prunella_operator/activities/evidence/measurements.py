@@ -1,0 +1,30 @@
+"""Evidence from measurements: what the pods use, where that is the question, and whether a killed container leaks."""
+
+from typing import Any
+
+from prunella_operator.metrics.usage import UsageReader
+from prunella_workflows.decisions.diagnosis.memory_leak import growing
+from prunella_workflows.decisions.diagnosis.saturation import resource_of
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.model.evidence import Evidence, Usage
+from prunella_workflows.model.measurement import NoData, Why
+
+
+def measured(reader: UsageReader, evidence: Evidence, *, deep: bool) -> dict[str, Any]:
+    """The fields of the evidence that are measured. Without an answer they stay empty, and a note says why."""
+    killed = sorted({one.container for one in symptoms(evidence.live_pods) if one.kind is Kind.OOM}) if deep else []
+    pressed = resource_of(evidence.incident.type) is not None
+    if not killed and not pressed:
+        return {}
+    usage = reader.now(evidence.workload.ref, evidence.live_pods)
+    if not isinstance(usage, Usage):
+        expected = pressed or usage.why is not Why.NOT_CONFIGURED
+        return {"usage_note": f"What the pods use is not known: {usage}."} if expected else {}
+    return {"usage": usage, "memory_growing": _growing(reader, evidence, killed) if killed else ()}
+
+
+def _growing(reader: UsageReader, evidence: Evidence, killed: list[str]) -> tuple[str, ...]:
+    found = reader.growth(evidence.workload.ref, evidence.live_pods)
+    if isinstance(found, NoData):  # without a history nothing is suspected
+        return ()
+    return tuple(name for name in killed if growing(name, evidence.live_pods, found))

@@ -1,0 +1,83 @@
+"""What else may explain a fault: the nodes of the pods, and other workloads of the namespace that lack the same object.
+
+Read only when pods fail.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH, controller_of
+from prunella_workflows.decisions.diagnosis.external_cause import missing, missing_objects
+from prunella_workflows.model.errors import Forbidden, NotFound
+from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.neighbours import Fellow, NodeView
+from prunella_workflows.model.workload import PodView
+
+_MOST_NODES = 5
+
+
+def nodes_of(kube: Kube, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
+    """The nodes of the pods that are not ready."""
+    names = sorted({pod.node for pod in pods if pod.node and not pod.ready})
+    found = (_node(kube, name) for name in names[:_MOST_NODES])
+    return tuple(one for one in found if one is not None)
+
+
+def _node(kube: Kube, name: str) -> NodeView | None:
+    try:
+        raw = kube.get(f"/api/v1/nodes/{name}")
+    except NotFound:
+        return NodeView(name=name, ready=False, message="it is gone")
+    except Forbidden:
+        return None
+    conditions = (raw.get("status") or {}).get("conditions") or ()
+    ready: Object = next((one for one in conditions if one.get("type") == "Ready"), {})
+    words = f"{ready.get('reason', 'not ready')} since {ready.get('lastTransitionTime', 'an unknown time')}"
+    good = ready.get("status") == "True"
+    return NodeView(name=name, ready=good, message="" if good else words)
+
+
+def fellows_of(kube: Kube, evidence: Evidence, events: Iterable[Object]) -> tuple[Fellow, ...]:
+    """The other workloads whose pods lack what ours lack. `events` are the warnings of the namespace."""
+    lacking = missing(evidence)
+    if not lacking:
+        return ()
+    told: dict[str, str] = defaultdict(str)
+    for one in events:
+        told[(one.get("involvedObject") or {}).get("name", "")] += f"{one.get('message', '')}\n"
+    ours = {pod.uid for pod in evidence.pods}
+    found = set()
+    for pod in kube.list(paths.core(evidence.workload.ref.namespace, "pods")):
+        meta = pod["metadata"]
+        if meta["uid"] not in ours and "deletionTimestamp" not in meta and not _is_ready(pod):
+            text = "\n".join((told[meta["name"]], *_waits(pod)))
+            found |= {(_workload_of(pod), thing) for thing in missing_objects(text) & lacking}
+    return tuple(Fellow(workload=workload, missing=thing) for workload, thing in sorted(found))
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _waits(pod: Object) -> Iterator[str]:
+    """Why its containers are not started, and why it has no node."""
+    status = pod.get("status") or {}
+    for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        yield ((one.get("state") or {}).get("waiting") or {}).get("message", "")
+    for one in status.get("conditions") or ():
+        yield one.get("message", "") if one.get("type") == "PodScheduled" else ""
+
+
+def _workload_of(pod: Object) -> str:
+    """Its workload as incidents name it. A ReplicaSet of a Deployment bears its name and the template's hash."""
+    owner = controller_of(pod)
+    if owner is None:
+        return f"Pod/{pod['metadata']['name']}"
+    digest = (pod["metadata"].get("labels") or {}).get(POD_TEMPLATE_HASH, "")
+    if owner.kind == "ReplicaSet" and digest and owner.name.endswith(f"-{digest}"):
+        return f"Deployment/{owner.name.removesuffix(f'-{digest}')}"
+    return f"{owner.kind}/{owner.name}"

@@ -1,0 +1,1 @@
+"""Activities that send messages and file tickets."""

@@ -1,0 +1,37 @@
+"""The activities that reach people, behind their contract."""
+
+from functools import partial
+
+from temporalio import activity
+
+from prunella_operator.activities.errors import edge
+from prunella_operator.activities.heartbeat import beating
+from prunella_operator.activities.notifications.channels import Messenger
+from prunella_operator.activities.notifications.tickets import Ticketer
+from prunella_operator.config.settings import Settings
+from prunella_operator.integrations.links import links_of
+from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier
+from prunella_operator.kubernetes.api import Api
+from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
+from prunella_workflows.model.incident import Delivery, TicketRef
+
+
+class Notices(NoticeActivities):
+    """Over a real cluster's Secrets and real services. Synchronous: they run in the worker's thread pool."""
+
+    def __init__(self, api: Api, settings: Settings) -> None:
+        links = partial(links_of, settings)
+        self._messenger = Messenger(api, AppriseNotifier(), links)
+        self._ticketer = Ticketer(api, links)
+
+    @activity.defn(name="notify", no_thread_cancel_exception=True)
+    def notify(self, request: NotifyRequest) -> Delivery:
+        """See the contract. Never interrupted between sending and answer."""
+        with edge(), beating():
+            return self._messenger.notify(request)
+
+    @activity.defn(name="ticket", no_thread_cancel_exception=True)
+    def ticket(self, request: TicketRequest) -> TicketRef:
+        """See the contract. Never interrupted between sending and answer."""
+        with edge(), beating():
+            return self._ticketer.ticket(request)

@@ -1,0 +1,82 @@
+"""Notify: send one message to one channel, keep within what the channel takes, and say what became of it."""
+
+from collections.abc import Callable
+from typing import assert_never
+
+import structlog
+
+from prunella_operator import clock
+from prunella_operator.integrations.notifiers.limiter import Limiter, Send, Told, Wait
+from prunella_operator.integrations.notifiers.port import Notifier
+from prunella_operator.kubernetes.api import Api
+from prunella_operator.kubernetes.secrets import CHANNEL, read_secret, required
+from prunella_operator.observability import metrics, tracing
+from prunella_workflows.contracts.notifications import Link, Message, NotifyRequest
+from prunella_workflows.model.errors import PrunellaError, Unavailable
+from prunella_workflows.model.incident import Delivery, DeliveryResult
+
+_log = structlog.get_logger("prunella.notifications")
+
+_LINES = 20  # of a summary
+Links = Callable[[Message], tuple[Link, ...]]
+
+
+class Throttled(Unavailable):
+    """The channel was sent enough for now; the message waits for its turn."""
+
+
+class Messenger:
+    """Sends messages. One for the process, because it counts what each channel was sent."""
+
+    def __init__(self, api: Api, notifier: Notifier, links: Links, limiter: Limiter | None = None) -> None:
+        self._api = api
+        self._notifier = notifier
+        self._links = links
+        self._limiter = limiter or Limiter()
+
+    def notify(self, request: NotifyRequest) -> Delivery:
+        """Send it now, or as a line of a summary, or ask to be called again when the channel takes more.
+
+        Raises:
+            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it did not go out.
+        """
+        kind = "unknown"
+        try:
+            url = required(request.channel, read_secret(self._api, request.channel, CHANNEL), "url")
+            kind = self._notifier.kind(url)
+            result = self._deliver(request, url)
+        except PrunellaError as error:
+            metrics.NOTIFICATIONS.labels(kind, error.reason).inc()
+            _log.warning("a message did not go out", channel=request.channel, kind=kind, error=str(error))
+            raise
+        metrics.NOTIFICATIONS.labels(kind, result.value).inc()
+        return Delivery(channel=request.channel, kind=kind, result=result, at=clock.now())
+
+    def _deliver(self, request: NotifyRequest, url: str) -> DeliveryResult:
+        answer = self._limiter.ask(request.channel, request.key, request.message.title, clock.monotonic())
+        match answer:
+            case Told():
+                return DeliveryResult.SUMMARISED if answer.in_summary else DeliveryResult.DELIVERED
+            case Wait():
+                raise Throttled("the channel has its fill of messages; this one waits", again=answer.seconds)
+            case Send():
+                return self._send(request, url, answer)
+        assert_never(answer)
+
+    def _send(self, request: NotifyRequest, url: str, send: Send) -> DeliveryResult:
+        message = _with_others(request.message, tuple(send.others.values()))
+        try:
+            with tracing.Call(f"notify {self._notifier.kind(url)}", {"prunella.channel": request.channel}):
+                self._notifier.send(url, message, self._links(message))
+        except PrunellaError:
+            self._limiter.failed(request.channel, send)
+            raise
+        self._limiter.sent(request.channel, send)
+        return DeliveryResult.DELIVERED
+
+
+def _with_others(message: Message, titles: tuple[str, ...]) -> Message:
+    if not titles:
+        return message
+    more = (f"and {len(titles) - _LINES} more",) if len(titles) > _LINES else ()
+    return message.model_copy(update={"also": (*message.also, *titles[:_LINES], *more)})

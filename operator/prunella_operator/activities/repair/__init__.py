@@ -1,0 +1,1 @@
+"""Guarded writes to workloads, and their undo."""

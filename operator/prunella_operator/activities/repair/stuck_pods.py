@@ -1,0 +1,37 @@
+"""Pods that their StatefulSet would wait for for ever (kubernetes issue 67250): they are deleted, so that it goes on.
+
+By uid, so that a healthy successor of the same name is spared, and doing it twice is doing it once.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views.workloads import pods_label, template_hash, template_of
+from prunella_workflows.decisions.diagnosis.symptoms import symptoms
+from prunella_workflows.model.errors import Conflict, NotFound
+from prunella_workflows.model.plan import Action, PodRef
+
+
+def replace(kube: Kube, namespace: str, pods: Iterable[PodRef]) -> None:
+    """Delete exactly these pods."""
+    for pod in pods:
+        with suppress(NotFound, Conflict):
+            kube.delete(paths.core(namespace, "pods", pod.name), pod.uid)
+
+
+def left_behind(gatherer: Gatherer, undo: Action) -> tuple[PodRef, ...]:
+    """The broken pods of the template that an undo has just taken back: the StatefulSet waits for those as well."""
+    if undo.target.kind != "StatefulSet":
+        return ()
+    try:
+        raw, _, pods = gatherer.view(undo.target)
+    except NotFound:  # it was deleted right after, and its pods with it
+        return ()
+    undone = undo.require.template_hash
+    labels = {pods_label(one) for one in gatherer.history(raw) if template_hash(template_of(one)) == undone}
+    suspects = [pod for pod in pods if pod.live and not pod.ready and pod.revision in labels]
+    broken = {one.pod for one in symptoms(suspects)}
+    return tuple(PodRef(name=pod.name, uid=pod.uid) for pod in suspects if pod.name in broken)

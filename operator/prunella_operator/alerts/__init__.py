@@ -1,0 +1,1 @@
+"""The Alertmanager webhook: receive alerts and dispatch them to workflows."""

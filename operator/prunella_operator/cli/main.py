@@ -1,0 +1,227 @@
+"""The command line and composition root: builds the settings and hands them on. Each command calls one function.
+
+Imports stay inside commands, so that `--help` and completion are quick.
+"""
+
+import json
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from prunella_operator.compat import temporalio as lean_temporal  # noqa: F401 - before all that import temporalio
+
+# isort: split
+from prunella_operator import clock
+from prunella_operator.cli import incident_actions, report, uninstall
+from prunella_operator.cli import incidents as cli_incidents
+from prunella_operator.cli import notify as cli_notify
+from prunella_operator.cli import run as cli_run
+from prunella_operator.cli.options import (
+    Assignments,
+    Context,
+    Group,
+    Json,
+    Kubeconfig,
+    TemporalAddress,
+    TemporalNamespace,
+    Tools,
+    flags,
+    load,
+)
+from prunella_operator.cli.run import operator, run, worker
+from prunella_operator.config.settings import Settings
+from prunella_operator.presentation.terminal import console
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from prunella_operator.incidents.client import Incident, IncidentReader
+
+
+def _run(settings: Settings, *, operator: bool, worker: bool, console: bool) -> int:
+    from prunella_operator.observability.logging import configure
+    from prunella_operator.runtime.app import run as run_app
+
+    configure(settings.log_format, settings.log_level)
+    code: int = run_app(settings, operator=operator, worker=worker, console=console, embedded=settings.embedded)
+    return code
+
+
+def _reader(settings: Settings) -> "IncidentReader":
+    from prunella_operator.incidents.client import KubeIncidents
+    from prunella_operator.kubernetes.sync_client import Kube
+
+    return KubeIncidents(Kube.connect(settings))
+
+
+def _deleted(settings: Settings, since: "datetime", known: "Collection[str]") -> "Sequence[Incident]":
+    from prunella_operator.reporting.archived_incidents import deleted_incidents
+
+    return deleted_incidents(settings, since, known)
+
+
+app = typer.Typer(
+    cls=Group,
+    name="prunella",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks could show values
+    help="Prunella heals Kubernetes workloads: it diagnoses, repairs, verifies, undoes or hands over.",
+    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _deleted)},
+    rich_markup_mode="markdown",
+    epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
+    "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+)
+app.command()(operator)
+app.command()(worker)
+app.command()(run)
+app.command()(cli_run.console)
+app.command()(report.report)
+app.command()(uninstall.uninstall)
+
+incidents = typer.Typer(no_args_is_help=True, help="Read incidents and answer them.")
+app.add_typer(incidents, name="incidents")
+incidents.command("list")(cli_incidents.list_)
+incidents.command("show")(cli_incidents.show)
+incidents.command("watch")(cli_incidents.watch)
+incidents.command("approve")(incident_actions.approve)
+incidents.command("reject")(incident_actions.reject)
+incidents.command("ack")(incident_actions.ack)
+incidents.command("cancel")(incident_actions.cancel_)
+incidents.command("suspend")(incident_actions.suspend_)
+incidents.command("resume")(incident_actions.resume)
+
+notify = typer.Typer(no_args_is_help=True, help="Try the channels by which people are told.")
+app.add_typer(notify, name="notify")
+notify.command("test")(cli_notify.try_channel)
+
+
+@app.command()
+def doctor(
+    *,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    temporal_address: TemporalAddress = None,
+    temporal_namespace: TemporalNamespace = None,
+    as_json: Json = False,
+) -> None:
+    """Check everything operator and worker need: cluster, CRDs, permissions, clock, Temporal. Changes nothing.
+
+    Example: `prunella doctor --context staging`, as the account that will run Prunella.
+    """
+    from prunella_operator.cli.doctor import show
+    from prunella_operator.config.crds import crds
+    from prunella_operator.doctor.checks import examine
+    from prunella_operator.kubernetes.sync_client import Kube
+    from prunella_operator.metrics.factory import connect
+    from prunella_operator.temporal.client import probe
+
+    settings = load(
+        flags(
+            kubeconfig=kubeconfig,
+            context=context,
+            temporal_address=temporal_address,
+            temporal_namespace=temporal_namespace,
+        )
+    )
+    metrics = connect(settings)
+    checks = examine(
+        settings, lambda: Kube.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
+    )
+    raise typer.Exit(0 if show(checks, as_json) else 1)
+
+
+@app.command()
+def settings(
+    *,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    temporal_address: TemporalAddress = None,
+    temporal_namespace: TemporalNamespace = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Print every setting: its value, whether a default, variable or flag set it, and why it is so. Secrets are hidden.
+
+    Example: `PRUNELLA_HTTP_PORT=9090 prunella settings`
+    """
+    from prunella_operator.cli.show import show_settings
+
+    given = flags(
+        assignments,
+        kubeconfig=kubeconfig,
+        context=context,
+        temporal_address=temporal_address,
+        temporal_namespace=temporal_namespace,
+    )
+    show_settings(load(given), given, as_json)
+
+
+@app.command()
+def playbooks(as_json: Json = False) -> None:
+    """Print the root causes Prunella knows and what it does about each, in the order it tries them."""
+    from prunella_operator.cli.show import show_playbooks
+    from prunella_workflows.decisions.playbooks import PLAYBOOKS
+
+    show_playbooks(PLAYBOOKS, as_json)
+
+
+@app.command()
+def crds() -> None:
+    """Print the custom resource definitions, for kubectl.
+
+    Example: `prunella crds | kubectl apply --server-side -f -`
+    """
+    from prunella_operator.config.crds import crd_yaml
+
+    sys.stdout.write(crd_yaml())
+
+
+@app.command()
+def rbac(
+    namespaces: Annotated[list[str] | None, typer.Argument(metavar="NAMESPACE...", show_default=False)] = None,
+    *,
+    cluster: Annotated[bool, typer.Option("--cluster", help="The whole cluster instead of single namespaces.")] = False,
+    accounts: Annotated[str, typer.Option(help="Namespace of Prunella's ServiceAccounts.")] = "prunella-system",
+) -> None:
+    """Print the RoleBindings with which Prunella may repair in these namespaces, for kubectl.
+
+    Example: `prunella rbac shop | kubectl apply -f -`
+    """
+    from prunella_operator.doctor.rbac import bindings
+
+    if bool(namespaces) == cluster:
+        raise typer.BadParameter("name at least one namespace, or give --cluster for all of them")
+    sys.stdout.write(bindings(tuple(namespaces or ()), accounts))
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    number = installed("prunella")
+    console().print(json.dumps({"prunella": number}) if as_json else f"prunella {number}")
+
+
+def main() -> NoReturn:
+    """Run the command line and leave at once.
+
+    os._exit because a process that used Temporal's SDK may crash while Python tears it down (sdk-python#300).
+    """
+    try:
+        app()
+        code: object = 0
+    except SystemExit as end:
+        code = end.code
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            code = code or 1
+    os._exit(code if isinstance(code, int) else 1 if code else 0)

@@ -1,0 +1,1 @@
+"""Leaner imports of the large libraries."""

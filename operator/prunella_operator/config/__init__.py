@@ -1,0 +1,1 @@
+"""Configuration: settings, the environment they come from, and the shipped CRDs."""

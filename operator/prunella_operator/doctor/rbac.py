@@ -1,0 +1,30 @@
+"""Bindings that let Prunella repair: in one namespace each, or by choice in the whole cluster."""
+
+from typing import Any
+
+import yaml
+
+from prunella_operator.doctor.permissions import REPAIR, SNAPSHOTS
+
+_GROUP = "rbac.authorization.k8s.io"
+_BOUND = {REPAIR: "prunella-worker", SNAPSHOTS: "prunella-operator"}
+_LABELS = {"app.kubernetes.io/part-of": "prunella"}
+
+
+def bindings(namespaces: tuple[str, ...], accounts: str) -> str:
+    """YAML for kubectl: RoleBindings in each of these namespaces; without any, ClusterRoleBindings.
+
+    `accounts` is the namespace of Prunella's ServiceAccounts.
+    """
+    objects = [_binding(role, one, accounts) for one in namespaces or ("",) for role in _BOUND]
+    return yaml.safe_dump_all(objects, sort_keys=False)
+
+
+def _binding(role: str, namespace: str, accounts: str) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{_GROUP}/v1",
+        "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+        "metadata": {"name": role} | ({"namespace": namespace} if namespace else {}) | {"labels": dict(_LABELS)},
+        "roleRef": {"apiGroup": _GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": _BOUND[role], "namespace": accounts}],
+    }

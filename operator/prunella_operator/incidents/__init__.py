@@ -1,0 +1,1 @@
+"""Incidents: from a detected fault to a running workflow, and from there to deletion."""

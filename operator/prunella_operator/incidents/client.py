@@ -1,0 +1,211 @@
+"""Incidents as the command line reads and answers them. A person's answer is a patch of spec, never of status."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import Field, ValidationError
+
+from prunella_operator.kubernetes.api import MERGE_PATCH, Api
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
+from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phase
+
+GROUP = "/apis/prunella.dev/v1alpha1"
+CANCEL = "prunella.dev/cancel"
+_GROUPS = 100  # as many as an answer may name
+
+
+class AlreadyClosed(Permanent):
+    """The incident is over, so an answer would change nothing."""
+
+
+class Metadata(Value):
+    """What identifies an incident."""
+
+    name: str
+    namespace: str
+    uid: str = ""
+    creation_timestamp: datetime
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Incident(Value):
+    """An Incident object."""
+
+    metadata: Metadata
+    spec: IncidentSpec
+    status: IncidentStatus = IncidentStatus()
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return self.metadata.namespace
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands."""
+        return self.status.phase
+
+    @property
+    def target(self) -> str:
+        """The workload, or the pod while its workload is not known yet."""
+        wanted = self.spec.target
+        return self.status.target or (f"{wanted.kind}/{wanted.name}" if wanted else f"Pod/{self.spec.pod_name}")
+
+
+class IncidentReader(Protocol):
+    """Reads incidents and writes people's answers."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace when a command names none."""
+
+    def find(self, namespace: str | None, selector: str = "") -> Sequence[Incident]:
+        """The incidents of a namespace, or of all (None), oldest first."""
+
+    def get(self, namespace: str, name: str) -> Incident:
+        """One incident."""
+
+    def patch(self, incident: Incident, body: dict[str, Any]) -> None:
+        """Change it, if it is still the object that was read."""
+
+    def whoami(self) -> str:
+        """The user name that the API server knows us by."""
+
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the API server counts us among."""
+
+
+class KubeIncidents:
+    """Incidents on an API server."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the kubeconfig's context."""
+        return self._api.namespace
+
+    def find(self, namespace: str | None, selector: str = "") -> Sequence[Incident]:
+        """The incidents of a namespace, or of all (None), oldest first."""
+        path = f"{GROUP}/namespaces/{namespace}/incidents" if namespace else f"{GROUP}/incidents"
+        try:
+            items = self._api.call("GET", path, labelSelector=selector)["items"]
+        except NotFound as error:
+            raise NotFound("this cluster has no Incident kind yet: prunella crds | kubectl apply -f -") from error
+        return sorted(map(parse, items), key=lambda one: (one.metadata.creation_timestamp, one.namespace, one.name))
+
+    def get(self, namespace: str, name: str) -> Incident:
+        """One incident."""
+        try:
+            return parse(self._api.call("GET", f"{GROUP}/namespaces/{namespace}/incidents/{name}"))
+        except NotFound as error:
+            raise NotFound(
+                f"there is no incident {name} in namespace {namespace}; `prunella incidents list -A` shows all"
+            ) from error
+
+    def patch(self, incident: Incident, body: dict[str, Any]) -> None:
+        """Merge-patch it. The uid keeps an answer from reaching a namesake that was made meanwhile."""
+        path = f"{GROUP}/namespaces/{incident.namespace}/incidents/{incident.name}"
+        metadata = {**body.get("metadata", {}), "uid": incident.metadata.uid}
+        self._api.call("PATCH", path, {**body, "metadata": metadata}, MERGE_PATCH, fieldManager="prunella-cli")
+
+    def whoami(self) -> str:
+        """The user name that the API server knows us by."""
+        return str(self._user()["username"])
+
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the API server counts us among."""
+        return tuple(self._user().get("groups") or ())
+
+    def _user(self) -> dict[str, Any]:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self._api.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        user: dict[str, Any] = answer["status"]["userInfo"]
+        return user
+
+
+def parse(raw: dict[str, Any]) -> Incident:
+    """An Incident from what the API server sends.
+
+    Raises:
+        InvalidIncident: it was made by another version, or by hand past the CRD's validation.
+    """
+    try:
+        return Incident.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidIncident(f"an incident cannot be read: {where}: {first['msg']}") from error
+
+
+def decide(reader: IncidentReader, namespace: str, name: str, decision: str, reason: str) -> Incident:
+    """Answer the question whether a repair may be made, in the caller's name."""
+    incident = open_incident(reader, namespace, name)
+    groups = [one for one in reader.groups() if not one.startswith("system:")][:_GROUPS]
+    approval = {"decision": decision, "by": reader.whoami(), "groups": groups or None, "reason": reason}
+    reader.patch(incident, {"spec": {"approval": approval}})
+    return incident
+
+
+def suspend(reader: IncidentReader, namespace: str, name: str, wanted: bool) -> Incident:
+    """Stop before the next step, or go on."""
+    incident = open_incident(reader, namespace, name)
+    reader.patch(incident, {"spec": {"suspend": wanted}})
+    return incident
+
+
+def cancel(reader: IncidentReader, namespace: str, name: str) -> Incident:
+    """Ask for the end of an incident, or of the calls for people when it was handed over.
+
+    Raises:
+        AlreadyClosed: there is nothing left to end.
+    """
+    incident = reader.get(namespace, name)
+    if not _being_escalated(incident):
+        _refuse_closed(incident)
+    reader.patch(incident, {"metadata": {"annotations": {CANCEL: "true"}}})
+    return incident
+
+
+def acknowledge(reader: IncidentReader, namespace: str, name: str) -> Incident:
+    """Take an incident over from Prunella, in the caller's name: nobody else is called.
+
+    Raises:
+        AlreadyClosed: it was never handed over, or nobody is called any more.
+    """
+    incident = reader.get(namespace, name)
+    if not _being_escalated(incident):
+        _refuse_closed(incident)
+    reader.patch(incident, {"spec": {"acknowledged": {"by": reader.whoami()}}})
+    return incident
+
+
+def _being_escalated(incident: Incident) -> bool:
+    note = incident.status.escalation
+    return incident.phase is Phase.ESCALATED and note is not None and not note.ended
+
+
+def open_incident(reader: IncidentReader, namespace: str, name: str) -> Incident:
+    """An incident that can still be answered.
+
+    Raises:
+        AlreadyClosed: it is over.
+    """
+    incident = reader.get(namespace, name)
+    _refuse_closed(incident)
+    return incident
+
+
+def _refuse_closed(incident: Incident) -> None:
+    if incident.phase.closed:
+        why = f" ({incident.status.message})" if incident.status.message else ""
+        where = f"{incident.namespace}/{incident.name}"
+        raise AlreadyClosed(f"incident {where} is closed already: {incident.phase}{why}")

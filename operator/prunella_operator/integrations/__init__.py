@@ -1,0 +1,1 @@
+"""Other services: notification channels and ticket systems."""

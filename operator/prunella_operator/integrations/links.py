@@ -1,0 +1,32 @@
+"""The pages and commands that lead from a message to the whole story."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from prunella_operator.config.settings import Settings
+from prunella_workflows.contracts.notifications import Link, Message
+
+
+def links_of(settings: Settings, message: Message) -> tuple[Link, ...]:
+    """What this installation has about a message: the incident's command, workflow, trace and dashboard."""
+    return tuple(_links(settings, message))
+
+
+def _links(settings: Settings, message: Message) -> Iterator[Link]:
+    ref = message.incident
+    if ref is not None:
+        yield Link(label="Incident", target=f"prunella incidents show {ref.name} -n {ref.namespace}")
+        yield Link(label="With kubectl", target=f"kubectl -n {ref.namespace} describe incident {ref.name}")
+    if message.workflow is not None and (page := settings.workflow_url(message.workflow.id, message.workflow.run_id)):
+        yield Link(label="Workflow", target=page)
+    if settings.trace_url and message.trace_id:
+        yield Link(label="Trace", target=_filled(settings.trace_url, trace_id=message.trace_id))
+    if settings.dashboard_url and ref is not None:
+        page = _filled(settings.dashboard_url, namespace=ref.namespace, incident=ref.name)
+        yield Link(label="Dashboard", target=page)
+
+
+def _filled(page: str, **values: str) -> str:
+    for name, value in values.items():
+        page = page.replace(f"{{{name}}}", quote(value, safe=""))
+    return page

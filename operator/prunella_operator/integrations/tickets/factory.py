@@ -1,0 +1,82 @@
+"""The ticket system that a Secret describes."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from prunella_operator.integrations.tickets.port import TicketSystem
+from prunella_operator.kubernetes.secrets import required
+from prunella_workflows.model.errors import InvalidInputError
+
+_PROJECT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}\Z")
+_REPO = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}\Z")
+_GITHUB = "https://api.github.com"
+
+
+def system_of(address: str, values: dict[str, str]) -> TicketSystem:
+    """Build it from the values of the Secret `NAMESPACE/NAME`.
+
+    Raises:
+        InvalidInputError: a value is missing or makes no sense; the message names it.
+    """
+    kind = required(address, values, "type")
+    match kind:
+        case "jira":
+            return _jira(address, values)
+        case "github":
+            return _github(address, values)
+        case "webhook":
+            return _webhook(address, values)
+    raise InvalidInputError(f"Secret {address}: type must be jira, github or webhook")
+
+
+# Each library is imported where it is needed: a worker uses one of them at most, and they take 10 MiB.
+def _jira(address: str, values: dict[str, str]) -> TicketSystem:
+    from prunella_operator.integrations.tickets.jira import JiraTickets  # noqa: PLC0415
+
+    return JiraTickets(
+        _page(address, values, "url"),
+        _fitting(address, values, "project", _PROJECT),
+        required(address, values, "token"),
+        user=values.get("user", "").strip(),
+        issue_type=values.get("issueType", "").strip() or "Task",
+        close_by=values.get("closeBy", "").strip(),
+    )
+
+
+def _github(address: str, values: dict[str, str]) -> TicketSystem:
+    from prunella_operator.integrations.tickets.github import GithubTickets  # noqa: PLC0415
+
+    return GithubTickets(
+        _page(address, {"url": _GITHUB, **values}, "url"),
+        _fitting(address, values, "repo", _REPO),
+        required(address, values, "token"),
+    )
+
+
+def _webhook(address: str, values: dict[str, str]) -> TicketSystem:
+    from prunella_operator.integrations.tickets.webhook import WebhookTickets  # noqa: PLC0415
+
+    return WebhookTickets(_page(address, values, "url"), required(address, values, "key"))
+
+
+def _page(address: str, values: Mapping[str, str], key: str) -> str:
+    url = required(address, dict(values), key)
+    if not _is_page(url):
+        raise InvalidInputError(f"Secret {address}: {key} must be http(s)://HOST..., without a user")
+    return url
+
+
+def _is_page(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _fitting(address: str, values: dict[str, str], key: str, pattern: re.Pattern[str]) -> str:
+    value = required(address, values, key)
+    if not pattern.match(value):
+        raise InvalidInputError(f"Secret {address}: {key} makes no sense")
+    return value

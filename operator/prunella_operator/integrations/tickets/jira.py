@@ -1,0 +1,133 @@
+"""Tickets in Jira, Cloud or Data Center. A ticket is found again by its label, a comment by its last line.
+
+Jira's search may lag a few seconds behind; a retry comes later than that.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from jira import JIRA, JIRAError
+
+from prunella_operator.integrations.http_errors import cleaned, error_of, retry_after
+from prunella_operator.integrations.notifiers.render import Style, body, title
+from prunella_operator.integrations.tickets.port import Entry
+from prunella_operator.integrations.tickets.ticket_ids import mark_of, note_of
+from prunella_workflows.model.errors import InvalidInputError, PrunellaError, Unavailable
+from prunella_workflows.model.incident import TicketRef
+
+T = TypeVar("T")
+
+_TIMEOUT = 10.0  # seconds
+_LONGEST = 30000  # characters; Jira takes 32,767
+_SUMMARY = 250
+_BREAK = "\u200b"
+
+
+class JiraTickets:
+    """One project. `user` is needed for Cloud, where the token is an API token; without it the token is a personal one.
+
+    `close_by` is the name of the transition that closes a ticket; by default the first one to a status that is done.
+    """
+
+    kind = "jira"
+
+    def __init__(self, url: str, project: str, token: str, *, user: str, issue_type: str, close_by: str) -> None:
+        logging.getLogger("jira").setLevel(logging.CRITICAL)  # it logs addresses and answers
+        self._url = url.rstrip("/")
+        self._project = project
+        self._token = token
+        self._user = user
+        self._issue_type = issue_type
+        self._close_by = close_by
+        self._jira: JIRA | None = None
+
+    def find(self, thread: str, since: datetime) -> TicketRef | None:
+        """The oldest ticket with the thread's label. The label is unique, so `since` is not needed."""
+        del since
+        query = f'project = "{self._project}" AND labels = "{mark_of(thread)}" ORDER BY created ASC'
+
+        def search(jira: JIRA) -> Any:
+            return jira.search_issues(query, maxResults=1, fields="summary", json_result=True)
+
+        found = self._ask(search).get("issues") or ()
+        return self._ref(found[0]["key"]) if found else None
+
+    def create(self, thread: str, entry: Entry) -> TicketRef:
+        """A new ticket with the thread's label."""
+        fields = {
+            "project": {"key": self._project},
+            "issuetype": {"name": self._issue_type},
+            "summary": title(entry.message, Style.TEXT)[:_SUMMARY],
+            "description": _text(entry),
+            "labels": ["prunella", mark_of(thread)],
+        }
+        made: Any = self._ask(lambda jira: jira.create_issue(fields=fields, prefetch=False))
+        return self._ref(made.key)
+
+    def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
+        """Add a comment, unless one with this entry's mark is there."""
+        del thread
+        note = note_of(entry.key)
+        there: Any = self._ask(lambda jira: jira.comments(ref.key))
+        if not any(note in one.body for one in there):
+            self._ask(lambda jira: jira.add_comment(ref.key, f"{_text(entry)}\n{note}"))
+
+    def close(self, thread: str, ref: TicketRef, entry: Entry) -> None:
+        """Comment, then move the ticket to a status that is done."""
+        self.comment(thread, ref, entry)
+        issue: Any = self._ask(lambda jira: jira.issue(ref.key, fields="status"))
+        if _done(issue.raw["fields"]["status"]):
+            return
+        ways: Any = self._ask(lambda jira: jira.transitions(ref.key))
+        fitting = [one for one in ways if self._closes(one)]
+        if not fitting:
+            raise InvalidInputError(f"jira has no transition that closes {ref.key}; name one in the Secret as closeBy")
+        self._ask(lambda jira: jira.transition_issue(ref.key, fitting[0]["id"]))
+
+    def _closes(self, transition: dict[str, Any]) -> bool:
+        if self._close_by:
+            return str(transition["name"]).lower() == self._close_by.lower()
+        return _done(transition.get("to") or {})
+
+    def _ref(self, key: str) -> TicketRef:
+        return TicketRef(system=self.kind, key=key, url=f"{self._url}/browse/{key}")
+
+    def _ask(self, call: Callable[[JIRA], T]) -> T:
+        """One call. What the library raises carries headers and addresses, so nothing of it but the code gets out."""
+        problem: PrunellaError
+        try:
+            return call(self._connected())
+        except JIRAError as error:
+            problem = self._of(error)
+        except Exception as error:  # noqa: BLE001 - its words may carry the token: only its type leaves
+            problem = Unavailable(f"jira does not answer: {type(error).__name__}")
+        raise problem
+
+    def _connected(self) -> JIRA:
+        if self._jira is None:
+            auth: dict[str, Any] = {"token_auth": self._token}
+            if self._user:
+                auth = {"basic_auth": (self._user, self._token)}
+            self._jira = JIRA(self._url, **auth, timeout=_TIMEOUT, max_retries=0, logging=False)
+        return self._jira
+
+    def _of(self, error: JIRAError) -> PrunellaError:
+        if not error.status_code:
+            return Unavailable("jira does not answer")
+        again = retry_after(error.response.headers) if error.response is not None else None
+        return error_of(self.kind, error.status_code, cleaned(error.text or "", (self._token,)), again)
+
+
+def _done(status: dict[str, Any]) -> bool:
+    return (status.get("statusCategory") or {}).get("key") == "done"
+
+
+def _text(entry: Entry) -> str:
+    """The message in a block that Jira shows as it is; what could end the block is parted."""
+    words = body(entry.message, entry.links, Style.TEXT, _LONGEST).replace("{", "{" + _BREAK)
+    pages = [
+        one.target for one in (*entry.links, *entry.message.links) if one.target.startswith(("http://", "https://"))
+    ]
+    return "\n".join(("{noformat}", words, "{noformat}", *pages))

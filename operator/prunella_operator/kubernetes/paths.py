@@ -1,0 +1,125 @@
+"""Where things live in the Kubernetes API: one place for paths, labels and annotations of ours."""
+
+import re
+
+from prunella_workflows.decisions.guards import reverted_externally
+from prunella_workflows.model.errors import InvalidIncident, NotFound
+from prunella_workflows.model.workload import WorkloadRef
+
+GROUP = "prunella.dev"
+VERSION = "v1alpha1"
+FIELD_MANAGER = "prunella"
+
+LEASES = "coordination.k8s.io/v1"
+
+LAST_ACTION = f"{GROUP}/last-action"
+BEFORE, AFTER, AT = reverted_externally.BEFORE, reverted_externally.AFTER, reverted_externally.AT
+GOOD_AT = f"{GROUP}/good-at"
+SNAPSHOT = f"{GROUP}/snapshot"
+WORKLOAD = f"{GROUP}/workload"
+SOURCE = f"{GROUP}/source"
+DETECTED_AT = f"{GROUP}/detected-at"
+FAULT_AT = f"{GROUP}/fault-at"
+TRACEPARENT = f"{GROUP}/traceparent"
+CANCEL = f"{GROUP}/cancel"
+OPENED_BY_ALERT = f"{GROUP}/opened-by-alert"
+WITHDRAWN = f"{GROUP}/withdrawn-by-alert"
+ALERT = f"alert.{GROUP}/"
+KEEP = f"{GROUP}/keep"
+TURN = f"{GROUP}/turn"
+TURNS = f"{GROUP}/turns"
+
+_PLURALS = {
+    "Deployment": ("/apis/apps/v1", "deployments"),
+    "StatefulSet": ("/apis/apps/v1", "statefulsets"),
+    "DaemonSet": ("/apis/apps/v1", "daemonsets"),
+    "ReplicaSet": ("/apis/apps/v1", "replicasets"),
+    "Job": ("/apis/batch/v1", "jobs"),
+    "CronJob": ("/apis/batch/v1", "cronjobs"),
+    "Pod": ("/api/v1", "pods"),
+}
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9._:-]*)+")
+
+
+def plain(path: str) -> str:
+    """The path, if each of its parts may be a name.
+
+    Names come from annotations and owner references too, in which anybody may write `..` or a query, and clients
+    resolve these: then a request with our rights would go elsewhere than it seems.
+
+    Raises:
+        NotFound: no object can be there.
+    """
+    if not _PLAIN.fullmatch(path):
+        raise NotFound("there is no object of such a name: it has signs that no name in Kubernetes has")
+    return path
+
+
+def collection(kind: str, namespace: str) -> str:
+    """The path of all objects of a kind in a namespace.
+
+    Raises:
+        InvalidIncident: the kind is none that Prunella knows.
+    """
+    if kind not in _PLURALS:
+        raise InvalidIncident(f"spec.target.kind: {kind} is not a kind of workload Prunella knows")
+    prefix, plural = _PLURALS[kind]
+    return f"{prefix}/namespaces/{namespace}/{plural}"
+
+
+def workload(ref: WorkloadRef) -> str:
+    """The path of one workload."""
+    return f"{collection(ref.kind, ref.namespace)}/{ref.name}"
+
+
+def core(namespace: str, plural: str, name: str = "") -> str:
+    """The path of a core/v1 resource in a namespace."""
+    return f"/api/v1/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
+
+
+def snapshots(namespace: str, name: str = "") -> str:
+    """Our snapshots are ControllerRevisions: the API's own kind for a template that is kept."""
+    return f"/apis/apps/v1/namespaces/{namespace}/controllerrevisions" + (f"/{name}" if name else "")
+
+
+def autoscalers(namespace: str, name: str = "") -> str:
+    """The path of a namespace's HorizontalPodAutoscalers, or of one."""
+    return f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers" + (f"/{name}" if name else "")
+
+
+def budgets(namespace: str) -> str:
+    """The path of a namespace's PodDisruptionBudgets."""
+    return f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+
+
+def incidents(namespace: str = "", name: str = "") -> str:
+    """The path of one, one namespace's, or all incidents."""
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{scope}/incidents" + (f"/{name}" if name else "")
+
+
+def policies(namespace: str = "") -> str:
+    """The path of a namespace's HealingPolicies, or of the ClusterHealingPolicies."""
+    if namespace:
+        return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/healingpolicies"
+    return f"/apis/{GROUP}/{VERSION}/clusterhealingpolicies"
+
+
+def all_policies() -> str:
+    """The path of the HealingPolicies of all namespaces."""
+    return f"/apis/{GROUP}/{VERSION}/healingpolicies"
+
+
+def events(namespace: str) -> str:
+    """The path of a namespace's events."""
+    return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+
+
+def pod_metrics(namespace: str) -> str:
+    """The path of what metrics-server measured of a namespace's pods."""
+    return f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"
+
+
+def leases(namespace: str, name: str = "") -> str:
+    """The path of a namespace's Leases, or of one."""
+    return f"/apis/{LEASES}/namespaces/{namespace}/leases" + (f"/{name}" if name else "")

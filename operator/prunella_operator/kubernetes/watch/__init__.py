@@ -1,0 +1,1 @@
+"""Lists and watches of many objects, in protobuf or JSON."""

@@ -1,0 +1,44 @@
+"""metrics-server: what the pods of a namespace use, by the API server's metrics.k8s.io."""
+
+from collections.abc import Collection, Iterator
+
+from prunella_operator import clock
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views.workloads import time_of
+from prunella_operator.metrics.prometheus import STALE_AFTER
+from prunella_workflows.model.errors import NotFound, PrunellaError
+from prunella_workflows.model.evidence import ContainerUsage, Usage
+from prunella_workflows.model.measurement import NoData, Why
+from prunella_workflows.model.quantity import parse_bytes, parse_quantity
+
+SOURCE = "metrics-server"
+
+
+def usage(kube: Kube, namespace: str, pods: Collection[str]) -> Usage | NoData:
+    """What these pods use. Pods that were last measured too long ago, or not yet, are left out."""
+    try:
+        found = [one for one in kube.list(paths.pod_metrics(namespace)) if one["metadata"]["name"] in pods]
+        fresh = [(at, one) for one in found if (at := time_of(one["timestamp"])) and clock.now() - at <= STALE_AFTER]
+        containers = tuple(container for _, one in fresh for container in _containers(one))
+    except NotFound:
+        return NoData(why=Why.NOT_CONFIGURED, message="metrics-server is not installed")
+    except PrunellaError as error:
+        return NoData(why=Why.UNREACHABLE, message=f"metrics-server does not answer: {error}")
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return NoData(why=Why.UNREADABLE, message="metrics-server's answer cannot be read")
+    if not containers:
+        why = Why.STALE if found else Why.EMPTY
+        return NoData(why=why, message=f"metrics-server has no {'fresh ' if found else ''}measurement of these pods")
+    return Usage(source=SOURCE, at=min(at for at, _ in fresh), containers=containers)
+
+
+def _containers(raw: Object) -> Iterator[ContainerUsage]:
+    for one in raw["containers"]:
+        yield ContainerUsage(
+            pod=raw["metadata"]["name"],
+            container=one["name"],
+            cpu_cores=float(parse_quantity(one["usage"]["cpu"])),
+            memory_bytes=parse_bytes(one["usage"]["memory"]),
+        )

@@ -1,0 +1,104 @@
+"""What a workload's pods use now, and how a container's memory grew: by Prometheus, else by metrics-server."""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from prunella_operator import clock
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.metrics import metrics_server
+from prunella_operator.metrics.port import MetricsSource
+from prunella_operator.metrics.prometheus import STALE_AFTER
+from prunella_workflows.model import promql
+from prunella_workflows.model.evidence import ContainerUsage, Usage
+from prunella_workflows.model.measurement import NoData, Reading, Series, Why
+from prunella_workflows.model.workload import PodView, WorkloadRef
+
+SOURCE = "Prometheus"
+
+_CPU, _MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
+_PODS = 'namespace="$namespace",pod=~"$pods"'
+# Raw samples: they have the times of their own, and a container that was restarted is told from its predecessor.
+_NOW = f'{{__name__=~"{_CPU}|{_MEMORY}",{_PODS},container!~"|POD",cpu=~"|total"}}[2m]'
+_GROWTH = f'max by (namespace, pod, container, id) (max_over_time({_MEMORY}{{{_PODS},container!~"|POD"}}[1m]))'
+_GROWTH_STEP = 30.0  # seconds
+_GROWTH_FOR = timedelta(hours=1)
+
+Key = tuple[str, str, str]  # metric, pod, container
+
+
+class UsageReader:
+    """Asks the sources in order. None of its answers is an error: what nobody measured is `NoData`."""
+
+    def __init__(self, kube: Kube, source: MetricsSource) -> None:
+        self._kube = kube
+        self._source = source
+
+    def now(self, workload: WorkloadRef, pods: Sequence[PodView]) -> Usage | NoData:
+        """What these pods use."""
+        names = [pod.name for pod in pods]
+        if not names:
+            return NoData(why=Why.EMPTY, message="there are no pods to measure")
+        first = self._by_prometheus(workload, names)
+        if isinstance(first, Usage):
+            return first
+        second = metrics_server.usage(self._kube, workload.namespace, names)
+        if isinstance(second, Usage):
+            return second
+        why = second.why if first.why is Why.NOT_CONFIGURED else first.why
+        return NoData(why=why, message=f"{first}; {second}")
+
+    def growth(self, workload: WorkloadRef, pods: Sequence[PodView]) -> tuple[Series, ...] | NoData:
+        """The working sets of the containers of these pods over the last hour, one series a life where ids are kept."""
+        query = promql.fill(_GROWTH, _values(workload, [pod.name for pod in pods]))
+        end = clock.now()
+        return self._source.series(query, end - _GROWTH_FOR, end, _GROWTH_STEP)
+
+    def _by_prometheus(self, workload: WorkloadRef, pods: list[str]) -> Usage | NoData:
+        found = self._source.vector(promql.fill(_NOW, _values(workload, pods)))
+        if isinstance(found, NoData):
+            return found
+        newest = _newest(found)
+        containers = tuple(_containers(newest))
+        at = min((one.last.at for one in newest.values()), default=clock.now())
+        if not containers or clock.now() - at > STALE_AFTER:
+            return NoData(why=Why.STALE, message="Prometheus has no fresh measurement of these pods")
+        return Usage(source=SOURCE, at=at, containers=containers)
+
+
+def _values(workload: WorkloadRef, pods: list[str]) -> promql.Values:
+    return promql.Values(workload.namespace, workload.name, workload.kind, pods)
+
+
+def _newest(found: Sequence[Series]) -> dict[Key, Series]:
+    """For each container the series that was measured last: those of its earlier lives linger for a while."""
+    newest: dict[Key, Series] = {}
+    for one in found:
+        key = (one.labels.get("__name__", ""), one.labels.get("pod", ""), one.labels.get("container", ""))
+        if key not in newest or one.last.at > newest[key].last.at:
+            newest[key] = one
+    return newest
+
+
+def _containers(newest: dict[Key, Series]) -> Iterator[ContainerUsage]:
+    for pod, container in dict.fromkeys(key[1:] for key in newest):
+        cpu, memory = (newest.get((metric, pod, container)) for metric in (_CPU, _MEMORY))
+        cores, size = _rate(cpu), _size(memory)
+        if cores is not None or size is not None:
+            yield ContainerUsage(pod=pod, container=container, cpu_cores=cores, memory_bytes=size)
+
+
+def _size(memory: Series | None) -> int | None:
+    return int(memory.last.value) if memory is not None and math.isfinite(memory.last.value) else None
+
+
+def _rate(counter: Series | None) -> float | None:
+    """Seconds of CPU in a second, over the readings since the counter last began anew; one reading says nothing."""
+    if counter is None:
+        return None
+    run: list[Reading] = []
+    for one in counter.readings:
+        run = [*run, one] if run and one.value >= run[-1].value else [one]
+    seconds = (run[-1].at - run[0].at).total_seconds()
+    rate = (run[-1].value - run[0].value) / seconds if seconds else math.nan
+    return rate if math.isfinite(rate) else None

@@ -1,0 +1,96 @@
+"""Where finished spans go: OpenTelemetry's SDK and its OTLP exporter. Imported only when tracing is on."""
+
+import time
+from collections.abc import Sequence
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
+
+from prunella_operator.observability.once import Once
+from prunella_operator.observability.resource import resource
+from prunella_operator.observability.tracing import NAME, Call, Task, keep_calls, nanoseconds, span_context
+from prunella_workflows.model.errors import PrunellaError
+from prunella_workflows.model.redaction import redact
+from prunella_workflows.temporal.tracing import WorkflowSpan
+
+_SCOPE = InstrumentationScope(NAME)
+_UNSET, _OK = Status(), Status(StatusCode.OK)
+_NOT_OURS = "in words of a library, which may quote an address or a token"
+_FLUSH = 2000  # milliseconds at the end of a process: a collector that is away must not hold it up
+
+
+class Tracing:
+    """The process's tracing. Without a test's exporter spans go out by OTLP over gRPC, in batches, by a thread."""
+
+    def __init__(self, service: str, exporter: SpanExporter | None = None) -> None:
+        self._provider = TracerProvider(resource=resource(service))
+        self._processor = SimpleSpanProcessor(exporter) if exporter else BatchSpanProcessor(OTLPSpanExporter())
+        self._provider.add_span_processor(self._processor)
+        trace.set_tracer_provider(self._provider)
+        keep_calls(self)
+        self._emitted = Once()
+
+    def emit(self, span: WorkflowSpan) -> None:
+        """Export the span of a finished workflow, with the ids that the workflow gave it."""
+        context = span_context(span.context)
+        if not context.trace_flags.sampled or not self._emitted.first(span.context.span_id):
+            return
+        self._processor.on_end(
+            ReadableSpan(
+                name=span.name,
+                context=context,
+                parent=span_context(span.parent),
+                resource=self._provider.resource,
+                instrumentation_scope=_SCOPE,
+                attributes=span.attributes,
+                kind=SpanKind.SERVER,
+                status=Status(StatusCode.ERROR, redact(span.error)) if span.error else Status(StatusCode.OK),
+                start_time=nanoseconds(span.started),
+                end_time=nanoseconds(span.ended),
+            )
+        )
+
+    def samples(self, name: str, parent: SpanContext) -> bool:
+        """Whether OTEL_TRACES_SAMPLER of this process records work below that span."""
+        above = trace.set_span_in_context(NonRecordingSpan(parent))
+        told = self._provider.sampler.should_sample(above, parent.trace_id, name)
+        return told.decision is Decision.RECORD_AND_SAMPLE
+
+    def keep(self, call: Call) -> None:
+        """Export the span of a call that has ended just now."""
+        events, status = _ended(call)
+        self._processor.on_end(
+            ReadableSpan(
+                name=call.name,
+                context=call.context,
+                parent=call.parent,
+                resource=self._provider.resource,
+                instrumentation_scope=_SCOPE,
+                attributes=call.attributes,
+                events=events,
+                kind=call.kind,
+                status=status,
+                start_time=call.started,
+                end_time=time.time_ns(),
+            )
+        )
+
+    def stop(self) -> None:
+        """Send what is left, for two seconds at most."""
+        self._provider.force_flush(_FLUSH)
+
+
+def _ended(call: Call) -> tuple[Sequence[Event], Status]:
+    """How a call ended: what it raised as an event, and the status of its span."""
+    if call.error is None:
+        good = _OK if isinstance(call, Task) else _UNSET
+        return (), Status(StatusCode.ERROR, call.refused) if call.refused else good
+    kind, ours = type(call.error).__name__, isinstance(call, Task) or isinstance(call.error, PrunellaError)
+    words = redact(str(call.error)) if ours else _NOT_OURS
+    event = Event("exception", {"exception.type": kind, "exception.message": words})
+    return (event,), Status(StatusCode.ERROR, f"{kind}: {words}")

@@ -1,0 +1,94 @@
+"""What became of incidents, as metrics: counted by the activity that writes their end. Labels are of bounded number."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import product
+from typing import get_args
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from prunella_operator.observability import tracing
+from prunella_workflows.model.incident import IncidentStatus, Phase, Times
+from prunella_workflows.model.outcome import Cause, Verdict
+from prunella_workflows.model.plan import NumberAction, ResizePods, TemplateAction
+
+_MINUTES = (1, 2.5, 5, 10, 15, 30, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14_400)
+
+CLOSED = Counter("prunella_incidents_closed", "Incidents that ended, by how and by root cause.", ["phase", "cause"])
+REPAIRS = Counter("prunella_repairs", "Repairs that were judged, by action and verdict.", ["action", "verdict"])
+UNDONE = Counter("prunella_repairs_undone", "Repairs that were taken back, by action.", ["action"])
+NOT_UNDONE = Counter("prunella_undo_failures", "Incidents with a repair that could not be taken back.")
+STAGES = Histogram(
+    "prunella_stage_seconds",
+    "How long a stage took: detection (from the fault), diagnosis, repair and heal (from the detection).",
+    ["stage"],
+    buckets=_MINUTES,
+)
+ACTIONS: tuple[str, ...] = tuple(
+    one.model_fields["kind"].default for one in (*get_args(TemplateAction), *get_args(NumberAction), ResizePods)
+)
+
+
+def _begin() -> None:
+    """Every series is there from the start, at 0: the first event of a series that it begins is no increase."""
+    for phase, cause in product(Phase, ("none", *Cause)):
+        if phase.closed:
+            CLOSED.labels(phase.value, str(cause))
+    for action in ACTIONS:
+        UNDONE.labels(action)
+        for verdict in Verdict:
+            REPAIRS.labels(action, verdict.value)
+    for stage in ("detection", "diagnosis", "repair", "heal"):
+        STAGES.labels(stage)
+
+
+_begin()
+
+
+def observe(status: IncidentStatus) -> None:
+    """An incident has ended like this. A report that is repeated because its answer was lost counts again."""
+    CLOSED.labels(status.phase.value, status.root_cause or "none").inc()
+    for attempt in status.attempts:
+        if attempt.verdict:
+            REPAIRS.labels(attempt.action, attempt.verdict).inc()
+        if attempt.undone:
+            UNDONE.labels(attempt.action).inc()
+    if status.reason == "NotUndone":
+        NOT_UNDONE.inc()
+    for stage, seconds in _stages(status.times):
+        STAGES.labels(stage).observe(seconds, tracing.exemplar())
+
+
+def _stages(times: Times) -> Iterator[tuple[str, float]]:
+    seen = times.detected_at or times.started_at
+    pairs: tuple[tuple[str, datetime | None, datetime | None], ...] = (
+        ("detection", times.fault_at, times.detected_at),
+        ("diagnosis", seen, times.diagnosed_at),
+        ("repair", seen, times.repaired_at),
+        ("heal", seen, times.healed_at),
+    )
+    for stage, first, last in pairs:
+        if first is not None and last is not None:
+            yield stage, max(0.0, (last - first).total_seconds())
+
+
+OPEN = Gauge("prunella_incidents_open", "Incidents that are not over, by phase.", ["phase"])
+OLDEST = Gauge(
+    "prunella_incident_oldest_seconds", "The age of the oldest incident of a phase; 0 without one.", ["phase"]
+)
+
+
+def observe_open(ages: Iterable[tuple[Phase, float]]) -> None:
+    """All incidents that are open now: phase and age in seconds."""
+    known = list(ages)
+    for phase in Phase:
+        if not phase.closed:
+            found = [age for one, age in known if one is phase]
+            OPEN.labels(phase.value).set(len(found))
+            OLDEST.labels(phase.value).set(max(found, default=0.0))
+
+
+def forget_open() -> None:
+    """Somebody else counts them now."""
+    OPEN.clear()
+    OLDEST.clear()

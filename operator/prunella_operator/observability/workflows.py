@@ -1,0 +1,112 @@
+"""Counts of workflows and activities, by type, as Temporal's own SDK does not give them to us."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from time import monotonic
+from typing import Any, NamedTuple
+
+from prometheus_client import Counter, Histogram
+from temporalio import activity
+from temporalio.client import Interceptor as ClientInterceptor
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, WorkflowInterceptorClassInput
+from temporalio.worker import Interceptor as WorkerInterceptor
+
+from prunella_operator.observability.once import Once
+from prunella_workflows.temporal.metrics import COUNT, WorkflowCounts, WorkflowEnd
+
+_MINUTES = (100, 500, 1e3, 5e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 86_400e3)
+_ACTIVITY = (5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 10e3, 30e3, 60e3, 300e3)
+_WORKFLOW, _TYPE = ("workflow_type", "task_queue"), ("activity_type", "task_queue")
+
+WORKFLOWS_STARTED = Counter("temporal_workflow_started", "Workflows that began here.", _WORKFLOW)
+WORKFLOWS_COMPLETED = Counter("temporal_workflow_completed", "Workflows that ended well here.", _WORKFLOW)
+WORKFLOWS_FAILED = Counter("temporal_workflow_failed", "Workflows that failed or were cancelled here.", _WORKFLOW)
+WORKFLOW_TIME = Histogram(
+    "temporal_workflow_duration_milliseconds", "From the start of a workflow to its end.", _WORKFLOW, buckets=_MINUTES
+)
+ACTIVITIES_STARTED = Counter("temporal_activity_started", "Attempts of activities that began here.", _TYPE)
+ACTIVITIES_COMPLETED = Counter("temporal_activity_completed", "Attempts of activities that ended well here.", _TYPE)
+ACTIVITIES_FAILED = Counter("temporal_activity_failed", "Attempts of activities that failed here.", _TYPE)
+ACTIVITY_RETRIES = Counter("temporal_activity_retries", "Attempts of activities after the first one.", _TYPE)
+ACTIVITY_TIME = Histogram(
+    "temporal_activity_duration_milliseconds", "How long an attempt took.", _TYPE, buckets=_ACTIVITY
+)
+
+
+class CountingInterceptor(ClientInterceptor, WorkerInterceptor):
+    """Counts. Workers inherit it from their client."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        """Each attempt counts."""
+        return _Activity(next)
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowCounts]:  # noqa: A002
+        """Each run counts once, whatever is replayed."""
+        input.unsafe_extern_functions[COUNT] = count
+        return WorkflowCounts
+
+
+class _Activity(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        info = activity.info()
+        with _counted(info.activity_type, info.task_queue, info.attempt):
+            return await super().execute_activity(input)
+
+
+class _Series(NamedTuple):
+    started: Counter
+    completed: Counter
+    failed: Counter
+    retries: Counter
+    milliseconds: Histogram
+
+
+@cache
+def _series(kind: str, queue: str) -> _Series:
+    """The series of a type of activities. All begin at 0 together, so that `increase` sees the first failure."""
+    return _Series(
+        ACTIVITIES_STARTED.labels(kind, queue),
+        ACTIVITIES_COMPLETED.labels(kind, queue),
+        ACTIVITIES_FAILED.labels(kind, queue),
+        ACTIVITY_RETRIES.labels(kind, queue),
+        ACTIVITY_TIME.labels(kind, queue),
+    )
+
+
+@contextmanager
+def _counted(kind: str, queue: str, attempt: int) -> Iterator[None]:
+    series = _series(kind, queue)
+    series.started.inc()
+    series.retries.inc(attempt > 1)
+    began = monotonic()
+    try:
+        yield
+    except BaseException:
+        series.failed.inc()
+        raise
+    else:
+        series.completed.inc()
+    finally:
+        series.milliseconds.observe(1000 * (monotonic() - began))
+
+
+def expect(kinds: Iterable[str], queue: str) -> None:
+    """Begin the series of these types of workflows at 0: `rate` and `increase` do not see a first event without it."""
+    for kind in kinds:
+        for series in (WORKFLOWS_STARTED, WORKFLOWS_COMPLETED, WORKFLOWS_FAILED):
+            series.labels(kind, queue)
+
+
+_told = Once()
+
+
+def count(run_id: str, kind: str, queue: str, end: WorkflowEnd | None) -> None:
+    """A workflow began (no end), or ended."""
+    if not _told.first(f"{run_id} {end is None}"):
+        return
+    if end is None:
+        WORKFLOWS_STARTED.labels(kind, queue).inc()
+        return
+    (WORKFLOWS_COMPLETED if end.well else WORKFLOWS_FAILED).labels(kind, queue).inc()
+    WORKFLOW_TIME.labels(kind, queue).observe(1000 * end.seconds)

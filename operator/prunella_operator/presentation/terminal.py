@@ -1,0 +1,133 @@
+"""What people see: consoles, colours and the table of incidents. Makes renderables and prints nothing itself.
+
+Texts come from a cluster and its logs: they are shown as plain text, so that none can forge colours or move the cursor.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from prunella_operator.incidents.client import Incident
+from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.policy import format_duration
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_PIPE_WIDTH = 10_000  # a line for a program is never wrapped
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_NOTHING = "-"
+_SHORT = 10  # seconds below which a tenth of one tells something
+_OLD = 2  # below this many of a unit, the next smaller unit tells more
+
+PHASE_STYLE = {
+    Phase.PENDING: "dim",
+    Phase.CONFIRMING: "cyan",
+    Phase.DIAGNOSING: "cyan",
+    Phase.AWAITING_APPROVAL: "bold yellow",
+    Phase.REPAIRING: "blue",
+    Phase.VERIFYING: "blue",
+    Phase.HEALED: "bold green",
+    Phase.RECOVERED: "green",
+    Phase.ESCALATED: "bold red",
+    Phase.DRY_RUN_DONE: "magenta",
+    Phase.SUPPRESSED: "dim",
+    Phase.CANCELLED: "dim",
+    Phase.FAILED: "bold red",
+}
+
+NO_INCIDENTS = """No incidents{where}: nothing is broken, or nobody is looking.
+Prunella opens one by itself when a pod of a watched workload fails (`prunella doctor` says whether it can), and
+repairs it where a HealingPolicy or the label prunella.dev/heal=enabled on the namespace allows that.
+You can open one yourself: kubectl create -f - with kind: Incident, spec.target and spec.type."""
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console for `stream` (default stdout): colours and redrawing on a terminal, whole plain lines elsewhere."""
+    out = stream or sys.stdout
+    if out.isatty():
+        return Console(file=out, highlight=False)
+    return Console(file=out, highlight=False, no_color=True, width=_PIPE_WIDTH, force_terminal=False)
+
+
+def safe(text: str, style: str = "") -> Text:
+    """Text from outside, without control characters and markup."""
+    return Text(_CONTROL.sub("�", text.replace("\r\n", "\n")), style=style)
+
+
+def phase_text(phase: Phase) -> Text:
+    """A phase in its colour."""
+    return Text(phase.value, style=PHASE_STYLE[phase])
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago, as kubectl says it: 45s, 3m, 90m, 5h, 2d."""
+    return duration(now - since)
+
+
+def duration(span: timedelta) -> str:
+    """A span in its largest fitting unit."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, size in _UNITS:
+        if seconds >= (_OLD * size if size > 1 else 0):
+            return f"{seconds // size}{unit}"
+    return "0s"
+
+
+def seconds(value: float | None) -> str:
+    """A time for people; a dash where there is none."""
+    return _NOTHING if value is None else f"{value:.1f}s" if value < _SHORT else format_duration(value)
+
+
+def percent(value: float | None) -> str:
+    """A share for people."""
+    return _NOTHING if value is None else f"{100 * value:.0f} %"
+
+
+def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:
+    """The incidents as `prunella incidents list` shows them; a narrow terminal gets fewer columns, not broken ones."""
+    rows = [_cells(one, now) for one in incidents]
+    columns = [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
+    for dispensable in ("ACTION", "CAUSE", "HEALED IN"):
+        if columns and _width(columns, rows) > width:
+            columns.remove(dispensable)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(row[name] for name in columns))
+    return table
+
+
+def _width(columns: Sequence[str], rows: Sequence[dict[str, Text]]) -> int:
+    return sum(max(len(name), *(row[name].cell_len for row in rows)) + 2 for name in columns) - 2
+
+
+def _cells(one: Incident, now: datetime) -> dict[str, Text]:
+    status = one.status
+    return {
+        "NAMESPACE": safe(one.namespace),
+        "NAME": safe(one.name),
+        "PHASE": phase_text(one.phase),
+        "CAUSE": safe(status.root_cause),
+        "TARGET": safe(one.target),
+        "ACTION": safe(status.action),
+        "AGE": Text(age(one.metadata.creation_timestamp, now)),
+        "HEALED IN": safe(status.healed_in),
+    }
+
+
+def change_line(one: Incident) -> str:
+    """One line for a change, for logs and pipes: where, which phase, why."""
+    status = one.status
+    facts = (
+        status.root_cause,
+        status.action,
+        f"healed in {status.healed_in}" if status.healed_in else "",
+        status.message,
+    )
+    return f"{one.namespace}/{one.name} {one.phase} {one.target}" + "".join(f" | {fact}" for fact in facts if fact)

@@ -1,0 +1,1 @@
+"""Statistics over past incidents: `prunella report`."""

@@ -1,0 +1,1 @@
+"""The process: operator, worker, leader election, health endpoints."""

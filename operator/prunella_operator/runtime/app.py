@@ -1,0 +1,122 @@
+"""The composition root: settings in, a running process out. Everything is built here and handed on by argument."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from aiohttp import web
+from temporalio.client import Interceptor
+
+from prunella_operator.config.settings import Settings
+from prunella_operator.kubernetes.access import load_access
+from prunella_operator.observability.core import measured_runtime
+from prunella_operator.observability.sending import sends
+from prunella_operator.observability.workflows import CountingInterceptor
+from prunella_operator.process import Process
+from prunella_operator.runtime.health_endpoints import build_app
+from prunella_operator.temporal.client import EmbeddedTemporal, connect
+from prunella_workflows.model.errors import Permanent
+
+_log = structlog.get_logger("prunella")
+
+
+class PortTaken(Permanent):
+    """The HTTP port is in use."""
+
+
+def run(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> int:
+    """Run until a signal; the exit code is 0 after a clean stop and 1 after an error."""
+    try:
+        asyncio.run(
+            _until_signalled(_main(settings, operator=operator, worker=worker, console=console, embedded=embedded))
+        )
+        code = 0
+    except Permanent as error:
+        print(f"prunella: {error}", file=sys.stderr)  # noqa: T201 - the log may be JSON; this is for a person
+        code = 1
+    except Exception:  # noqa: BLE001 - the last line of defence: say what happened and end with 1
+        _log.exception("prunella ends because of an error")
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # temporalio's core may crash at interpreter exit (sdk-python issue 300)
+
+
+async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Cancel the work at the first SIGINT or SIGTERM, however far it has come; everything it opened is closed."""
+    task = asyncio.create_task(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+    _log.info("prunella has stopped")
+
+
+async def _main(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> None:
+    access = load_access(settings.kubeconfig, settings.context)
+    runtime, measures = measured_runtime()
+    process = Process(interceptors=[CountingInterceptor()], runtime=runtime)
+    process.start("temporal's measures", measures.keep())
+    async with AsyncExitStack() as stack:
+        try:
+            if sends("traces"):
+                process.interceptors.append(_traced(stack))
+            if sends("metrics"):
+                _push_metrics(stack)
+            if embedded:
+                await stack.enter_async_context(EmbeddedTemporal(settings))
+            client = await connect(settings, interceptors=process.interceptors, runtime=process.runtime)
+            await stack.enter_async_context(_served(settings, process))
+            if worker:  # imported late: neither side pays for the other's libraries
+                from prunella_operator.runtime.worker import worker_side  # noqa: PLC0415
+
+                await stack.enter_async_context(worker_side(settings, access, process))
+            if console:
+                from prunella_operator.console.serve import console_side  # noqa: PLC0415
+
+                await stack.enter_async_context(console_side(settings, access, process))
+            if operator:
+                from prunella_operator.runtime.operator import operator_side  # noqa: PLC0415
+
+                await stack.enter_async_context(operator_side(settings, access, client, process))
+            _log.info("prunella is up", operator=operator, worker=worker, api_server=access.server)
+            await process.ended()
+        finally:
+            await process.stop()
+
+
+def _traced(stack: AsyncExitStack) -> Interceptor:
+    """Tracing for as long as the process lives; nobody else pays for its libraries."""
+    from prunella_operator.observability.exporting import Tracing  # noqa: PLC0415
+    from prunella_operator.observability.interceptors import TracingInterceptor  # noqa: PLC0415
+
+    traces = Tracing("prunella")
+    stack.callback(traces.stop)
+    return TracingInterceptor(traces.emit)
+
+
+def _push_metrics(stack: AsyncExitStack) -> None:
+    """The metrics of /metrics by OTLP too, for as long as the process lives."""
+    from prunella_operator.observability.metric_push import MetricPush  # noqa: PLC0415
+
+    stack.callback(MetricPush("prunella").stop)
+
+
+@asynccontextmanager
+async def _served(settings: Settings, process: Process) -> AsyncIterator[None]:
+    runner = web.AppRunner(build_app(process.readiness), access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+        except OSError as error:
+            where = f"{settings.http_host}:{settings.http_port}"
+            raise PortTaken(f"cannot serve {where}: {error.strerror}. Choose another --http-port") from error
+        yield
+    finally:
+        await runner.cleanup()

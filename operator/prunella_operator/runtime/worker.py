@@ -1,0 +1,119 @@
+"""The Temporal worker: our workflows and their activities, with the limits that settings give."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
+
+from prunella_operator.activities import Activities
+from prunella_operator.activities.alerts.activities import AlertHands
+from prunella_operator.activities.alerts.alertmanager import alertmanager_of
+from prunella_operator.activities.alerts.distribution import Distribution
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.notifications.activities import Notices
+from prunella_operator.alerts.dispatcher import AlertStore
+from prunella_operator.config.settings import Settings
+from prunella_operator.kubernetes.access import Access
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.metrics import factory as metrics
+from prunella_operator.metrics.usage import UsageReader
+from prunella_operator.observability.workflows import expect
+from prunella_operator.process import Process
+from prunella_operator.temporal.client import connect
+from prunella_workflows.alerts.batch_workflow import AlertIntake
+from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.escalation.workflow import Escalation
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.temporal.sandbox import workflow_runner
+
+_log = structlog.get_logger("prunella.worker")
+
+_AGAIN = 2.0
+_GRACE = timedelta(seconds=30)
+_CACHED_WORKFLOWS = 300  # about 0.1 MB each; the rest is replayed when it moves on
+_WORKFLOWS: tuple[type, ...] = (SelfHealing, Escalation, AlertHandling, AlertIntake)
+
+Registered = list[Callable[..., Any]]
+"""Activities as a worker registers them."""
+
+
+def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
+    """A worker that is ready to run. Its grace at shutdown covers the longest short activity."""
+    expect((one.__name__ for one in _WORKFLOWS), settings.task_queue)
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=_WORKFLOWS,
+        activities=[*activities, Distribution(AlertStore(client, settings.task_queue)).distribute],
+        workflow_runner=workflow_runner(),
+        activity_executor=pool,
+        max_concurrent_workflow_tasks=settings.max_workflow_tasks,
+        max_concurrent_activities=settings.max_activities,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.pollers),
+        activity_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.pollers),
+        max_cached_workflows=_CACHED_WORKFLOWS,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_timeout),
+        graceful_shutdown_timeout=_GRACE,
+    )
+
+
+@asynccontextmanager
+async def worker_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
+    """A worker that serves for as long as the context is open."""
+    kube = Kube(access, settings.api_timeout, settings.max_activities)
+    measured = metrics.connect(settings)
+    healing = Activities(kube, settings.known_good_after, settings.protected_namespaces, measured)
+    gatherer = Gatherer(kube, settings.known_good_after, UsageReader(kube, measured))
+    alerts = AlertHands(kube, gatherer, settings.protected_namespaces, alertmanager_of(settings))
+    notices = Notices(kube, settings)
+    activities: Registered = [*_healing(healing), *_alerting(alerts), notices.notify, notices.ticket]
+    with ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity") as pool:
+        process.start("worker", _serve(settings, activities, pool, process))
+        yield
+
+
+def _healing(hands: Activities) -> Registered:
+    return [
+        hands.confirm,
+        hands.diagnose,
+        hands.repair,
+        hands.undo,
+        hands.verify,
+        hands.report,
+        hands.close,
+        hands.escalate,
+    ]
+
+
+def _alerting(hands: AlertHands) -> Registered:
+    return [
+        hands.enrich,
+        hands.open,
+        hands.follow,
+        hands.withdraw,
+        hands.silence,
+        hands.unsilence,
+        hands.is_firing,
+        hands.record,
+    ]
+
+
+async def _serve(settings: Settings, activities: Registered, pool: ThreadPoolExecutor, process: Process) -> None:
+    """Serve until cancelled; wait for a Temporal that is not there yet (a worker needs a connected client)."""
+    waiting = ""
+    process.checks["worker"] = lambda: waiting
+    while True:
+        try:
+            client = await connect(settings, lazy=False, interceptors=process.interceptors, runtime=process.runtime)
+            waiting = ""
+            await build_worker(client, settings, activities, pool).run()
+        except RuntimeError as error:
+            waiting = f"Temporal cannot be reached: {error}"
+            _log.warning("the worker waits for Temporal", error=str(error))
+            await asyncio.sleep(_AGAIN)

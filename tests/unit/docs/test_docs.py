@@ -1,0 +1,395 @@
+"""The documents say what the code says: links, commands, settings, reasons, policy fields.
+
+A command in a `sh` block is run by a test (`tests/e2e/test_docs.py`), or stands in NOT_RUN with the reason why not.
+"""
+
+import ast
+import importlib.util
+import itertools
+import re
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import typer.main
+from prometheus_client import REGISTRY
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from prunella_operator.alerts.tokens import TokenFile
+from prunella_operator.cli.main import app
+from prunella_operator.config.settings import Settings
+from prunella_operator.kubernetes import async_client
+from prunella_operator.temporal.payload_codec import keys_of
+from prunella_workflows.decisions import guards
+from prunella_workflows.model.errors import PrunellaError
+from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phase
+from prunella_workflows.model.outcome import Cause, Verdict
+from prunella_workflows.model.policy import BUILT_IN, PolicySpec
+
+ROOT = Path(__file__).parents[3]
+spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
+pages = importlib.util.module_from_spec(spec)
+sys.modules["docs_pages"] = pages  # dataclasses look their module up
+spec.loader.exec_module(pages)
+
+ALL = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages.PAGES]
+SHELL = [one for page in pages.PAGES for one in pages.blocks(page) if one.language in pages.SHELL]
+COMMANDS = sorted({(one.page, command) for one in SHELL for command in pages.commands(one)})
+KUBECTL = {
+    "annotate", "apply", "create", "delete", "describe", "events", "exec", "get", "label", "patch", "rollout",
+    "scale", "wait",
+}  # fmt: skip
+
+# The sections whose kubectl commands e2e runs against a real cluster.
+RUN_BY_E2E = {
+    "README.md": {"By hand, without a write", "Opt in, opt out", "Read what happened"},
+    "docs/incident.md": None,
+    "docs/notifications.md": None,
+    "docs/policies.md": None,
+    "docs/safety.md": None,
+    "docs/troubleshooting.md": None,
+}
+
+# The pages whose kubectl commands tests/integration/test_docs_install.py sends to a real API server, and what it sends
+# of all other pages. The sections of INSTALL on installing and uninstalling are also typed by
+# tests/e2e/test_00_quickstart.py and test_00_production.py, with the commands that need pods.
+INSTALL = "docs/install.md"
+RUN_BY_INTEGRATION = {INSTALL, "docs/upgrade.md"}
+SECRET = "kubectl -n prunella-system create secret "
+
+# Why a command is not run by a test. A pattern that matches nothing any more is an error.
+NOT_RUN = {
+    "make demo*": "the demo has tests of its own, and CI runs it",
+    "make test*": "this is what is running now; CI runs it from a clean checkout",
+    "make check": "CI runs it",
+    "make audit": "needs PyPI's advisories; tests/unit/hack/test_audit.py runs the program against a server of its own",
+    "make setup": "CI runs it by every other target",
+    "make unit": "a part of make test",
+    "make integration": "a part of make test",
+    "make e2e": "a part of make test",
+    "make faults": "takes many minutes; its cases are tests themselves",
+    "make chaos": "takes up to two hours; it is a test itself",
+    "make storm": "takes many minutes; it is a test itself",
+    "make keda": "its first build takes many minutes; it is a test itself",
+    "make docs": "tests/unit/docs/test_site.py builds it",
+    "make image": "tests/support/image.py builds it by the same program",
+    "docker compose up *": "needs Docker and images; tests/unit/manifests/test_compose.py holds the file to its schema",
+    "make cluster": "the fixture `cluster` runs the same program",
+    "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",
+    "PRUNELLA_TRACE_FOLDER=*": "it is a test itself",
+    ".venv/bin/python docs/trace_picture.py *": "tests/unit/docs/test_trace_picture.py draws one",
+    ".venv/bin/python hack/monitoring draw *": "tests/integration/test_monitoring.py runs it with another Prometheus",
+    "source .venv/bin/activate": "of the shell of a person",
+    'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/hack/test_cluster_tool.py tests what it prints",
+    "prunella run*": "e2e runs it with other ports (tests/support/prunella.py)",
+    "prunella doctor*": "tests/unit/operator/doctor/test_checks.py",
+    "prunella notify test *": "tests/unit/operator/cli/test_notify.py sends to a local server",
+    "prunella incidents *": "tests/unit/operator/cli runs each of them against a scripted API",
+    "prunella report *": "tests/unit/operator/cli/test_report.py has each form",
+    "prunella uninstall*": "tests/unit/operator/cli/test_uninstall.py, and tests/e2e/test_00_production.py types it",
+    "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
+    "kubectl get incidents -A -l prunella.dev/source=alerts": "activities/alerts/test_activities.py has the label",
+    "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/hack/monitoring reads the files",
+    "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",
+    "kubectl -n temporal exec *": "tests/integration/test_temporal_postgresql.py runs what is behind the two dashes",
+    "kubectl -n temporal rollout *": "needs the images in a cluster with nodes",
+    "kubectl -n temporal wait *": "needs the images in a cluster with nodes",
+    "kubectl -n temporal *": "tests/integration/test_docs_temporal.py runs it",
+    "kubectl apply --server-side *temporal*": "tests/integration/test_docs_temporal.py runs it",
+    "promtool *": "tests/integration/test_monitoring.py runs it on these files",
+    "temporal *": "tests/integration/test_troubleshooting.py types them",
+}
+
+
+def is_run_by_e2e(page, section, command):
+    if command.startswith(SECRET):
+        return True
+    name = str(page.relative_to(ROOT))
+    if name in RUN_BY_INTEGRATION and (name == INSTALL or not {"rollout", "exec"} & set(command.split())):
+        return command.startswith(("kubectl ", "prunella rbac ", "prunella crds "))
+    sections = RUN_BY_E2E.get(str(page.relative_to(ROOT)), ())
+    return command.startswith(("kubectl ", "curl ")) and (sections is None or section in sections)
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_links_and_anchors_resolve(page):
+    for link in pages.links(page):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link}"
+        assert target.is_relative_to(ROOT), f"{page.name}: {link} leaves the repository"
+        if anchor:
+            assert anchor in pages.anchors(target), f"{page.name}: {link}"
+
+
+def test_every_document_is_linked():
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page in pages.PAGES for link in pages.links(page)}
+    assert [str(page) for page in pages.PAGES if page.name != "README.md" and page.resolve() not in linked] == []
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_one_sentence_a_line_and_no_traces_of_a_machine(page):
+    text = page.read_text()
+    assert not re.search(r"(?<![\w./])/(root|home|work|tmp|Users)/", text), "a path of one machine"
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert not re.search(r"[ \t]+$", text, re.MULTILINE), "blanks at the end of a line"
+
+
+def test_every_command_is_run_or_says_why_not():
+    unknown, used = [], set()
+    run = {command for one in SHELL for command in pages.commands(one) if is_run_by_e2e(one.page, one.section, command)}
+    for one in SHELL:
+        for command in pages.commands(one):
+            patterns = [pattern for pattern in NOT_RUN if fnmatch(command, pattern) or command == pattern]
+            used.update(patterns)
+            if not patterns and command not in run:  # runbooks repeat what the other pages have
+                unknown.append(f"{one.page.name}: {command}")
+    assert unknown == []
+    assert set(NOT_RUN) - used == set(), "no document has such a command any more"
+
+
+@pytest.mark.parametrize("command", sorted({command for _, command in COMMANDS}))
+def test_commands_are_well_formed(command):
+    for program, *arguments in pages.parts(command):
+        check = {"make": check_make, "kubectl": check_kubectl, "prunella": check_prunella}.get(program)
+        if check:
+            check(arguments)
+
+
+WORDS = re.compile(r"--from-literal=(token|keys)=\"\$\((openssl [^)]*)\)\"")
+SECRETS = sorted({found for _, command in COMMANDS for found in WORDS.findall(command)})
+
+
+@pytest.mark.parametrize(("key", "command"), SECRETS)
+def test_a_secret_that_is_made_by_chance_is_one_that_prunella_takes(key, command, tmp_path):
+    made = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
+    (tmp_path / key).write_text(made)
+    if key == "keys":
+        assert len(keys_of(made)) == 1
+    else:
+        assert TokenFile(tmp_path / key).accepts(f"Bearer {made.strip()}")
+
+
+def test_every_kind_of_secret_that_is_made_by_chance_is_tried():
+    assert {key for key, _ in SECRETS} == {"token", "keys"}
+
+
+def check_make(arguments):
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert arguments[0] in targets
+    for assignment in arguments[1:]:
+        assert re.search(rf"^{assignment.partition('=')[0]} \?=", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def check_kubectl(arguments):
+    rest_of = arguments[2:] if arguments[0] in {"-n", "--context"} else arguments
+    assert rest_of[0] in KUBECTL
+    files = [after for option, after in itertools.pairwise(arguments) if option in {"-f", "-k"}]
+    for name in files:
+        assert name == "-" or (ROOT / name).exists(), name
+
+
+def check_prunella(arguments):
+    """Every word is a command or an option of it, and its help is there."""
+    command, words, path = typer.main.get_command(app), list(arguments), []
+    while words and words[0] in getattr(command, "commands", {}):
+        path.append(words.pop(0))
+        command = command.commands[path[-1]]
+    assert path, f"prunella {arguments}: no such command"
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known |= set(command.get_help_option_names(command.make_context("prunella", [], resilient_parsing=True)))
+    assert [word for word in words if word.startswith("-") and word.partition("=")[0] not in known] == []
+    assert CliRunner().invoke(app, [*path, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_prunella_commands_in_the_text_exist(page):
+    words = re.findall(r"`prunella ([a-z]+(?: [a-z]+)?)", page.read_text())
+    tree = typer.main.get_command(app)
+    for found in words:
+        first, _, second = found.partition(" ")
+        assert first in tree.commands, found
+        if second and hasattr(tree.commands[first], "commands"):
+            assert second in tree.commands[first].commands, found
+
+
+def test_the_command_line_page_has_every_command():
+    text = (ROOT / "docs" / "cli.md").read_text()
+    tree = typer.main.get_command(app)
+    groups = {name: one for name, one in tree.commands.items() if hasattr(one, "commands")}
+    wanted = {name for name in tree.commands if name not in groups}
+    wanted |= {f"{name} {under}" for name, group in groups.items() for under in group.commands}
+    assert [name for name in sorted(wanted) if f"| `prunella {name}` |" not in text] == []
+
+
+@pytest.mark.parametrize("page", pages.GENERATED, ids=lambda page: page.stem)
+def test_generated_pages_are_what_the_code_says(page):
+    assert page.read_text() == pages.GENERATED[page](), "run: python docs/pages.py"
+
+
+def test_computed_settings_are_explained(monkeypatch):
+    computed = {name for name, field in Settings.model_fields.items() if field.default_factory is not None}
+    assert computed == set(pages.COMPUTED)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/nowhere")
+    for place in ({}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}):
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        for name, value in place.items():
+            monkeypatch.setenv(name, value)
+        for name, words in pages.COMPUTED.items():
+            value = Settings.model_fields[name].default_factory().replace("/nowhere", "~")
+            assert f"`{value}`" in words
+
+
+def test_metrics_table_has_every_metric():
+    listed = {row[0].strip("`").removesuffix("_total") for row in pages.tables(pages.METRICS_PAGE)}
+    exposed = {one.name for one in REGISTRY.collect() if re.match(r"prunella_|temporal_(?!sdk_)", one.name)}
+    assert exposed - listed == set()
+
+
+def flat(values, prefix=""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def camel(model, prefix=""):
+    """The fields of a model by their names in YAML, those of nested models with dots."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from camel(inner, f"{prefix}{field.alias or name}.")
+        else:
+            yield f"{prefix}{field.alias or name}"
+
+
+def test_policy_fields_and_built_in_values():
+    rows = {row[0].strip("`"): row for row in pages.tables(ROOT / "docs" / "policies.md") if len(row) == 4}
+    del rows["field"]
+    assert list(rows) == list(camel(PolicySpec))
+    built_in = {
+        name: str(list(value) if isinstance(value, tuple | list) else value)
+        for name, value in flat(BUILT_IN.to_object())
+    }
+    assert {name: row[1].strip("`") for name, row in rows.items()} == built_in
+
+
+def first_column(page, *, of):
+    """What stands in backticks in the first cells of the tables that have a header cell `of`."""
+    found, inside = set(), False
+    for line in page.read_text().splitlines():
+        if not line.startswith("|"):
+            inside = False
+        elif not inside:
+            inside = line.startswith(f"| {of} |")
+        else:
+            found.update(re.findall(r"`([\w.]+)`", line.split("|")[1]))
+    return found
+
+
+def test_incident_fields_and_phases():
+    page = ROOT / "docs" / "incident.md"
+    fields = first_column(page, of="field")
+    for model in (IncidentSpec, IncidentStatus):
+        assert [
+            one for one in (field.alias or name for name, field in model.model_fields.items()) if one not in fields
+        ] == []
+    assert first_column(page, of="phase") == {phase.value for phase in Phase}
+
+
+def test_causes_verdicts_and_guards():
+    concepts = ROOT / "docs" / "concepts.md"
+    for page in (concepts, ROOT / "docs" / "what-it-does.md"):
+        assert first_column(page, of="root cause") == {cause.value for cause in Cause}
+    assert first_column(concepts, of="verdict") == {verdict.value for verdict in Verdict}
+    sources = (one.read_text() for one in Path(guards.__file__).parent.glob("*.py"))
+    names = set(re.findall(r'passed\("(\w+)"\)', "".join(sources)))
+    assert len(names) == len(guards.GUARDS)
+    assert first_column(ROOT / "docs" / "safety.md", of="guard") == names
+
+
+def called(tree):
+    """Calls by the name of what is called, with their constant arguments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            words = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            named = {one.arg: one.value.value for one in node.keywords if isinstance(one.value, ast.Constant)}
+            effects = {one.attr for one in node.args if isinstance(one, ast.Attribute)}
+            yield name, words if starts_plain(node) else [], named, effects
+
+
+def starts_plain(call):
+    return bool(call.args) and isinstance(call.args[0], ast.Constant)
+
+
+def reasons_to_escalate():
+    """Every reason that an escalation can bear, read from the code."""
+    brain = ROOT / "workflows" / "prunella_workflows"
+    files = [*brain.rglob("*.py"), *(ROOT / "operator" / "prunella_operator" / "activities").rglob("*.py")]
+    for path in files:
+        for name, words, named, effects in called(ast.parse(path.read_text())):
+            if name == "hold" and effects & {"ESCALATE", "WAIT"}:
+                yield words[1]
+            elif name in {"hand_over", "_hand_over", "_unsure"} and words:
+                yield words[0]
+            elif named.get("reason") and (name == "Plan" or (name, path.name) == ("Judgement", "verify.py")):
+                yield named["reason"]
+    yield from error_reasons(PrunellaError)
+    yield "Unanswered"
+
+
+def error_reasons(kind):
+    """The kinds of our errors that an activity can let out: those of the shared tree."""
+    for one in kind.__subclasses__():
+        if one.__module__ == "prunella_workflows.model.errors" and one.__name__ not in {"Retryable", "Permanent"}:
+            yield one.__name__
+        yield from error_reasons(one)
+
+
+def test_every_reason_to_escalate_is_explained():
+    explained = first_column(ROOT / "docs" / "troubleshooting.md", of="reason")
+    found = set(reasons_to_escalate())
+    assert {"MemoryAtMaximum", "Paused", "NotUndone", "ScaledToZero", "Refused", "OutsideWindow"} <= found
+    assert found - explained == set()
+    assert explained - found == {"WorkflowLost"}, "a reason that the code does not know"
+    assert issubclass(async_client.AlreadyExists, PrunellaError)  # it never leaves an activity: each use expects it
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_yaml_examples_fit_the_models(page):
+    yaml = pytest.importorskip("yaml")
+    from prunella_workflows.model.policy import ClusterHealingPolicySpec, HealingPolicySpec
+
+    kinds = {
+        "Incident": IncidentSpec,
+        "HealingPolicy": HealingPolicySpec,
+        "ClusterHealingPolicy": ClusterHealingPolicySpec,
+    }
+    for block in pages.blocks(page):
+        if block.language == "yaml":
+            for one in yaml.safe_load_all(block.text):
+                parsed = kinds[one["kind"]].model_validate(one["spec"])
+                kept = parsed.model_dump(by_alias=True, exclude_unset=True)
+                assert set(one["spec"]) == set(kept), "a field that the model does not know"
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_python_examples_run(page, monkeypatch):
+    """What they define is defined; a cause that the reader is about to add stands in as an existing one."""
+    for block in pages.blocks(page):
+        if block.language == "python":
+            code = block.text.replace("Cause.UNSCHEDULABLE", "Cause.UNKNOWN")
+            names = {"__name__": "example"}
+            exec(compile(code, f"{page.name} example", "exec"), names)
+            if playbook := names.get("PLAYBOOK"):
+                assert callable(playbook.diagnose)
+                assert callable(playbook.plan)

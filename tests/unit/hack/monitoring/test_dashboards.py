@@ -1,0 +1,135 @@
+"""The shipped dashboards: what Grafana needs is there, and every metric exists. A real Prometheus runs the queries."""
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from boards import grafana, overview
+from support.promql import metrics_of, unknown
+
+FOLDER = Path(__file__).parents[4] / "manifests" / "monitoring" / "dashboards"
+BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+EACH = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+# What Grafana's own schema (github.com/grafana/grafana-foundation-sdk, jsonschema/) requires of the options of a panel.
+OPTIONS = {
+    "text": {"mode", "content"},
+    "timeseries": {"legend", "tooltip"},
+    "stat": {
+        "reduceOptions", "orientation", "colorMode", "graphMode", "textMode", "justifyMode", "wideLayout",
+        "showPercentChange", "percentChangeColorMode",
+    },
+    "bargauge": {
+        "reduceOptions", "orientation", "displayMode", "valueMode", "namePlacement", "showUnfilled", "sizing",
+        "minVizWidth", "minVizHeight", "maxVizHeight", "legend",
+    },
+}  # fmt: skip
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+def queries(board):
+    return [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+
+
+def place(panel):
+    at = panel["gridPos"]
+    return {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+
+
+def test_there_are_four():
+    assert set(BOARDS) == {"overview", "incident", "operator", "temporal"}
+    assert len({board["uid"] for board in BOARDS.values()}) == len({board["title"] for board in BOARDS.values()}) == 4
+
+
+@EACH
+def test_what_grafana_needs_of_a_dashboard(board):
+    assert board["schemaVersion"] == 41
+    assert board["uid"].startswith("prunella-")
+    assert "id" not in board, "a number of one installation"
+    assert board["tags"] == ["prunella"]
+    assert set(board["time"]) == {"from", "to"}
+    assert isinstance(board["annotations"]["list"], list)
+
+
+@EACH
+def test_what_grafana_needs_of_a_panel(board):
+    numbers = [panel["id"] for panel in board["panels"]]
+    assert len(set(numbers)) == len(numbers)
+    for panel in board["panels"]:
+        assert panel["type"] in {"row", "text", "stat", "timeseries", "bargauge"}
+        assert panel["title"]
+        if panel["type"] != "row":
+            assert set(panel["options"]) == OPTIONS[panel["type"]]
+        if panel["type"] in {"row", "text"}:
+            continue
+        assert panel["datasource"] == SOURCE
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] is None
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references) > 0
+        assert all(target["datasource"] == SOURCE for target in panel["targets"])
+
+
+@EACH
+def test_panels_lie_side_by_side_within_24_columns(board):
+    for panel in board["panels"]:
+        assert panel["gridPos"]["x"] >= 0
+        assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+    assert [(a["title"], b["title"]) for a, b in combinations(board["panels"], 2) if place(a) & place(b)] == []
+
+
+@EACH
+def test_every_variable_that_is_used_is_there(board):
+    text = json.dumps([board["panels"], board["templating"]])
+    used = set(re.findall(r"\$\{?(\w+)", text)) - {"__range", "__rate_interval"}
+    assert used == {one["name"] for one in board["templating"]["list"]}
+
+
+@EACH
+def test_every_metric_exists(board):
+    for query in queries(board):
+        assert metrics_of(query), query
+        assert unknown(query) == set(), query
+    for one in board["templating"]["list"]:
+        if found := re.fullmatch(r"label_values\((\w+), \w+\)", one.get("definition", "")):
+            assert unknown(found[1]) == set()
+
+
+@pytest.mark.parametrize(
+    ("title", "target"),
+    [("Time to detect", 120), ("Time to repair", 900), ("Auto-repair rate of a day", 0.75)],
+)
+def test_the_targets_are_drawn(title, target):
+    (panel,) = [one for one in BOARDS["overview"]["panels"] if one["title"] == title]
+    defaults = panel["fieldConfig"]["defaults"]
+    assert defaults["thresholds"]["steps"][-1]["value"] == target
+    assert defaults["custom"]["thresholdsStyle"]["mode"] == "dashed"
+
+
+@EACH
+def test_a_line_is_within_the_axis(board):
+    """Grafana does not draw a threshold that no value comes near."""
+    for panel in board["panels"]:
+        defaults = panel.get("fieldConfig", {}).get("defaults", {})
+        if defaults.get("custom", {}).get("thresholdsStyle", {}).get("mode") == "dashed":
+            top = defaults.get("max") or defaults["custom"]["axisSoftMax"]
+            assert top > defaults["thresholds"]["steps"][-1]["value"]
+
+
+@EACH
+def test_no_two_queries_of_a_panel_have_the_same_names(board):
+    for panel in board["panels"]:
+        legends = [target["legendFormat"] for target in panel.get("targets", ())]
+        assert len(set(legends)) == len(legends), panel["title"]
+
+
+def test_the_targets_are_those_that_were_set():
+    assert (overview.DETECTION, overview.REPAIR, overview.AUTO_REPAIR) == (2 * 60, 15 * 60, 0.75)
+
+
+def test_a_panel_of_no_known_kind_is_refused():
+    with pytest.raises(ValueError, match="piechart"):
+        grafana.Dashboard(
+            "x", "X", "", [grafana.Row("r", [grafana.Panel("p", (grafana.Query("up"),), kind="piechart")])]
+        ).to_json()

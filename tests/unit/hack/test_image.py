@@ -1,0 +1,134 @@
+"""The container image: the Dockerfile says what hack/image says, and the archive's parts name each other rightly."""
+
+import hashlib
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+from imagebuild import cli, debian, oci, packages, parts
+
+ROOT = Path(__file__).parents[3]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+FINAL = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    folder = tmp_path / "tree"
+    (folder / "app" / "bin").mkdir(parents=True)
+    (folder / "app" / "bin" / "prunella").write_text("x")
+    (folder / "app" / "bin" / "prunella").chmod(0o755)
+    (folder / "etc").mkdir()
+    (folder / "etc" / "passwd").write_text("y")
+    (folder / "lib").symlink_to("usr/lib")
+    return folder
+
+
+def read(archive):
+    with tarfile.open(archive) as content:
+        return {one.name: content.extractfile(one).read() for one in content.getmembers()}
+
+
+def test_the_dockerfile_and_the_program_make_the_same_image():
+    variables = dict(re.findall(r"([A-Z_]+)=(\S+)", re.search(r"ENV (.*?)\nUSER", FINAL, re.DOTALL)[1]))
+    assert variables == cli.ENVIRONMENT
+    assert f"USER {cli.USER}\n" in FINAL
+    assert f"ENTRYPOINT {json.dumps(cli.ENTRYPOINT)}" in FINAL
+    labels = dict(re.findall(r'(org\.opencontainers\S+)="([^"]*)"', FINAL))
+    assert labels.pop("org.opencontainers.image.version") == "${VERSION}"
+    assert labels == cli.LABELS
+
+
+def test_the_image_has_no_shell_no_root_and_no_package_manager():
+    assert FINAL.strip().startswith("FROM scratch")
+    assert not {"dash", "bash", "busybox", "coreutils", "apt", "dpkg"} & set(debian.PACKAGES)
+    assert cli.USER == "65532:65532"
+
+
+def test_nothing_but_sources_gets_into_the_build():
+    said = (ROOT / ".dockerignore").read_text().splitlines()
+    assert said[0] == "*"
+    wanted = {one.removeprefix("!") for one in said if one.startswith("!")}
+    copied = set(re.findall(r"[\w./-]+", " ".join(re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE))))
+    assert copied == wanted
+    assert not any(re.search(r"secret|token|\.env|key", one) for one in wanted)
+
+
+def test_the_version_is_the_projects():
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert f"ARG VERSION={version}" in FINAL
+    ours = [yaml.safe_load(one.read_text()) for one in (ROOT / "manifests").rglob("kustomization.yaml")]
+    images = [image for one in ours for image in one.get("images", ()) if "prunella" in image["name"]]
+    assert images
+    assert {image["newTag"] for image in images} == {version}
+
+
+def pins(name):
+    text = (ROOT / name).read_text()
+    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
+
+
+def test_the_image_holds_what_was_tested():
+    tested, held = pins("requirements.lock"), pins("requirements-image.lock")
+    assert {name: version for name, version in held.items() if tested.get(name) != version} == {}
+    assert "pytest" not in held
+
+
+def test_what_a_package_has_in_lib_is_in_usr_lib():
+    assert debian.placed("./lib/x86_64-linux-gnu/libc.so.6") == "usr/lib/x86_64-linux-gnu/libc.so.6"
+    assert debian.placed("./usr/bin/python3.11") == "usr/bin/python3.11"
+    assert debian.placed("./lib64") == "usr/lib64"
+    assert debian.placed("./") == ""
+
+
+def test_pins_are_taken_with_their_hashes():
+    lock = "# by\na==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\nbb==2 \\\n    --hash=sha256:3\n"
+    assert packages.pinned(lock, {"a"}) == "a==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\n"
+
+
+def test_an_archive_names_its_blobs_by_what_they_are(tmp_path, tree):
+    digest = cli.pack(tree, tmp_path / "image.tar", "prunella.local/prunella:1", "1")
+    files = read(tmp_path / "image.tar")
+    for name, content in files.items():
+        if name.startswith("blobs/"):
+            assert name.rpartition("/")[2] == hashlib.sha256(content).hexdigest()
+    (entry,) = json.loads(files["index.json"])["manifests"]
+    assert entry["digest"] == digest
+    assert entry["annotations"]["io.containerd.image.name"] == "prunella.local/prunella:1"
+    manifest = json.loads(files[f"blobs/sha256/{digest.removeprefix('sha256:')}"])
+    config = json.loads(files[f"blobs/sha256/{manifest['config']['digest'].removeprefix('sha256:')}"])
+    assert config["config"]["User"] == "65532:65532"
+    assert len(config["rootfs"]["diff_ids"]) == len(manifest["layers"]) == 3
+    assert all(f"blobs/sha256/{one['digest'].removeprefix('sha256:')}" in files for one in manifest["layers"])
+
+
+def test_the_same_files_make_the_same_archive(tmp_path, tree):
+    first = cli.pack(tree, tmp_path / "one.tar", "a:1", "1")
+    (tree / "etc" / "passwd").touch()
+    assert cli.pack(tree, tmp_path / "two.tar", "a:1", "1") == first
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+
+
+def test_a_layer_is_roots_and_keeps_links_and_modes(tmp_path, tree):
+    layer = oci.layer_of(tree, lambda name: not name.startswith("etc"))
+    (tmp_path / "layer").write_bytes(layer.content)
+    with tarfile.open(tmp_path / "layer") as content:
+        found = {one.name: one for one in content.getmembers()}
+    assert set(found) == {"app", "app/bin", "app/bin/prunella", "lib"}
+    assert found["lib"].linkname == "usr/lib"
+    assert found["app/bin/prunella"].mode == 0o755
+    assert {(one.uid, one.gid, one.mtime) for one in found.values()} == {(0, 0, 0)}
+
+
+def test_the_bill_of_materials_names_every_part_once(tmp_path):
+    info = tmp_path / "demo-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nLicense-Expression: MIT\n")
+    libc = parts.Part("libc6", "2.36", "pkg:deb/debian/libc6@2.36")
+    bill = json.loads(parts.bill("1", [libc, *parts.python_parts(tmp_path)]))
+    assert bill["bomFormat"] == "CycloneDX"
+    assert [one["purl"] for one in bill["components"]] == ["pkg:deb/debian/libc6@2.36", "pkg:pypi/demo@1.0"]
+    assert bill["components"][1]["licenses"] == [{"expression": "MIT"}]

@@ -1,0 +1,73 @@
+"""docker-compose.yaml is what Compose's own schema allows, hangs together, and serves nobody but this machine."""
+
+import json
+import re
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import check_jsonschema
+import jsonschema
+import pytest
+import yaml
+
+from prunella_operator.config.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+FILE = ROOT / "docker-compose.yaml"
+BODY = yaml.safe_load(FILE.read_text())
+SERVICES = BODY["services"]
+SCHEMA = json.loads(files(check_jsonschema).joinpath("builtin_schemas/vendor/compose-spec.json").read_text())
+
+by_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def test_the_file_is_what_the_schema_of_compose_allows():
+    jsonschema.validate(BODY, SCHEMA)
+
+
+def test_the_schema_would_find_a_mistake():
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"services": {"temporal": {"imag": "temporalio/server"}}}, SCHEMA)
+
+
+@by_service
+def test_images_are_of_one_version(name):
+    assert re.search(r":v?\d+", SERVICES[name]["image"]), "a tag that moves is no version"
+
+
+@by_service
+def test_ports_are_this_machines_only(name):
+    assert all(one.startswith("127.0.0.1:") for one in SERVICES[name].get("ports", ()))
+
+
+@by_service
+def test_what_a_service_needs_is_there(name):
+    one = SERVICES[name]
+    assert set(one.get("depends_on", {})) <= set(SERVICES)
+    for needed, how in one.get("depends_on", {}).items():
+        assert how["condition"] != "service_healthy" or "healthcheck" in SERVICES[needed]
+    assert {each["source"] for each in one.get("configs", ())} <= set(BODY["configs"])
+    volumes = {each.partition(":")[0] for each in one.get("volumes", ())}
+    assert volumes <= set(BODY["volumes"])
+
+
+def test_ports_are_those_that_prunella_looks_for():
+    served = {one.split(":")[1]: name for name, each in SERVICES.items() for one in each.get("ports", ())}
+    assert served[str(Settings.model_fields["temporal_port"].default)] == "temporal"
+    assert served[str(Settings.model_fields["temporal_ui_port"].default)] == "temporal-ui"
+    targets = yaml.safe_load(BODY["configs"]["prometheus"]["content"])["scrape_configs"][0]["static_configs"][0]
+    assert targets["targets"] == [f"host.docker.internal:{Settings.model_fields['http_port'].default}"]
+
+
+@pytest.mark.parametrize("name", ["schema", "namespace"])
+def test_scripts_are_well_formed(name):
+    script = BODY["configs"][name]["content"].replace("$$", "$")
+    subprocess.run(["sh", "-n"], input=script.encode(), check=True)
+
+
+def test_server_and_tools_are_of_one_release():
+    versions = {
+        SERVICES[one]["image"].partition(":")[2] for one in ("temporal", "temporal-schema", "temporal-namespace")
+    }
+    assert len(versions) == 1

@@ -1,0 +1,211 @@
+"""The manifests of an installation agree with the code, with each other and with the rules for hardened pods.
+
+That they render and that an API server takes them is tests/integration/test_manifests.py.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from support.api import documents
+
+from prunella_operator.config.settings import Settings
+from prunella_operator.doctor.rbac import bindings
+from prunella_operator.kubernetes import paths
+from prunella_operator.runtime import worker as worker_side
+from prunella_workflows.model.incident import Phase
+
+MANIFESTS = Path(__file__).parents[3] / "manifests"
+FILES = sorted(
+    one for part in ("base", "components", "overlays", "admission") for one in (MANIFESTS / part).rglob("*.yaml")
+)
+FOLDERS = sorted(one.parent for one in MANIFESTS.rglob("kustomization.yaml"))
+ALL = [one for file in FILES if file.name != "kustomization.yaml" for one in documents(file)]
+DEPLOYMENTS = [one for one in ALL if one["kind"] == "Deployment"]
+POD = "app.kubernetes.io/name"
+
+
+def named(kind):
+    return {one["metadata"]["name"]: one for one in ALL if one["kind"] == kind}
+
+
+def pod(deployment):
+    return deployment["spec"]["template"]["spec"]
+
+
+def container(deployment):
+    (one,) = pod(deployment)["containers"]
+    return one
+
+
+by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["metadata"]["name"])
+
+
+@by_name
+def test_pods_are_hardened(deployment):
+    assert (
+        pod(deployment)["securityContext"].items()
+        >= {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }.items()
+    )
+    assert container(deployment)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod(deployment)["priorityClassName"] in named("PriorityClass")
+    assert pod(deployment)["enableServiceLinks"] is False
+
+
+@by_name
+def test_pods_have_probes_and_resources(deployment):
+    one = container(deployment)
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= one.keys()
+    assert one["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "memory" in one["resources"]["limits"]
+    assert "cpu" not in one["resources"]["limits"], "a throttled operator sees late"
+
+
+@by_name
+def test_selectors_of_deployments_services_and_budgets_find_the_pods(deployment):
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    ports = {one["name"] for one in container(deployment)["ports"]}
+    serving = [one for one in named("Service").values() if one["spec"]["selector"][POD] == labels[POD]]
+    assert serving
+    for service in serving:
+        assert {one["targetPort"] for one in service["spec"]["ports"]} <= ports
+
+
+@pytest.mark.parametrize("name", ["operator", "worker", "console"])
+def test_each_part_runs_its_command_with_an_account_of_its_own(name):
+    one = named("Deployment")[f"prunella-{name}"]
+    assert container(one)["args"] == [name]
+    assert pod(one)["serviceAccountName"] == f"prunella-{name}"
+    assert f"prunella-{name}" in named("ServiceAccount")
+
+
+def test_operator_and_worker_are_two_spread_and_bounded_in_their_disruptions():
+    for name in ("prunella-operator", "prunella-worker"):
+        one = named("Deployment")[name]
+        assert one["spec"]["replicas"] == 2
+        assert {each["topologyKey"] for each in pod(one)["topologySpreadConstraints"]} == {
+            "kubernetes.io/hostname",
+            "topology.kubernetes.io/zone",
+        }
+        assert named("PodDisruptionBudget")[name]["spec"]["maxUnavailable"] == 1
+
+
+def test_a_worker_has_time_to_finish_its_short_activities():
+    grace = pod(named("Deployment")["prunella-worker"])["terminationGracePeriodSeconds"]
+    assert grace >= worker_side._GRACE.total_seconds() + 15
+
+
+def ports(name):
+    return {one["name"]: one["containerPort"] for one in container(named("Deployment")[name])["ports"]}
+
+
+def test_ports_are_those_of_the_settings():
+    settings = Settings.model_fields
+    for name in ("prunella-operator", "prunella-worker", "prunella-console"):
+        assert ports(name)["metrics"] == settings["http_port"].default
+    assert ports("prunella-operator")["webhook"] == settings["webhook_port"].default
+    assert ports("prunella-console")["console"] == settings["console_port"].default
+    service = named("Service")["prunella"]["spec"]["ports"]
+    assert [one["port"] for one in service] == [settings["webhook_port"].default]
+
+
+def variables(node):
+    """All names of variables of ours, wherever they stand."""
+    if isinstance(node, dict):
+        yield from variables(list(node.values()))
+    elif isinstance(node, list):
+        for one in node:
+            yield from variables(one)
+    elif isinstance(node, str) and node.startswith("PRUNELLA_"):
+        yield node.partition("=")[0]
+    elif isinstance(node, str) and "name: PRUNELLA_" in node:
+        yield from variables(yaml.safe_load(node))
+
+
+def test_every_variable_is_a_setting():
+    known = {f"PRUNELLA_{name.upper()}" for name in Settings.model_fields}
+    found = {name for file in FILES for one in documents(file) for name in variables(one)}
+    assert "PRUNELLA_TEMPORAL_ADDRESS" in found
+    assert found - known == set()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda one: str(one.relative_to(MANIFESTS)))
+def test_every_file_of_a_kustomization_is_there_and_used(folder):
+    body = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    named_there = {*body.get("resources", ()), *body.get("components", ())}
+    for one in named_there:
+        assert (folder / one).exists(), one
+    files = {one.name for one in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    assert files - named_there == set()
+
+
+def test_accounts_of_the_bindings_that_are_printed_exist():
+    for one in yaml.safe_load_all(bindings(("shop",), "prunella-system")):
+        assert one["roleRef"]["name"] in named("ClusterRole")
+        assert {subject["name"] for subject in one["subjects"]} <= named("ServiceAccount").keys()
+
+
+def test_only_incidents_that_have_ended_may_be_deleted():
+    said = (MANIFESTS / "admission" / "identity.yaml").read_text()
+    words = re.search(r"oldObject\.status\.phase in \[(.*?)\]", said, re.DOTALL)[1]
+    assert set(re.findall(r"'(\w+)'", words)) == {phase.value for phase in Phase if phase.closed}
+
+
+def test_the_marks_that_only_prunella_sets_are_those_that_the_code_writes():
+    said = (MANIFESTS / "admission" / "incidents.yaml").read_text()
+    assert set(re.findall(r"'(prunella\.dev/[a-z-]+)' in", said)) == {paths.TURN, paths.TURNS}
+
+
+def test_what_bounds_prunella_can_fail_for_nobody_else():
+    """The policies see every write in the cluster, and an error in a condition would refuse it."""
+    for one in documents(MANIFESTS / "admission" / "identity.yaml"):
+        if one["kind"] == "ValidatingAdmissionPolicy":
+            (condition,) = one["spec"]["matchConditions"]
+            name = "request.userInfo.username"
+            expected = f"has({name}) && {name}.startsWith('system:serviceaccount:prunella-system:')"
+            assert condition["expression"] == expected
+
+
+def test_the_namespace_is_restricted():
+    labels = named("Namespace")["prunella-system"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_everybody_is_cut_off_but_for_what_is_let_through():
+    policies = named("NetworkPolicy")
+    assert policies["nothing-else"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    speaking = policies["temporal"]["spec"]["podSelector"]["matchExpressions"][0]["values"]
+    assert set(speaking) == {"prunella-operator", "prunella-worker"}
+
+
+def test_only_kedas_operator_is_let_to_temporal():
+    (one,) = documents(MANIFESTS / "keda" / "network.yaml")
+    (rule,) = one["spec"]["ingress"]
+    (who,) = rule["from"]
+    assert one["metadata"]["namespace"] == "temporal"
+    assert one["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "temporal-frontend"}
+    assert who["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "keda"}
+    assert who["podSelector"]["matchLabels"] == {"app": "keda-operator"}
+
+
+def test_workers_grow_with_cpu_and_with_what_waits_and_never_below_two():
+    hpa = named("HorizontalPodAutoscaler")["prunella-worker"]["spec"]
+    cpu, depth = hpa["metrics"]
+    assert cpu["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    assert depth["external"]["metric"]["name"] == "temporal_task_queue_depth"
+    keda = named("ScaledObject")["prunella-worker"]["spec"]
+    assert hpa["minReplicas"] == keda["minReplicaCount"] == 2
+    temporal, load = keda["triggers"]
+    assert temporal["metadata"]["taskQueue"] == Settings.model_fields["task_queue"].default
+    assert temporal["metadata"]["queueTypes"] == "workflow,activity"
+    assert load["metadata"]["value"] == "70"

@@ -1,0 +1,565 @@
+"""The hands of AlertHandling on an API server in memory: what is told, opened, joined, followed and taken back."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fakes.alertmanager import FakeAlertmanager
+from fakes.kube import FakeKube, FakeRest, failing
+from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from prunella_operator import clock
+from prunella_operator.activities.alerts.activities import AlertHands
+from prunella_operator.activities.alerts.alertmanager import Alertmanager
+from prunella_operator.activities.alerts.enrichment import link
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.incidents.intake import Intake
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_workflows.contracts.alerts import (
+    AlertState,
+    EnrichRequest,
+    FollowRequest,
+    OpenRequest,
+    Outcome,
+    RecordRequest,
+    SilenceRequest,
+    UnsilenceRequest,
+    WithdrawRequest,
+)
+from prunella_workflows.model.alert import Alert, AlertStatus
+from prunella_workflows.model.errors import Forbidden, Unavailable
+from prunella_workflows.model.incident import IncidentType, Phase
+from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.signal import Signal
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+INCIDENTS = paths.incidents("shop")
+HEAL, NOTIFY = AlertHandlingMode.HEAL, AlertHandlingMode.NOTIFY
+
+
+@pytest.fixture
+def moment(monkeypatch):
+    class Moment:
+        now = NOW
+
+    monkeypatch.setattr(clock, "now", lambda: Moment.now)
+    return Moment
+
+
+@pytest.fixture
+def kube(moment):
+    found = FakeKube()
+    return a_cluster(found, a_deployment(a_template(1)), [a_replica_set(1)], [a_pod("web-a"), a_pod("web-b")])
+
+
+@pytest.fixture
+def hands(kube):
+    return AlertHands(kube, Gatherer(kube, 30.0), ("prunella-system",), None)
+
+
+def an_alert(name="KubePodCrashLooping", fingerprint="f1", **values):
+    labels = values.pop("labels", {"pod": "web-a"})
+    return Alert(
+        **{
+            "fingerprint": fingerprint,
+            "status": AlertStatus.FIRING,
+            "labels": {"alertname": name, "namespace": "shop", "severity": "critical", **labels},
+            "annotations": {"summary": "It crashes.", "runbook_url": "https://runbooks.example.org/crash"},
+            "starts_at": NOW - timedelta(minutes=5),
+            "generator_url": "http://prometheus:9090/graph?g0.expr=up",
+            **values,
+        }
+    )
+
+
+def run(activity, request):
+    return ActivityEnvironment().run(activity, request)
+
+
+def enrich(hands, alert):
+    return run(hands.enrich, EnrichRequest(alert=alert))
+
+
+def open_(hands, alert=None):
+    alert = alert or an_alert()
+    return run(hands.open, OpenRequest(alert=alert, enriched=enrich(hands, alert), observed_at=NOW))
+
+
+def incidents(kube):
+    return [one for path, one in kube.objects.items() if path.startswith(f"{INCIDENTS}/")]
+
+
+def stands(kube, phase, **status):
+    (one,) = incidents(kube)
+    one["status"] = {"phase": phase.value, **status}
+    return one
+
+
+def facts(enriched, source):
+    return [one.message for one in enriched.facts if one.source == source]
+
+
+def a_policy(kube, name="alerts", **spec):
+    kube.put(f"{paths.policies()}/{name}", {"metadata": {}, "spec": spec})
+
+
+# Enriching
+
+
+def test_an_alert_is_told_with_all_that_is_known(hands, kube):
+    kube.objects[paths.workload(WEB)]["metadata"]["labels"] = {"team": "checkout"}
+    found = enrich(hands, an_alert())
+    assert (found.target, found.classified.handling) == (WEB, HEAL)
+    assert (found.runbook, found.source) == (
+        "https://runbooks.example.org/crash",
+        "http://prometheus:9090/graph?g0.expr=up",
+    )
+    assert facts(found, "Owner") == ["team: checkout"]
+    assert facts(found, "Release") == ["revision 1 (registry.example/web:1), 4h ago"]
+    assert facts(found, "Rule") == ["built-in rule"]
+    assert "no Prometheus is configured" in facts(found, "Usage")[0]
+
+
+def test_earlier_incidents_are_told_open_ones_first(hands, kube):
+    labels = {paths.WORKLOAD: workload_key(WEB)}
+    for name, phase, made in (
+        ("old", "Healed", "2026-11-24T09:00:00Z"),
+        ("open", "Verifying", "2026-11-24T08:00:00Z"),
+        ("new", "Escalated", "2026-11-24T11:00:00Z"),
+        ("oldest", "Healed", "2026-11-24T07:00:00Z"),
+    ):
+        body = {"metadata": {"namespace": "shop", "labels": labels, "creationTimestamp": made}, "spec": {}}
+        kube.put(f"{INCIDENTS}/{name}", body, phase=phase, rootCause="pod_oom_killed", action="SetMemory")
+    assert facts(enrich(hands, an_alert()), "Incident") == [
+        "open: Verifying, pod_oom_killed, by SetMemory, opened 4h ago",
+        "new: Escalated, pod_oom_killed, by SetMemory, opened 1h ago",
+        "old: Healed, pod_oom_killed, by SetMemory, opened 3h ago",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        ({"deployment": "web"}, "Deployment"),
+        ({"workload": "web"}, "Deployment"),
+        ({"workload": "web", "workload_type": "deployment"}, "Deployment"),
+        ({"horizontalpodautoscaler": "web"}, "Deployment"),
+        ({"pod": "web-b"}, "Deployment"),
+    ],
+    ids=str,
+)
+def test_the_workload_is_found(hands, kube, labels, kind):
+    scaled = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "web"}}
+    kube.put(paths.autoscalers("shop", "web"), {"metadata": {"namespace": "shop"}, "spec": scaled})
+    assert enrich(hands, an_alert("KubePodNotReady", labels=labels)).target == WEB
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"pod": "gone"}, "there is no Pod/gone in namespace shop"),
+        ({"deployment": "gone", "pod": "web-a"}, "there is no Deployment/gone in namespace shop"),
+        ({"workload": "gone"}, "there is no Deployment/gone or StatefulSet/gone or DaemonSet/gone in namespace shop"),
+        ({"horizontalpodautoscaler": "gone"}, "there is no HorizontalPodAutoscaler/gone in namespace shop"),
+        ({"workload": "twice"}, "several workloads bear the name: Deployment/twice, StatefulSet/twice"),
+    ],
+    ids=str,
+)
+def test_a_workload_that_is_not_there_is_told(hands, kube, labels, said):
+    for plural in ("deployments", "statefulsets"):
+        body = {"metadata": {"namespace": "shop", "uid": plural}}
+        kube.put(f"/apis/apps/v1/namespaces/shop/{plural}/twice", body)
+    found = enrich(hands, an_alert("KubePodNotReady", labels=labels))
+    assert found.target is None
+    assert said in facts(found, "Note")
+
+
+def test_an_autoscaler_of_something_unknown_is_told(hands, kube):
+    scaled = {"scaleTargetRef": {"apiVersion": "argoproj.io/v1", "kind": "Rollout", "name": "../../x"}}
+    kube.put(paths.autoscalers("shop", "web"), {"metadata": {"namespace": "shop"}, "spec": scaled})
+    found = enrich(hands, an_alert("KubeHpaMaxedOut", labels={"horizontalpodautoscaler": "web"}))
+    assert found.target is None
+    assert any("Rollout is not a kind of workload" in one for one in facts(found, "Note"))
+
+
+def test_rules_of_policies_decide_and_name_secrets_of_our_own_namespace(hands, kube):
+    rule = {"name": "all", "alertname": ".*", "handling": "Notify", "channels": ["shop-chat"]}
+    a_policy(kube, alerts={"rules": [rule], "ticket": "jira"})
+    found = enrich(hands, an_alert()).classified
+    assert (found.handling, found.channels, found.ticket) == (
+        NOTIFY,
+        ("prunella-system/shop-chat",),
+        "prunella-system/jira",
+    )
+
+
+@pytest.mark.parametrize(("stage", "handling"), [("production", NOTIFY), ("test", HEAL)])
+def test_a_policy_is_for_the_namespaces_it_selects(hands, kube, stage, handling):
+    kube.objects["/api/v1/namespaces/shop"]["metadata"]["labels"] = {"stage": stage}
+    selector = {"matchLabels": {"stage": "production"}}
+    rule = {"name": "all", "alertname": ".*", "handling": "Notify"}
+    a_policy(kube, namespaceSelector=selector, alerts={"rules": [rule]})
+    assert enrich(hands, an_alert()).classified.handling is handling
+    unknown = an_alert(labels={"pod": "web-a", "namespace": "unknown"})
+    assert enrich(hands, unknown).classified.handling is HEAL
+
+
+def test_a_policy_that_cannot_be_read_heals_nothing(hands, kube):
+    a_policy(kube, alerts={"rules": [{"name": "x", "alertname": "("}]})
+    found = enrich(hands, an_alert())
+    assert found.classified.handling is NOTIFY
+    assert "policy alerts cannot be read (spec.alerts.rules.0.alertname), so this alert is only told" in facts(
+        found, "Note"
+    )
+
+
+def test_policies_that_may_not_be_read_heal_nothing(hands, kube):
+    kube.before = failing(Forbidden("not allowed"), 9, part="clusterhealingpolicies")
+    assert enrich(hands, an_alert()).classified.handling is NOTIFY
+
+
+def test_an_api_server_that_is_away_is_asked_again(hands, kube):
+    kube.before = failing(Unavailable("away"), 1)
+    with pytest.raises(ApplicationError) as raised:
+        enrich(hands, an_alert())
+    assert not raised.value.non_retryable
+
+
+def test_what_cannot_be_had_is_said_and_the_rest_is_told(hands, kube):
+    kube.before = failing(Forbidden("not allowed"), 9, part="replicasets")
+    found = enrich(hands, an_alert(labels={"deployment": "web"}))
+    assert found.target == WEB
+    assert facts(found, "Release") == ["(cannot be read: not allowed)"]
+    assert found.classified.handling is HEAL
+
+
+def test_secrets_are_in_no_fact(hands, kube):
+    kube.objects[paths.workload(WEB)]["metadata"]["labels"] = {
+        "owner": "token=ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+    }
+    assert "ghp_" not in enrich(hands, an_alert()).model_dump_json()
+
+
+def test_the_activity_says_that_it_is_alive(hands):
+    environment, beats = ActivityEnvironment(), []
+    environment.on_heartbeat = lambda *_: beats.append(1)
+    environment.run(hands.enrich, EnrichRequest(alert=an_alert()))
+    assert len(beats) >= 4
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("https://runbooks.example.org/a?b=c#d", True),
+        ("http://wiki/page", True),
+        ("javascript:alert(1)", False),
+        ("ftp://host/x", False),
+        ("https://", False),
+        ("//host/x", False),
+        ("https://host/<script>", False),
+        ('https://host/" onclick="x', False),
+        ("https://host/a b", False),
+        ("https://host/\n", False),
+        ("https://[", False),
+        ("https://host/" + "x" * 500, False),
+        ("", False),
+    ],
+)
+def test_only_web_addresses_become_links(text, good):
+    assert link(text) == (text if good else "")
+
+
+# Opening and joining
+
+
+def test_an_alert_opens_an_incident_as_a_signal_would(hands, kube):
+    opened = open_(hands, an_alert(labels={"pod": "web-a", "container": "app"}))
+    (one,) = incidents(kube)
+    assert (opened.incident.name, opened.opened, opened.incident.uid) == (
+        one["metadata"]["name"],
+        True,
+        one["metadata"]["uid"],
+    )
+    assert one["spec"] == {
+        "type": "PodCrashLoop",
+        "severity": "Critical",
+        "description": "Alert KubePodCrashLooping: It crashes.",
+        "containerName": "app",
+        "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+    }
+    assert one["metadata"]["labels"] == {paths.WORKLOAD: workload_key(WEB), paths.SOURCE: "alerts"}
+    marks = one["metadata"]["annotations"]
+    assert marks[paths.FAULT_AT] == (NOW - timedelta(minutes=5)).isoformat()
+    assert marks[f"{paths.ALERT}f1"] == "KubePodCrashLooping since 2026-11-24T11:55:00Z"
+
+
+def test_a_container_of_the_exporter_is_left_out(hands, kube):
+    open_(hands, an_alert(labels={"deployment": "web", "container": "kube-state-metrics"}))
+    assert "containerName" not in incidents(kube)[0]["spec"]
+
+
+def test_opening_again_finds_what_was_opened(hands, kube):
+    first = open_(hands)
+    assert open_(hands) == first
+    assert len(incidents(kube)) == 1
+
+
+def test_opening_again_after_a_lost_answer_knows_that_it_was_us(hands, kube):
+    """The first attempt looked before it wrote, and so does the second: it finds an open incident."""
+    open_(hands)
+    kube.list = lambda *_, **__: iter(())
+    assert open_(hands).opened
+
+
+async def test_a_pod_and_an_alert_make_one_incident_whoever_comes_first(hands, kube):
+    signal = Signal(
+        source="pods",
+        type=IncidentType.POD_CRASH_LOOP,
+        namespace="shop",
+        kind="Pod",
+        name="web-a",
+        uid="uid-web-a",
+        owner={"api_version": "apps/v1", "kind": "ReplicaSet", "name": "web-hash1", "uid": "uid-rs-1"},
+        reason="CrashLoopBackOff",
+        observed_at=NOW,
+    )
+    intake = Intake(FakeRest(kube))
+    assert await intake.open(signal) == "opened"
+    opened = open_(hands)
+    assert (opened.opened, len(incidents(kube))) == (False, 1)
+    assert f"{paths.ALERT}f1" in incidents(kube)[0]["metadata"]["annotations"]
+    kube.objects = {path: one for path, one in kube.objects.items() if not path.startswith(INCIDENTS)}
+    assert open_(hands).opened
+    assert await intake.open(signal) == "joined"
+    assert len(incidents(kube)) == 1
+
+
+def test_two_alerts_of_one_workload_make_one_incident(hands, kube):
+    open_(hands)
+    second = open_(hands, an_alert("KubeDeploymentReplicasMismatch", "f2", labels={"deployment": "web"}))
+    assert (second.opened, len(incidents(kube))) == (False, 1)
+    assert {f"{paths.ALERT}f1", f"{paths.ALERT}f2"} <= incidents(kube)[0]["metadata"]["annotations"].keys()
+
+
+def test_an_incident_names_no_more_alerts_than_people_can_read(hands, kube):
+    for number in range(30):
+        open_(hands, an_alert(fingerprint=f"f{number}"))
+    marks = incidents(kube)[0]["metadata"]["annotations"]
+    assert len([key for key in marks if key.startswith(paths.ALERT)]) == 20
+
+
+def test_an_incident_that_people_have_is_joined_while_its_fault_goes_on(hands, kube, moment):
+    first = open_(hands)
+    stands(kube, Phase.ESCALATED, times={"closedAt": NOW.isoformat()})
+    assert open_(hands).incident == first.incident
+    moment.now = NOW + timedelta(minutes=31)
+    assert open_(hands).incident != first.incident
+
+
+@pytest.mark.parametrize("phase", [Phase.HEALED, Phase.RECOVERED])
+def test_after_a_fault_that_is_over_the_next_one_has_an_incident_of_its_own(hands, kube, phase):
+    first = open_(hands)
+    stands(kube, phase, times={"closedAt": NOW.isoformat()})
+    assert open_(hands).incident != first.incident
+
+
+@pytest.mark.parametrize("phase", [Phase.HEALED, Phase.RECOVERED])
+def test_an_alert_that_came_in_time_and_is_handled_late_joins_what_ended_meanwhile(hands, kube, moment, phase):
+    """Of hundreds that come in a minute some have to wait."""
+    first = open_(hands)
+    moment.now = NOW + timedelta(minutes=2)
+    stands(kube, phase, times={"closedAt": (NOW + timedelta(minutes=1)).isoformat()})
+    assert open_(hands, an_alert(fingerprint="f2")).incident == first.incident
+    assert len(incidents(kube)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda kube: kube.objects["/api/v1/namespaces/shop"]["metadata"].update(
+                labels={"prunella.dev/ignore": "true"}
+            ),
+            "Ignored",
+        ),
+        (
+            lambda kube: kube.objects[paths.workload(WEB)]["metadata"].update(labels={"prunella.dev/ignore": "true"}),
+            "Ignored",
+        ),
+    ],
+    ids=["namespace", "workload"],
+)
+def test_what_asked_to_be_left_alone_is(hands, kube, change, reason):
+    change(kube)
+    opened = open_(hands)
+    assert opened.incident is None
+    assert opened.reason.startswith(reason)
+    assert incidents(kube) == []
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "prunella-system"])
+def test_protected_namespaces_are_never_touched(hands, kube, namespace):
+    alert = an_alert()
+    found = enrich(hands, alert)
+    moved = found.model_copy(update={"target": WEB.model_copy(update={"namespace": namespace})})
+    opened = run(hands.open, OpenRequest(alert=alert, enriched=moved, observed_at=NOW))
+    assert opened.reason.startswith("Protected")
+    assert kube.writes == []
+
+
+def test_a_workload_that_is_gone_or_was_made_anew_opens_nothing(hands, kube):
+    alert = an_alert()
+    found = enrich(hands, alert)
+    kube.objects[paths.workload(WEB)]["metadata"]["uid"] = "another"
+    assert run(hands.open, OpenRequest(alert=alert, enriched=found, observed_at=NOW)).reason.startswith("NotFound")
+    none = found.model_copy(update={"target": None})
+    assert run(hands.open, OpenRequest(alert=alert, enriched=none, observed_at=NOW)).reason.startswith("NoWorkload")
+
+
+# Following and taking back
+
+
+def look(hands, opened):
+    return run(hands.follow, FollowRequest(incident=opened.incident))
+
+
+def withdraw(hands, opened):
+    return run(hands.withdraw, WithdrawRequest(incident=opened.incident, alert=an_alert()))
+
+
+ATTEMPT = {
+    "number": 1,
+    "actionId": "a-1",
+    "action": "SetMemory",
+    "target": "Deployment/web",
+    "startedAt": NOW.isoformat(),
+}
+
+
+def test_how_an_incident_stands(hands, kube):
+    opened = open_(hands)
+    assert (look(hands, opened).phase, look(hands, opened).acted) == (Phase.PENDING, False)
+    written = {**ATTEMPT, "writtenAt": NOW.isoformat(), "verdict": "NotHealed", "undone": True}
+    stands(kube, Phase.DIAGNOSING, rootCause="pod_oom_killed", nextStep="look", attempts=[written])
+    found = look(hands, opened)
+    assert (found.acted, found.root_cause, found.next_step) == (True, "pod_oom_killed", "look")
+    assert found.tried == ("SetMemory: NotHealed (undone)",)
+
+
+def test_an_incident_that_was_deleted_or_made_anew_is_gone(hands, kube):
+    opened = open_(hands)
+    (one,) = incidents(kube)
+    one["metadata"]["uid"] = "another"
+    assert look(hands, opened).gone
+    kube.objects.pop(f"{INCIDENTS}/{opened.incident.name}")
+    assert look(hands, opened).gone
+
+
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.CONFIRMING, Phase.DIAGNOSING, Phase.AWAITING_APPROVAL])
+def test_what_has_not_acted_is_taken_back(hands, kube, phase):
+    opened = open_(hands)
+    one = stands(kube, phase)
+    assert withdraw(hands, opened).done
+    marks = incidents(kube)[0]["metadata"]["annotations"]
+    assert (marks[paths.CANCEL], marks[paths.WITHDRAWN]) == ("true", "f1")
+    _, _, patch = kube.of("merge_patch")[-1]
+    assert patch["metadata"]["resourceVersion"] == one["metadata"]["resourceVersion"]
+
+
+def test_after_an_incident_that_was_taken_back_the_next_fault_has_one_of_its_own(hands, kube):
+    opened = open_(hands)
+    withdraw(hands, opened)
+    stands(kube, Phase.CANCELLED, times={"closedAt": NOW.isoformat()})
+    assert open_(hands).incident != opened.incident
+
+
+@pytest.mark.parametrize(
+    ("phase", "status", "reason"),
+    [
+        (Phase.REPAIRING, {}, "it has changed the workload already"),
+        (Phase.VERIFYING, {}, "it has changed the workload already"),
+        (
+            Phase.DIAGNOSING,
+            {"attempts": [{**ATTEMPT, "writtenAt": NOW.isoformat()}]},
+            "it has changed the workload already",
+        ),
+        (Phase.HEALED, {}, "it is closed"),
+    ],
+    ids=["repairing", "verifying", "second step", "closed"],
+)
+def test_what_has_acted_is_not_taken_back(hands, kube, phase, status, reason):
+    opened = open_(hands)
+    stands(kube, phase, **status)
+    found = withdraw(hands, opened)
+    assert (found.done, found.reason) == (False, reason)
+    assert kube.of("merge_patch") == []
+
+
+def test_an_incident_whose_pods_are_in_trouble_is_not_taken_back(hands, kube):
+    opened = open_(hands)
+    crashed = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "ready": False}
+    kube.put("/api/v1/namespaces/shop/pods/web-a", a_pod("web-a", ready_since=None, status=crashed))
+    found = withdraw(hands, opened)
+    assert not found.done
+    assert found.reason.startswith("the pods are in trouble: pod web-a")
+
+
+def test_an_incident_that_moves_meanwhile_is_looked_at_again(hands, kube):
+    opened = open_(hands)
+    path = f"{INCIDENTS}/{opened.incident.name}"
+
+    def meddle(method, _path):
+        if method == "PATCH":
+            kube.objects[path]["metadata"]["resourceVersion"] = "moved"
+
+    kube.before = meddle
+    with pytest.raises(ApplicationError) as raised:
+        withdraw(hands, opened)
+    assert (raised.value.type, raised.value.non_retryable) == ("Conflict", False)
+
+
+def test_a_deleted_incident_needs_no_taking_back(hands, kube):
+    opened = open_(hands)
+    kube.objects.pop(f"{INCIDENTS}/{opened.incident.name}")
+    assert withdraw(hands, opened).done
+
+
+def test_the_end_of_an_alert_is_noted_on_its_incident(hands, kube):
+    opened = open_(hands)
+    state = AlertState(fingerprint="f1", alert=an_alert(), incident=opened.incident, outcome=Outcome.REPAIRED)
+    run(hands.record, RecordRequest(state=state))
+    assert kube.of("merge_patch") == []
+    run(hands.record, RecordRequest(state=state, resolved=True))
+    marks = incidents(kube)[0]["metadata"]["annotations"]
+    assert marks[f"{paths.ALERT}f1"] == (
+        "KubePodCrashLooping since 2026-11-24T11:55:00Z, resolved 2026-11-24T12:00:00Z"
+    )
+
+
+def test_an_alert_without_an_incident_is_recorded_too(hands, kube):
+    run(hands.record, RecordRequest(state=AlertState(fingerprint="f1", alert=an_alert(), outcome=Outcome.NOTIFIED)))
+    assert kube.writes == []
+
+
+# Alertmanager
+
+
+def test_silences_go_by_the_configured_alertmanager(kube):
+    with FakeAlertmanager() as server:
+        hands = AlertHands(kube, Gatherer(kube, 30.0), (), Alertmanager(server.url))
+        assert enrich(hands, an_alert()).can_silence
+        assert not enrich(hands, an_alert(whole=False)).can_silence
+        until = NOW + timedelta(minutes=10)
+        found = run(hands.silence, SilenceRequest(alert=an_alert(), until=until, comment="c"))
+        run(hands.unsilence, UnsilenceRequest(silence_id=found.silence_id))
+        assert server.state(found.silence_id) == "expired"
+        assert not run(hands.is_firing, EnrichRequest(alert=an_alert())).firing
+
+
+def test_without_an_alertmanager_nothing_is_silenced(hands):
+    assert not enrich(hands, an_alert()).can_silence
+    with pytest.raises(ApplicationError) as raised:
+        run(hands.is_firing, EnrichRequest(alert=an_alert()))
+    assert raised.value.non_retryable

@@ -1,0 +1,66 @@
+"""Which pods are deleted after an undo, so that their StatefulSet goes on. That it does is an e2e test."""
+
+import pytest
+from fakes.kube import FakeKube
+from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_template, owned_by
+
+from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.repair.stuck_pods import left_behind
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.workloads import REVISION_HASH, template_hash
+from prunella_workflows.model.plan import Precondition, SetMemory
+
+STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})
+RAISED = a_template(1, memory="128Mi")
+OWNER = owned_by("apps/v1", "StatefulSet", "web", WEB.uid)
+CRASHED = {
+    "ready": False,
+    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": LONG_AGO}},
+}
+
+
+def revision(name, number, template):
+    meta = {
+        "name": name,
+        "namespace": "shop",
+        "uid": f"uid-{name}",
+        "ownerReferences": [OWNER],
+        "labels": {"app": "web"},
+    }
+    return {"metadata": meta, "revision": number, "data": {"spec": {"template": template}}}
+
+
+def pod(name, label, *, broken):
+    one = a_pod(name, owner=OWNER, ready_since=None if broken else LONG_AGO, status=CRASHED if broken else None)
+    one["metadata"]["labels"] = {"app": "web", REVISION_HASH: label}
+    return one
+
+
+def undo(ref, template):
+    require = Precondition(uid=WEB.uid, template_hash=template_hash(template))
+    return SetMemory(target=ref, require=require, container="app", limit_from=128 << 20, limit_to=64 << 20)
+
+
+@pytest.fixture
+def gatherer():
+    workload = {**a_deployment(a_template(1)), "kind": "StatefulSet"}
+    pods = [pod("web-0", "web-old", broken=False), pod("web-1", "web-new", broken=True)]
+    pods += [pod("web-2", "web-new", broken=False), pod("web-3", "web-old", broken=True)]
+    kube = a_cluster(FakeKube(), workload, pods=pods)
+    kube.put(paths.workload(STATEFUL), workload)
+    for name, number, template in (("web-old", 1, a_template(1)), ("web-new", 2, RAISED)):
+        kube.put(paths.snapshots("shop", name), revision(name, number, template))
+    return Gatherer(kube, 30)
+
+
+def test_only_broken_pods_of_the_template_that_was_undone(gatherer):
+    assert [(one.name, one.uid) for one in left_behind(gatherer, undo(STATEFUL, RAISED))] == [("web-1", "uid-web-1")]
+
+
+def test_a_deployment_replaces_its_pods_itself(gatherer):
+    assert left_behind(gatherer, undo(WEB, RAISED)) == ()
+
+
+def test_a_stateful_set_that_is_gone_needs_nothing(gatherer):
+    assert left_behind(gatherer, undo(STATEFUL.model_copy(update={"uid": "another"}), RAISED)) == ()

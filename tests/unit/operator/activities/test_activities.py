@@ -1,0 +1,148 @@
+"""Confirm, diagnose, verify, escalate: they read, ask the brain, hand its answers on. And the edge to Temporal."""
+
+from datetime import timedelta
+
+import pytest
+from fakes.kube import FakeKube
+from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, at
+from structlog.testing import capture_logs
+from temporalio.exceptions import ApplicationError
+
+from prunella_operator import clock
+from prunella_operator.activities import Activities
+from prunella_operator.activities.errors import edge
+from prunella_operator.kubernetes import paths
+from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, EscalateRequest, VerifyRequest
+from prunella_workflows.model.errors import Conflict, NotFound
+from prunella_workflows.model.incident import (
+    Attempt,
+    IncidentRef,
+    IncidentSpec,
+    IncidentStatus,
+    IncidentType,
+    TargetRef,
+)
+from prunella_workflows.model.outcome import Cause, Effect, Presence, Verdict
+from prunella_workflows.model.plan import SetMemory, Settle
+
+INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
+SPEC = IncidentSpec(type=IncidentType.OOM_KILLED, target=TargetRef(kind="Deployment", name="web"))
+KILLED = {
+    "restartCount": 3,
+    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": LONG_AGO}},
+}
+OPENED = at(LONG_AGO)
+
+
+@pytest.fixture
+def kube():
+    pods = [a_pod(ready_since=None, status=KILLED)]
+    status = {"availableReplicas": 1, "readyReplicas": 1}
+    labels = {"prunella.dev/heal": "enabled"}
+    return a_cluster(FakeKube(), a_deployment(status=status), [a_replica_set(1)], pods, labels=labels)
+
+
+@pytest.fixture
+def activities(kube):
+    return Activities(kube, 30.0, ("prunella-system",))
+
+
+def diagnosed(activities, **values):
+    request = DiagnoseRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED, target=WEB, **values)
+    return activities.diagnose(request)
+
+
+def test_confirm_resolves_and_looks(activities):
+    found = activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
+    assert (found.target, found.sighting.presence) == (WEB, Presence.FAILING)
+
+
+def test_confirm_of_a_target_that_is_gone_is_final(activities, kube):
+    del kube.objects[paths.workload(WEB)]
+    with pytest.raises(ApplicationError) as raised:
+        activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
+    assert (raised.value.type, raised.value.non_retryable) == ("NotFound", True)
+
+
+def test_diagnose_answers_with_cause_plan_guards_and_the_exact_diff(activities, kube):
+    report = diagnosed(activities)
+    assert report.diagnosis.cause is Cause.POD_OOM_KILLED
+    (step,) = report.plan.steps
+    assert isinstance(step.action, SetMemory)
+    assert not any(one.held for one in report.guards)
+    assert "-        memory: 64Mi" in report.diff
+    assert report.available == 1
+    assert kube.writes == []
+
+
+def test_a_fault_that_is_gone_for_a_moment_is_looked_at_again(activities, kube):
+    """Its kubelet called the pod ready in between."""
+    lately = (clock.now() - timedelta(seconds=5)).isoformat()
+    hanging = a_pod(status={"ready": False})
+    hanging["status"] |= {"startTime": LONG_AGO}
+    hanging["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": lately}]
+    a_cluster(kube, a_deployment(), [a_replica_set(1)], [hanging], labels={"prunella.dev/heal": "enabled"})
+    report = diagnosed(activities)
+    held = next(one for one in report.guards if one.held)
+    assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "Heard", Effect.WAIT)
+
+
+def test_a_preview_that_cannot_be_made_says_why_and_stops_nothing(activities, kube):
+    def vanish(method, path):
+        if path == paths.workload(WEB) and sum(one == (method, path) for one in kube.requests) > 1:
+            kube.objects[path]["spec"]["template"] = a_template(9, memory="1Gi")
+
+    kube.before = vanish
+    assert diagnosed(activities).diff.startswith("(no diff: ")
+
+
+def test_what_was_tried_reaches_the_playbook(activities):
+    tried = Attempt(
+        number=1,
+        action_id="x-1",
+        action="SetMemory",
+        target="Deployment/web",
+        parameters={"container": "app", "from": "64Mi", "to": "128Mi"},
+        started_at=OPENED,
+    )
+    first, second = diagnosed(activities), diagnosed(activities, tried=(tried,))
+    assert second.plan.steps[0].action.limit_to > first.plan.steps[0].action.limit_to
+
+
+def verify(activities):
+    request = VerifyRequest(
+        target=WEB, action_id="x-1", template_hash="h", written_at=OPENED, settle=Settle(timeout=1, window=1)
+    )
+    return activities.verify(request)
+
+
+def test_verify_of_what_is_gone_decides_nothing(activities, kube):
+    del kube.objects[paths.workload(WEB)]
+    judged = verify(activities)
+    assert (judged.verdict, judged.reason) == (Verdict.INCONCLUSIVE, "TargetDeleted")
+
+
+def test_verify_of_what_somebody_changed_decides_nothing(activities):
+    assert verify(activities).reason == "ChangedByOthers"
+
+
+def test_escalate_says_aloud_what_a_person_needs(activities):
+    status = IncidentStatus(target="Deployment/web", root_cause="pod_oom_killed", message="m", next_step="look")
+    with capture_logs() as logs:
+        activities.escalate(EscalateRequest(incident=INCIDENT, status=status, channels=("pager",)))
+    (line,) = logs
+    assert (line["log_level"], line["target"], line["next_step"]) == ("error", "Deployment/web", "look")
+    assert line["channels"] == ["pager"]
+
+
+@pytest.mark.parametrize(("error", "final"), [(NotFound("gone"), True), (Conflict("moved"), False)])
+def test_the_edge_says_whether_another_try_is_worth_it(error, final):
+    with pytest.raises(ApplicationError) as raised, edge():
+        raise error
+    assert (raised.value.type, raised.value.message, raised.value.non_retryable) == (error.reason, str(error), final)
+
+
+def test_a_bug_leaves_as_it_is():
+    with pytest.raises(ZeroDivisionError), edge():
+        _ = 1 / 0

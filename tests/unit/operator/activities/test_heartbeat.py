@@ -1,0 +1,34 @@
+"""A slow step shows that it is alive; one that is over says nothing more."""
+
+import time
+
+from temporalio.testing import ActivityEnvironment
+
+from prunella_operator.activities import heartbeat as module
+from prunella_operator.activities.heartbeat import beating
+
+
+def test_beats_while_it_works_and_no_longer(monkeypatch):
+    monkeypatch.setattr(module, "_EVERY", 0.01)
+    beats = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *_: beats.append(1)
+
+    def work():
+        with beating():
+            deadline = time.monotonic() + 10
+            while len(beats) < 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+    environment.run(work)
+    told = len(beats)
+    time.sleep(0.1)
+    assert told >= 3
+    assert len(beats) == told
+
+
+def test_a_quick_step_is_not_slowed_down():
+    began = time.monotonic()
+    with beating():
+        pass
+    assert time.monotonic() - began < 1

@@ -1,0 +1,55 @@
+"""The command line with a cluster of incidents in memory."""
+
+import pytest
+from fakes.incidents import FakeReader, incident
+from typer.testing import CliRunner
+
+from prunella_operator.cli.main import app
+from prunella_operator.cli.options import Tools
+from prunella_operator.config.environment import variable
+from prunella_operator.config.settings import Settings
+from prunella_operator.incidents.client import parse
+
+
+class Prunella:
+    """Runs commands and remembers what they asked for."""
+
+    def __init__(self):
+        self.reader = FakeReader()
+        self.runs = []
+        self.settings = None
+        self.code = 0
+        self.gone = []
+
+    def __call__(self, *arguments):
+        tools = Tools(self._reader, self._run, self._deleted)
+        return CliRunner().invoke(app, list(arguments), obj=tools)
+
+    def _reader(self, settings):
+        self.settings = settings
+        return self.reader
+
+    def _deleted(self, settings, since, known):
+        if isinstance(self.gone, Exception):
+            raise self.gone
+        return [one for one in map(parse, self.gone) if one.metadata.uid not in known]
+
+    def _run(self, settings, *, operator, worker, console):
+        self.runs.append((settings, operator, worker, console))
+        return self.code
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+
+
+@pytest.fixture
+def prunella():
+    return Prunella()
+
+
+@pytest.fixture
+def make():
+    return incident

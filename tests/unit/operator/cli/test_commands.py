@@ -1,0 +1,130 @@
+"""The other commands: flags to settings, exit codes, and what they print."""
+
+import json
+
+import pytest
+import yaml
+
+from prunella_operator.cli.show import show_settings
+from prunella_operator.config.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("command", "operator", "worker"), [("operator", True, False), ("worker", False, True), ("run", True, True)]
+)
+def test_long_running_commands_get_settings_and_their_exit_code_is_ours(prunella, command, operator, worker):
+    prunella.code = 1
+    result = prunella(command, "--temporal-address", "temporal:7233", "--http-port", "9", "--set", "pollers=2")
+    assert result.exit_code == 1
+    settings, *parts = prunella.runs[0]
+    assert parts == [operator, worker, command == "run"]
+    assert (settings.temporal_address, settings.http_port, settings.pollers) == ("temporal:7233", 9, 2)
+
+
+def test_run_embeds_temporal_unless_told_otherwise(prunella, monkeypatch):
+    prunella("run")
+    prunella("run", "--temporal", "embedded")
+    prunella("run", "--temporal", "t:1")
+    monkeypatch.setenv("PRUNELLA_TEMPORAL_ADDRESS", "e:2")
+    prunella("run")
+    prunella("run", "--temporal", "embedded")
+    addresses = [settings.temporal_address for settings, *_ in prunella.runs]
+    assert addresses == ["embedded", "embedded", "t:1", "e:2", "embedded"]
+
+
+def test_run_serves_the_console_too_unless_it_has_no_port(prunella):
+    prunella("run")
+    prunella("run", "--set", "console_port=0")
+    prunella("console")
+    parts = [parts for _, *parts in prunella.runs]
+    assert parts == [[True, True, True], [True, True, False], [False, False, True]]
+    assert prunella("console", "--set", "console_port=0").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["operator", "worker"])
+def test_only_run_embeds(prunella, command):
+    result = prunella(command, "--temporal-address", "embedded")
+    assert result.exit_code == 2
+    assert "prunella run" in result.stderr
+    assert prunella.runs == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--set", "nonsense=1"], "--set nonsense=1"),
+        (["run", "--set", "pollers"], "NAME=VALUE"),
+        (["run", "--set", "pollers=many"], "flag for pollers"),
+        (["run", "--temporal", "nowhere"], "HOST:PORT"),
+        (["nonsense"], "nonsense"),
+        (["incidents", "show"], "NAME"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_2_and_says_what(prunella, arguments, words):
+    result = prunella(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("PRUNELLA_HTPP_PORT", "1", "PRUNELLA_HTTP_PORT"), ("PRUNELLA_POLLERS", "x", "PRUNELLA_POLLERS")],
+)
+def test_wrong_variables_are_named(prunella, monkeypatch, name, value, words):
+    monkeypatch.setenv(name, value)
+    result = prunella("run")
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_settings_show_value_source_and_reason(prunella, monkeypatch):
+    monkeypatch.setenv("PRUNELLA_POLLERS", "7")
+    result = prunella("settings", "--context", "c", "--json")
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert (rows["pollers"]["value"], rows["pollers"]["source"]) == (7, "env")
+    assert (rows["context"]["value"], rows["context"]["source"]) == ("c", "flag")
+    assert rows["log_level"]["source"] == "default"
+    assert set(rows) == set(Settings.model_fields)
+    assert "kube-system, kube-public" in prunella("settings").stdout
+
+
+def test_settings_hide_secrets(capsys):
+    for as_json in (True, False):
+        show_settings(Settings.load({"temporal_api_key": "hunter2", "context": "password=hunter2"}), {}, as_json)
+    printed = capsys.readouterr().out
+    assert "hunter2" not in printed
+    assert "(hidden)" in printed
+
+
+def test_playbooks_are_printed_in_order(prunella):
+    told = prunella("playbooks").stdout
+    assert told.index("pod_oom_killed") < told.index("bad_release") < told.index("unknown")
+    assert all(row["steps"] for row in json.loads(prunella("playbooks", "--json").stdout))
+
+
+def test_crds_are_what_kubectl_takes(prunella):
+    names = {crd["metadata"]["name"] for crd in yaml.safe_load_all(prunella("crds").stdout)}
+    assert names == {
+        "incidents.prunella.dev",
+        "healingpolicies.prunella.dev",
+        "clusterhealingpolicies.prunella.dev",
+    }
+
+
+def test_version(prunella):
+    assert prunella("version").stdout.startswith("prunella ")
+    assert set(json.loads(prunella("version", "--json").stdout)) == {"prunella"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("operator", "worker", "run", "doctor", "settings", "crds"),
+        *(f"incidents {name}" for name in ("list", "show", "watch", "approve", "reject", "cancel", "suspend")),
+    ],
+)
+def test_help_teaches_by_example(prunella, command):
+    result = prunella(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "Example:" in result.stdout

@@ -1,0 +1,324 @@
+"""`prunella incidents`: what people read, what is written in their name."""
+
+import json
+
+import pytest
+
+from prunella_operator.cli.arguments import complete_name
+from prunella_operator.incidents.client import KubeIncidents, parse
+from prunella_workflows.model.errors import InvalidIncident, NotFound
+
+HEALED = {
+    "phase": "Healed",
+    "message": "2 pods ready",
+    "rootCause": "bad_release",
+    "confidence": "90%",
+    "action": "RestoreTemplate",
+    "healedIn": "23s",
+    "evidence": [{"source": "Log", "message": "FATAL [red]not markup[/red] \x1b[31mnor colour"}],
+    "guards": [
+        {"name": "Mode", "held": False, "reason": "Passed"},
+        {"name": "Cooldown", "held": True, "reason": "TooSoon", "message": "repaired 5 s ago"},
+    ],
+    "attempts": [
+        {
+            "number": 1,
+            "actionId": "a-1",
+            "action": "RestoreTemplate",
+            "target": "Deployment/checkout",
+            "parameters": {"to": "revision 1"},
+            "diff": "--- now\n+++ repaired\n@@ -1 +1 @@\n-image: shop:2\n+image: shop:1\n",
+            "startedAt": "2026-11-24T11:00:05Z",
+            "finishedAt": "2026-11-24T11:00:20Z",
+            "verdict": "NotHealed",
+            "message": "still crashing",
+            "undone": True,
+        }
+    ],
+    "escalation": {"reason": "AttemptsSpent", "message": "all was tried", "nextStep": "look at the log"},
+    "workflow": {"id": "incident-1", "runId": "run-1"},
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "times": {
+        "faultAt": "2026-11-24T11:00:00Z",
+        "detectedAt": "2026-11-24T11:00:01Z",
+        "healedAt": "2026-11-24T11:00:23Z",
+    },
+}
+
+
+def test_list_shows_the_context_namespace_oldest_first(prunella, make):
+    prunella.reader.raw = [make("a", **HEALED), make("b"), make("other", namespace="billing")]
+    result = prunella("incidents", "list")
+    assert result.exit_code == 0
+    header, first, second = result.stdout.rstrip().splitlines()
+    assert header.split() == ["NAME", "PHASE", "CAUSE", "TARGET", "ACTION", "AGE", "HEALED", "IN"]
+    assert first.split()[:5] == ["a", "Healed", "bad_release", "Deployment/checkout", "RestoreTemplate"]
+    assert second.split()[:3] == ["b", "Repairing", "Deployment/checkout"]
+    assert prunella.reader.asked == [("shop", "")]
+
+
+def test_list_of_all_namespaces_names_them(prunella, make):
+    prunella.reader.raw = [make("a"), make("other", namespace="billing")]
+    result = prunella("incidents", "list", "-A", "-l", "team=x")
+    assert result.stdout.split()[0] == "NAMESPACE"
+    assert "billing" in result.stdout
+    assert prunella.reader.asked == [(None, "team=x")]
+
+
+def test_list_by_phase(prunella, make):
+    prunella.reader.raw = [make("a", **HEALED), make("b"), make("c", phase="Failed")]
+    result = prunella("incidents", "list", "--phase", "Healed", "--phase", "Failed", "--json")
+    assert [one["metadata"]["name"] for one in json.loads(result.stdout)] == ["a", "c"]
+    assert prunella("incidents", "list", "--phase", "Nonsense").exit_code == 2
+
+
+def test_no_incidents_is_explained_but_nothing_for_machines(prunella):
+    result = prunella("incidents", "list", "-n", "empty")
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "No incidents in namespace empty" in result.stderr
+    assert json.loads(prunella("incidents", "list", "--json").stdout) == []
+
+
+def test_show_tells_the_whole_story(prunella, make):
+    prunella.reader.raw = [
+        make("a", spec={"approval": {"decision": "Approved", "by": "bob", "reason": "go"}}, **HEALED)
+    ]
+    told = prunella("incidents", "show", "a").stdout
+    for part in (
+        "shop/a  Healed",
+        "bad_release (confidence 90%)",
+        "Approved by bob: go",
+        "2026-11-24 11:00:23Z  +23s  healed",
+        "attempt 1 judged: NotHealed",
+        "held back by Cooldown: repaired 5 s ago",
+        "passed: Mode",
+        "Attempt 1: RestoreTemplate on Deployment/checkout",
+        "to: revision 1",
+        "-image: shop:2",
+        "NotHealed: still crashing",
+        "undone:",
+        "AttemptsSpent: all was tried",
+        "Do next: look at the log",
+        "http://127.0.0.1:8233/namespaces/default/workflows/incident-1/run-1",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "[red]not markup[/red]",
+    ):
+        assert part in told, part
+    assert "\x1b" not in told
+
+
+def test_show_of_a_new_incident_leaves_out_what_has_not_happened(prunella, make):
+    prunella.reader.raw = [make("a", phase="Pending", spec={"target": None, "podName": "p-1", "suspend": True})]
+    told = prunella("incidents", "show", "a").stdout
+    assert "Pod/p-1" in told
+    assert "resume" in told
+    for absent in ("Timeline", "Attempt", "Guards", "Temporal"):
+        assert absent not in told
+
+
+@pytest.mark.parametrize(
+    ("incident", "pointer"), [("ledger-1", ", see incident ledger-1: it is down"), ("", ": it is")]
+)
+def test_show_what_causes_a_fault_elsewhere(prunella, make, incident, pointer):
+    cause = {"target": "Deployment/ledger", "incident": incident, "message": "it is down"}
+    prunella.reader.raw = [make("a", phase="Diagnosing", causedBy=cause)]
+    told = prunella("incidents", "show", "a").stdout
+    assert f"Deployment/ledger{pointer}" in told
+
+
+def test_show_the_plan_of_a_dry_run(prunella, make):
+    raw = make("a", phase="DryRunDone", plan="roll back to revision 1", diff="-a\n+b", spec={"mode": "DryRun"})
+    prunella.reader.raw = [raw]
+    told = prunella("incidents", "show", "a").stdout
+    assert "roll back to revision 1" in told
+    assert "+b" in told
+    assert (
+        json.loads(prunella("incidents", "show", "a", "--json").stdout)["status"]["plan"] == "roll back to revision 1"
+    )
+
+
+def test_what_does_not_exist_is_one_line_on_stderr(prunella):
+    result = prunella("incidents", "show", "nope")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "error: there is no incident nope in namespace shop\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "body"),
+    [
+        (
+            ["approve", "a", "-r", "fine"],
+            {"spec": {"approval": {"decision": "Approved", "by": "alice", "groups": None, "reason": "fine"}}},
+        ),
+        (
+            ["reject", "a"],
+            {"spec": {"approval": {"decision": "Rejected", "by": "alice", "groups": None, "reason": ""}}},
+        ),
+        (["ack", "a"], {"spec": {"acknowledged": {"by": "alice"}}}),
+        (["cancel", "a"], {"metadata": {"annotations": {"prunella.dev/cancel": "true"}}}),
+        (["suspend", "a"], {"spec": {"suspend": True}}),
+        (["resume", "a"], {"spec": {"suspend": False}}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_answers_are_patches_of_what_a_person_may_set(prunella, make, command, body):
+    prunella.reader.raw = [make("a", phase="AwaitingApproval")]
+    result = prunella("incidents", *command)
+    assert (result.exit_code, prunella.reader.patches) == (0, [("a", body)])
+    assert result.stdout.startswith("shop/a ")
+
+
+ESCALATED = {"phase": "Escalated", "escalation": {"reason": "NoPlaybook", "message": "Nothing known."}}
+
+
+@pytest.mark.parametrize("command", ["ack", "cancel"])
+def test_one_that_was_handed_over_can_be_taken_over_or_called_off(prunella, make, command):
+    prunella.reader.raw = [make("a", **ESCALATED)]
+    assert prunella("incidents", command, "a").exit_code == 0
+    assert len(prunella.reader.patches) == 1
+
+
+@pytest.mark.parametrize("command", ["ack", "cancel"])
+def test_nobody_can_be_called_off_who_is_not_called(prunella, make, command):
+    prunella.reader.raw = [make("a", **{**ESCALATED, "escalation": {**ESCALATED["escalation"], "ended": "GaveUp"}})]
+    result = prunella("incidents", command, "a")
+    assert (result.exit_code, prunella.reader.patches) == (1, [])
+
+
+def test_the_story_says_who_was_told_and_who_came(prunella, make):
+    told = [
+        {"channel": "shop/chat", "kind": "slack", "result": "Delivered"},
+        {"channel": "shop/pager", "result": "Failed", "reason": "AuthenticationError", "message": "answered 401"},
+    ]
+    note = {
+        **ESCALATED["escalation"],
+        "delivered": told,
+        "ticket": {"system": "jira", "key": "SHOP-17", "url": "https://jira.example.org/browse/SHOP-17"},
+        "ticketError": "Unavailable: jira answered 503",
+        "acknowledgedBy": "alice",
+        "ended": "Acknowledged",
+    }
+    prunella.reader.raw = [make("a", **{**ESCALATED, "escalation": note})]
+    said = prunella("incidents", "show", "a").stdout
+    for line in (
+        "Delivered to shop/chat",
+        "Failed to shop/pager (AuthenticationError: answered 401)",
+        "Ticket SHOP-17: https://jira.example.org/browse/SHOP-17",
+        "Ticket: Unavailable: jira answered 503",
+        "alice has taken over",
+        "Nobody is called any more: Acknowledged",
+    ):
+        assert line in said
+
+
+@pytest.mark.parametrize("command", ["approve", "reject", "ack", "cancel", "suspend", "resume"])
+def test_a_closed_incident_takes_no_answer(prunella, make, command):
+    prunella.reader.raw = [make("a", **HEALED)]
+    result = prunella("incidents", command, "a")
+    assert result.exit_code == 1
+    assert "closed already: Healed (2 pods ready)" in result.stderr
+    assert prunella.reader.patches == []
+
+
+def test_watch_until_closed_ends_and_prints_one_line_per_change(prunella, make):
+    prunella.reader.raw = [make("a", **HEALED)]
+    result = prunella("incidents", "watch", "--until", "closed")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 1
+    assert "shop/a Healed Deployment/checkout | bad_release" in result.stdout
+
+
+def test_watch_ends_cleanly_at_ctrl_c(prunella):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    prunella.reader.find = interrupted
+    assert prunella("incidents", "watch").exit_code == 0
+    assert prunella("incidents", "watch", "--until", "closed").exit_code == 1
+    assert prunella("incidents", "watch", "--until", "monday").exit_code == 2
+
+
+def test_connection_flags_reach_the_settings(prunella):
+    prunella("incidents", "list", "--kubeconfig", "/k", "--context", "c")
+    assert (prunella.settings.kubeconfig, prunella.settings.context) == ("/k", "c")
+
+
+def test_names_are_completed_and_a_dead_cluster_is_silent(prunella, make):
+    class Context:
+        params = {"namespace": None}  # noqa: RUF012 - a stand-in
+
+        def find_root(self):
+            return type("Root", (), {"obj": tools})
+
+    tools = type("Tools", (), {"reader": lambda _, settings: prunella._reader(settings)})()
+    prunella.reader.raw = [make("cart-1"), make("checkout-1")]
+    assert complete_name(Context(), "ch") == ["checkout-1"]
+    tools = type("Tools", (), {"reader": lambda *_: (_ for _ in ()).throw(NotFound("x"))})()
+    assert complete_name(Context(), "ch") == []
+    tools = None
+    assert complete_name(Context(), "ch") == []
+
+
+class FakeApi:
+    server = "https://api"
+    namespace = "shop"
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.calls = []
+
+    def call(self, method, path, body=None, content_type="application/json", **query):
+        self.calls.append((method, path, body, content_type, query))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_the_reader_asks_for_one_namespace_or_all_and_sorts(make):
+    api = FakeApi({"items": [make("b"), make("a")]})
+    assert [one.name for one in KubeIncidents(api).find("shop", "x=y")] == ["a", "b"]
+    KubeIncidents(api).find(None)
+    assert [call[1] for call in api.calls] == [
+        "/apis/prunella.dev/v1alpha1/namespaces/shop/incidents",
+        "/apis/prunella.dev/v1alpha1/incidents",
+    ]
+
+
+def test_a_patch_holds_for_the_object_that_was_read(make):
+    api = FakeApi({})
+    KubeIncidents(api).patch(parse(make("a")), {"spec": {"suspend": True}})
+    method, path, body, content_type, _ = api.calls[0]
+    assert (method, path) == ("PATCH", "/apis/prunella.dev/v1alpha1/namespaces/shop/incidents/a")
+    assert body == {"spec": {"suspend": True}, "metadata": {"uid": "uid-a"}}
+    assert content_type == "application/merge-patch+json"
+
+
+def test_a_cluster_without_the_kind_is_told_what_to_do():
+    with pytest.raises(NotFound, match="prunella crds"):
+        KubeIncidents(FakeApi(NotFound("no"))).find("shop")
+    with pytest.raises(NotFound, match="no incident a in namespace shop"):
+        KubeIncidents(FakeApi(NotFound("no"))).get("shop", "a")
+
+
+def test_the_callers_name_is_the_api_servers():
+    assert KubeIncidents(FakeApi({"status": {"userInfo": {"username": "bob"}}})).whoami() == "bob"
+
+
+def test_so_are_the_callers_groups():
+    api = FakeApi({"status": {"userInfo": {"username": "bob", "groups": ["sre", "system:authenticated"]}}})
+    assert KubeIncidents(api).groups() == ("sre", "system:authenticated")
+
+
+def test_an_answer_names_the_groups_that_may_make_it_count(prunella, make):
+    prunella.reader.raw = [make("a")]
+    prunella.reader.in_groups = ("sre", "dev", "system:authenticated")
+    prunella("incidents", "approve", "a")
+    ((_, body),) = prunella.reader.patches
+    assert body["spec"]["approval"]["groups"] == ["sre", "dev"]
+
+
+def test_what_cannot_be_read_says_where(make):
+    with pytest.raises(InvalidIncident, match="phase"):
+        parse(make("a", phase="Dancing"))

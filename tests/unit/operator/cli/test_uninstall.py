@@ -1,0 +1,110 @@
+"""`prunella uninstall`: what Prunella left goes, what is others' stays."""
+
+import copy
+
+import pytest
+from fakes.kube import FakeKube, failing
+
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.views import revisions
+from prunella_workflows.model.errors import Conflict, Forbidden
+from prunella_workflows.model.workload import WorkloadRef
+
+WEB = f"{paths.collection('Deployment', 'shop')}/web"
+HPA = paths.autoscalers("shop", "web")
+INCIDENT = paths.incidents("shop", "web-1")
+SNAPSHOT = paths.snapshots("shop", "web-prunella-1")
+LEASE = paths.leases("prunella-system", "prunella-operator")
+MARKS = {
+    paths.LAST_ACTION: "uid-1",
+    paths.AT: "2026-11-24T12:00:00+00:00",
+    paths.BEFORE: "web-prunella-1",
+    paths.AFTER: "2",
+}
+OWN = {"prunella.dev/depends-on": "Deployment/db", "example.org/team": "shop"}
+
+
+@pytest.fixture
+def kube(monkeypatch):
+    made = FakeKube()
+    monkeypatch.setattr(Kube, "connect", lambda _settings: made)
+    marked = {"namespace": "shop", "annotations": {**MARKS, **OWN}, "labels": {"prunella.dev/ignore": "true"}}
+    made.put(WEB, {"metadata": marked, "spec": {"replicas": 2}})
+    made.put(HPA, {"metadata": {"namespace": "shop", "annotations": MARKS}})
+    made.put(f"{paths.collection('Deployment', 'shop')}/untouched", {"metadata": {"namespace": "shop"}})
+    notes = {"kopf.prunella.dev/last-handled-configuration": "{}", paths.TURNS: "{}", paths.CANCEL: "true"}
+    meta = {"namespace": "shop", "annotations": notes, "labels": {paths.TURN: "asking", paths.WORKLOAD: "web"}}
+    waits = ["prunella.dev/unused", "example.org/backup"]
+    made.put(INCIDENT, {"metadata": {**meta, "finalizers": waits}}, phase="Escalated")
+    ref = WorkloadRef(kind="Deployment", namespace="shop", name="web")
+    snapshot = revisions.snapshot({"metadata": {}, "spec": {"template": {}}}, ref, revisions.KNOWN_GOOD)
+    snapshot["metadata"] |= {"namespace": "shop", "name": "web-prunella-1"}
+    made.put(SNAPSHOT, snapshot)
+    made.put(paths.snapshots("shop", "db-5d4f"), {"metadata": {"namespace": "shop"}, "data": {}})
+    made.put(LEASE, {"metadata": {"namespace": "prunella-system"}, "spec": {}})
+    return made
+
+
+def test_without_yes_it_is_only_shown(prunella, kube):
+    before = copy.deepcopy(kube.objects)
+    result = prunella("uninstall")
+    assert result.exit_code == 0
+    assert "Deployment shop/web: annotations" in result.stdout
+    assert "Incident shop/web-1: annotations, labels, finalizers" in result.stdout
+    assert "5 objects bear something of Prunella" in result.stdout
+    assert kube.objects == before
+    assert kube.writes == []
+
+
+def test_what_is_ours_goes_and_what_is_not_stays(prunella, kube):
+    before = copy.deepcopy(kube.objects)
+    result = prunella("uninstall", "--yes")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "5 objects cleaned")
+    web, incident = kube.objects[WEB], kube.objects[INCIDENT]
+    assert web["metadata"]["annotations"] == OWN
+    assert web["metadata"]["labels"] == {"prunella.dev/ignore": "true"}
+    assert web["metadata"]["generation"] == before[WEB]["metadata"]["generation"]
+    assert web["spec"] == before[WEB]["spec"]
+    assert kube.objects[HPA]["metadata"]["annotations"] == {}
+    assert incident["metadata"]["finalizers"] == ["example.org/backup"]
+    assert incident["metadata"]["annotations"] == {paths.CANCEL: "true"}
+    assert incident["metadata"]["labels"] == {paths.WORKLOAD: "web"}
+    assert incident["status"] == {"phase": "Escalated"}
+    assert set(before) - set(kube.objects) == {SNAPSHOT, LEASE}
+
+
+def test_a_second_time_nothing_is_left(prunella, kube):
+    prunella("uninstall", "--yes")
+    assert prunella("uninstall").stdout == "nothing is left\n"
+    assert prunella("uninstall", "--yes").stdout == "0 objects cleaned\n"
+
+
+def test_only_in_some_namespaces(prunella, kube):
+    kube.put(f"{paths.collection('Deployment', 'billing')}/api", {"metadata": {"namespace": "billing"} | marks()})
+    prunella("uninstall", "--yes", "--namespaces", "billing")
+    assert not kube.objects[f"{paths.collection('Deployment', 'billing')}/api"]["metadata"]["annotations"]
+    assert MARKS.items() <= kube.objects[WEB]["metadata"]["annotations"].items()
+
+
+def marks():
+    return {"annotations": dict(MARKS)}
+
+
+@pytest.mark.parametrize("error", [Forbidden("may not patch deployments"), Conflict("modified")])
+def test_what_cannot_be_cleaned_is_named_and_the_rest_goes_on(prunella, kube, error):
+    kube.before = failing(error, method="PATCH", part="/deployments/web")
+    result = prunella("uninstall", "--yes")
+    assert result.exit_code == 1
+    said = "it changed meanwhile: run this again" if isinstance(error, Conflict) else "may not patch deployments"
+    assert f"Deployment shop/web: annotations - {said}" in result.stdout
+    assert result.stdout.splitlines()[-1] == "4 objects cleaned, 1 could not be changed"
+    assert prunella("uninstall", "--yes").exit_code == 0
+    assert kube.objects[WEB]["metadata"]["annotations"] == OWN
+
+
+def test_when_the_crds_are_gone_the_rest_is_cleaned(prunella, kube):
+    for path in [one for one in kube.objects if "prunella.dev" in one]:
+        del kube.objects[path]
+    result = prunella("uninstall", "--yes")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "4 objects cleaned")

@@ -1,0 +1,172 @@
+"""The console: what is shown, to whom, and how answers are sent."""
+
+import re
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from unit.operator.console.conftest import HOSTILE
+
+from prunella_operator.console.app import Console
+
+
+async def text(response, status=200):
+    assert response.status == status, await response.text()
+    return await response.text()
+
+
+async def sign_in(browse, token="alices-token"):
+    return await browse.post("/login", data={"token": token}, allow_redirects=False)
+
+
+async def csrf(browse, path):
+    return re.search(r'name="csrf" value="([^"]+)"', await text(await browse.get(path)))[1]
+
+
+async def test_the_list_has_every_incident_with_its_figures(browse):
+    page = await text(await browse.get("/"))
+    for words in ("Deployment/checkout", "Deployment/cart", "Deployment/orders", "AwaitingApproval", "50 %", "1m28s"):
+        assert words in page
+    assert page.count("<rect class=") == 6, "two bars and the legend"
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("state=open", ["orders"]),
+        ("state=closed", ["checkout", "cart"]),
+        ("namespace=billing", ["orders"]),
+        ("cause=bad_release", ["checkout"]),
+        ("text=CART", ["cart"]),
+        ("state=nonsense", ["checkout", "cart", "orders"]),
+        ("text=nothing-like-this", []),
+    ],
+)
+async def test_filters(browse, query, shown):
+    page = await text(await browse.get(f"/?{query}"))
+    assert set(re.findall(r">Deployment/(\w+)</a>", page)) == set(shown)
+
+
+async def test_the_story_of_one_incident(browse):
+    page = await text(await browse.get("/incidents/shop/checkout-1"))
+    order = (
+        "The fault happened",
+        "Seen as PodCrashLoop",
+        "Diagnosed: bad_release",
+        "Guards asked",
+        "Attempt 1",
+        "Verdict: Healed",
+        "Closed",
+    )
+    assert [page.index(words) for words in order] == sorted(page.index(words) for words in order)
+    assert '<span class="add">+  image: shop:1</span>' in page
+    assert "http://temporal/incident-u/r" in page
+
+
+@pytest.mark.parametrize("path", ["/", "/incidents/shop/checkout-1", f"/?text={HOSTILE}", f"/?namespace={HOSTILE}"])
+async def test_nothing_from_a_cluster_becomes_markup(browse, path):
+    page = await text(await browse.get(path))
+    assert "<script>alert" not in page
+
+
+async def test_every_answer_carries_the_headers(browse):
+    for path in ("/", "/login", "/nowhere", "/incidents/shop/none", "/static/console.css"):
+        response = await browse.get(path)
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"], path
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/incidents/shop/none", "/incidents/shop/..%2f..%2fsecrets"])
+async def test_what_is_not_there(browse, path):
+    assert "All incidents" in await text(await browse.get(path), 404)
+
+
+async def test_without_a_token_there_is_nothing_to_answer(browse, known):
+    page = await text(await browse.get("/incidents/billing/orders-1"))
+    assert "Approve" not in page
+    assert "Sign in" in page
+    refused = await browse.post("/incidents/billing/orders-1", data={"answer": "approve"})
+    assert refused.status == 403
+    assert known.own.patches == []
+
+
+async def test_a_token_that_nobody_knows(browse):
+    assert "does not know this token" in await text(await sign_in(browse, "bad"), 401)
+
+
+@pytest.mark.parametrize("token", ["", "x" * 20_000, "line\nbreak", "\u00fc"])
+async def test_what_is_no_token(browse, token):
+    assert (await sign_in(browse, token)).status in (400, 413)
+
+
+async def test_the_cookie_is_no_token_and_scripts_cannot_read_it(browse):
+    response = await sign_in(browse)
+    cookie = response.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "alices-token" not in str(response.headers)
+
+
+async def test_an_answer_goes_out_with_the_callers_token(browse, known):
+    await sign_in(browse)
+    word = await csrf(browse, "/incidents/billing/orders-1")
+    known.tokens.clear()
+    form = {"csrf": word, "answer": "approve", "reason": "fine"}
+    response = await browse.post("/incidents/billing/orders-1", data=form, allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (303, "/incidents/billing/orders-1")
+    assert known.tokens == ["alices-token"]
+    approval = {"decision": "Approved", "by": "alice", "groups": None, "reason": "fine"}
+    assert known.own.patches == [("orders-1", {"spec": {"approval": approval}})]
+
+
+@pytest.mark.parametrize("form", [{"answer": "approve"}, {"answer": "approve", "csrf": "guess"}, {"csrf": ""}])
+async def test_a_form_of_another_site_is_refused(browse, known, form):
+    await sign_in(browse)
+    assert (await browse.post("/incidents/billing/orders-1", data=form)).status == 403
+    assert known.own.patches == []
+
+
+async def test_a_login_sent_by_another_site_is_refused(browse):
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert (await browse.post("/login", data={"token": "t"}, headers=headers)).status == 403
+
+
+async def test_an_unknown_answer(browse):
+    await sign_in(browse)
+    word = await csrf(browse, "/incidents/billing/orders-1")
+    assert (await browse.post("/incidents/billing/orders-1", data={"csrf": word, "answer": "explode"})).status == 400
+
+
+async def test_signed_out_is_signed_out(browse):
+    await sign_in(browse)
+    await browse.post("/logout")
+    assert "Sign in" in await text(await browse.get("/"))
+
+
+async def test_a_closed_console_sends_everybody_to_the_login(known):
+    async with TestClient(TestServer(Console(known, lambda *_: "", anonymous=False).app())) as client:
+        response = await client.get("/incidents/shop/checkout-1", allow_redirects=False)
+        assert (response.status, response.headers["Location"]) == (303, "/login")
+        assert known.tokens == []
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8081", 200),
+        ("localhost:8081", 200),
+        ("[::1]:8081", 200),
+        ("rebound.example", 421),
+        ("rebound.example:8081", 421),
+        ("127.0.0.1.rebound.example", 421),
+        ("", 421),
+    ],
+)
+async def test_a_name_that_another_site_leads_to_this_machine_reads_nothing(known, host, status):
+    async with TestClient(TestServer(Console(known, lambda *_: "", local=True).app())) as client:
+        response = await client.get("/", headers={"Host": host})
+        assert response.status == status
+        assert ("checkout-1" in await response.text()) is (status == 200)
+
+
+async def test_what_serves_others_answers_to_every_name(browse):
+    assert (await browse.get("/", headers={"Host": "console.example.org"})).status == 200

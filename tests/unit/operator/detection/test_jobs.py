@@ -1,0 +1,85 @@
+"""Jobs that failed for good are reported, once each; tries that failed are not."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from fakes.apiserver import FakeApi
+
+from prunella_operator.detection.jobs import Job, JobSource
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+CRON_JOB = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "report", "uid": "cj-1", "controller": True}
+
+
+def a_condition(kind="Failed", at="2026-11-24T09:59:00Z", status="True"):
+    words = {"reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}
+    return {"type": kind, "status": status, "lastTransitionTime": at, **words}
+
+
+def a_job(*conditions, **meta):
+    identity = {"name": "report-1", "namespace": "shop", "uid": "j-1", "resourceVersion": "1"}
+    return {"metadata": {**identity, **meta}, "status": {"conditions": list(conditions), "failed": 1}}
+
+
+def film(*views):
+    """What is reported for each view; None stands for the Job's deletion."""
+    told, result = [], []
+    source = JobSource(FakeApi().access, told.append)
+    for body in views:
+        if body is None:
+            source.gone("j-1", NOW)
+        else:
+            source.seen(msgspec.convert(body, Job), NOW)
+        result.append([one.reason for one in told])
+        told.clear()
+    return result
+
+
+FAILED = a_job(a_condition("FailureTarget"), a_condition())
+ONCE = ["BackoffLimitExceeded"]
+
+
+@pytest.mark.parametrize(
+    ("views", "told"),
+    [
+        pytest.param([a_job()], [[]], id="at work, with a try that failed"),
+        pytest.param([a_job(a_condition("FailureTarget"))], [[]], id="about to fail"),
+        pytest.param([a_job(), FAILED, FAILED], [[], ONCE, []], id="it fails, and is told once"),
+        pytest.param([a_job(a_condition("Complete"))], [[]], id="it completed"),
+        pytest.param([a_job(a_condition(status="False"))], [[]], id="it has not failed"),
+        pytest.param([a_job(a_condition(), deletionTimestamp="2026-11-24T09:59:58Z")], [[]], id="it goes"),
+        pytest.param([a_job(a_condition(at="2026-11-24T09:29:00Z"))], [[]], id="it failed long ago"),
+        pytest.param([a_job(a_condition(at="2026-11-24T09:31:00Z"))], [ONCE], id="it failed while nobody watched"),
+        pytest.param([a_job(a_condition(at=None))], [ONCE], id="it failed, nobody knows when"),
+        pytest.param([FAILED, None, FAILED], [ONCE, [], ONCE], id="it is gone, and seen again"),
+    ],
+)
+def test_what_is_told_of_a_job(views, told):
+    assert film(*views) == told
+
+
+def test_a_signal_says_all_that_is_known():
+    told = []
+    source = JobSource(FakeApi().access, told.append)
+    body = a_job(a_condition(), ownerReferences=[CRON_JOB], labels={"prunella.dev/ignore": "true"})
+    source.seen(msgspec.convert(body, Job), NOW)
+    (signal,) = told
+    assert (signal.source, signal.kind, signal.name, signal.uid) == ("jobs", "Job", "report-1", "j-1")
+    assert (signal.owner.kind, signal.owner.name, signal.ignored) == ("CronJob", "report", True)
+    assert signal.fault_at == datetime(2026, 11, 24, 9, 59, tzinfo=UTC)
+
+
+def test_a_handler_that_fails_is_given_the_job_again():
+    told = []
+
+    def emit(signal):
+        told.append(signal)
+        if len(told) == 1:
+            raise RuntimeError
+
+    source = JobSource(FakeApi().access, emit)
+    with pytest.raises(RuntimeError):
+        source.seen(msgspec.convert(FAILED, Job), NOW)
+    source.seen(msgspec.convert(FAILED, Job), NOW)
+    assert len(told) == 2

@@ -1,0 +1,160 @@
+"""Rollouts: those that do not come to an end are reported, those that do are told as settled."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from fakes.apiserver import FakeApi
+
+from prunella_operator.detection.rollouts import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    STATEFUL_SETS,
+    DaemonRollout,
+    Rollout,
+    RolloutSource,
+)
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+LATE = {
+    "type": "Progressing",
+    "status": "False",
+    "reason": "ProgressDeadlineExceeded",
+    "message": 'ReplicaSet "web-7" has timed out progressing.',
+    "lastTransitionTime": "2026-11-24T09:58:00Z",
+}
+
+
+def deployment(
+    generation=1, *, observed=None, wanted=3, have=3, updated=3, available=3, late=False, paused=False, **meta
+):
+    return {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "d-1", "resourceVersion": "1", **meta}
+        | {"generation": generation},
+        "spec": {"replicas": wanted, "paused": paused},
+        "status": {
+            "observedGeneration": generation if observed is None else observed,
+            "replicas": have,
+            "updatedReplicas": updated,
+            "availableReplicas": available,
+            "conditions": [LATE] if late else [{"type": "Progressing", "status": "True", "reason": "Whatever"}],
+        },
+    }
+
+
+def film(*views):
+    """For each view what was reported: generations that settled, and reasons of signals."""
+    reported = []
+    source = RolloutSource(
+        FakeApi().access,
+        DEPLOYMENTS,
+        lambda signal: reported.append(signal.reason),
+        lambda kind, namespace, name, uid, generation: reported.append(f"{namespace}/{name} {uid} {generation}"),
+    )
+    result = []
+    for body in views:
+        source.seen(msgspec.convert(body, Rollout), NOW)
+        result.append(tuple(reported))
+        reported.clear()
+    return result
+
+
+SETTLED = "shop/web d-1 {}"
+STUCK = deployment(2, have=4, updated=1, late=True)
+CASES = {
+    "a complete rollout is told once": ([deployment()] * 2, [(SETTLED.format(1),), ()]),
+    "each generation is told": ([deployment(), deployment(2)], [(SETTLED.format(1),), (SETTLED.format(2),)]),
+    "one that was incomplete is told again": (
+        [deployment(), deployment(available=2), deployment()],
+        [(SETTLED.format(1),), (), (SETTLED.format(1),)],
+    ),
+    "not before the controller has seen the change": ([deployment(2, observed=1)], [()]),
+    "not while old pods remain": ([deployment(have=4)], [()]),
+    "not while new pods are missing": ([deployment(updated=2)], [()]),
+    "not at zero replicas": ([deployment(wanted=0, have=0, updated=0, available=0)], [()]),
+    "not while it is deleted": ([deployment(deletionTimestamp="2026-11-24T09:58:00Z")], [()]),
+    "a rollout past its deadline is reported once for its generation": (
+        [STUCK, STUCK, deployment(3, observed=2, have=4, updated=1, late=True)],
+        [("ProgressDeadlineExceeded",), (), ()],
+    ),
+    "and again for the next": (
+        [STUCK, deployment(3, have=4, updated=1), deployment(3, have=4, updated=1, late=True)],
+        [("ProgressDeadlineExceeded",), (), ("ProgressDeadlineExceeded",)],
+    ),
+    "a paused rollout is not late": ([deployment(2, have=4, updated=1, late=True, paused=True)], [()]),
+    "nor one that is deleted": (
+        [deployment(2, have=4, updated=1, late=True, deletionTimestamp="2026-11-24T09:58:00Z")],
+        [()],
+    ),
+}
+
+
+@pytest.mark.parametrize(("views", "expected"), CASES.values(), ids=CASES)
+def test_what_is_reported(views, expected):
+    assert film(*views) == expected
+
+
+def test_a_signal_says_all_that_is_known():
+    emitted = []
+    source = RolloutSource(FakeApi().access, DEPLOYMENTS, emitted.append, lambda *_: None)
+    source.seen(
+        msgspec.convert(deployment(late=True, have=4, annotations={"prunella.dev/ignore": "true"}), Rollout), NOW
+    )
+    (signal,) = emitted
+
+    assert (signal.type, signal.kind, signal.name, signal.uid) == ("Unavailable", "Deployment", "web", "d-1")
+    assert (signal.owner, signal.ignored, signal.message) == (None, True, LATE["message"])
+    assert signal.fault_at == datetime(2026, 11, 24, 9, 58, tzinfo=UTC)
+
+
+def test_a_deployment_that_is_gone_is_forgotten():
+    told = []
+    source = RolloutSource(FakeApi().access, DEPLOYMENTS, lambda _: None, lambda *what: told.append(what))
+    body = msgspec.convert(deployment(), Rollout)
+    source.seen(body, NOW)
+    source.gone("d-1", NOW)
+    source.seen(body, NOW)
+
+    assert len(told) == 2
+
+
+def test_a_deployment_with_hardly_any_fields_is_no_trouble():
+    assert film({"metadata": {"name": "web", "uid": "d-1", "resourceVersion": "1"}}) == [()]
+
+
+def daemon(wanted=3, current=3, updated=3, available=3):
+    return {
+        "metadata": {"name": "agent", "namespace": "shop", "uid": "s-1", "resourceVersion": "1", "generation": 1},
+        "status": {
+            "observedGeneration": 1,
+            "desiredNumberScheduled": wanted,
+            "currentNumberScheduled": current,
+            "updatedNumberScheduled": updated,
+            "numberAvailable": available,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "settled"),
+    [
+        pytest.param(daemon(), True, id="every node has an available pod of this revision"),
+        pytest.param(daemon(updated=2), False, id="one node still has the old revision"),
+        pytest.param(daemon(available=2), False, id="one pod is not available"),
+        pytest.param(daemon(0, 0, 0, 0), False, id="no node wants it, so nothing is proven"),
+    ],
+)
+def test_a_daemon_set_is_settled_when(body, settled):
+    told = []
+    source = RolloutSource(FakeApi().access, DAEMON_SETS, told.append, lambda *what: told.append(what))
+    source.seen(msgspec.convert(body, DaemonRollout), NOW)
+
+    assert told == ([("DaemonSet", "shop", "agent", "s-1", 1)] if settled else [])
+
+
+def test_a_stateful_set_settles_like_a_deployment():
+    told = []
+    source = RolloutSource(FakeApi().access, STATEFUL_SETS, told.append, lambda *what: told.append(what))
+    source.seen(msgspec.convert(deployment(), Rollout), NOW)
+
+    assert told == [("StatefulSet", "shop", "web", "d-1", 1)]

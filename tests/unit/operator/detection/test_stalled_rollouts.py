@@ -1,0 +1,101 @@
+"""Standstill: a workload that comes no closer to what is wanted is told once, after a while."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from fakes.apiserver import FakeApi
+
+from prunella_operator.detection.rollouts import (
+    DAEMON_SETS,
+    STATEFUL_SETS,
+    DaemonRollout,
+    Rollout,
+    RolloutSource,
+)
+from prunella_operator.detection.stalled_rollouts import PATIENCE
+
+START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+
+
+REFUSED = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
+
+
+def stateful(*, generation=1, conditions=(), wanted=3, updated=3, available=3, paused=False, **meta):
+    return msgspec.convert(
+        {
+            "metadata": {"name": "web", "namespace": "shop", "uid": "s-1", "resourceVersion": "1"}
+            | {"generation": generation, **meta},
+            "spec": {"replicas": wanted, "paused": paused},
+            "status": {
+                "observedGeneration": generation,
+                "replicas": 3,
+                "updatedReplicas": updated,
+                "availableReplicas": available,
+                "conditions": list(conditions),
+            },
+        },
+        Rollout,
+    )
+
+
+def daemon(wanted=2, available=1):
+    return msgspec.convert(
+        {
+            "metadata": {"name": "web", "namespace": "shop", "uid": "d-1", "resourceVersion": "1", "generation": 1},
+            "status": {
+                "observedGeneration": 1,
+                "desiredNumberScheduled": wanted,
+                "currentNumberScheduled": 2,
+                "updatedNumberScheduled": 2,
+                "numberAvailable": available,
+            },
+        },
+        DaemonRollout,
+    )
+
+
+def told(*views, resource=STATEFUL_SETS):
+    """What is told after all these views, a minute apart, and a look each."""
+    signals = []
+    source = RolloutSource(FakeApi().access, resource, signals.append, lambda *_: None)
+    for minute, view in enumerate(views):
+        now = START + timedelta(minutes=minute)
+        if view == "gone":
+            source.gone("s-1", now)
+        elif view is not None:
+            source.seen(view, now)
+        source._standstill.look(now)
+    return [(one.reason, one.fault_at) for one in signals]
+
+
+@pytest.mark.parametrize(
+    ("views", "since"),
+    [
+        pytest.param([stateful(updated=1, available=2), None], None, id="not yet"),
+        pytest.param([stateful(updated=1, available=2), None, None, None], 0, id="told once"),
+        pytest.param(
+            [stateful(available=2, conditions=[REFUSED]), None], 0, id="what is refused needs no time to start"
+        ),
+        pytest.param([stateful(available=1), stateful(available=2), None], None, id="it goes on"),
+        pytest.param([stateful(available=1), stateful(available=2), None, None], 1, id="it goes on and then stops"),
+        pytest.param([stateful(available=2), stateful(available=2), None], 0, id="seen again is no progress"),
+        pytest.param([stateful(available=2), stateful(), None, None], None, id="complete"),
+        pytest.param([stateful(), None, None, None], None, id="always complete"),
+        pytest.param([stateful(available=2), "gone", None, None], None, id="deleted"),
+        pytest.param([stateful(available=2, deletionTimestamp=START.isoformat()), None, None], None, id="going"),
+        pytest.param([stateful(wanted=0), None, None], None, id="scaled to zero"),
+        pytest.param([stateful(available=2, paused=True), None, None], None, id="paused"),
+        pytest.param([stateful(available=2), stateful(available=2, generation=2), None], None, id="another wish"),
+    ],
+)
+def test_when_it_is_told(views, since):
+    expected = [] if since is None else [("NoProgress", START + timedelta(minutes=since))]
+    assert told(*views) == expected
+    assert timedelta(minutes=2) == PATIENCE
+
+
+def test_daemon_sets_too():
+    assert len(told(daemon(), None, None, resource=DAEMON_SETS)) == 1
+    assert told(daemon(available=2), None, None, resource=DAEMON_SETS) == []
+    assert told(daemon(wanted=0), None, None, resource=DAEMON_SETS) == []

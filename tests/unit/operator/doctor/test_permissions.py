@@ -1,0 +1,115 @@
+"""Least privilege: the roles give what the code asks the API server for, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from support.api import documents
+from support.api_calls import PACKAGE, needs
+
+from prunella_operator.doctor.permissions import BY_NAMESPACE, INCIDENTS, REPAIR, RULES, SNAPSHOTS, VIEW
+
+BASE = Path(__file__).parents[4] / "manifests" / "base"
+ROLES = {one["metadata"]["name"]: one["rules"] for one in documents(BASE / "roles.yaml")}
+WORKERS = {"activities", "metrics"}
+DOCTORS = {"doctor"}
+CALLERS = {"cli", "console", "incidents/client.py"}  # what is asked in a person's name
+CLIENTS = {"kubernetes"}
+OTHERS = {
+    name
+    for path in PACKAGE.rglob("*.py")
+    if not {(name := path.relative_to(PACKAGE).as_posix()), name.split("/")[0]} & (WORKERS | DOCTORS | CALLERS | CLIENTS)
+}
+WORKER = needs([*WORKERS, "kubernetes/secrets.py"])
+DOCTOR = needs(DOCTORS)
+OPERATOR = needs(OTHERS)
+LEADER = {one for one in OPERATOR if one[1] == "coordination.k8s.io"}
+OPERATOR -= LEADER
+KOPF = {(verb, "prunella.dev", "incidents") for verb in ("list", "watch", "patch")}  # what it handles: controller.py
+READS = {"get", "list", "watch"}
+BY_A_ROLE_OF_THE_OWNER = {("get", "", "secrets")}  # for each Secret that a policy names: docs/notifications.md
+OURS = {"prunella.dev", "events.k8s.io"}
+
+
+def reads(found):
+    return {one for one in found if one[0] in READS}
+
+
+def writes(found, *, ours):
+    return {one for one in found if one[0] not in READS and (one[1] in OURS) == ours}
+
+
+WANTED = {
+    VIEW: reads(WORKER | OPERATOR | DOCTOR | KOPF) - BY_A_ROLE_OF_THE_OWNER,
+    INCIDENTS: writes(WORKER | OPERATOR | KOPF, ours=True),
+    REPAIR: writes(WORKER, ours=False),
+    SNAPSHOTS: writes(OPERATOR | KOPF, ours=False),
+}
+
+
+def given(rules):
+    return {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+@pytest.mark.parametrize("role", WANTED)
+def test_a_role_gives_what_the_code_needs_and_nothing_else(role):
+    assert given(ROLES[role]) == WANTED[role]
+
+
+@pytest.mark.parametrize("role", WANTED)
+def test_doctor_asks_for_what_the_role_gives(role):
+    asked = {(verb, rule.group, rule.resource) for rule in RULES if rule.role == role for verb in rule.verbs}
+    assert asked == WANTED[role]
+
+
+def test_the_console_reads_incidents_only():
+    assert given(ROLES["prunella-console"]) == {
+        ("get", "prunella.dev", "incidents"),
+        ("list", "prunella.dev", "incidents"),
+    }
+
+
+def test_the_lease_is_written_by_a_role_of_its_own_namespace():
+    role, _ = documents(BASE / "leader.yaml")
+    assert role["kind"] == "Role"
+    assert given(role["rules"]) >= LEADER
+    named = [rule for rule in role["rules"] if rule["verbs"] != ["create"]]
+    assert all(rule["resourceNames"] == ["prunella-operator"] for rule in named)
+
+
+def test_no_wildcards_no_secrets_and_no_way_to_more_rights():
+    every = set().union(*(given(rules) for rules in ROLES.values()))
+    assert not [one for one in every if "*" in one or one[0] in {"escalate", "bind", "impersonate", "deletecollection"}]
+    assert not [one for one in every if one[2].split("/")[0] in {"secrets", "serviceaccounts", "roles", "rolebindings"}]
+    assert not [one for one in every if one[2] in {"pods/exec", "pods/ephemeralcontainers", "pods/eviction"}]
+
+
+def test_only_what_reads_and_what_is_ours_is_bound_in_the_whole_cluster():
+    bound = {one["roleRef"]["name"] for one in documents(BASE / "bindings.yaml")}
+    assert bound == {VIEW, INCIDENTS, "prunella-console"}
+
+
+def test_rbac_prints_bindings_of_the_worker_and_the_operator(prunella):
+    printed = list(yaml.safe_load_all(prunella("rbac", "shop", "billing").output))
+    assert {one["kind"] for one in printed} == {"RoleBinding"}
+    bound = [(one["metadata"]["namespace"], one["roleRef"]["name"], one["subjects"][0]["name"]) for one in printed]
+    assert bound == [
+        (namespace, role, account)
+        for namespace in ("shop", "billing")
+        for role, account in ((REPAIR, "prunella-worker"), (SNAPSHOTS, "prunella-operator"))
+    ]
+    assert {one["roleRef"]["name"] for one in printed} == BY_NAMESPACE
+
+
+def test_rbac_for_the_whole_cluster_is_a_choice_of_its_own(prunella):
+    printed = list(yaml.safe_load_all(prunella("rbac", "--cluster", "--accounts", "healers").output))
+    assert {(one["kind"], one["subjects"][0]["namespace"]) for one in printed} == {("ClusterRoleBinding", "healers")}
+    assert not any("namespace" in one["metadata"] for one in printed)
+    assert prunella("rbac").exit_code == 2
+    assert prunella("rbac", "shop", "--cluster").exit_code == 2

@@ -1,0 +1,153 @@
+"""`prunella doctor` on policies and the Secrets that they name."""
+
+import base64
+
+import pytest
+
+from prunella_operator.doctor.policies import check_policies
+from prunella_workflows.model.errors import Forbidden, NotFound, Unavailable
+
+CLUSTER = "/apis/prunella.dev/v1alpha1/clusterhealingpolicies"
+ALL = "/apis/prunella.dev/v1alpha1/healingpolicies"
+CANARY = "hunter2-canary"
+MAIL = f"mailto://bot:{CANARY}@mail.example.org?to=team@example.org"
+
+
+class FakeApi:
+    """An API server of a few lists and Secrets; what is not there is an empty list or NotFound."""
+
+    namespace = "prunella-system"
+
+    def __init__(self):
+        self.lists = {}
+        self.secrets = {}
+
+    def call(self, method, path, body=None, content_type="application/json", **query):
+        assert method == "GET"
+        if "/secrets/" in path:
+            found = self.secrets.get(path.removeprefix("/api/v1/namespaces/").replace("/secrets/", "/"), NotFound("no"))
+        else:
+            found = self.lists.get(path, {"items": []})
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def put(self, path, *objects):
+        self.lists[path] = {"items": list(objects)}
+
+    def secret(self, address, kind, **values):
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        self.secrets[address] = {"type": kind, "data": data}
+
+
+@pytest.fixture
+def api():
+    made = FakeApi()
+    made.put("/api/v1/namespaces", named("shop", stage="production"), named("lab"))
+    made.put("/apis/apps/v1/namespaces/shop/deployments", named("web", app="web"))
+    return made
+
+
+def named(name, namespace=None, spec=None, **labels):
+    place = {"namespace": namespace} if namespace else {}
+    return {"metadata": {"name": name, "labels": labels, **place}, "spec": spec or {}}
+
+
+def said(api, namespaces=()):
+    return [(one.name, one.passed, one.what) for one in check_policies(api, namespaces)]
+
+
+def test_no_policy_is_fine(api):
+    assert said(api) == []
+
+
+def test_no_crds_are_told_elsewhere(api):
+    api.lists[CLUSTER] = NotFound("no such kind")
+    assert said(api) == []
+
+
+def test_an_api_server_that_refuses_is_told(api):
+    api.lists[CLUSTER] = Unavailable("away")
+    assert said(api) == [("Policies", False, "away")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "passed", "what"),
+    [
+        (None, True, "is for 2 namespaces"),
+        ({"stage": "production"}, True, "is for 1 namespaces"),
+        ({"stage": "prodution"}, False, "is for 0 namespaces"),
+    ],
+)
+def test_a_cluster_policy_that_matches_no_namespace(api, labels, passed, what):
+    api.put(CLUSTER, named("all", spec={"namespaceSelector": {"matchLabels": labels}} if labels else {}))
+    assert said(api) == [("ClusterHealingPolicy all", passed, what)]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "labels", "passed", "what"),
+    [
+        ("shop", None, True, "is for 1 workloads"),
+        ("shop", {"app": "web"}, True, "is for 1 workloads"),
+        ("shop", {"app": "wbe"}, False, "is for 0 workloads"),
+        ("lab", None, False, "is for 0 workloads"),
+    ],
+)
+def test_a_policy_that_matches_no_workload(api, namespace, labels, passed, what):
+    spec = {"selector": {"matchLabels": labels}} if labels else {}
+    api.put(ALL, named("one", namespace, spec=spec))
+    assert said(api) == [(f"HealingPolicy {namespace}/one", passed, what)]
+
+
+def test_a_policy_that_cannot_be_read_and_one_of_a_namespace_that_is_not_ours(api):
+    api.put(
+        f"{ALL.removesuffix('healingpolicies')}namespaces/shop/healingpolicies", named("odd", "shop", {"grace": "x"})
+    )
+    ((name, passed, what),) = said(api, ("shop",))
+    assert (name, passed) == ("HealingPolicy shop/odd", False)
+    assert what.startswith("spec.grace: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "words"),
+    [
+        (None, "", "there is no Secret shop/chat"),
+        ("Opaque", MAIL, "must be of the type prunella.dev/channel"),
+        ("prunella.dev/channel", "", "has no url"),
+        ("prunella.dev/channel", f"ftp://{CANARY}", "its url must begin with one of mailto://"),
+    ],
+)
+def test_a_channel_that_does_not_work_is_told_with_who_names_it(api, kind, url, words):
+    api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"]}}))
+    if kind:
+        api.secret("shop/chat", kind, url=url)
+    (check,) = (one for one in check_policies(api, ()) if one.name == "Channel shop/chat")
+    assert not check.passed
+    assert words in check.what
+    assert "HealingPolicy shop/one names it" in check.what
+    assert "docs/notifications.md" in check.todo
+    assert CANARY not in check.what
+
+
+def test_a_secret_that_may_not_be_read_says_which_role_is_missing(api):
+    api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"]}}))
+    api.secrets["shop/chat"] = Forbidden("no")
+    check = list(check_policies(api, ()))[-1]
+    assert "needs a Role in shop with the verb get on secrets and the resourceName chat" in check.what
+    assert check.todo.endswith("and for the Role")
+
+
+def test_every_secret_that_is_named_is_looked_at_once(api):
+    levels = [{"after": "15m", "channels": ["pager"]}]
+    api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"], "levels": levels, "ticket": "jira"}}))
+    rules = [{"name": "x", "alertname": "X", "channels": ["chat"]}]
+    api.put(CLUSTER, named("all", spec={"escalation": {"channels": ["chat"]}, "alerts": {"rules": rules}}))
+    for address in ("shop/chat", "shop/pager", "prunella-system/chat"):
+        api.secret(address, "prunella.dev/channel", url=MAIL)
+    api.secret("shop/jira", "prunella.dev/tickets", type="jira", url="https://j.example.org", project="SHOP", token="t")
+    assert [(name, passed, what) for name, passed, what in said(api) if "Policy" not in name] == [
+        ("Channel prunella-system/chat", True, "is a channel of mail"),
+        ("Channel shop/chat", True, "is a channel of mail"),
+        ("Channel shop/pager", True, "is a channel of mail"),
+        ("Tickets shop/jira", True, "is a ticket system of jira"),
+    ]

@@ -1,0 +1,113 @@
+"""What counts as a change of an Incident: what people write, not the marks that repairs leave on it.
+
+And what kopf holds of those that are over, which are many: as little as possible.
+"""
+
+import asyncio
+import gc
+import json
+
+import pytest
+from aiohttp import web
+from fakes.apiserver import FakeApi, eventually
+from fakes.incidents import incident
+
+from prunella_operator.compat.kopf import kopf
+from prunella_operator.incidents import controller
+from prunella_operator.kubernetes import paths
+
+ANNOTATED = {"prunella.dev/detected-at": "2026-11-24T11:59:59+00:00"}
+
+
+def essence(**values):
+    metadata = {"name": "web-1", "uid": "u", "resourceVersion": "7", **values.pop("metadata", {})}
+    body = {"kind": "Incident", "metadata": metadata, "spec": {"type": "OOMKilled"}, **values}
+    return controller._settings().persistence.diffbase_storage.build(body=kopf.Body(body))
+
+
+@pytest.mark.parametrize("before", [{}, {"labels": {"team": "shop"}, "annotations": ANNOTATED}], ids=["bare", "marked"])
+def test_a_turn_is_no_wish(before):
+    labels = {**before.get("labels", {}), paths.TURN: "asking"}
+    annotations = {**before.get("annotations", {}), paths.TURNS: "{}"}
+    assert essence(metadata={"labels": labels, "annotations": annotations}) == essence(metadata=before)
+
+
+def test_nor_is_the_status():
+    assert essence(status={"phase": "Repairing"}) == essence()
+
+
+def test_a_cancellation_and_a_suspension_are():
+    assert essence(metadata={"annotations": {paths.CANCEL: "true"}}) != essence()
+    assert essence(spec={"type": "OOMKilled", "suspend": True}) != essence()
+
+
+def kinds(group_version, **found):
+    """One answer of the discovery API."""
+    each = [
+        {"name": name, "kind": kind, "singularName": "", "namespaced": True, "verbs": ["list", "watch", "patch"]}
+        for name, kind in found.items()
+    ]
+    return {"groupVersion": group_version, "resources": each}
+
+
+def versions(group):
+    """A group with one version, as the discovery API tells it."""
+    name, _, version = group.partition("/")
+    one = {"groupVersion": group, "version": version}
+    return {"name": name, "versions": [one], "preferredVersion": one}
+
+
+OURS, THEIRS = f"{paths.GROUP}/{paths.VERSION}", "apiextensions.k8s.io/v1"
+DISCOVERY = {
+    "/version": {"major": "1", "minor": "34"},
+    "/api": {"versions": ["v1"]},
+    "/api/v1": kinds("v1", namespaces="Namespace"),
+    "/apis": {"groups": [versions(OURS), versions(THEIRS)]},
+    f"/apis/{OURS}": kinds(OURS, incidents="Incident"),
+    f"/apis/{THEIRS}": kinds(THEIRS, customresourcedefinitions="CustomResourceDefinition"),
+}
+
+
+class Cluster(FakeApi):
+    """An API server that also says what it serves, as kopf asks first."""
+
+    async def _list(self, request):
+        if request.path in DISCOVERY:
+            return web.json_response(DISCOVERY[request.path])
+        return await super()._list(request)
+
+
+class Noted:
+    """What the controller asks for."""
+
+    def __init__(self):
+        self.started = set()
+
+    async def start(self, incident):
+        self.started.add(incident["metadata"]["name"])
+
+
+def dealt_with(name):
+    """An incident that is over, and was seen by a kopf that ran before."""
+    one = incident(name, phase="Healed")
+    known = {f"kopf.{paths.GROUP}/last-handled-configuration": json.dumps({"spec": one["spec"]})}
+    one["metadata"].update(resourceVersion="7", annotations=known)
+    return one
+
+
+def held():
+    """kopf's tasks that have an incident each."""
+    tasks = (one for one in gc.get_objects() if isinstance(one, asyncio.Task))
+    return [one for one in tasks if not one.done() and one.get_name().startswith("worker for")]
+
+
+async def test_incidents_are_read_in_pages_and_not_held_when_they_are_dealt_with():
+    kept = [dealt_with(f"web-{number}") for number in range(controller._PAGE + 10)]
+    async with Cluster(kept) as api:
+        healings = Noted()
+        async with controller.Controller(api.access, healings, ()):
+            await eventually(lambda: len(healings.started) == len(kept), within=30)
+            await eventually(lambda: not held(), within=controller._HOLD + 3)
+        lists = [one.query for one in api.of("list") if one.path == paths.incidents()]
+        assert [one.get("limit") for one in lists] == [str(controller._PAGE)] * 2
+        assert not any(one.method == "PATCH" for one in api.requests)

@@ -1,0 +1,301 @@
+"""Which templates are remembered as good: only what was stable for the whole soak time."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fakes.kube import FakeRest, failing
+from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_snapshot, a_template
+
+from prunella_operator import clock
+from prunella_operator.incidents.known_good import Historian
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views import revisions
+from prunella_operator.kubernetes.views.workloads import template_hash
+from prunella_workflows.model.errors import Forbidden, Refused, Unavailable
+
+SOAK = 30
+START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+SNAPSHOTS = paths.snapshots("shop")
+
+
+class Moment:
+    seconds = 0.0
+
+    @property
+    def now(self):
+        return START + timedelta(seconds=self.seconds)
+
+
+@pytest.fixture
+def moment(monkeypatch):
+    moment = Moment()
+    monkeypatch.setattr(clock, "now", lambda: moment.now)
+    monkeypatch.setattr(clock, "monotonic", lambda: moment.seconds)
+    return moment
+
+
+@pytest.fixture
+def rest():
+    rest = FakeRest()
+    a_cluster(rest.kube, a_deployment(a_template(1)), [a_replica_set(1)], [a_pod(ready_since=stamp(0))])
+    return rest
+
+
+@pytest.fixture
+def historian(rest, moment):
+    return Historian(rest, SOAK, ("prunella-system",))
+
+
+def stamp(seconds):
+    return (START + timedelta(seconds=seconds)).isoformat()
+
+
+async def at(moment, historian, seconds):
+    """What the historian does when the clock says this."""
+    moment.seconds = seconds
+    for rollout in [one for one in historian._rollouts.values() if one.due <= seconds]:
+        del historian._rollouts[rollout.uid]
+        await historian._try(rollout)
+
+
+def settled(historian, generation=1):
+    historian.settled("Deployment", "shop", "web", WEB.uid, generation)
+
+
+def kept(rest):
+    return {path.rsplit("/", 1)[1]: one for path, one in rest.kube.objects.items() if path.startswith(SNAPSHOTS)}
+
+
+def put_pod(rest, **values):
+    rest.kube.put(f"{paths.core('shop', 'pods')}/web-a", a_pod(**values))
+
+
+async def test_stable_for_the_soak_time_is_good(historian, rest, moment):
+    settled(historian)
+    await at(moment, historian, SOAK - 1)
+    assert kept(rest) == {}
+    await at(moment, historian, SOAK)
+    (one,) = kept(rest).values()
+    assert one["metadata"]["annotations"][paths.GOOD_AT] == stamp(SOAK)
+    assert one["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD
+    assert one["data"]["template"] == a_template(1)
+
+
+async def test_a_container_that_is_available_for_a_second_and_crashes_is_never_good(historian, rest, moment):
+    """Without a probe it is ready while it runs. Each time it is complete again we are told again."""
+    for start in range(0, 600, 60):
+        moment.seconds = start
+        settled(historian)
+        end = {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": stamp(start + SOAK - 1)}}
+        put_pod(rest, ready_since=stamp(start + SOAK - 1), status={"restartCount": 1, "lastState": end})
+        await at(moment, historian, start + SOAK)
+    assert kept(rest) == {}
+
+
+async def test_in_back_off_at_the_end_of_the_soak_it_is_not_good(historian, rest, moment):
+    settled(historian)
+    put_pod(rest, ready_since=None, status={"state": {"waiting": {"reason": "CrashLoopBackOff"}}})
+    await at(moment, historian, SOAK)
+    assert kept(rest) == {}
+
+
+async def test_after_a_crash_ten_minutes_prove_it_because_a_program_that_dies_now_and_then_is_ready_in_between(
+    historian, rest, moment
+):
+    settled(historian)
+    end = {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": stamp(20)}}
+    put_pod(rest, ready_since=stamp(21), status={"lastState": end})
+    await at(moment, historian, SOAK)
+    assert kept(rest) == {}
+    await at(moment, historian, 21 + SOAK)
+    assert kept(rest) == {}
+    await at(moment, historian, 20 + 600)
+    assert len(kept(rest)) == 1
+
+
+async def test_a_rollout_that_is_not_complete_any_more_is_forgotten_until_it_is_told_again(historian, rest, moment):
+    settled(historian)
+    rest.kube.objects[paths.workload(WEB)]["status"]["availableReplicas"] = 1
+    await at(moment, historian, SOAK)
+    assert (kept(rest), historian._rollouts) == ({}, {})
+
+
+async def test_nothing_runs_so_nothing_is_proved_and_nobody_keeps_asking(historian, rest, moment):
+    rest.kube.put(paths.workload(WEB), a_deployment(replicas=0))
+    settled(historian)
+    await at(moment, historian, SOAK)
+    assert (kept(rest), historian._rollouts) == ({}, {})
+
+
+async def test_the_remains_of_an_evicted_pod_say_nothing(historian, rest, moment):
+    remains = a_pod("web-evicted", ready_since=None)
+    remains["status"] |= {"phase": "Failed", "reason": "Evicted"}
+    rest.kube.put(f"{paths.core('shop', 'pods')}/web-evicted", remains)
+    settled(historian)
+    await at(moment, historian, SOAK)
+    assert len(kept(rest)) == 1
+
+
+async def test_a_namesake_is_not_recorded(historian, rest, moment):
+    historian.settled("Deployment", "shop", "web", "uid-before", 1)
+    await at(moment, historian, SOAK)
+    assert kept(rest) == {}
+
+
+@pytest.mark.parametrize("where", [paths.workload(WEB), "/api/v1/namespaces/shop"])
+async def test_what_asked_to_be_left_alone_gets_no_snapshots(historian, rest, moment, where):
+    rest.kube.objects[where]["metadata"]["labels"] = {"prunella.dev/ignore": "true"}
+    settled(historian)
+    await at(moment, historian, SOAK)
+    assert (kept(rest), rest.kube.writes) == ({}, [])
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "prunella-system"])
+async def test_protected_namespaces_are_not_looked_at(historian, namespace):
+    historian.settled("Deployment", namespace, "web", WEB.uid, 1)
+    assert historian._rollouts == {}
+
+
+async def test_the_latest_word_about_a_rollout_counts(historian, rest, moment):
+    settled(historian)
+    moment.seconds = 20
+    settled(historian, 2)
+    await at(moment, historian, SOAK)
+    assert kept(rest) == {}
+    await at(moment, historian, 20 + SOAK)
+    assert len(kept(rest)) == 1
+
+
+async def test_a_server_that_is_away_is_asked_again(historian, rest, moment):
+    rest.kube.before = failing(Unavailable("away"))
+    settled(historian)
+    await at(moment, historian, SOAK)
+    await at(moment, historian, SOAK + 6)
+    assert len(kept(rest)) == 1
+
+
+async def test_what_we_may_not_write_is_kept_once_we_may(historian, rest, moment):
+    rest.kube.before = failing(Forbidden("no"), method="POST")
+    settled(historian)
+    await at(moment, historian, SOAK)
+    rest.kube.before = lambda _method, _path: None
+    await at(moment, historian, SOAK + 600)
+    assert kept(rest) == {}
+    await at(moment, historian, SOAK + 1800)
+    assert len(kept(rest)) == 1
+
+
+# A template that was kept before
+
+
+def put_snapshot(rest, version, good_at=None, created="2026-11-24T08:00:00Z"):
+    body = a_snapshot(a_template(version), good_at=good_at, created=created)
+    rest.kube.put(f"{SNAPSHOTS}/{body['metadata']['name']}", body)
+    return body["metadata"]["name"]
+
+
+def good_at(rest, name):
+    return kept(rest)[name]["metadata"]["annotations"].get(paths.GOOD_AT)
+
+
+async def look(historian, moment, at_second=SOAK):
+    settled(historian)
+    await at(moment, historian, at_second)
+
+
+async def test_what_was_kept_before_a_repair_becomes_good_when_it_is(historian, rest, moment):
+    name = put_snapshot(rest, 1)
+    await look(historian, moment)
+    assert good_at(rest, name) == stamp(SOAK)
+    assert kept(rest)[name]["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD
+
+
+async def test_a_snapshot_that_cannot_be_patched_is_replaced(historian, rest, moment):
+    name = put_snapshot(rest, 1)
+    rest.kube.before = failing(Refused("data: field is immutable"), method="PATCH")
+    await look(historian, moment)
+    assert [one[0] for one in rest.kube.writes] == ["delete", "create"]
+    assert good_at(rest, name) == stamp(SOAK)
+
+
+@pytest.mark.parametrize("nonsense", ["yesterday", "2026-11-24T09:00:00"])
+async def test_a_time_that_makes_no_sense_does_not_stop_the_historian(historian, rest, moment, nonsense):
+    name = put_snapshot(rest, 1)
+    kept(rest)[name]["metadata"]["annotations"][paths.GOOD_AT] = nonsense
+    await look(historian, moment)
+    assert good_at(rest, name) == stamp(SOAK)
+
+
+async def test_good_a_moment_ago_is_not_written_again(historian, rest, moment):
+    put_snapshot(rest, 1, START - timedelta(minutes=9))
+    await look(historian, moment)
+    assert rest.kube.writes == []
+
+
+async def test_good_long_ago_is_good_again(historian, rest, moment):
+    name = put_snapshot(rest, 1, START - timedelta(minutes=11))
+    await look(historian, moment)
+    assert good_at(rest, name) == stamp(SOAK)
+
+
+async def test_what_somebody_went_back_to_is_the_newest_again_at_once(historian, rest, moment):
+    """Else the next rollback would go to the very release that was just given up."""
+    name = put_snapshot(rest, 1, START - timedelta(minutes=5))
+    given_up = put_snapshot(rest, 2, START - timedelta(minutes=2))
+    await look(historian, moment)
+    assert good_at(rest, name) > good_at(rest, given_up)
+
+
+async def test_only_the_newest_are_kept(historian, rest, moment):
+    names = [put_snapshot(rest, version, START - timedelta(hours=version)) for version in range(2, 15)]
+    await look(historian, moment)
+    left = kept(rest)
+    assert len(left) == 10
+    assert set(names[:9]) < set(left)
+
+
+async def test_what_the_latest_repair_may_be_undone_with_stays(historian, rest, moment):
+    names = [put_snapshot(rest, version, START - timedelta(hours=version)) for version in range(2, 15)]
+    rest.kube.objects[paths.workload(WEB)]["metadata"]["annotations"] = {paths.BEFORE: names[-1]}
+    await look(historian, moment)
+    assert names[-1] in kept(rest)
+    assert len(kept(rest)) == 11
+
+
+async def test_other_workloads_snapshots_are_not_ours_to_prune(historian, rest, moment):
+    other = a_snapshot(a_template(99), good_at=START - timedelta(days=9))
+    other["metadata"]["labels"][paths.WORKLOAD] = "another"
+    rest.kube.put(f"{SNAPSHOTS}/other", other)
+    for version in range(2, 15):
+        put_snapshot(rest, version, START - timedelta(hours=version))
+    await look(historian, moment)
+    assert "other" in kept(rest)
+
+
+def put_deployment(rest, template, **annotations):
+    body = a_deployment(template)
+    body["metadata"]["annotations"] = annotations
+    a_cluster(rest.kube, body, [a_replica_set(1)], [a_pod(ready_since=stamp(0))])
+
+
+async def test_what_a_repair_left_is_no_release_and_must_prove_more(historian, rest, moment):
+    put_deployment(rest, a_template(1), **{paths.AFTER: template_hash(a_template(1))})
+    settled(historian)
+    await at(moment, historian, SOAK)
+    assert kept(rest) == {}
+    await at(moment, historian, 300)
+    assert len(kept(rest)) == 1
+
+
+async def test_a_later_template_must_outlive_its_own_liveness_probe(historian, rest, moment):
+    """The first one need not: there is nothing that it could be mistaken for."""
+    probed = a_template(1)
+    probed["spec"]["containers"][0]["livenessProbe"] = {"periodSeconds": 10, "failureThreshold": 3}
+    earlier = a_snapshot(a_template(2), good_at=START)
+    rest.kube.put(paths.snapshots("shop", earlier["metadata"]["name"]), earlier)
+    put_deployment(rest, probed)
+    settled(historian)
+    await at(moment, historian, SOAK)
+    assert len(kept(rest)) == 1
+    await at(moment, historian, 2 * SOAK)
+    assert len(kept(rest)) == 2

@@ -1,0 +1,187 @@
+"""Ended incidents go, by age, by workload and in all; open ones never."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fakes.kube import FakeRest, failing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prunella_operator import clock
+from prunella_operator.config.settings import Settings
+from prunella_operator.incidents.retention import (
+    YOUNG,
+    Incident,
+    Limits,
+    Metadata,
+    Note,
+    Retention,
+    Status,
+    Times,
+    who_goes,
+)
+from prunella_operator.kubernetes import paths
+from prunella_operator.runtime.leader_election import NotLeading
+from prunella_workflows.model.errors import Conflict, NotFound
+from prunella_workflows.model.incident import Phase
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+LIMITS = Limits(healed=timedelta(days=7), for_people=timedelta(days=30), per_workload=3, at_most=100)
+OPEN = [one for one in Phase if not one.closed]
+NEEDS_NOBODY = [Phase.HEALED, Phase.RECOVERED, Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED]
+FOR_PEOPLE = [Phase.ESCALATED, Phase.FAILED]
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+def put(rest, name, phase=Phase.HEALED, age=timedelta(days=1), *, workload="web", labels=None, **status):
+    """An incident that ended so long ago."""
+    at = NOW - age
+    marks = {paths.WORKLOAD: workload} if workload else {}
+    meta = {"namespace": "shop", "creationTimestamp": at.isoformat(), "labels": {**marks, **(labels or {})}}
+    if phase.closed:
+        status["times"] = {"closedAt": at.isoformat()}
+    return rest.kube.put(paths.incidents("shop", name), {"metadata": meta}, phase=phase.value, **status)
+
+
+def left(rest):
+    return {path.rpartition("/")[2] for path in rest.kube.objects}
+
+
+@pytest.fixture
+def rest():
+    return FakeRest()
+
+
+async def swept(rest, limits=LIMITS):
+    await Retention(rest, limits).sweep()
+    return left(rest)
+
+
+@pytest.mark.parametrize("phase", NEEDS_NOBODY)
+async def test_what_needs_nobody_goes_after_its_time(rest, phase):
+    put(rest, "old", phase, timedelta(days=7, seconds=1))
+    put(rest, "new", phase, timedelta(days=6))
+    assert await swept(rest) == {"new"}
+
+
+@pytest.mark.parametrize("phase", FOR_PEOPLE)
+async def test_what_people_have_stays_longer(rest, phase):
+    put(rest, "old", phase, timedelta(days=30, seconds=1))
+    put(rest, "new", phase, timedelta(days=29))
+    assert await swept(rest) == {"new"}
+
+
+@pytest.mark.parametrize("phase", OPEN)
+async def test_an_open_one_stays_however_old_it_is_and_however_many_there_are(rest, phase):
+    for number in range(5):
+        put(rest, f"open-{number}", phase, timedelta(days=1000))
+    assert len(await swept(rest, LIMITS._replace(per_workload=1, at_most=1))) == 5
+    assert rest.kube.writes == []
+
+
+async def test_one_without_a_status_is_open(rest):
+    meta = {"namespace": "shop", "creationTimestamp": "2020-01-01T00:00:00Z"}
+    rest.kube.put(paths.incidents("shop", "fresh"), {"metadata": meta})
+    assert await swept(rest, LIMITS._replace(at_most=1)) == {"fresh"}
+
+
+async def test_one_that_people_are_still_being_told_of_stays(rest):
+    put(rest, "called", Phase.ESCALATED, timedelta(days=90), escalation={"reason": "Relapse"})
+    put(rest, "answered", Phase.ESCALATED, timedelta(days=90), escalation={"ended": "Acknowledged"})
+    assert await swept(rest) == {"called"}
+
+
+async def test_one_that_somebody_keeps_stays(rest):
+    put(rest, "kept", age=timedelta(days=90), labels={paths.KEEP: "true"})
+    put(rest, "not-kept", age=timedelta(days=90), labels={paths.KEEP: "false"})
+    assert await swept(rest) == {"kept"}
+
+
+async def test_of_one_workload_the_latest_stay(rest):
+    for number in range(6):
+        put(rest, f"web-{number}", age=timedelta(hours=4 + number))
+    put(rest, "other", workload="api", age=timedelta(days=2))
+    assert await swept(rest) == {"web-0", "web-1", "web-2", "other"}
+
+
+async def test_those_that_people_opened_count_by_their_target(rest):
+    for number in range(5):
+        put(rest, f"by-hand-{number}", workload="", target="Deployment/web", age=timedelta(hours=4 + number))
+    assert len(await swept(rest)) == 3
+
+
+async def test_of_too_many_those_go_that_ended_first(rest):
+    for number in range(20):
+        put(rest, f"w-{number:02}", workload=f"w-{number}", age=timedelta(hours=4 + number))
+    put(rest, "open", Phase.VERIFYING, timedelta(days=3))
+    kept = await swept(rest, LIMITS._replace(at_most=10))
+    assert kept == {"open", *(f"w-{number:02}" for number in range(9))}
+
+
+async def test_what_ended_a_moment_ago_stays(rest):
+    """Budgets and the question whether a fault goes on look at it."""
+    for number in range(20):
+        put(rest, f"web-{number}", age=timedelta(minutes=number))
+    assert len(await swept(rest, LIMITS._replace(per_workload=1, at_most=1))) == 20
+
+
+async def test_one_that_changed_since_is_looked_at_again_later(rest):
+    put(rest, "a", age=timedelta(days=90))
+    put(rest, "b", workload="b", age=timedelta(days=91))
+    rest.kube.before = failing(Conflict("modified"), method="DELETE", part="/a")
+    assert await swept(rest) == {"a"}
+    rest.kube.before = failing(NotFound("gone"), method="DELETE", part="/a")
+    assert await Retention(rest, LIMITS).sweep() == 0
+    assert await swept(rest) == set()
+
+
+async def test_exactly_what_was_looked_at_is_deleted(rest):
+    """A namesake that was made meanwhile is another one."""
+    put(rest, "web-1", age=timedelta(days=90))
+
+    def replace(method, path):
+        if method == "DELETE":
+            rest.kube.objects[path]["metadata"]["uid"] = "another"
+
+    rest.kube.before = replace
+    assert await swept(rest) == {"web-1"}
+
+
+async def test_who_leads_no_longer_deletes_nothing(rest):
+    put(rest, "old", age=timedelta(days=90))
+    rest.kube.before = failing(NotLeading("another one"), method="DELETE")
+    with pytest.raises(NotLeading):
+        await Retention(rest, LIMITS).sweep()
+
+
+def test_the_limits_are_those_of_the_settings():
+    assert Limits.of(Settings.load({})) == Limits(timedelta(days=7), timedelta(days=30), 20, 2000)
+
+
+AGES = st.timedeltas(timedelta(0), timedelta(days=60))
+INCIDENTS = st.lists(st.tuples(st.sampled_from(list(Phase)), AGES, st.sampled_from("abc"), st.booleans()), max_size=40)
+
+
+@given(INCIDENTS, st.integers(1, 5), st.integers(1, 20))
+def test_whatever_there_is_only_what_may_go_goes_and_the_limits_hold(several, per_workload, at_most):
+    incidents = [an_incident(number, *one) for number, one in enumerate(several)]
+    limits = LIMITS._replace(per_workload=per_workload, at_most=at_most)
+    gone = {one.incident.metadata.uid for one in who_goes(incidents, limits, NOW)}
+    kept = [one for one in incidents if one.metadata.uid not in gone]
+    must_stay = [one for one in incidents if one.ended is None or NOW - one.ended <= YOUNG]
+    assert gone.isdisjoint(one.metadata.uid for one in must_stay)
+    assert len(kept) <= max(at_most, len(must_stay))
+    for workload in "abc":
+        assert len([one for one in kept if one not in must_stay and one.workload == workload]) <= per_workload
+
+
+def an_incident(number, phase, age, workload, is_told):
+    at = NOW - age
+    meta = Metadata(namespace="shop", name=f"{number}", uid=f"{number}", resource_version="1", creation_timestamp=at)
+    note = Note() if is_told and phase is Phase.ESCALATED else None
+    status = Status(phase=phase, target=workload, times=Times(at if phase.closed else None), escalation=note)
+    return type("Named", (Incident,), {"workload": workload})(metadata=meta, status=status)

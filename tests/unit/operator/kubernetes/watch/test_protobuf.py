@@ -1,0 +1,154 @@
+"""Protobuf and JSON say the same, and no bytes harm the reader."""
+
+import json
+from itertools import pairwise
+from typing import get_type_hints
+
+import pytest
+from fakes.pods import ended, pod, realistic, running, waiting
+from fakes.protobuf import enveloped, packed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw, structs
+
+from prunella_operator.detection.jobs import JOBS
+from prunella_operator.detection.pod_status import Pod
+from prunella_operator.detection.pods import PODS
+from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
+from prunella_operator.kubernetes.decoding import IGNORE, Head, Status, Undecodable
+from prunella_operator.kubernetes.watch.formats import LONGEST_PART, Json
+from prunella_operator.kubernetes.watch.protobuf import Frames, Protobuf, _structure
+from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES
+
+TIME = "2026-11-24T09:59:00Z"
+TROUBLED = pod(
+    containers=[running(state=waiting("CrashLoopBackOff", "back-off"), lastState=ended(), restartCount=3)],
+    init=[running(name="init", state=ended("Completed", 0))],
+    labels={"app": "web", IGNORE: "true"},
+    annotations={"story": "ünïcode"},
+    deletionTimestamp=TIME,
+    generation=7,
+)
+
+
+def workload(kind, **parts):
+    meta = {"name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "9", "generation": 3}
+    return {"kind": kind, "metadata": meta, **parts}
+
+
+def condition(kind):
+    return {"type": kind, "status": "False", "reason": "Late", "message": "very", "lastTransitionTime": TIME}
+
+
+COUNTS = {"observedGeneration": 3, "replicas": 4, "updatedReplicas": 2, "availableReplicas": 1}
+NODES = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
+
+
+@pytest.mark.parametrize(
+    ("resource", "obj"),
+    [
+        pytest.param(PODS, TROUBLED, id="a troubled pod"),
+        pytest.param(PODS, realistic(7, restarts=2), id="a realistic pod"),
+        pytest.param(
+            DEPLOYMENTS,
+            workload(
+                "Deployment", spec={"replicas": 0, "paused": True}, status={**COUNTS, "conditions": [condition("x")]}
+            ),
+            id="a Deployment",
+        ),
+        pytest.param(
+            STATEFUL_SETS,
+            workload("StatefulSet", spec={"replicas": 4}, status={**COUNTS, "conditions": [condition("y")]}),
+            id="a StatefulSet",
+        ),
+        pytest.param(STATEFUL_SETS, workload("StatefulSet", spec={}, status={}), id="one replica where none is named"),
+        pytest.param(
+            DAEMON_SETS,
+            workload("DaemonSet", status={"observedGeneration": 3, **{name: n for n, name in enumerate(NODES, 4)}}),
+            id="a DaemonSet",
+        ),
+        pytest.param(JOBS, workload("Job", status={"conditions": [condition("Failed")]}), id="a Job"),
+    ],
+)
+def test_both_formats_say_the_same(resource, obj):
+    said = Json().read(json.dumps(obj).encode(), resource.into, resource.kind)
+    data = packed(resource.kind, obj)
+    again = Protobuf().read(data, resource.into, resource.kind)
+
+    assert again == without_empty(said)
+    assert Protobuf().read(enveloped(resource.kind, obj), resource.into, resource.kind) == again
+    assert Protobuf().read(data, Head, "Object").metadata.uid == obj["metadata"]["uid"]
+
+
+def unnumbered(into, kind):
+    """The fields that are read of a kind and have no number: in protobuf they are never there."""
+    for field in structs.fields(into):
+        _, of = MESSAGES[kind].get(field.encode_name, (0, ""))
+        if not of:
+            yield f"{kind}.{field.encode_name}"
+        elif of.strip("[]") in MESSAGES and of != "Time":
+            yield from unnumbered(_structure(get_type_hints(into)[field.name]), of.strip("[]"))
+
+
+def test_every_field_that_is_read_has_its_number():
+    every = (PODS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS)
+    assert [name for one in every for name in unnumbered(one.into, one.kind)] == ["StatefulSetSpec.paused"]
+    assert not list(unnumbered(Status, "Status"))
+
+
+def without_empty(said):
+    """JSON tells an empty list from none; protobuf has no such thing, and nobody here asks."""
+    if isinstance(said, Pod) and said.status.init_container_statuses == ():
+        return structs.replace(said, status=structs.replace(said.status, init_container_statuses=None))
+    return said
+
+
+def test_text_that_is_no_unicode_hides_no_pod():
+    data = packed("Pod", pod(containers=[running(state=waiting("Error", "broken: ???"))]))
+    found = Protobuf().read(data.replace(b"???", b"\xff\xfe\xfd"), Pod, "Pod")
+
+    assert found.status.all_containers[0].waiting.message == "broken: \ufffd\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("missing", ["name", "uid", "resourceVersion"])
+def test_who_it_is_must_be_there(missing):
+    obj = pod()
+    del obj["metadata"][missing]
+    with pytest.raises(Undecodable, match=missing):
+        Protobuf().read(packed("Pod", obj), Pod, "Pod")
+
+
+@settings(max_examples=300, deadline=None)
+@given(at=st.integers(0, len(packed("Pod", TROUBLED)) - 1), byte=st.integers(0, 255), cut=st.booleans())
+def test_a_damaged_pod_is_read_or_refused(at, byte, cut):
+    data = packed("Pod", TROUBLED)
+    try:
+        Protobuf().read(data[:at] + bytes([byte]) + (b"" if cut else data[at + 1 :]), Pod, "Pod")
+    except Undecodable:
+        return
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data):
+    written = Protobuf()
+    for read in (written.change, written.page, written.status, lambda raw: written.read(Raw(raw), Pod, "Pod")):
+        try:
+            read(data)
+        except Undecodable:
+            continue
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.lists(st.binary(max_size=20), max_size=8), cuts=st.lists(st.integers(0, 200), max_size=8))
+def test_frames_come_out_whole_however_they_are_cut(data, cuts):
+    text = b"".join(len(part).to_bytes(4) + part for part in data)
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    frames = Frames()
+
+    assert [frame for start, end in pairwise(edges) for frame in frames.feed(text[start:end])] == data
+
+
+def test_a_frame_that_no_object_fills_is_refused_before_it_has_come():
+    with pytest.raises(Undecodable, match="frame"):
+        list(Frames().feed((LONGEST_PART + 1).to_bytes(4)))

@@ -1,0 +1,219 @@
+"""Guards of replicas and of pods that must stay healthy; and who owns the very field that an action changes."""
+
+import pytest
+from builders import (
+    WEB,
+    a_deployment,
+    a_guard_case,
+    a_higher_maximum,
+    a_memory_raise,
+    a_policy,
+    a_restart,
+    a_rollback,
+    a_scaling,
+    an_autoscaler,
+    scaled_by,
+    under_budget,
+)
+
+from prunella_workflows.decisions.guards import AT_WRITE, disruption, gitops_owned, hpa_owned
+from prunella_workflows.model.outcome import Effect
+from prunella_workflows.model.scaling import Scaling, Strategy
+
+NAMED = a_policy(actions=["Scale", "RaiseMaxReplicas"])
+ONE_AWAY = Strategy(max_unavailable=1, max_surge=0)
+RECREATE = Strategy(kind="Recreate", max_unavailable=3, max_surge=0)
+HELM = {"app.kubernetes.io/managed-by": "Helm"}
+FLUX = {"kustomize.toolkit.fluxcd.io/name": "shop"}
+ARGO = {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}
+
+
+def test_they_are_asked_right_before_the_write():
+    assert {hpa_owned, disruption, gitops_owned} <= set(AT_WRITE)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "words"),
+    [
+        pytest.param({"action": a_scaling(), "scaling": scaled_by()}, "HpaOwned", "sets the replicas", id="a scaling"),
+        pytest.param(
+            {"action": a_scaling(), "scaling": scaled_by(an_autoscaler(active=False)), "policy": NAMED},
+            "HpaOwned",
+            "sets the replicas",
+            id="one that cannot act now owns them as well",
+        ),
+        pytest.param(
+            {"action": a_higher_maximum(), "scaling": scaled_by()},
+            "HpaAtMaximum",
+            "do not name RaiseMaxReplicas",
+            id="a maximum that no policy names: an empty list is no leave",
+        ),
+        pytest.param(
+            {"action": a_higher_maximum(), "scaling": scaled_by(), "policy": a_policy(actions=["Scale"])},
+            "HpaAtMaximum",
+            "do not name RaiseMaxReplicas",
+            id="a maximum, and the policy names other actions",
+        ),
+        pytest.param(
+            {"action": a_higher_maximum(), "policy": NAMED},
+            "HpaOwned",
+            "is scaled by no autoscaler, not by web",
+            id="the autoscaler scales something else by now",
+        ),
+        pytest.param(
+            {"action": a_higher_maximum(), "policy": NAMED, "scaling": scaled_by(an_autoscaler(name="other"))},
+            "HpaOwned",
+            "is scaled by other, not by web",
+            id="another autoscaler took over",
+        ),
+    ],
+)
+def test_whose_number_it_is(values, reason, words):
+    answer = hpa_owned(a_guard_case(**values))
+    assert (answer.effect, answer.reason) == (Effect.ESCALATE, reason)
+    assert words in answer.message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"action": a_scaling()}, id="no autoscaler"),
+        pytest.param({"action": a_higher_maximum(), "scaling": scaled_by(), "policy": NAMED}, id="named in the policy"),
+        pytest.param({"action": a_memory_raise(), "scaling": scaled_by()}, id="memory is not what it sets"),
+        pytest.param({"action": None, "scaling": scaled_by()}, id="nothing to do"),
+    ],
+)
+def test_whose_number_it_is_does_not_matter(values):
+    assert not hpa_owned(a_guard_case(**values)).held
+
+
+@pytest.mark.parametrize(
+    ("action", "replicas", "available", "strategy", "wanted", "reason"),
+    [
+        pytest.param(a_restart(), 3, 3, ONE_AWAY, 3, "DisruptionBudget", id="all are wanted, one may be away"),
+        pytest.param(a_restart(), 3, 3, ONE_AWAY, 2, None, id="two are wanted, one may be away"),
+        pytest.param(a_memory_raise(), 3, 3, ONE_AWAY, 3, "DisruptionBudget", id="a raise of memory"),
+        pytest.param(a_rollback(), 3, 3, ONE_AWAY, 3, "DisruptionBudget", id="a rollback"),
+        pytest.param(a_restart(), 3, 3, Strategy(), 3, None, id="the new pod comes before the old one goes"),
+        pytest.param(a_memory_raise(), 3, 2, ONE_AWAY, 3, None, id="one is broken: no healthy one is taken"),
+        pytest.param(a_memory_raise(), 3, 0, RECREATE, 3, None, id="none is healthy: there is nothing to lose"),
+        pytest.param(a_memory_raise(), 3, 3, RECREATE, 1, "DisruptionBudget", id="all go at once"),
+        pytest.param(
+            a_memory_raise(), 3, 3, RECREATE, None, None, id="all go at once, and no budget: the owner's word"
+        ),
+        pytest.param(a_restart(), 3, 2, RECREATE, None, "Interruption", id="a restart takes all healthy ones at once"),
+        pytest.param(a_restart(), 1, 1, ONE_AWAY, None, "Interruption", id="a restart of the only healthy replica"),
+        pytest.param(a_restart(), 1, 1, Strategy(), None, None, id="the only replica, with surge"),
+        pytest.param(a_restart(), 1, 0, ONE_AWAY, None, None, id="the only replica, which hangs"),
+        pytest.param(a_scaling(), 3, 3, RECREATE, 3, None, id="more replicas take none away"),
+        pytest.param(a_higher_maximum(), 3, 3, RECREATE, 3, None, id="nor does a higher maximum"),
+        pytest.param(None, 3, 3, RECREATE, 3, None, id="nothing to do"),
+    ],
+)
+def test_disruption(*, action, replicas, available, strategy, wanted, reason):
+    workload = a_deployment(replicas=replicas, available_replicas=available, strategy=strategy)
+    scaling = Scaling() if wanted is None else under_budget(wanted, available)
+    answer = disruption(a_guard_case(action=action, workload=workload, scaling=scaling))
+    assert (answer.reason if answer.held else None) == reason
+
+
+def test_a_budget_that_was_not_counted_yet_is_kept():
+    case = a_guard_case(action=a_restart(), workload=a_deployment(strategy=ONE_AWAY), scaling=under_budget(None))
+    assert disruption(case).reason == "DisruptionBudget"
+
+
+def test_healthy_pods_of_other_workloads_count_for_a_budget_that_is_about_them_too():
+    workload = a_deployment(strategy=ONE_AWAY)
+    assert not disruption(a_guard_case(action=a_restart(), workload=workload, scaling=under_budget(4, 5))).held
+    assert disruption(a_guard_case(action=a_restart(), workload=workload, scaling=under_budget(5, 5))).held
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [
+        (a_restart(), "kubectl rollout restart Deployment/web -n shop"),
+        (a_memory_raise(), "kubectl set resources Deployment/web -n shop -c app --limits=memory=96Mi"),
+        (a_rollback(number=1), "kubectl rollout undo Deployment/web -n shop --to-revision=1"),
+    ],
+)
+def test_a_person_gets_the_exact_command(action, command):
+    case = a_guard_case(action=action, workload=a_deployment(strategy=ONE_AWAY), scaling=under_budget(3))
+    assert command in disruption(case).next_step
+
+
+def owned(action, **workload):
+    answer = gitops_owned(a_guard_case(action=action, workload=a_deployment(**workload), scaling=scaled_by()))
+    return answer.message.rpartition(" is managed by ")[2].rstrip(".") if answer.held else ""
+
+
+@pytest.mark.parametrize(
+    ("action", "workload", "tool"),
+    [
+        pytest.param(a_restart(), {"owners": {"template": ("argocd-controller",)}}, "Argo CD", id="the template"),
+        pytest.param(a_restart(), {"owners": {"replicas": ("argocd-controller",)}}, "", id="only the replicas"),
+        pytest.param(a_scaling(), {"owners": {"replicas": ("argocd-controller",)}}, "Argo CD", id="replicas, to scale"),
+        pytest.param(a_scaling(), {"owners": {"template": ("argocd-controller",)}}, "", id="the template, to scale"),
+        pytest.param(
+            a_restart(), {"owners": {"template": ("kustomize-controller",)}}, "Flux", id="Flux without a mark"
+        ),
+        pytest.param(a_scaling(), {"owners": {"replicas": ("helm",)}}, "Helm", id="Helm sets the replicas"),
+        pytest.param(
+            a_restart(), {"labels": HELM, "owners": {"template": ()}}, "Helm", id="a mark is about the template"
+        ),
+        pytest.param(
+            a_scaling(),
+            {
+                "labels": FLUX,
+                "owners": {"replicas": ("kube-controller-manager",), "template": ("kustomize-controller",)},
+            },
+            "",
+            id="a mark, and nobody but the cluster sets the replicas",
+        ),
+        pytest.param(
+            a_scaling(), {"annotations": ARGO, "owners": {"replicas": ("kubectl-scale",)}}, "", id="a person scales it"
+        ),
+        pytest.param(
+            a_scaling(), {"labels": HELM, "owners": {"replicas": ("prunella",)}}, "", id="we set them ourselves before"
+        ),
+        pytest.param(
+            a_scaling(),
+            {"labels": HELM, "owners": {"replicas": ("deploy-tool",)}},
+            "Helm",
+            id="a mark, and somebody strange sets the replicas: it may be the tool",
+        ),
+        pytest.param(a_scaling(), {"labels": HELM}, "Helm", id="a mark, and the object does not tell its managers"),
+        pytest.param(a_scaling(), {}, "", id="no mark, no managers"),
+    ],
+)
+def test_the_owner_of_the_very_field(action, workload, tool):
+    assert owned(action, **workload) == tool
+
+
+@pytest.mark.parametrize(
+    ("autoscaler", "tool"),
+    [
+        pytest.param({}, "", id="nobody's"),
+        pytest.param({"operator": "ScaledObject/web"}, "ScaledObject/web", id="KEDA would write it back"),
+        pytest.param({"owners": {"maxReplicas": ("helm",)}}, "Helm", id="Helm sets it"),
+        pytest.param({"owners": {"maxReplicas": ("kubectl-edit",)}, "labels": HELM}, "", id="a person sets it"),
+        pytest.param({"labels": FLUX}, "Flux", id="a mark, and no managers told"),
+    ],
+)
+def test_the_maximum_has_an_owner_of_its_own(autoscaler, tool):
+    """What owns the workload does not matter for it."""
+    values = {"action": a_higher_maximum(), "workload": a_deployment(labels=HELM)}
+    answer = gitops_owned(a_guard_case(**values, scaling=scaled_by(an_autoscaler(**autoscaler))))
+    assert answer.held == bool(tool)
+    assert f"is managed by {tool}" in answer.message or not tool
+
+
+def test_acting_for_git_is_the_policys_word_for_numbers_too():
+    workload = a_deployment(owners={"replicas": ("helm",)})
+    assert not gitops_owned(a_guard_case(action=a_scaling(), workload=workload, policy=a_policy(gitOps="Act"))).held
+
+
+def test_the_change_to_make_in_git_is_told_as_words_and_as_a_command():
+    owners = {"replicas": ("argocd-controller",)}
+    told = gitops_owned(a_guard_case(action=a_scaling(), workload=a_deployment(owners=owners))).next_step
+    assert f"scale {WEB} from 3 to 5 replicas" in told
+    assert "kubectl scale Deployment/web -n shop --replicas=5" in told

@@ -1,0 +1,568 @@
+"""confirm and verify: no data is never health, a relapse fails at once, and health must hold."""
+
+from datetime import timedelta
+
+import pytest
+from builders import (
+    NOW,
+    WEB,
+    a_brief,
+    a_container_status,
+    a_crashing_container,
+    a_deployment,
+    a_pod,
+    a_restarted_container,
+    a_termination,
+    a_waiting_container,
+    ago,
+    an_evidence,
+    an_expectation,
+    an_oom_kill,
+    an_unavailable_deployment,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prunella_workflows.decisions.verification.verification import confirm, excused, verify
+from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.neighbours import NodeView
+from prunella_workflows.model.outcome import Judgement, Presence, Verdict
+from prunella_workflows.model.plan import Settle
+
+CRASHING = a_pod("web-2-a", a_crashing_container(last=a_termination(finished_at=ago(400))))
+RESTARTED = a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(400))))
+NOT_READY = a_pod("web-2-a", a_container_status(ready=False))
+ZERO = a_deployment(replicas=0)
+RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago(600)) for n in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "presence", "reason"),
+    [
+        pytest.param(
+            an_evidence(CRASHING), Presence.FAILING, "FaultPersists", id="it persists beyond the grace period"
+        ),
+        pytest.param(
+            an_evidence(CRASHING, opened_at=ago(9)), Presence.WATCHING, "Watching", id="it persists within the grace"
+        ),
+        pytest.param(
+            an_evidence(CRASHING, opened_at=ago(10)), Presence.FAILING, "FaultPersists", id="at the end of the grace"
+        ),
+        pytest.param(
+            an_evidence(RESTARTED), Presence.RECOVERED, "HealedByItself", id="it runs again and nothing crashed since"
+        ),
+        pytest.param(
+            an_evidence(RESTARTED, opened_at=ago(20)), Presence.WATCHING, "Watching", id="it runs again, not for long"
+        ),
+        pytest.param(
+            an_evidence(a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(20))))),
+            Presence.FAILING,
+            "CrashedAgain",
+            id="it crashed again since and runs for a moment",
+        ),
+        pytest.param(
+            an_evidence(a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(300))))),
+            Presence.RECOVERED,
+            "HealedByItself",
+            id="the crash that opened the incident is not another one",
+        ),
+        pytest.param(
+            an_evidence(
+                incidents=tuple(a_brief(f"o{n}", phase=Phase.RECOVERED, closed_at=ago(600 + n)) for n in range(2))
+            ),
+            Presence.FAILING,
+            "Flapping",
+            id="it healed by itself twice within the hour: flapping",
+        ),
+        pytest.param(
+            an_evidence(incidents=(a_brief(phase=Phase.RECOVERED, closed_at=ago(600)),)),
+            Presence.RECOVERED,
+            "HealedByItself",
+            id="it healed by itself once before",
+        ),
+        pytest.param(
+            an_evidence(
+                incidents=tuple(a_brief(f"o{n}", phase=Phase.RECOVERED, closed_at=ago(3700 + n)) for n in range(2))
+            ),
+            Presence.RECOVERED,
+            "HealedByItself",
+            id="it healed by itself twice, long ago",
+        ),
+        pytest.param(
+            an_evidence(
+                incidents=tuple(
+                    a_brief(f"o{n}", namespace="bank", phase=Phase.RECOVERED, closed_at=ago(60)) for n in range(2)
+                )
+            ),
+            Presence.RECOVERED,
+            "HealedByItself",
+            id="a namesake in another namespace flaps",
+        ),
+        pytest.param(
+            an_evidence(incidents=tuple(a_brief(f"o{n}", phase=Phase.HEALED, closed_at=ago(60)) for n in range(2))),
+            Presence.RECOVERED,
+            "HealedByItself",
+            id="repairs are no flapping",
+        ),
+        pytest.param(
+            an_evidence(workload=ZERO).model_copy(update={"pods": ()}),
+            Presence.WATCHING,
+            "Watching",
+            id="scaled to zero is no recovery",
+        ),
+        pytest.param(
+            an_evidence().model_copy(update={"pods": ()}),
+            Presence.WATCHING,
+            "Watching",
+            id="no pods to be seen is no recovery",
+        ),
+        pytest.param(
+            an_evidence(CRASHING.model_copy(update={"deleting": True}), workload=an_unavailable_deployment()),
+            Presence.WATCHING,
+            "Watching",
+            id="only a pod that is going",
+        ),
+        pytest.param(
+            an_evidence(
+                a_pod(),
+                a_pod(
+                    "web-2-x",
+                    a_container_status(ready=False, running_since=None, terminated=a_termination()),
+                    phase="Failed",
+                ),
+            ),
+            Presence.RECOVERED,
+            "HealedByItself",
+            id="the remains of an evicted pod are nobody's fault",
+        ),
+        pytest.param(
+            an_evidence(workload=an_unavailable_deployment()),
+            Presence.WATCHING,
+            "Watching",
+            id="a replica is still missing",
+        ),
+        pytest.param(
+            an_evidence(workload=a_deployment(generation=3)),
+            Presence.WATCHING,
+            "Watching",
+            id="the status is of an older spec",
+        ),
+        pytest.param(
+            an_evidence(a_pod(ready_since=ago(29))),
+            Presence.WATCHING,
+            "Watching",
+            id="new pods, such as those of an undo, must hold too",
+        ),
+        pytest.param(
+            an_evidence(a_pod(ready_since=None)),
+            Presence.WATCHING,
+            "Watching",
+            id="ready, nobody knows since when: no recovery",
+        ),
+        pytest.param(an_evidence(NOT_READY, a_pod()), Presence.WATCHING, "Watching", id="not ready yet"),
+        pytest.param(
+            an_evidence(NOT_READY, workload=an_unavailable_deployment(progress_deadline_exceeded=True)),
+            Presence.FAILING,
+            "FaultPersists",
+            id="not ready though the progress deadline has passed",
+        ),
+        pytest.param(
+            an_evidence(a_pod("web-2-a", a_waiting_container("ImagePullBackOff"), phase="Pending")),
+            Presence.FAILING,
+            "FaultPersists",
+            id="an image that cannot be pulled",
+        ),
+    ],
+)
+def test_confirm(evidence, presence, reason):
+    sighting = confirm(evidence, grace=10)
+    assert (sighting.presence, sighting.reason) == (presence, reason)
+    assert sighting.message
+
+
+def test_a_long_grace_is_waited_for_before_a_recovery_is_believed():
+    assert confirm(an_evidence(opened_at=ago(100)), grace=101).presence is Presence.WATCHING
+    assert confirm(an_evidence(opened_at=ago(100)), grace=100).presence is Presence.RECOVERED
+
+
+def test_even_without_grace_a_recovery_must_hold_for_a_while():
+    assert confirm(an_evidence(opened_at=ago(29)), grace=0).presence is Presence.WATCHING
+    assert confirm(an_evidence(opened_at=ago(30)), grace=0).presence is Presence.RECOVERED
+
+
+OLDER = a_pod("web-1-a", a_crashing_container(last=an_oom_kill()), revision="1")
+STATEFUL = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
+
+
+@pytest.mark.parametrize(
+    ("pods", "presence", "reason"),
+    [
+        pytest.param((CRASHING,), Presence.FAILING, "FaultPersists", id="it fails still, without another grace"),
+        pytest.param((RESTARTED,), Presence.RECOVERED, "HealedByItself", id="what crashed before is past"),
+        pytest.param(
+            (a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(10)))),),
+            Presence.FAILING,
+            "CrashedAgain",
+            id="it crashed again since",
+        ),
+        pytest.param((a_pod(ready_since=ago(20)),), Presence.WATCHING, "Watching", id="it has not been ready for long"),
+    ],
+)
+def test_what_was_waited_with_counts_from_then_on(pods, presence, reason):
+    evidence = an_evidence(*pods, since=ago(40), incidents=RECOVERED_TWICE, opened_at=ago(3600))
+    sighting = confirm(evidence, 30)
+    assert (sighting.presence, sighting.reason) == (presence, reason)
+
+
+def test_a_pod_whose_node_is_lost_is_a_fault_that_lasts():
+    away = a_pod("web-2-a", ready=False, ready_since=None, node_lost=True)
+    sighting = confirm(an_evidence(away, workload=an_unavailable_deployment()), 10)
+    assert (sighting.presence, sighting.reason) == (Presence.FAILING, "NodeLost")
+    assert "node-a" in sighting.message
+
+
+NOT_SETTLED = Judgement(verdict=Verdict.NOT_HEALED, reason="NotSettled", message="0 of 3 updated")
+LOST = NodeView(name="node-a", ready=False, message="it is gone")
+
+
+@pytest.mark.parametrize(
+    ("judgement", "nodes", "reason"),
+    [
+        pytest.param(NOT_SETTLED, (LOST,), "NodeLost", id="it could not be rolled out"),
+        pytest.param(
+            Judgement(verdict=Verdict.WORSE, reason="FewerAvailable"), (LOST,), "NodeLost", id="fewer are available"
+        ),
+        pytest.param(NOT_SETTLED, (), "NotSettled", id="every node is there"),
+        pytest.param(NOT_SETTLED, (NodeView(name="node-a"),), "NotSettled", id="the node is heard of"),
+        pytest.param(NOT_SETTLED, (LOST.model_copy(update={"name": "b"}),), "NotSettled", id="a node without its pods"),
+        pytest.param(
+            Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse"), (LOST,), "Relapse", id="a crash is a crash"
+        ),
+    ],
+)
+def test_a_node_that_is_lost_meanwhile_says_nothing_about_a_repair(judgement, nodes, reason):
+    found = excused(judgement, (a_pod(deleting=True), a_pod("web-2-b", node="node-c")), nodes)
+    assert found.reason == reason
+    assert (found.verdict is Verdict.INCONCLUSIVE) is (reason == "NodeLost")
+
+
+def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
+    """After an undo the pods of the repair still crash for a while: whether the owner's do must be seen first."""
+    moving = an_unavailable_deployment()
+    assert confirm(an_evidence(a_pod(), OLDER, workload=moving), grace=10).presence is Presence.WATCHING
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"ref": STATEFUL}, id="a StatefulSet waits for it"),
+        pytest.param({"progress_deadline_exceeded": True}, id="the rollout is late"),
+        pytest.param({"revision": ""}, id="nothing is rolled out"),
+    ],
+)
+def test_a_pod_that_nothing_takes_away_is(change):
+    moving = an_unavailable_deployment(**change)
+    assert confirm(an_evidence(a_pod(), OLDER, workload=moving), grace=10).presence is Presence.FAILING
+
+
+# The repair was written 110 s ago, may take 120 s and must hold for 60 s.
+OURS = {"last_action": "uid-incident-1"}
+GOOD = a_deployment(**OURS)
+HALF = an_unavailable_deployment(**OURS)
+READY = a_pod("web-2-a", ready_since=ago(61))
+LATE = {"written_at": ago(121)}
+
+
+def _restarted(finished_at, **values):
+    return a_pod(
+        "web-2-a", a_restarted_container(last=an_oom_kill(finished_at=finished_at)), ready_since=ago(61), **values
+    )
+
+
+@pytest.mark.parametrize(
+    ("workload", "pods", "expected", "verdict", "reason"),
+    [
+        pytest.param(GOOD, (READY,), {}, Verdict.HEALED, "Stable", id="rolled out and held for the window"),
+        pytest.param(
+            GOOD, (READY, a_pod("b", ready_since=ago(59))), {}, None, "Holding", id="one pod has not held long enough"
+        ),
+        pytest.param(
+            GOOD,
+            (READY,),
+            {"written_at": ago(59)},
+            None,
+            "Holding",
+            id="a window begins with the write at the earliest",
+        ),
+        pytest.param(GOOD, (a_pod("b", ready_since=None),), {}, None, "Holding", id="ready, nobody knows since when"),
+        pytest.param(
+            GOOD,
+            (a_pod("b", ready_since=None),),
+            {"written_at": ago(500)},
+            Verdict.INCONCLUSIVE,
+            "NeverStable",
+            id="nor ever will",
+        ),
+        pytest.param(
+            GOOD,
+            (a_pod("b", ready_since=ago(3)),),
+            {"written_at": ago(420)},
+            None,
+            "Holding",
+            id="a pod was replaced of late",
+        ),
+        pytest.param(
+            GOOD,
+            (a_pod("b", ready_since=ago(3)),),
+            {"written_at": ago(421)},
+            Verdict.INCONCLUSIVE,
+            "NeverStable",
+            id="pods are replaced again and again",
+        ),
+        pytest.param(HALF, (READY,), {}, None, "Settling", id="not rolled out yet"),
+        pytest.param(
+            a_deployment(generation=3, **OURS), (READY,), {}, None, "Settling", id="the controller has not seen it yet"
+        ),
+        pytest.param(a_deployment(revision="", **OURS), (), {}, None, "Settling", id="no pod was made yet"),
+        pytest.param(
+            a_deployment(total_replicas=4, **OURS),
+            (READY, a_pod("web-1-a", revision="1")),
+            {},
+            None,
+            "Settling",
+            id="old pods are left",
+        ),
+        pytest.param(GOOD, (), {}, None, "Settling", id="no pods to be seen"),
+        pytest.param(
+            GOOD, (a_pod("web-1-a", revision="1"),), {}, None, "Settling", id="only pods of another revision to be seen"
+        ),
+        pytest.param(
+            GOOD, (READY.model_copy(update={"deleting": True}),), {}, None, "Settling", id="only a pod that is going"
+        ),
+        pytest.param(
+            GOOD,
+            (
+                READY,
+                a_pod(
+                    "x", a_container_status(ready=False, running_since=None, terminated=a_termination()), phase="Failed"
+                ),
+            ),
+            {},
+            Verdict.HEALED,
+            "Stable",
+            id="the remains of an evicted pod do not count",
+        ),
+        pytest.param(HALF, (READY,), LATE, Verdict.NOT_HEALED, "NotSettled", id="time-out"),
+        pytest.param(GOOD, (), LATE, Verdict.NOT_HEALED, "NoPods", id="time-out without pods is no health"),
+        pytest.param(
+            HALF,
+            (READY,),
+            {**LATE, "available_before": 3},
+            Verdict.WORSE,
+            "FewerAvailable",
+            id="fewer available than before",
+        ),
+        pytest.param(
+            a_deployment(generation=3, **OURS),
+            (READY,),
+            LATE,
+            Verdict.NOT_HEALED,
+            "NotSettled",
+            id="the controller never saw it",
+        ),
+        pytest.param(
+            HALF, (_restarted(ago(109)),), {}, Verdict.NOT_HEALED, "Relapse", id="an OOM kill after the write"
+        ),
+        pytest.param(
+            GOOD,
+            (READY, _restarted(ago(2))),
+            {},
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="a late relapse, though all is ready",
+        ),
+        pytest.param(
+            GOOD, (_restarted(ago(110)),), {}, Verdict.HEALED, "Stable", id="a kill before the write is no relapse"
+        ),
+        pytest.param(
+            HALF,
+            (READY, _restarted(ago(2), revision="1")),
+            {},
+            None,
+            "Settling",
+            id="a kill of an old revision is no relapse",
+        ),
+        pytest.param(
+            HALF,
+            (a_pod("b", a_crashing_container("proxy", last=a_termination(finished_at=ago(3)))),),
+            {},
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="another container crashes now",
+        ),
+        pytest.param(
+            HALF,
+            (a_pod("b", a_waiting_container("ErrImagePull"), phase="Pending"),),
+            {},
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="the restored image cannot be pulled",
+        ),
+        pytest.param(
+            HALF,
+            (a_pod("b", a_waiting_container(""), phase="Pending", unschedulable="no node"),),
+            {},
+            None,
+            "Settling",
+            id="a pod without a node gets the time-out",
+        ),
+        pytest.param(
+            a_deployment(generation=3, **OURS),
+            (_restarted(ago(2)),),
+            {},
+            None,
+            "Settling",
+            id="a kill that is seen before the new revision is known decides nothing",
+        ),
+        pytest.param(
+            a_deployment(template_hash="other", **OURS),
+            (READY,),
+            {},
+            Verdict.INCONCLUSIVE,
+            "ChangedByOthers",
+            id="another template",
+        ),
+        pytest.param(
+            a_deployment(last_action="another"),
+            (READY,),
+            {},
+            Verdict.INCONCLUSIVE,
+            "ChangedByOthers",
+            id="another action since",
+        ),
+        pytest.param(
+            a_deployment(replicas=0, **OURS),
+            (),
+            {},
+            Verdict.INCONCLUSIVE,
+            "ScaledToZero",
+            id="scaled to zero proves nothing",
+        ),
+        pytest.param(
+            a_deployment(deleting=True, **OURS), (READY,), {}, Verdict.INCONCLUSIVE, "TargetDeleted", id="being deleted"
+        ),
+        pytest.param(
+            GOOD,
+            (READY,),
+            {"has_checks": True},
+            None,
+            "ChecksDue",
+            id="the pods have held, checks are wanted",
+        ),
+        pytest.param(
+            GOOD, (READY,), {"settle": Settle(timeout=120, window=300)}, None, "Holding", id="a longer window"
+        ),
+    ],
+)
+def test_verify(workload, pods, expected, verdict, reason):
+    judgement = verify(workload, pods, an_expectation(**expected), NOW)
+    assert (judgement.verdict, judgement.reason) == (verdict, reason)
+    assert judgement.message
+
+
+SECONDS = st.integers(min_value=0, max_value=600)
+ENDS = st.none() | st.builds(
+    lambda reason, code, at: a_termination(reason, code, finished_at=ago(at)),
+    st.sampled_from(["Error", "OOMKilled", "Completed"]),
+    st.sampled_from([0, 1, 137, 143]),
+    SECONDS,
+)
+CONTAINERS = st.builds(
+    lambda waiting, end, ready: a_container_status(
+        waiting=waiting, last=end, ready=ready and not waiting, running_since=None if waiting else ago(1)
+    ),
+    st.sampled_from(["", "CrashLoopBackOff", "ErrImagePull", "ContainerCreating"]),
+    ENDS,
+    st.booleans(),
+)
+PODS = st.builds(
+    lambda container, since, revision, **values: a_pod(
+        "p", container, ready_since=None if since is None else ago(since), revision=revision, **values
+    ),
+    CONTAINERS,
+    st.none() | SECONDS,
+    st.sampled_from(["2", "2", "2", "1", ""]),
+    ready=st.booleans(),
+    deleting=st.sampled_from([False, False, True]),
+    phase=st.sampled_from(["Running", "Running", "Pending", "Failed"]),
+)
+COUNTS = st.sampled_from([3, 3, 3, 2, 0, 4])
+WORKLOADS = st.builds(
+    a_deployment,
+    generation=st.sampled_from([2, 2, 3]),
+    replicas=st.sampled_from([3, 3, 0]),
+    updated_replicas=COUNTS,
+    available_replicas=COUNTS,
+    total_replicas=COUNTS,
+    template_hash=st.sampled_from(["hash-2", "hash-2", "other"]),
+    revision=st.sampled_from(["2", "2", ""]),
+    last_action=st.sampled_from(["uid-incident-1", "uid-incident-1", "another"]),
+    deleting=st.sampled_from([False, False, True]),
+)
+
+
+@given(
+    workload=WORKLOADS | st.just(GOOD),
+    pods=st.lists(PODS | st.just(READY), max_size=4),
+    written=SECONDS,
+    window=st.sampled_from([0, 30, 60]),
+    has_checks=st.booleans(),
+)
+def test_healed_is_said_only_of_what_was_seen_healthy_for_the_whole_window(
+    *, workload, pods, written, window, has_checks
+):
+    expected = an_expectation(written_at=ago(written), settle=Settle(timeout=120, window=window), has_checks=has_checks)
+    if verify(workload, tuple(pods), expected, NOW).verdict is not Verdict.HEALED:
+        return
+    current = [pod for pod in pods if not pod.deleting and pod.phase != "Failed" and pod.revision == workload.revision]
+    assert workload.complete
+    assert workload.replicas > 0
+    assert (workload.template_hash, workload.last_action) == ("hash-2", "uid-incident-1")
+    assert current
+    assert not has_checks
+    assert written >= window
+    assert all(pod.ready for pod in current)
+    if window:
+        assert all(pod.ready_since and NOW - pod.ready_since >= timedelta(seconds=window) for pod in current)
+    ends = [one.last for pod in current for one in pod.containers if one.last is not None and one.last.exit_code != 0]
+    assert all(end.finished_at <= ago(written) for end in ends)
+
+
+@given(workload=WORKLOADS, pods=st.lists(PODS, max_size=4), window=st.sampled_from([0, 30, 60]))
+def test_every_repair_is_judged_in_the_end(workload, pods, window):
+    expected = an_expectation(written_at=ago(3600), settle=Settle(timeout=120, window=window))
+    assert verify(workload, tuple(pods), expected, NOW).verdict is not None
+
+
+@given(pods=st.lists(PODS, max_size=4), workload=WORKLOADS, opened=SECONDS)
+def test_a_recovery_is_believed_only_when_every_pod_is_ready(pods, workload, opened):
+    evidence = an_evidence(workload=workload, opened_at=ago(opened)).model_copy(update={"pods": tuple(pods)})
+    if confirm(evidence, grace=10).presence is Presence.RECOVERED:
+        live = [pod for pod in pods if not pod.deleting and pod.phase != "Failed"]
+        assert live
+        assert all(pod.ready and NOW - pod.ready_since >= timedelta(seconds=30) for pod in live)
+        assert workload.complete
+        assert opened >= 30
+
+
+def test_the_workload_is_named_as_people_name_it():
+    assert str(WEB) == "Deployment/web"
+
+
+@pytest.mark.parametrize(
+    ("blind", "reason"), [(0, "NotSettled"), (60, "Settling")], ids=["late", "late, but nobody could look for a minute"]
+)
+def test_time_in_which_nobody_could_look_does_not_count(blind, reason):
+    expected = an_expectation(written_at=ago(150), blind=blind)
+    workload = an_unavailable_deployment(last_action="uid-incident-1")
+    assert verify(workload, (a_pod("web-2-a"),), expected, NOW).reason == reason

@@ -1,0 +1,135 @@
+"""What people are told about an incident; the message in docs/notifications.md is this one."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from builders import NOW
+
+from prunella_operator.config.settings import Settings
+from prunella_operator.integrations.links import links_of
+from prunella_operator.integrations.notifiers.render import Style, body, title
+from prunella_workflows.model.incident import (
+    Attempt,
+    Condition,
+    EvidenceNote,
+    IncidentRef,
+    IncidentSpec,
+    IncidentStatus,
+    IncidentType,
+    Phase,
+    Severity,
+    TargetRef,
+    WorkflowLink,
+)
+from prunella_workflows.notifications import messages
+
+PAGE = Path(__file__).parents[4] / "docs" / "notifications.md"
+UID = "5b1f0c9e-6d0f-4b1c-9d47-2f6f3f4e8a10"
+REF = IncidentRef(namespace="shop", name="recommendations-oom-1", uid=UID)
+SPEC = IncidentSpec(
+    target=TargetRef(kind="Deployment", name="recommendations"),
+    type=IncidentType.OOM_KILLED,
+    severity=Severity.HIGH,
+)
+TRIED = Attempt(
+    number=1,
+    action_id=f"{UID}-1",
+    action="SetMemory",
+    target="Deployment/recommendations",
+    parameters={"container": "app", "from": "64Mi", "to": "128Mi"},
+    diff="-            memory: 64Mi\n+            memory: 128Mi",
+    started_at=NOW,
+    written_at=NOW,
+    finished_at=NOW + timedelta(minutes=1),
+    verdict="NotHealed",
+    message="pod recommendations-7d9f8c6b5-x2x9k, container app: OOMKilled",
+    undone=True,
+)
+STATUS = IncidentStatus(
+    phase=Phase.ESCALATED,
+    reason="MemoryLeakSuspected",
+    message="Container app is out of memory again after a raise to 128Mi, which was taken back: it may be leaking",
+    conditions=(
+        Condition(
+            type="Diagnosed",
+            status="True",
+            reason="PodOomKilled",
+            message="Container app was OOM-killed at its limit of 64Mi.",
+            last_transition_time=NOW,
+        ),
+    ),
+    target="Deployment/recommendations",
+    root_cause="pod_oom_killed",
+    confidence="95%",
+    fault="pod recommendations-7d9f8c6b5-x2x9k, container app: OOMKilled",
+    evidence=(
+        EvidenceNote(source="Decided by", message="container app: last termination OOMKilled, exit code 137"),
+        EvidenceNote(source="Log recommendations-7d9f8c6b5-x2x9k/app", message="cache holds 48213 entries"),
+        EvidenceNote(source="Policy", message="HealingPolicy/shop"),
+    ),
+    attempts=(TRIED,),
+    next_step="Look for a leak: kubectl -n shop top pod --containers",
+    workflow=WorkflowLink(id=f"incident-{UID}", run_id="0f9d"),
+    trace_id="0af7651916cd43dd8448eb211c80319c",
+)
+SETTINGS = Settings.load(
+    {"temporal_ui_url": "https://temporal.example.org", "trace_url": "https://t.example.org/{trace_id}"}
+)
+
+
+def written(message):
+    return f"{title(message, Style.TEXT)}\n\n{body(message, links_of(SETTINGS, message), Style.TEXT)}"
+
+
+def test_the_message_of_the_documentation_is_a_real_one():
+    assert f"```text\n{written(messages.needs_a_person(REF, SPEC, STATUS))}\n```" in PAGE.read_text()
+
+
+def test_a_question_says_what_would_change_and_how_to_answer():
+    waiting = STATUS.model_copy(
+        update={
+            "phase": Phase.AWAITING_APPROVAL,
+            "message": "Waiting for a person to approve: Set the memory limit of container app from 64Mi to 96Mi.",
+            "plan": "Set the memory limit of container app from 64Mi to 96Mi",
+            "diff": "-64Mi\n+96Mi",
+        }
+    )
+    told = messages.needs_an_answer(REF, SPEC, waiting)
+    assert told.title == f"Deployment/recommendations in shop waits for an answer: {waiting.plan}"
+    assert "Would change:\n  -64Mi\n  +96Mi" in written(told)
+    assert told.next_step == (
+        "Agree: prunella incidents approve recommendations-oom-1 -n shop"
+        " (or refuse: prunella incidents reject recommendations-oom-1 -n shop --reason WHY)"
+    )
+
+
+def test_the_next_level_reads_for_how_long_nobody_came():
+    told = messages.needs_a_person(REF, SPEC, STATUS)
+    assert (
+        messages.nobody_came(told, timedelta(minutes=15)).what == f"Nobody has acknowledged this for 15m. {told.what}"
+    )
+
+
+def test_what_is_still_in_force_is_shown_and_what_was_taken_back_is_not():
+    assert messages.needs_a_person(REF, SPEC, STATUS).changed == ""
+    kept = STATUS.model_copy(update={"attempts": (TRIED.model_copy(update={"undone": False}),)})
+    assert messages.needs_a_person(REF, SPEC, kept).changed == TRIED.diff
+    never = STATUS.model_copy(update={"attempts": (TRIED.model_copy(update={"written_at": None, "undone": False}),)})
+    assert messages.needs_a_person(REF, SPEC, never).changed == ""
+
+
+def test_an_incident_of_which_little_is_known():
+    bare = IncidentStatus(phase=Phase.ESCALATED, reason="Unanswered", message="No worker answered")
+    spec = IncidentSpec(pod_name="web-1", type=IncidentType.OTHER)
+    told = messages.needs_a_person(REF, spec, bare)
+    assert told.where == "Pod/web-1 in namespace shop"
+    assert told.what == "No worker answered. What was seen: Other."
+    assert (told.cause, told.tried, told.changed) == ("", (), "")
+
+
+def test_who_took_over_and_that_it_is_over():
+    assert "alice has taken over" in messages.taken_over(REF, SPEC, STATUS, "alice").title
+    over = messages.over(REF, SPEC, STATUS, "The fault is gone.")
+    assert "needs nobody any more" in over.title
+    assert (over.what, over.next_step, over.evidence) == ("The fault is gone.", "", ())
+    assert len({one.thread for one in (over, messages.taken_over(REF, SPEC, STATUS, "a"))}) == 1

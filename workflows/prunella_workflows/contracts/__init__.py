@@ -1,0 +1,1 @@
+"""Requests, answers and options that workflows and activities agree on."""

@@ -1,0 +1,250 @@
+"""The contract between brain and hands: typed activity stubs, their timeouts and retry classes, queues and ids.
+
+The workflow calls these stubs; `prunella_operator.activities` implements them. Add optional fields only.
+"""
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+
+from pydantic import Field
+from temporalio import activity
+from temporalio.common import Priority
+
+from prunella_workflows.contracts.options import EXTERNAL, IDEMPOTENT, NON_IDEMPOTENT, UNTIL_TOLD, Options
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.incident import (
+    Approval,
+    Attempt,
+    CausedBy,
+    EvidenceNote,
+    GuardNote,
+    IncidentRef,
+    IncidentSpec,
+    IncidentStatus,
+)
+from prunella_workflows.model.outcome import Cause, Diagnosis, GuardResult, Judgement, Sighting
+from prunella_workflows.model.plan import Action, Plan, Settle
+from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.model.workload import WorkloadRef
+
+TASK_QUEUE = "prunella"
+
+
+def workflow_id(incident_uid: str) -> str:
+    """The workflow of an incident. One incident, one workflow, for ever."""
+    return f"incident-{incident_uid}"
+
+
+def action_id(incident_uid: str, attempt: int, *, undo: bool = False) -> str:
+    """The id of one write: the same in every retry and after every crash."""
+    return f"{incident_uid}-{attempt}" + ("-undo" if undo else "")
+
+
+class HealingRequest(Value):
+    """What a SelfHealing workflow starts from. `opened_at` is the Incident's creation."""
+
+    incident: IncidentRef
+    spec: IncidentSpec
+    opened_at: datetime
+    detected_at: datetime | None = None
+    fault_at: datetime | None = None
+    trace_id: str = ""
+
+
+class ConfirmRequest(Value):
+    """Look whether the fault is there. `calm_since` is what the last look said.
+
+    With `since` a fault was there and was waited with: what crashed before that moment says nothing any more.
+    """
+
+    incident: IncidentRef
+    spec: IncidentSpec
+    opened_at: datetime
+    calm_since: datetime | None = None
+    since: datetime | None = None
+
+
+class Confirmation(Value):
+    """The target that was resolved, and whether the fault is there."""
+
+    target: WorkloadRef
+    sighting: Sighting
+
+
+class DiagnoseRequest(Value):
+    """Find the root cause and what is left to try.
+
+    `known` are the guards that held the last time, `answer` is a person's. `waiting_for` is what was found to cause
+    the fault elsewhere, since `waiting_since`.
+    """
+
+    incident: IncidentRef
+    spec: IncidentSpec
+    opened_at: datetime
+    target: WorkloadRef
+    tried: tuple[Attempt, ...] = ()
+    known: tuple[GuardNote, ...] = ()
+    answer: Approval | None = None
+    waiting_for: str = ""
+    waiting_since: datetime | None = None
+
+
+class DiagnoseReport(Value):
+    """The diagnosis, the plan, every guard's answer, and the exact change of the next step.
+
+    `channels` is for workflows of an older release; `escalation` says more.
+    """
+
+    diagnosis: Diagnosis
+    plan: Plan
+    guards: tuple[GuardResult, ...] = ()
+    evidence: tuple[EvidenceNote, ...] = ()
+    diff: str = ""
+    available: int = 0
+    attempts_max: int = 3
+    has_checks: bool = False
+    approval_needed: bool = False
+    approval_timeout: float = 7 * 86400.0
+    approvers: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    escalation: EscalationRule = EscalationRule()
+    caused_by: CausedBy | None = None
+
+
+class RepairOrder(Value):
+    """Make one change, once. Cause, severity and a person's answer are what the guards are asked about at the write."""
+
+    incident: IncidentRef
+    action_id: str
+    action: Action
+    cause: Cause = Cause.UNKNOWN
+    severity: str = ""
+    answer: Approval | None = None
+
+
+class Repaired(Value):
+    """A change that is in force: the template it left, its diff, and the action that takes it back, if there is one."""
+
+    action_id: str
+    template_hash: str
+    written_at: datetime
+    diff: str = ""
+    undo: Action | None = None
+
+
+class VerifyRequest(Value):
+    """One look at a repaired workload. `blind` is for how many seconds nobody could look: they do not count.
+
+    `action` is what was made of it, `calm_since` what the last look said.
+    """
+
+    target: WorkloadRef
+    action: Action | None = None
+    calm_since: datetime | None = None
+    action_id: str
+    template_hash: str
+    written_at: datetime
+    available_before: int = 0
+    settle: Settle
+    has_checks: bool = False
+    blind: float = 0.0
+
+
+class EventNote(Value):
+    """A Kubernetes Event to post about the incident. The key makes a retry post it once."""
+
+    key: str
+    type: str = "Normal"
+    reason: str
+    action: str
+    note: str
+
+
+class ReportRequest(Value):
+    """The whole status as it should be now, and what to tell as Events."""
+
+    incident: IncidentRef
+    status: IncidentStatus
+    events: tuple[EventNote, ...] = Field(default=())
+
+
+class EscalateRequest(Value):
+    """Hand the incident over to people."""
+
+    incident: IncidentRef
+    status: IncidentStatus
+    channels: tuple[str, ...] = ()
+
+
+# What has been begun is brought to its end before more is begun. Otherwise, of a thousand incidents that come at once,
+# none is repaired before all are diagnosed. The default is 3, and the lower number goes first.
+_BEHIND = Priority(priority_key=4)
+OPTIONS: dict[str, Options] = {
+    "confirm": Options(20, IDEMPOTENT, priority=_BEHIND),
+    "diagnose": Options(30, IDEMPOTENT, priority=_BEHIND),
+    "repair": Options(20, NON_IDEMPOTENT),
+    "undo": Options(20, NON_IDEMPOTENT),
+    "verify": Options(20, IDEMPOTENT),
+    "report": Options(15, IDEMPOTENT),
+    "close": Options(15, UNTIL_TOLD, schedule_to_close=7 * 86400),
+    "escalate": Options(30, EXTERNAL),
+}
+
+
+class HealingActivities(ABC):
+    """The hands of the SelfHealing workflow. Implementations raise typed errors and never return failure flags."""
+
+    @abstractmethod
+    @activity.defn(name="confirm")
+    def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """Resolve the target and look whether the fault is there.
+
+        Raises:
+            NotFound: the target does not exist.
+            InvalidIncident: the incident makes no sense.
+        """
+
+    @abstractmethod
+    @activity.defn(name="diagnose")
+    def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
+        """Gather evidence, decide, and ask the guards. Writes nothing."""
+
+    @abstractmethod
+    @activity.defn(name="repair")
+    def repair(self, order: RepairOrder) -> Repaired:
+        """Make the change if every precondition still holds; a repeated order returns the first one's result.
+
+        Raises:
+            ChangedSince: the object is not what the decision was made on, or a guard holds now. Nothing was written.
+            Held: a guard says "not now". Nothing was written.
+            Refused: the API server finds the change invalid. Nothing was written.
+        """
+
+    @abstractmethod
+    @activity.defn(name="undo")
+    def undo(self, order: RepairOrder) -> Repaired:
+        """Take a change back if the object is still exactly what we wrote.
+
+        Raises:
+            ChangedSince: somebody changed the object: it is theirs now. Nothing was written.
+        """
+
+    @abstractmethod
+    @activity.defn(name="verify")
+    def verify(self, request: VerifyRequest) -> Judgement:
+        """One look; the workflow looks again while the verdict is open."""
+
+    @abstractmethod
+    @activity.defn(name="report")
+    def report(self, request: ReportRequest) -> None:
+        """Write the status and post the events. The single writer of status."""
+
+    @abstractmethod
+    @activity.defn(name="close")
+    def close(self, request: ReportRequest) -> None:
+        """The last report of an incident, tried until it is written."""
+
+    @abstractmethod
+    @activity.defn(name="escalate")
+    def escalate(self, request: EscalateRequest) -> None:
+        """Tell people: what, why, what was tried, what to do now."""

@@ -1,0 +1,118 @@
+"""What people are told and how: messages, channels, tickets, and the typed stubs of the activities that deliver them.
+
+`prunella_operator.activities.notifications` implements the stubs; `notifications.delivery` is how a workflow calls them.
+A channel or ticket system is named `NAMESPACE/SECRET`: the Secret that holds its address, which never comes here.
+"""
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+from enum import StrEnum
+
+from temporalio import activity
+
+from prunella_workflows.contracts.options import EXTERNAL, Options
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.incident import Delivery, EvidenceNote, IncidentRef, Severity, TicketRef, WorkflowLink
+
+
+class Link(Value):
+    """A page or a command that helps a person on. `target` is an http(s) address or a command line."""
+
+    label: str
+    target: str
+
+
+class Message(Value):
+    """What a person must know to take over, in plain words. Renderers escape it for mail, chat and tickets.
+
+    `thread` groups all messages about one thing: the uid of the incident, or the fingerprint of an alert that has none.
+    `changed` and `proposed` are diffs: what is in force, and what waits for an answer. `also` is one line each about
+    other things that go out with it. The pages of workflow and trace are added by the renderer, which knows where they
+    are.
+    """
+
+    thread: str
+    severity: Severity = Severity.HIGH
+    title: str
+    where: str = ""
+    what: str
+    cause: str = ""
+    evidence: tuple[EvidenceNote, ...] = ()
+    tried: tuple[str, ...] = ()
+    changed: str = ""
+    proposed: str = ""
+    next_step: str = ""
+    also: tuple[str, ...] = ()
+    incident: IncidentRef | None = None
+    workflow: WorkflowLink | None = None
+    trace_id: str = ""
+    links: tuple[Link, ...] = ()
+
+
+class NotifyRequest(Value):
+    """Send one message to one channel. `key` names this message for ever: a retry sends it under the same key."""
+
+    channel: str
+    message: Message
+    key: str
+
+
+class TicketStep(StrEnum):
+    """What to do with the ticket."""
+
+    OPEN = "Open"
+    UPDATE = "Update"
+    CLOSE = "Close"
+
+
+class TicketRequest(Value):
+    """Open the one ticket of an incident (or alert), or comment on it, or close it.
+
+    `thread` finds the ticket again; `key` names this comment, so that a retry does not write it twice;
+    `since` is when the incident was opened: no older ticket is looked at.
+    """
+
+    system: str
+    step: TicketStep
+    thread: str
+    key: str
+    since: datetime
+    message: Message
+    ref: TicketRef | None = None
+
+
+HEARTBEAT = 20.0
+"""Seconds without a sign of life after which a step is taken again: people wait for it."""
+
+NOTICE_OPTIONS: dict[str, Options] = {
+    "notify": Options(60, EXTERNAL),
+    "ticket": Options(120, EXTERNAL),
+}
+
+
+class NoticeActivities(ABC):
+    """The hands that reach people. Their errors never carry an address, a token or a service's raw answer."""
+
+    @abstractmethod
+    @activity.defn(name="notify")
+    def notify(self, request: NotifyRequest) -> Delivery:
+        """Send one message; Delivered or Summarised.
+
+        Raises:
+            AuthenticationError: the service refuses our credentials.
+            Forbidden: we may not read the Secret.
+            InvalidInputError: the Secret is missing or makes no sense, or the service refuses the message.
+            Unavailable: the service did not answer, or asked to wait.
+        """
+
+    @abstractmethod
+    @activity.defn(name="ticket")
+    def ticket(self, request: TicketRequest) -> TicketRef:
+        """Open, update or close the one ticket of `request.thread`, however often it is repeated.
+
+        Raises:
+            AuthenticationError: the system refuses our credentials.
+            Forbidden: we may not read the Secret.
+            InvalidInputError: the Secret is missing or makes no sense, or the system refuses what we ask.
+            Unavailable: the system did not answer, or asked to wait.
+        """

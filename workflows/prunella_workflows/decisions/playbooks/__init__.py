@@ -1,0 +1,47 @@
+"""The root causes Prunella knows, specific first: order is meaning, and the first that recognises the evidence decides.
+
+Playbooks are pure and are called from activities, so that their answers are recorded in the workflow's history.
+"""
+
+from prunella_workflows.decisions.playbooks import (
+    bad_release,
+    dependency_down,
+    high_cpu,
+    high_memory,
+    network_timeout,
+    node_lost,
+    pod_crash_loop,
+    pod_oom_killed,
+    unknown,
+)
+from prunella_workflows.decisions.playbooks.playbook import Playbook
+from prunella_workflows.decisions.playbooks.report_only import overruled
+from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.outcome import Diagnosis, Rejected
+from prunella_workflows.model.plan import Plan
+from prunella_workflows.model.policy import EffectivePolicy
+
+PLAYBOOKS: tuple[Playbook, ...] = (
+    node_lost.PLAYBOOK,
+    pod_oom_killed.PLAYBOOK,
+    dependency_down.PLAYBOOK,
+    bad_release.PLAYBOOK,
+    network_timeout.PLAYBOOK,
+    pod_crash_loop.PLAYBOOK,
+    high_cpu.PLAYBOOK,
+    high_memory.PLAYBOOK,
+    unknown.PLAYBOOK,
+)
+
+
+def decide(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...] = ()) -> tuple[Diagnosis, Plan]:
+    """The root cause and what is left to try, with the causes that were ruled out on the way."""
+    rejected: list[Rejected] = []
+    for playbook in PLAYBOOKS:
+        answer = playbook.diagnose(evidence)
+        if isinstance(answer, Diagnosis):
+            diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
+            return diagnosis, overruled(diagnosis, playbook.plan(diagnosis, evidence, policy, tried), evidence)
+        rejected.append(answer)
+    raise AssertionError("the last playbook recognises everything")

@@ -1,0 +1,1 @@
+"""Does the fault persist, and did the repair help?"""

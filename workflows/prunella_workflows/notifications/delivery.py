@@ -1,0 +1,67 @@
+"""How a workflow reaches people: every channel by an activity of its own, so that one that fails delays no other.
+
+Used inside workflows only. A failed delivery is an answer here, not an error: nothing stops because a chat is down.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from prunella_workflows.contracts.notifications import (
+    HEARTBEAT,
+    NOTICE_OPTIONS,
+    Message,
+    NoticeActivities,
+    NotifyRequest,
+    TicketRequest,
+)
+from prunella_workflows.model.incident import Delivery, DeliveryResult, TicketRef
+from prunella_workflows.temporal.failures import error_message, error_type
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+async def notify_all(channels: tuple[str, ...], message: Message, key: str) -> tuple[Delivery, ...]:
+    """Send a message to every channel at once, and say what became of each."""
+    return tuple(await asyncio.gather(*(_notify(channel, message, key) for channel in channels)))
+
+
+async def keep_ticket(request: TicketRequest) -> tuple[TicketRef | None, str]:
+    """Open, update or close a ticket: the ticket, or None and why there is none."""
+    try:
+        return await _call(NoticeActivities.ticket, request), ""
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return None, f"{error_type(error)}: {error_message(error)}"
+
+
+async def _notify(channel: str, message: Message, key: str) -> Delivery:
+    try:
+        return await _call(NoticeActivities.notify, NotifyRequest(channel=channel, message=message, key=key))
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return Delivery(
+            channel=channel,
+            result=DeliveryResult.FAILED,
+            reason=error_type(error),
+            message=error_message(error),
+            at=workflow.now(),
+        )
+
+
+async def _call(method: Callable[[NoticeActivities, A], R], argument: A) -> R:
+    options = NOTICE_OPTIONS[method.__name__]
+    return await workflow.execute_activity_method(
+        method,
+        argument,
+        start_to_close_timeout=timedelta(seconds=options.start_to_close),
+        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        retry_policy=options.retry,
+    )

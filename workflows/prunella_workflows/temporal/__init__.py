@@ -1,0 +1,1 @@
+"""Helpers for workflow code: sandbox, failures, tracing, metrics, activity calls."""
