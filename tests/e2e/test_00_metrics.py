@@ -193,7 +193,7 @@ def test_a_check_that_is_true_heals(cluster, both):
 
 def test_a_check_that_stays_false_undoes(cluster, both):
     status = closed(cluster.api, both["fails"])
-    assert (status["phase"], status["reason"]) == ("Escalated", "AttemptsSpent")
+    assert (status["phase"], status["reason"]) == ("Escalated", "AttemptsExhausted")
     (attempt,) = status["attempts"]
     assert (attempt["verdict"], attempt["undone"]) == ("NotHealed", True)
     assert "check memory is 9" in attempt["message"]

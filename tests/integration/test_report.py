@@ -114,7 +114,7 @@ def everything():
         "workflow": WorkflowLink(id="incident-u", run_id="r"),
         "trace_id": "abc",
         "times": Times(detected_at=NOW, closed_at=NOW),
-        "escalation": EscalationNote(reason="AttemptsSpent", message="m", at=NOW),
+        "escalation": EscalationNote(reason="AttemptsExhausted", message="m", at=NOW),
     }
 
 

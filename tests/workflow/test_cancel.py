@@ -147,7 +147,7 @@ async def test_while_it_waits_after_being_held(the_stage):
     hands = Hands(repair=raised(Held("guard Concurrency holds now")))
     async with the_stage.performing(hands):
         handle = await the_stage.begin()
-        await hands.told("HeldBack")
+        await hands.told("GuardBlocked")
         await idle(handle)
         await handle.cancel()
         assert await ending(handle) == "Cancelled"
@@ -173,7 +173,7 @@ async def test_while_the_repair_is_announced(the_stage, interrupting):
     status = await _play(the_stage, hands)
     assert _is_cancelled(status)
     assert hands.writes == []
-    assert (status.attempts[0].verdict, status.attempts[0].written_at) == ("NotMade", None)
+    assert (status.attempts[0].verdict, status.attempts[0].written_at) == ("NotApplied", None)
 
 
 async def test_in_the_middle_of_the_repair(the_stage, cancelling):
@@ -202,7 +202,7 @@ async def test_in_the_middle_of_a_repair_that_is_not_made(the_stage, cancelling,
     status = await _play(the_stage, hands)
     assert _is_cancelled(status)
     assert hands.writes == ["uid-incident-1"]
-    assert status.attempts[0].verdict == "NotMade"
+    assert status.attempts[0].verdict == "NotApplied"
 
 
 async def test_in_the_middle_of_a_repair_that_fails_for_a_while(the_stage, cancelling):

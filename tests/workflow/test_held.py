@@ -32,7 +32,7 @@ async def test_it_is_tried_again_after_a_new_diagnosis(the_stage):
 async def test_while_it_waits_the_status_says_so_and_announces_nothing(the_stage):
     hands = Hands(repair=[HELD, written])
     await the_stage.play(hands)
-    (waiting,) = [one for one in hands.statuses if one.reason == "HeldBack"]
+    (waiting,) = [one for one in hands.statuses if one.reason == "GuardBlocked"]
     assert (waiting.phase, waiting.attempts, waiting.action) == (Phase.DIAGNOSING, (), "")
     assert waiting.message == "guard Concurrency holds now: 5 repairs run here."
 
@@ -42,7 +42,7 @@ async def test_being_held_is_no_replan_however_often(the_stage):
     status = await the_stage.play(hands)
     assert (status.phase, len(status.attempts)) == (Phase.HEALED, 1)
     assert status.times.closed_at - status.times.started_at >= timedelta(seconds=12 * 15)
-    assert told(hands) == [("GuardHolds", "guard Concurrency holds now: 5 repairs run here.")]
+    assert told(hands) == [("GuardBlocked", "guard Concurrency holds now: 5 repairs run here.")]
 
 
 async def test_half_a_day_of_it_is_enough(the_stage, monkeypatch):
@@ -81,7 +81,7 @@ async def test_an_earlier_attempt_stays_on_record(the_stage):
     hands = Hands(repair=[written, HELD, written], verify=[NOT_HEALED, HEALED])
     status = await the_stage.play(hands)
     assert [(one.number, one.verdict) for one in status.attempts] == [(1, "NotHealed"), (3, "Healed")]
-    (waiting,) = [one for one in hands.statuses if one.reason == "HeldBack"]
+    (waiting,) = [one for one in hands.statuses if one.reason == "GuardBlocked"]
     assert (waiting.action, len(waiting.attempts)) == ("SetMemory", 1)
     assert hands.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2", "uid-incident-3"]
 
@@ -94,7 +94,7 @@ async def test_suspended_meanwhile_it_stands_still(the_stage):
     hands = Hands(repair=[suspend, written])
     async with the_stage.performing(hands):
         handle = await the_stage.begin()
-        await hands.told("HeldBack")
+        await hands.told("GuardBlocked")
         await the_stage.environment.sleep(timedelta(seconds=16))
         await hands.told("Suspended")
         assert len(hands.named("repair")) == 1
@@ -117,9 +117,9 @@ async def test_a_guard_is_told_once_and_again_when_its_answer_changes(the_stage)
     hands = Hands(diagnose=[*(a_report(guards=(one,)) for one in reports), a_report(guards=(_passed(),))])
     await the_stage.play(hands)
     assert told(hands) == [
-        ("GuardHolds", "Concurrency: NamespaceBusy: 5 repairs run here."),
-        ("GuardHolds", "Concurrency: ClusterBusy: 20 repairs run."),
-        ("GuardPassed", "Concurrency holds nothing back any more."),
+        ("GuardBlocked", "Concurrency: NamespaceBusy: 5 repairs run here."),
+        ("GuardBlocked", "Concurrency: ClusterBusy: 20 repairs run."),
+        ("GuardCleared", "Concurrency holds nothing back any more."),
     ]
 
 

@@ -156,13 +156,13 @@ async def test_when_nothing_is_left_a_person_takes_over_and_everything_is_undone
 async def test_the_policys_number_of_attempts_is_kept(the_stage):
     hands = Hands(diagnose=a_report(attempts_max=2), verify=NOT_HEALED)
     status = await the_stage.play(hands)
-    assert (status.phase, status.reason) == (Phase.ESCALATED, "AttemptsSpent")
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "AttemptsExhausted")
     assert (len(hands.named("repair")), len(hands.named("undo"))) == (2, 2)
 
 
 async def test_no_attempt_is_allowed(the_stage):
     hands = Hands(diagnose=a_report(attempts_max=0))
-    assert (await the_stage.play(hands)).reason == "AttemptsSpent"
+    assert (await the_stage.play(hands)).reason == "AttemptsExhausted"
     assert hands.writes == []
 
 
@@ -285,7 +285,7 @@ async def test_an_object_that_changed_is_diagnosed_again_under_a_new_attempt(the
     assert status.phase is Phase.HEALED
     assert hands.writes == ["uid-incident-1", "uid-incident-2"]
     assert [(one.number, one.verdict, one.undone) for one in status.attempts] == [
-        (1, "NotMade", False),
+        (1, "NotApplied", False),
         (2, "Healed", False),
     ]
     assert hands.named("diagnose")[1].tried == ()  # nothing was written, so nothing was tried
@@ -314,4 +314,4 @@ async def test_an_owner_who_mends_it_right_before_our_write_is_left_alone(the_st
     hands = Hands(confirm=[seen(), RECOVERED], repair=raised(ChangedSince("the pod template of web was changed")))
     status = await the_stage.play(hands)
     assert hands.order == ["confirm", "diagnose", "repair", "confirm", "close"]
-    assert (status.phase, status.attempts[0].verdict) == (Phase.RECOVERED, "NotMade")
+    assert (status.phase, status.attempts[0].verdict) == (Phase.RECOVERED, "NotApplied")

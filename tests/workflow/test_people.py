@@ -127,7 +127,7 @@ async def test_an_approval_covers_no_other_kind_of_repair(the_stage):
     raise_first, rollback_next = a_question(), a_question(a_step(a_rollback()))
     hands = Hands(diagnose=[raise_first, rollback_next], verify=NOT_HEALED)
     status = await the_stage.play(hands, spec=a_spec(approval=YES))
-    assert (status.phase, status.reason) == (Phase.ESCALATED, "NotAskedFor")
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "ActionNotApproved")
     assert len(hands.named("repair")) == 1
 
 

@@ -151,7 +151,7 @@ async def test_a_repair_that_is_refused_is_handed_over_with_nothing_to_undo(the_
         "exceeded quota: limits.memory",
     )
     assert hands.writes == ["uid-incident-1"]
-    assert (status.attempts[0].verdict, status.attempts[0].written_at) == ("NotMade", None)
+    assert (status.attempts[0].verdict, status.attempts[0].written_at) == ("NotApplied", None)
     assert condition(status, "Repaired") is None
 
 
@@ -195,7 +195,7 @@ async def test_an_incident_that_is_deleted_right_before_its_repair_is_not_repair
     gone = raised(NotFound("the incident is gone"))
     hands = Hands(report=lambda request: gone if request.status.phase is Phase.REPAIRING else None, close=gone)
     status = await the_stage.play(hands)
-    assert (status.reason, status.attempts[0].verdict) == ("IncidentDeleted", "NotMade")
+    assert (status.reason, status.attempts[0].verdict) == ("IncidentDeleted", "NotApplied")
     assert hands.writes == []
 
 

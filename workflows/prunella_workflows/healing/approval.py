@@ -150,7 +150,7 @@ class People:
             return False
         if self._agreed not in (None, action.kind):
             message = f"A person agreed to {self._agreed}; it did not help, and what is left was not asked for."
-            await self._telling.hand_over("NotAskedFor", message, self._story.status.plan)
+            await self._telling.hand_over("ActionNotApproved", message, self._story.status.plan)
             return False
         self._agreed = action.kind
         self._story.approval("True", "Approved", f"Approved by {who}", workflow.now())

@@ -28,7 +28,7 @@ from prunella_workflows.model.workload import WorkloadRef
 from prunella_workflows.notifications.messages import delivery
 
 _SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
-_NOT_MADE = "NotMade"
+_NOT_MADE = "NotApplied"
 _UNKNOWN = "Unknown"
 _NO_APPROVER = "NotAnApprover"
 _NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
@@ -134,9 +134,9 @@ class Story:
                 self._holding[one.name] = one.reason
                 if before.get(one.name) != one.reason:
                     kind = "Warning" if one.effect is Effect.ESCALATE else "Normal"
-                    self._event(kind, "GuardHolds", "Guard", f"{one.name}: {one.reason}: {one.message}")
+                    self._event(kind, "GuardBlocked", "Guard", f"{one.name}: {one.reason}: {one.message}")
             elif one.name in before:
-                self._event("Normal", "GuardPassed", "Guard", f"{one.name} holds nothing back any more.")
+                self._event("Normal", "GuardCleared", "Guard", f"{one.name} holds nothing back any more.")
 
     def asking(self, now: datetime) -> None:
         """A person has to agree first. What was said about an answer that does not count stays in place."""
@@ -210,10 +210,10 @@ class Story:
         self.obstacle = message
         before = self.status.attempts[:-1]
         self._set(attempts=before, action=before[-1].action if before else "")
-        self.phase(Phase.DIAGNOSING, "HeldBack", message)
+        self.phase(Phase.DIAGNOSING, "GuardBlocked", message)
         if message != self._held:
             self._held = message
-            self._event("Normal", "GuardHolds", "Guard", message)
+            self._event("Normal", "GuardBlocked", "Guard", message)
 
     def not_made(self, message: str, now: datetime) -> None:
         """The change was refused or no longer fits; nothing was written."""

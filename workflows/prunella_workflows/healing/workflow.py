@@ -198,7 +198,7 @@ class SelfHealing:
         elif held is not None:
             await self._telling.hand_over(held.reason, held.message, held.next_step or self._story.status.plan)
         elif len([one for one in self._story.attempts if one.written_at]) >= report.attempts_max:
-            await self._telling.hand_over("AttemptsSpent", "Every attempt the policy allows was made.", plan.next_step)
+            await self._telling.hand_over("AttemptsExhausted", "Every attempt the policy allows was made.", plan.next_step)
         else:
             return False
         return True

@@ -85,7 +85,7 @@ def test_a_fault_that_is_gone_for_a_moment_is_looked_at_again(activities, kube):
     a_cluster(kube, a_deployment(), [a_replica_set(1)], [hanging], labels={"prunella.dev/heal": "enabled"})
     report = diagnosed(activities)
     held = next(one for one in report.guards if one.held)
-    assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "Heard", Effect.WAIT)
+    assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "ProbeEvents", Effect.WAIT)
 
 
 def test_a_preview_that_cannot_be_made_says_why_and_stops_nothing(activities, kube):

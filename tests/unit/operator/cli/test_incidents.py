@@ -35,7 +35,7 @@ HEALED = {
             "undone": True,
         }
     ],
-    "escalation": {"reason": "AttemptsSpent", "message": "all was tried", "nextStep": "look at the log"},
+    "escalation": {"reason": "AttemptsExhausted", "message": "all was tried", "nextStep": "look at the log"},
     "workflow": {"id": "incident-1", "runId": "run-1"},
     "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
     "times": {
@@ -98,7 +98,7 @@ def test_show_tells_the_whole_story(prunella, make):
         "-image: shop:2",
         "NotHealed: still crashing",
         "undone:",
-        "AttemptsSpent: all was tried",
+        "AttemptsExhausted: all was tried",
         "Do next: look at the log",
         "http://127.0.0.1:8233/namespaces/default/workflows/incident-1/run-1",
         "4bf92f3577b34da6a3ce929d0e0e4736",

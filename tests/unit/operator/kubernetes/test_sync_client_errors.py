@@ -139,7 +139,7 @@ async def test_lists_are_read_page_by_page(api):
 
 async def test_of_metadata_only_what_somebody_needs_is_built(api):
     wanted = {"name": "a", "namespace": "shop", "uid": "u", "resourceVersion": "7", "finalizers": ["x/y"]}
-    wanted |= {"labels": {"app": "web"}, "annotations": {"prunella.dev/turns": "{}"}}
+    wanted |= {"labels": {"app": "web"}, "annotations": {"prunella.dev/repair-slots": "{}"}}
     other = {"managedFields": [{"manager": "kopf", "fieldsV1": {"f:status": {}}}], "creationTimestamp": "2026"}
     api.lists += [page([{"kind": "PartialObjectMetadata", "metadata": {**wanted, **other}}], 5)]
     (found,) = await call(api, "metadata", "/x")

@@ -34,8 +34,8 @@ def shared_cause(case: GuardCase) -> GuardResult:
 def heard(case: GuardCase) -> GuardResult:
     """A pod lost its readiness, and it is too early to tell why: the kubelet's Events come late when it has many."""
     if case.unheard:
-        return hold("Heard", Effect.WAIT, "NoWordYet", case.unheard)
-    return passed("Heard")
+        return hold("ProbeEvents", Effect.WAIT, "AwaitingKubeletEvents", case.unheard)
+    return passed("ProbeEvents")
 
 
 def _waited_for(case: GuardCase, tie: Tie) -> Culprit | None:

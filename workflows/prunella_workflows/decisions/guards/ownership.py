@@ -45,13 +45,13 @@ def replaced_by_hand(case: GuardCase) -> GuardResult:
     waits = isinstance(action, TemplateAction) and workload.strategy.kind == "OnDelete"
     if action is not None and waits and (workload.ref.kind == "DaemonSet" or isinstance(action, Restart)):
         return hold(
-            "ReplacedByHand",
+            "OnDeleteStrategy",
             Effect.ESCALATE,
             "OnDelete",
             f"{workload.ref} lets its owner replace its pods (OnDelete): a new template alone mends none.",
             f"{command(action)}; then delete the pods that fail.",
         )
-    return passed("ReplacedByHand")
+    return passed("OnDeleteStrategy")
 
 
 def gitops_owned(case: GuardCase) -> GuardResult:

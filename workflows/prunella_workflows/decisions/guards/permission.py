@@ -31,15 +31,15 @@ def opted_out(case: GuardCase) -> GuardResult:
 def target_alive(case: GuardCase) -> GuardResult:
     """A workload that is being deleted is not repaired."""
     if case.workload.deleting:
-        return hold("TargetAlive", Effect.SUPPRESS, "Deleting", f"{case.workload.ref} is being deleted.")
-    return passed("TargetAlive")
+        return hold("TargetNotDeleting", Effect.SUPPRESS, "Deleting", f"{case.workload.ref} is being deleted.")
+    return passed("TargetNotDeleting")
 
 
 def handled_kind(case: GuardCase) -> GuardResult:
     """Only kinds whose repairs are proven are written to; all others are reported."""
     if not case.workload.ref.repairable:
-        return hold("HandledKind", Effect.ESCALATE, "ReportOnly", f"A {case.workload.ref.kind} is only reported.")
-    return passed("HandledKind")
+        return hold("SupportedKind", Effect.ESCALATE, "ReportOnly", f"A {case.workload.ref.kind} is only reported.")
+    return passed("SupportedKind")
 
 
 def cause_allowed(case: GuardCase) -> GuardResult:
@@ -47,11 +47,11 @@ def cause_allowed(case: GuardCase) -> GuardResult:
     policy = case.policy
     if policy.causes and case.cause not in policy.causes:
         return hold(
-            "Allowed", Effect.ESCALATE, "CauseNotAllowed", f"The policy does not allow repairs of {case.cause}."
+            "PolicyAllows", Effect.ESCALATE, "CauseNotAllowed", f"The policy does not allow repairs of {case.cause}."
         )
     if policy.actions and case.action is not None and case.action.kind not in policy.actions:
-        return hold("Allowed", Effect.ESCALATE, "ActionNotAllowed", f"The policy does not allow {case.action.kind}.")
-    return passed("Allowed")
+        return hold("PolicyAllows", Effect.ESCALATE, "ActionNotAllowed", f"The policy does not allow {case.action.kind}.")
+    return passed("PolicyAllows")
 
 
 def rollback_frozen(case: GuardCase) -> GuardResult:

@@ -20,13 +20,13 @@ def put_back(case: GuardCase) -> GuardResult:
     ours = marks.get(AFTER, workload.template_hash) == workload.template_hash
     if isinstance(case.action, RestoreTemplate | SetMemory) and replaced and not ours and _lately(case):
         return hold(
-            "PutBack",
+            "RevertedExternally",
             Effect.ESCALATE,
             "OwnedElsewhere",
             f"{workload.ref} was repaired at {marks[AT]}, and somebody has put back what was repaired.",
             f"Make this change in its source: {case.action} ({command(case.action)}).",
         )
-    return passed("PutBack")
+    return passed("RevertedExternally")
 
 
 def _lately(case: GuardCase) -> bool:

@@ -201,7 +201,7 @@ def test_a_repair_whose_outcome_is_open_keeps_its_turn(kube, order):
         pytest.param({"attempts": [{"actionId": "another"}]}, Held, id="another order is announced: this one is old"),
         pytest.param({"attempts": []}, Held, id="no attempt"),
         pytest.param(
-            {"attempts": [{"actionId": f"{ref().uid}-1", "verdict": "NotMade"}]}, Held, id="it was given up meanwhile"
+            {"attempts": [{"actionId": f"{ref().uid}-1", "verdict": "NotApplied"}]}, Held, id="it was given up meanwhile"
         ),
     ],
 )

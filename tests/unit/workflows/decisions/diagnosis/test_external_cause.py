@@ -413,7 +413,7 @@ def test_each_tie_is_waited_for_by_its_guard_and_not_for_ever(guard, tie, reason
 
 
 def test_what_the_kubelet_has_not_said_yet_is_waited_for():
-    assert heard(a_guard_case(unheard="Pod web-2-a is not ready.")).reason == "NoWordYet"
+    assert heard(a_guard_case(unheard="Pod web-2-a is not ready.")).reason == "AwaitingKubeletEvents"
     assert not heard(a_guard_case()).held
 
 

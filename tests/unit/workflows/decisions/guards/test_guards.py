@@ -101,7 +101,7 @@ HOLDS = [
     pytest.param(
         shared_cause, {"culprit": CULPRITS[Tie.SHARED]}, Effect.WAIT, "SharedCause", id="another incident is about it"
     ),
-    pytest.param(heard, {"unheard": "Not a word."}, Effect.WAIT, "NoWordYet", id="the kubelet has not said why"),
+    pytest.param(heard, {"unheard": "Not a word."}, Effect.WAIT, "AwaitingKubeletEvents", id="the kubelet has not said why"),
     pytest.param(rollout_by_a_person, RELEASED, Effect.WAIT, "RolloutInProgress", id="a release since the fault"),
     pytest.param(
         repeated_failures,
