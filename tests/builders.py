@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from prunella_workflows.contracts.healing import DiagnoseReport, HealingRequest, Repaired
 from prunella_workflows.decisions.guards import GuardCase
 from prunella_workflows.decisions.verification.verification import Expectation
-from prunella_workflows.model.evidence import ContainerUsage, Evidence, IncidentBrief, Usage
+from prunella_workflows.model.evidence import ContainerUsage, Evidence, IncidentSummary, Usage
 from prunella_workflows.model.incident import (
     Attempt,
     IncidentRef,
@@ -31,7 +31,7 @@ from prunella_workflows.model.plan import (
     Step,
 )
 from prunella_workflows.model.policy import BUILT_IN, EscalationRule, PolicySpec, merge
-from prunella_workflows.model.repair_slot import Turn
+from prunella_workflows.model.repair_slot import RepairSlot
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Scaling
 from prunella_workflows.model.workload import (
     ContainerStatusView,
@@ -332,14 +332,14 @@ def an_attempt(number=1, *, action="SetMemory", to="96Mi", container="app", **va
 
 def a_brief(name="other", **values):
     """Another incident of the same workload, open."""
-    return IncidentBrief(
+    return IncidentSummary(
         **{"name": name, "namespace": "shop", "workload": str(WEB), "phase": Phase.DIAGNOSING, **values}
     )
 
 
 def a_turn(name="other", **values):
     """The turn of another incident of the same workload."""
-    return Turn(**{"incident": f"uid-{name}", "name": name, "namespace": "shop", "workload": str(WEB), **values})
+    return RepairSlot(**{"incident": f"uid-{name}", "name": name, "namespace": "shop", "workload": str(WEB), **values})
 
 
 def a_guard_case(**values):

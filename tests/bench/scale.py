@@ -32,7 +32,7 @@ from proc import load, percentile  # noqa: E402
 from scale_table import Results, markdown  # noqa: E402
 
 from prunella_operator.kubernetes.access import load_access  # noqa: E402
-from prunella_operator.kubernetes.async_client import Rest  # noqa: E402
+from prunella_operator.kubernetes.async_client import AsyncClient  # noqa: E402
 
 WHO = ("source", "kopf", "go", "whole")
 _PODS_A_NODE, _NODES = 1500, 34  # as many for every size up to 50,000 pods, so that a kept cluster can grow
@@ -54,7 +54,7 @@ def prepare(options):
 
 
 async def fill(kubeconfig, pods, nodes):
-    async with Rest(load_access(str(kubeconfig)), timeout=60) as rest:
+    async with AsyncClient(load_access(str(kubeconfig)), timeout=60) as rest:
         await sensor_pods.fill(rest, pods, nodes, say)
         page = await rest.get("/api/v1/pods", {"limit": "500"})
         targets = [

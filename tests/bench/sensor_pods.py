@@ -16,7 +16,7 @@ from fakes.pods import realistic
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.api import MERGE_PATCH
-from prunella_operator.kubernetes.async_client import AlreadyExists, Rest
+from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
 from prunella_operator.kubernetes.decoding import IGNORE, Page
 from prunella_workflows.model.errors import Forbidden, Unavailable
 
@@ -98,7 +98,7 @@ async def relieve(rest, targets):
 
 
 async def run(options):
-    async with Rest(load_access(options.kubeconfig), timeout=60) as rest:
+    async with AsyncClient(load_access(options.kubeconfig), timeout=60) as rest:
         await fill(rest, options.pods, options.nodes)
 
 

@@ -14,7 +14,7 @@ from msgspec import field as wire
 from support.api import Api
 
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.decoding import Wire
+from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.kubernetes.watch.resource import Resource
 from prunella_operator.kubernetes.watch.watch import Watch
@@ -26,14 +26,14 @@ _BUSY = (Unavailable, aiohttp.ClientError, TimeoutError)
 _AGAIN = 1.0
 
 
-class Labels(Wire, frozen=True):
+class Labels(WireStruct, frozen=True):
     """Whose it is: a pod's Deployment, an Incident's workload."""
 
     app: str = ""
     workload: str = wire(name=paths.WORKLOAD, default="")
 
 
-class Metadata(Wire, frozen=True):
+class Metadata(WireStruct, frozen=True):
     """Which object it is."""
 
     namespace: str
@@ -43,13 +43,13 @@ class Metadata(Wire, frozen=True):
     labels: Labels = Labels()
 
 
-class Status(Wire, frozen=True):
+class Status(WireStruct, frozen=True):
     """How it stands."""
 
     phase: str = ""
 
 
-class Seen(Wire, frozen=True):
+class Seen(WireStruct, frozen=True):
     """A pod or an Incident, as far as it counts here."""
 
     metadata: Metadata

@@ -20,11 +20,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from workflow.harness import HEALED, Hands, performing, seen
 
 from prunella_operator.activities import Activities
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.detection.pods import PodSource
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.observability import metrics, tracing
 from prunella_operator.observability.core import measured_runtime
 from prunella_operator.observability.sending import sends
@@ -42,7 +42,7 @@ class WorkingHands(Hands):
     def __init__(self, kube):
         self.target = WEB.model_copy(update={"uid": kube.get(paths.workload(WEB))["metadata"]["uid"]})
         super().__init__(confirm=[seen().model_copy(update={"target": self.target})], verify=[HEALED])
-        self.kube, self.real, self.gatherer = kube, Activities(kube, 30, ()), Gatherer(kube, 30)
+        self.kube, self.real, self.gatherer = kube, Activities(kube, 30, ()), EvidenceCollector(kube, 30)
 
     async def _play(self, name, request):
         await asyncio.to_thread(self._write if name == "repair" else getattr(self.real, name), request)
@@ -73,7 +73,7 @@ async def serve(temporal):
         client = await Client.connect(
             temporal, data_converter=pydantic_data_converter, interceptors=interceptors, runtime=runtime
         )
-        async with performing(client, WorkingHands(Kube(load_access()))):
+        async with performing(client, WorkingHands(SyncClient(load_access()))):
             print("ready", flush=True)
             await (measures.keep() if measures else asyncio.Event().wait())
 

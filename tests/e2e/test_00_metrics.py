@@ -13,9 +13,9 @@ from support.api import until
 from support.deployments import a_deployment, a_namespace, available, ref_of
 from support.prunella import PrunellaProcess
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.prometheus import Prometheus
 from prunella_operator.metrics.usage import UsageReader
@@ -42,7 +42,7 @@ def prometheus(monitoring):
 
 @pytest.fixture(scope="module")
 def kube(cluster):
-    return Kube(load_access(str(cluster.kubeconfig), cluster.context))
+    return SyncClient(load_access(str(cluster.kubeconfig), cluster.context))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def pods(cluster, kube, namespaces):
     visits = {"SHOP_VISIT": "127.0.0.1:8080", "SHOP_VISITS_PER_S": "10", "SHOP_CPU_PER_REQUEST": "20ms"}
     env = {"SHOP_MEMORY_MIB": "40", **visits}
     web = available(cluster.api, cluster.api.apply(a_deployment(namespaces["calm"], replicas=1, env=env))[0])
-    _, workload, found = Gatherer(kube, 30).view(ref_of(web))
+    _, workload, found = EvidenceCollector(kube, 30).view(ref_of(web))
     return workload.ref, found
 
 

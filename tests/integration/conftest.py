@@ -13,11 +13,11 @@ from support.installed import account, allow, in_force, installed
 from support.prunella import free_ports
 
 from prunella_operator import clock
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Repaired, RepairOrder
 from prunella_workflows.model.incident import IncidentRef
 
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
 class Wire:
     """The way to the API server, with somebody on it who notes writes and may do something before or after one."""
 
-    kube: Kube
+    kube: SyncClient
     writes: list[tuple[str, str]] = field(default_factory=list)
     before: Callable[[str, str], Any] = lambda _verb, _path: None
     after: Callable[[str, str], Any] = lambda _verb, _path: None
@@ -74,7 +74,7 @@ def access(cluster):
 
 @pytest.fixture(scope="session")
 def kube(access):
-    return Kube(access)
+    return SyncClient(access)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def meddle(wire):
 
 @pytest.fixture
 def gatherer(wire):
-    return Gatherer(wire, stable_for=2)
+    return EvidenceCollector(wire, stable_for=2)
 
 
 class Announced:

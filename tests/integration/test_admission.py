@@ -8,7 +8,7 @@ from support.api import documents, until
 from support.deployments import a_namespace
 
 from prunella_operator.incidents.client import KubeIncidents, acknowledge, decide
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.errors import Forbidden, PrunellaError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -48,7 +48,7 @@ def _person(kube, access, namespace, name, *rules):
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
     token = kube.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
     theirs = {"cert_path": None, "key_path": None, "authorization": lambda: f"Bearer {token}"}
-    return Kube(dataclasses.replace(access, **theirs))
+    return SyncClient(dataclasses.replace(access, **theirs))
 
 
 @pytest.fixture(scope="module")

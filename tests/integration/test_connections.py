@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model.errors import Unavailable
 
 pytestmark = pytest.mark.integration
@@ -19,7 +19,7 @@ def pooled(rest):
 
 
 async def test_calls_one_after_the_other_share_one_connection(cluster):
-    async with Rest(load_access(str(cluster.kubeconfig), cluster.context)) as rest:
+    async with AsyncClient(load_access(str(cluster.kubeconfig), cluster.context)) as rest:
         for _ in range(20):
             await rest.get(PATH)
         assert pooled(rest) == 1
@@ -30,7 +30,7 @@ async def test_a_rotated_certificate_authority_is_used_at_the_next_call(cluster,
     ours = tmp_path / "ca.crt"
     shutil.copy(access.ca_path, ours)
     access = replace(access, ca_path=str(ours))
-    async with Rest(access) as rest:
+    async with AsyncClient(access) as rest:
         first = access.ssl_context()
         await rest.get(PATH)
         ours.write_text(ours.read_text() + "\n")

@@ -10,10 +10,10 @@ from support.deployments import a_deployment, a_namespace, available, ref_of
 from prunella_operator import clock
 from prunella_operator.detection.rollouts import DEPLOYMENTS, RolloutSource
 from prunella_operator.incidents import known_good
-from prunella_operator.incidents.known_good import Historian
+from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.watch.resource import Scope
 from prunella_workflows.model.workload import WorkloadRef
@@ -35,8 +35,8 @@ async def watching(cluster, space, monkeypatch):
     """The historian and the watch that tells it."""
     monkeypatch.setattr(known_good, "_LOOK_EVERY", 0.2)
     access = load_access(str(cluster.kubeconfig), cluster.context)
-    async with Rest(access) as rest:
-        ours = Historian(rest, SOAK)
+    async with AsyncClient(access) as rest:
+        ours = KnownGoodRecorder(rest, SOAK)
         source = RolloutSource(access, DEPLOYMENTS, lambda _: None, ours.settled, Scope(space))
         tasks = [asyncio.create_task(work) for work in (ours.run(), source.run())]
         yield ours
@@ -112,8 +112,8 @@ async def test_only_the_newest_are_kept(cluster, kube, api, space):
         old.append(kube.create(paths.snapshots(space), body)["metadata"]["name"])
     api.patch(f"{paths.collection('Deployment', space)}/web", {"metadata": {"annotations": {paths.BEFORE: old[-1]}}})
     web = available(api, web)
-    async with Rest(load_access(str(cluster.kubeconfig), cluster.context)) as rest:
-        ours = Historian(rest, 0.0)
+    async with AsyncClient(load_access(str(cluster.kubeconfig), cluster.context)) as rest:
+        ours = KnownGoodRecorder(rest, 0.0)
         ours.settled("Deployment", space, "web", web["metadata"]["uid"], web["metadata"]["generation"])
         await ours._look(ours._rollouts.popitem()[1])
     left = {one["metadata"]["name"] for one in kept(api, space)}

@@ -12,7 +12,7 @@ from prunella_operator import clock
 from prunella_operator.incidents.intake import Intake
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
 
@@ -23,7 +23,7 @@ IGNORE = {"prunella.dev/ignore": "true"}
 
 @pytest.fixture
 async def rest(cluster):
-    async with Rest(load_access(str(cluster.kubeconfig), cluster.context)) as client:
+    async with AsyncClient(load_access(str(cluster.kubeconfig), cluster.context)) as client:
         yield client
 
 

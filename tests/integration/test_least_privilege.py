@@ -6,7 +6,7 @@ from support.deployments import a_deployment, observed, precondition_of, ref_of,
 from support.installed import HOME, MANIFESTS, RBAC, a_hpa, expand, rules
 
 from prunella_operator import clock
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.doctor.permissions import INCIDENTS, REPAIR, SNAPSHOTS, VIEW
 from prunella_operator.kubernetes import paths
@@ -87,7 +87,7 @@ class Hands:
     """The worker's hands with the worker's own account."""
 
     def __init__(self, worker, api):
-        self.api, self.repairer = api, Repairer(worker, Gatherer(worker, 2), (HOME,))
+        self.api, self.repairer = api, Repairer(worker, EvidenceCollector(worker, 2), (HOME,))
 
     def repair(self, action, number):
         space, name = action.target.namespace, f"hands-{number}"

@@ -12,7 +12,7 @@ from prunella_operator import clock
 from prunella_operator.activities.notifications.activities import Notices
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.policies import check_policies
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.notifications import Message, NotifyRequest, TicketRequest, TicketStep
 from prunella_workflows.model.errors import Forbidden
 
@@ -44,7 +44,7 @@ def worker(kube, access, namespace):
     kube.create(f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/worker/token"
     token = kube.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
-    return Kube(
+    return SyncClient(
         dataclasses.replace(access, cert_path=None, key_path=None, authorization=lambda: f"Bearer {token}"), timeout=10
     )
 

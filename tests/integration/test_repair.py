@@ -8,7 +8,7 @@ import pytest
 from support.api import until
 from support.deployments import a_deployment, gone, observed, precondition_of, ref_of, released, replica_sets
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
@@ -205,7 +205,7 @@ def test_two_repairs_at_the_same_moment_are_one(repairer, kube, api, web):
 
     def attempt(_):
         try:
-            return Repairer(hands, Gatherer(hands, 2), ()).repair(order).action_id
+            return Repairer(hands, EvidenceCollector(hands, 2), ()).repair(order).action_id
         except Conflict:
             return None
 

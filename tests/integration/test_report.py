@@ -6,10 +6,10 @@ import pytest
 from support.api import until
 
 from prunella_operator.activities.report import Reporter
-from prunella_operator.incidents.workflow_starter import Healings, TemporalUnavailable
+from prunella_operator.incidents.workflow_starter import TemporalUnavailable, WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import (
@@ -222,8 +222,8 @@ class Away:
 
 async def test_waiting_for_temporal_is_told_and_the_workflows_first_report_takes_over(cluster, reporter, api, incident):
     access = load_access(str(cluster.kubeconfig), cluster.context)
-    async with Rest(access) as rest:
-        healings = Healings(rest, Away(), "prunella")
+    async with AsyncClient(access) as rest:
+        healings = WorkflowStarter(rest, Away(), "prunella")
         with pytest.raises(TemporalUnavailable):
             await healings.start(incident)
         waiting = live(api, incident)

@@ -9,7 +9,7 @@ from prunella_operator import clock
 from prunella_operator.config.settings import Settings
 from prunella_operator.incidents.retention import Limits, Retention
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model.errors import Forbidden
 
 pytestmark = pytest.mark.integration
@@ -41,7 +41,7 @@ def put(api, namespace, name, phase, age, **labels):
 
 
 async def test_only_what_ended_long_ago_goes(api, access, operator, incidents):
-    async with Rest(access_of(api, access, "operator")) as rest:
+    async with AsyncClient(access_of(api, access, "operator")) as rest:
         retention = Retention(rest, Limits.of(Settings.load({})), (incidents,))
         assert await retention.sweep() == 1
         assert await retention.sweep() == 0

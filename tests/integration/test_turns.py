@@ -7,7 +7,7 @@ import pytest
 from builders import a_guard_case, a_memory_raise, a_policy
 from support.deployments import a_namespace
 
-from prunella_operator.activities.repair.repair_slots import TurnBook
+from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held
@@ -58,7 +58,7 @@ def turn(kube, order, **budgets):
     everything = {"concurrentPerNamespace": NEVER, "concurrentPerCluster": NEVER, "perHourPerNamespace": NEVER}
     policy = a_policy(budgets={**everything, "perHourPerCluster": NEVER, **budgets})
     case = a_guard_case(workload=workload, incident=order.incident.name, policy=policy, action=order.action)
-    with suppress(Held, ChangedSince, Conflict), TurnBook(kube).turn(order, case):
+    with suppress(Held, ChangedSince, Conflict), RepairSlotAllocator(kube).turn(order, case):
         return True
     return False
 
@@ -91,11 +91,11 @@ def test_those_that_wait_get_their_turn_when_others_are_done(kube, shop):
 def test_only_those_that_have_or_ask_for_a_turn_are_read(kube, shop):
     orders = [announced(kube, shop, number) for number in range(AT_ONCE)]
     assert turn(kube, orders[0])
-    seen = TurnBook(kube).look("")
+    seen = RepairSlotAllocator(kube).look("")
     assert {one.name for one in seen.running if one.namespace == shop} == {"web-0"}
     assert {one.workload for one in seen.recent if one.namespace == shop} == {"Deployment/web-0"}
     tell(kube, orders[0].incident, "Healed", 1)
-    seen = TurnBook(kube).look("")
+    seen = RepairSlotAllocator(kube).look("")
     assert [one.name for one in seen.running if one.namespace == shop] == []
     assert [one.name for one in seen.recent if one.namespace == shop] == ["web-0"]
 

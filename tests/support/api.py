@@ -10,7 +10,7 @@ import yaml
 
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.api import APPLY_PATCH, MERGE_PATCH
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.errors import NotFound, Unavailable
 
 Object = dict[str, Any]
@@ -67,7 +67,7 @@ class Api:
     """Calls to one API server."""
 
     def __init__(self, kubeconfig: str | None, context: str | None = None) -> None:
-        self._kube = Kube(load_access(kubeconfig, context), timeout=30)
+        self._kube = SyncClient(load_access(kubeconfig, context), timeout=30)
         self.server = self._kube.server
 
     def get(self, path: str, **query: str) -> Object:

@@ -12,7 +12,7 @@ from support.deployments import gone
 from prunella_operator.doctor.rbac import bindings
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.errors import Forbidden
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -44,7 +44,7 @@ def allow(api: Api, *namespaces: str) -> None:
     api.apply(*yaml.safe_load_all(bindings(namespaces, HOME)))
 
 
-def in_force(api: Api, operator: Kube, namespace: str) -> None:
+def in_force(api: Api, operator: SyncClient, namespace: str) -> None:
     """Wait until all admission policies count.
 
     The API server takes them up in passes, in any order, while they still come in: the last may count before another.
@@ -67,9 +67,9 @@ def in_force(api: Api, operator: Kube, namespace: str) -> None:
     until(refused, 60, "the admission policies are in force")
 
 
-def account(api: Api, access: Access, name: str) -> Kube:
+def account(api: Api, access: Access, name: str) -> SyncClient:
     """The API server as one of Prunella's ServiceAccounts reaches it, with a token of its own."""
-    return Kube(access_of(api, access, name))
+    return SyncClient(access_of(api, access, name))
 
 
 def access_of(api: Api, access: Access, name: str) -> Access:

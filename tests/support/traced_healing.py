@@ -14,10 +14,10 @@ from workflow.harness import Hands, performing, real_stage
 
 from prunella_operator import clock
 from prunella_operator.incidents.intake import Intake
-from prunella_operator.incidents.workflow_starter import Healings
+from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.async_client import Rest
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.observability.exporting import Tracing
 from prunella_operator.observability.interceptors import TracingInterceptor
 from prunella_operator.observability.metric_push import MetricPush
@@ -80,12 +80,12 @@ def signal():
 
 async def heal(api, interceptors):
     """From the signal to the end of the workflow; its status."""
-    async with Rest(api.access) as rest, real_stage(interceptors=interceptors) as environment:
+    async with AsyncClient(api.access) as rest, real_stage(interceptors=interceptors) as environment:
         assert await Intake(rest, ()).open(signal()) == "opened"
         (path,) = (path for path in api.kube.objects if path.startswith(paths.incidents(WEB.namespace)))
         incident = api.kube.get(path)
-        async with performing(environment.client, RequestingHands(Kube(api.access), path)):
-            await Healings(rest, environment.client, "prunella-test").start(incident)
+        async with performing(environment.client, RequestingHands(SyncClient(api.access), path)):
+            await WorkflowStarter(rest, environment.client, "prunella-test").start(incident)
             handle = environment.client.get_workflow_handle_for(
                 SelfHealing.run, workflow_id(incident["metadata"]["uid"])
             )

@@ -13,7 +13,7 @@ from prunella_operator import clock
 from prunella_operator.config.crds import crds
 from prunella_operator.config.settings import Settings
 from prunella_operator.incidents.client import Incident, KubeIncidents
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.presentation.watch import follow
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.incident import Phase
@@ -50,7 +50,7 @@ def play(options: Options, narrator: Narrator) -> int:
         stays = _raise_cluster(cluster, options, narrator, stack)
         kubeconfig = cluster.kubeconfig()
         settings = prunella.settings(options.state, kubeconfig, options.context)
-        api = Kube.connect(settings)
+        api = SyncClient.connect(settings)
         applier = Applier(api)
         if stays and not options.keep:
             _afterwards(narrator, stack, "Put away: what the demo added to the cluster", applier.remove)
@@ -104,7 +104,7 @@ def _raise_cluster(cluster: Cluster, options: Options, narrator: Narrator, stack
     return False
 
 
-def _install(applier: Applier, api: Kube) -> None:
+def _install(applier: Applier, api: SyncClient) -> None:
     """Apply the CRDs and wait until the API server serves them."""
     applied = applier.all(list(crds()))
     until = time.monotonic() + ESTABLISH_TIMEOUT
@@ -130,7 +130,7 @@ def _start_prunella(
     return process
 
 
-def _acts(shop: Shop, settings: Settings, api: Kube, narrator: Narrator) -> bool:
+def _acts(shop: Shop, settings: Settings, api: SyncClient, narrator: Narrator) -> bool:
     """Healthy, broken, healed."""
     with narrator.step("The shop opens: two healthy workloads"):
         names = shop.open()

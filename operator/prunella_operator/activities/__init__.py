@@ -5,11 +5,11 @@ from temporalio import activity
 from prunella_operator.activities.diagnose import Diagnoser
 from prunella_operator.activities.errors import edge
 from prunella_operator.activities.escalate import Escalator
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.activities.report import Reporter
 from prunella_operator.activities.verify import Verifier
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_operator.observability import outcomes
@@ -34,9 +34,9 @@ class Activities(HealingActivities):
     """The contract's activities over a real cluster. Synchronous: they run in the worker's thread pool."""
 
     def __init__(
-        self, kube: Kube, stable_for: float, protected: tuple[str, ...], metrics: MetricsSource = _NO_METRICS
+        self, kube: SyncClient, stable_for: float, protected: tuple[str, ...], metrics: MetricsSource = _NO_METRICS
     ) -> None:
-        gatherer = Gatherer(kube, stable_for, UsageReader(kube, metrics))
+        gatherer = EvidenceCollector(kube, stable_for, UsageReader(kube, metrics))
         self._repairer = Repairer(kube, gatherer, protected)
         self._diagnoser = Diagnoser(kube, gatherer, self._repairer, protected)
         self._verifier = Verifier(gatherer, metrics)

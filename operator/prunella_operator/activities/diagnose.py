@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import effective_policy
 from prunella_operator.activities.repair.guard_checks import answers
-from prunella_operator.activities.repair.repair_slots import TurnBook
+from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.activities.repair.repairer import Repairer
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards as guard
 from prunella_workflows.decisions import playbooks
@@ -29,12 +29,14 @@ _MIB = 1 << 20
 class Diagnoser:
     """Reads the cluster and asks the brain."""
 
-    def __init__(self, kube: Kube, gatherer: Gatherer, repairer: Repairer, protected: tuple[str, ...]) -> None:
+    def __init__(
+        self, kube: SyncClient, gatherer: EvidenceCollector, repairer: Repairer, protected: tuple[str, ...]
+    ) -> None:
         self._kube = kube
         self._gatherer = gatherer
         self._repairer = repairer
         self._protected = protected
-        self._turns = TurnBook(kube)
+        self._turns = RepairSlotAllocator(kube)
 
     def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Resolve the target and look whether the fault is there."""

@@ -7,7 +7,7 @@ from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.async_client import AlreadyExists
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentStatus
@@ -19,7 +19,7 @@ _TRIES = 5
 class Reporter:
     """Writes status by server-side apply under our own field manager; posts each Event once."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: SyncClient) -> None:
         self._kube = kube
 
     def report(self, request: ReportRequest) -> None:

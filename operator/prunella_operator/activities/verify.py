@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prunella_operator import clock
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_workflows.contracts.healing import VerifyRequest
@@ -26,7 +26,7 @@ _NO_METRICS = NotConfigured()
 class Verifier:
     """Looks, and lets the brain judge."""
 
-    def __init__(self, gatherer: Gatherer, metrics: MetricsSource = _NO_METRICS) -> None:
+    def __init__(self, gatherer: EvidenceCollector, metrics: MetricsSource = _NO_METRICS) -> None:
         self._gatherer = gatherer
         self._metrics = metrics
 

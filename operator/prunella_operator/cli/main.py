@@ -53,9 +53,9 @@ def _run(settings: Settings, *, operator: bool, worker: bool, console: bool) -> 
 
 def _reader(settings: Settings) -> "IncidentReader":
     from prunella_operator.incidents.client import KubeIncidents
-    from prunella_operator.kubernetes.sync_client import Kube
+    from prunella_operator.kubernetes.sync_client import SyncClient
 
-    return KubeIncidents(Kube.connect(settings))
+    return KubeIncidents(SyncClient.connect(settings))
 
 
 def _deleted(settings: Settings, since: "datetime", known: "Collection[str]") -> "Sequence[Incident]":
@@ -116,7 +116,7 @@ def doctor(
     from prunella_operator.cli.doctor import show
     from prunella_operator.config.crds import crds
     from prunella_operator.doctor.checks import examine
-    from prunella_operator.kubernetes.sync_client import Kube
+    from prunella_operator.kubernetes.sync_client import SyncClient
     from prunella_operator.metrics.factory import connect
     from prunella_operator.temporal.client import probe
 
@@ -130,7 +130,7 @@ def doctor(
     )
     metrics = connect(settings)
     checks = examine(
-        settings, lambda: Kube.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
+        settings, lambda: SyncClient.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
     )
     raise typer.Exit(0 if show(checks, as_json) else 1)
 

@@ -26,10 +26,10 @@ def try_channel(
     from prunella_operator.activities.notifications.channels import Messenger  # noqa: PLC0415 - as in cli.py
     from prunella_operator.integrations.links import links_of  # noqa: PLC0415
     from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier  # noqa: PLC0415
-    from prunella_operator.kubernetes.sync_client import Kube  # noqa: PLC0415
+    from prunella_operator.kubernetes.sync_client import SyncClient  # noqa: PLC0415
 
     settings = load(flags(kubeconfig=kubeconfig, context=context))
-    api = Kube.connect(settings)
+    api = SyncClient.connect(settings)
     address = f"{namespace or api.namespace}/{channel}"
     messenger = Messenger(api, AppriseNotifier(), partial(links_of, settings))
     told = messenger.notify(NotifyRequest(channel=address, message=_message(address), key="test"))

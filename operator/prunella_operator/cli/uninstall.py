@@ -29,11 +29,11 @@ def uninstall(
 
     Example: `prunella uninstall`, and then `prunella uninstall --yes`
     """
-    from prunella_operator.kubernetes.sync_client import Kube  # noqa: PLC0415 - as in cli.py
+    from prunella_operator.kubernetes.sync_client import SyncClient  # noqa: PLC0415 - as in cli.py
 
     given = flags(kubeconfig=kubeconfig, context=context, namespaces=namespaces, leader_lease_namespace=lease_namespace)
     settings = load(given)
-    kube = Kube.connect(settings)
+    kube = SyncClient.connect(settings)
     lease = (settings.leader_lease_namespace or kube.namespace, settings.leader_lease_name)
     done = Counter(_each(kube, traces(kube, settings.namespaces, lease), yes))
     console().print(_summary(done, yes))

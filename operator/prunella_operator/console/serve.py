@@ -12,7 +12,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.console.app import LOCAL, Console, Readers
 from prunella_operator.incidents.client import IncidentReader, KubeIncidents
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.process import Process
 from prunella_workflows.model.errors import Permanent
 
@@ -52,12 +52,12 @@ async def console_side(settings: Settings, access: Access, process: Process) -> 
 
 def readers(access: Access, timeout: float) -> Readers:
     """Incidents as our own account sees them, or as the bearer of a token does."""
-    own = KubeIncidents(Kube(access, timeout))
+    own = KubeIncidents(SyncClient(access, timeout))
 
     def reader(token: str | None) -> IncidentReader:
         if token is None:
             return own
         bearer = replace(access, cert_path=None, key_path=None, authorization=lambda: f"Bearer {token}")
-        return KubeIncidents(Kube(bearer, timeout))
+        return KubeIncidents(SyncClient(bearer, timeout))
 
     return reader

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from prunella_operator.detection.rollouts import Condition
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.decoding import Metadata, Wire
-from prunella_operator.kubernetes.watch.resource import Pace, Resource, Scope, WatchStats
+from prunella_operator.kubernetes.decoding import Metadata, WireStruct
+from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
@@ -21,13 +21,13 @@ _LATELY = timedelta(minutes=30)
 _LONGEST_MESSAGE = 300
 
 
-class JobStatus(Wire, frozen=True):
+class JobStatus(WireStruct, frozen=True):
     """How a Job ended."""
 
     conditions: tuple[Condition, ...] | None = None
 
 
-class Job(Wire, frozen=True):
+class Job(WireStruct, frozen=True):
     """A Job as the sensor sees it."""
 
     metadata: Metadata
@@ -52,7 +52,7 @@ class JobSource:
     access: Access
     emit: Callable[[Signal], None]
     scope: Scope = field(default_factory=Scope)
-    pace: Pace = field(default_factory=Pace)
+    pace: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
     _told: set[str] = field(default_factory=set)
 

@@ -26,7 +26,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _SECOND_DEATH = 2
 
 
-class Trace(NamedTuple):
+class ContainerMemory(NamedTuple):
     """What is remembered of a container that was once in trouble."""
 
     name: str
@@ -36,10 +36,10 @@ class Trace(NamedTuple):
     stuck: IncidentType | None = None  # what kept it from starting, until it ran
 
 
-Memory = tuple[Trace, ...]  # of one pod; empty for nearly all, and then shared
+Memory = tuple[ContainerMemory, ...]  # of one pod; empty for nearly all, and then shared
 
 
-class Finding(NamedTuple):
+class Fault(NamedTuple):
     """Trouble of one container."""
 
     type: IncidentType
@@ -54,9 +54,9 @@ def signals(pod: Pod, known: Memory | None, at: datetime) -> tuple[tuple[Signal,
         return (), known or ()
     before = {trace.name: trace for trace in known or ()}
     found: list[Signal] = []
-    memory: list[Trace] = []
+    memory: list[ContainerMemory] = []
     for container in pod.status.all_containers:
-        fresh = Trace(sys.intern(container.name))
+        fresh = ContainerMemory(sys.intern(container.name))
         trace, findings = _compare(pod, container, before.get(container.name, fresh), at if known is None else None)
         found += [_signal(pod, container, finding, at) for finding in findings]
         if trace != fresh:
@@ -65,8 +65,8 @@ def signals(pod: Pod, known: Memory | None, at: datetime) -> tuple[tuple[Signal,
 
 
 def _compare(
-    pod: Pod, status: ContainerStatus, before: Trace, first_seen: datetime | None
-) -> tuple[Trace, list[Finding]]:
+    pod: Pod, status: ContainerStatus, before: ContainerMemory, first_seen: datetime | None
+) -> tuple[ContainerMemory, list[Fault]]:
     new = _new_ends(status, before)
     told = before.told and not new
     finding = None if told else _of_end(pod, status, new)
@@ -75,8 +75,8 @@ def _compare(
     stuck = _stuck(status, before.stuck)
     findings = [finding] if finding else []
     if status.waiting and stuck and stuck not in {before.stuck, *(found.type for found in findings)}:
-        findings.append(Finding(stuck, status.waiting.reason, status.waiting.message))
-    return Trace(
+        findings.append(Fault(stuck, status.waiting.reason, status.waiting.message))
+    return ContainerMemory(
         before.name,
         max(before.deaths, status.deaths),
         max([before.finished, *(end.finished_at for end in status.ends if end.finished_at)]),
@@ -93,27 +93,27 @@ def _stuck(status: ContainerStatus, before: IncidentType | None) -> IncidentType
     return before if never_ran and not status.running else None
 
 
-def _new_ends(status: ContainerStatus, before: Trace) -> tuple[Terminated, ...]:
+def _new_ends(status: ContainerStatus, before: ContainerMemory) -> tuple[Terminated, ...]:
     """The visible ends that are new. The count decides where the clock cannot: its unit is the second."""
     later = tuple(end for end in status.ends if end.finished_at and end.finished_at > before.finished)
     return later or (status.ends[:1] if status.deaths > before.deaths else ())
 
 
-def _of_end(pod: Pod, status: ContainerStatus, new: tuple[Terminated, ...]) -> Finding | None:
+def _of_end(pod: Pod, status: ContainerStatus, new: tuple[Terminated, ...]) -> Fault | None:
     """What the ends say that were not reported yet: those that are new, or the one that a back-off now confirms."""
     ends = new or status.ends[:1]
     for end in ends:
         if end.reason == OOM_KILLED:
-            return Finding(IncidentType.OOM_KILLED, OOM_KILLED, _died(end), end.finished_at)
+            return Fault(IncidentType.OOM_KILLED, OOM_KILLED, _died(end), end.finished_at)
     latest = next(iter(ends), None)
     if latest and latest.reason in _NEVER_RAN:
-        return Finding(IncidentType.CONFIG_ERROR, latest.reason, _died(latest), latest.finished_at)
+        return Fault(IncidentType.CONFIG_ERROR, latest.reason, _died(latest), latest.finished_at)
     if status.waiting and status.waiting.reason == CRASH_LOOP:
         fault_at = latest.finished_at if latest else None
-        return Finding(IncidentType.POD_CRASH_LOOP, CRASH_LOOP, status.waiting.message, fault_at)
+        return Fault(IncidentType.POD_CRASH_LOOP, CRASH_LOOP, status.waiting.message, fault_at)
     # The back-off is shown late, up to minutes after the second death: that one is enough. So is one that was final.
     if latest and latest.exit_code and (status.deaths >= _SECOND_DEATH or pod.failed_for_good):
-        return Finding(IncidentType.POD_CRASH_LOOP, latest.reason or "Error", _died(latest), latest.finished_at)
+        return Fault(IncidentType.POD_CRASH_LOOP, latest.reason or "Error", _died(latest), latest.finished_at)
     return None
 
 
@@ -128,7 +128,7 @@ def _died(end: Terminated) -> str:
     return f"exit code {end.exit_code}, {end.reason or 'no reason given'}"
 
 
-def _signal(pod: Pod, container: ContainerStatus, finding: Finding, at: datetime) -> Signal:
+def _signal(pod: Pod, container: ContainerStatus, finding: Fault, at: datetime) -> Signal:
     owner = pod.metadata.controller
     return Signal(
         source="pods",

@@ -5,7 +5,7 @@ This is the wire, not our model: decoded, asked, dropped.
 
 from datetime import datetime, timedelta
 
-from prunella_operator.kubernetes.decoding import Metadata, Wire
+from prunella_operator.kubernetes.decoding import Metadata, WireStruct
 
 CRASH_LOOP = "CrashLoopBackOff"
 _STARTING = timedelta(seconds=5)
@@ -13,14 +13,14 @@ _STARTING = timedelta(seconds=5)
 _GOES_ON = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job"})
 
 
-class Waiting(Wire, frozen=True):
+class Waiting(WireStruct, frozen=True):
     """Why a container is not started."""
 
     reason: str = ""
     message: str = ""
 
 
-class Terminated(Wire, frozen=True):
+class Terminated(WireStruct, frozen=True):
     """How a container ended."""
 
     exit_code: int
@@ -28,14 +28,14 @@ class Terminated(Wire, frozen=True):
     finished_at: datetime | None = None
 
 
-class State(Wire, frozen=True):
+class State(WireStruct, frozen=True):
     """What a container does, or did last; all None while it runs."""
 
     waiting: Waiting | None = None
     terminated: Terminated | None = None
 
 
-class ContainerStatus(Wire, frozen=True):
+class ContainerStatus(WireStruct, frozen=True):
     """One container, init container or sidecar of a pod."""
 
     name: str
@@ -67,7 +67,7 @@ class ContainerStatus(Wire, frozen=True):
         return self.restart_count + bool(dead)
 
 
-class PodCondition(Wire, frozen=True):
+class PodCondition(WireStruct, frozen=True):
     """A condition of a pod."""
 
     type: str = ""
@@ -75,7 +75,7 @@ class PodCondition(Wire, frozen=True):
     last_transition_time: datetime | None = None
 
 
-class PodStatus(Wire, frozen=True):
+class PodStatus(WireStruct, frozen=True):
     """The part of a pod's status that tells of trouble."""
 
     phase: str = ""
@@ -91,7 +91,7 @@ class PodStatus(Wire, frozen=True):
         return (self.init_container_statuses or ()) + (self.container_statuses or ())
 
 
-class Pod(Wire, frozen=True):
+class Pod(WireStruct, frozen=True):
     """A pod as the sensor sees it."""
 
     metadata: Metadata

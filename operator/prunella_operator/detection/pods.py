@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from prunella_operator.detection.pod_faults import Memory, signals
 from prunella_operator.detection.pod_status import Pod
-from prunella_operator.detection.unready_pods import Silence
+from prunella_operator.detection.unready_pods import UnreadyPodTracker
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.watch.resource import Pace, Resource, Scope, WatchStats
+from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.signal import Signal
 
@@ -30,13 +30,13 @@ class PodSource:
     access: Access
     emit: Callable[[Signal], None]
     scope: Scope = field(default_factory=Scope)
-    pace: Pace = field(default_factory=Pace)
+    pace: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
-    _silence: Silence = field(init=False)
+    _silence: UnreadyPodTracker = field(init=False)
 
     def __post_init__(self) -> None:
-        self._silence = Silence(self.emit)
+        self._silence = UnreadyPodTracker(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
-from prunella_operator.detection.stalled_rollouts import Progress, Standstill
+from prunella_operator.detection.stalled_rollouts import Progress, StalledRolloutTracker
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.decoding import Metadata, Wire
-from prunella_operator.kubernetes.watch.resource import Pace, Resource, Scope, WatchStats
+from prunella_operator.kubernetes.decoding import Metadata, WireStruct
+from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
@@ -25,7 +25,7 @@ _LONGEST_MESSAGE = 300
 OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
 
 
-class Condition(Wire, frozen=True):
+class Condition(WireStruct, frozen=True):
     """A condition of a Deployment."""
 
     type: str = ""
@@ -35,14 +35,14 @@ class Condition(Wire, frozen=True):
     last_transition_time: datetime | None = None
 
 
-class RolloutSpec(Wire, frozen=True):
+class RolloutSpec(WireStruct, frozen=True):
     """The part of the wish that tells whether it is fulfilled."""
 
     replicas: int = 1
     paused: bool = False
 
 
-class RolloutStatus(Wire, frozen=True):
+class RolloutStatus(WireStruct, frozen=True):
     """How far the rollout of a Deployment or StatefulSet is."""
 
     observed_generation: int = 0
@@ -52,7 +52,7 @@ class RolloutStatus(Wire, frozen=True):
     conditions: tuple[Condition, ...] | None = None
 
 
-class Rollout(Wire, frozen=True):
+class Rollout(WireStruct, frozen=True):
     """A Deployment or StatefulSet as the sensor sees it."""
 
     metadata: Metadata
@@ -85,7 +85,7 @@ class Rollout(Wire, frozen=True):
         return next((condition for condition in late if condition.reason == DEADLINE_EXCEEDED), None)
 
 
-class DaemonStatus(Wire, frozen=True):
+class DaemonStatus(WireStruct, frozen=True):
     """How far the rollout of a DaemonSet is."""
 
     observed_generation: int = 0
@@ -95,7 +95,7 @@ class DaemonStatus(Wire, frozen=True):
     number_available: int = 0
 
 
-class DaemonRollout(Wire, frozen=True):
+class DaemonRollout(WireStruct, frozen=True):
     """A DaemonSet as the sensor sees it. It has no deadline."""
 
     metadata: Metadata
@@ -151,13 +151,13 @@ class RolloutSource(Generic[R]):
     emit: Callable[[Signal], None]
     on_settled: OnSettled
     scope: Scope = field(default_factory=Scope)
-    pace: Pace = field(default_factory=Pace)
+    pace: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
-    _standstill: Standstill = field(init=False)
+    _standstill: StalledRolloutTracker = field(init=False)
 
     def __post_init__(self) -> None:
-        self._standstill = Standstill(self.emit)
+        self._standstill = StalledRolloutTracker(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""

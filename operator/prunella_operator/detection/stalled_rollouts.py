@@ -1,4 +1,4 @@
-"""`Standstill`: workloads that are not what was wished for and come no closer to it: a fault that no pod need tell of.
+"""`StalledRolloutTracker`: workloads that are not what was wished for and come no closer to it: a fault that no pod need tell of.
 
 Its pods find no node, never start, never become ready, or are not even made. Deployments say so themselves, but only
 after their deadline, ten minutes if nobody set it; StatefulSets and DaemonSets never do.
@@ -30,7 +30,7 @@ class Progress(NamedTuple):
     refused: bool = False
 
 
-class Still(NamedTuple):
+class StalledRollout(NamedTuple):
     """A workload that has stood still since a moment."""
 
     progress: Progress
@@ -40,17 +40,17 @@ class Still(NamedTuple):
 
 
 @dataclass(slots=True)
-class Standstill:
+class StalledRolloutTracker:
     """Tells of each standstill once, when it has lasted for too long. Keeps one entry per incomplete workload."""
 
     emit: Callable[[Signal], None]
-    _waiting: dict[str, Still] = field(default_factory=dict)
+    _waiting: dict[str, StalledRollout] = field(default_factory=dict)
 
     def seen(self, uid: str, progress: Progress, signal: Signal, at: datetime) -> None:
         """Note how far an incomplete workload is. The signal is what would be told of it."""
         before = self._waiting.get(uid)
         if before is None or before.progress != progress:
-            self._waiting[uid] = Still(progress, at, signal)
+            self._waiting[uid] = StalledRollout(progress, at, signal)
 
     def gone(self, uid: str) -> None:
         """Forget the workload: it is complete, nothing is wanted of it, or it is deleted."""

@@ -1,4 +1,4 @@
-"""`Silence`: pods that run, were ready, and have not been for a while: a fault that no further event will tell of.
+"""`UnreadyPodTracker`: pods that run, were ready, and have not been for a while: a fault that no further event will tell of.
 
 The only part of the sensor that needs a clock of its own. It keeps one entry per silent pod.
 """
@@ -19,7 +19,7 @@ _LOOK_EVERY = 1.0
 
 
 @dataclass(slots=True)
-class Silence:
+class UnreadyPodTracker:
     """Tells of each silence once, when it has lasted for `patience`."""
 
     emit: Callable[[Signal], None]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.check import Check
-from prunella_operator.temporal.payload_codec import KeyFile, NoKeys
+from prunella_operator.temporal.payload_codec import KeyFile, KeyFileError
 
 _NAME = "Payload keys"
 _READABLE_BY_ALL = 0o004
@@ -17,7 +17,7 @@ def check_payloads(settings: Settings) -> Check:
     path = Path(settings.payload_key_file)
     try:
         keys = list(KeyFile(path).keys())
-    except NoKeys as error:
+    except KeyFileError as error:
         todo = "write keys into it, one a line: openssl rand -base64 32 > FILE"
         return Check(_NAME, passed=False, what=str(error), todo=todo)
     if path.stat().st_mode & _READABLE_BY_ALL:

@@ -16,7 +16,7 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.compat.kopf import kopf
-from prunella_operator.incidents.workflow_starter import Healings
+from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import Object
@@ -35,7 +35,7 @@ _HOLD = 1.0  # seconds for which kopf holds an incident, which takes it 35 KiB, 
 class Controller:
     """Runs kopf beside the operator's event loop, and runs it again when an API server's error ended it."""
 
-    def __init__(self, access: Access, healings: Healings, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, access: Access, healings: WorkflowStarter, namespaces: tuple[str, ...]) -> None:
         self._access = access
         self._healings = healings
         self._namespaces = namespaces

@@ -26,7 +26,7 @@ from prunella_operator.incidents.deduplication import (
 )
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.async_client import AlreadyExists, Rest
+from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
 from prunella_operator.kubernetes.views.workloads import controller_of, ignored, is_workload
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.model.errors import NotFound, Permanent, Retryable
@@ -48,7 +48,7 @@ _VERSIONS = {"Pod": "v1", "Job": "batch/v1"}
 class Intake:
     """Accepts signals at once and opens incidents in the background. Use `run` in the same event loop."""
 
-    rest: Rest
+    rest: AsyncClient
     protected: tuple[str, ...] = ()
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _waiting: dict[str, Signal] = field(default_factory=dict)

@@ -14,7 +14,7 @@ import structlog
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
-from prunella_operator.kubernetes.async_client import AlreadyExists, Rest
+from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
 from prunella_operator.kubernetes.selectors import as_text, selector_of
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.probes import illness_shows
@@ -52,10 +52,10 @@ class Rollout(NamedTuple):
 
 
 @dataclass(slots=True)
-class Historian:
+class KnownGoodRecorder:
     """Records known-good templates as snapshots. `soak` is in seconds."""
 
-    rest: Rest
+    rest: AsyncClient
     soak: float
     protected: tuple[str, ...] = ()
     _rollouts: dict[str, Rollout] = field(default_factory=dict)

@@ -11,11 +11,11 @@ from msgspec import field, to_builtins
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.decoding import Wire
+from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_workflows.model.incident import Phase
 
 
-class Annotations(Wire, frozen=True, omit_defaults=True):
+class Annotations(WireStruct, frozen=True, omit_defaults=True):
     """Those that count here."""
 
     detected_at: str | None = field(name=paths.DETECTED_AT, default=None)
@@ -24,7 +24,7 @@ class Annotations(Wire, frozen=True, omit_defaults=True):
     cancel: str | None = field(name=paths.CANCEL, default=None)
 
 
-class Metadata(Wire, frozen=True):
+class Metadata(WireStruct, frozen=True):
     """Which Incident it is."""
 
     namespace: str
@@ -35,7 +35,7 @@ class Metadata(Wire, frozen=True):
     annotations: Annotations | None = None
 
 
-class Status(Wire, frozen=True):
+class Status(WireStruct, frozen=True):
     """How it stands."""
 
     phase: str | None = None
@@ -44,7 +44,7 @@ class Status(Wire, frozen=True):
     escalation: dict[str, Any] | None = None
 
 
-class Tended(Wire, frozen=True):
+class OpenIncident(WireStruct, frozen=True):
     """One Incident, as far as it counts here."""
 
     metadata: Metadata

@@ -16,8 +16,8 @@ from msgspec import field
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.async_client import Rest
-from prunella_operator.kubernetes.decoding import Wire
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.observability import metrics
 from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
 from prunella_workflows.model.incident import Phase
@@ -33,14 +33,14 @@ _FOR_PEOPLE = frozenset({Phase.ESCALATED, Phase.FAILED})
 _ALWAYS = "true"
 
 
-class Marks(Wire, frozen=True):
+class Labels(WireStruct, frozen=True):
     """The labels that count here."""
 
     workload: str = field(name=paths.WORKLOAD, default="")
     keep: str = field(name=paths.KEEP, default="")
 
 
-class Metadata(Wire, frozen=True):
+class Metadata(WireStruct, frozen=True):
     """Which Incident it is."""
 
     namespace: str
@@ -48,22 +48,22 @@ class Metadata(Wire, frozen=True):
     uid: str
     resource_version: str
     creation_timestamp: datetime
-    labels: Marks = Marks()
+    labels: Labels = Labels()
 
 
-class Times(Wire, frozen=True):
+class Times(WireStruct, frozen=True):
     """When it ended."""
 
     closed_at: datetime | None = None
 
 
-class Note(Wire, frozen=True):
+class Note(WireStruct, frozen=True):
     """Whether people are told no more."""
 
     ended: str = ""
 
 
-class Status(Wire, frozen=True):
+class Status(WireStruct, frozen=True):
     """How it stands."""
 
     phase: Phase = Phase.PENDING
@@ -72,7 +72,7 @@ class Status(Wire, frozen=True):
     escalation: Note | None = None
 
 
-class Incident(Wire, frozen=True):
+class Incident(WireStruct, frozen=True):
     """An Incident, as far as it counts here."""
 
     metadata: Metadata
@@ -146,7 +146,7 @@ def _why(one: Incident, age: timedelta, limits: Limits, place: int, kept: int) -
 class Retention:
     """Looks at all Incidents now and then, and deletes those that are not kept."""
 
-    def __init__(self, rest: Rest, limits: Limits, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(self, rest: AsyncClient, limits: Limits, namespaces: tuple[str, ...] = ()) -> None:
         self._rest = rest
         self._limits = limits
         self._namespaces = namespaces

@@ -18,10 +18,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from prunella_operator import clock
 from prunella_operator.incidents.deduplication import phase_of
-from prunella_operator.incidents.open_incident import Tended
+from prunella_operator.incidents.open_incident import OpenIncident
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
-from prunella_operator.kubernetes.async_client import Rest, anybody
+from prunella_operator.kubernetes.async_client import AsyncClient, anybody
 from prunella_operator.kubernetes.views.workloads import noted_time
 from prunella_operator.observability import metrics, outcomes, tracing
 from prunella_operator.temporal.rpc import TemporalUnavailable, ask
@@ -46,12 +46,12 @@ _LOST = {
 }
 
 
-class Healings:
+class WorkflowStarter:
     """Everything between an Incident object and its workflow. Belongs to one event loop."""
 
     def __init__(
         self,
-        rest: Rest,
+        rest: AsyncClient,
         client: Client,
         task_queue: str,
         namespaces: tuple[str, ...] = (),
@@ -165,9 +165,9 @@ class Healings:
 
     async def _tend_all(self) -> None:
         """Those that are over are dropped as they are read: hours of them are kept in the cluster, and not here."""
-        now, going_on = clock.now(), list[Tended]()
+        now, going_on = clock.now(), list[OpenIncident]()
         for namespace in self._namespaces or ("",):
-            each = self._rest.each(paths.incidents(namespace), into=Tended)
+            each = self._rest.each(paths.incidents(namespace), into=OpenIncident)
             going_on += [one async for one in each if one.goes_on]
         outcomes.observe_open((one.phase, one.age(now)) for one in going_on)
         for one in going_on:

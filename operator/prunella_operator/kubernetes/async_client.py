@@ -16,7 +16,7 @@ from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.decoding import Page, Undecodable, decode, read_status
 from prunella_operator.kubernetes.paths import plain
-from prunella_operator.kubernetes.startup_denials import FORBIDDEN, READY, Refusals
+from prunella_operator.kubernetes.startup_denials import FORBIDDEN, READY, DenialFilter
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound, PrunellaError, Refused, Unavailable
 from prunella_workflows.model.redaction import redact
@@ -51,7 +51,7 @@ def anybody() -> None:
     """Whoever asks may write."""
 
 
-class Rest:
+class AsyncClient:
     """Calls to one API server. Use it as an async context manager; every call has a total time-out in seconds.
 
     `may_write` is asked right before a write is sent, and raises when that may not be.
@@ -62,7 +62,7 @@ class Rest:
         self._may_write = may_write
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
-        self._refusals = Refusals()
+        self._refusals = DenialFilter()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=self._timeout)
@@ -131,7 +131,7 @@ class Rest:
         body: Object | Sequence[Object] | None = None,
         content_type: str = "",
     ) -> bytes:
-        """The answer, which is no error. A refusal is asked for twice, see `Refusals`."""
+        """The answer, which is no error. A refusal is asked for twice, see `DenialFilter`."""
         code, content = await self._answer(method, path, params, body, content_type)
         if code == FORBIDDEN:
             self._refusals.check((await self._answer("GET", READY, None))[0])

@@ -19,17 +19,17 @@ class Undecodable(Exception):
     """Bytes that are not what they should be. Never leaves the module that decodes."""
 
 
-class Wire(Struct, frozen=True, gc=False, rename="camel"):
+class WireStruct(Struct, frozen=True, gc=False, rename="camel"):
     """The base of what is decoded. Not tracked by the garbage collector, as JSON has no cycles."""
 
 
-class Marks(Wire, frozen=True):
+class Labels(WireStruct, frozen=True):
     """Labels or annotations, of which only the opt-out is read."""
 
     ignore: str | None = field(name=IGNORE, default=None)
 
 
-class Owner(Wire, frozen=True):
+class Owner(WireStruct, frozen=True):
     """An owner reference."""
 
     api_version: str = ""
@@ -39,7 +39,7 @@ class Owner(Wire, frozen=True):
     controller: bool | None = None
 
 
-class Metadata(Wire, frozen=True):
+class Metadata(WireStruct, frozen=True):
     """Who an object is."""
 
     name: str
@@ -47,8 +47,8 @@ class Metadata(Wire, frozen=True):
     resource_version: str
     namespace: str = ""
     generation: int = 0
-    labels: Marks | None = None
-    annotations: Marks | None = None
+    labels: Labels | None = None
+    annotations: Labels | None = None
     owner_references: tuple[Owner, ...] | None = None
     deletion_timestamp: datetime | None = None
 
@@ -63,47 +63,47 @@ class Metadata(Wire, frozen=True):
         return next((owner for owner in self.owner_references or () if owner.controller), None)
 
 
-class HeadMetadata(Wire, frozen=True):
+class HeadMetadata(WireStruct, frozen=True):
     """What can be read of an object that is otherwise undecodable, and all that a bookmark has."""
 
     uid: str = ""
     resource_version: str = ""
 
 
-class Head(Wire, frozen=True):
+class ObjectHead(WireStruct, frozen=True):
     """Any object, reduced to its identity."""
 
     metadata: HeadMetadata = HeadMetadata()
 
 
-class PageMetadata(Wire, frozen=True):
+class PageMetadata(WireStruct, frozen=True):
     """Where a list page stands."""
 
     resource_version: str = ""
     continue_: str = field(name="continue", default="")
 
 
-class Page(Wire, frozen=True):
+class Page(WireStruct, frozen=True):
     """One page of a list; items are decoded one by one, so that one bad object does not cost the page."""
 
     metadata: PageMetadata = PageMetadata()
     items: list[Raw] | None = None
 
 
-class Change(Wire, frozen=True):
+class WatchEvent(WireStruct, frozen=True):
     """One line of a watch."""
 
     type: str
     object: Raw
 
 
-class Details(Wire, frozen=True):
+class Details(WireStruct, frozen=True):
     """More about a refusal."""
 
     retry_after_seconds: int | None = None
 
 
-class Status(Wire, frozen=True):
+class Status(WireStruct, frozen=True):
     """A refusal in the API server's own words."""
 
     message: str = ""

@@ -17,7 +17,7 @@ _AFTERWARDS = 30.0  # seconds after nobody answered in which a refusal is asked 
 _STARTING = 60.0  # seconds within which an API server that refuses even this is taken for one that starts with us
 
 
-class Refusals:
+class DenialFilter:
     """Remembers whether this API server ever said that it is ready."""
 
     def __init__(self) -> None:

@@ -22,9 +22,9 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes.access import Access, load_access
 from prunella_operator.kubernetes.api import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import decoded, to_error
-from prunella_operator.kubernetes.decoding import Page, Wire
+from prunella_operator.kubernetes.decoding import Page, WireStruct
 from prunella_operator.kubernetes.paths import FIELD_MANAGER, plain
-from prunella_operator.kubernetes.startup_denials import FORBIDDEN, READY, Refusals
+from prunella_operator.kubernetes.startup_denials import FORBIDDEN, READY, DenialFilter
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.redaction import redact
@@ -36,7 +36,7 @@ _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _OURS = {"fieldManager": FIELD_MANAGER}
 
 
-class Kube:
+class SyncClient:
     """A synchronous, thread-safe client for activities and commands. Every call has a time-out (seconds).
 
     `connections` is how many are kept for the next calls: as many as there are threads, else each call beyond them
@@ -47,7 +47,7 @@ class Kube:
         self._access = access
         self._client = ApiClient(_configuration(access, connections))
         self._timeout = timeout
-        self._refusals = Refusals()
+        self._refusals = DenialFilter()
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -127,7 +127,7 @@ class Kube:
         return data
 
     def _send(self, call: "_Call") -> Any:
-        """The answer, which is no error. A refusal is asked for twice, see `Refusals`."""
+        """The answer, which is no error. A refusal is asked for twice, see `DenialFilter`."""
         answer = self._answer(call)
         if answer.status == FORBIDDEN:
             self._refusals.check(self._answer(_Call("GET", READY, {})).status)
@@ -155,7 +155,7 @@ class Kube:
         return answer
 
 
-class _Metadata(Wire, frozen=True, omit_defaults=True):
+class _Metadata(WireStruct, frozen=True, omit_defaults=True):
     """What is read of an object's metadata. Two thirds of it say who manages which field: nothing is built of these."""
 
     name: str
@@ -167,7 +167,7 @@ class _Metadata(Wire, frozen=True, omit_defaults=True):
     finalizers: tuple[str, ...] = ()
 
 
-class _Bare(Wire, frozen=True):
+class _Bare(WireStruct, frozen=True):
     """An object without its content."""
 
     metadata: _Metadata

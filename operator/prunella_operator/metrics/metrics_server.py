@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import time_of
 from prunella_operator.metrics.prometheus import STALE_AFTER
 from prunella_workflows.model.errors import NotFound, PrunellaError
@@ -16,7 +16,7 @@ from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 SOURCE = "metrics-server"
 
 
-def usage(kube: Kube, namespace: str, pods: Collection[str]) -> Usage | NoData:
+def usage(kube: SyncClient, namespace: str, pods: Collection[str]) -> Usage | NoData:
     """What these pods use. Pods that were last measured too long ago, or not yet, are left out."""
     try:
         found = [one for one in kube.list(paths.pod_metrics(namespace)) if one["metadata"]["name"] in pods]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from prunella_operator import clock
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics import metrics_server
 from prunella_operator.metrics.port import MetricsSource
 from prunella_operator.metrics.prometheus import STALE_AFTER
@@ -30,7 +30,7 @@ Key = tuple[str, str, str]  # metric, pod, container
 class UsageReader:
     """Asks the sources in order. None of its answers is an error: what nobody measured is `NoData`."""
 
-    def __init__(self, kube: Kube, source: MetricsSource) -> None:
+    def __init__(self, kube: SyncClient, source: MetricsSource) -> None:
         self._kube = kube
         self._source = source
 

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prunella_operator.observability import tracing
 from prunella_workflows.model.incident import IncidentStatus, Phase, Times
 from prunella_workflows.model.outcome import Cause, Verdict
-from prunella_workflows.model.plan import NumberAction, ResizePods, TemplateAction
+from prunella_workflows.model.plan import ReplicaAction, ResizePods, TemplateAction
 
 _MINUTES = (1, 2.5, 5, 10, 15, 30, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14_400)
 
@@ -25,7 +25,7 @@ STAGES = Histogram(
     buckets=_MINUTES,
 )
 ACTIONS: tuple[str, ...] = tuple(
-    one.model_fields["kind"].default for one in (*get_args(TemplateAction), *get_args(NumberAction), ResizePods)
+    one.model_fields["kind"].default for one in (*get_args(TemplateAction), *get_args(ReplicaAction), ResizePods)
 )
 
 

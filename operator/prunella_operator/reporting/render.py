@@ -11,7 +11,7 @@ from rich.text import Text
 from prunella_operator.presentation.html import STATIC, templates
 from prunella_operator.presentation.terminal import percent, safe, seconds
 from prunella_operator.reporting.report import Line, Report
-from prunella_operator.reporting.statistics import OUTCOMES, Spread
+from prunella_operator.reporting.statistics import OUTCOMES, Percentiles
 
 FORMULA = (
     "Hours saved = incidents healed without a person's answer x --manual-minutes / 60: the work that nobody had to do. "
@@ -62,12 +62,12 @@ def heading(report: Report) -> str:
     return f"Prunella from {report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC ({report.span}), {where}"
 
 
-def spread(times: Spread) -> str:
+def spread(times: Percentiles) -> str:
     """Median and p90 for people."""
     return f"{seconds(times.median)} / {seconds(times.p90)}"
 
 
-def _timed(lines: Sequence[Line], which: str) -> list[tuple[str, Spread]]:
+def _timed(lines: Sequence[Line], which: str) -> list[tuple[str, Percentiles]]:
     found = [(line.name, getattr(line.figures, which)) for line in lines]
     return [(name, times) for name, times in found if times.median is not None]
 

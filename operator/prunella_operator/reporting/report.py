@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from prunella_operator.incidents.client import Incident
-from prunella_operator.reporting.statistics import Day, Figures, days, figures
+from prunella_operator.reporting.statistics import Day, IncidentStats, days, figures
 from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.policy import format_duration, parse_duration
 
@@ -22,7 +22,7 @@ class Line:
 
     name: str
     incidents: int
-    figures: Figures
+    figures: IncidentStats
     hours_saved: float
 
 

@@ -21,21 +21,21 @@ _OUTCOME = {
 
 
 @dataclass(frozen=True)
-class Spread:
+class Percentiles:
     """Times in seconds: the median, and what nine of ten do not exceed; None where there are none."""
 
     median: float | None = None
     p90: float | None = None
 
     @classmethod
-    def of(cls, values: Iterable[float | None]) -> "Spread":
+    def of(cls, values: Iterable[float | None]) -> "Percentiles":
         """The spread of those values that are known."""
         known = sorted(one for one in values if one is not None)
         return cls(median(known), known[ceil(0.9 * len(known)) - 1]) if known else cls()
 
 
 @dataclass(frozen=True)
-class Figures:
+class IncidentStats:
     """Of closed incidents, times in seconds; None where nothing can be told yet.
 
     The auto-repair rate (0 to 1) is Healed / (Healed + Escalated + Failed): what recovered by itself, was cancelled,
@@ -48,8 +48,8 @@ class Figures:
     recovered: int
     handed_over: int
     auto_repair_rate: float | None
-    detection: Spread
-    repair: Spread
+    detection: Percentiles
+    repair: Percentiles
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,20 @@ class Day:
         return sum(self.counts.values())
 
 
-def figures(incidents: Iterable[Incident]) -> Figures:
+def figures(incidents: Iterable[Incident]) -> IncidentStats:
     """The figures of these incidents."""
     known = list(incidents)
     ends = Counter(_OUTCOME.get(one.phase, OTHER) for one in known if one.phase.closed)
     judged = ends[HEALED] + ends[ESCALATED]
-    return Figures(
+    return IncidentStats(
         open=sum(not one.phase.closed for one in known),
         healed=ends[HEALED],
         alone=sum(one.phase is Phase.HEALED and not approved(one) for one in known),
         recovered=ends[RECOVERED],
         handed_over=ends[ESCALATED],
         auto_repair_rate=ends[HEALED] / judged if judged else None,
-        detection=Spread.of(detection_time(one) for one in known),
-        repair=Spread.of(repair_time(one) for one in known),
+        detection=Percentiles.of(detection_time(one) for one in known),
+        repair=Percentiles.of(repair_time(one) for one in known),
     )
 
 

@@ -16,7 +16,7 @@ import structlog
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
-from prunella_operator.kubernetes.async_client import Rest
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model.errors import Conflict, NotFound, PrunellaError, Retryable
 
 _log = structlog.get_logger("prunella.leading")
@@ -25,7 +25,7 @@ _NEVER = float("-inf")
 _NOBODY = "(nobody yet)"
 
 
-class NotLeading(Retryable):
+class NotLeader(Retryable):
     """Another operator may act by now: nothing was sent."""
 
 
@@ -77,12 +77,12 @@ def identity() -> str:
     return f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
-class Elector:
+class LeaderElector:
     """One candidate for one Lease. `problem` says why it cannot take part; "" when it can."""
 
     def __init__(
         self,
-        rest: Rest,
+        rest: AsyncClient,
         namespace: str,
         name: str,
         timing: Timing,
@@ -113,7 +113,7 @@ class Elector:
             NotLeading: another one may act by now.
         """
         if not self.leading:
-            raise NotLeading("another operator may lead by now")
+            raise NotLeader("another operator may lead by now")
 
     async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
         """Do the work whenever we lead, until cancelled; then give the lease back, so that nobody has to wait."""

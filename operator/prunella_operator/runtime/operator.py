@@ -16,15 +16,15 @@ from prunella_operator.detection.pods import PodSource
 from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS, RolloutSource
 from prunella_operator.incidents.controller import Controller
 from prunella_operator.incidents.intake import Intake
-from prunella_operator.incidents.known_good import Historian
+from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.incidents.retention import Limits, Retention
-from prunella_operator.incidents.workflow_starter import Healings
+from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.async_client import Rest, anybody
+from prunella_operator.kubernetes.async_client import AsyncClient, anybody
 from prunella_operator.kubernetes.watch.resource import Scope, WatchStats
 from prunella_operator.observability import metrics, outcomes
 from prunella_operator.process import Process
-from prunella_operator.runtime.leader_election import Elector, Timing, identity
+from prunella_operator.runtime.leader_election import LeaderElector, Timing, identity
 from prunella_operator.temporal import backlog
 
 _PROBE_EVERY = 5.0
@@ -55,7 +55,7 @@ async def operator_side(settings: Settings, access: Access, client: Client, proc
     hears the same from whichever is asked.
     """
     process.start("backlog", _measure_backlog(client, settings.task_queue))
-    async with webhook_side(settings, client, process), Rest(access, settings.api_timeout) as rest:
+    async with webhook_side(settings, client, process), AsyncClient(access, settings.api_timeout) as rest:
         if settings.leader_election:
             elector = _elector(settings, access, rest)
             process.checks["leader"] = lambda: elector.problem
@@ -68,19 +68,21 @@ async def operator_side(settings: Settings, access: Access, client: Client, proc
         yield
 
 
-def _elector(settings: Settings, access: Access, rest: Rest) -> Elector:
+def _elector(settings: Settings, access: Access, rest: AsyncClient) -> LeaderElector:
     namespace = settings.leader_lease_namespace or access.namespace
-    return Elector(rest, namespace, settings.leader_lease_name, Timing(settings.leader_lease_seconds), who=identity())
+    return LeaderElector(
+        rest, namespace, settings.leader_lease_name, Timing(settings.leader_lease_seconds), who=identity()
+    )
 
 
 async def _act(
     settings: Settings, access: Access, client: Client, process: Process, may_act: Callable[[], None]
 ) -> NoReturn:
     """See trouble and hand it to workflows until cancelled. `may_act` is asked right before everything that is done."""
-    async with Rest(access, settings.api_timeout, may_act) as rest, process.part() as part:
-        healings = Healings(rest, client, settings.task_queue, settings.namespaces, may_act)
+    async with AsyncClient(access, settings.api_timeout, may_act) as rest, process.part() as part:
+        healings = WorkflowStarter(rest, client, settings.task_queue, settings.namespaces, may_act)
         intake = Intake(rest, settings.protected_namespaces)
-        historian = Historian(rest, settings.known_good_after, settings.protected_namespaces)
+        historian = KnownGoodRecorder(rest, settings.known_good_after, settings.protected_namespaces)
         watches: Watches = {}
         for name, source in _sources(settings, access, intake, historian):
             watches[name] = source.stats
@@ -96,7 +98,9 @@ async def _act(
             await part.ended()
 
 
-def _sources(settings: Settings, access: Access, intake: Intake, historian: Historian) -> Iterator[tuple[str, Source]]:
+def _sources(
+    settings: Settings, access: Access, intake: Intake, historian: KnownGoodRecorder
+) -> Iterator[tuple[str, Source]]:
     told = (intake.accept, historian.settled)
     for namespace in settings.namespaces or (None,):
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
@@ -107,7 +111,7 @@ def _sources(settings: Settings, access: Access, intake: Intake, historian: Hist
         yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *told, scope)
 
 
-async def _measure_for_ever(process: Process, watches: Watches, healings: Healings) -> NoReturn:
+async def _measure_for_ever(process: Process, watches: Watches, healings: WorkflowStarter) -> NoReturn:
     """Ask Temporal how it is, and keep the gauges up to date. Who acts no longer has nothing to say by them."""
     try:
         while True:

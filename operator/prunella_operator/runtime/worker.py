@@ -12,15 +12,15 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 from prunella_operator.activities import Activities
-from prunella_operator.activities.alerts.activities import AlertHands
+from prunella_operator.activities.alerts.activities import AlertActivitiesImpl
 from prunella_operator.activities.alerts.alertmanager import alertmanager_of
 from prunella_operator.activities.alerts.distribution import Distribution
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.notifications.activities import Notices
 from prunella_operator.alerts.dispatcher import AlertStore
 from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics import factory as metrics
 from prunella_operator.metrics.usage import UsageReader
 from prunella_operator.observability.workflows import expect
@@ -66,11 +66,11 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
 @asynccontextmanager
 async def worker_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """A worker that serves for as long as the context is open."""
-    kube = Kube(access, settings.api_timeout, settings.max_activities)
+    kube = SyncClient(access, settings.api_timeout, settings.max_activities)
     measured = metrics.connect(settings)
     healing = Activities(kube, settings.known_good_after, settings.protected_namespaces, measured)
-    gatherer = Gatherer(kube, settings.known_good_after, UsageReader(kube, measured))
-    alerts = AlertHands(kube, gatherer, settings.protected_namespaces, alertmanager_of(settings))
+    gatherer = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
+    alerts = AlertActivitiesImpl(kube, gatherer, settings.protected_namespaces, alertmanager_of(settings))
     notices = Notices(kube, settings)
     activities: Registered = [*_healing(healing), *_alerting(alerts), notices.notify, notices.ticket]
     with ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity") as pool:
@@ -91,7 +91,7 @@ def _healing(hands: Activities) -> Registered:
     ]
 
 
-def _alerting(hands: AlertHands) -> Registered:
+def _alerting(hands: AlertActivitiesImpl) -> Registered:
     return [
         hands.enrich,
         hands.open,

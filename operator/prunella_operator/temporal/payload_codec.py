@@ -33,7 +33,7 @@ _NONCE = 12  # bytes; by chance, which is safe for about 2**32 payloads of one k
 Stamp = tuple[int, int, int]
 
 
-class NoKeys(Permanent):
+class KeyFileError(Permanent):
     """The file of keys is missing or makes no sense; no key is ever in the message."""
 
 
@@ -61,7 +61,7 @@ def keys_of(text: str) -> dict[str, "AESGCM"]:
             key = _key(word, number)
             keys[key_id(key)] = AESGCM(key)
     if not keys:
-        raise NoKeys("it holds no key")
+        raise KeyFileError("it holds no key")
     return keys
 
 
@@ -69,9 +69,11 @@ def _key(word: str, number: int) -> bytes:
     try:
         key = base64.b64decode(word, validate=True)
     except binascii.Error:
-        raise NoKeys(f"line {number} is not base64") from None
+        raise KeyFileError(f"line {number} is not base64") from None
     if len(key) != _KEY:
-        raise NoKeys(f"line {number} is a key of {len(key)} bytes, and {_KEY} are needed: openssl rand -base64 {_KEY}")
+        raise KeyFileError(
+            f"line {number} is a key of {len(key)} bytes, and {_KEY} are needed: openssl rand -base64 {_KEY}"
+        )
     return key
 
 
@@ -97,11 +99,13 @@ class KeyFile:
                 self._keys, self._seen = keys_of(self.path.read_text()), seen
                 self._problem = ""
                 _log.info("payloads are encrypted", key=next(iter(self._keys)), keys=len(self._keys))
-        except (OSError, UnicodeDecodeError, NoKeys) as error:
-            said = getattr(error, "strerror", None) or (str(error) if isinstance(error, NoKeys) else "it is no text")
+        except (OSError, UnicodeDecodeError, KeyFileError) as error:
+            said = getattr(error, "strerror", None) or (
+                str(error) if isinstance(error, KeyFileError) else "it is no text"
+            )
             problem = f"payload_key_file {self.path} cannot be used: {said}"
             if not self._keys:
-                raise NoKeys(problem) from None
+                raise KeyFileError(problem) from None
             if problem != self._problem:
                 _log.error(problem)
             self._problem = problem
@@ -109,7 +113,7 @@ class KeyFile:
 
 
 @dataclass(slots=True)
-class Codec(PayloadCodec):
+class EncryptionCodec(PayloadCodec):
     """Encrypts and decrypts payloads. Without a file it encrypts nothing, and says what is missing to decrypt."""
 
     file: KeyFile | None = None
@@ -168,8 +172,8 @@ def converter(path: str | None) -> DataConverter:
         NoKeys: the file is missing or makes no sense.
     """
     if path is None:
-        return replace(pydantic_data_converter, payload_codec=Codec())
+        return replace(pydantic_data_converter, payload_codec=EncryptionCodec())
     file = KeyFile(Path(path))
     file.keys()
     failures = DefaultFailureConverterWithEncodedAttributes
-    return replace(pydantic_data_converter, payload_codec=Codec(file), failure_converter_class=failures)
+    return replace(pydantic_data_converter, payload_codec=EncryptionCodec(file), failure_converter_class=failures)

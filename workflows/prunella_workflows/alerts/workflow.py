@@ -27,7 +27,7 @@ from prunella_workflows.contracts.alerts import (
 )
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.policy import AlertHandlingMode
-from prunella_workflows.temporal.activity_calls import Calls
+from prunella_workflows.temporal.activity_calls import ActivityCaller
 from prunella_workflows.temporal.failures import is_permanent
 
 _TELLS_ITS_END = "tells-the-end-of-what-replaced-the-handled-firing"
@@ -66,7 +66,7 @@ class AlertHandling:
             await self._telling.settle()
         except BaseException as error:
             if is_cancelled_exception(error):
-                await Calls().unbroken(self._following.unsilence())
+                await ActivityCaller().unbroken(self._following.unsilence())
             raise
         return self._case.state
 

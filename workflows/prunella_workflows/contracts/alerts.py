@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 
 from prunella_workflows.model.alert import Alert, Enriched
-from prunella_workflows.model.alert_log import AlertBook
+from prunella_workflows.model.alert_log import AlertLog
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentRef, Phase, TicketRef
 
@@ -77,7 +77,7 @@ class AlertState(Value):
     fingerprint: str
     name: str = ""
     stage: Stage = Stage.WAITING
-    book: AlertBook = AlertBook()
+    book: AlertLog = AlertLog()
     round: int = 0
     alert: Alert | None = None
     enriched: Enriched | None = None

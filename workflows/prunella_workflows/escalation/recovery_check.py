@@ -12,7 +12,7 @@ from prunella_workflows.contracts.healing import ConfirmRequest, HealingActiviti
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import TargetRef
 from prunella_workflows.model.outcome import Presence, Sighting
-from prunella_workflows.temporal.activity_calls import Calls
+from prunella_workflows.temporal.activity_calls import ActivityCaller
 from prunella_workflows.temporal.failures import error_type
 
 RECOVERED = "Recovered"
@@ -22,10 +22,10 @@ LOOK_MOST = timedelta(hours=1)
 _KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
-class Lookout:
+class RecoveryMonitor:
     """Looks at the target of one incident, ever more rarely. Used inside workflows only."""
 
-    def __init__(self, calls: Calls, ask: ConfirmRequest, target: str, *, wanted: bool) -> None:
+    def __init__(self, calls: ActivityCaller, ask: ConfirmRequest, target: str, *, wanted: bool) -> None:
         kind, _, name = target.partition("/")
         spec = ask.spec.model_copy(update={"target": TargetRef(kind=kind, name=name), "pod_name": None})
         self._calls = calls

@@ -15,7 +15,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.contracts.healing import ConfirmRequest, EventNote, HealingActivities, ReportRequest
 from prunella_workflows.contracts.notifications import Link, Message, TicketRequest, TicketStep
-from prunella_workflows.escalation.recovery_check import RECOVERED, TARGET_GONE, Lookout
+from prunella_workflows.escalation.recovery_check import RECOVERED, TARGET_GONE, RecoveryMonitor
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import (
@@ -31,7 +31,7 @@ from prunella_workflows.model.incident import (
 from prunella_workflows.model.policy import EscalationLevel, EscalationRule
 from prunella_workflows.notifications import messages
 from prunella_workflows.notifications.delivery import keep_ticket, notify_all
-from prunella_workflows.temporal.activity_calls import Calls
+from prunella_workflows.temporal.activity_calls import ActivityCaller
 from prunella_workflows.temporal.failures import error_message, error_type
 
 AT_MOST = timedelta(days=7)
@@ -69,7 +69,7 @@ class Escalation:
     def __init__(self, request: EscalationRequest) -> None:
         self._request = request
         self._status = request.status
-        self._calls = Calls()
+        self._calls = ActivityCaller()
         self._started = workflow.now()
         self._acknowledged = request.acknowledged
         self._reports, self._tickets = asyncio.Lock(), asyncio.Lock()
@@ -80,7 +80,7 @@ class Escalation:
         rule = request.rule
         ask = ConfirmRequest(incident=request.incident, spec=request.spec, opened_at=request.opened_at)
         wanted = bool(rule.ticket or rule.channels or rule.levels)
-        self._lookout = Lookout(self._calls, ask, request.status.target, wanted=wanted)
+        self._lookout = RecoveryMonitor(self._calls, ask, request.status.target, wanted=wanted)
 
     @workflow.run
     async def run(self, request: EscalationRequest) -> EscalationNote:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 from prunella_workflows.contracts.healing import DiagnoseReport
-from prunella_workflows.healing.reporter import Telling
-from prunella_workflows.healing.status_builder import Story
+from prunella_workflows.healing.reporter import IncidentReporter
+from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.incident import Approval, Decision, IncidentSpec, Phase
 from prunella_workflows.model.plan import Action
 from prunella_workflows.temporal.activity_calls import pace
@@ -20,14 +20,14 @@ _LOOK_EVERY, _LOOK_AT_MOST = timedelta(minutes=1), timedelta(hours=1)
 """From one look whether the incident is still there to the next, while people are waited for."""
 
 
-class People:
+class ApprovalGate:
     """The human side of one incident. `suspended` is set by the workflow's signal.
 
     Of the answers the first one counts that comes from somebody who may give it. That is tested again with every new
     diagnosis, and once more right before the write.
     """
 
-    def __init__(self, story: Story, telling: Telling, spec: IncidentSpec) -> None:
+    def __init__(self, story: StatusBuilder, telling: IncidentReporter, spec: IncidentSpec) -> None:
         self._story = story
         self._telling = telling
         self._agreed: str | None = None

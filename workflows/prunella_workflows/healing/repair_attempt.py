@@ -18,13 +18,13 @@ from prunella_workflows.contracts.healing import (
     VerifyRequest,
     action_id,
 )
-from prunella_workflows.healing.reporter import Telling
-from prunella_workflows.healing.status_builder import Story
+from prunella_workflows.healing.reporter import IncidentReporter
+from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.outcome import Judgement, Verdict
 from prunella_workflows.model.plan import Step
-from prunella_workflows.temporal.activity_calls import Calls, pace
+from prunella_workflows.temporal.activity_calls import ActivityCaller, pace
 from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
 
 LOOK_EVERY = timedelta(seconds=2)
@@ -33,20 +33,22 @@ BLIND_AT_MOST = timedelta(hours=1)
 BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
 
 
-class Made(Enum):
+class Outcome(Enum):
     """What came of an order."""
 
-    YES = auto()
-    CHANGED = auto()
+    APPLIED = auto()
+    STALE = auto()
     """The object is not what it was: decide again."""
-    HELD = auto()
+    BLOCKED = auto()
     """A guard says "not now": ask again later."""
 
 
-class Changes:
+class RepairExecutor:
     """The changes of one incident. `in_force` is the one that is made and neither judged good nor taken back."""
 
-    def __init__(self, calls: Calls, story: Story, telling: Telling, request: HealingRequest) -> None:
+    def __init__(
+        self, calls: ActivityCaller, story: StatusBuilder, telling: IncidentReporter, request: HealingRequest
+    ) -> None:
         self._calls = calls
         self._story = story
         self._telling = telling
@@ -54,7 +56,7 @@ class Changes:
         self._orders = 0
         self.in_force: Repaired | None = None
 
-    async def make(self, step: Step, report: DiagnoseReport, answer: Approval | None) -> Made:
+    async def make(self, step: Step, report: DiagnoseReport, answer: Approval | None) -> Outcome:
         """Make one change, once. Unless it is made nothing was written."""
         self._orders += 1
         order = RepairOrder(
@@ -75,9 +77,9 @@ class Changes:
         self._story.repaired(done, workflow.now())
         self._calls.stop_if_cancelled()
         await self._telling.report()
-        return Made.YES
+        return Outcome.APPLIED
 
-    async def _not_made(self, error: ActivityError) -> Made:
+    async def _not_made(self, error: ActivityError) -> Outcome:
         """Why nothing was written, and whether that may change. Any other error goes on."""
         kind, message = error_type(error), error_message(error)
         if not is_permanent(error):
@@ -91,7 +93,7 @@ class Changes:
         if kind not in (Held.__name__, ChangedSince.__name__):
             raise error
         await self._telling.report()
-        return Made.HELD if kind == Held.__name__ else Made.CHANGED
+        return Outcome.BLOCKED if kind == Held.__name__ else Outcome.STALE
 
     async def verdict(self, step: Step, report: DiagnoseReport) -> Judgement:
         """Look until it is known what came of the change in force."""

@@ -8,20 +8,20 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is
 
 from prunella_workflows.contracts.healing import EscalateRequest, HealingActivities, HealingRequest, ReportRequest
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
-from prunella_workflows.healing.status_builder import Story
+from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import Acknowledgement, Phase, Severity
 from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.notifications import messages
 from prunella_workflows.notifications.delivery import notify_all
-from prunella_workflows.temporal.activity_calls import Calls
+from prunella_workflows.temporal.activity_calls import ActivityCaller
 from prunella_workflows.temporal.failures import error_message, error_type
 
 
-class Telling:
+class IncidentReporter:
     """Writes the story to the Incident, through the activities."""
 
-    def __init__(self, calls: Calls, story: Story, request: HealingRequest) -> None:
+    def __init__(self, calls: ActivityCaller, story: StatusBuilder, request: HealingRequest) -> None:
         self._calls = calls
         self._story = story
         self._request = request

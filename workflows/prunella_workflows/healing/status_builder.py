@@ -34,7 +34,7 @@ _NO_APPROVER = "NotAnApprover"
 _NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
 
 
-class Story:
+class StatusBuilder:
     """Builds an IncidentStatus step by step, and the Events that go with it."""
 
     def __init__(self, request: HealingRequest, run_id: str, now: datetime) -> None:

@@ -17,17 +17,17 @@ from prunella_workflows.contracts.healing import (
     HealingActivities,
     HealingRequest,
 )
-from prunella_workflows.healing.approval import FRESH_FOR, People
-from prunella_workflows.healing.repair_attempt import Changes, Made
-from prunella_workflows.healing.reporter import Telling
-from prunella_workflows.healing.status_builder import Story
+from prunella_workflows.healing.approval import FRESH_FOR, ApprovalGate
+from prunella_workflows.healing.repair_attempt import Outcome, RepairExecutor
+from prunella_workflows.healing.reporter import IncidentReporter
+from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentStatus, Mode, Phase
 from prunella_workflows.model.kubectl import lasting
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.workload import WorkloadRef
-from prunella_workflows.temporal.activity_calls import Calls, pace
+from prunella_workflows.temporal.activity_calls import ActivityCaller, pace
 from prunella_workflows.temporal.failures import error_message, error_type
 
 WAIT_EVERY = timedelta(seconds=15)
@@ -45,12 +45,12 @@ class SelfHealing:
     @workflow.init
     def __init__(self, request: HealingRequest) -> None:
         self._request = request
-        self._story = Story(request, workflow.info().run_id, workflow.now())
-        self._calls = Calls()
-        self._telling = Telling(self._calls, self._story, request)
-        self._changes = Changes(self._calls, self._story, self._telling, request)
+        self._story = StatusBuilder(request, workflow.info().run_id, workflow.now())
+        self._calls = ActivityCaller()
+        self._telling = IncidentReporter(self._calls, self._story, request)
+        self._changes = RepairExecutor(self._calls, self._story, self._telling, request)
         self._waiting_since: datetime | None = None
-        self._people = People(self._story, self._telling, request.spec)
+        self._people = ApprovalGate(self._story, self._telling, request.spec)
 
     @workflow.run
     async def run(self, request: HealingRequest) -> IncidentStatus:
@@ -129,14 +129,14 @@ class SelfHealing:
                 continue
             step = report.plan.steps[0]
             made = await self._changes.make(step, report, self._people.answer)
-            if made is not Made.YES:
-                replans += made is Made.CHANGED
-                if replans == MAX_REPLANS or (made is Made.HELD and self._waited() > WAIT_AT_MOST):
+            if made is not Outcome.APPLIED:
+                replans += made is Outcome.STALE
+                if replans == MAX_REPLANS or (made is Outcome.BLOCKED and self._waited() > WAIT_AT_MOST):
                     await self._telling.hand_over("CannotRepair", self._story.obstacle, report.plan.next_step)
                     return
-                if made is Made.HELD and not await self._wait():
+                if made is Outcome.BLOCKED and not await self._wait():
                     return
-                if made is Made.CHANGED and workflow.patched(CONFIRMS_A_CHANGE):
+                if made is Outcome.STALE and workflow.patched(CONFIRMS_A_CHANGE):
                     target = await self._confirm()  # whoever changed it may have mended it
                 continue
             self._waiting_since = None
@@ -198,7 +198,9 @@ class SelfHealing:
         elif held is not None:
             await self._telling.hand_over(held.reason, held.message, held.next_step or self._story.status.plan)
         elif len([one for one in self._story.attempts if one.written_at]) >= report.attempts_max:
-            await self._telling.hand_over("AttemptsExhausted", "Every attempt the policy allows was made.", plan.next_step)
+            await self._telling.hand_over(
+                "AttemptsExhausted", "Every attempt the policy allows was made.", plan.next_step
+            )
         else:
             return False
         return True

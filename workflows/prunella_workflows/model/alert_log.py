@@ -11,7 +11,7 @@ from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.base import Value
 
 
-class Taken(StrEnum):
+class MessageKind(StrEnum):
     """What a message was."""
 
     NEW = "New"
@@ -28,7 +28,7 @@ class Taken(StrEnum):
     """The end of a firing that nobody has told of yet."""
 
 
-class AlertBook(Value):
+class AlertLog(Value):
     """What is known of one alert. `firing` is the firing that is on, if any; counts are for people."""
 
     firing: Alert | None = None
@@ -38,26 +38,26 @@ class AlertBook(Value):
     repeats: int = 0
     ignored: int = 0
 
-    def fire(self, alert: Alert, now: datetime, window: float) -> tuple["AlertBook", Taken]:
+    def fire(self, alert: Alert, now: datetime, window: float) -> tuple["AlertLog", MessageKind]:
         """Take a firing. `window` is for how many seconds after a resolution an older firing counts as late."""
         heard = self.model_copy(update={"heard": now})
         if self._late(alert, now, window):
-            return heard.model_copy(update={"ignored": self.ignored + 1}), Taken.LATE
+            return heard.model_copy(update={"ignored": self.ignored + 1}), MessageKind.LATE
         if self.firing is None or alert.starts_at > self.firing.starts_at:
-            return heard.model_copy(update={"firing": alert}), Taken.NEW
-        return heard.model_copy(update={"repeats": self.repeats + 1}), Taken.REPEAT
+            return heard.model_copy(update={"firing": alert}), MessageKind.NEW
+        return heard.model_copy(update={"repeats": self.repeats + 1}), MessageKind.REPEAT
 
-    def resolve(self, alert: Alert, now: datetime) -> tuple["AlertBook", Taken]:
+    def resolve(self, alert: Alert, now: datetime) -> tuple["AlertLog", MessageKind]:
         """Take a resolution."""
         end = alert.ends_at or alert.starts_at
         known, through = self.resolved_through, max(end, self.resolved_through or end)
         book = self.model_copy(update={"heard": now, "resolved_heard": now, "resolved_through": through})
         if self.firing is not None and max(end, alert.starts_at) >= self.firing.starts_at:
-            return book.model_copy(update={"firing": None}), Taken.RESOLVED
+            return book.model_copy(update={"firing": None}), MessageKind.RESOLVED
         ignored = book.model_copy(update={"ignored": self.ignored + 1})
         if self.firing is not None:
-            return ignored, Taken.STALE
-        return (ignored, Taken.REPEAT) if known is not None and end <= known else (book, Taken.EARLY)
+            return ignored, MessageKind.STALE
+        return (ignored, MessageKind.REPEAT) if known is not None and end <= known else (book, MessageKind.EARLY)
 
     def _late(self, alert: Alert, now: datetime, window: float) -> bool:
         through, heard = self.resolved_through, self.resolved_heard

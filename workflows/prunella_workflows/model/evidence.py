@@ -6,7 +6,7 @@ from pydantic import Field
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import CausedBy, IncidentSpec, Phase
-from prunella_workflows.model.neighbours import DependencyView, Fellow, NodeView
+from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.scaling import Scaling
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
 
@@ -64,7 +64,7 @@ class EventView(Value):
     at: datetime | None = None
 
 
-class IncidentBrief(Value):
+class IncidentSummary(Value):
     """Another incident, as far as budgets, cooldowns and correlation need it. `source`: who saw it; "" for a person."""
 
     name: str
@@ -100,11 +100,11 @@ class Evidence(Value):
     logs: tuple[LogTail, ...] = ()
     events: tuple[EventView, ...] = ()
     namespace_labels: dict[str, str] = Field(default_factory=dict)
-    incidents: tuple[IncidentBrief, ...] = ()
+    incidents: tuple[IncidentSummary, ...] = ()
     incident_name: str = ""
     since: datetime | None = None
     dependencies: tuple[DependencyView, ...] = ()
-    fellows: tuple[Fellow, ...] = ()
+    fellows: tuple[AffectedWorkload, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     soak: float = 0.0
 

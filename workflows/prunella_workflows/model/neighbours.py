@@ -27,7 +27,7 @@ class DependencyView(Value):
         return bool(self.service)
 
 
-class Fellow(Value):
+class AffectedWorkload(Value):
     """Another workload (`Deployment/cart`) whose pods lack the same object (`Secret/token`)."""
 
     workload: str

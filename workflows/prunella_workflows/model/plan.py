@@ -184,8 +184,8 @@ class RaiseMaxReplicas(Value):
 
 
 TemplateAction = SetMemory | RestoreTemplate | Restart
-NumberAction = Scale | RaiseMaxReplicas
-Action = Annotated[TemplateAction | NumberAction | ResizePods, Field(discriminator="kind")]
+ReplicaAction = Scale | RaiseMaxReplicas
+Action = Annotated[TemplateAction | ReplicaAction | ResizePods, Field(discriminator="kind")]
 
 
 class Relief(Value):

@@ -52,7 +52,7 @@ class Outcome(StrEnum):
     FAILED = "Failed"
 
 
-class RunView(Value):
+class JobView(Value):
     """Work that comes to an end: a Job, the latest Job of a CronJob, or a pod of its own.
 
     `failures` counts the tries that failed so far; `message` are the controller's words on the end.
@@ -98,7 +98,7 @@ class WorkloadView(Value):
     revision: str = ""
     containers: tuple[ContainerView, ...] = ()
     last_action: str = ""
-    run: RunView | None = None
+    run: JobView | None = None
 
     @property
     def complete(self) -> bool:

@@ -26,7 +26,7 @@ WAITS_FOR_ANSWERS = "waits-for-answers"
 PACE_AT_MOST = timedelta(minutes=5)
 
 
-class Calls:
+class ActivityCaller:
     """The calls of one workflow, and whether it was cancelled while it did what must not be torn apart."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from prunella_operator.activities.alerts.alertmanager import Alertmanager
 from prunella_operator.activities.alerts.enrichment import AlertEnricher
 from prunella_operator.activities.alerts.incidents import AlertIncidents
 from prunella_operator.activities.errors import edge
-from prunella_operator.activities.evidence.collector import Gatherer
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.activities.evidence.collector import EvidenceCollector
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.observability import metrics
 from prunella_workflows.contracts.alerts import (
     AlertActivities,
@@ -32,11 +32,15 @@ from prunella_workflows.model.incident import IncidentRef
 _log = structlog.get_logger("prunella.alerts")
 
 
-class AlertHands(AlertActivities):
+class AlertActivitiesImpl(AlertActivities):
     """The contract's activities over a real cluster and, if there is one, a real Alertmanager. Synchronous."""
 
     def __init__(
-        self, kube: Kube, gatherer: Gatherer, protected: tuple[str, ...], alertmanager: Alertmanager | None
+        self,
+        kube: SyncClient,
+        gatherer: EvidenceCollector,
+        protected: tuple[str, ...],
+        alertmanager: Alertmanager | None,
     ) -> None:
         self._enricher = AlertEnricher(kube, gatherer, can_silence=alertmanager is not None)
         self._incidents = AlertIncidents(kube, gatherer, protected)

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from prunella_operator import clock
 from prunella_operator.activities.alerts.target import SubjectFinder
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import address
 from prunella_operator.incidents.deduplication import earlier_selectors, heals, phase_of
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, revision_number, template_of, time_of
 from prunella_workflows.decisions import alert_classification
 from prunella_workflows.decisions.alert_classification import NamedPolicy
@@ -42,7 +42,7 @@ _OWNERS = ("owner", "team", "app.kubernetes.io/part-of", "app.kubernetes.io/mana
 class AlertEnricher:
     """Reads the cluster for one alert."""
 
-    def __init__(self, kube: Kube, gatherer: Gatherer, *, can_silence: bool) -> None:
+    def __init__(self, kube: SyncClient, gatherer: EvidenceCollector, *, can_silence: bool) -> None:
         self._kube = kube
         self._gatherer = gatherer
         self._subjects = SubjectFinder(kube, gatherer)

@@ -7,7 +7,7 @@ one incident, whoever comes first.
 from datetime import datetime
 
 from prunella_operator import clock
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.incidents.deduplication import (
     covering,
     earlier_selectors,
@@ -20,7 +20,7 @@ from prunella_operator.incidents.deduplication import (
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.async_client import AlreadyExists
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, ignored, template_of
 from prunella_workflows.contracts.alerts import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
@@ -40,7 +40,7 @@ _STARTED = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 class AlertIncidents:
     """Between alerts and Incident objects."""
 
-    def __init__(self, kube: Kube, gatherer: Gatherer, protected: tuple[str, ...]) -> None:
+    def __init__(self, kube: SyncClient, gatherer: EvidenceCollector, protected: tuple[str, ...]) -> None:
         self._kube = kube
         self._gatherer = gatherer
         self._protected = protected

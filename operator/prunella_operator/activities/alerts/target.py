@@ -1,9 +1,9 @@
 """Which workload an alert is about: the candidates of its labels, looked for in the cluster."""
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.alert import Candidate, Classified
 from prunella_workflows.model.errors import Forbidden, InvalidIncident, NotFound, Refused
 from prunella_workflows.model.workload import WorkloadRef
@@ -15,7 +15,7 @@ _GROUPS = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
 class SubjectFinder:
     """Finds the workload at the top of the owners of what an alert names."""
 
-    def __init__(self, kube: Kube, gatherer: Gatherer) -> None:
+    def __init__(self, kube: SyncClient, gatherer: EvidenceCollector) -> None:
         self._kube = kube
         self._gatherer = gatherer
 

@@ -4,13 +4,13 @@ from prunella_operator.activities.evidence.quotas import quota_free
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import matches
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.scaling import autoscaler_view, budget_view, scales
 from prunella_operator.kubernetes.views.workloads import template_of
 from prunella_workflows.model.scaling import Scaling
 
 
-def scaling_of(kube: Kube, raw: Object, *, quotas: bool = False) -> Scaling:
+def scaling_of(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scaling:
     """The autoscalers and budgets of a workload, read now; what quotas leave only when it is asked for."""
     namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
     labels = (template_of(raw).get("metadata") or {}).get("labels") or {}

@@ -9,14 +9,14 @@ from prunella_operator import clock
 from prunella_operator.activities.evidence.autoscalers import scaling_of
 from prunella_operator.activities.evidence.container_logs import last_words
 from prunella_operator.activities.evidence.dependencies import dependencies
-from prunella_operator.activities.evidence.incident_summaries import Briefs, brief
+from prunella_operator.activities.evidence.incident_summaries import IncidentSummaryCache, brief
 from prunella_operator.activities.evidence.measurements import measured
 from prunella_operator.activities.evidence.neighbours import fellows_of, nodes_of
 from prunella_operator.activities.evidence.quotas import memory_bounds
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import as_text, selector_of
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views import jobs as runs
 from prunella_operator.kubernetes.views import revisions as history
 from prunella_operator.kubernetes.views.workloads import (
@@ -33,7 +33,7 @@ from prunella_workflows.decisions.diagnosis.saturation import resource_of
 from prunella_workflows.decisions.diagnosis.startup import NODE_ASKED_FOR, unclear
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.model.errors import InvalidIncident, NotFound
-from prunella_workflows.model.evidence import EventView, Evidence, IncidentBrief, MemoryBounds, Usage
+from prunella_workflows.model.evidence import EventView, Evidence, IncidentSummary, MemoryBounds, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
 from prunella_workflows.model.measurement import NoData
 from prunella_workflows.model.neighbours import NodeView
@@ -48,12 +48,12 @@ _LINE = 400
 _NOISE = frozenset({"MissingClusterDNS", "DNSConfigForming"})  # about the node, never the fault of a workload
 
 
-class Gatherer:
+class EvidenceCollector:
     """Reads the cluster for the brain. `stable_for` is how long pods must have served to prove their revision good."""
 
-    def __init__(self, kube: Kube, stable_for: float, usage: UsageReader | None = None) -> None:
+    def __init__(self, kube: SyncClient, stable_for: float, usage: UsageReader | None = None) -> None:
         self._kube = kube
-        self._briefs = Briefs(kube)
+        self._briefs = IncidentSummaryCache(kube)
         self._stable_for = timedelta(seconds=stable_for)
         self._usage = usage or UsageReader(kube, NotConfigured())
 
@@ -151,7 +151,7 @@ class Gatherer:
         labels: dict[str, str] = self._kube.get(f"/api/v1/namespaces/{namespace}")["metadata"].get("labels") or {}
         return labels
 
-    def incidents(self, ref: WorkloadRef, *, deep: bool) -> tuple[IncidentBrief, ...]:
+    def incidents(self, ref: WorkloadRef, *, deep: bool) -> tuple[IncidentSummary, ...]:
         """Incidents in brief: deep, all of the namespace; else those that sources opened for this workload."""
         if deep:
             return self._briefs.of(ref.namespace)

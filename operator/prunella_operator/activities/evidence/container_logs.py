@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.model.errors import Forbidden, NotFound, Refused, Unavailable
 from prunella_workflows.model.evidence import Evidence, LogTail
@@ -19,7 +19,7 @@ _NO_LOG = ("unable to retrieve container logs", "failed to try resolving symlink
 """What the kubelet answers, with code 200, when it has none."""
 
 
-class Words(NamedTuple):
+class RawLogTail(NamedTuple):
     """What a container said last, as it said it: secrets included."""
 
     pod: str
@@ -32,7 +32,7 @@ class Words(NamedTuple):
         return LogTail(pod=self.pod, container=self.container, lines=tuple(redact(one)[:_LINE] for one in self.lines))
 
 
-def last_words(kube: Kube, evidence: Evidence) -> Iterator[Words]:
+def last_words(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
     """Of the first pods that fail. A log that cannot be read is no reason to stop."""
     for pod, status, before in list(_speakers(evidence))[:_PODS]:
         path = paths.core(evidence.workload.ref.namespace, "pods", f"{pod}/log")
@@ -46,7 +46,7 @@ def last_words(kube: Kube, evidence: Evidence) -> Iterator[Words]:
         except Unavailable:  # a node that does not answer: who waits for the next one as well never gets to a diagnosis
             return
         said = (line for line in text.splitlines() if line.strip() and not line.startswith(_NO_LOG))
-        yield Words(pod, status.name, tuple(line[:_LONGEST] for line in said))
+        yield RawLogTail(pod, status.name, tuple(line[:_LONGEST] for line in said))
 
 
 def _speakers(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bool]]:

@@ -6,12 +6,12 @@ Read only when pods fail. Words and environment are compared here as they are; o
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from prunella_operator.activities.evidence.container_logs import Words
+from prunella_operator.activities.evidence.container_logs import RawLogTail
 from prunella_operator.activities.evidence.service_mentions import Service, environment_of, service_of, speaks_of
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import as_text, selector_of
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import pod_view, template_of, workload_view
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.model.errors import Forbidden, NotFound
@@ -33,7 +33,9 @@ class Known(NamedTuple):
     service: str = ""
 
 
-def dependencies(kube: Kube, raw: Object, evidence: Evidence, words: Iterable[Words]) -> tuple[DependencyView, ...]:
+def dependencies(
+    kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]
+) -> tuple[DependencyView, ...]:
     """The workloads that this one needs, and how they are."""
     if not any(one.kind in _TELLING for one in symptoms(evidence.live_pods)):
         return ()
@@ -41,7 +43,7 @@ def dependencies(kube: Kube, raw: Object, evidence: Evidence, words: Iterable[Wo
     return tuple(_view(kube, one) for one in known[:_MOST])
 
 
-def _declared(kube: Kube, evidence: Evidence) -> Iterator[Known]:
+def _declared(kube: SyncClient, evidence: Evidence) -> Iterator[Known]:
     """What the owner says. A workload that is not there is more often a slip of the pen than a fault: no claim."""
     ref = evidence.workload.ref
     for one in evidence.workload.annotations.get(DEPENDS_ON, "").split(","):
@@ -55,7 +57,7 @@ def _declared(kube: Kube, evidence: Evidence) -> Iterator[Known]:
         yield Known({"kind": kind, "apiVersion": "apps/v1", **found}, f"by its annotation {DEPENDS_ON}")
 
 
-def _spoken_of(kube: Kube, raw: Object, evidence: Evidence, words: Iterable[Words]) -> Iterator[Known]:
+def _spoken_of(kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[Known]:
     """The workloads behind the Services that the failing pods name."""
     said = list(_said(evidence, words))
     namespace = evidence.workload.ref.namespace
@@ -74,7 +76,7 @@ def _spoken_of(kube: Kube, raw: Object, evidence: Evidence, words: Iterable[Word
                 yield Known(one, f"{where} names Service {service.name}", service.name)
 
 
-def _said(evidence: Evidence, words: Iterable[Words]) -> Iterator[tuple[str, str]]:
+def _said(evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[tuple[str, str]]:
     """Where something was said, and what: logs, termination messages, and the kubelet on the probes."""
     for one in words:
         yield f"the log of container {one.container}", "\n".join(one.lines)
@@ -98,7 +100,7 @@ def _selects(service: Service, template: Object) -> bool:
     return all(labels.get(key) == value for key, value in service.selector.items())
 
 
-def _behind(kube: Kube, service: Service) -> Iterator[Object]:
+def _behind(kube: SyncClient, service: Service) -> Iterator[Object]:
     """The workloads whose pods the Service selects."""
     for kind in _KINDS:
         for one in kube.list(paths.collection(kind, service.namespace)):
@@ -106,7 +108,7 @@ def _behind(kube: Kube, service: Service) -> Iterator[Object]:
                 yield {"kind": kind, "apiVersion": "apps/v1", **one}
 
 
-def _view(kube: Kube, known: Known) -> DependencyView:
+def _view(kube: SyncClient, known: Known) -> DependencyView:
     workload = workload_view(known.raw)
     path = paths.core(workload.ref.namespace, "pods")
     pods = [pod_view(one) for one in kube.list(path, labelSelector=as_text(selector_of(known.raw)))]

@@ -10,9 +10,9 @@ from threading import Lock
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import time_of
-from prunella_workflows.model.evidence import IncidentBrief
+from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident import CausedBy, Phase
 
 _FRESH = 2.0
@@ -22,18 +22,18 @@ _FRESH = 2.0
 class _Page:
     lock: Lock = field(default_factory=Lock)
     read_at: float = float("-inf")
-    briefs: tuple[IncidentBrief, ...] = ()
+    briefs: tuple[IncidentSummary, ...] = ()
 
 
-class Briefs:
+class IncidentSummaryCache:
     """Reads the incidents of a namespace, in brief. Thread-safe; a reading counts for `fresh` seconds."""
 
-    def __init__(self, kube: Kube, fresh: float = _FRESH) -> None:
+    def __init__(self, kube: SyncClient, fresh: float = _FRESH) -> None:
         self._kube = kube
         self._fresh = fresh
         self._pages: dict[str, _Page] = {}
 
-    def of(self, namespace: str) -> tuple[IncidentBrief, ...]:
+    def of(self, namespace: str) -> tuple[IncidentSummary, ...]:
         """All of them. Whoever asks while they are being read waits for that reading."""
         page = self._pages.setdefault(namespace, _Page())
         with page.lock:
@@ -44,11 +44,11 @@ class Briefs:
             return page.briefs
 
 
-def brief(raw: Object) -> IncidentBrief:
+def brief(raw: Object) -> IncidentSummary:
     """An incident as budgets, cooldowns and correlation see it."""
     meta, status = raw["metadata"], raw.get("status") or {}
     times, caused_by = status.get("times") or {}, status.get("causedBy")
-    return IncidentBrief(
+    return IncidentSummary(
         name=meta["name"],
         namespace=meta["namespace"],
         workload=status.get("target") or _wanted(raw.get("spec") or {}),

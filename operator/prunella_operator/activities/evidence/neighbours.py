@@ -8,25 +8,25 @@ from collections.abc import Iterable, Iterator
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH, controller_of
 from prunella_workflows.decisions.diagnosis.external_cause import missing, missing_objects
 from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.neighbours import Fellow, NodeView
+from prunella_workflows.model.neighbours import AffectedWorkload, NodeView
 from prunella_workflows.model.workload import PodView
 
 _MOST_NODES = 5
 
 
-def nodes_of(kube: Kube, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
+def nodes_of(kube: SyncClient, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
     """The nodes of the pods that are not ready."""
     names = sorted({pod.node for pod in pods if pod.node and not pod.ready})
     found = (_node(kube, name) for name in names[:_MOST_NODES])
     return tuple(one for one in found if one is not None)
 
 
-def _node(kube: Kube, name: str) -> NodeView | None:
+def _node(kube: SyncClient, name: str) -> NodeView | None:
     try:
         raw = kube.get(f"/api/v1/nodes/{name}")
     except NotFound:
@@ -40,7 +40,7 @@ def _node(kube: Kube, name: str) -> NodeView | None:
     return NodeView(name=name, ready=good, message="" if good else words)
 
 
-def fellows_of(kube: Kube, evidence: Evidence, events: Iterable[Object]) -> tuple[Fellow, ...]:
+def fellows_of(kube: SyncClient, evidence: Evidence, events: Iterable[Object]) -> tuple[AffectedWorkload, ...]:
     """The other workloads whose pods lack what ours lack. `events` are the warnings of the namespace."""
     lacking = missing(evidence)
     if not lacking:
@@ -55,7 +55,7 @@ def fellows_of(kube: Kube, evidence: Evidence, events: Iterable[Object]) -> tupl
         if meta["uid"] not in ours and "deletionTimestamp" not in meta and not _is_ready(pod):
             text = "\n".join((told[meta["name"]], *_waits(pod)))
             found |= {(_workload_of(pod), thing) for thing in missing_objects(text) & lacking}
-    return tuple(Fellow(workload=workload, missing=thing) for workload, thing in sorted(found))
+    return tuple(AffectedWorkload(workload=workload, missing=thing) for workload, thing in sorted(found))
 
 
 def _is_ready(pod: Object) -> bool:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.decisions.guards import HEAL
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.policy import (
@@ -28,7 +28,7 @@ P = TypeVar("P", bound=PolicySpec)
 _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
 
-def effective_policy(kube: Kube, workload: WorkloadView, namespace_labels: dict[str, str]) -> EffectivePolicy:
+def effective_policy(kube: SyncClient, workload: WorkloadView, namespace_labels: dict[str, str]) -> EffectivePolicy:
     """The policy of one workload. Without any: Heal where the namespace is labelled for it, else Observe.
 
     Raises:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 
 
-def memory_bounds(kube: Kube, namespace: str) -> MemoryBounds:
+def memory_bounds(kube: SyncClient, namespace: str) -> MemoryBounds:
     """How far memory may be raised."""
     free = quota_free(kube, namespace)
     ranges = list(kube.list(paths.core(namespace, "limitranges")))
@@ -28,12 +28,12 @@ def memory_bounds(kube: Kube, namespace: str) -> MemoryBounds:
     )
 
 
-def _resize_offered(kube: Kube) -> bool:
+def _resize_offered(kube: SyncClient) -> bool:
     """Whether the API server can change running pods (Kubernetes 1.33 and later, if nobody switched it off)."""
     return any(one.get("name") == "pods/resize" for one in kube.get("/api/v1").get("resources") or ())
 
 
-def quota_free(kube: Kube, namespace: str) -> dict[str, float]:
+def quota_free(kube: SyncClient, namespace: str) -> dict[str, float]:
     """What the tightest quota still grants of each resource, in its base unit: pods, cores, bytes.
 
     Pods of a controller that runs for ever never have a deadline, so quotas for pods that have one do not count.

@@ -10,7 +10,7 @@ from typing import Any
 from prunella_operator.activities.repair.diff import memory_diff
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, pod_view
 from prunella_workflows.model.errors import ChangedSince, Conflict, Forbidden, NotFound, Refused
 from prunella_workflows.model.plan import PodRef, ResizePods
@@ -18,7 +18,7 @@ from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.workload import ContainerView
 
 
-def must_hold(kube: Kube, action: ResizePods) -> None:
+def must_hold(kube: SyncClient, action: ResizePods) -> None:
     """Before anything is written, every pod must be the one that was diagnosed.
 
     Raises:
@@ -30,7 +30,7 @@ def must_hold(kube: Kube, action: ResizePods) -> None:
             raise ChangedSince(f"pod {pod.name} was replaced or resized since the diagnosis")
 
 
-def resize(kube: Kube, action: ResizePods) -> None:
+def resize(kube: SyncClient, action: ResizePods) -> None:
     """Set the limit in all pods or, where the API server refuses one of them, in none.
 
     Raises:
@@ -46,7 +46,7 @@ def resize(kube: Kube, action: ResizePods) -> None:
         raise
 
 
-def take_back(kube: Kube, undo: ResizePods) -> None:
+def take_back(kube: SyncClient, undo: ResizePods) -> None:
     """Set the old limit where the pod still has exactly ours, in as many pods as will have it.
 
     Raises:
@@ -78,7 +78,7 @@ def diff(action: ResizePods) -> str:
     return memory_diff(action.container, action.limit_from, action.limit_to)
 
 
-def _set(kube: Kube, action: ResizePods, pod: PodRef) -> None:
+def _set(kube: SyncClient, action: ResizePods, pod: PodRef) -> None:
     raw = _live(kube, action, pod)
     if raw is None or _container(raw, action).memory_limit != action.limit_from:
         return
@@ -93,7 +93,7 @@ def _set(kube: Kube, action: ResizePods, pod: PodRef) -> None:
         raise
 
 
-def _live(kube: Kube, action: ResizePods, pod: PodRef) -> Object | None:
+def _live(kube: SyncClient, action: ResizePods, pod: PodRef) -> Object | None:
     """The pod as it is now; None when it is gone, ends, or is a namesake."""
     try:
         raw = kube.get(_path(action, pod))

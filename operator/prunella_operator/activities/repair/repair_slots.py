@@ -16,10 +16,10 @@ from threading import BoundedSemaphore, Lock
 
 from prunella_operator import clock
 from prunella_operator.activities.repair.guard_checks import must_pass
-from prunella_operator.activities.repair.single_flight import Combined
+from prunella_operator.activities.repair.single_flight import SingleFlight
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import noted_time
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.decisions.guards import BUDGETS, GuardCase
@@ -33,7 +33,7 @@ from prunella_workflows.model.errors import (
     Unavailable,
 )
 from prunella_workflows.model.incident import Phase
-from prunella_workflows.model.repair_slot import Turn, Turns
+from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 
 ASKING = "asking"
 _HOUR = "%Y-%m-%dT%H"
@@ -45,22 +45,22 @@ _PLACES = 16
 _AGAIN = 20.0  # seconds until the next try of who found none
 
 
-class TurnBook:
+class RepairSlotAllocator:
     """Reads and takes turns. One repair of this process asks at a time: few that ask make short lists.
 
     In a storm hundreds come at once. Most of them have to wait, and learn it from a look that serves them all.
     """
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: SyncClient) -> None:
         self._kube = kube
         self._gate, self._places = Lock(), BoundedSemaphore(_PLACES)
-        self._shared = Combined(lambda: self.look(""))
+        self._shared = SingleFlight(lambda: self.look(""))
 
-    def glance(self, mine: str) -> Turns:
+    def glance(self, mine: str) -> RepairSlots:
         """All turns that count now, by a look that may serve others too."""
         return self._shared().model_copy(update={"mine": mine})
 
-    def look(self, mine: str, version: int | None = None) -> Turns:
+    def look(self, mine: str, version: int | None = None) -> RepairSlots:
         """All turns that count now. The order of the two lists matters: who asks in the first has to be in the second
         with what he has had, or with the turn that he took meanwhile.
         """
@@ -68,7 +68,7 @@ class TurnBook:
         asking_and_running = tuple(map(_turn, running))
         hours = ",".join((ASKING, *(_hour(clock.now() + timedelta(hours=off)) for off in _HOURS)))
         recent = self._kube.metadata(paths.incidents(), labelSelector=f"{paths.TURN} in ({hours})")
-        return Turns(mine=mine, version=version, running=asking_and_running, recent=tuple(map(_turn, recent)))
+        return RepairSlots(mine=mine, version=version, running=asking_and_running, recent=tuple(map(_turn, recent)))
 
     @contextmanager
     def turn(self, order: RepairOrder, case: GuardCase) -> Iterator[None]:
@@ -171,7 +171,7 @@ class TurnBook:
         return self._kube.merge_patch(_path(order), {"metadata": {**meta, **marks}})
 
 
-def _must_fit(case: GuardCase, turns: Turns) -> None:
+def _must_fit(case: GuardCase, turns: RepairSlots) -> None:
     must_pass(BUDGETS, case.model_copy(update={"turns": turns, "now": clock.now()}))
 
 
@@ -198,9 +198,9 @@ def _taken(raw: Object) -> dict[str, str]:
     return {key: at for key, at in taken.items() if noted_time(at)} if isinstance(taken, dict) else {}
 
 
-def _turn(raw: Object) -> Turn:
+def _turn(raw: Object) -> RepairSlot:
     meta = raw["metadata"]
-    return Turn(
+    return RepairSlot(
         incident=meta["uid"],
         namespace=meta["namespace"],
         name=meta["name"],

@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import assert_never
 
 from prunella_operator import clock
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import effective_policy
 from prunella_operator.activities.repair import pod_resize, stuck_pods
 from prunella_operator.activities.repair.diff import template_diff
 from prunella_operator.activities.repair.guard_checks import must_be_within_limits, must_pass
-from prunella_operator.activities.repair.repair_slots import TurnBook
+from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.activities.repair.replica_patches import number_of
 from prunella_operator.activities.repair.template_patches import (
     escaped,
@@ -32,7 +32,7 @@ from prunella_operator.activities.repair.template_patches import (
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.async_client import AlreadyExists
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.workloads import (
     template_hash,
@@ -44,8 +44,8 @@ from prunella_workflows.decisions import guards as guard
 from prunella_workflows.model.errors import ChangedSince, Conflict, NotFound, Refused
 from prunella_workflows.model.plan import (
     Action,
-    NumberAction,
     RaiseMaxReplicas,
+    ReplicaAction,
     ResizePods,
     Restart,
     RestoreTemplate,
@@ -60,11 +60,11 @@ _AUTOSCALER = "HorizontalPodAutoscaler"
 class Repairer:
     """Makes one change, once."""
 
-    def __init__(self, kube: Kube, gatherer: Gatherer, protected: tuple[str, ...]) -> None:
+    def __init__(self, kube: SyncClient, gatherer: EvidenceCollector, protected: tuple[str, ...]) -> None:
         self._kube = kube
         self._gatherer = gatherer
         self._protected = protected
-        self._turns = TurnBook(kube)
+        self._turns = RepairSlotAllocator(kube)
 
     def repair(self, order: RepairOrder) -> Repaired:
         """Write if everything still holds; see the contract for the errors."""
@@ -87,7 +87,7 @@ class Repairer:
                 done = self._write(order, raw)
         if isinstance(action, ResizePods):
             pod_resize.resize(self._kube, action)
-        elif not isinstance(action, NumberAction):
+        elif not isinstance(action, ReplicaAction):
             stuck_pods.replace(self._kube, action.target.namespace, action.replace_pods)
         return done
 
@@ -103,13 +103,13 @@ class Repairer:
             done = self._write(order, raw)
         if isinstance(action, ResizePods):
             pod_resize.take_back(self._kube, action)
-        elif not isinstance(action, NumberAction):
+        elif not isinstance(action, ReplicaAction):
             stuck_pods.replace(self._kube, action.target.namespace, stuck_pods.left_behind(self._gatherer, action))
         return done
 
     def preview(self, action: Action) -> str:
         """The exact diff an action would make; nothing is written."""
-        if isinstance(action, NumberAction):
+        if isinstance(action, ReplicaAction):
             return number_of(action).diff()
         if isinstance(action, ResizePods):
             return pod_resize.diff(action)
@@ -139,7 +139,7 @@ class Repairer:
             raise ChangedSince(f"{_name(raw)} was changed by another repair ({_last_action(raw) or 'taken back'})")
         if _digest(raw) != require.template_hash:
             raise ChangedSince(f"the pod template of {_name(raw)} was changed since the diagnosis")
-        if isinstance(action, NumberAction):
+        if isinstance(action, ReplicaAction):
             number_of(action).must_hold(raw)
 
     def _case(self, raw: Object, order: RepairOrder) -> guard.GuardCase:
@@ -167,7 +167,7 @@ class Repairer:
     def _write(self, order: RepairOrder, raw: Object) -> Repaired:
         action, meta = order.action, raw["metadata"]
         stamp = {paths.LAST_ACTION: order.action_id, paths.AT: clock.now().isoformat()}
-        if isinstance(action, NumberAction):
+        if isinstance(action, ReplicaAction):
             changes = number_of(action).operations()
         elif isinstance(action, ResizePods):
             changes = []
@@ -248,7 +248,7 @@ class Repairer:
         )
 
     def _diff(self, action: Action, written: Object, before: Object | None, snapshot: str) -> str:
-        if isinstance(action, NumberAction):
+        if isinstance(action, ReplicaAction):
             return number_of(action).diff()
         if isinstance(action, ResizePods):
             return pod_resize.diff(action)

@@ -6,11 +6,11 @@ from typing import assert_never
 from prunella_operator.activities.repair.diff import number_diff
 from prunella_operator.kubernetes.api import Object
 from prunella_workflows.model.errors import ChangedSince
-from prunella_workflows.model.plan import NumberAction, RaiseMaxReplicas, Scale
+from prunella_workflows.model.plan import RaiseMaxReplicas, ReplicaAction, Scale
 
 
 @dataclass(frozen=True)
-class Number:
+class IntegerField:
     """The field of the spec, what it is before the action, and after it."""
 
     field: str
@@ -40,12 +40,12 @@ class Number:
         return number_diff(self.field, self.before, self.after)
 
 
-def number_of(action: NumberAction) -> Number:
+def number_of(action: ReplicaAction) -> IntegerField:
     """The number that an action sets."""
     match action:
         case Scale():
-            return Number("replicas", action.replicas_from, action.replicas_to)
+            return IntegerField("replicas", action.replicas_from, action.replicas_to)
         case RaiseMaxReplicas():
-            return Number("maxReplicas", action.max_from, action.max_to)
+            return IntegerField("maxReplicas", action.max_from, action.max_to)
         case _ as never:
             assert_never(never)

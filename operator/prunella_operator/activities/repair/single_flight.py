@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Combined(Generic[T]):
+class SingleFlight(Generic[T]):
     """A look that many threads want at once, taken by one of them at a time.
 
     Each gets a look that began after it asked, as if it had looked itself.

@@ -6,23 +6,23 @@ By uid, so that a healthy successor of the same name is spared, and doing it twi
 from collections.abc import Iterable
 from contextlib import suppress
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import pods_label, template_hash, template_of
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.plan import Action, PodRef
 
 
-def replace(kube: Kube, namespace: str, pods: Iterable[PodRef]) -> None:
+def replace(kube: SyncClient, namespace: str, pods: Iterable[PodRef]) -> None:
     """Delete exactly these pods."""
     for pod in pods:
         with suppress(NotFound, Conflict):
             kube.delete(paths.core(namespace, "pods", pod.name), pod.uid)
 
 
-def left_behind(gatherer: Gatherer, undo: Action) -> tuple[PodRef, ...]:
+def left_behind(gatherer: EvidenceCollector, undo: Action) -> tuple[PodRef, ...]:
     """The broken pods of the template that an undo has just taken back: the StatefulSet waits for those as well."""
     if undo.target.kind != "StatefulSet":
         return ()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.workloads import controller_of, pod_revision, template_of
-from prunella_workflows.model.workload import Outcome, RunView, WorkloadView
+from prunella_workflows.model.workload import JobView, Outcome, WorkloadView
 
 _PHASES = {"Succeeded": Outcome.COMPLETE, "Failed": Outcome.FAILED}
 _ENDS = {"Complete": Outcome.COMPLETE, "Failed": Outcome.FAILED}
@@ -47,17 +47,17 @@ def _of_pod(raw: Object) -> Object:
     status = raw.get("status") or {}
     ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or ())
     outcome = _PHASES.get(status.get("phase", ""), Outcome.RUNNING)
-    run = RunView(name=raw["metadata"]["name"], outcome=outcome, reason=status.get("reason", ""))
+    run = JobView(name=raw["metadata"]["name"], outcome=outcome, reason=status.get("reason", ""))
     counts: Object = {"updated_replicas": 1, "total_replicas": 1}
     counts |= {"ready_replicas": int(ready), "available_replicas": int(ready)}
     return {**counts, "observed_generation": raw["metadata"].get("generation", 0), "run": run}
 
 
-def _run(job: Object) -> RunView:
+def _run(job: Object) -> JobView:
     status = job.get("status") or {}
     ends = (one for one in status.get("conditions") or () if one.get("type") in _ENDS and one.get("status") == "True")
     end: Object = next(ends, {})
-    return RunView(
+    return JobView(
         name=job["metadata"]["name"],
         outcome=_ENDS.get(end.get("type", ""), Outcome.RUNNING),
         reason=end.get("reason", ""),

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from prunella_operator.kubernetes.decoding import Change, Page, PageMetadata, Status, Undecodable, decode, status_of
+from prunella_operator.kubernetes.decoding import Page, PageMetadata, Status, Undecodable, WatchEvent, decode, status_of
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPT = f"{PROTOBUF},application/json"
 # A part of a watch holds one object, and etcd holds no object above 1.5 MB: more is not a watch.
 LONGEST_PART = 16 * 1024 * 1024
-_CHANGE, _PAGE = Decoder(Change), Decoder(Page)
+_CHANGE, _PAGE = Decoder(WatchEvent), Decoder(Page)
 T = TypeVar("T")
 
 
@@ -41,7 +41,7 @@ class Format(Protocol):
     def parts(self) -> Parts:
         """For one watch: splits it into changes."""
 
-    def change(self, part: bytes) -> Change:
+    def change(self, part: bytes) -> WatchEvent:
         """A change, its object still raw."""
 
     def page(self, body: bytes) -> Listing:
@@ -86,7 +86,7 @@ class Json:
         """For one watch: splits it into lines."""
         return Lines()
 
-    def change(self, part: bytes) -> Change:
+    def change(self, part: bytes) -> WatchEvent:
         """A change, its object still raw."""
         return decode(_CHANGE, part)
 

@@ -1,4 +1,4 @@
-"""`Ledger`: what a watch knows of each object, which is only enough to tell what is new and what vanished.
+"""`KnownObjects`: what a watch knows of each object, which is only enough to tell what is new and what vanished.
 
 Decodes one object at a time and hands it on. Nothing it is fed can stop it: what cannot be read, and what the handler
 cannot digest, is counted, logged once per kind and skipped. It does no I/O and keeps no objects.
@@ -13,7 +13,7 @@ from typing import Generic
 from msgspec import Raw
 
 from prunella_operator import clock
-from prunella_operator.kubernetes.decoding import Head, Undecodable
+from prunella_operator.kubernetes.decoding import ObjectHead, Undecodable
 from prunella_operator.kubernetes.watch.formats import Format
 from prunella_operator.kubernetes.watch.resource import Handler, Identity, Resource, T, WatchStats
 
@@ -23,7 +23,7 @@ _MANY_KINDS = 100  # what is broken in more ways than this is not worth more lin
 
 
 @dataclass(slots=True)
-class Ledger(Generic[T]):
+class KnownObjects(Generic[T]):
     """The uid and resourceVersion of every object that is there."""
 
     resource: Resource[T]
@@ -61,10 +61,10 @@ class Ledger(Generic[T]):
     def identity(self, raw: Raw, written: Format) -> Identity:
         """Who an object is, even if nothing else of it can be read."""
         try:
-            return written.read(raw, Head, "Object").metadata
+            return written.read(raw, ObjectHead, "Object").metadata
         except Undecodable as error:
             self.skip("identity", error)
-            return Head().metadata
+            return ObjectHead().metadata
 
     def skip(self, what: str, error: Undecodable) -> None:
         """Something cannot be read: count it and go on."""

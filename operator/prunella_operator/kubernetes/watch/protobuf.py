@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar, cast, get_args, get_type_hints
 from google.protobuf.message import DecodeError
 from msgspec import NODEFAULT, Raw, structs
 
-from prunella_operator.kubernetes.decoding import Change, PageMetadata, Status, Undecodable
+from prunella_operator.kubernetes.decoding import PageMetadata, Status, Undecodable, WatchEvent
 from prunella_operator.kubernetes.watch.formats import LONGEST_PART, Listing
 from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES, Kind, envelope, is_list, message
 
@@ -51,10 +51,10 @@ class Protobuf:
         """For one watch: splits it into frames."""
         return Frames()
 
-    def change(self, part: bytes) -> Change:
+    def change(self, part: bytes) -> WatchEvent:
         """A change, its object still raw."""
         event = _parse("WatchEvent", part)
-        return Change(_text(event.type), Raw(event.object.raw))
+        return WatchEvent(_text(event.type), Raw(event.object.raw))
 
     def page(self, body: bytes) -> Listing:
         """A page of a list, its objects still raw."""

@@ -74,7 +74,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WatchTimings:
     """How fast a watch works and how long it waits; all times in seconds."""
 
     page: int = 200  # objects per page; more is no faster, and costs memory

@@ -18,9 +18,9 @@ from prunella_operator import clock
 from prunella_operator.kubernetes.access import Access, RequestOptions
 from prunella_operator.kubernetes.decoding import Status, Undecodable, read_status
 from prunella_operator.kubernetes.watch.formats import ACCEPT, PROTOBUF, Format, Json, Listing
-from prunella_operator.kubernetes.watch.known_objects import Ledger
+from prunella_operator.kubernetes.watch.known_objects import KnownObjects
 from prunella_operator.kubernetes.watch.protobuf import Protobuf
-from prunella_operator.kubernetes.watch.resource import Handler, Pace, Resource, Scope, T, WatchStats
+from prunella_operator.kubernetes.watch.resource import Handler, Resource, Scope, T, WatchStats, WatchTimings
 from prunella_workflows.model.errors import PrunellaError
 
 logger = logging.getLogger(__name__)
@@ -49,13 +49,13 @@ class Watch(Generic[T]):
     resource: Resource[T]
     handler: Handler[T]
     scope: Scope = field(default_factory=Scope)
-    pace: Pace = field(default_factory=Pace)
+    pace: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
-    _ledger: Ledger[T] = field(init=False)
+    _ledger: KnownObjects[T] = field(init=False)
     _version: str = field(init=False, default="")  # where to resume; empty: list first
 
     def __post_init__(self) -> None:
-        self._ledger = Ledger(self.resource, self.handler, self.stats)
+        self._ledger = KnownObjects(self.resource, self.handler, self.stats)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""

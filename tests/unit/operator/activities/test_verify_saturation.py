@@ -8,7 +8,7 @@ from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_repli
 
 from prunella_operator import clock
 from prunella_operator.activities.diagnose import Diagnoser
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.activities.verify import Verifier
 from prunella_operator.kubernetes import paths
@@ -59,7 +59,7 @@ def an_autoscaler(kube, maximum=2, desired=2, **meta):
 
 
 def diagnoser(kube):
-    gatherer = Gatherer(kube, 30)
+    gatherer = EvidenceCollector(kube, 30)
     return Diagnoser(kube, gatherer, Repairer(kube, gatherer, ()), ())
 
 
@@ -77,7 +77,9 @@ def verified(kube, action=None, after=70.0, **values):
     """One look so long after the write."""
     asked = {"action_id": "a-1", "template_hash": DIGEST, "settle": SETTLE, **values}
     written = clock.now() - timedelta(seconds=after)
-    return Verifier(Gatherer(kube, 30)).verify(VerifyRequest(target=WEB, action=action, written_at=written, **asked))
+    return Verifier(EvidenceCollector(kube, 30)).verify(
+        VerifyRequest(target=WEB, action=action, written_at=written, **asked)
+    )
 
 
 def scaled(to=2, before=1):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from fakes.httpd import Answer, Httpd
 
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.errors import NotFound
 
 CANARY = "canary41fe0b"
@@ -30,7 +30,7 @@ class FakeApi:
 def httpd(monkeypatch):
     with Httpd() as server:
         api = FakeApi(f"json://127.0.0.1:{server.port}/{CANARY}")
-        monkeypatch.setattr(Kube, "connect", lambda _settings: api)
+        monkeypatch.setattr(SyncClient, "connect", lambda _settings: api)
         yield server
 
 

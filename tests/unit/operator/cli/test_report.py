@@ -10,7 +10,7 @@ from fakes.incidents import incident
 
 from prunella_operator.incidents.client import parse
 from prunella_operator.reporting.report import beginning, build
-from prunella_operator.reporting.statistics import Spread
+from prunella_operator.reporting.statistics import Percentiles
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.model.errors import Forbidden
 
@@ -58,9 +58,9 @@ def known(prunella):
 
 
 def test_median_and_p90():
-    assert Spread.of([3.0, None, 1.0, 2.0]) == Spread(2.0, 3.0)
-    assert Spread.of(range(1, 11)) == Spread(5.5, 9)
-    assert Spread.of([None]) == Spread(None, None)
+    assert Percentiles.of([3.0, None, 1.0, 2.0]) == Percentiles(2.0, 3.0)
+    assert Percentiles.of(range(1, 11)) == Percentiles(5.5, 9)
+    assert Percentiles.of([None]) == Percentiles(None, None)
 
 
 def test_the_report_for_people(known):

@@ -6,7 +6,7 @@ import pytest
 from fakes.kube import FakeKube, failing
 
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views import revisions
 from prunella_workflows.model.errors import Conflict, Forbidden
 from prunella_workflows.model.workload import WorkloadRef
@@ -28,7 +28,7 @@ OWN = {"prunella.dev/depends-on": "Deployment/db", "example.org/team": "shop"}
 @pytest.fixture
 def kube(monkeypatch):
     made = FakeKube()
-    monkeypatch.setattr(Kube, "connect", lambda _settings: made)
+    monkeypatch.setattr(SyncClient, "connect", lambda _settings: made)
     marked = {"namespace": "shop", "annotations": {**MARKS, **OWN}, "labels": {"prunella.dev/ignore": "true"}}
     made.put(WEB, {"metadata": marked, "spec": {"replicas": 2}})
     made.put(HPA, {"metadata": {"namespace": "shop", "annotations": MARKS}})

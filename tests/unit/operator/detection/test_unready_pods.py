@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from prunella_operator.detection.pod_status import Pod
-from prunella_operator.detection.unready_pods import PATIENCE, Silence
+from prunella_operator.detection.unready_pods import PATIENCE, UnreadyPodTracker
 
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def a_pod(*, ready="False", since=60, state=None, phase="Running", containers_re
 def told(*pods, looks=(89, 91, 200)):
     """The reasons told at each look, so many seconds after START, after all these views of the pod."""
     signals = []
-    silence = Silence(signals.append)
+    silence = UnreadyPodTracker(signals.append)
     for pod in pods:
         silence.seen(pod, START)
     result = []
@@ -67,7 +67,7 @@ def test_told(pods, expected):
 
 def test_a_second_silence_of_the_same_pod_is_told_again():
     signals = []
-    silence = Silence(signals.append)
+    silence = UnreadyPodTracker(signals.append)
     for since in (60, 300):
         silence.seen(a_pod(since=since), START)
         silence.look(START + timedelta(seconds=since) + PATIENCE)
@@ -79,7 +79,7 @@ def test_a_second_silence_of_the_same_pod_is_told_again():
 
 def test_a_pod_that_is_gone_is_forgotten():
     signals = []
-    silence = Silence(signals.append)
+    silence = UnreadyPodTracker(signals.append)
     silence.seen(a_pod(), START)
     silence.gone("p-1")
     silence.look(START + timedelta(hours=1))

@@ -18,7 +18,8 @@ CLIENTS = {"kubernetes"}
 OTHERS = {
     name
     for path in PACKAGE.rglob("*.py")
-    if not {(name := path.relative_to(PACKAGE).as_posix()), name.split("/")[0]} & (WORKERS | DOCTORS | CALLERS | CLIENTS)
+    if not {(name := path.relative_to(PACKAGE).as_posix()), name.split("/")[0]}
+    & (WORKERS | DOCTORS | CALLERS | CLIENTS)
 }
 WORKER = needs([*WORKERS, "kubernetes/secrets.py"])
 DOCTOR = needs(DOCTORS)

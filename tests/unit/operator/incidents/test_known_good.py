@@ -7,7 +7,7 @@ from fakes.kube import FakeRest, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_snapshot, a_template
 
 from prunella_operator import clock
-from prunella_operator.incidents.known_good import Historian
+from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.workloads import template_hash
@@ -43,7 +43,7 @@ def rest():
 
 @pytest.fixture
 def historian(rest, moment):
-    return Historian(rest, SOAK, ("prunella-system",))
+    return KnownGoodRecorder(rest, SOAK, ("prunella-system",))
 
 
 def stamp(seconds):

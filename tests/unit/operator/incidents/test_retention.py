@@ -21,7 +21,7 @@ from prunella_operator.incidents.retention import (
     who_goes,
 )
 from prunella_operator.kubernetes import paths
-from prunella_operator.runtime.leader_election import NotLeading
+from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.incident import Phase
 
@@ -153,8 +153,8 @@ async def test_exactly_what_was_looked_at_is_deleted(rest):
 
 async def test_who_leads_no_longer_deletes_nothing(rest):
     put(rest, "old", age=timedelta(days=90))
-    rest.kube.before = failing(NotLeading("another one"), method="DELETE")
-    with pytest.raises(NotLeading):
+    rest.kube.before = failing(NotLeader("another one"), method="DELETE")
+    with pytest.raises(NotLeader):
         await Retention(rest, LIMITS).sweep()
 
 

@@ -13,10 +13,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from prunella_operator.incidents import workflow_starter
-from prunella_operator.incidents.open_incident import Metadata, Status, Tended
-from prunella_operator.incidents.workflow_starter import Healings, TemporalUnavailable
+from prunella_operator.incidents.open_incident import Metadata, OpenIncident, Status
+from prunella_operator.incidents.workflow_starter import TemporalUnavailable, WorkflowStarter
 from prunella_operator.kubernetes import paths
-from prunella_operator.runtime.leader_election import NotLeading
+from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import InvalidIncident, Unavailable
 from prunella_workflows.model.incident import Phase
 
@@ -93,7 +93,7 @@ def rest():
 
 @pytest.fixture
 def subject(rest, temporal):
-    return Healings(rest, temporal, "prunella")
+    return WorkflowStarter(rest, temporal, "prunella")
 
 
 def put(rest, phase=None, name="web-1", annotations=None, spec=None, **status):
@@ -136,12 +136,12 @@ async def test_a_closed_incident_is_left_alone(subject, rest, temporal, phase):
 
 async def test_who_leads_no_longer_says_nothing_to_a_workflow(rest, temporal):
     def refuse():
-        raise NotLeading("another one")
+        raise NotLeader("another one")
 
     incident = put(rest)
-    subject = Healings(rest, temporal, "prunella", may_act=refuse)
+    subject = WorkflowStarter(rest, temporal, "prunella", may_act=refuse)
     for act in (subject.start(incident), subject.changed(incident), subject.deleted("uid-web-1")):
-        with pytest.raises(NotLeading):
+        with pytest.raises(NotLeader):
             await act
     assert (temporal.started, temporal.said, rest.kube.writes) == ({}, [], [])
 
@@ -383,7 +383,7 @@ async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
     async def each(*_, **__):
         nonlocal most
         for _ in range(20):
-            one = Tended(
+            one = OpenIncident(
                 Metadata("shop", "web-1", "u", "7", "2026-11-24T12:00:00Z"),
                 spec=Held(),
                 status=Status("Healed", escalation={"ended": "Recovered"}),
@@ -412,7 +412,7 @@ async def test_of_one_that_is_looked_after_no_more_than_needed_is_built(rest):
     managed = [{"manager": "prunella", "fieldsV1": {"f:spec": {}}}]
     whole = {**put(rest, "Diagnosing", evidence=[{"source": "pod/a"}], workflow={"id": ID})}
     whole["metadata"] = {**whole["metadata"], "managedFields": managed, "labels": {"team": "shop"}}
-    built = msgspec.convert(whole, Tended).built()
+    built = msgspec.convert(whole, OpenIncident).built()
     assert built["status"] == {"phase": "Diagnosing", "reason": None, "workflow": {"id": ID}, "escalation": None}
     assert not {"managedFields", "labels"} & set(built["metadata"])
 
@@ -443,7 +443,7 @@ async def test_other_namespaces_have_their_own_prunella(rest, temporal, monkeypa
     }
     rest.kube.put(paths.incidents("billing", "theirs"), other)
     put(rest)
-    subject = Healings(rest, temporal, "prunella", ("shop",))
+    subject = WorkflowStarter(rest, temporal, "prunella", ("shop",))
     await tended(subject, lambda: temporal.started, monkeypatch)
     assert set(temporal.started) == {ID}
 

@@ -11,10 +11,10 @@ from fakes.pods import pod
 from prunella_operator.detection.pod_status import Pod
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import JSON_PATCH
-from prunella_operator.kubernetes.async_client import AlreadyExists, Rest, to_error
-from prunella_operator.kubernetes.decoding import Head
+from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient, to_error
+from prunella_operator.kubernetes.decoding import ObjectHead
 from prunella_operator.observability import metrics
-from prunella_operator.runtime.leader_election import NotLeading
+from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound, Permanent, Refused, Retryable, Unavailable
 
 PATH = "/api/v1/namespaces/shop/pods"
@@ -28,7 +28,7 @@ async def api():
 
 @pytest.fixture
 async def rest(api):
-    async with Rest(api.access, timeout=0.3) as client:
+    async with AsyncClient(api.access, timeout=0.3) as client:
         yield client
 
 
@@ -44,7 +44,7 @@ async def test_get(api, rest):
 async def test_read_builds_only_what_is_asked_for(api, rest):
     api.lists.append(raw(json.dumps(pod("a")).encode()))
 
-    assert (await rest.read(f"{PATH}/a", Head)).metadata.uid == "uid-a"
+    assert (await rest.read(f"{PATH}/a", ObjectHead)).metadata.uid == "uid-a"
 
 
 async def test_a_list_is_read_to_its_end(api, rest):
@@ -164,24 +164,24 @@ async def test_an_answer_that_cannot_be_read(api, rest):
 
 async def test_credentials_that_cannot_be_read(api, tmp_path):
     access = Access(api.access.server, authorization=(tmp_path / "none").read_text)
-    async with Rest(access) as rest:
+    async with AsyncClient(access) as rest:
         with pytest.raises(Unavailable, match="credentials"):
             await rest.get(PATH)
 
 
 async def test_who_may_not_write_may_still_read(api):
     def refuse():
-        raise NotLeading("another one")
+        raise NotLeader("another one")
 
     api.lists.append(raw(json.dumps(pod("a")).encode()))
-    async with Rest(api.access, timeout=0.3, may_write=refuse) as client:
+    async with AsyncClient(api.access, timeout=0.3, may_write=refuse) as client:
         assert (await client.get(f"{PATH}/a"))["metadata"]["name"] == "a"
         for write in (
             client.create(PATH, {}),
             client.patch(f"{PATH}/a", {}, JSON_PATCH),
             client.delete(f"{PATH}/a"),
         ):
-            with pytest.raises(NotLeading):
+            with pytest.raises(NotLeader):
                 await write
     assert [seen.method for seen in api.requests] == ["GET"]
 
@@ -196,7 +196,7 @@ async def test_requests_are_counted_by_the_code_of_their_answer(api, rest):
     await rest.create(PATH, {})
     with pytest.raises(AlreadyExists):
         await rest.create(PATH, {})
-    async with Rest(Access(server="http://127.0.0.1:9", authorization=lambda: "")) as nobody:
+    async with AsyncClient(Access(server="http://127.0.0.1:9", authorization=lambda: "")) as nobody:
         with pytest.raises(Unavailable):
             await nobody.create(PATH, {})
     assert [counted("POST", code) for code in ("201", "409", "none")] == [one + 1 for one in before]

@@ -9,7 +9,7 @@ import pytest
 
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import APPLY_PATCH, MERGE_PATCH
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound, Refused, Unavailable
 
 
@@ -51,7 +51,7 @@ def kube(server):
     access = Access(
         server=f"http://127.0.0.1:{server.server_port}", namespace="shop", authorization=lambda: "Bearer token"
     )
-    with_rest = Kube(access, timeout=2.0)
+    with_rest = SyncClient(access, timeout=2.0)
     yield with_rest
     with_rest.close()
 
@@ -102,6 +102,6 @@ def test_the_clock_is_the_servers(kube):
 
 
 def test_nobody_there_is_told_at_once():
-    kube = Kube(Access(server="http://127.0.0.1:1"), timeout=2.0)
+    kube = SyncClient(Access(server="http://127.0.0.1:1"), timeout=2.0)
     with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:1 does not answer"):
         kube.call("GET", "/x")

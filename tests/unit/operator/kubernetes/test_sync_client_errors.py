@@ -7,8 +7,8 @@ import pytest
 from fakes.apiserver import FakeApi, page, raw, status
 
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.async_client import AlreadyExists, Rest
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.observability import metrics
 from prunella_workflows.model.errors import (
     Conflict,
@@ -42,7 +42,7 @@ ELSEWHERE = [
 
 
 async def call(api, method, *arguments, **params):
-    kube = Kube(api.access, timeout=2)
+    kube = SyncClient(api.access, timeout=2)
 
     def work():
         answer = getattr(kube, method)(*arguments, **params)
@@ -106,7 +106,7 @@ async def test_a_proxys_page_is_quoted_in_part(api):
 
 
 async def test_nobody_answers():
-    kube = Kube(Access("http://127.0.0.1:9"), timeout=1)
+    kube = SyncClient(Access("http://127.0.0.1:9"), timeout=1)
     with pytest.raises(Unavailable, match="does not answer"):
         await asyncio.to_thread(kube.get, "/x")
 
@@ -116,7 +116,7 @@ async def test_a_server_that_never_ends_its_answer_is_given_up(api):
         await asyncio.sleep(30)
 
     api.lists.append(hang)
-    kube = Kube(api.access, timeout=0.2)
+    kube = SyncClient(api.access, timeout=0.2)
     with pytest.raises(Unavailable):
         await asyncio.to_thread(kube.get, "/x")
 
@@ -185,7 +185,7 @@ async def test_writes_name_their_manager_and_their_kind(api, method, body, conte
 async def test_every_call_uses_the_token_of_the_moment(api):
     tokens = iter(["Bearer one", "Bearer two"])
     api.token = lambda: next(tokens)
-    kube = Kube(api.access)
+    kube = SyncClient(api.access)
     await asyncio.to_thread(kube.get, "/x")
     await asyncio.to_thread(kube.get, "/x")
     assert [seen.authorization for seen in api.requests] == ["Bearer one", "Bearer two"]
@@ -202,7 +202,7 @@ async def test_a_name_never_leads_a_request_elsewhere(api, path):
         await call(api, "get", path)
     with pytest.raises(NotFound, match="no object of such a name"):
         await call(api, "json_patch", path, [])
-    async with Rest(api.access) as rest:
+    async with AsyncClient(api.access) as rest:
         with pytest.raises(NotFound, match="no object of such a name"):
             await rest.get(path)
     assert api.requests == []
@@ -217,7 +217,7 @@ async def test_requests_are_counted_by_the_code_of_their_answer(api):
     api.lists.append(status(404, "NotFound", "no such thing"))
     with pytest.raises(NotFound):
         await call(api, "get", "/x")
-    nobody = Kube(Access(server="http://127.0.0.1:9", authorization=lambda: ""), timeout=2)
+    nobody = SyncClient(Access(server="http://127.0.0.1:9", authorization=lambda: ""), timeout=2)
     with pytest.raises(Unavailable):
         await asyncio.to_thread(nobody.get, "/x")
     assert [counted("GET", code) for code in ("404", "none")] == [one + 1 for one in before]

@@ -11,7 +11,7 @@ from support import spans
 
 from prunella_operator.activities.alerts.alertmanager import Alertmanager
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.sync_client import Kube
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics.prometheus import Prometheus
 from prunella_operator.observability import tracing
 from prunella_operator.observability.resource import resource
@@ -41,7 +41,7 @@ def httpd():
 
 
 def kube(server):
-    return Kube(Access(server=server.url, authorization=lambda: ""))
+    return SyncClient(Access(server=server.url, authorization=lambda: ""))
 
 
 def test_a_call_is_a_span_below_the_one_under_way_and_says_so_to_the_other_side(root, httpd):

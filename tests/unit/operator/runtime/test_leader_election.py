@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from prunella_operator.kubernetes import paths
-from prunella_operator.runtime.leader_election import Elector, NotLeading, Timing
+from prunella_operator.runtime.leader_election import LeaderElector, NotLeader, Timing
 from prunella_workflows.model.errors import Forbidden, Unavailable
 
 TIMING = Timing(6)
@@ -24,7 +24,7 @@ class Operator:
     def __init__(self, world, name, takes=0.0, fails=None, **machine):
         self.world = world
         self.node = Node(world, **machine)
-        self.elector = Elector(
+        self.elector = LeaderElector(
             self.node.rest, "prunella-system", "prunella-operator", TIMING, who=name, now=self.node.clock
         )
         self.works = 0
@@ -135,7 +135,7 @@ def test_who_was_paused_while_it_led_may_not_write_when_it_wakes(world, pair, pa
     first.node.paused = True
     world.run(pause)
     first.node.paused = False
-    with pytest.raises(NotLeading):  # asked before anything of its event loop ran
+    with pytest.raises(NotLeader):  # asked before anything of its event loop ran
         first.elector.check()
     world.run(10)
     assert sum(one.leads for one in (first, second)) == 1

@@ -10,7 +10,15 @@ from temporalio.api.common.v1 import Payload
 
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.encryption import check_payloads
-from prunella_operator.temporal.payload_codec import CannotDecrypt, Codec, KeyFile, NoKeys, converter, key_id, keys_of
+from prunella_operator.temporal.payload_codec import (
+    CannotDecrypt,
+    EncryptionCodec,
+    KeyFile,
+    KeyFileError,
+    converter,
+    key_id,
+    keys_of,
+)
 
 ONE, TWO = secrets.token_bytes(32), secrets.token_bytes(32)
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')
@@ -30,7 +38,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def codec(file):
-    return Codec(KeyFile(file))
+    return EncryptionCodec(KeyFile(file))
 
 
 async def test_there_and_back(codec):
@@ -79,7 +87,7 @@ async def test_a_file_that_is_broken_later_changes_nothing(codec, file):
 
 
 async def test_without_a_key_nothing_is_encrypted_and_what_is_says_so(codec):
-    bare = Codec()
+    bare = EncryptionCodec()
     assert await bare.encode([PLAIN]) == [PLAIN]
     with pytest.raises(CannotDecrypt, match="payload_key_file has: none"):
         await bare.decode(await codec.encode([PLAIN]))
@@ -87,7 +95,7 @@ async def test_without_a_key_nothing_is_encrypted_and_what_is_says_so(codec):
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
 async def test_what_was_changed_is_noticed(place, change):
-    codec = Codec(Keys())
+    codec = EncryptionCodec(Keys())
     (sealed,) = await codec.encode([PLAIN])
     data = bytearray(sealed.data)
     data[place % len(data)] ^= change
@@ -121,7 +129,7 @@ class Keys:
 )
 def test_a_file_that_makes_no_sense_says_why_and_shows_no_key(content, words, file):
     file.write_text(content)
-    with pytest.raises(NoKeys) as raised:
+    with pytest.raises(KeyFileError) as raised:
         converter(str(file))
     assert words in str(raised.value)
     assert str(file) in str(raised.value)
@@ -130,7 +138,7 @@ def test_a_file_that_makes_no_sense_says_why_and_shows_no_key(content, words, fi
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(NoKeys, match="No such file"):
+    with pytest.raises(KeyFileError, match="No such file"):
         converter(str(tmp_path / "none"))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunella_workflows.model.alert import Alert, AlertStatus
-from prunella_workflows.model.alert_log import AlertBook, Taken
+from prunella_workflows.model.alert_log import AlertLog, MessageKind
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 WINDOW = 300.0
@@ -27,7 +27,7 @@ def resolved(start, end):
 
 def play(*messages):
     """Messages, each with the minute at which it arrives; the book, and what each of them was."""
-    book, taken = AlertBook(), []
+    book, taken = AlertLog(), []
     for minute, alert in messages:
         if alert.status is AlertStatus.FIRING:
             book, what = book.fire(alert, at(minute), WINDOW)
@@ -40,24 +40,48 @@ def play(*messages):
 @pytest.mark.parametrize(
     ("messages", "taken", "fires"),
     [
-        ([(0, firing(0))], [Taken.NEW], True),
-        ([(0, firing(0)), (1, firing(0))], [Taken.NEW, Taken.REPEAT], True),
-        ([(0, firing(0)), (9, resolved(0, 8))], [Taken.NEW, Taken.RESOLVED], False),
-        ([(0, firing(0)), (9, resolved(0, 8)), (9, resolved(0, 8))], [Taken.NEW, Taken.RESOLVED, Taken.REPEAT], False),
-        ([(0, firing(0)), (9, resolved(0, 8)), (20, firing(19))], [Taken.NEW, Taken.RESOLVED, Taken.NEW], True),
+        ([(0, firing(0))], [MessageKind.NEW], True),
+        ([(0, firing(0)), (1, firing(0))], [MessageKind.NEW, MessageKind.REPEAT], True),
+        ([(0, firing(0)), (9, resolved(0, 8))], [MessageKind.NEW, MessageKind.RESOLVED], False),
+        (
+            [(0, firing(0)), (9, resolved(0, 8)), (9, resolved(0, 8))],
+            [MessageKind.NEW, MessageKind.RESOLVED, MessageKind.REPEAT],
+            False,
+        ),
+        (
+            [(0, firing(0)), (9, resolved(0, 8)), (20, firing(19))],
+            [MessageKind.NEW, MessageKind.RESOLVED, MessageKind.NEW],
+            True,
+        ),
         # the end comes first
-        ([(9, resolved(0, 8)), (9, firing(0))], [Taken.EARLY, Taken.LATE], False),
-        ([(9, resolved(0, 8)), (10, firing(9))], [Taken.EARLY, Taken.NEW], True),
+        ([(9, resolved(0, 8)), (9, firing(0))], [MessageKind.EARLY, MessageKind.LATE], False),
+        ([(9, resolved(0, 8)), (10, firing(9))], [MessageKind.EARLY, MessageKind.NEW], True),
         # the end of an earlier firing
-        ([(20, firing(19)), (20, resolved(0, 8))], [Taken.NEW, Taken.STALE], True),
-        ([(20, firing(19)), (20, resolved(0, 8)), (21, firing(0))], [Taken.NEW, Taken.STALE, Taken.LATE], True),
+        ([(20, firing(19)), (20, resolved(0, 8))], [MessageKind.NEW, MessageKind.STALE], True),
+        (
+            [(20, firing(19)), (20, resolved(0, 8)), (21, firing(0))],
+            [MessageKind.NEW, MessageKind.STALE, MessageKind.LATE],
+            True,
+        ),
         # an end that nobody told of
-        ([(0, firing(0)), (20, firing(19))], [Taken.NEW, Taken.NEW], True),
-        ([(0, firing(0)), (20, firing(19)), (21, resolved(0, 8))], [Taken.NEW, Taken.NEW, Taken.STALE], True),
+        ([(0, firing(0)), (20, firing(19))], [MessageKind.NEW, MessageKind.NEW], True),
+        (
+            [(0, firing(0)), (20, firing(19)), (21, resolved(0, 8))],
+            [MessageKind.NEW, MessageKind.NEW, MessageKind.STALE],
+            True,
+        ),
         # Alertmanager merged the firings of two Prometheus servers: the start moves back
-        ([(5, firing(4)), (6, firing(0)), (9, resolved(0, 8))], [Taken.NEW, Taken.REPEAT, Taken.RESOLVED], False),
+        (
+            [(5, firing(4)), (6, firing(0)), (9, resolved(0, 8))],
+            [MessageKind.NEW, MessageKind.REPEAT, MessageKind.RESOLVED],
+            False,
+        ),
         # it was declared over while Prometheus was away, and still fires with its old start
-        ([(0, firing(0)), (9, resolved(0, 8)), (15, firing(0))], [Taken.NEW, Taken.RESOLVED, Taken.NEW], True),
+        (
+            [(0, firing(0)), (9, resolved(0, 8)), (15, firing(0))],
+            [MessageKind.NEW, MessageKind.RESOLVED, MessageKind.NEW],
+            True,
+        ),
     ],
     ids=lambda value: "",
 )
@@ -74,7 +98,7 @@ def test_what_was_said_twice_or_too_late_is_counted():
 
 def test_a_resolution_without_an_end_ends_the_firing_of_its_start():
     ended = Alert(fingerprint="f", status=AlertStatus.RESOLVED, starts_at=at(0))
-    assert play((0, firing(0)), (1, ended))[1] == [Taken.NEW, Taken.RESOLVED]
+    assert play((0, firing(0)), (1, ended))[1] == [MessageKind.NEW, MessageKind.RESOLVED]
 
 
 messages = st.one_of(
@@ -85,7 +109,7 @@ messages = st.one_of(
 
 @given(st.lists(messages, max_size=12))
 def test_repeating_a_message_at_once_changes_nothing(said):
-    book = AlertBook()
+    book = AlertLog()
     for minute, alert in enumerate(said):
         for _ in range(2):
             before = book
@@ -95,4 +119,4 @@ def test_repeating_a_message_at_once_changes_nothing(said):
                 else book.resolve(alert, at(minute))
             )
         assert book.firing == before.firing
-        assert what in {Taken.REPEAT, Taken.LATE, Taken.STALE}
+        assert what in {MessageKind.REPEAT, MessageKind.LATE, MessageKind.STALE}

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom, failing
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.evidence import Evidence, IncidentBrief
+from prunella_workflows.model.evidence import Evidence, IncidentSummary
 from prunella_workflows.model.incident import CausedBy, Phase
 from prunella_workflows.model.neighbours import DependencyView
 from prunella_workflows.model.outcome import Cause
@@ -38,7 +38,7 @@ _NOT_FOUND = re.compile(r'\b(secret|configmap|persistentvolumeclaim) "([^"\s]+)"
 _NO_KEY = re.compile(r"\bcouldn't find key (\S+) in (Secret|ConfigMap) [^/\s]+/(\S+)")
 
 
-class Tie(StrEnum):
+class CauseKind(StrEnum):
     """How a fault hangs together with what causes it."""
 
     NODE = "Node"
@@ -46,10 +46,10 @@ class Tie(StrEnum):
     SHARED = "Shared"
 
 
-class Culprit(Value):
+class ExternalCause(Value):
     """What causes the fault. It is waited for, `patience` seconds at most; then `next_step` is a person's."""
 
-    tie: Tie
+    tie: CauseKind
     target: str
     incident: str = ""
     message: str
@@ -62,7 +62,7 @@ class Culprit(Value):
         return CausedBy(incident=self.incident, target=self.target, message=self.message)
 
 
-def culprit(cause: Cause, evidence: Evidence) -> Culprit | None:
+def culprit(cause: Cause, evidence: Evidence) -> ExternalCause | None:
     """What causes a fault of this diagnosis elsewhere, if anything does."""
     if cause is Cause.NODE_LOST:
         return node(evidence)
@@ -85,7 +85,7 @@ def missing(evidence: Evidence) -> frozenset[str]:
     return frozenset().union(*map(missing_objects, said))
 
 
-def shared(evidence: Evidence) -> Culprit | None:
+def shared(evidence: Evidence) -> ExternalCause | None:
     """The first incident of another workload that lacks the same object. The first of all has no culprit."""
     lacking = missing(evidence)
     fellows = [one for one in evidence.fellows if one.missing in lacking]
@@ -94,8 +94,8 @@ def shared(evidence: Evidence) -> Culprit | None:
     thing, first = min(leads, key=lambda pair: _age(pair[1]), default=("", None))
     if first is None or _age(first) >= _our_age(evidence):
         return None
-    return Culprit(
-        tie=Tie.SHARED,
+    return ExternalCause(
+        tie=CauseKind.SHARED,
         target=thing,
         incident=first.name,
         message=f"{first.workload} lacks {thing} too, which incident {first.name} is about.",
@@ -104,7 +104,7 @@ def shared(evidence: Evidence) -> Culprit | None:
     )
 
 
-def node(evidence: Evidence) -> Culprit | None:
+def node(evidence: Evidence) -> ExternalCause | None:
     """The node that is lost, when nothing fails but its pods."""
     lost = {one.name: one.message for one in evidence.nodes if not one.ready}
     away = [pod for pod in evidence.live_pods if pod.node_lost or (not pod.ready and pod.node in lost)]
@@ -115,8 +115,8 @@ def node(evidence: Evidence) -> Culprit | None:
     target = f"Node/{away[0].node}"
     first = _first_about(target, evidence)
     words = lost.get(away[0].node, "")
-    return Culprit(
-        tie=Tie.NODE,
+    return ExternalCause(
+        tie=CauseKind.NODE,
         target=target,
         incident=first.name if first is not None else "",
         message=f"{target} is lost" + (f" ({words})" if words else "") + f"; {len(away)} pod(s) were on it.",
@@ -125,14 +125,14 @@ def node(evidence: Evidence) -> Culprit | None:
     )
 
 
-def _first_about(target: str, evidence: Evidence) -> IncidentBrief | None:
+def _first_about(target: str, evidence: Evidence) -> IncidentSummary | None:
     """The oldest open incident that is caused by the same thing, if it is older than ours."""
     same = [one for one in _others(evidence) if one.caused_by is not None and one.caused_by.target == target]
     first = min((one for one in same if not one.phase.closed), key=_age, default=None)
     return first if first is not None and _age(first) < _our_age(evidence) else None
 
 
-def dependency(evidence: Evidence) -> Culprit | None:
+def dependency(evidence: Evidence) -> ExternalCause | None:
     """The dependency that is down, or came back so late that our pods have not tried again since."""
     found = failing(evidence, evidence.live_pods)
     if not found or any(one.kind in _OWN for one in found):
@@ -173,15 +173,15 @@ def _failed_before(symptom: Symptom, since: datetime, now: datetime) -> bool:
     return symptom.at is not None and symptom.at < since + _SETTLES and now - since < _RESTART_WITHIN
 
 
-def _down(bad: DependencyView, incident: IncidentBrief | None, evidence: Evidence) -> Culprit:
+def _down(bad: DependencyView, incident: IncidentSummary | None, evidence: Evidence) -> ExternalCause:
     if bad.wanted:
         state = f"{bad.ref} has {bad.available} of {bad.wanted} replicas available"
         state += f" ({bad.failing})" if bad.failing else ""
     else:
         state = f"{bad.ref} is scaled to 0"
     about = f"; incident {incident.name} is about it" if incident is not None else ""
-    return Culprit(
-        tie=Tie.DEPENDENCY,
+    return ExternalCause(
+        tie=CauseKind.DEPENDENCY,
         target=str(bad.ref),
         incident=incident.name if incident is not None else "",
         message=f"{state}, which this workload needs ({bad.known_by}){about}.",
@@ -190,7 +190,7 @@ def _down(bad: DependencyView, incident: IncidentBrief | None, evidence: Evidenc
     )
 
 
-def _patience(bad: DependencyView, incident: IncidentBrief | None, evidence: Evidence) -> timedelta:
+def _patience(bad: DependencyView, incident: IncidentSummary | None, evidence: Evidence) -> timedelta:
     """An incident that people have had for long says little about this fault: a new one may be about to open."""
     if incident is None or not bad.wanted:
         return WITHOUT_ONE
@@ -199,16 +199,16 @@ def _patience(bad: DependencyView, incident: IncidentBrief | None, evidence: Evi
     return timedelta() if _is_news(incident, evidence) else WITHOUT_ONE
 
 
-def _is_news(incident: IncidentBrief, evidence: Evidence) -> bool:
+def _is_news(incident: IncidentSummary, evidence: Evidence) -> bool:
     """Whether an incident is open, or ended when ours was about to begin or later."""
     return incident.closed_at is None or incident.closed_at > evidence.opened_at - _OLD_NEWS
 
 
-def _back(view: DependencyView, evidence: Evidence) -> Culprit:
+def _back(view: DependencyView, evidence: Evidence) -> ExternalCause:
     about = [one for one in _others(evidence) if one.workload == str(view.ref) and _is_news(one, evidence)]
     incident = max(about, key=_age, default=None)
-    return Culprit(
-        tie=Tie.DEPENDENCY,
+    return ExternalCause(
+        tie=CauseKind.DEPENDENCY,
         target=str(view.ref),
         incident=incident.name if incident is not None else "",
         message=f"{view.ref}, which this workload needs ({view.known_by}), is available again; "
@@ -218,10 +218,10 @@ def _back(view: DependencyView, evidence: Evidence) -> Culprit:
     )
 
 
-def _goes_first(incident: IncidentBrief | None, evidence: Evidence) -> bool:
+def _goes_first(incident: IncidentSummary | None, evidence: Evidence) -> bool:
     """Whether the other side waits for us in the end, and our incident is the oldest of that circle."""
     by_name = {one.name: one for one in _others(evidence)}
-    circle: list[IncidentBrief] = []
+    circle: list[IncidentSummary] = []
     while incident is not None and incident not in circle:
         circle.append(incident)
         after = incident.caused_by.incident if incident.caused_by is not None else ""
@@ -231,7 +231,7 @@ def _goes_first(incident: IncidentBrief | None, evidence: Evidence) -> bool:
     return False
 
 
-def _incident_of(workload: str, evidence: Evidence) -> IncidentBrief | None:
+def _incident_of(workload: str, evidence: Evidence) -> IncidentSummary | None:
     """What there is about a workload: its open incident, or else its latest one if people have it."""
     about = [one for one in _others(evidence) if one.workload == workload]
     opened = [one for one in about if not one.phase.closed]
@@ -239,17 +239,17 @@ def _incident_of(workload: str, evidence: Evidence) -> IncidentBrief | None:
     return latest if latest is not None and _is_at_work(latest) else None
 
 
-def _is_at_work(incident: IncidentBrief) -> bool:
+def _is_at_work(incident: IncidentSummary) -> bool:
     return not incident.phase.closed or incident.phase in _WITH_PEOPLE
 
 
-def _others(evidence: Evidence) -> list[IncidentBrief]:
+def _others(evidence: Evidence) -> list[IncidentSummary]:
     """The other incidents of our namespace."""
     here = evidence.workload.ref.namespace
     return [one for one in evidence.incidents if one.namespace == here and one.name != evidence.incident_name]
 
 
-def _age(incident: IncidentBrief) -> tuple[datetime, str]:
+def _age(incident: IncidentSummary) -> tuple[datetime, str]:
     """What incidents are ordered by: the same for everyone who asks, also when two were opened in one second."""
     return (incident.opened_at or _LONG_AGO, incident.name)
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from prunella_workflows.decisions.diagnosis.external_cause import Culprit
+from prunella_workflows.decisions.diagnosis.external_cause import ExternalCause
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.evidence import IncidentBrief
+from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
 from prunella_workflows.model.plan import Action
 from prunella_workflows.model.policy import EffectivePolicy
-from prunella_workflows.model.repair_slot import Turn, Turns
+from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 from prunella_workflows.model.scaling import Scaling
 from prunella_workflows.model.workload import WorkloadView
 
@@ -29,12 +29,12 @@ class GuardCase(Value):
     action: Action | None = None
     severity: str = ""
     answer: Approval | None = None
-    incidents: tuple[IncidentBrief, ...] = ()
-    turns: Turns = Turns()
+    incidents: tuple[IncidentSummary, ...] = ()
+    turns: RepairSlots = RepairSlots()
     opened_at: datetime | None = None
     release_since: datetime | None = None
     healthy_percent: float | None = None
-    culprit: Culprit | None = None
+    culprit: ExternalCause | None = None
     waiting_since: datetime | None = None
     unheard: str = ""
 
@@ -42,12 +42,12 @@ class GuardCase(Value):
 Guard = Callable[[GuardCase], GuardResult]
 
 
-def others(case: GuardCase) -> list[IncidentBrief]:
+def others(case: GuardCase) -> list[IncidentSummary]:
     """The incidents but this one."""
     return [one for one in case.incidents if one.name != case.incident or one.namespace != case.workload.ref.namespace]
 
 
-def same_workload(case: GuardCase, other: IncidentBrief | Turn) -> bool:
+def same_workload(case: GuardCase, other: IncidentSummary | RepairSlot) -> bool:
     """Whether another incident is about the same workload."""
     return other.namespace == case.workload.ref.namespace and other.workload == str(case.workload.ref)
 

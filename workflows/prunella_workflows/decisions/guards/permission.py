@@ -50,7 +50,9 @@ def cause_allowed(case: GuardCase) -> GuardResult:
             "PolicyAllows", Effect.ESCALATE, "CauseNotAllowed", f"The policy does not allow repairs of {case.cause}."
         )
     if policy.actions and case.action is not None and case.action.kind not in policy.actions:
-        return hold("PolicyAllows", Effect.ESCALATE, "ActionNotAllowed", f"The policy does not allow {case.action.kind}.")
+        return hold(
+            "PolicyAllows", Effect.ESCALATE, "ActionNotAllowed", f"The policy does not allow {case.action.kind}."
+        )
     return passed("PolicyAllows")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, failing, symptoms
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Presence, Sighting
-from prunella_workflows.model.workload import Outcome, PodView, RunView
+from prunella_workflows.model.workload import JobView, Outcome, PodView
 
 TRIES = 5
 """Failures after which a Job is reported although it may try again: the next ones are many minutes apart."""
@@ -30,7 +30,7 @@ def confirm(evidence: Evidence, grace: float) -> Sighting | None:
     return None if ref.kind == "Pod" else _of_job(run, evidence, grace)
 
 
-def _of_job(run: RunView, evidence: Evidence, grace: float) -> Sighting:
+def _of_job(run: JobView, evidence: Evidence, grace: float) -> Sighting:
     """A Job that is still at work."""
     stuck = [one for one in failing(evidence, evidence.live_pods) if one.kind in _STUCK]
     if stuck and (evidence.read_at - evidence.opened_at).total_seconds() >= grace:

@@ -10,10 +10,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from prunella_operator import clock
-from prunella_operator.activities.alerts.activities import AlertHands
+from prunella_operator.activities.alerts.activities import AlertActivitiesImpl
 from prunella_operator.activities.alerts.alertmanager import Alertmanager
 from prunella_operator.activities.alerts.enrichment import link
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.incidents.intake import Intake
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import workload_key
@@ -56,7 +56,7 @@ def kube(moment):
 
 @pytest.fixture
 def hands(kube):
-    return AlertHands(kube, Gatherer(kube, 30.0), ("prunella-system",), None)
+    return AlertActivitiesImpl(kube, EvidenceCollector(kube, 30.0), ("prunella-system",), None)
 
 
 def an_alert(name="KubePodCrashLooping", fingerprint="f1", **values):
@@ -548,7 +548,7 @@ def test_an_alert_without_an_incident_is_recorded_too(hands, kube):
 
 def test_silences_go_by_the_configured_alertmanager(kube):
     with FakeAlertmanager() as server:
-        hands = AlertHands(kube, Gatherer(kube, 30.0), (), Alertmanager(server.url))
+        hands = AlertActivitiesImpl(kube, EvidenceCollector(kube, 30.0), (), Alertmanager(server.url))
         assert enrich(hands, an_alert()).can_silence
         assert not enrich(hands, an_alert(whole=False)).can_silence
         until = NOW + timedelta(minutes=10)

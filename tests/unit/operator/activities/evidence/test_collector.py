@@ -15,7 +15,7 @@ from fakes.objects import (
     owned_by,
 )
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_workflows.model.errors import Forbidden, InvalidIncident, NotFound, Refused, Unavailable
 from prunella_workflows.model.evidence import MemoryBounds
@@ -42,7 +42,7 @@ def kube():
 
 @pytest.fixture
 def gatherer(kube):
-    return Gatherer(kube, stable_for=30)
+    return EvidenceCollector(kube, stable_for=30)
 
 
 def gathered(gatherer, *, deep=True, **spec):

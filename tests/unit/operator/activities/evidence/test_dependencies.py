@@ -15,7 +15,7 @@ from fakes.objects import (
     owned_by,
 )
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_workflows.model.errors import Forbidden
 from prunella_workflows.model.incident import IncidentSpec, IncidentType, Phase, TargetRef
@@ -65,7 +65,7 @@ def kube():
 
 def evidence_of(kube, *, deep=True, **values):
     spec = IncidentSpec(type=IncidentType.POD_CRASH_LOOP, target=TargetRef(kind="Deployment", name="web"))
-    return Gatherer(kube, stable_for=30).evidence(WEB, spec, OPENED, deep=deep, name="web-1", **values)
+    return EvidenceCollector(kube, stable_for=30).evidence(WEB, spec, OPENED, deep=deep, name="web-1", **values)
 
 
 def known(kube):

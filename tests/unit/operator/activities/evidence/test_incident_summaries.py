@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fakes.kube import FakeKube
 
-from prunella_operator.activities.evidence.incident_summaries import Briefs
+from prunella_operator.activities.evidence.incident_summaries import IncidentSummaryCache
 from prunella_operator.kubernetes import paths
 
 
@@ -17,7 +17,7 @@ def test_they_are_those_of_the_namespace():
     kube = FakeKube()
     put(kube, "web-1", phase="Healed", target="Deployment/web", causedBy={"target": "Secret/token"})
     put(kube, "web-1", namespace="bank")
-    (one,) = Briefs(kube).of("shop")
+    (one,) = IncidentSummaryCache(kube).of("shop")
     assert (one.name, one.workload, one.opened_at.hour, one.caused_by.target) == (
         "web-1",
         "Deployment/web",
@@ -30,13 +30,13 @@ def test_who_saw_the_fault_is_told():
     kube = FakeKube()
     kube.put(paths.incidents("shop", "web-1"), {"metadata": {"namespace": "shop", "labels": {paths.SOURCE: "pods"}}})
     put(kube, "web-2")
-    assert {one.name: one.source for one in Briefs(kube).of("shop")} == {"web-1": "pods", "web-2": ""}
+    assert {one.name: one.source for one in IncidentSummaryCache(kube).of("shop")} == {"web-1": "pods", "web-2": ""}
 
 
 def test_a_crowd_reads_them_once():
     kube, briefs = FakeKube(), None
     put(kube, "web-1")
-    briefs = Briefs(kube, fresh=60)
+    briefs = IncidentSummaryCache(kube, fresh=60)
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: briefs.of("shop"), range(200)))
     assert (len(kube.requests), {len(one) for one in found}) == (1, {1})
@@ -44,7 +44,7 @@ def test_a_crowd_reads_them_once():
 
 def test_each_namespace_is_read_for_itself_and_again_when_it_is_old():
     kube = FakeKube()
-    briefs = Briefs(kube, fresh=-1)
+    briefs = IncidentSummaryCache(kube, fresh=-1)
     for namespace in ("shop", "bank", "shop"):
         briefs.of(namespace)
     assert len(kube.requests) == 3

@@ -10,7 +10,7 @@ from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_repli
 from prunella_operator import clock
 from prunella_operator.activities import Activities
 from prunella_operator.activities import verify as verifying
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of
 from prunella_operator.metrics.port import NotConfigured
@@ -61,7 +61,7 @@ def killed():
 
 
 def gathered(kube, source, type_, *, deep):
-    return Gatherer(kube, 30, UsageReader(kube, source)).evidence(WEB, a_spec(type_), OPENED, deep=deep)
+    return EvidenceCollector(kube, 30, UsageReader(kube, source)).evidence(WEB, a_spec(type_), OPENED, deep=deep)
 
 
 @pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])

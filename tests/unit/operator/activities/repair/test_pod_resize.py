@@ -6,7 +6,7 @@ import pytest
 from fakes.kube import FakeKube, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, announced
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.quotas import memory_bounds
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
@@ -45,7 +45,7 @@ def kube():
 
 @pytest.fixture
 def repairer(kube):
-    return Repairer(kube, Gatherer(kube, 30), ("prunella-system",))
+    return Repairer(kube, EvidenceCollector(kube, 30), ("prunella-system",))
 
 
 def undo_of(done):
@@ -111,7 +111,7 @@ def test_a_pod_that_changed_is_left_alone(repairer, kube, change):
     copied = copy.deepcopy(kube)
     change(copied)
     with pytest.raises(ChangedSince, match="web-b was replaced or resized"):
-        Repairer(copied, Gatherer(copied, 30), ()).repair(ORDER)
+        Repairer(copied, EvidenceCollector(copied, 30), ()).repair(ORDER)
     assert copied.writes == [], "before the write nothing is touched"
     done = repairer.repair(ORDER)
     change(kube)

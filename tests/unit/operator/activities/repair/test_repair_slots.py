@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunella_operator.activities.repair import repair_slots
-from prunella_operator.activities.repair.repair_slots import TurnBook
+from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, Refused, Unavailable
@@ -53,7 +53,7 @@ def marks(kube, incident):
 
 
 def take(kube, order, **budgets):
-    with TurnBook(kube).turn(order, case_of(order, **budgets)):
+    with RepairSlotAllocator(kube).turn(order, case_of(order, **budgets)):
         pass
 
 
@@ -171,7 +171,7 @@ def test_who_would_have_to_wait_does_not_ask(kube, order):
 
 
 def test_a_crowd_is_sent_away_and_not_kept_waiting(kube):
-    book = TurnBook(kube)
+    book = RepairSlotAllocator(kube)
     with ExitStack() as stack:
         for _ in range(repair_slots._PLACES):
             stack.enter_context(book.place())
@@ -183,13 +183,13 @@ def test_a_crowd_is_sent_away_and_not_kept_waiting(kube):
 
 
 def test_a_repair_that_is_not_made_gives_its_turn_back(kube, order):
-    with pytest.raises(Refused), TurnBook(kube).turn(order, case_of(order)):
+    with pytest.raises(Refused), RepairSlotAllocator(kube).turn(order, case_of(order)):
         raise Refused("exceeded quota")
     assert marks(kube, order.incident) == (None, None)
 
 
 def test_a_repair_whose_outcome_is_open_keeps_its_turn(kube, order):
-    with pytest.raises(Conflict), TurnBook(kube).turn(order, case_of(order)):
+    with pytest.raises(Conflict), RepairSlotAllocator(kube).turn(order, case_of(order)):
         raise Conflict("moved")
     assert order.action_id in marks(kube, order.incident)[1]["taken"]
 
@@ -201,7 +201,9 @@ def test_a_repair_whose_outcome_is_open_keeps_its_turn(kube, order):
         pytest.param({"attempts": [{"actionId": "another"}]}, Held, id="another order is announced: this one is old"),
         pytest.param({"attempts": []}, Held, id="no attempt"),
         pytest.param(
-            {"attempts": [{"actionId": f"{ref().uid}-1", "verdict": "NotApplied"}]}, Held, id="it was given up meanwhile"
+            {"attempts": [{"actionId": f"{ref().uid}-1", "verdict": "NotApplied"}]},
+            Held,
+            id="it was given up meanwhile",
         ),
     ],
 )
@@ -298,7 +300,7 @@ class Crowd:
 
     def _try(self, api, order):
         try:
-            with TurnBook(api).turn(order, case_of(order, **self.budgets)):
+            with RepairSlotAllocator(api).turn(order, case_of(order, **self.budgets)):
                 return True
         except (Held, Conflict):
             return False
@@ -383,7 +385,7 @@ def test_of_a_crowd_that_asks_at_once_exactly_the_budget_passes(budget, choices)
     def once(order):
         def work(api):
             try:
-                with TurnBook(api).turn(order, case_of(order, **crowd.budgets)):
+                with RepairSlotAllocator(api).turn(order, case_of(order, **crowd.budgets)):
                     passed.append(order.incident.name)
             except ChangedSince:
                 pass

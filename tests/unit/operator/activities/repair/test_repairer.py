@@ -6,7 +6,7 @@ import pytest
 from fakes.kube import FakeKube, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_snapshot, a_template, announced
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import template_hash
@@ -35,7 +35,7 @@ def kube():
 
 @pytest.fixture
 def repairer(kube):
-    return Repairer(kube, Gatherer(kube, 30), ("prunella-system",))
+    return Repairer(kube, EvidenceCollector(kube, 30), ("prunella-system",))
 
 
 def precondition(template=None, **values):

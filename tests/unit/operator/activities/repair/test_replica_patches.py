@@ -6,7 +6,7 @@ import pytest
 from fakes.kube import FakeKube, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_template, announced
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import template_hash
@@ -40,7 +40,7 @@ def with_hpa(kube):
 
 @pytest.fixture
 def repairer(kube):
-    return Repairer(kube, Gatherer(kube, 30), ("prunella-system",))
+    return Repairer(kube, EvidenceCollector(kube, 30), ("prunella-system",))
 
 
 def scale(to=4, **values):
@@ -244,7 +244,7 @@ def test_an_undo_of_a_scaling_deletes_no_pod_of_a_stateful_set(kube):
     ref = WEB.model_copy(update={"kind": "StatefulSet"})
     raw = {**a_deployment(a_template(1)), "kind": "StatefulSet"}
     kube.put(paths.workload(ref), raw)
-    repairer = Repairer(kube, Gatherer(kube, 30), ())
+    repairer = Repairer(kube, EvidenceCollector(kube, 30), ())
     done = repairer.repair(scale(target=ref))
     repairer.undo(undo_of(done))
     assert kube.of("delete") == []

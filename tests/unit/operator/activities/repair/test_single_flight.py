@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from prunella_operator.activities.repair.single_flight import Combined
+from prunella_operator.activities.repair.single_flight import SingleFlight
 
 
 class Slow:
@@ -50,12 +50,12 @@ def waiting(combined):
 
 def test_who_comes_alone_looks_himself(look):
     look.go.release(2)
-    combined = Combined(look)
+    combined = SingleFlight(look)
     assert [combined(), combined()] == [1, 2]
 
 
 def test_who_comes_while_another_looks_shares_the_next_look(look, pool):
-    combined = Combined(look)
+    combined = SingleFlight(look)
     first = pool.submit(combined)
     eventually(lambda: look.began)
     rest = [pool.submit(combined) for _ in range(10)]
@@ -73,7 +73,7 @@ def test_who_comes_while_another_looks_shares_the_next_look(look, pool):
 
 def test_who_waits_for_a_look_that_fails_looks_again(look, pool):
     look.failing = (2,)
-    combined = Combined(look)
+    combined = SingleFlight(look)
     first = pool.submit(combined)
     eventually(lambda: look.began)
     rest = [pool.submit(combined) for _ in range(5)]
@@ -86,6 +86,6 @@ def test_who_waits_for_a_look_that_fails_looks_again(look, pool):
 
 
 def test_a_look_always_begins_after_it_was_asked_for(pool):
-    combined = Combined(monotonic)
+    combined = SingleFlight(monotonic)
     asked = list(pool.map(lambda _: (monotonic(), combined()), range(2000)))
     assert all(began >= moment for moment, began in asked)

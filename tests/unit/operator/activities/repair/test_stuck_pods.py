@@ -4,7 +4,7 @@ import pytest
 from fakes.kube import FakeKube
 from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_template, owned_by
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.stuck_pods import left_behind
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import REVISION_HASH, template_hash
@@ -51,7 +51,7 @@ def gatherer():
     kube.put(paths.workload(STATEFUL), workload)
     for name, number, template in (("web-old", 1, a_template(1)), ("web-new", 2, RAISED)):
         kube.put(paths.snapshots("shop", name), revision(name, number, template))
-    return Gatherer(kube, 30)
+    return EvidenceCollector(kube, 30)
 
 
 def test_only_broken_pods_of_the_template_that_was_undone(gatherer):

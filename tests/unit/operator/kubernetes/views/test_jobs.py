@@ -4,7 +4,7 @@ import pytest
 from fakes.kube import FakeKube
 from fakes.objects import LONG_AGO, NAMESPACE, a_cluster, a_pod, a_replica_set, a_template, at, owned_by
 
-from prunella_operator.activities.evidence.collector import Gatherer
+from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_workflows.model.workload import Outcome, WorkloadRef
 
@@ -38,7 +38,7 @@ def kube():
 
 def view_of(kube, kind, name, version="batch/v1"):
     ref = WorkloadRef(api_version=version, kind=kind, namespace=NAMESPACE, name=name)
-    _, workload, pods = Gatherer(kube, stable_for=30).view(ref)
+    _, workload, pods = EvidenceCollector(kube, stable_for=30).view(ref)
     return workload, pods
 
 

@@ -15,7 +15,7 @@ from prunella_operator.detection.jobs import JOBS
 from prunella_operator.detection.pod_status import Pod
 from prunella_operator.detection.pods import PODS
 from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
-from prunella_operator.kubernetes.decoding import IGNORE, Head, Status, Undecodable
+from prunella_operator.kubernetes.decoding import IGNORE, ObjectHead, Status, Undecodable
 from prunella_operator.kubernetes.watch.formats import LONGEST_PART, Json
 from prunella_operator.kubernetes.watch.protobuf import Frames, Protobuf, _structure
 from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES
@@ -77,7 +77,7 @@ def test_both_formats_say_the_same(resource, obj):
 
     assert again == without_empty(said)
     assert Protobuf().read(enveloped(resource.kind, obj), resource.into, resource.kind) == again
-    assert Protobuf().read(data, Head, "Object").metadata.uid == obj["metadata"]["uid"]
+    assert Protobuf().read(data, ObjectHead, "Object").metadata.uid == obj["metadata"]["uid"]
 
 
 def unnumbered(into, kind):

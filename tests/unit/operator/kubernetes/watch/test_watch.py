@@ -21,10 +21,10 @@ from fakes.pods import pod
 
 from prunella_operator.detection.pod_status import Pod
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.watch.resource import Pace, Resource, Scope
+from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 
-PACE = Pace(page=2, slice=1, silence=2.0, answer=2.0, shortest=0.01, longest=0.04)
+PACE = WatchTimings(page=2, slice=1, silence=2.0, answer=2.0, shortest=0.01, longest=0.04)
 PODS = Resource("/api/v1", "pods", "Pod", Pod)
 
 
@@ -196,7 +196,7 @@ async def test_an_event_given_again_after_a_reconnect_is_reported_once(api):
 
 async def test_a_silent_connection_is_given_up(api):
     api.watches.append(stream(then="hold"))
-    async with running(api, Pace(silence=0.1, shortest=0.01)) as watch:
+    async with running(api, WatchTimings(silence=0.1, shortest=0.01)) as watch:
         await eventually(lambda: api.watching)
 
         assert "Timeout" in watch.stats.last_error
@@ -207,14 +207,14 @@ async def test_a_list_that_never_answers_is_given_up(api):
         await asyncio.Event().wait()
 
     api.lists.append(never)
-    async with running(api, Pace(answer=0.1, shortest=0.01)):
+    async with running(api, WatchTimings(answer=0.1, shortest=0.01)):
         await eventually(lambda: api.watching)
 
 
 @pytest.mark.parametrize("code", [429, 503])
 async def test_retry_after_is_obeyed(api, code):
     api.lists.append(status(code, "TooManyRequests", headers={"Retry-After": "9"}))
-    async with running(api, Pace(shortest=0.01, obedience=0.2)) as watch:
+    async with running(api, WatchTimings(shortest=0.01, obedience=0.2)) as watch:
         await eventually(lambda: api.requests)
         asked = asyncio.get_running_loop().time()
         await eventually(lambda: api.watching)
@@ -225,7 +225,7 @@ async def test_retry_after_is_obeyed(api, code):
 
 async def test_retry_after_is_obeyed_in_an_error_event(api):
     api.watches.append(stream(error(429, "TooManyRequests", retryAfterSeconds=9), then="hold"))
-    async with running(api, Pace(shortest=0.01, obedience=0.2)):
+    async with running(api, WatchTimings(shortest=0.01, obedience=0.2)):
         await eventually(lambda: api.of("watch"))
         asked = asyncio.get_running_loop().time()
         await eventually(lambda: api.watching)
@@ -235,7 +235,7 @@ async def test_retry_after_is_obeyed_in_an_error_event(api):
 
 async def test_a_server_that_closes_at_once_is_not_hammered(api):
     api.watches += [stream() for _ in range(200)]
-    async with running(api, Pace(shortest=0.02, longest=5.0, jitter=lambda low, _high: low)):
+    async with running(api, WatchTimings(shortest=0.02, longest=5.0, jitter=lambda low, _high: low)):
         await asyncio.sleep(0.3)
 
         # 20, 40, 80, 160 ms: five at most in 0.3 s, where a spinning client makes hundreds.
@@ -244,7 +244,7 @@ async def test_a_server_that_closes_at_once_is_not_hammered(api):
 
 async def test_a_server_that_sends_an_error_event_at_once_is_not_hammered(api):
     api.watches += [stream(error(500, "InternalError")) for _ in range(200)]
-    async with running(api, Pace(shortest=0.02, longest=5.0, jitter=lambda low, _high: low)):
+    async with running(api, WatchTimings(shortest=0.02, longest=5.0, jitter=lambda low, _high: low)):
         await asyncio.sleep(0.3)
 
         assert 3 <= len(api.of("watch")) <= 5
@@ -387,7 +387,7 @@ async def test_other_tasks_get_their_turn_during_a_long_list(api):
             await asyncio.sleep(0)
 
     api.lists.append(page([pod(f"web-{n}") for n in range(3000)], 100))
-    async with running(api, Pace(slice=100), Counting()) as watch:
+    async with running(api, WatchTimings(slice=100), Counting()) as watch:
         task = asyncio.create_task(others())
         await eventually(lambda: watch.stats.synced)
         task.cancel()

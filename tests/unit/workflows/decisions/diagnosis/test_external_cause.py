@@ -22,12 +22,12 @@ from builders import (
 )
 
 from prunella_workflows.decisions.diagnosis import external_cause
-from prunella_workflows.decisions.diagnosis.external_cause import Culprit, Tie, missing_objects
+from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause, missing_objects
 from prunella_workflows.decisions.guards.external_cause import dependency, heard, node_lost, shared_cause
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.incident import CausedBy, Phase
-from prunella_workflows.model.neighbours import DependencyView, Fellow, NodeView
+from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.outcome import Cause, Effect
 
 OURS = "web-oom"
@@ -283,7 +283,7 @@ def lacking(**values):
         a_pod("web-2-a", NO_SECRET),
         **{
             "dependencies": (),
-            "fellows": (Fellow(workload="Deployment/cart", missing="Secret/token"),),
+            "fellows": (AffectedWorkload(workload="Deployment/cart", missing="Secret/token"),),
             "revisions": the_history(good_at=ago(3600)),
             **values,
         },
@@ -299,7 +299,12 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
     diagnosis, plan = decide(evidence, a_policy())
     found = external_cause.culprit(diagnosis.cause, evidence)
     assert (diagnosis.cause, plan.reason, plan.steps) == (Cause.POD_CRASH_LOOP, "SharedCause", ())
-    assert (found.tie, found.target, found.incident, found.patience) == (Tie.SHARED, "Secret/token", "cart-1", 1800)
+    assert (found.tie, found.target, found.incident, found.patience) == (
+        CauseKind.SHARED,
+        "Secret/token",
+        "cart-1",
+        1800,
+    )
     assert "cart-1" in plan.next_step
 
 
@@ -311,7 +316,10 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
         pytest.param({"incidents": ()}, None, id="the other one has no incident"),
         pytest.param({"incidents": (of_cart(phase=Phase.HEALED),)}, None, id="the other one's is over"),
         pytest.param(
-            {"fellows": (Fellow(workload="Deployment/cart", missing="Secret/other"),), "incidents": (of_cart(),)},
+            {
+                "fellows": (AffectedWorkload(workload="Deployment/cart", missing="Secret/other"),),
+                "incidents": (of_cart(),),
+            },
             None,
             id="the other one lacks another thing",
         ),
@@ -389,21 +397,21 @@ def test_the_first_incident_of_a_lost_node_is_named(other, incident):
 # Guards
 
 
-def a_culprit(tie=Tie.DEPENDENCY, **values):
+def a_culprit(tie=CauseKind.DEPENDENCY, **values):
     known = {"tie": tie, "target": "Deployment/ledger", "message": "It is down.", "next_step": "Bring it back."}
-    return Culprit(**{**known, "patience": 120, **values})
+    return ExternalCause(**{**known, "patience": 120, **values})
 
 
 @pytest.mark.parametrize(
     ("guard", "tie", "reason"),
     [
-        (node_lost, Tie.NODE, "NodeLost"),
-        (dependency, Tie.DEPENDENCY, "DependencyDown"),
-        (shared_cause, Tie.SHARED, "SharedCause"),
+        (node_lost, CauseKind.NODE, "NodeLost"),
+        (dependency, CauseKind.DEPENDENCY, "DependencyDown"),
+        (shared_cause, CauseKind.SHARED, "SharedCause"),
     ],
 )
 def test_each_tie_is_waited_for_by_its_guard_and_not_for_ever(guard, tie, reason):
-    for other in Tie:
+    for other in CauseKind:
         answer = guard(a_guard_case(culprit=a_culprit(other)))
         assert (answer.effect, answer.reason) == ((Effect.WAIT, reason) if other is tie else (Effect.ALLOW, "Passed"))
     early = guard(a_guard_case(culprit=a_culprit(tie), waiting_since=ago(119)))

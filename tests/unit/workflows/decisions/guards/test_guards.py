@@ -19,7 +19,7 @@ from builders import (
     under_budget,
 )
 
-from prunella_workflows.decisions.diagnosis.external_cause import Culprit, Tie
+from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause
 from prunella_workflows.decisions.guards import (
     AT_WRITE,
     GUARDS,
@@ -52,7 +52,7 @@ from prunella_workflows.decisions.guards.ownership import replaced_by_hand
 from prunella_workflows.model.incident import Approval, Phase
 from prunella_workflows.model.outcome import Cause, Effect
 from prunella_workflows.model.policy import BUILT_IN, merge
-from prunella_workflows.model.repair_slot import Turns
+from prunella_workflows.model.repair_slot import RepairSlots
 from prunella_workflows.model.scaling import Strategy
 
 
@@ -89,19 +89,31 @@ ONE_AWAY = Strategy(max_unavailable=1, max_surge=0)
 HALF_SICK = {"policy": a_policy(budgets={"minimumHealthyPercent": 60}), "healthy_percent": 50.0}
 
 CULPRITS = {
-    tie: Culprit(tie=tie, target="Deployment/ledger", message="It is down.", next_step="Bring it back.", patience=120)
-    for tie in Tie
+    tie: ExternalCause(
+        tie=tie, target="Deployment/ledger", message="It is down.", next_step="Bring it back.", patience=120
+    )
+    for tie in CauseKind
 }
 
 HOLDS = [
-    pytest.param(node_lost, {"culprit": CULPRITS[Tie.NODE]}, Effect.WAIT, "NodeLost", id="its node is lost"),
+    pytest.param(node_lost, {"culprit": CULPRITS[CauseKind.NODE]}, Effect.WAIT, "NodeLost", id="its node is lost"),
     pytest.param(
-        dependency, {"culprit": CULPRITS[Tie.DEPENDENCY]}, Effect.WAIT, "DependencyDown", id="what it needs is down"
+        dependency,
+        {"culprit": CULPRITS[CauseKind.DEPENDENCY]},
+        Effect.WAIT,
+        "DependencyDown",
+        id="what it needs is down",
     ),
     pytest.param(
-        shared_cause, {"culprit": CULPRITS[Tie.SHARED]}, Effect.WAIT, "SharedCause", id="another incident is about it"
+        shared_cause,
+        {"culprit": CULPRITS[CauseKind.SHARED]},
+        Effect.WAIT,
+        "SharedCause",
+        id="another incident is about it",
     ),
-    pytest.param(heard, {"unheard": "Not a word."}, Effect.WAIT, "AwaitingKubeletEvents", id="the kubelet has not said why"),
+    pytest.param(
+        heard, {"unheard": "Not a word."}, Effect.WAIT, "AwaitingKubeletEvents", id="the kubelet has not said why"
+    ),
     pytest.param(rollout_by_a_person, RELEASED, Effect.WAIT, "RolloutInProgress", id="a release since the fault"),
     pytest.param(
         repeated_failures,
@@ -216,28 +228,28 @@ HOLDS = [
     ),
     pytest.param(
         cooldown,
-        {"turns": Turns(recent=(a_turn(taken=(ago(299),)),))},
+        {"turns": RepairSlots(recent=(a_turn(taken=(ago(299),)),))},
         Effect.ESCALATE,
         "RepairedRecently",
         id="another incident had its turn a moment ago",
     ),
     pytest.param(
         cooldown,
-        {"turns": Turns(version=9, running=(a_turn(asking=True, version=8),))},
+        {"turns": RepairSlots(version=9, running=(a_turn(asking=True, version=8),))},
         Effect.ESCALATE,
         "RepairedRecently",
         id="another incident of this workload asks before us",
     ),
     pytest.param(
         hourly_budget,
-        {"turns": Turns(recent=tuple(a_turn(f"o{n}", taken=(ago(600 + n),)) for n in range(6)))},
+        {"turns": RepairSlots(recent=tuple(a_turn(f"o{n}", taken=(ago(600 + n),)) for n in range(6)))},
         Effect.ESCALATE,
         "BudgetSpent",
         id="six repairs of this workload in an hour",
     ),
     pytest.param(
         hourly_budget,
-        {"turns": Turns(recent=(a_turn(taken=(ago(10), ago(20), ago(30), ago(40), ago(50), ago(60))),))},
+        {"turns": RepairSlots(recent=(a_turn(taken=(ago(10), ago(20), ago(30), ago(40), ago(50), ago(60))),))},
         Effect.ESCALATE,
         "BudgetSpent",
         id="six repairs of one incident",
@@ -245,7 +257,7 @@ HOLDS = [
     pytest.param(
         hourly_budget,
         {
-            "turns": Turns(mine="uid-mine", recent=(a_turn("mine", taken=(ago(10),)),)),
+            "turns": RepairSlots(mine="uid-mine", recent=(a_turn("mine", taken=(ago(10),)),)),
             "policy": a_policy(budgets={"perHourPerWorkload": 1}),
         },
         Effect.ESCALATE,
@@ -255,7 +267,7 @@ HOLDS = [
     pytest.param(
         hourly_budget,
         {
-            "turns": Turns(recent=(a_turn(workload="Deployment/api", taken=(ago(600),)),)),
+            "turns": RepairSlots(recent=(a_turn(workload="Deployment/api", taken=(ago(600),)),)),
             "policy": a_policy(budgets={"perHourPerNamespace": 1}),
         },
         Effect.ESCALATE,
@@ -265,7 +277,7 @@ HOLDS = [
     pytest.param(
         hourly_budget,
         {
-            "turns": Turns(recent=(a_turn(namespace="bank", taken=(ago(600),)),)),
+            "turns": RepairSlots(recent=(a_turn(namespace="bank", taken=(ago(600),)),)),
             "policy": a_policy(budgets={"perHourPerCluster": 1}),
         },
         Effect.ESCALATE,
@@ -275,7 +287,7 @@ HOLDS = [
     pytest.param(
         hourly_budget,
         {
-            "turns": Turns(version=9, running=(a_turn(namespace="bank", asking=True, version=8),)),
+            "turns": RepairSlots(version=9, running=(a_turn(namespace="bank", asking=True, version=8),)),
             "policy": a_policy(budgets={"perHourPerCluster": 1}),
         },
         Effect.ESCALATE,
@@ -284,7 +296,7 @@ HOLDS = [
     ),
     pytest.param(
         concurrency,
-        {"turns": Turns(running=(a_turn(),)), "policy": a_policy(budgets={"concurrentPerNamespace": 1})},
+        {"turns": RepairSlots(running=(a_turn(),)), "policy": a_policy(budgets={"concurrentPerNamespace": 1})},
         Effect.WAIT,
         "NamespaceBusy",
         id="another repair is under way in the namespace",
@@ -292,7 +304,7 @@ HOLDS = [
     pytest.param(
         concurrency,
         {
-            "turns": Turns(running=(a_turn(namespace="bank"),)),
+            "turns": RepairSlots(running=(a_turn(namespace="bank"),)),
             "policy": a_policy(budgets={"concurrentPerCluster": 1}),
         },
         Effect.WAIT,
@@ -302,7 +314,7 @@ HOLDS = [
     pytest.param(
         concurrency,
         {
-            "turns": Turns(version=9, running=(a_turn(asking=True, version=8),)),
+            "turns": RepairSlots(version=9, running=(a_turn(asking=True, version=8),)),
             "policy": a_policy(budgets={"concurrentPerNamespace": 1}),
         },
         Effect.WAIT,
@@ -344,9 +356,11 @@ HOLDS = [
 
 PASSES = [
     pytest.param(
-        node_lost, {"culprit": CULPRITS[Tie.NODE], "waiting_since": ago(120)}, id="its node was waited for long enough"
+        node_lost,
+        {"culprit": CULPRITS[CauseKind.NODE], "waiting_since": ago(120)},
+        id="its node was waited for long enough",
     ),
-    pytest.param(dependency, {"culprit": CULPRITS[Tie.SHARED]}, id="what it needs is up"),
+    pytest.param(dependency, {"culprit": CULPRITS[CauseKind.SHARED]}, id="what it needs is up"),
     pytest.param(shared_cause, {}, id="nobody else lacks the same"),
     pytest.param(heard, {}, id="the kubelet has said why"),
     pytest.param(rollout_by_a_person, {**RELEASED, "workload": a_deployment()}, id="a release that is complete"),
@@ -408,28 +422,28 @@ PASSES = [
     pytest.param(cooldown, {"incidents": (a_brief(),)}, id="an incident without a repair"),
     pytest.param(
         cooldown,
-        {"turns": Turns(mine="uid-mine", recent=(a_turn("mine", taken=(ago(1),)),))},
+        {"turns": RepairSlots(mine="uid-mine", recent=(a_turn("mine", taken=(ago(1),)),))},
         id="its own turn",
     ),
     pytest.param(
         cooldown,
-        {"turns": Turns(running=(a_turn(asking=True, version=8),))},
+        {"turns": RepairSlots(running=(a_turn(asking=True, version=8),))},
         id="who only looks counts nobody who asks",
     ),
     pytest.param(
         hourly_budget,
-        {"turns": Turns(recent=tuple(a_turn(f"o{n}", taken=(ago(3600 + n),)) for n in range(9)))},
+        {"turns": RepairSlots(recent=tuple(a_turn(f"o{n}", taken=(ago(3600 + n),)) for n in range(9)))},
         id="repairs of more than an hour ago",
     ),
     pytest.param(
         hourly_budget,
-        {"turns": Turns(recent=tuple(a_turn(f"o{n}", taken=(ago(600),)) for n in range(5)))},
+        {"turns": RepairSlots(recent=tuple(a_turn(f"o{n}", taken=(ago(600),)) for n in range(5)))},
         id="one repair is left",
     ),
     pytest.param(
         hourly_budget,
         {
-            "turns": Turns(version=7, running=(a_turn(asking=True, version=8),)),
+            "turns": RepairSlots(version=7, running=(a_turn(asking=True, version=8),)),
             "policy": a_policy(budgets={"perHourPerCluster": 1}),
         },
         id="somebody asks for the last one after us",
@@ -437,7 +451,7 @@ PASSES = [
     pytest.param(
         hourly_budget,
         {
-            "turns": Turns(
+            "turns": RepairSlots(
                 version=9,
                 running=(a_turn(asking=True, version=7),),
                 recent=(a_turn(version=8, taken=(ago(1),)),),
@@ -449,7 +463,7 @@ PASSES = [
     pytest.param(
         concurrency,
         {
-            "turns": Turns(mine="uid-mine", running=(a_turn("mine"),)),
+            "turns": RepairSlots(mine="uid-mine", running=(a_turn("mine"),)),
             "policy": a_policy(budgets={"concurrentPerNamespace": 1}),
         },
         id="the repair under way is its own",
@@ -457,7 +471,7 @@ PASSES = [
     pytest.param(
         concurrency,
         {
-            "turns": Turns(version=7, running=(a_turn(asking=True, version=8),)),
+            "turns": RepairSlots(version=7, running=(a_turn(asking=True, version=8),)),
             "policy": a_policy(budgets={"concurrentPerNamespace": 1}),
         },
         id="somebody asks after us",

@@ -19,7 +19,7 @@ from builders import (
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.decisions.verification import verification
 from prunella_workflows.model.outcome import Cause, Presence
-from prunella_workflows.model.workload import Outcome, RunView
+from prunella_workflows.model.workload import JobView, Outcome
 
 GRACE = 10
 FAILED = Outcome.FAILED
@@ -27,7 +27,7 @@ LIMIT = "Job has reached the specified backoff limit"
 
 
 def a_run(outcome=Outcome.RUNNING, **values):
-    return RunView(name="report-1", outcome=outcome, **values)
+    return JobView(name="report-1", outcome=outcome, **values)
 
 
 def a_failed_pod(name="report-1-a", end=None, **values):
