@@ -113,10 +113,10 @@ def metrics() -> Iterator[MetricWrapperBase]:
     known = set()
     for found in pkgutil.walk_packages(prunella_operator.__path__, "prunella_operator."):
         if not found.name.endswith("__main__"):
-            for one in vars(importlib.import_module(found.name)).values():
-                if isinstance(one, MetricWrapperBase) and id(one) not in known:
-                    known.add(id(one))
-                    yield one
+            for var in vars(importlib.import_module(found.name)).values():
+                if isinstance(var, MetricWrapperBase) and id(var) not in known:
+                    known.add(id(var))
+                    yield var
 
 
 def _metric_row(metric: MetricWrapperBase) -> str:

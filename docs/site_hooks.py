@@ -51,4 +51,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _places(files: Iterable[File]) -> dict[Path, str]:
     """Where the files of the site come from, and their place in it."""
-    return {ROOT / OUTSIDE[one.src_uri] if one.src_uri in OUTSIDE else DOCS / one.src_uri: one.src_uri for one in files}
+    return {
+        ROOT / OUTSIDE[file.src_uri] if file.src_uri in OUTSIDE else DOCS / file.src_uri: file.src_uri for file in files
+    }

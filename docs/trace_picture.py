@@ -48,7 +48,7 @@ def read(path: Path) -> list[Span]:
 
 
 def _span(raw: dict, first: int) -> Span:
-    facts = {one["key"]: next(iter(one["value"].values())) for one in raw.get("attributes", ())}
+    facts = {attribute["key"]: next(iter(attribute["value"].values())) for attribute in raw.get("attributes", ())}
     begin, end = (1e-6 * (int(raw[name]) - first) for name in ("startTimeUnixNano", "endTimeUnixNano"))
     failed = raw.get("status", {}).get("code") == 2  # noqa: PLR2004 - OTLP's number of an error
     path = str(facts.get("url.path", "")).partition("/namespaces/")[2]

@@ -93,7 +93,7 @@ def a_waiting_container(reason, name="app", **values):
 def a_pod(name="web-2-a", *containers, **values):
     """A pod of the current revision, ready for an hour; not ready as soon as one of its containers is not."""
     containers = containers or (a_container_status(),)
-    ready = all(one.ready for one in containers if not one.init)
+    ready = all(container.ready for container in containers if not container.init)
     return PodView(
         **{
             "name": name,

@@ -41,9 +41,9 @@ def up(name: str, nodes: int) -> Path:
     cluster("up", "--name", name, "--simulated", "--no-audit", "--nodes", str(nodes))
     kubeconfig = Path(cluster("kubeconfig", "--name", name))
     api = Api(str(kubeconfig))
-    crds = [one for file in sorted((ROOT / "crds").glob("*.yaml")) for one in documents(file)]
+    crds = [document for file in sorted((ROOT / "crds").glob("*.yaml")) for document in documents(file)]
     api.apply(*crds)
-    until(lambda: all(api.find(_collection(one)) for one in crds), 60, "our resources are served")
+    until(lambda: all(api.find(_collection(crd)) for crd in crds), 60, "our resources are served")
     return kubeconfig
 
 

@@ -39,7 +39,7 @@ def usage(pid: int) -> Usage:
 
 def _waited(folder: Path) -> float:
     """The second number of schedstat, in nanoseconds; threads that ended are not counted."""
-    return sum(int(one.read_text().split()[1]) for one in folder.glob("task/*/schedstat")) / 1e9
+    return sum(int(path.read_text().split()[1]) for path in folder.glob("task/*/schedstat")) / 1e9
 
 
 def load() -> float:

@@ -60,7 +60,11 @@ def play(api, services, pause):
     for number in range(services):
         api.apply(service("break.yaml", number))
         time.sleep(pause)
-    closed = lambda: [one for one in api.incidents(NAMESPACE) if one.get("status", {}).get("times", {}).get("closedAt")]  # noqa: E731
+
+    def closed():
+        incidents = api.incidents(NAMESPACE)
+        return [incident for incident in incidents if incident.get("status", {}).get("times", {}).get("closedAt")]
+
     return until(lambda: found if len(found := closed()) >= services else None, 300, "all incidents are closed")
 
 
@@ -79,7 +83,7 @@ def main():
         cluster("up", "--name", args.name)
         kubeconfig = Path(cluster("kubeconfig", "--name", args.name))
         api = Api(str(kubeconfig))
-        api.apply(*(one for file in sorted((ROOT / "crds").glob("*.yaml")) for one in documents(file)))
+        api.apply(*(document for file in sorted((ROOT / "crds").glob("*.yaml")) for document in documents(file)))
         with (
             tempfile.TemporaryDirectory() as folder,
             PrunellaProcess(Path(folder), kubeconfig, known_good_after=3),
@@ -87,7 +91,7 @@ def main():
             incidents = play(api, args.services, args.pause)
     finally:
         cluster("down", "--name", args.name)
-    healed = [one for one in incidents if one["status"]["phase"] == "Healed"]
+    healed = [incident for incident in incidents if incident["status"]["phase"] == "Healed"]
     table = Table("step", "p50", "p90", "max", title=f"{len(healed)} of {args.services} faults healed; seconds")
     for name, (start, end) in STEPS.items():
         values = sorted(seconds(one, start, end) for one in healed)

@@ -58,9 +58,9 @@ async def fill(kubeconfig, pods, nodes):
         await sensor_pods.fill(rest, pods, nodes, say)
         page = await rest.get("/api/v1/pods", {"limit": "500"})
         targets = [
-            (one["metadata"]["namespace"], one["metadata"]["name"], "app")
-            for one in page["items"]
-            if one["metadata"]["namespace"].startswith("shop-")
+            (item["metadata"]["namespace"], item["metadata"]["name"], "app")
+            for item in page["items"]
+            if item["metadata"]["namespace"].startswith("shop-")
         ]
         await sensor_pods.relieve(rest, targets)
         await asyncio.sleep(_SETTLED)

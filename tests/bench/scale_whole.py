@@ -201,8 +201,8 @@ async def heal(scene):
 
 async def _actions(client):
     counts = []
-    async for one in client.list_workflows(f"{_OURS} AND ExecutionStatus = 'Completed'", limit=_HISTORIES):
-        history = await client.get_workflow_handle(one.id).fetch_history()
+    async for workflow in client.list_workflows(f"{_OURS} AND ExecutionStatus = 'Completed'", limit=_HISTORIES):
+        history = await client.get_workflow_handle(workflow.id).fetch_history()
         counts.append(sum(_weight(event) for event in history.events))
     return sum(counts) / len(counts) if counts else float("nan")
 

@@ -92,7 +92,7 @@ def rendezvous(cluster, shards):
 def bounded(cluster, shards):
     """The same, but nobody takes more than its share and a little; the largest namespaces choose first."""
     room, fill, place = BOUND * cluster.pods / len(shards), Counter(), {}
-    for name in sorted(cluster.sizes, key=lambda one: (-cluster.sizes[one], one)):
+    for name in sorted(cluster.sizes, key=lambda size: (-cluster.sizes[size], size)):
         wanted = choices(name, shards)
         fits = (shard for shard in wanted if fill[shard] + cluster.sizes[name] <= room)
         place[name] = next(fits, min(wanted, key=lambda shard: fill[shard]))
@@ -146,8 +146,8 @@ def spread(values):
 
 def row(function, kind, options, shards):
     clusters = [drawn(kind, options.pods, random.Random(seed)) for seed in range(options.draws)]
-    even = spread([fullest(one, function(one, list(range(shards))), shards) for one in clusters])
-    deaths = [after_a_death(one, function, shards) for one in clusters]
+    even = spread([fullest(cluster, function(cluster, list(range(shards))), shards) for cluster in clusters])
+    deaths = [after_a_death(cluster, function, shards) for cluster in clusters]
     return even, percent([moved for moved, _ in deaths]), spread([fill for _, fill in deaths])
 
 

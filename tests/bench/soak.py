@@ -102,12 +102,14 @@ class Soaking:
         always = [self.samples(), ward.admit(options.ahead), ward.release(options.linger, 60 * options.forget)]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one) for one in (*always, *(each.run() for each in ward.watches(access)))]
+                tasks = [
+                    group.create_task(alway) for alway in (*always, *(each.run() for each in ward.watches(access)))
+                ]
                 await ward.infect(options.rate, options.minutes)
                 say("no more faults; waiting for the last Incidents")
                 await self._all_ended()
-                for one in tasks:
-                    one.cancel()
+                for task in tasks:
+                    task.cancel()
         finally:
             self.soak.faults = {"wanted": round(options.rate * options.minutes), **ward.ends()}
             self.soak.put(options.results)

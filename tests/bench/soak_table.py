@@ -72,7 +72,7 @@ def verdicts(soak: Soak) -> list[str]:
 
 
 def _growth(samples: list[Sample], who: str) -> str:
-    half = [one for one in samples if one["minute"] >= samples[-1]["minute"] / 2]
+    half = [sample for sample in samples if sample["minute"] >= samples[-1]["minute"] / 2]
     if len(half) < 3:
         return f"{who}: too short a time to tell whether its memory grows"
     points = [(one["minute"], one[f"{who} MiB"]) for one in half]

@@ -92,7 +92,7 @@ class Ward:
     @property
     def waiting(self) -> Iterator[Case]:
         """Those that are well and will break."""
-        return (one for one in self.cases.values() if not one.broken)
+        return (case for case in self.cases.values() if not case.broken)
 
     @property
     def ready(self) -> Case | None:
@@ -101,7 +101,7 @@ class Ward:
 
     @property
     def broken(self) -> list[Case]:
-        return [one for one in self.cases.values() if one.broken]
+        return [case for case in self.cases.values() if case.broken]
 
     @property
     def settled(self) -> bool:
@@ -110,7 +110,7 @@ class Ward:
 
     def count(self) -> dict[str, int]:
         """Faults, and what became of them; `open` are Incidents that go on, `kept` those that are there."""
-        phases = Counter(each for one in self.cases.values() for each in one.phases.values())
+        phases = Counter(each for case in self.cases.values() for each in case.phases.values())
         ended = sum(number for phase, number in phases.items() if phase.closed)
         return {
             "faults": len(self.broken),
@@ -143,8 +143,8 @@ class Ward:
         if case and not case.pod and pod.status.phase == "Running":
             case.pod = pod.metadata.name
 
-    def incident(self, one: Seen) -> None:
-        meta, phase = one.metadata, Phase(one.status.phase or Phase.PENDING)
+    def incident(self, seen: Seen) -> None:
+        meta, phase = seen.metadata, Phase(seen.status.phase or Phase.PENDING)
         ended = self.kept.get(meta.uid, ("", 0.0))[1] or (time.monotonic() if phase.closed else 0.0)
         self.kept[meta.uid] = (paths.incidents(meta.namespace, meta.name), ended)
         if case := self.cases.get(meta.labels.workload):

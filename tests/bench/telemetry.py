@@ -106,7 +106,9 @@ async def heal(house, count):
     requests = await asyncio.gather(*(one(number) for number in house.take(count)))
     began = time.monotonic()
     run = house.client.execute_workflow
-    await asyncio.gather(*(run(SelfHealing.run, one, id=one.incident.name, task_queue=QUEUE) for one in requests))
+    await asyncio.gather(
+        *(run(SelfHealing.run, request, id=request.incident.name, task_queue=QUEUE) for request in requests)
+    )
     return time.monotonic() - began
 
 

@@ -44,9 +44,9 @@ class Director:
         with self._lock:
             for one in self._planned:
                 one.begun = True
-        for one in self._menders:
-            one.join(180)
-            assert not one.is_alive(), "something cannot be mended"
+        for mender in self._menders:
+            mender.join(180)
+            assert not mender.is_alive(), "something cannot be mended"
         self._menders.clear()
 
     @property
@@ -151,6 +151,6 @@ class Director:
 
     def wake(self) -> None:
         """Whatever happened: leave nothing stopped."""
-        for one in self.victims.values():
+        for victim in self.victims.values():
             with suppress(AssertionError, ProcessLookupError):
-                os.kill(one.pid, signal.SIGCONT)
+                os.kill(victim.pid, signal.SIGCONT)

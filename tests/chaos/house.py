@@ -82,16 +82,16 @@ def _control_plane(plane: ControlPlane) -> dict[str, Victim]:
 @contextmanager
 def _running(house: House) -> Iterator[None]:
     try:
-        for one in house.parts.values():
-            one.process.start()
-        for one in house.parts.values():
-            one.process.wait_ready()
+        for part in house.parts.values():
+            part.process.start()
+        for part in house.parts.values():
+            part.process.wait_ready()
         yield
     finally:
         errors = []
-        for one in house.parts.values():
+        for part in house.parts.values():
             try:
-                one.process.stop()
+                part.process.stop()
             except AssertionError as error:
                 errors.append(error)
         if errors:

@@ -42,17 +42,17 @@ class Round:
 
     def problems(self) -> list[Problem]:
         incidents, writes = self.api.incidents(self.namespace), self.writes()
-        judged = (problem for one in self.patients for problem in self._of(one, incidents, writes))
+        judged = (problem for patient in self.patients for problem in self._of(patient, incidents, writes))
         return [*self._foreign(writes), *judged]
 
     def writes(self) -> list[Write]:
         """Every write of Prunella to somebody else's object here, granted or not."""
-        return [one for one in self.audit.writes(self.user, self.namespace) if one.of_a_user]
+        return [write for write in self.audit.writes(self.user, self.namespace) if write.of_a_user]
 
     def _foreign(self, writes: Iterable[Write]) -> Iterator[Problem]:
-        for one in writes:
-            if not any(_is_repair(one, patient) or _is_deletion(one, patient) for patient in self.patients):
-                yield Problem("foreign", one.name, f"a write that nobody could want: {one}")
+        for write in writes:
+            if not any(_is_repair(write, patient) or _is_deletion(write, patient) for patient in self.patients):
+                yield Problem("foreign", write.name, f"a write that nobody could want: {write}")
 
     def _of(self, patient: ChaosPatient, everything: list[Object], writes: list[Write]) -> Iterator[Problem]:
         own = [one for one in everything if (one["spec"].get("target") or {}).get("name") == patient.name]
@@ -65,12 +65,12 @@ class Round:
             yield from self._end(patient, incident)
         ended = next((one["status"]["phase"] for one in own if one.get("status")), "Healed")
         told = [one for status in self._statuses(patient, own) for one in _told(status)]
-        its = [one for one in writes if one.name == patient.name and one.resource == f"apps/{patient.plural}"]
+        its = [write for write in writes if write.name == patient.name and write.resource == f"apps/{patient.plural}"]
         actions = list(dict.fromkeys([*told, *(action_of(one.request) for one in its if one.made)]))
         yield from self._effects(patient, told, its)
         yield from self._count(patient, actions, told)
         yield from _once(patient, actions, ended)
-        yield from _replaced(patient, [one for one in writes if _is_deletion(one, patient)], self.whole_log)
+        yield from _replaced(patient, [write for write in writes if _is_deletion(write, patient)], self.whole_log)
         yield from _stillness(patient, its)
         yield from _object(patient, ended)
 
@@ -92,7 +92,7 @@ class Round:
 
     def _effects(self, patient: ChaosPatient, told: list[str], writes: list[Write]) -> Iterator[Problem]:
         """Each action id once, as the incidents tell it."""
-        made = Counter(action_of(one.request) for one in writes if one.made)
+        made = Counter(action_of(write.request) for write in writes if write.made)
         for action, times in made.items():
             if times > 1 or not action:
                 yield Problem("doubled", patient.name, f"{action or 'no action id'} was written {times} times")
@@ -133,17 +133,17 @@ def _uid(write: Write) -> str:
 
 def _told(status: Object) -> Iterator[str]:
     """The writes that an incident's own story tells of, in order."""
-    for one in status.get("attempts") or ():
-        if one.get("writtenAt"):
-            yield one["actionId"]
-            if one.get("undone"):
-                yield f"{one['actionId']}-undo"
+    for attempt in status.get("attempts") or ():
+        if attempt.get("writtenAt"):
+            yield attempt["actionId"]
+            if attempt.get("undone"):
+                yield f"{attempt['actionId']}-undo"
 
 
 def _once(patient: ChaosPatient, actions: list[str], ended: str) -> Iterator[Problem]:
     """What heals takes one write; what is cancelled leaves none that was not undone."""
-    repairs = [one for one in actions if not one.endswith("-undo")]
-    in_force = [one for one in repairs if f"{one}-undo" not in actions]
+    repairs = [action for action in actions if not action.endswith("-undo")]
+    in_force = [repair for repair in repairs if f"{repair}-undo" not in actions]
     if ended == "Healed" and len(in_force) != 1:
         yield Problem("doubled", patient.name, f"one write heals it, not {actions}")
     if ended in {"Cancelled", "Recovered"} and in_force:
@@ -154,7 +154,7 @@ def _once(patient: ChaosPatient, actions: list[str], ended: str) -> Iterator[Pro
 
 def _replaced(patient: ChaosPatient, deletions: list[Write], whole_log: bool) -> Iterator[Problem]:
     """Each pod that a StatefulSet waits for was deleted once."""
-    made = Counter(_uid(one) for one in deletions if one.made)
+    made = Counter(_uid(deletion) for deletion in deletions if deletion.made)
     for uid, times in made.items():
         if times > 1:
             yield Problem("doubled", patient.name, f"pod {uid} was deleted {times} times")
@@ -171,9 +171,9 @@ def _stillness(patient: ChaosPatient, writes: list[Write]) -> Iterator[Problem]:
         yield Problem("incomplete", patient.name, "it was never seen to be suspended")
         return
     first, last = datetime.fromisoformat(since), datetime.fromisoformat(until)
-    for one in writes:
-        if one.made and first < datetime.fromisoformat(one.at) < last:
-            yield Problem("foreign", patient.name, f"written while it was suspended: {one}")
+    for write in writes:
+        if write.made and first < datetime.fromisoformat(write.at) < last:
+            yield Problem("foreign", patient.name, f"written while it was suspended: {write}")
 
 
 def _object(patient: ChaosPatient, ended: str) -> Iterator[Problem]:

@@ -136,18 +136,18 @@ class ChaosPatient(Patient):
         """What its pods use, in metrics-server's words: one pod's work is shared by all of them, or is never less."""
         if self.fault not in _CPU:
             return []
-        pods = [one for one in self._pods() if "deletionTimestamp" not in one["metadata"]]
+        pods = [pod for pod in self._pods() if "deletionTimestamp" not in pod["metadata"]]
         each = _CPU[self.fault] // (len(pods) or 1) if self.fault == "busy" else _CPU[self.fault]
         container = {"name": "app", "usage": {"cpu": f"{each}n", "memory": "8Mi"}}
         seen = {"timestamp": clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), "window": "15s", "containers": [container]}
-        return [{"metadata": {"name": one["metadata"]["name"], "namespace": self.namespace}, **seen} for one in pods]
+        return [{"metadata": {"name": pod["metadata"]["name"], "namespace": self.namespace}, **seen} for pod in pods]
 
     def _pods(self) -> list[Object]:
         return self.api.items(f"/api/v1/namespaces/{self.namespace}/pods", labelSelector=f"app={self.name}")
 
     def _all_run(self) -> bool:
-        states = [one["status"].get("containerStatuses", [{}])[0].get("state", {}) for one in self._pods()]
-        return len(states) == self.broken["spec"]["replicas"] and all("running" in one for one in states)
+        states = [pod["status"].get("containerStatuses", [{}])[0].get("state", {}) for pod in self._pods()]
+        return len(states) == self.broken["spec"]["replicas"] and all("running" in state for state in states)
 
     def release_again(self) -> None:
         """The owner mends it himself: release 3 runs."""
@@ -165,7 +165,7 @@ class ChaosPatient(Patient):
 
     def is_over(self, incidents: list[Object], closed: frozenset[str]) -> bool:
         """Nothing is to be expected any more. After a deletion it counts whether the workload is well."""
-        own = [one for one in incidents if (one["spec"].get("target") or {}).get("name") == self.name]
+        own = [incident for incident in incidents if (incident["spec"].get("target") or {}).get("name") == self.name]
         if not all((one.get("status") or {}).get("phase") in closed for one in own):
             return False
         return self.is_first_again() if self.deleted else bool(own)
@@ -254,7 +254,7 @@ def of_round(api: Api, namespace: str, number: int, *, short: bool = False) -> l
 
 def shuffled(patients: list[ChaosPatient], dice: random.Random) -> dict[str, float]:
     """After how many seconds each of them breaks."""
-    return {one.name: dice.uniform(0, 4) for one in patients}
+    return {patient.name: dice.uniform(0, 4) for patient in patients}
 
 
 def space(api: Api, namespace: str) -> None:

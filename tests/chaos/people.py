@@ -94,7 +94,7 @@ class Person:
 
     def _incidents(self) -> Iterator[Object]:
         gone = {one["metadata"]["uid"] for one in self.patient.deleted}
-        return (one for one in self.patient.incidents() if one["metadata"]["uid"] not in gone)
+        return (incident for incident in self.patient.incidents() if incident["metadata"]["uid"] not in gone)
 
     def _incident(self) -> Object:
         return until(lambda: next(self._incidents(), None), _SEEN_WITHIN, f"{self.patient.name} has an incident")
@@ -123,7 +123,7 @@ class Person:
             self._wish(incident, {"spec": {"suspend": False}})
 
     def _stands_still(self) -> bool:
-        return any((one.get("status") or {}).get("reason") == "Suspended" for one in self._incidents())
+        return any((incident.get("status") or {}).get("reason") == "Suspended" for incident in self._incidents())
 
     def _delete(self) -> None:
         """Nobody waits for that incident any more; the fault goes on, and gets another one."""
@@ -144,7 +144,10 @@ class Person:
 
         def asked() -> Object | None:
             phases = {"AwaitingApproval", *CLOSED}
-            return next((one for one in self._incidents() if (one.get("status") or {}).get("phase") in phases), None)
+            return next(
+                (incident for incident in self._incidents() if (incident.get("status") or {}).get("phase") in phases),
+                None,
+            )
 
         until(asked, _SEEN_WITHIN, f"{self.patient.name} has another incident, which asks")
         self._answer("Approved")

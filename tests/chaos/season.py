@@ -102,12 +102,12 @@ class Season:
 
     def round(self, number: int) -> list[Problem]:
         seed, patients = f"{self.seed}/{self.house.kind}/{number}", self.made[number]
-        until(lambda: all(one.is_good() for one in patients), _GOOD_WITHIN, "all are known to be well", every=1)
+        until(lambda: all(patient.is_good() for patient in patients), _GOOD_WITHIN, "all are known to be well", every=1)
         self.house.man(number)
         strikes = self.strikes(number)
-        people = {one.name: Person(one, lambda: self.director.down) for one in patients if one.person}
+        people = {patient.name: Person(patient, lambda: self.director.down) for patient in patients if patient.person}
         self.proxy.weather = Weather(seed, 0.0 if self.short else _INTENSITIES[number % len(_INTENSITIES)])
-        self.proxy.meter = lambda _: {"items": [usage for one in patients for usage in one.usage()]}
+        self.proxy.meter = lambda _: {"items": [usage for patient in patients for usage in patient.usage()]}
         self._is_calm = self.short
         self.director.victims = self.house.parts | self.house.others
         self.director.arm(strikes, people)
@@ -121,7 +121,9 @@ class Season:
         until(lambda: self.proxy.idle, 60, "the last late call has come")
         time.sleep(_QUIET)
         found += self._workflows(number)
-        if any(one.deleted for one in patients):  # an undo that came late brings the fault back, and another incident
+        if any(
+            patient.deleted for patient in patients
+        ):  # an undo that came late brings the fault back, and another incident
             found += self._until_over(patients, people)
             found += self._workflows(number)
         found += self._errors(people)
@@ -135,9 +137,9 @@ class Season:
         surely(lambda: self.cluster.api.delete(f"/api/v1/namespaces/{self.namespace(number)}"), "it is cleared")
 
     def _break(self, patients: list[ChaosPatient], moments: dict[str, float]) -> None:
-        def one_by_one(one: ChaosPatient) -> None:
-            time.sleep(moments[one.name])
-            one.break_it()
+        def one_by_one(patient: ChaosPatient) -> None:
+            time.sleep(moments[patient.name])
+            patient.break_it()
 
         with ThreadPoolExecutor(len(patients)) as pool:
             list(pool.map(one_by_one, patients))
@@ -150,7 +152,7 @@ class Season:
                 return []
             with suppress(PrunellaError):
                 incidents = self.cluster.api.incidents(self.namespace_of(patients))
-                waiting = [one for one in patients if not self._is_over(one, people, incidents)]
+                waiting = [patient for patient in patients if not self._is_over(patient, people, incidents)]
                 if not waiting and not self.director.down:
                     return []
             if self.director.all_begun and not self.director.down and not self._is_calm:
@@ -176,9 +178,9 @@ class Season:
 
     def _count(self, strikes: list[Strike], number: int) -> list[Strike]:
         """Note what was struck; what was not is tried again."""
-        begun = [one for one in strikes if one.patient]
+        begun = [strike for strike in strikes if strike.patient]
         self.figures.struck += [(one, self.name(number)) for one in begun]
-        missed = [one for one in strikes if not one.patient]
+        missed = [strike for strike in strikes if not strike.patient]
         self._again = [again(one) for one in missed if one.tries < _LATE_STRIKES]
         self.figures.missed.update(" ".join(one.cell) for one in missed if one.tries >= _LATE_STRIKES)
         return begun
@@ -219,20 +221,20 @@ class Season:
         return [*now, *(gone for one in self.made[number] for gone in one.deleted)]
 
     def _errors(self, people: dict[str, Person]) -> list[Problem]:
-        for one in people.values():
-            self.figures.people[one.patient.person, bool(one.during)] += not one.is_due
+        for person in people.values():
+            self.figures.people[person.patient.person, bool(person.during)] += not person.is_due
         return [Problem("incomplete", name, one.error) for name, one in people.items() if one.error]
 
     def _judge(self, number: int, begun: list[Strike]) -> list[Problem]:
         dark = any(one.action == "killed" and one.victim in {"kube-apiserver", "etcd"} for one in begun)
         patients = self.made[number]
-        gone = [incident["metadata"]["uid"] for one in patients for incident in one.deleted]
+        gone = [incident["metadata"]["uid"] for patient in patients for incident in patient.deleted]
         stories = asyncio.run(_stories(self.house.temporal_address, gone))
         parts = (self.cluster.api, self.cluster.audit, self.user, self.namespace(number), patients)
         for one in surely(lambda: self.cluster.api.incidents(self.namespace(number)), "incidents are read"):
             name = one["spec"]["target"]["name"]
             self.figures.ends[name, (one.get("status") or {}).get("phase", "Pending")] += 1
-        self.figures.ends.update((one.name, "deleted by a person") for one in patients for _ in one.deleted)
+        self.figures.ends.update((patient.name, "deleted by a person") for patient in patients for _ in patient.deleted)
         return surely(Round(*parts, whole_log=not dark, stories=stories).problems, "it is judged")
 
     def _tell(self, number: int) -> None:
@@ -251,11 +253,11 @@ class Season:
                 yield Problem("incomplete", self.namespace(number), yaml.safe_dump(live.get("status")))
 
     def diagnostics(self, number: int) -> Iterator[tuple[str, str]]:
-        for one in self.cluster.api.incidents(self.namespace(number)):
-            one["metadata"].pop("managedFields", None)
-            yield f"incident {one['metadata']['name']}", yaml.safe_dump(one, sort_keys=False, width=140)
-        writes = [one for one in self.cluster.audit.writes(self.user, self.namespace(number)) if one.of_a_user]
-        yield "writes", "\n".join(f"{one.at} {one}" for one in writes)
+        for incident in self.cluster.api.incidents(self.namespace(number)):
+            incident["metadata"].pop("managedFields", None)
+            yield f"incident {incident['metadata']['name']}", yaml.safe_dump(incident, sort_keys=False, width=140)
+        writes = [write for write in self.cluster.audit.writes(self.user, self.namespace(number)) if write.of_a_user]
+        yield "writes", "\n".join(f"{write.at} {write}" for write in writes)
         yield "strikes", "\n".join(str(one) for one, at in self.figures.struck if at == self.name(number))
         for name, one in self.house.parts.items():
             yield f"the end of {name}'s log", one.process.tail(2000)

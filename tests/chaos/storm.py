@@ -245,7 +245,7 @@ class Storm:
         return [one for one in found if one["metadata"]["namespace"] in self.namespaces]
 
     def _over(self) -> bool:
-        phases = Counter((one.get("status") or {}).get("phase", "Pending") for one in self._incidents())
+        phases = Counter((incident.get("status") or {}).get("phase", "Pending") for incident in self._incidents())
         self.say(f"storm: {dict(phases)}")
         return CLOSED.issuperset(phases)
 
@@ -253,32 +253,36 @@ class Storm:
         """Judge it by the audit log, the objects and Temporal."""
         incidents = self._incidents()
         writes = [
-            one
+            write
             for namespace in self.namespaces
-            for one in self.audit.writes(self.user, namespace)
-            if one.of_a_user and one.made
+            for write in self.audit.writes(self.user, namespace)
+            if write.of_a_user and write.made
         ]
         self._count(incidents, writes)
         return [
             *self._lost(incidents),
             *asyncio.run(_workflows(self.temporal.address, incidents)),
-            *asyncio.run(_alerts(self.temporal.address, [one.fingerprint for one in self.patients])),
+            *asyncio.run(_alerts(self.temporal.address, [patient.fingerprint for patient in self.patients])),
             *_doubled(writes, incidents),
             *self._generations(incidents),
             *self._budgets(incidents, writes),
         ]
 
     def _count(self, incidents: list[Object], writes: list[Write]) -> None:
-        ends = Counter(f"{one['status'].get('phase')}/{one['status'].get('reason')}" for one in incidents)
+        ends = Counter(
+            f"{incident['status'].get('phase')}/{incident['status'].get('reason')}" for incident in incidents
+        )
         self.figures.update({f"incidents that ended {end}": count for end, count in sorted(ends.items())})
         self.figures["writes to workloads"] = len(writes)
 
     def _lost(self, incidents: list[Object]) -> Iterator[Problem]:
         """Each fault has one incident, which is healed, or handed over because the hour's budget is spent."""
         found = Counter((one["metadata"]["namespace"], one["spec"]["target"]["name"]) for one in incidents)
-        for one in self.patients:
-            if (count := found[one.namespace, one.name]) != 1:
-                yield Problem("doubled" if count else "lost", f"{one.namespace}/{one.name}", f"{count} incidents")
+        for patient in self.patients:
+            if (count := found[patient.namespace, patient.name]) != 1:
+                yield Problem(
+                    "doubled" if count else "lost", f"{patient.namespace}/{patient.name}", f"{count} incidents"
+                )
         for incident in incidents:
             status = incident.get("status") or {}
             end = status.get("phase"), status.get("reason")
@@ -287,22 +291,25 @@ class Storm:
 
     def _generations(self, incidents: list[Object]) -> Iterator[Problem]:
         """The objects themselves count every write of their spec."""
-        told = {(one["metadata"]["namespace"], one["spec"]["target"]["name"]): len(_written(one)) for one in incidents}
+        told = {
+            (incident["metadata"]["namespace"], incident["spec"]["target"]["name"]): len(_written(incident))
+            for incident in incidents
+        }
         for namespace in self.namespaces:
             found = self.api.items(paths.collection("Deployment", namespace))
             live = {one["metadata"]["name"]: one["metadata"]["generation"] for one in found}
-            for one in (each for each in self.patients if each.namespace == namespace):
-                rise = live[one.name] - one.broken["metadata"]["generation"]
-                if rise != told.get((namespace, one.name), 0):
-                    yield Problem("doubled", f"{namespace}/{one.name}", f"its spec was written {rise} times")
+            for patient in (each for each in self.patients if each.namespace == namespace):
+                rise = live[patient.name] - patient.broken["metadata"]["generation"]
+                if rise != told.get((namespace, patient.name), 0):
+                    yield Problem("doubled", f"{namespace}/{patient.name}", f"its spec was written {rise} times")
 
     def _budgets(self, incidents: list[Object], writes: list[Write]) -> Iterator[Problem]:
         """From the write to the verdict a repair runs."""
-        size, at = self.size, {action_of(one.request): datetime.fromisoformat(one.at) for one in writes}
+        size, at = self.size, {action_of(write.request): datetime.fromisoformat(write.at) for write in writes}
         runs = [
-            (one["metadata"]["namespace"], at[each["actionId"]], datetime.fromisoformat(each["finishedAt"]))
-            for one in incidents
-            for each in _written(one)
+            (incident["metadata"]["namespace"], at[each["actionId"]], datetime.fromisoformat(each["finishedAt"]))
+            for incident in incidents
+            for each in _written(incident)
             if each["actionId"] in at and each.get("finishedAt")
         ]
         self.figures["repairs at once in the cluster, at most"] = most = _at_once(runs)
@@ -331,13 +338,13 @@ class Storm:
 
 
 def _written(incident: Object) -> list[Object]:
-    return [one for one in (incident.get("status") or {}).get("attempts") or () if one.get("writtenAt")]
+    return [attempt for attempt in (incident.get("status") or {}).get("attempts") or () if attempt.get("writtenAt")]
 
 
 def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
     """Each action once, told by its incident, and nothing but repairs."""
-    made = Counter(action_of(one.request) for one in writes)
-    told = {each["actionId"] for one in incidents for each in _written(one)}
+    made = Counter(action_of(write.request) for write in writes)
+    told = {each["actionId"] for incident in incidents for each in _written(incident)}
     for action, times in made.items():
         if times > 1 or action not in told:
             yield Problem("doubled", action or "no action id", f"written {times} times, told: {action in told}")
@@ -358,9 +365,12 @@ def _at_once(runs: Iterable[tuple[str, datetime, datetime]]) -> int:
 async def _workflows(address: str, incidents: list[Object]) -> list[Problem]:
     """One workflow for each incident, which completes; no other."""
     client, end = await Client.connect(address), time.monotonic() + 120
-    names = {workflow_id(one["metadata"]["uid"]): one["metadata"]["name"] for one in incidents}
+    names = {workflow_id(incident["metadata"]["uid"]): incident["metadata"]["name"] for incident in incidents}
     while True:
-        states = [(one.id, one.status.name) async for one in client.list_workflows("WorkflowType = 'SelfHealing'")]
+        states = [
+            (workflow.id, workflow.status.name)
+            async for workflow in client.list_workflows("WorkflowType = 'SelfHealing'")
+        ]
         ours = Counter(name for name, _ in states if name in names)
         running = [name for name, state in states if state == "RUNNING" and name in names]
         if (len(ours) == len(names) and not running) or time.monotonic() > end:
@@ -377,8 +387,8 @@ async def _workflows(address: str, incidents: list[Object]) -> list[Problem]:
 async def _alerts(address: str, fingerprints: list[str]) -> list[Problem]:
     """One workflow for each alert, which knows of it."""
     client = await Client.connect(address, data_converter=pydantic_data_converter)
-    found = [one.id async for one in client.list_workflows("WorkflowType = 'AlertHandling'")]
-    wanted = {alert_workflow_id(one) for one in fingerprints}
+    found = [workflow.id async for workflow in client.list_workflows("WorkflowType = 'AlertHandling'")]
+    wanted = {alert_workflow_id(fingerprint) for fingerprint in fingerprints}
     lost = [Problem("lost", one, "the alert has no workflow") for one in wanted - set(found)]
     more = Counter(found) - Counter(wanted)
     return [*lost, *(Problem("doubled", one, "another workflow of an alert") for one in more)]

@@ -94,7 +94,7 @@ def plan(seed: str, number: int, longest: float, victims: tuple[str, ...] = VICT
 
 def _more(seed: str, number: int, count: int) -> list[tuple[str, str, str]]:
     """The processes besides the control plane, which needs half a minute to find its way back, once more."""
-    deck = [(one, action, point) for one in VICTIMS[:3] for action in ACTIONS for point in POINTS]
+    deck = [(victim, action, point) for victim in VICTIMS[:3] for action in ACTIONS for point in POINTS]
 
     def card(position: int) -> tuple[str, str, str]:
         turn, place = divmod(position, len(deck))
@@ -148,7 +148,11 @@ def point_of(call: Call, *, before: bool) -> tuple[str, str]:
 
 def action_of(operations: object) -> str:
     """The action id that a JSON patch writes."""
-    found = [one["value"] for one in operations or () if isinstance(one, dict) and one.get("path") == _LAST_ACTION]
+    found = [
+        operation["value"]
+        for operation in operations or ()
+        if isinstance(operation, dict) and operation.get("path") == _LAST_ACTION
+    ]
     return found[0] if found else ""
 
 

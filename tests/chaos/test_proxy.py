@@ -77,7 +77,7 @@ async def test_each_fault_is_what_it_is_called(pair, fault, code, effects):
         with Proxy(api.access.server, str(pair[0]), *pair, Open()) as proxy:
             proxy.weather = Always(fault)
             assert await ask(proxy) == code
-        assert [one.body for one in api.requests] == [UNDO] * effects
+        assert [request.body for request in api.requests] == [UNDO] * effects
 
 
 async def test_a_late_call_has_its_effect_after_its_caller_gave_up(pair):
@@ -112,8 +112,8 @@ def test_the_same_seed_is_the_same_chaos():
 def test_every_victim_is_killed_and_stopped_at_every_point_once(victims):
     rounds = len(victims) * len(ACTIONS)
     strikes = [one for number in range(rounds, 2 * rounds) for one in plan("7", number, 30, victims)]
-    cells = {one.cell for one in strikes}
-    assert cells == {(one, how, point) for one in victims for how in ACTIONS for point in POINTS}
+    cells = {strike.cell for strike in strikes}
+    assert cells == {(victim, how, point) for victim in victims for how in ACTIONS for point in POINTS}
 
 
 def test_the_cheap_strikes_come_twice():
@@ -125,12 +125,16 @@ def test_the_cheap_strikes_come_twice():
 def test_each_round_strikes_at_every_point_and_everybody():
     strikes = plan("7", 3, 30)
     assert len(strikes) == 18
-    assert {one.point for one in strikes} == set(POINTS)
-    assert {(one.victim, one.action) for one in strikes} == {(one, how) for one in VICTIMS for how in ACTIONS}
+    assert {strike.point for strike in strikes} == set(POINTS)
+    assert {(strike.victim, strike.action) for strike in strikes} == {
+        (victim, how) for victim in VICTIMS for how in ACTIONS
+    }
 
 
 def test_the_short_round_kills_everybody_once():
-    assert Counter((one.victim, one.action) for one in short_plan("7", 3)) == {(one, "killed"): 1 for one in VICTIMS}
+    assert Counter((one.victim, one.action) for one in short_plan("7", 3)) == {
+        (victim, "killed"): 1 for victim in VICTIMS
+    }
 
 
 def test_what_was_not_reached_is_tried_again_at_once():

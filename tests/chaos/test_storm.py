@@ -65,7 +65,12 @@ def weather(simulated, prunella, size, say):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"storm-{size.faults}.json"
         load = os.getloadavg()
-        figures = {"faults": size.faults, "load": load, **storm.figures, "problems": [str(one) for one in problems]}
+        figures = {
+            "faults": size.faults,
+            "load": load,
+            **storm.figures,
+            "problems": [str(problem) for problem in problems],
+        }
         path.write_text(json.dumps(figures, indent=1) + "\n")
         say("\n".join(f"storm: {name}: {value}" for name, value in storm.figures.items()))
         say(f"storm: all figures are in {path}")

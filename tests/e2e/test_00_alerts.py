@@ -197,8 +197,8 @@ def handled(process, name):
     async def ask():
         address = f"127.0.0.1:{process.settings['temporal_port']}"
         client = await Client.connect(address, data_converter=pydantic_data_converter)
-        async for one in client.list_workflows("WorkflowType = 'AlertHandling'"):
-            state = await client.get_workflow_handle_for(AlertHandling.run, one.id).query(AlertHandling.get_state)
+        async for workflow in client.list_workflows("WorkflowType = 'AlertHandling'"):
+            state = await client.get_workflow_handle_for(AlertHandling.run, workflow.id).query(AlertHandling.get_state)
             if state.name == name:
                 return state
         return None

@@ -108,7 +108,7 @@ def window(cluster, watching, prometheus, namespaces, people):
 
 
 def ended(api, namespace):
-    phases = [(one.get("status") or {}).get("phase") for one in api.incidents(namespace)]
+    phases = [(incident.get("status") or {}).get("phase") for incident in api.incidents(namespace)]
     return phases if set(phases) <= set(STORIES.values()) else []
 
 
@@ -182,7 +182,7 @@ def test_every_query_of_a_dashboard_has_data(monitoring, board, window, chosen):
 
 def test_what_may_have_no_data_is_asked_for():
     queries = [
-        target["expr"] for board in BOARDS.values() for one in board["panels"] for target in one.get("targets", ())
+        target["expr"] for board in BOARDS.values() for panel in board["panels"] for target in panel.get("targets", ())
     ]
     assert NOTHING.keys() - set().union(*map(metrics_of, queries)) == set()
 

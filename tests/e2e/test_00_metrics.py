@@ -86,7 +86,7 @@ def test_what_a_pod_uses(kube, prometheus, pods, by):
 
     def measured():
         usage = reader.now(*pods)
-        whole = isinstance(usage, Usage) and all(one.cpu_cores is not None for one in usage.containers)
+        whole = isinstance(usage, Usage) and all(container.cpu_cores is not None for container in usage.containers)
         return usage if whole and usage.source == by else None
 
     usage = until(measured, 90, f"a measurement by {by}", every=1)

@@ -24,7 +24,7 @@ def namespaces(cluster):
 
 
 def phases(cluster, namespace):
-    return [(one.get("status") or {}).get("phase") for one in cluster.api.incidents(namespace)]
+    return [(incident.get("status") or {}).get("phase") for incident in cluster.api.incidents(namespace)]
 
 
 def test_it_leaves_nothing_behind_and_can_be_started_again(cluster, account, namespaces, tmp_path):

@@ -76,7 +76,7 @@ def posts(house):
 
 
 def uids(house):
-    return {one["metadata"]["uid"] for name in ("operator", "worker") for one in house.pods(f"prunella-{name}")}
+    return {pod["metadata"]["uid"] for name in ("operator", "worker") for pod in house.pods(f"prunella-{name}")}
 
 
 def exchanged_while_healing(house):
@@ -109,11 +109,13 @@ def test_all_pods_were_exchanged_in_the_middle_of_a_repair_that_was_made_once(st
 
 
 def test_what_it_left_on_objects_of_others_is_gone(cluster, story):
-    assert not [one for one in story.patient.live()["metadata"]["annotations"] if "prunella" in one]
+    assert not [
+        annotation for annotation in story.patient.live()["metadata"]["annotations"] if "prunella" in annotation
+    ]
     assert cluster.api.items(paths.snapshots(SHOP)) == []
 
 
 def test_it_is_gone_itself_and_nothing_hangs(cluster, story):
     ours = [one for one in story.rest if "prunella" in one.rpartition("/")[2]]
-    assert [one for one in ours if "prunella-tests" not in one] == []
+    assert [our for our in ours if "prunella-tests" not in our] == []
     assert cluster.api.find(f"/api/v1/namespaces/{HOME}") is None

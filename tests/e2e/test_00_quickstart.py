@@ -103,7 +103,7 @@ def http(pod, path):
 
 def test_one_operator_leads(house):
     def leading():
-        return [one["metadata"]["name"] for one in house.pods("prunella-operator") if leads(one)]
+        return [pod["metadata"]["name"] for pod in house.pods("prunella-operator") if leads(pod)]
 
     until(lambda: leading() == [house.leader()["metadata"]["name"]], 30, "the one that has the Lease leads")
 
@@ -132,7 +132,7 @@ def test_a_stranger_reaches_metrics_and_the_console_and_nothing_else(cluster, ho
 
 
 def addresses(pods, *ports):
-    return {f"{one['status']['podIP']}:{port}" for one in pods for port in ports}
+    return {f"{pod['status']['podIP']}:{port}" for pod in pods for port in ports}
 
 
 def test_a_bad_release_is_rolled_back_where_a_namespace_opted_in_and_seen_elsewhere(cluster, house, patient, billing):
@@ -179,7 +179,7 @@ def cut_off(pod):
 @pytest.mark.parametrize("strike", [containers.paused, cut_off])
 def test_a_leader_that_hangs_is_replaced_within_ten_seconds_in_the_middle_of_a_repair(house, patient, strike, capsys):
     leader = house.leader()
-    (other,) = (one for one in house.pods("prunella-operator") if one["metadata"]["name"] != leader["metadata"]["name"])
+    (other,) = (pod for pod in house.pods("prunella-operator") if pod["metadata"]["name"] != leader["metadata"]["name"])
     patient.break_it()
     patient.reaches("Diagnosing", "Repairing")
     with strike(leader):

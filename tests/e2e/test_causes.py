@@ -25,7 +25,7 @@ def test_the_missing_secret_is_named_and_its_value_is_not(scene):
 @play("secret-deleted")
 def test_the_replica_that_still_serves_is_untouched(scene):
     scene.closed()
-    left = {one["metadata"]["uid"] for one in scene.api.pods(scene.namespace)} & set(scene.pods.values())
+    left = {pod["metadata"]["uid"] for pod in scene.api.pods(scene.namespace)} & set(scene.pods.values())
     assert len(left) == 1
 
 
@@ -78,4 +78,4 @@ def test_a_release_that_cannot_run_is_taken_back(scene):
 @play("flapping")
 def test_what_heals_itself_twice_is_a_fault_the_third_time(scene):
     scene.closed()
-    assert [one["status"]["phase"] for one in scene.incidents()] == ["Recovered", "Recovered", "Escalated"]
+    assert [incident["status"]["phase"] for incident in scene.incidents()] == ["Recovered", "Recovered", "Escalated"]

@@ -32,7 +32,9 @@ WORKLOAD = "recommendations"
 
 
 def readme(language):
-    return [one for one in pages.blocks(ROOT / "README.md") if one.section == DRY_RUN and one.language in language]
+    return [
+        block for block in pages.blocks(ROOT / "README.md") if block.section == DRY_RUN and block.language in language
+    ]
 
 
 def is_typed(command):
@@ -43,7 +45,7 @@ def is_typed(command):
 def commands_of(page, sections):
     for block in pages.blocks(ROOT / page):
         if block.language in pages.SHELL and (sections is None or block.section in sections):
-            yield from (one for one in pages.commands(block) if is_typed(one))
+            yield from (command for command in pages.commands(block) if is_typed(command))
 
 
 COMMANDS = sorted({command for page, sections in OTHERS.items() for command in commands_of(page, sections)})
@@ -148,13 +150,13 @@ def test_command(command, dry_run, prunella):
 
 def stand_ins(arguments, dry_run):
     """Names of the reader's objects become names of ours; what would write is only checked."""
-    incident = dry_run.healed if any("condition=Succeeded" in one for one in arguments) else dry_run.shown
+    incident = dry_run.healed if any("condition=Succeeded" in argument for argument in arguments) else dry_run.shown
     names = {"payments": NAMESPACE, "legacy": WORKLOAD, "incident/NAME": f"incident/{incident}"}
     for place, before in enumerate(arguments[:-1]):
         if arguments[place + 1] == "NAME":
             names["NAME"] = WORKLOAD if before == "deployment" else incident
-    replaced = [names.get(one, one) for one in arguments]
-    verb = next(one for one in arguments if not one.startswith("-") and one != NAMESPACE)
+    replaced = [names.get(argument, argument) for argument in arguments]
+    verb = next(argument for argument in arguments if not argument.startswith("-") and argument != NAMESPACE)
     return [*replaced, "--dry-run=server"] if verb in WRITES else replaced
 
 

@@ -12,7 +12,7 @@ def test_what_is_held_back_is_shown_and_not_done(scene):
     assert scene.live()["spec"] == scene.broken["spec"]
     assert "Roll back to revision 1" in status["plan"]
     assert "shop:1" in status["diff"]
-    held = [one for one in status["guards"] if one["held"]]
+    held = [guard for guard in status["guards"] if guard["held"]]
     assert status["reason"] in {one["reason"] for one in held}
 
 
@@ -31,11 +31,15 @@ def test_a_frozen_rollback_is_offered(scene):
 @play("maintenance")
 def test_outside_of_its_window_it_waits(scene):
     status = scene.closed()["status"]
-    assert not [one for one in status["conditions"] if one["type"] == "Succeeded" and one["status"] != "Unknown"]
+    assert not [
+        condition
+        for condition in status["conditions"]
+        if condition["type"] == "Succeeded" and condition["status"] != "Unknown"
+    ]
 
 
 @play("budget", "cooldown")
 def test_the_second_repair_is_a_persons(scene):
     scene.closed()
-    assert [one["status"]["phase"] for one in scene.incidents()] == ["Healed", "Escalated"]
+    assert [incident["status"]["phase"] for incident in scene.incidents()] == ["Healed", "Escalated"]
     assert template(scene.live())["metadata"]["labels"]["app.kubernetes.io/version"] == "3"

@@ -29,7 +29,7 @@ def template(workload):
 
 def limits(workload):
     containers = template(workload)["spec"]["containers"]
-    return {one["name"]: one["resources"]["limits"]["memory"] for one in containers}
+    return {container["name"]: container["resources"]["limits"]["memory"] for container in containers}
 
 
 def changes(diff):
@@ -114,7 +114,7 @@ def test_a_person_and_prunella_may_report_the_same_fault(scene):
     scene.closed()
 
     def over():
-        phases = [one.get("status", {}).get("phase") for one in scene.incidents()]
+        phases = [incident.get("status", {}).get("phase") for incident in scene.incidents()]
         return phases if set(phases) <= CLOSED else None
 
     assert set(until(over, 120, "all incidents are closed")) <= {"Healed", "Recovered"}
@@ -146,7 +146,9 @@ def test_the_workload_is_as_its_owner_left_it(scene):
     live = scene.live()
     assert live["spec"] == scene.broken["spec"]
     assert live["metadata"]["generation"] == scene.broken["metadata"]["generation"]
-    assert not [one for one in live["metadata"].get("annotations") or {} if one.startswith("prunella.dev/")]
+    assert not [
+        annotation for annotation in live["metadata"].get("annotations") or {} if annotation.startswith("prunella.dev/")
+    ]
     assert not scene.closed()["status"].get("attempts")
 
 
@@ -184,7 +186,7 @@ def test_a_dry_run_does_not_end_the_real_incident(scene):
     scene.closed()
 
     def asks():
-        phases = [one.get("status", {}).get("phase") for one in scene.incidents()]
+        phases = [incident.get("status", {}).get("phase") for incident in scene.incidents()]
         return sorted(map(str, phases)) == ["AwaitingApproval", "DryRunDone"]
 
     until(asks, 60, "Prunella's own incident waits for an answer")
@@ -199,8 +201,12 @@ def test_how_to_let_it_heal_is_said(scene):
 @play("opted-out")
 def test_who_opts_out_is_left_alone(scene):
     def crashing():
-        states = [one for pod in scene.api.pods(scene.namespace) for one in pod["status"].get("containerStatuses", ())]
-        return any(one["restartCount"] >= 3 for one in states)
+        states = [
+            containerstatuse
+            for pod in scene.api.pods(scene.namespace)
+            for containerstatuse in pod["status"].get("containerStatuses", ())
+        ]
+        return any(state["restartCount"] >= 3 for state in states)
 
     until(crashing, 120, "the pod has crashed several times", every=1)
     assert scene.incidents() == []
@@ -250,10 +256,10 @@ def test_what_a_release_needs_is_named_and_the_release_is_left_alone(scene):
 @play(*(name for name, case in CASES.items() if case.writes and case.phase and not case.about))
 def test_each_write_carries_its_reason(scene, audit):
     scene.closed()
-    uids = [one["metadata"]["uid"] for one in scene.incidents()]
+    uids = [incident["metadata"]["uid"] for incident in scene.incidents()]
     for write in [one for one in scene.attempted() if one.verb != "delete"]:
         assert (write.verb, write.manager) == ("patch", "prunella")
         stamps = [one for one in write.request if one["path"].endswith("prunella.dev~1last-action")]
-        assert [any(uid in one["value"] for uid in uids) for one in stamps] == [True]
+        assert [any(uid in stamp["value"] for uid in uids) for stamp in stamps] == [True]
         assert {"/metadata/uid"} <= {one["path"] for one in write.request if one["op"] == "test"}
-    assert {one.verb for one in scene.snapshots()} <= {"create", "patch"}
+    assert {snapshot.verb for snapshot in scene.snapshots()} <= {"create", "patch"}

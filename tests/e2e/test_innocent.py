@@ -6,8 +6,8 @@ from support.looks import play
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
-TOLD = [one.name for one in cases_innocent.CASES if one.reason in {"InnocentRelease", "NoKnownGoodRevision"}]
-UNSEEN = [one.name for one in cases_innocent.CASES if one.phase is None]
+TOLD = [case.name for case in cases_innocent.CASES if case.reason in {"InnocentRelease", "NoKnownGoodRevision"}]
+UNSEEN = [case.name for case in cases_innocent.CASES if case.phase is None]
 
 
 @play(*TOLD, *UNSEEN)

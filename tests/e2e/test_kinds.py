@@ -7,7 +7,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 def uids(scene):
-    return {one["metadata"]["name"]: one["metadata"]["uid"] for one in scene.api.pods(scene.namespace)}
+    return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in scene.api.pods(scene.namespace)}
 
 
 @play("stateful-release", "stateful-recreated", "daemon-release", "autoscaled")
@@ -68,6 +68,6 @@ def test_replicas_stay_the_autoscalers(scene):
     scene.closed()
     live = scene.live()
     assert live["spec"]["replicas"] == scene.broken["spec"]["replicas"]
-    fields = {one["manager"]: one["fieldsV1"] for one in live["metadata"]["managedFields"]}
+    fields = {managedfield["manager"]: managedfield["fieldsV1"] for managedfield in live["metadata"]["managedFields"]}
     owners = {manager for manager, owned in fields.items() if "f:replicas" in owned.get("f:spec", {})}
     assert "prunella" not in owners

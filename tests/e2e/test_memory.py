@@ -13,7 +13,9 @@ def test_only_the_killed_container_gets_more(scene):
     assert (attempt["action"], attempt["parameters"]["container"]) == ("SetMemory", "cache")
     assert limits(live) == {"server": "64Mi", "cache": "128Mi"}
     assert requests(live) == requests(scene.first)
-    next(one for one in containers(live) if one["name"] == "cache")["resources"]["limits"]["memory"] = "64Mi"
+    next(container for container in containers(live) if container["name"] == "cache")["resources"]["limits"][
+        "memory"
+    ] = "64Mi"
     assert template(live) == template(scene.first)
 
 
@@ -21,7 +23,7 @@ def test_only_the_killed_container_gets_more(scene):
 def test_a_guaranteed_pod_stays_guaranteed(scene):
     scene.closed()
     assert (limits(scene.live()), requests(scene.live())) == ({"server": "128Mi"}, {"server": "128Mi"})
-    assert {one["status"]["qosClass"] for one in scene.api.pods(scene.namespace)} == {"Guaranteed"}
+    assert {pod["status"]["qosClass"] for pod in scene.api.pods(scene.namespace)} == {"Guaranteed"}
 
 
 @play("oom-in-place")
@@ -47,7 +49,7 @@ def test_a_limit_range_is_kept(scene):
 @play("memory-leak")
 def test_a_leak_gets_two_raises_and_keeps_none(scene):
     attempts = scene.closed()["status"]["attempts"]
-    assert [(one["action"], one["verdict"], one["undone"]) for one in attempts] == [
+    assert [(attempt["action"], attempt["verdict"], attempt["undone"]) for attempt in attempts] == [
         ("SetMemory", "NotHealed", True)
     ] * 2
     assert limits(scene.live()) == {"server": "64Mi"}

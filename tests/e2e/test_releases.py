@@ -6,7 +6,7 @@ from support.looks import play, template
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
-ROLLED_BACK = [one.name for one in cases_releases.CASES if one.cause == "bad_release"]
+ROLLED_BACK = [case.name for case in cases_releases.CASES if case.cause == "bad_release"]
 
 
 @play(*ROLLED_BACK)
@@ -34,6 +34,6 @@ def test_the_words_of_who_refused_it_are_shown(scene):
 
 @play("leaking-release")
 def test_a_leak_that_came_with_a_release_goes_with_it(scene):
-    actions = [(one["action"], one["verdict"]) for one in scene.closed()["status"]["attempts"]]
+    actions = [(attempt["action"], attempt["verdict"]) for attempt in scene.closed()["status"]["attempts"]]
     assert actions == [("SetMemory", "NotHealed"), ("SetMemory", "NotHealed"), ("RestoreTemplate", "Healed")]
     assert template(scene.live()) == template(scene.first)

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 ALONE = (*cases_traps.CASES, *cases_bystanders.CASES)
 UNTOUCHED = [one.name for one in ALONE if not one.writes and not one.name.endswith("-meanwhile")]
 OTHERS = {"oom-drags-another", "scaled-meanwhile"}
-ROLLED_BACK = ["evicted-before", *(one.name for one in cases_oddities.CASES if one.name not in OTHERS)]
+ROLLED_BACK = ["evicted-before", *(case.name for case in cases_oddities.CASES if case.name not in OTHERS)]
 
 
 @play(*UNTOUCHED)

@@ -24,7 +24,7 @@ def play(*names):
 
 @play(*CASES)
 def test_one_fault_is_one_incident(scene, aftermath):
-    found = [(one["metadata"]["name"], one["spec"]["type"]) for one in scene.incidents()]
+    found = [(incident["metadata"]["name"], incident["spec"]["type"]) for incident in scene.incidents()]
     assert len(found) == scene.case.incidents, found
 
 
@@ -41,7 +41,9 @@ def test_no_write_was_unsafe(stage, aftermath, audit):
 
 @play(*CASES)
 def test_nothing_holds_incidents_back_from_being_deleted(scene, aftermath):
-    assert not [one["metadata"]["name"] for one in scene.incidents() if one["metadata"].get("finalizers")]
+    assert not [
+        incident["metadata"]["name"] for incident in scene.incidents() if incident["metadata"].get("finalizers")
+    ]
 
 
 @play("bad-release")
@@ -56,6 +58,6 @@ def test_nothing_went_wrong_in_prunella(scene, aftermath, prunella):
 @play("bad-release")
 def test_every_template_kept_is_our_own_kind(scene, aftermath, audit):
     """The only other writes are snapshots, and no more than the cases need."""
-    snapshots = [one for one in scene.snapshots() if one.made]
-    assert {one.verb for one in snapshots} <= {"create", "patch"}
+    snapshots = [snapshot for snapshot in scene.snapshots() if snapshot.made]
+    assert {snapshot.verb for snapshot in snapshots} <= {"create", "patch"}
     assert len(snapshots) <= 4

@@ -37,7 +37,7 @@ class FakeAlertmanager(Httpd):
         known = silence.pop("id", "")
         if known and known not in self.silences:
             return Answer(404, {"message": "silence not found"})
-        if any(not one["value"] for one in silence["matchers"]):
+        if any(not matcher["value"] for matcher in silence["matchers"]):
             return Answer(400, "invalid silence: at least one matcher must not match the empty string")
         key = known or f"silence-{len(self.silences) + 1}"
         self.silences[key] = silence

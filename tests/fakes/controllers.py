@@ -180,7 +180,7 @@ class Web:
 
     def _new_set(self, raw):
         self.names += 1
-        number = max((int(one["metadata"]["annotations"][REVISION]) for one in self._sets()), default=0) + 1
+        number = max((int(set_["metadata"]["annotations"][REVISION]) for set_ in self._sets()), default=0) + 1
         owner = owned_by("apps/v1", "Deployment", "web", raw["metadata"]["uid"])
         meta = {"creationTimestamp": self._now(), "ownerReferences": [owner]}
         body = a_replica_set(self.names, raw["spec"]["template"], **meta)

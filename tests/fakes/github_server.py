@@ -29,7 +29,7 @@ class GithubServer(Httpd):
 
     def _list(self, asked):
         page, size = int(asked.query.get("page", 1)), int(asked.query["per_page"])
-        newest = sorted(self.issues.values(), key=lambda one: -one["number"])
+        newest = sorted(self.issues.values(), key=lambda issue: -issue["number"])
         more = page * size < len(newest)
         following = f'<{self.url}{asked.path}?{urlencode({**asked.query, "page": page + 1})}>; rel="next"'
         return Answer(body=newest[(page - 1) * size : page * size], headers={"Link": following} if more else {})

@@ -59,7 +59,9 @@ class JiraServer(Httpd):
         if part == "/comment":
             return Answer(body={"comments": [{"id": str(i), "body": one} for i, one in enumerate(issue["comments"])]})
         if part == "/transitions" and asked.method == "POST":
-            chosen = next(one for one in self.transitions if one["id"] == str(asked.json["transition"]["id"]))
+            chosen = next(
+                transition for transition in self.transitions if transition["id"] == str(asked.json["transition"]["id"])
+            )
             issue["fields"]["status"] = chosen["to"]
             return Answer(204, b"")
         if part == "/transitions":

@@ -41,7 +41,7 @@ class FakeKube:
 
     def of(self, verb):
         """The writes of one verb."""
-        return [one for one in self.writes if one[0] == verb]
+        return [write for write in self.writes if write[0] == verb]
 
     def get(self, path, **params):
         self._ask("GET", path)
@@ -74,8 +74,8 @@ class FakeKube:
         self._ask("PATCH", path)
         real = path.removesuffix("/resize")
         changed = copy.deepcopy(self._find(real))
-        for one in operations:
-            _apply(changed, one)
+        for operation in operations:
+            _apply(changed, operation)
         self.writes.append(("json_patch", path, operations))
         return self._store(real, changed)
 

@@ -29,14 +29,14 @@ class World:
     def run(self, seconds):
         """Let time pass, from one timer of a machine to the next."""
         end = self.now + seconds
-        while (due := min((one.next_at() for one in self.nodes), default=end)) <= end:
+        while (due := min((node.next_at() for node in self.nodes), default=end)) <= end:
             self._at(max(due, self.now))
         self._at(end)
 
     def _at(self, moment):
         self.now = moment
-        for one in self.nodes:
-            one.work()
+        for node in self.nodes:
+            node.work()
             self.after()
 
     def until(self, holds, at_most):
@@ -51,12 +51,12 @@ class World:
         """Let go of all machines. What still runs there is told to end, and nothing of it is written any more."""
         self.after = lambda: None
         self.nodes += self.graveyard
-        for one in self.nodes:
-            one.cut, one.paused = "refuses", False
-            one.stop()
-        self.until(lambda: all(one.ended for one in self.nodes), at_most=100)
-        for one in self.nodes:
-            one._loop.close()
+        for node in self.nodes:
+            node.cut, node.paused = "refuses", False
+            node.stop()
+        self.until(lambda: all(node.ended for node in self.nodes), at_most=100)
+        for node in self.nodes:
+            node._loop.close()
 
 
 class _Loop(asyncio.SelectorEventLoop):

@@ -125,8 +125,8 @@ def a_cluster(kube, deployment=None, replica_sets=(), pods=(), *, snapshots=(), 
     ):
         for one in found:
             kube.put(f"{plural}/{one['metadata']['name']}", one)
-    for one in snapshots:
-        kube.put(paths.snapshots(NAMESPACE, one["metadata"]["name"]), one)
+    for snapshot in snapshots:
+        kube.put(paths.snapshots(NAMESPACE, snapshot["metadata"]["name"]), snapshot)
     return kube
 
 

@@ -23,8 +23,8 @@ class Receiver(service.MetricsServiceServicer):
     def next(self, within=20):
         """The next message: its resource's attributes, and its metrics by name."""
         (found,) = self.came.get(timeout=within).resource_metrics
-        attributes = {one.key: one.value.string_value for one in found.resource.attributes}
-        return attributes, {one.name: one for scope in found.scope_metrics for one in scope.metrics}
+        attributes = {attribute.key: attribute.value.string_value for attribute in found.resource.attributes}
+        return attributes, {metric.name: metric for scope in found.scope_metrics for metric in scope.metrics}
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def answer(body):
         return enveloped("Status", body)
     found = message("List")()
     fill(found.metadata, body["metadata"], "ListMeta")
-    found.items.extend(packed(one["kind"], one) for one in body["items"])
+    found.items.extend(packed(item["kind"], item) for item in body["items"])
     return _MAGIC + envelope("List")(raw=found).SerializeToString()
 
 

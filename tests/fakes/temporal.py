@@ -121,10 +121,10 @@ class Run:
         for timer in [one for one in self.timers if one[0] <= now]:
             self.timers.remove(timer)
             _resolve(timer[1])
-        for one in list(self._conditions):
-            holds, until, future = one
+        for condition in list(self._conditions):
+            holds, until, future = condition
             if holds() or (until is not None and until <= now):
-                self._conditions.remove(one)
+                self._conditions.remove(condition)
                 _resolve(future)
 
     async def _sleep(self, duration):

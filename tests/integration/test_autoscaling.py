@@ -107,7 +107,7 @@ def test_workers_come_with_what_waits_and_go_with_it(adapter, autoscaler, queue,
     assert autoscaler.replicas == 2
     queue.fill()
     until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees what waits")
-    figure, said = (typed(one, cluster.kubeconfig, {}) for one in LOOKS)
+    figure, said = (typed(look, cluster.kubeconfig, {}) for look in LOOKS)
     assert number(json.loads(figure)["items"][0]["value"]) == WAITING, "two operators say the same: it counts once"
     assert "prunella-worker" in said
     until(lambda: autoscaler.replicas == 4, 60, "four workers are wanted")

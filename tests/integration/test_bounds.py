@@ -57,8 +57,8 @@ def killed(api, namespace):
         states = [
             state.get("terminated", {}).get("reason")
             for pod in api.pods(namespace)
-            for one in pod["status"].get("containerStatuses", ())
-            for state in (one["state"], one["lastState"])
+            for containerstatuse in pod["status"].get("containerStatuses", ())
+            for state in (containerstatuse["state"], containerstatuse["lastState"])
         ]
         return "OOMKilled" in states
 

@@ -37,7 +37,7 @@ def console(access):
     address = []
 
     async def serve():
-        app = Console(readers(access, 10), lambda one, run: f"http://temporal.invalid/{one}/{run}").app()
+        app = Console(readers(access, 10), lambda reader, run: f"http://temporal.invalid/{reader}/{run}").app()
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -149,7 +149,7 @@ CHECK = {"name": "error-rate", "query": "sum(errors)", "threshold": 0.05}
 def test_the_definitions_are_accepted_without_warnings(server, crds):
     for plural in PLURALS.values():
         found = server("GET", f"{DEFINITIONS}/{plural}.prunella.dev").ok()
-        conditions = {one["type"]: one["status"] for one in found["status"]["conditions"]}
+        conditions = {condition["type"]: condition["status"] for condition in found["status"]["conditions"]}
         assert conditions["Established"] == "True"
         assert conditions["NamesAccepted"] == "True"
         # The server lists what is wrong with a schema in this condition; a good schema has none.
@@ -688,7 +688,7 @@ def test_field_selectors_find_incidents(server, namespace, create):
 
     def found(selector):
         items = server("GET", path_of("Incident", namespace), fieldSelector=selector).ok()["items"]
-        return {one["metadata"]["name"] for one in items}
+        return {item["metadata"]["name"] for item in items}
 
     name = ours["metadata"]["name"]
     assert len(found("spec.type=HighMemory")) == 2
@@ -703,7 +703,13 @@ def test_the_table_that_kubectl_prints(server, opened):
     where = incident["metadata"]
     path = f"{path_of('Incident', where['namespace'])}/{where['name']}"
     table = server("GET", path, accept="application/json;as=Table;v=v1;g=meta.k8s.io").ok()
-    row = dict(zip([one["name"] for one in table["columnDefinitions"]], table["rows"][0]["cells"], strict=True))
+    row = dict(
+        zip(
+            [columndefinition["name"] for columndefinition in table["columnDefinitions"]],
+            table["rows"][0]["cells"],
+            strict=True,
+        )
+    )
     assert row.pop("Age")
     assert row.pop("Detected").endswith(("d", "h", "y"))  # a fraction of a second is no obstacle
     assert row == {

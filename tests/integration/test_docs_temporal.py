@@ -82,11 +82,11 @@ def test_every_pod_is_made(api, installed):
     (database,) = api.items(f"{APPS}/statefulsets")
     assert database["status"]["replicas"] == 1
     jobs = until(
-        lambda: all(one.get("status", {}).get("active") for one in _jobs(api)) and _jobs(api),
+        lambda: all(job.get("status", {}).get("active") for job in _jobs(api)) and _jobs(api),
         30,
         "both Jobs have a pod",
     )
-    assert {one["metadata"]["name"] for one in jobs} == {"temporal-schema", "temporal-namespace"}
+    assert {job["metadata"]["name"] for job in jobs} == {"temporal-schema", "temporal-namespace"}
     assert warnings(api) == []
     assert api.items(f"/api/v1/namespaces/{HOME}/persistentvolumeclaims")
 
@@ -97,10 +97,10 @@ def _jobs(api):
 
 def test_it_is_upgraded(cluster, api, installed):
     """The Jobs are made anew, and nothing else."""
-    before, old = counts(api), {one["metadata"]["uid"] for one in _jobs(api)}
+    before, old = counts(api), {job["metadata"]["uid"] for job in _jobs(api)}
     for arguments in commands("Upgrade"):
         cluster.kubectl(*arguments)
-    assert not old & {one["metadata"]["uid"] for one in _jobs(api)}
+    assert not old & {job["metadata"]["uid"] for job in _jobs(api)}
     assert counts(api).keys() == before.keys()
 
 

@@ -40,11 +40,11 @@ async def watching(cluster, space, monkeypatch):
         source = RolloutSource(access, DEPLOYMENTS, lambda _: None, ours.settled, Scope(space))
         tasks = [asyncio.create_task(work) for work in (ours.run(), source.run())]
         yield ours
-        for one in tasks:
-            one.cancel()
-        for one in tasks:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
             with suppress(asyncio.CancelledError):
-                await one
+                await task
 
 
 def kept(api, namespace, name="web"):
@@ -78,9 +78,9 @@ async def test_stable_is_kept_after_the_soak_and_one_that_crashes_after_a_second
     live = api.get(f"{paths.collection('Deployment', space)}/stable")
     assert one["data"]["template"] == live["spec"]["template"]
     restarts = lambda: [  # noqa: E731
-        one["restartCount"]
+        containerstatuse["restartCount"]
         for pod in api.pods(space)
-        for one in pod["status"].get("containerStatuses", ())
+        for containerstatuse in pod["status"].get("containerStatuses", ())
         if pod["metadata"]["labels"]["app"] == "crashing"
     ]
     await within(40, lambda: restarts() and min(restarts()) >= 2, "it has crashed twice")

@@ -55,7 +55,14 @@ def pods(api, namespace, count=2):
 
 def signal(raw, kind="Pod", **values):
     meta = raw["metadata"]
-    owner = next((OwnerRef.model_validate(one) for one in meta.get("ownerReferences") or () if one["controller"]), None)
+    owner = next(
+        (
+            OwnerRef.model_validate(ownerreference)
+            for ownerreference in meta.get("ownerReferences") or ()
+            if ownerreference["controller"]
+        ),
+        None,
+    )
     return Signal(
         **{
             "source": "pods",

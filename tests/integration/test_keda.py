@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.keda, pytest.mark.timeout(600
 NAMESPACE = "prunella"
 """Temporal's, as the overlay has it."""
 COMMANDS = commands_of("docs/install.md", "With KEDA")
-LOOKS = [one for one in COMMANDS if " get " in one]
-(TAKES_AWAY,) = [one for one in COMMANDS if " delete " in one]
+LOOKS = [command for command in COMMANDS if " get " in command]
+(TAKES_AWAY,) = [command for command in COMMANDS if " delete " in command]
 AUTOSCALER = f"/apis/autoscaling/v2/namespaces/{HOME}/horizontalpodautoscalers/keda-hpa-prunella-worker"
 VALID = ("True", "ValidMetricFound")
 MISSING = ("False", "FailedGetExternalMetric")
@@ -120,7 +120,7 @@ def test_workers_come_with_what_waits_and_go_with_it(autoscaler, scaled, queue, 
     until(lambda: autoscaler.replicas == 2, 60, "never fewer than two")
     queue.fill()
     until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees what waits")
-    figure, said = (typed(one, cluster.kubeconfig, {}) for one in LOOKS)
+    figure, said = (typed(look, cluster.kubeconfig, {}) for look in LOOKS)
     assert number(json.loads(figure)["items"][0]["value"]) == WAITING
     assert "keda-hpa-prunella-worker" in said
     until(lambda: autoscaler.replicas == 4, 60, "four workers are wanted")

@@ -48,11 +48,11 @@ def status(api, pod):
 
 def restarts(api, pod):
     """How often it has failed: it ends at once when it cannot reach what it depends on."""
-    return sum(one["restartCount"] for one in status(api, pod).get("containerStatuses", ()))
+    return sum(containerstatuse["restartCount"] for containerstatuse in status(api, pod).get("containerStatuses", ()))
 
 
 def runs(api, pod):
-    return any(one["ready"] for one in status(api, pod).get("containerStatuses", ()))
+    return any(containerstatuse["ready"] for containerstatuse in status(api, pod).get("containerStatuses", ()))
 
 
 def test_kedas_operator_reaches_temporal_when_it_is_let_in_and_nobody_else_does(in_force, api, cluster):

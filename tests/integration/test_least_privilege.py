@@ -30,7 +30,7 @@ from prunella_workflows.model.workload import RevisionRef
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 MI = 1 << 20
-ROLES = {one["metadata"]["name"]: one["rules"] for one in documents(MANIFESTS / "base" / "roles.yaml")}
+ROLES = {document["metadata"]["name"]: document["rules"] for document in documents(MANIFESTS / "base" / "roles.yaml")}
 
 
 # RBAC

@@ -44,8 +44,8 @@ def home(api):
 def test_the_api_server_takes_what_is_rendered(cluster, api, kube, home, folder):
     objects, query = rendered(cluster, folder), {"dryRun": "All", "fieldManager": MANAGER, "force": "true"}
     assert objects
-    for one in objects:
-        kube.call("PATCH", path_of(api, one), one, APPLY_PATCH, **query)
+    for obj in objects:
+        kube.call("PATCH", path_of(api, obj), obj, APPLY_PATCH, **query)
 
 
 @pytest.mark.parametrize("folder", BASES[1:], ids=lambda one: one.name)
@@ -66,14 +66,14 @@ def test_an_overlay_names_an_image_and_a_temporal_server(cluster, folder):
     objects = rendered(cluster, folder)
     images = {
         container["image"]
-        for one in objects
-        if one["kind"] == "Deployment"
-        for container in one["spec"]["template"]["spec"]["containers"]
+        for obj in objects
+        if obj["kind"] == "Deployment"
+        for container in obj["spec"]["template"]["spec"]["containers"]
     }
     assert images == {"prunella.local/prunella:0.1.0"}
-    (settings,) = [one["data"] for one in objects if one["kind"] == "ConfigMap"]
+    (settings,) = [obj["data"] for obj in objects if obj["kind"] == "ConfigMap"]
     assert settings["PRUNELLA_TEMPORAL_ADDRESS"].startswith("temporal")
-    replicas = {one["metadata"]["name"]: one["spec"].get("replicas") for one in objects if one["kind"] == "Deployment"}
+    replicas = {obj["metadata"]["name"]: obj["spec"].get("replicas") for obj in objects if obj["kind"] == "Deployment"}
     assert replicas["prunella-worker"] == {"quickstart": 1, "production": None}[folder.name]
 
 

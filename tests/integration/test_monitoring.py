@@ -102,7 +102,7 @@ def has_numbers(result):
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def test_every_query_of_a_dashboard_returns_data(prometheus, board):
-    waiting = {filled(one["expr"]) for panel in board["panels"] for one in panel.get("targets", ())}
+    waiting = {filled(target["expr"]) for panel in board["panels"] for target in panel.get("targets", ())}
     end = time.monotonic() + 60
     while waiting and time.monotonic() < end:
         waiting = {query for query in waiting if not has_numbers(prometheus.query(query))}

@@ -101,7 +101,9 @@ def test_a_memory_raise_changes_that_limit_only(repairer, api, web):
     assert after["metadata"]["annotations"][paths.LAST_ACTION] == "uid-web-1-1"
     assert done.template_hash == template_hash(template_of(after))
     assert "-        memory: 64Mi" in done.diff
-    assert {"prunella", "prunella-tests"} <= {one["manager"] for one in after["metadata"]["managedFields"]}
+    assert {"prunella", "prunella-tests"} <= {
+        managedfield["manager"] for managedfield in after["metadata"]["managedFields"]
+    }
 
 
 def test_a_rollback_to_a_replica_set_restores_its_template_and_keeps_everything_else(repairer, api, web):
@@ -167,10 +169,10 @@ def test_it_is_one_write_in_the_audit_log(repairer, audit, api, web):
 
     def ours():
         writes = audit.writes(user["status"]["userInfo"]["username"], namespace)
-        return [one for one in writes if one.manager == "prunella" and one.resource == "apps/deployments"]
+        return [write for write in writes if write.manager == "prunella" and write.resource == "apps/deployments"]
 
     until(ours, 90, "the audit log has it")
-    assert [(one.verb, one.made) for one in ours()] == [("patch", True)]
+    assert [(our.verb, our.made) for our in ours()] == [("patch", True)]
 
 
 def test_the_answer_got_lost_and_the_retry_finds_its_own_write(repairer, wire, meddle, api, web):
@@ -211,7 +213,7 @@ def test_two_repairs_at_the_same_moment_are_one(repairer, kube, api, web):
 
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(attempt, range(2)))
-    (winner,) = [one for one in answers if one]
+    (winner,) = [answer for answer in answers if answer]
     after = live(api, web)
     assert after["metadata"]["annotations"][paths.LAST_ACTION] == winner
     assert after["metadata"]["generation"] == web["metadata"]["generation"] + 1
@@ -342,14 +344,14 @@ def test_an_undo_leads_back_to_the_same_replica_set_however_the_owner_wrote_the_
     assert back.template_hash == template_hash(template_of(web))
     until(lambda: 3 in replica_sets(api, web), 90, "the first ReplicaSet is the newest revision again")
     _, view, _ = gatherer.view(ref_of(web))
-    (first,) = [one for one in replica_sets(api, web).values() if limit(one) != "1Gi"]
+    (first,) = [set_ for set_ in replica_sets(api, web).values() if limit(set_) != "1Gi"]
     assert view.revision == first["metadata"]["labels"]["pod-template-hash"]
 
 
 def test_an_undo_of_a_rollback_restores_the_template_even_when_the_history_is_gone(repairer, api, web):
     done = repairer.repair(rollback(web, in_history(api, web)))
-    for one in replica_sets(api, web).values():
-        api.delete(f"{paths.collection('ReplicaSet', one['metadata']['namespace'])}/{one['metadata']['name']}")
+    for set_ in replica_sets(api, web).values():
+        api.delete(f"{paths.collection('ReplicaSet', set_['metadata']['namespace'])}/{set_['metadata']['name']}")
     repairer.undo(order_of(done.undo, undo=True))
     assert template_of(live(api, web)) == template_of(web)
 

@@ -141,7 +141,7 @@ def test_it_changes_that_number_only(case, hands):
     assert after["metadata"]["annotations"][paths.LAST_ACTION] == done.action_id
     assert hands.patches() == [case.path]
     assert done.diff.endswith(f"-{case.field}: 2\n+{case.field}: 4")
-    managers = {one["manager"] for one in after["metadata"]["managedFields"]}
+    managers = {managedfield["manager"] for managedfield in after["metadata"]["managedFields"]}
     assert {"prunella", "prunella-tests"} <= managers
 
 
@@ -175,10 +175,10 @@ def test_it_is_one_write_in_the_audit_log(case, hands, audit, api):
 
     def ours():
         writes = audit.writes(user, case.web["metadata"]["namespace"])
-        return [one for one in writes if one.manager == "prunella" and one.resource in resources]
+        return [write for write in writes if write.manager == "prunella" and write.resource in resources]
 
     until(ours, 90, "the audit log has it")
-    assert [(one.verb, one.made) for one in ours()] == [("patch", True)]
+    assert [(our.verb, our.made) for our in ours()] == [("patch", True)]
 
 
 # Only if everything still holds

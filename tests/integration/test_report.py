@@ -123,9 +123,13 @@ def test_the_whole_status_is_kept_as_it_was_told(reporter, api, incident):
     reporter.report(asked)
     found = live(api, incident)
     told = IncidentStatus.model_validate(found["status"])
-    conditions = tuple(one.model_copy(update={"observed_generation": 1}) for one in asked.status.conditions)
+    conditions = tuple(condition.model_copy(update={"observed_generation": 1}) for condition in asked.status.conditions)
     assert told == asked.status.model_copy(update={"observed_generation": 1, "conditions": conditions})
-    assert [one["manager"] for one in found["metadata"]["managedFields"] if one.get("subresource")] == ["prunella"]
+    assert [
+        managedfield["manager"]
+        for managedfield in found["metadata"]["managedFields"]
+        if managedfield.get("subresource")
+    ] == ["prunella"]
 
 
 def test_what_is_no_longer_so_is_no_longer_told(reporter, api, incident):
@@ -152,7 +156,7 @@ def test_an_event_is_posted_once_and_kubectl_finds_it(reporter, cluster, api, in
     for _ in range(3):
         reporter.report(request(incident, a_note(), a_note("2", type="Warning", reason="Escalated")))
     namespace = incident["metadata"]["namespace"]
-    assert sorted((one["reason"], one["type"]) for one in events(api, namespace)) == [
+    assert sorted((event["reason"], event["type"]) for event in events(api, namespace)) == [
         ("Escalated", "Warning"),
         ("Repaired", "Normal"),
     ]

@@ -37,14 +37,14 @@ def incident(api, namespace, web):
 
 @pytest.fixture
 def order(api, namespace, web, incident):
-    pods = sorted(api.pods(namespace), key=lambda one: one["metadata"]["name"])
+    pods = sorted(api.pods(namespace), key=lambda pod: pod["metadata"]["name"])
     action = ResizePods(
         target=ref_of(web),
         require=precondition_of(web),
         container="app",
         limit_from=64 * MI,
         limit_to=96 * MI,
-        pods=tuple(PodRef(name=one["metadata"]["name"], uid=one["metadata"]["uid"]) for one in pods),
+        pods=tuple(PodRef(name=pod["metadata"]["name"], uid=pod["metadata"]["uid"]) for pod in pods),
     )
     return RepairOrder(incident=incident, action_id=f"{incident.uid}-1", action=action)
 
@@ -55,7 +55,7 @@ def undo_of(order, done):
 
 def limits(api, order):
     return [
-        api.get(path(order, one))["spec"]["containers"][0]["resources"]["limits"]["memory"] for one in order.action.pods
+        api.get(path(order, pod))["spec"]["containers"][0]["resources"]["limits"]["memory"] for pod in order.action.pods
     ]
 
 
@@ -65,7 +65,7 @@ def path(order, ref):
 
 def given(api, order):
     """What the kubelets have given, and how often the containers were started."""
-    found = [api.get(path(order, one))["status"]["containerStatuses"][0] for one in order.action.pods]
+    found = [api.get(path(order, pod))["status"]["containerStatuses"][0] for pod in order.action.pods]
     return [(one["resources"]["limits"]["memory"], one["restartCount"]) for one in found]
 
 

@@ -45,7 +45,7 @@ async def test_only_what_ended_long_ago_goes(api, access, operator, incidents):
         retention = Retention(rest, Limits.of(Settings.load({})), (incidents,))
         assert await retention.sweep() == 1
         assert await retention.sweep() == 0
-    left = {one["metadata"]["name"] for one in api.incidents(incidents)}
+    left = {incident["metadata"]["name"] for incident in api.incidents(incidents)}
     assert left == {"kept", "healed-yesterday", "for-people", "open"}
     with pytest.raises(Forbidden, match="has not ended"):
         operator.delete(

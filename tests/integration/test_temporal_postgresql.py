@@ -80,15 +80,15 @@ class House:
 
     def start(self):
         """Start what does not run, and wait until all are ready."""
-        for one in self.servers.values():
-            if not one.running:
-                one.start()
-        for one in self.servers.values():
-            one.wait_ready()
+        for server in self.servers.values():
+            if not server.running:
+                server.start()
+        for server in self.servers.values():
+            server.wait_ready()
 
     def kill(self):
-        for one in self.servers.values():
-            one.kill()
+        for server in self.servers.values():
+            server.kill()
 
     async def client(self):
         return await temporal.connect(self.settings, lazy=False)
@@ -170,7 +170,7 @@ async def until_found(house, query, expected):
     """Temporal's index follows in moments."""
     client, found = await house.client(), set()
     for _ in range(100):
-        found = {(one.id, one.status) async for one in client.list_workflows(query)}
+        found = {(workflow.id, workflow.status) async for workflow in client.list_workflows(query)}
         if found == expected:
             return
         await asyncio.sleep(0.1)
@@ -202,7 +202,7 @@ async def test_the_database_alone_is_restarted(house):
         await asyncio.to_thread(house.database.start)
         hands.passed.set()
         await heals(handle, hands)
-    assert all(one.running for one in house.servers.values())
+    assert all(server.running for server in house.servers.values())
 
 
 async def test_another_history_server_takes_over(house):

@@ -110,7 +110,7 @@ async def in_the_hands_of(code, client, workflow, until):
     worker = Worker(client, task_queue=QUEUE, workflows=[code], workflow_runner=workflow_runner())
     async with worker, asyncio.timeout(60):
         handle = client.get_workflow_handle(workflow)
-        while until not in {one.event_type for one in (await handle.fetch_history()).events}:  # noqa: ASYNC110 - elsewhere
+        while until not in {event.event_type for event in (await handle.fetch_history()).events}:  # noqa: ASYNC110 - elsewhere
             await asyncio.sleep(0.1)
 
 
@@ -218,6 +218,6 @@ def test_a_sensor_that_sees_nothing(house):
 
 
 def test_no_command_is_left_out():
-    sections = {one.section for one in pages.blocks(PAGE) if one.language in pages.SHELL}
-    asked = {section for section in sections if any(one.startswith("temporal ") for one in commands(section))}
+    sections = {block.section for block in pages.blocks(PAGE) if block.language in pages.SHELL}
+    asked = {section for section in sections if any(command.startswith("temporal ") for command in commands(section))}
     assert asked == {STUCK, WORKER, REPLAY}

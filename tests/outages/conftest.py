@@ -46,9 +46,9 @@ def wards(struck_cluster, tmp_path_factory, tell):
             yield made
         finally:
             for ward in made.values():
-                for one in ward.processes.values():
-                    if one.running:
-                        one.stop()
+                for process in ward.processes.values():
+                    if process.running:
+                        process.stop()
                 if ward.temporal:
                     ward.temporal.kill()
             for ward in made.values():
@@ -63,12 +63,12 @@ def _begin(wards, tell):
         for ward in wards:
             ward.ready()
         tell("both Prunellas are ready")
-        all_good([one for ward in wards for test, count in TESTS.items() for one in ward.patients(test, count)])
+        all_good([patient for ward in wards for test, count in TESTS.items() for patient in ward.patients(test, count)])
         tell("all patients are well, and known to be")
     except AssertionError as error:
         for ward in wards:
-            for one in ward.processes.values():
-                error.add_note(one.tail())
+            for process in ward.processes.values():
+                error.add_note(process.tail())
         raise
 
 

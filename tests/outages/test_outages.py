@@ -13,25 +13,25 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 def healed_once(*wards_and_patients):
     for ward, patients in wards_and_patients:
-        for one in patients:
-            one.assert_healed_once(ward.writes(one.namespace))
+        for patient in patients:
+            patient.assert_healed_once(ward.writes(patient.namespace))
 
 
 def healed_in(*patients):
     """From the fault to health, as the incidents tell it."""
-    return ", ".join(f"{one.name} {one.incidents()[0]['status'].get('healedIn')}" for one in patients)
+    return ", ".join(f"{patient.name} {patient.incidents()[0]['status'].get('healedIn')}" for patient in patients)
 
 
 def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(whole, apart, control_plane, tell):
     """Killed for 20 seconds at the moment of a write, while others are at every other point of their way."""
     ours, theirs = whole.patients("api", 4), apart.patients("api", 4)
-    pids = [one.pid for ward in (whole, apart) for one in ward.processes.values()]
+    pids = [process.pid for ward in (whole, apart) for process in ward.processes.values()]
     for pair in zip(ours, theirs, strict=True):
         for one in pair:
             one.break_it()
         time.sleep(1.5)
     ours[3].written()
-    tell(f"a repair was just written; the others are {[one.phase() for one in (*ours, *theirs)]}")
+    tell(f"a repair was just written; the others are {[our.phase() for our in (*ours, *theirs)]}")
     control_plane.kill("kube-apiserver")
     since = time.monotonic()
     tell("the API server is killed")
@@ -40,7 +40,7 @@ def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(whole
     tell("the API server is back")
     healed_once((whole, ours), (apart, theirs))
     tell(f"all are healed: {healed_in(*ours, *theirs)}")
-    assert [one.pid for ward in (whole, apart) for one in ward.processes.values() if one.running] == pids
+    assert [process.pid for ward in (whole, apart) for process in ward.processes.values() if process.running] == pids
     for ward in (whole, apart):
         ward.ready()
 
@@ -139,16 +139,16 @@ def test_it_stops_within_seconds_and_goes_on_later(whole, apart, tell, how):
             one.break_it()
         for (one,) in patients.values():
             one.reaches("Verifying")
-    processes = [one for ward in (whole, apart) for one in ward.processes.values()]
-    for one in processes:
-        seconds, code, said = ends(one, how)
-        assert (code, seconds < 8) == (0, True), f"code {code} after {seconds:.1f} s:\n{one.tail()}"
+    processes = [process for ward in (whole, apart) for process in ward.processes.values()]
+    for process in processes:
+        seconds, code, said = ends(process, how)
+        assert (code, seconds < 8) == (0, True), f"code {code} after {seconds:.1f} s:\n{process.tail()}"
         assert "Traceback" not in said, said
     tell(f"all have stopped by {how.name}")
-    for one in processes:
-        one.start()
-    for one in processes:
-        one.wait_ready()
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.wait_ready()
     if busy:
         healed_once((whole, patients["whole"]), (apart, patients["apart"]))
         tell("what was under way is healed")

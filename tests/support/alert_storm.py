@@ -84,7 +84,7 @@ async def kept(client: Client, distinct: int, first: int = 0, within: float = 60
     """How often each fingerprint was heard of, by the workflows; waits until each was heard of."""
     end, names = time.monotonic() + within, sorted(fingerprints(distinct, first))
     while True:
-        found = Counter(dict(zip(names, await each(names, lambda one: _heard(client, one)), strict=True)))
+        found = Counter(dict(zip(names, await each(names, lambda name: _heard(client, name)), strict=True)))
         if min(found.values()) or time.monotonic() > end:
             return found
         await asyncio.sleep(0.5)
@@ -101,8 +101,8 @@ async def each(names: list[str], do: Callable[[str], Awaitable[T]]) -> list[T]:
     return await asyncio.gather(*map(one, names))
 
 
-async def _heard(client: Client, one: str) -> int:
-    handle = client.get_workflow_handle_for(AlertHandling.run, alert_workflow_id(one))
+async def _heard(client: Client, text: str) -> int:
+    handle = client.get_workflow_handle_for(AlertHandling.run, alert_workflow_id(text))
     try:
         state = await handle.query(AlertHandling.get_state)
     except RPCError:  # it was not handed on yet

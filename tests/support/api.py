@@ -55,12 +55,12 @@ def documents(path: Path) -> list[Object]:
     return [one for one in yaml.safe_load_all(path.read_text()) if one]
 
 
-def path_of(one: Object, *, collection: bool = False) -> str:
+def path_of(obj: Object, *, collection: bool = False) -> str:
     """Where an object lives."""
-    meta, kind = one["metadata"], one["kind"]
+    meta, kind = obj["metadata"], obj["kind"]
     scope = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
     plural = _PLURALS.get(kind, f"{kind.lower()}s")
-    return f"{_PREFIXES[one['apiVersion']]}{scope}/{plural}" + ("" if collection else f"/{meta['name']}")
+    return f"{_PREFIXES[obj['apiVersion']]}{scope}/{plural}" + ("" if collection else f"/{meta['name']}")
 
 
 class Api:
@@ -88,12 +88,12 @@ class Api:
 
     def apply(self, *objects: Object, manager: str = MANAGER) -> list[Object]:
         """Server-side apply as the owner; objects that only have a generateName are created."""
-        return [self._apply(one, manager) for one in objects]
+        return [self._apply(obj, manager) for obj in objects]
 
-    def _apply(self, one: Object, manager: str) -> Object:
-        if "name" not in one["metadata"]:
-            return self._kube.call("POST", path_of(one, collection=True), one, fieldManager=manager)
-        return self._kube.call("PATCH", path_of(one), one, APPLY_PATCH, fieldManager=manager, force="true")
+    def _apply(self, obj: Object, manager: str) -> Object:
+        if "name" not in obj["metadata"]:
+            return self._kube.call("POST", path_of(obj, collection=True), obj, fieldManager=manager)
+        return self._kube.call("PATCH", path_of(obj), obj, APPLY_PATCH, fieldManager=manager, force="true")
 
     def create(self, path: str, body: Object) -> Object:
         return self._kube.call("POST", path, body, fieldManager=MANAGER)

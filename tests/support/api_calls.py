@@ -48,7 +48,7 @@ class Module:
 
     def __post_init__(self):
         defined = (ast.FunctionDef, ast.AsyncFunctionDef)
-        self.functions = {one.name: one for one in ast.walk(self.tree) if isinstance(one, defined)}
+        self.functions = {node.name: node for node in ast.walk(self.tree) if isinstance(node, defined)}
 
     def needs(self) -> Iterator[Need]:
         for scope in (*self.functions.values(), self.tree):
@@ -58,7 +58,7 @@ class Module:
 
     def _of(self, call: ast.Call, scope: ast.AST) -> Iterator[Need]:
         if isinstance(call.func, ast.Name) and call.func.id == "Resource" and isinstance(call.args[0], ast.Constant):
-            prefix, plural = (one.value for one in call.args[:2])  # what a source watches
+            prefix, plural = (arg.value for arg in call.args[:2])  # what a source watches
             yield from ((verb, _group(prefix), plural) for verb in ("list", "watch"))
             return
         if not isinstance(call.func, ast.Attribute) or _client(call.func.value) not in _CLIENTS or not call.args:
@@ -119,7 +119,7 @@ class Module:
         function = getattr(paths, name, None)
         if function is None:
             return {ANY}
-        choices = [self.values(one, scope, kinds) for one in call.args]
+        choices = [self.values(arg, scope, kinds) for arg in call.args]
         if name == "collection" and choices[0] == {ANY}:
             choices[0] = set(kinds)
         return {function(*one) for one in itertools.product(*choices)}
@@ -138,7 +138,7 @@ class Module:
 
     def _passed(self, name: str, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         """What callers of the same module give for a parameter."""
-        arguments = [one.arg for one in scope.args.args if one.arg != "self"] if hasattr(scope, "args") else []
+        arguments = [arg.arg for arg in scope.args.args if arg.arg != "self"] if hasattr(scope, "args") else []
         if name not in arguments:
             return set()
         place, found = arguments.index(name), set()
@@ -166,7 +166,7 @@ def _client(node: ast.AST) -> str:
 
 
 def _binds(target: ast.AST, name: str) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(target))
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(target))
 
 
 def _group(prefix: str) -> str:

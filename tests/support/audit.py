@@ -65,7 +65,7 @@ class AuditLog:
 
     def _read_on(self) -> None:
         if self._path.stat().st_ino != self._inode:  # rotated: the rest of the old file comes first
-            rotated = [one for one in self._path.parent.glob("audit-*.log") if one.stat().st_ino == self._inode]
+            rotated = [path for path in self._path.parent.glob("audit-*.log") if path.stat().st_ino == self._inode]
             assert rotated, "the audit log was rotated away: it grew too fast for this test"
             self._read(rotated[0])
             self._offset, self._inode = 0, self._path.stat().st_ino

@@ -44,7 +44,9 @@ class Autoscaler:
     def depth(self) -> int | None:
         """How many tasks wait, by what it has read last: it shows the share of one worker."""
         status = self._status
-        read = [one for one in status.get("currentMetrics") or () if one["type"] == "External"]
+        read = [
+            currentmetric for currentmetric in status.get("currentMetrics") or () if currentmetric["type"] == "External"
+        ]
         share = number(read[0]["external"]["current"]["averageValue"]) if read else None
         return None if share is None else round(share * status["currentReplicas"])
 

@@ -51,7 +51,7 @@ def _with_sidecar(file: str) -> Any:
 def _outgrown_twice(scene: Scene) -> None:
     """More than the first raise gives, less than the second."""
     objects = scene.load("break.yaml")
-    next(one for one in objects if one["kind"] == "ConfigMap")["data"]["SHOP_MEMORY_MIB"] = "150"
+    next(obj for obj in objects if obj["kind"] == "ConfigMap")["data"]["SHOP_MEMORY_MIB"] = "150"
     scene.api.apply(*objects)
 
 
@@ -289,9 +289,9 @@ CASES: dict[str, Case] = {
             breaks=_dependency_down,
             cause="dependency_down",
         ),
-        *(one for more in LARGER for one in more.CASES),
+        *(case for more in LARGER for case in more.CASES),
     )
 }
 
-FAULTS = frozenset(one.name for more in LARGER for one in more.CASES)
+FAULTS = frozenset(case.name for more in LARGER for case in more.CASES)
 """The cases of the larger fault suite (`make faults`); `make test` plays the others."""

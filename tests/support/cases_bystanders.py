@@ -39,7 +39,7 @@ def _pod_path(scene: Scene, pod: Object) -> str:
 
 
 def _phases(scene: Scene) -> list[Any]:
-    return [(one.get("status") or {}).get("phase") for one in scene.incidents()]
+    return [(incident.get("status") or {}).get("phase") for incident in scene.incidents()]
 
 
 def _survived(scene: Scene) -> None:
@@ -47,8 +47,8 @@ def _survived(scene: Scene) -> None:
     restarted(replicas(2), SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(scene)
 
     def has_read() -> bool:
-        fresh = [one for one in ours(scene) if one["metadata"]["name"] not in scene.pods]
-        return any(one["state"].get("running") for one in statuses(fresh))
+        fresh = [our for our in ours(scene) if our["metadata"]["name"] not in scene.pods]
+        return any(status["state"].get("running") for status in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
     config_map(scene)
@@ -58,7 +58,7 @@ def _then_another_crashes(scene: Scene) -> None:
     """The one that was not killed is replaced and meets other data."""
     until(lambda: _phases(scene) == ["Recovered"], 180, "it is well again", every=0.5)
     config_map(scene, **_CRASHES)
-    (other,) = [one for one in ours(scene) if not statuses([one])[0]["restartCount"]]
+    (other,) = [our for our in ours(scene) if not statuses([our])[0]["restartCount"]]
     scene.api.delete(_pod_path(scene, other))
 
 
@@ -108,7 +108,7 @@ def _changed_again(scene: Scene) -> None:
     applied(bad(3))(scene)
 
     def over() -> bool:
-        return [one in CLOSED for one in _phases(scene)] == [True, True]
+        return [phase in CLOSED for phase in _phases(scene)] == [True, True]
 
     until(over, 180, "both are over", every=0.5)
 
@@ -118,10 +118,10 @@ def _recreated_otherwise(scene: Scene) -> None:
     scene.api.delete(scene.path, propagation="Foreground")
     until(lambda: scene.api.find(scene.path) is None, 60, "it is deleted")
 
-    def renamed(one: Object) -> None:
+    def renamed(obj: Object) -> None:
         labels = {"shop.example.org/track": "two"}
-        one["spec"]["selector"]["matchLabels"] = labels
-        one["spec"]["template"]["metadata"]["labels"] |= labels
+        obj["spec"]["selector"]["matchLabels"] = labels
+        obj["spec"]["template"]["metadata"]["labels"] |= labels
 
     applied(bad(), renamed)(scene)
 
@@ -131,7 +131,7 @@ def _needs_a_node(scene: Scene) -> None:
     applied(release(2), pods(nodeSelector={_kind_of_node(scene): "yes"}))(scene)
 
     def homeless() -> list[Object]:
-        return [one for one in ours(scene) if one["metadata"]["name"] not in scene.pods]
+        return [our for our in ours(scene) if our["metadata"]["name"] not in scene.pods]
 
     (pod,) = until(homeless, 60, "its pod is made")
     about = {"kind": "Pod", "namespace": scene.namespace} | {key: pod["metadata"][key] for key in ("name", "uid")}

@@ -93,7 +93,7 @@ def _no_longer(scene: Scene) -> None:
 
 
 def _readiness(scene: Scene) -> list[str]:
-    found = [one for pod in scene.api.pods(scene.namespace) for one in pod["status"].get("conditions", ())]
+    found = [condition for pod in scene.api.pods(scene.namespace) for condition in pod["status"].get("conditions", ())]
     return [one["status"] for one in found if one["type"] == "Ready"]
 
 
@@ -110,15 +110,15 @@ def _flap_on(scene: Scene) -> None:
 
 
 def _recovered(scene: Scene) -> int:
-    phases = [(one.get("status") or {}).get("phase") for one in scene.incidents()]
+    phases = [(incident.get("status") or {}).get("phase") for incident in scene.incidents()]
     return phases.count("Recovered")
 
 
-def with_state(one: Object) -> None:
+def with_state(obj: Object) -> None:
     """A volume that outlives the container, to count its starts."""
-    pods(volumes=[{"name": "state", "emptyDir": {}}])(one)
-    one["spec"]["template"]["spec"]["securityContext"]["fsGroup"] = 65532
-    server(volumeMounts=[{"name": "state", "mountPath": "/state"}])(one)
+    pods(volumes=[{"name": "state", "emptyDir": {}}])(obj)
+    obj["spec"]["template"]["spec"]["securityContext"]["fsGroup"] = 65532
+    server(volumeMounts=[{"name": "state", "mountPath": "/state"}])(obj)
 
 
 _FLAPS: tuple[Edit, ...] = (with_state, env(SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state"))

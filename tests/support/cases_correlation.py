@@ -33,7 +33,7 @@ _SLOW = probe("readinessProbe", httpGet={"path": "/", "port": 8080}, initialDela
 
 def incident_of(scene: Scene, workload: str) -> Object | None:
     """The incident about a Deployment of the namespace."""
-    about = (one for one in scene.incidents() if one["spec"].get("target", {}).get("name") == workload)
+    about = (incident for incident in scene.incidents() if incident["spec"].get("target", {}).get("name") == workload)
     return next(about, None)
 
 
@@ -50,13 +50,13 @@ def ended(scene: Scene, workload: str) -> Object:
 def _called(name: str, *edits: Edit) -> Edit:
     """Another workload of the same program."""
 
-    def edit(one: Object) -> None:
+    def edit(obj: Object) -> None:
         labels = {"app.kubernetes.io/name": name}
-        one["metadata"]["name"] = name
-        one["spec"]["selector"]["matchLabels"] = labels
-        one["spec"]["template"]["metadata"]["labels"] |= labels
+        obj["metadata"]["name"] = name
+        obj["spec"]["selector"]["matchLabels"] = labels
+        obj["spec"]["template"]["metadata"]["labels"] |= labels
         for change in edits:
-            change(one)
+            change(obj)
 
     return edit
 
@@ -128,9 +128,9 @@ def _secret(scene: Scene) -> None:
     scene.api.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"TOKEN": "hunter2"}})
 
 
-def _with_secret(one: Object) -> Object:
-    container(one)["envFrom"] = [{"secretRef": {"name": "token"}}]
-    return one
+def _with_secret(obj: Object) -> Object:
+    container(obj)["envFrom"] = [{"secretRef": {"name": "token"}}]
+    return obj
 
 
 def _secret_ledger(scene: Scene) -> None:

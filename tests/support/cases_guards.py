@@ -23,7 +23,7 @@ def _again(scene: Scene) -> None:
     """Another bad release, right after the first one was taken back."""
 
     def over() -> bool:
-        return [(one.get("status") or {}).get("phase") in CLOSED for one in scene.incidents()] == [True]
+        return [(incident.get("status") or {}).get("phase") in CLOSED for incident in scene.incidents()] == [True]
 
     until(over, 180, "the first fault is repaired", every=0.5)
     scene.api.apply(*app(scene, bad(3)))

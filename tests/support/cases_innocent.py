@@ -111,7 +111,7 @@ def _lowered_no_more(scene: Scene) -> None:
 
 def _evicted(scene: Scene) -> None:
     """As a drain does it."""
-    name = next(one["metadata"]["name"] for one in scene.api.pods(scene.namespace))
+    name = next(pod["metadata"]["name"] for pod in scene.api.pods(scene.namespace))
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": scene.namespace}}
     scene.api.create(f"/api/v1/namespaces/{scene.namespace}/pods/{name}/eviction", body)
 
@@ -135,8 +135,8 @@ def _no_pods_behind(scene: Scene) -> None:
 
 
 def _ignored_pods(*edits: Edit) -> Callable[[Scene], None]:
-    def mark(one: Object) -> None:
-        one["spec"]["template"]["metadata"]["labels"]["prunella.dev/ignore"] = "true"
+    def mark(obj: Object) -> None:
+        obj["spec"]["template"]["metadata"]["labels"]["prunella.dev/ignore"] = "true"
 
     return applied(*edits, mark)
 
@@ -171,7 +171,7 @@ def _meanwhile(name: str, then: Any, phase: str, reason: str, **more: Any) -> Ca
 
 def _put_back_later(scene: Scene) -> None:
     def healed() -> bool:
-        return [(one.get("status") or {}).get("phase") for one in scene.incidents()] == ["Healed"]
+        return [(incident.get("status") or {}).get("phase") for incident in scene.incidents()] == ["Healed"]
 
     until(healed, 180, "it is repaired", every=0.5)
     scene.api.apply(*app(scene, bad()))

@@ -40,12 +40,12 @@ _NAME = ".".join(["recommendations-of-a-team-that-likes-long-names"] * 3)
 _LONG = {"verification": {"window": "20s", "timeout": "90s"}}
 
 
-def _beside(one: Object) -> None:
+def _beside(obj: Object) -> None:
     """Another container, which needs more memory than it has."""
-    main = samples.container(one)
+    main = samples.container(obj)
     kept = {key: value for key, value in main.items() if key not in {"ports", "readinessProbe", "envFrom"}}
     more = [{"name": "SHOP_PORT", "value": "8081"}, {"name": "SHOP_MEMORY_MIB", "value": "90"}]
-    pod_spec(one)["containers"].append({**kept, "name": "cache", "env": more})
+    pod_spec(obj)["containers"].append({**kept, "name": "cache", "env": more})
 
 
 _WATCHED: tuple[Edit, ...] = (
@@ -59,7 +59,7 @@ _WATCHED: tuple[Edit, ...] = (
 
 def _named(*edits: Edit) -> Callable[[Scene], None]:
     """The same under a name that is longer than a label may be, and has dots."""
-    return applied(*edits, lambda one: one["metadata"].update(name=_NAME))
+    return applied(*edits, lambda edit: edit["metadata"].update(name=_NAME))
 
 
 def _lenient(scene: Scene) -> None:

@@ -47,7 +47,7 @@ def _delete(scene: Scene) -> None:
 def _serves(scene: Scene) -> bool:
     """Only pods of the repaired template are left, and they serve: nothing shows the old fault any more."""
     status = scene.live()["status"]
-    return [status.get(one) for one in ("replicas", "updatedReplicas", "availableReplicas")] == [1, 1, 1]
+    return [status.get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")] == [1, 1, 1]
 
 
 def _answer(decision: str) -> Callable[[Scene], None]:

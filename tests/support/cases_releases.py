@@ -48,9 +48,9 @@ _APART = pods(
 def _mounted(**volume: Any) -> Edit:
     """A volume that nobody made."""
 
-    def edit(one: Object) -> None:
-        pods(volumes=[{"name": "more", **volume}])(one)
-        server(volumeMounts=[{"name": "more", "mountPath": "/more"}])(one)
+    def edit(obj: Object) -> None:
+        pods(volumes=[{"name": "more", **volume}])(obj)
+        server(volumeMounts=[{"name": "more", "mountPath": "/more"}])(obj)
 
     return edit
 
@@ -58,9 +58,9 @@ def _mounted(**volume: Any) -> Edit:
 def _beside(name: str, key: str = "containers", **values: Any) -> Edit:
     """Another container of the same program, without the data."""
 
-    def edit(one: Object) -> None:
-        kept = {k: v for k, v in samples.container(one).items() if k not in {"ports", "readinessProbe", "envFrom"}}
-        pod_spec(one).setdefault(key, []).append({**kept, "name": name, **values})
+    def edit(obj: Object) -> None:
+        kept = {k: v for k, v in samples.container(obj).items() if k not in {"ports", "readinessProbe", "envFrom"}}
+        pod_spec(obj).setdefault(key, []).append({**kept, "name": name, **values})
 
     return edit
 
@@ -74,9 +74,9 @@ def _script(scene: Scene) -> list[Edit]:
     meta = {"name": "script", "namespace": scene.namespace}
     scene.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"shop": "\x7f no program"}})
 
-    def edit(one: Object) -> None:
-        pods(volumes=[{"name": "data", "configMap": {"name": "script", "defaultMode": 0o755}}])(one)
-        server(volumeMounts=[{"name": "data", "mountPath": "/data"}])(one)
+    def edit(obj: Object) -> None:
+        pods(volumes=[{"name": "data", "configMap": {"name": "script", "defaultMode": 0o755}}])(obj)
+        server(volumeMounts=[{"name": "data", "mountPath": "/data"}])(obj)
 
     return [edit]
 

@@ -61,11 +61,11 @@ def _replaced_by_hand(scene: Scene) -> None:
 
 def ours(scene: Scene) -> list[Object]:
     """The live pods of the workload."""
-    return [one for one in scene.api.pods(scene.namespace) if one["metadata"]["name"].startswith(f"{NAME}-")]
+    return [pod for pod in scene.api.pods(scene.namespace) if pod["metadata"]["name"].startswith(f"{NAME}-")]
 
 
 def statuses(pods: list[Object]) -> list[Object]:
-    return [one for pod in pods for one in pod["status"].get("containerStatuses", ())]
+    return [containerstatuse for pod in pods for containerstatuse in pod["status"].get("containerStatuses", ())]
 
 
 def _killed_once(scene: Scene) -> None:
@@ -74,8 +74,8 @@ def _killed_once(scene: Scene) -> None:
     restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(scene)
 
     def has_read() -> bool:
-        fresh = [one for one in ours(scene) if one["metadata"]["name"] not in scene.pods]
-        return any(one["state"].get("running") for one in statuses(fresh))
+        fresh = [our for our in ours(scene) if our["metadata"]["name"] not in scene.pods]
+        return any(status["state"].get("running") for status in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
     scene.api.apply(app(scene, asks)[0])
@@ -87,7 +87,7 @@ def _then_says_no(scene: Scene) -> None:
 
 
 def _phases(scene: Scene) -> list[Any]:
-    return [(one.get("status") or {}).get("phase") for one in scene.incidents()]
+    return [(incident.get("status") or {}).get("phase") for incident in scene.incidents()]
 
 
 def _asking(scene: Scene) -> None:
@@ -97,8 +97,8 @@ def _asking(scene: Scene) -> None:
 def _checksum(value: str) -> Edit:
     """What charts write into a template so that its pods are replaced when the data changes."""
 
-    def edit(one: Object) -> None:
-        one["spec"]["template"]["metadata"]["annotations"] = {"checksum/config": value}
+    def edit(obj: Object) -> None:
+        obj["spec"]["template"]["metadata"]["annotations"] = {"checksum/config": value}
 
     return edit
 
@@ -125,14 +125,14 @@ def _without_settings(scene: Scene) -> None:
 def _gate(scene: Scene, status: str, pods: list[Object]) -> None:
     """What a load balancer's controller does to the pods behind it."""
     for pod in pods:
-        kept = [one for one in pod["status"].get("conditions", ()) if one["type"] != _GATE]
+        kept = [condition for condition in pod["status"].get("conditions", ()) if condition["type"] != _GATE]
         body = {"status": {"conditions": [*kept, {"type": _GATE, "status": status}]}}
         scene.api.patch(f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}/status", body)
 
 
 def _gates_opened(scene: Scene) -> None:
     applied(_GATED, replicas(2))(scene)
-    until(lambda: [one["ready"] for one in statuses(ours(scene))] == [True] * 2, 90, "both would be ready")
+    until(lambda: [status["ready"] for status in statuses(ours(scene))] == [True] * 2, 90, "both would be ready")
     _gate(scene, "True", ours(scene))
 
 
@@ -154,8 +154,8 @@ def _limit_put_back(scene: Scene) -> None:
     scene.api.apply(*app(scene, SHOP_MEMORY_MIB="90"))
 
 
-def _without_limit(one: Object) -> None:
-    del samples.container(one)["resources"]["limits"]
+def _without_limit(obj: Object) -> None:
+    del samples.container(obj)["resources"]["limits"]
 
 
 def _default_limit(scene: Scene) -> None:
@@ -180,7 +180,7 @@ def _never_gone(scene: Scene) -> None:
     path = f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}"
     scene.api.patch(path, {"metadata": {"finalizers": ["shop.example.org/backup"]}})
     scene.api.delete(path)
-    until(lambda: any(one["ready"] for one in statuses(ours(scene))), 90, "its successor serves")
+    until(lambda: any(status["ready"] for status in statuses(ours(scene))), 90, "its successor serves")
     scene.api.patch(path, {"metadata": {"finalizers": None}})
 
 
@@ -191,7 +191,7 @@ def _twin(scene: Scene) -> None:
     scene.api.apply(one)
 
     def crashes() -> bool:
-        return any(one["restartCount"] >= 2 for one in statuses(list(scene.api.pods(scene.namespace))))
+        return any(status["restartCount"] >= 2 for status in statuses(list(scene.api.pods(scene.namespace))))
 
     until(crashes, 90, "the twin crashes")
 

@@ -144,8 +144,8 @@ class Keeper:
 
 def install_crds(api: Api) -> None:
     for path in sorted((ROOT / "crds").glob("*.yaml")):
-        for one in documents(path):
-            define(api, one)
+        for document in documents(path):
+            define(api, document)
 
 
 def define(api: Api, definition: Object) -> None:
@@ -157,7 +157,11 @@ def define(api: Api, definition: Object) -> None:
 
 def _served(api: Api, name: str) -> bool:
     found = api.get(f"{_CRDS}/{name}")
-    conditions = {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions") or ()}
+    conditions = {
+        condition["type"]: condition["status"] for condition in (found.get("status") or {}).get("conditions") or ()
+    }
     group, plural = found["spec"]["group"], found["spec"]["names"]["plural"]
-    listed = all(api.find(f"/apis/{group}/{one['name']}/{plural}") is not None for one in found["spec"]["versions"])
+    listed = all(
+        api.find(f"/apis/{group}/{version['name']}/{plural}") is not None for version in found["spec"]["versions"]
+    )
     return conditions.get("Established") == "True" and listed

@@ -16,7 +16,7 @@ def process_of(pod: Object) -> int:
     """The pid of the first process of a pod's only container."""
     (status,) = pod["status"]["containerStatuses"]
     container = status["containerID"].partition("://")[2]
-    pids = [int(one.name) for one in _PROC.glob("[0-9]*") if container in _read(one / "cgroup")]
+    pids = [int(path.name) for path in _PROC.glob("[0-9]*") if container in _read(path / "cgroup")]
     assert pids, f"no process of {pod['metadata']['name']} is on this machine"
     return min(pids)
 

@@ -65,22 +65,22 @@ def a_deployment(
     }
 
 
-def ref_of(one: Object) -> WorkloadRef:
+def ref_of(obj: Object) -> WorkloadRef:
     """The address of a Deployment."""
-    meta = one["metadata"]
+    meta = obj["metadata"]
     return WorkloadRef(kind="Deployment", namespace=meta["namespace"], name=meta["name"], uid=meta["uid"])
 
 
-def precondition_of(one: Object) -> Precondition:
+def precondition_of(obj: Object) -> Precondition:
     """What a decision that is made now relies on."""
-    marks = one["metadata"].get("annotations") or {}
-    digest = template_hash(template_of({"kind": "Deployment", **one}))
-    return Precondition(uid=one["metadata"]["uid"], template_hash=digest, last_action=marks.get(paths.LAST_ACTION, ""))
+    marks = obj["metadata"].get("annotations") or {}
+    digest = template_hash(template_of({"kind": "Deployment", **obj}))
+    return Precondition(uid=obj["metadata"]["uid"], template_hash=digest, last_action=marks.get(paths.LAST_ACTION, ""))
 
 
-def replica_sets(api: Api, one: Object) -> dict[int, Object]:
+def replica_sets(api: Api, obj: Object) -> dict[int, Object]:
     """The Deployment's ReplicaSets by revision."""
-    meta = one["metadata"]
+    meta = obj["metadata"]
     found = api.items(paths.collection("ReplicaSet", meta["namespace"]), labelSelector=f"app={meta['name']}")
     return {int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]): each for each in found}
 
@@ -93,9 +93,9 @@ def released(api: Api, *versions: Object) -> Object:
     return observed(api, live)
 
 
-def observed(api: Api, one: Object) -> Object:
+def observed(api: Api, obj: Object) -> Object:
     """The Deployment once its controller has seen its latest generation."""
-    path = paths.workload(ref_of(one))
+    path = paths.workload(ref_of(obj))
 
     def seen() -> Object | None:
         live = api.get(path)
@@ -104,9 +104,9 @@ def observed(api: Api, one: Object) -> Object:
     return until(seen, 90, f"{path} is observed", every=0.05)
 
 
-def available(api: Api, one: Object, seconds: float = 60) -> Object:
+def available(api: Api, obj: Object, seconds: float = 60) -> Object:
     """The Deployment once all its pods are available."""
-    path = paths.workload(ref_of(one))
+    path = paths.workload(ref_of(obj))
 
     def there() -> Object | None:
         live = api.get(path)

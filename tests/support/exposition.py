@@ -96,7 +96,7 @@ def with_one(family, labels, value):
 def ours():
     """All metrics of Prunella's own."""
     modules = [importlib.import_module(f"prunella_operator.{name}") for name in MODULES]
-    return [one for module in modules for one in vars(module).values() if isinstance(one, MetricWrapperBase)]
+    return [var for module in modules for var in vars(module).values() if isinstance(var, MetricWrapperBase)]
 
 
 def happen(metric):

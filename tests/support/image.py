@@ -39,9 +39,9 @@ def archive() -> Path:
         target = home / _key() / "image.tar"
         if not target.exists():
             _build(target)
-        for one in home.iterdir():
-            if one.is_dir() and one != target.parent:
-                shutil.rmtree(one)
+        for path in home.iterdir():
+            if path.is_dir() and path != target.parent:
+                shutil.rmtree(path)
     return target
 
 

@@ -99,8 +99,8 @@ class Installation:
 
     def ready(self) -> None:
         """Wait until every replica is, and remember the pods as they were then."""
-        for one in ("operator", "worker", "console"):
-            self.kubectl("rollout", "status", f"deployment/prunella-{one}", f"--timeout={_READY_WITHIN}s", timeout=300)
+        for name in ("operator", "worker", "console"):
+            self.kubectl("rollout", "status", f"deployment/prunella-{name}", f"--timeout={_READY_WITHIN}s", timeout=300)
         self.first = self.first or self.cluster.api.items(PODS)
 
     def kubectl(self, *arguments: str, timeout: float = 60) -> str:
@@ -123,7 +123,9 @@ class Installation:
     def writers(self, namespace: str, name: str = "") -> list[str]:
         """Which parts wrote to objects of others there, once for each write that was granted. Needs the audit log."""
         assert self.cluster.audit
-        found = [(part, one) for part, user in ACCOUNTS.items() for one in self.cluster.audit.writes(user, namespace)]
+        found = [
+            (part, write) for part, user in ACCOUNTS.items() for write in self.cluster.audit.writes(user, namespace)
+        ]
         return [part for part, one in found if one.made and one.of_a_user and name in ("", one.name)]
 
     def pods(self, name: str) -> list[Object]:
@@ -140,7 +142,7 @@ class Installation:
         path = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/prunella-operator"
         lease = self.cluster.api.find(path) or {"spec": {}}
         holder = lease["spec"].get("holderIdentity") or "(nobody)"
-        return next((one for one in self.pods("prunella-operator") if holder.startswith(f"{_name(one)}_")), None)
+        return next((pod for pod in self.pods("prunella-operator") if holder.startswith(f"{_name(pod)}_")), None)
 
     def log(self, pod: str, *options: str) -> str:
         """What a pod printed."""
@@ -155,11 +157,11 @@ class Installation:
 
     def remove(self, *namespaces: str) -> None:
         """Whatever is still there goes, these namespaces too; the definitions come back, which others rely on."""
-        for one in namespaces:
-            self.cluster.api.delete(f"/api/v1/namespaces/{one}")
+        for namespace in namespaces:
+            self.cluster.api.delete(f"/api/v1/namespaces/{namespace}")
         self.cluster.kubectl("delete", "--ignore-not-found", "-k", str(self.folder), timeout=180)
-        for one in namespaces:
-            gone(self.cluster.api, f"/api/v1/namespaces/{one}")
+        for namespace in namespaces:
+            gone(self.cluster.api, f"/api/v1/namespaces/{namespace}")
         install_crds(self.cluster.api)
 
 
@@ -198,7 +200,7 @@ def quickstart(cluster: Cluster, instance: Instance, folder: Path, **settings: o
 def production(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
     """The production overlay; its Temporal and its Prometheus are this machine's, under the names of the overlay."""
     services = ("temporal-frontend.temporal", "prometheus-operated.monitoring")
-    names = [f"{one}.svc.cluster.local" for one in services]
+    names = [f"{service}.svc.cluster.local" for service in services]
     return Installation(cluster, "production", folder, instance.host_address, names, settings)
 
 

@@ -66,12 +66,12 @@ def _adapter(keys: Path, address: str) -> tuple[str, ...]:
 def _defined(api: Api, definitions: list[Object]) -> Iterator[None]:
     """KEDA's own kinds: its operator wants to see all of them."""
     try:
-        for one in definitions:
-            define(api, one)
+        for definition in definitions:
+            define(api, definition)
         yield
     finally:
-        for one in definitions:
-            gone(api, path_of(one))
+        for definition in definitions:
+            gone(api, path_of(definition))
 
 
 def _keys(instance: Instance, folder: Path) -> Path:

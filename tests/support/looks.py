@@ -31,9 +31,9 @@ def containers(workload: Object) -> Iterable[Object]:
 
 def limits(workload: Object) -> dict[str, str]:
     """The memory limit of each container."""
-    return {one["name"]: one["resources"]["limits"]["memory"] for one in containers(workload)}
+    return {container["name"]: container["resources"]["limits"]["memory"] for container in containers(workload)}
 
 
 def requests(workload: Object) -> dict[str, str]:
     """The memory request of each container."""
-    return {one["name"]: one["resources"]["requests"]["memory"] for one in containers(workload)}
+    return {container["name"]: container["resources"]["requests"]["memory"] for container in containers(workload)}

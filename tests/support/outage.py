@@ -105,7 +105,7 @@ class Patient:
 
     def phase(self) -> str:
         """Where its newest incident stands; "" while there is none."""
-        newest = max(self.incidents(), key=lambda one: one["metadata"]["creationTimestamp"], default={})
+        newest = max(self.incidents(), key=lambda incident: incident["metadata"]["creationTimestamp"], default={})
         return (newest.get("status") or {}).get("phase", "Pending") if newest else ""
 
     def reaches(self, *phases: str) -> None:
@@ -121,13 +121,17 @@ class Patient:
         """
         status = self.closed()["status"]
         assert (status["phase"], status["reason"]) == ("Healed", "Stable"), yaml.safe_dump(status)
-        assert len(self.incidents()) == 1, [one["metadata"]["name"] for one in self.incidents()]
-        assert [one["verdict"] for one in status["attempts"]] == ["Healed"], status["attempts"]
+        assert len(self.incidents()) == 1, [incident["metadata"]["name"] for incident in self.incidents()]
+        assert [attempt["verdict"] for attempt in status["attempts"]] == ["Healed"], status["attempts"]
         live = self.live()
         assert live["metadata"]["generation"] == self.broken["metadata"]["generation"] + 1
         assert live["spec"]["template"]["spec"]["containers"][0]["env"] == [{"name": "RELEASE", "value": "1"}]
         if writes is not None:
-            made = [one for one in writes if one.made and one.name == self.name and one.resource == "apps/deployments"]
+            made = [
+                write
+                for write in writes
+                if write.made and write.name == self.name and write.resource == "apps/deployments"
+            ]
             assert len(made) <= 1, made
 
 
@@ -176,7 +180,7 @@ class Temporal:
 def child_of(parent: PrunellaProcess, word: str) -> int:
     """The pid of a process that `parent` started and whose command line has this word."""
     children = Path(f"/proc/{parent.pid}/task").glob("*/children")
-    for pid in {int(pid) for one in children for pid in one.read_text().split()}:
+    for pid in {int(pid) for child in children for pid in child.read_text().split()}:
         with suppress(OSError):
             if word in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0"):
                 return pid
@@ -213,19 +217,19 @@ class Ward:
         """Start all of it, at once."""
         if self.temporal:
             self.temporal.start()
-        for one in self.processes.values():
-            one.start()
+        for process in self.processes.values():
+            process.start()
 
     def ready(self) -> None:
-        for one in self.processes.values():
-            one.wait_ready()
+        for process in self.processes.values():
+            process.wait_ready()
 
     def stop(self) -> None:
         """End all of it, whatever state it is in."""
         errors = []
-        for one in self.processes.values():
+        for process in self.processes.values():
             try:
-                one.stop()
+                process.stop()
             except AssertionError as error:
                 errors.append(error)
         if self.temporal:
@@ -244,11 +248,14 @@ class Ward:
     def diagnostics(self) -> Iterator[tuple[str, str]]:
         for namespace in self.namespaces:
             with suppress(Unavailable):
-                for one in self.cluster.api.incidents(namespace):
-                    one["metadata"].pop("managedFields", None)
-                    yield f"{namespace} {one['metadata']['name']}", yaml.safe_dump(one, sort_keys=False, width=140)
-        for one in self.processes.values():
-            yield from one.diagnostics()
+                for incident in self.cluster.api.incidents(namespace):
+                    incident["metadata"].pop("managedFields", None)
+                    yield (
+                        f"{namespace} {incident['metadata']['name']}",
+                        yaml.safe_dump(incident, sort_keys=False, width=140),
+                    )
+        for process in self.processes.values():
+            yield from process.diagnostics()
 
 
 def prepare(api: Api, namespace: str) -> None:
@@ -259,15 +266,15 @@ def prepare(api: Api, namespace: str) -> None:
 
 def all_good(patients: list[Patient]) -> None:
     """Make them and wait until Prunella knows them to be well."""
-    for one in patients:
-        one.make()
+    for patient in patients:
+        patient.make()
     waiting = list(patients)
 
     def good() -> bool:
         waiting[:] = [one for one in waiting if not one.is_good()]
         return not waiting
 
-    until(good, _GOOD_WITHIN, f"all of {[one.name for one in patients]} are known to be good", every=0.5)
+    until(good, _GOOD_WITHIN, f"all of {[patient.name for patient in patients]} are known to be good", every=0.5)
 
 
 def away(seconds: float, since: float) -> None:

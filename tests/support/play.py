@@ -31,7 +31,7 @@ class Stage:
 
     def __init__(self, scenes: Iterable[Scene], prunella: PrunellaProcess, say: Callable[[str], None]) -> None:
         self._prunella = prunella
-        self.scenes = {one.case.name: one for one in scenes}
+        self.scenes = {scene.case.name: scene for scene in scenes}
         self._say = say
         self._began = time.monotonic()
         self._left = len(self.scenes)
@@ -56,9 +56,9 @@ class Stage:
 
     def clear(self) -> None:
         """Delete the namespaces; their going is not waited for."""
-        for one in self.scenes.values():
-            one.api.delete(path_of(_CROWD))
-            one.api.delete(f"/api/v1/namespaces/{one.namespace}")
+        for scene in self.scenes.values():
+            scene.api.delete(path_of(_CROWD))
+            scene.api.delete(f"/api/v1/namespaces/{scene.namespace}")
 
     def _tell(self, what: str) -> None:
         self._say(f"e2e: {what} ({time.monotonic() - self._began:.0f} s)")

@@ -32,7 +32,7 @@ class Manifests:
 
     def of(self, kind: str) -> dict[str, Any]:
         """All objects of a kind, by name."""
-        return {one["metadata"]["name"]: one for one in self.objects if one["kind"] == kind}
+        return {obj["metadata"]["name"]: obj for obj in self.objects if obj["kind"] == kind}
 
     def container(self, kind: str, name: str) -> dict[str, Any]:
         """The only container of a workload."""

@@ -30,7 +30,7 @@ def postgresql() -> Path:
 
 
 def _initdb() -> Path | None:
-    versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
+    versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     found = next(reversed(versions), None) or shutil.which("initdb")
     return Path(found) if found else None
 

@@ -34,7 +34,9 @@ class Prometheus:
 
     def alerts(self, state: str = "firing") -> set[str]:
         """The names of the alerts in this state."""
-        return {one["labels"]["alertname"] for one in self.get("/api/v1/alerts")["alerts"] if one["state"] == state}
+        return {
+            alert["labels"]["alertname"] for alert in self.get("/api/v1/alerts")["alerts"] if alert["state"] == state
+        }
 
     def answers(self) -> bool:
         """Whether it serves."""

@@ -48,7 +48,7 @@ def registered() -> set[str]:
 def of_temporals_core(name: str) -> bool:
     """Whether the library of Temporal's SDK knows this metric; ours has its prefix, and a suffix by its kind."""
     bare = re.sub(r"(_total|_seconds_(bucket|sum|count))?$", "", name.removeprefix(PREFIX), count=1)
-    return name.startswith(PREFIX) and any(bare.encode() in one for one in _libraries())
+    return name.startswith(PREFIX) and any(bare.encode() in library for library in _libraries())
 
 
 def unknown(query: str) -> set[str]:

@@ -158,14 +158,14 @@ class PrunellaProcess:
     def _left(self) -> Iterator[tuple[int, str]]:
         """Processes that inherited our settings: nobody else has this database."""
         mark = f"PRUNELLA_TEMPORAL_DB={self.settings['temporal_db']}\0".encode()
-        for one in Path("/proc").glob("[0-9]*"):
+        for path in Path("/proc").glob("[0-9]*"):
             try:
-                ours = mark in (one / "environ").read_bytes() + b"\0"
-                name = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                ours = mark in (path / "environ").read_bytes() + b"\0"
+                name = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue  # it ended meanwhile, or is another user's
-            if ours and name and int(one.name) != os.getpid():
-                yield int(one.name), name
+            if ours and name and int(path.name) != os.getpid():
+                yield int(path.name), name
 
     def tail(self, lines: int = _LAST_LINES) -> str:
         """The end of its log."""

@@ -53,23 +53,23 @@ def restarted(*edits: Edit, **data: str) -> Callable[[Scene], None]:
 
 def drop_pod(scene: Scene) -> None:
     """Delete the workload's last pod by name; its controller makes another one."""
-    pods = [one["metadata"]["name"] for one in scene.api.pods(scene.namespace)]
-    last = max(one for one in pods if one.startswith(f"{NAME}-"))
+    pods = [pod["metadata"]["name"] for pod in scene.api.pods(scene.namespace)]
+    last = max(pod for pod in pods if pod.startswith(f"{NAME}-"))
     scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/pods/{last}")
 
 
-def pod_spec(one: Object) -> Object:
+def pod_spec(obj: Object) -> Object:
     """The pod spec of a workload."""
-    spec: Object = one["spec"]["template"]["spec"]
+    spec: Object = obj["spec"]["template"]["spec"]
     return spec
 
 
 def release(number: int) -> Edit:
     """Another release of the same program."""
 
-    def edit(one: Object) -> None:
-        samples.container(one)["image"] = f"prunella.local/shop:{1 + (number - 1) % 2}"
-        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"] = str(number)
+    def edit(obj: Object) -> None:
+        samples.container(obj)["image"] = f"prunella.local/shop:{1 + (number - 1) % 2}"
+        obj["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"] = str(number)
 
     return edit
 
@@ -77,9 +77,9 @@ def release(number: int) -> Edit:
 def bad(number: int = 2) -> Edit:
     """A release that crashes at its start, as it needs what nobody configured."""
 
-    def edit(one: Object) -> None:
-        release(number)(one)
-        samples.set_env(one, SHOP_REQUIRE_ENV="PAYMENT_TOKEN")
+    def edit(obj: Object) -> None:
+        release(number)(obj)
+        samples.set_env(obj, SHOP_REQUIRE_ENV="PAYMENT_TOKEN")
 
     return edit
 
@@ -97,8 +97,8 @@ def server(**values: Any) -> Edit:
 def probe(kind: str, **values: Any) -> Edit:
     """Fields of a probe of the server, which asks once a second."""
 
-    def edit(one: Object) -> None:
-        container = samples.container(one)
+    def edit(obj: Object) -> None:
+        container = samples.container(obj)
         container[kind] = {"periodSeconds": 1, **container.get(kind, {}), **values}
 
     return edit
@@ -107,8 +107,8 @@ def probe(kind: str, **values: Any) -> Edit:
 def memory(limit: str, request: str = "16Mi") -> Edit:
     """The memory of the server."""
 
-    def edit(one: Object) -> None:
-        resources = samples.container(one)["resources"]
+    def edit(obj: Object) -> None:
+        resources = samples.container(obj)["resources"]
         resources["limits"]["memory"], resources["requests"]["memory"] = limit, request
 
     return edit
@@ -138,10 +138,10 @@ def marked(kind: str, **marks: str) -> Edit:
 def second(key: str, **values: Any) -> Edit:
     """A second container that reads the data, so that the server does not: under `containers` or `initContainers`."""
 
-    def edit(one: Object) -> None:
-        main = samples.container(one)
+    def edit(obj: Object) -> None:
+        main = samples.container(obj)
         other = {name: value for name, value in main.items() if name not in {"ports", "readinessProbe"}}
-        pod_spec(one).setdefault(key, []).append({**other, "name": "cache", **values})
+        pod_spec(obj).setdefault(key, []).append({**other, "name": "cache", **values})
         main.pop("envFrom")
 
     return edit

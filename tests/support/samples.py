@@ -12,12 +12,14 @@ SHORT: Object = {"grace": "3s", "cooldown": "10s", "verification": {"window": "6
 
 def load(sample: str, file: str, namespace: str) -> list[Object]:
     """The objects of a file, moved to another namespace. Namespaces are left out: the stage makes them."""
-    return [moved(one, namespace) for one in documents(SAMPLES / sample / file) if one["kind"] != "Namespace"]
+    return [
+        moved(document, namespace) for document in documents(SAMPLES / sample / file) if document["kind"] != "Namespace"
+    ]
 
 
-def moved(one: Object, namespace: str) -> Object:
+def moved(obj: Object, namespace: str) -> Object:
     """The same object in another namespace."""
-    return {**one, "metadata": {**one["metadata"], "namespace": namespace}}
+    return {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
 
 
 def policy(namespace: str, **changes: Any) -> Object:
@@ -36,17 +38,17 @@ def namespace_of(sample: str | None, name: str, labels: dict[str, str]) -> Objec
 
 def deployment(objects: list[Object]) -> Object:
     """The one Deployment among them."""
-    (only,) = (one for one in objects if one["kind"] == "Deployment")
+    (only,) = (obj for obj in objects if obj["kind"] == "Deployment")
     return only
 
 
-def container(one: Object, name: str = "server") -> Object:
+def container(obj: Object, name: str = "server") -> Object:
     """A container of a Deployment's template."""
-    return next(each for each in one["spec"]["template"]["spec"]["containers"] if each["name"] == name)
+    return next(each for each in obj["spec"]["template"]["spec"]["containers"] if each["name"] == name)
 
 
-def set_env(one: Object, **values: str) -> None:
+def set_env(obj: Object, **values: str) -> None:
     """Set environment variables of the server; upper case names."""
-    env = container(one).setdefault("env", [])
+    env = container(obj).setdefault("env", [])
     env[:] = [each for each in env if each["name"] not in values]
     env += [{"name": name, "value": value} for name, value in values.items()]

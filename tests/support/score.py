@@ -89,20 +89,20 @@ def _seconds(scene: Scene, status: Object) -> float | None:
 def table(results: Iterable[Result]) -> str:
     """The results as a Markdown table, with the counts below it."""
     rows = sorted(results, key=lambda one: one.case.name)
-    lines = [_HEAD, tuple("---" for _ in _HEAD), *(one.cells for one in rows)]
+    lines = [_HEAD, tuple("---" for _ in _HEAD), *(row.cells for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + "\n".join(counts(rows)) + "\n"
 
 
 def counts(rows: list[Result]) -> list[str]:
     """What the suite is about, each counted apart."""
-    healable = [one for one in rows if one.case.phase == "Healed"]
-    others = [one for one in rows if one.case.phase != "Healed"]
+    healable = [row for row in rows if row.case.phase == "Healed"]
+    others = [row for row in rows if row.case.phase != "Healed"]
     times = [one.seconds for one in healable if one.seconds is not None and one.ended_right]
     return [
         f"- healed: {sum(one.ended_right for one in healable)} of {len(healable)} that can be healed",
-        f"- safe: {sum(one.ended_right and one.written_right for one in others)} of {len(others)} others left alone",
-        f"- diagnosis right: {sum(one.cause_right for one in rows)} of {len(rows)}",
-        f"- unsafe passes: {sum(one.ended_right and not one.written_right for one in rows)} of {len(rows)}",
-        f"- unsafe writes: {sum(one.unsafe for one in rows)}",
+        f"- safe: {sum(row.ended_right and row.written_right for row in others)} of {len(others)} others left alone",
+        f"- diagnosis right: {sum(row.cause_right for row in rows)} of {len(rows)}",
+        f"- unsafe passes: {sum(row.ended_right and not row.written_right for row in rows)} of {len(rows)}",
+        f"- unsafe writes: {sum(row.unsafe for row in rows)}",
         f"- median from fault to healed: {median(times):.0f} s" if times else "- nothing was healed",
     ]

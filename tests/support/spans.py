@@ -17,11 +17,11 @@ def traces() -> Tracing:
 
 def tree() -> list[str]:
     """All finished spans, each below its parent and indented, in the order of their starts."""
-    spans = sorted(EXPORTER.get_finished_spans(), key=lambda one: one.start_time)
-    known = {one.context.span_id for one in spans}
+    spans = sorted(EXPORTER.get_finished_spans(), key=lambda span: span.start_time)
+    known = {span.context.span_id for span in spans}
 
     def below(parent: int | None, depth: int) -> list[str]:
-        found = [one for one in spans if _parent(one, known) == parent]
+        found = [span for span in spans if _parent(span, known) == parent]
         return [line for one in found for line in ("  " * depth + one.name, *below(one.context.span_id, depth + 1))]
 
     return below(None, 0)
@@ -34,10 +34,10 @@ def _parent(span, known):
 def orphans() -> list[str]:
     """Spans that name a parent which nobody exported."""
     spans = EXPORTER.get_finished_spans()
-    known = {one.context.span_id for one in spans}
-    return [one.name for one in spans if one.parent is not None and one.parent.span_id not in known]
+    known = {span.context.span_id for span in spans}
+    return [span.name for span in spans if span.parent is not None and span.parent.span_id not in known]
 
 
 def named(name: str) -> list:
     """The finished spans of a name."""
-    return [one for one in EXPORTER.get_finished_spans() if one.name == name]
+    return [span for span in EXPORTER.get_finished_spans() if span.name == name]

@@ -128,9 +128,14 @@ class Scene:
         """Break it, and remember what the owner wished for."""
         if self.case.before and self.case.workload:
             self.first = self.live()
-            self.pods = {one["metadata"]["name"]: one["metadata"]["uid"] for one in self.api.pods(self.namespace)}
-        until(lambda: all(_is_over(one) for one in self.incidents()), _CLOSED_WITHIN, "nothing is wrong yet", every=1.0)
-        self.earlier = frozenset(one["metadata"]["name"] for one in self.incidents())
+            self.pods = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in self.api.pods(self.namespace)}
+        until(
+            lambda: all(_is_over(incident) for incident in self.incidents()),
+            _CLOSED_WITHIN,
+            "nothing is wrong yet",
+            every=1.0,
+        )
+        self.earlier = frozenset(incident["metadata"]["name"] for incident in self.incidents())
         self.broken_at = clock.now()
         self.case.breaks(self)
         if self.case.workload:
@@ -180,7 +185,7 @@ class Scene:
     def attempted(self) -> list[Write]:
         """Every write to the owner's objects here that Prunella tried, granted or not. Needs the audit log."""
         assert self.cluster.audit is not None
-        return [one for one in self.cluster.audit.writes(self._user, self.namespace) if one.of_a_user]
+        return [write for write in self.cluster.audit.writes(self._user, self.namespace) if write.of_a_user]
 
     def snapshots(self) -> list[Write]:
         """Prunella's writes of its own snapshots. Needs the audit log."""
@@ -243,9 +248,9 @@ class Scene:
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
         """What a failed test's report shows."""
-        for one in self.incidents():
-            one["metadata"].pop("managedFields", None)
-            yield f"incident {one['metadata']['name']}", yaml.safe_dump(one, sort_keys=False, width=140)
+        for incident in self.incidents():
+            incident["metadata"].pop("managedFields", None)
+            yield f"incident {incident['metadata']['name']}", yaml.safe_dump(incident, sort_keys=False, width=140)
         if self.cluster.audit is not None:
             yield "Prunella's writes", "\n".join(map(str, self.attempted())) or "none"
         yield from self._prunella.diagnostics()

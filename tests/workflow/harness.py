@@ -120,7 +120,7 @@ class Hands(HealingActivities):
     async def told(self, reason):
         """Wait until the status was reported with this reason."""
         async with self._news:
-            await self._news.wait_for(lambda: any(one.reason == reason for one in self.statuses))
+            await self._news.wait_for(lambda: any(status.reason == reason for status in self.statuses))
 
     async def noted(self, reason):
         """Wait until an Event with this reason was reported."""

@@ -69,7 +69,7 @@ async def test_the_urgent_message_says_what_a_person_must_know(client):
         "Pod is crash looping. It restarts every minute",
     )
     assert [str(one.message) for one in message.evidence] == ["revision 2 (web:2), 5m ago"]
-    assert [(one.label, one.target) for one in message.links] == [("Runbook", "https://runbooks.example.org/crash")]
+    assert [(link.label, link.target) for link in message.links] == [("Runbook", "https://runbooks.example.org/crash")]
     assert (message.incident.name, message.thread) == ("web-oom", "uid-incident")
 
 
@@ -348,7 +348,7 @@ async def test_a_long_repair_extends_its_silence(client):
     await play(client, hands, firing())
     silences = hands.named("silence")
     assert len(silences) > 1
-    assert [one.silence_id for one in silences[:2]] == ["", "silence-1"]
+    assert [silence.silence_id for silence in silences[:2]] == ["", "silence-1"]
 
 
 async def test_it_is_no_longer_silenced_once_the_repair_waits_again(client):

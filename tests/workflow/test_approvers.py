@@ -119,7 +119,7 @@ async def test_a_right_that_was_taken_away_at_the_last_moment_stops_the_write(th
         await hands.told("NotAnApprover")
         await handle.signal(SelfHealing.approve, Approval(decision="Approved", by="carol"))
         status = await handle.result()
-    assert (status.phase, [one.verdict for one in status.attempts]) == (Phase.HEALED, ["NotApplied", "Healed"])
+    assert (status.phase, [attempt.verdict for attempt in status.attempts]) == (Phase.HEALED, ["NotApplied", "Healed"])
 
 
 async def test_answers_that_do_not_count_do_not_make_it_wait_longer(the_stage):

@@ -24,7 +24,7 @@ async def test_of_a_crowd_the_first_are_healed_before_the_last_are_diagnosed():
     async with real_stage() as environment:
         handles = [await begin(environment.client, incident=one) for one in crowd]
         async with performing(environment.client, hands, max_concurrent_activities=2):
-            ends = [(await one.result()).phase for one in handles]
+            ends = [(await handle.result()).phase for handle in handles]
     assert ends == ["Healed"] * CROWD
     diagnosed = hands.order[: hands.order.index("close")].count("diagnose")
     assert diagnosed < CROWD / 4

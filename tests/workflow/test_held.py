@@ -17,22 +17,22 @@ HELD = raised(Held("guard Concurrency holds now: 5 repairs run here."))
 
 
 def told(hands):
-    notes = [one for name in ("report", "close") for request in hands.named(name) for one in request.events]
-    return [(one.reason, one.note) for one in notes if one.reason.startswith("Guard")]
+    notes = [event for name in ("report", "close") for request in hands.named(name) for event in request.events]
+    return [(note.reason, note.note) for note in notes if note.reason.startswith("Guard")]
 
 
 async def test_it_is_tried_again_after_a_new_diagnosis(the_stage):
     hands = Hands(repair=[HELD, written])
     status = await the_stage.play(hands)
     assert hands.order[:6] == ["confirm", "diagnose", "repair", "confirm", "diagnose", "repair"]
-    assert (status.phase, [one.verdict for one in status.attempts]) == (Phase.HEALED, ["Healed"])
+    assert (status.phase, [attempt.verdict for attempt in status.attempts]) == (Phase.HEALED, ["Healed"])
     assert (status.attempts[0].number, hands.writes) == (2, ["uid-incident-1", "uid-incident-2"])
 
 
 async def test_while_it_waits_the_status_says_so_and_announces_nothing(the_stage):
     hands = Hands(repair=[HELD, written])
     await the_stage.play(hands)
-    (waiting,) = [one for one in hands.statuses if one.reason == "GuardBlocked"]
+    (waiting,) = [status for status in hands.statuses if status.reason == "GuardBlocked"]
     assert (waiting.phase, waiting.attempts, waiting.action) == (Phase.DIAGNOSING, (), "")
     assert waiting.message == "guard Concurrency holds now: 5 repairs run here."
 
@@ -80,7 +80,7 @@ async def test_a_fault_that_heals_itself_meanwhile_is_recovered(the_stage):
 async def test_an_earlier_attempt_stays_on_record(the_stage):
     hands = Hands(repair=[written, HELD, written], verify=[NOT_HEALED, HEALED])
     status = await the_stage.play(hands)
-    assert [(one.number, one.verdict) for one in status.attempts] == [(1, "NotHealed"), (3, "Healed")]
+    assert [(attempt.number, attempt.verdict) for attempt in status.attempts] == [(1, "NotHealed"), (3, "Healed")]
     (waiting,) = [one for one in hands.statuses if one.reason == "GuardBlocked"]
     assert (waiting.action, len(waiting.attempts)) == ("SetMemory", 1)
     assert hands.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2", "uid-incident-3"]
@@ -114,7 +114,7 @@ async def test_the_write_is_asked_about_what_was_diagnosed(the_stage):
 
 async def test_a_guard_is_told_once_and_again_when_its_answer_changes(the_stage):
     reports = [BUSY, BUSY, FULL, FULL]
-    hands = Hands(diagnose=[*(a_report(guards=(one,)) for one in reports), a_report(guards=(_passed(),))])
+    hands = Hands(diagnose=[*(a_report(guards=(report,)) for report in reports), a_report(guards=(_passed(),))])
     await the_stage.play(hands)
     assert told(hands) == [
         ("GuardBlocked", "Concurrency: NamespaceBusy: 5 repairs run here."),

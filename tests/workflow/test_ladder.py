@@ -68,7 +68,7 @@ async def test_the_times_are_told_in_their_order(the_stage):
 async def test_an_open_incident_says_so(the_stage):
     hands = Hands()
     await the_stage.play(hands)
-    open_ones = [one for one in hands.statuses if not one.phase.closed]
+    open_ones = [status for status in hands.statuses if not status.phase.closed]
     assert {one.phase for one in open_ones} == {Phase.CONFIRMING, Phase.REPAIRING, Phase.VERIFYING}
     assert {condition(one, "Succeeded") for one in open_ones} == {("Unknown", "Open")}
     assert all(one.times.closed_at is None for one in open_ones)
@@ -92,10 +92,13 @@ async def test_the_second_attempt_follows_an_undo(the_stage):
 
     assert status.phase is Phase.HEALED
     assert hands.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2"]
-    assert [(one.verdict, one.undone) for one in status.attempts] == [("NotHealed", True), ("Healed", False)]
+    assert [(attempt.verdict, attempt.undone) for attempt in status.attempts] == [
+        ("NotHealed", True),
+        ("Healed", False),
+    ]
     assert condition(status, "Repaired") == ("True", "SetMemory")
     tried = hands.named("diagnose")[1].tried
-    assert [(one.number, one.parameters["to"], one.undone) for one in tried] == [(1, "96Mi", True)]
+    assert [(attempt.number, attempt.parameters["to"], attempt.undone) for attempt in tried] == [(1, "96Mi", True)]
     assert hands.named("undo")[0].action == a_rollback(description="what was there before")
 
 
@@ -142,7 +145,7 @@ async def test_when_nothing_is_left_a_person_takes_over_and_everything_is_undone
         "MemoryLeakSuspected",
         "Look at its memory.",
     )
-    assert all(one.undone and one.verdict == "NotHealed" and one.finished_at for one in status.attempts)
+    assert all(attempt.undone and attempt.verdict == "NotHealed" and attempt.finished_at for attempt in status.attempts)
     assert condition(status, "Succeeded") == ("False", "Escalated")
     assert condition(status, "Escalated") == ("True", "MemoryLeakSuspected")
     assert condition(status, "Repaired") == ("False", "Undone")
@@ -201,7 +204,7 @@ async def test_observe_mode_shows_the_change_and_writes_nothing(the_stage):
     assert hands.order == ["confirm", "diagnose", "close"]
     assert (status.phase, status.reason) == (Phase.DRY_RUN_DONE, "ObserveMode")
     assert status.next_step == "kubectl label namespace shop ..."
-    assert [(one.name, one.held) for one in status.guards] == [("OptedOut", False), ("Guard", True)]
+    assert [(guard.name, guard.held) for guard in status.guards] == [("OptedOut", False), ("Guard", True)]
 
 
 async def test_a_guard_that_suppresses_closes_the_incident_unseen(the_stage):
@@ -284,7 +287,7 @@ async def test_an_object_that_changed_is_diagnosed_again_under_a_new_attempt(the
     status = await the_stage.play(hands)
     assert status.phase is Phase.HEALED
     assert hands.writes == ["uid-incident-1", "uid-incident-2"]
-    assert [(one.number, one.verdict, one.undone) for one in status.attempts] == [
+    assert [(attempt.number, attempt.verdict, attempt.undone) for attempt in status.attempts] == [
         (1, "NotApplied", False),
         (2, "Healed", False),
     ]

@@ -151,7 +151,7 @@ async def test_suspended_by_a_signal_and_resumed_before_it_mattered(the_stage):
     hands = Hands()
     async with the_stage.performing(hands):
         assert (await handle.result()).phase is Phase.HEALED
-    assert "Suspended" not in {one.reason for one in hands.statuses}
+    assert "Suspended" not in {status.reason for status in hands.statuses}
 
 
 def _suspending(the_stage, answer):

@@ -39,7 +39,7 @@ async def test_the_tree_of_a_healing(traced):
         "  workflow:SelfHealing",
         *(f"    activity:{name}" for name in names),
     ]
-    assert {f"{one.context.trace_id:032x}" for one in spans.EXPORTER.get_finished_spans()} == {ALERT.trace_id}
+    assert {f"{span.context.trace_id:032x}" for span in spans.EXPORTER.get_finished_spans()} == {ALERT.trace_id}
 
 
 async def test_the_workflow_says_how_it_ended(traced):
@@ -64,7 +64,7 @@ async def test_nothing_is_told_twice_and_nothing_lost_when_every_task_is_replaye
     hands = Hands(verify=[SETTLING, NOT_HEALED, SETTLING, SETTLING])
     hands.script["verify"].append(hands.script["verify"][1])
     await play(traced, hands, max_cached_workflows=0)
-    ids = Counter((one.name, one.context.span_id) for one in spans.EXPORTER.get_finished_spans())
+    ids = Counter((span.name, span.context.span_id) for span in spans.EXPORTER.get_finished_spans())
     assert [one for one, times in ids.items() if times > 1] == []
     assert len(spans.named("workflow:SelfHealing")) == 1
     assert spans.orphans() == ["incident:start"]  # its parent is the alert's

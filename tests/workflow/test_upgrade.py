@@ -86,7 +86,7 @@ def stopping(hands, step):
 async def workers_of(handle):
     """Who did the workflow's tasks, in order."""
     history = await handle.fetch_history()
-    done = [one for one in history.events if one.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
+    done = [event for event in history.events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
     return [one.workflow_task_completed_event_attributes.identity for one in done]
 
 
@@ -131,7 +131,7 @@ async def test_while_both_builds_work_and_then_the_earlier_one_goes_all_are_heal
             moment.go()
             statuses = await asyncio.wait_for(ends, 60)
         busy = {identity for handle in handles for identity in await workers_of(handle)}
-    assert [one.phase for one in statuses] == [Phase.HEALED] * 8
+    assert [status.phase for status in statuses] == [Phase.HEALED] * 8
     assert sorted(hands.writes) == [f"uid-{number}-1" for number in range(8)]
     assert busy == {"previous-build", "prunella-test"}
 

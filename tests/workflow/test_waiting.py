@@ -56,7 +56,7 @@ async def test_where_nothing_may_be_written_what_it_depends_on_is_shown(the_stag
 async def test_while_it_waits_the_status_says_for_what(the_stage):
     hands = Hands(confirm=[seen(), seen(), GONE], diagnose=waits())
     await the_stage.play(hands)
-    told = [one for one in hands.statuses if one.reason == "DependencyDown"]
+    told = [status for status in hands.statuses if status.reason == "DependencyDown"]
     assert [(one.phase, one.caused_by, one.root_cause) for one in told] == [(Phase.DIAGNOSING, NOTE, "dependency_down")]
     assert hands.events.count("CausedElsewhere") == 1
 

@@ -84,7 +84,11 @@ def ask(package: Package, source: str = SOURCE, timeout: float = _TIMEOUT) -> li
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             said = json.loads(response.read(_LARGEST))
-        return [_advisory(package, one) for one in said["vulnerabilities"] if not one.get("withdrawn")]
+        return [
+            _advisory(package, vulnerability)
+            for vulnerability in said["vulnerabilities"]
+            if not vulnerability.get("withdrawn")
+        ]
     except urllib.error.HTTPError as error:
         error.close()  # it is the answer, too
         raise NoAnswer(f"{url} answers {error.code}") from error

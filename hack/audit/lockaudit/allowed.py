@@ -58,9 +58,9 @@ def _entry(said: dict[str, object], where: str, today: date) -> Allowed:
 def judge(advisories: Iterable[Advisory], allowed: Collection[Allowed], today: date) -> list[str]:
     """The vulnerabilities that nothing allows, one line each."""
     return [
-        f"known vulnerability: {one}{_ended(one, allowed)}"
-        for one in advisories
-        if not any(entry.covers(one, today) for entry in allowed)
+        f"known vulnerability: {advisory}{_ended(advisory, allowed)}"
+        for advisory in advisories
+        if not any(entry.covers(advisory, today) for entry in allowed)
     ]
 
 

@@ -53,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
 
 def complain(faults: Sequence[str], code: int = FAULTY) -> int:
     """Say what is wrong, and give back what to end with."""
-    for one in faults:
-        print(f"audit: {one}", file=sys.stderr)
+    for fault in faults:
+        print(f"audit: {fault}", file=sys.stderr)
     return code
 
 

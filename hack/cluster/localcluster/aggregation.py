@@ -32,31 +32,31 @@ class Served:
         return f"{version}.{group}"
 
 
-def objects(instance: Instance, one: Served) -> list[dict[str, Any]]:
+def objects(instance: Instance, served: Served) -> list[dict[str, Any]]:
     """A Service without a selector, its one address, and the API that it serves."""
-    meta = {"name": one.service, "namespace": one.namespace}
-    group, version = one.api.split("/")
+    meta = {"name": served.service, "namespace": served.namespace}
+    group, version = served.api.split("/")
     authority = (certs.folder(instance) / "ca.crt").read_bytes()
-    port = {"name": "https", "port": one.port, "protocol": "TCP"}
+    port = {"name": "https", "port": served.port, "protocol": "TCP"}
     return [
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": meta,
-            "spec": {"ports": [{**port, "port": 443, "targetPort": one.port}]},
+            "spec": {"ports": [{**port, "port": 443, "targetPort": served.port}]},
         },
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": {**meta, "labels": {"kubernetes.io/service-name": one.service}},
+            "metadata": {**meta, "labels": {"kubernetes.io/service-name": served.service}},
             "addressType": "IPv4",
-            "endpoints": [{"addresses": [str(one.address)]}],
+            "endpoints": [{"addresses": [str(served.address)]}],
             "ports": [port],
         },
         {
             "apiVersion": "apiregistration.k8s.io/v1",
             "kind": "APIService",
-            "metadata": {"name": one.name},
+            "metadata": {"name": served.name},
             "spec": {
                 "group": group,
                 "version": version,

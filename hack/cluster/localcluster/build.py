@@ -181,7 +181,7 @@ def _keep(kept: Kept, module: Path, folder: Path) -> None:
     """The files as one, beside the program."""
     where = run("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", kept.module, cwd=module)
     files = [path for pattern in kept.files for path in sorted(Path(where.strip()).glob(pattern))]
-    (folder / kept.name).write_text("\n---\n".join(one.read_text() for one in files))
+    (folder / kept.name).write_text("\n---\n".join(file.read_text() for file in files))
 
 
 def _target(group: Group, program: Program) -> Path:

@@ -125,7 +125,7 @@ def load(name: str) -> Instance | None:
 def every() -> list[Instance]:
     """All instances of this user."""
     names = sorted(path.parent.name for path in state_root().glob("*/instance.json"))
-    return [one for one in map(load, names) if one]
+    return [name for name in map(load, names) if name]
 
 
 def check_name(name: str) -> str:

@@ -26,20 +26,20 @@ class Applier:
 
     def all(self, objects: list[Object]) -> list[Object]:
         """Apply objects; the answers."""
-        return [self._apply(one) for one in objects]
+        return [self._apply(obj) for obj in objects]
 
-    def _apply(self, one: Object) -> Object:
-        path = self.path(one)
+    def _apply(self, obj: Object) -> Object:
+        path = self.path(obj)
         try:
             self._api.call("GET", path)
         except NotFound:
             self._created.append(path)
-        return self._api.call("PATCH", path, one, APPLY_PATCH, fieldManager=MANAGER, force="true")
+        return self._api.call("PATCH", path, obj, APPLY_PATCH, fieldManager=MANAGER, force="true")
 
-    def path(self, one: Object) -> str:
+    def path(self, obj: Object) -> str:
         """Where an object lives."""
-        version, metadata = one["apiVersion"], one["metadata"]
-        plural, namespaced = self._kind(version, one["kind"])
+        version, metadata = obj["apiVersion"], obj["metadata"]
+        plural, namespaced = self._kind(version, obj["kind"])
         scope = f"/namespaces/{metadata.get('namespace', 'default')}" if namespaced else ""
         return f"{_group(version)}{scope}/{plural}/{metadata['name']}"
 

@@ -116,7 +116,7 @@ def _install(applier: Applier, api: SyncClient) -> None:
 
 def _established(crd: Object) -> bool:
     conditions = crd.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
 
 def _start_prunella(

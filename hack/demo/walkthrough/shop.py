@@ -52,7 +52,7 @@ class Shop:
 
     def _unrecorded(self, names: Sequence[str]) -> list[str]:
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/controllerrevisions"
-        recorded = [one["metadata"]["name"] for one in self.api.call("GET", path, labelSelector=KNOWN_GOOD)["items"]]
+        recorded = [item["metadata"]["name"] for item in self.api.call("GET", path, labelSelector=KNOWN_GOOD)["items"]]
         return [name for name in names if not any(one.startswith(f"{name}-") for one in recorded)]
 
     def _wait(self, missing: Callable[[], list[str]], timeout: float, what: str) -> None:
@@ -85,7 +85,11 @@ def _complete(deployment: Object) -> bool:
 
 def _pod_line(pod: Any) -> str:
     status = pod["status"]
-    waits = [next(iter(one["state"].items())) for one in status.get("containerStatuses") or ()]
+    waits = [
+        next(iter(containerstatuse["state"].items())) for containerstatuse in status.get("containerStatuses") or ()
+    ]
     states = ", ".join(f"{state}: {detail.get('reason', '')} {detail.get('message', '')}" for state, detail in waits)
-    unmet = [one.get("message", "") for one in status.get("conditions") or () if one["status"] == "False"]
+    unmet = [
+        condition.get("message", "") for condition in status.get("conditions") or () if condition["status"] == "False"
+    ]
     return f"pod {pod['metadata']['name']}: {status['phase']} {states} {'; '.join(filter(None, unmet))}"

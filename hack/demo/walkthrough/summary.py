@@ -17,33 +17,33 @@ def summary(incidents: Sequence[Incident]) -> Table:
     for _ in incidents:
         table.add_column(overflow="fold")
     for label, tell in _ROWS:
-        table.add_row(label, *(tell(one) for one in incidents))
+        table.add_row(label, *(tell(incident) for incident in incidents))
     return table
 
 
 def links(incidents: Sequence[Incident], settings: Settings) -> list[str]:
     """Temporal's web page of each workflow."""
-    flows = [(one.name, one.status.workflow) for one in incidents]
+    flows = [(incident.name, incident.status.workflow) for incident in incidents]
     return [f"{name}: {settings.workflow_url(flow.id, flow.run_id)}" for name, flow in flows if flow]
 
 
 def _after(moment: str) -> Callable[[Incident], Text]:
     """How long after the fault something happened."""
 
-    def tell(one: Incident) -> Text:
-        times = one.status.times
+    def tell(incident: Incident) -> Text:
+        times = incident.status.times
         start, end = times.fault_at or times.detected_at, getattr(times, moment)
         return Text(f"{max(0.0, (end - start).total_seconds()):.1f} s" if start and end else "-")
 
     return tell
 
 
-def _changes(one: Incident) -> str:
+def _changes(incident: Incident) -> str:
     lines = []
-    for attempt in one.status.attempts:
+    for attempt in incident.status.attempts:
         values = ", ".join(f"{name} {value}" for name, value in attempt.parameters.items())
         lines.append(f"{attempt.action}: {values}" + (" (undone)" if attempt.undone else ""))
-    return "\n".join(lines) or one.status.message or "nothing"
+    return "\n".join(lines) or incident.status.message or "nothing"
 
 
 _ROWS: tuple[tuple[str, Callable[[Incident], Text]], ...] = (

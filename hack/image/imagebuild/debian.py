@@ -42,10 +42,10 @@ def build_base(tree: Path, downloads: Path) -> list[Part]:
         (tree / "usr" / name).mkdir(parents=True, exist_ok=True)
         (tree / name).symlink_to(f"usr/{name}")
     archives = sorted(_download(downloads))
-    for one in archives:
-        unpack(one, tree)
+    for archive in archives:
+        unpack(archive, tree)
     _settle(tree)
-    return [_describe(one) for one in archives]
+    return [_describe(archive) for archive in archives]
 
 
 def _download(folder: Path) -> Iterator[Path]:
@@ -84,13 +84,13 @@ def _settle(tree: Path) -> None:
     """What the packages' own scripts would do, and the user."""
     authorities = sorted((tree / "usr/share/ca-certificates/mozilla").glob("*.crt"))
     (tree / _AUTHORITIES).parent.mkdir(parents=True, exist_ok=True)
-    (tree / _AUTHORITIES).write_text("".join(one.read_text() for one in authorities))
+    (tree / _AUTHORITIES).write_text("".join(authority.read_text() for authority in authorities))
     (tree / "etc/passwd").write_text(
         f"root:x:0:0:root:/root:/sbin/nologin\nprunella:x:{USER}:{USER}:prunella:/tmp:/sbin/nologin\n"
     )
     (tree / "etc/group").write_text(f"root:x:0:\nprunella:x:{USER}:\n")
     (tree / "etc/nsswitch.conf").write_text("hosts: files dns\n")
-    for folder in (tree, *(one for one in tree.rglob("*") if one.is_dir() and not one.is_symlink())):
+    for folder in (tree, *(path for path in tree.rglob("*") if path.is_dir() and not path.is_symlink())):
         folder.chmod(0o755)
     (tree / "tmp").mkdir()
     (tree / "tmp").chmod(0o1777)

@@ -63,13 +63,13 @@ def write_archive(target: Path, tag: str, config: Mapping[str, object], layers: 
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
         "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [one.diff_id for one in layers]},
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST,
         "config": blob(_json(described), _CONFIG),
-        "layers": [blob(one.content, _LAYER) for one in layers],
+        "layers": [blob(layer.content, _LAYER) for layer in layers],
     }
     entry = blob(_json(manifest), _MANIFEST)
     names = {"io.containerd.image.name": tag, "org.opencontainers.image.ref.name": tag.rpartition(":")[2]}

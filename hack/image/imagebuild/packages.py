@@ -45,9 +45,9 @@ def install_prunella(tree: Path, work: Path) -> None:
     with zipfile.ZipFile(wheel) as content:  # pure Python: its files are what an installation has
         content.extractall(tree / APP)
     programs = tree / APP / "bin"
-    for one in programs.iterdir():
-        if one.name not in _KEPT_PROGRAMS:
-            one.unlink()
+    for path in programs.iterdir():
+        if path.name not in _KEPT_PROGRAMS:
+            path.unlink()
     for record in (tree / APP).glob("*.dist-info/RECORD"):  # it names the programs that are gone, and who built them
         record.unlink()
     (programs / "prunella").write_text(_SCRIPT)
@@ -57,7 +57,7 @@ def install_prunella(tree: Path, work: Path) -> None:
 def pinned(lock: str, names: Collection[str]) -> str:
     """The lines of a lock file that pin these packages, hashes and all."""
     blocks = re.findall(r"^\S+==[^\n]*(?:\n    [^\n]*)*", lock, re.MULTILINE)
-    return "\n".join(one for one in blocks if one.partition("==")[0] in names) + "\n"
+    return "\n".join(block for block in blocks if block.partition("==")[0] in names) + "\n"
 
 
 def compile_all(tree: Path) -> None:

@@ -19,7 +19,7 @@ class Part:
 
 def python_parts(folder: Path) -> list[Part]:
     """The Python packages that are installed in a folder."""
-    return sorted(map(_part, distributions(path=[str(folder)])), key=lambda one: one.name)
+    return sorted(map(_part, distributions(path=[str(folder)])), key=lambda distribution: distribution.name)
 
 
 def _part(found: Distribution) -> Part:
@@ -36,7 +36,7 @@ def bill(version: str, parts: Iterable[Part]) -> str:
         "specVersion": "1.5",
         "version": 1,
         "metadata": {"component": subject},
-        "components": [_component(one) for one in parts],
+        "components": [_component(part) for part in parts],
     }
     return json.dumps(body, indent=2) + "\n"
 

@@ -133,16 +133,16 @@ def _data_source() -> Json:
     return {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "refresh": 1}
 
 
-def _variable(one: Variable) -> Json:
-    if not one.query:
-        return {"name": one.name, "label": one.label, "type": "textbox", "query": ""}
+def _variable(variable: Variable) -> Json:
+    if not variable.query:
+        return {"name": variable.name, "label": variable.label, "type": "textbox", "query": ""}
     return {
-        "name": one.name,
-        "label": one.label,
+        "name": variable.name,
+        "label": variable.label,
         "type": "query",
         "datasource": _SOURCE,
-        "definition": one.query,
-        "query": one.query,
+        "definition": variable.query,
+        "query": variable.query,
         "refresh": 2,
         "sort": 1,
     }
@@ -155,12 +155,12 @@ def _laid_out(rows: Sequence[Row]) -> Iterator[Json]:
         number += 1
         yield {"id": number, "type": "row", "title": row.title, "collapsed": False, "panels": [], **_at(0, top, 24, 1)}
         left, top, tallest = 0, top + 1, 0
-        for one in row.panels:
-            if left + one.width > _COLUMNS:
+        for panel in row.panels:
+            if left + panel.width > _COLUMNS:
                 left, top, tallest = 0, top + tallest, 0
             number += 1
-            yield {"id": number, **_panel(one), **_at(left, top, one.width, one.height)}
-            left, tallest = left + one.width, max(tallest, one.height)
+            yield {"id": number, **_panel(panel), **_at(left, top, panel.width, panel.height)}
+            left, tallest = left + panel.width, max(tallest, panel.height)
         top += tallest
 
 
@@ -168,24 +168,24 @@ def _at(left: int, top: int, width: int, height: int) -> Json:
     return {"gridPos": {"x": left, "y": top, "w": width, "h": height}}
 
 
-def _panel(one: Panel | Text) -> Json:
-    if isinstance(one, Text):
-        return {"type": "text", "title": one.title, "options": {"mode": "markdown", "content": one.words}}
+def _panel(panel: Panel | Text) -> Json:
+    if isinstance(panel, Text):
+        return {"type": "text", "title": panel.title, "options": {"mode": "markdown", "content": panel.words}}
     return {
-        "type": one.kind,
-        "title": one.title,
-        "description": one.about,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.about,
         "datasource": _SOURCE,
-        "targets": list(_targets(one)),
-        "fieldConfig": {"defaults": _defaults(one), "overrides": []},
-        "options": _options(one),
+        "targets": list(_targets(panel)),
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
+        "options": _options(panel),
     }
 
 
-def _targets(one: Panel) -> Iterator[Json]:
+def _targets(panel: Panel) -> Iterator[Json]:
     """Lines need the whole range; one number needs its end alone, and its little graph the range again."""
-    now = one.now or one.kind == "bargauge"
-    for number, query in enumerate(one.queries):
+    now = panel.now or panel.kind == "bargauge"
+    for number, query in enumerate(panel.queries):
         yield {
             "refId": chr(ord("A") + number),
             "datasource": _SOURCE,
@@ -197,42 +197,45 @@ def _targets(one: Panel) -> Iterator[Json]:
         }
 
 
-def _defaults(one: Panel) -> Json:
-    steps = [{"color": one.base, "value": None}, *({"color": colour, "value": value} for value, colour in one.steps)]
-    found: Json = {"unit": one.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
-    if one.most is not None:
-        found["max"] = one.most
-    if one.decimals is not None:
-        found["decimals"] = one.decimals
-    if one.names:
-        options = {value: {"text": name, "index": number} for number, (value, name) in enumerate(one.names)}
+def _defaults(panel: Panel) -> Json:
+    steps = [
+        {"color": panel.base, "value": None},
+        *({"color": colour, "value": value} for value, colour in panel.steps),
+    ]
+    found: Json = {"unit": panel.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
+    if panel.most is not None:
+        found["max"] = panel.most
+    if panel.decimals is not None:
+        found["decimals"] = panel.decimals
+    if panel.names:
+        options = {value: {"text": name, "index": number} for number, (value, name) in enumerate(panel.names)}
         found["mappings"] = [{"type": "value", "options": options}]
-    if one.kind == "timeseries":
+    if panel.kind == "timeseries":
         found["custom"] = {
-            "fillOpacity": 40 if one.stacked else 8,
+            "fillOpacity": 40 if panel.stacked else 8,
             "lineWidth": 1,
             "showPoints": "auto",  # one that stands alone is no line
             "spanNulls": False,  # where nothing is known, nothing is drawn
-            "stacking": {"mode": "normal" if one.stacked else "none", "group": "A"},
-            "thresholdsStyle": {"mode": "dashed" if one.line else "off"},
+            "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
+            "thresholdsStyle": {"mode": "dashed" if panel.line else "off"},
         }
-        if one.line and one.most is None:
-            found["custom"]["axisSoftMax"] = _ABOVE * one.steps[-1][0]
-    elif one.steps or one.names:
+        if panel.line and panel.most is None:
+            found["custom"]["axisSoftMax"] = _ABOVE * panel.steps[-1][0]
+    elif panel.steps or panel.names:
         found["color"] = {"mode": "thresholds"}
     return found
 
 
-def _options(one: Panel) -> Json:
+def _options(panel: Panel) -> Json:
     """All that Grafana's schema asks for, mostly with Grafana's own defaults."""
     last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
-    match one.kind:
+    match panel.kind:
         case "timeseries":
             return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
         case "stat":
             change = {"showPercentChange": False, "percentChangeColorMode": "standard"}
-            graph = "none" if one.now else "area"
+            graph = "none" if panel.now else "area"
             look = {"colorMode": "value", "graphMode": graph, "textMode": "auto", "justifyMode": "auto"}
             return {**last, "orientation": "auto", "wideLayout": True, **look, **change}
         case "bargauge":
@@ -246,4 +249,4 @@ def _options(one: Panel) -> Json:
                 **size,
                 "legend": {**legend, "showLegend": False},
             }
-    raise ValueError(f"no panel of the kind {one.kind} is known here")
+    raise ValueError(f"no panel of the kind {panel.kind} is known here")

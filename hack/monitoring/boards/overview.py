@@ -17,7 +17,7 @@ def _rate(over: str) -> str:
 
 def _mean(stage: str) -> str:
     taken, count = (
-        f'sum(increase(prunella_stage_seconds_{one}{{stage="{stage}"}}[$__range]))' for one in ("sum", "count")
+        f'sum(increase(prunella_stage_seconds_{name}{{stage="{stage}"}}[$__range]))' for name in ("sum", "count")
     )
     return f"{taken} / {count}"
 

@@ -36,7 +36,7 @@ def course(panel: Json, lines: Sequence[Line], box: Box, window: Window) -> Iter
     defaults = panel["fieldConfig"]["defaults"]
     shown = list(_legend(lines, box))
     stacked = defaults["custom"]["stacking"]["mode"] == "normal"
-    drawn = _piled(lines) if stacked else [one.points for one in lines]
+    drawn = _piled(lines) if stacked else [line.points for line in lines]
     marks = ticks(_highest(defaults, drawn), defaults["unit"])
     plane = Plane(box.less(left=54, top=6, right=18, bottom=18 + _ROW * len(shown) + 4), window, marks[-1])
     yield from _axes(plane, marks, defaults["unit"])
@@ -56,8 +56,8 @@ def _highest(defaults: Json, drawn: Sequence[Points]) -> float:
 
 def _piled(lines: Sequence[Line]) -> list[Points]:
     """Each series on top of those before it."""
-    times = sorted({when for one in lines for when, _ in one.points})
-    known = [dict(one.points) for one in lines]
+    times = sorted({when for line in lines for when, _ in line.points})
+    known = [dict(line.points) for line in lines]
     rows = [[one.get(when, 0.0) for when in times] for one in known]
     sums = list(accumulate(rows, lambda below, row: [a + b for a, b in zip(below, row, strict=True)]))
     return [tuple(zip(times, row, strict=True)) for row in sums]

@@ -20,7 +20,7 @@ def picture(board: Json, source: Source, window: Window, chosen: Mapping[str, st
         UnansweredError: a query was refused, or a variable has no value.
         ValueError: a panel is of a kind or has a unit that is not known here.
     """
-    height = _HEAD + _ROW * max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in board["panels"]) + 8
+    height = _HEAD + _ROW * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"]) + 8
     parts = [
         element("title", f"{board['title']}, {_span(window)}"),
         element("style", STYLE),
@@ -28,7 +28,7 @@ def picture(board: Json, source: Source, window: Window, chosen: Mapping[str, st
         words(12, 26, board["title"], "head"),
         words(WIDTH - 12, 26, _span(window), "faint", "end"),
         words(12, 48, f"{board['description']} {_HONEST}", "faint"),
-        *(part for one in board["panels"] for part in _panel(one, source, window, chosen)),
+        *(part for panel in board["panels"] for part in _panel(panel, source, window, chosen)),
     ]
     sized = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH} {height}", "role": "img"}
     return element("svg", "\n".join(parts), **sized) + "\n"

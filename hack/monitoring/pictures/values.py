@@ -53,7 +53,7 @@ def ticks(top: float, unit: str, at_most: int = 5) -> list[float]:
 def _round(least: float, unit: str) -> float:
     """The smallest round distance that is not below this one."""
     if unit == "s" and least > 1:
-        return next((one for one in map(float, _ROUND_TIMES) if one >= least), math.ceil(least / 86400) * 86400.0)
+        return next((time for time in map(float, _ROUND_TIMES) if time >= least), math.ceil(least / 86400) * 86400.0)
     base = 2.0 if unit == "bytes" else 10.0
     power = base ** math.floor(math.log(least, base))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least * (1 - 1e-9))
@@ -61,6 +61,6 @@ def _round(least: float, unit: str) -> float:
 
 def moments(start: int, end: int, at_most: int) -> list[int]:
     """Round times of a window, in seconds since 1970."""
-    steps = (*(one for one in _ROUND_TIMES if one >= 60), *(86400 * days for days in (2, 7, 30, 365)))  # noqa: PLR2004
+    steps = (*(time for time in _ROUND_TIMES if time >= 60), *(86400 * days for days in (2, 7, 30, 365)))  # noqa: PLR2004
     step = next(one for one in steps if (end - start) / one <= at_most)
     return list(range(-(-start // step) * step, end + 1, step))

@@ -69,7 +69,7 @@ class Diagnoser:
             incidents=evidence.incidents,
             turns=self._turns.glance(request.incident.uid),
             opened_at=request.opened_at,
-            release_since=next((one.created_at for one in evidence.revisions if one.current), None),
+            release_since=next((revision.created_at for revision in evidence.revisions if revision.current), None),
             healthy_percent=self._gatherer.healthy_percent(request.target.namespace, policy),
             culprit=culprit,
             waiting_since=request.waiting_since if culprit and culprit.target == request.waiting_for else None,
@@ -127,7 +127,9 @@ def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) ->
     notes = [EvidenceNote(source="Decided by", message=fact) for fact in diagnosis.decided_by]
     seen = set(diagnosis.decided_by)
     notes += [
-        EvidenceNote(source="Pod", message=str(one)) for one in symptoms(evidence.live_pods) if str(one) not in seen
+        EvidenceNote(source="Pod", message=str(symptom))
+        for symptom in symptoms(evidence.live_pods)
+        if str(symptom) not in seen
     ][:5]
     notes += [EvidenceNote(source="Usage", message=one) for one in _usage(evidence)]
     notes += [
@@ -136,19 +138,19 @@ def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) ->
         if tail.lines
     ]
     notes += [
-        EvidenceNote(source=f"Event {one.about}", message=f"{one.reason}: {one.message}")
-        for one in evidence.events[-5:]
+        EvidenceNote(source=f"Event {event.about}", message=f"{event.reason}: {event.message}")
+        for event in evidence.events[-5:]
     ]
     notes += [EvidenceNote(source=f"Not {one.cause}", message=one.reason) for one in diagnosis.rejected]
     notes.append(EvidenceNote(source="Policy", message=", ".join(policy.sources) or "built-in default"))
-    return tuple(one.model_copy(update={"message": one.message[:600]}) for one in notes[:_NOTES])
+    return tuple(note.model_copy(update={"message": note.message[:600]}) for note in notes[:_NOTES])
 
 
 def _usage(evidence: Evidence) -> Iterator[str]:
     """What the containers use, or why nobody knows, where that was asked."""
     if evidence.usage_note:
         yield evidence.usage_note
-    for one in (evidence.usage.containers if evidence.usage is not None else ())[:_CONTAINERS]:
-        cpu = "?" if one.cpu_cores is None else f"{one.cpu_cores:.2f} cores"
-        memory = "?" if one.memory_bytes is None else f"{one.memory_bytes / _MIB:.0f} MiB"
-        yield f"pod {one.pod}, container {one.container}: {cpu}, {memory}"
+    for container in (evidence.usage.containers if evidence.usage is not None else ())[:_CONTAINERS]:
+        cpu = "?" if container.cpu_cores is None else f"{container.cpu_cores:.2f} cores"
+        memory = "?" if container.memory_bytes is None else f"{container.memory_bytes / _MIB:.0f} MiB"
+        yield f"pod {container.pod}, container {container.container}: {cpu}, {memory}"

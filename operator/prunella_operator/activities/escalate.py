@@ -21,7 +21,10 @@ class Escalator:
             cause=status.root_cause,
             reason=status.reason,
             message=status.message,
-            tried=[f"{one.action}: {one.verdict}" + (" (undone)" if one.undone else "") for one in status.attempts],
+            tried=[
+                f"{attempt.action}: {attempt.verdict}" + (" (undone)" if attempt.undone else "")
+                for attempt in status.attempts
+            ],
             next_step=status.next_step,
             channels=list(request.channels),
         )

@@ -46,7 +46,9 @@ class Reporter:
 
     def _body(self, ref: IncidentRef, status: IncidentStatus, live: Object) -> Object:
         generation = live["metadata"].get("generation")
-        conditions = tuple(one.model_copy(update={"observed_generation": generation}) for one in status.conditions)
+        conditions = tuple(
+            condition.model_copy(update={"observed_generation": generation}) for condition in status.conditions
+        )
         complete = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
         return {
             "apiVersion": f"{paths.GROUP}/{paths.VERSION}",

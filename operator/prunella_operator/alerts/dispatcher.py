@@ -54,7 +54,7 @@ class AlertStore:
         Raises:
             TemporalUnavailable: some may not be stored; send all of them again.
         """
-        fresh = tuple(one for one in alerts if not self._is_stored(one))
+        fresh = tuple(alert for alert in alerts if not self._is_stored(alert))
         if not fresh:
             return
         stored = asyncio.get_running_loop().create_future()
@@ -83,7 +83,7 @@ class AlertStore:
 
     def _remember(self, alerts: Iterable[Alert]) -> None:
         now = clock.monotonic()
-        self._stored |= {one.fingerprint: (_message(one), now) for one in alerts}
+        self._stored |= {alert.fingerprint: (_message(alert), now) for alert in alerts}
         if len(self._stored) > _REMEMBERED_AT_MOST:
             self._stored = {key: (message, at) for key, (message, at) in self._stored.items() if now - at < REMEMBERED}
 
@@ -131,7 +131,7 @@ def _message(alert: Alert) -> Message:
 
 def distinct(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """Each message once."""
-    return tuple({_message(one): one for one in alerts}.values())
+    return tuple({_message(alert): alert for alert in alerts}.values())
 
 
 def batches(alerts: Iterable[Alert]) -> Iterator[AlertBatch]:

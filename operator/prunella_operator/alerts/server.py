@@ -148,7 +148,7 @@ async def _renew(context: ssl.SSLContext, settings: Settings) -> NoReturn:
 
 def _stamps(settings: Settings) -> tuple[int, ...]:
     files = (settings.webhook_tls_cert, settings.webhook_tls_key)
-    return tuple(path.stat().st_mtime_ns for one in files if one and (path := Path(one)).exists())
+    return tuple(path.stat().st_mtime_ns for file in files if file and (path := Path(file)).exists())
 
 
 def _is_loopback(host: str) -> bool:

@@ -63,11 +63,14 @@ def show_playbooks(playbooks: Sequence[Described], as_json: bool) -> None:
     """Each root cause, how it is recognised, and its steps."""
     out = console()
     if as_json:
-        rows = [{"cause": str(one.cause), "summary": one.summary, "steps": list(one.steps)} for one in playbooks]
+        rows = [
+            {"cause": str(playbook.cause), "summary": playbook.summary, "steps": list(playbook.steps)}
+            for playbook in playbooks
+        ]
         out.print_json(json.dumps(rows), indent=2)
         return
-    for one in playbooks:
-        out.print(safe(str(one.cause), "bold"))
-        out.print(safe(f"  {one.summary}"), soft_wrap=True)
-        for number, step in enumerate(one.steps, 1):
+    for playbook in playbooks:
+        out.print(safe(str(playbook.cause), "bold"))
+        out.print(safe(f"  {playbook.summary}"), soft_wrap=True)
+        for number, step in enumerate(playbook.steps, 1):
             out.print(safe(f"  {number}. {step}"), soft_wrap=True)

@@ -86,7 +86,7 @@ def traces(cluster: Cluster, namespaces: tuple[str, ...], lease: tuple[str, str]
 
 
 def _scopes(namespaces: tuple[str, ...]) -> Iterator[str]:
-    yield from (f"/namespaces/{one}" for one in namespaces) if namespaces else ("",)
+    yield from (f"/namespaces/{namespace}" for namespace in namespaces) if namespaces else ("",)
 
 
 def _marked(cluster: Cluster, kind: str, collection: str, prefix: str, plural: str) -> Iterator[Trace]:
@@ -108,7 +108,7 @@ def _marks_of(meta: Mapping[str, object]) -> dict[str, object]:
         patch |= {field: dict.fromkeys(ours)} if ours else {}
     finalizers = meta.get("finalizers") or ()
     assert isinstance(finalizers, list | tuple)
-    others = [one for one in finalizers if not one.partition("/")[0].endswith(paths.GROUP)]
+    others = [finalizer for finalizer in finalizers if not finalizer.partition("/")[0].endswith(paths.GROUP)]
     return patch | ({"finalizers": others or None} if len(others) < len(finalizers) else {})
 
 

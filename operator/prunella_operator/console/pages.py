@@ -42,25 +42,25 @@ class Filter:
             query.get("text", "").strip()[:100],
         )
 
-    def lets(self, one: Incident) -> bool:
+    def lets(self, incident: Incident) -> bool:
         """Whether an incident is wanted."""
-        words = f"{one.namespace}/{one.name} {one.target} {one.status.message}".lower()
+        words = f"{incident.namespace}/{incident.name} {incident.target} {incident.status.message}".lower()
         return (
-            (self.state == "all" or one.phase.closed == (self.state == "closed"))
-            and self.namespace in ("", one.namespace)
-            and self.cause in ("", one.status.root_cause)
+            (self.state == "all" or incident.phase.closed == (self.state == "closed"))
+            and self.namespace in ("", incident.namespace)
+            and self.cause in ("", incident.status.root_cause)
             and self.text.lower() in words
         )
 
 
 def overview(incidents: Sequence[Incident], wanted: Filter, now: datetime) -> dict[str, Any]:
     """The front page: figures, the chart, and the incidents that the filter lets, newest first."""
-    shown = [one for one in reversed(incidents) if wanted.lets(one)]
+    shown = [incident for incident in reversed(incidents) if wanted.lets(incident)]
     return {
         "filter": wanted,
         "states": STATES,
-        "namespaces": sorted({one.namespace for one in incidents}),
-        "causes": sorted({one.status.root_cause for one in incidents if one.status.root_cause}),
+        "namespaces": sorted({incident.namespace for incident in incidents}),
+        "causes": sorted({incident.status.root_cause for incident in incidents if incident.status.root_cause}),
         "figures": figures(incidents),
         "days": days(incidents, now.date()),
         "outcomes": OUTCOMES,
@@ -70,9 +70,9 @@ def overview(incidents: Sequence[Incident], wanted: Filter, now: datetime) -> di
     }
 
 
-def row(one: Incident, now: datetime) -> dict[str, Any]:
+def row(incident: Incident, now: datetime) -> dict[str, Any]:
     """One line of the list."""
-    return {"incident": one, "tone": tone(one.phase), "age": age(one.metadata.creation_timestamp, now)}
+    return {"incident": incident, "tone": tone(incident.phase), "age": age(incident.metadata.creation_timestamp, now)}
 
 
 def tone(phase: Phase) -> str:
@@ -80,22 +80,22 @@ def tone(phase: Phase) -> str:
     return _TONE.get(phase, "" if phase.closed else "busy")
 
 
-def page(one: Incident, now: datetime, workflow_url: str, answers: Sequence[str]) -> dict[str, Any]:
+def page(incident: Incident, now: datetime, workflow_url: str, answers: Sequence[str]) -> dict[str, Any]:
     """One incident's page; `answers` is what the person at it may answer now."""
     return {
-        "incident": one,
-        "status": one.status,
-        "tone": tone(one.phase),
-        "age": age(one.metadata.creation_timestamp, now),
-        "moments": moments(one),
+        "incident": incident,
+        "status": incident.status,
+        "tone": tone(incident.phase),
+        "age": age(incident.metadata.creation_timestamp, now),
+        "moments": moments(incident),
         "workflow_url": workflow_url,
         "answers": answers,
     }
 
 
-def possible(one: Incident) -> list[str]:
+def possible(incident: Incident) -> list[str]:
     """What can be answered to an incident as it stands."""
-    if one.phase.closed:
-        return ["ack"] if one.phase is Phase.ESCALATED and not one.spec.acknowledged else []
-    asked = ["approve", "reject"] if one.phase is Phase.AWAITING_APPROVAL and not one.spec.approval else []
-    return [*asked, "resume" if one.spec.suspend else "suspend", "cancel"]
+    if incident.phase.closed:
+        return ["ack"] if incident.phase is Phase.ESCALATED and not incident.spec.acknowledged else []
+    asked = ["approve", "reject"] if incident.phase is Phase.AWAITING_APPROVAL and not incident.spec.approval else []
+    return [*asked, "resume" if incident.spec.suspend else "suspend", "cancel"]

@@ -54,7 +54,7 @@ def _all(incident: Incident) -> Iterator[Moment]:
 
 
 def _lines(*texts: str) -> tuple[str, ...]:
-    return tuple(one for one in texts if one)
+    return tuple(text for text in texts if text)
 
 
 def _diagnosis(incident: Incident) -> Moment:
@@ -65,13 +65,15 @@ def _diagnosis(incident: Incident) -> Moment:
 
 
 def _guards(incident: Incident) -> Iterator[str]:
-    yield from (f"held by {one.name}: {one.message or one.reason}" for one in incident.status.guards if one.held)
-    if passed := ", ".join(one.name for one in incident.status.guards if not one.held):
+    yield from (
+        f"held by {guard.name}: {guard.message or guard.reason}" for guard in incident.status.guards if guard.held
+    )
+    if passed := ", ".join(guard.name for guard in incident.status.guards if not guard.held):
         yield f"passed: {passed}"
 
 
 def _held(incident: Incident) -> str:
-    return "warn" if any(one.held for one in incident.status.guards) else ""
+    return "warn" if any(guard.held for guard in incident.status.guards) else ""
 
 
 def _attempt(attempt: Attempt) -> Iterator[Moment]:

@@ -38,7 +38,11 @@ class Job(WireStruct, frozen=True):
         """The condition that says it has failed for good, if it has."""
         if self.metadata.deletion_timestamp:
             return None
-        ends = (one for one in self.status.conditions or () if one.type == "Failed" and one.status == "True")
+        ends = (
+            condition
+            for condition in self.status.conditions or ()
+            if condition.type == "Failed" and condition.status == "True"
+        )
         return next(ends, None)
 
 

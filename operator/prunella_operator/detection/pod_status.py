@@ -102,11 +102,11 @@ class Pod(WireStruct, frozen=True):
         """Since when a pod that was ready once is not, although all its containers run."""
         status = self.status
         containers = status.container_statuses or ()
-        if status.phase != "Running" or not all(one.running for one in containers):
+        if status.phase != "Running" or not all(container.running for container in containers):
             return None
-        if all(one.ready for one in containers):
+        if all(container.ready for container in containers):
             return None  # its node is lost: the control plane says "not ready", the kubelet's last word was "ready"
-        ready = next((one for one in status.conditions or () if one.type == "Ready"), None)
+        ready = next((condition for condition in status.conditions or () if condition.type == "Ready"), None)
         if ready is None or ready.status != "False" or not ready.last_transition_time or not status.start_time:
             return None
         # A pod that never was ready got its condition right at its start.

@@ -72,7 +72,9 @@ class Rollout(WireStruct, frozen=True):
         status = self.status
         if self.metadata.deletion_timestamp or self.spec.paused or self.spec.replicas == 0 or self.settled:
             return None
-        refused = any(one.type == "ReplicaFailure" and one.status == "True" for one in status.conditions or ())
+        refused = any(
+            condition.type == "ReplicaFailure" and condition.status == "True" for condition in status.conditions or ()
+        )
         numbers = (status.updated_replicas, status.available_replicas, status.replicas)
         return Progress(self.metadata.generation, *numbers, refused)
 

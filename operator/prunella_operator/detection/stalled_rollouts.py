@@ -1,4 +1,4 @@
-"""`StalledRolloutTracker`: workloads that are not what was wished for and come no closer to it: a fault that no pod need tell of.
+"""Stalled rollouts: workloads that do not reach their desired state and make no progress, a fault that no pod shows.
 
 Its pods find no node, never start, never become ready, or are not even made. Deployments say so themselves, but only
 after their deadline, ten minutes if nobody set it; StatefulSets and DaemonSets never do.

@@ -1,4 +1,4 @@
-"""`UnreadyPodTracker`: pods that run, were ready, and have not been for a while: a fault that no further event will tell of.
+"""Unready pods: pods that run, were ready, and have not been for a while, a fault that no further event announces.
 
 The only part of the sensor that needs a clock of its own. It keeps one entry per silent pod.
 """

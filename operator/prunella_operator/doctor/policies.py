@@ -36,9 +36,9 @@ def check_policies(api: Api, namespaces: tuple[str, ...]) -> Iterator[Check]:
     """A check for each policy, and one for each Secret that policies name. No policy at all is fine."""
     found: list[Policy] = []
     try:
-        raw = [(one, api.namespace) for one in _items(api, paths.policies())]
+        raw = [(item, api.namespace) for item in _items(api, paths.policies())]
         for path in map(paths.policies, namespaces) if namespaces else (paths.all_policies(),):
-            raw += [(one, one["metadata"]["namespace"]) for one in _items(api, path)]
+            raw += [(item, item["metadata"]["namespace"]) for item in _items(api, path)]
         for one, home in raw:
             policy = _read(one, home)
             if isinstance(policy, Check):
@@ -82,15 +82,15 @@ def _check_use(api: Api, policy: Policy) -> Check:
         spaces = _items(api, "/api/v1/namespaces")
         number, what, todo = _matching(spaces, spec.namespace_selector), "namespaces", _SELECT.format(what="namespaces")
     else:
-        there = [one for plural in _KINDS for one in _items(api, f"/apis/apps/v1/namespaces/{policy.home}/{plural}")]
+        there = [item for plural in _KINDS for item in _items(api, f"/apis/apps/v1/namespaces/{policy.home}/{plural}")]
         number, what = _matching(there, spec.selector), "workloads"
         todo = _SELECT.format(what=f"{','.join(_KINDS)} -n {policy.home}")
     return Check(policy.title, passed=number > 0, what=f"is for {number} {what}", todo=todo)
 
 
 def _matching(objects: Iterable[Object], selector: LabelSelector | None) -> int:
-    labels = (one["metadata"].get("labels") or {} for one in objects)
-    return sum(1 for one in labels if selector is None or selector.matches(one))
+    labels = (obj["metadata"].get("labels") or {} for obj in objects)
+    return sum(1 for label in labels if selector is None or selector.matches(label))
 
 
 def _secrets(spec: ClusterHealingPolicySpec | HealingPolicySpec) -> Iterator[tuple[str, str]]:
@@ -100,11 +100,11 @@ def _secrets(spec: ClusterHealingPolicySpec | HealingPolicySpec) -> Iterator[tup
         alerts = spec.alerts
         yield from _of_rule(EscalationRule(channels=alerts.channels, ticket=alerts.ticket))
         for rule in alerts.rules or ():
-            yield from ((CHANNEL, one) for one in rule.channels or ())
+            yield from ((CHANNEL, channel) for channel in rule.channels or ())
 
 
 def _of_rule(rule: EscalationRule) -> Iterator[tuple[str, str]]:
-    yield from ((CHANNEL, one) for level in rule.ladder for one in level.channels)
+    yield from ((CHANNEL, channel) for level in rule.ladder for channel in level.channels)
     if rule.ticket:
         yield TICKETS, rule.ticket
 

@@ -16,7 +16,7 @@ def bindings(namespaces: tuple[str, ...], accounts: str) -> str:
 
     `accounts` is the namespace of Prunella's ServiceAccounts.
     """
-    objects = [_binding(role, one, accounts) for one in namespaces or ("",) for role in _BOUND]
+    objects = [_binding(role, namespace, accounts) for namespace in namespaces or ("",) for role in _BOUND]
     return yaml.safe_dump_all(objects, sort_keys=False)
 
 

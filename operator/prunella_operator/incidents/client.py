@@ -100,7 +100,7 @@ class KubeIncidents:
             items = self._api.call("GET", path, labelSelector=selector)["items"]
         except NotFound as error:
             raise NotFound("this cluster has no Incident kind yet: prunella crds | kubectl apply -f -") from error
-        return sorted(map(parse, items), key=lambda one: (one.metadata.creation_timestamp, one.namespace, one.name))
+        return sorted(map(parse, items), key=lambda item: (item.metadata.creation_timestamp, item.namespace, item.name))
 
     def get(self, namespace: str, name: str) -> Incident:
         """One incident."""
@@ -149,7 +149,7 @@ def parse(raw: dict[str, Any]) -> Incident:
 def decide(reader: IncidentReader, namespace: str, name: str, decision: str, reason: str) -> Incident:
     """Answer the question whether a repair may be made, in the caller's name."""
     incident = open_incident(reader, namespace, name)
-    groups = [one for one in reader.groups() if not one.startswith("system:")][:_GROUPS]
+    groups = [group for group in reader.groups() if not group.startswith("system:")][:_GROUPS]
     approval = {"decision": decision, "by": reader.whoami(), "groups": groups or None, "reason": reason}
     reader.patch(incident, {"spec": {"approval": approval}})
     return incident

@@ -92,7 +92,7 @@ def fault_key(target: WorkloadRef, raw: Object, namespace: Object, policies: Ite
     `policies` are all of the namespace and of the cluster; those count that select this workload.
     """
     place, labels = namespace["metadata"].get("labels") or {}, raw["metadata"].get("labels") or {}
-    rules = sorted(_edition(one) for one in policies if _selects(one, place, labels))
+    rules = sorted(_edition(policy) for policy in policies if _selects(policy, place, labels))
     text = f"{target.uid}/{template_hash(template_of(raw))}/{place.get(HEAL, '')}/{rules}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -158,7 +158,7 @@ class Intake:
         ours, others = await asyncio.gather(
             *(self.rest.list(path, {"labelSelector": selector}, into=Object) for selector in earlier_selectors(target))
         )
-        return [*ours, *(one for one in others if heals(one, target))]
+        return [*ours, *(other for other in others if heals(other, target))]
 
     async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object, list[Object]]:
         """The workload at the top of the owners that we know, with its incidents; a pod may stand for itself."""

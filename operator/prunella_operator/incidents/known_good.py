@@ -193,7 +193,13 @@ def _still_to_wait(pods: tuple[PodView, ...], soak: float, now: datetime) -> flo
     live = [pod for pod in pods if pod.live]
     if not live or not all(pod.ready and pod.ready_since for pod in live):
         return None
-    ends = [end.finished_at for pod in live for one in pod.containers if not one.init for end in one.terminations]
+    ends = [
+        end.finished_at
+        for pod in live
+        for container in pod.containers
+        if not container.init
+        for end in container.terminations
+    ]
     waits = [soak - (now - pod.ready_since).total_seconds() for pod in live if pod.ready_since]
     waits += [max(soak, _AFTER_A_CRASH) - (now - end).total_seconds() for end in ends if end]
     return max(0.0, *waits)

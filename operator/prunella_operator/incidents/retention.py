@@ -135,8 +135,8 @@ def who_goes(incidents: Iterable[Incident], limits: Limits, now: datetime) -> It
             kept += 1
 
 
-def _why(one: Incident, age: timedelta, limits: Limits, place: int, kept: int) -> str:
-    if age > (limits.for_people if one.status.phase in _FOR_PEOPLE else limits.healed):
+def _why(incident: Incident, age: timedelta, limits: Limits, place: int, kept: int) -> str:
+    if age > (limits.for_people if incident.status.phase in _FOR_PEOPLE else limits.healed):
         return "Age"
     if place > limits.per_workload:
         return "PerWorkload"

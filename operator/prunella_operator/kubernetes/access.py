@@ -85,7 +85,7 @@ class Access:
 
     def _stamp(self) -> Stamp:
         files = [Path(path).stat() for path in (self.ca_path, self.cert_path, self.key_path) if path]
-        return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in files)
+        return tuple((file.st_mtime_ns, file.st_ino, file.st_size) for file in files)
 
     def _new_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.ca_path)

@@ -1,7 +1,8 @@
 """A small REST client for the operator process, which must stay below 110 MiB and so cannot hold typed models.
 
 Speaks JSON over aiohttp and translates answers to the errors of `prunella_workflows.model.errors`, with the API
-server's own words. It never retries (but a refusal, once) and never decides: the caller knows whether a second try makes sense.
+server's own words. It never retries (but a refusal, once) and never decides: the caller knows whether a second try
+makes sense.
 """
 
 import asyncio

@@ -17,15 +17,15 @@ def as_text(selector: Mapping[str, Any]) -> str:
     return ",".join([*parts, *map(_expression, selector.get("matchExpressions") or ())])
 
 
-def _expression(one: Mapping[str, Any]) -> str:
-    return _TEXT[one["operator"]].format(key=one["key"], values=",".join(one.get("values") or ()))
+def _expression(mapping: Mapping[str, Any]) -> str:
+    return _TEXT[mapping["operator"]].format(key=mapping["key"], values=",".join(mapping.get("values") or ()))
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether these labels are selected."""
     wanted = selector.get("matchLabels") or {}
     equal = all(labels.get(key) == value for key, value in wanted.items())
-    return equal and all(_holds(one, labels) for one in selector.get("matchExpressions") or ())
+    return equal and all(_holds(matchexpression, labels) for matchexpression in selector.get("matchExpressions") or ())
 
 
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

@@ -82,12 +82,12 @@ class SyncClient:
 
     def list(self, path: str, **params: str) -> Iterator[Object]:
         """All objects of a collection; no more than a page of them is held."""
-        return (_object(bytes(one)) for one in self._items(path, params, _ANY))
+        return (_object(bytes(item)) for item in self._items(path, params, _ANY))
 
     def metadata(self, path: str, **params: str) -> Iterator[Object]:
         """Of all objects of a collection the part of their metadata that is in `_Metadata`."""
-        for one in self._items(path, params, _METADATA):
-            yield to_builtins(decoded(one, _BARE))
+        for item in self._items(path, params, _METADATA):
+            yield to_builtins(decoded(item, _BARE))
 
     def _items(self, path: str, params: Mapping[str, str], accept: str) -> Iterator[Raw]:
         query = {**params, "limit": str(_LIMIT)}

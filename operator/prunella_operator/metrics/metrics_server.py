@@ -35,10 +35,10 @@ def usage(kube: SyncClient, namespace: str, pods: Collection[str]) -> Usage | No
 
 
 def _containers(raw: Object) -> Iterator[ContainerUsage]:
-    for one in raw["containers"]:
+    for container in raw["containers"]:
         yield ContainerUsage(
             pod=raw["metadata"]["name"],
-            container=one["name"],
-            cpu_cores=float(parse_quantity(one["usage"]["cpu"])),
-            memory_bytes=parse_bytes(one["usage"]["memory"]),
+            container=container["name"],
+            cpu_cores=float(parse_quantity(container["usage"]["cpu"])),
+            memory_bytes=parse_bytes(container["usage"]["memory"]),
         )

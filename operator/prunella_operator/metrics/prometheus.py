@@ -146,7 +146,7 @@ def _one_series(raw: Mapping[str, Any]) -> Series:
 
 def _warnings(answered: Answered | None) -> str:
     body = answered.json() if answered is not None else {}
-    return "; ".join(_words(one) for one in body.get("warnings") or ())
+    return "; ".join(_words(warning) for warning in body.get("warnings") or ())
 
 
 def _refusal(answered: Answered | None) -> NoData:
@@ -182,7 +182,7 @@ def _cause(error: BaseException | None) -> str:
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         seen.append(error)
-        inner = getattr(error, "reason", None) or next((one for one in error.args if isinstance(one, Exception)), None)
+        inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
     told = [one.strerror for one in seen if isinstance(one, OSError) and one.strerror]
     return told[-1] if told else type(seen[-1]).__name__

@@ -97,8 +97,8 @@ def _rate(counter: Series | None) -> float | None:
     if counter is None:
         return None
     run: list[Reading] = []
-    for one in counter.readings:
-        run = [*run, one] if run and one.value >= run[-1].value else [one]
+    for reading in counter.readings:
+        run = [*run, reading] if run and reading.value >= run[-1].value else [reading]
     seconds = (run[-1].at - run[0].at).total_seconds()
     rate = (run[-1].value - run[0].value) / seconds if seconds else math.nan
     return rate if math.isfinite(rate) else None

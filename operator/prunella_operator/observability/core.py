@@ -80,15 +80,15 @@ class CoreMetrics(Collector):
     def _fold(self, updates: Sequence[BufferedMetricUpdate]) -> None:
         labels: dict[int, Labels] = {}  # the core hands out one object for what it measured in one place
         adders: dict[tuple[int, int], Callable[[float], None]] = {}
-        for one in updates:
-            metric, attributes = one.metric, one.attributes
+        for update in updates:
+            metric, attributes = update.metric, update.attributes
             key = id(metric), id(attributes)
             add = adders.get(key)
             if add is None:
                 if key[1] not in labels:
                     labels[key[1]] = tuple(sorted((name, str(value)) for name, value in attributes.items()))
                 add = adders[key] = partial(self._of(metric).add, labels[key[1]])
-            add(one.value)
+            add(update.value)
 
     def _of(self, metric: BufferedMetric) -> _Series:
         if metric.name not in self._series:

@@ -58,7 +58,7 @@ def _named(name: str) -> tuple[str, str]:
 
 def _data(family: Family, window: Window) -> Sum | Gauge | Histogram | None:
     if family.type == "counter":
-        totals = [one for one in family.samples if one.name.endswith("_total")]
+        totals = [sample for sample in family.samples if sample.name.endswith("_total")]
         return Sum(_numbers(totals, _beginnings(family.samples), window), _TOTAL, is_monotonic=True)
     if family.type == "gauge":
         return Gauge(_numbers(family.samples, {}, window))
@@ -72,24 +72,24 @@ def _labels(labels: Mapping[str, str]) -> Labels:
 
 
 def _beginnings(samples: Iterable[Sample]) -> dict[Labels, int]:
-    return {_labels(one.labels): int(one.value * 1e9) for one in samples if one.name.endswith("_created")}
+    return {_labels(sample.labels): int(sample.value * 1e9) for sample in samples if sample.name.endswith("_created")}
 
 
 def _numbers(samples: Iterable[Sample], beginnings: Mapping[Labels, int], window: Window) -> list[NumberDataPoint]:
     return [
-        NumberDataPoint(one.labels, beginnings.get(_labels(one.labels), window.began), window.now, one.value)
-        for one in samples
+        NumberDataPoint(sample.labels, beginnings.get(_labels(sample.labels), window.began), window.now, sample.value)
+        for sample in samples
     ]
 
 
 def _distributions(samples: list[Sample], window: Window) -> Iterator[HistogramDataPoint]:
     beginnings, sums = _beginnings(samples), {}
     buckets: dict[Labels, list[tuple[float, float]]] = {}
-    for one in samples:
-        if one.name.endswith("_bucket"):
-            buckets.setdefault(_labels(one.labels), []).append((float(one.labels["le"]), one.value))
-        elif one.name.endswith("_sum"):
-            sums[_labels(one.labels)] = one.value
+    for sample in samples:
+        if sample.name.endswith("_bucket"):
+            buckets.setdefault(_labels(sample.labels), []).append((float(sample.labels["le"]), sample.value))
+        elif sample.name.endswith("_sum"):
+            sums[_labels(sample.labels)] = sample.value
     for labels, cumulated in buckets.items():
         counts = [int(count) for _, count in sorted(cumulated)]
         yield HistogramDataPoint(

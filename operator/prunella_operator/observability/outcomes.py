@@ -25,7 +25,7 @@ STAGES = Histogram(
     buckets=_MINUTES,
 )
 ACTIONS: tuple[str, ...] = tuple(
-    one.model_fields["kind"].default for one in (*get_args(TemplateAction), *get_args(ReplicaAction), ResizePods)
+    arg.model_fields["kind"].default for arg in (*get_args(TemplateAction), *get_args(ReplicaAction), ResizePods)
 )
 
 

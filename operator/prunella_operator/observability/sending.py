@@ -17,7 +17,7 @@ def sends(signal: Signal, environment: Mapping[str, str] = os.environ) -> bool:
     exporters = environment.get(f"OTEL_{kind}_EXPORTER") or "otlp"
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{kind}_ENDPOINT")
     return (
-        any(environment.get(one) for one in endpoints)
+        any(environment.get(endpoint) for endpoint in endpoints)
         and "otlp" in exporters.replace(" ", "").split(",")
         and environment.get("OTEL_SDK_DISABLED", "").lower() != "true"
     )

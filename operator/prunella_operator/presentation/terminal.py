@@ -90,7 +90,7 @@ def percent(value: float | None) -> str:
 
 def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:
     """The incidents as `prunella incidents list` shows them; a narrow terminal gets fewer columns, not broken ones."""
-    rows = [_cells(one, now) for one in incidents]
+    rows = [_cells(incident, now) for incident in incidents]
     columns = [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
     for dispensable in ("ACTION", "CAUSE", "HEALED IN"):
         if columns and _width(columns, rows) > width:
@@ -107,27 +107,29 @@ def _width(columns: Sequence[str], rows: Sequence[dict[str, Text]]) -> int:
     return sum(max(len(name), *(row[name].cell_len for row in rows)) + 2 for name in columns) - 2
 
 
-def _cells(one: Incident, now: datetime) -> dict[str, Text]:
-    status = one.status
+def _cells(incident: Incident, now: datetime) -> dict[str, Text]:
+    status = incident.status
     return {
-        "NAMESPACE": safe(one.namespace),
-        "NAME": safe(one.name),
-        "PHASE": phase_text(one.phase),
+        "NAMESPACE": safe(incident.namespace),
+        "NAME": safe(incident.name),
+        "PHASE": phase_text(incident.phase),
         "CAUSE": safe(status.root_cause),
-        "TARGET": safe(one.target),
+        "TARGET": safe(incident.target),
         "ACTION": safe(status.action),
-        "AGE": Text(age(one.metadata.creation_timestamp, now)),
+        "AGE": Text(age(incident.metadata.creation_timestamp, now)),
         "HEALED IN": safe(status.healed_in),
     }
 
 
-def change_line(one: Incident) -> str:
+def change_line(incident: Incident) -> str:
     """One line for a change, for logs and pipes: where, which phase, why."""
-    status = one.status
+    status = incident.status
     facts = (
         status.root_cause,
         status.action,
         f"healed in {status.healed_in}" if status.healed_in else "",
         status.message,
     )
-    return f"{one.namespace}/{one.name} {one.phase} {one.target}" + "".join(f" | {fact}" for fact in facts if fact)
+    return f"{incident.namespace}/{incident.name} {incident.phase} {incident.target}" + "".join(
+        f" | {fact}" for fact in facts if fact
+    )

@@ -19,7 +19,7 @@ EVERY = 1.0
 
 def all_closed(incidents: Sequence[Incident]) -> bool:
     """Whether there was something to see and all of it is over."""
-    return bool(incidents) and all(one.phase.closed for one in incidents)
+    return bool(incidents) and all(incident.phase.closed for incident in incidents)
 
 
 def never(_: Sequence[Incident]) -> bool:
@@ -76,10 +76,14 @@ def _look(poll: Poll, before: Sequence[Incident]) -> tuple[Sequence[Incident], s
 
 
 def _screen(incidents: Sequence[Incident], now: datetime, trouble: str, width: int) -> RenderableType:
-    several = len({one.namespace for one in incidents}) > 1
+    several = len({incident.namespace for incident in incidents}) > 1
     parts: list[RenderableType] = [incident_table(incidents, now, several, width)] if incidents else []
     if not incidents:
         parts.append(Text("No incidents so far. Ctrl-C ends the watch.", style="dim"))
-    parts += [Text("  ") + safe(f"{one.name}: {one.status.message}", "dim") for one in incidents if one.status.message]
+    parts += [
+        Text("  ") + safe(f"{incident.name}: {incident.status.message}", "dim")
+        for incident in incidents
+        if incident.status.message
+    ]
     parts += [safe(trouble, "yellow")] if trouble else []
     return Group(*parts)

@@ -35,7 +35,9 @@ async def _deleted(settings: Settings, since: datetime, known: Collection[str]) 
 async def from_workflows(client: Client, since: datetime, known: Collection[str]) -> Sequence[Incident]:
     """Ask for the workflows, then for what each was started with and ended with."""
     ours = {workflow_id(uid) for uid in known}
-    found = [one async for one in client.list_workflows(_QUERY.format(since=since)) if one.id not in ours]
+    found = [
+        workflow async for workflow in client.list_workflows(_QUERY.format(since=since)) if workflow.id not in ours
+    ]
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def read(run: WorkflowExecution) -> Incident:

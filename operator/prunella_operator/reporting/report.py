@@ -90,7 +90,7 @@ def build(
     deleted: int = 0,
 ) -> Report:
     """The report on those of the incidents that were opened since then."""
-    known = [one for one in incidents if since <= one.metadata.creation_timestamp <= until]
+    known = [incident for incident in incidents if since <= incident.metadata.creation_timestamp <= until]
     covered = (until.date() - since.date()).days + 1
     each = ceil(covered / _BARS)
     return Report(
@@ -116,16 +116,16 @@ def _line(name: str, incidents: Sequence[Incident], manual_minutes: float) -> Li
 def _lines(incidents: Sequence[Incident], manual_minutes: float, key: Callable[[Incident], str]) -> tuple[Line, ...]:
     """One line for each group, the largest first."""
     groups: dict[str, list[Incident]] = {}
-    for one in incidents:
-        groups.setdefault(key(one), []).append(one)
+    for incident in incidents:
+        groups.setdefault(key(incident), []).append(incident)
     lines = (_line(name, group, manual_minutes) for name, group in groups.items())
     return tuple(sorted(lines, key=lambda line: (-line.incidents, line.name)))
 
 
-def _handed_over(one: Incident) -> bool:
-    return one.phase in (Phase.ESCALATED, Phase.FAILED)
+def _handed_over(incident: Incident) -> bool:
+    return incident.phase in (Phase.ESCALATED, Phase.FAILED)
 
 
-def _reason(one: Incident) -> str:
-    note = one.status.escalation
-    return (note.reason if note else one.status.reason) or str(one.phase)
+def _reason(incident: Incident) -> str:
+    note = incident.status.escalation
+    return (note.reason if note else incident.status.reason) or str(incident.phase)

@@ -30,7 +30,7 @@ class Percentiles:
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Percentiles":
         """The spread of those values that are known."""
-        known = sorted(one for one in values if one is not None)
+        known = sorted(value for value in values if value is not None)
         return cls(median(known), known[ceil(0.9 * len(known)) - 1]) if known else cls()
 
 
@@ -84,7 +84,7 @@ def figures(incidents: Iterable[Incident]) -> IncidentStats:
 
 def approved(incident: Incident) -> bool:
     """Whether a person let a repair of it go ahead."""
-    return any((one.type, one.status) == ("Approved", "True") for one in incident.status.conditions)
+    return any((condition.type, condition.status) == ("Approved", "True") for condition in incident.status.conditions)
 
 
 def detection_time(incident: Incident) -> float | None:
@@ -107,9 +107,9 @@ def days(incidents: Iterable[Incident], today: date, count: int = 14, each: int 
     """The last `count` days, today included, oldest first; or as many spans of `each` days, named by their first."""
     first = today - timedelta(days=count * each - 1)
     ends = Counter(
-        ((one.metadata.creation_timestamp.date() - first).days // each, _OUTCOME.get(one.phase, OTHER))
-        for one in incidents
-        if one.phase.closed
+        ((incident.metadata.creation_timestamp.date() - first).days // each, _OUTCOME.get(incident.phase, OTHER))
+        for incident in incidents
+        if incident.phase.closed
     )
     return [
         Day(first + timedelta(days=number * each), {outcome: ends[number, outcome] for outcome in OUTCOMES})

@@ -45,7 +45,7 @@ Registered = list[Callable[..., Any]]
 
 def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
     """A worker that is ready to run. Its grace at shutdown covers the longest short activity."""
-    expect((one.__name__ for one in _WORKFLOWS), settings.task_queue)
+    expect((workflow.__name__ for workflow in _WORKFLOWS), settings.task_queue)
     return Worker(
         client,
         task_queue=settings.task_queue,

@@ -123,7 +123,7 @@ class EncryptionCodec(PayloadCodec):
         if self.file is None:
             return list(payloads)
         name, key = next(iter(self.file.keys().items()))
-        return [_encrypted(one, name, key) for one in payloads]
+        return [_encrypted(payload, name, key) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """As they were.
@@ -131,10 +131,10 @@ class EncryptionCodec(PayloadCodec):
         Raises:
             CannotDecrypt: a key is missing, or a payload was changed.
         """
-        if all(one.metadata.get("encoding") != ENCODING for one in payloads):
+        if all(payload.metadata.get("encoding") != ENCODING for payload in payloads):
             return list(payloads)
         keys = self.file.keys() if self.file else {}
-        return [_decrypted(one, keys) for one in payloads]
+        return [_decrypted(payload, keys) for payload in payloads]
 
 
 def _bound(name: str) -> bytes:

@@ -89,4 +89,4 @@ def test_the_receiver_that_is_shipped_fits_the_webhook():
     assert config["url"].endswith(f":{Settings.load({}).webhook_port}{webhook.PATH}")
     assert (config["send_resolved"], config["max_alerts"]) == (True, 0)
     assert config["http_config"]["authorization"]["type"] == "Bearer"
-    assert [one["receiver"] for one in shipped["route"]["routes"]] == [receiver["name"]]
+    assert [route["receiver"] for route in shipped["route"]["routes"]] == [receiver["name"]]

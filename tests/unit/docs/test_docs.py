@@ -36,7 +36,7 @@ sys.modules["docs_pages"] = pages  # dataclasses look their module up
 spec.loader.exec_module(pages)
 
 ALL = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages.PAGES]
-SHELL = [one for page in pages.PAGES for one in pages.blocks(page) if one.language in pages.SHELL]
+SHELL = [block for page in pages.PAGES for block in pages.blocks(page) if block.language in pages.SHELL]
 COMMANDS = sorted({(one.page, command) for one in SHELL for command in pages.commands(one)})
 KUBECTL = {
     "annotate", "apply", "create", "delete", "describe", "events", "exec", "get", "label", "patch", "rollout",
@@ -92,7 +92,7 @@ NOT_RUN = {
     "prunella uninstall*": "tests/unit/operator/cli/test_uninstall.py, and tests/e2e/test_00_production.py types it",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "activities/alerts/test_activities.py has the label",
-    "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/hack/monitoring reads the files",
+    "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/hack reads the files",
     "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",
     "kubectl -n temporal exec *": "tests/integration/test_temporal_postgresql.py runs what is behind the two dashes",
     "kubectl -n temporal rollout *": "needs the images in a cluster with nodes",
@@ -310,7 +310,7 @@ def test_causes_verdicts_and_guards():
     for page in (concepts, ROOT / "docs" / "what-it-does.md"):
         assert first_column(page, of="root cause") == {cause.value for cause in Cause}
     assert first_column(concepts, of="verdict") == {verdict.value for verdict in Verdict}
-    sources = (one.read_text() for one in Path(guards.__file__).parent.glob("*.py"))
+    sources = (path.read_text() for path in Path(guards.__file__).parent.glob("*.py"))
     names = set(re.findall(r'passed\("(\w+)"\)', "".join(sources)))
     assert len(names) == len(guards.GUARDS)
     assert first_column(ROOT / "docs" / "safety.md", of="guard") == names
@@ -321,9 +321,11 @@ def called(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            words = [one.value for one in node.args if isinstance(one, ast.Constant)]
-            named = {one.arg: one.value.value for one in node.keywords if isinstance(one.value, ast.Constant)}
-            effects = {one.attr for one in node.args if isinstance(one, ast.Attribute)}
+            words = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            named = {
+                keyword.arg: keyword.value.value for keyword in node.keywords if isinstance(keyword.value, ast.Constant)
+            }
+            effects = {arg.attr for arg in node.args if isinstance(arg, ast.Attribute)}
             yield name, words if starts_plain(node) else [], named, effects
 
 

@@ -20,13 +20,13 @@ Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda _loader, suffix
 
 
 def places(entries):
-    for one in entries:
-        yield from [one] if isinstance(one, str) else places(next(iter(one.values())))
+    for entry in entries:
+        yield from [entry] if isinstance(entry, str) else places(next(iter(entry.values())))
 
 
 def test_every_page_is_in_the_navigation():
     found = set(places(yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]))
-    pages = {str(one.relative_to(ROOT / "docs")) for one in (ROOT / "docs").rglob("*.md")}
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
     assert {one for one in pages - found if one.partition("/")[0] not in LISTED} == set()
 
 

@@ -31,7 +31,7 @@ LINE = (
 
 def pin(name, version="1.2", *hashed):
     hashes = [hashlib.sha256(one.encode()).hexdigest() for one in hashed or (name,)]
-    return "".join([f"{name}=={version}", *(f" \\\n    --hash=sha256:{one}" for one in hashes), "\n"])
+    return "".join([f"{name}=={version}", *(f" \\\n    --hash=sha256:{digest}" for digest in hashes), "\n"])
 
 
 @pytest.fixture

@@ -58,7 +58,9 @@ def test_each_program_has_a_place():
 def test_the_modules_name_their_programs(folder):
     module = (sources.GO_FOLDER / folder / "go.mod").read_text()
     (group,) = (one for one in sources.MONITORING if one.folder.name == folder)
-    assert all(f"\t{one.package}\n" in module or f"tool {one.package}\n" in module for one in group.programs)
+    assert all(
+        f"\t{program.package}\n" in module or f"tool {program.package}\n" in module for program in group.programs
+    )
 
 
 def test_an_instance_remembers_it():

@@ -29,7 +29,7 @@ def tree(tmp_path):
 
 def read(archive):
     with tarfile.open(archive) as content:
-        return {one.name: content.extractfile(one).read() for one in content.getmembers()}
+        return {getmember.name: content.extractfile(getmember).read() for getmember in content.getmembers()}
 
 
 def test_the_dockerfile_and_the_program_make_the_same_image():
@@ -60,8 +60,8 @@ def test_nothing_but_sources_gets_into_the_build():
 def test_the_version_is_the_projects():
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert f"ARG VERSION={version}" in FINAL
-    ours = [yaml.safe_load(one.read_text()) for one in (ROOT / "manifests").rglob("kustomization.yaml")]
-    images = [image for one in ours for image in one.get("images", ()) if "prunella" in image["name"]]
+    ours = [yaml.safe_load(path.read_text()) for path in (ROOT / "manifests").rglob("kustomization.yaml")]
+    images = [image for our in ours for image in our.get("images", ()) if "prunella" in image["name"]]
     assert images
     assert {image["newTag"] for image in images} == {version}
 
@@ -102,7 +102,7 @@ def test_an_archive_names_its_blobs_by_what_they_are(tmp_path, tree):
     config = json.loads(files[f"blobs/sha256/{manifest['config']['digest'].removeprefix('sha256:')}"])
     assert config["config"]["User"] == "65532:65532"
     assert len(config["rootfs"]["diff_ids"]) == len(manifest["layers"]) == 3
-    assert all(f"blobs/sha256/{one['digest'].removeprefix('sha256:')}" in files for one in manifest["layers"])
+    assert all(f"blobs/sha256/{layer['digest'].removeprefix('sha256:')}" in files for layer in manifest["layers"])
 
 
 def test_the_same_files_make_the_same_archive(tmp_path, tree):
@@ -116,7 +116,7 @@ def test_a_layer_is_roots_and_keeps_links_and_modes(tmp_path, tree):
     layer = oci.layer_of(tree, lambda name: not name.startswith("etc"))
     (tmp_path / "layer").write_bytes(layer.content)
     with tarfile.open(tmp_path / "layer") as content:
-        found = {one.name: one for one in content.getmembers()}
+        found = {getmember.name: getmember for getmember in content.getmembers()}
     assert set(found) == {"app", "app/bin", "app/bin/prunella", "lib"}
     assert found["lib"].linkname == "usr/lib"
     assert found["app/bin/prunella"].mode == 0o755
@@ -130,5 +130,5 @@ def test_the_bill_of_materials_names_every_part_once(tmp_path):
     libc = parts.Part("libc6", "2.36", "pkg:deb/debian/libc6@2.36")
     bill = json.loads(parts.bill("1", [libc, *parts.python_parts(tmp_path)]))
     assert bill["bomFormat"] == "CycloneDX"
-    assert [one["purl"] for one in bill["components"]] == ["pkg:deb/debian/libc6@2.36", "pkg:pypi/demo@1.0"]
+    assert [component["purl"] for component in bill["components"]] == ["pkg:deb/debian/libc6@2.36", "pkg:pypi/demo@1.0"]
     assert bill["components"][1]["licenses"] == [{"expression": "MIT"}]

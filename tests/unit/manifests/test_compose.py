@@ -38,7 +38,7 @@ def test_images_are_of_one_version(name):
 
 @by_service
 def test_ports_are_this_machines_only(name):
-    assert all(one.startswith("127.0.0.1:") for one in SERVICES[name].get("ports", ()))
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))
 
 
 @by_service
@@ -53,7 +53,7 @@ def test_what_a_service_needs_is_there(name):
 
 
 def test_ports_are_those_that_prunella_looks_for():
-    served = {one.split(":")[1]: name for name, each in SERVICES.items() for one in each.get("ports", ())}
+    served = {port.split(":")[1]: name for name, each in SERVICES.items() for port in each.get("ports", ())}
     assert served[str(Settings.model_fields["temporal_port"].default)] == "temporal"
     assert served[str(Settings.model_fields["temporal_ui_port"].default)] == "temporal-ui"
     targets = yaml.safe_load(BODY["configs"]["prometheus"]["content"])["scrape_configs"][0]["static_configs"][0]
@@ -68,6 +68,6 @@ def test_scripts_are_well_formed(name):
 
 def test_server_and_tools_are_of_one_release():
     versions = {
-        SERVICES[one]["image"].partition(":")[2] for one in ("temporal", "temporal-schema", "temporal-namespace")
+        SERVICES[name]["image"].partition(":")[2] for name in ("temporal", "temporal-schema", "temporal-namespace")
     }
     assert len(versions) == 1

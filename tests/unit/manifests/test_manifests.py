@@ -18,10 +18,10 @@ from prunella_workflows.model.incident import Phase
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 FILES = sorted(
-    one for part in ("base", "components", "overlays", "admission") for one in (MANIFESTS / part).rglob("*.yaml")
+    path for part in ("base", "components", "overlays", "admission") for path in (MANIFESTS / part).rglob("*.yaml")
 )
-FOLDERS = sorted(one.parent for one in MANIFESTS.rglob("kustomization.yaml"))
-ALL = [one for file in FILES if file.name != "kustomization.yaml" for one in documents(file)]
+FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
+ALL = [document for file in FILES if file.name != "kustomization.yaml" for document in documents(file)]
 DEPLOYMENTS = [one for one in ALL if one["kind"] == "Deployment"]
 POD = "app.kubernetes.io/name"
 
@@ -74,11 +74,11 @@ def test_pods_have_probes_and_resources(deployment):
 def test_selectors_of_deployments_services_and_budgets_find_the_pods(deployment):
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    ports = {one["name"] for one in container(deployment)["ports"]}
+    ports = {port["name"] for port in container(deployment)["ports"]}
     serving = [one for one in named("Service").values() if one["spec"]["selector"][POD] == labels[POD]]
     assert serving
     for service in serving:
-        assert {one["targetPort"] for one in service["spec"]["ports"]} <= ports
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
 
 @pytest.mark.parametrize("name", ["operator", "worker", "console"])
@@ -106,7 +106,7 @@ def test_a_worker_has_time_to_finish_its_short_activities():
 
 
 def ports(name):
-    return {one["name"]: one["containerPort"] for one in container(named("Deployment")[name])["ports"]}
+    return {port["name"]: port["containerPort"] for port in container(named("Deployment")[name])["ports"]}
 
 
 def test_ports_are_those_of_the_settings():
@@ -134,7 +134,7 @@ def variables(node):
 
 def test_every_variable_is_a_setting():
     known = {f"PRUNELLA_{name.upper()}" for name in Settings.model_fields}
-    found = {name for file in FILES for one in documents(file) for name in variables(one)}
+    found = {name for file in FILES for document in documents(file) for name in variables(document)}
     assert "PRUNELLA_TEMPORAL_ADDRESS" in found
     assert found - known == set()
 
@@ -145,7 +145,7 @@ def test_every_file_of_a_kustomization_is_there_and_used(folder):
     named_there = {*body.get("resources", ()), *body.get("components", ())}
     for one in named_there:
         assert (folder / one).exists(), one
-    files = {one.name for one in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
     assert files - named_there == set()
 
 
@@ -168,9 +168,9 @@ def test_the_marks_that_only_prunella_sets_are_those_that_the_code_writes():
 
 def test_what_bounds_prunella_can_fail_for_nobody_else():
     """The policies see every write in the cluster, and an error in a condition would refuse it."""
-    for one in documents(MANIFESTS / "admission" / "identity.yaml"):
-        if one["kind"] == "ValidatingAdmissionPolicy":
-            (condition,) = one["spec"]["matchConditions"]
+    for document in documents(MANIFESTS / "admission" / "identity.yaml"):
+        if document["kind"] == "ValidatingAdmissionPolicy":
+            (condition,) = document["spec"]["matchConditions"]
             name = "request.userInfo.username"
             expected = f"has({name}) && {name}.startsWith('system:serviceaccount:prunella-system:')"
             assert condition["expression"] == expected

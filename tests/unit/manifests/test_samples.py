@@ -29,7 +29,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 
 def of_kind(path: Path, kind: str) -> list[dict[str, Any]]:
-    return [one for one in documents(path) if one["kind"] == kind]
+    return [document for document in documents(path) if document["kind"] == kind]
 
 
 def deployment(path: Path) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_a_sample_has_a_healthy_start_and_one_break(folder):
 
 
 def test_samples_of_another_shape():
-    shapes = {one: sorted(path.name for path in (SAMPLES / one).iterdir()) for one in FOLDERS}
+    shapes = {folder: sorted(path.name for path in (SAMPLES / folder).iterdir()) for folder in FOLDERS}
     assert shapes["dry-run"] == ["incident.yaml"]
     assert shapes["first-release"] == ["break.yaml"]
     assert shapes["high-cpu"] == ["before.yaml", "incident.yaml", "load.yaml"]
@@ -89,18 +89,20 @@ class TestEveryFile:
         assert re.match(r"# \S", path.read_text())
 
     def test_it_stays_in_the_namespaces_of_the_samples(self, path):
-        for one in documents(path):
-            where = one["metadata"]["name"] if one["kind"] == "Namespace" else one["metadata"]["namespace"]
+        for document in documents(path):
+            where = (
+                document["metadata"]["name"] if document["kind"] == "Namespace" else document["metadata"]["namespace"]
+            )
             assert where in NAMESPACES
 
     def test_it_holds_only_harmless_kinds(self, path):
-        kinds = {one["kind"] for one in documents(path)}
+        kinds = {document["kind"] for document in documents(path)}
         assert kinds <= {"Namespace", "Deployment", "ConfigMap", "Service", "HealingPolicy", "Incident"}
 
     def test_images_are_local(self, path):
         allowed = IMAGES | ({MISSING_IMAGE} if name(path) == "image-pull/break.yaml" else set())
-        assert {one["image"] for one in containers(path)} <= allowed
-        assert {one["imagePullPolicy"] for one in containers(path)} <= {"IfNotPresent"}
+        assert {container["image"] for container in containers(path)} <= allowed
+        assert {container["imagePullPolicy"] for container in containers(path)} <= {"IfNotPresent"}
 
     def test_pods_are_restricted_and_small(self, path):
         for one in of_kind(path, "Deployment"):
@@ -110,14 +112,14 @@ class TestEveryFile:
                 "runAsUser": 65532,
                 "seccompProfile": {"type": "RuntimeDefault"},
             }
-        for one in containers(path):
-            assert one["securityContext"] == {
+        for container in containers(path):
+            assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
             cpu = "100m" if name(path) == "high-cpu/before.yaml" else "10m"
-            assert one["resources"] == {"requests": {"cpu": cpu, "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
+            assert container["resources"] == {"requests": {"cpu": cpu, "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 
     def test_readiness_is_probed_quickly(self, path):
         for one in of_kind(path, "Deployment"):
@@ -141,9 +143,9 @@ def test_workloads_are_named_once():
     """Two samples of one name would overwrite each other when both are applied."""
     seen: dict[tuple[str, str, str], str] = {}
     for path in FILES:
-        for one in documents(path):
-            if object_name := one["metadata"].get("name"):
-                key = (one["kind"], one["metadata"].get("namespace", ""), object_name)
+        for document in documents(path):
+            if object_name := document["metadata"].get("name"):
+                key = (document["kind"], document["metadata"].get("namespace", ""), object_name)
                 assert seen.setdefault(key, path.parent.name) == path.parent.name, key
 
 
@@ -152,7 +154,7 @@ def test_a_break_changes_what_before_made_and_nothing_else(path):
     before = path.parent / "before.yaml"
 
     def identities(where):
-        return {(one["kind"], one["metadata"]["name"]) for one in documents(where)}
+        return {(document["kind"], document["metadata"]["name"]) for document in documents(where)}
 
     assert identities(path) <= identities(before)
     assert documents(path) != documents(before)
@@ -196,10 +198,10 @@ def test_something_required_is_missing(path):
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*/before.yaml")), ids=name)
 def test_nothing_is_missing_before(path):
-    for one in containers(path):
-        required = set(filter(None, environment(one).get("SHOP_REQUIRE_ENV", "").split(",")))
-        assert required <= environment(one).keys()
-        assert environment(one).get("SHOP_EXIT_CODE", "0") == "0"
+    for container in containers(path):
+        required = set(filter(None, environment(container).get("SHOP_REQUIRE_ENV", "").split(",")))
+        assert required <= environment(container).keys()
+        assert environment(container).get("SHOP_EXIT_CODE", "0") == "0"
 
 
 def test_the_second_bad_release_fails_in_its_own_way():

@@ -11,7 +11,7 @@ from support.api import documents
 FOLDER = Path(__file__).parents[3] / "manifests" / "temporal"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 COMMON = documents(FOLDER / "patches" / "server.yaml")[0]["spec"]["template"]["spec"]
-ALL = [one for name in KUSTOMIZATION["resources"] for one in documents(FOLDER / name)]
+ALL = [document for name in KUSTOMIZATION["resources"] for document in documents(FOLDER / name)]
 SERVERS = ("frontend", "history", "matching", "worker")
 WORKLOADS = [one for one in ALL if one["kind"] in {"Deployment", "StatefulSet", "Job"}]
 NAME = "app.kubernetes.io/name"
@@ -39,7 +39,7 @@ def container(workload):
 
 def settings():
     (literals,) = [one["literals"] for one in KUSTOMIZATION["configMapGenerator"] if one["name"] == "temporal-settings"]
-    return dict(one.split("=", 1) for one in literals)
+    return dict(literal.split("=", 1) for literal in literals)
 
 
 @by_workload
@@ -75,14 +75,14 @@ def test_selectors_find_the_pods(workload):
 
 @by_workload
 def test_images_are_of_one_version(workload):
-    tags = {one["name"]: one["newTag"] for one in KUSTOMIZATION["images"]}
+    tags = {image["name"]: image["newTag"] for image in KUSTOMIZATION["images"]}
     assert re.search(r"\d", tags[container(workload)["image"]])
 
 
 def test_what_is_deployed_is_the_version_that_is_tested():
     module = (sources.TEMPORAL.folder / "go.mod").read_text()
     version = re.search(r"^\s*(?:require )?go\.temporal\.io/server v(\S+)", module, re.MULTILINE)[1]
-    tags = {one["name"]: one["newTag"] for one in KUSTOMIZATION["images"]}
+    tags = {image["name"]: image["newTag"] for image in KUSTOMIZATION["images"]}
     assert {tags["temporalio/server"], tags["temporalio/admin-tools"]} == {version}
 
 
@@ -112,9 +112,9 @@ def test_the_database_has_connections_for_all_pods_even_during_an_upgrade():
     pods = sum(most.get(f"temporal-{part}", 3) + 1 for part in SERVERS)
     share = sum(int(settings()[name]) for name in ("SQL_MAX_CONNS", "SQL_VIS_MAX_CONNS"))
     (given,) = [
-        int(one.partition("=")[2])
-        for one in container(named("StatefulSet")["temporal-postgresql"])["args"]
-        if one.startswith("max_connections")
+        int(arg.partition("=")[2])
+        for arg in container(named("StatefulSet")["temporal-postgresql"])["args"]
+        if arg.startswith("max_connections")
     ]
     reserved = 3 + 10  # PostgreSQL's own reserve, and Jobs, backups and people
     assert pods * share + reserved <= given, "raise max_connections with maxReplicas"
@@ -126,13 +126,13 @@ def test_the_number_of_shards_stays_what_it_was():
 
 
 def test_ports_of_services_are_those_of_their_pods():
-    pods = {one["metadata"]["name"]: one for one in WORKLOADS}
+    pods = {workload["metadata"]["name"]: workload for workload in WORKLOADS}
     for service in named("Service").values():
         ports = {
-            one["name"]: one["containerPort"] for one in container(pods[service["spec"]["selector"][NAME]])["ports"]
+            port["name"]: port["containerPort"] for port in container(pods[service["spec"]["selector"][NAME]])["ports"]
         }
-        for one in service["spec"]["ports"]:
-            assert one["port"] == ports[one["targetPort"]]
+        for port in service["spec"]["ports"]:
+            assert port["port"] == ports[port["targetPort"]]
 
 
 def test_nobody_writes_a_password_down():
@@ -150,9 +150,9 @@ def test_nobody_writes_a_password_down():
 
 def test_every_file_is_used():
     generated = {file for one in KUSTOMIZATION["configMapGenerator"] for file in one.get("files", ())}
-    patches = {one["path"] for one in KUSTOMIZATION["patches"]}
+    patches = {patch["path"] for patch in KUSTOMIZATION["patches"]}
     used = {*KUSTOMIZATION["resources"], *generated, *patches, "kustomization.yaml"}
-    assert {str(one.relative_to(FOLDER)) for one in FOLDER.rglob("*.*")} == used
+    assert {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.*")} == used
 
 
 def test_only_prunella_the_page_and_the_job_call_the_frontend():

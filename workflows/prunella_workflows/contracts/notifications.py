@@ -1,6 +1,6 @@
 """What people are told and how: messages, channels, tickets, and the typed stubs of the activities that deliver them.
 
-`prunella_operator.activities.notifications` implements the stubs; `notifications.delivery` is how a workflow calls them.
+`prunella_operator.activities.notifications` implements the stubs; workflows call them by `notifications.delivery`.
 A channel or ticket system is named `NAMESPACE/SECRET`: the Secret that holds its address, which never comes here.
 """
 

@@ -139,7 +139,7 @@ def namespace_of(alert: Alert, policy: AlertPolicy) -> str:
 def classify(alert: Alert, policies: tuple[NamedPolicy, ...]) -> Classified:
     """What an alert is about and how it is handled. The policies are in order: of rules for it, the last one's wins."""
     known = BUILT_IN.get(alert.name)
-    found = next(((one.name, rule) for one in reversed(policies) if (rule := _rule(alert, one.alerts))), None)
+    found = next(((policy.name, rule) for policy in reversed(policies) if (rule := _rule(alert, policy.alerts))), None)
     rule = found[1] if found else None
     merged = _merged(policies)
     notes: list[str] = []
@@ -178,8 +178,8 @@ def _rule(alert: Alert, policy: AlertPolicy) -> AlertRule | None:
 
 def _merged(policies: tuple[NamedPolicy, ...]) -> AlertPolicy:
     fields = {**DEFAULTS.model_dump()}
-    for one in policies:
-        fields |= one.alerts.model_dump(exclude_none=True)
+    for policy in policies:
+        fields |= policy.alerts.model_dump(exclude_none=True)
     return AlertPolicy.model_validate(fields)
 
 

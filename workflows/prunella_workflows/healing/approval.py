@@ -129,7 +129,7 @@ class ApprovalGate:
             pauses = [pace(now - began, _LOOK_EVERY, _LOOK_AT_MOST)] if looks else []
             try:
                 await workflow.wait_condition(
-                    holds, timeout=min((max(one, timedelta()) for one in (*ends, *pauses)), default=None)
+                    holds, timeout=min((max(end, timedelta()) for end in (*ends, *pauses)), default=None)
                 )
             except TimeoutError:
                 if until is not None and workflow.now() >= until:

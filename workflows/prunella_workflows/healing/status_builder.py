@@ -95,7 +95,8 @@ class StatusBuilder:
             message=diagnosis.message,
             evidence=report.evidence,
             guards=tuple(
-                GuardNote(name=one.name, held=one.held, reason=one.reason, message=one.message) for one in report.guards
+                GuardNote(name=guard.name, held=guard.held, reason=guard.reason, message=guard.message)
+                for guard in report.guards
             ),
             plan=_plan_text(first),
             diff=report.diff,
@@ -129,19 +130,21 @@ class StatusBuilder:
         That a person must agree first is told where the person is asked.
         """
         before, self._holding = self._holding, {}
-        for one in answers:
-            if one.held and one.effect is not Effect.ASK:
-                self._holding[one.name] = one.reason
-                if before.get(one.name) != one.reason:
-                    kind = "Warning" if one.effect is Effect.ESCALATE else "Normal"
-                    self._event(kind, "GuardBlocked", "Guard", f"{one.name}: {one.reason}: {one.message}")
-            elif one.name in before:
-                self._event("Normal", "GuardCleared", "Guard", f"{one.name} holds nothing back any more.")
+        for answer in answers:
+            if answer.held and answer.effect is not Effect.ASK:
+                self._holding[answer.name] = answer.reason
+                if before.get(answer.name) != answer.reason:
+                    kind = "Warning" if answer.effect is Effect.ESCALATE else "Normal"
+                    self._event(kind, "GuardBlocked", "Guard", f"{answer.name}: {answer.reason}: {answer.message}")
+            elif answer.name in before:
+                self._event("Normal", "GuardCleared", "Guard", f"{answer.name} holds nothing back any more.")
 
     def asking(self, now: datetime) -> None:
         """A person has to agree first. What was said about an answer that does not count stays in place."""
         message = f"Waiting for a person to approve: {self.status.plan}."
-        refused = any((one.type, one.reason) == ("Approved", _NO_APPROVER) for one in self.status.conditions)
+        refused = any(
+            (condition.type, condition.reason) == ("Approved", _NO_APPROVER) for condition in self.status.conditions
+        )
         if refused:
             self.phase(Phase.AWAITING_APPROVAL, _NO_APPROVER, self.status.message)
         else:
@@ -169,7 +172,10 @@ class StatusBuilder:
 
     def approval(self, answer: str, reason: str, message: str, now: datetime) -> None:
         """A person was asked ("Unknown"), agreed ("True"), or did not ("False"). Told once."""
-        if any((one.type, one.status, one.message) == ("Approved", answer, message) for one in self.status.conditions):
+        if any(
+            (condition.type, condition.status, condition.message) == ("Approved", answer, message)
+            for condition in self.status.conditions
+        ):
             return
         self._condition("Approved", answer, reason, message, now)
         self._event("Normal", reason, "Approve", message)
@@ -306,10 +312,10 @@ class StatusBuilder:
         self._set(attempts=(*before, last.model_copy(update=values)))
 
     def _condition(self, kind: str, status: str, reason: str, message: str, now: datetime) -> None:
-        old = next((one for one in self.status.conditions if one.type == kind), None)
+        old = next((condition for condition in self.status.conditions if condition.type == kind), None)
         since = old.last_transition_time if old is not None and old.status == status else now
         new = Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=since)
-        others = tuple(one for one in self.status.conditions if one.type != kind)
+        others = tuple(condition for condition in self.status.conditions if condition.type != kind)
         self._set(conditions=(*others, new))
 
     def _event(self, kind: str, reason: str, action: str, note: str) -> None:

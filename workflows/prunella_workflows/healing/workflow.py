@@ -157,8 +157,8 @@ class SelfHealing:
                     spec=request.spec,
                     opened_at=request.opened_at,
                     target=target,
-                    tried=tuple(one for one in story.attempts if one.written_at is not None),
-                    known=tuple(one for one in story.status.guards if one.held),
+                    tried=tuple(attempt for attempt in story.attempts if attempt.written_at is not None),
+                    known=tuple(guard for guard in story.status.guards if guard.held),
                     answer=self._people.latest,
                     waiting_for=story.waiting_for,
                     waiting_since=story.waiting_since,
@@ -197,7 +197,7 @@ class SelfHealing:
             await self._telling.hand_over(plan.reason, plan.message, plan.next_step)
         elif held is not None:
             await self._telling.hand_over(held.reason, held.message, held.next_step or self._story.status.plan)
-        elif len([one for one in self._story.attempts if one.written_at]) >= report.attempts_max:
+        elif len([attempt for attempt in self._story.attempts if attempt.written_at]) >= report.attempts_max:
             await self._telling.hand_over(
                 "AttemptsExhausted", "Every attempt the policy allows was made.", plan.next_step
             )
@@ -263,4 +263,4 @@ class SelfHealing:
 
 def _holding(report: DiagnoseReport) -> GuardResult | None:
     """The guard that decides. Whether a person must agree is asked later, when everything else allows the repair."""
-    return next((one for one in report.guards if one.held and one.effect is not Effect.ASK), None)
+    return next((guard for guard in report.guards if guard.held and guard.effect is not Effect.ASK), None)

@@ -111,7 +111,7 @@ class Evidence(Value):
     @property
     def seen(self) -> bool:
         """Whether a source saw the fault, rather than a person who told of it."""
-        return any(one.source for one in self.incidents if one.name == self.incident_name)
+        return any(incident.source for incident in self.incidents if incident.name == self.incident_name)
 
     @property
     def late(self) -> bool:

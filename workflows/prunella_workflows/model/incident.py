@@ -103,7 +103,7 @@ class Approval(Value):
 
     def is_by_one_of(self, approvers: tuple[str, ...]) -> bool:
         """Whether the one who answered is named: as NAME or user:NAME, or by a group:NAME. No names: everybody is."""
-        names = {self.by, f"user:{self.by}", *(f"group:{one}" for one in self.groups)} if self.by else set()
+        names = {self.by, f"user:{self.by}", *(f"group:{group}" for group in self.groups)} if self.by else set()
         return not approvers or not names.isdisjoint(approvers)
 
 

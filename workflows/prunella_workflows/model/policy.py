@@ -213,13 +213,13 @@ class EscalationRule(Value):
         """All levels in the order of their times; `channels` are level 0, which is told at once."""
         return (
             EscalationLevel(after=0.0, channels=self.channels or ()),
-            *sorted(self.levels or (), key=lambda one: one.after),
+            *sorted(self.levels or (), key=lambda level: level.after),
         )
 
     def loud_from(self, moment: datetime) -> datetime:
         """The first moment from `moment` on that lies outside of all quiet hours; `moment` if they never end."""
         found, limit = moment, moment + timedelta(days=8)
-        while found < limit and (holding := [one for one in self.quiet_hours or () if one.cover(found)]):
+        while found < limit and (holding := [hour for hour in self.quiet_hours or () if hour.cover(found)]):
             found = max(one.end_after(found) for one in holding)
         return found if found < limit else moment
 

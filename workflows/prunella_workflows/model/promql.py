@@ -128,6 +128,6 @@ def _value(string: str, operator: str, render: Render) -> str:
 def _known(found: re.Match[str]) -> str:
     name = found[1] or found[2]
     if name not in Values._fields:
-        there = ", ".join(f"${one}" for one in Values._fields)
+        there = ", ".join(f"${field}" for field in Values._fields)
         raise ValueError(f"${name} is no placeholder; there are {there}")
     return name

@@ -68,7 +68,7 @@ def delivery(one: Delivery) -> tuple[str, str, str]:
 
 
 def _message(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus, *, title: str, what: str) -> Message:
-    known = next((one.message for one in status.conditions if one.type == "Diagnosed"), "")
+    known = next((condition.message for condition in status.conditions if condition.type == "Diagnosed"), "")
     sure = f" ({status.confidence})" if status.confidence else ""
     return Message(
         thread=ref.uid,
@@ -96,7 +96,9 @@ def _tried(attempt: Attempt) -> str:
 
 def _in_force(status: IncidentStatus) -> str:
     """What our repairs have left changed; nothing when all were taken back."""
-    return "\n".join(one.diff for one in status.attempts if one.written_at is not None and not one.undone)
+    return "\n".join(
+        attempt.diff for attempt in status.attempts if attempt.written_at is not None and not attempt.undone
+    )
 
 
 def _target(spec: IncidentSpec, status: IncidentStatus) -> str:

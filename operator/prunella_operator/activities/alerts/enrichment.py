@@ -64,7 +64,7 @@ class AlertEnricher:
         return Enriched(
             classified=self._addressed(classified),
             target=target,
-            facts=tuple(one.model_copy(update={"message": redact(one.message)[:_TEXT]}) for one in facts),
+            facts=tuple(fact.model_copy(update={"message": redact(fact.message)[:_TEXT]}) for fact in facts),
             runbook=link(alert.annotations.get("runbook_url") or alert.annotations.get("runbook") or ""),
             source=link(alert.generator_url),
             can_silence=self._can_silence and classified.silence and alert.whole,
@@ -104,7 +104,7 @@ class AlertEnricher:
         here = self._kube.namespace
         return classified.model_copy(
             update={
-                "channels": tuple(address(one, here) for one in classified.channels),
+                "channels": tuple(address(channel, here) for channel in classified.channels),
                 "ticket": address(classified.ticket, here) if classified.ticket else "",
             }
         )
@@ -137,17 +137,17 @@ class AlertEnricher:
         if isinstance(found, NoData):
             yield str(found)
             return
-        for one in found.containers[:_RECENT]:
-            cpu = "?" if one.cpu_cores is None else f"{one.cpu_cores:.2f} cores"
-            memory = "?" if one.memory_bytes is None else f"{one.memory_bytes / _MIB:.0f} MiB"
-            yield f"pod {one.pod}, container {one.container}: {cpu}, {memory}"
+        for container in found.containers[:_RECENT]:
+            cpu = "?" if container.cpu_cores is None else f"{container.cpu_cores:.2f} cores"
+            memory = "?" if container.memory_bytes is None else f"{container.memory_bytes / _MIB:.0f} MiB"
+            yield f"pod {container.pod}, container {container.container}: {cpu}, {memory}"
 
     def _incidents(self, target: WorkloadRef) -> Iterator[str]:
         """The newest incidents of this workload, open ones first, and how they ended."""
         path = paths.incidents(target.namespace)
         found = [one for selector in earlier_selectors(target) for one in self._kube.list(path, labelSelector=selector)]
         ours = [one for one in found if paths.WORKLOAD in (one["metadata"].get("labels") or {}) or heals(one, target)]
-        newest = sorted(ours, key=lambda one: str(one["metadata"]["creationTimestamp"]), reverse=True)
+        newest = sorted(ours, key=lambda our: str(our["metadata"]["creationTimestamp"]), reverse=True)
         yield from map(_story, sorted(newest, key=lambda one: phase_of(one).closed)[:_RECENT])
 
 

@@ -83,8 +83,8 @@ class AlertIncidents:
     def _earlier(self, target: WorkloadRef) -> list[Object]:
         """The workload's incidents: those that sources opened, and those that people opened to have it healed."""
         path = paths.incidents(target.namespace)
-        ours, others = (list(self._kube.list(path, labelSelector=one)) for one in earlier_selectors(target))
-        return [*ours, *(one for one in others if heals(one, target))]
+        ours, others = (list(self._kube.list(path, labelSelector=selector)) for selector in earlier_selectors(target))
+        return [*ours, *(other for other in others if heals(other, target))]
 
     def follow(self, ref: IncidentRef) -> Followed:
         """How it stands."""
@@ -167,14 +167,14 @@ def _followed(raw: Object) -> Followed:
         next_step=status.next_step,
         root_cause=status.root_cause,
         tried=tuple(map(_tried, status.attempts)),
-        acted=status.phase in _STARTED or any(one.written_at for one in status.attempts),
+        acted=status.phase in _STARTED or any(attempt.written_at for attempt in status.attempts),
     )
 
 
 def _signal(request: OpenRequest, target: WorkloadRef, raw: Object) -> Signal:
     """The alert as a signal. A container that the workload does not have belongs to whoever measured."""
     classified = request.enriched.classified
-    known = {one.name for one in container_views(template_of(raw))}
+    known = {view.name for view in container_views(template_of(raw))}
     return Signal(
         source=_SOURCE,
         type=classified.type,

@@ -17,8 +17,8 @@ def scaling_of(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scalin
     autoscalers = [one for one in kube.list(paths.autoscalers(namespace)) if scales(one, raw["kind"], name)]
     budgets = [one for one in kube.list(paths.budgets(namespace)) if _under(one, labels)]
     return Scaling(
-        autoscalers=tuple(autoscaler_view(one) for one in autoscalers),
-        budgets=tuple(budget_view(one) for one in budgets),
+        autoscalers=tuple(autoscaler_view(autoscaler) for autoscaler in autoscalers),
+        budgets=tuple(budget_view(budget) for budget in budgets),
         quota_free=quota_free(kube, namespace) if quotas else {},
     )
 

@@ -133,7 +133,7 @@ class EvidenceCollector:
     def _pods(self, raw: Object, revisions: list[Object], jobs: list[Object]) -> tuple[PodView, ...]:
         if raw["kind"] == "Pod":
             return (pod_view(raw),)
-        owners = {raw["metadata"]["uid"], *(one["metadata"]["uid"] for one in (*revisions, *jobs))}
+        owners = {raw["metadata"]["uid"], *(revision["metadata"]["uid"] for revision in (*revisions, *jobs))}
         path = paths.core(raw["metadata"]["namespace"], "pods")
         found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
         return tuple(pod_view(one) for one in found if _controller_uid(one) in owners)
@@ -192,7 +192,7 @@ class EvidenceCollector:
         words, warnings = tuple(last_words(self._kube, shallow)), self._warnings(shallow)
         deeper: dict[str, Any] = {
             "revisions": self._revisions(raw, shallow),
-            "logs": tuple(one.tail for one in words),
+            "logs": tuple(word.tail for word in words),
             "events": tuple(_events(shallow, warnings)),
             "bounds": self._bounds(shallow),
         }
@@ -246,12 +246,12 @@ class EvidenceCollector:
             for kind in ("Deployment", "StatefulSet", "DaemonSet")
             for one in self._kube.list(paths.collection(kind, namespace))
         ]
-        wanted = [one for one in views if one.replicas]
+        wanted = [view for view in views if view.replicas]
         return 100 * sum(one.available_replicas >= one.replicas for one in wanted) / len(wanted) if wanted else None
 
     def _bounds(self, evidence: Evidence) -> MemoryBounds:
         """What namespace and nodes allow; read only when memory is the question."""
-        killed = any(one.kind is Kind.OOM for one in symptoms(evidence.live_pods))
+        killed = any(symptom.kind is Kind.OOM for symptom in symptoms(evidence.live_pods))
         if not killed and resource_of(evidence.incident.type) != "memory":
             return MemoryBounds()
         return memory_bounds(self._kube, evidence.workload.ref.namespace)
@@ -259,14 +259,14 @@ class EvidenceCollector:
 
 def _events(evidence: Evidence, warnings: list[Object]) -> Iterator[EventView]:
     """The newest warnings about the workload and its failing pods, of each kind only a few."""
-    names = {evidence.workload.ref.name, *(one.pod for one in symptoms(evidence.live_pods))}
+    names = {evidence.workload.ref.name, *(symptom.pod for symptom in symptoms(evidence.live_pods))}
     kept: list[Object] = []
     counts: Counter[tuple[str, str]] = Counter()
-    for one in reversed(warnings):
-        name = (one.get("involvedObject") or {}).get("name", "")
-        counts[name, one.get("reason", "")] += 1
-        if name in names and counts[name, one.get("reason", "")] <= _OF_ONE_KIND:
-            kept.append(one)
+    for warning in reversed(warnings):
+        name = (warning.get("involvedObject") or {}).get("name", "")
+        counts[name, warning.get("reason", "")] += 1
+        if name in names and counts[name, warning.get("reason", "")] <= _OF_ONE_KIND:
+            kept.append(warning)
     for one in reversed(kept[:_EVENTS]):
         yield EventView(
             about=one["involvedObject"]["name"],

@@ -29,7 +29,7 @@ class RawLogTail(NamedTuple):
     @property
     def tail(self) -> LogTail:
         """What may leave."""
-        return LogTail(pod=self.pod, container=self.container, lines=tuple(redact(one)[:_LINE] for one in self.lines))
+        return LogTail(pod=self.pod, container=self.container, lines=tuple(redact(line)[:_LINE] for line in self.lines))
 
 
 def last_words(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
@@ -55,9 +55,9 @@ def _speakers(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bo
     A container that has just ended and was not started again is in its last run still.
     """
     pods = {pod.name: pod for pod in evidence.live_pods}
-    for one in symptoms(evidence.live_pods):
-        for status in pods[one.pod].containers:
-            if one.kind in (Kind.CRASH, Kind.OOM) and status.name == one.container:
-                yield one.pod, status, status.terminated is None
-            elif one.kind is Kind.NOT_READY and not status.ready:
-                yield one.pod, status, False
+    for symptom in symptoms(evidence.live_pods):
+        for status in pods[symptom.pod].containers:
+            if symptom.kind in (Kind.CRASH, Kind.OOM) and status.name == symptom.container:
+                yield symptom.pod, status, status.terminated is None
+            elif symptom.kind is Kind.NOT_READY and not status.ready:
+                yield symptom.pod, status, False

@@ -37,7 +37,7 @@ def dependencies(
     kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]
 ) -> tuple[DependencyView, ...]:
     """The workloads that this one needs, and how they are."""
-    if not any(one.kind in _TELLING for one in symptoms(evidence.live_pods)):
+    if not any(symptom.kind in _TELLING for symptom in symptoms(evidence.live_pods)):
         return ()
     known = [*_declared(kube, evidence), *_spoken_of(kube, raw, evidence, words)]
     return tuple(_view(kube, one) for one in known[:_MOST])
@@ -46,8 +46,8 @@ def dependencies(
 def _declared(kube: SyncClient, evidence: Evidence) -> Iterator[Known]:
     """What the owner says. A workload that is not there is more often a slip of the pen than a fault: no claim."""
     ref = evidence.workload.ref
-    for one in evidence.workload.annotations.get(DEPENDS_ON, "").split(","):
-        kind, _, name = one.strip().partition("/")
+    for part in evidence.workload.annotations.get(DEPENDS_ON, "").split(","):
+        kind, _, name = part.strip().partition("/")
         if kind not in _KINDS or not name or (kind, name) == (ref.kind, ref.name):
             continue
         try:
@@ -78,9 +78,9 @@ def _spoken_of(kube: SyncClient, raw: Object, evidence: Evidence, words: Iterabl
 
 def _said(evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[tuple[str, str]]:
     """Where something was said, and what: logs, termination messages, and the kubelet on the probes."""
-    for one in words:
-        yield f"the log of container {one.container}", "\n".join(one.lines)
-    failing = {one.pod for one in symptoms(evidence.live_pods)}
+    for word in words:
+        yield f"the log of container {word.container}", "\n".join(word.lines)
+    failing = {symptom.pod for symptom in symptoms(evidence.live_pods)}
     for pod in evidence.live_pods:
         for status in pod.containers if pod.name in failing else ():
             for end in status.terminations:
@@ -113,7 +113,7 @@ def _view(kube: SyncClient, known: Known) -> DependencyView:
     path = paths.core(workload.ref.namespace, "pods")
     pods = [pod_view(one) for one in kube.list(path, labelSelector=as_text(selector_of(known.raw)))]
     serving = [pod.ready_since for pod in pods if pod.live and pod.ready and pod.ready_since is not None]
-    failing = [one for one in symptoms(pods) if one.active]
+    failing = [symptom for symptom in symptoms(pods) if symptom.active]
     return DependencyView(
         ref=workload.ref,
         known_by=known.known_by,

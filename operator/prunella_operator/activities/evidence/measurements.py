@@ -12,7 +12,11 @@ from prunella_workflows.model.measurement import NoData, Why
 
 def measured(reader: UsageReader, evidence: Evidence, *, deep: bool) -> dict[str, Any]:
     """The fields of the evidence that are measured. Without an answer they stay empty, and a note says why."""
-    killed = sorted({one.container for one in symptoms(evidence.live_pods) if one.kind is Kind.OOM}) if deep else []
+    killed = (
+        sorted({symptom.container for symptom in symptoms(evidence.live_pods) if symptom.kind is Kind.OOM})
+        if deep
+        else []
+    )
     pressed = resource_of(evidence.incident.type) is not None
     if not killed and not pressed:
         return {}

@@ -34,7 +34,7 @@ def _node(kube: SyncClient, name: str) -> NodeView | None:
     except Forbidden:
         return None
     conditions = (raw.get("status") or {}).get("conditions") or ()
-    ready: Object = next((one for one in conditions if one.get("type") == "Ready"), {})
+    ready: Object = next((condition for condition in conditions if condition.get("type") == "Ready"), {})
     words = f"{ready.get('reason', 'not ready')} since {ready.get('lastTransitionTime', 'an unknown time')}"
     good = ready.get("status") == "True"
     return NodeView(name=name, ready=good, message="" if good else words)
@@ -46,8 +46,8 @@ def fellows_of(kube: SyncClient, evidence: Evidence, events: Iterable[Object]) -
     if not lacking:
         return ()
     told: dict[str, str] = defaultdict(str)
-    for one in events:
-        told[(one.get("involvedObject") or {}).get("name", "")] += f"{one.get('message', '')}\n"
+    for event in events:
+        told[(event.get("involvedObject") or {}).get("name", "")] += f"{event.get('message', '')}\n"
     ours = {pod.uid for pod in evidence.pods}
     found = set()
     for pod in kube.list(paths.core(evidence.workload.ref.namespace, "pods")):
@@ -60,16 +60,19 @@ def fellows_of(kube: SyncClient, evidence: Evidence, events: Iterable[Object]) -
 
 def _is_ready(pod: Object) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
 
 
 def _waits(pod: Object) -> Iterator[str]:
     """Why its containers are not started, and why it has no node."""
     status = pod.get("status") or {}
-    for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        yield ((one.get("state") or {}).get("waiting") or {}).get("message", "")
-    for one in status.get("conditions") or ():
-        yield one.get("message", "") if one.get("type") == "PodScheduled" else ""
+    for initcontainerstatuse in (
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ):
+        yield ((initcontainerstatuse.get("state") or {}).get("waiting") or {}).get("message", "")
+    for condition in status.get("conditions") or ():
+        yield condition.get("message", "") if condition.get("type") == "PodScheduled" else ""
 
 
 def _workload_of(pod: Object) -> str:

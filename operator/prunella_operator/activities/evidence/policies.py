@@ -54,7 +54,7 @@ def effective_policy(kube: SyncClient, workload: WorkloadView, namespace_labels:
 
 
 def _sorted(items: Iterable[Object]) -> list[tuple[str, Object]]:
-    return sorted(((one["metadata"]["name"], one.get("spec") or {}) for one in items), key=lambda pair: pair[0])
+    return sorted(((item["metadata"]["name"], item.get("spec") or {}) for item in items), key=lambda pair: pair[0])
 
 
 def address(name: str, namespace: str) -> str:
@@ -70,13 +70,13 @@ def address(name: str, namespace: str) -> str:
 
 def _addressed(rule: EscalationRule, namespace: str) -> EscalationRule:
     def all_of(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(address(one, namespace) for one in names)
+        return tuple(address(name, namespace) for name in names)
 
     return EscalationRule(
         channels=None if rule.channels is None else all_of(rule.channels),
         levels=None
         if rule.levels is None
-        else tuple(one.model_copy(update={"channels": all_of(one.channels)}) for one in rule.levels),
+        else tuple(level.model_copy(update={"channels": all_of(level.channels)}) for level in rule.levels),
         ticket=address(rule.ticket, namespace) if rule.ticket else rule.ticket,
         quiet_hours=rule.quiet_hours,
     )

@@ -30,7 +30,7 @@ def memory_bounds(kube: SyncClient, namespace: str) -> MemoryBounds:
 
 def _resize_offered(kube: SyncClient) -> bool:
     """Whether the API server can change running pods (Kubernetes 1.33 and later, if nobody switched it off)."""
-    return any(one.get("name") == "pods/resize" for one in kube.get("/api/v1").get("resources") or ())
+    return any(resource.get("name") == "pods/resize" for resource in kube.get("/api/v1").get("resources") or ())
 
 
 def quota_free(kube: SyncClient, namespace: str) -> dict[str, float]:
@@ -57,8 +57,8 @@ def _least(free: dict[str, float], *names: str) -> int | None:
 
 def _container_limits(ranges: Iterable[Object], key: str) -> Iterator[str]:
     """What LimitRanges say about the memory of one container."""
-    for one in ranges:
-        for limit in (one.get("spec") or {}).get("limits") or ():
+    for range_ in ranges:
+        for limit in (range_.get("spec") or {}).get("limits") or ():
             if limit.get("type") == "Container" and "memory" in (limit.get(key) or {}):
                 yield str(limit[key]["memory"])
 

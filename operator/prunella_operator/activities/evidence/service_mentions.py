@@ -52,11 +52,13 @@ class Service(NamedTuple):
 def service_of(raw: Object) -> Service | None:
     """The Service; None for those that stand before nothing we know: without a selector, headless, or external."""
     spec, meta = raw.get("spec") or {}, raw["metadata"]
-    addresses = frozenset(one for one in (spec.get("clusterIP"), *(spec.get("clusterIPs") or ())) if one)
+    addresses = frozenset(
+        clusterip for clusterip in (spec.get("clusterIP"), *(spec.get("clusterIPs") or ())) if clusterip
+    )
     selector = spec.get("selector") or {}
     if not selector or spec.get("type") == "ExternalName" or not addresses or "None" in addresses:
         return None
-    ports = frozenset(one["port"] for one in spec.get("ports") or ())
+    ports = frozenset(port["port"] for port in spec.get("ports") or ())
     return Service(meta["name"], meta["namespace"], addresses, ports, selector)
 
 
@@ -69,7 +71,7 @@ def addresses(text: str) -> Iterator[Address]:
 
 def speaks_of(service: Service, text: str, environment: Mapping[str, str]) -> bool:
     """Whether a text names the Service: by an address, by its variable, or by a variable that is set to either."""
-    if any(service.is_at(one) for one in addresses(text)):
+    if any(service.is_at(address) for address in addresses(text)):
         return True
     names = {service.variable, *(name for name, value in environment.items() if _leads_to(service, value))}
     return any(re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", text) for name in names)
@@ -77,7 +79,7 @@ def speaks_of(service: Service, text: str, environment: Mapping[str, str]) -> bo
 
 def _leads_to(service: Service, value: str) -> bool:
     whole = service.is_at(Address(value.strip(), None))
-    return whole or f"$({service.variable})" in value or any(service.is_at(one) for one in addresses(value))
+    return whole or f"$({service.variable})" in value or any(service.is_at(address) for address in addresses(value))
 
 
 def environment_of(containers: Iterable[Object]) -> dict[str, str]:

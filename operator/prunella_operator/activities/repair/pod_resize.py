@@ -107,7 +107,7 @@ def _path(action: ResizePods, pod: PodRef) -> str:
 
 
 def _container(raw: Object, action: ResizePods) -> ContainerView:
-    return next(one for one in container_views(raw) if (one.name, one.init) == (action.container, False))
+    return next(view for view in container_views(raw) if (view.name, view.init) == (action.container, False))
 
 
 def _operations(raw: Object, action: ResizePods) -> list[Object]:

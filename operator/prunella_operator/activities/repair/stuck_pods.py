@@ -33,5 +33,5 @@ def left_behind(gatherer: EvidenceCollector, undo: Action) -> tuple[PodRef, ...]
     undone = undo.require.template_hash
     labels = {pods_label(one) for one in gatherer.history(raw) if template_hash(template_of(one)) == undone}
     suspects = [pod for pod in pods if pod.live and not pod.ready and pod.revision in labels]
-    broken = {one.pod for one in symptoms(suspects)}
+    broken = {symptom.pod for symptom in symptoms(suspects)}
     return tuple(PodRef(name=pod.name, uid=pod.uid) for pod in suspects if pod.name in broken)

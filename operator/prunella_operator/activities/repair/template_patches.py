@@ -104,7 +104,7 @@ def _memory_operations(raw: Object, action: SetMemory) -> list[Object]:
 
 
 def _find(template: Object, action: SetMemory) -> ContainerView:
-    found = [one for one in container_views(template) if (one.name, one.init) == (action.container, action.init)]
+    found = [view for view in container_views(template) if (view.name, view.init) == (action.container, action.init)]
     if not found or found[0].memory_limit != action.limit_from:
         raise ChangedSince(f"the memory limit of container {action.container} is no longer what it was")
     return found[0]

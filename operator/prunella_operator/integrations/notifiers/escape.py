@@ -31,7 +31,7 @@ def plain_code(line: str) -> str:
 def plain_target(target: str) -> str:
     """The target of a link: the ids in the path of a page are no secrets, what else looks like one is taken out."""
     words = target.partition("?")[2]
-    if not is_page(target) or "@" in target or any(names_secret(one.partition("=")[0]) for one in words.split("&")):
+    if not is_page(target) or "@" in target or any(names_secret(part.partition("=")[0]) for part in words.split("&")):
         return plain(target)
     return _PART.sub(lambda match: redact(match[0]), target)
 

@@ -76,7 +76,9 @@ def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
 def _cleaned(section: Section) -> Section:
     clean = escape.plain_code if section.heading in _CODE else escape.plain
     lines = tuple(line for line in map(clean, section.lines) if line)
-    links = tuple(Link(label=escape.plain(one.label), target=escape.plain_target(one.target)) for one in section.links)
+    links = tuple(
+        Link(label=escape.plain(link.label), target=escape.plain_target(link.target)) for link in section.links
+    )
     return replace(section, lines=lines, links=links)
 
 
@@ -103,8 +105,8 @@ def _written(section: Section, marks: _Marks) -> str:
     if section.block:
         return marks.heading(section.heading) + marks.block(section.lines)
     linked = [
-        f"{marks.value(one.label)}: {(marks.page if escape.is_page(one.target) else marks.command)(one.target)}"
-        for one in section.links
+        f"{marks.value(link.label)}: {(marks.page if escape.is_page(link.target) else marks.command)(link.target)}"
+        for link in section.links
     ]
     return marks.heading(section.heading) + marks.lines([*map(marks.value, section.lines), *linked])
 

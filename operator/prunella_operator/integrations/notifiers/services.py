@@ -79,5 +79,5 @@ def service_of(url: str) -> Service:
     """
     match = _SCHEME.match(url)
     if match is None or match[1].lower() not in SERVICES:
-        raise InvalidInputError(f"its url must begin with one of {', '.join(f'{one}://' for one in SERVICES)}")
+        raise InvalidInputError(f"its url must begin with one of {', '.join(f'{service}://' for service in SERVICES)}")
     return SERVICES[match[1].lower()]

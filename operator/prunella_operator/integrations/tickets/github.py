@@ -65,7 +65,7 @@ class GithubTickets:
 
         def write(repo: Repository) -> None:
             issue = repo.get_issue(int(ref.key))
-            if not any(_hidden(note) in (one.body or "") for one in issue.get_comments()):
+            if not any(_hidden(note) in (comment.body or "") for comment in issue.get_comments()):
                 issue.create_comment(_text(entry, note))
 
         self._ask(write)

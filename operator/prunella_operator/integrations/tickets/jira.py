@@ -81,7 +81,7 @@ class JiraTickets:
         if _done(issue.raw["fields"]["status"]):
             return
         ways: Any = self._ask(lambda jira: jira.transitions(ref.key))
-        fitting = [one for one in ways if self._closes(one)]
+        fitting = [way for way in ways if self._closes(way)]
         if not fitting:
             raise InvalidInputError(f"jira has no transition that closes {ref.key}; name one in the Secret as closeBy")
         self._ask(lambda jira: jira.transition_issue(ref.key, fitting[0]["id"]))
@@ -128,6 +128,6 @@ def _text(entry: Entry) -> str:
     """The message in a block that Jira shows as it is; what could end the block is parted."""
     words = body(entry.message, entry.links, Style.TEXT, _LONGEST).replace("{", "{" + _BREAK)
     pages = [
-        one.target for one in (*entry.links, *entry.message.links) if one.target.startswith(("http://", "https://"))
+        link.target for link in (*entry.links, *entry.message.links) if link.target.startswith(("http://", "https://"))
     ]
     return "\n".join(("{noformat}", words, "{noformat}", *pages))

@@ -29,13 +29,13 @@ def reported(raw: Object, view: WorkloadView, jobs: Iterable[Object] = ()) -> Wo
 
 def owned_by(jobs: Iterable[Object], uid: str) -> list[Object]:
     """The Jobs that a CronJob made."""
-    owners = ((one, controller_of(one)) for one in jobs)
+    owners = ((job, controller_of(job)) for job in jobs)
     return [one for one, owner in owners if owner is not None and owner.uid == uid]
 
 
 def latest_of(jobs: Iterable[Object]) -> Object | None:
     """The Job that was made last."""
-    return max(jobs, key=lambda one: str(one["metadata"].get("creationTimestamp")), default=None)
+    return max(jobs, key=lambda job: str(job["metadata"].get("creationTimestamp")), default=None)
 
 
 def _revision(replica_set: Object) -> str:
@@ -45,7 +45,10 @@ def _revision(replica_set: Object) -> str:
 
 def _of_pod(raw: Object) -> Object:
     status = raw.get("status") or {}
-    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or ())
+    ready = any(
+        condition.get("type") == "Ready" and condition.get("status") == "True"
+        for condition in status.get("conditions") or ()
+    )
     outcome = _PHASES.get(status.get("phase", ""), Outcome.RUNNING)
     run = JobView(name=raw["metadata"]["name"], outcome=outcome, reason=status.get("reason", ""))
     counts: Object = {"updated_replicas": 1, "total_replicas": 1}
@@ -55,7 +58,11 @@ def _of_pod(raw: Object) -> Object:
 
 def _run(job: Object) -> JobView:
     status = job.get("status") or {}
-    ends = (one for one in status.get("conditions") or () if one.get("type") in _ENDS and one.get("status") == "True")
+    ends = (
+        condition
+        for condition in status.get("conditions") or ()
+        if condition.get("type") in _ENDS and condition.get("status") == "True"
+    )
     end: Object = next(ends, {})
     return JobView(
         name=job["metadata"]["name"],

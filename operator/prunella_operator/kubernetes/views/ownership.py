@@ -25,11 +25,13 @@ def owners(meta: Object, **fields: str) -> FieldOwners:
 
     Writes to the status are left aside; those to the subresource `scale` count, as they set the same replicas.
     """
-    entries = [one for one in meta.get("managedFields") or () if one.get("subresource") != "status"]
+    entries = [
+        managedfield for managedfield in meta.get("managedFields") or () if managedfield.get("subresource") != "status"
+    ]
     if not entries:
         return {}
     return {
-        name: tuple(sorted({str(one.get("manager", "")) for one in entries if f"f:{field}" in _of_spec(one)}))
+        name: tuple(sorted({str(entry.get("manager", "")) for entry in entries if f"f:{field}" in _of_spec(entry)}))
         for name, field in fields.items()
     }
 

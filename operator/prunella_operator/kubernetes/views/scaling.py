@@ -54,7 +54,7 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
     """An autoscaler of autoscaling/v2."""
     meta, status = raw["metadata"], raw.get("status") or {}
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
-    conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
+    conditions = {condition.get("type"): condition.get("status") for condition in status.get("conditions") or ()}
     return HorizontalPodAutoscalerView(
         name=meta["name"],
         namespace=meta["namespace"],
@@ -72,7 +72,9 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
 
 def _operator(meta: Object, labels: dict[str, str]) -> str:
     """What made the autoscaler and would write it anew: its controller, or KEDA by its label."""
-    controllers = [one for one in meta.get("ownerReferences") or () if one.get("controller")]
+    controllers = [
+        ownerreference for ownerreference in meta.get("ownerReferences") or () if ownerreference.get("controller")
+    ]
     if controllers:
         return f"{controllers[0]['kind']}/{controllers[0]['name']}"
     if labels.get("app.kubernetes.io/managed-by") == _KEDA:

@@ -14,6 +14,8 @@ def content_of(template: Object) -> str:
     kept = copy.deepcopy(normalised(template))
     marks = kept["metadata"].get("annotations") or {}
     kept["metadata"]["annotations"] = {key: one for key, one in marks.items() if not key.startswith(_MARKS)}
-    for one in kept["spec"].get("containers") or ():
-        one["env"] = [each for each in one.get("env") or () if not str(each.get("name")).startswith(_VARIABLE)]
+    for container in kept["spec"].get("containers") or ():
+        container["env"] = [
+            each for each in container.get("env") or () if not str(each.get("name")).startswith(_VARIABLE)
+        ]
     return template_hash(kept)

@@ -43,7 +43,7 @@ _KNOWN_OWNERS = {
 def controller_of(raw: Object) -> OwnerRef | None:
     """The owner that controls an object, if any."""
     owners = raw["metadata"].get("ownerReferences") or ()
-    return next((OwnerRef.model_validate(one) for one in owners if one.get("controller")), None)
+    return next((OwnerRef.model_validate(owner) for owner in owners if owner.get("controller")), None)
 
 
 def is_workload(owner: OwnerRef) -> bool:
@@ -129,7 +129,7 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     template = template_of(raw)
     annotations = meta.get("annotations") or {}
-    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
     progressing, available = conditions.get("Progressing", {}), conditions.get("Available", {})
     late = progressing.get("reason") == "ProgressDeadlineExceeded"
     refused = conditions.get("ReplicaFailure", {})
@@ -181,7 +181,7 @@ def _unavailable(available: Object) -> str:
 def _revision(template: Object, revisions: Iterable[Object]) -> str:
     """The pods' label of the revision that bears exactly this template."""
     exact = _exact(template)
-    same = [one for one in revisions if _exact(template_of(one)) == exact]
+    same = [revision for revision in revisions if _exact(template_of(revision)) == exact]
     newest = max(same, key=revision_number, default=None)
     return pods_label(newest) if newest else ""
 
@@ -249,7 +249,7 @@ def _cpu(resources: Object | None) -> float | None:
 def pod_view(raw: Object) -> PodView:
     """A pod's status."""
     meta, status = raw["metadata"], raw.get("status") or {}
-    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
     ready, scheduled = conditions.get("Ready", {}), conditions.get("PodScheduled", {})
     return PodView(
         name=meta["name"],
@@ -271,9 +271,9 @@ def pod_view(raw: Object) -> PodView:
             for one in status.get(key) or ()
         ),
         memory_limits={
-            one.name: one.memory_limit
-            for one in container_views({"spec": raw.get("spec") or {}})
-            if one.memory_limit is not None
+            view.name: view.memory_limit
+            for view in container_views({"spec": raw.get("spec") or {}})
+            if view.memory_limit is not None
         },
         resizing="PodResizeInProgress" in conditions,
         resize_refused=_resize_refused(conditions),
@@ -360,8 +360,10 @@ def revision_view(ref: RevisionRef, template: Object, selector: Object, **facts:
     containers = container_views(template)
     return RevisionView(
         ref=ref,
-        images=tuple(one.image for one in containers if not one.init),
-        memory_limits={one.name: one.memory_limit for one in containers if one.memory_limit is not None},
+        images=tuple(container.image for container in containers if not container.init),
+        memory_limits={
+            container.name: container.memory_limit for container in containers if container.memory_limit is not None
+        },
         resources=_resources(template),
         compatible=matches(selector, labels),
         **facts,

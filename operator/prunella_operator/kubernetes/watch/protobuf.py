@@ -89,7 +89,7 @@ def _parse(kind: str, data: bytes) -> Any:
 def _reader(into: Any, kind: str) -> Getter:
     """What builds `into` from a message of this kind; made once, because each of 50,000 pods goes through it."""
     hints = get_type_hints(into)
-    getters = [_getter(one, hints[one.name], MESSAGES[kind]) for one in structs.fields(into)]
+    getters = [_getter(field, hints[field.name], MESSAGES[kind]) for field in structs.fields(into)]
     return lambda found: into(*[get(found) for get in getters])
 
 
@@ -132,14 +132,14 @@ def _structure(hint: Any) -> Any:
     """The structure in an annotation: `X`, `X | None` or `tuple[X, ...] | None`."""
     if isinstance(hint, type) and not get_args(hint):
         return hint
-    return _structure(next(one for one in get_args(hint) if one is not NoneType))
+    return _structure(next(arg for arg in get_args(hint) if arg is not NoneType))
 
 
 def _marks(into: type[Any]) -> Getter:
     """Of labels or annotations: those that the structure names."""
     fields = structs.fields(into)
     return lambda texts: into(
-        *[_text(texts[key]) if (key := one.encode_name) in texts else one.default for one in fields]
+        *[_text(texts[key]) if (key := field.encode_name) in texts else field.default for field in fields]
     )
 
 

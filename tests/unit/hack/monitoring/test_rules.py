@@ -32,7 +32,7 @@ def test_both_files_have_the_same_groups():
     assert rule["spec"] == {"groups": GROUPS}
 
 
-@pytest.mark.parametrize(("path", "text"), list(write.files()), ids=lambda one: getattr(one, "name", ""))
+@pytest.mark.parametrize(("path", "text"), list(write.files()), ids=lambda name: getattr(name, "name", ""))
 def test_what_is_generated_is_up_to_date(path, text):
     assert path.read_text() == text, "run: python hack/monitoring"
 

@@ -70,7 +70,7 @@ def test_diagnose_answers_with_cause_plan_guards_and_the_exact_diff(activities, 
     assert report.diagnosis.cause is Cause.POD_OOM_KILLED
     (step,) = report.plan.steps
     assert isinstance(step.action, SetMemory)
-    assert not any(one.held for one in report.guards)
+    assert not any(guard.held for guard in report.guards)
     assert "-        memory: 64Mi" in report.diff
     assert report.available == 1
     assert kube.writes == []
@@ -84,13 +84,13 @@ def test_a_fault_that_is_gone_for_a_moment_is_looked_at_again(activities, kube):
     hanging["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": lately}]
     a_cluster(kube, a_deployment(), [a_replica_set(1)], [hanging], labels={"prunella.dev/heal": "enabled"})
     report = diagnosed(activities)
-    held = next(one for one in report.guards if one.held)
+    held = next(guard for guard in report.guards if guard.held)
     assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "ProbeEvents", Effect.WAIT)
 
 
 def test_a_preview_that_cannot_be_made_says_why_and_stops_nothing(activities, kube):
     def vanish(method, path):
-        if path == paths.workload(WEB) and sum(one == (method, path) for one in kube.requests) > 1:
+        if path == paths.workload(WEB) and sum(request == (method, path) for request in kube.requests) > 1:
             kube.objects[path]["spec"]["template"] = a_template(9, memory="1Gi")
 
     kube.before = vanish

@@ -89,7 +89,7 @@ async def test_who_waits_together_fails_together_and_who_comes_then_does_not():
     temporal = FakeTemporal()
     temporal.error = RuntimeError("connection refused")
     store = AlertStore(temporal, "queue")
-    answers = await asyncio.gather(*(store.store((one,)) for one in alerts(20)), return_exceptions=True)
+    answers = await asyncio.gather(*(store.store((alert,)) for alert in alerts(20)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {TemporalUnavailable}
     temporal.error = None
     await store.store(alerts(1))
@@ -100,7 +100,7 @@ async def test_who_does_not_wait_any_longer_keeps_nobody_else_from_being_answere
     temporal = FakeTemporal()
     temporal.gate = asyncio.Event()
     store = AlertStore(temporal, "queue")
-    gone, other = (asyncio.create_task(store.store((one,))) for one in alerts(2))
+    gone, other = (asyncio.create_task(store.store((alert,))) for alert in alerts(2))
     await asyncio.sleep(0)
     gone.cancel()
     temporal.gate.set()
@@ -160,7 +160,7 @@ def test_a_part_is_no_larger_than_temporal_likes():
     large = alerts(40, annotations={f"a{number}": "x" * 4000 for number in range(8)})
     parts = list(batches(large))
     assert len(parts) > 1
-    assert [one for part in parts for one in part.alerts] == list(large)
+    assert [alert for part in parts for alert in part.alerts] == list(large)
     assert all(len(part.model_dump_json().encode()) < 300 * 1024 for part in parts)
 
 

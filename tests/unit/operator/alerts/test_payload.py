@@ -19,7 +19,7 @@ def only(**values):
 
 def test_a_notification_is_understood():
     alerts, left_out = parse(body(an_alert(), an_alert(fingerprint="ff"), truncatedAlerts=7))
-    assert ([one.fingerprint for one in alerts], left_out) == (["0123456789abcdef", "ff"], 7)
+    assert ([alert.fingerprint for alert in alerts], left_out) == (["0123456789abcdef", "ff"], 7)
     first = alerts[0]
     assert (first.name, first.status, first.ends_at, first.whole) == ("KubePodCrashLooping", "firing", None, True)
     assert first.starts_at == datetime(2026, 3, 4, 12, 0, 0, 123457, tzinfo=UTC)

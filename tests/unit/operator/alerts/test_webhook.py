@@ -73,7 +73,7 @@ async def test_what_is_stored_is_answered_with_200():
         status, text, headers = await post(session, body(an_alert(), an_alert(fingerprint="ff")))
     assert (status, text) == (200, "2 stored\n")
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert [one.fingerprint for one in store.alerts] == ["0123456789abcdef", "ff"]
+    assert [alert.fingerprint for alert in store.alerts] == ["0123456789abcdef", "ff"]
 
 
 async def test_what_could_not_be_stored_comes_again():
@@ -467,7 +467,7 @@ labels = st.dictionaries(st.text(max_size=10) | hostile, hostile | st.text(max_s
 requests = st.one_of(
     st.binary(max_size=100),
     json_values.map(lambda value: json.dumps(value).encode()),
-    st.builds(lambda one: body(an_alert(labels=one)), labels),
+    st.builds(lambda label: body(an_alert(labels=label)), labels),
     st.builds(lambda **values: json.dumps(a_notification(**values)).encode(), alerts=json_values, version=json_values),
 )
 

@@ -68,7 +68,7 @@ def test_list_of_all_namespaces_names_them(prunella, make):
 def test_list_by_phase(prunella, make):
     prunella.reader.raw = [make("a", **HEALED), make("b"), make("c", phase="Failed")]
     result = prunella("incidents", "list", "--phase", "Healed", "--phase", "Failed", "--json")
-    assert [one["metadata"]["name"] for one in json.loads(result.stdout)] == ["a", "c"]
+    assert [load["metadata"]["name"] for load in json.loads(result.stdout)] == ["a", "c"]
     assert prunella("incidents", "list", "--phase", "Nonsense").exit_code == 2
 
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_cleaned_is_named_and_the_rest_goes_on(prunella, kube, er
 
 
 def test_when_the_crds_are_gone_the_rest_is_cleaned(prunella, kube):
-    for path in [one for one in kube.objects if "prunella.dev" in one]:
+    for path in [obj for obj in kube.objects if "prunella.dev" in obj]:
         del kube.objects[path]
     result = prunella("uninstall", "--yes")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "4 objects cleaned")

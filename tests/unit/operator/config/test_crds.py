@@ -24,7 +24,7 @@ PARTS = [
     pytest.param("clusterhealingpolicies", "spec", ClusterHealingPolicySpec, id="cluster healing policy spec"),
 ]
 PLURALS = ("incidents", "healingpolicies", "clusterhealingpolicies")
-ACTIONS = {one.model_fields["kind"].default for one in get_args(get_args(Action)[0])}
+ACTIONS = {arg.model_fields["kind"].default for arg in get_args(get_args(Action)[0])}
 POLICY_WORDS = {
     "causes[]": set(Cause) - {Cause.UNKNOWN},
     "actions[]": ACTIONS,
@@ -133,7 +133,7 @@ def type_of(annotation: Any, path: str) -> tuple[str, set[str], dict[str, Facts]
 
 def without_none(annotation: Any) -> Any:
     if get_origin(annotation) in {Union, types.UnionType}:
-        (annotation,) = (one for one in get_args(annotation) if one is not type(None))
+        (annotation,) = (arg for arg in get_args(annotation) if arg is not type(None))
     if get_origin(annotation) is Annotated and annotation not in {Duration, Memory}:
         return get_args(annotation)[0]
     return annotation
@@ -249,14 +249,20 @@ class TestStructure:
     def test_columns_and_selectable_fields_lead_somewhere(self, plural):
         known = {path for path, _ in nodes(version(plural)["schema"]["openAPIV3Schema"])}
         columns = version(plural)["additionalPrinterColumns"] + version(plural).get("selectableFields", [])
-        lost = {one["jsonPath"] for one in columns if one["jsonPath"].lstrip(".") not in known}
+        lost = {column["jsonPath"] for column in columns if column["jsonPath"].lstrip(".") not in known}
         assert lost == {".metadata.creationTimestamp"}
 
 
 def test_columns_of_incidents():
     columns = version("incidents")["additionalPrinterColumns"]
-    assert [one["name"] for one in columns if not one.get("priority")] == ["Phase", "Cause", "Target", "Action", "Age"]
-    assert [one["name"] for one in columns if one.get("priority")] == [
+    assert [column["name"] for column in columns if not column.get("priority")] == [
+        "Phase",
+        "Cause",
+        "Target",
+        "Action",
+        "Age",
+    ]
+    assert [column["name"] for column in columns if column.get("priority")] == [
         "Severity",
         "Detected",
         "Healed-In",
@@ -272,7 +278,7 @@ def test_names_that_people_type():
         "healingpolicies": ["hp"],
         "clusterhealingpolicies": ["chp"],
     }
-    assert all(one["categories"] == ["prunella"] for one in names.values())
+    assert all(name["categories"] == ["prunella"] for name in names.values())
     assert {plural: load(plural)["spec"]["scope"] for plural in PLURALS} == {
         "incidents": "Namespaced",
         "healingpolicies": "Namespaced",

@@ -66,7 +66,7 @@ def told(*views, resource=STATEFUL_SETS):
         elif view is not None:
             source.seen(view, now)
         source._standstill.look(now)
-    return [(one.reason, one.fault_at) for one in signals]
+    return [(signal.reason, signal.fault_at) for signal in signals]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_all_is_well():
     checks = examined(api)
     assert failed(checks) == []
     assert {"Kubernetes", "Clock", "CRD incidents.prunella.dev", "May repair", "Temporal"} <= {
-        one.name for one in checks
+        check.name for check in checks
     }
     assert len(api.reviews) == sum(len(rule.verbs) for rule in RULES)
 
@@ -78,7 +78,7 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
         raise Unavailable("refused")
 
     checks = list(examine(Settings.load({}), connect, lambda: SHIPPED, temporal, lambda: NOW))
-    assert [(one.name, one.passed) for one in checks] == [
+    assert [(check.name, check.passed) for check in checks] == [
         ("Kubernetes", False),
         ("Temporal", True),
         ("Webhook", True),
@@ -168,7 +168,7 @@ def test_an_installation_that_heals_nowhere_yet_is_in_order(opted_in, passed):
 def test_permissions_are_asked_for_the_namespaces_that_are_watched():
     api = FakeApi()
     examined(api, settings=Settings.load({"namespaces": "shop,billing"}))
-    asked = {(one["resource"], one["namespace"]) for one in api.reviews}
+    asked = {(review["resource"], review["namespace"]) for review in api.reviews}
     assert {("pods", "shop"), ("pods", "billing"), ("nodes", "")} <= asked
     assert ("pods", "") not in asked
 
@@ -179,7 +179,7 @@ def test_who_elects_a_leader_must_be_allowed_to_write_the_lease():
     settings = Settings.load({"leader_election": True, "leader_lease_namespace": "prunella-system"})
     (check,) = failed(examined(api, settings=settings))
     assert (check.name, check.what) == ("May lead", "may not get, create, patch leases (coordination.k8s.io)")
-    asked = [(one["namespace"], one["name"]) for one in api.reviews if one["resource"] == "leases"]
+    asked = [(review["namespace"], review["name"]) for review in api.reviews if review["resource"] == "leases"]
     assert set(asked) == {("prunella-system", "prunella-operator")}, "the role is for this Lease alone"
 
 
@@ -252,7 +252,7 @@ def test_prometheus_is_asked_without_an_api_server_too():
 
     source = FakeSource({"vector(1)": 1})
     checks = list(examine(PROMETHEUS, connect, lambda: SHIPPED, temporal, lambda: NOW, metrics=source))
-    assert [one.name for one in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook", "Payload keys"]
+    assert [check.name for check in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook", "Payload keys"]
 
 
 def test_the_report_goes_on_after_a_failure_and_says_what_to_do(capsys):

@@ -10,7 +10,7 @@ from support.api_calls import PACKAGE, needs
 from prunella_operator.doctor.permissions import BY_NAMESPACE, INCIDENTS, REPAIR, RULES, SNAPSHOTS, VIEW
 
 BASE = Path(__file__).parents[4] / "manifests" / "base"
-ROLES = {one["metadata"]["name"]: one["rules"] for one in documents(BASE / "roles.yaml")}
+ROLES = {document["metadata"]["name"]: document["rules"] for document in documents(BASE / "roles.yaml")}
 WORKERS = {"activities", "metrics"}
 DOCTORS = {"doctor"}
 CALLERS = {"cli", "console", "incidents/client.py"}  # what is asked in a person's name
@@ -92,7 +92,7 @@ def test_no_wildcards_no_secrets_and_no_way_to_more_rights():
 
 
 def test_only_what_reads_and_what_is_ours_is_bound_in_the_whole_cluster():
-    bound = {one["roleRef"]["name"] for one in documents(BASE / "bindings.yaml")}
+    bound = {document["roleRef"]["name"] for document in documents(BASE / "bindings.yaml")}
     assert bound == {VIEW, INCIDENTS, "prunella-console"}
 
 

@@ -54,7 +54,7 @@ def named(name, namespace=None, spec=None, **labels):
 
 
 def said(api, namespaces=()):
-    return [(one.name, one.passed, one.what) for one in check_policies(api, namespaces)]
+    return [(policy.name, policy.passed, policy.what) for policy in check_policies(api, namespaces)]
 
 
 def test_no_policy_is_fine(api):
@@ -121,7 +121,7 @@ def test_a_channel_that_does_not_work_is_told_with_who_names_it(api, kind, url, 
     api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"]}}))
     if kind:
         api.secret("shop/chat", kind, url=url)
-    (check,) = (one for one in check_policies(api, ()) if one.name == "Channel shop/chat")
+    (check,) = (policy for policy in check_policies(api, ()) if policy.name == "Channel shop/chat")
     assert not check.passed
     assert words in check.what
     assert "HealingPolicy shop/one names it" in check.what

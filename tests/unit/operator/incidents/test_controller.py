@@ -97,8 +97,8 @@ def dealt_with(name):
 
 def held():
     """kopf's tasks that have an incident each."""
-    tasks = (one for one in gc.get_objects() if isinstance(one, asyncio.Task))
-    return [one for one in tasks if not one.done() and one.get_name().startswith("worker for")]
+    tasks = (obj for obj in gc.get_objects() if isinstance(obj, asyncio.Task))
+    return [task for task in tasks if not task.done() and task.get_name().startswith("worker for")]
 
 
 async def test_incidents_are_read_in_pages_and_not_held_when_they_are_dealt_with():
@@ -109,5 +109,5 @@ async def test_incidents_are_read_in_pages_and_not_held_when_they_are_dealt_with
             await eventually(lambda: len(healings.started) == len(kept), within=30)
             await eventually(lambda: not held(), within=controller._HOLD + 3)
         lists = [one.query for one in api.of("list") if one.path == paths.incidents()]
-        assert [one.get("limit") for one in lists] == [str(controller._PAGE)] * 2
-        assert not any(one.method == "PATCH" for one in api.requests)
+        assert [list_.get("limit") for list_ in lists] == [str(controller._PAGE)] * 2
+        assert not any(request.method == "PATCH" for request in api.requests)

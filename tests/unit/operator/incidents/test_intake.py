@@ -80,7 +80,7 @@ def incidents(rest):
 
 
 def close(rest, phase, at=NOW):
-    (last,) = [one for one in incidents(rest) if "status" not in one]
+    (last,) = [incident for incident in incidents(rest) if "status" not in incident]
     last["status"] = {"phase": phase, "times": {"closedAt": at.isoformat()}}
 
 
@@ -207,7 +207,7 @@ async def test_a_job_that_failed_is_about_the_job_or_its_cron_job(opener, rest):
     owner = OwnerRef(api_version="batch/v1", kind="CronJob", name="nightly", uid="uid-nightly")
     await opener.open(a_signal("report", None, kind="Job", container=""))
     await opener.open(a_signal("nightly-1", owner, kind="Job", container=""))
-    kinds = [one["spec"]["target"] for one in incidents(rest)]
+    kinds = [incident["spec"]["target"] for incident in incidents(rest)]
     assert kinds == [
         {"apiVersion": "batch/v1", "kind": "Job", "name": "report"},
         {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly"},
@@ -254,7 +254,7 @@ async def test_after_it_was_mended_it_is_another_fault(opener, rest, phase):
     await opener.open(a_signal())
     close(rest, phase)
     assert await opener.open(a_signal()) == "opened"
-    assert len({one["metadata"]["name"] for one in incidents(rest)}) == 2
+    assert len({incident["metadata"]["name"] for incident in incidents(rest)}) == 2
 
 
 @pytest.mark.parametrize(("before", "outcome"), [(1, "joined"), (0, "joined"), (-1, "opened")])

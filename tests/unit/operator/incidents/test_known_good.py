@@ -214,7 +214,7 @@ async def test_a_snapshot_that_cannot_be_patched_is_replaced(historian, rest, mo
     name = put_snapshot(rest, 1)
     rest.kube.before = failing(Refused("data: field is immutable"), method="PATCH")
     await look(historian, moment)
-    assert [one[0] for one in rest.kube.writes] == ["delete", "create"]
+    assert [write[0] for write in rest.kube.writes] == ["delete", "create"]
     assert good_at(rest, name) == stamp(SOAK)
 
 

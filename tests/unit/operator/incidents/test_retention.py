@@ -170,9 +170,9 @@ INCIDENTS = st.lists(st.tuples(st.sampled_from(list(Phase)), AGES, st.sampled_fr
 def test_whatever_there_is_only_what_may_go_goes_and_the_limits_hold(several, per_workload, at_most):
     incidents = [an_incident(number, *one) for number, one in enumerate(several)]
     limits = LIMITS._replace(per_workload=per_workload, at_most=at_most)
-    gone = {one.incident.metadata.uid for one in who_goes(incidents, limits, NOW)}
-    kept = [one for one in incidents if one.metadata.uid not in gone]
-    must_stay = [one for one in incidents if one.ended is None or NOW - one.ended <= YOUNG]
+    gone = {goe.incident.metadata.uid for goe in who_goes(incidents, limits, NOW)}
+    kept = [incident for incident in incidents if incident.metadata.uid not in gone]
+    must_stay = [incident for incident in incidents if incident.ended is None or NOW - incident.ended <= YOUNG]
     assert gone.isdisjoint(one.metadata.uid for one in must_stay)
     assert len(kept) <= max(at_most, len(must_stay))
     for workload in "abc":

@@ -96,7 +96,7 @@ async def test_a_refusal_is_believed_when_the_api_server_is_ready_and_repeats_it
     with pytest.raises(Forbidden, match="you may not"):
         await rest.create(PATH, {})
 
-    assert [one.path for one in api.requests] == [PATH, "/readyz", PATH]
+    assert [request.path for request in api.requests] == [PATH, "/readyz", PATH]
 
 
 @pytest.mark.parametrize("code", [403, 500])

@@ -51,7 +51,7 @@ def test_cpu_is_a_rate_and_memory_the_newest_value():
 
 def test_every_container_of_every_pod():
     usage = read(a_series(MEMORY, 1), a_series(MEMORY, 2, container="proxy"), a_series(MEMORY, 3, pod="web-b"))
-    assert [(one.pod, one.container, one.memory_bytes) for one in usage.containers] == [
+    assert [(container.pod, container.container, container.memory_bytes) for container in usage.containers] == [
         ("web-a", "app", 1),
         ("web-a", "proxy", 2),
         ("web-b", "app", 3),

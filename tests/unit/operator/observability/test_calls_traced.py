@@ -71,7 +71,7 @@ def test_a_call_that_nobody_answers_has_its_reason(root, httpd):
     with pytest.raises(Unavailable):
         kube(httpd).get("/api/v1/namespaces/shop")
     (span,) = spans.named("kubernetes GET")
-    assert (span.status.status_code, [one.name for one in span.events]) == (StatusCode.ERROR, ["exception"])
+    assert (span.status.status_code, [event.name for event in span.events]) == (StatusCode.ERROR, ["exception"])
     assert "127.0.0.1" in spans.named("kubernetes GET")[0].status.description, "our own words are kept"
 
 
@@ -141,7 +141,7 @@ def test_prometheus_and_alertmanager_are_called_in_the_trace(root, httpd):
     Prometheus(httpd.url, 2).value("up")
     httpd.answer = lambda _asked: Answer(body=[])
     assert Alertmanager(httpd.url).is_firing(ALERT) is False
-    paths = {one.name: one.attributes["url.path"] for one in spans.EXPORTER.get_finished_spans()}
+    paths = {span.name: span.attributes["url.path"] for span in spans.EXPORTER.get_finished_spans()}
     assert paths == {"prometheus GET": "/api/v1/query", "alertmanager GET": "/alerts"}
     assert all("Traceparent" in one.headers for one in httpd.asked)
 

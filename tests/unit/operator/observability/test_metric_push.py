@@ -44,7 +44,7 @@ def pushing(address, registry=REGISTRY, environment=OFTEN):
 
 
 def labelled(point):
-    return {one.key: one.value.string_value for one in point.attributes}
+    return {attribute.key: attribute.value.string_value for attribute in point.attributes}
 
 
 def test_the_names_that_temporal_users_know(receiver):

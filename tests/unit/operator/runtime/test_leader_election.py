@@ -67,7 +67,7 @@ def world():
 
 
 def never_two(world):
-    assert sum(one.leads for one in world.operators) <= 1
+    assert sum(operator.leads for operator in world.operators) <= 1
 
 
 def candidate(world, name, **machine):
@@ -76,7 +76,7 @@ def candidate(world, name, **machine):
 
 
 def one_leads(*operators):
-    return lambda: any(one.acts for one in operators)
+    return lambda: any(operator.acts for operator in operators)
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_whatever_happens_there_are_never_two_and_at_last_there_is_one(clocks, f
             mend(world, which)
         world.until(one_leads(*world.operators), 10)
         world.run(30)
-        assert sum(one.leads for one in world.operators) == 1
+        assert sum(operator.leads for operator in world.operators) == 1
 
 
 def strike(world, which, what):

@@ -34,7 +34,7 @@ def a_rule(alertname=".*", **values):
 
 
 def names(classified):
-    return [f"{one.kind}/{one.name}" for one in classified.candidates]
+    return [f"{candidate.kind}/{candidate.name}" for candidate in classified.candidates]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_matching_takes_no_time_to_speak_of():
 def test_any_labels_give_an_answer(labels, name):
     alert = Alert(fingerprint="f", status=AlertStatus.FIRING, labels={"alertname": name, **labels}, starts_at=NOW)
     found = classify(alert, (a_policy(rules=[a_rule("Own", handling="Heal")]),))
-    for one in found.candidates:
-        assert isinstance(one, Candidate)
-        assert set(one.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
+    for candidate in found.candidates:
+        assert isinstance(candidate, Candidate)
+        assert set(candidate.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
     assert (found.handling is not HEAL) or found.candidates

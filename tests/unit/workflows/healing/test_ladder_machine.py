@@ -265,11 +265,15 @@ class Ladder(RuleBasedStateMachine):
 
     def _check_write(self, operations, before, after):
         order, meta = self.doing.argument, before["metadata"]
-        assert [one["value"] for one in operations if one["path"] == MARK] == [order.action_id]
+        assert [operation["value"] for operation in operations if operation["path"] == MARK] == [order.action_id]
         assert order.action_id not in self.effects, "one effect for each action"
         self.effects[order.action_id] = order
         event(f"writes {self.doing.name} {order.action.kind}")
-        assert [one["path"] for one in operations if one["op"] != "test" and not OURS.fullmatch(one["path"])] == []
+        assert [
+            operation["path"]
+            for operation in operations
+            if operation["op"] != "test" and not OURS.fullmatch(operation["path"])
+        ] == []
         assert {**before["spec"], "template": None} == {**after["spec"], "template": None}
         require = order.action.require
         assert (meta["uid"], template_hash(before["spec"]["template"])) == (require.uid, require.template_hash)
@@ -287,14 +291,16 @@ class Ladder(RuleBasedStateMachine):
         assert not before["spec"].get("paused")
         assert not before["metadata"].get("labels"), "owned elsewhere"
         if approvers := policy.get("approval", {}).get("approvers"):
-            assert any(one.decision == "Approved" and one.is_by_one_of(tuple(approvers)) for one in self.answers)
+            assert any(
+                answer.decision == "Approved" and answer.is_by_one_of(tuple(approvers)) for answer in self.answers
+            )
 
     def _check_announcement(self, order):
         status = self.incident["status"]
         assert not self.incident["spec"].get("suspend")
         assert (status["phase"], status["attempts"][-1]["actionId"]) == ("Repairing", order.action_id)
         assert "verdict" not in status["attempts"][-1], "it was given up"
-        assert len([one for one in status["attempts"] if one.get("writtenAt")]) < ATTEMPTS
+        assert len([attempt for attempt in status["attempts"] if attempt.get("writtenAt")]) < ATTEMPTS
         busy = self.world.kube.objects.get(f"{INCIDENTS}/api-1", {"metadata": {}})["metadata"].get("labels")
         assert not (busy and self.world.policy.get("budgets", {}).get("concurrentPerNamespace")), "too many at once"
 
@@ -314,7 +320,11 @@ class Ladder(RuleBasedStateMachine):
         status, live = self.run.workflow.get_state(), self.world.kube.objects[PATH]["spec"]["template"]
         assert status.phase.closed, status
         event(f"ends {status.phase} {status.reason}")
-        in_force = [one for one in status.attempts if one.written_at and not one.undone and one.action != "Restart"]
+        in_force = [
+            attempt
+            for attempt in status.attempts
+            if attempt.written_at and not attempt.undone and attempt.action != "Restart"
+        ]
         if status.reason not in {"NotUndone", "OutcomeUnknown"}:
             assert [one for one in in_force if one.verdict not in LEFT_AS_THEY_ARE] == []
             assert len(in_force) <= 1
@@ -331,7 +341,9 @@ def _bare(template, *but):
     """A template without restart stamps, and without these fields of its containers."""
     meta, spec = template["metadata"], template["spec"]
     annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key != RESTARTED_AT}
-    containers = [{key: value for key, value in one.items() if key not in but} for one in spec["containers"]]
+    containers = [
+        {key: value for key, value in container.items() if key not in but} for container in spec["containers"]
+    ]
     return {**meta, "annotations": annotations}, {**spec, "containers": containers}
 
 

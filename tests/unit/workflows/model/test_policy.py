@@ -144,7 +144,7 @@ def test_a_list_is_replaced_as_a_whole():
     cluster = PolicySpec.model_validate({"maintenanceWindows": [{"start": "22:00", "end": "06:00"}]})
     namespace = PolicySpec.model_validate({"maintenanceWindows": [{"days": ["Sat"], "start": "10:00", "end": "12:00"}]})
     windows = merge(BUILT_IN, ("a", cluster), ("b", namespace)).maintenance_windows
-    assert [(one.days, one.start) for one in windows] == [(("Sat",), "10:00")]
+    assert [(window.days, window.start) for window in windows] == [(("Sat",), "10:00")]
 
 
 def test_zero_is_a_value():

@@ -118,7 +118,7 @@ def test_no_value_gets_out_of_its_string(namespace, workload, kind, pods):
     (first, second, third, fourth) = strings(query)
     assert first == ('"', shown(namespace))
     assert second == ("'", f"pre-{literal(shown(workload))}.*")
-    assert third == ('"', any_of([shown(one) for one in pods]))
+    assert third == ('"', any_of([shown(pod) for pod in pods]))
     assert fourth == ("'", shown(kind))
     assert [query[0:4], query.rpartition("}")[2]] == ["x{a=", ' # "end']
 
@@ -126,7 +126,7 @@ def test_no_value_gets_out_of_its_string(namespace, workload, kind, pods):
 @given(pods=st.lists(HOSTILE, max_size=4), other=HOSTILE)
 def test_the_regex_of_pods_matches_the_pods_and_nothing_else(pods, other):
     pattern = re.compile(any_of(pods).replace(r"\x{10FFFF}", "\U0010ffff"), re.DOTALL)
-    assert all(pattern.fullmatch(one) for one in pods)
+    assert all(pattern.fullmatch(pod) for pod in pods)
     assert bool(pattern.fullmatch(other)) == (other in pods)
 
 

@@ -80,16 +80,16 @@ def missing_objects(text: str) -> frozenset[str]:
 def missing(evidence: Evidence) -> frozenset[str]:
     """What our own pods lack."""
     found = [one for one in failing(evidence, evidence.live_pods) if one.active]
-    pods = {one.name for one in evidence.live_pods if not one.ready}
-    said = [one.message for one in found] + [one.message for one in evidence.events if one.about in pods]
+    pods = {pod.name for pod in evidence.live_pods if not pod.ready}
+    said = [one.message for one in found] + [event.message for event in evidence.events if event.about in pods]
     return frozenset().union(*map(missing_objects, said))
 
 
 def shared(evidence: Evidence) -> ExternalCause | None:
     """The first incident of another workload that lacks the same object. The first of all has no culprit."""
     lacking = missing(evidence)
-    fellows = [one for one in evidence.fellows if one.missing in lacking]
-    told = ((one.missing, _incident_of(one.workload, evidence)) for one in fellows)
+    fellows = [fellow for fellow in evidence.fellows if fellow.missing in lacking]
+    told = ((fellow.missing, _incident_of(fellow.workload, evidence)) for fellow in fellows)
     leads = [(thing, lead) for thing, lead in told if lead is not None and _is_at_work(lead)]
     thing, first = min(leads, key=lambda pair: _age(pair[1]), default=("", None))
     if first is None or _age(first) >= _our_age(evidence):
@@ -127,7 +127,7 @@ def node(evidence: Evidence) -> ExternalCause | None:
 
 def _first_about(target: str, evidence: Evidence) -> IncidentSummary | None:
     """The oldest open incident that is caused by the same thing, if it is older than ours."""
-    same = [one for one in _others(evidence) if one.caused_by is not None and one.caused_by.target == target]
+    same = [other for other in _others(evidence) if other.caused_by is not None and other.caused_by.target == target]
     first = min((one for one in same if not one.phase.closed), key=_age, default=None)
     return first if first is not None and _age(first) < _our_age(evidence) else None
 
@@ -156,14 +156,14 @@ def _services(dependencies: Iterable[DependencyView]) -> Iterator[tuple[Dependen
 
 def _bad(views: tuple[DependencyView, ...]) -> DependencyView | None:
     """The one of these that is to blame: nothing serves at all; or, when our pods speak of it, a part of it fails."""
-    if not any(one.available for one in views):
-        return next((one for one in views if one.wanted), views[0])
-    return next((one for one in views if one.spoken_of and one.failing and one.available < one.wanted), None)
+    if not any(view.available for view in views):
+        return next((view for view in views if view.wanted), views[0])
+    return next((view for view in views if view.spoken_of and view.failing and view.available < view.wanted), None)
 
 
 def _is_just_back(views: tuple[DependencyView, ...], found: list[Symptom], now: datetime) -> bool:
     """Whether all that fails failed before the dependency served again."""
-    since = min((one.serving_since for one in views if one.serving_since is not None), default=None)
+    since = min((view.serving_since for view in views if view.serving_since is not None), default=None)
     return since is not None and all(_failed_before(one, since, now) for one in found)
 
 
@@ -205,7 +205,7 @@ def _is_news(incident: IncidentSummary, evidence: Evidence) -> bool:
 
 
 def _back(view: DependencyView, evidence: Evidence) -> ExternalCause:
-    about = [one for one in _others(evidence) if one.workload == str(view.ref) and _is_news(one, evidence)]
+    about = [other for other in _others(evidence) if other.workload == str(view.ref) and _is_news(other, evidence)]
     incident = max(about, key=_age, default=None)
     return ExternalCause(
         tie=CauseKind.DEPENDENCY,
@@ -220,7 +220,7 @@ def _back(view: DependencyView, evidence: Evidence) -> ExternalCause:
 
 def _goes_first(incident: IncidentSummary | None, evidence: Evidence) -> bool:
     """Whether the other side waits for us in the end, and our incident is the oldest of that circle."""
-    by_name = {one.name: one for one in _others(evidence)}
+    by_name = {other.name: other for other in _others(evidence)}
     circle: list[IncidentSummary] = []
     while incident is not None and incident not in circle:
         circle.append(incident)
@@ -233,7 +233,7 @@ def _goes_first(incident: IncidentSummary | None, evidence: Evidence) -> bool:
 
 def _incident_of(workload: str, evidence: Evidence) -> IncidentSummary | None:
     """What there is about a workload: its open incident, or else its latest one if people have it."""
-    about = [one for one in _others(evidence) if one.workload == workload]
+    about = [other for other in _others(evidence) if other.workload == workload]
     opened = [one for one in about if not one.phase.closed]
     latest = max(opened or about, key=_age, default=None)
     return latest if latest is not None and _is_at_work(latest) else None
@@ -246,7 +246,11 @@ def _is_at_work(incident: IncidentSummary) -> bool:
 def _others(evidence: Evidence) -> list[IncidentSummary]:
     """The other incidents of our namespace."""
     here = evidence.workload.ref.namespace
-    return [one for one in evidence.incidents if one.namespace == here and one.name != evidence.incident_name]
+    return [
+        incident
+        for incident in evidence.incidents
+        if incident.namespace == here and incident.name != evidence.incident_name
+    ]
 
 
 def _age(incident: IncidentSummary) -> tuple[datetime, str]:

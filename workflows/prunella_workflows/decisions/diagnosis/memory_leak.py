@@ -57,11 +57,11 @@ def _is_before(reading: Reading, moment: datetime | None) -> bool:
 def _lives(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
     """The readings, parted where the memory fell as only a restart makes it fall; each without its first, the start."""
     life: list[Reading] = []
-    for one in readings:
-        if life and one.value < _NEW_LIFE * life[-1].value:
+    for reading in readings:
+        if life and reading.value < _NEW_LIFE * life[-1].value:
             yield life[1:]
             life = []
-        life.append(one)
+        life.append(reading)
     yield life[1:]
 
 

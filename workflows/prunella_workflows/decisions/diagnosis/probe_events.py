@@ -22,7 +22,7 @@ _HEARD_WITHIN = timedelta(seconds=90)
 def last_word(evidence: Evidence, symptom: Symptom) -> EventView | None:
     """The newest word on this pod's probes since it has not been ready."""
     since = symptom.at - _JUST_BEFORE if symptom.at is not None else None
-    told = (one for one in evidence.events if one.about == symptom.pod and one.reason == _UNHEALTHY)
+    told = (event for event in evidence.events if event.about == symptom.pod and event.reason == _UNHEALTHY)
     counting = sorted((one for one in told if _counts(one, since)), key=_moment)
     return counting[-1] if counting else None
 
@@ -48,7 +48,7 @@ def unsettled(evidence: Evidence) -> str:
     A kubelet that starts anew calls its pods ready until their probes fail again.
     """
     pods = evidence.current_pods
-    lately = [one for one in symptoms(pods) if one.kind is Kind.NOT_READY and one.at is not None]
+    lately = [symptom for symptom in symptoms(pods) if symptom.kind is Kind.NOT_READY and symptom.at is not None]
     if not lately or failing(evidence, pods):
         return ""
     return f"Pod {lately[0].pod} has just lost its readiness: waiting to see whether that lasts."
@@ -60,7 +60,7 @@ def untold(evidence: Evidence) -> str:
     The kubelet sometimes counts a restart a moment before it says how the run before it ended.
     """
     pods = [pod for pod in evidence.current_pods if not pod.ready]
-    early = (pod for pod in pods if any(_just_restarted(one, evidence) for one in pod.containers))
+    early = (pod for pod in pods if any(_just_restarted(container, evidence) for container in pod.containers))
     pod = next(early, None)
     return f"Pod {pod.name} was restarted, and the kubelet has not said how it ended yet." if pod is not None else ""
 

@@ -36,13 +36,15 @@ def granted(pod: PodView, evidence: Evidence) -> bool:
     """Whether a pod that never was ready still has the time that its own probes grant it, whatever the deadline."""
     if pod.unready_since is not None:
         return False
-    since = max([one.running_since for one in pod.containers if one.running_since], default=pod.created_at)
+    since = max(
+        [container.running_since for container in pod.containers if container.running_since], default=pod.created_at
+    )
     return since is not None and evidence.read_at - since < timedelta(seconds=evidence.workload.start_budget)
 
 
 def node_is_coming(pod: PodView, evidence: Evidence) -> bool:
     """Whether an autoscaler said of late that it gets a node for this pod."""
-    told = (one.at for one in evidence.events if one.about == pod.name and one.reason in NODE_ASKED_FOR)
+    told = (event.at for event in evidence.events if event.about == pod.name and event.reason in NODE_ASKED_FOR)
     return any(at is not None and evidence.read_at - at < _NODE_WITHIN for at in told)
 
 
@@ -76,16 +78,16 @@ def _owners(evidence: Evidence) -> timedelta:
 
 
 def _created(pod: PodView) -> bool:
-    return any(one.running_since or one.terminations for one in pod.containers)
+    return any(container.running_since or container.terminations for container in pod.containers)
 
 
 def _prepares(pod: PodView) -> bool:
-    return not any(one.running_since for one in pod.containers if not one.init)
+    return not any(container.running_since for container in pod.containers if not container.init)
 
 
 def obstacle(pod: PodView, evidence: Evidence) -> EventView | None:
     """What the kubelet says keeps the pod's containers from being created."""
-    told = [one for one in evidence.events if one.about == pod.name and one.reason in _CANNOT_START]
+    told = [event for event in evidence.events if event.about == pod.name and event.reason in _CANNOT_START]
     return None if _created(pod) or not told else told[-1]
 
 
@@ -97,7 +99,7 @@ def not_made(evidence: Evidence) -> str:
         return workload.create_failure if since is not None and now - since >= _MISSING_FOR else ""
     if workload.total_replicas >= workload.replicas:
         return ""
-    told = [one for one in evidence.events if (one.about, one.reason) == (workload.ref.name, _NOT_MADE)]
+    told = [event for event in evidence.events if (event.about, event.reason) == (workload.ref.name, _NOT_MADE)]
     newest = told[-1] if told else None
     lately = newest is not None and newest.at is not None and now - newest.at < _RECENT
     return newest.message if newest is not None and lately else ""

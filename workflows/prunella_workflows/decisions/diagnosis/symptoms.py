@@ -94,7 +94,7 @@ def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
 def lately(evidence: Evidence, pods: Collection[PodView]) -> tuple[Symptom, ...]:
     """The symptoms without the ends that a pod, ready by now, had long ago: they say nothing of what is wrong today."""
     ready = {pod.name for pod in pods if pod.ready}
-    return tuple(one for one in symptoms(pods) if one.pod not in ready or not _is_old(one, evidence))
+    return tuple(symptom for symptom in symptoms(pods) if symptom.pod not in ready or not _is_old(symptom, evidence))
 
 
 def _is_old(symptom: Symptom, evidence: Evidence) -> bool:
@@ -166,7 +166,7 @@ def _last_failure(status: ContainerStatusView) -> Termination | None:
 
     A container in back-off failed by the kubelet's own judgement: one that ends at once with code 0 never runs either.
     """
-    newest = next((one for one in status.terminations if not _aborted(one)), None)
+    newest = next((termination for termination in status.terminations if not _aborted(termination)), None)
     if status.waiting == CRASH_LOOP and (newest is not None or not status.terminations):
         return newest or Termination()
     return newest if newest is not None and newest.exit_code != 0 else None

@@ -106,4 +106,4 @@ def ask(guards: tuple[Guard, ...], case: GuardCase) -> tuple[GuardResult, ...]:
 
 def holding(answers: tuple[GuardResult, ...]) -> GuardResult | None:
     """The answer that decides: the first guard that holds."""
-    return next((one for one in answers if one.held), None)
+    return next((answer for answer in answers if answer.held), None)

@@ -17,12 +17,12 @@ _FAILURES = 3
 def repeated_failures(case: GuardCase) -> GuardResult:
     """Repairs of this workload that ended with a person three times: stop for a time, a person is needed."""
     recent = [
-        one
-        for one in others(case)
-        if same_workload(case, one)
-        and one.phase is Phase.ESCALATED
-        and one.repaired_at is not None
-        and case.now - one.repaired_at < _FAILURE_MEMORY
+        other
+        for other in others(case)
+        if same_workload(case, other)
+        and other.phase is Phase.ESCALATED
+        and other.repaired_at is not None
+        and case.now - other.repaired_at < _FAILURE_MEMORY
     ]
     if len(recent) >= _FAILURES:
         message = f"{len(recent)} incidents of this workload could not be repaired of late."
@@ -51,9 +51,11 @@ def cooldown(case: GuardCase) -> GuardResult:
     """A workload that was repaired a moment ago and fails again needs a person, not the same repair again."""
     assert case.policy.cooldown is not None
     since = case.now - timedelta(seconds=case.policy.cooldown)
-    known = [one.name for one in others(case) if same_workload(case, one) and (one.repaired_at or since) > since]
+    known = [
+        other.name for other in others(case) if same_workload(case, other) and (other.repaired_at or since) > since
+    ]
     turns = [one for one in case.turns.since(since) if one.incident != case.turns.mine]
-    repaired = [*known, *(one.name for one in turns if same_workload(case, one))]
+    repaired = [*known, *(turn.name for turn in turns if same_workload(case, turn))]
     if repaired:
         message = f"It was repaired by incident {repaired[0]} less than {format_duration(case.policy.cooldown)} ago."
         return hold("Cooldown", Effect.ESCALATE, "RepairedRecently", message)

@@ -44,7 +44,11 @@ Guard = Callable[[GuardCase], GuardResult]
 
 def others(case: GuardCase) -> list[IncidentSummary]:
     """The incidents but this one."""
-    return [one for one in case.incidents if one.name != case.incident or one.namespace != case.workload.ref.namespace]
+    return [
+        incident
+        for incident in case.incidents
+        if incident.name != case.incident or incident.namespace != case.workload.ref.namespace
+    ]
 
 
 def same_workload(case: GuardCase, other: IncidentSummary | RepairSlot) -> bool:

@@ -75,10 +75,12 @@ def _owner(case: GuardCase) -> tuple[str, str]:
         return str(workload.ref), ""
     marks = {**workload.labels, **workload.annotations}
     if isinstance(action, RaiseMaxReplicas):
-        for one in case.scaling.autoscalers:
-            if one.name == action.autoscaler:
-                marks = {**one.labels, **one.annotations}
-                return str(one), one.operator or _owner_of("maxReplicas", one.owners, _marked(marks))
+        for autoscaler in case.scaling.autoscalers:
+            if autoscaler.name == action.autoscaler:
+                marks = {**autoscaler.labels, **autoscaler.annotations}
+                return str(autoscaler), autoscaler.operator or _owner_of(
+                    "maxReplicas", autoscaler.owners, _marked(marks)
+                )
     if isinstance(action, Scale):
         return f"The number of replicas of {workload.ref}", _owner_of("replicas", workload.owners, _marked(marks))
     return str(workload.ref), _marked(marks) or _tool(workload.owners.get("template", ()))
@@ -91,12 +93,12 @@ def _owner_of(field: str, owners: FieldOwners, marked: str) -> str:
     be the tool under another name.
     """
     managers = owners.get(field, ())
-    strange = [one for one in managers if one != _OURS and not one.startswith(_NO_TOOLS)]
+    strange = [manager for manager in managers if manager != _OURS and not manager.startswith(_NO_TOOLS)]
     return _tool(managers) or (marked if strange or not owners else "")
 
 
 def _tool(managers: tuple[str, ...]) -> str:
-    return next((tool for name, tool in _MANAGERS if any(one.startswith(name) for one in managers)), "")
+    return next((tool for name, tool in _MANAGERS if any(manager.startswith(name) for manager in managers)), "")
 
 
 def _marked(marks: dict[str, str]) -> str:

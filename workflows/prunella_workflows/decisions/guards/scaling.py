@@ -26,7 +26,7 @@ def hpa_owned(case: GuardCase) -> GuardResult:
 
 def _maximum(case: GuardCase, action: RaiseMaxReplicas) -> GuardResult:
     """An autoscaler's maximum is its owner's word on what the service may cost."""
-    scaling = [one.name for one in case.scaling.autoscalers]
+    scaling = [autoscaler.name for autoscaler in case.scaling.autoscalers]
     if scaling != [action.autoscaler]:
         message = (
             f"{case.workload.ref} is scaled by {', '.join(scaling) or 'no autoscaler'}, not by {action.autoscaler}."
@@ -68,8 +68,8 @@ def _left(workload: WorkloadView) -> int:
 
 def _broken(case: GuardCase, left: int) -> PodDisruptionBudgetView | None:
     """The budget that would not be kept. Pods of other workloads under it stay as they are."""
-    for one in case.scaling.budgets:
-        others = max(0, one.current_healthy - case.workload.available_replicas)
-        if one.desired_healthy is None or left + others < one.desired_healthy:
-            return one
+    for budget in case.scaling.budgets:
+        others = max(0, budget.current_healthy - case.workload.available_replicas)
+        if budget.desired_healthy is None or left + others < budget.desired_healthy:
+            return budget
     return None

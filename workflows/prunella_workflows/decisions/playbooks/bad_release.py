@@ -50,7 +50,7 @@ def _failing_elsewhere(evidence: Evidence, good: RevisionView, found: list[Sympt
     kinds = {one.kind for one in found}
     others = [pod for pod in evidence.live_pods if pod.revision != evidence.workload.revision]
     good_pods = [pod for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)]
-    return [one for one in symptoms(good_pods) if one.kind in kinds and _fails_now(one, evidence)]
+    return [symptom for symptom in symptoms(good_pods) if symptom.kind in kinds and _fails_now(symptom, evidence)]
 
 
 def _lacks_room(symptom: Symptom) -> bool:
@@ -65,7 +65,7 @@ def _lacks_room(symptom: Symptom) -> bool:
 
 def _asks_for_more(evidence: Evidence, good: RevisionView) -> bool:
     """Whether the current release's containers ask for other resources than the good one's did."""
-    current = next((one for one in evidence.revisions if one.current), None)
+    current = next((revision for revision in evidence.revisions if revision.current), None)
     return current is None or current.resources != good.resources
 
 
@@ -95,7 +95,7 @@ def _no(reason: str) -> Rejected:
 def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
     """Roll back once; a rollback that did not help was undone, so the release was not the cause."""
     good = known_good(evidence)
-    if any(one.action == "RestoreTemplate" for one in tried) or good is None:
+    if any(attempt.action == "RestoreTemplate" for attempt in tried) or good is None:
         return Plan(
             reason="RollbackDidNotHelp",
             message="The last good revision fails too, so the release is not the cause. The rollback was undone.",

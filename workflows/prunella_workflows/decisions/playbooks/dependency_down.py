@@ -27,7 +27,7 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
 
 
 def _why_not(evidence: Evidence) -> str:
-    known = ", ".join(str(one.ref) for one in evidence.dependencies)
+    known = ", ".join(str(dependency.ref) for dependency in evidence.dependencies)
     return f"{known}: serving, or not what the pods fail for" if known else "no dependency is known"
 
 

@@ -40,7 +40,7 @@ def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, trie
     load = load_of("cpu", evidence)
     if load is not None:
         return scale_out(load, GOAL, evidence, policy, tried)
-    if not any(bounded("cpu", one) for one in evidence.workload.containers):
+    if not any(bounded("cpu", container) for container in evidence.workload.containers):
         return Plan(
             reason="NoCpuRequest",
             message=f"{diagnosis.message} No container says how much CPU it needs, so nothing is too much.",

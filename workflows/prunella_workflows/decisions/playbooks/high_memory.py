@@ -38,7 +38,7 @@ def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, trie
     """Raise the limit of the container that is about to reach it; without measurements nothing is written."""
     load = load_of("memory", evidence)
     if load is None:
-        if not any(bounded("memory", one) for one in evidence.workload.containers):
+        if not any(bounded("memory", container) for container in evidence.workload.containers):
             return hand_over("NoMemoryLimit", "No container has a memory limit of its own: look at the node.")
         return not_measured(diagnosis)
     if _only_scaling(policy):

@@ -94,8 +94,10 @@ def overwritten(container: ContainerView, evidence: Evidence) -> Plan | None:
     Where some pods were killed, theirs counts: others may have been made before anybody changed limits.
     """
     pods = evidence.current_pods
-    killed = {one.pod for one in symptoms(pods) if one.container == container.name and one.kind in _KILLED}
-    limits = {one.memory_limits.get(container.name) for one in pods if one.name in killed or not killed} - {None}
+    killed = {
+        symptom.pod for symptom in symptoms(pods) if symptom.container == container.name and symptom.kind in _KILLED
+    }
+    limits = {pod.memory_limits.get(container.name) for pod in pods if pod.name in killed or not killed} - {None}
     if not limits or container.memory_limit in limits:
         return None
     seen = ", ".join(format_bytes(limit) for limit in sorted(one for one in limits if one is not None))
@@ -108,7 +110,7 @@ def overwritten(container: ContainerView, evidence: Evidence) -> Plan | None:
 
 def unlimited(container: str, evidence: Evidence) -> Plan:
     """The template sets no limit that could be raised; the pods may have one from elsewhere."""
-    limits = {limit for one in evidence.current_pods if (limit := one.memory_limits.get(container)) is not None}
+    limits = {limit for pod in evidence.current_pods if (limit := pod.memory_limits.get(container)) is not None}
     if not limits:
         return hand_over("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
     seen = ", ".join(map(format_bytes, sorted(limits)))
@@ -126,7 +128,11 @@ def hand_over(reason: str, message: str) -> Plan:
 
 def _raises(container: ContainerView, tried: tuple[Attempt, ...]) -> list[Attempt]:
     kinds = (SetMemory.__name__, ResizePods.__name__)
-    return [one for one in tried if one.action in kinds and one.parameters.get("container") == container.name]
+    return [
+        attempt
+        for attempt in tried
+        if attempt.action in kinds and attempt.parameters.get("container") == container.name
+    ]
 
 
 def _highest_tried(container: ContainerView, raises: list[Attempt]) -> int:

@@ -40,7 +40,12 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
 
 def _restarted_lately(evidence: Evidence) -> bool:
     """Whether a container that is not ready has been through a restart within the last minutes."""
-    silent = (one for pod in evidence.current_pods for one in pod.containers if not pod.ready and not one.ready)
+    silent = (
+        container
+        for pod in evidence.current_pods
+        for container in pod.containers
+        if not pod.ready and not container.ready
+    )
     ends = [end.finished_at for one in silent for end in one.terminations if end.finished_at is not None]
     return any(evidence.read_at - at < LONG for at in ends)
 
@@ -51,7 +56,7 @@ def _no(reason: str) -> Rejected:
 
 def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
     """Restart once; a process that hangs again at once needs a person."""
-    if any(one.action == "Restart" for one in tried):
+    if any(attempt.action == "Restart" for attempt in tried):
         return Plan(
             reason="HangsAgain",
             message="The service was restarted and hangs again.",

@@ -18,7 +18,7 @@ def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
         cause=Cause.NODE_LOST,
         confidence=0.9,
         message=culprit.message,
-        decided_by=tuple(f"node {one.name}: {one.message}" for one in evidence.nodes if not one.ready),
+        decided_by=tuple(f"node {node.name}: {node.message}" for node in evidence.nodes if not node.ready),
     )
 
 

@@ -43,7 +43,11 @@ def stuck_pods(evidence: Evidence) -> tuple[PodRef, ...]:
     """The broken pods of a StatefulSet: it waits for them for ever, so they must be deleted after the repair."""
     if evidence.workload.ref.kind != "StatefulSet":
         return ()
-    broken = {one.pod for one in symptoms(evidence.current_pods) if one.active or one.kind is not Kind.NOT_READY}
+    broken = {
+        symptom.pod
+        for symptom in symptoms(evidence.current_pods)
+        if symptom.active or symptom.kind is not Kind.NOT_READY
+    }
     return tuple(
         PodRef(name=pod.name, uid=pod.uid) for pod in evidence.current_pods if pod.name in broken and not pod.ready
     )

@@ -103,12 +103,12 @@ def _release_lowered_limit(container: ContainerView, evidence: Evidence) -> bool
 
 def _cannot_start(evidence: Evidence) -> bool:
     """Whether something else of the release keeps its pods from starting, which no memory mends."""
-    return any(one.kind in (Kind.IMAGE, Kind.CONFIG) for one in symptoms(evidence.current_pods))
+    return any(symptom.kind in (Kind.IMAGE, Kind.CONFIG) for symptom in symptoms(evidence.current_pods))
 
 
 def _rollback_step(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Step | None:
     good = known_good(evidence)
-    if good is None or not is_new_release(evidence) or any(one.action == "RestoreTemplate" for one in tried):
+    if good is None or not is_new_release(evidence) or any(attempt.action == "RestoreTemplate" for attempt in tried):
         return None
     return rollback(evidence, policy, good, "the release that runs out of memory is new")
 

@@ -26,9 +26,11 @@ def is_new_release(evidence: Evidence) -> bool:
 def _same(evidence: Evidence) -> list[RevisionView]:
     """The records of the current template."""
     template = evidence.workload.template_hash
-    content = {one.content for one in evidence.revisions if one.current and one.content}
+    content = {revision.content for revision in evidence.revisions if revision.current and revision.content}
     return [
-        one for one in evidence.revisions if one.current or one.ref.template_hash == template or one.content in content
+        revision
+        for revision in evidence.revisions
+        if revision.current or revision.ref.template_hash == template or revision.content in content
     ]
 
 
@@ -46,9 +48,9 @@ def _always_dies_later(good: list[RevisionView], evidence: Evidence) -> bool:
 def _lives(evidence: Evidence) -> Iterator[timedelta]:
     """How long the runs on record of containers lasted that died more than once."""
     for pod in evidence.current_pods:
-        for one in pod.containers:
-            deaths = one.restarts + (one.running_since is None)
-            for end in one.terminations if deaths >= _AGAIN and not one.init else ():
+        for container in pod.containers:
+            deaths = container.restarts + (container.running_since is None)
+            for end in container.terminations if deaths >= _AGAIN and not container.init else ():
                 if end.started_at is not None and end.finished_at is not None:
                     yield end.finished_at - end.started_at
 
@@ -57,9 +59,11 @@ def known_good(evidence: Evidence) -> RevisionView | None:
     """The revision last seen available whose template runs differently from the current one and fits the selector."""
     current = _same(evidence)
     candidates = [
-        one for one in evidence.revisions if one.good_at is not None and one.compatible and one not in current
+        revision
+        for revision in evidence.revisions
+        if revision.good_at is not None and revision.compatible and revision not in current
     ]
-    return max(candidates, key=lambda one: (one.good_at, one.number), default=None)
+    return max(candidates, key=lambda candidate: (candidate.good_at, candidate.number), default=None)
 
 
 def rollback(evidence: Evidence, policy: EffectivePolicy, revision: RevisionView, why: str) -> Step:

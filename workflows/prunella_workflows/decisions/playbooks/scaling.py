@@ -26,7 +26,7 @@ _KINDS = frozenset({"Scale", "RaiseMaxReplicas"})
 def scale_out(load: Load, goal: float, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
     """Enough replicas that each uses no more than `goal` (a share), or why not. One step an incident."""
     workload = evidence.workload
-    if any(one.action in _KINDS for one in tried):
+    if any(attempt.action in _KINDS for attempt in tried):
         return Plan(
             reason="ScalingDidNotHelp",
             message=f"{_sentence(load)}, and more replicas did not help. The change was taken back.",
@@ -131,19 +131,23 @@ def _most(evidence: Evidence, policy: EffectivePolicy, replicas: int) -> tuple[i
 
 def _needs(containers: tuple[ContainerView, ...]) -> dict[str, float]:
     """What one more pod takes of each resource that a quota may name. Without a request a container asks its limit."""
-    cpu = _of_pod((one.init, one.cpu_limit if one.cpu_request is None else one.cpu_request) for one in containers)
+    cpu = _of_pod(
+        (container.init, container.cpu_limit if container.cpu_request is None else container.cpu_request)
+        for container in containers
+    )
     memory = _of_pod(
-        (one.init, one.memory_limit if one.memory_request is None else one.memory_request) for one in containers
+        (container.init, container.memory_limit if container.memory_request is None else container.memory_request)
+        for container in containers
     )
     return {
         "pods": 1,
         "count/pods": 1,
         "cpu": cpu,
         "requests.cpu": cpu,
-        "limits.cpu": _of_pod((one.init, one.cpu_limit) for one in containers),
+        "limits.cpu": _of_pod((container.init, container.cpu_limit) for container in containers),
         "memory": memory,
         "requests.memory": memory,
-        "limits.memory": _of_pod((one.init, one.memory_limit) for one in containers),
+        "limits.memory": _of_pod((container.init, container.memory_limit) for container in containers),
     }
 
 

@@ -46,11 +46,11 @@ def _of_job(run: JobView, evidence: Evidence, grace: float) -> Sighting:
 
 def _deaths(pod: PodView) -> int:
     """How often the containers of a pod that is restarted in place have failed."""
-    dead = sum(one.kind in (Kind.CRASH, Kind.OOM) and one.active for one in symptoms((pod,)))
-    return dead + sum(one.restarts for one in pod.containers)
+    dead = sum(symptom.kind in (Kind.CRASH, Kind.OOM) and symptom.active for symptom in symptoms((pod,)))
+    return dead + sum(container.restarts for container in pod.containers)
 
 
 def _is_calm(trying: list[PodView], now: datetime) -> bool:
     """Whether the latest tries have been running for a good while."""
-    since = [one.running_since for pod in trying for one in pod.containers if not one.init]
+    since = [container.running_since for pod in trying for container in pod.containers if not container.init]
     return bool(since) and all(one is not None and now - one >= _CALM for one in since)

@@ -90,19 +90,19 @@ def _lasting(evidence: Evidence, pods: tuple[PodView, ...], found: tuple[Symptom
 
 def _crashed_again(found: tuple[Symptom, ...], opened: datetime) -> Symptom | None:
     crashes = (one for one in found if one.kind in (Kind.OOM, Kind.CRASH))
-    return next((one for one in crashes if one.at is not None and one.at > opened), None)
+    return next((crash for crash in crashes if crash.at is not None and crash.at > opened), None)
 
 
 def _flaps(evidence: Evidence) -> bool:
     """Whether this workload recovered by itself several times of late: then waiting once more helps nobody."""
     recent = [
-        one
-        for one in evidence.incidents
-        if one.phase is Phase.RECOVERED
-        and one.namespace == evidence.workload.ref.namespace
-        and one.workload == str(evidence.workload.ref)
-        and one.closed_at is not None
-        and evidence.read_at - one.closed_at < _FLAPPING_WINDOW
+        incident
+        for incident in evidence.incidents
+        if incident.phase is Phase.RECOVERED
+        and incident.namespace == evidence.workload.ref.namespace
+        and incident.workload == str(evidence.workload.ref)
+        and incident.closed_at is not None
+        and evidence.read_at - incident.closed_at < _FLAPPING_WINDOW
     ]
     return len(recent) >= _FLAPPING_COUNT
 
@@ -220,8 +220,10 @@ def _kept(autoscaler: HorizontalPodAutoscalerView | None, expected: Expectation)
 
 def _relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None:
     """A failure of the repaired pods after the write."""
-    failures = [one for one in symptoms(pods) if one.kind in (Kind.OOM, Kind.CRASH, Kind.IMAGE, Kind.CONFIG)]
-    return next((one for one in failures if one.at is None or one.at > expected.written_at), None)
+    failures = [
+        symptom for symptom in symptoms(pods) if symptom.kind in (Kind.OOM, Kind.CRASH, Kind.IMAGE, Kind.CONFIG)
+    ]
+    return next((failure for failure in failures if failure.at is None or failure.at > expected.written_at), None)
 
 
 def _against(pods: tuple[PodView, ...], expected: Expectation) -> Judgement | None:
@@ -288,7 +290,7 @@ def _timed_out(workload: WorkloadView, pods: tuple[PodView, ...], expected: Expe
 
 def excused(judgement: Judgement, pods: tuple[PodView, ...], nodes: tuple[NodeView, ...]) -> Judgement:
     """A repair that was not rolled out in time proves nothing when the node of one of its pods was lost meanwhile."""
-    lost = {one.name for one in nodes if not one.ready}
+    lost = {node.name for node in nodes if not node.ready}
     away = [pod for pod in pods if pod.node in lost]
     if judgement.reason not in _LATE or not away:
         return judgement

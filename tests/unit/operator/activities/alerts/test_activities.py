@@ -98,7 +98,7 @@ def stands(kube, phase, **status):
 
 
 def facts(enriched, source):
-    return [one.message for one in enriched.facts if one.source == source]
+    return [fact.message for fact in enriched.facts if fact.source == source]
 
 
 def a_policy(kube, name="alerts", **spec):
@@ -181,7 +181,7 @@ def test_an_autoscaler_of_something_unknown_is_told(hands, kube):
     kube.put(paths.autoscalers("shop", "web"), {"metadata": {"namespace": "shop"}, "spec": scaled})
     found = enrich(hands, an_alert("KubeHpaMaxedOut", labels={"horizontalpodautoscaler": "web"}))
     assert found.target is None
-    assert any("Rollout is not a kind of workload" in one for one in facts(found, "Note"))
+    assert any("Rollout is not a kind of workload" in fact for fact in facts(found, "Note"))
 
 
 def test_rules_of_policies_decide_and_name_secrets_of_our_own_namespace(hands, kube):

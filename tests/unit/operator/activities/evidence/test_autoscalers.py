@@ -73,7 +73,7 @@ def test_cpu_in_cores():
 
 
 def managed(manager, *fields, **entry):
-    return {"manager": manager, "fieldsV1": {"f:spec": {f"f:{one}": {} for one in fields}}, **entry}
+    return {"manager": manager, "fieldsV1": {"f:spec": {f"f:{field}": {} for field in fields}}, **entry}
 
 
 def test_managers_by_field():
@@ -185,7 +185,7 @@ def test_only_budgets_of_its_pods(kube):
     a_budget(kube, "theirs", {"matchLabels": {"app": "api"}})
     a_budget(kube, "all", {})
     a_budget(kube, "nobody", None)
-    assert [(one.name, one.desired_healthy) for one in scaling(kube).budgets] == [("mine", 2), ("all", 2)]
+    assert [(budget.name, budget.desired_healthy) for budget in scaling(kube).budgets] == [("mine", 2), ("all", 2)]
 
 
 def test_a_budget_whose_latest_spec_was_not_seen_yet_wants_nobody_knows_what():

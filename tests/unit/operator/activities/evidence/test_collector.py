@@ -94,13 +94,13 @@ def test_only_pods_that_it_controls_count(gatherer, kube):
     kube.put(
         f"{PODS}/orphan", {**a_pod("orphan"), "metadata": {"name": "orphan", "uid": "o", "labels": {"app": "web"}}}
     )
-    assert [one.name for one in gathered(gatherer).pods] == ["web-a"]
+    assert [pod.name for pod in gathered(gatherer).pods] == ["web-a"]
 
 
 def test_only_replica_sets_that_it_controls_count(gatherer, kube):
     stranger = a_replica_set(2, ownerReferences=[owned_by("apps/v1", "Deployment", "web", "uid-web-before")])
     kube.put(f"{paths.collection('ReplicaSet', 'shop')}/web-hash2", stranger)
-    assert [one.number for one in gathered(gatherer).revisions] == [1]
+    assert [revision.number for revision in gathered(gatherer).revisions] == [1]
 
 
 def test_shallow_evidence_reads_no_more_than_confirming_needs(gatherer, kube):
@@ -133,14 +133,14 @@ def failing_pod(kube, status=CRASHED):
 def test_the_kubelets_excuse_is_no_word_of_the_program(gatherer, kube, excuse):
     failing_pod(kube)
     kube.texts[f"{PODS}/web-a/log"] = excuse
-    assert [one.lines for one in gathered(gatherer).logs] == [()]
+    assert [log.lines for log in gathered(gatherer).logs] == [()]
 
 
 def test_where_the_log_of_the_run_before_is_gone_the_next_run_is_heard(gatherer, kube, monkeypatch):
     failing_pod(kube)
     excuse = "unable to retrieve container logs for containerd://1234"
     monkeypatch.setattr(kube, "text", lambda _path, **asked: excuse if "previous" in asked else "cannot reach ledger")
-    assert [one.lines for one in gathered(gatherer).logs] == [("cannot reach ledger",)]
+    assert [log.lines for log in gathered(gatherer).logs] == [("cannot reach ledger",)]
 
 
 def test_the_last_words_of_what_fails_are_redacted_and_short(gatherer, kube):
@@ -193,7 +193,7 @@ def test_whether_a_node_was_asked_for_is_read_where_pods_find_none(gatherer, kub
     kube.put(f"{PODS}/web-b", {**pod, "status": status} if homeless else pod)
     an_event(kube, "asked", about="web-b", reason="TriggeredScaleUp", type="Normal")
     an_event(kube, "ordinary", about="web-b", reason="Scheduled", type="Normal")
-    assert [one.reason for one in gathered(gatherer).events] == (["TriggeredScaleUp"] if homeless else [])
+    assert [event.reason for event in gathered(gatherer).events] == (["TriggeredScaleUp"] if homeless else [])
 
 
 def test_an_event_without_any_time_is_the_oldest(gatherer, kube):
@@ -325,7 +325,7 @@ def test_a_namespace_without_workloads_has_no_share(gatherer):
 def test_a_deployment_with_a_selector_of_expressions(kube, gatherer):
     selector = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "shop"]}]}
     kube.put(paths.workload(WEB), a_deployment(a_template(1), selector=selector))
-    assert [one.name for one in gathered(gatherer).pods] == ["web-a"]
+    assert [pod.name for pod in gathered(gatherer).pods] == ["web-a"]
 
 
 def test_a_deployment_that_lost_its_history_still_shows_its_health(gatherer, kube):

@@ -69,7 +69,10 @@ def evidence_of(kube, *, deep=True, **values):
 
 
 def known(kube):
-    return [(str(one.ref), one.service, one.wanted, one.available) for one in evidence_of(kube).dependencies]
+    return [
+        (str(dependency.ref), dependency.service, dependency.wanted, dependency.available)
+        for dependency in evidence_of(kube).dependencies
+    ]
 
 
 # Dependencies
@@ -99,7 +102,7 @@ def test_a_termination_message_counts(kube):
     kube.texts.clear()
     said = {**CRASHED, "lastState": {"terminated": {**ENDED["terminated"], "message": "ledger.shop:8080 refuses"}}}
     put_pod(kube, "web-a", "web", ready_since=None, status=said)
-    assert [one.known_by for one in evidence_of(kube).dependencies] == [
+    assert [dependency.known_by for dependency in evidence_of(kube).dependencies] == [
         "the termination message of container app names Service ledger"
     ]
 
@@ -115,7 +118,7 @@ def test_what_the_kubelet_says_of_a_probe_counts(kube):
             "involvedObject": {"name": "web-a"},
         },
     )
-    assert [one.service for one in evidence_of(kube).dependencies] == ["ledger"]
+    assert [dependency.service for dependency in evidence_of(kube).dependencies] == ["ledger"]
 
 
 def test_a_pod_that_is_just_not_ready_is_heard_as_it_runs(kube):
@@ -166,9 +169,9 @@ def test_what_the_owner_says(kube, value, found):
     put_workload(kube, "db", "StatefulSet", replicas=1, available=1)
     kube.put(paths.workload(WEB), a_deployment(annotations={"prunella.dev/depends-on": value}))
     views = evidence_of(kube).dependencies
-    assert [str(one.ref) for one in views] == found
-    assert {one.known_by for one in views} <= {"by its annotation prunella.dev/depends-on"}
-    assert not any(one.spoken_of for one in views)
+    assert [str(view.ref) for view in views] == found
+    assert {view.known_by for view in views} <= {"by its annotation prunella.dev/depends-on"}
+    assert not any(view.spoken_of for view in views)
 
 
 def test_how_the_pods_of_a_dependency_are(kube):
@@ -208,7 +211,7 @@ def lacking(kube):
 
 
 def fellows(kube):
-    return [(one.workload, one.missing) for one in evidence_of(kube).fellows]
+    return [(fellow.workload, fellow.missing) for fellow in evidence_of(kube).fellows]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +312,7 @@ def test_of_one_kind_of_word_only_the_newest_are_kept(kube):
         kube.put(f"/api/v1/namespaces/shop/events/b{number}", {**word, "involvedObject": {"name": "web-a"}})
     probe = {"type": "Warning", "reason": "Unhealthy", "message": "timed out", "lastTimestamp": LONG_AGO}
     kube.put("/api/v1/namespaces/shop/events/probe", {**probe, "involvedObject": {"name": "web-a"}})
-    assert [one.message for one in evidence_of(kube).events] == ["timed out", "27", "28", "29"]
+    assert [event.message for event in evidence_of(kube).events] == ["timed out", "27", "28", "29"]
 
 
 def test_snapshots_are_still_read(kube):

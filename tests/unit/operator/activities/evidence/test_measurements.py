@@ -171,7 +171,7 @@ def looked(kube, source, *checks, has_checks=False, timeout=60):
         action_id="uid-web-1-1",
         template_hash=template_hash(template_of({"kind": "Deployment", **live})),
         written_at=OPENED,
-        settle=Settle(timeout=timeout, window=30, checks=tuple(Check.model_validate(one) for one in checks)),
+        settle=Settle(timeout=timeout, window=30, checks=tuple(Check.model_validate(check) for check in checks)),
         has_checks=has_checks,
     )
     return Activities(kube, 30.0, (), source).verify(request)

@@ -108,8 +108,8 @@ def test_secrets_are_those_of_the_policys_namespace_or_of_ours(kube):
     rule = effective(kube).escalation
     assert rule.channels == ("shop/chat",)
     assert rule.ticket == "prunella-system/jira"
-    assert [one.channels for one in rule.levels] == [("prunella-system/pager",)]
-    assert [one.start for one in rule.quiet_hours] == ["22:00"]
+    assert [level.channels for level in rule.levels] == [("prunella-system/pager",)]
+    assert [hour.start for hour in rule.quiet_hours] == ["22:00"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_workload_is_marked_and_then_each_pod_is_changed(repairer, kube):
     before = copy.deepcopy(kube.objects[paths.workload(WEB)]["spec"])
     done = repairer.repair(ORDER)
     first, *rest = kube.of("json_patch")
-    assert (first[1], [one[1] for one in rest]) == (paths.workload(WEB), [f"{one}/resize" for one in PODS.values()])
+    assert (first[1], [one[1] for one in rest]) == (paths.workload(WEB), [f"{pod}/resize" for pod in PODS.values()])
     assert all("annotations" in one["path"] for one in first[2] if one["op"] != "test")
     assert [(one["op"], one["path"]) for one in rest[0][2]] == [
         ("test", "/metadata/uid"),
@@ -119,7 +119,7 @@ def test_a_pod_that_changed_is_left_alone(repairer, kube, change):
     repairer.repair(ORDER)
     assert len(kube.writes) == writes
     repairer.undo(undo_of(done))
-    assert [one[1] for one in kube.writes[writes:]] == [paths.workload(WEB), f"{PODS['web-a']}/resize"]
+    assert [write[1] for write in kube.writes[writes:]] == [paths.workload(WEB), f"{PODS['web-a']}/resize"]
 
 
 @pytest.mark.parametrize("error", [Refused, Forbidden])
@@ -140,7 +140,7 @@ def test_an_undo_that_is_refused_says_so_and_does_the_rest(repairer, kube):
 
 @pytest.mark.parametrize(("resources", "offered"), [(["pods"], False), (["pods", "pods/resize"], True)])
 def test_what_the_api_server_offers_is_asked(kube, resources, offered):
-    kube.put("/api/v1", {"resources": [{"name": one} for one in resources]})
+    kube.put("/api/v1", {"resources": [{"name": resource} for resource in resources]})
     assert memory_bounds(kube, "shop").resize_offered is offered
 
 

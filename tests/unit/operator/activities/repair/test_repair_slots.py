@@ -73,7 +73,7 @@ def test_a_turn_leaves_its_marks(kube, order):
     label, note = marks(kube, order.incident)
     assert label == next(iter(note["taken"].values()))[:13]
     assert note == {"target": "Deployment/web", "taken": {order.action_id: note["taken"][order.action_id]}}
-    assert [one[0] for one in kube.writes] == ["merge_patch", "merge_patch"]  # it asked, then it took
+    assert [write[0] for write in kube.writes] == ["merge_patch", "merge_patch"]  # it asked, then it took
 
 
 NONSENSE = [
@@ -319,11 +319,11 @@ class Crowd:
 
     def running(self, namespace=""):
         return [
-            one["metadata"]["name"]
-            for one in self.kube.objects.values()
-            if one["status"]["phase"] in ("Repairing", "Verifying")
-            and (one["metadata"].get("labels") or {}).get(paths.TURN, repair_slots.ASKING) != repair_slots.ASKING
-            and one["metadata"]["namespace"].startswith(namespace)
+            obj["metadata"]["name"]
+            for obj in self.kube.objects.values()
+            if obj["status"]["phase"] in ("Repairing", "Verifying")
+            and (obj["metadata"].get("labels") or {}).get(paths.TURN, repair_slots.ASKING) != repair_slots.ASKING
+            and obj["metadata"]["namespace"].startswith(namespace)
         ]
 
     def check(self):
@@ -332,7 +332,7 @@ class Crowd:
             assert len(self.running(namespace)) <= self.budgets.get("concurrentPerNamespace", 100)
 
     def step(self, choice):
-        moving = [one for one in self.actors if not one.done]
+        moving = [actor for actor in self.actors if not actor.done]
         if moving:
             moving[choice % len(moving)].step()
             self.check()
@@ -342,11 +342,11 @@ class Crowd:
         for choice in choices:
             self.step(choice)
         for _ in range(400):
-            for one in self.actors:
-                if not one.done:
-                    one.step()
+            for actor in self.actors:
+                if not actor.done:
+                    actor.step()
                     self.check()
-            if all(one.done for one in self.actors):
+            if all(actor.done for actor in self.actors):
                 return
         pytest.fail("somebody starves")
 

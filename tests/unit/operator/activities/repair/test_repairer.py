@@ -301,7 +301,7 @@ def test_an_undo_is_of_the_repair_that_the_object_bears_and_of_no_other(repairer
 
 def test_an_undo_of_a_rollback_takes_the_snapshot(repairer, kube):
     done = repairer.repair(rollback())
-    for name in [one for one in kube.objects if "/replicasets/" in one]:
+    for name in [obj for obj in kube.objects if "/replicasets/" in obj]:
         del kube.objects[name]
     repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
     assert live(kube)["spec"]["template"] == a_template(2)

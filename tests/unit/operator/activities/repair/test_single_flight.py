@@ -81,7 +81,7 @@ def test_who_waits_for_a_look_that_fails_looks_again(look, pool):
     look.go.release(3)
     assert first.result(5) == 1
     errors = [one.exception(5) for one in rest]
-    assert [type(one) for one in errors if one] == [OSError], "the one who looked hears of it"
+    assert [type(error) for error in errors if error] == [OSError], "the one who looked hears of it"
     assert {one.result() for one in rest if not one.exception()} == {3}
 
 

@@ -12,7 +12,7 @@ def a_limiter():
 def test_so_many_and_no_more():
     limiter = a_limiter()
     answers = [limiter.ask("c", f"k{n}", f"t{n}", 0.0) for n in range(4)]
-    assert [type(one) for one in answers] == [Send, Send, Send, Wait]
+    assert [type(answer) for answer in answers] == [Send, Send, Send, Wait]
     assert answers[3] == Wait(60.0)
     assert isinstance(limiter.ask("other", "k", "t", 0.0), Send)
 
@@ -71,8 +71,8 @@ def test_many_threads_never_exceed_the_limit():
         answers.append(limiter.ask("c", f"k{n}", "t", 0.0))
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(100)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert sum(isinstance(one, Send) for one in answers) == 10
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(answer, Send) for answer in answers) == 10

@@ -170,10 +170,10 @@ def test_an_alert_and_its_incident_that_open_it_at_once_open_one(keeper):
     answer = keeper.server.answer
     keeper.server.answer = lambda asked: (time.sleep(0.02), answer(asked))[1]
     threads = [threading.Thread(target=keeper.do, args=("Open", f"k{number}")) for number in range(5)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(keeper.server.issues) == 1
 
 

@@ -15,7 +15,7 @@ LATER = "2026-11-24T09:00:01Z"
 def revisions(deployment=None, replica_sets=(), snapshots=(), pods=()):
     raw = deployment or a_deployment(a_template(2))
     view = workload_view(raw, replica_sets)
-    seen = tuple(pod_view(one) for one in pods)
+    seen = tuple(pod_view(pod) for pod in pods)
     return history.revisions(raw, view, replica_sets, snapshots, pods=seen, stable_before=STABLE_BEFORE)
 
 

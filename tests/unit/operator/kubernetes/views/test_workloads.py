@@ -156,7 +156,7 @@ def test_init_containers_and_sidecars_are_containers_of_their_own_list():
     sidecar = {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}
     setup = {"name": "setup", "image": "setup:1", "resources": {"limits": {"memory": "1Gi"}}}
     view = workload_view(a_deployment(a_template(initContainers=[setup, sidecar])))
-    assert [(one.name, one.init, one.index) for one in view.containers] == [
+    assert [(container.name, container.init, container.index) for container in view.containers] == [
         ("setup", True, 0),
         ("proxy", True, 1),
         ("app", False, 0),
@@ -217,7 +217,7 @@ def ended(reason, code, at=LONG_AGO):
 )
 def test_states_of_a_container(status, reasons, running):
     container = pod_view(a_pod(status={"lastState": {}, **status})).containers[0]
-    assert [one.reason for one in container.terminations] == reasons
+    assert [termination.reason for termination in container.terminations] == reasons
     assert (container.running_since is not None) is running
 
 

@@ -103,7 +103,7 @@ def test_little_use_is_good_news_only_when_every_pod_was_measured():
 
 
 def test_the_pods_own_memory_limit_counts_before_the_templates():
-    pods = tuple(one.model_copy(update={"memory_limits": {"app": 128 * MI}}) for one in PODS)
+    pods = tuple(pod.model_copy(update={"memory_limits": {"app": 128 * MI}}) for pod in PODS)
     assert memory(64, 64, 64, pods=pods).share == pytest.approx(0.5)
 
 
@@ -127,7 +127,7 @@ def test_a_person_reads_what_was_measured_and_what_counts():
 @given(values=st.lists(st.none() | st.floats(min_value=0, max_value=4), min_size=3, max_size=3))
 def test_whatever_is_measured_the_share_is_between_the_least_and_the_most(values):
     load = cpu(*values)
-    known = [one for one in values if one is not None]
+    known = [value for value in values if value is not None]
     if load is None:
         assert len(known) < 2
     else:

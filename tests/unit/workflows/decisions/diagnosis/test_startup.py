@@ -187,7 +187,7 @@ def test_a_release_is_not_blamed_for_nodes_that_are_full(words, asks, blamed):
 )
 @pytest.mark.parametrize("late", [False, True])
 def test_a_node_that_is_on_its_way_is_waited_for(events, counts, late):
-    told = [EventView(**{"about": "web-2-a", "at": ago(130), **one}) for one in events]
+    told = [EventView(**{"about": "web-2-a", "at": ago(130), **event}) for event in events]
     workload = an_unavailable_deployment(progress_deadline_exceeded=late)
     evidence = an_evidence(_homeless(150), workload=workload, events=told)
     assert bool(failing(evidence, evidence.pods)) is counts

@@ -22,7 +22,7 @@ _ABORTED = a_termination("StartError", 128, message="failed to create containerd
 
 
 def _seen(*pods):
-    return [(one.kind, one.container, one.active) for one in symptoms(pods)]
+    return [(symptom.kind, symptom.container, symptom.active) for symptom in symptoms(pods)]
 
 
 @pytest.mark.parametrize(

@@ -513,7 +513,7 @@ def test_passes(guard, values):
 
 def test_every_guard_has_a_case_in_which_it_holds_and_one_in_which_it_passes():
     for table in (HOLDS, PASSES):
-        assert {_id(one) for one in GUARDS} == {_id(case.values[0]) for case in table}
+        assert {_id(guard) for guard in GUARDS} == {_id(case.values[0]) for case in table}
 
 
 def test_the_guards_asked_before_each_write_are_asked_when_diagnosing_too():
@@ -558,7 +558,7 @@ def test_the_first_guard_that_holds_decides_and_all_are_reported():
     case = a_guard_case(workload=a_deployment(paused=True, labels=IGNORE), policy=merge(BUILT_IN))
     answers = ask(GUARDS, case)
     assert len(answers) == len(GUARDS)
-    assert [one.name for one in answers if one.held] == ["OptedOut", "Mode", "PausedRollout"]
+    assert [answer.name for answer in answers if answer.held] == ["OptedOut", "Mode", "PausedRollout"]
     assert holding(answers).name == "OptedOut"
 
 

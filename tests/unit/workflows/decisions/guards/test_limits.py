@@ -41,7 +41,7 @@ def test_up_to_the_limit(action):
         (a_scaling(6), "6 is more than the policy's limits.replicasMax, 5"),
         (a_higher_maximum(6), "6 is more than the policy's limits.replicasMax, 5"),
     ],
-    ids=lambda one: getattr(one, "kind", ""),
+    ids=lambda name: getattr(name, "kind", ""),
 )
 def test_beyond_it(action, says):
     assert out_of_limits(action, LIMITS) == says

@@ -24,7 +24,7 @@ KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
 
 
 def test_the_order_is_specific_first():
-    order = [one.cause for one in PLAYBOOKS]
+    order = [playbook.cause for playbook in PLAYBOOKS]
     assert set(order) == set(Cause)
     assert order[:4] == [Cause.NODE_LOST, Cause.POD_OOM_KILLED, Cause.DEPENDENCY_DOWN, Cause.BAD_RELEASE]
     assert order[-4:] == [Cause.POD_CRASH_LOOP, Cause.HIGH_CPU, Cause.HIGH_MEMORY, Cause.UNKNOWN]
@@ -62,7 +62,7 @@ def test_the_order_is_specific_first():
 def test_decides(evidence, cause, action):
     diagnosis, plan = decide(evidence, a_policy())
     assert diagnosis.cause is cause
-    asked_before = [one.cause for one in PLAYBOOKS[: [one.cause for one in PLAYBOOKS].index(cause)]]
+    asked_before = [playbook.cause for playbook in PLAYBOOKS[: [playbook.cause for playbook in PLAYBOOKS].index(cause)]]
     assert [one.cause for one in diagnosis.rejected] == asked_before
     assert (plan.steps[0].action.kind if plan.steps else None) == action
     assert all(one.reason for one in diagnosis.rejected)

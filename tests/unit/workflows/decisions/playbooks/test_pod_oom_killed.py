@@ -56,7 +56,11 @@ def _survivor(seconds):
 def _evidence(*containers, limits=None, bounds=None, **values):
     """One OOM-killed pod; its limits are the template's unless `limits` says otherwise."""
     workload = a_deployment(*containers, **values.pop("workload", {}))
-    own = {one.name: one.memory_limit for one in workload.containers if one.memory_limit is not None}
+    own = {
+        container.name: container.memory_limit
+        for container in workload.containers
+        if container.memory_limit is not None
+    }
     pod = KILLED.model_copy(update={"memory_limits": own if limits is None else limits})
     return an_evidence(pod, workload=workload, bounds=bounds or MemoryBounds(), **values)
 
@@ -275,7 +279,7 @@ def test_a_stateful_set_gets_its_killed_pod_replaced_and_only_that():
     ref = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
     killed = a_pod("web-1", a_crashing_container(last=an_oom_kill()))
     action = _first(an_evidence(a_pod("web-0"), killed, workload=a_deployment(ref=ref)))
-    assert [(one.name, one.uid) for one in action.replace_pods] == [(killed.name, killed.uid)]
+    assert [(pod.name, pod.uid) for pod in action.replace_pods] == [(killed.name, killed.uid)]
 
 
 def test_a_deployment_replaces_its_pods_itself():
@@ -389,7 +393,7 @@ def test_a_limit_that_was_lower_long_before_is_no_reason_to_roll_back():
 
 def test_a_new_release_with_the_same_limit_is_raised_first_and_rolled_back_next():
     left = _plan(_evidence(revisions=the_history()))
-    assert [one.action.kind for one in left.steps] == ["SetMemory", "RestoreTemplate"]
+    assert [step.action.kind for step in left.steps] == ["SetMemory", "RestoreTemplate"]
     assert "roll back to revision 1" in left.next_step
 
 
@@ -402,7 +406,7 @@ def test_a_new_release_that_cannot_start_anyway_is_rolled_back_first(reason):
 
 def test_a_leak_that_is_new_in_this_release_is_rolled_back():
     left = _plan(_evidence(revisions=the_history()), None, an_attempt(), an_attempt(2, to="192Mi"))
-    assert [one.action.kind for one in left.steps] == ["RestoreTemplate"]
+    assert [step.action.kind for step in left.steps] == ["RestoreTemplate"]
 
 
 def test_when_raises_and_rollback_did_not_help_a_person_is_asked():

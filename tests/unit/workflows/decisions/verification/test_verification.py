@@ -534,7 +534,12 @@ def test_healed_is_said_only_of_what_was_seen_healthy_for_the_whole_window(
     assert all(pod.ready for pod in current)
     if window:
         assert all(pod.ready_since and NOW - pod.ready_since >= timedelta(seconds=window) for pod in current)
-    ends = [one.last for pod in current for one in pod.containers if one.last is not None and one.last.exit_code != 0]
+    ends = [
+        container.last
+        for pod in current
+        for container in pod.containers
+        if container.last is not None and container.last.exit_code != 0
+    ]
     assert all(end.finished_at <= ago(written) for end in ends)
 
 
