@@ -10,14 +10,8 @@ from prunella_workflows.contracts.healing import DiagnoseReport, HealingRequest,
 from prunella_workflows.decisions.guards import GuardCase
 from prunella_workflows.decisions.verification.verification import Expectation
 from prunella_workflows.model.evidence import ContainerUsage, Evidence, IncidentSummary, Usage
-from prunella_workflows.model.incident import (
-    Attempt,
-    IncidentRef,
-    IncidentSpec,
-    IncidentType,
-    Phase,
-    TargetRef,
-)
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
+from prunella_workflows.model.incident_status import Attempt, Phase
 from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import (
     Plan,

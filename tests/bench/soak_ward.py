@@ -19,7 +19,7 @@ from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.kubernetes.watch.resource import Resource
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.errors import Unavailable
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.workload import WorkloadRef
 
 _BUSY = (Unavailable, aiohttp.ClientError, TimeoutError)

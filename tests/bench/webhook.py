@@ -33,7 +33,7 @@ from prunella_operator.alerts.server import webhook_side  # noqa: E402
 from prunella_operator.config.settings import Settings  # noqa: E402
 from prunella_operator.process import Process  # noqa: E402
 from prunella_operator.temporal.client import EmbeddedTemporal, connect  # noqa: E402
-from prunella_workflows.model.policy import AlertHandlingMode  # noqa: E402
+from prunella_workflows.model.alert_policy import AlertHandlingMode  # noqa: E402
 
 TARGET = 0.2  # seconds, of the 99th percentile
 

@@ -16,7 +16,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.process import Process
 from prunella_operator.temporal.client import EmbeddedTemporal, connect
 from prunella_workflows.alerts.workflow import AlertHandling
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.alert_policy import AlertHandlingMode
 
 QUEUE = "prunella-alerts"
 SHORT = "limit.historyCount.suggestContinueAsNew=60"

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from kubernetes import config
 
-from prunella_workflows.model.incident import (
+from prunella_workflows.model.incident import IncidentSpec
+from prunella_workflows.model.incident_status import (
     Attempt,
     Condition,
     EscalationNote,
     EvidenceNote,
     GuardNote,
-    IncidentSpec,
     IncidentStatus,
     Phase,
     Times,

@@ -12,13 +12,13 @@ from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
 from prunella_workflows.model.errors import NotFound
-from prunella_workflows.model.incident import (
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import (
     Attempt,
     Condition,
     EscalationNote,
     EvidenceNote,
     GuardNote,
-    IncidentRef,
     IncidentStatus,
     Phase,
     Times,

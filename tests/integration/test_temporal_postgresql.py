@@ -22,7 +22,7 @@ from workflow.harness import HEALED, SETTLING, Hands, begin, performing
 from prunella_operator.config.settings import Settings
 from prunella_operator.temporal import backlog
 from prunella_operator.temporal import client as temporal
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]  # a first build takes minutes
 

@@ -11,7 +11,8 @@ from support.deployments import a_deployment
 from prunella_operator.activities.report import Reporter
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import ReportRequest
-from prunella_workflows.model.incident import EvidenceNote, IncidentRef, IncidentStatus, Phase, WorkflowLink
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import EvidenceNote, IncidentStatus, Phase, WorkflowLink
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"

@@ -37,16 +37,9 @@ from prunella_workflows.contracts.alerts import (
 )
 from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
 from prunella_workflows.model.alert import Alert, AlertStatus, Classified, Enriched
-from prunella_workflows.model.incident import (
-    Delivery,
-    DeliveryResult,
-    EvidenceNote,
-    IncidentType,
-    Phase,
-    Severity,
-    TicketRef,
-)
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.alert_policy import AlertHandlingMode
+from prunella_workflows.model.incident import IncidentType, Severity
+from prunella_workflows.model.incident_status import Delivery, DeliveryResult, EvidenceNote, Phase, TicketRef
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 QUEUE = "prunella-alerts"

@@ -7,12 +7,8 @@ from temporalio.worker import Worker
 from workflow.harness import ACTIVITIES
 
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
-from prunella_workflows.model.incident import (
-    Acknowledgement,
-    EscalationNote,
-    IncidentStatus,
-    Phase,
-)
+from prunella_workflows.model.incident import Acknowledgement
+from prunella_workflows.model.incident_status import EscalationNote, IncidentStatus, Phase
 from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.temporal.sandbox import workflow_runner
 

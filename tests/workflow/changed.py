@@ -5,7 +5,7 @@ from temporalio import workflow
 from prunella_workflows.contracts.healing import HealingRequest
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest
 from prunella_workflows.healing.workflow import SelfHealing
-from prunella_workflows.model.incident import EscalationNote, IncidentStatus
+from prunella_workflows.model.incident_status import EscalationNote, IncidentStatus
 
 
 @workflow.defn(name="SelfHealing")

@@ -39,7 +39,7 @@ from prunella_workflows.contracts.healing import (
 from prunella_workflows.contracts.notifications import NoticeActivities
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import Permanent
-from prunella_workflows.model.incident import IncidentStatus
+from prunella_workflows.model.incident_status import IncidentStatus
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
 from prunella_workflows.temporal.sandbox import workflow_runner
 

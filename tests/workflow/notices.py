@@ -7,7 +7,7 @@ from builders import NOW
 from temporalio import activity
 
 from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
-from prunella_workflows.model.incident import Delivery, DeliveryResult, TicketRef
+from prunella_workflows.model.incident_status import Delivery, DeliveryResult, TicketRef
 
 TICKET = TicketRef(system="jira", key="SHOP-17", url="https://jira.example.org/browse/SHOP-17")
 

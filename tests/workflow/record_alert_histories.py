@@ -26,9 +26,9 @@ from workflow.harness import raised, stage  # noqa: E402
 from workflow.record_histories import without_traces  # noqa: E402
 
 from prunella_workflows.contracts.alerts import StillFiring  # noqa: E402
+from prunella_workflows.model.alert_policy import AlertHandlingMode  # noqa: E402
 from prunella_workflows.model.errors import AuthenticationError, Unavailable  # noqa: E402
-from prunella_workflows.model.incident import Phase  # noqa: E402
-from prunella_workflows.model.policy import AlertHandlingMode  # noqa: E402
+from prunella_workflows.model.incident_status import Phase  # noqa: E402
 
 HISTORIES = HERE / "alert_histories"
 

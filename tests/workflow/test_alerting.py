@@ -21,9 +21,9 @@ from workflow.harness import cancel_and_see, ending, raised
 
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.contracts.alerts import AlertBatch, Opened, Outcome, Stage, StillFiring, Withdrawn
+from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.errors import AuthenticationError, Forbidden, Unavailable
-from prunella_workflows.model.incident import Phase
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.incident_status import Phase
 
 NOTIFY, RECORD = AlertHandlingMode.NOTIFY, AlertHandlingMode.RECORD
 

@@ -8,7 +8,8 @@ from workflow.harness import HEALED, NOT_HEALED, Hands, condition, raised, writt
 
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import ChangedSince
-from prunella_workflows.model.incident import Approval, Phase
+from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.incident_status import Phase
 
 ALICE = Approval(decision="Approved", by="alice", reason="go ahead")
 BOB = Approval(decision="Approved", by="bob")

@@ -9,7 +9,8 @@ from workflow.notices import Notices
 
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import AuthenticationError, NotFound, Unavailable
-from prunella_workflows.model.incident import Approval, Phase
+from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Presence
 from prunella_workflows.model.policy import EscalationRule
 

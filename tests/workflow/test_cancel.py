@@ -28,7 +28,8 @@ from workflow.harness import (
 from prunella_workflows.contracts import healing
 from prunella_workflows.contracts.options import NON_IDEMPOTENT, Options
 from prunella_workflows.model.errors import ChangedSince, Forbidden, Held, Refused, Unavailable
-from prunella_workflows.model.incident import Approval, Phase
+from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence
 
 BUSY = GuardResult(name="Concurrency", effect=Effect.WAIT, reason="NamespaceBusy", message="5 repairs run here.")

@@ -14,7 +14,7 @@ from workflow.harness import HEALED, NOT_HEALED, Hands, begin, performing, raise
 from prunella_operator.temporal.payload_codec import converter
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import Unavailable
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 CANARY = "canary-7c1f"

@@ -18,7 +18,8 @@ from workflow.record_escalations import HISTORIES, SCENES
 from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import AuthenticationError, NotFound, Unavailable
-from prunella_workflows.model.incident import Acknowledgement, Delivery, DeliveryResult, Phase
+from prunella_workflows.model.incident import Acknowledgement
+from prunella_workflows.model.incident_status import Delivery, DeliveryResult, Phase
 from prunella_workflows.model.outcome import Presence
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.temporal.sandbox import workflow_runner

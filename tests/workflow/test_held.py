@@ -8,7 +8,7 @@ from workflow.harness import HEALED, NOT_HEALED, Hands, raised, seen, written
 from prunella_workflows.healing import workflow as healing
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import ChangedSince, Held
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult, Presence
 
 BUSY = GuardResult(name="Concurrency", effect=Effect.WAIT, reason="NamespaceBusy", message="5 repairs run here.")

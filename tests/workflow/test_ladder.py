@@ -7,7 +7,8 @@ from builders import MI, WEB, a_diagnosis, a_memory_raise, a_precondition, a_rep
 from workflow.harness import HEALED, NOT_HEALED, SETTLING, Hands, condition, judged, raised, seen, written
 
 from prunella_workflows.model.errors import ChangedSince
-from prunella_workflows.model.incident import Mode, Phase
+from prunella_workflows.model.incident import Mode
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult, Presence, Verdict
 from prunella_workflows.model.plan import Plan, Restart
 

@@ -7,7 +7,8 @@ from builders import a_question, a_report, a_rollback, a_spec, a_step
 from workflow.harness import HEALED, NOT_HEALED, SETTLING, Hands, condition, seen, written
 
 from prunella_workflows.healing.workflow import SelfHealing
-from prunella_workflows.model.incident import Approval, Phase
+from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence
 
 YES = Approval(decision="Approved", by="alice@example.org", reason="go ahead")

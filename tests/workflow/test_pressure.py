@@ -3,7 +3,7 @@
 from builders import NOW, a_higher_maximum, a_report, a_scaling, a_step, ago
 from workflow.harness import HEALED, NOT_HEALED, Hands, judged, seen, written
 
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Presence
 from prunella_workflows.model.plan import Plan
 

@@ -17,7 +17,7 @@ from prunella_workflows.model.errors import (
     Refused,
     Unavailable,
 )
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.temporal import activity_calls
 
 DOWN = raised(Unavailable("the API server does not answer"))

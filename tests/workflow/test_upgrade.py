@@ -16,7 +16,8 @@ from workflow.record_build import BUILDS
 from workflow.silence import Silence
 
 from prunella_workflows.healing.workflow import SelfHealing
-from prunella_workflows.model.incident import IncidentRef, Phase
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 QUEUE = "prunella-test"

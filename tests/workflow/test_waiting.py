@@ -7,7 +7,7 @@ from builders import NOW, a_diagnosis, a_report
 from workflow.harness import HEALED, SETTLING, Hands, condition, raised, seen
 
 from prunella_workflows.model.errors import Held
-from prunella_workflows.model.incident import CausedBy, Phase
+from prunella_workflows.model.incident_status import CausedBy, Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult, Presence
 from prunella_workflows.model.plan import Plan
 

@@ -16,7 +16,7 @@ from prunella_operator.incidents.client import Incident, KubeIncidents
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.presentation.watch import follow
 from prunella_workflows.model.errors import PrunellaError
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from walkthrough import prunella
 from walkthrough.cluster import Cluster
 from walkthrough.console import DemoError, Narrator

@@ -16,7 +16,7 @@ from prunella_workflows.decisions.diagnosis.symptoms import symptoms
 from prunella_workflows.decisions.verification import verification
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import EvidenceNote
+from prunella_workflows.model.incident_status import EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy

@@ -10,7 +10,8 @@ from prunella_operator.kubernetes.async_client import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound
-from prunella_workflows.model.incident import IncidentRef, IncidentStatus
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import IncidentStatus
 
 _REPORTER = f"{paths.GROUP}/operator"
 _TRIES = 5

@@ -20,7 +20,7 @@ from prunella_operator.cli.options import (
 from prunella_operator.presentation.incident import story
 from prunella_operator.presentation.terminal import NO_INCIDENTS, console, incident_table, safe
 from prunella_operator.presentation.watch import all_closed, follow, never
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")]
 Selector = Annotated[str, typer.Option("--selector", "-l", help="Label selector, as for kubectl.")]

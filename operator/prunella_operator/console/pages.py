@@ -9,7 +9,7 @@ from prunella_operator.console.timeline import moments
 from prunella_operator.incidents.client import Incident
 from prunella_operator.presentation.terminal import age
 from prunella_operator.reporting.statistics import OUTCOMES, days, figures
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 STATES = ("open", "closed", "all")
 _ROWS = 200

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prunella_operator.incidents.client import Incident
-from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.incident_status import Attempt
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 _TONES = {"Healed": "good", "NotHealed": "bad", "Worse": "bad", "Inconclusive": "warn"}

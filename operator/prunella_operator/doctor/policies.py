@@ -12,12 +12,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Api, Object
 from prunella_operator.kubernetes.secrets import CHANNEL, TICKETS, read_secret, required
 from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
-from prunella_workflows.model.policy import (
-    ClusterHealingPolicySpec,
-    EscalationRule,
-    HealingPolicySpec,
-    LabelSelector,
-)
+from prunella_workflows.model.policy import ClusterHealingPolicySpec, EscalationRule, HealingPolicySpec, LabelSelector
 
 _KINDS = ("deployments", "statefulsets", "daemonsets")
 _SELECT = "see which labels they have: kubectl get {what} --show-labels"

@@ -9,7 +9,8 @@ from pydantic import Field, ValidationError
 from prunella_operator.kubernetes.api import MERGE_PATCH, Api
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
-from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phase
+from prunella_workflows.model.incident import IncidentSpec
+from prunella_workflows.model.incident_status import IncidentStatus, Phase
 
 GROUP = "/apis/prunella.dev/v1alpha1"
 CANCEL = "prunella.dev/cancel"

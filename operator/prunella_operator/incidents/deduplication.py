@@ -13,7 +13,8 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of, workload_key
 from prunella_operator.observability import tracing
 from prunella_workflows.decisions.guards import HEAL
-from prunella_workflows.model.incident import IncidentType, Mode, Phase
+from prunella_workflows.model.incident import IncidentType, Mode
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 

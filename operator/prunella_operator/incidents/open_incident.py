@@ -12,7 +12,7 @@ from msgspec import field, to_builtins
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.decoding import WireStruct
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 
 class Annotations(WireStruct, frozen=True, omit_defaults=True):

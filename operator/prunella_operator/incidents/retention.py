@@ -20,7 +20,7 @@ from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.observability import metrics
 from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 _log = structlog.get_logger("prunella.retention")
 

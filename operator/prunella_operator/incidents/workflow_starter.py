@@ -29,7 +29,8 @@ from prunella_workflows.contracts.healing import HealingRequest, workflow_id
 from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable
-from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentRef, IncidentSpec, Phase
+from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentRef, IncidentSpec
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.temporal.tracing import TraceContext
 
 _log = structlog.get_logger("prunella.healings")

@@ -8,7 +8,7 @@ from typing import get_args
 from prometheus_client import Counter, Gauge, Histogram
 
 from prunella_operator.observability import tracing
-from prunella_workflows.model.incident import IncidentStatus, Phase, Times
+from prunella_workflows.model.incident_status import IncidentStatus, Phase, Times
 from prunella_workflows.model.outcome import Cause, Verdict
 from prunella_workflows.model.plan import ReplicaAction, ResizePods, TemplateAction
 

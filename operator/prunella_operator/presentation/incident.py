@@ -10,7 +10,7 @@ from rich.text import Text
 
 from prunella_operator.incidents.client import Incident
 from prunella_operator.presentation.terminal import duration, phase_text, safe
-from prunella_workflows.model.incident import Attempt, CausedBy, DeliveryResult, EscalationNote, GuardNote
+from prunella_workflows.model.incident_status import Attempt, CausedBy, DeliveryResult, EscalationNote, GuardNote
 
 _MOMENTS = (
     ("fault_at", "fault happened"),

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from prunella_operator.incidents.client import Incident
-from prunella_workflows.model.incident import Phase
-from prunella_workflows.model.policy import format_duration
+from prunella_workflows.model.duration import format_duration
+from prunella_workflows.model.incident_status import Phase
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _PIPE_WIDTH = 10_000  # a line for a program is never wrapped

@@ -11,7 +11,7 @@ from prunella_operator.incidents.client import Incident, Metadata
 from prunella_operator.temporal.client import connect
 from prunella_operator.temporal.rpc import ask
 from prunella_workflows.contracts.healing import HealingRequest, workflow_id
-from prunella_workflows.model.incident import IncidentStatus
+from prunella_workflows.model.incident_status import IncidentStatus
 
 _QUERY = "WorkflowType = 'SelfHealing' AND ExecutionStatus = 'Completed' AND StartTime >= '{since:%Y-%m-%dT%H:%M:%SZ}'"
 _AT_ONCE = 10

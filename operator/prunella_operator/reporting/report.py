@@ -8,8 +8,8 @@ from math import ceil
 
 from prunella_operator.incidents.client import Incident
 from prunella_operator.reporting.statistics import Day, IncidentStats, days, figures
-from prunella_workflows.model.incident import Phase
-from prunella_workflows.model.policy import format_duration, parse_duration
+from prunella_workflows.model.duration import format_duration, parse_duration
+from prunella_workflows.model.incident_status import Phase
 
 MANUAL_MINUTES = 30.0
 _UNKNOWN = "(no cause found)"

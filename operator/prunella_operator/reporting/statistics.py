@@ -8,7 +8,7 @@ from math import ceil
 from statistics import median
 
 from prunella_operator.incidents.client import Incident
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 HEALED, ESCALATED, RECOVERED, OTHER = "healed", "escalated", "recovered", "other"
 OUTCOMES = (HEALED, RECOVERED, ESCALATED, OTHER)

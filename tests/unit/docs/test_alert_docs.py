@@ -12,7 +12,7 @@ from prunella_operator.config.settings import Settings
 from prunella_workflows.alerts.workflow import FORGOTTEN_AFTER
 from prunella_workflows.contracts.alerts import Outcome
 from prunella_workflows.decisions.alert_classification import _SEVERITIES, BUILT_IN, CAUSES, DEFAULTS, KIND_LABELS
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.alert_policy import AlertHandlingMode
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "alerts.md"

@@ -25,7 +25,8 @@ from prunella_operator.kubernetes import async_client
 from prunella_operator.temporal.payload_codec import keys_of
 from prunella_workflows.decisions import guards
 from prunella_workflows.model.errors import PrunellaError
-from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Phase
+from prunella_workflows.model.incident import IncidentSpec
+from prunella_workflows.model.incident_status import IncidentStatus, Phase
 from prunella_workflows.model.outcome import Cause, Verdict
 from prunella_workflows.model.policy import BUILT_IN, PolicySpec
 

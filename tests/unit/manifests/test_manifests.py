@@ -14,7 +14,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.rbac import bindings
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime import worker as worker_side
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 FILES = sorted(

@@ -18,7 +18,7 @@ from prunella_workflows.contracts.alerts import (
     UnsilenceRequest,
     WithdrawRequest,
 )
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 SILENCE_FOR = timedelta(minutes=10)
 """A silence ends by itself if nobody is left to extend it."""

@@ -3,8 +3,9 @@
 from prunella_workflows.contracts.alerts import AlertState, Outcome, alert_workflow_id
 from prunella_workflows.contracts.notifications import Link, Message
 from prunella_workflows.model.alert import Alert
-from prunella_workflows.model.incident import Severity, WorkflowLink
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.alert_policy import AlertHandlingMode
+from prunella_workflows.model.incident import Severity
+from prunella_workflows.model.incident_status import WorkflowLink
 
 _TEXT = 1000
 _WORDS = {

@@ -5,7 +5,7 @@ import asyncio
 from prunella_workflows.alerts import messages
 from prunella_workflows.alerts.state import AlertCase
 from prunella_workflows.contracts.notifications import Message, TicketRequest, TicketStep
-from prunella_workflows.model.incident import DeliveryResult
+from prunella_workflows.model.incident_status import DeliveryResult
 from prunella_workflows.notifications.delivery import keep_ticket, notify_all
 
 

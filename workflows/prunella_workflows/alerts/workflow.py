@@ -26,7 +26,7 @@ from prunella_workflows.contracts.alerts import (
     Stage,
 )
 from prunella_workflows.model.alert import Alert
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.temporal.activity_calls import ActivityCaller
 from prunella_workflows.temporal.failures import is_permanent
 

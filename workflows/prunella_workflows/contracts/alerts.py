@@ -13,7 +13,8 @@ from temporalio.common import RetryPolicy
 from prunella_workflows.model.alert import Alert, Enriched
 from prunella_workflows.model.alert_log import AlertLog
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import IncidentRef, Phase, TicketRef
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import Phase, TicketRef
 
 START_TO_CLOSE = timedelta(minutes=5)
 HEARTBEAT = timedelta(seconds=30)

@@ -12,16 +12,8 @@ from temporalio.common import Priority
 
 from prunella_workflows.contracts.options import EXTERNAL, IDEMPOTENT, NON_IDEMPOTENT, UNTIL_TOLD, Options
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import (
-    Approval,
-    Attempt,
-    CausedBy,
-    EvidenceNote,
-    GuardNote,
-    IncidentRef,
-    IncidentSpec,
-    IncidentStatus,
-)
+from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
+from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
 from prunella_workflows.model.outcome import Cause, Diagnosis, GuardResult, Judgement, Sighting
 from prunella_workflows.model.plan import Action, Plan, Settle
 from prunella_workflows.model.policy import EscalationRule

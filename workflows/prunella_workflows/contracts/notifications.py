@@ -12,7 +12,8 @@ from temporalio import activity
 
 from prunella_workflows.contracts.options import EXTERNAL, Options
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import Delivery, EvidenceNote, IncidentRef, Severity, TicketRef, WorkflowLink
+from prunella_workflows.model.incident import IncidentRef, Severity
+from prunella_workflows.model.incident_status import Delivery, EvidenceNote, TicketRef, WorkflowLink
 
 
 class Link(Value):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from prunella_workflows.model.alert import Alert, Candidate, Classified
+from prunella_workflows.model.alert_policy import AlertHandlingMode, AlertLabels, AlertPolicy, AlertRule
 from prunella_workflows.model.incident import IncidentType, Severity
-from prunella_workflows.model.policy import AlertHandlingMode, AlertLabels, AlertPolicy, AlertRule
 
 CAUSE_LABEL = "prunella_cause"
 KIND_LABELS = {

@@ -18,16 +18,8 @@ from prunella_workflows.contracts.notifications import Link, Message, TicketRequ
 from prunella_workflows.escalation.recovery_check import RECOVERED, TARGET_GONE, RecoveryMonitor
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import NotFound
-from prunella_workflows.model.incident import (
-    Acknowledgement,
-    Delivery,
-    DeliveryResult,
-    EscalationNote,
-    IncidentRef,
-    IncidentSpec,
-    IncidentStatus,
-    Severity,
-)
+from prunella_workflows.model.incident import Acknowledgement, IncidentRef, IncidentSpec, Severity
+from prunella_workflows.model.incident_status import Delivery, DeliveryResult, EscalationNote, IncidentStatus
 from prunella_workflows.model.policy import EscalationLevel, EscalationRule
 from prunella_workflows.notifications import messages
 from prunella_workflows.notifications.delivery import keep_ticket, notify_all

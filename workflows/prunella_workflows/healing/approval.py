@@ -9,7 +9,8 @@ from temporalio import workflow
 from prunella_workflows.contracts.healing import DiagnoseReport
 from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.status_builder import StatusBuilder
-from prunella_workflows.model.incident import Approval, Decision, IncidentSpec, Phase
+from prunella_workflows.model.incident import Approval, Decision, IncidentSpec
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.plan import Action
 from prunella_workflows.temporal.activity_calls import pace
 

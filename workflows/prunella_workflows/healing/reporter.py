@@ -10,7 +10,8 @@ from prunella_workflows.contracts.healing import EscalateRequest, HealingActivit
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import NotFound
-from prunella_workflows.model.incident import Acknowledgement, Phase, Severity
+from prunella_workflows.model.incident import Acknowledgement, Severity
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.notifications import messages
 from prunella_workflows.notifications.delivery import notify_all

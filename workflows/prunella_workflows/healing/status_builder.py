@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from prunella_workflows.contracts.healing import DiagnoseReport, EventNote, HealingRequest, Repaired, workflow_id
-from prunella_workflows.model.incident import (
-    Approval,
+from prunella_workflows.model.duration import format_duration
+from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.incident_status import (
     Attempt,
     CausedBy,
     Condition,
@@ -23,7 +24,6 @@ from prunella_workflows.model.incident import (
 )
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Sighting, Verdict
 from prunella_workflows.model.plan import Step
-from prunella_workflows.model.policy import format_duration
 from prunella_workflows.model.workload import WorkloadRef
 from prunella_workflows.notifications.messages import delivery
 

@@ -22,7 +22,8 @@ from prunella_workflows.healing.repair_attempt import Outcome, RepairExecutor
 from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import NotFound
-from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentStatus, Mode, Phase
+from prunella_workflows.model.incident import Acknowledgement, Approval, Mode
+from prunella_workflows.model.incident_status import IncidentStatus, Phase
 from prunella_workflows.model.kubectl import lasting
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Step

@@ -5,9 +5,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import EvidenceNote, IncidentType, Severity
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.incident import IncidentType, Severity
+from prunella_workflows.model.incident_status import EvidenceNote
 from prunella_workflows.model.workload import WorkloadRef
 
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import CausedBy, IncidentSpec, Phase
+from prunella_workflows.model.incident import IncidentSpec
+from prunella_workflows.model.incident_status import CausedBy, Phase
 from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.scaling import Scaling
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView

@@ -4,54 +4,17 @@ Most specific wins, field by field: built-in defaults, then ClusterHealingPolici
 without a selector, then those with one; within a level by name. Durations are seconds here and strings in YAML.
 """
 
-import re
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
+from pydantic import Field, field_validator
 
 from prunella_workflows.model import promql
+from prunella_workflows.model.alert_policy import AlertPolicy
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import IncidentType, Severity
-from prunella_workflows.model.quantity import format_bytes, parse_bytes
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_REPETITIONS = 4  # of one pattern for alert names
-_DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
-
-
-def parse_duration(text: str | float) -> float:
-    """Seconds of a duration such as "90s", "2m30s" or "7d".
-
-    Raises:
-        ValueError: the text is not a duration.
-    """
-    if isinstance(text, int | float):
-        return float(text)
-    match = _DURATION.match(text)
-    if not text or match is None:
-        msg = f"{text!r} is not a duration such as 90s, 2m30s or 7d"
-        raise ValueError(msg)
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as a duration: 150 -> "2m30s". Clocks that disagree may give less than nothing: that is "0s"."""
-    rest, text = max(0, int(seconds)), ""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        number, rest = divmod(rest, size)
-        text += f"{number}{unit}" if number else ""
-    return text or "0s"
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]
-Memory = Annotated[
-    int,
-    BeforeValidator(lambda value: parse_bytes(value) if isinstance(value, str) else value),
-    PlainSerializer(format_bytes, when_used="json"),
-]
+from prunella_workflows.model.duration import Duration, Memory
+from prunella_workflows.model.hours import MaintenanceWindow, QuietHours
 
 
 class PolicyMode(StrEnum):
@@ -157,39 +120,6 @@ class Verification(Value):
         return checks
 
 
-class Hours(Value):
-    """A daily span (UTC, HH:MM) that starts on these days (Mon..Sun, empty = all); one that ends early goes on past
-    midnight.
-    """
-
-    days: tuple[str, ...] = ()
-    start: str
-    end: str
-
-    def cover(self, now: datetime) -> bool:
-        """Whether the moment lies within."""
-        clock = now.strftime("%H:%M")
-        overnight = self.end < self.start
-        day = now - timedelta(days=1) if overnight and clock < self.end else now
-        if self.days and _DAYS[day.weekday()] not in self.days:
-            return False
-        return clock >= self.start or clock < self.end if overnight else self.start <= clock < self.end
-
-    def end_after(self, now: datetime) -> datetime:
-        """The first moment after `now` at which the span's end is on the clock."""
-        hour, minute = (int(part) for part in self.end.split(":"))
-        end = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        return end if end > now else end + timedelta(days=1)
-
-
-class MaintenanceWindow(Hours):
-    """Repairs are made only inside these hours."""
-
-
-class QuietHours(Hours):
-    """Nobody is told of what is not Critical before these hours end."""
-
-
 class EscalationLevel(Value):
     """Whom to tell when nobody has acknowledged `after` seconds since the hand-over."""
 
@@ -258,69 +188,6 @@ class HealingPolicySpec(PolicySpec):
     selector: LabelSelector | None = None
 
 
-class AlertHandlingMode(StrEnum):
-    """What an alert leads to: Heal opens an incident and tells people, Notify only tells, Record does neither."""
-
-    HEAL = "Heal"
-    NOTIFY = "Notify"
-    RECORD = "Record"
-
-
-class AlertLabels(Value):
-    """Which labels of an alert name its workload, where they are not the usual ones. None: the usual one.
-
-    `workload` may name a workload of any kind, whose kind is in the label `workload_type`, if there is one.
-    """
-
-    namespace: str | None = None
-    pod: str | None = None
-    container: str | None = None
-    workload: str | None = None
-    workload_type: str | None = None
-
-
-class AlertRule(Value):
-    """How alerts of some names are handled. What is not set comes from the built-in rule of that name."""
-
-    name: str
-    alertname: str
-    type: IncidentType | None = None
-    severity: Severity | None = None
-    handling: AlertHandlingMode | None = None
-    labels: AlertLabels = AlertLabels()
-    channels: tuple[str, ...] | None = None
-
-    @field_validator("alertname")
-    @classmethod
-    def _is_a_simple_pattern(cls, pattern: str) -> str:
-        """A pattern that takes long to match would hold up all alerts, so repeated groups are refused.
-
-        Raises:
-            ValueError: it is no regular expression, or not a simple one.
-        """
-        if re.search(r"\)[*+?{]", pattern) or sum(map(pattern.count, "*+?{")) > _REPETITIONS:
-            raise ValueError(f"{pattern!r} must not repeat groups, nor repeat more than {_REPETITIONS} times")
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-        return pattern
-
-
-class AlertPolicy(Value):
-    """How alerts from Alertmanager are handled: the rules, whom to tell, and for how long a repeat tells nobody again.
-
-    `silence` is WhileRepairing (in Alertmanager, while a repair is being made) or Never. Channels and the ticket system
-    are names of Secrets in Prunella's own namespace.
-    """
-
-    rules: tuple[AlertRule, ...] | None = None
-    channels: tuple[str, ...] | None = None
-    ticket: str | None = None
-    window: Duration | None = None
-    silence: str | None = None
-
-
 class ClusterHealingPolicySpec(PolicySpec):
     """A policy for the namespaces that `namespaceSelector` selects (all when absent)."""
 
@@ -363,6 +230,7 @@ BUILT_IN = PolicySpec(
     git_ops=GitOps.ESCALATE,
     rollback=Rollback.ALLOW,
 )
+
 """What holds where no policy says otherwise."""
 
 

@@ -19,7 +19,7 @@ from prunella_workflows.contracts.notifications import (
     NotifyRequest,
     TicketRequest,
 )
-from prunella_workflows.model.incident import Delivery, DeliveryResult, TicketRef
+from prunella_workflows.model.incident_status import Delivery, DeliveryResult, TicketRef
 from prunella_workflows.temporal.failures import error_message, error_type
 
 A = TypeVar("A")

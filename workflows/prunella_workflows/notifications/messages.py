@@ -3,15 +3,9 @@
 from datetime import timedelta
 
 from prunella_workflows.contracts.notifications import Message
-from prunella_workflows.model.incident import (
-    Attempt,
-    Delivery,
-    DeliveryResult,
-    IncidentRef,
-    IncidentSpec,
-    IncidentStatus,
-)
-from prunella_workflows.model.policy import format_duration
+from prunella_workflows.model.duration import format_duration
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec
+from prunella_workflows.model.incident_status import Attempt, Delivery, DeliveryResult, IncidentStatus
 
 _EVIDENCE = 8
 

@@ -23,7 +23,7 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from prunella_workflows.model.incident import IncidentStatus
+from prunella_workflows.model.incident_status import IncidentStatus
 
 HEADER = "traceparent"
 """Of the calls between workflows, activities and clients; its value is W3C trace context."""

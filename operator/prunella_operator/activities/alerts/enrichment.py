@@ -22,10 +22,12 @@ from prunella_operator.kubernetes.views.workloads import container_views, revisi
 from prunella_workflows.decisions import alert_classification
 from prunella_workflows.decisions.alert_classification import NamedPolicy
 from prunella_workflows.model.alert import Alert, Classified, Enriched
+from prunella_workflows.model.alert_policy import AlertHandlingMode
+from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
-from prunella_workflows.model.incident import EvidenceNote
+from prunella_workflows.model.incident_status import EvidenceNote
 from prunella_workflows.model.measurement import NoData
-from prunella_workflows.model.policy import AlertHandlingMode, ClusterHealingPolicySpec, format_duration
+from prunella_workflows.model.policy import ClusterHealingPolicySpec
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import WorkloadRef
 

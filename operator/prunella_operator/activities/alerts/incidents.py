@@ -26,7 +26,8 @@ from prunella_workflows.contracts.alerts import AlertState, Followed, Opened, Op
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.errors import NotFound
-from prunella_workflows.model.incident import Attempt, IncidentRef, IncidentSpec, IncidentStatus, Phase
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec
+from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef

@@ -13,7 +13,7 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import time_of
 from prunella_workflows.model.evidence import IncidentSummary
-from prunella_workflows.model.incident import CausedBy, Phase
+from prunella_workflows.model.incident_status import CausedBy, Phase
 
 _FRESH = 2.0
 

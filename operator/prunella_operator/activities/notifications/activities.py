@@ -13,7 +13,7 @@ from prunella_operator.integrations.links import links_of
 from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier
 from prunella_operator.kubernetes.api import Api
 from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
-from prunella_workflows.model.incident import Delivery, TicketRef
+from prunella_workflows.model.incident_status import Delivery, TicketRef
 
 
 class Notices(NoticeActivities):

@@ -13,7 +13,7 @@ from prunella_operator.kubernetes.secrets import CHANNEL, read_secret, required
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.contracts.notifications import Link, Message, NotifyRequest
 from prunella_workflows.model.errors import PrunellaError, Unavailable
-from prunella_workflows.model.incident import Delivery, DeliveryResult
+from prunella_workflows.model.incident_status import Delivery, DeliveryResult
 
 _log = structlog.get_logger("prunella.notifications")
 

@@ -13,7 +13,7 @@ from prunella_operator.kubernetes.secrets import TICKETS, read_secret
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.contracts.notifications import TicketRequest, TicketStep
 from prunella_workflows.model.errors import PrunellaError
-from prunella_workflows.model.incident import TicketRef
+from prunella_workflows.model.incident_status import TicketRef
 
 _log = structlog.get_logger("prunella.tickets")
 

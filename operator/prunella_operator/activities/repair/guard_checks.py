@@ -6,7 +6,7 @@ from prunella_operator.observability import metrics
 from prunella_workflows.decisions import guards as guard
 from prunella_workflows.decisions.guards import Guard, GuardCase
 from prunella_workflows.model.errors import ChangedSince, Held
-from prunella_workflows.model.incident import GuardNote
+from prunella_workflows.model.incident_status import GuardNote
 from prunella_workflows.model.outcome import Effect, GuardResult
 
 

@@ -32,7 +32,7 @@ from prunella_workflows.model.errors import (
     PrunellaError,
     Unavailable,
 )
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 
 ASKING = "asking"

@@ -15,7 +15,7 @@ from prunella_operator.integrations.notifiers.render import Style, body, title
 from prunella_operator.integrations.tickets.port import Entry
 from prunella_operator.integrations.tickets.ticket_ids import mark_of, note_of
 from prunella_workflows.model.errors import InvalidInputError, PrunellaError, Unavailable
-from prunella_workflows.model.incident import TicketRef
+from prunella_workflows.model.incident_status import TicketRef
 
 T = TypeVar("T")
 

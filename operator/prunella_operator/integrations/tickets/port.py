@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from prunella_workflows.contracts.notifications import Link, Message
-from prunella_workflows.model.incident import TicketRef
+from prunella_workflows.model.incident_status import TicketRef
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from prunella_operator.integrations.notifiers.render import Style, body, title
 from prunella_operator.integrations.tickets.port import Entry
 from prunella_operator.integrations.tickets.ticket_ids import note_of
 from prunella_workflows.model.errors import Unavailable
-from prunella_workflows.model.incident import TicketRef
+from prunella_workflows.model.incident_status import TicketRef
 
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=10.0)
 _OK, _REFUSED = 200, 300

@@ -14,14 +14,8 @@ from prunella_operator.activities.errors import edge
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, EscalateRequest, VerifyRequest
 from prunella_workflows.model.errors import Conflict, NotFound
-from prunella_workflows.model.incident import (
-    Attempt,
-    IncidentRef,
-    IncidentSpec,
-    IncidentStatus,
-    IncidentType,
-    TargetRef,
-)
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
+from prunella_workflows.model.incident_status import Attempt, IncidentStatus
 from prunella_workflows.model.outcome import Cause, Effect, Presence, Verdict
 from prunella_workflows.model.plan import SetMemory, Settle
 

@@ -8,7 +8,8 @@ from prunella_operator.activities.report import Reporter
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound, Unavailable
-from prunella_workflows.model.incident import Condition, IncidentRef, IncidentStatus, Phase
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import Condition, IncidentStatus, Phase
 
 REF = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 PATH = paths.incidents("shop", "web-1")

@@ -11,10 +11,12 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.incident import IncidentSpec, IncidentStatus, Severity
+from prunella_workflows.model.duration import Duration, Memory
+from prunella_workflows.model.incident import IncidentSpec, Severity
+from prunella_workflows.model.incident_status import IncidentStatus
 from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import Action
-from prunella_workflows.model.policy import BUILT_IN, ClusterHealingPolicySpec, Duration, HealingPolicySpec, Memory
+from prunella_workflows.model.policy import BUILT_IN, ClusterHealingPolicySpec, HealingPolicySpec
 
 CRDS = Path(__file__).parents[4] / "crds"
 PARTS = [

@@ -23,7 +23,7 @@ from prunella_operator.incidents.retention import (
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import Conflict, NotFound
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LIMITS = Limits(healed=timedelta(days=7), for_people=timedelta(days=30), per_workload=3, at_most=100)

@@ -18,7 +18,7 @@ from prunella_operator.incidents.workflow_starter import TemporalUnavailable, Wo
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import InvalidIncident, Unavailable
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 
 PATH = paths.incidents("shop", "web-1")
 ID = "incident-uid-web-1"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import REGISTRY
 
 from prunella_operator.observability import outcomes
-from prunella_workflows.model.incident import Attempt, IncidentStatus, Phase, Times
+from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase, Times
 
 T = datetime(2026, 11, 24, tzinfo=UTC)
 

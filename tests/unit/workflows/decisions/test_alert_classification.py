@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from prunella_workflows.decisions.alert_classification import BUILT_IN, NamedPolicy, classify, namespace_of
 from prunella_workflows.model.alert import Alert, AlertStatus, Candidate
+from prunella_workflows.model.alert_policy import AlertHandlingMode, AlertPolicy
 from prunella_workflows.model.incident import IncidentType, Severity
-from prunella_workflows.model.policy import AlertHandlingMode, AlertPolicy
 
 HEAL, NOTIFY, RECORD = AlertHandlingMode.HEAL, AlertHandlingMode.NOTIFY, AlertHandlingMode.RECORD
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from prunella_workflows.model.duration import format_duration, parse_duration
+from prunella_workflows.model.hours import QuietHours
 from prunella_workflows.model.policy import (
     BUILT_IN,
     ClusterHealingPolicySpec,
@@ -19,11 +21,8 @@ from prunella_workflows.model.policy import (
     Limits,
     PolicyMode,
     PolicySpec,
-    QuietHours,
     Resize,
-    format_duration,
     merge,
-    parse_duration,
 )
 
 

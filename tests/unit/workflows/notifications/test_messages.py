@@ -8,17 +8,13 @@ from builders import NOW
 from prunella_operator.config.settings import Settings
 from prunella_operator.integrations.links import links_of
 from prunella_operator.integrations.notifiers.render import Style, body, title
-from prunella_workflows.model.incident import (
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, Severity, TargetRef
+from prunella_workflows.model.incident_status import (
     Attempt,
     Condition,
     EvidenceNote,
-    IncidentRef,
-    IncidentSpec,
     IncidentStatus,
-    IncidentType,
     Phase,
-    Severity,
-    TargetRef,
     WorkflowLink,
 )
 from prunella_workflows.notifications import messages

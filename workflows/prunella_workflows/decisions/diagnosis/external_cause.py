@@ -12,7 +12,7 @@ from itertools import groupby
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom, failing
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence, IncidentSummary
-from prunella_workflows.model.incident import CausedBy, Phase
+from prunella_workflows.model.incident_status import CausedBy, Phase
 from prunella_workflows.model.neighbours import DependencyView
 from prunella_workflows.model.outcome import Cause
 

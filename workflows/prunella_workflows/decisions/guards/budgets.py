@@ -6,9 +6,9 @@ Cooldown, hourly budget and concurrency count turns (see `model.turn`), so that 
 from datetime import timedelta
 
 from prunella_workflows.decisions.guards.case import GuardCase, hold, others, passed, same_workload
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.duration import format_duration
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Effect, GuardResult
-from prunella_workflows.model.policy import format_duration
 
 _FAILURE_MEMORY = timedelta(hours=4)
 _FAILURES = 3

@@ -4,7 +4,8 @@ from prunella_workflows.decisions.diagnosis.saturation import bounded, load_of
 from prunella_workflows.decisions.playbooks.playbook import Playbook, not_measured
 from prunella_workflows.decisions.playbooks.scaling import scale_out
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt, IncidentType
+from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy

@@ -5,7 +5,8 @@ from prunella_workflows.decisions.playbooks.memory import hand_over, next_raise,
 from prunella_workflows.decisions.playbooks.playbook import Playbook, not_measured, settle_relieved
 from prunella_workflows.decisions.playbooks.scaling import scale_out
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt, IncidentType
+from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Scale, SetMemory, Step
 from prunella_workflows.model.policy import EffectivePolicy

@@ -8,7 +8,7 @@ import math
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.decisions.playbooks.playbook import precondition, stuck_pods
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.plan import Plan, PodRef, ResizePods, SetMemory
 from prunella_workflows.model.policy import EffectivePolicy, Resize
 from prunella_workflows.model.quantity import format_bytes, parse_bytes

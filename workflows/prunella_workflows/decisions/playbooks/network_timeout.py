@@ -10,7 +10,7 @@ from prunella_workflows.decisions.diagnosis.symptoms import LONG, Kind, failing
 from prunella_workflows.decisions.playbooks.playbook import Playbook, precondition, settle
 from prunella_workflows.decisions.playbooks.revisions import is_new_release
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Restart, Step
 from prunella_workflows.model.policy import EffectivePolicy

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prunella_workflows.decisions.diagnosis.saturation import HIGH, Load
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, PodRef, Precondition, Relief, Settle
 from prunella_workflows.model.policy import EffectivePolicy

@@ -12,7 +12,8 @@ from prunella_workflows.decisions.playbooks.memory import next_raise, no_more, o
 from prunella_workflows.decisions.playbooks.playbook import Playbook, settle
 from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt, IncidentType
+from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Step
 from prunella_workflows.model.policy import EffectivePolicy

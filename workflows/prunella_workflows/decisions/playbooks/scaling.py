@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from prunella_workflows.decisions.diagnosis.saturation import Load
 from prunella_workflows.decisions.playbooks.playbook import precondition, settle_relieved
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.kubectl import command, raise_maximum
 from prunella_workflows.model.plan import Action, Plan, Precondition, RaiseMaxReplicas, Scale, Step
 from prunella_workflows.model.policy import EffectivePolicy

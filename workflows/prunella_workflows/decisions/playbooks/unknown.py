@@ -2,7 +2,7 @@
 
 from prunella_workflows.decisions.playbooks.playbook import Playbook
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident import Attempt
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy

@@ -10,7 +10,7 @@ from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom, faili
 from prunella_workflows.decisions.verification import jobs, saturation
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence, Usage
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.neighbours import NodeView
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
 from prunella_workflows.model.plan import Relief, Settle

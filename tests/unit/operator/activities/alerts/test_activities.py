@@ -29,9 +29,10 @@ from prunella_workflows.contracts.alerts import (
     WithdrawRequest,
 )
 from prunella_workflows.model.alert import Alert, AlertStatus
+from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.errors import Forbidden, Unavailable
-from prunella_workflows.model.incident import IncidentType, Phase
-from prunella_workflows.model.policy import AlertHandlingMode
+from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.signal import Signal
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -19,7 +19,8 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_workflows.model.errors import Forbidden, InvalidIncident, NotFound, Refused, Unavailable
 from prunella_workflows.model.evidence import MemoryBounds
-from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, Phase, TargetRef
+from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
+from prunella_workflows.model.incident_status import Phase
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 OPENED = at(LONG_AGO)

@@ -18,7 +18,8 @@ from fakes.objects import (
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_workflows.model.errors import Forbidden
-from prunella_workflows.model.incident import IncidentSpec, IncidentType, Phase, TargetRef
+from prunella_workflows.model.incident import IncidentSpec, IncidentType, TargetRef
+from prunella_workflows.model.incident_status import Phase
 
 OPENED = at(LONG_AGO)
 PODS = "/api/v1/namespaces/shop/pods"

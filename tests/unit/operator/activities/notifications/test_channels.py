@@ -24,7 +24,8 @@ from prunella_operator.integrations.notifiers.services import SERVICES
 from prunella_operator.observability import tracing
 from prunella_workflows.contracts.notifications import Message, NotifyRequest
 from prunella_workflows.model.errors import AuthenticationError, InvalidInputError, NotFound, PrunellaError, Unavailable
-from prunella_workflows.model.incident import EvidenceNote, IncidentRef, Severity, WorkflowLink
+from prunella_workflows.model.incident import IncidentRef, Severity
+from prunella_workflows.model.incident_status import EvidenceNote, WorkflowLink
 
 CANARY = "canary9f3e71c2ab"
 UID = "0b7d2f5e-9c1a-4a53-8f57-3d1c2b6a9e10"

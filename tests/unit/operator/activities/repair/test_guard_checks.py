@@ -8,7 +8,7 @@ from prunella_operator.activities.repair.guard_checks import answers, must_pass
 from prunella_workflows.decisions.guards import GUARDS, paused
 from prunella_workflows.decisions.guards.budgets import maintenance
 from prunella_workflows.model.errors import ChangedSince, Held
-from prunella_workflows.model.incident import GuardNote
+from prunella_workflows.model.incident_status import GuardNote
 
 PAUSED = {"workload": a_deployment(paused=True)}
 LATE = {"policy": a_policy(maintenanceWindows=[{"start": "22:00", "end": "06:00"}])}

@@ -5,7 +5,8 @@ import pytest
 from prunella_operator.integrations.notifiers import escape
 from prunella_operator.integrations.notifiers.render import DROPPED, Style, body, title
 from prunella_workflows.contracts.notifications import Link, Message
-from prunella_workflows.model.incident import EvidenceNote, Severity
+from prunella_workflows.model.incident import Severity
+from prunella_workflows.model.incident_status import EvidenceNote
 
 HOSTILE = [
     "@everyone look",

@@ -26,7 +26,7 @@ from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, Ext
 from prunella_workflows.decisions.guards.external_cause import dependency, heard, node_lost, shared_cause
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.model.evidence import EventView
-from prunella_workflows.model.incident import CausedBy, Phase
+from prunella_workflows.model.incident_status import CausedBy, Phase
 from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.outcome import Cause, Effect
 

@@ -49,7 +49,8 @@ from prunella_workflows.decisions.guards import (
 )
 from prunella_workflows.decisions.guards.external_cause import dependency, heard, node_lost, shared_cause
 from prunella_workflows.decisions.guards.ownership import replaced_by_hand
-from prunella_workflows.model.incident import Approval, Phase
+from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect
 from prunella_workflows.model.policy import BUILT_IN, merge
 from prunella_workflows.model.repair_slot import RepairSlots

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunella_workflows.decisions.verification.verification import confirm, excused, verify
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.neighbours import NodeView
 from prunella_workflows.model.outcome import Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Settle
