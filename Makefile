@@ -66,7 +66,7 @@ chaos: setup ## kill and stop every part at every point of many incidents, and a
 storm: setup ## 400 workloads break within a minute on simulated nodes: none lost, none doubled, budgets held
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos/test_storm.py $(TEST_ARGS)
 
-bench: setup ## measure: detection, memory and repair times (results belong into docs/benchmarks.md)
+bench: setup ## measure: detection, memory and repair times (results go into docs/results/benchmarks.md)
 	@$(BIN)/python tests/bench/run.py
 
 docs: setup ## build the site of the documents into build/site; a link that leads nowhere is an error

@@ -34,7 +34,7 @@ def test_nothing_more_is_written(scene, aftermath):
 
 
 def test_no_write_was_unsafe(stage, aftermath, audit):
-    """Over all cases at once, tried or granted: the number that docs/benchmarks.md may quote."""
+    """Over all cases at once, tried or granted: the number that docs/results/benchmarks.md may quote."""
     unsafe = {name: scene.unsafe() for name, scene in stage.scenes.items() if scene.unsafe()}
     assert not unsafe
 

@@ -8,7 +8,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 ROOT = Path(__file__).parents[3]
-LISTED = {"decisions", "runbooks"}
+LISTED = {"decisions", "results", "runbooks"}
 """Folders whose pages a page of the navigation lists."""
 
 
