@@ -14,6 +14,7 @@ from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_workflows.model.labels import WORKLOAD
 from prunella_workflows.model.workload import WorkloadRef
 
 NAMESPACES = tuple(f"patients-{number}" for number in range(10))
@@ -105,7 +106,7 @@ class Breaker:
         async with self._session.get(url, timeout=timeout, read_bufsize=1 << 24, **self._options) as answer:
             async for line in answer.content:
                 labels = json.loads(line)["object"]["metadata"].get("labels") or {}
-                self.seen.setdefault(labels.get(paths.WORKLOAD), time.monotonic())
+                self.seen.setdefault(labels.get(WORKLOAD), time.monotonic())
 
     def latencies(self):
         """Milliseconds from the answer to the status write until a watch shows the Incident."""

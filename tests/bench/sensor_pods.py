@@ -17,8 +17,9 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.api import MERGE_PATCH
 from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
-from prunella_operator.kubernetes.decoding import IGNORE, Page
+from prunella_operator.kubernetes.decoding import Page
 from prunella_workflows.model.errors import Forbidden, Unavailable
+from prunella_workflows.model.labels import IGNORE
 
 NAMESPACES = 20
 _AT_ONCE = 20

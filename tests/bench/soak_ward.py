@@ -18,6 +18,7 @@ from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.kubernetes.watch.resource import Resource
 from prunella_operator.kubernetes.watch.watch import Watch
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.workload import WorkloadRef
@@ -30,7 +31,7 @@ class Labels(WireStruct, frozen=True):
     """Whose it is: a pod's Deployment, an Incident's workload."""
 
     app: str = ""
-    workload: str = wire(name=paths.WORKLOAD, default="")
+    workload: str = wire(name=labels.WORKLOAD, default="")
 
 
 class Metadata(WireStruct, frozen=True):
@@ -158,7 +159,10 @@ class Ward:
     def watches(self, access: Any) -> Iterator[Watch[Seen]]:
         pods, incidents = (
             Resource(*where, Seen)
-            for where in (("/api/v1", "pods", "Pod"), (f"/apis/{paths.GROUP}/{paths.VERSION}", "incidents", "Incident"))
+            for where in (
+                ("/api/v1", "pods", "Pod"),
+                (f"/apis/{labels.API_VERSION}", "incidents", "Incident"),
+            )
         )
         yield Watch(access, pods, Ear(self.running))
         yield Watch(access, incidents, Ear(self.incident, self.gone))

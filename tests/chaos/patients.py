@@ -15,6 +15,7 @@ from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_workflows.model.labels import SNAPSHOT
 from prunella_workflows.model.workload import WorkloadRef
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ class ChaosPatient(Patient):
     def is_good(self) -> bool:
         ref = WorkloadRef(kind=self.kind, namespace=self.namespace, name=self.name)
         kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
-        return any(one["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD for one in kept)
+        return any(one["metadata"]["labels"][SNAPSHOT] == revisions.KNOWN_GOOD for one in kept)
 
     def _config(self, data: dict[str, str]) -> Object:
         meta = {"name": self.name, "namespace": self.namespace}

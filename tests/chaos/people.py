@@ -11,7 +11,7 @@ from support.api import Object, until
 from support.stage import CLOSED
 
 from prunella_operator import clock
-from prunella_operator.kubernetes import paths
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict
 
 POINT = {
@@ -107,7 +107,7 @@ class Person:
         self._wish(self._incident(), {"spec": {"approval": {"decision": decision, "by": "chaos", "reason": "a test"}}})
 
     def _cancel(self) -> None:
-        self._wish(self._incident(), {"metadata": {"annotations": {paths.CANCEL: "true"}}})
+        self._wish(self._incident(), {"metadata": {"annotations": {labels.CANCEL: "true"}}})
 
     def _suspend(self) -> None:
         """Suspended before it is approved, it must stand still until it is let go on."""

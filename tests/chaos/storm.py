@@ -38,6 +38,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
 from prunella_workflows.contracts.alerts import alert_workflow_id
 from prunella_workflows.contracts.healing import workflow_id
+from prunella_workflows.model.labels import SNAPSHOT
 
 _READY_WITHIN = 300.0
 _ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
@@ -185,7 +186,7 @@ class Storm:
         return {**kind, "metadata": meta, "spec": {"budgets": budgets}}
 
     def _all_known(self) -> bool:
-        wanted = f"{paths.SNAPSHOT}={revisions.KNOWN_GOOD}"
+        wanted = f"{SNAPSHOT}={revisions.KNOWN_GOOD}"
         path = "/apis/apps/v1/controllerrevisions"
         found = [one["metadata"]["namespace"] for one in self.api.items(path, labelSelector=wanted)]
         return sum(one in self.namespaces for one in found) >= len(self.patients)

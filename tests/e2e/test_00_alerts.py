@@ -23,6 +23,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from prunella_operator.alerts.webhook import PATH
 from prunella_operator.kubernetes import paths
 from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.model.labels import SOURCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(600, func_only=True)]
 
@@ -213,7 +214,7 @@ def test_a_busy_workload_is_scaled_out_once_and_its_alert_ends(namespaces, watch
     labels = {"namespace": namespace, "deployment": "pricing", "prunella_cause": "high_cpu"}
     rules("PricingBusy", BUSY % (namespace, namespace), **labels)
     one = closed(api, namespace)
-    assert (one["spec"]["type"], one["metadata"]["labels"][paths.SOURCE]) == ("HighCPU", "alerts")
+    assert (one["spec"]["type"], one["metadata"]["labels"][SOURCE]) == ("HighCPU", "alerts")
     assert (one["status"]["phase"], one["status"]["rootCause"]) == ("Healed", "high_cpu"), one["status"]
     assert (replicas := replicas_of(api, namespace)) > 1
     until(lambda: handled(watching, "PricingBusy").book.repeats, 180, "Alertmanager repeats it", every=2)

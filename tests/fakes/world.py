@@ -7,6 +7,7 @@ from fakes.kube import FakeKube
 from fakes.objects import NAMESPACE
 
 from prunella_operator.kubernetes import paths
+from prunella_workflows.model.labels import REPAIR_SLOT
 
 PLACE = f"/api/v1/namespaces/{NAMESPACE}"
 POLICY = f"{paths.policies(NAMESPACE)}/web"
@@ -121,7 +122,7 @@ class World:
 
     def _busy(self, value):
         """Another repair begins or ends."""
-        labels = {} if value % 2 else {paths.TURN: self.now.strftime("%Y-%m-%dT%H")}
+        labels = {} if value % 2 else {REPAIR_SLOT: self.now.strftime("%Y-%m-%dT%H")}
         meta = {"namespace": NAMESPACE, "labels": labels}
         self.kube.put(f"{INCIDENTS}/api-1", {"metadata": meta}, phase="Verifying", target="Deployment/api")
 

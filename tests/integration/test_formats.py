@@ -12,11 +12,11 @@ from prunella_operator.detection.jobs import JOBS
 from prunella_operator.detection.pods import PODS
 from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
 from prunella_operator.kubernetes.access import load_access
-from prunella_operator.kubernetes.decoding import IGNORE
 from prunella_operator.kubernetes.watch.formats import ACCEPT, PROTOBUF, Json
 from prunella_operator.kubernetes.watch.protobuf import Protobuf
 from prunella_operator.kubernetes.watch.resource import Scope
 from prunella_operator.kubernetes.watch.watch import Watch
+from prunella_workflows.model.labels import IGNORE
 
 pytestmark = pytest.mark.integration
 

@@ -16,6 +16,7 @@ from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.watch.resource import Scope
+from prunella_workflows.model import labels
 from prunella_workflows.model.workload import WorkloadRef
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,7 @@ def kept(api, namespace, name="web"):
 
 
 def good_at(one):
-    return one["metadata"]["annotations"].get(paths.GOOD_AT)
+    return one["metadata"]["annotations"].get(labels.GOOD_AT)
 
 
 async def within(seconds, condition, what):
@@ -74,7 +75,7 @@ async def test_stable_is_kept_after_the_soak_and_one_that_crashes_after_a_second
     began = clock.monotonic()
     (one,) = await within(40, lambda: kept(api, space, "stable"), "stable is kept")
     assert clock.monotonic() - began > SOAK
-    assert one["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD
+    assert one["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
     live = api.get(f"{paths.collection('Deployment', space)}/stable")
     assert one["data"]["template"] == live["spec"]["template"]
     restarts = lambda: [  # noqa: E731
@@ -110,7 +111,7 @@ async def test_only_the_newest_are_kept(cluster, kube, api, space):
         other = a_deployment(space, version=100 + number)
         body = revisions.snapshot(other, ref_of(web), revisions.KNOWN_GOOD, clock.now() - timedelta(hours=number + 1))
         old.append(kube.create(paths.snapshots(space), body)["metadata"]["name"])
-    api.patch(f"{paths.collection('Deployment', space)}/web", {"metadata": {"annotations": {paths.BEFORE: old[-1]}}})
+    api.patch(f"{paths.collection('Deployment', space)}/web", {"metadata": {"annotations": {labels.BEFORE: old[-1]}}})
     web = available(api, web)
     async with AsyncClient(load_access(str(cluster.kubeconfig), cluster.context)) as rest:
         ours = KnownGoodRecorder(rest, 0.0)

@@ -10,11 +10,12 @@ from support.installed import HOME, RBAC, a_hpa, rules
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import JSON, MERGE_PATCH
 from prunella_operator.kubernetes.views.workloads import template_of
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
-STAMP = {paths.LAST_ACTION: "uid-1", paths.BEFORE: "web-prunella-1", paths.AFTER: "2"}
+STAMP = {labels.LAST_ACTION: "uid-1", labels.BEFORE: "web-prunella-1", labels.AFTER: "2"}
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def test_a_change_bears_the_id_of_its_action(mighty, target):
     with pytest.raises(Forbidden, match="id of its action"):
         mighty.call("PATCH", paths.workload(ref_of(target)), body, MERGE_PATCH, dryRun="All")
     template = with_pod(target, container={"image": "prunella.local/shop:2"})
-    body = {"metadata": {"annotations": {paths.LAST_ACTION: "uid-9"}}, "spec": template}
+    body = {"metadata": {"annotations": {labels.LAST_ACTION: "uid-9"}}, "spec": template}
     with pytest.raises(Forbidden, match="names the snapshot"):
         mighty.call("PATCH", paths.workload(ref_of(target)), body, MERGE_PATCH, dryRun="All")
 
@@ -171,7 +172,7 @@ def test_a_change_bears_the_id_of_its_action(mighty, target):
 def test_an_autoscaler_gets_another_maximum_and_nothing_else(api, mighty, shop):
     api.apply(a_deployment(shop, "scaled"), a_hpa(shop))
     path = paths.autoscalers(shop, "scaled")
-    meta = {"annotations": {paths.LAST_ACTION: "uid-7"}}
+    meta = {"annotations": {labels.LAST_ACTION: "uid-7"}}
     assert mighty.call("PATCH", path, {"metadata": meta, "spec": {"maxReplicas": 4}}, MERGE_PATCH, dryRun="All")
     for spec in ({"minReplicas": 1}, {"metrics": []}, {"scaleTargetRef": {"name": "web"}}):
         with pytest.raises(Forbidden, match="changes only maxReplicas"):

@@ -14,6 +14,7 @@ from prunella_operator.kubernetes.api import JSON, MERGE_PATCH
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of
 from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import (
@@ -167,7 +168,7 @@ def test_the_operator_keeps_snapshots_and_only_its_own(api, operator, shop):
     body = revisions.snapshot({**web, "kind": "Deployment"}, ref_of(web), revisions.KNOWN_GOOD) | {"data": {}}
     path = paths.snapshots(shop, body["metadata"]["name"])
     uid = operator.create(paths.snapshots(shop), body)["metadata"]["uid"]
-    operator.merge_patch(path, {"metadata": {"annotations": {paths.GOOD_AT: "2026-11-25T10:00:00+00:00"}}})
+    operator.merge_patch(path, {"metadata": {"annotations": {labels.GOOD_AT: "2026-11-25T10:00:00+00:00"}}})
     operator.delete(path, uid)
     for change in (
         {"labels": {"app": "kept"}},
@@ -195,7 +196,7 @@ def test_prunella_opens_incidents_but_never_answers_them(worker, operator, shop)
     for kube in (worker, operator):
         made = kube.create(paths.incidents(shop), {**body, "spec": spec})
         path = paths.incidents(shop, made["metadata"]["name"])
-        kube.merge_patch(path, {"metadata": {"annotations": {paths.CANCEL: "true"}}})
+        kube.merge_patch(path, {"metadata": {"annotations": {labels.CANCEL: "true"}}})
         kube.merge_patch(f"{path}/status", {"status": {"phase": "Pending"}})
         for change in ({"approval": approval}, {"suspend": True}, {"acknowledged": {"by": "alice@example.org"}}):
             with pytest.raises(Forbidden, match="only people answer"):

@@ -14,6 +14,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of
 from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Forbidden, NotFound, Refused, Unavailable
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import RestoreTemplate, SetMemory
@@ -98,7 +99,7 @@ def test_a_memory_raise_changes_that_limit_only(repairer, api, web):
     expected = copy.deepcopy(web["spec"])
     expected["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] = "96Mi"
     assert after["spec"] == expected
-    assert after["metadata"]["annotations"][paths.LAST_ACTION] == "uid-web-1-1"
+    assert after["metadata"]["annotations"][labels.LAST_ACTION] == "uid-web-1-1"
     assert done.template_hash == template_hash(template_of(after))
     assert "-        memory: 64Mi" in done.diff
     assert {"prunella", "prunella-tests"} <= {
@@ -215,7 +216,7 @@ def test_two_repairs_at_the_same_moment_are_one(repairer, kube, api, web):
         answers = list(pool.map(attempt, range(2)))
     (winner,) = [answer for answer in answers if answer]
     after = live(api, web)
-    assert after["metadata"]["annotations"][paths.LAST_ACTION] == winner
+    assert after["metadata"]["annotations"][labels.LAST_ACTION] == winner
     assert after["metadata"]["generation"] == web["metadata"]["generation"] + 1
 
 
@@ -231,7 +232,7 @@ CHANGES = {
     "made anew": recreated,
     "a new release": new_release,
     "another repair": lambda api, web: api.patch(
-        paths.workload(ref_of(web)), {"metadata": {"annotations": {paths.LAST_ACTION: "other-1"}}}
+        paths.workload(ref_of(web)), {"metadata": {"annotations": {labels.LAST_ACTION: "other-1"}}}
     ),
     "paused": lambda api, web: as_owner(api, web, paused=True),
     "opted out": lambda api, web: api.patch(
@@ -330,7 +331,7 @@ def test_an_undo_restores_the_very_fields(repairer, api, web):
     repairer.undo(order_of(done.undo, undo=True))
     after = live(api, web)
     assert after["spec"] == web["spec"]
-    assert after["metadata"]["annotations"][paths.LAST_ACTION] == "uid-web-1-1-undo"
+    assert after["metadata"]["annotations"][labels.LAST_ACTION] == "uid-web-1-1-undo"
 
 
 @pytest.mark.parametrize("amount", ["67108864", "64000Ki", "128M", "0.5Gi", "1e8"])

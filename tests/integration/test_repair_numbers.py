@@ -11,6 +11,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.scaling import autoscaler_view
 from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Refused, Unavailable
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import Precondition, RaiseMaxReplicas, Scale
@@ -93,7 +94,7 @@ def scaling(web, to=4, **values):
 
 def higher(web, hpa, to=4, **values):
     marks = hpa["metadata"].get("annotations") or {}
-    require = Precondition(uid=hpa["metadata"]["uid"], last_action=marks.get(paths.LAST_ACTION, ""))
+    require = Precondition(uid=hpa["metadata"]["uid"], last_action=marks.get(labels.LAST_ACTION, ""))
     fields = {"target": ref_of(web), "require": require, "autoscaler": "web", "max_from": 2, "max_to": to}
     return RaiseMaxReplicas(**fields | values)
 
@@ -138,7 +139,7 @@ def test_it_changes_that_number_only(case, hands):
     done = hands.repair(case.action)
     after = case.api.get(case.path)
     assert after["spec"] == {**before, case.field: 4}
-    assert after["metadata"]["annotations"][paths.LAST_ACTION] == done.action_id
+    assert after["metadata"]["annotations"][labels.LAST_ACTION] == done.action_id
     assert hands.patches() == [case.path]
     assert done.diff.endswith(f"-{case.field}: 2\n+{case.field}: 4")
     managers = {managedfield["manager"] for managedfield in after["metadata"]["managedFields"]}

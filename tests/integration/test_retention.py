@@ -11,6 +11,7 @@ from prunella_operator.incidents.retention import Limits, Retention
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model.errors import Forbidden
+from prunella_workflows.model.labels import KEEP
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +22,7 @@ WEEK = timedelta(days=8)
 def incidents(api, shop):
     """Incidents by name; each ended so long ago, or is open."""
     put(api, shop, "healed-long-ago", "Healed", WEEK)
-    put(api, shop, "kept", "Healed", WEEK, **{paths.KEEP: "true"})
+    put(api, shop, "kept", "Healed", WEEK, **{KEEP: "true"})
     put(api, shop, "healed-yesterday", "Healed", timedelta(days=1))
     put(api, shop, "for-people", "Escalated", WEEK)
     put(api, shop, "open", "Repairing", WEEK)

@@ -10,6 +10,7 @@ from support.deployments import a_namespace
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.workload import WorkloadRef
@@ -69,7 +70,7 @@ def test_of_many_that_ask_at_once_exactly_the_budget_passes(kube, shop, budget):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         passed = list(pool.map(lambda order: turn(kube, order, **{budget: BUDGET}), orders))
     assert sum(passed) == BUDGET
-    marked = [one["metadata"]["name"] for one in kube.metadata(paths.incidents(shop), labelSelector=paths.TURN)]
+    marked = [one["metadata"]["name"] for one in kube.metadata(paths.incidents(shop), labelSelector=labels.REPAIR_SLOT)]
     assert sorted(marked) == sorted(order.incident.name for order, got in zip(orders, passed, strict=True) if got)
 
 

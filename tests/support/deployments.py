@@ -7,6 +7,7 @@ from support.api import Api, Object, until
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of
 from prunella_workflows.model.errors import NotFound
+from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.plan import Precondition
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -75,7 +76,7 @@ def precondition_of(obj: Object) -> Precondition:
     """What a decision that is made now relies on."""
     marks = obj["metadata"].get("annotations") or {}
     digest = template_hash(template_of({"kind": "Deployment", **obj}))
-    return Precondition(uid=obj["metadata"]["uid"], template_hash=digest, last_action=marks.get(paths.LAST_ACTION, ""))
+    return Precondition(uid=obj["metadata"]["uid"], template_hash=digest, last_action=marks.get(LAST_ACTION, ""))
 
 
 def replica_sets(api: Api, obj: Object) -> dict[int, Object]:

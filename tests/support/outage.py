@@ -25,6 +25,7 @@ from support.stage import CLOSED, LAST_ACTION
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -81,7 +82,7 @@ class Patient:
         """Whether Prunella has recorded release 1 as good."""
         ref = WorkloadRef(kind="Deployment", namespace=self.namespace, name=self.name)
         kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
-        return any(one["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD for one in kept)
+        return any(one["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD for one in kept)
 
     def break_it(self) -> None:
         """Release 2 ends with code 1 as soon as it starts, and never gets ready."""

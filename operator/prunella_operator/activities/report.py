@@ -9,11 +9,11 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.async_client import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import IncidentStatus
 
-_REPORTER = f"{paths.GROUP}/operator"
 _TRIES = 5
 
 
@@ -52,7 +52,7 @@ class Reporter:
         )
         complete = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
         return {
-            "apiVersion": f"{paths.GROUP}/{paths.VERSION}",
+            "apiVersion": labels.API_VERSION,
             "kind": "Incident",
             # The version, because the API server ignores a uid on the status subresource.
             "metadata": {
@@ -78,14 +78,14 @@ def _event(ref: IncidentRef, status: IncidentStatus, note: EventNote) -> Object:
         "kind": "Event",
         "metadata": {"name": f"{ref.name[:200].rstrip('.-')}.{digest}", "namespace": ref.namespace},
         "eventTime": clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "reportingController": _REPORTER,
+        "reportingController": labels.REPORTER,
         "reportingInstance": "prunella",
         "type": note.type,
         "reason": note.reason,
         "action": note.action,
         "note": note.note[:1024],
         "regarding": {
-            "apiVersion": f"{paths.GROUP}/{paths.VERSION}",
+            "apiVersion": labels.API_VERSION,
             "kind": "Incident",
             "namespace": ref.namespace,
             "name": ref.name,

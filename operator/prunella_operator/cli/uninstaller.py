@@ -11,24 +11,26 @@ from typing import Protocol
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.revisions import SNAPSHOTS
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import NotFound
 
 _APPS = "/apis/apps/v1"
-_OURS = f"/apis/{paths.GROUP}/{paths.VERSION}"
 _KINDS = (
     ("Deployment", _APPS, "deployments"),
     ("StatefulSet", _APPS, "statefulsets"),
     ("DaemonSet", _APPS, "daemonsets"),
     ("HorizontalPodAutoscaler", "/apis/autoscaling/v2", "horizontalpodautoscalers"),
-    ("Incident", _OURS, "incidents"),
-    ("HealingPolicy", _OURS, "healingpolicies"),
+    ("Incident", paths.API, "incidents"),
+    ("HealingPolicy", paths.API, "healingpolicies"),
 )
-_CLUSTER_KINDS = (("ClusterHealingPolicy", _OURS, "clusterhealingpolicies"),)
+_CLUSTER_KINDS = (("ClusterHealingPolicy", paths.API, "clusterhealingpolicies"),)
 _MARKS = {
-    "annotations": frozenset({paths.LAST_ACTION, paths.AT, paths.BEFORE, paths.AFTER, paths.TURNS}),
-    "labels": frozenset({paths.TURN}),
+    "annotations": frozenset(
+        {labels.LAST_ACTION, labels.LAST_ACTION_AT, labels.BEFORE, labels.AFTER, labels.REPAIR_SLOTS}
+    ),
+    "labels": frozenset({labels.REPAIR_SLOT}),
 }
-_NOTES = f"kopf.{paths.GROUP}/"
+_NOTES = f"{labels.KOPF_PREFIX}/"
 """What kopf notes on Incidents of how far it has handled them."""
 
 
@@ -108,7 +110,7 @@ def _marks_of(meta: Mapping[str, object]) -> dict[str, object]:
         patch |= {field: dict.fromkeys(ours)} if ours else {}
     finalizers = meta.get("finalizers") or ()
     assert isinstance(finalizers, list | tuple)
-    others = [finalizer for finalizer in finalizers if not finalizer.partition("/")[0].endswith(paths.GROUP)]
+    others = [finalizer for finalizer in finalizers if not finalizer.partition("/")[0].endswith(labels.GROUP)]
     return patch | ({"finalizers": others or None} if len(others) < len(finalizers) else {})
 
 

@@ -16,8 +16,8 @@ from prunella_operator.doctor.policies import check_policies
 from prunella_operator.doctor.webhook import check_webhook
 from prunella_operator.kubernetes.api import Api
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
-from prunella_workflows.decisions.guards import HEAL
 from prunella_workflows.model.errors import NotFound, PrunellaError
+from prunella_workflows.model.labels import HEAL
 from prunella_workflows.model.measurement import Reading
 
 MAX_SKEW = 5.0  # seconds; ages, budgets and maintenance windows mix our clock with the API server's

@@ -5,6 +5,8 @@ A test derives these permissions from the code and holds the roles to them, in b
 
 from dataclasses import dataclass
 
+from prunella_workflows.model.labels import GROUP
+
 VIEW = "prunella-view"
 """Reads what is needed to see; bound in the whole cluster, to operator and worker."""
 INCIDENTS = "prunella-incidents"
@@ -42,12 +44,12 @@ class Rule:
 
 
 RULES = (
-    Rule("keep incidents", ("create", "patch", "delete"), "incidents", "prunella.dev"),
-    Rule("keep incidents", ("patch",), "incidents/status", "prunella.dev"),
+    Rule("keep incidents", ("create", "patch", "delete"), "incidents", GROUP),
+    Rule("keep incidents", ("patch",), "incidents/status", GROUP),
     Rule("keep incidents", ("create",), "events", "events.k8s.io"),
-    Rule("read incidents and policies", _SEE, "incidents", "prunella.dev"),
-    Rule("read incidents and policies", ("list",), "healingpolicies", "prunella.dev"),
-    Rule("read incidents and policies", ("list",), "clusterhealingpolicies", "prunella.dev", cluster=True),
+    Rule("read incidents and policies", _SEE, "incidents", GROUP),
+    Rule("read incidents and policies", ("list",), "healingpolicies", GROUP),
+    Rule("read incidents and policies", ("list",), "clusterhealingpolicies", GROUP, cluster=True),
     Rule("read incidents and policies", ("get", "list"), "namespaces", cluster=True),
     Rule("read incidents and policies", ("get",), "customresourcedefinitions", "apiextensions.k8s.io", cluster=True),
     Rule("see faults", _SEE, "pods"),

@@ -10,8 +10,9 @@ from prunella_operator.integrations.notifiers.services import service_of
 from prunella_operator.integrations.tickets.factory import system_of
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Api, Object
-from prunella_operator.kubernetes.secrets import CHANNEL, TICKETS, read_secret, required
+from prunella_operator.kubernetes.secrets import read_secret, required
 from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
+from prunella_workflows.model.labels import CHANNEL, TICKETS
 from prunella_workflows.model.policy import ClusterHealingPolicySpec, EscalationRule, HealingPolicySpec, LabelSelector
 
 _KINDS = ("deployments", "statefulsets", "daemonsets")

@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 from pydantic import Field, ValidationError
 
+from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Api
+from prunella_workflows.model import labels
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
 
-GROUP = "/apis/prunella.dev/v1alpha1"
-CANCEL = "prunella.dev/cancel"
 _GROUPS = 100  # as many as an answer may name
 
 
@@ -96,7 +96,7 @@ class KubeIncidents:
 
     def find(self, namespace: str | None, selector: str = "") -> Sequence[Incident]:
         """The incidents of a namespace, or of all (None), oldest first."""
-        path = f"{GROUP}/namespaces/{namespace}/incidents" if namespace else f"{GROUP}/incidents"
+        path = f"{paths.API}/namespaces/{namespace}/incidents" if namespace else f"{paths.API}/incidents"
         try:
             items = self._api.call("GET", path, labelSelector=selector)["items"]
         except NotFound as error:
@@ -106,7 +106,7 @@ class KubeIncidents:
     def get(self, namespace: str, name: str) -> Incident:
         """One incident."""
         try:
-            return parse(self._api.call("GET", f"{GROUP}/namespaces/{namespace}/incidents/{name}"))
+            return parse(self._api.call("GET", f"{paths.API}/namespaces/{namespace}/incidents/{name}"))
         except NotFound as error:
             raise NotFound(
                 f"there is no incident {name} in namespace {namespace}; `prunella incidents list -A` shows all"
@@ -114,7 +114,7 @@ class KubeIncidents:
 
     def patch(self, incident: Incident, body: dict[str, Any]) -> None:
         """Merge-patch it. The uid keeps an answer from reaching a namesake that was made meanwhile."""
-        path = f"{GROUP}/namespaces/{incident.namespace}/incidents/{incident.name}"
+        path = f"{paths.API}/namespaces/{incident.namespace}/incidents/{incident.name}"
         metadata = {**body.get("metadata", {}), "uid": incident.metadata.uid}
         self._api.call("PATCH", path, {**body, "metadata": metadata}, MERGE_PATCH, fieldManager="prunella-cli")
 
@@ -172,7 +172,7 @@ def cancel(reader: IncidentReader, namespace: str, name: str) -> Incident:
     incident = reader.get(namespace, name)
     if not _being_escalated(incident):
         _refuse_closed(incident)
-    reader.patch(incident, {"metadata": {"annotations": {CANCEL: "true"}}})
+    reader.patch(incident, {"metadata": {"annotations": {labels.CANCEL: "true"}}})
     return incident
 
 

@@ -17,17 +17,21 @@ import structlog
 from prunella_operator import clock
 from prunella_operator.compat.kopf import kopf
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import Object
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Permanent, Retryable
 
 _log = structlog.get_logger("prunella.controller")
 
 _AGAIN = 5.0
 _RELOGIN = timedelta(minutes=5)
-_NO_WISHES = [("metadata", "labels", paths.TURN), ("metadata", "annotations", paths.TURNS)]  # our own marks
-_INCIDENTS = ("prunella.dev", "v1alpha1", "incidents")
+# Our own keys, which are no wish of a person.
+_NO_WISHES = [
+    ("metadata", "labels", labels.REPAIR_SLOT),
+    ("metadata", "annotations", labels.REPAIR_SLOTS),
+]  # our own marks
+_INCIDENTS = (labels.GROUP, labels.VERSION, "incidents")
 _PAGE = 250  # incidents; kopf would read all at once, and hours of them are kept
 _HOLD = 1.0  # seconds for which kopf holds an incident, which takes it 35 KiB, after it has dealt with it
 
@@ -123,11 +127,11 @@ def _settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = _HOLD
     settings.networking.request_timeout = 15
     settings.networking.error_backoffs = [0.5, 1, 2, 4, 5, 5, 5, 5, 5, 5]
-    settings.persistence.finalizer = f"{paths.GROUP}/unused"
+    settings.persistence.finalizer = labels.FINALIZER
     # A prefix of its own: kopf sees no change in annotations under the prefix of its bookkeeping.
-    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{paths.GROUP}")
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=labels.KOPF_PREFIX)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(
-        prefix=f"kopf.{paths.GROUP}", ignored_fields=_NO_WISHES
+        prefix=labels.KOPF_PREFIX, ignored_fields=_NO_WISHES
     )
     return settings
 

@@ -8,26 +8,34 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of, workload_key
 from prunella_operator.observability import tracing
-from prunella_workflows.decisions.guards import HEAL
 from prunella_workflows.model.incident import IncidentType, Mode
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.labels import (
+    API_VERSION,
+    DETECTED_AT,
+    FAULT,
+    FAULT_AT,
+    HEAL,
+    SOURCE,
+    TRACEPARENT,
+    WITHDRAWN_BY_ALERT,
+    WORKLOAD,
+)
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
 STILL_THE_SAME = timedelta(minutes=30)
 """A fault that shows itself again within this time was never gone. The kubelet's back-off ends at 5 minutes."""
 
-_FAULT = f"{paths.GROUP}/fault"
 _SETTLED = frozenset({Phase.HEALED, Phase.RECOVERED})
 
 
 def earlier_selectors(target: WorkloadRef) -> tuple[str, str]:
     """Label selectors of the incidents that may be about a workload: ours by their label, and those of people."""
-    return f"{paths.WORKLOAD}={workload_key(target)}", f"!{paths.WORKLOAD}"
+    return f"{WORKLOAD}={workload_key(target)}", f"!{WORKLOAD}"
 
 
 def covering(earlier: list[Object], fault: str, seen: datetime | None, now: datetime) -> Object | None:
@@ -39,7 +47,7 @@ def covering(earlier: list[Object], fault: str, seen: datetime | None, now: date
     last = latest(earlier)
     if opened is not None or last is None or settled(last):
         return opened
-    same = (last["metadata"].get("annotations") or {}).get(_FAULT) == fault
+    same = (last["metadata"].get("annotations") or {}).get(FAULT) == fault
     known = seen or _closed_at(last)
     return last if same and known is not None and now - known <= STILL_THE_SAME else None
 
@@ -62,11 +70,11 @@ def is_old_news(fault_at: datetime | None, earlier: list[Object]) -> bool:
 
 def incident_of(signal: Signal, target: WorkloadRef, fault: str, earlier: list[Object]) -> Object:
     """The Incident that a signal opens."""
-    annotations = {paths.DETECTED_AT: signal.observed_at.isoformat(), _FAULT: fault}
+    annotations = {DETECTED_AT: signal.observed_at.isoformat(), FAULT: fault}
     if signal.fault_at is not None:
-        annotations[paths.FAULT_AT] = signal.fault_at.isoformat()
+        annotations[FAULT_AT] = signal.fault_at.isoformat()
     if context := tracing.current():
-        annotations[paths.TRACEPARENT] = str(context)
+        annotations[TRACEPARENT] = str(context)
     spec: Object = {
         "type": signal.type.value,
         "severity": signal.severity.value,
@@ -75,12 +83,12 @@ def incident_of(signal: Signal, target: WorkloadRef, fault: str, earlier: list[O
         **_address(signal, target),
     }
     return {
-        "apiVersion": f"{paths.GROUP}/{paths.VERSION}",
+        "apiVersion": API_VERSION,
         "kind": "Incident",
         "metadata": {
             "name": _name(target, earlier),
             "namespace": signal.namespace,
-            "labels": {paths.WORKLOAD: workload_key(target), paths.SOURCE: signal.source},
+            "labels": {WORKLOAD: workload_key(target), SOURCE: signal.source},
             "annotations": annotations,
         },
         "spec": spec,
@@ -132,7 +140,7 @@ def phase_of(raw: Object) -> Phase:
 
 def settled(raw: Object) -> bool:
     """Whether an incident ended because its fault was gone: the next signal is another fault."""
-    withdrawn = paths.WITHDRAWN in (raw["metadata"].get("annotations") or {})
+    withdrawn = WITHDRAWN_BY_ALERT in (raw["metadata"].get("annotations") or {})
     return phase_of(raw) in _SETTLED or (withdrawn and phase_of(raw) is Phase.CANCELLED)
 
 

@@ -26,6 +26,7 @@ from prunella_operator.kubernetes.views.workloads import (
     time_of,
     workload_view,
 )
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, NotFound, Permanent, Refused, Retryable
 from prunella_workflows.model.workload import PodView, WorkloadView
 
@@ -118,7 +119,7 @@ class KnownGoodRecorder:
         kept = await self._kept(view)
         if any(_good_at(one) and one["metadata"]["name"].endswith(f"-{view.template_hash}") for one in kept):
             return self.soak
-        ours = (raw["metadata"].get("annotations") or {}).get(paths.AFTER) == view.template_hash
+        ours = (raw["metadata"].get("annotations") or {}).get(labels.AFTER) == view.template_hash
         return max(self.soak, illness_shows(template_of(raw)) if kept else 0.0, _AFTER_A_REPAIR if ours else 0.0)
 
     async def _pods(self, raw: Object, view: WorkloadView) -> tuple[PodView, ...]:
@@ -145,7 +146,10 @@ class KnownGoodRecorder:
         mine = good.get(name)
         others = [at for other, at in good.items() if other != name and at is not None]
         if mine is None or now - mine > _REFRESH_AFTER or max(others, default=mine) > mine:
-            marks = {"annotations": {paths.GOOD_AT: now.isoformat()}, "labels": {paths.SNAPSHOT: revisions.KNOWN_GOOD}}
+            marks = {
+                "annotations": {labels.GOOD_AT: now.isoformat()},
+                "labels": {labels.SNAPSHOT: revisions.KNOWN_GOOD},
+            }
             await self._mark(view, body, {"metadata": marks})
 
     async def _mark(self, view: WorkloadView, body: Object, marks: Object) -> None:
@@ -165,7 +169,7 @@ class KnownGoodRecorder:
     async def _prune(self, raw: Object, view: WorkloadView) -> None:
         """Keep the newest few snapshots of each workload, and the one that the latest repair may be undone with."""
         newest = sorted(await self._kept(view), key=_kept_since, reverse=True)
-        needed = (raw["metadata"].get("annotations") or {}).get(paths.BEFORE)
+        needed = (raw["metadata"].get("annotations") or {}).get(labels.BEFORE)
         for one in newest[_KEEP:]:
             if one["metadata"]["name"] != needed:
                 await self.rest.delete(paths.snapshots(view.ref.namespace, one["metadata"]["name"]))
@@ -176,7 +180,7 @@ class KnownGoodRecorder:
 
 
 def _good_at(raw: Object) -> datetime | None:
-    return noted_time((raw["metadata"].get("annotations") or {}).get(paths.GOOD_AT))
+    return noted_time((raw["metadata"].get("annotations") or {}).get(labels.GOOD_AT))
 
 
 def _kept_since(raw: Object) -> datetime:

@@ -9,19 +9,19 @@ from typing import Any
 
 from msgspec import field, to_builtins
 
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.decoding import WireStruct
+from prunella_workflows.model import labels
 from prunella_workflows.model.incident_status import Phase
 
 
 class Annotations(WireStruct, frozen=True, omit_defaults=True):
     """Those that count here."""
 
-    detected_at: str | None = field(name=paths.DETECTED_AT, default=None)
-    fault_at: str | None = field(name=paths.FAULT_AT, default=None)
-    traceparent: str | None = field(name=paths.TRACEPARENT, default=None)
-    cancel: str | None = field(name=paths.CANCEL, default=None)
+    detected_at: str | None = field(name=labels.DETECTED_AT, default=None)
+    fault_at: str | None = field(name=labels.FAULT_AT, default=None)
+    traceparent: str | None = field(name=labels.TRACEPARENT, default=None)
+    cancel: str | None = field(name=labels.CANCEL, default=None)
 
 
 class Metadata(WireStruct, frozen=True):

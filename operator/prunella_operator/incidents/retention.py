@@ -19,6 +19,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.observability import metrics
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
 from prunella_workflows.model.incident_status import Phase
 
@@ -36,8 +37,8 @@ _ALWAYS = "true"
 class Labels(WireStruct, frozen=True):
     """The labels that count here."""
 
-    workload: str = field(name=paths.WORKLOAD, default="")
-    keep: str = field(name=paths.KEEP, default="")
+    workload: str = field(name=labels.WORKLOAD, default="")
+    keep: str = field(name=labels.KEEP, default="")
 
 
 class Metadata(WireStruct, frozen=True):

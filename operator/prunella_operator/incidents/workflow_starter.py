@@ -28,6 +28,7 @@ from prunella_operator.temporal.rpc import TemporalUnavailable, ask
 from prunella_workflows.contracts.healing import HealingRequest, workflow_id
 from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable
 from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Phase
@@ -239,11 +240,11 @@ class WorkflowStarter:
 
 def trace_of(incident: Object) -> TraceContext | None:
     """The trace of the fault's detection, by the annotation that its source set."""
-    return TraceContext.parse((incident["metadata"].get("annotations") or {}).get(paths.TRACEPARENT, ""))
+    return TraceContext.parse((incident["metadata"].get("annotations") or {}).get(labels.TRACEPARENT, ""))
 
 
 def _cancelled(incident: Object) -> bool:
-    return (incident["metadata"].get("annotations") or {}).get(paths.CANCEL) == "true"
+    return (incident["metadata"].get("annotations") or {}).get(labels.CANCEL) == "true"
 
 
 def _acknowledged(incident: Object) -> Acknowledgement:
@@ -267,8 +268,8 @@ def _request(incident: Object) -> HealingRequest:
             incident=IncidentRef(namespace=meta["namespace"], name=meta["name"], uid=meta["uid"]),
             spec=spec,
             opened_at=datetime.fromisoformat(meta["creationTimestamp"]),
-            detected_at=noted_time(annotations.get(paths.DETECTED_AT)),
-            fault_at=noted_time(annotations.get(paths.FAULT_AT)),
+            detected_at=noted_time(annotations.get(labels.DETECTED_AT)),
+            fault_at=noted_time(annotations.get(labels.FAULT_AT)),
             trace_id=parent.trace_id if (parent := trace_of(incident)) else "",
         )
     except ValidationError as error:

@@ -11,7 +11,8 @@ from typing import TypeVar
 from msgspec import DecodeError, MsgspecError, Raw, Struct, field
 from msgspec.json import Decoder
 
-IGNORE = "prunella.dev/ignore"
+from prunella_workflows.model.labels import IGNORE
+
 T = TypeVar("T")
 
 

@@ -1,33 +1,15 @@
-"""Where things live in the Kubernetes API: one place for paths, labels and annotations of ours."""
+"""Paths of the Kubernetes API."""
 
 import re
 
-from prunella_workflows.decisions.guards import reverted_externally
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import InvalidIncident, NotFound
 from prunella_workflows.model.workload import WorkloadRef
 
-GROUP = "prunella.dev"
-VERSION = "v1alpha1"
 FIELD_MANAGER = "prunella"
-
 LEASES = "coordination.k8s.io/v1"
-
-LAST_ACTION = f"{GROUP}/last-action"
-BEFORE, AFTER, AT = reverted_externally.BEFORE, reverted_externally.AFTER, reverted_externally.AT
-GOOD_AT = f"{GROUP}/good-at"
-SNAPSHOT = f"{GROUP}/snapshot"
-WORKLOAD = f"{GROUP}/workload"
-SOURCE = f"{GROUP}/source"
-DETECTED_AT = f"{GROUP}/detected-at"
-FAULT_AT = f"{GROUP}/fault-at"
-TRACEPARENT = f"{GROUP}/traceparent"
-CANCEL = f"{GROUP}/cancel"
-OPENED_BY_ALERT = f"{GROUP}/opened-by-alert"
-WITHDRAWN = f"{GROUP}/withdrawn-by-alert"
-ALERT = f"alert.{GROUP}/"
-KEEP = f"{GROUP}/keep"
-TURN = f"{GROUP}/turn"
-TURNS = f"{GROUP}/turns"
+API = f"/apis/{labels.API_VERSION}"
+"""The path of our own API."""
 
 _PLURALS = {
     "Deployment": ("/apis/apps/v1", "deployments"),
@@ -95,19 +77,19 @@ def budgets(namespace: str) -> str:
 def incidents(namespace: str = "", name: str = "") -> str:
     """The path of one, one namespace's, or all incidents."""
     scope = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{GROUP}/{VERSION}{scope}/incidents" + (f"/{name}" if name else "")
+    return f"{API}{scope}/incidents" + (f"/{name}" if name else "")
 
 
 def policies(namespace: str = "") -> str:
     """The path of a namespace's HealingPolicies, or of the ClusterHealingPolicies."""
     if namespace:
-        return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/healingpolicies"
-    return f"/apis/{GROUP}/{VERSION}/clusterhealingpolicies"
+        return f"{API}/namespaces/{namespace}/healingpolicies"
+    return f"{API}/clusterhealingpolicies"
 
 
 def all_policies() -> str:
     """The path of the HealingPolicies of all namespaces."""
-    return f"/apis/{GROUP}/{VERSION}/healingpolicies"
+    return f"{API}/healingpolicies"
 
 
 def events(namespace: str) -> str:

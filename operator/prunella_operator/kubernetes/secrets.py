@@ -7,9 +7,6 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Api, Object
 from prunella_workflows.model.errors import Forbidden, InvalidInputError, NotFound
 
-CHANNEL = f"{paths.GROUP}/channel"
-TICKETS = f"{paths.GROUP}/tickets"
-
 
 def read_secret(api: Api, address: str, kind: str) -> dict[str, str]:
     """The values of the Secret `NAMESPACE/NAME`. Its type must be `kind`: who made it, agreed to this use of it.

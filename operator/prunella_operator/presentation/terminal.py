@@ -16,6 +16,7 @@ from rich.text import Text
 from prunella_operator.incidents.client import Incident
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.labels import HEAL
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _PIPE_WIDTH = 10_000  # a line for a program is never wrapped
@@ -40,9 +41,9 @@ PHASE_STYLE = {
     Phase.FAILED: "bold red",
 }
 
-NO_INCIDENTS = """No incidents{where}: nothing is broken, or nobody is looking.
+NO_INCIDENTS = f"""No incidents{{where}}: nothing is broken, or nobody is looking.
 Prunella opens one by itself when a pod of a watched workload fails (`prunella doctor` says whether it can), and
-repairs it where a HealingPolicy or the label prunella.dev/heal=enabled on the namespace allows that.
+repairs it where a HealingPolicy or the label {HEAL}=enabled on the namespace allows that.
 You can open one yourself: kubectl create -f - with kind: Incident, spec.target and spec.type."""
 
 

@@ -12,9 +12,9 @@ from support.api import documents
 
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.rbac import bindings
-from prunella_operator.kubernetes import paths
 from prunella_operator.runtime import worker as worker_side
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.labels import REPAIR_SLOT, REPAIR_SLOTS
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 FILES = sorted(
@@ -163,7 +163,7 @@ def test_only_incidents_that_have_ended_may_be_deleted():
 
 def test_the_marks_that_only_prunella_sets_are_those_that_the_code_writes():
     said = (MANIFESTS / "admission" / "incidents.yaml").read_text()
-    assert set(re.findall(r"'(prunella\.dev/[a-z-]+)' in", said)) == {paths.TURN, paths.TURNS}
+    assert set(re.findall(r"'(prunella\.dev/[a-z-]+)' in", said)) == {REPAIR_SLOT, REPAIR_SLOTS}
 
 
 def test_what_bounds_prunella_can_fail_for_nobody_else():

@@ -21,6 +21,7 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, revision_number, template_of, time_of
 from prunella_workflows.decisions import alert_classification
 from prunella_workflows.decisions.alert_classification import NamedPolicy
+from prunella_workflows.model import labels
 from prunella_workflows.model.alert import Alert, Classified, Enriched
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.duration import format_duration
@@ -148,7 +149,7 @@ class AlertEnricher:
         """The newest incidents of this workload, open ones first, and how they ended."""
         path = paths.incidents(target.namespace)
         found = [one for selector in earlier_selectors(target) for one in self._kube.list(path, labelSelector=selector)]
-        ours = [one for one in found if paths.WORKLOAD in (one["metadata"].get("labels") or {}) or heals(one, target)]
+        ours = [one for one in found if labels.WORKLOAD in (one["metadata"].get("labels") or {}) or heals(one, target)]
         newest = sorted(ours, key=lambda our: str(our["metadata"]["creationTimestamp"]), reverse=True)
         yield from map(_story, sorted(newest, key=lambda one: phase_of(one).closed)[:_RECENT])
 

@@ -24,6 +24,7 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, ignored, template_of
 from prunella_workflows.contracts.alerts import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
+from prunella_workflows.model import labels
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
@@ -72,7 +73,7 @@ class AlertIncidents:
         body = incident_of(_signal(request, target, raw), target, fault, earlier)
         body["spec"]["description"] = _description(request.alert)
         body["metadata"]["annotations"] |= {
-            paths.OPENED_BY_ALERT: request.alert.fingerprint,
+            labels.OPENED_BY_ALERT: request.alert.fingerprint,
             **_mark(request.alert, resolved=None),
         }
         path = paths.incidents(target.namespace)
@@ -108,7 +109,7 @@ class AlertIncidents:
             return Withdrawn(done=False, reason="it has changed the workload already")
         if trouble := self._trouble(ref, raw):
             return Withdrawn(done=False, reason=trouble)
-        self._patch(raw, {paths.CANCEL: "true", paths.WITHDRAWN: request.alert.fingerprint})
+        self._patch(raw, {labels.CANCEL: "true", labels.WITHDRAWN_BY_ALERT: request.alert.fingerprint})
         return Withdrawn(done=True)
 
     def note(self, state: AlertState, *, resolved: bool) -> None:
@@ -130,7 +131,7 @@ class AlertIncidents:
     def _annotate(self, raw: Object, alert: Alert, *, resolved: datetime | None) -> None:
         marks = raw["metadata"].get("annotations") or {}
         mark = _mark(alert, resolved=resolved)
-        known = [key for key in marks if key.startswith(paths.ALERT)]
+        known = [key for key in marks if key.startswith(labels.ALERT_PREFIX)]
         if mark.items() <= marks.items() or (len(known) >= _NOTED and not mark.keys() & marks.keys()):
             return
         self._patch(raw, mark)
@@ -154,7 +155,7 @@ def _as_opened(raw: Object, alert: Alert) -> Opened:
     meta = raw["metadata"]
     return Opened(
         incident=IncidentRef(namespace=meta["namespace"], name=meta["name"], uid=meta["uid"]),
-        opened=(meta.get("annotations") or {}).get(paths.OPENED_BY_ALERT) == alert.fingerprint,
+        opened=(meta.get("annotations") or {}).get(labels.OPENED_BY_ALERT) == alert.fingerprint,
         opened_at=datetime.fromisoformat(meta["creationTimestamp"]),
     )
 
@@ -199,7 +200,8 @@ def _description(alert: Alert) -> str:
 def _mark(alert: Alert, *, resolved: datetime | None) -> dict[str, str]:
     """The annotation that names an alert, and says since when it fires or that it ended."""
     end = f", resolved {resolved:%Y-%m-%dT%H:%M:%SZ}" if resolved else ""
-    return {f"{paths.ALERT}{alert.fingerprint}": f"{alert.name[:200]} since {alert.starts_at:%Y-%m-%dT%H:%M:%SZ}{end}"}
+    note = f"{alert.name[:200]} since {alert.starts_at:%Y-%m-%dT%H:%M:%SZ}{end}"
+    return {f"{labels.ALERT_PREFIX}{alert.fingerprint}": note}
 
 
 def _tried(attempt: Attempt) -> str:

@@ -35,6 +35,7 @@ from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.model.errors import InvalidIncident, NotFound
 from prunella_workflows.model.evidence import EventView, Evidence, IncidentSummary, MemoryBounds, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
+from prunella_workflows.model.labels import WORKLOAD
 from prunella_workflows.model.measurement import NoData
 from prunella_workflows.model.neighbours import NodeView
 from prunella_workflows.model.policy import EffectivePolicy
@@ -155,7 +156,7 @@ class EvidenceCollector:
         """Incidents in brief: deep, all of the namespace; else those that sources opened for this workload."""
         if deep:
             return self._briefs.of(ref.namespace)
-        found = self._kube.list(paths.incidents(ref.namespace), labelSelector=f"{paths.WORKLOAD}={workload_key(ref)}")
+        found = self._kube.list(paths.incidents(ref.namespace), labelSelector=f"{WORKLOAD}={workload_key(ref)}")
         return tuple(map(brief, found))
 
     def evidence(

@@ -16,10 +16,10 @@ from prunella_operator.kubernetes.views.workloads import pod_view, template_of, 
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.labels import DEPENDS_ON
 from prunella_workflows.model.neighbours import DependencyView
 from prunella_workflows.model.workload import WorkloadRef
 
-DEPENDS_ON = f"{paths.GROUP}/depends-on"
 _KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 _MOST = 5
 _TELLING = frozenset({Kind.CRASH, Kind.NOT_READY})

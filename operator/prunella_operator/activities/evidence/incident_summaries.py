@@ -12,6 +12,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import time_of
+from prunella_workflows.model import labels
 from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident_status import CausedBy, Phase
 
@@ -57,7 +58,7 @@ def brief(raw: Object) -> IncidentSummary:
         repaired_at=time_of(times.get("repairedAt")),
         closed_at=time_of(times.get("closedAt")),
         caused_by=CausedBy.model_validate(caused_by) if caused_by else None,
-        source=(meta.get("labels") or {}).get(paths.SOURCE, ""),
+        source=(meta.get("labels") or {}).get(labels.SOURCE, ""),
     )
 
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_workflows.decisions.guards import HEAL
 from prunella_workflows.model.errors import InvalidIncident
+from prunella_workflows.model.labels import HEAL
 from prunella_workflows.model.policy import (
     BUILT_IN,
     ClusterHealingPolicySpec,

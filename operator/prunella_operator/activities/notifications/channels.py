@@ -9,11 +9,12 @@ from prunella_operator import clock
 from prunella_operator.integrations.notifiers.limiter import Limiter, Send, Told, Wait
 from prunella_operator.integrations.notifiers.port import Notifier
 from prunella_operator.kubernetes.api import Api
-from prunella_operator.kubernetes.secrets import CHANNEL, read_secret, required
+from prunella_operator.kubernetes.secrets import read_secret, required
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.contracts.notifications import Link, Message, NotifyRequest
 from prunella_workflows.model.errors import PrunellaError, Unavailable
 from prunella_workflows.model.incident_status import Delivery, DeliveryResult
+from prunella_workflows.model.labels import CHANNEL
 
 _log = structlog.get_logger("prunella.notifications")
 

@@ -9,11 +9,12 @@ from prunella_operator.activities.notifications.channels import Links
 from prunella_operator.integrations.tickets.factory import system_of
 from prunella_operator.integrations.tickets.port import Entry, TicketSystem
 from prunella_operator.kubernetes.api import Api
-from prunella_operator.kubernetes.secrets import TICKETS, read_secret
+from prunella_operator.kubernetes.secrets import read_secret
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.contracts.notifications import TicketRequest, TicketStep
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.incident_status import TicketRef
+from prunella_workflows.model.labels import TICKETS
 
 _log = structlog.get_logger("prunella.tickets")
 

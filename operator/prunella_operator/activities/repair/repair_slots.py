@@ -23,6 +23,7 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import noted_time
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.decisions.guards import BUDGETS, GuardCase
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import (
     ChangedSince,
     Conflict,
@@ -64,10 +65,10 @@ class RepairSlotAllocator:
         """All turns that count now. The order of the two lists matters: who asks in the first has to be in the second
         with what he has had, or with the turn that he took meanwhile.
         """
-        running = self._kube.metadata(paths.incidents(), labelSelector=paths.TURN, fieldSelector=_RUNNING)
+        running = self._kube.metadata(paths.incidents(), labelSelector=labels.REPAIR_SLOT, fieldSelector=_RUNNING)
         asking_and_running = tuple(map(_turn, running))
         hours = ",".join((ASKING, *(_hour(clock.now() + timedelta(hours=off)) for off in _HOURS)))
-        recent = self._kube.metadata(paths.incidents(), labelSelector=f"{paths.TURN} in ({hours})")
+        recent = self._kube.metadata(paths.incidents(), labelSelector=f"{labels.REPAIR_SLOT} in ({hours})")
         return RepairSlots(mine=mine, version=version, running=asking_and_running, recent=tuple(map(_turn, recent)))
 
     @contextmanager
@@ -167,7 +168,7 @@ class RepairSlotAllocator:
         """
         note = json.dumps({"target": str(order.action.target), "taken": taken})
         meta = {"resourceVersion": mine["metadata"]["resourceVersion"], "uid": mine["metadata"]["uid"]}
-        marks = {"labels": {paths.TURN: label}, "annotations": {paths.TURNS: note if label else None}}
+        marks = {"labels": {labels.REPAIR_SLOT: label}, "annotations": {labels.REPAIR_SLOTS: note if label else None}}
         return self._kube.merge_patch(_path(order), {"metadata": {**meta, **marks}})
 
 
@@ -186,7 +187,7 @@ def _hour(moment: datetime) -> str:
 def _note(raw: Object) -> Object:
     """What an incident notes of its turns. Nonsense, by whoever may patch it, must stop nobody else."""
     try:
-        note = json.loads((raw["metadata"].get("annotations") or {}).get(paths.TURNS) or "{}")
+        note = json.loads((raw["metadata"].get("annotations") or {}).get(labels.REPAIR_SLOTS) or "{}")
     except (ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
@@ -206,6 +207,6 @@ def _turn(raw: Object) -> RepairSlot:
         name=meta["name"],
         workload=str(_note(raw).get("target", "")),
         version=int(meta["resourceVersion"]),
-        asking=(meta.get("labels") or {}).get(paths.TURN) == ASKING,
+        asking=(meta.get("labels") or {}).get(labels.REPAIR_SLOT) == ASKING,
         taken=tuple(map(datetime.fromisoformat, _taken(raw).values())),
     )

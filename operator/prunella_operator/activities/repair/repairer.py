@@ -42,6 +42,7 @@ from prunella_operator.kubernetes.views.workloads import (
 from prunella_workflows.contracts.healing import Repaired, RepairOrder
 from prunella_workflows.decisions import guards as guard
 from prunella_workflows.model.errors import ChangedSince, Conflict, NotFound, Refused
+from prunella_workflows.model.labels import AFTER, BEFORE, LAST_ACTION, LAST_ACTION_AT
 from prunella_workflows.model.plan import (
     Action,
     RaiseMaxReplicas,
@@ -166,15 +167,15 @@ class Repairer:
 
     def _write(self, order: RepairOrder, raw: Object) -> Repaired:
         action, meta = order.action, raw["metadata"]
-        stamp = {paths.LAST_ACTION: order.action_id, paths.AT: clock.now().isoformat()}
+        stamp = {LAST_ACTION: order.action_id, LAST_ACTION_AT: clock.now().isoformat()}
         if isinstance(action, ReplicaAction):
             changes = number_of(action).operations()
         elif isinstance(action, ResizePods):
             changes = []
         else:
-            stamp[paths.BEFORE] = self._keep(raw, action.target).name
+            stamp[BEFORE] = self._keep(raw, action.target).name
             after = self._changed(raw, action)
-            stamp[paths.AFTER] = template_hash(after)
+            stamp[AFTER] = template_hash(after)
             changes = operations(action, raw, after)
         patch: list[Object] = [
             {"op": "test", "path": "/metadata/uid", "value": meta["uid"]},
@@ -238,11 +239,11 @@ class Repairer:
     def _result(self, order: RepairOrder, written: Object, before: Object | None = None) -> Repaired:
         """What was done, also when an earlier try did it; then what was there `before` is read from its snapshot."""
         annotations = written["metadata"]["annotations"]
-        snapshot = annotations.get(paths.BEFORE, "")
+        snapshot = annotations.get(BEFORE, "")
         return Repaired(
             action_id=order.action_id,
             template_hash=_digest(written),
-            written_at=datetime.fromisoformat(annotations[paths.AT]),
+            written_at=datetime.fromisoformat(annotations[LAST_ACTION_AT]),
             diff=self._diff(order.action, written, before, snapshot),
             undo=undo_of(order, _digest(written), snapshot),
         )
@@ -294,4 +295,4 @@ def _digest(raw: Object) -> str:
 
 
 def _last_action(raw: Object) -> str:
-    return str((raw["metadata"].get("annotations") or {}).get(paths.LAST_ACTION, ""))
+    return str((raw["metadata"].get("annotations") or {}).get(LAST_ACTION, ""))

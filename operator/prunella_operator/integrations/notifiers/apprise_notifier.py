@@ -16,6 +16,7 @@ from prunella_operator.integrations.notifiers.services import FILE_OPTIONS, Serv
 from prunella_workflows.contracts.notifications import Link, Message
 from prunella_workflows.model.errors import AuthenticationError, InvalidInputError, PrunellaError, Unavailable
 from prunella_workflows.model.incident import Severity
+from prunella_workflows.model.labels import GROUP
 
 if TYPE_CHECKING:
     from apprise.plugins.base import NotifyBase
@@ -119,7 +120,7 @@ def _join_thread(plugin: Any, thread: str) -> None:
     name = f"prunella-{hashlib.sha256(thread.encode()).hexdigest()[:32]}"
     match type(plugin).__name__:
         case "NotifyEmail":
-            reference = f"<{name}@prunella.dev>"
+            reference = f"<{name}@{GROUP}>"
             plugin.headers = {**plugin.headers, "In-Reply-To": reference, "References": reference}
         case "NotifyGoogleChat":
             plugin.thread_key = plugin.thread_key or name

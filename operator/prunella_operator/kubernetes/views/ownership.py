@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
+from prunella_workflows.model.labels import GROUP
 from prunella_workflows.model.scaling import FieldOwners
 
 _MARKS = (
-    "prunella.dev/",
+    f"{GROUP}/",
     "argocd.argoproj.io/",
     "kustomize.toolkit.fluxcd.io/",
     "helm.toolkit.fluxcd.io/",

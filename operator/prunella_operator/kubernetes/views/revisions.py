@@ -6,7 +6,6 @@ Snapshots are ControllerRevisions without an owner, so that they outlive a Deplo
 from collections.abc import Iterable
 from datetime import datetime
 
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import selector_of
 from prunella_operator.kubernetes.views.template_digest import content_of
@@ -21,31 +20,32 @@ from prunella_operator.kubernetes.views.workloads import (
     workload_key,
 )
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
+from prunella_workflows.model import labels
 from prunella_workflows.model.workload import PodView, RevisionRef, RevisionView, WorkloadRef, WorkloadView
 
 KNOWN_GOOD = "known-good"
 BEFORE = "before-repair"
-SNAPSHOTS = f"app.kubernetes.io/managed-by=prunella,{paths.SNAPSHOT}"
+SNAPSHOTS = f"app.kubernetes.io/managed-by=prunella,{labels.SNAPSHOT}"
 """The label selector of all snapshots."""
 
 
 def snapshot_selector(ref: WorkloadRef) -> str:
     """The label selector of a workload's snapshots."""
-    return f"{paths.WORKLOAD}={workload_key(ref)}"
+    return f"{labels.WORKLOAD}={workload_key(ref)}"
 
 
 def snapshot(workload: Object, ref: WorkloadRef, why: str, good_at: datetime | None = None) -> Object:
     """The ControllerRevision that keeps a workload's template. Its name is its content, so making it twice is once."""
     template = template_of(workload)
-    annotations = {paths.GOOD_AT: good_at.isoformat()} if good_at else {}
+    annotations = {labels.GOOD_AT: good_at.isoformat()} if good_at else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
             "name": f"{ref.name[:200].rstrip('.-')}-prunella-{template_hash(template)}",
             "labels": {
-                paths.WORKLOAD: workload_key(ref),
-                paths.SNAPSHOT: why,
+                labels.WORKLOAD: workload_key(ref),
+                labels.SNAPSHOT: why,
                 "app.kubernetes.io/managed-by": "prunella",
             },
             "annotations": annotations,
@@ -114,7 +114,7 @@ def _serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> 
 
 
 def _good_at(snapshot: Object | None) -> datetime | None:
-    return noted_time(((snapshot or {}).get("metadata", {}).get("annotations") or {}).get(paths.GOOD_AT))
+    return noted_time(((snapshot or {}).get("metadata", {}).get("annotations") or {}).get(labels.GOOD_AT))
 
 
 def _good_since(snapshot: Object | None) -> datetime | None:

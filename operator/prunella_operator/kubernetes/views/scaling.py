@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.ownership import marks, owners
+from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Strategy
 
 _QUARTER = "25%"
@@ -66,7 +66,7 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
         labels=labels,
         annotations=marks(annotations),
         owners=owners(meta, maxReplicas="maxReplicas"),
-        last_action=annotations.get(paths.LAST_ACTION, ""),
+        last_action=annotations.get(LAST_ACTION, ""),
     )
 
 

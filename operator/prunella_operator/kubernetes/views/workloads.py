@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.views.ownership import marks, owners
 from prunella_operator.kubernetes.views.probes import start_budget
 from prunella_operator.kubernetes.views.scaling import strategy_view
-from prunella_workflows.decisions.guards import IGNORE
+from prunella_workflows.model.labels import IGNORE, LAST_ACTION
 from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import OwnerRef
@@ -164,7 +163,7 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         template_hash=template_hash(template),
         revision=_revision(template, revisions),
         containers=container_views(template),
-        last_action=annotations.get(paths.LAST_ACTION, ""),
+        last_action=annotations.get(LAST_ACTION, ""),
     )
 
 

@@ -15,6 +15,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import template_hash
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, VerifyRequest
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
+from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.outcome import Cause, Presence, Verdict
 from prunella_workflows.model.plan import Precondition, RaiseMaxReplicas, Relief, Scale, Settle
 
@@ -37,7 +38,7 @@ DIGEST = template_hash(a_core())
 @pytest.fixture
 def kube():
     """Two pods of web, which may use a core each."""
-    deployment = a_deployment(a_core(), annotations={paths.LAST_ACTION: "a-1"})
+    deployment = a_deployment(a_core(), annotations={LAST_ACTION: "a-1"})
     labels = {"prunella.dev/heal": "enabled"}
     return a_cluster(
         FakeKube(), deployment, [a_replica_set(1, a_core())], [a_pod(name, 1) for name in PODS], labels=labels
@@ -184,7 +185,7 @@ def test_the_calm_of_a_scaling_survives_the_policys_checks(kube):
 def test_a_higher_maximum_is_looked_for_on_the_autoscaler(kube, maximum, mark, reason):
     """The workload bears the mark of an earlier action, which does not matter."""
     use(kube, "300m", "300m")
-    an_autoscaler(kube, maximum=maximum, annotations={paths.LAST_ACTION: mark})
+    an_autoscaler(kube, maximum=maximum, annotations={LAST_ACTION: mark})
     assert verified(kube, raised(), action_id="a-9", template_hash="").reason == reason
 
 

@@ -8,6 +8,7 @@ from fakes.kube import FakeKube, failing
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views import revisions
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, Forbidden
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -17,10 +18,10 @@ INCIDENT = paths.incidents("shop", "web-1")
 SNAPSHOT = paths.snapshots("shop", "web-prunella-1")
 LEASE = paths.leases("prunella-system", "prunella-operator")
 MARKS = {
-    paths.LAST_ACTION: "uid-1",
-    paths.AT: "2026-11-24T12:00:00+00:00",
-    paths.BEFORE: "web-prunella-1",
-    paths.AFTER: "2",
+    labels.LAST_ACTION: "uid-1",
+    labels.LAST_ACTION_AT: "2026-11-24T12:00:00+00:00",
+    labels.BEFORE: "web-prunella-1",
+    labels.AFTER: "2",
 }
 OWN = {"prunella.dev/depends-on": "Deployment/db", "example.org/team": "shop"}
 
@@ -33,8 +34,8 @@ def kube(monkeypatch):
     made.put(WEB, {"metadata": marked, "spec": {"replicas": 2}})
     made.put(HPA, {"metadata": {"namespace": "shop", "annotations": MARKS}})
     made.put(f"{paths.collection('Deployment', 'shop')}/untouched", {"metadata": {"namespace": "shop"}})
-    notes = {"kopf.prunella.dev/last-handled-configuration": "{}", paths.TURNS: "{}", paths.CANCEL: "true"}
-    meta = {"namespace": "shop", "annotations": notes, "labels": {paths.TURN: "asking", paths.WORKLOAD: "web"}}
+    notes = {"kopf.prunella.dev/last-handled-configuration": "{}", labels.REPAIR_SLOTS: "{}", labels.CANCEL: "true"}
+    meta = {"namespace": "shop", "annotations": notes, "labels": {labels.REPAIR_SLOT: "asking", labels.WORKLOAD: "web"}}
     waits = ["prunella.dev/unused", "example.org/backup"]
     made.put(INCIDENT, {"metadata": {**meta, "finalizers": waits}}, phase="Escalated")
     ref = WorkloadRef(kind="Deployment", namespace="shop", name="web")
@@ -68,8 +69,8 @@ def test_what_is_ours_goes_and_what_is_not_stays(prunella, kube):
     assert web["spec"] == before[WEB]["spec"]
     assert kube.objects[HPA]["metadata"]["annotations"] == {}
     assert incident["metadata"]["finalizers"] == ["example.org/backup"]
-    assert incident["metadata"]["annotations"] == {paths.CANCEL: "true"}
-    assert incident["metadata"]["labels"] == {paths.WORKLOAD: "web"}
+    assert incident["metadata"]["annotations"] == {labels.CANCEL: "true"}
+    assert incident["metadata"]["labels"] == {labels.WORKLOAD: "web"}
     assert incident["status"] == {"phase": "Escalated"}
     assert set(before) - set(kube.objects) == {SNAPSHOT, LEASE}
 

@@ -15,6 +15,7 @@ from fakes.incidents import incident
 from prunella_operator.compat.kopf import kopf
 from prunella_operator.incidents import controller
 from prunella_operator.kubernetes import paths
+from prunella_workflows.model.labels import API_VERSION, CANCEL, GROUP, REPAIR_SLOT, REPAIR_SLOTS
 
 ANNOTATED = {"prunella.dev/detected-at": "2026-11-24T11:59:59+00:00"}
 
@@ -27,8 +28,8 @@ def essence(**values):
 
 @pytest.mark.parametrize("before", [{}, {"labels": {"team": "shop"}, "annotations": ANNOTATED}], ids=["bare", "marked"])
 def test_a_turn_is_no_wish(before):
-    labels = {**before.get("labels", {}), paths.TURN: "asking"}
-    annotations = {**before.get("annotations", {}), paths.TURNS: "{}"}
+    labels = {**before.get("labels", {}), REPAIR_SLOT: "asking"}
+    annotations = {**before.get("annotations", {}), REPAIR_SLOTS: "{}"}
     assert essence(metadata={"labels": labels, "annotations": annotations}) == essence(metadata=before)
 
 
@@ -37,7 +38,7 @@ def test_nor_is_the_status():
 
 
 def test_a_cancellation_and_a_suspension_are():
-    assert essence(metadata={"annotations": {paths.CANCEL: "true"}}) != essence()
+    assert essence(metadata={"annotations": {CANCEL: "true"}}) != essence()
     assert essence(spec={"type": "OOMKilled", "suspend": True}) != essence()
 
 
@@ -57,7 +58,7 @@ def versions(group):
     return {"name": name, "versions": [one], "preferredVersion": one}
 
 
-OURS, THEIRS = f"{paths.GROUP}/{paths.VERSION}", "apiextensions.k8s.io/v1"
+OURS, THEIRS = API_VERSION, "apiextensions.k8s.io/v1"
 DISCOVERY = {
     "/version": {"major": "1", "minor": "34"},
     "/api": {"versions": ["v1"]},
@@ -90,7 +91,7 @@ class Noted:
 def dealt_with(name):
     """An incident that is over, and was seen by a kopf that ran before."""
     one = incident(name, phase="Healed")
-    known = {f"kopf.{paths.GROUP}/last-handled-configuration": json.dumps({"spec": one["spec"]})}
+    known = {f"kopf.{GROUP}/last-handled-configuration": json.dumps({"spec": one["spec"]})}
     one["metadata"].update(resourceVersion="7", annotations=known)
     return one
 

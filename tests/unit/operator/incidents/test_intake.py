@@ -14,6 +14,7 @@ from prunella_operator.incidents import intake
 from prunella_operator.incidents.intake import STILL_THE_SAME, Intake
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, Unavailable
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
@@ -98,9 +99,9 @@ async def test_an_incident_says_what_was_seen_and_when(opener, rest):
         "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
     }
     marks = incident["metadata"]["annotations"]
-    assert marks[paths.DETECTED_AT] == NOW.isoformat()
-    assert marks[paths.FAULT_AT] == (NOW - timedelta(seconds=2)).isoformat()
-    assert incident["metadata"]["labels"] == {paths.WORKLOAD: workload_key(WEB), paths.SOURCE: "pods"}
+    assert marks[labels.DETECTED_AT] == NOW.isoformat()
+    assert marks[labels.FAULT_AT] == (NOW - timedelta(seconds=2)).isoformat()
+    assert incident["metadata"]["labels"] == {labels.WORKLOAD: workload_key(WEB), labels.SOURCE: "pods"}
 
 
 @pytest.mark.parametrize("second", [a_signal("web-b"), of_deployment(), a_signal(type=IncidentType.OOM_KILLED)])

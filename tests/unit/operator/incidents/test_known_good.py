@@ -11,6 +11,7 @@ from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.workloads import template_hash
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, Refused, Unavailable
 
 SOAK = 30
@@ -76,8 +77,8 @@ async def test_stable_for_the_soak_time_is_good(historian, rest, moment):
     assert kept(rest) == {}
     await at(moment, historian, SOAK)
     (one,) = kept(rest).values()
-    assert one["metadata"]["annotations"][paths.GOOD_AT] == stamp(SOAK)
-    assert one["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD
+    assert one["metadata"]["annotations"][labels.GOOD_AT] == stamp(SOAK)
+    assert one["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
     assert one["data"]["template"] == a_template(1)
 
 
@@ -195,7 +196,7 @@ def put_snapshot(rest, version, good_at=None, created="2026-11-24T08:00:00Z"):
 
 
 def good_at(rest, name):
-    return kept(rest)[name]["metadata"]["annotations"].get(paths.GOOD_AT)
+    return kept(rest)[name]["metadata"]["annotations"].get(labels.GOOD_AT)
 
 
 async def look(historian, moment, at_second=SOAK):
@@ -207,7 +208,7 @@ async def test_what_was_kept_before_a_repair_becomes_good_when_it_is(historian, 
     name = put_snapshot(rest, 1)
     await look(historian, moment)
     assert good_at(rest, name) == stamp(SOAK)
-    assert kept(rest)[name]["metadata"]["labels"][paths.SNAPSHOT] == revisions.KNOWN_GOOD
+    assert kept(rest)[name]["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
 
 
 async def test_a_snapshot_that_cannot_be_patched_is_replaced(historian, rest, moment):
@@ -221,7 +222,7 @@ async def test_a_snapshot_that_cannot_be_patched_is_replaced(historian, rest, mo
 @pytest.mark.parametrize("nonsense", ["yesterday", "2026-11-24T09:00:00"])
 async def test_a_time_that_makes_no_sense_does_not_stop_the_historian(historian, rest, moment, nonsense):
     name = put_snapshot(rest, 1)
-    kept(rest)[name]["metadata"]["annotations"][paths.GOOD_AT] = nonsense
+    kept(rest)[name]["metadata"]["annotations"][labels.GOOD_AT] = nonsense
     await look(historian, moment)
     assert good_at(rest, name) == stamp(SOAK)
 
@@ -256,7 +257,7 @@ async def test_only_the_newest_are_kept(historian, rest, moment):
 
 async def test_what_the_latest_repair_may_be_undone_with_stays(historian, rest, moment):
     names = [put_snapshot(rest, version, START - timedelta(hours=version)) for version in range(2, 15)]
-    rest.kube.objects[paths.workload(WEB)]["metadata"]["annotations"] = {paths.BEFORE: names[-1]}
+    rest.kube.objects[paths.workload(WEB)]["metadata"]["annotations"] = {labels.BEFORE: names[-1]}
     await look(historian, moment)
     assert names[-1] in kept(rest)
     assert len(kept(rest)) == 11
@@ -264,7 +265,7 @@ async def test_what_the_latest_repair_may_be_undone_with_stays(historian, rest, 
 
 async def test_other_workloads_snapshots_are_not_ours_to_prune(historian, rest, moment):
     other = a_snapshot(a_template(99), good_at=START - timedelta(days=9))
-    other["metadata"]["labels"][paths.WORKLOAD] = "another"
+    other["metadata"]["labels"][labels.WORKLOAD] = "another"
     rest.kube.put(f"{SNAPSHOTS}/other", other)
     for version in range(2, 15):
         put_snapshot(rest, version, START - timedelta(hours=version))
@@ -279,7 +280,7 @@ def put_deployment(rest, template, **annotations):
 
 
 async def test_what_a_repair_left_is_no_release_and_must_prove_more(historian, rest, moment):
-    put_deployment(rest, a_template(1), **{paths.AFTER: template_hash(a_template(1))})
+    put_deployment(rest, a_template(1), **{labels.AFTER: template_hash(a_template(1))})
     settled(historian)
     await at(moment, historian, SOAK)
     assert kept(rest) == {}

@@ -24,6 +24,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.labels import KEEP, WORKLOAD
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LIMITS = Limits(healed=timedelta(days=7), for_people=timedelta(days=30), per_workload=3, at_most=100)
@@ -40,7 +41,7 @@ def now(monkeypatch):
 def put(rest, name, phase=Phase.HEALED, age=timedelta(days=1), *, workload="web", labels=None, **status):
     """An incident that ended so long ago."""
     at = NOW - age
-    marks = {paths.WORKLOAD: workload} if workload else {}
+    marks = {WORKLOAD: workload} if workload else {}
     meta = {"namespace": "shop", "creationTimestamp": at.isoformat(), "labels": {**marks, **(labels or {})}}
     if phase.closed:
         status["times"] = {"closedAt": at.isoformat()}
@@ -96,8 +97,8 @@ async def test_one_that_people_are_still_being_told_of_stays(rest):
 
 
 async def test_one_that_somebody_keeps_stays(rest):
-    put(rest, "kept", age=timedelta(days=90), labels={paths.KEEP: "true"})
-    put(rest, "not-kept", age=timedelta(days=90), labels={paths.KEEP: "false"})
+    put(rest, "kept", age=timedelta(days=90), labels={KEEP: "true"})
+    put(rest, "not-kept", age=timedelta(days=90), labels={KEEP: "false"})
     assert await swept(rest) == {"kept"}
 
 

@@ -17,6 +17,7 @@ from prunella_operator.incidents.open_incident import Metadata, OpenIncident, St
 from prunella_operator.incidents.workflow_starter import TemporalUnavailable, WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import InvalidIncident, Unavailable
 from prunella_workflows.model.incident_status import Phase
 
@@ -108,8 +109,8 @@ def status(rest):
 
 
 async def test_an_incident_starts_its_workflow_with_all_it_knows(subject, rest, temporal):
-    times = {paths.DETECTED_AT: "2026-11-24T11:59:59+00:00", paths.FAULT_AT: "2026-11-24T11:59:58+00:00"}
-    await subject.start(put(rest, annotations={**times, paths.TRACEPARENT: f"00-{TRACE}-b7ad6b7169203331-01"}))
+    times = {labels.DETECTED_AT: "2026-11-24T11:59:59+00:00", labels.FAULT_AT: "2026-11-24T11:59:58+00:00"}
+    await subject.start(put(rest, annotations={**times, labels.TRACEPARENT: f"00-{TRACE}-b7ad6b7169203331-01"}))
     request, options = temporal.started[ID]
     assert request.incident.uid == "uid-web-1"
     assert request.spec.target.name == "web"
@@ -148,7 +149,7 @@ async def test_who_leads_no_longer_says_nothing_to_a_workflow(rest, temporal):
 
 @pytest.mark.parametrize("nonsense", ["yesterday", "", "2026-13-01"])
 async def test_a_time_that_is_nonsense_is_no_reason_not_to_heal(subject, rest, temporal, nonsense):
-    await subject.start(put(rest, annotations={paths.DETECTED_AT: nonsense}))
+    await subject.start(put(rest, annotations={labels.DETECTED_AT: nonsense}))
     assert temporal.started[ID][0].detected_at is None
 
 
@@ -274,14 +275,14 @@ async def test_a_suspension_is_passed_on(subject, rest, temporal):
 
 async def test_what_stops_comes_before_what_lets_go_on(subject, rest, temporal):
     wishes = {"suspend": True, "approval": {"decision": "Approved", "by": "alice"}}
-    incident = put(rest, "AwaitingApproval", spec=wishes, annotations={paths.CANCEL: "true"})
+    incident = put(rest, "AwaitingApproval", spec=wishes, annotations={labels.CANCEL: "true"})
     await subject.start(incident)
     await subject.changed(incident)
     assert [what for what, _ in temporal.said] == ["cancel", "suspend", "approve"]
 
 
 async def test_a_cancellation_is_passed_on(subject, rest, temporal):
-    incident = put(rest, "Verifying", annotations={paths.CANCEL: "true"})
+    incident = put(rest, "Verifying", annotations={labels.CANCEL: "true"})
     await subject.start(incident)
     await subject.changed(incident)
     assert temporal.said[0] == ("cancel", None)
@@ -305,8 +306,8 @@ async def test_who_will_take_over_is_passed_on_before_the_hand_over(subject, res
         ({"reason": "x"}, TAKEN, {}, ["acknowledge"]),
         ({"reason": "x"}, {"acknowledged": {"by": "alice", "at": "soon"}}, {}, ["acknowledge"]),
         ({"reason": "x", "acknowledgedAt": "2026-11-24T12:00:00Z"}, TAKEN, {}, []),
-        ({"reason": "x", "acknowledgedAt": "2026-11-24T12:00:00Z"}, TAKEN, {paths.CANCEL: "true"}, ["cancel"]),
-        ({"reason": "x", "ended": "GaveUp"}, TAKEN, {paths.CANCEL: "true"}, []),
+        ({"reason": "x", "acknowledgedAt": "2026-11-24T12:00:00Z"}, TAKEN, {labels.CANCEL: "true"}, ["cancel"]),
+        ({"reason": "x", "ended": "GaveUp"}, TAKEN, {labels.CANCEL: "true"}, []),
         (None, TAKEN, {}, []),
     ],
 )
@@ -399,8 +400,8 @@ async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
 
 async def test_what_is_looked_after_is_started_as_a_new_one_is(subject, rest, temporal, monkeypatch):
     """A round reads less of an incident, but everything that its workflow is told."""
-    marks = {paths.DETECTED_AT: "2026-11-24T11:59:59+00:00", paths.FAULT_AT: "2026-11-24T11:59:58+00:00"}
-    marks |= {paths.TRACEPARENT: f"00-{TRACE}-b7ad6b7169203331-01", "team": "shop"}
+    marks = {labels.DETECTED_AT: "2026-11-24T11:59:59+00:00", labels.FAULT_AT: "2026-11-24T11:59:58+00:00"}
+    marks |= {labels.TRACEPARENT: f"00-{TRACE}-b7ad6b7169203331-01", "team": "shop"}
     spec = {"severity": "Low", "containerName": "app", "metrics": {"memory": "1Gi"}, "mode": "DryRun"}
     await subject.start(put(rest, annotations=marks, spec=spec))
     known = temporal.started.pop(ID)
@@ -419,7 +420,7 @@ async def test_of_one_that_is_looked_after_no_more_than_needed_is_built(rest):
 
 async def test_one_of_which_people_are_told_is_looked_after(subject, rest, temporal, monkeypatch):
     temporal.started[ESCALATION] = None
-    put(rest, "Escalated", annotations={paths.CANCEL: "true"}, escalation={"ended": ""})
+    put(rest, "Escalated", annotations={labels.CANCEL: "true"}, escalation={"ended": ""})
     await tended(subject, lambda: temporal.said, monkeypatch)
     assert temporal.said[0] == ("cancel", None)
 

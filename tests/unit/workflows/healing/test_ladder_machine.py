@@ -20,11 +20,11 @@ from temporalio.exceptions import ApplicationError
 
 from prunella_operator import clock
 from prunella_operator.activities import Activities
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import RESTARTED_AT, template_hash
 from prunella_workflows.contracts.healing import HealingRequest
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec, TargetRef
+from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.outcome import Verdict
 
 pytestmark = pytest.mark.timeout(900)  # what it finds takes long to make small
@@ -277,7 +277,7 @@ class Ladder(RuleBasedStateMachine):
         assert {**before["spec"], "template": None} == {**after["spec"], "template": None}
         require = order.action.require
         assert (meta["uid"], template_hash(before["spec"]["template"])) == (require.uid, require.template_hash)
-        assert (meta.get("annotations") or {}).get(paths.LAST_ACTION, "") == require.last_action
+        assert (meta.get("annotations") or {}).get(LAST_ACTION, "") == require.last_action
         if self.doing.name == "repair":
             self._check_permission(before)
             self._check_announcement(order)

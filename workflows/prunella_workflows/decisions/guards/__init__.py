@@ -18,8 +18,6 @@ from prunella_workflows.decisions.guards.external_cause import dependency, heard
 from prunella_workflows.decisions.guards.limits import out_of_limits
 from prunella_workflows.decisions.guards.ownership import gitops_owned, paused, replaced_by_hand, rollout_by_a_person
 from prunella_workflows.decisions.guards.permission import (
-    HEAL,
-    IGNORE,
     approval,
     approval_needed,
     cause_allowed,
@@ -38,8 +36,6 @@ __all__ = [
     "AT_WRITE",
     "BUDGETS",
     "GUARDS",
-    "HEAL",
-    "IGNORE",
     "Guard",
     "GuardCase",
     "approval_needed",

@@ -2,12 +2,10 @@
 
 from prunella_workflows.decisions.guards.case import GuardCase, hold, passed
 from prunella_workflows.model.incident import Decision
+from prunella_workflows.model.labels import HEAL, IGNORE
 from prunella_workflows.model.outcome import Effect, GuardResult
 from prunella_workflows.model.plan import Action, RestoreTemplate
 from prunella_workflows.model.policy import ApprovalWhen, EffectivePolicy, PolicyMode, Rollback
-
-IGNORE = "prunella.dev/ignore"
-HEAL = "prunella.dev/heal"
 
 
 def protected_namespace(case: GuardCase) -> GuardResult:
@@ -19,7 +17,7 @@ def protected_namespace(case: GuardCase) -> GuardResult:
 
 
 def opted_out(case: GuardCase) -> GuardResult:
-    """The label or annotation prunella.dev/ignore=true on namespace or workload."""
+    """The label or annotation `ignore=true` of ours on namespace or workload."""
     for where, values in (("namespace", case.namespace_labels), ("workload", case.workload.labels)):
         if values.get(IGNORE) == "true":
             return hold("OptedOut", Effect.SUPPRESS, "Ignored", f"The {where} carries {IGNORE}=true.")

@@ -4,11 +4,9 @@ from datetime import datetime, timedelta
 
 from prunella_workflows.decisions.guards.case import GuardCase, hold, passed
 from prunella_workflows.model.kubectl import command
+from prunella_workflows.model.labels import AFTER, BEFORE, LAST_ACTION_AT
 from prunella_workflows.model.outcome import Effect, GuardResult
 from prunella_workflows.model.plan import RestoreTemplate, SetMemory
-
-BEFORE, AFTER, AT = "prunella.dev/before", "prunella.dev/after", "prunella.dev/last-action-at"
-"""The annotations that a repair of ours leaves: the snapshot of what it replaced, what it left, and when."""
 
 _REMEMBERED = timedelta(days=1)
 
@@ -23,7 +21,7 @@ def put_back(case: GuardCase) -> GuardResult:
             "RevertedExternally",
             Effect.ESCALATE,
             "OwnedElsewhere",
-            f"{workload.ref} was repaired at {marks[AT]}, and somebody has put back what was repaired.",
+            f"{workload.ref} was repaired at {marks[LAST_ACTION_AT]}, and somebody has put back what was repaired.",
             f"Make this change in its source: {case.action} ({command(case.action)}).",
         )
     return passed("RevertedExternally")
@@ -32,7 +30,7 @@ def put_back(case: GuardCase) -> GuardResult:
 def _lately(case: GuardCase) -> bool:
     """Whether it was of late. A time that nobody can read is none of ours: annotations are copied and edited."""
     try:
-        at = datetime.fromisoformat(case.workload.annotations.get(AT, ""))
+        at = datetime.fromisoformat(case.workload.annotations.get(LAST_ACTION_AT, ""))
     except ValueError:
         return False
     return at.tzinfo is not None and case.now - at < _REMEMBERED

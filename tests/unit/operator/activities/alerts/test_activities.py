@@ -33,6 +33,7 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.errors import Forbidden, Unavailable
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.labels import ALERT_PREFIX, CANCEL, FAULT_AT, SOURCE, WITHDRAWN_BY_ALERT, WORKLOAD
 from prunella_workflows.model.signal import Signal
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -124,7 +125,7 @@ def test_an_alert_is_told_with_all_that_is_known(hands, kube):
 
 
 def test_earlier_incidents_are_told_open_ones_first(hands, kube):
-    labels = {paths.WORKLOAD: workload_key(WEB)}
+    labels = {WORKLOAD: workload_key(WEB)}
     for name, phase, made in (
         ("old", "Healed", "2026-11-24T09:00:00Z"),
         ("open", "Verifying", "2026-11-24T08:00:00Z"),
@@ -290,10 +291,10 @@ def test_an_alert_opens_an_incident_as_a_signal_would(hands, kube):
         "containerName": "app",
         "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
     }
-    assert one["metadata"]["labels"] == {paths.WORKLOAD: workload_key(WEB), paths.SOURCE: "alerts"}
+    assert one["metadata"]["labels"] == {WORKLOAD: workload_key(WEB), SOURCE: "alerts"}
     marks = one["metadata"]["annotations"]
-    assert marks[paths.FAULT_AT] == (NOW - timedelta(minutes=5)).isoformat()
-    assert marks[f"{paths.ALERT}f1"] == "KubePodCrashLooping since 2026-11-24T11:55:00Z"
+    assert marks[FAULT_AT] == (NOW - timedelta(minutes=5)).isoformat()
+    assert marks[f"{ALERT_PREFIX}f1"] == "KubePodCrashLooping since 2026-11-24T11:55:00Z"
 
 
 def test_a_container_of_the_exporter_is_left_out(hands, kube):
@@ -330,7 +331,7 @@ async def test_a_pod_and_an_alert_make_one_incident_whoever_comes_first(hands, k
     assert await intake.open(signal) == "opened"
     opened = open_(hands)
     assert (opened.opened, len(incidents(kube))) == (False, 1)
-    assert f"{paths.ALERT}f1" in incidents(kube)[0]["metadata"]["annotations"]
+    assert f"{ALERT_PREFIX}f1" in incidents(kube)[0]["metadata"]["annotations"]
     kube.objects = {path: one for path, one in kube.objects.items() if not path.startswith(INCIDENTS)}
     assert open_(hands).opened
     assert await intake.open(signal) == "joined"
@@ -341,14 +342,14 @@ def test_two_alerts_of_one_workload_make_one_incident(hands, kube):
     open_(hands)
     second = open_(hands, an_alert("KubeDeploymentReplicasMismatch", "f2", labels={"deployment": "web"}))
     assert (second.opened, len(incidents(kube))) == (False, 1)
-    assert {f"{paths.ALERT}f1", f"{paths.ALERT}f2"} <= incidents(kube)[0]["metadata"]["annotations"].keys()
+    assert {f"{ALERT_PREFIX}f1", f"{ALERT_PREFIX}f2"} <= incidents(kube)[0]["metadata"]["annotations"].keys()
 
 
 def test_an_incident_names_no_more_alerts_than_people_can_read(hands, kube):
     for number in range(30):
         open_(hands, an_alert(fingerprint=f"f{number}"))
     marks = incidents(kube)[0]["metadata"]["annotations"]
-    assert len([key for key in marks if key.startswith(paths.ALERT)]) == 20
+    assert len([key for key in marks if key.startswith(ALERT_PREFIX)]) == 20
 
 
 def test_an_incident_that_people_have_is_joined_while_its_fault_goes_on(hands, kube, moment):
@@ -464,7 +465,7 @@ def test_what_has_not_acted_is_taken_back(hands, kube, phase):
     one = stands(kube, phase)
     assert withdraw(hands, opened).done
     marks = incidents(kube)[0]["metadata"]["annotations"]
-    assert (marks[paths.CANCEL], marks[paths.WITHDRAWN]) == ("true", "f1")
+    assert (marks[CANCEL], marks[WITHDRAWN_BY_ALERT]) == ("true", "f1")
     _, _, patch = kube.of("merge_patch")[-1]
     assert patch["metadata"]["resourceVersion"] == one["metadata"]["resourceVersion"]
 
@@ -534,7 +535,7 @@ def test_the_end_of_an_alert_is_noted_on_its_incident(hands, kube):
     assert kube.of("merge_patch") == []
     run(hands.record, RecordRequest(state=state, resolved=True))
     marks = incidents(kube)[0]["metadata"]["annotations"]
-    assert marks[f"{paths.ALERT}f1"] == (
+    assert marks[f"{ALERT_PREFIX}f1"] == (
         "KubePodCrashLooping since 2026-11-24T11:55:00Z, resolved 2026-11-24T12:00:00Z"
     )
 

@@ -9,6 +9,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.ownership import owners
 from prunella_operator.kubernetes.views.scaling import autoscaler_view, budget_view
 from prunella_operator.kubernetes.views.workloads import container_views, workload_view
+from prunella_workflows.model import labels
 from prunella_workflows.model.scaling import Strategy
 
 
@@ -172,12 +173,12 @@ def test_its_marks_and_managers(kube):
     entry = managed("helm", "maxReplicas", "metrics")
     raw = an_autoscaler(
         kube,
-        annotations={"meta.helm.sh/release-name": "shop", "password": "x", paths.LAST_ACTION: "a-1"},
+        annotations={"meta.helm.sh/release-name": "shop", "password": "x", labels.LAST_ACTION: "a-1"},
         managedFields=[entry],
     )
     view = autoscaler_view(raw)
     assert (view.owners, view.last_action) == ({"maxReplicas": ("helm",)}, "a-1")
-    assert sorted(view.annotations) == ["meta.helm.sh/release-name", paths.LAST_ACTION]
+    assert sorted(view.annotations) == ["meta.helm.sh/release-name", labels.LAST_ACTION]
 
 
 def test_only_budgets_of_its_pods(kube):

@@ -6,6 +6,7 @@ from fakes.kube import FakeKube
 
 from prunella_operator.activities.evidence.incident_summaries import IncidentSummaryCache
 from prunella_operator.kubernetes import paths
+from prunella_workflows.model import labels
 
 
 def put(kube, name, namespace="shop", **status):
@@ -28,7 +29,7 @@ def test_they_are_those_of_the_namespace():
 
 def test_who_saw_the_fault_is_told():
     kube = FakeKube()
-    kube.put(paths.incidents("shop", "web-1"), {"metadata": {"namespace": "shop", "labels": {paths.SOURCE: "pods"}}})
+    kube.put(paths.incidents("shop", "web-1"), {"metadata": {"namespace": "shop", "labels": {labels.SOURCE: "pods"}}})
     put(kube, "web-2")
     assert {one.name: one.source for one in IncidentSummaryCache(kube).of("shop")} == {"web-1": "pods", "web-2": ""}
 

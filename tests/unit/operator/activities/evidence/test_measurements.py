@@ -17,6 +17,7 @@ from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_workflows.contracts.healing import DiagnoseRequest, VerifyRequest
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
+from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.measurement import NoData, Reading, Series, Why
 from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import Settle
@@ -165,7 +166,7 @@ def test_a_placeholder_that_nobody_knows_names_policy_and_field(killed):
 def looked(kube, source, *checks, has_checks=False, timeout=60):
     """A look at a repair that was written long ago and has held since."""
     live = kube.objects[paths.workload(WEB)]
-    live["metadata"].setdefault("annotations", {})[paths.LAST_ACTION] = "uid-web-1-1"
+    live["metadata"].setdefault("annotations", {})[LAST_ACTION] = "uid-web-1-1"
     request = VerifyRequest(
         target=WEB,
         action_id="uid-web-1-1",

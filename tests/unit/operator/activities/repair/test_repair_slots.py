@@ -15,6 +15,7 @@ from prunella_operator.activities.repair import repair_slots
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, Refused, Unavailable
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.workload import WorkloadRef
@@ -48,8 +49,8 @@ def live(kube, incident):
 
 def marks(kube, incident):
     meta = live(kube, incident)["metadata"]
-    note = (meta.get("annotations") or {}).get(paths.TURNS)
-    return (meta.get("labels") or {}).get(paths.TURN), json.loads(note) if note else None
+    note = (meta.get("annotations") or {}).get(labels.REPAIR_SLOTS)
+    return (meta.get("labels") or {}).get(labels.REPAIR_SLOT), json.loads(note) if note else None
 
 
 def take(kube, order, **budgets):
@@ -91,13 +92,13 @@ def test_nonsense_on_one_incident_keeps_no_other_from_its_turn(kube, order, note
     other = ref("other", namespace="elsewhere")
     announced(kube, other, f"{other.uid}-1")
     take(kube, order_of(other))
-    live(kube, other)["metadata"]["annotations"][paths.TURNS] = note
+    live(kube, other)["metadata"]["annotations"][labels.REPAIR_SLOTS] = note
     take(kube, order, perHourPerCluster=1)
     assert marks(kube, order.incident)[1]["taken"].keys() == {order.action_id}
 
 
 def test_nonsense_on_ones_own_incident_is_written_over(kube, order):
-    live(kube, order.incident)["metadata"]["annotations"] = {paths.TURNS: "{"}
+    live(kube, order.incident)["metadata"]["annotations"] = {labels.REPAIR_SLOTS: "{"}
     take(kube, order)
     assert marks(kube, order.incident)[1]["taken"].keys() == {order.action_id}
 
@@ -260,7 +261,7 @@ def test_an_api_server_that_is_away_is_asked_again(kube, order):
 
 def test_what_asks_for_ever_because_its_worker_died_counts_only_while_its_repair_is_announced(kube, order):
     dead = order_of(ref("api"))
-    announced(kube, dead.incident, dead.action_id, labels={paths.TURN: repair_slots.ASKING})
+    announced(kube, dead.incident, dead.action_id, labels={labels.REPAIR_SLOT: repair_slots.ASKING})
     announced(kube, order.incident, order.action_id)  # it asks later
     with pytest.raises(Held):
         take(kube, order, concurrentPerNamespace=1)
@@ -322,7 +323,8 @@ class Crowd:
             obj["metadata"]["name"]
             for obj in self.kube.objects.values()
             if obj["status"]["phase"] in ("Repairing", "Verifying")
-            and (obj["metadata"].get("labels") or {}).get(paths.TURN, repair_slots.ASKING) != repair_slots.ASKING
+            and (obj["metadata"].get("labels") or {}).get(labels.REPAIR_SLOT, repair_slots.ASKING)
+            != repair_slots.ASKING
             and obj["metadata"]["namespace"].startswith(namespace)
         ]
 

@@ -13,6 +13,7 @@ from prunella_operator.kubernetes.views.workloads import template_hash
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, NotFound, Refused
 from prunella_workflows.model.incident import Approval, IncidentRef
+from prunella_workflows.model.labels import LAST_ACTION, REPAIR_SLOT
 from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import Precondition, RestoreTemplate, SetMemory
 from prunella_workflows.model.workload import RevisionRef
@@ -155,7 +156,7 @@ def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, k
         pytest.param(lambda d: d["metadata"].update(uid="other"), "made anew", id="made anew"),
         pytest.param(lambda d: d["spec"].update(template=a_template(3)), "template .* was changed", id="template"),
         pytest.param(
-            lambda d: d["metadata"].update(annotations={paths.LAST_ACTION: "x-1"}),
+            lambda d: d["metadata"].update(annotations={LAST_ACTION: "x-1"}),
             r"another repair \(x-1\)",
             id="repair",
         ),
@@ -224,7 +225,7 @@ def test_who_agreed_must_still_be_one_who_may(repairer, kube, approvers, allowed
 
 def test_another_repair_of_the_namespace_that_runs_by_now_makes_it_wait(repairer, kube):
     other = RepairOrder(incident=OTHER, action_id="uid-api-1-1", action=memory().action)
-    announced(kube, OTHER, other.action_id, labels={paths.TURN: "2026-11-24T12"})
+    announced(kube, OTHER, other.action_id, labels={REPAIR_SLOT: "2026-11-24T12"})
     the_policy_becomes(kube, budgets={"concurrentPerNamespace": 1})
     with pytest.raises(Held, match="1 repairs run in this namespace"):
         repairer.repair(memory())
@@ -235,7 +236,7 @@ def test_a_write_that_is_refused_gives_its_turn_back(repairer, kube):
     kube.before = failing(Refused("exceeded quota"), method="PATCH", part="/deployments/")
     with pytest.raises(Refused):
         repairer.repair(memory())
-    assert paths.TURN not in kube.objects[paths.incidents("shop", "web-1")]["metadata"]["labels"]
+    assert REPAIR_SLOT not in kube.objects[paths.incidents("shop", "web-1")]["metadata"]["labels"]
 
 
 def test_an_undo_needs_no_turn(repairer, kube):

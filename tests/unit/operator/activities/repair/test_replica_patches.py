@@ -13,6 +13,7 @@ from prunella_operator.kubernetes.views.workloads import template_hash
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model.errors import ChangedSince, Conflict, Refused
 from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.plan import Precondition, RaiseMaxReplicas, Scale
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
@@ -142,7 +143,7 @@ def live(kube, path=PATH):
         ),
         pytest.param(lambda k: live(k)["metadata"].update(uid="other"), "made anew", id="made anew"),
         pytest.param(
-            lambda k: live(k)["metadata"].update(annotations={paths.LAST_ACTION: "x-1"}),
+            lambda k: live(k)["metadata"].update(annotations={LAST_ACTION: "x-1"}),
             "another repair",
             id="repaired",
         ),
@@ -183,7 +184,7 @@ def test_a_scaling_is_not_made_when_it_changed_since(repairer, kube, change, mes
         pytest.param(lambda k: live(k, HPA)["metadata"].update(uid="other"), "made anew", id="made anew"),
         pytest.param(lambda k: k.objects.pop(HPA), "was deleted", id="deleted"),
         pytest.param(
-            lambda k: live(k, HPA)["metadata"].update(annotations={paths.LAST_ACTION: "x-1"}),
+            lambda k: live(k, HPA)["metadata"].update(annotations={LAST_ACTION: "x-1"}),
             "another repair",
             id="repaired",
         ),

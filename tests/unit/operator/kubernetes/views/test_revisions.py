@@ -3,9 +3,9 @@
 import pytest
 from fakes.objects import LONG_AGO, WEB, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, at
 
-from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions as history
 from prunella_operator.kubernetes.views.workloads import pod_view, template_hash, workload_view
+from prunella_workflows.model import labels
 
 GOOD_AT = at("2026-11-24T08:30:00+00:00")
 STABLE_BEFORE = at("2026-11-24T09:00:00+00:00")
@@ -145,7 +145,7 @@ def test_a_snapshots_name_is_its_content():
         history.snapshot(a_deployment(t), WEB, "w") for t in (a_template(1), a_template(1), a_template(2))
     )
     assert one["metadata"]["name"] == same["metadata"]["name"] != other["metadata"]["name"]
-    assert one["metadata"]["labels"][paths.WORKLOAD] in history.snapshot_selector(WEB)
+    assert one["metadata"]["labels"][labels.WORKLOAD] in history.snapshot_selector(WEB)
     assert "ownerReferences" not in one["metadata"], "it must outlive the Deployment"
 
 
@@ -158,5 +158,5 @@ def test_a_snapshots_name_is_one_that_the_api_server_takes(name):
 
 def test_a_snapshot_is_good_since_it_was_seen_good():
     made = history.snapshot(a_deployment(), WEB, history.KNOWN_GOOD, GOOD_AT)
-    assert made["metadata"]["annotations"] == {paths.GOOD_AT: GOOD_AT.isoformat()}
+    assert made["metadata"]["annotations"] == {labels.GOOD_AT: GOOD_AT.isoformat()}
     assert history.snapshot(a_deployment(), WEB, history.BEFORE)["metadata"]["annotations"] == {}

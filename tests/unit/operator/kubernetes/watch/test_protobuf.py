@@ -15,10 +15,11 @@ from prunella_operator.detection.jobs import JOBS
 from prunella_operator.detection.pod_status import Pod
 from prunella_operator.detection.pods import PODS
 from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
-from prunella_operator.kubernetes.decoding import IGNORE, ObjectHead, Status, Undecodable
+from prunella_operator.kubernetes.decoding import ObjectHead, Status, Undecodable
 from prunella_operator.kubernetes.watch.formats import LONGEST_PART, Json
 from prunella_operator.kubernetes.watch.protobuf import Frames, Protobuf, _structure
 from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES
+from prunella_workflows.model.labels import IGNORE
 
 TIME = "2026-11-24T09:59:00Z"
 TROUBLED = pod(
