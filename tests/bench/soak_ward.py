@@ -224,10 +224,10 @@ class Ear:
     hear: Callable[[Seen], None]
     lose: Callable[[str], object] = bool
 
-    def seen(self, obj: Seen, _at: object) -> None:
+    def on_upsert(self, obj: Seen, _at: object) -> None:
         self.hear(obj)
 
-    def gone(self, uid: str, _at: object) -> None:
+    def on_delete(self, uid: str, _at: object) -> None:
         self.lose(uid)
 
 

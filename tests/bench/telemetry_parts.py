@@ -97,8 +97,8 @@ async def sense():
 class Timed(PodSource):
     """Tells when a pod has been judged and its signals were emitted."""
 
-    def seen(self, obj, at):
-        super().seen(obj, at)
+    def on_upsert(self, obj, at):
+        super().on_upsert(obj, at)
         if self.stats.synced:
             print("event", obj.metadata.name, obj.metadata.resource_version, time.time_ns(), flush=True)
 

@@ -110,8 +110,8 @@ def read(access, resource, space, accept):
             return answer.content_type, await answer.read()
 
     content_type, body = asyncio.run(ask())
-    written = Protobuf() if content_type == PROTOBUF else Json()
-    found = [written.read(raw, resource.into, resource.kind) for raw in written.page(body).objects]
+    wire_format = Protobuf() if content_type == PROTOBUF else Json()
+    found = [wire_format.read(raw, resource.into, resource.kind) for raw in wire_format.page(body).objects]
     return content_type, {(one.metadata.uid, one.metadata.resource_version): one for one in found}
 
 
@@ -142,10 +142,10 @@ async def test_a_watch_follows_what_happens_in_protobuf(access, api, space, thin
     heard = []
 
     class Ear:
-        def seen(self, obj, at):
+        def on_upsert(self, obj, at):
             heard.append((obj.metadata.name, obj.spec.replicas, obj.spec.paused))
 
-        def gone(self, uid, at):
+        def on_delete(self, uid, at):
             heard.append(uid)
 
     watch = Watch(access, DEPLOYMENTS, Ear(), Scope(space))
@@ -178,8 +178,8 @@ async def test_a_refusal_in_protobuf_is_told_in_the_api_servers_words(access, sp
 class Silent:
     """A handler that wants nothing."""
 
-    def seen(self, obj, at):
+    def on_upsert(self, obj, at):
         pass
 
-    def gone(self, uid, at):
+    def on_delete(self, uid, at):
         pass

@@ -1,1 +1,1 @@
-"""The eyes: sources turn what they see into Signals. They never create Incidents and never write to the cluster."""
+"""Fault detection: sources turn watched objects into Signals. They never create Incidents nor write to the cluster."""

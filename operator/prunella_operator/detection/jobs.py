@@ -1,6 +1,6 @@
-"""`JobSource`: sees Jobs that have failed for good. A try that failed is no fault yet, as the Job makes another one.
+"""`JobSource`: reports Jobs that have failed for good. A failed pod is no fault yet, because the Job retries.
 
-It only reports, and keeps one word per Job that has failed.
+It only reports, and keeps the uid of each failed Job.
 """
 
 from collections.abc import Callable
@@ -16,34 +16,35 @@ from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
 
-# A Job that failed stays as it is. What failed longer ago than this when it is first seen has been told, or is history.
-_LATELY = timedelta(minutes=30)
-_LONGEST_MESSAGE = 300
+# A failed Job does not change again. One that failed longer ago than this when first seen was reported before, or is
+# history.
+_RECENT = timedelta(minutes=30)
+_MAX_MESSAGE_LENGTH = 300  # characters
 
 
 class JobStatus(WireStruct, frozen=True):
-    """How a Job ended."""
+    """The part of a Job's status that shows how it ended."""
 
     conditions: tuple[Condition, ...] | None = None
 
 
 class Job(WireStruct, frozen=True):
-    """A Job as the sensor sees it."""
+    """The fields of a Job that the watch reads."""
 
     metadata: Metadata
     status: JobStatus = JobStatus()
 
     @property
     def failure(self) -> Condition | None:
-        """The condition that says it has failed for good, if it has."""
+        """The condition of a permanent failure, if any."""
         if self.metadata.deletion_timestamp:
             return None
-        ends = (
+        failures = (
             condition
             for condition in self.status.conditions or ()
             if condition.type == "Failed" and condition.status == "True"
         )
-        return next(ends, None)
+        return next(failures, None)
 
 
 JOBS = Resource("/apis/batch/v1", "jobs", "Job", Job)
@@ -51,32 +52,32 @@ JOBS = Resource("/apis/batch/v1", "jobs", "Job", Job)
 
 @dataclass(slots=True)
 class JobSource:
-    """The watch on Jobs. `emit` is called in the event loop: it must be quick."""
+    """The watch on Jobs. `emit` is called in the event loop and must return quickly."""
 
     access: Access
     emit: Callable[[Signal], None]
     scope: Scope = field(default_factory=Scope)
-    pace: WatchTimings = field(default_factory=WatchTimings)
+    timings: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
-    _told: set[str] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
-        await Watch(self.access, JOBS, self, self.scope, self.pace, self.stats).run()
+        await Watch(self.access, JOBS, self, self.scope, self.timings, self.stats).run()
 
-    def seen(self, obj: Job, at: datetime) -> None:
-        """Report a failure once; remembered only then."""
+    def on_upsert(self, obj: Job, at: datetime) -> None:
+        """Report a failure once. It is remembered only after `emit` has accepted it."""
         uid, failure = obj.metadata.uid, obj.failure
-        if failure is None or uid in self._told:
+        if failure is None or uid in self._reported:
             return
         since = failure.last_transition_time
-        if since is None or at - since <= _LATELY:
+        if since is None or at - since <= _RECENT:
             self.emit(_signal(obj.metadata, failure, at))
-        self._told.add(uid)
+        self._reported.add(uid)
 
-    def gone(self, uid: str, _at: datetime) -> None:
+    def on_delete(self, uid: str, _at: datetime) -> None:
         """Forget the Job."""
-        self._told.discard(uid)
+        self._reported.discard(uid)
 
 
 def _signal(meta: Metadata, failure: Condition, at: datetime) -> Signal:
@@ -90,7 +91,7 @@ def _signal(meta: Metadata, failure: Condition, at: datetime) -> Signal:
         uid=meta.uid,
         owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         reason=failure.reason or "Failed",
-        message=failure.message[:_LONGEST_MESSAGE],
+        message=failure.message[:_MAX_MESSAGE_LENGTH],
         ignored=meta.ignored,
         fault_at=failure.last_transition_time,
         observed_at=at,

@@ -1,7 +1,8 @@
-"""`signals`: what is new about a pod in trouble, by comparing what it shows with what it showed before.
+"""`detect_faults`: new faults of a pod, found by comparing its status with what was remembered of it.
 
-Level logic: what an event claims does not count, only what is seen, so a fault that happened while nobody watched is
-found at the next list. Pure: the memory and the time are arguments. It reports; whether to heal is decided elsewhere.
+Level-triggered: only the observed status counts, never the type of the event, so a fault that occurred while the watch
+was interrupted is found at the next list. Pure: memory and time are arguments. It reports; whether to repair is decided
+elsewhere.
 """
 
 import sys
@@ -18,29 +19,29 @@ _CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerEr
 _WAITING = dict.fromkeys(_IMAGE, IncidentType.IMAGE_PULL_FAILURE) | dict.fromkeys(_CONFIG, IncidentType.CONFIG_ERROR)
 # Terminations of a process that never ran: the container's settings are wrong, not its program.
 _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
-# A container that runs again although it once died is trouble only if that was lately: without this limit, every
-# restart of ours would dig up each death of the past weeks.
-_LATELY = timedelta(minutes=15)
-_LONGEST_MESSAGE = 300
+# A termination before a container's current run is a fault only if it is recent. Without this limit, every restart of
+# the operator would report all terminations of the past weeks again.
+_RECENT = timedelta(minutes=15)
+_MAX_MESSAGE_LENGTH = 300  # characters
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_SECOND_DEATH = 2
+_CRASH_LOOP_TERMINATIONS = 2
 
 
 class ContainerMemory(NamedTuple):
-    """What is remembered of a container that was once in trouble."""
+    """The remembered state of a container that has had a fault."""
 
     name: str
-    deaths: int = 0
-    finished: datetime = _LONG_AGO  # its latest end
-    told: bool = True  # whether that end was reported
-    stuck: IncidentType | None = None  # what kept it from starting, until it ran
+    terminations: int = 0
+    last_finished: datetime = _LONG_AGO
+    reported: bool = True  # whether the latest termination was reported
+    start_blocker: IncidentType | None = None  # what kept it from starting, until it ran
 
 
 Memory = tuple[ContainerMemory, ...]  # of one pod; empty for nearly all, and then shared
 
 
 class Fault(NamedTuple):
-    """Trouble of one container."""
+    """A fault of one container."""
 
     type: IncidentType
     reason: str
@@ -48,101 +49,105 @@ class Fault(NamedTuple):
     fault_at: datetime | None = None
 
 
-def signals(pod: Pod, known: Memory | None, at: datetime) -> tuple[tuple[Signal, ...], Memory]:
-    """What is new about the pod compared with what is known (None: never seen before), and what to remember of it."""
-    if not pod.worth_a_look:
+def detect_faults(pod: Pod, known: Memory | None, at: datetime) -> tuple[tuple[Signal, ...], Memory]:
+    """Signals for the pod's new faults, and the memory to pass next time. `known` is None for a pod seen first."""
+    if not pod.is_relevant:
         return (), known or ()
-    before = {trace.name: trace for trace in known or ()}
-    found: list[Signal] = []
-    memory: list[ContainerMemory] = []
+    before = {memory.name: memory for memory in known or ()}
+    signals: list[Signal] = []
+    memories: list[ContainerMemory] = []
     for container in pod.status.all_containers:
         fresh = ContainerMemory(sys.intern(container.name))
-        trace, findings = _compare(pod, container, before.get(container.name, fresh), at if known is None else None)
-        found += [_signal(pod, container, finding, at) for finding in findings]
-        if trace != fresh:
-            memory.append(trace)
-    return tuple(found), tuple(memory)
+        memory, faults = _compare(pod, container, before.get(container.name, fresh), at if known is None else None)
+        signals += [_signal(pod, container, fault, at) for fault in faults]
+        if memory != fresh:
+            memories.append(memory)
+    return tuple(signals), tuple(memories)
 
 
 def _compare(
     pod: Pod, status: ContainerStatus, before: ContainerMemory, first_seen: datetime | None
 ) -> tuple[ContainerMemory, list[Fault]]:
-    new = _new_ends(status, before)
-    told = before.told and not new
-    finding = None if told else _of_end(pod, status, new)
-    if finding and first_seen and _is_history(pod, status, first_seen):
-        finding, told = None, True
-    stuck = _stuck(status, before.stuck)
-    findings = [finding] if finding else []
-    if status.waiting and stuck and stuck not in {before.stuck, *(found.type for found in findings)}:
-        findings.append(Fault(stuck, status.waiting.reason, status.waiting.message))
+    new = _new_terminations(status, before)
+    reported = before.reported and not new
+    fault = None if reported else _termination_fault(pod, status, new)
+    if fault and first_seen and _is_history(pod, status, first_seen):
+        fault, reported = None, True
+    blocker = _start_blocker(status, before.start_blocker)
+    faults = [fault] if fault else []
+    if status.waiting and blocker and blocker not in {before.start_blocker, *(fault.type for fault in faults)}:
+        faults.append(Fault(blocker, status.waiting.reason, status.waiting.message))
     return ContainerMemory(
         before.name,
-        max(before.deaths, status.deaths),
-        max([before.finished, *(end.finished_at for end in status.ends if end.finished_at)]),
-        told or finding is not None,
-        stuck,
-    ), findings
+        max(before.terminations, status.terminations),
+        max([before.last_finished, *_finish_times(status)]),
+        reported or fault is not None,
+        blocker,
+    ), faults
 
 
-def _stuck(status: ContainerStatus, before: IncidentType | None) -> IncidentType | None:
-    """What keeps the container from starting. Reasons alternate (ErrImagePull, ImagePullBackOff), the cause stays."""
+def _finish_times(status: ContainerStatus) -> list[datetime]:
+    return [state.finished_at for state in status.terminated_states if state.finished_at]
+
+
+def _start_blocker(status: ContainerStatus, before: IncidentType | None) -> IncidentType | None:
+    """The fault that keeps the container from starting. Reasons alternate (ErrImagePull, ImagePullBackOff)."""
     if status.waiting:
         return _WAITING.get(status.waiting.reason) or before
-    never_ran = any(end.reason in _NEVER_RAN for end in status.ends[:1])
+    never_ran = any(state.reason in _NEVER_RAN for state in status.terminated_states[:1])
     return before if never_ran and not status.running else None
 
 
-def _new_ends(status: ContainerStatus, before: ContainerMemory) -> tuple[Terminated, ...]:
-    """The visible ends that are new. The count decides where the clock cannot: its unit is the second."""
-    later = tuple(end for end in status.ends if end.finished_at and end.finished_at > before.finished)
-    return later or (status.ends[:1] if status.deaths > before.deaths else ())
+def _new_terminations(status: ContainerStatus, before: ContainerMemory) -> tuple[Terminated, ...]:
+    """The visible terminations that are new. Their count decides where times, which have whole seconds, cannot."""
+    states = status.terminated_states
+    later = tuple(state for state in states if state.finished_at and state.finished_at > before.last_finished)
+    return later or (states[:1] if status.terminations > before.terminations else ())
 
 
-def _of_end(pod: Pod, status: ContainerStatus, new: tuple[Terminated, ...]) -> Fault | None:
-    """What the ends say that were not reported yet: those that are new, or the one that a back-off now confirms."""
-    ends = new or status.ends[:1]
-    for end in ends:
-        if end.reason == OOM_KILLED:
-            return Fault(IncidentType.OOM_KILLED, OOM_KILLED, _died(end), end.finished_at)
-    latest = next(iter(ends), None)
+def _termination_fault(pod: Pod, status: ContainerStatus, new: tuple[Terminated, ...]) -> Fault | None:
+    """The fault shown by unreported terminations: the new ones, or the latest, which a back-off now confirms."""
+    states = new or status.terminated_states[:1]
+    for state in states:
+        if state.reason == OOM_KILLED:
+            return Fault(IncidentType.OOM_KILLED, OOM_KILLED, _describe(state), state.finished_at)
+    latest = next(iter(states), None)
     if latest and latest.reason in _NEVER_RAN:
-        return Fault(IncidentType.CONFIG_ERROR, latest.reason, _died(latest), latest.finished_at)
+        return Fault(IncidentType.CONFIG_ERROR, latest.reason, _describe(latest), latest.finished_at)
     if status.waiting and status.waiting.reason == CRASH_LOOP:
         fault_at = latest.finished_at if latest else None
         return Fault(IncidentType.POD_CRASH_LOOP, CRASH_LOOP, status.waiting.message, fault_at)
-    # The back-off is shown late, up to minutes after the second death: that one is enough. So is one that was final.
-    if latest and latest.exit_code and (status.deaths >= _SECOND_DEATH or pod.failed_for_good):
-        return Fault(IncidentType.POD_CRASH_LOOP, latest.reason or "Error", _died(latest), latest.finished_at)
+    # The back-off may appear minutes after the second failure, so that failure is enough. So is a final one.
+    if latest and latest.exit_code and (status.terminations >= _CRASH_LOOP_TERMINATIONS or pod.failed_for_good):
+        return Fault(IncidentType.POD_CRASH_LOOP, latest.reason or "Error", _describe(latest), latest.finished_at)
     return None
 
 
 def _is_history(pod: Pod, status: ContainerStatus, at: datetime) -> bool:
-    """What died long ago and runs again, or has not been meant to since."""
-    ends = [end.finished_at for end in status.ends if end.finished_at]
-    return (status.running or pod.failed) and all(at - end > _LATELY for end in ends)
+    """True for old terminations of a container that runs again, or that is not meant to."""
+    return (status.running or pod.failed) and all(at - finished > _RECENT for finished in _finish_times(status))
 
 
-def _died(end: Terminated) -> str:
-    # Not the termination message: programs write what they like into it, secrets included.
-    return f"exit code {end.exit_code}, {end.reason or 'no reason given'}"
+def _describe(state: Terminated) -> str:
+    # Without the termination message: programs write what they like into it, secrets included.
+    return f"exit code {state.exit_code}, {state.reason or 'no reason given'}"
 
 
-def _signal(pod: Pod, container: ContainerStatus, finding: Fault, at: datetime) -> Signal:
+def _signal(pod: Pod, container: ContainerStatus, fault: Fault, at: datetime) -> Signal:
     owner = pod.metadata.controller
     return Signal(
         source="pods",
-        type=finding.type,
+        type=fault.type,
         namespace=pod.metadata.namespace,
         kind="Pod",
         name=pod.metadata.name,
         uid=pod.metadata.uid,
         owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         container=container.name,
-        reason=finding.reason,
-        message=finding.message[:_LONGEST_MESSAGE],
+        reason=fault.reason,
+        message=fault.message[:_MAX_MESSAGE_LENGTH],
         restarts=container.restart_count,
         ignored=pod.metadata.ignored,
-        fault_at=finding.fault_at,
+        fault_at=fault.fault_at,
         observed_at=at,
     )

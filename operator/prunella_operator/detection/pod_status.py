@@ -1,6 +1,6 @@
-"""A pod as the sensor reads it: only the fields that tell of trouble, and the questions that are asked of them.
+"""The fields of a pod that the watch reads to detect faults, with derived properties.
 
-This is the wire, not our model: decoded, asked, dropped.
+These are wire types, not our model: they are dropped as soon as a pod has been checked.
 """
 
 from datetime import datetime, timedelta
@@ -8,20 +8,20 @@ from datetime import datetime, timedelta
 from prunella_operator.kubernetes.decoding import Metadata, WireStruct
 
 CRASH_LOOP = "CrashLoopBackOff"
-_STARTING = timedelta(seconds=5)
-# A ReplicaSet and its like make another pod at once; a Job tries again, and its own end is what counts.
-_GOES_ON = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job"})
+_START_TOLERANCE = timedelta(seconds=5)
+# ReplicaSets and the like replace a failed pod at once. A Job retries, and only its own failure counts.
+_REPLACING_OWNERS = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job"})
 
 
 class Waiting(WireStruct, frozen=True):
-    """Why a container is not started."""
+    """The reason why a container has not started."""
 
     reason: str = ""
     message: str = ""
 
 
 class Terminated(WireStruct, frozen=True):
-    """How a container ended."""
+    """The termination of a container."""
 
     exit_code: int
     reason: str = ""
@@ -29,14 +29,14 @@ class Terminated(WireStruct, frozen=True):
 
 
 class State(WireStruct, frozen=True):
-    """What a container does, or did last; all None while it runs."""
+    """A current or last container state; both None while it runs."""
 
     waiting: Waiting | None = None
     terminated: Terminated | None = None
 
 
 class ContainerStatus(WireStruct, frozen=True):
-    """One container, init container or sidecar of a pod."""
+    """The status of a container, init container or sidecar."""
 
     name: str
     ready: bool = False
@@ -46,25 +46,25 @@ class ContainerStatus(WireStruct, frozen=True):
 
     @property
     def waiting(self) -> Waiting | None:
-        """Why it is not started, if so."""
+        """The waiting state, if it waits to be started."""
         return self.state.waiting if self.state else None
 
     @property
     def running(self) -> bool:
-        """Whether it runs now."""
+        """True while it runs."""
         return self.state is not None and self.state.waiting is None and self.state.terminated is None
 
     @property
-    def ends(self) -> tuple[Terminated, ...]:
-        """The terminations that can be seen, the latest first."""
-        ends = (state.terminated for state in (self.state, self.last_state) if state)
-        return tuple(end for end in ends if end)
+    def terminated_states(self) -> tuple[Terminated, ...]:
+        """The terminations that the status shows, latest first."""
+        found = (state.terminated for state in (self.state, self.last_state) if state)
+        return tuple(terminated for terminated in found if terminated)
 
     @property
-    def deaths(self) -> int:
-        """How often it has ended. The restart that follows an end is counted only when it happens."""
-        dead = (self.state and self.state.terminated) or (self.waiting and self.waiting.reason == CRASH_LOOP)
-        return self.restart_count + bool(dead)
+    def terminations(self) -> int:
+        """The number of terminations. `restart_count` lags by one until the restart that follows a termination."""
+        ended = (self.state and self.state.terminated) or (self.waiting and self.waiting.reason == CRASH_LOOP)
+        return self.restart_count + bool(ended)
 
 
 class PodCondition(WireStruct, frozen=True):
@@ -76,7 +76,7 @@ class PodCondition(WireStruct, frozen=True):
 
 
 class PodStatus(WireStruct, frozen=True):
-    """The part of a pod's status that tells of trouble."""
+    """The part of a pod's status that shows faults."""
 
     phase: str = ""
     reason: str = ""
@@ -87,45 +87,46 @@ class PodStatus(WireStruct, frozen=True):
 
     @property
     def all_containers(self) -> tuple[ContainerStatus, ...]:
-        """Init containers and sidecars first, as they start."""
+        """All containers in starting order: init containers and sidecars first."""
         return (self.init_container_statuses or ()) + (self.container_statuses or ())
 
 
 class Pod(WireStruct, frozen=True):
-    """A pod as the sensor sees it."""
+    """The fields of a pod that the watch reads."""
 
     metadata: Metadata
     status: PodStatus = PodStatus()
 
     @property
-    def silent_since(self) -> datetime | None:
-        """Since when a pod that was ready once is not, although all its containers run."""
+    def unready_since(self) -> datetime | None:
+        """The time at which a pod that was ready became unready although all its containers run; else None."""
         status = self.status
         containers = status.container_statuses or ()
         if status.phase != "Running" or not all(container.running for container in containers):
             return None
         if all(container.ready for container in containers):
-            return None  # its node is lost: the control plane says "not ready", the kubelet's last word was "ready"
+            return None  # its node is lost: the control plane set "not ready", the kubelet last reported "ready"
         ready = next((condition for condition in status.conditions or () if condition.type == "Ready"), None)
         if ready is None or ready.status != "False" or not ready.last_transition_time or not status.start_time:
             return None
-        # A pod that never was ready got its condition right at its start.
-        return ready.last_transition_time if ready.last_transition_time - status.start_time >= _STARTING else None
+        # A pod that was never ready got its condition right at its start.
+        since = ready.last_transition_time
+        return since if since - status.start_time >= _START_TOLERANCE else None
 
     @property
     def failed(self) -> bool:
-        """Whether all its containers have ended, one of them badly, and none will be started again."""
+        """True when all containers have ended, at least one in failure, and none will be restarted."""
         return self.status.phase == "Failed"
 
     @property
     def failed_for_good(self) -> bool:
-        """Whether nobody goes on in its place either."""
+        """True when no other pod will replace it either."""
         owner = self.metadata.controller
-        return self.failed and (owner is None or owner.kind not in _GOES_ON)
+        return self.failed and (owner is None or owner.kind not in _REPLACING_OWNERS)
 
     @property
-    def worth_a_look(self) -> bool:
-        """False where containers end because the pod does: by deletion, completion, eviction, loss of its node."""
+    def is_relevant(self) -> bool:
+        """False where containers end because the pod does: deletion, completion, eviction, or loss of its node."""
         leaving = self.metadata.deletion_timestamp is not None
         ended = self.status.phase == "Succeeded" or (self.failed and self.status.reason != "")
         return not leaving and not ended

@@ -1,8 +1,8 @@
-"""`RolloutSource`: sees rollouts that do not come to an end, and those that do.
+"""`RolloutSource`: reports rollouts that fail and rollouts that complete.
 
 One watch each for Deployments, StatefulSets and DaemonSets. A rollout past its deadline becomes a Signal (only
-Deployments have one), and so does one that stands still; one that completed is told to `on_settled`, from which the
-known-good revisions are recorded. It only reports, and keeps two numbers per workload.
+Deployments have a deadline), and so does a stalled one. Completed rollouts are passed to `on_settled`, which records
+known-good revisions. It only reports, and keeps two numbers per workload.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-_LONGEST_MESSAGE = 300
+_MAX_MESSAGE_LENGTH = 300  # characters
 
 OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
 
@@ -36,14 +36,14 @@ class Condition(WireStruct, frozen=True):
 
 
 class RolloutSpec(WireStruct, frozen=True):
-    """The part of the wish that tells whether it is fulfilled."""
+    """The part of the spec needed to decide whether a rollout is complete."""
 
     replicas: int = 1
     paused: bool = False
 
 
 class RolloutStatus(WireStruct, frozen=True):
-    """How far the rollout of a Deployment or StatefulSet is."""
+    """The rollout progress of a Deployment or StatefulSet."""
 
     observed_generation: int = 0
     replicas: int = 0
@@ -53,7 +53,7 @@ class RolloutStatus(WireStruct, frozen=True):
 
 
 class Rollout(WireStruct, frozen=True):
-    """A Deployment or StatefulSet as the sensor sees it."""
+    """The fields of a Deployment or StatefulSet that the watch reads."""
 
     metadata: Metadata
     spec: RolloutSpec = RolloutSpec()
@@ -61,14 +61,14 @@ class Rollout(WireStruct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """Whether what is wished for runs, all of it and nothing else."""
+        """True when exactly the desired pods run, all of the current revision and available."""
         status, wanted = self.status, self.spec.replicas
         counts = {status.updated_replicas, status.available_replicas, status.replicas}
-        return _observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+        return _is_observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
 
     @property
     def progress(self) -> Progress | None:
-        """How far it is; None when nothing more is wanted of it."""
+        """The progress of an incomplete rollout; None when there is nothing left to do."""
         status = self.status
         if self.metadata.deletion_timestamp or self.spec.paused or self.spec.replicas == 0 or self.settled:
             return None
@@ -80,15 +80,15 @@ class Rollout(WireStruct, frozen=True):
 
     @property
     def overdue(self) -> Condition | None:
-        """The condition that says the rollout is past its deadline, if it is."""
+        """The condition of a rollout past its deadline, if any."""
         if self.metadata.deletion_timestamp or self.spec.paused:
             return None
-        late = (c for c in self.status.conditions or () if c.type == "Progressing" and c.status == "False")
-        return next((condition for condition in late if condition.reason == DEADLINE_EXCEEDED), None)
+        failed = (c for c in self.status.conditions or () if c.type == "Progressing" and c.status == "False")
+        return next((condition for condition in failed if condition.reason == DEADLINE_EXCEEDED), None)
 
 
 class DaemonStatus(WireStruct, frozen=True):
-    """How far the rollout of a DaemonSet is."""
+    """The rollout progress of a DaemonSet."""
 
     observed_generation: int = 0
     desired_number_scheduled: int = 0
@@ -98,22 +98,22 @@ class DaemonStatus(WireStruct, frozen=True):
 
 
 class DaemonRollout(WireStruct, frozen=True):
-    """A DaemonSet as the sensor sees it. It has no deadline."""
+    """The fields of a DaemonSet that the watch reads. It has no deadline."""
 
     metadata: Metadata
     status: DaemonStatus = DaemonStatus()
 
     @property
     def settled(self) -> bool:
-        """Whether every node that should have a pod has one of the current revision, available."""
+        """True when every eligible node has an available pod of the current revision, and nothing else runs."""
         status = self.status
         counts = {status.current_number_scheduled, status.updated_number_scheduled, status.number_available}
         wanted = status.desired_number_scheduled
-        return _observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+        return _is_observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
 
     @property
     def progress(self) -> Progress | None:
-        """How far it is; None when nothing more is wanted of it."""
+        """The progress of an incomplete rollout; None when there is nothing left to do."""
         status = self.status
         if self.metadata.deletion_timestamp or status.desired_number_scheduled == 0 or self.settled:
             return None
@@ -122,16 +122,16 @@ class DaemonRollout(WireStruct, frozen=True):
 
     @property
     def overdue(self) -> Condition | None:
-        """Never: a DaemonSet knows no deadline."""
+        """None: a DaemonSet has no deadline."""
         return None
 
 
-def _observed(metadata: Metadata, generation: int) -> bool:
+def _is_observed(metadata: Metadata, generation: int) -> bool:
     return generation >= metadata.generation and metadata.deletion_timestamp is None
 
 
 class Memory(NamedTuple):
-    """The generations that were reported; 0 for none."""
+    """The generations already reported; 0 for none."""
 
     settled: int = 0
     overdue: int = 0
@@ -146,55 +146,55 @@ DAEMON_SETS = Resource("/apis/apps/v1", "daemonsets", "DaemonSet", DaemonRollout
 
 @dataclass(slots=True)
 class RolloutSource(Generic[R]):
-    """The watch on one kind of workload. Both callbacks are called in the event loop: they must be quick."""
+    """The watch on one kind of workload. Both callbacks are called in the event loop and must return quickly."""
 
     access: Access
     resource: Resource[R]
     emit: Callable[[Signal], None]
     on_settled: OnSettled
     scope: Scope = field(default_factory=Scope)
-    pace: WatchTimings = field(default_factory=WatchTimings)
+    timings: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
-    _standstill: StalledRolloutTracker = field(init=False)
+    _stalled: StalledRolloutTracker = field(init=False)
 
     def __post_init__(self) -> None:
-        self._standstill = StalledRolloutTracker(self.emit)
+        self._stalled = StalledRolloutTracker(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._standstill.run())
-            await Watch(self.access, self.resource, self, self.scope, self.pace, self.stats).run()
+            group.create_task(self._stalled.run())
+            await Watch(self.access, self.resource, self, self.scope, self.timings, self.stats).run()
 
-    def seen(self, obj: R, at: datetime) -> None:
-        """Report what is new about the rollout; remembered only then."""
+    def on_upsert(self, obj: R, at: datetime) -> None:
+        """Report changes of the rollout. They are remembered only after the callbacks have accepted them."""
         meta, before = obj.metadata, self._memory.get(obj.metadata.uid, Memory())
         settled = meta.generation if obj.settled else 0
         if settled and settled != before.settled:
             self.on_settled(self.resource.kind, meta.namespace, meta.name, meta.uid, settled)
-        # The condition speaks of the generation that the controller has seen, which may not be the latest.
+        # The condition describes the generation that the controller has observed, which may not be the latest.
         overdue = obj.status.observed_generation if obj.overdue else before.overdue
         if obj.overdue and overdue != before.overdue:
-            self.emit(_overdue(self.resource.kind, obj.metadata, obj.overdue, at))
+            self.emit(_overdue_signal(self.resource.kind, obj.metadata, obj.overdue, at))
         if progress := obj.progress:
-            self._standstill.seen(meta.uid, progress, _still(self.resource.kind, meta, progress, at), at)
+            self._stalled.update(meta.uid, progress, _stalled_signal(self.resource.kind, meta, progress, at), at)
         else:
-            self._standstill.gone(meta.uid)
+            self._stalled.forget(meta.uid)
         self._memory[meta.uid] = Memory(settled, overdue)
 
-    def gone(self, uid: str, _at: datetime) -> None:
+    def on_delete(self, uid: str, _at: datetime) -> None:
         """Forget the workload."""
-        self._standstill.gone(uid)
+        self._stalled.forget(uid)
         self._memory.pop(uid, None)
 
 
-def _overdue(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
-    signal = _signal(kind, meta, DEADLINE_EXCEEDED, overdue.message[:_LONGEST_MESSAGE], at)
+def _overdue_signal(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
+    signal = _signal(kind, meta, DEADLINE_EXCEEDED, overdue.message[:_MAX_MESSAGE_LENGTH], at)
     return signal.model_copy(update={"fault_at": overdue.last_transition_time})
 
 
-def _still(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
+def _stalled_signal(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
     numbers = f"{progress.total} pod(s), {progress.updated} of the current revision, {progress.available} available"
     return _signal(kind, meta, "NoProgress", numbers, at)
 

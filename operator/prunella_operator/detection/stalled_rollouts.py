@@ -1,7 +1,7 @@
-"""Stalled rollouts: workloads that do not reach their desired state and make no progress, a fault that no pod shows.
+"""Stalled rollouts: workloads that make no progress toward their desired state, a fault that no pod may show.
 
-Its pods find no node, never start, never become ready, or are not even made. Deployments say so themselves, but only
-after their deadline, ten minutes if nobody set it; StatefulSets and DaemonSets never do.
+Their pods find no node, never start, never become ready, or are not even created. Deployments report this themselves,
+but only after their deadline (ten minutes by default); StatefulSets and DaemonSets never do.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from typing import NamedTuple, NoReturn
 from prunella_operator import clock
 from prunella_workflows.model.signal import Signal
 
-PATIENCE = timedelta(minutes=2)
-REFUSED = timedelta(minutes=1)
-"""The same for pods that the API server refuses: there is no start to wait for, only a quota that may get free."""
+STALL_TIMEOUT = timedelta(minutes=2)
+REFUSED_STALL_TIMEOUT = timedelta(minutes=1)
+"""Timeout for pods that the API server refuses: there is no start to wait for, only a quota that may become free."""
 
-_LOOK_EVERY = 1.0
+_CHECK_INTERVAL_SECONDS = 1.0
 
 
 class Progress(NamedTuple):
-    """How far a workload is; a change of any number is progress, or another wish."""
+    """How far a workload is. If any number changes, it has progressed or its spec has changed."""
 
     generation: int
     updated: int
@@ -31,40 +31,41 @@ class Progress(NamedTuple):
 
 
 class StalledRollout(NamedTuple):
-    """A workload that has stood still since a moment."""
+    """A workload without progress since a point in time."""
 
     progress: Progress
     since: datetime
     signal: Signal
-    told: bool = False
+    reported: bool = False
 
 
 @dataclass(slots=True)
 class StalledRolloutTracker:
-    """Tells of each standstill once, when it has lasted for too long. Keeps one entry per incomplete workload."""
+    """Reports each stall once, when it has lasted too long. Keeps one entry per incomplete workload."""
 
     emit: Callable[[Signal], None]
     _waiting: dict[str, StalledRollout] = field(default_factory=dict)
 
-    def seen(self, uid: str, progress: Progress, signal: Signal, at: datetime) -> None:
-        """Note how far an incomplete workload is. The signal is what would be told of it."""
+    def update(self, uid: str, progress: Progress, signal: Signal, at: datetime) -> None:
+        """Record the progress of an incomplete workload, and the signal to emit if it stalls."""
         before = self._waiting.get(uid)
         if before is None or before.progress != progress:
             self._waiting[uid] = StalledRollout(progress, at, signal)
 
-    def gone(self, uid: str) -> None:
-        """Forget the workload: it is complete, nothing is wanted of it, or it is deleted."""
+    def forget(self, uid: str) -> None:
+        """Forget the workload: it is complete, scaled to zero, paused, or deleted."""
         self._waiting.pop(uid, None)
 
     async def run(self) -> NoReturn:
-        """Look at the clock until cancelled."""
+        """Check the clock until cancelled."""
         while True:
-            self.look(clock.now())
-            await asyncio.sleep(_LOOK_EVERY)
+            self.report_due(clock.now())
+            await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
 
-    def look(self, now: datetime) -> None:
-        """Tell of every standstill that has lasted long enough."""
-        for uid, still in list(self._waiting.items()):
-            if not still.told and now - still.since >= (REFUSED if still.progress.refused else PATIENCE):
-                self._waiting[uid] = still._replace(told=True)
-                self.emit(still.signal.model_copy(update={"fault_at": still.since, "observed_at": now}))
+    def report_due(self, now: datetime) -> None:
+        """Report every stall that has lasted long enough."""
+        for uid, stalled in list(self._waiting.items()):
+            timeout = REFUSED_STALL_TIMEOUT if stalled.progress.refused else STALL_TIMEOUT
+            if not stalled.reported and now - stalled.since >= timeout:
+                self._waiting[uid] = stalled._replace(reported=True)
+                self.emit(stalled.signal.model_copy(update={"fault_at": stalled.since, "observed_at": now}))

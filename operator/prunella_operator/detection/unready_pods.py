@@ -1,6 +1,6 @@
-"""Unready pods: pods that run, were ready, and have not been for a while, a fault that no further event announces.
+"""Unready pods: running pods that were ready and have not been for a while, a fault that no further event announces.
 
-The only part of the sensor that needs a clock of its own. It keeps one entry per silent pod.
+Hence a timer of its own. It keeps one entry per unready pod.
 """
 
 import asyncio
@@ -14,45 +14,45 @@ from prunella_operator.detection.pod_status import Pod
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
 
-PATIENCE = timedelta(seconds=30)
-_LOOK_EVERY = 1.0
+UNREADY_TIMEOUT = timedelta(seconds=30)
+_CHECK_INTERVAL_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class UnreadyPodTracker:
-    """Tells of each silence once, when it has lasted for `patience`."""
+    """Reports each unready period once, when it has lasted for `timeout`."""
 
     emit: Callable[[Signal], None]
-    patience: timedelta = PATIENCE
+    timeout: timedelta = UNREADY_TIMEOUT
     _waiting: dict[str, Signal] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)
 
-    def seen(self, pod: Pod, at: datetime) -> None:
-        """Note whether the pod is silent."""
-        uid, since = pod.metadata.uid, pod.silent_since
-        if since is None or not pod.worth_a_look:
-            self.gone(uid)
-        elif uid not in self._told:
+    def update(self, pod: Pod, at: datetime) -> None:
+        """Start or end the pod's unready period."""
+        uid, since = pod.metadata.uid, pod.unready_since
+        if since is None or not pod.is_relevant:
+            self.forget(uid)
+        elif uid not in self._reported:
             self._waiting[uid] = _signal(pod, since, at)
 
-    def gone(self, uid: str) -> None:
+    def forget(self, uid: str) -> None:
         """Forget the pod."""
         self._waiting.pop(uid, None)
-        self._told.discard(uid)
+        self._reported.discard(uid)
 
     async def run(self) -> NoReturn:
-        """Look at the clock until cancelled."""
+        """Check the clock until cancelled."""
         while True:
-            self.look(clock.now())
-            await asyncio.sleep(_LOOK_EVERY)
+            self.report_due(clock.now())
+            await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
 
-    def look(self, now: datetime) -> None:
-        """Tell of every silence that has lasted long enough."""
+    def report_due(self, now: datetime) -> None:
+        """Report every unready period that has lasted long enough."""
         for uid, signal in list(self._waiting.items()):
-            if signal.fault_at is not None and now - signal.fault_at >= self.patience:
+            if signal.fault_at is not None and now - signal.fault_at >= self.timeout:
                 self.emit(signal.model_copy(update={"observed_at": now}))
                 del self._waiting[uid]
-                self._told.add(uid)
+                self._reported.add(uid)
 
 
 def _signal(pod: Pod, since: datetime, at: datetime) -> Signal:

@@ -1,7 +1,7 @@
-"""What the API server sends, as far as Prunella reads it: metadata, list pages, watch changes, refusals.
+"""The API server's responses as Prunella decodes them: metadata, list pages, watch events and errors.
 
-msgspec skips what is not named here without building it, which is what keeps 10,000 pods cheap.
-This is the wire, not our model: nothing here may travel further than the module that decoded it.
+msgspec skips fields that are not named here without building them, which keeps 10,000 pods cheap.
+These are wire types, not our model: they must not leave the module that decoded them.
 """
 
 from collections.abc import Callable
@@ -17,20 +17,20 @@ T = TypeVar("T")
 
 
 class Undecodable(Exception):
-    """Bytes that are not what they should be. Never leaves the module that decodes."""
+    """Malformed bytes. Never leaves the module that decodes."""
 
 
 class WireStruct(Struct, frozen=True, gc=False, rename="camel"):
-    """The base of what is decoded. Not tracked by the garbage collector, as JSON has no cycles."""
+    """Base of all decoded types. Not tracked by the garbage collector, as JSON has no cycles."""
 
 
 class Labels(WireStruct, frozen=True):
-    """Labels or annotations, of which only the opt-out is read."""
+    """Labels or annotations, of which only the opt-out label is read."""
 
     ignore: str | None = field(name=IGNORE, default=None)
 
 
-class Owner(WireStruct, frozen=True):
+class OwnerReference(WireStruct, frozen=True):
     """An owner reference."""
 
     api_version: str = ""
@@ -41,7 +41,7 @@ class Owner(WireStruct, frozen=True):
 
 
 class Metadata(WireStruct, frozen=True):
-    """Who an object is."""
+    """The metadata of an object."""
 
     name: str
     uid: str
@@ -50,22 +50,22 @@ class Metadata(WireStruct, frozen=True):
     generation: int = 0
     labels: Labels | None = None
     annotations: Labels | None = None
-    owner_references: tuple[Owner, ...] | None = None
+    owner_references: tuple[OwnerReference, ...] | None = None
     deletion_timestamp: datetime | None = None
 
     @property
     def ignored(self) -> bool:
-        """Whether the object's owner asked Prunella to leave it alone."""
-        return any(marks is not None and marks.ignore == "true" for marks in (self.labels, self.annotations))
+        """True when the object opted out of Prunella by a label or annotation."""
+        return any(labels is not None and labels.ignore == "true" for labels in (self.labels, self.annotations))
 
     @property
-    def controller(self) -> Owner | None:
-        """The owner that controls the object, if any."""
+    def controller(self) -> OwnerReference | None:
+        """The controlling owner, if any."""
         return next((owner for owner in self.owner_references or () if owner.controller), None)
 
 
 class HeadMetadata(WireStruct, frozen=True):
-    """What can be read of an object that is otherwise undecodable, and all that a bookmark has."""
+    """The fields needed even of an object that is otherwise undecodable, and all that a bookmark has."""
 
     uid: str = ""
     resource_version: str = ""
@@ -78,43 +78,43 @@ class ObjectHead(WireStruct, frozen=True):
 
 
 class PageMetadata(WireStruct, frozen=True):
-    """Where a list page stands."""
+    """The position of a list page."""
 
     resource_version: str = ""
     continue_: str = field(name="continue", default="")
 
 
 class Page(WireStruct, frozen=True):
-    """One page of a list; items are decoded one by one, so that one bad object does not cost the page."""
+    """One page of a list. Items are decoded one by one, so that a malformed object does not cost the page."""
 
     metadata: PageMetadata = PageMetadata()
     items: list[Raw] | None = None
 
 
 class WatchEvent(WireStruct, frozen=True):
-    """One line of a watch."""
+    """One event of a watch."""
 
     type: str
     object: Raw
 
 
-class Details(WireStruct, frozen=True):
-    """More about a refusal."""
+class StatusDetails(WireStruct, frozen=True):
+    """Details of an error."""
 
     retry_after_seconds: int | None = None
 
 
 class Status(WireStruct, frozen=True):
-    """A refusal in the API server's own words."""
+    """An error as the API server describes it."""
 
     message: str = ""
     reason: str = ""
     code: int = 0
-    details: Details | None = None
+    details: StatusDetails | None = None
 
 
 def decode(decoder: Decoder[T], data: bytes | Raw) -> T:
-    """The decoded value. Broken JSON, wrong types, bad UTF-8 and absurd nesting all end in Undecodable."""
+    """Decode. Malformed JSON, wrong types, invalid UTF-8 and excessive nesting all raise Undecodable."""
     try:
         return decoder.decode(data)
     except (DecodeError, MsgspecError, ValueError, RecursionError) as error:
@@ -124,15 +124,17 @@ def decode(decoder: Decoder[T], data: bytes | Raw) -> T:
 _STATUS = Decoder(Status)
 
 
-def status_of(body: bytes | Raw) -> Status:
-    """The refusal in these bytes of JSON."""
+def decode_status(body: bytes | Raw) -> Status:
+    """The error in these bytes of JSON."""
     return decode(_STATUS, body)
 
 
-def read_status(body: bytes | Raw, code: int = 0, read: Callable[[bytes | Raw], Status] = status_of) -> Status:
-    """The refusal in an answer; whatever is not a Status (a proxy's page, say) becomes one with its first words."""
+def read_status(
+    body: bytes | Raw, code: int = 0, decode_body: Callable[[bytes | Raw], Status] = decode_status
+) -> Status:
+    """The error in a response. Any other body (a proxy's page, say) becomes one with its beginning as message."""
     try:
-        status = read(body)
+        status = decode_body(body)
     except Undecodable:
         return Status(message=bytes(body)[:200].decode(errors="replace"), code=code)
     return status if status.code or not code else Status(status.message, status.reason, code, status.details)

@@ -1,7 +1,7 @@
-"""The two formats in which the API server answers a list or a watch: protobuf where it can, JSON where it cannot.
+"""The two formats in which the API server sends lists and watches: protobuf where it can, JSON where it cannot.
 
-Writing protobuf costs the API server a third of what JSON does, and reading it costs us no more: a first list is there
-sooner. For custom resources it has JSON only, and some proxies know no other.
+Protobuf costs the API server a third of what JSON does, and us no more to decode, so a first list completes sooner.
+Custom resources are available in JSON only, and some proxies support nothing else.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,50 +11,58 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from prunella_operator.kubernetes.decoding import Page, PageMetadata, Status, Undecodable, WatchEvent, decode, status_of
+from prunella_operator.kubernetes.decoding import (
+    Page,
+    PageMetadata,
+    Status,
+    Undecodable,
+    WatchEvent,
+    decode,
+    decode_status,
+)
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPT = f"{PROTOBUF},application/json"
-# A part of a watch holds one object, and etcd holds no object above 1.5 MB: more is not a watch.
-LONGEST_PART = 16 * 1024 * 1024
-_CHANGE, _PAGE = Decoder(WatchEvent), Decoder(Page)
+# An event of a watch holds one object, and etcd stores no object above 1.5 MB: anything larger is not a watch.
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+_EVENT, _PAGE = Decoder(WatchEvent), Decoder(Page)
 T = TypeVar("T")
 
 
 class Listing(NamedTuple):
-    """A page of a list. Its objects are taken once, one after the other, so that no more than one is held twice."""
+    """A page of a list. Its objects can be iterated once, so that no more than one of them is held twice."""
 
     metadata: PageMetadata
     objects: Iterable[Raw]
 
 
-class Parts(Protocol):
-    """Splits a stream; what is unfinished waits for more."""
+class Splitter(Protocol):
+    """Splits a stream into frames, buffering an incomplete one."""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The parts that this chunk completes. Raises Undecodable where no part can be so long."""
+        """The frames that this chunk completes. Raises Undecodable where a frame would be too long."""
 
 
 class Format(Protocol):
-    """How the API server writes. All that reads raises Undecodable for bytes that are not what they should be."""
+    """A wire format of the API server. All decoding methods raise Undecodable for malformed bytes."""
 
-    def parts(self) -> Parts:
-        """For one watch: splits it into changes."""
+    def splitter(self) -> Splitter:
+        """A splitter for one watch."""
 
-    def change(self, part: bytes) -> WatchEvent:
-        """A change, its object still raw."""
+    def event(self, frame: bytes) -> WatchEvent:
+        """An event of a watch, its object not yet decoded."""
 
     def page(self, body: bytes) -> Listing:
-        """A page of a list, its objects still raw."""
+        """A page of a list, its objects not yet decoded."""
 
     def status(self, raw: bytes | Raw) -> Status:
-        """A refusal."""
+        """An error response."""
 
     def read(self, raw: bytes | Raw, into: type[T], kind: str) -> T:
-        """An object of this kind, as far as `into` names its fields."""
+        """An object of this kind, with the fields that `into` names."""
 
 
-class Lines:
+class LineSplitter:
     """Splits a stream into lines of any length."""
 
     def __init__(self) -> None:
@@ -64,43 +72,43 @@ class Lines:
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """The lines that this chunk completes."""
         first, *others = chunk.split(b"\n")
-        self._hold(first)
+        self._buffer(first)
         for part in others:
             line = b"".join(self._pending)
             self._pending, self._length = [], 0
-            self._hold(part)
+            self._buffer(part)
             if line:
                 yield line
 
-    def _hold(self, part: bytes) -> None:
+    def _buffer(self, part: bytes) -> None:
         self._pending.append(part)
         self._length += len(part)
-        if self._length > LONGEST_PART:
-            raise Undecodable(f"a line of more than {LONGEST_PART} bytes")
+        if self._length > MAX_FRAME_BYTES:
+            raise Undecodable(f"a line of more than {MAX_FRAME_BYTES} bytes")
 
 
 class Json:
-    """JSON, a change per line."""
+    """JSON, an event per line."""
 
-    def parts(self) -> Lines:
-        """For one watch: splits it into lines."""
-        return Lines()
+    def splitter(self) -> LineSplitter:
+        """A line splitter for one watch."""
+        return LineSplitter()
 
-    def change(self, part: bytes) -> WatchEvent:
-        """A change, its object still raw."""
-        return decode(_CHANGE, part)
+    def event(self, frame: bytes) -> WatchEvent:
+        """An event of a watch, its object not yet decoded."""
+        return decode(_EVENT, frame)
 
     def page(self, body: bytes) -> Listing:
-        """A page of a list, its objects still raw."""
+        """A page of a list, its objects not yet decoded."""
         page = decode(_PAGE, body)
         return Listing(page.metadata, page.items or ())
 
     def status(self, raw: bytes | Raw) -> Status:
-        """A refusal."""
-        return status_of(raw)
+        """An error response."""
+        return decode_status(raw)
 
     def read(self, raw: bytes | Raw, into: type[T], _kind: str) -> T:
-        """An object, as far as `into` names its fields."""
+        """An object, with the fields that `into` names."""
         found: T = decode(_decoder(cast("Any", into)), raw)
         return found
 

@@ -1,7 +1,7 @@
-"""`KnownObjects`: what a watch knows of each object, which is only enough to tell what is new and what vanished.
+"""`KnownObjects`: the identity of each object a watch knows, just enough to find changes and deletions after a gap.
 
-Decodes one object at a time and hands it on. Nothing it is fed can stop it: what cannot be read, and what the handler
-cannot digest, is counted, logged once per kind and skipped. It does no I/O and keeps no objects.
+It decodes one object at a time and passes it to the handler. No input can stop it: undecodable objects and failures of
+the handler are counted, logged once per kind and skipped. It does no I/O and keeps no objects.
 """
 
 import logging
@@ -19,72 +19,72 @@ from prunella_operator.kubernetes.watch.resource import Handler, Identity, Resou
 
 logger = logging.getLogger(__name__)
 
-_MANY_KINDS = 100  # what is broken in more ways than this is not worth more lines
+_MAX_LOGGED_KINDS = 100  # of errors; more kinds than this are not worth more lines
 
 
 @dataclass(slots=True)
 class KnownObjects(Generic[T]):
-    """The uid and resourceVersion of every object that is there."""
+    """The uid and resourceVersion of every existing object."""
 
     resource: Resource[T]
     handler: Handler[T]
     stats: WatchStats
-    _known: dict[str, str] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
     _logged: set[str] = field(default_factory=set)
 
-    def present(self, raw: Raw, written: Format) -> Identity:
-        """The object is there: hand it on unless it is known as it is, and answer who it is."""
+    def upsert(self, raw: Raw, wire_format: Format) -> Identity:
+        """Pass the object to the handler unless this version is known, and return its identity."""
         try:
-            obj = written.read(raw, self.resource.into, self.resource.kind)
+            obj = wire_format.read(raw, self.resource.into, self.resource.kind)
         except Undecodable as error:
             self.skip("object", error)
-            return self.identity(raw, written)
+            return self.identity(raw, wire_format)
         identity = obj.metadata
-        if self._known.get(identity.uid) != identity.resource_version:
-            self._known[identity.uid] = identity.resource_version
-            self.stats.objects = len(self._known)
-            if not self._hand_over(lambda at: self.handler.seen(obj, at)):
-                self._known[identity.uid] = ""  # the next list gives it again
+        if self._versions.get(identity.uid) != identity.resource_version:
+            self._versions[identity.uid] = identity.resource_version
+            self.stats.objects = len(self._versions)
+            if not self._notify(lambda at: self.handler.on_upsert(obj, at)):
+                self._versions[identity.uid] = ""  # so that the next list passes it again
         return identity
 
-    def absent(self, uid: str) -> None:
-        """The object is no longer there."""
-        if self._known.pop(uid, None) is not None:
-            self.stats.objects = len(self._known)
-            self._hand_over(lambda at: self.handler.gone(uid, at))
+    def remove(self, uid: str) -> None:
+        """Forget a deleted object."""
+        if self._versions.pop(uid, None) is not None:
+            self.stats.objects = len(self._versions)
+            self._notify(lambda at: self.handler.on_delete(uid, at))
 
-    def only(self, uids: Iterable[str]) -> None:
-        """No objects are there but these."""
-        for uid in self._known.keys() - set(uids):
-            self.absent(uid)
+    def retain_only(self, uids: Iterable[str]) -> None:
+        """Remove all objects but these."""
+        for uid in self._versions.keys() - set(uids):
+            self.remove(uid)
 
-    def identity(self, raw: Raw, written: Format) -> Identity:
-        """Who an object is, even if nothing else of it can be read."""
+    def identity(self, raw: Raw, wire_format: Format) -> Identity:
+        """The object's identity, even if nothing else of it can be decoded."""
         try:
-            return written.read(raw, ObjectHead, "Object").metadata
+            return wire_format.read(raw, ObjectHead, "Object").metadata
         except Undecodable as error:
             self.skip("identity", error)
             return ObjectHead().metadata
 
     def skip(self, what: str, error: Undecodable) -> None:
-        """Something cannot be read: count it and go on."""
+        """Count something undecodable, and log it once per kind."""
         self.stats.undecodable += 1
-        if self._is_news(kind := f"{what}: {error}"):
-            logger.warning("%s: skipped, said once: %s", self.resource.plural, kind)
+        if self._is_new(kind := f"{what}: {error}"):
+            logger.warning("%s: skipped (logged once): %s", self.resource.plural, kind)
 
-    def _hand_over(self, call: Callable[[datetime], None]) -> bool:
+    def _notify(self, call: Callable[[datetime], None]) -> bool:
         try:
             call(clock.now())
         except Exception as error:
-            # One object that our own code cannot digest must not blind us to all others.
+            # A bug triggered by one object must not stop the watch on all others.
             self.stats.unhandled += 1
-            if self._is_news(f"{type(error).__name__}: {error}"):
-                logger.exception("%s: the handler failed, said once", self.resource.plural)
+            if self._is_new(f"{type(error).__name__}: {error}"):
+                logger.exception("%s: the handler failed (logged once)", self.resource.plural)
             return False
         return True
 
-    def _is_news(self, kind: str) -> bool:
-        if kind in self._logged or len(self._logged) >= _MANY_KINDS:
+    def _is_new(self, kind: str) -> bool:
+        if kind in self._logged or len(self._logged) >= _MAX_LOGGED_KINDS:
             return False
         self._logged.add(kind)
         return True

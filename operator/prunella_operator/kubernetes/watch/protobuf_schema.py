@@ -1,7 +1,7 @@
-"""Kubernetes' protobuf messages, as far as the sensor reads them; what is not named here is skipped unread.
+"""The parts of Kubernetes' protobuf messages that watches read; fields not named here are skipped undecoded.
 
 Names and numbers are those of `generated.proto` in k8s.io/api and k8s.io/apimachinery, where they never change.
-Text is taken as bytes: Kubernetes does not promise that what containers say is UTF-8.
+Text is declared as bytes: Kubernetes does not guarantee that messages of containers are UTF-8.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Kind = tuple[int, str]
 """The number of a field and its type: a name of `_SCALARS`, a message, `map` (of texts) or `[TYPE]`, a list."""
 
 MESSAGES: dict[str, dict[str, Kind]] = {
-    # A change of a watch.
+    # An event of a watch.
     "RawExtension": {"raw": (1, "bytes")},
     "WatchEvent": {"type": (1, "text"), "object": (2, "RawExtension")},
     "ListMeta": {"resourceVersion": (2, "text"), "continue": (3, "text")},
@@ -124,60 +124,60 @@ MESSAGES: dict[str, dict[str, Kind]] = {
 }
 
 _PACKAGE, _ENVELOPE = "prunella", "Envelope"
-_ONE: Any = FieldDescriptorProto.LABEL_OPTIONAL
+_OPTIONAL: Any = FieldDescriptorProto.LABEL_OPTIONAL
 _SCALARS = {
     "text": FieldDescriptorProto.TYPE_BYTES,
     "bytes": FieldDescriptorProto.TYPE_BYTES,
-    "int": FieldDescriptorProto.TYPE_INT64,  # reads what was written as int32, too
+    "int": FieldDescriptorProto.TYPE_INT64,  # also reads int32
     "bool": FieldDescriptorProto.TYPE_BOOL,
 }
 
 
 def message(kind: str) -> type[Message]:
-    """The class that reads and writes messages of this kind, one of `MESSAGES`."""
+    """The message class of this kind, one of `MESSAGES`."""
     return _classes()[kind]
 
 
 def envelope(kind: str) -> type[Message]:
-    """The class of the message that holds one of this kind as `raw`: Kubernetes' `runtime.Unknown`."""
+    """The message class that holds a message of this kind as `raw`: Kubernetes' `runtime.Unknown`."""
     return _classes()[kind + _ENVELOPE]
 
 
 def is_list(kind: str) -> bool:
-    """Whether a field of this type is a list."""
+    """True for the type of a repeated field."""
     return kind.startswith("[")
 
 
 @cache
 def _classes() -> Mapping[str, type[Message]]:
     file = FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto2")
-    # To an Unknown its content is bytes. Described as the message it is, it is read at once and copied less.
+    # Unknown declares its content as bytes. Declared as the actual message, it is decoded in one step and copied less.
     envelopes = {name + _ENVELOPE: {"raw": (2, name)} for name in MESSAGES}
     for name, fields in (MESSAGES | envelopes).items():
-        described = file.message_type.add(name=name)
+        descriptor = file.message_type.add(name=name)
         for field, (number, kind) in fields.items():
-            _describe(described, field, number, kind)
+            _add_field(descriptor, field, number, kind)
     pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return {name: GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in (*MESSAGES, *envelopes)}
 
 
-def _describe(into: DescriptorProto, name: str, number: int, kind: str) -> None:
-    label = FieldDescriptorProto.LABEL_REPEATED if is_list(kind) or kind == "map" else _ONE
+def _add_field(into: DescriptorProto, name: str, number: int, kind: str) -> None:
+    label = FieldDescriptorProto.LABEL_REPEATED if is_list(kind) or kind == "map" else _OPTIONAL
     field = into.field.add(name=name, number=number, label=label)
     element = kind.strip("[]")
     if element in _SCALARS:
         field.type = _SCALARS[element]
     else:
         field.type = FieldDescriptorProto.TYPE_MESSAGE
-        owner = f"{into.name}.{_map_of_texts(into, name)}" if kind == "map" else element
+        owner = f"{into.name}.{_add_map_entry(into, name)}" if kind == "map" else element
         field.type_name = f".{_PACKAGE}.{owner}"
 
 
-def _map_of_texts(into: DescriptorProto, field: str) -> str:
-    """Describes one entry of a map, as protobuf wants it; answers its name."""
+def _add_map_entry(into: DescriptorProto, field: str) -> str:
+    """Declare the entry type of a map, which protobuf requires, and return its name."""
     entry = into.nested_type.add(name=f"{field[0].upper()}{field[1:]}Entry")
     entry.options.map_entry = True
-    entry.field.add(name="key", number=1, label=_ONE, type=FieldDescriptorProto.TYPE_STRING)
-    entry.field.add(name="value", number=2, label=_ONE, type=FieldDescriptorProto.TYPE_BYTES)
+    entry.field.add(name="key", number=1, label=_OPTIONAL, type=FieldDescriptorProto.TYPE_STRING)
+    entry.field.add(name="value", number=2, label=_OPTIONAL, type=FieldDescriptorProto.TYPE_BYTES)
     return entry.name

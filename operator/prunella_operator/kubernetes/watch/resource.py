@@ -1,4 +1,4 @@
-"""What a watch is given: which resource, how much of it, how fast, who listens; and what it tells about itself.
+"""A watch's parameters and its statistics: the resource, its scope, timings, and the handler.
 
 Values and ports only; `watch.py` does the work.
 """
@@ -12,15 +12,15 @@ from prunella_operator import clock
 
 
 class Identity(Protocol):
-    """What a decoded object must tell about itself."""
+    """The identity of a decoded object."""
 
     @property
     def uid(self) -> str:
-        """Tells it from a namesake that was deleted."""
+        """Distinguishes it from a deleted object of the same name."""
 
     @property
     def resource_version(self) -> str:
-        """Where it stands in the history of the cluster."""
+        """Its position in the history of the cluster."""
 
 
 class Observed(Protocol):
@@ -36,18 +36,18 @@ T_contra = TypeVar("T_contra", bound=Observed, contravariant=True)
 
 
 class Handler(Protocol[T_contra]):
-    """Who hears what was seen. Called in the event loop: it must be quick."""
+    """Receives the changes of a watch. Called in the event loop: it must return quickly."""
 
-    def seen(self, obj: T_contra, at: datetime) -> None:
-        """The object is there, new or changed."""
+    def on_upsert(self, obj: T_contra, at: datetime) -> None:
+        """Handle an object that is new or changed."""
 
-    def gone(self, uid: str, at: datetime) -> None:
-        """The object is no longer there."""
+    def on_delete(self, uid: str, at: datetime) -> None:
+        """Handle the deletion of an object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource(Generic[T]):
-    """A collection of the API: where it is and what is read of its objects."""
+    """A collection of the API: its path, and the type that its objects are decoded into."""
 
     group: str
     plural: str
@@ -55,13 +55,13 @@ class Resource(Generic[T]):
     into: type[T]
 
     def path(self, namespace: str | None) -> str:
-        """The path of the collection, of one namespace or of all."""
+        """The path of the collection, in one namespace or in all."""
         return f"{self.group}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.group}/{self.plural}"
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which objects: one namespace or all, and the selectors the API server applies."""
+    """The watched objects: those of one namespace or of all, filtered by the API server with selectors."""
 
     namespace: str | None = None
     labels: str = ""
@@ -75,28 +75,28 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class WatchTimings:
-    """How fast a watch works and how long it waits; all times in seconds."""
+    """Timeouts and pauses of a watch, all in seconds, and its page and batch sizes in objects."""
 
-    page: int = 200  # objects per page; more is no faster, and costs memory
-    slice: int = 100  # objects handled before other tasks get their turn
-    silence: float = 75.0  # bookmarks come about every 60 s
-    answer: float = 30.0  # one page
+    page_size: int = 200  # larger pages are no faster, and cost memory
+    batch_size: int = 100  # objects handled before other tasks may run
+    idle_timeout: float = 75.0  # bookmarks come about every 60 s
+    page_timeout: float = 30.0
     lifetime: tuple[float, float] = (240.0, 300.0)  # of one watch request
-    shortest: float = 0.2  # pause before the next connection; doubled with every failure
-    longest: float = 5.0
-    steady: float = 5.0  # a connection that lasted so long was no failure
-    obedience: float = 60.0  # longest Retry-After we obey: a broken proxy must not blind us for a day
+    min_backoff: float = 0.2  # pause before the next connection; doubled with every failure
+    max_backoff: float = 5.0
+    healthy_after: float = 5.0  # a connection that lasted this long does not count as a failure
+    max_retry_after: float = 60.0  # longest Retry-After to respect: a broken proxy must not stop the watch for a day
     jitter: Callable[[float, float], float] = clock.jitter
 
-    def pause(self, failures: int) -> float:
-        """How long to wait before the next connection."""
-        longest = min(self.longest, self.shortest * 2.0 ** min(failures, 16))
+    def backoff(self, failures: int) -> float:
+        """The pause before the next connection, in seconds."""
+        longest = min(self.max_backoff, self.min_backoff * 2.0 ** min(failures, 16))
         return self.jitter(longest / 2, longest)
 
 
 @dataclass(slots=True)
 class WatchStats:
-    """How a watch is doing, for readiness and metrics. Written by the watch only."""
+    """The state of a watch, for readiness and metrics. Written by the watch only."""
 
     synced: bool = False
     objects: int = 0

@@ -1,7 +1,8 @@
-"""`Watch`: list and watch one resource for ever, so that its handler misses nothing and nothing it reads can stop it.
+"""`Watch`: list and watch one resource until cancelled. Its handler misses no change, and no input can stop it.
 
-Pages are decoded one object at a time and dropped, and the ledger keeps only what tells, after a gap, what vanished
-and what changed. It must never hold objects, never exit on an error, never spin, and never block the event loop.
+Pages are decoded one object at a time and dropped; `KnownObjects` keeps only what is needed to find changes and
+deletions after a gap. A watch must never hold objects, never exit on an error, never spin, and never block the event
+loop.
 """
 
 import asyncio
@@ -26,19 +27,19 @@ from prunella_workflows.model.errors import PrunellaError
 logger = logging.getLogger(__name__)
 
 _OK, _GONE = 200, 410
-# Identity, because inflating a long list costs us more than the network saves inside a cluster.
+# Identity, because decompressing a long list costs more than the network saves inside a cluster.
 _HEADERS = {"Accept": ACCEPT, "Accept-Encoding": "identity"}
 _JSON, _PROTOBUF = Json(), Protobuf()
 
 
-class Refusal(Exception):
-    """The API server refused, over HTTP or by an ERROR event. Never leaves this module."""
+class WatchError(Exception):
+    """The API server refused, with an HTTP error or an ERROR event. Never leaves this module."""
 
     def __init__(self, status: Status, retry_after: float = 0.0) -> None:
         super().__init__(f"{status.code} {status.reason}: {status.message}")
         self.expired = status.code == _GONE or status.reason in {"Expired", "Gone"}
-        told = status.details.retry_after_seconds if status.details else None
-        self.retry_after = retry_after or float(told or 0)
+        seconds = status.details.retry_after_seconds if status.details else None
+        self.retry_after = retry_after or float(seconds or 0)
 
 
 @dataclass(slots=True)
@@ -49,56 +50,56 @@ class Watch(Generic[T]):
     resource: Resource[T]
     handler: Handler[T]
     scope: Scope = field(default_factory=Scope)
-    pace: WatchTimings = field(default_factory=WatchTimings)
+    timings: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
-    _ledger: KnownObjects[T] = field(init=False)
+    _known: KnownObjects[T] = field(init=False)
     _version: str = field(init=False, default="")  # where to resume; empty: list first
 
     def __post_init__(self) -> None:
-        self._ledger = KnownObjects(self.resource, self.handler, self.stats)
+        self._known = KnownObjects(self.resource, self.handler, self.stats)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         failures = 0
         while True:
-            began, events = clock.monotonic(), self.stats.events
-            wait = await self._once()
-            lived = clock.monotonic() - began >= self.pace.steady
-            failures = 0 if lived or self.stats.events > events else failures + 1
-            await asyncio.sleep(max(wait, self.pace.pause(failures)))
+            started, events = clock.monotonic(), self.stats.events
+            retry_after = await self._run_connection()
+            healthy = clock.monotonic() - started >= self.timings.healthy_after
+            failures = 0 if healthy or self.stats.events > events else failures + 1
+            await asyncio.sleep(max(retry_after, self.timings.backoff(failures)))
             self.stats.reconnects += 1
 
-    async def _once(self) -> float:
-        """One connection until it ends for whatever reason; answers how long the API server asked us to wait."""
+    async def _run_connection(self) -> float:
+        """Run one connection until it ends for any reason; return how long the API server asked us to wait."""
         try:
             await self._connect()
-        except Refusal as refusal:
-            self._note(refusal)
-            if refusal.expired:
+        except WatchError as error:
+            self._record(error)
+            if error.expired:
                 self._version = ""
-            return min(refusal.retry_after, self.pace.obedience)
+            return min(error.retry_after, self.timings.max_retry_after)
         except (aiohttp.ClientError, TimeoutError, OSError, Undecodable, PrunellaError) as error:
-            self._note(error)
+            self._record(error)
         return 0.0
 
     async def _connect(self) -> None:
-        # Everything is read again for every connection, so that rotated tokens and certificates are picked up.
-        # In a thread: these are files, or even a command that a kubeconfig names.
+        # Credentials are read again for every connection, so that rotated tokens and certificates are used.
+        # In a thread: they are files, or even the output of a command that a kubeconfig names.
         options = await asyncio.to_thread(self.access.options)
         options["headers"].update(_HEADERS)
         async with aiohttp.ClientSession() as session:
             if not self._version:
                 await self._list(session, options)
-            await self._follow(session, options)
+            await self._stream(session, options)
 
     async def _list(self, session: aiohttp.ClientSession, options: RequestOptions) -> None:
-        present: set[str] = set()
+        uids: set[str] = set()
         async with aclosing(self._pages(session, options)) as pages:
-            async for page, written in pages:
-                await self._take(page.objects, written, present)
+            async for page, wire_format in pages:
+                await self._handle_page(page.objects, wire_format, uids)
         if not page.metadata.resource_version:
             raise Undecodable("a list without resourceVersion")
-        self._ledger.only(present)
+        self._known.retain_only(uids)
         self._version = page.metadata.resource_version
         self.stats.relists += self.stats.synced
         self.stats.synced = True
@@ -106,83 +107,84 @@ class Watch(Generic[T]):
     async def _pages(
         self, session: aiohttp.ClientSession, options: RequestOptions
     ) -> AsyncGenerator[tuple[Listing, Format]]:
-        """The list. The next page is asked for while one is handled: the API server needs as long for it as we do."""
-        coming = asyncio.create_task(self._page(session, options, ""))
+        """The pages of the list. Each is requested while the previous one is handled: both take about as long."""
+        pending = asyncio.create_task(self._page(session, options, ""))
         try:
             more = True
             while more:
-                page, written = await coming
+                page, wire_format = await pending
                 if more := bool(page.metadata.continue_):
-                    coming = asyncio.create_task(self._page(session, options, page.metadata.continue_))
-                yield page, written
+                    pending = asyncio.create_task(self._page(session, options, page.metadata.continue_))
+                yield page, wire_format
         finally:
-            coming.cancel()
+            pending.cancel()
 
     async def _page(
         self, session: aiohttp.ClientSession, options: RequestOptions, token: str
     ) -> tuple[Listing, Format]:
-        params = {**self.scope.params, "limit": str(self.pace.page), **({"continue": token} if token else {})}
-        timeout = aiohttp.ClientTimeout(total=self.pace.answer)
-        async with session.get(self._url, params=params, timeout=timeout, **options) as answer:
-            written = await _accept(answer)
-            return written.page(await answer.read()), written
+        params = {**self.scope.params, "limit": str(self.timings.page_size), **({"continue": token} if token else {})}
+        timeout = aiohttp.ClientTimeout(total=self.timings.page_timeout)
+        async with session.get(self._url, params=params, timeout=timeout, **options) as response:
+            wire_format = await _check_response(response)
+            return wire_format.page(await response.read()), wire_format
 
-    async def _take(self, objects: Iterable[Raw], written: Format, present: set[str]) -> None:
+    async def _handle_page(self, objects: Iterable[Raw], wire_format: Format, uids: set[str]) -> None:
         for number, raw in enumerate(objects, 1):
-            present.add(self._ledger.present(raw, written).uid)
-            if not number % self.pace.slice:
+            uids.add(self._known.upsert(raw, wire_format).uid)
+            if not number % self.timings.batch_size:
                 await asyncio.sleep(0)
         self.stats.last_activity = clock.monotonic()
 
-    async def _follow(self, session: aiohttp.ClientSession, options: RequestOptions) -> None:
+    async def _stream(self, session: aiohttp.ClientSession, options: RequestOptions) -> None:
+        timings = self.timings
         params = {
             **self.scope.params,
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            "timeoutSeconds": str(int(self.pace.jitter(*self.pace.lifetime))),
+            "timeoutSeconds": str(int(timings.jitter(*timings.lifetime))),
         }
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.pace.answer, sock_read=self.pace.silence)
-        async with session.get(self._url, params=params, timeout=timeout, **options) as answer:
-            written = await _accept(answer)
-            parts = written.parts()
-            async for chunk in answer.content.iter_any():
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=timings.page_timeout, sock_read=timings.idle_timeout)
+        async with session.get(self._url, params=params, timeout=timeout, **options) as response:
+            wire_format = await _check_response(response)
+            splitter = wire_format.splitter()
+            async for chunk in response.content.iter_any():
                 self.stats.last_activity = clock.monotonic()
-                for part in parts.feed(chunk):
-                    self._change(part, written)
-                await asyncio.sleep(0)  # a busy stream never waits by itself
+                for frame in splitter.feed(chunk):
+                    self._handle_event(frame, wire_format)
+                await asyncio.sleep(0)  # a busy stream would never let other tasks run
 
-    def _change(self, part: bytes, written: Format) -> None:
+    def _handle_event(self, frame: bytes, wire_format: Format) -> None:
         try:
-            change = written.change(part)
+            event = wire_format.event(frame)
         except Undecodable as error:
-            self._ledger.skip("change", error)
+            self._known.skip("event", error)
             return
-        match change.type:
+        match event.type:
             case "ADDED" | "MODIFIED":
-                self._advance(self._ledger.present(change.object, written).resource_version)
+                self._advance(self._known.upsert(event.object, wire_format).resource_version)
             case "DELETED":
-                identity = self._ledger.identity(change.object, written)
-                self._ledger.absent(identity.uid)
+                identity = self._known.identity(event.object, wire_format)
+                self._known.remove(identity.uid)
                 self._advance(identity.resource_version)
             case "BOOKMARK":
-                self._bookmark(self._ledger.identity(change.object, written).resource_version)
+                self._handle_bookmark(self._known.identity(event.object, wire_format).resource_version)
             case "ERROR":
-                raise Refusal(read_status(change.object, read=written.status))
+                raise WatchError(read_status(event.object, decode_body=wire_format.status))
             case other:
-                self._ledger.skip("type", Undecodable(f"a change of unknown type {other[:50]!r}"))
+                self._known.skip("type", Undecodable(f"an event of unknown type {other[:50]!r}"))
 
     def _advance(self, version: str) -> None:
         self._version = version or self._version
         self.stats.events += 1
 
-    def _bookmark(self, version: str) -> None:
+    def _handle_bookmark(self, version: str) -> None:
         if version.isdecimal() and self._version.isdecimal() and int(version) < int(self._version):
-            # The cluster was restored from a backup: what we know lies in a future that will not come.
-            raise Refusal(Status(message="the history of the cluster went back", reason="Expired", code=_GONE))
+            # The cluster was restored from a backup: our versions belong to a history that no longer exists.
+            raise WatchError(Status(message="resourceVersion went backwards", reason="Expired", code=_GONE))
         self._advance(version)
 
-    def _note(self, error: Exception) -> None:
+    def _record(self, error: Exception) -> None:
         self.stats.last_error = f"{type(error).__name__}: {error}"
         logger.info("%s: watch interrupted: %s", self.resource.plural, self.stats.last_error)
 
@@ -191,11 +193,11 @@ class Watch(Generic[T]):
         return self.access.server + self.resource.path(self.scope.namespace)
 
 
-async def _accept(answer: aiohttp.ClientResponse) -> Format:
-    """The format of the answer. Raises Refusal where it is one."""
-    written = _PROTOBUF if answer.content_type == PROTOBUF else _JSON
-    if answer.status != _OK:
-        told = answer.headers.get("Retry-After", "")
-        status = read_status(await answer.read(), answer.status, written.status)
-        raise Refusal(status, float(told) if told.isdigit() else 0.0)
-    return written
+async def _check_response(response: aiohttp.ClientResponse) -> Format:
+    """The format of the response. Raises WatchError for an error response."""
+    wire_format = _PROTOBUF if response.content_type == PROTOBUF else _JSON
+    if response.status != _OK:
+        seconds = response.headers.get("Retry-After", "")
+        status = read_status(await response.read(), response.status, wire_format.status)
+        raise WatchError(status, float(seconds) if seconds.isdigit() else 0.0)
+    return wire_format

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunella_operator.detection.pods import PODS, PodSource
-from prunella_operator.kubernetes.watch.formats import Json, Lines
+from prunella_operator.kubernetes.watch.formats import Json, LineSplitter
 from prunella_operator.kubernetes.watch.resource import WatchStats
-from prunella_operator.kubernetes.watch.watch import Refusal, Watch
+from prunella_operator.kubernetes.watch.watch import Watch, WatchError
 
 JSON = Json()
 GOOD = pod(
@@ -53,14 +53,14 @@ def sensor():
 
 def feed(watch, data):
     try:
-        watch._change(data, JSON)
-    except Refusal:  # a well-formed ERROR event: the watch connects again
+        watch._handle_event(data, JSON)
+    except WatchError:  # a well-formed ERROR event: the watch connects again
         return
 
 
 def still_sees(watch, emitted):
     before = len(emitted)
-    watch._change(
+    watch._handle_event(
         json.dumps({"type": "MODIFIED", "object": {**GOOD, "metadata": {**GOOD["metadata"], "uid": "z"}}}).encode(),
         JSON,
     )
@@ -118,7 +118,7 @@ def test_text_that_is_no_unicode():
 def test_lines_come_out_whole_however_they_are_cut(data, cuts):
     text = b"".join(part.replace(b"\n", b"") + b"\n" for part in data)
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    lines = Lines()
+    lines = LineSplitter()
     found = [line for start, end in pairwise(edges) for line in lines.feed(text[start:end])]
 
     assert found == [line for line in text.split(b"\n") if line]
@@ -129,7 +129,7 @@ def test_lines_come_out_whole_however_they_are_cut(data, cuts):
 def test_any_page(value):
     watch, emitted = sensor()
     for item in [value, GOOD]:
-        watch._ledger.present(msgspec.Raw(json.dumps(item).encode()), JSON)
+        watch._known.upsert(msgspec.Raw(json.dumps(item).encode()), JSON)
 
     assert emitted
     assert emitted[0].observed_at <= datetime.now(UTC)  # noqa: TID251 - a test may look at the clock

@@ -28,9 +28,9 @@ def film(*views):
     source = JobSource(FakeApi().access, told.append)
     for body in views:
         if body is None:
-            source.gone("j-1", NOW)
+            source.on_delete("j-1", NOW)
         else:
-            source.seen(msgspec.convert(body, Job), NOW)
+            source.on_upsert(msgspec.convert(body, Job), NOW)
         result.append([one.reason for one in told])
         told.clear()
     return result
@@ -63,7 +63,7 @@ def test_a_signal_says_all_that_is_known():
     told = []
     source = JobSource(FakeApi().access, told.append)
     body = a_job(a_condition(), ownerReferences=[CRON_JOB], labels={"prunella.dev/ignore": "true"})
-    source.seen(msgspec.convert(body, Job), NOW)
+    source.on_upsert(msgspec.convert(body, Job), NOW)
     (signal,) = told
     assert (signal.source, signal.kind, signal.name, signal.uid) == ("jobs", "Job", "report-1", "j-1")
     assert (signal.owner.kind, signal.owner.name, signal.ignored) == ("CronJob", "report", True)
@@ -80,6 +80,6 @@ def test_a_handler_that_fails_is_given_the_job_again():
 
     source = JobSource(FakeApi().access, emit)
     with pytest.raises(RuntimeError):
-        source.seen(msgspec.convert(FAILED, Job), NOW)
-    source.seen(msgspec.convert(FAILED, Job), NOW)
+        source.on_upsert(msgspec.convert(FAILED, Job), NOW)
+    source.on_upsert(msgspec.convert(FAILED, Job), NOW)
     assert len(told) == 2

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from fakes.pods import ended, pod, running, waiting
 
-from prunella_operator.detection.pod_faults import signals
+from prunella_operator.detection.pod_faults import detect_faults
 from prunella_operator.detection.pod_status import Pod
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -29,7 +29,7 @@ def film(*views, seen_before=True):
     """What is reported for each view, as `Type/reason container`."""
     memory, result = () if seen_before else None, []
     for body in views:
-        found, memory = signals(msgspec.convert(body, Pod), memory, NOW)
+        found, memory = detect_faults(msgspec.convert(body, Pod), memory, NOW)
         result.append([f"{signal.type}/{signal.reason} {signal.container}" for signal in found])
     return result
 
@@ -224,9 +224,11 @@ def test_a_pod_that_failed_long_ago_is_history():
 
 
 def test_the_memory_of_a_healthy_pod_is_empty_and_that_of_a_deleted_one_is_kept():
-    _, healthy = signals(msgspec.convert(view(app()), Pod), None, NOW)
-    _, troubled = signals(msgspec.convert(view(app(0, OOM)), Pod), None, NOW)
-    _, leaving = signals(msgspec.convert(view(app(), deletionTimestamp="2026-11-24T09:59:58Z"), Pod), troubled, NOW)
+    _, healthy = detect_faults(msgspec.convert(view(app()), Pod), None, NOW)
+    _, troubled = detect_faults(msgspec.convert(view(app(0, OOM)), Pod), None, NOW)
+    _, leaving = detect_faults(
+        msgspec.convert(view(app(), deletionTimestamp="2026-11-24T09:59:58Z"), Pod), troubled, NOW
+    )
 
     assert healthy == ()
     assert leaving == troubled
@@ -234,7 +236,7 @@ def test_the_memory_of_a_healthy_pod_is_empty_and_that_of_a_deleted_one_is_kept(
 
 def test_a_signal_says_all_that_is_known():
     body = view(app(1, OOM, ended()), labels={"prunella.dev/ignore": "true"})
-    (signal,), _ = signals(msgspec.convert(body, Pod), (), NOW)
+    (signal,), _ = detect_faults(msgspec.convert(body, Pod), (), NOW)
 
     assert signal.model_dump(exclude={"severity"}) == {
         "source": "pods",
@@ -266,7 +268,7 @@ def test_a_signal_says_all_that_is_known():
     ],
 )
 def test_opting_out(metadata, ignored):
-    (signal,), _ = signals(msgspec.convert(view(app(0, OOM), **metadata), Pod), (), NOW)
+    (signal,), _ = detect_faults(msgspec.convert(view(app(0, OOM), **metadata), Pod), (), NOW)
 
     assert signal.ignored is ignored
 
@@ -274,6 +276,6 @@ def test_opting_out(metadata, ignored):
 def test_a_termination_message_never_leaves_the_pod():
     end = ended()
     end["terminated"]["message"] = "password=hunter2"
-    (signal,), _ = signals(msgspec.convert(view(app(1, end, ended())), Pod), (), NOW)
+    (signal,), _ = detect_faults(msgspec.convert(view(app(1, end, ended())), Pod), (), NOW)
 
     assert "hunter2" not in signal.model_dump_json()

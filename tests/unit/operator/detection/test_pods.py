@@ -45,9 +45,9 @@ def test_a_signal_that_was_not_taken_is_given_again():
     source = PodSource(FakeApi().access, full)
     bad = msgspec.convert(pod(containers=[OOM]), Pod)
     with pytest.raises(BufferError):
-        source.seen(bad, NOW)
+        source.on_upsert(bad, NOW)
     source.emit = taken.append
-    source.seen(bad, NOW)
-    source.seen(bad, NOW)
+    source.on_upsert(bad, NOW)
+    source.on_upsert(bad, NOW)
 
     assert len(taken) == 1

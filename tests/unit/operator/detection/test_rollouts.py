@@ -53,7 +53,7 @@ def film(*views):
     )
     result = []
     for body in views:
-        source.seen(msgspec.convert(body, Rollout), NOW)
+        source.on_upsert(msgspec.convert(body, Rollout), NOW)
         result.append(tuple(reported))
         reported.clear()
     return result
@@ -97,7 +97,7 @@ def test_what_is_reported(views, expected):
 def test_a_signal_says_all_that_is_known():
     emitted = []
     source = RolloutSource(FakeApi().access, DEPLOYMENTS, emitted.append, lambda *_: None)
-    source.seen(
+    source.on_upsert(
         msgspec.convert(deployment(late=True, have=4, annotations={"prunella.dev/ignore": "true"}), Rollout), NOW
     )
     (signal,) = emitted
@@ -111,9 +111,9 @@ def test_a_deployment_that_is_gone_is_forgotten():
     told = []
     source = RolloutSource(FakeApi().access, DEPLOYMENTS, lambda _: None, lambda *what: told.append(what))
     body = msgspec.convert(deployment(), Rollout)
-    source.seen(body, NOW)
-    source.gone("d-1", NOW)
-    source.seen(body, NOW)
+    source.on_upsert(body, NOW)
+    source.on_delete("d-1", NOW)
+    source.on_upsert(body, NOW)
 
     assert len(told) == 2
 
@@ -147,7 +147,7 @@ def daemon(wanted=3, current=3, updated=3, available=3):
 def test_a_daemon_set_is_settled_when(body, settled):
     told = []
     source = RolloutSource(FakeApi().access, DAEMON_SETS, told.append, lambda *what: told.append(what))
-    source.seen(msgspec.convert(body, DaemonRollout), NOW)
+    source.on_upsert(msgspec.convert(body, DaemonRollout), NOW)
 
     assert told == ([("DaemonSet", "shop", "agent", "s-1", 1)] if settled else [])
 
@@ -155,6 +155,6 @@ def test_a_daemon_set_is_settled_when(body, settled):
 def test_a_stateful_set_settles_like_a_deployment():
     told = []
     source = RolloutSource(FakeApi().access, STATEFUL_SETS, told.append, lambda *what: told.append(what))
-    source.seen(msgspec.convert(deployment(), Rollout), NOW)
+    source.on_upsert(msgspec.convert(deployment(), Rollout), NOW)
 
     assert told == [("StatefulSet", "shop", "web", "d-1", 1)]

@@ -13,12 +13,17 @@ from prunella_operator.detection.rollouts import (
     Rollout,
     RolloutSource,
 )
-from prunella_operator.detection.stalled_rollouts import PATIENCE
+from prunella_operator.detection.stalled_rollouts import STALL_TIMEOUT
 
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
-REFUSED = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
+REFUSED_STALL_TIMEOUT = {
+    "type": "ReplicaFailure",
+    "status": "True",
+    "reason": "FailedCreate",
+    "message": "exceeded quota",
+}
 
 
 def stateful(*, generation=1, conditions=(), wanted=3, updated=3, available=3, paused=False, **meta):
@@ -62,10 +67,10 @@ def told(*views, resource=STATEFUL_SETS):
     for minute, view in enumerate(views):
         now = START + timedelta(minutes=minute)
         if view == "gone":
-            source.gone("s-1", now)
+            source.on_delete("s-1", now)
         elif view is not None:
-            source.seen(view, now)
-        source._standstill.look(now)
+            source.on_upsert(view, now)
+        source._stalled.report_due(now)
     return [(signal.reason, signal.fault_at) for signal in signals]
 
 
@@ -75,7 +80,9 @@ def told(*views, resource=STATEFUL_SETS):
         pytest.param([stateful(updated=1, available=2), None], None, id="not yet"),
         pytest.param([stateful(updated=1, available=2), None, None, None], 0, id="told once"),
         pytest.param(
-            [stateful(available=2, conditions=[REFUSED]), None], 0, id="what is refused needs no time to start"
+            [stateful(available=2, conditions=[REFUSED_STALL_TIMEOUT]), None],
+            0,
+            id="what is refused needs no time to start",
         ),
         pytest.param([stateful(available=1), stateful(available=2), None], None, id="it goes on"),
         pytest.param([stateful(available=1), stateful(available=2), None, None], 1, id="it goes on and then stops"),
@@ -92,7 +99,7 @@ def told(*views, resource=STATEFUL_SETS):
 def test_when_it_is_told(views, since):
     expected = [] if since is None else [("NoProgress", START + timedelta(minutes=since))]
     assert told(*views) == expected
-    assert timedelta(minutes=2) == PATIENCE
+    assert timedelta(minutes=2) == STALL_TIMEOUT
 
 
 def test_daemon_sets_too():

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from prunella_operator.detection.pod_status import Pod
-from prunella_operator.detection.unready_pods import PATIENCE, UnreadyPodTracker
+from prunella_operator.detection.unready_pods import UNREADY_TIMEOUT, UnreadyPodTracker
 
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
@@ -36,12 +36,12 @@ def a_pod(*, ready="False", since=60, state=None, phase="Running", containers_re
 def told(*pods, looks=(89, 91, 200)):
     """The reasons told at each look, so many seconds after START, after all these views of the pod."""
     signals = []
-    silence = UnreadyPodTracker(signals.append)
+    tracker = UnreadyPodTracker(signals.append)
     for pod in pods:
-        silence.seen(pod, START)
+        tracker.update(pod, START)
     result = []
     for seconds in looks:
-        silence.look(START + timedelta(seconds=seconds))
+        tracker.report_due(START + timedelta(seconds=seconds))
         result.append(len(signals))
     return result
 
@@ -67,11 +67,11 @@ def test_told(pods, expected):
 
 def test_a_second_silence_of_the_same_pod_is_told_again():
     signals = []
-    silence = UnreadyPodTracker(signals.append)
+    tracker = UnreadyPodTracker(signals.append)
     for since in (60, 300):
-        silence.seen(a_pod(since=since), START)
-        silence.look(START + timedelta(seconds=since) + PATIENCE)
-        silence.seen(a_pod(ready="True", since=since + 100), START)
+        tracker.update(a_pod(since=since), START)
+        tracker.report_due(START + timedelta(seconds=since) + UNREADY_TIMEOUT)
+        tracker.update(a_pod(ready="True", since=since + 100), START)
 
     assert [signal.type for signal in signals] == ["ProbeFailure", "ProbeFailure"]
     assert signals[0].fault_at == START + timedelta(seconds=60)
@@ -79,10 +79,10 @@ def test_a_second_silence_of_the_same_pod_is_told_again():
 
 def test_a_pod_that_is_gone_is_forgotten():
     signals = []
-    silence = UnreadyPodTracker(signals.append)
-    silence.seen(a_pod(), START)
-    silence.gone("p-1")
-    silence.look(START + timedelta(hours=1))
+    tracker = UnreadyPodTracker(signals.append)
+    tracker.update(a_pod(), START)
+    tracker.forget("p-1")
+    tracker.report_due(START + timedelta(hours=1))
 
     assert signals == []
 

@@ -16,8 +16,8 @@ from prunella_operator.detection.pod_status import Pod
 from prunella_operator.detection.pods import PODS
 from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS
 from prunella_operator.kubernetes.decoding import ObjectHead, Status, Undecodable
-from prunella_operator.kubernetes.watch.formats import LONGEST_PART, Json
-from prunella_operator.kubernetes.watch.protobuf import Frames, Protobuf, _structure
+from prunella_operator.kubernetes.watch.formats import MAX_FRAME_BYTES, Json
+from prunella_operator.kubernetes.watch.protobuf import FrameSplitter, Protobuf, _struct_type
 from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES
 from prunella_workflows.model.labels import IGNORE
 
@@ -88,7 +88,7 @@ def unnumbered(into, kind):
         if not of:
             yield f"{kind}.{field.encode_name}"
         elif of.strip("[]") in MESSAGES and of != "Time":
-            yield from unnumbered(_structure(get_type_hints(into)[field.name]), of.strip("[]"))
+            yield from unnumbered(_struct_type(get_type_hints(into)[field.name]), of.strip("[]"))
 
 
 def test_every_field_that_is_read_has_its_number():
@@ -132,8 +132,13 @@ def test_a_damaged_pod_is_read_or_refused(at, byte, cut):
 @settings(max_examples=300, deadline=None)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data):
-    written = Protobuf()
-    for read in (written.change, written.page, written.status, lambda raw: written.read(Raw(raw), Pod, "Pod")):
+    wire_format = Protobuf()
+    for read in (
+        wire_format.event,
+        wire_format.page,
+        wire_format.status,
+        lambda raw: wire_format.read(Raw(raw), Pod, "Pod"),
+    ):
         try:
             read(data)
         except Undecodable:
@@ -145,11 +150,11 @@ def test_any_bytes_are_read_or_refused(data):
 def test_frames_come_out_whole_however_they_are_cut(data, cuts):
     text = b"".join(len(part).to_bytes(4) + part for part in data)
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    frames = Frames()
+    frames = FrameSplitter()
 
     assert [frame for start, end in pairwise(edges) for frame in frames.feed(text[start:end])] == data
 
 
 def test_a_frame_that_no_object_fills_is_refused_before_it_has_come():
     with pytest.raises(Undecodable, match="frame"):
-        list(Frames().feed((LONGEST_PART + 1).to_bytes(4)))
+        list(FrameSplitter().feed((MAX_FRAME_BYTES + 1).to_bytes(4)))

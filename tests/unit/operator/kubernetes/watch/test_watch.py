@@ -24,7 +24,9 @@ from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 
-PACE = WatchTimings(page=2, slice=1, silence=2.0, answer=2.0, shortest=0.01, longest=0.04)
+TIMINGS = WatchTimings(
+    page_size=2, batch_size=1, idle_timeout=2.0, page_timeout=2.0, min_backoff=0.01, max_backoff=0.04
+)
 PODS = Resource("/api/v1", "pods", "Pod", Pod)
 
 
@@ -37,16 +39,16 @@ class Recorder:
     def __init__(self):
         self.heard = []
 
-    def seen(self, obj, at):
+    def on_upsert(self, obj, at):
         self.heard.append(f"seen {obj.metadata.name} {obj.metadata.resource_version}")
 
-    def gone(self, uid, at):
+    def on_delete(self, uid, at):
         self.heard.append(f"gone {uid}")
 
 
 @asynccontextmanager
-async def running(api, pace=PACE, handler=None, **more):
-    watch = Watch(more.pop("access", api.access), PODS, handler or Recorder(), pace=pace, **more)
+async def running(api, timings=TIMINGS, handler=None, **more):
+    watch = Watch(more.pop("access", api.access), PODS, handler or Recorder(), timings=timings, **more)
     task = asyncio.create_task(watch.run())
     try:
         yield watch
@@ -79,7 +81,7 @@ async def test_a_long_list_is_read_in_pages_and_then_watched_from_where_it_stood
 
 async def test_the_next_page_is_asked_for_while_one_is_handled(api):
     class Watchful(Recorder):
-        def seen(self, obj, at):
+        def on_upsert(self, obj, at):
             self.heard.append(len(api.requests))
 
     api.objects = [pod(f"web-{n}", version=n) for n in range(6)]
@@ -196,7 +198,7 @@ async def test_an_event_given_again_after_a_reconnect_is_reported_once(api):
 
 async def test_a_silent_connection_is_given_up(api):
     api.watches.append(stream(then="hold"))
-    async with running(api, WatchTimings(silence=0.1, shortest=0.01)) as watch:
+    async with running(api, WatchTimings(idle_timeout=0.1, min_backoff=0.01)) as watch:
         await eventually(lambda: api.watching)
 
         assert "Timeout" in watch.stats.last_error
@@ -207,14 +209,14 @@ async def test_a_list_that_never_answers_is_given_up(api):
         await asyncio.Event().wait()
 
     api.lists.append(never)
-    async with running(api, WatchTimings(answer=0.1, shortest=0.01)):
+    async with running(api, WatchTimings(page_timeout=0.1, min_backoff=0.01)):
         await eventually(lambda: api.watching)
 
 
 @pytest.mark.parametrize("code", [429, 503])
 async def test_retry_after_is_obeyed(api, code):
     api.lists.append(status(code, "TooManyRequests", headers={"Retry-After": "9"}))
-    async with running(api, WatchTimings(shortest=0.01, obedience=0.2)) as watch:
+    async with running(api, WatchTimings(min_backoff=0.01, max_retry_after=0.2)) as watch:
         await eventually(lambda: api.requests)
         asked = asyncio.get_running_loop().time()
         await eventually(lambda: api.watching)
@@ -225,7 +227,7 @@ async def test_retry_after_is_obeyed(api, code):
 
 async def test_retry_after_is_obeyed_in_an_error_event(api):
     api.watches.append(stream(error(429, "TooManyRequests", retryAfterSeconds=9), then="hold"))
-    async with running(api, WatchTimings(shortest=0.01, obedience=0.2)):
+    async with running(api, WatchTimings(min_backoff=0.01, max_retry_after=0.2)):
         await eventually(lambda: api.of("watch"))
         asked = asyncio.get_running_loop().time()
         await eventually(lambda: api.watching)
@@ -235,7 +237,7 @@ async def test_retry_after_is_obeyed_in_an_error_event(api):
 
 async def test_a_server_that_closes_at_once_is_not_hammered(api):
     api.watches += [stream() for _ in range(200)]
-    async with running(api, WatchTimings(shortest=0.02, longest=5.0, jitter=lambda low, _high: low)):
+    async with running(api, WatchTimings(min_backoff=0.02, max_backoff=5.0, jitter=lambda low, _high: low)):
         await asyncio.sleep(0.3)
 
         # 20, 40, 80, 160 ms: five at most in 0.3 s, where a spinning client makes hundreds.
@@ -244,7 +246,7 @@ async def test_a_server_that_closes_at_once_is_not_hammered(api):
 
 async def test_a_server_that_sends_an_error_event_at_once_is_not_hammered(api):
     api.watches += [stream(error(500, "InternalError")) for _ in range(200)]
-    async with running(api, WatchTimings(shortest=0.02, longest=5.0, jitter=lambda low, _high: low)):
+    async with running(api, WatchTimings(min_backoff=0.02, max_backoff=5.0, jitter=lambda low, _high: low)):
         await asyncio.sleep(0.3)
 
         assert 3 <= len(api.of("watch")) <= 5
@@ -320,7 +322,7 @@ async def test_what_cannot_be_read_is_counted_said_once_and_skipped(api, caplog)
 
         assert watch.handler.heard == ["seen web-1 104"]
         assert watch.stats.undecodable == 4
-        assert sum("said once: object" in record.message for record in caplog.records) == 1
+        assert sum("logged once): object" in record.message for record in caplog.records) == 1
 
 
 async def test_a_pod_that_cannot_be_read_in_a_new_list_has_not_vanished(api):
@@ -358,8 +360,8 @@ async def test_an_unreadable_page_is_asked_for_again(api, answer):
 
 async def test_an_object_on_which_the_handler_fails_is_given_again_by_the_next_list(api, caplog):
     class Fragile(Recorder):
-        def seen(self, obj, at):
-            super().seen(obj, at)
+        def on_upsert(self, obj, at):
+            super().on_upsert(obj, at)
             if len(self.heard) == 1:
                 raise ZeroDivisionError
 
@@ -377,7 +379,7 @@ async def test_other_tasks_get_their_turn_during_a_long_list(api):
     turns = 0
 
     class Counting(Recorder):
-        def seen(self, obj, at):
+        def on_upsert(self, obj, at):
             self.heard.append(turns)
 
     async def others():
@@ -387,7 +389,7 @@ async def test_other_tasks_get_their_turn_during_a_long_list(api):
             await asyncio.sleep(0)
 
     api.lists.append(page([pod(f"web-{n}") for n in range(3000)], 100))
-    async with running(api, WatchTimings(slice=100), Counting()) as watch:
+    async with running(api, WatchTimings(batch_size=100), Counting()) as watch:
         task = asyncio.create_task(others())
         await eventually(lambda: watch.stats.synced)
         task.cancel()
