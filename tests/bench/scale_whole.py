@@ -19,7 +19,7 @@ from support.prunella import PrunellaProcess
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from prunella_operator.incidents.workflow_starter import TEND_EVERY
+from prunella_operator.incidents.workflow_starter import RESYNC_INTERVAL
 
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
 """The API server's own count of the calls of service accounts: nobody but Prunella is one here."""
@@ -172,7 +172,7 @@ async def storm(scene, patients):
 
 def keep_open(scene):
     """Nobody works on the incidents; the operator looks after them once at least."""
-    before, seconds = usage(scene.operator.pid), TEND_EVERY + 5
+    before, seconds = usage(scene.operator.pid), RESYNC_INTERVAL + 5
     time.sleep(seconds)
     after = usage(scene.operator.pid)
     scene.put("open incidents", scene.options.faults + scene.options.storm)

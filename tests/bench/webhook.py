@@ -29,7 +29,7 @@ from support.prunella import free_ports  # noqa: E402
 from temporalio.client import Client  # noqa: E402
 from workflow.alert_stage import QUEUE, AlertScript, alert_worker, enriched  # noqa: E402
 
-from prunella_operator.alerts.server import webhook_side  # noqa: E402
+from prunella_operator.alerts.server import run_webhook  # noqa: E402
 from prunella_operator.config.settings import Settings  # noqa: E402
 from prunella_operator.process import Process  # noqa: E402
 from prunella_operator.temporal.client import EmbeddedTemporal, connect  # noqa: E402
@@ -56,7 +56,7 @@ def settings(args) -> Settings:
 async def serve(args) -> None:
     """The webhook, until a signal."""
     found = settings(args)
-    async with webhook_side(found, await connect(found), Process()):
+    async with run_webhook(found, await connect(found), Process()):
         await _signalled()
 
 

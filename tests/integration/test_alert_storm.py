@@ -11,7 +11,7 @@ from support.prunella import free_ports
 from workflow.alert_stage import AlertScript, alert_worker, enriched, firing, send
 from workflow.harness import real_stage
 
-from prunella_operator.alerts.server import webhook_side
+from prunella_operator.alerts.server import run_webhook
 from prunella_operator.config.settings import Settings
 from prunella_operator.process import Process
 from prunella_operator.temporal.client import EmbeddedTemporal, connect
@@ -42,7 +42,7 @@ def settings(tmp_path):
 
 @asynccontextmanager
 async def listening(settings):
-    async with webhook_side(settings, await connect(settings), Process()):
+    async with run_webhook(settings, await connect(settings), Process()):
         yield f"http://127.0.0.1:{settings.webhook_port}"
 
 

@@ -53,18 +53,18 @@ async def test_it_comes_back_when_it_is_allowed_again_and_ends_when_it_is_told(c
         binding = f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}"
         rights = api.get(binding)
         api.delete(binding)  # it may do nothing, for now
-        healings = Noted()
-        subject = controller.Controller(load_access(str(account.kubeconfig)), healings, (space,))
+        starter = Noted()
+        subject = controller.Controller(load_access(str(account.kubeconfig)), starter, (space,))
         async with subject:
             await asyncio.sleep(3)
-            assert healings.started == []
+            assert starter.started == []
             meta = {"name": name}
             kept = {key: rights[key] for key in ("apiVersion", "kind", "subjects", "roleRef")}
             await asyncio.to_thread(api.create, binding.rpartition("/")[0], {**kept, "metadata": meta})
             incident = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": {"name": "one"}}
             spec = {"type": "Other", "target": {"kind": "Deployment", "name": "web"}, "suspend": True}
             await asyncio.to_thread(api.create, paths.incidents(space), {**incident, "spec": spec})
-            await eventually(lambda: healings.started == ["one"], within=30)
+            await eventually(lambda: starter.started == ["one"], within=30)
             began = asyncio.get_running_loop().time()
         assert asyncio.get_running_loop().time() - began < 8
         assert not subject._thread.is_alive()

@@ -227,14 +227,14 @@ class Away:
 async def test_waiting_for_temporal_is_told_and_the_workflows_first_report_takes_over(cluster, reporter, api, incident):
     access = load_access(str(cluster.kubeconfig), cluster.context)
     async with AsyncClient(access) as rest:
-        healings = WorkflowStarter(rest, Away(), "prunella")
+        starter = WorkflowStarter(rest, Away(), "prunella")
         with pytest.raises(TemporalUnavailable):
-            await healings.start(incident)
+            await starter.start(incident)
         waiting = live(api, incident)
         assert (waiting["status"]["phase"], waiting["status"]["reason"]) == ("Pending", "TemporalUnavailable")
         reporter.report(request(incident, phase=Phase.CONFIRMING, reason="", message=""))
         told = IncidentStatus.model_validate(live(api, incident)["status"])
         assert (told.phase, told.reason, told.message) == (Phase.CONFIRMING, "", "")
         with pytest.raises(TemporalUnavailable):
-            await healings.start(waiting)  # with what it saw before
+            await starter.start(waiting)  # with what it saw before
     assert live(api, incident)["status"]["phase"] == "Confirming"

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from prunella_operator.activities.alerts.distribution import Distribution
-from prunella_operator.alerts.dispatcher import AlertStore
+from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.alerts.webhook import PATH
 from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.contracts.alerts import AlertBatch, alert_workflow_id
@@ -112,4 +112,4 @@ async def _heard(client: Client, text: str) -> int:
 
 def distributing(client: Client, queue: str) -> Callable[[AlertBatch], Awaitable[None]]:
     """What a scripted worker does with alerts that came together: the real thing."""
-    return Distribution(AlertStore(client, queue)).distribute
+    return Distribution(AlertDispatcher(client, queue)).distribute

@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from prunella_operator import clock
-from prunella_operator.temporal.rpc import ask
+from prunella_operator.temporal.rpc import call
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.contracts.alerts import AlertBatch, AlertRequest, alert_workflow_id
@@ -38,7 +38,7 @@ Message = tuple[str, AlertStatus, datetime, datetime | None]
 """What a message says: of which alert, and which firing or end of it."""
 
 
-class AlertStore:
+class AlertDispatcher:
     """Hands alerts to Temporal. Belongs to one event loop."""
 
     def __init__(self, client: Client, task_queue: str) -> None:
@@ -89,13 +89,13 @@ class AlertStore:
 
     async def _put(self, alerts: tuple[Alert, ...]) -> None:
         if len(alerts) <= FEW:
-            await all_of(map(self.signal, alerts))
+            await gather_all(map(self.signal, alerts))
         else:
-            await all_of(map(self._keep, batches(alerts)))
+            await gather_all(map(self._keep, batches(alerts)))
 
     async def signal(self, alert: Alert) -> None:
         """Tell an alert's workflow, which is started if it does not run."""
-        await ask(
+        await call(
             self._client.start_workflow(
                 AlertHandling.run,
                 AlertRequest(fingerprint=alert.fingerprint),
@@ -111,7 +111,7 @@ class AlertStore:
 
     async def _keep(self, batch: AlertBatch) -> None:
         digest = hashlib.sha256(batch.model_dump_json().encode()).hexdigest()
-        await ask(
+        await call(
             self._client.start_workflow(
                 AlertIntake.run,
                 batch,
@@ -160,7 +160,7 @@ def _answer(waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]], error
             stored.set_exception(error)
 
 
-async def all_of(writes: Iterable[Awaitable[None]]) -> None:
+async def gather_all(writes: Iterable[Awaitable[None]]) -> None:
     """Wait for all of them, then raise what the first one that failed raised."""
     for answer in await asyncio.gather(*writes, return_exceptions=True):
         if isinstance(answer, BaseException):

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 from temporalio.client import Client
 
-from prunella_operator.alerts.dispatcher import AlertStore
+from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.alerts.rate_limit import RateLimit
 from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.alerts.webhook import Accepts, Webhook, everybody
@@ -51,7 +51,7 @@ def exposure(settings: Settings) -> Exposure:
 
 
 @asynccontextmanager
-async def webhook_side(settings: Settings, client: Client, process: Process) -> AsyncIterator[None]:
+async def run_webhook(settings: Settings, client: Client, process: Process) -> AsyncIterator[None]:
     """The webhook, for as long as the context is open; nothing when its port is 0.
 
     Raises:
@@ -65,7 +65,7 @@ async def webhook_side(settings: Settings, client: Client, process: Process) -> 
         tokens = TokenFile(Path(settings.webhook_token_file))
         accepts, process.checks["webhook"] = tokens.accepts, tokens.problem
     limit = RateLimit(settings.webhook_rate, settings.webhook_burst)
-    webhook = Webhook(AlertStore(client, settings.task_queue), accepts, limit, settings.webhook_max_body)
+    webhook = Webhook(AlertDispatcher(client, settings.task_queue), accepts, limit, settings.webhook_max_body)
     runner = web.AppRunner(webhook.app(), access_log=None, auto_decompress=False)
     await runner.setup()
     try:

@@ -24,14 +24,14 @@ def try_channel(
     Example: `prunella notify test team-chat -n shop`
     """
     from prunella_operator.activities.notifications.channels import Messenger  # noqa: PLC0415 - as in cli.py
-    from prunella_operator.integrations.links import links_of  # noqa: PLC0415
+    from prunella_operator.integrations.links import message_links  # noqa: PLC0415
     from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier  # noqa: PLC0415
     from prunella_operator.kubernetes.sync_client import SyncClient  # noqa: PLC0415
 
     settings = load(flags(kubeconfig=kubeconfig, context=context))
     api = SyncClient.connect(settings)
     address = f"{namespace or api.namespace}/{channel}"
-    messenger = Messenger(api, AppriseNotifier(), partial(links_of, settings))
+    messenger = Messenger(api, AppriseNotifier(), partial(message_links, settings))
     told = messenger.notify(NotifyRequest(channel=address, message=_message(address), key="test"))
     console().print(safe(f"{address}: {told.kind} took the message; see whether it is there"), soft_wrap=True)
 

@@ -24,7 +24,7 @@ class ConsolePortTaken(Permanent):
 
 
 @asynccontextmanager
-async def console_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
+async def run_console(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """The console, for as long as the context is open.
 
     Raises:

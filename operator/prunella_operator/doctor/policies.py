@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from prunella_operator.doctor.check import Check
-from prunella_operator.integrations.notifiers.services import service_of
-from prunella_operator.integrations.tickets.factory import system_of
+from prunella_operator.integrations.notifiers.services import find_service
+from prunella_operator.integrations.tickets.factory import ticket_system
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Api, Object
 from prunella_operator.kubernetes.secrets import read_secret, required
@@ -110,9 +110,9 @@ def _check_secret(api: Api, address: str, kind: str, title: str) -> Check:
     try:
         values = read_secret(api, address, kind)
         if kind == CHANNEL:
-            what = f"is a channel of {service_of(required(address, values, 'url')).name}"
+            what = f"is a channel of {find_service(required(address, values, 'url')).name}"
         else:
-            what = f"is a ticket system of {system_of(address, values).kind}"
+            what = f"is a ticket system of {ticket_system(address, values).kind}"
     except PrunellaError as error:
         todo = "see docs/notifications.md for how to make it" + (
             ", and for the Role" if isinstance(error, Forbidden) else ""

@@ -39,9 +39,9 @@ _HOLD = 1.0  # seconds for which kopf holds an incident, which takes it 35 KiB, 
 class Controller:
     """Runs kopf beside the operator's event loop, and runs it again when an API server's error ended it."""
 
-    def __init__(self, access: Access, healings: WorkflowStarter, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, access: Access, starter: WorkflowStarter, namespaces: tuple[str, ...]) -> None:
         self._access = access
-        self._healings = healings
+        self._starter = starter
         self._namespaces = namespaces
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -93,17 +93,17 @@ class Controller:
         @kopf.on.resume(*_INCIDENTS, registry=registry)
         @kopf.on.create(*_INCIDENTS, registry=registry)
         async def start(body: kopf.Body, **_: Any) -> None:
-            await self._do(self._healings.start(_plain(body)))
+            await self._do(self._starter.start(_plain(body)))
 
         @kopf.on.update(*_INCIDENTS, registry=registry)
         async def changed(body: kopf.Body, **_: Any) -> None:
-            await self._do(self._healings.changed(_plain(body)))
+            await self._do(self._starter.changed(_plain(body)))
 
         # Not on.delete: that would need a finalizer, and an incident must be removable while we are away.
         @kopf.on.event(*_INCIDENTS, registry=registry)
         async def seen(type: str | None, uid: str, **_: Any) -> None:  # noqa: A002 - kopf's name
             if type == "DELETED":
-                await self._do(self._healings.deleted(uid))
+                await self._do(self._starter.deleted(uid))
 
         return registry
 

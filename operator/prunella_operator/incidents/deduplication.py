@@ -27,7 +27,7 @@ from prunella_workflows.model.labels import (
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
-STILL_THE_SAME = timedelta(minutes=30)
+REOPEN_WINDOW = timedelta(minutes=30)
 """A fault that shows itself again within this time was never gone. The kubelet's back-off ends at 5 minutes."""
 
 _SETTLED = frozenset({Phase.HEALED, Phase.RECOVERED})
@@ -38,28 +38,28 @@ def earlier_selectors(target: WorkloadRef) -> tuple[str, str]:
     return f"{WORKLOAD}={workload_key(target)}", f"!{WORKLOAD}"
 
 
-def covering(earlier: list[Object], fault: str, seen: datetime | None, now: datetime) -> Object | None:
+def find_covering_incident(earlier: list[Object], fault: str, seen: datetime | None, now: datetime) -> Object | None:
     """The incident that covers this fault already: an open one, or one that people have and whose fault goes on.
 
     `seen` is when the fault last showed itself, if somebody remembers; else it is when that incident was closed.
     """
     opened = next((one for one in earlier if not phase_of(one).closed), None)
     last = latest(earlier)
-    if opened is not None or last is None or settled(last):
+    if opened is not None or last is None or is_resolved(last):
         return opened
     same = (last["metadata"].get("annotations") or {}).get(FAULT) == fault
     known = seen or _closed_at(last)
-    return last if same and known is not None and now - known <= STILL_THE_SAME else None
+    return last if same and known is not None and now - known <= REOPEN_WINDOW else None
 
 
-def settled_meanwhile(earlier: list[Object], observed_at: datetime) -> Object | None:
+def find_resolved_since(earlier: list[Object], observed_at: datetime) -> Object | None:
     """The incident that an observation would have joined, had it been acted on at once: it ended well since then."""
     last = latest(earlier)
-    closed = _closed_at(last) if last is not None and settled(last) else None
+    closed = _closed_at(last) if last is not None and is_resolved(last) else None
     return last if closed is not None and observed_at < closed else None
 
 
-def is_old_news(fault_at: datetime | None, earlier: list[Object]) -> bool:
+def predates_repair(fault_at: datetime | None, earlier: list[Object]) -> bool:
     """Whether a fault happened before the repair that healed it: it is seen late, by an operator that was away."""
     last = latest(earlier)
     if last is None or fault_at is None or phase_of(last) is not Phase.HEALED:
@@ -68,7 +68,7 @@ def is_old_news(fault_at: datetime | None, earlier: list[Object]) -> bool:
     return repaired is not None and fault_at <= datetime.fromisoformat(repaired)
 
 
-def incident_of(signal: Signal, target: WorkloadRef, fault: str, earlier: list[Object]) -> Object:
+def new_incident(signal: Signal, target: WorkloadRef, fault: str, earlier: list[Object]) -> Object:
     """The Incident that a signal opens."""
     annotations = {DETECTED_AT: signal.observed_at.isoformat(), FAULT: fault}
     if signal.fault_at is not None:
@@ -95,7 +95,7 @@ def incident_of(signal: Signal, target: WorkloadRef, fault: str, earlier: list[O
     }
 
 
-def fault_key(target: WorkloadRef, raw: Object, namespace: Object, policies: Iterable[Object]) -> str:
+def fault_fingerprint(target: WorkloadRef, raw: Object, namespace: Object, policies: Iterable[Object]) -> str:
     """What must change for a fault to count as another one: the object, its template, or what may be done about it.
 
     `policies` are all of the namespace and of the cluster; those count that select this workload.
@@ -121,7 +121,7 @@ def _edition(policy: Object) -> str:
     return f"{meta['uid']}/{meta.get('generation', 0)}"
 
 
-def heals(raw: Object, target: WorkloadRef) -> bool:
+def targets_workload(raw: Object, target: WorkloadRef) -> bool:
     """Whether an incident that a person opened is there to heal this workload."""
     spec, found = raw.get("spec") or {}, (raw.get("status") or {}).get("target", "")
     wanted = spec.get("target") or {"kind": "Pod", "name": spec.get("podName")}
@@ -138,7 +138,7 @@ def phase_of(raw: Object) -> Phase:
     return Phase((raw.get("status") or {}).get("phase") or Phase.PENDING)
 
 
-def settled(raw: Object) -> bool:
+def is_resolved(raw: Object) -> bool:
     """Whether an incident ended because its fault was gone: the next signal is another fault."""
     withdrawn = WITHDRAWN_BY_ALERT in (raw["metadata"].get("annotations") or {})
     return phase_of(raw) in _SETTLED or (withdrawn and phase_of(raw) is Phase.CANCELLED)

@@ -15,14 +15,14 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.incidents.deduplication import (
-    STILL_THE_SAME,
-    covering,
+    REOPEN_WINDOW,
     earlier_selectors,
-    fault_key,
-    heals,
-    incident_of,
-    is_old_news,
+    fault_fingerprint,
+    find_covering_incident,
+    new_incident,
     phase_of,
+    predates_repair,
+    targets_workload,
 )
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
@@ -116,13 +116,13 @@ class Intake:
             return "gone"  # the object vanished meanwhile, and its fault with it
         if ignored(raw) or ignored(namespace):
             return "ignored"
-        fault = fault_key(target, raw, namespace, await self._policies(earlier, signal.namespace))
-        if is_old_news(signal.fault_at, earlier) or not self._is_new(target, fault, earlier):
+        fault = fault_fingerprint(target, raw, namespace, await self._policies(earlier, signal.namespace))
+        if predates_repair(signal.fault_at, earlier) or not self._is_new(target, fault, earlier):
             return "joined"
         facts = {"prunella.source": signal.source, "prunella.target": str(target), "prunella.fault": signal.reason}
         try:
             with tracing.span("incident:open", facts, started=signal.observed_at):
-                incident = incident_of(signal, target, fault, earlier)
+                incident = new_incident(signal, target, fault, earlier)
                 await self.rest.create(paths.incidents(signal.namespace), incident)
                 delay = (clock.now() - signal.observed_at).total_seconds()
                 metrics.OPENING.observe(max(0.0, delay), tracing.exemplar())
@@ -142,7 +142,7 @@ class Intake:
     def _is_new(self, target: WorkloadRef, fault: str, earlier: list[Object]) -> bool:
         """False while an incident is open, or while a fault that nobody mended yet goes on showing itself."""
         now, seen = clock.now(), self._seen.get(target.uid)
-        covered = covering(earlier, fault, seen, now) is not None
+        covered = find_covering_incident(earlier, fault, seen, now) is not None
         if all(phase_of(one).closed for one in earlier):
             self._remember(target.uid, now)
         return not covered
@@ -150,7 +150,7 @@ class Intake:
     def _remember(self, uid: str, now: datetime) -> None:
         self._seen[uid] = now
         if len(self._seen) > _REMEMBERED:
-            self._seen = {uid: seen for uid, seen in self._seen.items() if now - seen <= STILL_THE_SAME}
+            self._seen = {uid: seen for uid, seen in self._seen.items() if now - seen <= REOPEN_WINDOW}
 
     async def _earlier(self, target: WorkloadRef) -> list[Object]:
         """The workload's incidents: those that we opened, and those that people opened to have it healed."""
@@ -158,7 +158,7 @@ class Intake:
         ours, others = await asyncio.gather(
             *(self.rest.list(path, {"labelSelector": selector}, into=Object) for selector in earlier_selectors(target))
         )
-        return [*ours, *(other for other in others if heals(other, target))]
+        return [*ours, *(other for other in others if targets_workload(other, target))]
 
     async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object, list[Object]]:
         """The workload at the top of the owners that we know, with its incidents; a pod may stand for itself."""

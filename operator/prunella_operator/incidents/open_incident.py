@@ -57,7 +57,7 @@ class OpenIncident(WireStruct, frozen=True):
         return Phase((self.status and self.status.phase) or Phase.PENDING)
 
     @property
-    def goes_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether it is open, or people are still being told of it."""
         note = self.status.escalation if self.status else None
         return not self.phase.closed or bool(note and not note.get("ended"))

@@ -24,7 +24,8 @@ from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient, anybody
 from prunella_operator.kubernetes.views.workloads import noted_time
 from prunella_operator.observability import metrics, outcomes, tracing
-from prunella_operator.temporal.rpc import TemporalUnavailable, ask
+from prunella_operator.temporal import rpc
+from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.contracts.healing import HealingRequest, workflow_id
 from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
@@ -38,7 +39,7 @@ _log = structlog.get_logger("prunella.healings")
 
 T = TypeVar("T")
 
-TEND_EVERY = 30.0
+RESYNC_INTERVAL = 30.0
 _START_TIMEOUT = 15.0
 _LOST = {
     WorkflowExecutionStatus.TERMINATED: "its workflow was terminated",
@@ -154,28 +155,28 @@ class WorkflowStarter:
             with suppress(NotFound):
                 await self._ask(self._client.get_workflow_handle(workflow).cancel())
 
-    async def tend(self) -> NoReturn:
+    async def resync(self) -> NoReturn:
         """Look after all open incidents again and again, so that a missed event costs half a minute, not a night."""
         while True:
             try:
-                await self._tend_all()
+                await self._resync_all()
             except Retryable as error:
                 _log.info("incidents wait", reason=str(error))
             except Permanent as error:
                 _log.error("incidents cannot be looked after", error=str(error))
-            await asyncio.sleep(TEND_EVERY)
+            await asyncio.sleep(RESYNC_INTERVAL)
 
-    async def _tend_all(self) -> None:
+    async def _resync_all(self) -> None:
         """Those that are over are dropped as they are read: hours of them are kept in the cluster, and not here."""
         now, going_on = clock.now(), list[OpenIncident]()
         for namespace in self._namespaces or ("",):
             each = self._rest.each(paths.incidents(namespace), into=OpenIncident)
-            going_on += [one async for one in each if one.goes_on]
+            going_on += [one async for one in each if one.is_active]
         outcomes.observe_open((one.phase, one.age(now)) for one in going_on)
         for one in going_on:
-            await self._tend_one(one.built())
+            await self._resync_one(one.built())
 
-    async def _tend_one(self, incident: Object) -> None:
+    async def _resync_one(self, incident: Object) -> None:
         """An incident that makes no sense keeps nobody else waiting."""
         try:
             await self.start(incident)
@@ -230,9 +231,9 @@ class WorkflowStarter:
     async def _ask(self, call: Awaitable[T]) -> T:
         """One call to Temporal; `temporal_error` tells whether it was answered."""
         try:
-            answer = await ask(call, _START_TIMEOUT)
+            answer = await rpc.call(call, _START_TIMEOUT)
         except TemporalUnavailable as error:
-            self.temporal_error = error.said
+            self.temporal_error = error.detail
             raise
         self.temporal_error = ""
         return answer

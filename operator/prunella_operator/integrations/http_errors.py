@@ -14,7 +14,7 @@ _LONGEST_WAIT = 3600.0
 _BLANK = re.compile(r"\s+")
 
 
-def error_of(service: str, code: int, words: str = "", again: float | None = None) -> PrunellaError:
+def error_from_status(service: str, code: int, words: str = "", again: float | None = None) -> PrunellaError:
     """Our error for a status code of HTTP. `words` are the service's, cleaned by `cleaned`."""
     said = f"{service} answered {code}" + (f": {words}" if words else "")
     if code in _CREDENTIALS:
@@ -24,7 +24,7 @@ def error_of(service: str, code: int, words: str = "", again: float | None = Non
     return InvalidInputError(said if words else f"{said}: it refuses the message or does not know the address")
 
 
-def cleaned(words: str, secrets: Iterable[str]) -> str:
+def sanitize(words: str, secrets: Iterable[str]) -> str:
     """A service's words without our secrets, short."""
     for secret in sorted((one for one in secrets if one), key=len, reverse=True):
         words = words.replace(secret, MASK)

@@ -7,7 +7,7 @@ from prunella_operator.config.settings import Settings
 from prunella_workflows.contracts.notifications import Link, Message
 
 
-def links_of(settings: Settings, message: Message) -> tuple[Link, ...]:
+def message_links(settings: Settings, message: Message) -> tuple[Link, ...]:
     """What this installation has about a message: the incident's command, workflow, trace and dashboard."""
     return tuple(_links(settings, message))
 

@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowExecution
 from prunella_operator.config.settings import Settings
 from prunella_operator.incidents.client import Incident, Metadata
 from prunella_operator.temporal.client import connect
-from prunella_operator.temporal.rpc import ask
+from prunella_operator.temporal.rpc import call
 from prunella_workflows.contracts.healing import HealingRequest, workflow_id
 from prunella_workflows.model.incident_status import IncidentStatus
 
@@ -28,8 +28,8 @@ def deleted_incidents(settings: Settings, since: datetime, known: Collection[str
 
 
 async def _deleted(settings: Settings, since: datetime, known: Collection[str]) -> Sequence[Incident]:
-    client = await ask(connect(settings, lazy=False), _WITHIN)
-    return await ask(from_workflows(client, since, known), _WITHIN)
+    client = await call(connect(settings, lazy=False), _WITHIN)
+    return await call(from_workflows(client, since, known), _WITHIN)
 
 
 async def from_workflows(client: Client, since: datetime, known: Collection[str]) -> Sequence[Incident]:

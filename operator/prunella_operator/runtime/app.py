@@ -73,17 +73,17 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, console: bo
             client = await connect(settings, interceptors=process.interceptors, runtime=process.runtime)
             await stack.enter_async_context(_served(settings, process))
             if worker:  # imported late: neither side pays for the other's libraries
-                from prunella_operator.runtime.worker import worker_side  # noqa: PLC0415
+                from prunella_operator.runtime.worker import run_worker  # noqa: PLC0415
 
-                await stack.enter_async_context(worker_side(settings, access, process))
+                await stack.enter_async_context(run_worker(settings, access, process))
             if console:
-                from prunella_operator.console.serve import console_side  # noqa: PLC0415
+                from prunella_operator.console.serve import run_console  # noqa: PLC0415
 
-                await stack.enter_async_context(console_side(settings, access, process))
+                await stack.enter_async_context(run_console(settings, access, process))
             if operator:
-                from prunella_operator.runtime.operator import operator_side  # noqa: PLC0415
+                from prunella_operator.runtime.operator import run_operator  # noqa: PLC0415
 
-                await stack.enter_async_context(operator_side(settings, access, client, process))
+                await stack.enter_async_context(run_operator(settings, access, client, process))
             _log.info("prunella is up", operator=operator, worker=worker, api_server=access.server)
             await process.ended()
         finally:

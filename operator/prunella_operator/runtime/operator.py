@@ -9,7 +9,7 @@ from typing import NoReturn, Protocol
 from temporalio.client import Client
 
 from prunella_operator import clock
-from prunella_operator.alerts.server import webhook_side
+from prunella_operator.alerts.server import run_webhook
 from prunella_operator.config.settings import Settings
 from prunella_operator.detection.jobs import JobSource
 from prunella_operator.detection.pods import PodSource
@@ -24,7 +24,7 @@ from prunella_operator.kubernetes.async_client import AsyncClient, anybody
 from prunella_operator.kubernetes.watch.resource import Scope, WatchStats
 from prunella_operator.observability import metrics, outcomes
 from prunella_operator.process import Process
-from prunella_operator.runtime.leader_election import LeaderElector, Timing, identity
+from prunella_operator.runtime.leader_election import LeaderElector, Timing, new_identity
 from prunella_operator.temporal import backlog
 
 _PROBE_EVERY = 5.0
@@ -48,20 +48,20 @@ class Source(Protocol):
 
 
 @asynccontextmanager
-async def operator_side(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
+async def run_operator(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
     """Everything that sees trouble and hands it to workflows, for as long as the context is open.
 
     With leader election one operator of several acts. Each of them takes alerts: Temporal alone is told of those, and
     hears the same from whichever is asked.
     """
     process.start("backlog", _measure_backlog(client, settings.task_queue))
-    async with webhook_side(settings, client, process), AsyncClient(access, settings.api_timeout) as rest:
+    async with run_webhook(settings, client, process), AsyncClient(access, settings.api_timeout) as rest:
         if settings.leader_election:
             elector = _elector(settings, access, rest)
             process.checks["leader"] = lambda: elector.problem
             metrics.LEADER.set_function(lambda: elector.leading)
             act = partial(_act, settings, access, client, process, elector.check)
-            process.start("leader", elector.lead(act))
+            process.start("leader", elector.run(act))
         else:
             metrics.LEADER.set(1)
             process.start("operator", _act(settings, access, client, process, anybody))
@@ -71,7 +71,7 @@ async def operator_side(settings: Settings, access: Access, client: Client, proc
 def _elector(settings: Settings, access: Access, rest: AsyncClient) -> LeaderElector:
     namespace = settings.leader_lease_namespace or access.namespace
     return LeaderElector(
-        rest, namespace, settings.leader_lease_name, Timing(settings.leader_lease_seconds), who=identity()
+        rest, namespace, settings.leader_lease_name, Timing(settings.leader_lease_seconds), identity=new_identity()
     )
 
 
@@ -80,28 +80,28 @@ async def _act(
 ) -> NoReturn:
     """See trouble and hand it to workflows until cancelled. `may_act` is asked right before everything that is done."""
     async with AsyncClient(access, settings.api_timeout, may_act) as rest, process.part() as part:
-        healings = WorkflowStarter(rest, client, settings.task_queue, settings.namespaces, may_act)
+        starter = WorkflowStarter(rest, client, settings.task_queue, settings.namespaces, may_act)
         intake = Intake(rest, settings.protected_namespaces)
-        historian = KnownGoodRecorder(rest, settings.known_good_after, settings.protected_namespaces)
+        recorder = KnownGoodRecorder(rest, settings.known_good_after, settings.protected_namespaces)
         watches: Watches = {}
-        for name, source in _sources(settings, access, intake, historian):
+        for name, source in _sources(settings, access, intake, recorder):
             watches[name] = source.stats
             part.checks[name] = partial(_blind, source.stats)
             part.start(name, source.run())
-        part.checks["temporal"] = lambda: healings.temporal_error
+        part.checks["temporal"] = lambda: starter.temporal_error
         part.start("intake", intake.run())
-        part.start("historian", historian.run())
-        part.start("tend", healings.tend())
+        part.start("known-good", recorder.run())
+        part.start("resync", starter.resync())
         part.start("retention", Retention(rest, Limits.of(settings), settings.namespaces).run())
-        part.start("measures", _measure_for_ever(process, watches, healings))
-        async with Controller(access, healings, settings.namespaces):
+        part.start("measures", _measure_for_ever(process, watches, starter))
+        async with Controller(access, starter, settings.namespaces):
             await part.ended()
 
 
 def _sources(
-    settings: Settings, access: Access, intake: Intake, historian: KnownGoodRecorder
+    settings: Settings, access: Access, intake: Intake, recorder: KnownGoodRecorder
 ) -> Iterator[tuple[str, Source]]:
-    told = (intake.accept, historian.settled)
+    told = (intake.accept, recorder.settled)
     for namespace in settings.namespaces or (None,):
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
         yield f"pods{suffix}", PodSource(access, intake.accept, scope)
@@ -111,16 +111,16 @@ def _sources(
         yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *told, scope)
 
 
-async def _measure_for_ever(process: Process, watches: Watches, healings: WorkflowStarter) -> NoReturn:
+async def _measure_for_ever(process: Process, watches: Watches, starter: WorkflowStarter) -> NoReturn:
     """Ask Temporal how it is, and keep the gauges up to date. Who acts no longer has nothing to say by them."""
     try:
         while True:
-            await healings.probe()
+            await starter.probe()
             for name, stats in watches.items():
                 _measure(name, stats)
             for part, reason in process.readiness().items():
                 metrics.READY.labels(part).set(not reason)
-            await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if healings.temporal_error else _PROBE_EVERY)
+            await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if starter.temporal_error else _PROBE_EVERY)
     finally:
         metrics.forget()
         outcomes.forget_open()

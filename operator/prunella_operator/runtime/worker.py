@@ -13,11 +13,11 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 from prunella_operator.activities import Activities
 from prunella_operator.activities.alerts.activities import AlertActivitiesImpl
-from prunella_operator.activities.alerts.alertmanager import alertmanager_of
+from prunella_operator.activities.alerts.alertmanager import connect_alertmanager
 from prunella_operator.activities.alerts.distribution import Distribution
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.notifications.activities import Notices
-from prunella_operator.alerts.dispatcher import AlertStore
+from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.sync_client import SyncClient
@@ -50,7 +50,7 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
         client,
         task_queue=settings.task_queue,
         workflows=_WORKFLOWS,
-        activities=[*activities, Distribution(AlertStore(client, settings.task_queue)).distribute],
+        activities=[*activities, Distribution(AlertDispatcher(client, settings.task_queue)).distribute],
         workflow_runner=workflow_runner(),
         activity_executor=pool,
         max_concurrent_workflow_tasks=settings.max_workflow_tasks,
@@ -64,13 +64,13 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
 
 
 @asynccontextmanager
-async def worker_side(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
+async def run_worker(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """A worker that serves for as long as the context is open."""
     kube = SyncClient(access, settings.api_timeout, settings.max_activities)
     measured = metrics.connect(settings)
     healing = Activities(kube, settings.known_good_after, settings.protected_namespaces, measured)
     gatherer = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
-    alerts = AlertActivitiesImpl(kube, gatherer, settings.protected_namespaces, alertmanager_of(settings))
+    alerts = AlertActivitiesImpl(kube, gatherer, settings.protected_namespaces, connect_alertmanager(settings))
     notices = Notices(kube, settings)
     activities: Registered = [*_healing(healing), *_alerting(alerts), notices.notify, notices.ticket]
     with ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity") as pool:

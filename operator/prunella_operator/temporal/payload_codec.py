@@ -46,7 +46,7 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"prunella payload key" + key).hexdigest()[:16]
 
 
-def keys_of(text: str) -> dict[str, "AESGCM"]:
+def parse_keys(text: str) -> dict[str, "AESGCM"]:
     """The keys of a file by their ids, in its order: one a line, in base64; empty lines and comments (#) aside.
 
     Raises:
@@ -96,7 +96,7 @@ class KeyFile:
             stat = self.path.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if seen != self._seen:
-                self._keys, self._seen = keys_of(self.path.read_text()), seen
+                self._keys, self._seen = parse_keys(self.path.read_text()), seen
                 self._problem = ""
                 _log.info("payloads are encrypted", key=next(iter(self._keys)), keys=len(self._keys))
         except (OSError, UnicodeDecodeError, KeyFileError) as error:

@@ -1,4 +1,4 @@
-"""One call to Temporal with a time-out, its errors as ours. For everything in the operator's loop that calls it."""
+"""One request to Temporal with a timeout and our errors, for everything in the operator's event loop."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,38 +12,38 @@ T = TypeVar("T")
 
 
 class TemporalUnavailable(Unavailable):
-    """Temporal does not answer; `said` is why."""
+    """Temporal does not respond; `detail` is the reason."""
 
-    def __init__(self, said: str) -> None:
-        super().__init__(f"Temporal: {said}")
-        self.said = said
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"Temporal: {detail}")
+        self.detail = detail
 
 
-async def ask(call: Awaitable[T], within: float) -> T:
-    """The answer, `within` so many seconds.
+async def call(request: Awaitable[T], timeout_seconds: float) -> T:
+    """Await the response for `timeout_seconds`.
 
-    A cancellation may come out as an error of the client, or get lost in an answer: it is raised again.
+    The client may turn a cancellation into an error, or lose it when a response arrives: it is raised again.
 
     Raises:
         NotFound: there is no such workflow.
-        TemporalUnavailable: no answer, or one that says to try again.
+        TemporalUnavailable: no response, or one that asks for a retry.
     """
     try:
-        async with asyncio.timeout(within):
-            answer = await call
+        async with asyncio.timeout(timeout_seconds):
+            response = await request
     except RPCError as error:
-        _stay_cancelled()
+        _reraise_cancellation()
         if error.status is RPCStatusCode.NOT_FOUND:
             raise NotFound(error.message) from error
         raise TemporalUnavailable(error.message) from error
     except (TimeoutError, RuntimeError) as error:
-        _stay_cancelled()
-        raise TemporalUnavailable(str(error) or "no answer") from error
-    _stay_cancelled()
-    return answer
+        _reraise_cancellation()
+        raise TemporalUnavailable(str(error) or "no response") from error
+    _reraise_cancellation()
+    return response
 
 
-def _stay_cancelled() -> None:
+def _reraise_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

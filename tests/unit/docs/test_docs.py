@@ -22,7 +22,7 @@ from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.cli.main import app
 from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes import async_client
-from prunella_operator.temporal.payload_codec import keys_of
+from prunella_operator.temporal.payload_codec import parse_keys
 from prunella_workflows.decisions import guards
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.incident import IncidentSpec
@@ -172,7 +172,7 @@ def test_a_secret_that_is_made_by_chance_is_one_that_prunella_takes(key, command
     made = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
     (tmp_path / key).write_text(made)
     if key == "keys":
-        assert len(keys_of(made)) == 1
+        assert len(parse_keys(made)) == 1
     else:
         assert TokenFile(tmp_path / key).accepts(f"Bearer {made.strip()}")
 

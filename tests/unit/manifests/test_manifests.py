@@ -12,7 +12,7 @@ from support.api import documents
 
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.rbac import bindings
-from prunella_operator.runtime import worker as worker_side
+from prunella_operator.runtime import worker
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.labels import REPAIR_SLOT, REPAIR_SLOTS
 
@@ -102,7 +102,7 @@ def test_operator_and_worker_are_two_spread_and_bounded_in_their_disruptions():
 
 def test_a_worker_has_time_to_finish_its_short_activities():
     grace = pod(named("Deployment")["prunella-worker"])["terminationGracePeriodSeconds"]
-    assert grace >= worker_side._GRACE.total_seconds() + 15
+    assert grace >= worker._GRACE.total_seconds() + 15
 
 
 def ports(name):

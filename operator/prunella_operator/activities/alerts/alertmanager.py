@@ -109,7 +109,7 @@ class Alertmanager:
         return _checked(answer.status, content)
 
 
-def alertmanager_of(settings: Settings) -> Alertmanager | None:
+def connect_alertmanager(settings: Settings) -> Alertmanager | None:
     """The one that the settings name, if any. Nothing is sent yet."""
     if settings.alertmanager_url is None:
         return None

@@ -5,7 +5,7 @@ import asyncio
 from temporalio import activity
 
 from prunella_operator.activities.errors import edge
-from prunella_operator.alerts.dispatcher import AlertStore, all_of
+from prunella_operator.alerts.dispatcher import AlertDispatcher, gather_all
 from prunella_workflows.contracts.alerts import AlertBatch, AlertDistribution
 
 _AT_ONCE = 4
@@ -19,7 +19,7 @@ _PAUSE_AT_MOST = 10.0
 class Distribution(AlertDistribution):
     """Asynchronous, unlike other activities: Temporal's client belongs to the worker's event loop."""
 
-    def __init__(self, store: AlertStore) -> None:
+    def __init__(self, store: AlertDispatcher) -> None:
         self._store = store
         self._active = 0
 
@@ -33,6 +33,6 @@ class Distribution(AlertDistribution):
                 for start in range(done, len(batch.alerts), _AT_ONCE):
                     activity.heartbeat(start)
                     await asyncio.sleep(min(_PAUSE * self._active, _PAUSE_AT_MOST))
-                    await all_of(map(self._store.signal, batch.alerts[start : start + _AT_ONCE]))
+                    await gather_all(map(self._store.signal, batch.alerts[start : start + _AT_ONCE]))
         finally:
             self._active -= 1

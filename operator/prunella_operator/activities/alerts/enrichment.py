@@ -14,7 +14,7 @@ from prunella_operator import clock
 from prunella_operator.activities.alerts.target import SubjectFinder
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import address
-from prunella_operator.incidents.deduplication import earlier_selectors, heals, phase_of
+from prunella_operator.incidents.deduplication import earlier_selectors, phase_of, targets_workload
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
@@ -149,7 +149,11 @@ class AlertEnricher:
         """The newest incidents of this workload, open ones first, and how they ended."""
         path = paths.incidents(target.namespace)
         found = [one for selector in earlier_selectors(target) for one in self._kube.list(path, labelSelector=selector)]
-        ours = [one for one in found if labels.WORKLOAD in (one["metadata"].get("labels") or {}) or heals(one, target)]
+        ours = [
+            one
+            for one in found
+            if labels.WORKLOAD in (one["metadata"].get("labels") or {}) or targets_workload(one, target)
+        ]
         newest = sorted(ours, key=lambda our: str(our["metadata"]["creationTimestamp"]), reverse=True)
         yield from map(_story, sorted(newest, key=lambda one: phase_of(one).closed)[:_RECENT])
 

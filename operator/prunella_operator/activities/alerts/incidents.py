@@ -9,13 +9,13 @@ from datetime import datetime
 from prunella_operator import clock
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.incidents.deduplication import (
-    covering,
     earlier_selectors,
-    fault_key,
-    heals,
-    incident_of,
+    fault_fingerprint,
+    find_covering_incident,
+    find_resolved_since,
+    new_incident,
     phase_of,
-    settled_meanwhile,
+    targets_workload,
 )
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
@@ -65,12 +65,14 @@ class AlertIncidents:
 
     def _opened(self, request: OpenRequest, target: WorkloadRef, raw: Object, namespace: Object) -> Opened:
         policies = (*self._kube.list(paths.policies()), *self._kube.list(paths.policies(target.namespace)))
-        fault, earlier = fault_key(target, raw, namespace, policies), self._earlier(target)
-        covered = covering(earlier, fault, None, clock.now()) or settled_meanwhile(earlier, request.observed_at)
+        fault, earlier = fault_fingerprint(target, raw, namespace, policies), self._earlier(target)
+        covered = find_covering_incident(earlier, fault, None, clock.now()) or find_resolved_since(
+            earlier, request.observed_at
+        )
         if covered is not None:
             self._annotate(covered, request.alert, resolved=None)
             return _as_opened(covered, request.alert)
-        body = incident_of(_signal(request, target, raw), target, fault, earlier)
+        body = new_incident(_signal(request, target, raw), target, fault, earlier)
         body["spec"]["description"] = _description(request.alert)
         body["metadata"]["annotations"] |= {
             labels.OPENED_BY_ALERT: request.alert.fingerprint,
@@ -86,7 +88,7 @@ class AlertIncidents:
         """The workload's incidents: those that sources opened, and those that people opened to have it healed."""
         path = paths.incidents(target.namespace)
         ours, others = (list(self._kube.list(path, labelSelector=selector)) for selector in earlier_selectors(target))
-        return [*ours, *(other for other in others if heals(other, target))]
+        return [*ours, *(other for other in others if targets_workload(other, target))]
 
     def follow(self, ref: IncidentRef) -> Followed:
         """How it stands."""

@@ -9,7 +9,7 @@ from prunella_operator.activities.heartbeat import beating
 from prunella_operator.activities.notifications.channels import Messenger
 from prunella_operator.activities.notifications.tickets import Ticketer
 from prunella_operator.config.settings import Settings
-from prunella_operator.integrations.links import links_of
+from prunella_operator.integrations.links import message_links
 from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier
 from prunella_operator.kubernetes.api import Api
 from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
@@ -20,7 +20,7 @@ class Notices(NoticeActivities):
     """Over a real cluster's Secrets and real services. Synchronous: they run in the worker's thread pool."""
 
     def __init__(self, api: Api, settings: Settings) -> None:
-        links = partial(links_of, settings)
+        links = partial(message_links, settings)
         self._messenger = Messenger(api, AppriseNotifier(), links)
         self._ticketer = Ticketer(api, links)
 

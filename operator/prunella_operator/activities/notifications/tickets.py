@@ -6,7 +6,7 @@ from collections import defaultdict
 import structlog
 
 from prunella_operator.activities.notifications.channels import Links
-from prunella_operator.integrations.tickets.factory import system_of
+from prunella_operator.integrations.tickets.factory import ticket_system
 from prunella_operator.integrations.tickets.port import Entry, TicketSystem
 from prunella_operator.kubernetes.api import Api
 from prunella_operator.kubernetes.secrets import read_secret
@@ -41,7 +41,7 @@ class Ticketer:
         """
         kind = "unknown"
         try:
-            system = system_of(request.system, read_secret(self._api, request.system, TICKETS))
+            system = ticket_system(request.system, read_secret(self._api, request.system, TICKETS))
             kind = system.kind
             with tracing.Call(
                 f"ticket {kind}", {"prunella.system": request.system, "prunella.step": request.step.value}

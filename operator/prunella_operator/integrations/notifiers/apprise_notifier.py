@@ -10,9 +10,9 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from prunella_operator.integrations.http_errors import error_of
+from prunella_operator.integrations.http_errors import error_from_status
 from prunella_operator.integrations.notifiers.render import Style, body, title
-from prunella_operator.integrations.notifiers.services import FILE_OPTIONS, Service, service_of
+from prunella_operator.integrations.notifiers.services import FILE_OPTIONS, Service, find_service
 from prunella_workflows.contracts.notifications import Link, Message
 from prunella_workflows.model.errors import AuthenticationError, InvalidInputError, PrunellaError, Unavailable
 from prunella_workflows.model.incident import Severity
@@ -44,11 +44,11 @@ class AppriseNotifier:
 
     def kind(self, url: str) -> str:
         """Our name of the service behind an address."""
-        return service_of(url).name
+        return find_service(url).name
 
     def send(self, url: str, message: Message, links: tuple[Link, ...]) -> None:
         """Send one message, once."""
-        service = service_of(url)
+        service = find_service(url)
         problem: PrunellaError | None
         self._verdicts.clear()
         try:
@@ -167,10 +167,10 @@ class _Verdicts(logging.Handler):
         if code is None:
             return Unavailable(f"{service} did not take the message")
         kind, number = code
-        return (_of_smtp if kind == "smtp" else error_of)(service, number)
+        return (_error_from_smtp if kind == "smtp" else error_from_status)(service, number)
 
 
-def _of_smtp(service: str, code: int) -> PrunellaError:
+def _error_from_smtp(service: str, code: int) -> PrunellaError:
     said = f"{service} answered {code}"
     if code in _SMTP_CREDENTIALS:
         return AuthenticationError(f"{said}: the mail server refuses our credentials")

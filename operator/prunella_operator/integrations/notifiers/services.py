@@ -71,7 +71,7 @@ FILE_OPTIONS = frozenset({"template", "pgp", "pgpkey", "pgppub", "pgpprv", "wkd"
 """Options of an apprise URL that would read or write files of this machine."""
 
 
-def service_of(url: str) -> Service:
+def find_service(url: str) -> Service:
     """The service behind an address.
 
     Raises:

@@ -13,7 +13,7 @@ _REPO = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}\Z")
 _GITHUB = "https://api.github.com"
 
 
-def system_of(address: str, values: dict[str, str]) -> TicketSystem:
+def ticket_system(address: str, values: dict[str, str]) -> TicketSystem:
     """Build it from the values of the Secret `NAMESPACE/NAME`.
 
     Raises:

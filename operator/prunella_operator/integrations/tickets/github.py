@@ -12,10 +12,10 @@ from github import Auth, Github, GithubException, RateLimitExceededException
 from github.Issue import Issue
 from github.Repository import Repository
 
-from prunella_operator.integrations.http_errors import cleaned, error_of, retry_after
+from prunella_operator.integrations.http_errors import error_from_status, retry_after, sanitize
 from prunella_operator.integrations.notifiers.render import Style, body, title
 from prunella_operator.integrations.tickets.port import Entry
-from prunella_operator.integrations.tickets.ticket_ids import mark_of, note_of
+from prunella_operator.integrations.tickets.ticket_ids import comment_marker, ticket_label
 from prunella_workflows.model.errors import PrunellaError, Unavailable
 from prunella_workflows.model.incident_status import TicketRef
 
@@ -39,7 +39,7 @@ class GithubTickets:
 
     def find(self, thread: str, since: datetime) -> TicketRef | None:
         """The oldest issue opened since then that ends with the thread's mark."""
-        mark, begin = _hidden(mark_of(thread)), since - _SKEW
+        mark, begin = _hidden(ticket_label(thread)), since - _SKEW
 
         def search(repo: Repository) -> Issue | None:
             found = None
@@ -55,13 +55,13 @@ class GithubTickets:
 
     def create(self, thread: str, entry: Entry) -> TicketRef:
         """A new issue that ends with the thread's mark."""
-        subject, text = title(entry.message, Style.TEXT), _text(entry, mark_of(thread))
+        subject, text = title(entry.message, Style.TEXT), _text(entry, ticket_label(thread))
         return _ref(self._ask(lambda repo: repo.create_issue(title=subject, body=text, labels=["prunella"])))
 
     def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
         """Add a comment, unless one with this entry's mark is there."""
         del thread
-        note = note_of(entry.key)
+        note = comment_marker(entry.key)
 
         def write(repo: Repository) -> None:
             issue = repo.get_issue(int(ref.key))
@@ -108,7 +108,7 @@ class GithubTickets:
         again = retry_after(error.headers or {})
         if isinstance(error, RateLimitExceededException):
             return Unavailable("github asks us to wait", again=again)
-        return error_of(self.kind, error.status, cleaned(str(error.message or ""), (self._token,)), again)
+        return error_from_status(self.kind, error.status, sanitize(str(error.message or ""), (self._token,)), again)
 
 
 def _ref(issue: Issue) -> TicketRef:

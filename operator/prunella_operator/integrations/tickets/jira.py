@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from jira import JIRA, JIRAError
 
-from prunella_operator.integrations.http_errors import cleaned, error_of, retry_after
+from prunella_operator.integrations.http_errors import error_from_status, retry_after, sanitize
 from prunella_operator.integrations.notifiers.render import Style, body, title
 from prunella_operator.integrations.tickets.port import Entry
-from prunella_operator.integrations.tickets.ticket_ids import mark_of, note_of
+from prunella_operator.integrations.tickets.ticket_ids import comment_marker, ticket_label
 from prunella_workflows.model.errors import InvalidInputError, PrunellaError, Unavailable
 from prunella_workflows.model.incident_status import TicketRef
 
@@ -46,7 +46,7 @@ class JiraTickets:
     def find(self, thread: str, since: datetime) -> TicketRef | None:
         """The oldest ticket with the thread's label. The label is unique, so `since` is not needed."""
         del since
-        query = f'project = "{self._project}" AND labels = "{mark_of(thread)}" ORDER BY created ASC'
+        query = f'project = "{self._project}" AND labels = "{ticket_label(thread)}" ORDER BY created ASC'
 
         def search(jira: JIRA) -> Any:
             return jira.search_issues(query, maxResults=1, fields="summary", json_result=True)
@@ -61,7 +61,7 @@ class JiraTickets:
             "issuetype": {"name": self._issue_type},
             "summary": title(entry.message, Style.TEXT)[:_SUMMARY],
             "description": _text(entry),
-            "labels": ["prunella", mark_of(thread)],
+            "labels": ["prunella", ticket_label(thread)],
         }
         made: Any = self._ask(lambda jira: jira.create_issue(fields=fields, prefetch=False))
         return self._ref(made.key)
@@ -69,7 +69,7 @@ class JiraTickets:
     def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
         """Add a comment, unless one with this entry's mark is there."""
         del thread
-        note = note_of(entry.key)
+        note = comment_marker(entry.key)
         there: Any = self._ask(lambda jira: jira.comments(ref.key))
         if not any(note in one.body for one in there):
             self._ask(lambda jira: jira.add_comment(ref.key, f"{_text(entry)}\n{note}"))
@@ -117,7 +117,7 @@ class JiraTickets:
         if not error.status_code:
             return Unavailable("jira does not answer")
         again = retry_after(error.response.headers) if error.response is not None else None
-        return error_of(self.kind, error.status_code, cleaned(error.text or "", (self._token,)), again)
+        return error_from_status(self.kind, error.status_code, sanitize(error.text or "", (self._token,)), again)
 
 
 def _done(status: dict[str, Any]) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 import urllib3
 
 from prunella_operator import clock
-from prunella_operator.integrations.http_errors import cleaned, error_of, retry_after
+from prunella_operator.integrations.http_errors import error_from_status, retry_after, sanitize
 from prunella_operator.integrations.notifiers.render import Style, body, title
 from prunella_operator.integrations.tickets.port import Entry
-from prunella_operator.integrations.tickets.ticket_ids import note_of
+from prunella_operator.integrations.tickets.ticket_ids import comment_marker
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident_status import TicketRef
 
@@ -58,7 +58,7 @@ class WebhookTickets:
         headers = {
             "Content-Type": "application/json",
             **self._signed(content),
-            "X-Prunella-Delivery": note_of(entry.key),
+            "X-Prunella-Delivery": comment_marker(entry.key),
         }
         try:
             answer = self._pool.request("POST", self._url, body=content, headers=headers, redirect=False)
@@ -67,8 +67,8 @@ class WebhookTickets:
         else:
             if _OK <= answer.status < _REFUSED:
                 return _parsed(answer.data[:_LONGEST_ANSWER])
-            words = cleaned(answer.data[:_LONGEST_ANSWER].decode("utf-8", "replace"), (self._key, self._url))
-            raise error_of(self.kind, answer.status, words, retry_after(answer.headers))
+            words = sanitize(answer.data[:_LONGEST_ANSWER].decode("utf-8", "replace"), (self._key, self._url))
+            raise error_from_status(self.kind, answer.status, words, retry_after(answer.headers))
         raise Unavailable(f"the webhook does not answer: {name}")
 
     def _signed(self, content: bytes) -> dict[str, str]:

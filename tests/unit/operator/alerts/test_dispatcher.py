@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from prunella_operator import clock
 from prunella_operator.activities.alerts.distribution import Distribution
-from prunella_operator.alerts.dispatcher import FEW, REMEMBERED, AlertStore, batches
+from prunella_operator.alerts.dispatcher import FEW, REMEMBERED, AlertDispatcher, batches
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.alerts.workflow import AlertHandling
@@ -46,7 +46,7 @@ def alerts(count, **values):
 
 async def test_few_alerts_are_signalled_one_by_one():
     temporal = FakeTemporal()
-    await AlertStore(temporal, "queue").store(alerts(FEW))
+    await AlertDispatcher(temporal, "queue").store(alerts(FEW))
     run, request, options = temporal.calls[0]
     assert (run, request) == (AlertHandling.run, AlertRequest(fingerprint="f0"))
     assert (options["id"], options["task_queue"], options["start_signal"]) == ("alert-f0", "queue", "fire")
@@ -55,16 +55,16 @@ async def test_few_alerts_are_signalled_one_by_one():
 
 async def test_what_is_over_is_another_signal():
     temporal = FakeTemporal()
-    await AlertStore(temporal, "queue").store(alerts(1, status="resolved"))
+    await AlertDispatcher(temporal, "queue").store(alerts(1, status="resolved"))
     assert temporal.calls[0][2]["start_signal"] == "resolve"
 
 
 async def test_many_alerts_are_one_write_and_the_same_ones_are_the_same_write():
     temporal = FakeTemporal()
-    store = AlertStore(temporal, "queue")
+    store = AlertDispatcher(temporal, "queue")
     await store.store(alerts(100))
-    await AlertStore(temporal, "queue").store(alerts(100))
-    await AlertStore(temporal, "queue").store(alerts(101))
+    await AlertDispatcher(temporal, "queue").store(alerts(100))
+    await AlertDispatcher(temporal, "queue").store(alerts(101))
     first, again, other = temporal.calls
     assert (first[0], first[1]) == (AlertIntake.run, AlertBatch(alerts=alerts(100)))
     assert first[2]["id"].startswith("alerts-")
@@ -74,7 +74,7 @@ async def test_many_alerts_are_one_write_and_the_same_ones_are_the_same_write():
 async def test_what_comes_while_a_write_is_under_way_is_written_together():
     temporal = FakeTemporal()
     temporal.gate = asyncio.Event()
-    store = AlertStore(temporal, "queue")
+    store = AlertDispatcher(temporal, "queue")
     first = asyncio.create_task(store.store(alerts(1)))
     await asyncio.sleep(0)
     others = [asyncio.create_task(store.store((one,))) for one in alerts(50)[1:] + alerts(50)[1:]]
@@ -88,7 +88,7 @@ async def test_what_comes_while_a_write_is_under_way_is_written_together():
 async def test_who_waits_together_fails_together_and_who_comes_then_does_not():
     temporal = FakeTemporal()
     temporal.error = RuntimeError("connection refused")
-    store = AlertStore(temporal, "queue")
+    store = AlertDispatcher(temporal, "queue")
     answers = await asyncio.gather(*(store.store((alert,)) for alert in alerts(20)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {TemporalUnavailable}
     temporal.error = None
@@ -99,7 +99,7 @@ async def test_who_waits_together_fails_together_and_who_comes_then_does_not():
 async def test_who_does_not_wait_any_longer_keeps_nobody_else_from_being_answered():
     temporal = FakeTemporal()
     temporal.gate = asyncio.Event()
-    store = AlertStore(temporal, "queue")
+    store = AlertDispatcher(temporal, "queue")
     gone, other = (asyncio.create_task(store.store((alert,))) for alert in alerts(2))
     await asyncio.sleep(0)
     gone.cancel()
@@ -112,13 +112,13 @@ async def test_an_error_that_nobody_thought_of_is_told_too():
     temporal = FakeTemporal()
     temporal.error = KeyError("a bug")
     with pytest.raises(KeyError):
-        await AlertStore(temporal, "queue").store(alerts(1))
+        await AlertDispatcher(temporal, "queue").store(alerts(1))
 
 
 async def test_what_was_stored_a_moment_ago_is_not_written_again(monkeypatch):
     now, temporal = 0.0, FakeTemporal("alert-f3")
     monkeypatch.setattr(clock, "monotonic", lambda: now)
-    store = AlertStore(temporal, "queue")
+    store = AlertDispatcher(temporal, "queue")
     await store.store(alerts(2))
     await store.store(alerts(3))
     assert temporal.ids == ["alert-f0", "alert-f1", "alert-f2"]
@@ -134,7 +134,7 @@ async def test_what_was_stored_a_moment_ago_is_not_written_again(monkeypatch):
 
 async def test_what_fires_again_after_its_end_is_written_again():
     temporal = FakeTemporal()
-    store = AlertStore(temporal, "queue")
+    store = AlertDispatcher(temporal, "queue")
     for status in ("firing", "resolved", "resolved", "firing"):
         await store.store(alerts(1, status=status))
     assert [options["start_signal"] for _, _, options in temporal.calls] == ["fire", "resolve", "fire"]
@@ -143,7 +143,7 @@ async def test_what_fires_again_after_its_end_is_written_again():
 async def test_no_more_is_remembered_than_a_storm_needs(monkeypatch):
     now = 0.0
     monkeypatch.setattr(clock, "monotonic", lambda: now)
-    store = AlertStore(FakeTemporal(), "queue")
+    store = AlertDispatcher(FakeTemporal(), "queue")
     await store.store(alerts(10_000))
     now = REMEMBERED
     await store.store(alerts(10_001))
@@ -152,7 +152,7 @@ async def test_no_more_is_remembered_than_a_storm_needs(monkeypatch):
 
 async def test_no_alerts_are_no_write():
     temporal = FakeTemporal()
-    await AlertStore(temporal, "queue").store(())
+    await AlertDispatcher(temporal, "queue").store(())
     assert temporal.calls == []
 
 
@@ -167,20 +167,20 @@ def test_a_part_is_no_larger_than_temporal_likes():
 async def test_one_that_cannot_be_stored_fails_all_and_the_rest_is_stored():
     temporal = FakeTemporal("alert-f1")
     with pytest.raises(TemporalUnavailable, match="connection refused"):
-        await AlertStore(temporal, "queue").store(alerts(3))
+        await AlertDispatcher(temporal, "queue").store(alerts(3))
     assert temporal.ids == ["alert-f0", "alert-f2"]
 
 
 async def test_what_was_kept_together_is_handed_on():
     temporal, environment = FakeTemporal(), ActivityEnvironment()
-    await environment.run(Distribution(AlertStore(temporal, "queue")).distribute, AlertBatch(alerts=alerts(20)))
+    await environment.run(Distribution(AlertDispatcher(temporal, "queue")).distribute, AlertBatch(alerts=alerts(20)))
     assert temporal.ids == [f"alert-f{number}" for number in range(20)]
 
 
 async def test_an_attempt_goes_on_where_the_last_one_ended():
     temporal, environment, beats = FakeTemporal("alert-f10"), ActivityEnvironment(), []
     environment.on_heartbeat = beats.append
-    hand = Distribution(AlertStore(temporal, "queue")).distribute
+    hand = Distribution(AlertDispatcher(temporal, "queue")).distribute
     with pytest.raises(ApplicationError) as raised:
         await environment.run(hand, AlertBatch(alerts=alerts(20)))
     assert not raised.value.non_retryable
@@ -193,5 +193,5 @@ async def test_an_attempt_goes_on_where_the_last_one_ended():
 
 async def test_temporals_pages_show_printable_text_only():
     temporal = FakeTemporal()
-    await AlertStore(temporal, "queue").store(alerts(1, labels={"alertname": "A\x00\x1b[31m\n" + "x" * 300}))
+    await AlertDispatcher(temporal, "queue").store(alerts(1, labels={"alertname": "A\x00\x1b[31m\n" + "x" * 300}))
     assert temporal.calls[0][2]["static_summary"] == "A??[31m?" + "x" * 92

@@ -19,7 +19,7 @@ from support.prunella import free_ports
 from prunella_operator.alerts import server as alerts_server
 from prunella_operator.alerts import webhook as alerts
 from prunella_operator.alerts.rate_limit import RateLimit
-from prunella_operator.alerts.server import CannotListen, exposure, webhook_side
+from prunella_operator.alerts.server import CannotListen, exposure, run_webhook
 from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.alerts.webhook import PATH, Webhook, everybody
 from prunella_operator.config.settings import Settings
@@ -331,7 +331,7 @@ class Started:
 async def listening(**values):
     port, process, client = free_ports(1)[0], Process(), Started()
     found = Settings.load({"webhook_port": port, **{key: str(value) for key, value in values.items()}})
-    async with webhook_side(found, client, process):
+    async with run_webhook(found, client, process):
         yield port, process, client
 
 
@@ -352,14 +352,14 @@ async def test_an_alert_becomes_a_signal_to_the_workflow_of_its_fingerprint(tmp_
 
 
 async def test_no_webhook_with_port_0():
-    async with webhook_side(Settings.load({"webhook_port": 0}), Started(), Process()):
+    async with run_webhook(Settings.load({"webhook_port": 0}), Started(), Process()):
         pass
 
 
 async def test_a_port_that_is_taken_is_told():
     async with listening() as (port, _, _):
         with pytest.raises(CannotListen, match="Choose another webhook_port"):
-            async with webhook_side(Settings.load({"webhook_port": port}), Started(), Process()):
+            async with run_webhook(Settings.load({"webhook_port": port}), Started(), Process()):
                 pass
 
 

@@ -105,9 +105,9 @@ def held():
 async def test_incidents_are_read_in_pages_and_not_held_when_they_are_dealt_with():
     kept = [dealt_with(f"web-{number}") for number in range(controller._PAGE + 10)]
     async with Cluster(kept) as api:
-        healings = Noted()
-        async with controller.Controller(api.access, healings, ()):
-            await eventually(lambda: len(healings.started) == len(kept), within=30)
+        starter = Noted()
+        async with controller.Controller(api.access, starter, ()):
+            await eventually(lambda: len(starter.started) == len(kept), within=30)
             await eventually(lambda: not held(), within=controller._HOLD + 3)
         lists = [one.query for one in api.of("list") if one.path == paths.incidents()]
         assert [list_.get("limit") for list_ in lists] == [str(controller._PAGE)] * 2

@@ -11,7 +11,7 @@ from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_
 
 from prunella_operator import clock
 from prunella_operator.incidents import intake
-from prunella_operator.incidents.intake import STILL_THE_SAME, Intake
+from prunella_operator.incidents.intake import REOPEN_WINDOW, Intake
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model import labels
@@ -246,7 +246,7 @@ async def test_after_a_long_silence_it_is_another_fault(opener, rest, moment):
     close(rest, "Escalated")
     moment.passes(minutes=5)
     assert await opener.open(a_signal()) == "joined"
-    moment.now += STILL_THE_SAME + timedelta(seconds=1)
+    moment.now += REOPEN_WINDOW + timedelta(seconds=1)
     assert await opener.open(a_signal()) == "opened"
 
 

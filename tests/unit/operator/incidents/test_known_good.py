@@ -43,7 +43,7 @@ def rest():
 
 
 @pytest.fixture
-def historian(rest, moment):
+def recorder(rest, moment):
     return KnownGoodRecorder(rest, SOAK, ("prunella-system",))
 
 
@@ -51,16 +51,16 @@ def stamp(seconds):
     return (START + timedelta(seconds=seconds)).isoformat()
 
 
-async def at(moment, historian, seconds):
+async def at(moment, recorder, seconds):
     """What the historian does when the clock says this."""
     moment.seconds = seconds
-    for rollout in [one for one in historian._rollouts.values() if one.due <= seconds]:
-        del historian._rollouts[rollout.uid]
-        await historian._try(rollout)
+    for rollout in [one for one in recorder._rollouts.values() if one.due <= seconds]:
+        del recorder._rollouts[rollout.uid]
+        await recorder._try(rollout)
 
 
-def settled(historian, generation=1):
-    historian.settled("Deployment", "shop", "web", WEB.uid, generation)
+def settled(recorder, generation=1):
+    recorder.settled("Deployment", "shop", "web", WEB.uid, generation)
 
 
 def kept(rest):
@@ -71,118 +71,118 @@ def put_pod(rest, **values):
     rest.kube.put(f"{paths.core('shop', 'pods')}/web-a", a_pod(**values))
 
 
-async def test_stable_for_the_soak_time_is_good(historian, rest, moment):
-    settled(historian)
-    await at(moment, historian, SOAK - 1)
+async def test_stable_for_the_soak_time_is_good(recorder, rest, moment):
+    settled(recorder)
+    await at(moment, recorder, SOAK - 1)
     assert kept(rest) == {}
-    await at(moment, historian, SOAK)
+    await at(moment, recorder, SOAK)
     (one,) = kept(rest).values()
     assert one["metadata"]["annotations"][labels.GOOD_AT] == stamp(SOAK)
     assert one["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
     assert one["data"]["template"] == a_template(1)
 
 
-async def test_a_container_that_is_available_for_a_second_and_crashes_is_never_good(historian, rest, moment):
+async def test_a_container_that_is_available_for_a_second_and_crashes_is_never_good(recorder, rest, moment):
     """Without a probe it is ready while it runs. Each time it is complete again we are told again."""
     for start in range(0, 600, 60):
         moment.seconds = start
-        settled(historian)
+        settled(recorder)
         end = {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": stamp(start + SOAK - 1)}}
         put_pod(rest, ready_since=stamp(start + SOAK - 1), status={"restartCount": 1, "lastState": end})
-        await at(moment, historian, start + SOAK)
+        await at(moment, recorder, start + SOAK)
     assert kept(rest) == {}
 
 
-async def test_in_back_off_at_the_end_of_the_soak_it_is_not_good(historian, rest, moment):
-    settled(historian)
+async def test_in_back_off_at_the_end_of_the_soak_it_is_not_good(recorder, rest, moment):
+    settled(recorder)
     put_pod(rest, ready_since=None, status={"state": {"waiting": {"reason": "CrashLoopBackOff"}}})
-    await at(moment, historian, SOAK)
+    await at(moment, recorder, SOAK)
     assert kept(rest) == {}
 
 
 async def test_after_a_crash_ten_minutes_prove_it_because_a_program_that_dies_now_and_then_is_ready_in_between(
-    historian, rest, moment
+    recorder, rest, moment
 ):
-    settled(historian)
+    settled(recorder)
     end = {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": stamp(20)}}
     put_pod(rest, ready_since=stamp(21), status={"lastState": end})
-    await at(moment, historian, SOAK)
+    await at(moment, recorder, SOAK)
     assert kept(rest) == {}
-    await at(moment, historian, 21 + SOAK)
+    await at(moment, recorder, 21 + SOAK)
     assert kept(rest) == {}
-    await at(moment, historian, 20 + 600)
+    await at(moment, recorder, 20 + 600)
     assert len(kept(rest)) == 1
 
 
-async def test_a_rollout_that_is_not_complete_any_more_is_forgotten_until_it_is_told_again(historian, rest, moment):
-    settled(historian)
+async def test_a_rollout_that_is_not_complete_any_more_is_forgotten_until_it_is_told_again(recorder, rest, moment):
+    settled(recorder)
     rest.kube.objects[paths.workload(WEB)]["status"]["availableReplicas"] = 1
-    await at(moment, historian, SOAK)
-    assert (kept(rest), historian._rollouts) == ({}, {})
+    await at(moment, recorder, SOAK)
+    assert (kept(rest), recorder._rollouts) == ({}, {})
 
 
-async def test_nothing_runs_so_nothing_is_proved_and_nobody_keeps_asking(historian, rest, moment):
+async def test_nothing_runs_so_nothing_is_proved_and_nobody_keeps_asking(recorder, rest, moment):
     rest.kube.put(paths.workload(WEB), a_deployment(replicas=0))
-    settled(historian)
-    await at(moment, historian, SOAK)
-    assert (kept(rest), historian._rollouts) == ({}, {})
+    settled(recorder)
+    await at(moment, recorder, SOAK)
+    assert (kept(rest), recorder._rollouts) == ({}, {})
 
 
-async def test_the_remains_of_an_evicted_pod_say_nothing(historian, rest, moment):
+async def test_the_remains_of_an_evicted_pod_say_nothing(recorder, rest, moment):
     remains = a_pod("web-evicted", ready_since=None)
     remains["status"] |= {"phase": "Failed", "reason": "Evicted"}
     rest.kube.put(f"{paths.core('shop', 'pods')}/web-evicted", remains)
-    settled(historian)
-    await at(moment, historian, SOAK)
+    settled(recorder)
+    await at(moment, recorder, SOAK)
     assert len(kept(rest)) == 1
 
 
-async def test_a_namesake_is_not_recorded(historian, rest, moment):
-    historian.settled("Deployment", "shop", "web", "uid-before", 1)
-    await at(moment, historian, SOAK)
+async def test_a_namesake_is_not_recorded(recorder, rest, moment):
+    recorder.settled("Deployment", "shop", "web", "uid-before", 1)
+    await at(moment, recorder, SOAK)
     assert kept(rest) == {}
 
 
 @pytest.mark.parametrize("where", [paths.workload(WEB), "/api/v1/namespaces/shop"])
-async def test_what_asked_to_be_left_alone_gets_no_snapshots(historian, rest, moment, where):
+async def test_what_asked_to_be_left_alone_gets_no_snapshots(recorder, rest, moment, where):
     rest.kube.objects[where]["metadata"]["labels"] = {"prunella.dev/ignore": "true"}
-    settled(historian)
-    await at(moment, historian, SOAK)
+    settled(recorder)
+    await at(moment, recorder, SOAK)
     assert (kept(rest), rest.kube.writes) == ({}, [])
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "prunella-system"])
-async def test_protected_namespaces_are_not_looked_at(historian, namespace):
-    historian.settled("Deployment", namespace, "web", WEB.uid, 1)
-    assert historian._rollouts == {}
+async def test_protected_namespaces_are_not_looked_at(recorder, namespace):
+    recorder.settled("Deployment", namespace, "web", WEB.uid, 1)
+    assert recorder._rollouts == {}
 
 
-async def test_the_latest_word_about_a_rollout_counts(historian, rest, moment):
-    settled(historian)
+async def test_the_latest_word_about_a_rollout_counts(recorder, rest, moment):
+    settled(recorder)
     moment.seconds = 20
-    settled(historian, 2)
-    await at(moment, historian, SOAK)
+    settled(recorder, 2)
+    await at(moment, recorder, SOAK)
     assert kept(rest) == {}
-    await at(moment, historian, 20 + SOAK)
+    await at(moment, recorder, 20 + SOAK)
     assert len(kept(rest)) == 1
 
 
-async def test_a_server_that_is_away_is_asked_again(historian, rest, moment):
+async def test_a_server_that_is_away_is_asked_again(recorder, rest, moment):
     rest.kube.before = failing(Unavailable("away"))
-    settled(historian)
-    await at(moment, historian, SOAK)
-    await at(moment, historian, SOAK + 6)
+    settled(recorder)
+    await at(moment, recorder, SOAK)
+    await at(moment, recorder, SOAK + 6)
     assert len(kept(rest)) == 1
 
 
-async def test_what_we_may_not_write_is_kept_once_we_may(historian, rest, moment):
+async def test_what_we_may_not_write_is_kept_once_we_may(recorder, rest, moment):
     rest.kube.before = failing(Forbidden("no"), method="POST")
-    settled(historian)
-    await at(moment, historian, SOAK)
+    settled(recorder)
+    await at(moment, recorder, SOAK)
     rest.kube.before = lambda _method, _path: None
-    await at(moment, historian, SOAK + 600)
+    await at(moment, recorder, SOAK + 600)
     assert kept(rest) == {}
-    await at(moment, historian, SOAK + 1800)
+    await at(moment, recorder, SOAK + 1800)
     assert len(kept(rest)) == 1
 
 
@@ -199,77 +199,77 @@ def good_at(rest, name):
     return kept(rest)[name]["metadata"]["annotations"].get(labels.GOOD_AT)
 
 
-async def look(historian, moment, at_second=SOAK):
-    settled(historian)
-    await at(moment, historian, at_second)
+async def look(recorder, moment, at_second=SOAK):
+    settled(recorder)
+    await at(moment, recorder, at_second)
 
 
-async def test_what_was_kept_before_a_repair_becomes_good_when_it_is(historian, rest, moment):
+async def test_what_was_kept_before_a_repair_becomes_good_when_it_is(recorder, rest, moment):
     name = put_snapshot(rest, 1)
-    await look(historian, moment)
+    await look(recorder, moment)
     assert good_at(rest, name) == stamp(SOAK)
     assert kept(rest)[name]["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
 
 
-async def test_a_snapshot_that_cannot_be_patched_is_replaced(historian, rest, moment):
+async def test_a_snapshot_that_cannot_be_patched_is_replaced(recorder, rest, moment):
     name = put_snapshot(rest, 1)
     rest.kube.before = failing(Refused("data: field is immutable"), method="PATCH")
-    await look(historian, moment)
+    await look(recorder, moment)
     assert [write[0] for write in rest.kube.writes] == ["delete", "create"]
     assert good_at(rest, name) == stamp(SOAK)
 
 
 @pytest.mark.parametrize("nonsense", ["yesterday", "2026-11-24T09:00:00"])
-async def test_a_time_that_makes_no_sense_does_not_stop_the_historian(historian, rest, moment, nonsense):
+async def test_a_time_that_makes_no_sense_does_not_stop_the_historian(recorder, rest, moment, nonsense):
     name = put_snapshot(rest, 1)
     kept(rest)[name]["metadata"]["annotations"][labels.GOOD_AT] = nonsense
-    await look(historian, moment)
+    await look(recorder, moment)
     assert good_at(rest, name) == stamp(SOAK)
 
 
-async def test_good_a_moment_ago_is_not_written_again(historian, rest, moment):
+async def test_good_a_moment_ago_is_not_written_again(recorder, rest, moment):
     put_snapshot(rest, 1, START - timedelta(minutes=9))
-    await look(historian, moment)
+    await look(recorder, moment)
     assert rest.kube.writes == []
 
 
-async def test_good_long_ago_is_good_again(historian, rest, moment):
+async def test_good_long_ago_is_good_again(recorder, rest, moment):
     name = put_snapshot(rest, 1, START - timedelta(minutes=11))
-    await look(historian, moment)
+    await look(recorder, moment)
     assert good_at(rest, name) == stamp(SOAK)
 
 
-async def test_what_somebody_went_back_to_is_the_newest_again_at_once(historian, rest, moment):
+async def test_what_somebody_went_back_to_is_the_newest_again_at_once(recorder, rest, moment):
     """Else the next rollback would go to the very release that was just given up."""
     name = put_snapshot(rest, 1, START - timedelta(minutes=5))
     given_up = put_snapshot(rest, 2, START - timedelta(minutes=2))
-    await look(historian, moment)
+    await look(recorder, moment)
     assert good_at(rest, name) > good_at(rest, given_up)
 
 
-async def test_only_the_newest_are_kept(historian, rest, moment):
+async def test_only_the_newest_are_kept(recorder, rest, moment):
     names = [put_snapshot(rest, version, START - timedelta(hours=version)) for version in range(2, 15)]
-    await look(historian, moment)
+    await look(recorder, moment)
     left = kept(rest)
     assert len(left) == 10
     assert set(names[:9]) < set(left)
 
 
-async def test_what_the_latest_repair_may_be_undone_with_stays(historian, rest, moment):
+async def test_what_the_latest_repair_may_be_undone_with_stays(recorder, rest, moment):
     names = [put_snapshot(rest, version, START - timedelta(hours=version)) for version in range(2, 15)]
     rest.kube.objects[paths.workload(WEB)]["metadata"]["annotations"] = {labels.BEFORE: names[-1]}
-    await look(historian, moment)
+    await look(recorder, moment)
     assert names[-1] in kept(rest)
     assert len(kept(rest)) == 11
 
 
-async def test_other_workloads_snapshots_are_not_ours_to_prune(historian, rest, moment):
+async def test_other_workloads_snapshots_are_not_ours_to_prune(recorder, rest, moment):
     other = a_snapshot(a_template(99), good_at=START - timedelta(days=9))
     other["metadata"]["labels"][labels.WORKLOAD] = "another"
     rest.kube.put(f"{SNAPSHOTS}/other", other)
     for version in range(2, 15):
         put_snapshot(rest, version, START - timedelta(hours=version))
-    await look(historian, moment)
+    await look(recorder, moment)
     assert "other" in kept(rest)
 
 
@@ -279,24 +279,24 @@ def put_deployment(rest, template, **annotations):
     a_cluster(rest.kube, body, [a_replica_set(1)], [a_pod(ready_since=stamp(0))])
 
 
-async def test_what_a_repair_left_is_no_release_and_must_prove_more(historian, rest, moment):
+async def test_what_a_repair_left_is_no_release_and_must_prove_more(recorder, rest, moment):
     put_deployment(rest, a_template(1), **{labels.AFTER: template_hash(a_template(1))})
-    settled(historian)
-    await at(moment, historian, SOAK)
+    settled(recorder)
+    await at(moment, recorder, SOAK)
     assert kept(rest) == {}
-    await at(moment, historian, 300)
+    await at(moment, recorder, 300)
     assert len(kept(rest)) == 1
 
 
-async def test_a_later_template_must_outlive_its_own_liveness_probe(historian, rest, moment):
+async def test_a_later_template_must_outlive_its_own_liveness_probe(recorder, rest, moment):
     """The first one need not: there is nothing that it could be mistaken for."""
     probed = a_template(1)
     probed["spec"]["containers"][0]["livenessProbe"] = {"periodSeconds": 10, "failureThreshold": 3}
     earlier = a_snapshot(a_template(2), good_at=START)
     rest.kube.put(paths.snapshots("shop", earlier["metadata"]["name"]), earlier)
     put_deployment(rest, probed)
-    settled(historian)
-    await at(moment, historian, SOAK)
+    settled(recorder)
+    await at(moment, recorder, SOAK)
     assert len(kept(rest)) == 1
-    await at(moment, historian, 2 * SOAK)
+    await at(moment, recorder, 2 * SOAK)
     assert len(kept(rest)) == 2

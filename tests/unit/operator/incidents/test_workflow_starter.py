@@ -326,7 +326,7 @@ async def test_an_escalation_that_has_not_begun_hears_of_it_later(subject, rest,
     await subject.changed(incident)
     assert temporal.said == []
     temporal.started[ESCALATION] = None
-    await tended(subject, lambda: temporal.said, monkeypatch)
+    await resynced(subject, lambda: temporal.said, monkeypatch)
     assert temporal.said[0][0] == "acknowledge"
 
 
@@ -356,9 +356,9 @@ async def test_a_deleted_incident_without_a_workflow_needs_nothing(subject):
 # Looking after all of them
 
 
-async def tended(subject, condition, monkeypatch):
-    monkeypatch.setattr(workflow_starter, "TEND_EVERY", 0.01)
-    task = asyncio.create_task(subject.tend())
+async def resynced(subject, condition, monkeypatch):
+    monkeypatch.setattr(workflow_starter, "RESYNC_INTERVAL", 0.01)
+    task = asyncio.create_task(subject.resync())
     try:
         await eventually(condition)
     finally:
@@ -370,7 +370,7 @@ async def tended(subject, condition, monkeypatch):
 async def test_what_was_missed_is_started(subject, rest, temporal, monkeypatch):
     put(rest, "Healed", name="done")
     put(rest)
-    await tended(subject, lambda: temporal.started, monkeypatch)
+    await resynced(subject, lambda: temporal.started, monkeypatch)
     assert set(temporal.started) == {ID}
 
 
@@ -394,7 +394,7 @@ async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
             yield one
 
     monkeypatch.setattr(rest, "each", each)
-    await tended(subject, lambda: len(held) >= 20, monkeypatch)
+    await resynced(subject, lambda: len(held) >= 20, monkeypatch)
     assert most <= 2
 
 
@@ -405,7 +405,7 @@ async def test_what_is_looked_after_is_started_as_a_new_one_is(subject, rest, te
     spec = {"severity": "Low", "containerName": "app", "metrics": {"memory": "1Gi"}, "mode": "DryRun"}
     await subject.start(put(rest, annotations=marks, spec=spec))
     known = temporal.started.pop(ID)
-    await tended(subject, lambda: temporal.started, monkeypatch)
+    await resynced(subject, lambda: temporal.started, monkeypatch)
     assert temporal.started[ID] == known
 
 
@@ -421,20 +421,20 @@ async def test_of_one_that_is_looked_after_no_more_than_needed_is_built(rest):
 async def test_one_of_which_people_are_told_is_looked_after(subject, rest, temporal, monkeypatch):
     temporal.started[ESCALATION] = None
     put(rest, "Escalated", annotations={labels.CANCEL: "true"}, escalation={"ended": ""})
-    await tended(subject, lambda: temporal.said, monkeypatch)
+    await resynced(subject, lambda: temporal.said, monkeypatch)
     assert temporal.said[0] == ("cancel", None)
 
 
 async def test_a_server_that_is_away_for_a_while(subject, rest, temporal, monkeypatch):
     put(rest)
     rest.kube.before = failing(Unavailable("away"), times=3)
-    await tended(subject, lambda: temporal.started, monkeypatch)
+    await resynced(subject, lambda: temporal.started, monkeypatch)
 
 
 async def test_one_that_makes_no_sense_keeps_nobody_waiting(subject, rest, temporal, monkeypatch):
     put(rest, name="bad", spec={"type": "Nonsense"})
     put(rest)
-    await tended(subject, lambda: temporal.started, monkeypatch)
+    await resynced(subject, lambda: temporal.started, monkeypatch)
 
 
 async def test_other_namespaces_have_their_own_prunella(rest, temporal, monkeypatch):
@@ -445,7 +445,7 @@ async def test_other_namespaces_have_their_own_prunella(rest, temporal, monkeypa
     rest.kube.put(paths.incidents("billing", "theirs"), other)
     put(rest)
     subject = WorkflowStarter(rest, temporal, "prunella", ("shop",))
-    await tended(subject, lambda: temporal.started, monkeypatch)
+    await resynced(subject, lambda: temporal.started, monkeypatch)
     assert set(temporal.started) == {ID}
 
 

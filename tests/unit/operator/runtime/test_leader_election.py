@@ -25,11 +25,11 @@ class Operator:
         self.world = world
         self.node = Node(world, **machine)
         self.elector = LeaderElector(
-            self.node.rest, "prunella-system", "prunella-operator", TIMING, who=name, now=self.node.clock
+            self.node.rest, "prunella-system", "prunella-operator", TIMING, identity=name, now=self.node.clock
         )
         self.works = 0
         self._takes, self._fails = takes, fails
-        self.node.start(self.elector.lead(self._work))
+        self.node.start(self.elector.run(self._work))
 
     async def _work(self):
         self.works += 1

@@ -17,7 +17,7 @@ from prunella_operator.temporal.payload_codec import (
     KeyFileError,
     converter,
     key_id,
-    keys_of,
+    parse_keys,
 )
 
 ONE, TWO = secrets.token_bytes(32), secrets.token_bytes(32)
@@ -114,7 +114,7 @@ class Keys:
     """A file of keys that is not one."""
 
     def keys(self):
-        return keys_of(text(ONE))
+        return parse_keys(text(ONE))
 
 
 @pytest.mark.parametrize(

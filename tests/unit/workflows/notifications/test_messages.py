@@ -6,7 +6,7 @@ from pathlib import Path
 from builders import NOW
 
 from prunella_operator.config.settings import Settings
-from prunella_operator.integrations.links import links_of
+from prunella_operator.integrations.links import message_links
 from prunella_operator.integrations.notifiers.render import Style, body, title
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, Severity, TargetRef
 from prunella_workflows.model.incident_status import (
@@ -74,7 +74,7 @@ SETTINGS = Settings.load(
 
 
 def written(message):
-    return f"{title(message, Style.TEXT)}\n\n{body(message, links_of(SETTINGS, message), Style.TEXT)}"
+    return f"{title(message, Style.TEXT)}\n\n{body(message, message_links(SETTINGS, message), Style.TEXT)}"
 
 
 def test_the_message_of_the_documentation_is_a_real_one():

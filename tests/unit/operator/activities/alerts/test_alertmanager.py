@@ -7,7 +7,7 @@ from fakes.alertmanager import FakeAlertmanager
 from fakes.httpd import Answer
 
 from prunella_operator import clock
-from prunella_operator.activities.alerts.alertmanager import Alertmanager, alertmanager_of
+from prunella_operator.activities.alerts.alertmanager import Alertmanager, connect_alertmanager
 from prunella_operator.config.settings import Settings
 from prunella_workflows.model.alert import Alert, AlertStatus
 from prunella_workflows.model.errors import AuthenticationError, InvalidInputError, Unavailable
@@ -134,5 +134,5 @@ def test_a_token_that_cannot_be_read_is_told_without_asking(server, tmp_path):
 
 
 def test_without_an_address_there_is_none():
-    assert alertmanager_of(Settings.load({})) is None
-    assert alertmanager_of(Settings.load({"alertmanager_url": "http://alertmanager:9093/"})) is not None
+    assert connect_alertmanager(Settings.load({})) is None
+    assert connect_alertmanager(Settings.load({"alertmanager_url": "http://alertmanager:9093/"})) is not None

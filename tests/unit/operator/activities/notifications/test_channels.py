@@ -17,7 +17,7 @@ from prunella_operator.activities.errors import edge
 from prunella_operator.activities.notifications import channels
 from prunella_operator.activities.notifications.channels import Messenger, Throttled
 from prunella_operator.config.settings import Settings
-from prunella_operator.integrations.links import links_of
+from prunella_operator.integrations.links import message_links
 from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier
 from prunella_operator.integrations.notifiers.limiter import Limiter
 from prunella_operator.integrations.notifiers.services import SERVICES
@@ -56,7 +56,7 @@ class Channel:
     def __init__(self, url, kind="prunella.dev/channel", limiter=None):
         data = {"url": base64.b64encode(url.encode()).decode()}
         self.secret = {"type": kind, "data": data}
-        self.messenger = Messenger(self, AppriseNotifier(), partial(links_of, Settings.load(PAGES)), limiter)
+        self.messenger = Messenger(self, AppriseNotifier(), partial(message_links, Settings.load(PAGES)), limiter)
 
     def call(self, _method, path, *_, **__):
         assert path == "/api/v1/namespaces/shop/secrets/chat"

@@ -21,7 +21,7 @@ from support import spans
 from prunella_operator import clock
 from prunella_operator.activities.notifications.tickets import Ticketer
 from prunella_operator.config.settings import Settings
-from prunella_operator.integrations.links import links_of
+from prunella_operator.integrations.links import message_links
 from prunella_operator.observability import tracing
 from prunella_workflows.contracts.notifications import Link, Message, TicketRequest, TicketStep
 from prunella_workflows.model.errors import (
@@ -71,7 +71,7 @@ class System:
 
     def restart(self):
         """Another worker, which remembers nothing."""
-        self.ticketer = Ticketer(Secrets(self._values), lambda message: links_of(Settings.load({}), message))
+        self.ticketer = Ticketer(Secrets(self._values), lambda message: message_links(Settings.load({}), message))
 
     def do(self, step, key="x", ref=None, thread=UID):
         return self.ticketer.ticket(
