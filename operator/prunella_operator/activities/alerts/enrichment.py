@@ -21,7 +21,6 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, revision_number, template_of, time_of
 from prunella_workflows.decisions import alert_classification
 from prunella_workflows.decisions.alert_classification import NamedPolicy
-from prunella_workflows.model import labels
 from prunella_workflows.model.alert import Alert, Classified, Enriched
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.duration import format_duration
@@ -148,12 +147,10 @@ class AlertEnricher:
     def _incidents(self, target: WorkloadRef) -> Iterator[str]:
         """The newest incidents of this workload, open ones first, and how they ended."""
         path = paths.incidents(target.namespace)
-        found = [one for selector in earlier_selectors(target) for one in self._kube.list(path, labelSelector=selector)]
-        ours = [
-            one
-            for one in found
-            if labels.WORKLOAD in (one["metadata"].get("labels") or {}) or targets_workload(one, target)
-        ]
+        by_sources, by_people = (
+            self._kube.list(path, labelSelector=selector) for selector in earlier_selectors(target)
+        )
+        ours = [*by_sources, *(raw for raw in by_people if targets_workload(raw, target))]
         newest = sorted(ours, key=lambda our: str(our["metadata"]["creationTimestamp"]), reverse=True)
         yield from map(_story, sorted(newest, key=lambda one: phase_of(one).closed)[:_RECENT])
 

@@ -157,7 +157,7 @@ def test_who_is_cut_off_stops_before_the_other_begins(world, pair, how):
     first.node.cut = how
     stopped = world.until(lambda: not first.leads, 10)
     took = stopped + world.until(one_leads(second), 10)
-    assert stopped <= TIMING.acting + 0.1
+    assert stopped <= TIMING.lead_duration + 0.1
     assert took - stopped >= 1.5
     # What it sent counts as a sign of life for as long as it sends.
     assert took <= AT_MOST + (stopped if how == "one-way" else 0)
