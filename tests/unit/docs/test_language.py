@@ -1,0 +1,91 @@
+"""Code and documents are in plain English: no archaic words, and docstrings state what a thing is or does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PLACES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "docs", "manifests", "crds"]
+PLACES += [
+    str(path.relative_to(ROOT))
+    for top in ("operator/prunella_operator", "workflows/prunella_workflows", "hack", "tests")
+    for path in sorted((ROOT / top).iterdir())
+    if path.name != "__pycache__"
+]
+KINDS = {"", ".py", ".md", ".yaml", ".yml", ".toml", ".html", ".js", ".sh", ".go"}
+ARCHAIC = re.compile(
+    r"\b(nobody|somebody|anew|whoever|of\s+late|bears|mend(s|ed)?|for\s+ever|hand(s|ed)\s+over|looks\s+whether|is\s+told"
+    r"|gives\s+back)\b"
+    r'|^ *"""\s*(What|Who|Whether|Where|Which|How|When|Of|That)\b',
+    re.IGNORECASE | re.MULTILINE,
+)
+NOT_YET = {
+    "CHANGELOG.md",
+    "Makefile",
+    "pyproject.toml",
+    "docs",
+    "manifests",
+    "crds",
+    "operator/prunella_operator/activities",
+    "operator/prunella_operator/alerts",
+    "operator/prunella_operator/cli",
+    "operator/prunella_operator/compat",
+    "operator/prunella_operator/config",
+    "operator/prunella_operator/console",
+    "operator/prunella_operator/detection",
+    "operator/prunella_operator/doctor",
+    "operator/prunella_operator/incidents",
+    "operator/prunella_operator/integrations",
+    "operator/prunella_operator/kubernetes",
+    "operator/prunella_operator/metrics",
+    "operator/prunella_operator/observability",
+    "operator/prunella_operator/presentation",
+    "operator/prunella_operator/process.py",
+    "operator/prunella_operator/reporting",
+    "operator/prunella_operator/runtime",
+    "operator/prunella_operator/temporal",
+    "workflows/prunella_workflows/alerts",
+    "workflows/prunella_workflows/contracts",
+    "workflows/prunella_workflows/decisions",
+    "workflows/prunella_workflows/escalation",
+    "workflows/prunella_workflows/healing",
+    "workflows/prunella_workflows/model",
+    "workflows/prunella_workflows/notifications",
+    "workflows/prunella_workflows/temporal",
+    "hack/audit",
+    "hack/cluster",
+    "hack/demo",
+    "hack/image",
+    "hack/monitoring",
+    "tests/bench",
+    "tests/builders.py",
+    "tests/chaos",
+    "tests/conftest.py",
+    "tests/e2e",
+    "tests/fakes",
+    "tests/integration",
+    "tests/outages",
+    "tests/support",
+    "tests/unit",
+    "tests/workflow",
+}
+"""Places that are still to be cleaned: their findings are printed only."""
+
+
+def findings(place):
+    for path in [place] if place.is_file() else sorted(place.rglob("*")):
+        if path.is_file() and path.suffix in KINDS and path != Path(__file__):
+            text = path.read_text()
+            for found in ARCHAIC.finditer(text):
+                line = text.count("\n", 0, found.start()) + 1
+                yield f"{path.relative_to(ROOT)}:{line}: {' '.join(found[0].split())}"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_plain_english(place):
+    found = list(findings(ROOT / place))
+    if place in NOT_YET:
+        print(f"{len(found)} in {place}")
+    else:
+        assert not found, "\n".join(found)
