@@ -9,6 +9,7 @@ import itertools
 import re
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -365,6 +366,14 @@ def test_every_reason_to_escalate_is_explained():
     assert found - explained == set()
     assert explained - found == {"WorkflowLost"}, "a reason that the code does not know"
     assert issubclass(async_client.AlreadyExists, PrunellaError)  # it never leaves an activity: each use expects it
+
+
+def test_the_drawn_import_layers_are_those_of_import_linter():
+    drawn = next(block.text for block in pages.blocks(ROOT / "docs" / "development.md") if "__main__" in block.text)
+    lines = drawn.replace("\n\n", "\n").splitlines()
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = {entry["containers"][0]: entry["layers"] for entry in contracts if entry.get("exhaustive")}
+    assert lines == [line for package in sorted(layers) for line in (package, *(f"  {row}" for row in layers[package]))]
 
 
 @pytest.mark.parametrize("page", ALL)
