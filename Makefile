@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check audit format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo test check audit crds format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,7 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary hack/audit/lockaudit
 	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
+	@$(BIN)/mypy --no-error-summary hack/crds/crdgen
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
@@ -55,6 +56,9 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 
 audit: setup ## are the locked packages pinned by hashes, and is any known to be vulnerable? fails if PyPI does not say
 	@$(BIN)/python hack/audit
+
+crds: setup ## write the CRDs (crds/*.yaml) from the models
+	@$(BIN)/python hack/crds
 
 format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .

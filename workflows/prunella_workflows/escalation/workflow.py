@@ -113,7 +113,7 @@ class Escalation:
         shift = timedelta()
         for number, level in enumerate(self._request.rule.ladder):
             due = self._started + timedelta(seconds=level.after) + shift
-            loud = due if self._request.spec.severity is Severity.CRITICAL else self._request.rule.loud_from(due)
+            loud = due if self._request.spec.severity is Severity.CRITICAL else self._request.rule.quiet_until(due)
             shift += loud - due
             if ended := await self._wait(loud):
                 return ended

@@ -53,7 +53,7 @@ class IncidentReporter:
         """Tell the policy's channels that an answer is needed, when they may be told. Cancelled when one is here."""
         now, spec = workflow.now(), self._request.spec
         if spec.severity is not Severity.CRITICAL:
-            await workflow.sleep(self.rule.loud_from(now) - now)
+            await workflow.sleep(self.rule.quiet_until(now) - now)
         message = messages.needs_an_answer(self._incident, spec, self._story.status)
         with suppress(ActivityError):  # only one that was cancelled
             self._story.asked(await notify_all(self.rule.channels or (), message, f"{self._incident.uid}-approval"))

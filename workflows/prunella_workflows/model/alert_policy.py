@@ -1,4 +1,4 @@
-"""How a ClusterHealingPolicy wants alerts from Alertmanager to be handled."""
+"""Alert rules of a ClusterHealingPolicy: the handling of alerts from Alertmanager."""
 
 import re
 from enum import StrEnum
@@ -13,7 +13,7 @@ _REPETITIONS = 4  # of one pattern for alert names
 
 
 class AlertHandlingMode(StrEnum):
-    """What an alert leads to: Heal opens an incident and tells people, Notify only tells, Record does neither."""
+    """Handling of an alert: Heal opens an incident and notifies people, Notify only notifies, Record does neither."""
 
     HEAL = "Heal"
     NOTIFY = "Notify"
@@ -21,36 +21,50 @@ class AlertHandlingMode(StrEnum):
 
 
 class AlertLabels(Value):
-    """Which labels of an alert name its workload, where they are not the usual ones. None: the usual one.
+    """Labels of an alert that name its workload, where they differ from the usual ones. None: the usual one.
 
-    `workload` may name a workload of any kind, whose kind is in the label `workload_type`, if there is one.
+    `workload` may name a workload of any kind; the label `workload_type`, if present, holds that kind.
     """
 
     namespace: str | None = None
+    """The label with the namespace; unset: namespace. Example: kube_namespace"""
     pod: str | None = None
+    """The label with the pod; unset: pod. Example: kube_pod"""
     container: str | None = None
+    """The label with the container; unset: container. Example: kube_container"""
     workload: str | None = None
+    """The label with the workload; unset: workload. Example: service"""
     workload_type: str | None = None
+    """The label with the kind of that workload; unset: workload_type. Example: kind"""
 
 
 class AlertRule(Value):
-    """How alerts of some names are handled. What is not set comes from the built-in rule of that name."""
+    """Handling of alerts with matching names. An unset field falls back to the built-in rule of that name."""
 
     name: str
+    """Name of the rule, for people. Example: checkout"""
     alertname: str
+    """A regular expression that the whole name of the alert must match. Groups must not be repeated, and at most
+    four things. Example: Checkout(Slow|Down)"""
     type: IncidentType | None = None
+    """Type of the incident that the alert opens; unset: that of the built-in rule, or Other. Example: HighCPU"""
     severity: Severity | None = None
+    """Severity of the incident; unset: the alert's label severity. Example: Critical"""
     handling: AlertHandlingMode | None = None
+    """Heal opens an incident for the workload and notifies people, Notify only notifies people, Record does
+    neither. Unset: that of the built-in rule, or Heal for Critical alerts and Notify for others."""
     labels: AlertLabels = AlertLabels()
+    """Labels of the alert that name its workload, where they differ from the usual ones."""
     channels: tuple[str, ...] | None = None
+    """Names of Secrets, as in alerts.channels; unset: those. Example: [team-chat]"""
 
     @field_validator("alertname")
     @classmethod
-    def _is_a_simple_pattern(cls, pattern: str) -> str:
-        """A pattern that takes long to match would hold up all alerts, so repeated groups are refused.
+    def _reject_costly_pattern(cls, pattern: str) -> str:
+        """Reject repeated groups: a pattern that is slow to match would delay all alerts.
 
         Raises:
-            ValueError: it is no regular expression, or not a simple one.
+            ValueError: the pattern is not a regular expression, or repeats too much.
         """
         if re.search(r"\)[*+?{]", pattern) or sum(map(pattern.count, "*+?{")) > _REPETITIONS:
             raise ValueError(f"{pattern!r} must not repeat groups, nor repeat more than {_REPETITIONS} times")
@@ -62,14 +76,23 @@ class AlertRule(Value):
 
 
 class AlertPolicy(Value):
-    """How alerts from Alertmanager are handled: the rules, whom to tell, and for how long a repeat tells nobody again.
+    """Handling of alerts from Alertmanager: rules, channels, and the time in which repeats are not notified again.
 
-    `silence` is WhileRepairing (in Alertmanager, while a repair is being made) or Never. Channels and the ticket system
-    are names of Secrets in Prunella's own namespace.
+    Channels and the ticket system are names of Secrets in Prunella's own namespace.
     """
 
     rules: tuple[AlertRule, ...] | None = None
+    """Rules for alerts, in order; the first with a matching alertname decides, merged over the built-in rule of
+    that name. Built-in: []. At most 64."""
     channels: tuple[str, ...] | None = None
+    """Names of Secrets in Prunella's own namespace that hold the addresses of the channels for alerts. Built-in:
+    []. Example: [team-chat]"""
     ticket: str | None = None
+    """Name of the Secret in Prunella's own namespace that holds the address of a ticket system. A critical alert
+    that could not be repaired gets a ticket there. Built-in: "", no ticket. Example: team-jira"""
     window: Duration | None = None
+    """Time after handling during which a repeated firing of the same alert waits, as a duration from 0s to 24h. If
+    it still fires then, it is handled again. Built-in: 5m. Example: 15m"""
     silence: str | None = None
+    """Silencing of an alert in Alertmanager during the repair of its workload; needs the setting alertmanager_url.
+    Built-in: WhileRepairing."""

@@ -11,7 +11,7 @@ _DURATION = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds of a duration such as "90s", "2m30s" or "7d".
+    """Parse a duration such as "90s", "2m30s" or "7d" into seconds.
 
     Raises:
         ValueError: the text is not a duration.
@@ -27,7 +27,7 @@ def parse_duration(text: str | float) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a duration: 150 -> "2m30s". Clocks that disagree may give less than nothing: that is "0s"."""
+    """Format seconds as a duration: 150 -> "2m30s". A negative value, from clocks that disagree, is "0s"."""
     rest, text = max(0, int(seconds)), ""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         number, rest = divmod(rest, size)

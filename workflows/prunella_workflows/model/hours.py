@@ -8,16 +8,19 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 class Hours(Value):
-    """A daily span (UTC, HH:MM) that starts on these days (Mon..Sun, empty = all); one that ends early goes on past
-    midnight.
+    """A daily span (UTC, HH:MM) that starts on `days` (Mon..Sun, empty = all). If the end is before the start, it ends
+    on the next day.
     """
 
     days: tuple[str, ...] = ()
+    """Days on which the span starts; none means every day. Example: [Sat, Sun]"""
     start: str
+    """Start of the span, as HH:MM in UTC. Example: "02:00" """
     end: str
+    """End of the span, as HH:MM in UTC. Example: "05:30" """
 
     def cover(self, now: datetime) -> bool:
-        """Whether the moment lies within."""
+        """Report whether the moment lies within the span."""
         clock = now.strftime("%H:%M")
         overnight = self.end < self.start
         day = now - timedelta(days=1) if overnight and clock < self.end else now
@@ -26,15 +29,15 @@ class Hours(Value):
         return clock >= self.start or clock < self.end if overnight else self.start <= clock < self.end
 
     def end_after(self, now: datetime) -> datetime:
-        """The first moment after `now` at which the span's end is on the clock."""
+        """The first time after `now` at which the span ends."""
         hour, minute = (int(part) for part in self.end.split(":"))
         end = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
         return end if end > now else end + timedelta(days=1)
 
 
 class MaintenanceWindow(Hours):
-    """Repairs are made only inside these hours."""
+    """Hours in which repairs are allowed."""
 
 
 class QuietHours(Hours):
-    """Nobody is told of what is not Critical before these hours end."""
+    """Hours in which notifications that are not Critical are held back until the end."""

@@ -1,4 +1,4 @@
-"""The Incident: the durable record of one fault of one workload, as `crds/incidents.yaml` defines it."""
+"""The Incident: the durable record of one fault of one workload. `crds/incidents.yaml` is generated from it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from prunella_workflows.model.base import Value
 
 
 class IncidentType(StrEnum):
-    """What was seen, in the words of the one who saw it. Not yet a root cause."""
+    """The observed fault, as reported. Not yet a root cause."""
 
     POD_CRASH_LOOP = "PodCrashLoop"
     OOM_KILLED = "OOMKilled"
@@ -24,7 +24,7 @@ class IncidentType(StrEnum):
 
 
 class Severity(StrEnum):
-    """How urgent the fault is for people."""
+    """Urgency of the fault."""
 
     CRITICAL = "Critical"
     HIGH = "High"
@@ -33,69 +33,100 @@ class Severity(StrEnum):
 
 
 class Mode(StrEnum):
-    """Heal, or only show what would be done."""
+    """Heal, or only show the plan."""
 
     HEAL = "Heal"
     DRY_RUN = "DryRun"
 
 
 class TargetRef(Value):
-    """The workload that is in trouble, in the incident's own namespace."""
+    """The failing workload, in the Incident's namespace."""
 
     api_version: str = "apps/v1"
+    """API version of the workload: apps/v1, batch/v1 for Job and CronJob, v1 for Pod. Default: apps/v1."""
     kind: str
+    """Kind of the workload. Prunella repairs Deployments, StatefulSets and DaemonSets; faults of the other kinds
+    are diagnosed and reported, never repaired. Example: Deployment"""
     name: str
+    """Name of the workload. Example: checkout"""
 
 
 class Decision(StrEnum):
-    """Whether a repair may be made."""
+    """A person's decision on a repair."""
 
     APPROVED = "Approved"
     REJECTED = "Rejected"
 
 
 class Approval(Value):
-    """A person's answer to the question whether a repair may be made.
+    """A person's decision on a repair.
 
-    The admission policy sees to it that `by` is the name of the one who answered, and that he is in all `groups`.
+    The admission policy ensures that `by` is the user who made the request, and that they are in all `groups`.
     """
 
     decision: Decision
+    """Approved lets the repair proceed; Rejected escalates the incident."""
     by: str = ""
+    """The user who decided. Example: alice@example.org"""
     groups: tuple[str, ...] = ()
+    """Groups of that user, as the API server knows them; only those named in the policy's approval.approvers are
+    needed. Example: [sre]"""
     reason: str = ""
+    """Reason for the decision, for later readers. Example: release 42 is known to be bad"""
 
     def is_by_one_of(self, approvers: tuple[str, ...]) -> bool:
-        """Whether the one who answered is named: as NAME or user:NAME, or by a group:NAME. No names: everybody is."""
+        """Report whether the user is an approver: NAME, user:NAME, or through group:NAME. No approvers: everyone is."""
         names = {self.by, f"user:{self.by}", *(f"group:{group}" for group in self.groups)} if self.by else set()
         return not approvers or not names.isdisjoint(approvers)
 
 
 class Acknowledgement(Value):
-    """A person takes over an incident that was handed over: no further level is told."""
+    """A person takes over an escalated incident: no further level is notified."""
 
     by: str
+    """The user who takes over. Example: alice@example.org"""
     at: datetime | None = None
+    """Time of the acknowledgement; defaults to when Prunella receives it. Example: 2026-03-04T12:00:00Z"""
 
 
 class IncidentSpec(Value):
-    """The wish: which workload, what was seen, and how far Prunella may go."""
+    """The request: the workload, the observed fault, and how far Prunella may go."""
 
     target: TargetRef | None = None
+    """The failing workload, in the Incident's namespace. Set exactly one of target and podName. Example: {kind:
+    Deployment, name: checkout}"""
     pod_name: str | None = None
+    """The failing pod; Prunella resolves the workload that owns it. Set exactly one of target and podName. Example:
+    checkout-6f7d9c5b8-x2x7k"""
     container_name: str | None = None
+    """The failing container, with either target or podName. Without it Prunella examines all containers of the pod.
+    Example: server"""
     type: IncidentType
+    """The observed fault, as reported. Not a root cause: Prunella diagnoses that itself. Example: PodCrashLoop"""
     severity: Severity = Severity.HIGH
+    """Urgency of the fault. Policies may require approval by severity. Default: High."""
     description: str = ""
+    """Free text for people, at most 4096 characters. Prunella shows it and never acts on it. Example: checkout
+    fails since the release of 14:00"""
     metrics: dict[str, str] = Field(default_factory=dict)
+    """Measured values that go with what was seen, by name, as strings. At most 32. Example: {cpuPercent: "97"}"""
     mode: Mode = Mode.HEAL
+    """Heal repairs within the policies; DryRun diagnoses, shows the plan and its exact diff in the status, and
+    writes nothing. Default: Heal."""
     approval: Approval | None = None
+    """A person's decision when a policy requires one (phase AwaitingApproval). `prunella incidents approve` and
+    `reject` set it. A decision is final, but another person may submit their own: the first one by a person named
+    in the policy's approval.approvers counts."""
     suspend: bool = False
+    """True stops Prunella before the next step of this incident; false resumes it. A step already begun is finished
+    and verified. Default: false."""
     acknowledged: Acknowledgement | None = None
+    """A person takes over an escalated incident: no further escalation level is notified. Cannot be changed to
+    another person."""
 
 
 class IncidentRef(Value):
-    """Which Incident object is meant; the uid tells it from a namesake that was deleted."""
+    """A reference to an Incident object; the uid distinguishes it from a deleted one of the same name."""
 
     namespace: str
     name: str

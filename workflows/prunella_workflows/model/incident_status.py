@@ -1,4 +1,4 @@
-"""The status of an Incident: the story of its repair, written by Prunella alone."""
+"""The status of an Incident: the record of its repair, written by Prunella only."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from prunella_workflows.model.base import Value
 
 
 class Phase(StrEnum):
-    """Where an incident stands, for people. Derived from what happened, never an input of logic."""
+    """The phase of an incident, for people. Derived from events, never an input of logic."""
 
     PENDING = "Pending"
     CONFIRMING = "Confirming"
@@ -27,7 +27,7 @@ class Phase(StrEnum):
 
     @property
     def closed(self) -> bool:
-        """Whether an incident in this phase is over."""
+        """Report whether an incident in this phase is closed."""
         return self in _CLOSED
 
 
@@ -48,71 +48,104 @@ class Condition(Value):
     """A Kubernetes condition; `lastTransitionTime` moves only when the status does."""
 
     type: str
+    """Type of the condition. Example: Succeeded"""
     status: str
+    """True, False, or Unknown while undetermined."""
     reason: str
+    """Reason, as one CamelCase word. Example: Healed"""
     message: str = ""
+    """Explanation, as a sentence."""
     observed_generation: int | None = None
+    """The metadata.generation of the spec that this condition is about."""
     last_transition_time: datetime
+    """Time of the last change of the condition's status (UTC)."""
 
 
 class EvidenceNote(Value):
-    """One observation that a person can check: where it was read and what it says."""
+    """One observation that a person can check: its source and its content."""
 
     source: str
+    """The object it was read from. Example: Pod/checkout-6f7d9c5b8-x2x7k"""
     message: str
+    """The observation. Example: last exit code 1, 4 restarts"""
 
 
 class GuardNote(Value):
-    """One guard's answer: whether it held the repair back, and why."""
+    """The result of one guard: whether it blocked the repair, and the reason."""
 
     name: str
+    """Name of the guard. Example: GitOps"""
     held: bool
+    """True when this guard blocked the repair."""
     reason: str
+    """Reason, as one CamelCase word. Example: ManagedByArgoCD"""
     message: str = ""
+    """Explanation, as a sentence."""
 
 
 class Attempt(Value):
-    """One repair that was tried: what it changed, and what came of it."""
+    """One repair that was tried: its change and its verdict."""
 
     number: int
+    """Number of the attempt, counted from 1."""
     action_id: str
+    """Id of the write, also found on the workload as the annotation prunella.dev/last-action."""
     action: str
+    """The repair. Example: raise memory of container server from 64Mi to 128Mi"""
     target: str
+    """The object that was changed. Example: Deployment/checkout"""
     parameters: dict[str, str] = Field(default_factory=dict)
+    """The values of the action, by name. Example: {container: server, limit: 64Mi -> 128Mi}"""
     diff: str = ""
+    """The exact change of the object, as a unified diff of its YAML."""
     started_at: datetime
+    """Start of the attempt (UTC)."""
     written_at: datetime | None = None
+    """Time at which the API server accepted the change (UTC)."""
     finished_at: datetime | None = None
+    """Time of the verdict (UTC)."""
     verdict: str | None = None
+    """The verdict: Healed, NotHealed, Worse or Inconclusive. No data is Inconclusive, never Healed."""
     message: str = ""
+    """The verdict's reason, as a sentence."""
     undone: bool = False
+    """True when the change was undone."""
 
 
 class WorkflowLink(Value):
-    """Where the durable workflow of this incident is found in Temporal."""
+    """The incident's durable workflow in Temporal."""
 
     id: str
+    """Workflow id. Example: incident-1b4e28ba-2fa1-11d2-883f-0016d3cca427"""
     run_id: str = ""
+    """Run id of the workflow."""
 
 
 class Times(Value):
-    """The moments that the figures of merit are made of. All are UTC."""
+    """Timestamps from which detection and repair times are computed. All are UTC."""
 
     fault_at: datetime | None = None
+    """Time of the fault, as recorded by the kubelet."""
     detected_at: datetime | None = None
+    """Time of Prunella's first detection."""
     started_at: datetime | None = None
+    """Start of the workflow."""
     diagnosed_at: datetime | None = None
+    """Time of the diagnosis."""
     repaired_at: datetime | None = None
+    """Time of the last repair's write."""
     healed_at: datetime | None = None
+    """Time at which the workload was healthy again."""
     closed_at: datetime | None = None
+    """Time at which the incident was closed."""
 
 
 class DeliveryResult(StrEnum):
-    """What became of one message on one channel."""
+    """Result of one message on one channel."""
 
     DELIVERED = "Delivered"
     SUMMARISED = "Summarised"
-    """The channel had its fill; the message went out as a line of a summary."""
+    """The channel's rate limit was reached; the message was sent as a line of a summary."""
     FAILED = "Failed"
 
 
@@ -120,71 +153,122 @@ class Delivery(Value):
     """One message on one channel (`NAMESPACE/SECRET`): `kind` is the service, "" when it is not known."""
 
     channel: str
+    """The channel, as NAMESPACE/SECRET. Example: shop/team-chat"""
     kind: str = ""
+    """The service behind it. Example: slack"""
     result: DeliveryResult
+    """Delivered, Summarised (over the channel's rate limit, so sent as a line of a summary) or Failed."""
     reason: str = ""
+    """Reason for the failure, as one CamelCase word. Example: AuthenticationError"""
     message: str = ""
+    """Explanation of the failure, as a sentence."""
     at: datetime | None = None
+    """Time of the result (UTC)."""
 
 
 class TicketRef(Value):
     """A ticket that exists: the kind of system (jira, github, webhook), the ticket's key there, and its page."""
 
     system: str
+    """The kind of system. Example: jira"""
     key: str
+    """The ticket's key. Example: SHOP-17"""
     url: str = ""
+    """The ticket's page. Example: https://jira.example.org/browse/SHOP-17"""
 
 
 class EscalationNote(Value):
-    """What a person needs to take over, who was told of it, and what became of that.
-
-    `ended` says why nobody is told any more: Acknowledged, Recovered, Cancelled, Deleted, TargetGone or GaveUp.
-    """
+    """Information for the person who takes over, the notifications sent, and their results."""
 
     reason: str
+    """Reason for the escalation, as one CamelCase word. Example: NoGoodRevision"""
     message: str
+    """Explanation, as a sentence, with the repairs that were tried."""
     next_step: str = ""
+    """Recommended next step. Example: kubectl -n shop logs deployment/checkout --previous"""
     at: datetime | None = None
+    """Time of the escalation (UTC)."""
     level: int | None = None
+    """The last notified level of the policy; 0 stands for escalation.channels."""
     delivered: tuple[Delivery, ...] = ()
+    """Result of each notification, the latest last."""
     ticket: TicketRef | None = None
+    """The ticket of this incident."""
     ticket_error: str = ""
+    """Explanation of a missing or outdated ticket, as a sentence."""
     acknowledged_by: str = ""
+    """The user who took over. Example: alice@example.org"""
     acknowledged_at: datetime | None = None
+    """Time of the acknowledgement (UTC)."""
     ended: str = ""
+    """Reason why notifications ended: Acknowledged, Recovered, Cancelled, Deleted, TargetGone or GaveUp."""
     ended_at: datetime | None = None
+    """Time at which notifications ended (UTC)."""
 
 
 class CausedBy(Value):
-    """What causes a fault elsewhere: `target` (`Deployment/ledger`, `Secret/token`, `Node/a`), and its incident."""
+    """The cause of a fault elsewhere: `target` (`Deployment/ledger`, `Secret/token`, `Node/a`), and its Incident."""
 
     incident: str = ""
+    """The Incident of the cause, in this namespace. Example: ledger-1f2e3d4c"""
     target: str
+    """The cause: a workload, a missing object, or a node. Example: Deployment/ledger"""
     message: str = ""
+    """Evidence for the cause and its current state, as a sentence."""
 
 
 class IncidentStatus(Value):
-    """The story so far. Written by one activity only, readable with nothing but kubectl."""
+    """The record so far. Written by one activity only, readable with nothing but kubectl."""
 
     phase: Phase = Phase.PENDING
+    """Current phase, for people. Programs should wait for the condition Succeeded instead. Open: Pending,
+    Confirming, Diagnosing, AwaitingApproval, Repairing, Verifying. Closed: Healed (by a repair), Recovered (by
+    itself), Escalated (to people), DryRunDone, Suppressed (left alone because of a guard or policy), Cancelled,
+    Failed (Prunella itself failed)."""
     reason: str = ""
+    """Reason for the phase, as one CamelCase word. Example: TemporalUnavailable"""
     message: str = ""
+    """The same as a sentence. Example: rolled back to revision 3; healthy for 1m0s"""
     observed_generation: int | None = None
+    """The metadata.generation of the spec that this status is about. Example: 2"""
     conditions: tuple[Condition, ...] = ()
+    """Conditions: Diagnosed, Approved, Repaired, Verified, Escalated, and Succeeded as the summary (True with
+    reason Healed or Recovered, False with reason Escalated or Failed, Unknown while the incident is open)."""
     target: str = ""
+    """The failing workload, resolved from the spec. Example: Deployment/checkout"""
     root_cause: str = ""
+    """The diagnosed root cause. Example: bad_release"""
     confidence: str = ""
+    """Confidence of the diagnosis, in percent. Example: 95%"""
     caused_by: CausedBy | None = None
+    """The cause of this fault elsewhere: as long as it lasts, nothing is repaired here. Unset when the fault is the
+    workload's own."""
     action: str = ""
+    """The kind of the latest repair that was tried. Example: RestoreTemplate"""
     healed_in: str = ""
+    """Time from the detection of the fault to the workload being healthy again, as a duration. Example: 42s"""
     fault: str = ""
+    """The fault, in one sentence. Example: container server of checkout-6f7d9c5b8-x2x7k exited with code 1"""
     evidence: tuple[EvidenceNote, ...] = ()
+    """The observations that decided the diagnosis; a person can check each of them. Secrets are redacted."""
     guards: tuple[GuardNote, ...] = ()
+    """The guards checked before acting and their results: a guard that blocked is the reason why nothing was
+    written."""
     attempts: tuple[Attempt, ...] = ()
+    """The repairs that were tried, oldest first, with exactly what each one changed."""
     plan: str = ""
+    """The plan, step by step, in words."""
     diff: str = ""
+    """The exact change of the next repair, as a unified diff of the workload's YAML. With mode DryRun or Observe it
+    is not applied."""
     next_step: str = ""
+    """The next step of Prunella, or of a person. Example: prunella incidents approve checkout-x7k2p"""
     workflow: WorkflowLink | None = None
+    """The incident's durable workflow in Temporal."""
     trace_id: str = ""
+    """Id of the trace from the fault to the end of its repair, as 32 hexadecimal digits. Example:
+    4bf92f3577b34da6a3ce929d0e0e4736"""
     times: Times = Times()
+    """Timestamps from which time to detect and time to repair are computed. All are UTC."""
     escalation: EscalationNote | None = None
+    """Information for the person who takes over. Set when the incident was escalated."""

@@ -1,7 +1,8 @@
-"""HealingPolicy: what the owner of workloads allows, and how several policies become one.
+"""Healing policies: the permissions that owners grant, and the merge of several policies into one.
 
-Most specific wins, field by field: built-in defaults, then ClusterHealingPolicies, then the namespace's policies
-without a selector, then those with one; within a level by name. Durations are seconds here and strings in YAML.
+The most specific policy wins, field by field: built-in defaults, then ClusterHealingPolicies, then the namespace's
+policies without a selector, then those with one; within a level by name. Durations are seconds here and strings in
+YAML. The docstring below a field is its description in the CRD (`make crds`).
 """
 
 from datetime import datetime, timedelta
@@ -25,50 +26,70 @@ class PolicyMode(StrEnum):
 
 
 class Resize(StrEnum):
-    """How more memory is tried first: in the running pods, where the cluster offers that, or by a rolling update."""
+    """Method of the first memory raise: in the running pods, where the cluster supports it, or by a rolling update."""
 
     IN_PLACE = "InPlace"
     ROLLOUT = "Rollout"
 
 
 class Limits(Value):
-    """How far a repair may go. None means: not set here."""
+    """Limits of a repair. None means: not set in this policy."""
 
     memory_max: Memory | None = None
+    """Maximum memory limit of a container after a raise, as a quantity of at least 1Mi. Built-in: 2Gi. Example:
+    512Mi"""
     memory_factor: float | None = None
+    """Factor by which a container's memory limit is raised, more than 1 and at most 4. Built-in: 1.5. Example: 2"""
     memory_min_step: Memory | None = None
+    """Minimum step by which a memory limit is raised, as a quantity of at least 1Mi, so that a raise of a small
+    container is large enough to matter. Built-in: 64Mi. Example: 128Mi"""
     resize: Resize | None = None
+    """Method of the first memory raise. InPlace resizes the running pods without a restart where the cluster
+    supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template.
+    Built-in: Rollout."""
     replicas_max: int | None = None
+    """Maximum replicas of a workload after a scale-out, and the highest maxReplicas of its autoscaler after a
+    raise, from 1 to 10000. Built-in: 10."""
     attempts: int | None = None
+    """Maximum number of repairs tried for one incident before it is escalated, from 1 to 10. Built-in: 3."""
 
 
 class Budgets(Value):
-    """How many repairs may run at once and per hour, and how much of the namespace must be healthy (percent)."""
+    """Limits on concurrent repairs, repairs per hour, and the healthy share of the namespace (percent)."""
 
     concurrent_per_namespace: int | None = None
+    """Maximum number of concurrent repairs in one namespace, from 1 to 1000. Built-in: 5."""
     concurrent_per_cluster: int | None = None
+    """Maximum number of concurrent repairs in the cluster, from 1 to 1000. Only in a ClusterHealingPolicy.
+    Built-in: 20."""
     per_hour_per_workload: int | None = None
+    """Maximum number of repairs of one workload in an hour, from 1 to 1000. Built-in: 6."""
     per_hour_per_namespace: int | None = None
+    """Maximum number of repairs of all workloads of one namespace in an hour, from 1 to 10000. Built-in: 30."""
     per_hour_per_cluster: int | None = None
+    """Maximum number of repairs in the cluster in an hour, from 1 to 100000. Only in a ClusterHealingPolicy.
+    Built-in: 120."""
     minimum_healthy_percent: int | None = None
+    """Share of the namespace's workloads, in percent, that must be healthy for a repair: when more are broken, the
+    cause is elsewhere. From 0 (no such condition) to 100. Built-in: 0. Example: 50"""
 
 
 class GitOps(StrEnum):
-    """What to do with a workload that Git or Helm owns: hand the change over, or make it."""
+    """Handling of a workload that Git or Helm owns: escalate with the change, or make it."""
 
     ESCALATE = "Escalate"
     ACT = "Act"
 
 
 class Rollback(StrEnum):
-    """Whether a release may be taken back."""
+    """Permission to roll back a release."""
 
     ALLOW = "Allow"
     FREEZE = "Freeze"
 
 
 class ApprovalWhen(StrEnum):
-    """When a person must agree first."""
+    """Repairs that need approval."""
 
     NEVER = "Never"
     ALWAYS = "Always"
@@ -76,38 +97,58 @@ class ApprovalWhen(StrEnum):
 
 
 class ApprovalRule(Value):
-    """When a person must agree first, and who may: `NAME` or `user:NAME`, and `group:NAME`; nobody named: everybody."""
+    """Repairs that need approval, and the approvers: `NAME`, `user:NAME` or `group:NAME`; an empty list is everyone."""
 
     when: ApprovalWhen | None = None
+    """Never requires no approval; Always requires it for every repair; ByActionOrSeverity requires it for the
+    listed actions and for incidents of the listed severities. Built-in: Never."""
     actions: tuple[str, ...] | None = None
+    """The actions that need approval, with when ByActionOrSeverity. Built-in: []. Example: [RestoreTemplate]"""
     severities: tuple[str, ...] | None = None
+    """The severities of incidents whose repairs need approval, with when ByActionOrSeverity. Built-in: []. Example:
+    [Critical]"""
     timeout: Duration | None = None
+    """Time to wait for a decision, as a duration of at least 1m, before the incident is escalated unrepaired.
+    Built-in: 7d. Example: 4h"""
     approvers: tuple[str, ...] | None = None
+    """The people who may decide: users as NAME or user:NAME, and groups as group:NAME. With an empty list everyone
+    who may change the workload can. Built-in: []. Example: [alice@example.org, "group:sre"]"""
 
 
 class Check(Value):
-    """A PromQL check that must hold before a repair counts: `query` compared with `threshold` by `operator`.
+    """A PromQL check that must pass before a repair counts: `query` compared with `threshold` by `operator`.
 
-    The query may have the placeholders of `promql`.
+    The query may contain the placeholders of `promql`.
     """
 
     name: str
+    """Name of the check, for people. Example: error-rate"""
     query: str
+    """PromQL query that returns one number. $namespace, $workload and $kind stand for the workload, $pods for a
+    regex of its pods' names; use them inside the quotes of a label value. Example:
+    sum(rate(http_errors_total{namespace="$namespace",pod=~"$pods"}[1m]))"""
     operator: str = "<="
+    """Comparison of the value with the threshold. Default: <=."""
     threshold: float
+    """Threshold, in the query's unit. Example: 0.05"""
 
 
 class Verification(Value):
-    """How a repair is judged: rolled out within `timeout`, healthy for `window`, and all checks true."""
+    """Verification of a repair: rolled out within `timeout`, healthy for `window`, and all checks passed."""
 
     window: Duration | None = None
+    """Time the workload must stay healthy after the repair, as a duration from 1s to 1h. Built-in: 1m. Example:
+    2m30s"""
     timeout: Duration | None = None
+    """Maximum time for the rollout of a repair, as a duration from 10s to 6h. Built-in: 2m. Example: 10m"""
     checks: tuple[Check, ...] | None = None
+    """Prometheus checks that must all pass before a repair counts as healed. A check without data does not pass.
+    Built-in: []. At most 16."""
 
     @field_validator("checks")
     @classmethod
-    def _can_be_filled_in(cls, checks: tuple[Check, ...] | None) -> tuple[Check, ...] | None:
-        """Asked of policies only: what workflows have recorded must be read by every later release.
+    def _reject_unknown_placeholders(cls, checks: tuple[Check, ...] | None) -> tuple[Check, ...] | None:
+        """Validate policies only: every later release must be able to read what workflows have recorded.
 
         Raises:
             ValueError: a query has a placeholder that is unknown or stands where it cannot be escaped.
@@ -121,82 +162,125 @@ class Verification(Value):
 
 
 class EscalationLevel(Value):
-    """Whom to tell when nobody has acknowledged `after` seconds since the hand-over."""
+    """Channels to notify when no one has acknowledged `after` seconds after the escalation."""
 
     after: Duration
+    """Time since the escalation, at most 7d. Example: 15m"""
     channels: tuple[str, ...]
+    """Names of Secrets, as in escalation.channels. Example: [duty-pager]"""
 
 
 class EscalationRule(Value):
-    """Where a hand-over goes: names of Secrets in the policy's namespace that hold an address.
+    """Notification on escalation: names of Secrets in the policy's namespace that hold an address.
 
     In a policy they are plain names; in an EffectivePolicy they are `NAMESPACE/NAME`.
     """
 
     channels: tuple[str, ...] | None = None
+    """Names of Secrets in the policy's namespace that hold the address of a notification channel. All of them are
+    notified. Built-in: []. Example: [team-chat]"""
     levels: tuple[EscalationLevel, ...] | None = None
+    """Further channels to notify as long as no one acknowledges the incident; each level is notified once, at its
+    time. Built-in: []. At most 8. Example: [{after: 15m, channels: [duty-pager]}]"""
     ticket: str | None = None
+    """Name of the Secret, in the same namespace as those of the channels, that holds the address of a ticket
+    system. Each escalated incident gets one ticket. Built-in: "", no ticket. Example: team-jira"""
     quiet_hours: tuple[QuietHours, ...] | None = None
+    """Hours in which no notification is sent for incidents that are not Critical; it is sent when they end.
+    Built-in: []. At most 16. Example: [{start: "22:00", end: "06:00"}]"""
 
     @property
     def ladder(self) -> tuple[EscalationLevel, ...]:
-        """All levels in the order of their times; `channels` are level 0, which is told at once."""
+        """All levels in the order of their times; `channels` are level 0, which is notified immediately."""
         return (
             EscalationLevel(after=0.0, channels=self.channels or ()),
             *sorted(self.levels or (), key=lambda level: level.after),
         )
 
-    def loud_from(self, moment: datetime) -> datetime:
-        """The first moment from `moment` on that lies outside of all quiet hours; `moment` if they never end."""
+    def quiet_until(self, moment: datetime) -> datetime:
+        """The first time from `moment` on outside of all quiet hours; `moment` itself if they never end."""
         found, limit = moment, moment + timedelta(days=8)
-        while found < limit and (holding := [hour for hour in self.quiet_hours or () if hour.cover(found)]):
-            found = max(one.end_after(found) for one in holding)
+        while found < limit and (current := [hour for hour in self.quiet_hours or () if hour.cover(found)]):
+            found = max(hours.end_after(found) for hours in current)
         return found if found < limit else moment
 
 
 class LabelSelector(Value):
-    """Equality-based label selector; empty selects everything."""
+    """Equality-based label selector; an empty one selects everything."""
 
     match_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels that must all be present with these values. At most 16. Example: {tier: backend}"""
 
     def matches(self, labels: dict[str, str]) -> bool:
-        """Whether all wanted labels are there with the wanted value."""
+        """Report whether all required labels are present with the required value."""
         return all(labels.get(key) == value for key, value in self.match_labels.items())
 
 
 class PolicySpec(Value):
-    """The fields that both kinds of policy share. Everything is optional: what is not set comes from below."""
+    """The fields that both kinds of policy share. All are optional; unset ones fall back to less specific ones."""
 
     mode: PolicyMode | None = None
+    """Observe diagnoses and shows the plan and its exact diff in the incident; Heal also carries it out. Built-in:
+    Observe (Heal in namespaces labelled prunella.dev/heal=enabled)."""
     causes: tuple[str, ...] | None = None
+    """The root causes that may be repaired; an empty list allows all. Faults with other causes are escalated.
+    Built-in: []. Example: [pod_oom_killed]"""
     actions: tuple[str, ...] | None = None
+    """The actions that may be used; an empty list allows all but RaiseMaxReplicas. SetMemory changes a container's
+    memory, ResizePods does so in running pods only, RestoreTemplate rolls back to an earlier pod template, Restart
+    replaces all pods with a rolling update, Scale sets the number of replicas where no autoscaler does,
+    RaiseMaxReplicas raises the maximum of a HorizontalPodAutoscaler and is used only if it is listed here.
+    Built-in: []. Example: [SetMemory]"""
     grace: Duration | None = None
+    """Time a fault must persist before Prunella acts, as a duration from 0s to 1h. Faults that end earlier are
+    closed as Recovered. Built-in: 10s. Example: 30s"""
     limits: Limits = Limits()
+    """Limits of a repair."""
     budgets: Budgets = Budgets()
+    """Limits on concurrent repairs and on repairs per hour. A repair over budget waits or is escalated; the
+    incident names the budget."""
     cooldown: Duration | None = None
+    """Time a workload is left alone after a repair, as a duration. Built-in: 5m. Example: 15m"""
     approval: ApprovalRule = ApprovalRule()
+    """Repairs that need a person's approval, and the people who may give it."""
     verification: Verification = Verification()
+    """Verification of a repair: it must be rolled out within the timeout, stay healthy for the window, and pass all
+    checks. Otherwise it is undone and the next one is tried."""
     maintenance_windows: tuple[MaintenanceWindow, ...] | None = None
+    """Hours in which repairs are allowed; outside of them incidents are diagnosed and wait. An empty list allows
+    all hours. Built-in: []. At most 16. Example: [{days: [Sat], start: "02:00", end: "05:00"}]"""
     escalation: EscalationRule = EscalationRule()
+    """Notification of people when an incident is escalated."""
     git_ops: GitOps | None = None
+    """Handling of workloads managed by Argo CD, Flux or the like, which would revert a repair. Escalate notifies
+    people with the change to make in Git; Act repairs once, and escalates when the repair is reverted. Built-in:
+    Escalate."""
     rollback: Rollback | None = None
+    """Allow lets Prunella roll back a bad release; Freeze leaves every release as it is and escalates. Built-in:
+    Allow."""
 
 
 class HealingPolicySpec(PolicySpec):
-    """A namespace's policy; `selector` narrows it to workloads with these labels."""
+    """A namespace's policy; `selector` restricts it to workloads with these labels."""
 
     selector: LabelSelector | None = None
+    """The workloads this policy applies to, by the labels of the workload object. Omit it for all workloads of the
+    namespace. Example: {matchLabels: {tier: backend}}"""
 
 
 class ClusterHealingPolicySpec(PolicySpec):
     """A policy for the namespaces that `namespaceSelector` selects (all when absent)."""
 
     namespace_selector: LabelSelector | None = None
+    """The namespaces this policy applies to, by the labels of the Namespace object. Omit it for all namespaces.
+    Example: {matchLabels: {stage: production}}"""
     alerts: AlertPolicy = AlertPolicy()
+    """Handling of alerts from Alertmanager. The rules of all policies apply, those of the policy whose name sorts
+    last first; the other fields are taken from the last policy that sets them."""
 
 
 class EffectivePolicy(PolicySpec):
-    """One workload's policy after merging: every field has a value. `sources` names the policies it came from."""
+    """One workload's policy after merging: every field has a value. `sources` names the merged policies."""
 
     sources: tuple[str, ...] = ()
 
@@ -231,11 +315,11 @@ BUILT_IN = PolicySpec(
     rollback=Rollback.ALLOW,
 )
 
-"""What holds where no policy says otherwise."""
+"""The values of fields that no policy sets."""
 
 
 def merge(base: PolicySpec, *overrides: tuple[str, PolicySpec]) -> EffectivePolicy:
-    """Lay named policies over `base`, the most specific last, field by field."""
+    """Merge named policies over `base`, the most specific last, field by field."""
     fields = base.model_dump(exclude_none=True)
     for _, policy in overrides:
         _overlay(fields, policy.model_dump(exclude_none=True))

@@ -183,7 +183,7 @@ def test_quiet_hours_end_at_the_first_moment_outside_of_all(hours, moment, loud)
     rule = EscalationRule(
         quiet_hours=tuple(QuietHours(start=start, end=end, days=tuple(days)) for start, end, *days in hours)
     )
-    assert f"{rule.loud_from(_moment(moment)):%a %H:%M}" == loud
+    assert f"{rule.quiet_until(_moment(moment)):%a %H:%M}" == loud
 
 
 def _moment(text):

@@ -1,0 +1,1 @@
+"""Generates the CRDs from the models."""
