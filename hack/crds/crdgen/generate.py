@@ -10,11 +10,11 @@ from crdgen.schema import Schema, SchemaBuilder
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus
+from prunella_workflows.model.labels import GROUP, VERSION
 from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import Action
 from prunella_workflows.model.policy import ClusterHealingPolicySpec, HealingPolicySpec
 
-GROUP, VERSION = "prunella.dev", "v1alpha1"
 DEFINITIONS = Path(__file__).resolve().parents[1] / "definitions"
 FOLDER = Path(__file__).resolve().parents[3] / "crds"
 _HEADER = "# Generated from the models by `make crds`; do not edit. Limits and rules: hack/crds/definitions.\n"
