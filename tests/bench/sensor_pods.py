@@ -16,8 +16,9 @@ from fakes.pods import realistic
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.api import MERGE_PATCH
-from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.decoding import Page
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_workflows.model.errors import Forbidden, Unavailable
 from prunella_workflows.model.labels import IGNORE
 

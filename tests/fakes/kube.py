@@ -14,7 +14,7 @@ from itertools import count
 import msgspec
 
 from prunella_operator import clock
-from prunella_operator.kubernetes.async_client import AlreadyExists
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_workflows.model.errors import Conflict, NotFound, PrunellaError, Refused
 
 _REQUIREMENT = re.compile(r"(\w[^,\s]*) (in|notin) \(([^)]*)\)|!([^,]+)|([^,=!]+)=([^,]*)|([^,]+)")

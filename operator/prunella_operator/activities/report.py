@@ -6,7 +6,7 @@ from contextlib import suppress
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.async_client import AlreadyExists
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
 from prunella_workflows.model import labels

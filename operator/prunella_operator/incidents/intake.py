@@ -26,7 +26,8 @@ from prunella_operator.incidents.deduplication import (
 )
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.views.workloads import controller_of, ignored, is_workload
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.model.errors import NotFound, Permanent, Retryable

@@ -14,7 +14,8 @@ import structlog
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
-from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.selectors import as_text, selector_of
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.probes import illness_shows

@@ -21,7 +21,7 @@ from prunella_operator.incidents.deduplication import phase_of
 from prunella_operator.incidents.open_incident import OpenIncident
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
-from prunella_operator.kubernetes.async_client import AsyncClient, anybody
+from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
 from prunella_operator.kubernetes.views.workloads import noted_time
 from prunella_operator.observability import metrics, outcomes, tracing
 from prunella_operator.temporal import rpc
@@ -58,7 +58,7 @@ class WorkflowStarter:
         client: Client,
         task_queue: str,
         namespaces: tuple[str, ...] = (),
-        may_act: Callable[[], None] = anybody,
+        may_act: Callable[[], None] = allow_writes,
     ) -> None:
         self._may_act = may_act
         self._rest = rest

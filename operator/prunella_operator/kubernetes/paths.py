@@ -20,21 +20,20 @@ _PLURALS = {
     "CronJob": ("/apis/batch/v1", "cronjobs"),
     "Pod": ("/api/v1", "pods"),
 }
-_PLAIN = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9._:-]*)+")
+_VALID_PATH = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9._:-]*)+")
 
 
-def plain(path: str) -> str:
-    """The path, if each of its parts may be a name.
+def check_path(path: str) -> None:
+    """Check that each segment of the path may be a name.
 
-    Names come from annotations and owner references too, in which anybody may write `..` or a query, and clients
-    resolve these: then a request with our rights would go elsewhere than it seems.
+    Names also come from annotations and owner references, which users can set to `..` or to a query. Clients resolve
+    these, and a request with our permissions would go to another path.
 
     Raises:
-        NotFound: no object can be there.
+        NotFound: no object can have this path.
     """
-    if not _PLAIN.fullmatch(path):
-        raise NotFound("there is no object of such a name: it has signs that no name in Kubernetes has")
-    return path
+    if not _VALID_PATH.fullmatch(path):
+        raise NotFound("no object can have this name: it contains characters that no Kubernetes name has")
 
 
 def collection(kind: str, namespace: str) -> str:

@@ -1,7 +1,7 @@
-"""Whether a refusal (403) is to be believed: an API server that is just starting refuses everybody for some seconds.
+"""`DenialFilter`: tell a real denial (403) from that of a starting API server, which denies everything for seconds.
 
-Its authorizer and its admission plugins know nothing until their caches are filled. To take that for an answer would
-end a healing, and undo a repair that helped, because an API server was restarted.
+Its authorizer and admission plugins know nothing until their caches are filled. Taking such a denial for an answer
+would end a healing, and undo a successful repair, because an API server was restarted.
 """
 
 from prunella_operator import clock
@@ -9,37 +9,37 @@ from prunella_workflows.model.errors import Unavailable
 
 FORBIDDEN = 403
 READY = "/readyz"
-"""Everybody may read it, in a cluster as it is installed; that is a rule of the authorizer too."""
+"""By default every client may read it, but that too is a rule of the authorizer."""
 
-_OK = 300
-_NOT_FOUND = 404
-_AFTERWARDS = 30.0  # seconds after nobody answered in which a refusal is asked for again, though it says it is ready
-_STARTING = 60.0  # seconds within which an API server that refuses even this is taken for one that starts with us
+_REDIRECT, _NOT_FOUND = 300, 404
+_OUTAGE_COOLDOWN_SECONDS = 30.0  # after an outage, in which a denial is not believed even if the server is ready
+_STARTUP_SECONDS = 60.0  # after our own start, in which a server that denies even `READY` is taken to be starting
 
 
 class DenialFilter:
-    """Remembers whether this API server ever said that it is ready."""
+    """Remembers whether this API server was ever ready, and its latest outage."""
 
     def __init__(self) -> None:
-        self._since = clock.monotonic()
-        self._answered = False
-        self._away_at = -_AFTERWARDS
+        self._created_at = clock.monotonic()
+        self._was_ready = False
+        self._outage_at = -_OUTAGE_COOLDOWN_SECONDS
 
-    def away(self) -> None:
-        """Nobody answered just now."""
-        self._away_at = clock.monotonic()
+    def record_outage(self) -> None:
+        """Record that the API server does not answer."""
+        self._outage_at = clock.monotonic()
 
     def check(self, code: int) -> None:
-        """Judge by the code that `READY` is answered with.
+        """Check the status code of `READY` after a denial.
 
         Raises:
-            Unavailable: the API server is not ready, or was away a moment ago, so a refusal says nothing.
+            Unavailable: the API server is not ready, or was down a moment ago, so its denial means nothing.
         """
-        if code < _OK:
-            self._answered = True
-            if clock.monotonic() - self._away_at < _AFTERWARDS:
-                raise Unavailable("the API server was away a moment ago and may not know everybody yet")
-        elif code == _NOT_FOUND:  # no API server that we know
+        now = clock.monotonic()
+        if code < _REDIRECT:
+            self._was_ready = True
+            if now - self._outage_at < _OUTAGE_COOLDOWN_SECONDS:
+                raise Unavailable("the API server was down a moment ago and may not have loaded its permissions yet")
+        elif code == _NOT_FOUND:  # not a Kubernetes API server
             return
-        elif code != FORBIDDEN or self._answered or clock.monotonic() - self._since < _STARTING:
-            raise Unavailable("the API server is starting and refuses everybody")
+        elif code != FORBIDDEN or self._was_ready or now - self._created_at < _STARTUP_SECONDS:
+            raise Unavailable("the API server is starting and denies all requests")

@@ -20,7 +20,7 @@ from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.incidents.retention import Limits, Retention
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.async_client import AsyncClient, anybody
+from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
 from prunella_operator.kubernetes.watch.resource import Scope, WatchStats
 from prunella_operator.observability import metrics, outcomes
 from prunella_operator.process import Process
@@ -64,7 +64,7 @@ async def run_operator(settings: Settings, access: Access, client: Client, proce
             process.start("leader", elector.run(act))
         else:
             metrics.LEADER.set(1)
-            process.start("operator", _act(settings, access, client, process, anybody))
+            process.start("operator", _act(settings, access, client, process, allow_writes))
         yield
 
 

@@ -19,7 +19,7 @@ from prunella_operator.incidents.deduplication import (
 )
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.async_client import AlreadyExists
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, ignored, template_of
 from prunella_workflows.contracts.alerts import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest

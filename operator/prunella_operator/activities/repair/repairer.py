@@ -31,7 +31,7 @@ from prunella_operator.activities.repair.template_patches import (
 )
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.async_client import AlreadyExists
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.workloads import (

@@ -11,8 +11,9 @@ from fakes.pods import pod
 from prunella_operator.detection.pod_status import Pod
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import JSON_PATCH
-from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient, to_error
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.decoding import ObjectHead
+from prunella_operator.kubernetes.request import AlreadyExists, to_error
 from prunella_operator.observability import metrics
 from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound, Permanent, Refused, Retryable, Unavailable
@@ -144,7 +145,7 @@ async def test_an_answer_that_never_comes(api, rest):
 
     api.lists.append(never)
 
-    with pytest.raises(Unavailable, match=f"GET {PATH}: TimeoutError"):
+    with pytest.raises(Unavailable, match=f"GET {PATH}: the API server .* does not answer: TimeoutError"):
         await rest.get(PATH)
 
 

@@ -19,10 +19,10 @@ def test_it_is_not_believed_from_one_that_is_not(code):
 
 
 def test_where_readiness_may_never_be_read_it_is_believed_after_a_while(monkeypatch):
-    one = DenialFilter()
+    denials = DenialFilter()
     now = clock.monotonic()
     monkeypatch.setattr(clock, "monotonic", lambda: now + 61)
-    one.check(403)
-    one.check(200)
+    denials.check(403)
+    denials.check(200)
     with pytest.raises(Unavailable):  # it could be read before: so the authorizer is starting
-        one.check(403)
+        denials.check(403)

@@ -7,7 +7,8 @@ import pytest
 from fakes.apiserver import FakeApi, page, raw, status
 
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.async_client import AlreadyExists, AsyncClient
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.observability import metrics
 from prunella_workflows.model.errors import (
@@ -198,12 +199,12 @@ async def test_a_log_is_text_whatever_its_bytes(api):
 
 @pytest.mark.parametrize("path", ELSEWHERE)
 async def test_a_name_never_leads_a_request_elsewhere(api, path):
-    with pytest.raises(NotFound, match="no object of such a name"):
+    with pytest.raises(NotFound, match="no object can have this name"):
         await call(api, "get", path)
-    with pytest.raises(NotFound, match="no object of such a name"):
+    with pytest.raises(NotFound, match="no object can have this name"):
         await call(api, "json_patch", path, [])
     async with AsyncClient(api.access) as rest:
-        with pytest.raises(NotFound, match="no object of such a name"):
+        with pytest.raises(NotFound, match="no object can have this name"):
             await rest.get(path)
     assert api.requests == []
 
