@@ -331,7 +331,7 @@ def a_brief(name="other", **values):
     )
 
 
-def a_turn(name="other", **values):
+def a_slot(name="other", **values):
     """The turn of another incident of the same workload."""
     return RepairSlot(**{"incident": f"uid-{name}", "name": name, "namespace": "shop", "workload": str(WEB), **values})
 

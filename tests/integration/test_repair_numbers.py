@@ -247,7 +247,7 @@ def test_an_autoscaler_that_is_gone_stops_a_higher_maximum(hands, api, web, hpa)
 
 def test_without_the_policys_word_no_maximum_is_raised(hands, api, web):
     action = higher(web, an_autoscaler(api, web))
-    with pytest.raises(ChangedSince, match="do not name RaiseMaxReplicas"):
+    with pytest.raises(ChangedSince, match="do not include RaiseMaxReplicas"):
         hands.repair(action)
     assert (hands.patches(), live_hpa(api, web)["spec"]["maxReplicas"]) == ([], 2)
 

@@ -65,15 +65,15 @@ class Diagnoser:
             cause=diagnosis.cause,
             action=action,
             severity=request.spec.severity,
-            answer=request.answer or request.spec.approval,
+            approval=request.answer or request.spec.approval,
             incidents=evidence.incidents,
-            turns=self._turns.glance(request.incident.uid),
+            slots=self._turns.glance(request.incident.uid),
             opened_at=request.opened_at,
             release_since=next((revision.created_at for revision in evidence.revisions if revision.current), None),
             healthy_percent=self._gatherer.healthy_percent(request.target.namespace, policy),
-            culprit=culprit,
+            external_cause=culprit,
             waiting_since=request.waiting_since if culprit and culprit.target == request.waiting_for else None,
-            unheard=_unheard(diagnosis, evidence),
+            pending=_unheard(diagnosis, evidence),
         )
         return self._report(request, evidence, policy, diagnosis=diagnosis, plan=plan, case=case)
 
@@ -104,7 +104,7 @@ class Diagnoser:
             approvers=policy.approval.approvers or (),
             channels=policy.escalation.channels or (),
             escalation=policy.escalation,
-            caused_by=case.culprit.note if case.culprit is not None else None,
+            caused_by=case.external_cause.note if case.external_cause is not None else None,
         )
 
     def _preview(self, action: Action) -> str:

@@ -1,7 +1,7 @@
-"""Turns: which repairs are under way and were made of late, as the Incidents themselves tell it.
+"""Repair slots: the repairs that are running and those made recently, as recorded on the Incidents themselves.
 
-A repair takes its turn right before it writes: its incident asks, looks at all others, and goes on or waits. The
-order is the API server's own: of two that ask, the one whose object was written first is ahead.
+A repair acquires its slot right before it writes: its incident requests one, reads all others, and proceeds or waits.
+The API server defines the order: of two requests, the one whose object was written first is ahead.
 """
 
 from datetime import datetime
@@ -10,9 +10,9 @@ from prunella_workflows.model.base import Value
 
 
 class RepairSlot(Value):
-    """One incident (by its uid) that asks for its turn now, or has had some. `taken` are the moments of those.
+    """The slots of one incident (by its uid): whether it requests one now, and when it acquired earlier ones.
 
-    `version` is the API server's number of the object's last write: the smaller one was written earlier.
+    `version` is the resourceVersion of its object as a number: the smaller one was written earlier.
     """
 
     incident: str
@@ -20,40 +20,38 @@ class RepairSlot(Value):
     name: str = ""
     workload: str
     version: int = 0
-    asking: bool = False
-    taken: tuple[datetime, ...] = ()
+    requested: bool = False
+    acquired_at: tuple[datetime, ...] = ()
 
 
 class RepairSlots(Value):
-    """All turns that budgets count: of repairs under way or about to be (`running`), and those had of late (`recent`).
+    """Repair slots that count toward budgets.
 
-    `mine` is the uid of the incident that looks, `version` that of its own object when it asks. An incident that
-    asks is counted by those that ask after it, and by nobody who only looks.
+    `running` are held or requested, `recent` were used within the last hour. `own_uid` is this incident; `own_version`
+    is its resourceVersion when it requested a slot. A request is counted only by requests made after it.
     """
 
-    mine: str = ""
-    version: int | None = None
+    own_uid: str = ""
+    own_version: int | None = None
     running: tuple[RepairSlot, ...] = ()
     recent: tuple[RepairSlot, ...] = ()
 
     @property
-    def under_way(self) -> tuple[RepairSlot, ...]:
-        """The repairs of others that are under way, and those that will be because they asked before us."""
-        return tuple(
-            one for one in self.running if one.incident != self.mine and (not one.asking or self._is_ahead(one))
-        )
+    def in_progress(self) -> tuple[RepairSlot, ...]:
+        """Slots that others hold, or requested before us."""
+        others = (slot for slot in self.running if slot.incident != self.own_uid)
+        return tuple(slot for slot in others if not slot.requested or self._is_ahead(slot))
 
     @property
-    def about_to_be(self) -> tuple[RepairSlot, ...]:
-        """Those that asked before us and are not among the recent ones with the turn that they asked for."""
-        seen = {one.incident: one.version for one in self.recent}
-        asking = [one for one in self.running if one.asking and one.incident != self.mine and self._is_ahead(one)]
-        return tuple(one for one in asking if seen.get(one.incident, one.version) <= one.version)
+    def pending(self) -> tuple[RepairSlot, ...]:
+        """Earlier requests whose slot is not yet recorded in `recent`."""
+        recorded = {slot.incident: slot.version for slot in self.recent}
+        requests = [slot for slot in self.in_progress if slot.requested]
+        return tuple(slot for slot in requests if recorded.get(slot.incident, slot.version) <= slot.version)
 
     def since(self, moment: datetime) -> tuple[RepairSlot, ...]:
-        """One entry for each repair since then, our own earlier ones included, and for each that is about to be."""
-        taken = [one for one in self.recent for at in one.taken if at > moment]
-        return (*taken, *self.about_to_be)
+        """One entry for each slot acquired after `moment`, our own included, and for each pending request."""
+        return (*(slot for slot in self.recent for at in slot.acquired_at if at > moment), *self.pending)
 
     def _is_ahead(self, other: RepairSlot) -> bool:
-        return self.version is not None and other.version < self.version
+        return self.own_version is not None and other.version < self.own_version

@@ -12,7 +12,7 @@ from prunella_workflows.model.outcome import Effect, GuardResult
 
 def answers(guards: tuple[Guard, ...], case: GuardCase, known: Iterable[GuardNote] = ()) -> tuple[GuardResult, ...]:
     """Every guard's answer. One that held with the same reason the last time (`known`) is not counted again."""
-    found = guard.ask(guards, case)
+    found = guard.evaluate(guards, case)
     counted = {(one.name, one.reason) for one in known if one.held}
     for one in found:
         if one.held and (one.name, one.reason) not in counted:
@@ -27,7 +27,7 @@ def must_pass(guards: tuple[Guard, ...], case: GuardCase) -> None:
         Held: a guard says "not now".
         ChangedSince: a guard holds that did not at the diagnosis: decide anew.
     """
-    held = guard.holding(answers(guards, case))
+    held = guard.first_block(answers(guards, case))
     if held is not None:
         kind = Held if held.effect is Effect.WAIT else ChangedSince
         raise kind(f"guard {held.name} holds now: {held.message}")

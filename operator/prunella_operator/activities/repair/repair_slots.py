@@ -22,7 +22,7 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import noted_time
 from prunella_workflows.contracts.healing import RepairOrder
-from prunella_workflows.decisions.guards import BUDGETS, GuardCase
+from prunella_workflows.decisions.guards import IN_SLOT, GuardCase
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import (
     ChangedSince,
@@ -59,7 +59,7 @@ class RepairSlotAllocator:
 
     def glance(self, mine: str) -> RepairSlots:
         """All turns that count now, by a look that may serve others too."""
-        return self._shared().model_copy(update={"mine": mine})
+        return self._shared().model_copy(update={"own_uid": mine})
 
     def look(self, mine: str, version: int | None = None) -> RepairSlots:
         """All turns that count now. The order of the two lists matters: who asks in the first has to be in the second
@@ -69,7 +69,9 @@ class RepairSlotAllocator:
         asking_and_running = tuple(map(_turn, running))
         hours = ",".join((ASKING, *(_hour(clock.now() + timedelta(hours=off)) for off in _HOURS)))
         recent = self._kube.metadata(paths.incidents(), labelSelector=f"{labels.REPAIR_SLOT} in ({hours})")
-        return RepairSlots(mine=mine, version=version, running=asking_and_running, recent=tuple(map(_turn, recent)))
+        return RepairSlots(
+            own_uid=mine, own_version=version, running=asking_and_running, recent=tuple(map(_turn, recent))
+        )
 
     @contextmanager
     def turn(self, order: RepairOrder, case: GuardCase) -> Iterator[None]:
@@ -173,7 +175,7 @@ class RepairSlotAllocator:
 
 
 def _must_fit(case: GuardCase, turns: RepairSlots) -> None:
-    must_pass(BUDGETS, case.model_copy(update={"turns": turns, "now": clock.now()}))
+    must_pass(IN_SLOT, case.model_copy(update={"slots": turns, "now": clock.now()}))
 
 
 def _path(order: RepairOrder) -> str:
@@ -207,6 +209,6 @@ def _turn(raw: Object) -> RepairSlot:
         name=meta["name"],
         workload=str(_note(raw).get("target", "")),
         version=int(meta["resourceVersion"]),
-        asking=(meta.get("labels") or {}).get(labels.REPAIR_SLOT) == ASKING,
-        taken=tuple(map(datetime.fromisoformat, _taken(raw).values())),
+        requested=(meta.get("labels") or {}).get(labels.REPAIR_SLOT) == ASKING,
+        acquired_at=tuple(map(datetime.fromisoformat, _taken(raw).values())),
     )

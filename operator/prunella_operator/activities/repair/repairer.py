@@ -161,7 +161,7 @@ class Repairer:
             cause=order.cause,
             action=action,
             severity=order.severity,
-            answer=order.answer,
+            approval=order.answer,
             healthy_percent=self._gatherer.healthy_percent(view.ref.namespace, policy),
         )
 

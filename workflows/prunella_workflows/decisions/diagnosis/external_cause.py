@@ -47,14 +47,14 @@ class CauseKind(StrEnum):
 
 
 class ExternalCause(Value):
-    """What causes the fault. It is waited for, `patience` seconds at most; then `next_step` is a person's."""
+    """What causes the fault. It is waited for, `max_wait` seconds at most; then `next_step` is a person's."""
 
-    tie: CauseKind
+    kind: CauseKind
     target: str
     incident: str = ""
     message: str
     next_step: str
-    patience: float
+    max_wait: float
 
     @property
     def note(self) -> CausedBy:
@@ -95,12 +95,12 @@ def shared(evidence: Evidence) -> ExternalCause | None:
     if first is None or _age(first) >= _our_age(evidence):
         return None
     return ExternalCause(
-        tie=CauseKind.SHARED,
+        kind=CauseKind.SHARED,
         target=thing,
         incident=first.name,
         message=f"{first.workload} lacks {thing} too, which incident {first.name} is about.",
         next_step=f"See incident {first.name}; bring {thing} back.",
-        patience=0 if first.phase.closed else WITH_AN_INCIDENT.total_seconds(),
+        max_wait=0 if first.phase.closed else WITH_AN_INCIDENT.total_seconds(),
     )
 
 
@@ -116,12 +116,12 @@ def node(evidence: Evidence) -> ExternalCause | None:
     first = _first_about(target, evidence)
     words = lost.get(away[0].node, "")
     return ExternalCause(
-        tie=CauseKind.NODE,
+        kind=CauseKind.NODE,
         target=target,
         incident=first.name if first is not None else "",
         message=f"{target} is lost" + (f" ({words})" if words else "") + f"; {len(away)} pod(s) were on it.",
         next_step=f"Bring {target} back, or delete it so that its pods are made anew elsewhere.",
-        patience=EVICTION.total_seconds(),
+        max_wait=EVICTION.total_seconds(),
     )
 
 
@@ -181,12 +181,12 @@ def _down(bad: DependencyView, incident: IncidentSummary | None, evidence: Evide
         state = f"{bad.ref} is scaled to 0"
     about = f"; incident {incident.name} is about it" if incident is not None else ""
     return ExternalCause(
-        tie=CauseKind.DEPENDENCY,
+        kind=CauseKind.DEPENDENCY,
         target=str(bad.ref),
         incident=incident.name if incident is not None else "",
         message=f"{state}, which this workload needs ({bad.known_by}){about}.",
         next_step=f"See incident {incident.name} of {bad.ref}." if incident else f"Bring {bad.ref} back.",
-        patience=_patience(bad, incident, evidence).total_seconds(),
+        max_wait=_patience(bad, incident, evidence).total_seconds(),
     )
 
 
@@ -208,13 +208,13 @@ def _back(view: DependencyView, evidence: Evidence) -> ExternalCause:
     about = [other for other in _others(evidence) if other.workload == str(view.ref) and _is_news(other, evidence)]
     incident = max(about, key=_age, default=None)
     return ExternalCause(
-        tie=CauseKind.DEPENDENCY,
+        kind=CauseKind.DEPENDENCY,
         target=str(view.ref),
         incident=incident.name if incident is not None else "",
         message=f"{view.ref}, which this workload needs ({view.known_by}), is available again; "
         "its pods are given the time to try again.",
         next_step=f"See why the pods fail although {view.ref} is available again.",
-        patience=(WITH_AN_INCIDENT + _RESTART_WITHIN).total_seconds(),
+        max_wait=(WITH_AN_INCIDENT + _RESTART_WITHIN).total_seconds(),
     )
 
 

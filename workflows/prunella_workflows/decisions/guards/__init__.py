@@ -1,105 +1,70 @@
-"""May we act? Each guard is a pure function of one case; all answers are reported, the first that holds decides.
+"""Guards decide whether a repair may be made. All results are reported; the first guard that blocks decides.
 
-A guard that holds either only shows the plan (Observe), closes the incident unseen (opted out), asks a person, waits
-(budget), or hands over with the exact change to make. The guards in AT_WRITE are asked again right before each write,
-and those in BUDGETS once more while the repair takes its turn.
+A block shows the plan only (Observe), closes the incident (opt-out), asks for approval, waits (budget), or escalates
+with the exact change to make.
 """
 
-from prunella_workflows.decisions.guards.budgets import (
-    concurrency,
-    cooldown,
-    hourly_budget,
-    maintenance,
-    minimum_healthy,
-    repeated_failures,
+from prunella_workflows.decisions.guards import (
+    budgets,
+    external_cause,
+    ownership,
+    permission,
+    reverted_externally,
+    scaling,
 )
 from prunella_workflows.decisions.guards.case import Guard, GuardCase
-from prunella_workflows.decisions.guards.external_cause import dependency, heard, node_lost, shared_cause
 from prunella_workflows.decisions.guards.limits import out_of_limits
-from prunella_workflows.decisions.guards.ownership import gitops_owned, paused, replaced_by_hand, rollout_by_a_person
-from prunella_workflows.decisions.guards.permission import (
-    approval,
-    approval_needed,
-    cause_allowed,
-    handled_kind,
-    observe_mode,
-    opted_out,
-    protected_namespace,
-    rollback_frozen,
-    target_alive,
-)
-from prunella_workflows.decisions.guards.reverted_externally import put_back
-from prunella_workflows.decisions.guards.scaling import disruption, hpa_owned
+from prunella_workflows.decisions.guards.permission import approval_needed
 from prunella_workflows.model.outcome import GuardResult
 
 __all__ = [
     "AT_WRITE",
-    "BUDGETS",
     "GUARDS",
+    "IN_SLOT",
     "Guard",
     "GuardCase",
     "approval_needed",
-    "ask",
-    "holding",
+    "evaluate",
+    "first_block",
     "out_of_limits",
 ]
 
-BUDGETS: tuple[Guard, ...] = (cooldown, hourly_budget, concurrency)
-AT_WRITE: tuple[Guard, ...] = (
-    protected_namespace,
-    opted_out,
-    target_alive,
-    observe_mode,
-    handled_kind,
-    paused,
-    replaced_by_hand,
-    cause_allowed,
-    rollback_frozen,
-    gitops_owned,
-    put_back,
-    hpa_owned,
-    disruption,
-    minimum_healthy,
-    approval,
-    cooldown,
-    hourly_budget,
-    maintenance,
-    concurrency,
+GUARDS = (
+    Guard("ProtectedNamespace", permission.check_protected_namespace),
+    Guard("OptedOut", permission.check_opt_out),
+    Guard("TargetNotDeleting", permission.check_deletion),
+    Guard("Mode", permission.check_mode),
+    Guard("SupportedKind", permission.check_kind),
+    Guard("Node", external_cause.check_node, at_write=False),
+    Guard("Dependency", external_cause.check_dependency, at_write=False),
+    Guard("SharedCause", external_cause.check_shared_cause, at_write=False),
+    Guard("ProbeEvents", external_cause.check_pending_report, at_write=False),
+    Guard("PausedRollout", ownership.check_paused_rollout),
+    Guard("OnDeleteStrategy", ownership.check_on_delete_strategy),
+    Guard("PolicyAllows", permission.check_cause_and_action),
+    Guard("RollbackFrozen", permission.check_rollback_freeze),
+    Guard("GitOpsOwned", ownership.check_field_owner),
+    Guard("RevertedExternally", reverted_externally.check_reverted),
+    Guard("HpaOwned", scaling.check_autoscaler),
+    Guard("Disruption", scaling.check_disruption),
+    Guard("MinimumHealthy", budgets.check_minimum_healthy),
+    Guard("RepeatedFailures", budgets.check_repeated_failures, at_write=False),
+    Guard("Cooldown", budgets.check_cooldown, in_slot=True),
+    Guard("HourlyBudget", budgets.check_hourly_budget, in_slot=True),
+    Guard("Approval", permission.check_approval),
+    Guard("RolloutInProgress", ownership.check_rollout_in_progress, at_write=False),
+    Guard("MaintenanceWindow", budgets.check_maintenance_window),
+    Guard("Concurrency", budgets.check_concurrency, in_slot=True),
 )
-GUARDS: tuple[Guard, ...] = (
-    protected_namespace,
-    opted_out,
-    target_alive,
-    observe_mode,
-    handled_kind,
-    node_lost,
-    dependency,
-    shared_cause,
-    heard,
-    paused,
-    replaced_by_hand,
-    cause_allowed,
-    rollback_frozen,
-    gitops_owned,
-    put_back,
-    hpa_owned,
-    disruption,
-    minimum_healthy,
-    repeated_failures,
-    cooldown,
-    hourly_budget,
-    approval,
-    rollout_by_a_person,
-    maintenance,
-    concurrency,
-)
+AT_WRITE = tuple(guard for guard in GUARDS if guard.at_write)
+IN_SLOT = tuple(guard for guard in GUARDS if guard.in_slot)
 
 
-def ask(guards: tuple[Guard, ...], case: GuardCase) -> tuple[GuardResult, ...]:
-    """Every guard's answer, in order."""
-    return tuple(guard(case) for guard in guards)
+def evaluate(guards: tuple[Guard, ...], case: GuardCase) -> tuple[GuardResult, ...]:
+    """The result of every guard, in order."""
+    return tuple(guard.evaluate(case) for guard in guards)
 
 
-def holding(answers: tuple[GuardResult, ...]) -> GuardResult | None:
-    """The answer that decides: the first guard that holds."""
-    return next((answer for answer in answers if answer.held), None)
+def first_block(results: tuple[GuardResult, ...]) -> GuardResult | None:
+    """The result that decides: the first that blocks."""
+    return next((result for result in results if result.held), None)

@@ -1,92 +1,99 @@
-"""Is it too much: failures, budgets, cooldown, storms, and the policy's hours.
+"""Guards that limit how much is repaired: repeated failures, budgets, cooldown, storms, and the policy's hours.
 
-Cooldown, hourly budget and concurrency count turns (see `model.turn`), so that they hold however many ask at once.
+Cooldown, hourly budget and concurrency count repair slots (see `model.repair_slot`), so that they hold however many
+repairs start at once.
 """
 
 from datetime import timedelta
 
-from prunella_workflows.decisions.guards.case import GuardCase, hold, others, passed, same_workload
+from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.outcome import Effect, GuardResult
+from prunella_workflows.model.outcome import Effect
 
-_FAILURE_MEMORY = timedelta(hours=4)
-_FAILURES = 3
+_FAILURE_WINDOW = timedelta(hours=4)
+_MAX_FAILURES = 3
 
 
-def repeated_failures(case: GuardCase) -> GuardResult:
-    """Repairs of this workload that ended with a person three times: stop for a time, a person is needed."""
+def check_repeated_failures(case: GuardCase) -> Block | None:
+    """Block after three repairs of this workload that ended in an escalation: more of the same will not help."""
     recent = [
         other
-        for other in others(case)
-        if same_workload(case, other)
+        for other in case.other_incidents
+        if case.is_same_workload(other)
         and other.phase is Phase.ESCALATED
         and other.repaired_at is not None
-        and case.now - other.repaired_at < _FAILURE_MEMORY
+        and case.now - other.repaired_at < _FAILURE_WINDOW
     ]
-    if len(recent) >= _FAILURES:
-        message = f"{len(recent)} incidents of this workload could not be repaired of late."
-        return hold("RepeatedFailures", Effect.ESCALATE, "RepeatedFailures", message)
-    return passed("RepeatedFailures")
+    if len(recent) < _MAX_FAILURES:
+        return None
+    hours = _FAILURE_WINDOW // timedelta(hours=1)
+    message = f"Repairs of {case.workload.ref} failed in {len(recent)} incidents within the last {hours} hours."
+    return Block(Effect.ESCALATE, "RepeatedFailures", message)
 
 
-def minimum_healthy(case: GuardCase) -> GuardResult:
-    """When much of the namespace is sick, the cause is larger than one workload: repairs would only add noise."""
+def check_minimum_healthy(case: GuardCase) -> Block | None:
+    """Block while much of the namespace is unhealthy: the cause is larger than one workload, and repairs add noise."""
     minimum, healthy = case.policy.budgets.minimum_healthy_percent, case.healthy_percent
-    if minimum and healthy is not None and healthy < minimum:
-        message = f"Only {healthy:.0f} % of the namespace's workloads are healthy (minimum {minimum} %)."
-        return hold("MinimumHealthy", Effect.ESCALATE, "Storm", message)
-    return passed("MinimumHealthy")
+    if not minimum or healthy is None or healthy >= minimum:
+        return None
+    message = f"Only {healthy:.0f} % of the namespace's workloads are healthy; the policy requires {minimum} %."
+    return Block(Effect.ESCALATE, "Storm", message)
 
 
-def maintenance(case: GuardCase) -> GuardResult:
-    """Outside the policy's windows nothing is changed."""
+def check_maintenance_window(case: GuardCase) -> Block | None:
+    """Block outside the policy's windows."""
     windows = case.policy.maintenance_windows or ()
-    if case.action is not None and windows and not any(window.cover(case.now) for window in windows):
-        return hold("MaintenanceWindow", Effect.WAIT, "OutsideWindow", "Waiting for the policy's maintenance window.")
-    return passed("MaintenanceWindow")
+    if case.action is None or not windows or any(window.cover(case.now) for window in windows):
+        return None
+    return Block(Effect.WAIT, "OutsideWindow", "Waiting for the policy's maintenance window.")
 
 
-def cooldown(case: GuardCase) -> GuardResult:
-    """A workload that was repaired a moment ago and fails again needs a person, not the same repair again."""
+def check_cooldown(case: GuardCase) -> Block | None:
+    """Block when another incident has just repaired this workload: if it fails again, a person is needed."""
     assert case.policy.cooldown is not None
     since = case.now - timedelta(seconds=case.policy.cooldown)
     known = [
-        other.name for other in others(case) if same_workload(case, other) and (other.repaired_at or since) > since
+        other.name
+        for other in case.other_incidents
+        if case.is_same_workload(other) and (other.repaired_at or since) > since
     ]
-    turns = [one for one in case.turns.since(since) if one.incident != case.turns.mine]
-    repaired = [*known, *(turn.name for turn in turns if same_workload(case, turn))]
-    if repaired:
-        message = f"It was repaired by incident {repaired[0]} less than {format_duration(case.policy.cooldown)} ago."
-        return hold("Cooldown", Effect.ESCALATE, "RepairedRecently", message)
-    return passed("Cooldown")
+    slots = [slot for slot in case.slots.since(since) if slot.incident != case.slots.own_uid]
+    repaired = [*known, *(slot.name for slot in slots if case.is_same_workload(slot))]
+    if not repaired:
+        return None
+    ago = format_duration(case.policy.cooldown)
+    message = f"Incident {repaired[0]} repaired {case.workload.ref} less than {ago} ago (the policy's cooldown)."
+    return Block(Effect.ESCALATE, "RepairedRecently", message)
 
 
-def concurrency(case: GuardCase) -> GuardResult:
-    """How many repairs may run at once."""
-    running = case.turns.under_way
-    here = [one for one in running if one.namespace == case.workload.ref.namespace]
-    budgets = case.policy.budgets
+def check_concurrency(case: GuardCase) -> Block | None:
+    """Block while as many repairs are running as the policy allows."""
     if case.action is None:
-        return passed("Concurrency")
-    if budgets.concurrent_per_namespace is not None and len(here) >= budgets.concurrent_per_namespace:
-        return hold("Concurrency", Effect.WAIT, "NamespaceBusy", f"{len(here)} repairs run in this namespace.")
-    if budgets.concurrent_per_cluster is not None and len(running) >= budgets.concurrent_per_cluster:
-        return hold("Concurrency", Effect.WAIT, "ClusterBusy", f"{len(running)} repairs run in this cluster.")
-    return passed("Concurrency")
+        return None
+    running = case.slots.in_progress
+    here = [slot for slot in running if slot.namespace == case.workload.ref.namespace]
+    in_namespace, in_cluster = case.policy.budgets.concurrent_per_namespace, case.policy.budgets.concurrent_per_cluster
+    if in_namespace is not None and len(here) >= in_namespace:
+        message = f"{len(here)} repair(s) are running in this namespace; the policy allows {in_namespace} at once."
+        return Block(Effect.WAIT, "NamespaceBusy", message)
+    if in_cluster is not None and len(running) >= in_cluster:
+        message = f"{len(running)} repair(s) are running in this cluster; the policy allows {in_cluster} at once."
+        return Block(Effect.WAIT, "ClusterBusy", message)
+    return None
 
 
-def hourly_budget(case: GuardCase) -> GuardResult:
-    """How many repairs may be made in an hour. A spent budget goes to a person: something larger is wrong."""
-    hour = case.turns.since(case.now - timedelta(hours=1))
-    here = [one for one in hour if one.namespace == case.workload.ref.namespace]
+def check_hourly_budget(case: GuardCase) -> Block | None:
+    """Block once an hourly budget is used up, and escalate: so many repairs mean that something larger is wrong."""
+    recent = case.slots.since(case.now - timedelta(hours=1))
+    here = [slot for slot in recent if slot.namespace == case.workload.ref.namespace]
     budgets = case.policy.budgets
-    for count, budget, whose in (
-        (sum(same_workload(case, one) for one in hour), budgets.per_hour_per_workload, "workload"),
+    for count, budget, scope in (
+        (sum(map(case.is_same_workload, recent)), budgets.per_hour_per_workload, "workload"),
         (len(here), budgets.per_hour_per_namespace, "namespace"),
-        (len(hour), budgets.per_hour_per_cluster, "cluster"),
+        (len(recent), budgets.per_hour_per_cluster, "cluster"),
     ):
         if budget is not None and count >= budget:
-            message = f"{count} repairs were made in the last hour: the budget of this {whose} is spent."
-            return hold("HourlyBudget", Effect.ESCALATE, "BudgetSpent", message)
-    return passed("HourlyBudget")
+            message = f"{count} repair(s) were made in the last hour; the budget of this {scope} is {budget} per hour."
+            return Block(Effect.ESCALATE, "BudgetSpent", message)
+    return None

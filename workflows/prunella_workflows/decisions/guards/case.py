@@ -1,7 +1,9 @@
-"""What a guard looks at and what it answers."""
+"""The input of guards, a guard, and the block that a check returns."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from prunella_workflows.decisions.diagnosis.external_cause import ExternalCause
 from prunella_workflows.model.base import Value
@@ -16,7 +18,7 @@ from prunella_workflows.model.workload import WorkloadView
 
 
 class GuardCase(Value):
-    """Everything a guard may look at."""
+    """Everything that guards check. `pending` is the kubelet's report that the diagnosis still waits for, if any."""
 
     now: datetime
     incident: str = ""
@@ -28,39 +30,51 @@ class GuardCase(Value):
     cause: Cause = Cause.UNKNOWN
     action: Action | None = None
     severity: str = ""
-    answer: Approval | None = None
+    approval: Approval | None = None
     incidents: tuple[IncidentSummary, ...] = ()
-    turns: RepairSlots = RepairSlots()
+    slots: RepairSlots = RepairSlots()
     opened_at: datetime | None = None
     release_since: datetime | None = None
     healthy_percent: float | None = None
-    culprit: ExternalCause | None = None
+    external_cause: ExternalCause | None = None
     waiting_since: datetime | None = None
-    unheard: str = ""
+    pending: str = ""
+
+    @property
+    def other_incidents(self) -> list[IncidentSummary]:
+        """All incidents but this one."""
+        own = (self.incident, self.workload.ref.namespace)
+        return [incident for incident in self.incidents if (incident.name, incident.namespace) != own]
+
+    def is_same_workload(self, other: IncidentSummary | RepairSlot) -> bool:
+        """Whether another incident is about the same workload."""
+        ref = self.workload.ref
+        return (other.namespace, other.workload) == (ref.namespace, str(ref))
 
 
-Guard = Callable[[GuardCase], GuardResult]
+class Block(NamedTuple):
+    """The reason for which a guard blocks a repair, and the next step for a person."""
+
+    effect: Effect
+    reason: str
+    message: str
+    next_step: str = ""
 
 
-def others(case: GuardCase) -> list[IncidentSummary]:
-    """The incidents but this one."""
-    return [
-        incident
-        for incident in case.incidents
-        if incident.name != case.incident or incident.namespace != case.workload.ref.namespace
-    ]
+@dataclass(frozen=True)
+class Guard:
+    """One guard: the name that status and metrics show, and its check, which returns None where nothing is wrong.
 
+    `at_write`: evaluated again right before each write. `in_slot`: evaluated once more while the repair slot is held,
+    so that the limit holds however many repairs start at once.
+    """
 
-def same_workload(case: GuardCase, other: IncidentSummary | RepairSlot) -> bool:
-    """Whether another incident is about the same workload."""
-    return other.namespace == case.workload.ref.namespace and other.workload == str(case.workload.ref)
+    name: str
+    check: Callable[[GuardCase], Block | None]
+    at_write: bool = True
+    in_slot: bool = False
 
-
-def passed(name: str) -> GuardResult:
-    """The guard has nothing against it."""
-    return GuardResult(name=name)
-
-
-def hold(name: str, effect: Effect, reason: str, message: str, next_step: str = "") -> GuardResult:
-    """The guard holds the repair back."""
-    return GuardResult(name=name, effect=effect, reason=reason, message=message, next_step=next_step)
+    def evaluate(self, case: GuardCase) -> GuardResult:
+        """The check's result in the form that is recorded."""
+        block = self.check(case)
+        return GuardResult(name=self.name, **block._asdict()) if block is not None else GuardResult(name=self.name)

@@ -1,47 +1,41 @@
-"""Is it ours to repair at all: a dependency that is down, a cause that another incident is about, a node that is lost.
+"""Guards for faults that are not ours to repair: a lost node, a dependency that is down, a cause of another incident.
 
-These wait, for a time: the plan of such a diagnosis has no step, so that what follows the wait is a person.
+They wait for a limited time. The plan of such a diagnosis has no step, so the wait ends in an escalation.
 """
 
 from datetime import timedelta
 
-from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause
-from prunella_workflows.decisions.guards.case import GuardCase, hold, passed
-from prunella_workflows.model.outcome import Effect, GuardResult
+from prunella_workflows.decisions.diagnosis.external_cause import CauseKind
+from prunella_workflows.decisions.guards.case import Block, GuardCase
+from prunella_workflows.model.outcome import Effect
 
 
-def node_lost(case: GuardCase) -> GuardResult:
-    """The pods' node is lost: the control plane evicts them, and what Prunella would write helps no node."""
-    if (culprit := _waited_for(case, CauseKind.NODE)) is not None:
-        return hold("Node", Effect.WAIT, "NodeLost", culprit.message, culprit.next_step)
-    return passed("Node")
+def check_node(case: GuardCase) -> Block | None:
+    """Block while a node is lost: the control plane evicts its pods, and no change of the workload helps."""
+    return _wait_for(CauseKind.NODE, "NodeLost", case)
 
 
-def dependency(case: GuardCase) -> GuardResult:
-    """What the workload needs is down: its pods come up by themselves once that is back."""
-    if (culprit := _waited_for(case, CauseKind.DEPENDENCY)) is not None:
-        return hold("Dependency", Effect.WAIT, "DependencyDown", culprit.message, culprit.next_step)
-    return passed("Dependency")
+def check_dependency(case: GuardCase) -> Block | None:
+    """Block while a dependency is down: the pods recover by themselves once it is back."""
+    return _wait_for(CauseKind.DEPENDENCY, "DependencyDown", case)
 
 
-def shared_cause(case: GuardCase) -> GuardResult:
-    """Another workload lacks the same object, and its incident is older: one cause is one incident's."""
-    if (culprit := _waited_for(case, CauseKind.SHARED)) is not None:
-        return hold("SharedCause", Effect.WAIT, "SharedCause", culprit.message, culprit.next_step)
-    return passed("SharedCause")
+def check_shared_cause(case: GuardCase) -> Block | None:
+    """Block while an older incident is about the same missing object: each cause is handled by one incident."""
+    return _wait_for(CauseKind.SHARED, "SharedCause", case)
 
 
-def heard(case: GuardCase) -> GuardResult:
-    """A pod lost its readiness, and it is too early to tell why: the kubelet's Events come late when it has many."""
-    if case.unheard:
-        return hold("ProbeEvents", Effect.WAIT, "AwaitingKubeletEvents", case.unheard)
-    return passed("ProbeEvents")
+def check_pending_report(case: GuardCase) -> Block | None:
+    """Block until the kubelet has reported why a pod is not ready: its Events are late when there are many."""
+    return Block(Effect.WAIT, "AwaitingKubeletEvents", case.pending) if case.pending else None
 
 
-def _waited_for(case: GuardCase, tie: CauseKind) -> ExternalCause | None:
-    """The culprit, while it is one of this kind and the wait has not become too long."""
-    culprit = case.culprit
-    if culprit is None or culprit.tie is not tie:
+def _wait_for(kind: CauseKind, reason: str, case: GuardCase) -> Block | None:
+    """Wait for an external cause of this kind, until its maximum wait is over."""
+    cause = case.external_cause
+    if cause is None or cause.kind is not kind:
         return None
     waited = case.now - (case.waiting_since or case.now)
-    return culprit if waited < timedelta(seconds=culprit.patience) else None
+    if waited >= timedelta(seconds=cause.max_wait):
+        return None
+    return Block(Effect.WAIT, reason, cause.message, cause.next_step)

@@ -1,6 +1,7 @@
-"""Is it within the policy's limits? The diagnosis keeps to them; this is asked once more at the write.
+"""The policy's limits on the numbers that a repair sets, checked once more at the write.
 
-By then the policy may say less, and the order need not be one that a diagnosis of ours gave.
+The diagnosis keeps to them, but by the time of the write the policy may be stricter, and an order need not come from
+one of our diagnoses.
 """
 
 from collections.abc import Callable
@@ -11,17 +12,17 @@ from prunella_workflows.model.quantity import format_bytes
 
 
 def out_of_limits(action: Action, limits: Limits) -> str:
-    """Which limit the number that a repair sets is above; "" when it is above none."""
+    """The limit that the action would exceed, as a message; "" when it exceeds none."""
     match action:
-        case SetMemory(limit_to=wanted) | ResizePods(limit_to=wanted):
-            return _above("memoryMax", wanted, limits.memory_max, format_bytes)
-        case Scale(replicas_to=wanted) | RaiseMaxReplicas(max_to=wanted):
-            return _above("replicasMax", wanted, limits.replicas_max, str)
+        case SetMemory(limit_to=value) | ResizePods(limit_to=value):
+            return _exceeded("memoryMax", value, limits.memory_max, format_bytes)
+        case Scale(replicas_to=value) | RaiseMaxReplicas(max_to=value):
+            return _exceeded("replicasMax", value, limits.replicas_max, str)
         case _:
             return ""
 
 
-def _above(field: str, wanted: int, most: int | None, shown: Callable[[int], str]) -> str:
-    if most is None or wanted <= most:
+def _exceeded(field: str, value: int, maximum: int | None, render: Callable[[int], str]) -> str:
+    if maximum is None or value <= maximum:
         return ""
-    return f"{shown(wanted)} is more than the policy's limits.{field}, {shown(most)}"
+    return f"{render(value)} is more than the policy's limits.{field}, {render(maximum)}"

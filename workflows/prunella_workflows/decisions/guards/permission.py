@@ -1,100 +1,89 @@
-"""Does the owner want this: opt-in and opt-out, protected namespaces, and what the policy allows."""
+"""Guards for the owner's consent: opt-in and opt-out, protected namespaces, and what the policy allows."""
 
-from prunella_workflows.decisions.guards.case import GuardCase, hold, passed
+from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.model.incident import Decision
 from prunella_workflows.model.labels import HEAL, IGNORE
-from prunella_workflows.model.outcome import Effect, GuardResult
+from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import Action, RestoreTemplate
 from prunella_workflows.model.policy import ApprovalWhen, EffectivePolicy, PolicyMode, Rollback
 
 
-def protected_namespace(case: GuardCase) -> GuardResult:
-    """kube-* namespaces and Prunella's own are never written to."""
+def check_protected_namespace(case: GuardCase) -> Block | None:
+    """Block writes to kube-* namespaces and Prunella's own."""
     namespace = case.workload.ref.namespace
-    if namespace.startswith("kube-") or namespace in case.protected_namespaces:
-        return hold("ProtectedNamespace", Effect.SUPPRESS, "Protected", f"Namespace {namespace} is always protected.")
-    return passed("ProtectedNamespace")
+    if not namespace.startswith("kube-") and namespace not in case.protected_namespaces:
+        return None
+    return Block(Effect.SUPPRESS, "Protected", f"Namespace {namespace} is protected; Prunella never changes it.")
 
 
-def opted_out(case: GuardCase) -> GuardResult:
-    """The label or annotation `ignore=true` of ours on namespace or workload."""
-    for where, values in (("namespace", case.namespace_labels), ("workload", case.workload.labels)):
+def check_opt_out(case: GuardCase) -> Block | None:
+    """Block where the namespace is labelled, or the workload labelled or annotated, to be ignored."""
+    for place, values in (
+        (f"Namespace {case.workload.ref.namespace} has the label", case.namespace_labels),
+        (f"{case.workload.ref} has the label", case.workload.labels),
+        (f"{case.workload.ref} has the annotation", case.workload.annotations),
+    ):
         if values.get(IGNORE) == "true":
-            return hold("OptedOut", Effect.SUPPRESS, "Ignored", f"The {where} carries {IGNORE}=true.")
-    if case.workload.annotations.get(IGNORE) == "true":
-        return hold("OptedOut", Effect.SUPPRESS, "Ignored", f"The workload is annotated {IGNORE}=true.")
-    return passed("OptedOut")
+            return Block(Effect.SUPPRESS, "Ignored", f"{place} {IGNORE}=true.")
+    return None
 
 
-def target_alive(case: GuardCase) -> GuardResult:
-    """A workload that is being deleted is not repaired."""
-    if case.workload.deleting:
-        return hold("TargetNotDeleting", Effect.SUPPRESS, "Deleting", f"{case.workload.ref} is being deleted.")
-    return passed("TargetNotDeleting")
+def check_deletion(case: GuardCase) -> Block | None:
+    """Block repairs of a workload that is being deleted."""
+    if not case.workload.deleting:
+        return None
+    return Block(Effect.SUPPRESS, "Deleting", f"{case.workload.ref} is being deleted.")
 
 
-def handled_kind(case: GuardCase) -> GuardResult:
-    """Only kinds whose repairs are proven are written to; all others are reported."""
-    if not case.workload.ref.repairable:
-        return hold("SupportedKind", Effect.ESCALATE, "ReportOnly", f"A {case.workload.ref.kind} is only reported.")
-    return passed("SupportedKind")
+def check_kind(case: GuardCase) -> Block | None:
+    """Block writes to kinds whose repairs are not proven; faults of these are only reported."""
+    ref = case.workload.ref
+    if ref.repairable:
+        return None
+    return Block(Effect.ESCALATE, "ReportOnly", f"Prunella does not repair a {ref.kind}; it only reports its faults.")
 
 
-def cause_allowed(case: GuardCase) -> GuardResult:
-    """The policy may name the causes and actions it allows (none named: all)."""
+def check_cause_and_action(case: GuardCase) -> Block | None:
+    """Block causes and actions that the policy does not list (an empty list allows all)."""
     policy = case.policy
     if policy.causes and case.cause not in policy.causes:
-        return hold(
-            "PolicyAllows", Effect.ESCALATE, "CauseNotAllowed", f"The policy does not allow repairs of {case.cause}."
-        )
+        message = f"The policy does not allow repairs of {case.cause}."
+        return Block(Effect.ESCALATE, "CauseNotAllowed", message)
     if policy.actions and case.action is not None and case.action.kind not in policy.actions:
-        return hold(
-            "PolicyAllows", Effect.ESCALATE, "ActionNotAllowed", f"The policy does not allow {case.action.kind}."
-        )
-    return passed("PolicyAllows")
+        return Block(Effect.ESCALATE, "ActionNotAllowed", f"The policy does not allow {case.action.kind}.")
+    return None
 
 
-def rollback_frozen(case: GuardCase) -> GuardResult:
-    """The policy may forbid rollbacks (a database migration cannot be taken back)."""
-    if case.policy.rollback is Rollback.FREEZE and isinstance(case.action, RestoreTemplate):
-        return hold(
-            "RollbackFrozen",
-            Effect.ESCALATE,
-            "Frozen",
-            "The policy freezes rollbacks.",
-            f"If it is safe: {case.action}.",
-        )
-    return passed("RollbackFrozen")
+def check_rollback_freeze(case: GuardCase) -> Block | None:
+    """Block rollbacks where the policy forbids them (a database migration cannot be rolled back)."""
+    if case.policy.rollback is not Rollback.FREEZE or not isinstance(case.action, RestoreTemplate):
+        return None
+    return Block(Effect.ESCALATE, "Frozen", "The policy freezes rollbacks.", f"If it is safe: {case.action}.")
 
 
-def observe_mode(case: GuardCase) -> GuardResult:
-    """Without an opt-in Prunella diagnoses and shows the plan, and writes nothing."""
-    if case.policy.mode is PolicyMode.OBSERVE:
-        return hold(
-            "Mode",
-            Effect.SHOW_ONLY,
-            "ObserveMode",
-            "Prunella only observes here.",
-            f"To let it heal: kubectl label namespace {case.workload.ref.namespace} {HEAL}=enabled",
-        )
-    return passed("Mode")
+def check_mode(case: GuardCase) -> Block | None:
+    """Block all writes without an opt-in: Prunella only diagnoses and shows the plan."""
+    if case.policy.mode is not PolicyMode.OBSERVE:
+        return None
+    next_step = f"To let it heal: kubectl label namespace {case.workload.ref.namespace} {HEAL}=enabled"
+    return Block(Effect.SHOW_ONLY, "ObserveMode", "Prunella only observes here; nothing was changed.", next_step)
 
 
-def approval(case: GuardCase) -> GuardResult:
-    """A person must agree first, and one whom the policy names."""
+def check_approval(case: GuardCase) -> Block | None:
+    """Block until a person has approved, and one whom the policy names if it names any."""
     if case.action is None or not approval_needed(case.policy, case.action, case.severity):
-        return passed("Approval")
-    answer, approvers = case.answer, case.policy.approval.approvers or ()
-    if answer is not None and not answer.is_by_one_of(approvers):
-        message = f"{answer.by or 'Somebody'} may not approve here; {' or '.join(approvers)} may."
-        return hold("Approval", Effect.ASK, "NotAnApprover", message)
-    if answer is None or answer.decision is not Decision.APPROVED:
-        return hold("Approval", Effect.ASK, "ApprovalNeeded", "A person must agree to this repair first.")
-    return passed("Approval")
+        return None
+    approval, approvers = case.approval, case.policy.approval.approvers or ()
+    if approval is not None and not approval.is_by_one_of(approvers):
+        message = f"{approval.by or 'An unnamed person'} may not approve here; {' or '.join(approvers)} may."
+        return Block(Effect.ASK, "NotAnApprover", message)
+    if approval is None or approval.decision is not Decision.APPROVED:
+        return Block(Effect.ASK, "ApprovalNeeded", "This repair needs approval.")
+    return None
 
 
 def approval_needed(policy: EffectivePolicy, action: Action, severity: str) -> bool:
-    """Whether a person must agree first: never, always, or for the actions and severities that the policy lists."""
+    """Whether a person must approve: never, always, or for the actions and severities that the policy lists."""
     rule = policy.approval
     listed = action.kind in (rule.actions or ()) or severity in (rule.severities or ())
     return rule.when is ApprovalWhen.ALWAYS or (rule.when is ApprovalWhen.BY_ACTION_OR_SEVERITY and listed)

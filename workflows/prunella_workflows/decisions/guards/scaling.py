@@ -1,73 +1,67 @@
-"""Would it take what others need: replicas that an autoscaler sets, and pods that must stay healthy meanwhile."""
+"""Guards for replicas that an autoscaler sets, and for pods that must stay healthy during a repair."""
 
-from prunella_workflows.decisions.guards.case import GuardCase, hold, passed
+from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.model.kubectl import command
-from prunella_workflows.model.outcome import Effect, GuardResult
+from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Restart, Scale
 from prunella_workflows.model.scaling import PodDisruptionBudgetView
 from prunella_workflows.model.workload import WorkloadView
 
 
-def hpa_owned(case: GuardCase) -> GuardResult:
-    """Replicas that an autoscaler sets are never written, and its maximum only when the policy names that action."""
-    first = next(iter(case.scaling.autoscalers), None)
-    if isinstance(case.action, Scale) and first is not None:
-        return hold(
-            "HpaOwned",
-            Effect.ESCALATE,
-            "HpaOwned",
-            f"{first} sets the replicas of {case.workload.ref}.",
-            f"kubectl describe hpa {first.name} -n {first.namespace}",
-        )
+def check_autoscaler(case: GuardCase) -> Block | None:
+    """Block writes to replicas that an autoscaler sets; raise its maximum only if the policy names that action."""
     if isinstance(case.action, RaiseMaxReplicas):
-        return _maximum(case, case.action)
-    return passed("HpaOwned")
+        return _check_maximum(case, case.action)
+    first = next(iter(case.scaling.autoscalers), None)
+    if not isinstance(case.action, Scale) or first is None:
+        return None
+    message = f"{first} sets the replicas of {case.workload.ref}."
+    return Block(Effect.ESCALATE, "HpaOwned", message, f"kubectl describe hpa {first.name} -n {first.namespace}")
 
 
-def _maximum(case: GuardCase, action: RaiseMaxReplicas) -> GuardResult:
-    """An autoscaler's maximum is its owner's word on what the service may cost."""
-    scaling = [autoscaler.name for autoscaler in case.scaling.autoscalers]
-    if scaling != [action.autoscaler]:
-        message = (
-            f"{case.workload.ref} is scaled by {', '.join(scaling) or 'no autoscaler'}, not by {action.autoscaler}."
-        )
-        return hold("HpaOwned", Effect.ESCALATE, "HpaOwned", message)
+def _check_maximum(case: GuardCase, action: RaiseMaxReplicas) -> Block | None:
+    """Block unless the policy names the action: the maximum is the owner's statement of what the service may cost."""
+    names = [autoscaler.name for autoscaler in case.scaling.autoscalers]
+    if names != [action.autoscaler]:
+        actual = ", ".join(names) or "no autoscaler"
+        message = f"{case.workload.ref} is scaled by {actual}, not by {action.autoscaler}."
+        return Block(Effect.ESCALATE, "HpaOwned", message)
     if action.kind not in (case.policy.actions or ()):
-        message = f"The policy's actions do not name {action.kind}."
-        return hold("HpaOwned", Effect.ESCALATE, "HpaAtMaximum", message, command(action))
-    return passed("HpaOwned")
+        message = f"The policy's actions do not include {action.kind}."
+        return Block(Effect.ESCALATE, "HpaAtMaximum", message, command(action))
+    return None
 
 
-def disruption(case: GuardCase) -> GuardResult:
-    """New pods for a changed template must not cost healthy ones that a PodDisruptionBudget wants, nor all of them.
+def check_disruption(case: GuardCase) -> Block | None:
+    """Block when replacing pods may leave fewer healthy ones than a PodDisruptionBudget requires, or none at all.
 
-    The API server holds budgets against evictions only: a rolling update takes what its own strategy allows.
+    The API server enforces budgets for evictions only; a rolling update follows the workload's own strategy.
     """
     action, workload = case.action, case.workload
     if action is None or isinstance(action, Scale | RaiseMaxReplicas | ResizePods):
-        return passed("Disruption")
-    left = _left(workload)
+        return None
+    left = _count_kept(workload)
     if left >= workload.available_replicas:
-        return passed("Disruption")
-    if (budget := _broken(case, left)) is not None:
-        wanted = "a number not known yet" if budget.desired_healthy is None else f"{budget.desired_healthy}"
-        message = (
-            f"It may leave {left} pod(s) of {workload.ref} healthy; PodDisruptionBudget/{budget.name} wants {wanted}."
-        )
-        return hold("Disruption", Effect.ESCALATE, "DisruptionBudget", message, f"If it is safe: {command(action)}")
+        return None
+    next_step = f"If it is safe: {command(action)}"
+    if (budget := _violated_budget(case, left)) is not None:
+        required = "an unknown number" if budget.desired_healthy is None else budget.desired_healthy
+        message = f"It may leave only {left} pod(s) of {workload.ref} healthy; "
+        message += f"PodDisruptionBudget/{budget.name} requires {required}."
+        return Block(Effect.ESCALATE, "DisruptionBudget", message, next_step)
     if isinstance(action, Restart) and left == 0:
-        message = f"It would interrupt the service: no pod of {workload.ref} may stay healthy meanwhile."
-        return hold("Disruption", Effect.ESCALATE, "Interruption", message, f"If it is safe: {command(action)}")
-    return passed("Disruption")
+        message = f"It may interrupt the service: no pod of {workload.ref} is guaranteed to stay healthy."
+        return Block(Effect.ESCALATE, "Interruption", message, next_step)
+    return None
 
 
-def _left(workload: WorkloadView) -> int:
-    """How many of the healthy pods the workload's own strategy keeps while it replaces them."""
+def _count_kept(workload: WorkloadView) -> int:
+    """The number of healthy pods that the workload's own strategy keeps while it replaces them."""
     return max(0, min(workload.available_replicas, workload.replicas - workload.strategy.max_unavailable))
 
 
-def _broken(case: GuardCase, left: int) -> PodDisruptionBudgetView | None:
-    """The budget that would not be kept. Pods of other workloads under it stay as they are."""
+def _violated_budget(case: GuardCase, left: int) -> PodDisruptionBudgetView | None:
+    """The first budget that would be violated. Pods of other workloads under it are not affected."""
     for budget in case.scaling.budgets:
         others = max(0, budget.current_healthy - case.workload.available_replicas)
         if budget.desired_healthy is None or left + others < budget.desired_healthy:

@@ -16,6 +16,6 @@ def overruled(diagnosis: Diagnosis, plan: Plan, evidence: Evidence) -> Plan:
         words = f"{diagnosis.message} A {ref.kind} is only reported, never changed."
         return Plan(reason="ReportOnly", message=words, next_step=todo)
     culprit = external_cause.culprit(diagnosis.cause, evidence)
-    if culprit is not None and culprit.tie is external_cause.CauseKind.SHARED:
+    if culprit is not None and culprit.kind is external_cause.CauseKind.SHARED:
         return Plan(reason="SharedCause", message=f"{diagnosis.message} {culprit.message}", next_step=culprit.next_step)
     return plan

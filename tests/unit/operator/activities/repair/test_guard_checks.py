@@ -5,8 +5,7 @@ from builders import a_deployment, a_guard_case, a_policy
 from prometheus_client import REGISTRY
 
 from prunella_operator.activities.repair.guard_checks import answers, must_pass
-from prunella_workflows.decisions.guards import GUARDS, paused
-from prunella_workflows.decisions.guards.budgets import maintenance
+from prunella_workflows.decisions.guards import AT_WRITE, GUARDS
 from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.incident_status import GuardNote
 
@@ -25,7 +24,7 @@ def test_all_answers_are_given():
 
 def test_a_guard_that_begins_to_hold_is_counted():
     before = counted()
-    answers((paused,), a_guard_case(**PAUSED))
+    answers(AT_WRITE, a_guard_case(**PAUSED))
     assert counted() == before + 1
 
 
@@ -40,13 +39,13 @@ def test_a_guard_that_begins_to_hold_is_counted():
 )
 def test_one_that_goes_on_holding_is_counted_once(known, more):
     before = counted()
-    answers((paused,), a_guard_case(**PAUSED), (known,))
+    answers(AT_WRITE, a_guard_case(**PAUSED), (known,))
     assert counted() == before + more
 
 
 def test_one_that_passes_is_not_counted():
     before = counted(reason="Passed", effect="Allow")
-    answers((paused,), a_guard_case())
+    answers(AT_WRITE, a_guard_case())
     assert counted(reason="Passed", effect="Allow") == before
 
 
@@ -60,15 +59,15 @@ def test_one_that_passes_is_not_counted():
 )
 def test_right_before_a_write(case, error, message):
     with pytest.raises(error, match=message):
-        must_pass((paused, maintenance), a_guard_case(**case))
+        must_pass(AT_WRITE, a_guard_case(**case))
 
 
 def test_nothing_stands_in_the_way():
-    must_pass((paused, maintenance), a_guard_case())
+    must_pass(AT_WRITE, a_guard_case())
 
 
 def test_what_stops_a_write_is_counted_too():
     before = counted("MaintenanceWindow", "OutsideWindow", "Wait")
     with pytest.raises(Held):
-        must_pass((maintenance,), a_guard_case(**LATE))
+        must_pass(AT_WRITE, a_guard_case(**LATE))
     assert counted("MaintenanceWindow", "OutsideWindow", "Wait") == before + 1

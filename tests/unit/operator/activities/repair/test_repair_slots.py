@@ -121,10 +121,14 @@ def test_a_later_attempt_keeps_the_earlier_turns(kube, order):
 @pytest.mark.parametrize(
     ("budget", "error", "message"),
     [
-        ({"concurrentPerNamespace": 1}, Held, "guard Concurrency holds now: 1 repairs run in this namespace."),
-        ({"concurrentPerCluster": 1}, Held, "1 repairs run in this cluster"),
-        ({"perHourPerNamespace": 1}, ChangedSince, "the budget of this namespace is spent"),
-        ({"perHourPerCluster": 1}, ChangedSince, "the budget of this cluster is spent"),
+        (
+            {"concurrentPerNamespace": 1},
+            Held,
+            r"guard Concurrency holds now: 1 repair\(s\) are running in this namespace; the policy allows 1 at once.",
+        ),
+        ({"concurrentPerCluster": 1}, Held, "running in this cluster"),
+        ({"perHourPerNamespace": 1}, ChangedSince, "the budget of this namespace is 1 per hour"),
+        ({"perHourPerCluster": 1}, ChangedSince, "the budget of this cluster is 1 per hour"),
     ],
 )
 def test_a_budget_that_is_full_by_now(kube, order, budget, error, message):
@@ -140,14 +144,14 @@ def test_the_same_workload_cools_down_at_the_write_too(kube, order):
     twin = order_of(ref("web-by-hand"), workload="web")
     announced(kube, twin.incident, twin.action_id)
     take(kube, twin)
-    with pytest.raises(ChangedSince, match="guard Cooldown holds now: It was repaired by incident web-by-hand"):
+    with pytest.raises(ChangedSince, match="guard Cooldown holds now: Incident web-by-hand repaired Deployment/web"):
         take(kube, order)
 
 
 def test_the_budget_of_the_hour_counts_every_attempt(kube, order):
     take(kube, order)
     live(kube, order.incident)["status"]["attempts"] += [{"actionId": f"{order.incident.uid}-2"}]
-    with pytest.raises(ChangedSince, match="the budget of this workload is spent"):
+    with pytest.raises(ChangedSince, match="the budget of this workload is"):
         take(kube, order_of(order.incident, 2), perHourPerWorkload=1)
     label, note = marks(kube, order.incident)
     assert (len(label), len(note["taken"])) == (13, 1)

@@ -194,7 +194,7 @@ def test_a_scaling_is_not_made_when_it_changed_since(repairer, kube, change, mes
             id="turned away",
         ),
         pytest.param(
-            lambda k: k.objects.pop(f"{paths.policies('shop')}/naming"), "do not name", id="the leave was taken back"
+            lambda k: k.objects.pop(f"{paths.policies('shop')}/naming"), "do not include", id="the leave was taken back"
         ),
         pytest.param(
             lambda k: live(k)["metadata"]["labels"].update({"prunella.dev/ignore": "true"}), "OptedOut", id="ignored"

@@ -23,7 +23,12 @@ from builders import (
 
 from prunella_workflows.decisions.diagnosis import external_cause
 from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause, missing_objects
-from prunella_workflows.decisions.guards.external_cause import dependency, heard, node_lost, shared_cause
+from prunella_workflows.decisions.guards.external_cause import (
+    check_dependency,
+    check_node,
+    check_pending_report,
+    check_shared_cause,
+)
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.incident_status import CausedBy, Phase
@@ -176,7 +181,7 @@ def test_a_dependency_that_has_just_come_back_gives_us_another_try(pods, since, 
 
 
 @pytest.mark.parametrize(
-    ("values", "incidents", "patience"),
+    ("values", "incidents", "max_wait"),
     [
         pytest.param({}, (), 120, id="nobody is at work on it"),
         pytest.param({"wanted": 0}, (of_ledger(),), 120, id="it is not meant to run"),
@@ -196,9 +201,9 @@ def test_a_dependency_that_has_just_come_back_gives_us_another_try(pods, since, 
         pytest.param({}, (of_ledger(namespace="other"),), 120, id="a namesake elsewhere"),
     ],
 )
-def test_how_long_it_is_waited_for(values, incidents, patience):
+def test_how_long_it_is_waited_for(values, incidents, max_wait):
     evidence = evidence_of(dependencies=(a_dependency(**values),), incidents=incidents)
-    assert external_cause.dependency(evidence).patience == patience
+    assert external_cause.dependency(evidence).max_wait == max_wait
 
 
 def test_the_incident_of_the_dependency_is_named():
@@ -299,7 +304,7 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
     diagnosis, plan = decide(evidence, a_policy())
     found = external_cause.culprit(diagnosis.cause, evidence)
     assert (diagnosis.cause, plan.reason, plan.steps) == (Cause.POD_CRASH_LOOP, "SharedCause", ())
-    assert (found.tie, found.target, found.incident, found.patience) == (
+    assert (found.kind, found.target, found.incident, found.max_wait) == (
         CauseKind.SHARED,
         "Secret/token",
         "cart-1",
@@ -309,7 +314,7 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
 
 
 @pytest.mark.parametrize(
-    ("values", "patience"),
+    ("values", "max_wait"),
     [
         pytest.param({"incidents": (of_cart(phase=Phase.ESCALATED, closed_at=ago(9)),)}, 0, id="people have the first"),
         pytest.param({"incidents": (of_cart(opened_at=ago(100)),)}, None, id="ours is the first"),
@@ -326,9 +331,9 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
         pytest.param({"fellows": (), "incidents": (of_cart(),)}, None, id="the other one lacks nothing"),
     ],
 )
-def test_who_waits_for_whom(values, patience):
+def test_who_waits_for_whom(values, max_wait):
     found = external_cause.shared(lacking(**values))
-    assert (found.patience if found else None) == patience
+    assert (found.max_wait if found else None) == max_wait
 
 
 def test_a_volume_that_is_missing_counts_too():
@@ -397,32 +402,32 @@ def test_the_first_incident_of_a_lost_node_is_named(other, incident):
 # Guards
 
 
-def a_culprit(tie=CauseKind.DEPENDENCY, **values):
-    known = {"tie": tie, "target": "Deployment/ledger", "message": "It is down.", "next_step": "Bring it back."}
-    return ExternalCause(**{**known, "patience": 120, **values})
+def a_cause(kind=CauseKind.DEPENDENCY, **values):
+    known = {"kind": kind, "target": "Deployment/ledger", "message": "It is down.", "next_step": "Bring it back."}
+    return ExternalCause(**{**known, "max_wait": 120, **values})
 
 
 @pytest.mark.parametrize(
-    ("guard", "tie", "reason"),
+    ("guard", "kind", "reason"),
     [
-        (node_lost, CauseKind.NODE, "NodeLost"),
-        (dependency, CauseKind.DEPENDENCY, "DependencyDown"),
-        (shared_cause, CauseKind.SHARED, "SharedCause"),
+        (check_node, CauseKind.NODE, "NodeLost"),
+        (check_dependency, CauseKind.DEPENDENCY, "DependencyDown"),
+        (check_shared_cause, CauseKind.SHARED, "SharedCause"),
     ],
 )
-def test_each_tie_is_waited_for_by_its_guard_and_not_for_ever(guard, tie, reason):
+def test_each_kind_is_waited_for_by_its_guard_and_for_a_limited_time(guard, kind, reason):
     for other in CauseKind:
-        answer = guard(a_guard_case(culprit=a_culprit(other)))
-        assert (answer.effect, answer.reason) == ((Effect.WAIT, reason) if other is tie else (Effect.ALLOW, "Passed"))
-    early = guard(a_guard_case(culprit=a_culprit(tie), waiting_since=ago(119)))
-    late = guard(a_guard_case(culprit=a_culprit(tie), waiting_since=ago(120)))
-    never = guard(a_guard_case(culprit=a_culprit(tie, patience=0)))
-    assert (early.held, late.held, never.held) == (True, False, False)
+        block = guard(a_guard_case(external_cause=a_cause(other)))
+        assert (block and (block.effect, block.reason)) == ((Effect.WAIT, reason) if other is kind else None)
+    early = guard(a_guard_case(external_cause=a_cause(kind), waiting_since=ago(119)))
+    late = guard(a_guard_case(external_cause=a_cause(kind), waiting_since=ago(120)))
+    never = guard(a_guard_case(external_cause=a_cause(kind, max_wait=0)))
+    assert (bool(early), late, never) == (True, None, None)
 
 
 def test_what_the_kubelet_has_not_said_yet_is_waited_for():
-    assert heard(a_guard_case(unheard="Pod web-2-a is not ready.")).reason == "AwaitingKubeletEvents"
-    assert not heard(a_guard_case()).held
+    assert check_pending_report(a_guard_case(pending="Pod web-2-a is not ready.")).reason == "AwaitingKubeletEvents"
+    assert check_pending_report(a_guard_case()) is None
 
 
 # Kinds that are only reported

@@ -16,7 +16,9 @@ from builders import (
     under_budget,
 )
 
-from prunella_workflows.decisions.guards import AT_WRITE, disruption, gitops_owned, hpa_owned
+from prunella_workflows.decisions.guards import AT_WRITE
+from prunella_workflows.decisions.guards.ownership import check_field_owner
+from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.scaling import Scaling, Strategy
 
@@ -29,7 +31,7 @@ ARGO = {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}
 
 
 def test_they_are_asked_right_before_the_write():
-    assert {hpa_owned, disruption, gitops_owned} <= set(AT_WRITE)
+    assert {check_autoscaler, check_disruption, check_field_owner} <= {guard.check for guard in AT_WRITE}
 
 
 @pytest.mark.parametrize(
@@ -45,13 +47,13 @@ def test_they_are_asked_right_before_the_write():
         pytest.param(
             {"action": a_higher_maximum(), "scaling": scaled_by()},
             "HpaAtMaximum",
-            "do not name RaiseMaxReplicas",
+            "do not include RaiseMaxReplicas",
             id="a maximum that no policy names: an empty list is no leave",
         ),
         pytest.param(
             {"action": a_higher_maximum(), "scaling": scaled_by(), "policy": a_policy(actions=["Scale"])},
             "HpaAtMaximum",
-            "do not name RaiseMaxReplicas",
+            "do not include RaiseMaxReplicas",
             id="a maximum, and the policy names other actions",
         ),
         pytest.param(
@@ -69,9 +71,9 @@ def test_they_are_asked_right_before_the_write():
     ],
 )
 def test_whose_number_it_is(values, reason, words):
-    answer = hpa_owned(a_guard_case(**values))
-    assert (answer.effect, answer.reason) == (Effect.ESCALATE, reason)
-    assert words in answer.message
+    block = check_autoscaler(a_guard_case(**values))
+    assert (block.effect, block.reason) == (Effect.ESCALATE, reason)
+    assert words in block.message
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_whose_number_it_is(values, reason, words):
     ],
 )
 def test_whose_number_it_is_does_not_matter(values):
-    assert not hpa_owned(a_guard_case(**values)).held
+    assert check_autoscaler(a_guard_case(**values)) is None
 
 
 @pytest.mark.parametrize(
@@ -113,19 +115,19 @@ def test_whose_number_it_is_does_not_matter(values):
 def test_disruption(*, action, replicas, available, strategy, wanted, reason):
     workload = a_deployment(replicas=replicas, available_replicas=available, strategy=strategy)
     scaling = Scaling() if wanted is None else under_budget(wanted, available)
-    answer = disruption(a_guard_case(action=action, workload=workload, scaling=scaling))
-    assert (answer.reason if answer.held else None) == reason
+    block = check_disruption(a_guard_case(action=action, workload=workload, scaling=scaling))
+    assert (block and block.reason) == reason
 
 
 def test_a_budget_that_was_not_counted_yet_is_kept():
     case = a_guard_case(action=a_restart(), workload=a_deployment(strategy=ONE_AWAY), scaling=under_budget(None))
-    assert disruption(case).reason == "DisruptionBudget"
+    assert check_disruption(case).reason == "DisruptionBudget"
 
 
 def test_healthy_pods_of_other_workloads_count_for_a_budget_that_is_about_them_too():
     workload = a_deployment(strategy=ONE_AWAY)
-    assert not disruption(a_guard_case(action=a_restart(), workload=workload, scaling=under_budget(4, 5))).held
-    assert disruption(a_guard_case(action=a_restart(), workload=workload, scaling=under_budget(5, 5))).held
+    assert check_disruption(a_guard_case(action=a_restart(), workload=workload, scaling=under_budget(4, 5))) is None
+    assert check_disruption(a_guard_case(action=a_restart(), workload=workload, scaling=under_budget(5, 5))) is not None
 
 
 @pytest.mark.parametrize(
@@ -138,12 +140,12 @@ def test_healthy_pods_of_other_workloads_count_for_a_budget_that_is_about_them_t
 )
 def test_a_person_gets_the_exact_command(action, command):
     case = a_guard_case(action=action, workload=a_deployment(strategy=ONE_AWAY), scaling=under_budget(3))
-    assert command in disruption(case).next_step
+    assert command in check_disruption(case).next_step
 
 
 def owned(action, **workload):
-    answer = gitops_owned(a_guard_case(action=action, workload=a_deployment(**workload), scaling=scaled_by()))
-    return answer.message.rpartition(" is managed by ")[2].rstrip(".") if answer.held else ""
+    block = check_field_owner(a_guard_case(action=action, workload=a_deployment(**workload), scaling=scaled_by()))
+    return block.message.rpartition(" is managed by ")[2].rstrip(".") if block else ""
 
 
 @pytest.mark.parametrize(
@@ -202,18 +204,18 @@ def test_the_owner_of_the_very_field(action, workload, tool):
 def test_the_maximum_has_an_owner_of_its_own(autoscaler, tool):
     """What owns the workload does not matter for it."""
     values = {"action": a_higher_maximum(), "workload": a_deployment(labels=HELM)}
-    answer = gitops_owned(a_guard_case(**values, scaling=scaled_by(an_autoscaler(**autoscaler))))
-    assert answer.held == bool(tool)
-    assert f"is managed by {tool}" in answer.message or not tool
+    block = check_field_owner(a_guard_case(**values, scaling=scaled_by(an_autoscaler(**autoscaler))))
+    assert (f"is managed by {tool}" in block.message) if tool else block is None
 
 
 def test_acting_for_git_is_the_policys_word_for_numbers_too():
     workload = a_deployment(owners={"replicas": ("helm",)})
-    assert not gitops_owned(a_guard_case(action=a_scaling(), workload=workload, policy=a_policy(gitOps="Act"))).held
+    case = a_guard_case(action=a_scaling(), workload=workload, policy=a_policy(gitOps="Act"))
+    assert check_field_owner(case) is None
 
 
 def test_the_change_to_make_in_git_is_told_as_words_and_as_a_command():
     owners = {"replicas": ("argocd-controller",)}
-    told = gitops_owned(a_guard_case(action=a_scaling(), workload=a_deployment(owners=owners))).next_step
+    told = check_field_owner(a_guard_case(action=a_scaling(), workload=a_deployment(owners=owners))).next_step
     assert f"scale {WEB} from 3 to 5 replicas" in told
     assert "kubectl scale Deployment/web -n shop --replicas=5" in told

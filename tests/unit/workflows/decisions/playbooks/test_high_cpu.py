@@ -21,7 +21,7 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunella_workflows.decisions.guards import GUARDS, ask, holding
+from prunella_workflows.decisions.guards import GUARDS, evaluate, first_block
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.decisions.playbooks.high_cpu import diagnose, plan
 from prunella_workflows.model.incident import IncidentType
@@ -199,7 +199,7 @@ def test_a_repeated_alert_does_not_add_more():
         incident="web-cpu-2",
         workload=evidence.workload,
     )
-    assert holding(ask(GUARDS, case)).reason == "RepairedRecently"
+    assert first_block(evaluate(GUARDS, case)).reason == "RepairedRecently"
 
 
 def test_the_alert_of_a_repair_that_helped_is_not_confirmed():

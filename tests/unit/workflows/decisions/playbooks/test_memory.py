@@ -17,8 +17,8 @@ from builders import (
 )
 
 from prunella_workflows.decisions.guards import GuardCase
-from prunella_workflows.decisions.guards.ownership import gitops_owned
-from prunella_workflows.decisions.guards.scaling import disruption
+from prunella_workflows.decisions.guards.ownership import check_field_owner
+from prunella_workflows.decisions.guards.scaling import check_disruption
 from prunella_workflows.decisions.playbooks.pod_oom_killed import PLAYBOOK
 from prunella_workflows.decisions.verification.verification import Expectation, verify
 from prunella_workflows.model.evidence import MemoryBounds
@@ -125,9 +125,9 @@ def test_verify(pods, verdict, reason):
 def test_what_runs_is_in_no_source_and_no_pod_is_replaced():
     workload = a_deployment(labels={"app.kubernetes.io/managed-by": "Helm"})
     case = GuardCase(now=NOW, workload=workload, action=RESIZE, namespace_labels={}, policy=a_policy())
-    assert not gitops_owned(case).held
-    assert gitops_owned(case.model_copy(update={"action": a_memory_raise()})).held
-    assert not disruption(case).held
+    assert check_field_owner(case) is None
+    assert check_field_owner(case.model_copy(update={"action": a_memory_raise()})) is not None
+    assert check_disruption(case) is None
 
 
 def test_the_lasting_change_is_told():
