@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.cli.main import app
 from prunella_operator.config.settings import Settings
-from prunella_operator.kubernetes import async_client
+from prunella_operator.kubernetes import request
 from prunella_operator.temporal.payload_codec import parse_keys
 from prunella_workflows.decisions import guards
 from prunella_workflows.model.errors import PrunellaError
@@ -362,7 +362,7 @@ def test_every_reason_to_escalate_is_explained():
     assert {"MemoryAtMaximum", "Paused", "NotUndone", "ScaledToZero", "Refused", "OutsideWindow"} <= found
     assert found - explained == set()
     assert explained - found == {"WorkflowLost"}, "a reason that the code does not know"
-    assert issubclass(async_client.AlreadyExists, PrunellaError)  # it never leaves an activity: each use expects it
+    assert issubclass(request.AlreadyExists, PrunellaError)  # it never leaves an activity: each use expects it
 
 
 def test_the_drawn_import_layers_are_those_of_import_linter():
