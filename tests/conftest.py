@@ -16,25 +16,25 @@ settings.register_profile("thorough", deadline=None, max_examples=1000)  # pytes
 
 TESTS = Path(__file__).parent
 _GROUPS = ("unit", "workflow", "integration", "outages", "chaos", "e2e")
-_STRUCK = "prunella-outages"
+_DISPOSABLE = "prunella-outages"
 _KEEPER = pytest.StashKey[Keeper]()
 _UNTESTED = pytest.StashKey[Counter[str]]()
 _AUDITLESS = pytest.StashKey[set[str]]()
 
 
-def _say(config):
-    def say(text):
+def _progress_logger(config):
+    def log_progress(text):
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         capture = config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled():
             terminal.ensure_newline()
             terminal.write_line(text)
 
-    return say
+    return log_progress
 
 
 def pytest_configure(config):
-    config.stash[_KEEPER] = Keeper(_say(config))
+    config.stash[_KEEPER] = Keeper(_progress_logger(config))
     config.stash[_UNTESTED] = Counter()
     config.stash[_AUDITLESS] = set()
 
@@ -101,9 +101,9 @@ def pytest_sessionfinish(session):
 
 
 @pytest.fixture(scope="session")
-def say(pytestconfig):
+def log_progress(pytestconfig):
     """Print a line that is seen at once."""
-    return _say(pytestconfig)
+    return _progress_logger(pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -118,11 +118,11 @@ def cluster(pytestconfig):
 
 
 @pytest.fixture(scope="session")
-def struck_cluster(say):
+def disposable_cluster(log_progress):
     """A cluster that nobody else uses, because its API server and etcd are killed: for outages and chaos."""
     if os.environ.get("PRUNELLA_TEST_CONTEXT"):
         pytest.skip("this needs a cluster of our own: its API server is killed")
-    keeper = Keeper(say, os.environ.get("PRUNELLA_OUTAGE_CLUSTER") or _STRUCK)
+    keeper = Keeper(log_progress, os.environ.get("PRUNELLA_OUTAGE_CLUSTER") or _DISPOSABLE)
     try:
         keeper.ensure()
         if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":

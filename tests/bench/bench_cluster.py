@@ -24,7 +24,7 @@ _MOUNTED = "/run/secrets/kubernetes.io/serviceaccount"
 _BEGAN = time.monotonic()
 
 
-def say(text: str) -> None:
+def log_progress(text: str) -> None:
     """Tell how far it is, at what time and load."""
     print(f"[{time.monotonic() - _BEGAN:5.0f} s, load {load():4.1f}] {text}", flush=True)
 

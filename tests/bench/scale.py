@@ -27,7 +27,7 @@ import asyncio  # noqa: E402
 
 import sensor  # noqa: E402
 import sensor_pods  # noqa: E402
-from bench_cluster import cluster, say, up  # noqa: E402
+from bench_cluster import cluster, log_progress, up  # noqa: E402
 from proc import load, percentile  # noqa: E402
 from scale_table import Results, markdown  # noqa: E402
 
@@ -55,7 +55,7 @@ def prepare(options):
 
 async def fill(kubeconfig, pods, nodes):
     async with AsyncClient(load_access(str(kubeconfig)), timeout=60) as rest:
-        await sensor_pods.fill(rest, pods, nodes, say)
+        await sensor_pods.fill(rest, pods, nodes, log_progress)
         page = await rest.get("/api/v1/pods", {"limit": "500"})
         targets = [
             (item["metadata"]["namespace"], item["metadata"]["name"], "app")
@@ -97,12 +97,12 @@ def measure(options, results):
         missing = [who for who in options.only if options.again or not results.get(pods, who)]
         if not missing:
             continue
-        say(f"filling the cluster up to {pods} pods")
+        log_progress(f"filling the cluster up to {pods} pods")
         targets, count = asyncio.run(fill(kubeconfig, pods, nodes))
         for who in missing:
-            say(f"{pods} pods: measuring {who}")
+            log_progress(f"{pods} pods: measuring {who}")
             results.put(pods, who, row(who, options, kubeconfig, targets, count))
-            say(f"{pods} pods: {who} is measured")
+            log_progress(f"{pods} pods: {who} is measured")
 
 
 def row(who, options, kubeconfig, targets, count):
@@ -110,7 +110,7 @@ def row(who, options, kubeconfig, targets, count):
         return see(who, options, targets, count)
     import scale_whole
 
-    return scale_whole.measure(options, kubeconfig, targets, say)
+    return scale_whole.measure(options, kubeconfig, targets, log_progress)
 
 
 def arguments():
@@ -141,7 +141,7 @@ def main():
         if not options.show:
             measure(options, results)
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on where this one stopped")
+        log_progress("interrupted; the same command goes on where this one stopped")
         raise SystemExit(130) from None
     finally:
         if not (options.show or options.keep):

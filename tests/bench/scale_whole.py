@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from bench_cluster import prunella
-from patients import INCIDENTS, Breaker, admit, discharge
 from proc import load, percentile, usage
 from sensor import patch_apart
 from support.api import Api
 from support.prunella import PrunellaProcess
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
+from workloads import INCIDENTS, Breaker, create_workloads, delete_workloads
 
 from prunella_operator.incidents.workflow_starter import RESYNC_INTERVAL
 
@@ -40,14 +40,14 @@ _ACTIONS = {
 
 
 @dataclass
-class Stage:
+class Measurement:
     """Who takes part, and the row that they fill."""
 
     options: Any
     api: Api
     kubeconfig: Path
     targets: list[tuple[str, str, str]]
-    say: Any
+    log_progress: Any
     address: str
     operator: PrunellaProcess
     worker: PrunellaProcess
@@ -66,136 +66,138 @@ class Stage:
     def put(self, name, value):
         """Into the row, and told at once."""
         self.row[name] = value
-        self.say(f"  {name}: {value:.1f}" if isinstance(value, float) else f"  {name}: {value}")
+        self.log_progress(f"  {name}: {value:.1f}" if isinstance(value, float) else f"  {name}: {value}")
 
 
-def measure(options, kubeconfig, targets, say):
+def measure(options, kubeconfig, targets, log_progress):
     """The row of one size."""
     api, count = Api(str(kubeconfig)), options.faults + options.storm
-    discharge(api)  # those of an interrupted run
-    say(f"making {count} workloads that will break")
-    patients = admit(api, count)
+    delete_workloads(api)  # those of an interrupted run
+    log_progress(f"making {count} workloads that will break")
+    workloads = create_workloads(api, count)
     try:
         with prunella(api, kubeconfig) as parts:
             address = parts.temporal.address
-            scene = Stage(options, api, kubeconfig, targets, say, address, parts.operator, parts.worker, {})
-            play(scene, patients)
-            return scene.row
+            bench = Measurement(
+                options, api, kubeconfig, targets, log_progress, address, parts.operator, parts.worker, {}
+            )
+            run_phases(bench, workloads)
+            return bench.row
     finally:
-        discharge(api)
+        delete_workloads(api)
 
 
-def play(scene, patients):
+def run_phases(bench, workloads):
     """The acts, one after the other."""
-    scene.put("load at the start", load())
-    began, faults = time.monotonic(), scene.options.faults
-    with scene.operator:
-        scene.put("start to ready (s)", time.monotonic() - began)
-        time.sleep(scene.options.quiet)
-        quiet, calls = usage(scene.operator.pid), scene.calls()
-        scene.put("operator, quiet (MiB)", quiet.rss)
-        scene.put("operator, peak of the start (MiB)", quiet.peak)
-        asyncio.run(events(scene))
-        asyncio.run(detection(scene, patients[:faults]))
-        asyncio.run(storm(scene, patients[faults:]))
-        keep_open(scene)
-        before = usage(scene.operator.pid)
-        with scene.worker:
-            healed = asyncio.run(heal(scene))
-            worker = usage(scene.worker.pid)
-        after = usage(scene.operator.pid)
-        scene.put("worker, peak (MiB)", worker.peak)
-        scene.put("operator, peak (MiB)", after.peak)
+    bench.put("load at the start", load())
+    began, faults = time.monotonic(), bench.options.faults
+    with bench.operator:
+        bench.put("start to ready (s)", time.monotonic() - began)
+        time.sleep(bench.options.quiet)
+        quiet, calls = usage(bench.operator.pid), bench.calls()
+        bench.put("operator, quiet (MiB)", quiet.rss)
+        bench.put("operator, peak of the start (MiB)", quiet.peak)
+        asyncio.run(events(bench))
+        asyncio.run(detection(bench, workloads[:faults]))
+        asyncio.run(storm(bench, workloads[faults:]))
+        hold_open(bench)
+        before = usage(bench.operator.pid)
+        with bench.worker:
+            healed = asyncio.run(heal(bench))
+            worker = usage(bench.worker.pid)
+        after = usage(bench.operator.pid)
+        bench.put("worker, peak (MiB)", worker.peak)
+        bench.put("operator, peak (MiB)", after.peak)
         if healed:  # else nobody knows what one costs
-            scene.put("worker, CPU for an incident (ms)", 1000 * worker.cpu / len(patients))
-            cpu = 1000 * (after.cpu - before.cpu) / len(patients)
-            scene.put("operator, CPU for an incident while it is healed (ms)", cpu)
-            scene.put("API calls for an incident", (scene.calls() - calls) / len(patients))
-    scene.put("load at the end", load())
+            bench.put("worker, CPU for an incident (ms)", 1000 * worker.cpu / len(workloads))
+            cpu = 1000 * (after.cpu - before.cpu) / len(workloads)
+            bench.put("operator, CPU for an incident while it is healed (ms)", cpu)
+            bench.put("API calls for an incident", (bench.calls() - calls) / len(workloads))
+    bench.put("load at the end", load())
 
 
-async def events(scene):
+async def events(bench):
     """Pods that change, and nothing to open."""
-    before = usage(scene.operator.pid)
-    sent = await patch_apart(scene.options, scene.targets)
+    before = usage(bench.operator.pid)
+    sent = await patch_apart(bench.options, bench.targets)
     await asyncio.sleep(1)
-    cpu = usage(scene.operator.pid).cpu - before.cpu
-    scene.put("operator, CPU for 1,000 pod events (s)", 1000 * cpu / sent)
+    cpu = usage(bench.operator.pid).cpu - before.cpu
+    bench.put("operator, CPU for 1,000 pod events (s)", 1000 * cpu / sent)
 
 
-async def detection(scene, patients):
+async def detection(bench, workloads):
     """Some workloads break while as many pods change as before."""
-    options, before = scene.options, usage(scene.operator.pid)
-    async with Breaker(str(scene.kubeconfig)) as breaker:
+    options, before = bench.options, usage(bench.operator.pid)
+    async with Breaker(str(bench.kubeconfig)) as breaker:
         watching = asyncio.create_task(breaker.watch())
-        changes = asyncio.create_task(patch_apart(options, scene.targets))
+        changes = asyncio.create_task(patch_apart(options, bench.targets))
         began = time.monotonic()
-        for number, patient in enumerate(patients):
-            await asyncio.sleep(max(0.0, began + number * options.seconds / len(patients) - time.monotonic()))
-            await breaker.break_one(patient)
+        for number, workload in enumerate(workloads):
+            await asyncio.sleep(max(0.0, began + number * options.seconds / len(workloads) - time.monotonic()))
+            await breaker.break_one(workload)
         sent = await changes
         seconds = time.monotonic() - began
-        await _until(lambda: _seen(breaker), len(patients), 60)
+        await _until(lambda: _seen(breaker), len(workloads), 60)
         watching.cancel()
-    waited = usage(scene.operator.pid).waited - before.waited
+    waited = usage(bench.operator.pid).waited - before.waited
     latencies = breaker.latencies()
-    scene.put("pod events a second", sent / seconds)
-    scene.put("faults meanwhile, with an Incident", f"{len(latencies)} of {len(patients)}")
-    scene.put("p50 (ms)", percentile(latencies, 0.5))
-    scene.put("p99 (ms)", percentile(latencies, 0.99))
-    scene.put("operator, waited for a CPU meanwhile (%)", 100 * waited / seconds)
-    scene.put("of it, from the Signal to the Incident, mean (ms)", scene.opening())
+    bench.put("pod events a second", sent / seconds)
+    bench.put("faults meanwhile, with an Incident", f"{len(latencies)} of {len(workloads)}")
+    bench.put("p50 (ms)", percentile(latencies, 0.5))
+    bench.put("p99 (ms)", percentile(latencies, 0.99))
+    bench.put("operator, waited for a CPU meanwhile (%)", 100 * waited / seconds)
+    bench.put("of it, from the Signal to the Incident, mean (ms)", bench.opening())
 
 
 async def _seen(breaker):
     return len(breaker.latencies())
 
 
-async def storm(scene, patients):
+async def storm(bench, workloads):
     """All the others break at once."""
-    client, calls = await Client.connect(scene.address), scene.calls()
-    before, began, rest = await _count(client, _OURS), time.monotonic(), iter(patients)
-    async with Breaker(str(scene.kubeconfig)) as breaker:
+    client, calls = await Client.connect(bench.address), bench.calls()
+    before, began, rest = await _count(client, _OURS), time.monotonic(), iter(workloads)
+    async with Breaker(str(bench.kubeconfig)) as breaker:
 
         async def some():
-            for patient in rest:
-                await breaker.break_one(patient)
+            for workload in rest:
+                await breaker.break_one(workload)
 
         await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
-        scene.put("storm: all are broken after (s)", time.monotonic() - began)
-        await _until(lambda: _count(client, _OURS), before + len(patients), _START_WITHIN)
+        bench.put("storm: all are broken after (s)", time.monotonic() - began)
+        await _until(lambda: _count(client, _OURS), before + len(workloads), _START_WITHIN)
     took = time.monotonic() - began
-    scene.put("storm: incidents", len(patients))
-    scene.put("storm: incidents a second, to the start of the workflow", len(patients) / took)
-    scene.put("API calls for an incident, to the start of the workflow", (scene.calls() - calls) / len(patients))
+    bench.put("storm: incidents", len(workloads))
+    bench.put("storm: incidents a second, to the start of the workflow", len(workloads) / took)
+    bench.put("API calls for an incident, to the start of the workflow", (bench.calls() - calls) / len(workloads))
 
 
-def keep_open(scene):
+def hold_open(bench):
     """Nobody works on the incidents; the operator looks after them once at least."""
-    before, seconds = usage(scene.operator.pid), RESYNC_INTERVAL + 5
+    before, seconds = usage(bench.operator.pid), RESYNC_INTERVAL + 5
     time.sleep(seconds)
-    after = usage(scene.operator.pid)
-    scene.put("open incidents", scene.options.faults + scene.options.storm)
-    scene.put("operator with these open (MiB)", after.rss)
-    scene.put("operator, CPU with these open (% of a core)", 100 * (after.cpu - before.cpu) / seconds)
+    after = usage(bench.operator.pid)
+    bench.put("open incidents", bench.options.faults + bench.options.storm)
+    bench.put("operator with these open (MiB)", after.rss)
+    bench.put("operator, CPU with these open (% of a core)", 100 * (after.cpu - before.cpu) / seconds)
 
 
-async def heal(scene):
+async def heal(bench):
     """Until every workflow has ended, which is answered, or patience has."""
-    client, began = await Client.connect(scene.address), time.monotonic()
+    client, began = await Client.connect(bench.address), time.monotonic()
     total = await _count(client, _OURS)
     running = f"{_OURS} AND ExecutionStatus = 'Running'"
     told = began
-    while (left := await _count(client, running)) and time.monotonic() - began < scene.options.patience:
+    while (left := await _count(client, running)) and time.monotonic() - began < bench.options.patience:
         if time.monotonic() - told > 15:
             told = time.monotonic()
-            scene.say(f"  {total - left} of {total} incidents are closed ({told - began:.0f} s)")
+            bench.log_progress(f"  {total - left} of {total} incidents are closed ({told - began:.0f} s)")
         await asyncio.sleep(1)
     took = time.monotonic() - began
-    phases = Counter((one.get("status") or {}).get("phase", "Pending") for one in scene.api.items(INCIDENTS))
-    scene.put("ends", ", ".join(f"{count} {phase}" for phase, count in phases.most_common()))
-    scene.put("repairs a second", phases["Healed"] / took)
-    scene.put("Temporal actions for an incident", await _actions(client))
+    phases = Counter((one.get("status") or {}).get("phase", "Pending") for one in bench.api.items(INCIDENTS))
+    bench.put("ends", ", ".join(f"{count} {phase}" for phase, count in phases.most_common()))
+    bench.put("repairs a second", phases["Healed"] / took)
+    bench.put("Temporal actions for an incident", await _actions(client))
     return not left
 
 

@@ -68,7 +68,7 @@ async def all_run(rest):
         return False
 
 
-async def fill(rest, pods, nodes, say=print):
+async def fill(rest, pods, nodes, log_progress=print):
     """Create what is missing of so many pods; those that are there already stay."""
     for number in range(NAMESPACES):
         try:
@@ -82,12 +82,12 @@ async def fill(rest, pods, nodes, say=print):
         for number in numbers:
             await create(rest, number, nodes)
             if number % _TELL_EVERY == _TELL_EVERY - 1:
-                say(f"{number + 1} of {pods} pods are created ({time.monotonic() - began:.0f} s)")
+                log_progress(f"{number + 1} of {pods} pods are created ({time.monotonic() - began:.0f} s)")
 
     await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
     while not await all_run(rest):  # noqa: ASYNC110 - a poll will do here
         await asyncio.sleep(_LOOK_EVERY)
-    say(f"{pods} pods run after {time.monotonic() - began:.0f} s")
+    log_progress(f"{pods} pods run after {time.monotonic() - began:.0f} s")
 
 
 async def relieve(rest, targets):

@@ -25,12 +25,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(ROOT / "hack" / "cluster")]
 
-import patients  # noqa: E402
-from bench_cluster import cluster, prunella, say, up  # noqa: E402
+import workloads  # noqa: E402
+from bench_cluster import cluster, log_progress, prunella, up  # noqa: E402
 from proc import load, usage  # noqa: E402
 from rich.console import Console  # noqa: E402
 from soak_table import Soak, table, verdicts  # noqa: E402
-from soak_ward import Ward  # noqa: E402
+from soak_workloads import Ward  # noqa: E402
 from support.api import Api  # noqa: E402
 
 from prunella_operator.kubernetes.access import load_access  # noqa: E402
@@ -64,7 +64,7 @@ class Soaking:
             sample["etcd MiB"] = await asyncio.to_thread(self._stored)
             self.soak.samples.append(sample)
             self.soak.put(self.options.results)
-            self._tell(sample)
+            self._log_progress(sample)
 
     def _processes(self):
         parts, found = self.parts, {}
@@ -92,9 +92,9 @@ class Soaking:
         found = [float(line.split()[-1]) for line in lines if line.startswith(_STORED)]
         return sum(found) / 2**20 if found else None  # while it asks etcd it has none
 
-    def _tell(self, sample):
+    def _log_progress(self, sample):
         names = ("faults", "open", "healed", "otherwise", "kept", "operator MiB", "worker MiB", "Temporal MiB")
-        say(f"minute {sample['minute']}: " + ", ".join(f"{name} {sample[name]:.0f}" for name in names))
+        log_progress(f"minute {sample['minute']}: " + ", ".join(f"{name} {sample[name]:.0f}" for name in names))
 
     async def play(self, access):
         """Faults for as long as was asked for, then patience until all Incidents have ended."""
@@ -106,7 +106,7 @@ class Soaking:
                     group.create_task(alway) for alway in (*always, *(each.run() for each in ward.watches(access)))
                 ]
                 await ward.infect(options.rate, options.minutes)
-                say("no more faults; waiting for the last Incidents")
+                log_progress("no more faults; waiting for the last Incidents")
                 await self._all_ended()
                 for task in tasks:
                     task.cancel()
@@ -123,10 +123,10 @@ class Soaking:
 async def measure(options, kubeconfig):
     """The run on a cluster that is up; prints its table however it ends."""
     api = Api(str(kubeconfig))
-    patients.prepare(api)
+    workloads.prepare(api)
     with prunella(api, kubeconfig) as parts, parts.operator, parts.worker:
         async with AsyncExitStack() as stack:
-            breaker = await stack.enter_async_context(patients.Breaker(str(kubeconfig)))
+            breaker = await stack.enter_async_context(workloads.Breaker(str(kubeconfig)))
             soaking = Soaking(options, api, parts, Ward(api, breaker))
             try:
                 await soaking.play(load_access(str(kubeconfig)))
@@ -167,11 +167,11 @@ def arguments():
 def main():
     options = arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the cluster is taken down
-    say(f"bringing up the cluster {options.name}")
+    log_progress(f"bringing up the cluster {options.name}")
     try:
         asyncio.run(measure(options, up(options.name, options.nodes)))
     except KeyboardInterrupt:
-        say("interrupted")
+        log_progress("interrupted")
         raise SystemExit(130) from None
     finally:
         cluster("down", "--name", options.name)

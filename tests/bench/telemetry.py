@@ -31,18 +31,18 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "hack" / "cluster"), str(HERE)]
 import sensor  # noqa: E402
 from bench_cluster import cluster, up  # noqa: E402
 from builders import WEB, a_request  # noqa: E402
-from patients import Breaker  # noqa: E402
 from proc import usage  # noqa: E402
 from support import samples  # noqa: E402
 from support.api import Api, until  # noqa: E402
 from support.collector import collecting  # noqa: E402
 from support.deployments import a_deployment  # noqa: E402
-from support.lonely import free_port  # noqa: E402
+from support.standalone import free_port  # noqa: E402
 from telemetry_parts import UNMEASURED  # noqa: E402
 from telemetry_table import show  # noqa: E402
 from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402
 from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
 from workflow.harness import BIN  # noqa: E402
+from workloads import Breaker  # noqa: E402
 
 from prunella_operator.kubernetes import paths  # noqa: E402
 from prunella_workflows.healing.workflow import SelfHealing  # noqa: E402
@@ -94,18 +94,18 @@ def worker(environment, *addresses):
         child.stdout.close()
 
 
-async def heal(house, count):
+async def heal(bench, count):
     """Start so many healings at once and wait for their ends."""
 
     async def one(number):
         name = f"bench-{number}"
-        made = await asyncio.to_thread(house.api.create, paths.incidents(WEB.namespace), an_incident(name))
+        made = await asyncio.to_thread(bench.api.create, paths.incidents(WEB.namespace), an_incident(name))
         incident = IncidentRef(namespace=WEB.namespace, name=name, uid=made["metadata"]["uid"])
         return a_request(incident=incident)
 
-    requests = await asyncio.gather(*(one(number) for number in house.take(count)))
+    requests = await asyncio.gather(*(one(number) for number in bench.take(count)))
     began = time.monotonic()
-    run = house.client.execute_workflow
+    run = bench.client.execute_workflow
     await asyncio.gather(
         *(run(SelfHealing.run, request, id=request.incident.name, task_queue=QUEUE) for request in requests)
     )
@@ -121,19 +121,19 @@ def an_incident(name):
     }
 
 
-async def throughput(house, environment, options, result):
+async def throughput(bench, environment, options, result):
     """One round of one mode."""
-    with worker({**environment, "KUBECONFIG": os.environ["KUBECONFIG"]}, house.temporal) as process:
-        await heal(house, WARM_UP)
+    with worker({**environment, "KUBECONFIG": os.environ["KUBECONFIG"]}, bench.temporal) as process:
+        await heal(bench, WARM_UP)
         await asyncio.sleep(SETTLED)
         before = usage(process.pid).cpu
-        result.throughput.append(options.healings / await heal(house, options.healings))
+        result.throughput.append(options.healings / await heal(bench, options.healings))
         result.worker.append(1000 * (usage(process.pid).cpu - before) / options.healings)
-    await asyncio.to_thread(house.api.delete, paths.incidents(WEB.namespace))  # or each round would be slower
+    await asyncio.to_thread(bench.api.delete, paths.incidents(WEB.namespace))  # or each round would be slower
 
 
 @dataclass
-class House:
+class Bench:
     """Where the worker works. `take` gives numbers for healings that nobody had."""
 
     temporal: str
@@ -176,25 +176,25 @@ async def connected(address):
 
 
 @contextmanager
-def clinic():
+def cluster_with_workload():
     """A cluster with one workload, which is out of memory; its API."""
     try:
         kubeconfig = os.environ["KUBECONFIG"] = str(up(CLUSTER, 1))
         api = Api(kubeconfig)
-        api.apply(samples.namespace_of(None, WEB.namespace, {}), a_patient())
-        asyncio.run(fall_ill(api, kubeconfig))
+        api.apply(samples.namespace_of(None, WEB.namespace, {}), a_workload())
+        asyncio.run(break_workload(api, kubeconfig))
         yield api
     finally:
         cluster("down", "--name", CLUSTER)
 
 
-def a_patient():
+def a_workload():
     one = a_deployment(WEB.namespace, WEB.name, replicas=1, ready_every=None)
     one["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
     return one
 
 
-async def fall_ill(api, kubeconfig):
+async def break_workload(api, kubeconfig):
     pods = lambda: api.items(paths.core(WEB.namespace, "pods"), fieldSelector="status.phase=Running")  # noqa: E731
     (pod,) = until(pods, 60, "the pod runs")
     async with Breaker(kubeconfig) as breaker:
@@ -203,12 +203,12 @@ async def fall_ill(api, kubeconfig):
 
 async def measure_worker(options, api, modes, results):
     with temporal() as address:
-        house = House(address, api, await connected(address))
-        await throughput(house, modes[0][1], options, Result())  # not counted: everything is new to the first one
+        bench = Bench(address, api, await connected(address))
+        await throughput(bench, modes[0][1], options, Result())  # not counted: everything is new to the first one
         for number in range(options.rounds):
             for mode, environment in turned(modes, number):
                 print(f"worker, round {number + 1}, {mode}", file=sys.stderr)
-                await throughput(house, environment, options, results[mode])
+                await throughput(bench, environment, options, results[mode])
 
 
 async def measure_sensor(options, modes, results, folder):
@@ -247,7 +247,7 @@ def measure(options):
     with tempfile.TemporaryDirectory() as name, collecting(Path(name)) as collector:
         modes = list(zip(MODES, environments(collector.endpoint), strict=True))
         if "worker" in options.only:
-            with clinic() as api:
+            with cluster_with_workload() as api:
                 asyncio.run(measure_worker(options, api, modes, results))
         if "sensor" in options.only:
             asyncio.run(measure_sensor(options, modes, results, Path(name)))

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from chaos.director import Director
-from chaos.figures import Figures
-from chaos.house import CALLERS
+from chaos.fault_injection import EXTRA_INJECTIONS
+from chaos.processes import CALLERS
 from chaos.proxy import Proxy
-from chaos.season import Season
-from chaos.strikes import MORE
+from chaos.results import ChaosResults
+from chaos.run import ChaosRun
+from chaos.scheduler import FaultScheduler
 from localcluster import certs
 from localcluster import instance as instances
 from support.cluster import Cluster
@@ -40,13 +40,13 @@ def _number(name, usual):
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChaosOptions:
     """How much chaos."""
 
     seed: str = os.environ.get("PRUNELLA_CHAOS_SEED") or "287"
     rounds: int = int(_number("ROUNDS", 12))
-    whole: int = int(_number("WHOLE", 2))
-    more: int = int(_number("MORE", MORE))
+    single: int = int(_number("WHOLE", 2))
+    more: int = int(_number("MORE", EXTRA_INJECTIONS))
     first: int = int(_number("FIRST", 0))
     longest: float = _number("LONGEST", 30)
     ends: float = field(default_factory=lambda: time.monotonic() + 60 * _number("MINUTES", 115))
@@ -58,54 +58,58 @@ class Chosen:
 
 
 @dataclass
-class Stand:
+class ChaosEnvironment:
     """What all rounds share, and what was counted in them."""
 
     cluster: Cluster
     account: Identity
     proxy: Proxy
-    director: Director
-    plane: ControlPlane
-    figures: Figures
+    scheduler: FaultScheduler
+    control_plane: ControlPlane
+    results: ChaosResults
     folder: Path
     run: str
-    say: Callable[[str], None]
+    log_progress: Callable[[str], None]
 
     @contextmanager
-    def season(self, house, chosen, *, short=False):
+    def chaos_run(self, processes, options, *, short=False):
         """The rounds of one kind of Prunella, which is started for them."""
-        with house(self.account.kubeconfig, self.proxy, self.folder / "processes", self.plane) as built:
-            parts = (self.cluster, self.account.user, self.run, chosen.seed, chosen.longest, built)
-            made = Season(*parts, self.proxy, self.director, self.figures, self.folder, self.say, short, chosen.more)
+        with processes(self.account.kubeconfig, self.proxy, self.folder / "processes", self.control_plane) as built:
+            parts = (self.cluster, self.account.user, self.run, options.seed, options.longest, built)
+            made = ChaosRun(
+                *parts, self.proxy, self.scheduler, self.results, self.folder, self.log_progress, short, options.more
+            )
             try:
                 yield made
             finally:
-                self.director.wake()
-                self.director.rest()
-                self.plane.mend()
-                made.end()
+                self.scheduler.resume_all()
+                self.scheduler.stop()
+                self.control_plane.restore()
+                made.delete_namespaces()
 
 
 @pytest.fixture(scope="session")
-def chosen():
-    return Chosen()
+def options():
+    return ChaosOptions()
 
 
 @pytest.fixture(scope="session")
-def stand(struck_cluster, chosen, tmp_path_factory, say):
+def environment(disposable_cluster, options, tmp_path_factory, log_progress):
     """The cluster, the proxy before it, and nothing of Prunella yet."""
-    cluster, scratch, run = struck_cluster, tmp_path_factory.mktemp("chaos"), secrets.token_hex(2)
+    cluster, scratch, run = disposable_cluster, tmp_path_factory.mktemp("chaos"), secrets.token_hex(2)
     instance = instances.load(cluster.kubeconfig.parent.name)
     if instance is None or cluster.audit is None:
         pytest.skip("chaos needs the cluster that hack/cluster builds: its processes, and its audit log")
     folder = Path(os.environ.get("PRUNELLA_CHAOS_FOLDER") or Path(tempfile.gettempdir()) / f"prunella-chaos-{run}")
     folder.mkdir(parents=True, exist_ok=True)
-    pki, director = certs.folder(instance), Director(say)
+    pki, scheduler = certs.folder(instance), FaultScheduler(log_progress)
     with identity(cluster.api, cluster.kubeconfig, cluster.context, scratch, f"chaos-account-{run}") as account:
         cluster.audit.users.add(account.user)
         authority = load_access(str(account.kubeconfig)).ca_path
         pair = pki / "apiserver.crt", pki / "apiserver.key"
-        with Proxy(cluster.api.server, authority, *pair, director, callers=CALLERS) as proxy:
-            plane = ControlPlane(instance.name)
-            figures = Figures(folder, str(chosen))
-            yield Stand(cluster, account, proxy, director, plane, figures, folder, run, say)
+        with Proxy(cluster.api.server, authority, *pair, scheduler, callers=CALLERS) as proxy:
+            control_plane = ControlPlane(instance.name)
+            results = ChaosResults(folder, str(options))
+            yield ChaosEnvironment(
+                cluster, account, proxy, scheduler, control_plane, results, folder, run, log_progress
+            )

@@ -64,7 +64,7 @@ class Gate(Protocol):
         """After the API server did it, before the caller hears of it."""
 
 
-class Weather:
+class NetworkFaults:
     """Seeded faults: the n-th call of a kind to a path always gets the same one, whatever comes in between."""
 
     def __init__(self, seed: str = "", intensity: float = 0.0, longest: float = 8.0) -> None:
@@ -79,12 +79,12 @@ class Weather:
         """The fault of this call, "" for none, and how many seconds it takes where it takes any."""
         key = (call.who, call.method, call.path)
         self._calls[key] += 1
-        dice = random.Random(f"{self._seed}/{key}/{self._calls[key]}")
-        if dice.random() >= RATES.get(call.method, 0.0) * self._intensity:
+        rng = random.Random(f"{self._seed}/{key}/{self._calls[key]}")
+        if rng.random() >= RATES.get(call.method, 0.0) * self._intensity:
             return "", 0.0
-        fault = dice.choice([one for one in FAULTS if call.method != "GET" or one not in _READS])
+        fault = rng.choice([one for one in FAULTS if call.method != "GET" or one not in _READS])
         self.made[call.who, call.method, fault] += 1
-        return fault, dice.uniform(0.5, self._longest)
+        return fault, rng.uniform(0.5, self._longest)
 
 
 class Proxy:
@@ -111,8 +111,8 @@ class Proxy:
         self._end: asyncio.Event | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="proxy", daemon=True)
-        self.weather = Weather()
-        self.meter: Callable[[str], Object] | None = None
+        self.network_faults = NetworkFaults()
+        self.pod_metrics: Callable[[str], Object] | None = None
         """What a metrics-server would answer about the pods of a namespace."""
         self.ports: dict[str, int] = {}
 
@@ -157,48 +157,50 @@ class Proxy:
 
     async def _handle(self, who: str, request: web.Request) -> web.StreamResponse:
         call = Call(who, request.method, request.path, await request.read())
-        if self.meter is not None and (asked := _METRICS.fullmatch(request.path)):
-            return await self._measured(request, asked[1])
+        if self.pod_metrics is not None and (pod_metrics_path := _METRICS.fullmatch(request.path)):
+            return await self._serve_pod_metrics(request, pod_metrics_path[1])
         if request.query.get("watch") in {"1", "true"}:
             return await self._stream(request, call)
-        fault, seconds = self.weather.fault(call)
+        fault, seconds = self.network_faults.fault(call)
         if fault in _STATUS:
-            return _refusal(fault)
+            return _error_response(fault)
         if fault == "time-out":
             await asyncio.sleep(seconds)
             return _hang_up(request)
-        return await self._pass(request, call, fault, seconds)
+        return await self._forward_through_gate(request, call, fault, seconds)
 
-    async def _measured(self, request: web.Request, namespace: str) -> web.StreamResponse:
+    async def _serve_pod_metrics(self, request: web.Request, namespace: str) -> web.StreamResponse:
         """In metrics-server's name."""
-        assert self.meter is not None
+        assert self.pod_metrics is not None
         try:
-            return web.json_response(await self._ask(self.meter, namespace))
+            return web.json_response(await self._call_gate(self.pod_metrics, namespace))
         except PrunellaError:
             return _hang_up(request)
 
-    async def _pass(self, request: web.Request, call: Call, fault: str, seconds: float) -> web.StreamResponse:
+    async def _forward_through_gate(
+        self, request: web.Request, call: Call, fault: str, seconds: float
+    ) -> web.StreamResponse:
         """Through the gate to the API server, and the answer through the gate to the caller."""
-        asked = await self._ask(self._gate.before, call)
-        order = "late" if fault == "late" else asked
+        pod_metrics_path = await self._call_gate(self._gate.before, call)
+        order = "late" if fault == "late" else pod_metrics_path
         if order != "forward":
             if order == "late":
-                self._later(request, call, seconds or 5.0)
+                self._forward_late(request, call, seconds or 5.0)
             return _hang_up(request)
         try:
             code, headers, body = await self._forward(request, call)
         except (aiohttp.ClientError, OSError, TimeoutError):
             return _hang_up(request)
-        await self._ask(self._gate.after, call, code)
+        await self._call_gate(self._gate.after, call, code)
         if fault == "lost reply":
             return _hang_up(request)
         return web.Response(status=code, headers=headers, body=body)
 
     @staticmethod
-    async def _ask(question: Callable[..., T], *arguments: object) -> T:
+    async def _call_gate(question: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(None, question, *arguments)
 
-    def _later(self, request: web.Request, call: Call, seconds: float) -> None:
+    def _forward_late(self, request: web.Request, call: Call, seconds: float) -> None:
         async def forward() -> None:
             await asyncio.sleep(seconds)
             with suppress(aiohttp.ClientError, OSError, TimeoutError):
@@ -218,13 +220,13 @@ class Proxy:
 
     async def _forward(self, request: web.Request, call: Call) -> tuple[int, dict[str, str], bytes]:
         async with self._send(request, call, 60) as answer:
-            return answer.status, _kept(answer.headers), await answer.read()
+            return answer.status, _end_to_end_headers(answer.headers), await answer.read()
 
     async def _stream(self, request: web.Request, call: Call) -> web.StreamResponse:
         """A watch, chunk by chunk; when the API server goes, so do we."""
         try:
             async with self._send(request, call, None) as answer:
-                response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
+                response = web.StreamResponse(status=answer.status, headers=_end_to_end_headers(answer.headers))
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
@@ -233,11 +235,11 @@ class Proxy:
             return _hang_up(request)
 
 
-def _kept(headers) -> dict[str, str]:
+def _end_to_end_headers(headers) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in _HOP}
 
 
-def _refusal(fault: str) -> web.Response:
+def _error_response(fault: str) -> web.Response:
     code, reason = _STATUS[fault]
     body = {
         "kind": "Status",

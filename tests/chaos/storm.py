@@ -18,17 +18,17 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from chaos.judge import Problem
-from chaos.strikes import action_of
+from chaos.assertions import Problem
+from chaos.fault_injection import written_action
 from support import samples
 from support.alert_storm import HEADERS
 from support.api import Api, Object, path_of, until
 from support.audit import AuditLog, Write
+from support.case_run import CLOSED
 from support.deployments import a_deployment
 from support.notifications import an_alert, body
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
-from support.stage import CLOSED
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -83,7 +83,7 @@ SMALL = Size(6, 10, 9, here=3, everywhere=10, hour_here=8, hour_everywhere=36, w
 
 
 @dataclass
-class Patient:
+class StormWorkload:
     """A Deployment of the storm."""
 
     api: Api
@@ -151,27 +151,27 @@ class Storm:
     temporal: Temporal
     parts: dict[str, PrunellaProcess]
     run: str
-    say: Callable[[str], None]
-    patients: list[Patient] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
+    log_progress: Callable[[str], None]
+    workloads: list[StormWorkload] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
 
     @property
     def namespaces(self) -> list[str]:
         return [f"storm-{number}-{self.run}" for number in range(self.size.namespaces)]
 
-    def calm(self) -> None:
+    def prepare(self) -> None:
         """Everything is well, and known to be."""
         size, everywhere = self.size, self._everywhere()
         self.api.apply(everywhere)
         for namespace in self.namespaces:
             self.api.apply(samples.namespace_of(None, namespace, {"prunella-tests": "storm"}), self._policy(namespace))
             names = [(f"service-{number}", number % 4 == 0) for number in range(size.each)]
-            self.patients += [Patient(self.api, namespace, name, release) for name, release in names]
+            self.workloads += [StormWorkload(self.api, namespace, name, release) for name, release in names]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(Patient.make, self.patients))
-        self.say(f"storm: {len(self.patients)} Deployments made")
+            list(pool.map(StormWorkload.make, self.workloads))
+        self.log_progress(f"storm: {len(self.workloads)} Deployments made")
         until(self._all_known, _READY_WITHIN, "every template is known to be good", every=1)
-        self.say("storm: all are known to be well")
+        self.log_progress("storm: all are known to be well")
 
     def _policy(self, namespace: str) -> Object:
         budgets = {"concurrentPerNamespace": self.size.here, "perHourPerNamespace": self.size.hour_here}
@@ -189,27 +189,27 @@ class Storm:
         wanted = f"{SNAPSHOT}={revisions.KNOWN_GOOD}"
         path = "/apis/apps/v1/controllerrevisions"
         found = [one["metadata"]["namespace"] for one in self.api.items(path, labelSelector=wanted)]
-        return sum(one in self.namespaces for one in found) >= len(self.patients)
+        return sum(one in self.namespaces for one in found) >= len(self.workloads)
 
-    def blow(self) -> None:
+    def break_all(self) -> None:
         """Break everything within the given time, then wait until every incident is over."""
         calls, began = self._calls(), time.monotonic()
-        pause = self.size.seconds / len(self.patients)
+        pause = self.size.seconds / len(self.workloads)
 
         def one_by_one(number: int) -> None:
             time.sleep(max(0.0, began + number * pause - time.monotonic()))
-            self._post(self.patients[number].break_it())
+            self._post(self.workloads[number].break_it())
 
         with ThreadPoolExecutor(16) as pool:
-            list(pool.map(one_by_one, range(len(self.patients))))
-        self.figures["seconds until all are broken"] = round(time.monotonic() - began)
+            list(pool.map(one_by_one, range(len(self.workloads))))
+        self.results["seconds until all are broken"] = round(time.monotonic() - began)
         until(lambda: len(self._incidents()) >= self.size.faults, 120, "every fault has its incident", every=1)
-        self.figures["seconds until all are opened"] = round(time.monotonic() - began)
-        self.say(f"storm: all are opened ({time.monotonic() - began:.0f} s)")
+        self.results["seconds until all are opened"] = round(time.monotonic() - began)
+        self.log_progress(f"storm: all are opened ({time.monotonic() - began:.0f} s)")
         try:
             until(self._over, self.size.within, "all are closed", every=2)
         finally:
-            self.figures["seconds until all are closed"] = round(time.monotonic() - began)
+            self.results["seconds until all are closed"] = round(time.monotonic() - began)
             self._measure(calls)
 
     def _post(self, alert: Object) -> None:
@@ -234,8 +234,8 @@ class Storm:
         for name, one in self.parts.items():
             status = Path(f"/proc/{one.pid}/status").read_text()
             (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-            self.figures[f"peak memory of the {name} (MiB)"] = int(peak) // 1024
-        self.figures["API calls for each incident"] = round((self._calls() - calls) / self.size.faults, 1)
+            self.results[f"peak memory of the {name} (MiB)"] = int(peak) // 1024
+        self.results["API calls for each incident"] = round((self._calls() - calls) / self.size.faults, 1)
 
     def _calls(self) -> int:
         lines = self.api.text("/metrics").splitlines()
@@ -247,7 +247,7 @@ class Storm:
 
     def _over(self) -> bool:
         phases = Counter((incident.get("status") or {}).get("phase", "Pending") for incident in self._incidents())
-        self.say(f"storm: {dict(phases)}")
+        self.log_progress(f"storm: {dict(phases)}")
         return CLOSED.issuperset(phases)
 
     def problems(self) -> list[Problem]:
@@ -263,7 +263,7 @@ class Storm:
         return [
             *self._lost(incidents),
             *asyncio.run(_workflows(self.temporal.address, incidents)),
-            *asyncio.run(_alerts(self.temporal.address, [patient.fingerprint for patient in self.patients])),
+            *asyncio.run(_alerts(self.temporal.address, [workload.fingerprint for workload in self.workloads])),
             *_doubled(writes, incidents),
             *self._generations(incidents),
             *self._budgets(incidents, writes),
@@ -273,16 +273,16 @@ class Storm:
         ends = Counter(
             f"{incident['status'].get('phase')}/{incident['status'].get('reason')}" for incident in incidents
         )
-        self.figures.update({f"incidents that ended {end}": count for end, count in sorted(ends.items())})
-        self.figures["writes to workloads"] = len(writes)
+        self.results.update({f"incidents that ended {end}": count for end, count in sorted(ends.items())})
+        self.results["writes to workloads"] = len(writes)
 
     def _lost(self, incidents: list[Object]) -> Iterator[Problem]:
         """Each fault has one incident, which is healed, or handed over because the hour's budget is spent."""
         found = Counter((one["metadata"]["namespace"], one["spec"]["target"]["name"]) for one in incidents)
-        for patient in self.patients:
-            if (count := found[patient.namespace, patient.name]) != 1:
+        for workload in self.workloads:
+            if (count := found[workload.namespace, workload.name]) != 1:
                 yield Problem(
-                    "doubled" if count else "lost", f"{patient.namespace}/{patient.name}", f"{count} incidents"
+                    "doubled" if count else "lost", f"{workload.namespace}/{workload.name}", f"{count} incidents"
                 )
         for incident in incidents:
             status = incident.get("status") or {}
@@ -299,26 +299,26 @@ class Storm:
         for namespace in self.namespaces:
             found = self.api.items(paths.collection("Deployment", namespace))
             live = {one["metadata"]["name"]: one["metadata"]["generation"] for one in found}
-            for patient in (each for each in self.patients if each.namespace == namespace):
-                rise = live[patient.name] - patient.broken["metadata"]["generation"]
-                if rise != told.get((namespace, patient.name), 0):
-                    yield Problem("doubled", f"{namespace}/{patient.name}", f"its spec was written {rise} times")
+            for workload in (each for each in self.workloads if each.namespace == namespace):
+                rise = live[workload.name] - workload.broken["metadata"]["generation"]
+                if rise != told.get((namespace, workload.name), 0):
+                    yield Problem("doubled", f"{namespace}/{workload.name}", f"its spec was written {rise} times")
 
     def _budgets(self, incidents: list[Object], writes: list[Write]) -> Iterator[Problem]:
         """From the write to the verdict a repair runs."""
-        size, at = self.size, {action_of(write.request): datetime.fromisoformat(write.at) for write in writes}
+        size, at = self.size, {written_action(write.request): datetime.fromisoformat(write.at) for write in writes}
         runs = [
             (incident["metadata"]["namespace"], at[each["actionId"]], datetime.fromisoformat(each["finishedAt"]))
             for incident in incidents
             for each in _written(incident)
             if each["actionId"] in at and each.get("finishedAt")
         ]
-        self.figures["repairs at once in the cluster, at most"] = most = _at_once(runs)
+        self.results["repairs at once in the cluster, at most"] = most = _at_once(runs)
         here = {one: _at_once(run for run in runs if run[0] == one) for one in self.namespaces}
-        self.figures["repairs at once in a namespace, at most"] = max(here.values())
+        self.results["repairs at once in a namespace, at most"] = max(here.values())
         made = Counter(namespace for namespace, _, _ in runs)
-        self.figures["repairs in the hour in a namespace, at most"] = max(made.values(), default=0)
-        self.figures["repairs in the hour"] = len(runs)
+        self.results["repairs in the hour in a namespace, at most"] = max(made.values(), default=0)
+        self.results["repairs in the hour"] = len(runs)
         if most > size.everywhere:
             yield Problem("budget", "cluster", f"{most} repairs at once, {size.everywhere} allowed")
         for one, count in here.items():
@@ -344,7 +344,7 @@ def _written(incident: Object) -> list[Object]:
 
 def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
     """Each action once, told by its incident, and nothing but repairs."""
-    made = Counter(action_of(write.request) for write in writes)
+    made = Counter(written_action(write.request) for write in writes)
     told = {each["actionId"] for incident in incidents for each in _written(incident)}
     for action, times in made.items():
         if times > 1 or action not in told:

@@ -3,53 +3,58 @@
 from dataclasses import replace
 
 import pytest
-from chaos.house import apart, whole
+from chaos.processes import separate_processes, single_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
 
 
-def play(stand, chosen, house, rounds):
+def run_chaos(environment, options, processes, rounds):
     """Play them, tell the figures, and judge."""
     if not rounds:
         pytest.skip("no round was asked for")
-    before = len(stand.figures.problems)
-    stand.say(f"chaos: {chosen}; rounds {rounds.start} to {rounds.stop - 1}; figures in {stand.folder}/figures.md")
+    before = len(environment.results.problems)
+    environment.log_progress(
+        f"chaos: {options}; rounds {rounds.start} to {rounds.stop - 1}; figures in {environment.folder}/results.md"
+    )
     try:
-        with stand.season(house, chosen) as season:
-            season.play(rounds, chosen.ends)
-            stand.figures.problems += [("end", one) for one in season.left_over()]
+        with environment.chaos_run(processes, options) as chaos_run:
+            chaos_run.run_rounds(rounds, options.ends)
+            environment.results.problems += [("end", one) for one in chaos_run.undeleted_namespaces()]
     finally:
-        stand.figures.save()
-        stand.say(f"{stand.figures.table()}\n{stand.figures.text()}\nchaos: all figures are in {stand.folder}")
-    held(stand, before, chosen)
+        environment.results.save()
+        results = environment.results
+        environment.log_progress(f"{results.table()}\n{results.text()}\nchaos: results are in {environment.folder}")
+    assert_no_problems(environment, before, options)
 
 
-def held(stand, before, chosen):
-    problems = stand.figures.problems[before:]
+def assert_no_problems(environment, before, options):
+    problems = environment.results.problems[before:]
     rounds = "play a round again with PRUNELLA_CHAOS_FIRST, and PRUNELLA_CHAOS_ROUNDS or PRUNELLA_CHAOS_WHOLE = 1"
-    assert not problems, "\n".join([*(f"{name}: {one}" for name, one in problems), f"{chosen}: {rounds}"])
+    assert not problems, "\n".join([*(f"{name}: {one}" for name, one in problems), f"{options}: {rounds}"])
 
 
 @pytest.mark.chaos
-def test_exactly_one_effect_whatever_dies(stand, chosen):
-    play(stand, chosen, apart, range(chosen.first, chosen.first + chosen.rounds))
+def test_exactly_one_effect_whatever_dies(environment, options):
+    run_chaos(environment, options, separate_processes, range(options.first, options.first + options.rounds))
 
 
 @pytest.mark.chaos
-def test_exactly_one_effect_when_all_of_prunella_dies(stand, chosen):
+def test_exactly_one_effect_when_all_of_prunella_dies(environment, options):
     """`prunella run` with its own Temporal."""
-    play(stand, chosen, whole, range(chosen.first, chosen.first + chosen.whole))
+    run_chaos(environment, options, single_process, range(options.first, options.first + options.single))
 
 
-def test_exactly_one_effect_when_each_part_is_killed_once(stand, chosen):
+def test_exactly_one_effect_when_each_part_is_killed_once(environment, options):
     """The short round that is part of every test run."""
-    before = len(stand.figures.problems)
+    before = len(environment.results.problems)
     try:
-        with stand.season(apart, replace(chosen, longest=3), short=True) as season:
-            season.play(range(1))
-            if len(stand.figures.struck) < len(season.house.victims):  # a point that was not reached is dealt again
-                season.play(range(1, 2))
-            assert len(stand.figures.struck) >= len(season.house.victims), "not every part was killed"
+        with environment.chaos_run(separate_processes, replace(options, longest=3), short=True) as chaos_run:
+            chaos_run.run_rounds(range(1))
+            if len(environment.results.injected) < len(
+                chaos_run.processes.targets
+            ):  # a point that was not reached is dealt again
+                chaos_run.run_rounds(range(1, 2))
+            assert len(environment.results.injected) >= len(chaos_run.processes.targets), "not every part was killed"
     finally:
-        stand.say(stand.figures.text())
-    held(stand, before, chosen)
+        environment.log_progress(environment.results.text())
+    assert_no_problems(environment, before, options)

@@ -6,8 +6,17 @@ from collections import Counter
 
 import aiohttp
 import pytest
-from chaos.proxy import FAULTS, RATES, Call, Proxy, Weather
-from chaos.strikes import ACTIONS, POINTS, VICTIMS, WHOLE, again, plan, point_of, short_plan
+from chaos.fault_injection import (
+    ACTIONS,
+    POINTS,
+    SINGLE_PROCESS,
+    TARGETS,
+    injection_point,
+    plan_round,
+    plan_short_round,
+    retry_next_round,
+)
+from chaos.proxy import FAULTS, RATES, Call, NetworkFaults, Proxy
 from fakes.apiserver import FakeApi, raw
 
 PATH = "/apis/apps/v1/namespaces/shop/deployments/web"
@@ -27,7 +36,7 @@ class Open:
         self.seen.append((call.who, code))
 
 
-class Always(Weather):
+class Always(NetworkFaults):
     def __init__(self, fault):
         super().__init__()
         self._fault = fault
@@ -75,7 +84,7 @@ async def test_each_fault_is_what_it_is_called(pair, fault, code, effects):
     async with FakeApi() as api:
         api.others.append(raw(b"{}"))
         with Proxy(api.access.server, str(pair[0]), *pair, Open()) as proxy:
-            proxy.weather = Always(fault)
+            proxy.network_faults = Always(fault)
             assert await ask(proxy) == code
         assert [request.body for request in api.requests] == [UNDO] * effects
 
@@ -84,7 +93,7 @@ async def test_a_late_call_has_its_effect_after_its_caller_gave_up(pair):
     async with FakeApi() as api:
         api.others.append(raw(b"{}"))
         with Proxy(api.access.server, str(pair[0]), *pair, Open()) as proxy:
-            proxy.weather = Always("late")
+            proxy.network_faults = Always("late")
             assert (await ask(proxy), api.requests) == (0, [])
             await asyncio.sleep(0.4)
             assert len(api.requests) == 1
@@ -102,58 +111,68 @@ async def test_the_gate_decides(pair, order, code):
 
 def test_the_same_seed_is_the_same_chaos():
     calls = [Call("worker", method, PATH) for method in RATES for _ in range(200)]
-    one, two = ([weather.fault(call) for call in calls] for weather in (Weather("7", 2.0), Weather("7", 2.0)))
+    one, two = (
+        [network_faults.fault(call) for call in calls]
+        for network_faults in (NetworkFaults("7", 2.0), NetworkFaults("7", 2.0))
+    )
     assert one == two
     assert {fault for fault, _ in one} == {"", *FAULTS}
-    assert plan("7", 3, 30) == plan("7", 3, 30) != plan("8", 3, 30)
+    assert plan_round("7", 3, 30) == plan_round("7", 3, 30) != plan_round("8", 3, 30)
 
 
-@pytest.mark.parametrize("victims", [VICTIMS, WHOLE])
-def test_every_victim_is_killed_and_stopped_at_every_point_once(victims):
-    rounds = len(victims) * len(ACTIONS)
-    strikes = [one for number in range(rounds, 2 * rounds) for one in plan("7", number, 30, victims)]
-    cells = {strike.cell for strike in strikes}
-    assert cells == {(victim, how, point) for victim in victims for how in ACTIONS for point in POINTS}
+@pytest.mark.parametrize("targets", [TARGETS, SINGLE_PROCESS])
+def test_every_target_is_killed_and_stopped_at_every_point_once(targets):
+    rounds = len(targets) * len(ACTIONS)
+    injections = [one for number in range(rounds, 2 * rounds) for one in plan_round("7", number, 30, targets)]
+    cells = {injection.cell for injection in injections}
+    assert cells == {(target, how, point) for target in targets for how in ACTIONS for point in POINTS}
 
 
 def test_the_cheap_strikes_come_twice():
-    cells = Counter(one.cell for number in range(60) for one in plan("7", number, 30))
+    cells = Counter(one.cell for number in range(60) for one in plan_round("7", number, 30))
     assert {cells[cell] for cell in cells if cell[0] in {"etcd", "kube-apiserver"}} == {6}
     assert {cells[cell] for cell in cells if cell[0] not in {"etcd", "kube-apiserver"}} == {6 + 8}
 
 
 def test_each_round_strikes_at_every_point_and_everybody():
-    strikes = plan("7", 3, 30)
-    assert len(strikes) == 18
-    assert {strike.point for strike in strikes} == set(POINTS)
-    assert {(strike.victim, strike.action) for strike in strikes} == {
-        (victim, how) for victim in VICTIMS for how in ACTIONS
+    injections = plan_round("7", 3, 30)
+    assert len(injections) == 18
+    assert {injection.point for injection in injections} == set(POINTS)
+    assert {(injection.target, injection.action) for injection in injections} == {
+        (target, how) for target in TARGETS for how in ACTIONS
     }
 
 
 def test_the_short_round_kills_everybody_once():
-    assert Counter((one.victim, one.action) for one in short_plan("7", 3)) == {
-        (victim, "killed"): 1 for victim in VICTIMS
+    assert Counter((one.target, one.action) for one in plan_short_round("7", 3)) == {
+        (target, "killed"): 1 for target in TARGETS
     }
 
 
 def test_what_was_not_reached_is_tried_again_at_once():
-    (first, *_) = plan("7", 3, 30)
-    assert (again(first).cell, again(first).skip, again(first).tries) == (first.cell, 0, 2)
+    (first, *_) = plan_round("7", 3, 30)
+    assert (retry_next_round(first).cell, retry_next_round(first).skip, retry_next_round(first).tries) == (
+        first.cell,
+        0,
+        2,
+    )
 
 
 def test_points_are_known_by_their_calls():
     incidents = "/apis/prunella.dev/v1alpha1/namespaces/shop/incidents"
-    assert point_of(Call("worker", "PATCH", PATH, UNDO), before=True) == ("before the undo", "web")
-    assert point_of(Call("worker", "PATCH", PATH, UNDO.replace(b"-undo", b"")), before=False)[0] == "after the write"
+    assert injection_point(Call("worker", "PATCH", PATH, UNDO), before=True) == ("before the undo", "web")
+    assert (
+        injection_point(Call("worker", "PATCH", PATH, UNDO.replace(b"-undo", b"")), before=False)[0]
+        == "after the write"
+    )
     status = Call("worker", "PATCH", f"{incidents}/web-1234/status", b'{"status":{"phase":"Verifying"}}')
-    assert point_of(status, before=False) == ("verifying", "web")
-    assert point_of(status, before=True) == ("", "")
+    assert injection_point(status, before=False) == ("verifying", "web")
+    assert injection_point(status, before=True) == ("", "")
     opened = Call("operator", "POST", incidents, b'{"metadata":{"name":"web-1234"}}')
-    assert point_of(opened, before=False) == ("opened", "web")
-    assert point_of(Call("worker", "GET", PATH), before=True) == ("", "")
+    assert injection_point(opened, before=False) == ("opened", "web")
+    assert injection_point(Call("worker", "GET", PATH), before=True) == ("", "")
     one_process = Call("prunella", "POST", incidents, opened.body)
-    assert point_of(one_process, before=False) == ("opened", "web")
-    assert point_of(Call("worker", "PATCH", PATH.replace("deploy", "other"), UNDO), before=True) == ("", "")
+    assert injection_point(one_process, before=False) == ("opened", "web")
+    assert injection_point(Call("worker", "PATCH", PATH.replace("deploy", "other"), UNDO), before=True) == ("", "")
     daemon = Call("worker-2", "PATCH", PATH.replace("deployments", "daemonsets"), UNDO)
-    assert point_of(daemon, before=True) == ("before the undo", "web")
+    assert injection_point(daemon, before=True) == ("before the undo", "web")

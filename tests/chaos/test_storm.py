@@ -18,9 +18,9 @@ _CLUSTER = "prunella-storm"
 
 
 @pytest.fixture(scope="module")
-def simulated(say):
+def simulated(log_progress):
     """Fake nodes under a real control plane."""
-    keeper = Keeper(say, os.environ.get("PRUNELLA_STORM_CLUSTER") or _CLUSTER, "--simulated")
+    keeper = Keeper(log_progress, os.environ.get("PRUNELLA_STORM_CLUSTER") or _CLUSTER, "--simulated")
     try:
         keeper.ensure()
         if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
@@ -51,38 +51,38 @@ def prunella(simulated, tmp_path):
         temporal.kill()
 
 
-def weather(simulated, prunella, size, say):
+def run_storm(simulated, prunella, size, log_progress):
     """A storm of this size; its figures are put into a file."""
     user, temporal, parts, run = prunella
-    storm = Storm(simulated.api, simulated.audit, user, size, temporal, parts, run, say)
+    storm = Storm(simulated.api, simulated.audit, user, size, temporal, parts, run, log_progress)
     folder = Path(os.environ.get("PRUNELLA_CHAOS_FOLDER") or Path(tempfile.gettempdir()) / f"prunella-storm-{run}")
     problems = []
     try:
-        storm.calm()
-        storm.blow()
+        storm.prepare()
+        storm.break_all()
         problems = storm.problems()
     finally:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"storm-{size.faults}.json"
         load = os.getloadavg()
-        figures = {
+        results = {
             "faults": size.faults,
             "load": load,
-            **storm.figures,
+            **storm.results,
             "problems": [str(problem) for problem in problems],
         }
-        path.write_text(json.dumps(figures, indent=1) + "\n")
-        say("\n".join(f"storm: {name}: {value}" for name, value in storm.figures.items()))
-        say(f"storm: all figures are in {path}")
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        log_progress("\n".join(f"storm: {name}: {value}" for name, value in storm.results.items()))
+        log_progress(f"storm: all figures are in {path}")
         storm.clear()
     assert not problems, "\n".join(map(str, problems))
 
 
 @pytest.mark.chaos
-def test_four_hundred_workloads_break_within_a_minute(simulated, prunella, say):
-    weather(simulated, prunella, LARGE, say)
+def test_four_hundred_workloads_break_within_a_minute(simulated, prunella, log_progress):
+    run_storm(simulated, prunella, LARGE, log_progress)
 
 
 @pytest.mark.chaos
-def test_sixty_workloads_break_within_seconds(simulated, prunella, say):
-    weather(simulated, prunella, SMALL, say)
+def test_sixty_workloads_break_within_seconds(simulated, prunella, log_progress):
+    run_storm(simulated, prunella, SMALL, log_progress)

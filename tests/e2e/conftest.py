@@ -7,12 +7,12 @@ import secrets
 from pathlib import Path
 
 import pytest
+from support.case_results import result, table
+from support.case_run import BUILT_IN, CaseRun
+from support.case_runner import CaseRunner
 from support.cases import CASES, FAULTS
 from support.identity import identity
-from support.play import Stage
 from support.prunella import PrunellaProcess
-from support.score import result, table
-from support.stage import BUILT_IN, Scene
 
 _SCORE = Path(__file__).parents[2] / "build" / "faults.md"
 _RESULTS = pytest.StashKey[list]()
@@ -22,7 +22,7 @@ _RESULTS = pytest.StashKey[list]()
 def pytest_collection_modifyitems(items):
     """Mark the cases of the larger suite before tests are chosen by their marks."""
     for item in items:
-        if getattr(getattr(item, "callspec", None), "params", {}).get("scene") in FAULTS:
+        if getattr(getattr(item, "callspec", None), "params", {}).get("case_run") in FAULTS:
             item.add_marker("faults")
 
 
@@ -47,29 +47,33 @@ def prunella(account, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def stage(request, cluster, account, prunella, say):
+def runner(request, cluster, account, prunella, log_progress):
     """The cases that the selected tests want, all played."""
     wanted = {
-        item.callspec.params["scene"]
+        item.callspec.params["case_run"]
         for item in request.session.items
-        if "scene" in getattr(getattr(item, "callspec", None), "params", {})
+        if "case_run" in getattr(getattr(item, "callspec", None), "params", {})
     }
     run = secrets.token_hex(2)
     cases = [case for name, case in CASES.items() if name in wanted]
-    made = Stage([Scene(one, cluster, prunella, account.user, f"e2e-{one.name}-{run}") for one in cases], prunella, say)
+    made = CaseRunner(
+        [CaseRun(one, cluster, prunella, account.user, f"e2e-{one.name}-{run}") for one in cases],
+        prunella,
+        log_progress,
+    )
     try:
         made.play()
         yield made
         if cluster.audit:
-            request.config.stash[_RESULTS] = [result(one) for one in made.scenes.values()]
+            request.config.stash[_RESULTS] = [result(one) for one in made.case_runs.values()]
     finally:
         made.clear()
 
 
 @pytest.fixture
-def scene(stage, request):
+def case_run(runner, request):
     """One case; its name is the parameter."""
-    made = stage.scenes[request.param]
+    made = runner.case_runs[request.param]
     if error := made.error:
         made.error = AssertionError(f"{request.param} could not be played: the first error of it says why")
         raise error

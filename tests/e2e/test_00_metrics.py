@@ -86,8 +86,8 @@ def test_what_a_pod_uses(kube, prometheus, pods, by):
 
     def measured():
         usage = reader.now(*pods)
-        whole = isinstance(usage, Usage) and all(container.cpu_cores is not None for container in usage.containers)
-        return usage if whole and usage.source == by else None
+        complete = isinstance(usage, Usage) and all(container.cpu_cores is not None for container in usage.containers)
+        return usage if complete and usage.source == by else None
 
     usage = until(measured, 90, f"a measurement by {by}", every=1)
     (one,) = usage.containers

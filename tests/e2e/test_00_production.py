@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import pytest
 from support import samples
 from support.api import until
+from support.client_pod import Stranger
 from support.forwarder import Forwarder
 from support.installation import HOME, SHOP, own_cluster, production
-from support.netpol import enforced
+from support.network_policies import enforced
 from support.notifications import an_alert, body
-from support.outage import Patient, Temporal
+from support.outage import Temporal, WorkloadUnderTest
 from support.prometheus import RULES, prometheus_of
-from support.stranger import Stranger
 
 from prunella_operator.alerts.webhook import PATH
 from prunella_operator.kubernetes import paths
@@ -54,7 +54,7 @@ def story(cluster, house):
     house.ready()
     until(lambda: len(house.pods("prunella-worker")) == 2, 60, "the autoscaler made a second worker")
     seen = SimpleNamespace(printed=printed, codes=posts(house), before=uids(house))
-    seen.patient = exchanged_while_healing(house)
+    seen.workload = exchanged_while_healing(house)
     house.ready()
     seen.after = uids(house)
     house.type("Uninstall")
@@ -81,15 +81,15 @@ def uids(house):
 
 def exchanged_while_healing(house):
     """A Deployment that is broken, and every pod of operator and worker exchanged while it is being repaired."""
-    patient = Patient(house.cluster.api, house.opt_in(), f"web-{secrets.token_hex(2)}")
-    patient.api.apply(samples.policy(SHOP, grace="2s", verification={"window": "6s", "timeout": "5m"}))
-    patient.make()
-    until(patient.is_good, 60, "the good release is known")
-    patient.break_it()
-    patient.reaches("Diagnosing", "Repairing")
+    workload = WorkloadUnderTest(house.cluster.api, house.opt_in(), f"web-{secrets.token_hex(2)}")
+    workload.api.apply(samples.policy(SHOP, grace="2s", verification={"window": "6s", "timeout": "5m"}))
+    workload.make()
+    until(workload.is_good, 60, "the good release is known")
+    workload.break_it()
+    workload.reaches("Diagnosing", "Repairing")
     house.kubectl("rollout", "restart", "deployment/prunella-worker", "deployment/prunella-operator")
-    house.assert_healed_once(patient)
-    return patient
+    house.assert_healed_once(workload)
+    return workload
 
 
 def test_the_doctor_finds_nothing_wrong_in_operator_and_worker(story):
@@ -110,7 +110,7 @@ def test_all_pods_were_exchanged_in_the_middle_of_a_repair_that_was_made_once(st
 
 def test_what_it_left_on_objects_of_others_is_gone(cluster, story):
     assert not [
-        annotation for annotation in story.patient.live()["metadata"]["annotations"] if "prunella" in annotation
+        annotation for annotation in story.workload.live()["metadata"]["annotations"] if "prunella" in annotation
     ]
     assert cluster.api.items(paths.snapshots(SHOP)) == []
 

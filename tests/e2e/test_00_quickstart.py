@@ -11,12 +11,12 @@ import urllib.request
 import pytest
 from support import containers, samples
 from support.api import until
+from support.case_run import LAST_ACTION
+from support.client_pod import CONNECT, Stranger
 from support.deployments import available, gone
 from support.installation import SHOP, own_cluster, quickstart
-from support.netpol import enforced
-from support.outage import Patient
-from support.stage import LAST_ACTION
-from support.stranger import CONNECT, Stranger
+from support.network_policies import enforced
+from support.outage import WorkloadUnderTest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
 
@@ -64,9 +64,9 @@ def billing(cluster, house):
 
 
 @pytest.fixture
-def patient(cluster, shop):
+def workload(cluster, shop):
     """A Deployment whose good release is known."""
-    made = Patient(cluster.api, shop, f"web-{secrets.token_hex(2)}")
+    made = WorkloadUnderTest(cluster.api, shop, f"web-{secrets.token_hex(2)}")
     made.make()
     until(made.is_good, 60, "the good release is known")
     yield made
@@ -113,7 +113,7 @@ def leads(pod):
 
 
 @pytest.mark.parametrize("part", ["operator", "worker"])
-def test_the_doctor_finds_nothing_wrong(house, patient, part):
+def test_the_doctor_finds_nothing_wrong(house, workload, part):
     said = house.kubectl("exec", f"deployment/prunella-{part}", "--", "prunella", "doctor")
     assert "FAIL" not in said
     assert f"May {'lead' if part == 'operator' else 'repair'}" in said
@@ -135,13 +135,13 @@ def addresses(pods, *ports):
     return {f"{pod['status']['podIP']}:{port}" for pod in pods for port in ports}
 
 
-def test_a_bad_release_is_rolled_back_where_a_namespace_opted_in_and_seen_elsewhere(cluster, house, patient, billing):
-    other = Patient(cluster.api, billing, "web")
+def test_a_bad_release_is_rolled_back_where_a_namespace_opted_in_and_seen_elsewhere(cluster, house, workload, billing):
+    other = WorkloadUnderTest(cluster.api, billing, "web")
     other.make()
     available(cluster.api, other.live())
     other.break_it()
-    patient.break_it()
-    house.assert_healed_once(patient)
+    workload.break_it()
+    house.assert_healed_once(workload)
     assert other.closed()["status"]["phase"] == "DryRunDone"
     live = other.live()
     assert live["metadata"]["generation"] == other.broken["metadata"]["generation"]
@@ -159,16 +159,16 @@ def deleted(pod, house):
 
 
 @pytest.mark.parametrize(("when", "strike"), [("Diagnosing", deleted), ("written", killed)])
-def test_the_leader_and_the_worker_may_die_in_the_middle_of_a_repair(cluster, house, patient, strike, when):
+def test_the_leader_and_the_worker_may_die_in_the_middle_of_a_repair(cluster, house, workload, strike, when):
     leader, (worker,) = house.leader(), house.pods("prunella-worker")
-    patient.break_it()
+    workload.break_it()
     if when == "written":
-        patient.written()
+        workload.written()
     else:
-        patient.reaches(when, "Repairing")
+        workload.reaches(when, "Repairing")
     for pod in (worker, leader):
         strike(pod, house)
-    house.assert_healed_once(patient)
+    house.assert_healed_once(workload)
     house.ready()
 
 
@@ -177,11 +177,11 @@ def cut_off(pod):
 
 
 @pytest.mark.parametrize("strike", [containers.paused, cut_off])
-def test_a_leader_that_hangs_is_replaced_within_ten_seconds_in_the_middle_of_a_repair(house, patient, strike, capsys):
+def test_a_leader_that_hangs_is_replaced_within_ten_seconds_in_the_middle_of_a_repair(house, workload, strike, capsys):
     leader = house.leader()
     (other,) = (pod for pod in house.pods("prunella-operator") if pod["metadata"]["name"] != leader["metadata"]["name"])
-    patient.break_it()
-    patient.reaches("Diagnosing", "Repairing")
+    workload.break_it()
+    workload.reaches("Diagnosing", "Repairing")
     with strike(leader):
         began = time.monotonic()
         until(lambda: leads(other), 30, "the other one leads", every=0.1)
@@ -189,6 +189,6 @@ def test_a_leader_that_hangs_is_replaced_within_ten_seconds_in_the_middle_of_a_r
     with capsys.disabled():
         print(f"\n  takeover after a leader was {strike.__name__}: {took:.1f} s")
     assert took <= TAKEOVER
-    house.assert_healed_once(patient)
+    house.assert_healed_once(workload)
     house.ready()
     assert [leads(leader), leads(other)] == [False, True]

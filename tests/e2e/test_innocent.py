@@ -2,7 +2,7 @@
 
 import pytest
 from support import cases_innocent
-from support.looks import play
+from support.inspection import with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
@@ -10,15 +10,15 @@ TOLD = [case.name for case in cases_innocent.CASES if case.reason in {"InnocentR
 UNSEEN = [case.name for case in cases_innocent.CASES if case.phase is None]
 
 
-@play(*TOLD, *UNSEEN)
-def test_the_workload_is_as_its_owner_left_it(scene):
-    assert scene.live()["spec"] == scene.broken["spec"] or scene.case.then
-    assert "prunella.dev/last-action" not in (scene.live()["metadata"].get("annotations") or {})
+@with_cases(*TOLD, *UNSEEN)
+def test_the_workload_is_as_its_owner_left_it(case_run):
+    assert case_run.live()["spec"] == case_run.broken["spec"] or case_run.case.then
+    assert "prunella.dev/last-action" not in (case_run.live()["metadata"].get("annotations") or {})
 
 
-@play(*TOLD)
-def test_a_person_gets_words_to_go_on_with(scene):
-    status = scene.closed()["status"]
+@with_cases(*TOLD)
+def test_a_person_gets_words_to_go_on_with(case_run):
+    status = case_run.closed()["status"]
     words = {
         "data-gone": 'configmap "recommendations" not found',
         "key-gone": "couldn't find key TOKEN",
@@ -28,21 +28,21 @@ def test_a_person_gets_words_to_go_on_with(scene):
         "quota-spent": "exceeded quota",
         "first-node": "node affinity/selector",
         "first-not-allowed": "violates PodSecurity",
-    }.get(scene.case.name, "")
+    }.get(case_run.case.name, "")
     assert words in status["message"]
     assert status["nextStep"]
 
 
-@play("put-back", "put-back-at-once")
-def test_what_the_owner_put_back_stays(scene):
-    scene.closed()
-    env = scene.live()["spec"]["template"]["spec"]["containers"][0]["env"]
+@with_cases("put-back", "put-back-at-once")
+def test_what_the_owner_put_back_stays(case_run):
+    case_run.closed()
+    env = case_run.live()["spec"]["template"]["spec"]["containers"][0]["env"]
     assert env == [{"name": "SHOP_REQUIRE_ENV", "value": "PAYMENT_TOKEN"}]
-    assert "put back" in scene.closed()["status"]["message"]
+    assert "put back" in case_run.closed()["status"]["message"]
 
 
-@play("fixed-meanwhile")
-def test_the_fix_of_a_person_stays(scene):
-    scene.closed()
-    labels = scene.live()["spec"]["template"]["metadata"]["labels"]
+@with_cases("fixed-meanwhile")
+def test_the_fix_of_a_person_stays(case_run):
+    case_run.closed()
+    labels = case_run.live()["spec"]["template"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/version"] == "3"

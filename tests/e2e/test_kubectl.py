@@ -2,72 +2,69 @@
 
 import pytest
 from support.cases import CASES
+from support.inspection import with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
-def play(*names):
-    return pytest.mark.parametrize("scene", names, indirect=True)
-
-
-def table(scene, *options):
-    lines = scene.cluster.kubectl("get", "incidents", "-n", scene.namespace, *options).splitlines()
+def table(case_run, *options):
+    lines = case_run.cluster.kubectl("get", "incidents", "-n", case_run.namespace, *options).splitlines()
     return lines[0].split(), [line.split() for line in lines[1:]]
 
 
-@play("oom-killed")
-def test_the_table(scene):
-    name = scene.closed()["metadata"]["name"]
-    head, (row,) = table(scene)
+@with_cases("oom-killed")
+def test_the_table(case_run):
+    name = case_run.closed()["metadata"]["name"]
+    head, (row,) = table(case_run)
     assert head == ["NAME", "PHASE", "CAUSE", "TARGET", "ACTION", "AGE"]
     assert row[:5] == [name, "Healed", "pod_oom_killed", "Deployment/recommendations", "SetMemory"]
-    wide, (row,) = table(scene, "-o", "wide")
+    wide, (row,) = table(case_run, "-o", "wide")
     assert wide[:6] == head
     assert {"SEVERITY", "DETECTED", "HEALED-IN", "WORKFLOW", "TRACE"} <= set(wide)
-    assert f"incident-{scene.closed()['metadata']['uid']}" in row
+    assert f"incident-{case_run.closed()['metadata']['uid']}" in row
 
 
-@play("oom-killed", "bad-release", "dependency-down", "first-release", "recovering")
-def test_describe_tells_the_story(scene):
-    incident = scene.closed()
-    text = scene.cluster.kubectl("describe", "incident", incident["metadata"]["name"], "-n", scene.namespace)
+@with_cases("oom-killed", "bad-release", "dependency-down", "first-release", "recovering")
+def test_describe_tells_the_story(case_run):
+    incident = case_run.closed()
+    text = case_run.cluster.kubectl("describe", "incident", incident["metadata"]["name"], "-n", case_run.namespace)
     for condition in incident["status"]["conditions"]:
         assert condition["type"] in text
     for attempt in incident["status"].get("attempts", ()):
         assert attempt["action"] in text
         assert attempt["actionId"] in text
     events = text.partition("\nEvents:")[2]
-    assert scene.case.phase in events
+    assert case_run.case.phase in events
     story = {
         "Healed": ["Diagnosed", "Repaired", "Verified"],
         "Escalated": ["Diagnosed"],
         "Recovered": [],
-    }[scene.case.phase]
-    story += ["Undone"] if scene.case.writes > 1 else []
+    }[case_run.case.phase]
+    story += ["Undone"] if case_run.case.writes > 1 else []
     positions = [events.find(one) for one in story]
     assert -1 not in positions, f"missing in:\n{events}"
 
 
-@play("oom-killed", "bad-release", "dependency-down")
-def test_each_event_is_there_once(scene):
-    incident = scene.closed()
-    path = f"/apis/events.k8s.io/v1/namespaces/{scene.namespace}/events"
-    found = [one for one in scene.api.items(path) if one["regarding"].get("uid") == incident["metadata"]["uid"]]
+@with_cases("oom-killed", "bad-release", "dependency-down")
+def test_each_event_is_there_once(case_run):
+    incident = case_run.closed()
+    path = f"/apis/events.k8s.io/v1/namespaces/{case_run.namespace}/events"
+    found = [one for one in case_run.api.items(path) if one["regarding"].get("uid") == incident["metadata"]["uid"]]
     told = [(one["reason"], one["note"]) for one in found]
     assert len(told) == len(set(told))
     assert {one["reportingController"] for one in found} == {"prunella.dev/operator"}
 
 
-@play("bad-release", "recovering")
-def test_wait_for_success(scene):
-    name = scene.opened()["metadata"]["name"]
-    words = ["wait", "--for=condition=Succeeded", "--timeout=240s", f"incident/{name}", "-n", scene.namespace]
-    assert "condition met" in scene.cluster.kubectl(*words, timeout=250)
+@with_cases("bad-release", "recovering")
+def test_wait_for_success(case_run):
+    name = case_run.opened()["metadata"]["name"]
+    words = ["wait", "--for=condition=Succeeded", "--timeout=240s", f"incident/{name}", "-n", case_run.namespace]
+    assert "condition met" in case_run.cluster.kubectl(*words, timeout=250)
 
 
-@play("first-release")
-def test_wait_for_failure(scene):
-    name = scene.opened()["metadata"]["name"]
-    words = ["wait", "--for=condition=Succeeded=False", "--timeout=240s", f"inc/{name}", "-n", scene.namespace]
-    assert "condition met" in scene.cluster.kubectl(*words, timeout=250)
-    assert CASES["first-release"].phase == scene.closed()["status"]["phase"]
+@with_cases("first-release")
+def test_wait_for_failure(case_run):
+    name = case_run.opened()["metadata"]["name"]
+    words = ["wait", "--for=condition=Succeeded=False", "--timeout=240s", f"inc/{name}", "-n", case_run.namespace]
+    assert "condition met" in case_run.cluster.kubectl(*words, timeout=250)
+    assert CASES["first-release"].phase == case_run.closed()["status"]["phase"]

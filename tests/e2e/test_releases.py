@@ -2,24 +2,24 @@
 
 import pytest
 from support import cases_releases
-from support.looks import play, template
+from support.inspection import template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 ROLLED_BACK = [case.name for case in cases_releases.CASES if case.cause == "bad_release"]
 
 
-@play(*ROLLED_BACK)
-def test_the_last_good_template_is_back_and_runs(scene):
-    (attempt,) = scene.closed()["status"]["attempts"]
+@with_cases(*ROLLED_BACK)
+def test_the_last_good_template_is_back_and_runs(case_run):
+    (attempt,) = case_run.closed()["status"]["attempts"]
     assert (attempt["action"], attempt["verdict"]) == ("RestoreTemplate", "Healed")
-    live = scene.live()
-    assert template(live) == template(scene.first)
-    assert live["spec"] == {**scene.broken["spec"], "template": template(scene.first)}
+    live = case_run.live()
+    assert template(live) == template(case_run.first)
+    assert live["spec"] == {**case_run.broken["spec"], "template": template(case_run.first)}
 
 
-@play("no-such-claim", "no-such-node", "too-large", "not-allowed", "over-quota", "no-such-volume")
-def test_the_words_of_who_refused_it_are_shown(scene):
+@with_cases("no-such-claim", "no-such-node", "too-large", "not-allowed", "over-quota", "no-such-volume")
+def test_the_words_of_who_refused_it_are_shown(case_run):
     words = {
         "no-such-claim": 'persistentvolumeclaim "not-there" not found',
         "no-such-node": "didn't match Pod's node affinity/selector",
@@ -27,13 +27,13 @@ def test_the_words_of_who_refused_it_are_shown(scene):
         "not-allowed": "violates PodSecurity",
         "over-quota": "exceeded quota: bounds",
         "no-such-volume": 'configmap "not-there" not found',
-    }[scene.case.name]
-    decided = [one["message"] for one in scene.closed()["status"]["evidence"] if one["source"] == "Decided by"]
+    }[case_run.case.name]
+    decided = [one["message"] for one in case_run.closed()["status"]["evidence"] if one["source"] == "Decided by"]
     assert any(words in one for one in decided), decided
 
 
-@play("leaking-release")
-def test_a_leak_that_came_with_a_release_goes_with_it(scene):
-    actions = [(attempt["action"], attempt["verdict"]) for attempt in scene.closed()["status"]["attempts"]]
+@with_cases("leaking-release")
+def test_a_leak_that_came_with_a_release_goes_with_it(case_run):
+    actions = [(attempt["action"], attempt["verdict"]) for attempt in case_run.closed()["status"]["attempts"]]
     assert actions == [("SetMemory", "NotHealed"), ("SetMemory", "NotHealed"), ("RestoreTemplate", "Healed")]
-    assert template(scene.live()) == template(scene.first)
+    assert template(case_run.live()) == template(case_run.first)

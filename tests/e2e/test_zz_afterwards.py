@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support.cases import CASES
+from support.inspection import with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
@@ -12,42 +13,38 @@ _AFTERMATH = 10.0
 
 
 @pytest.fixture(scope="module")
-def aftermath(stage):
+def aftermath(runner):
     """Everything was played, and there was time for what should not come any more."""
-    assert stage.scenes
+    assert runner.case_runs
     time.sleep(_AFTERMATH)
 
 
-def play(*names):
-    return pytest.mark.parametrize("scene", names, indirect=True)
+@with_cases(*CASES)
+def test_one_fault_is_one_incident(case_run, aftermath):
+    found = [(incident["metadata"]["name"], incident["spec"]["type"]) for incident in case_run.incidents()]
+    assert len(found) == case_run.case.incidents, found
 
 
-@play(*CASES)
-def test_one_fault_is_one_incident(scene, aftermath):
-    found = [(incident["metadata"]["name"], incident["spec"]["type"]) for incident in scene.incidents()]
-    assert len(found) == scene.case.incidents, found
+@with_cases(*CASES)
+def test_nothing_more_is_written(case_run, aftermath):
+    case_run.assert_written(case_run.case.writes)
 
 
-@play(*CASES)
-def test_nothing_more_is_written(scene, aftermath):
-    scene.assert_written(scene.case.writes)
-
-
-def test_no_write_was_unsafe(stage, aftermath, audit):
+def test_no_write_was_unsafe(runner, aftermath, audit):
     """Over all cases at once, tried or granted: the number that docs/results/benchmarks.md may quote."""
-    unsafe = {name: scene.unsafe() for name, scene in stage.scenes.items() if scene.unsafe()}
+    unsafe = {name: case_run.unsafe() for name, case_run in runner.case_runs.items() if case_run.unsafe()}
     assert not unsafe
 
 
-@play(*CASES)
-def test_nothing_holds_incidents_back_from_being_deleted(scene, aftermath):
+@with_cases(*CASES)
+def test_nothing_holds_incidents_back_from_being_deleted(case_run, aftermath):
     assert not [
-        incident["metadata"]["name"] for incident in scene.incidents() if incident["metadata"].get("finalizers")
+        incident["metadata"]["name"] for incident in case_run.incidents() if incident["metadata"].get("finalizers")
     ]
 
 
-@play("bad-release")
-def test_nothing_went_wrong_in_prunella(scene, aftermath, prunella):
+@with_cases("bad-release")
+def test_nothing_went_wrong_in_prunella(case_run, aftermath, prunella):
     assert prunella.running
     raised = set(re.findall(r"^([\w.]+\.)?(\w+(?:Error|Exception)): ", prunella.log.read_text(), re.MULTILINE))
     expected = {("temporalio.exceptions.", "ApplicationError")}
@@ -55,9 +52,9 @@ def test_nothing_went_wrong_in_prunella(scene, aftermath, prunella):
     assert prunella.http("/readyz")
 
 
-@play("bad-release")
-def test_every_template_kept_is_our_own_kind(scene, aftermath, audit):
+@with_cases("bad-release")
+def test_every_template_kept_is_our_own_kind(case_run, aftermath, audit):
     """The only other writes are snapshots, and no more than the cases need."""
-    snapshots = [snapshot for snapshot in scene.snapshots() if snapshot.made]
+    snapshots = [snapshot for snapshot in case_run.snapshots() if snapshot.made]
     assert {snapshot.verb for snapshot in snapshots} <= {"create", "patch"}
     assert len(snapshots) <= 4

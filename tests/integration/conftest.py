@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from support.access_control import account, allow, in_force, installed
 from support.deployments import a_namespace
-from support.installed import account, allow, in_force, installed
 from support.prunella import free_ports
 
 from prunella_operator import clock

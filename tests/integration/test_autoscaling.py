@@ -9,14 +9,14 @@ import json
 import pytest
 import yaml
 from support import monitoring as monitored
+from support.access_control import HOME, MANIFESTS
 from support.api import path_of, until
 from support.autoscaling import WAITING, Autoscaler, Queue, number, the_worker, workers
 from support.deployments import gone
+from support.documented_commands import commands_of, typed
 from support.external_metrics import prometheus_adapter
-from support.installed import HOME, MANIFESTS
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
-from support.typed import commands_of, typed
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600, func_only=True)]
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.access_control import HOME
 from support.deployments import gone
-from support.installed import HOME
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")

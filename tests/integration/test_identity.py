@@ -3,9 +3,9 @@
 import copy
 
 import pytest
+from support.access_control import HOME, RBAC, a_hpa, rules
 from support.api import until
 from support.deployments import a_deployment, ref_of, released
-from support.installed import HOME, RBAC, a_hpa, rules
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import JSON, MERGE_PATCH

@@ -9,14 +9,14 @@ import json
 import pytest
 import yaml
 from support import monitoring as monitored
+from support.access_control import HOME, MANIFESTS
 from support.api import path_of, until
 from support.autoscaling import WAITING, Autoscaler, Queue, number, the_worker, workers
 from support.deployments import gone
-from support.installed import HOME, MANIFESTS
+from support.documented_commands import commands_of, typed
 from support.keda import keda, with_keda
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
-from support.typed import commands_of, typed
 
 from prunella_operator.kubernetes.views.scaling import autoscaler_view
 

@@ -1,12 +1,12 @@
 """Who reaches a Temporal of manifests/temporal, by its NetworkPolicies in force, before and after KEDA's is added."""
 
 import pytest
+from support.access_control import MANIFESTS
 from support.api import until
 from support.deployments import IMAGE, gone
+from support.documented_commands import commands_of, typed
 from support.installation import instance_of
-from support.installed import MANIFESTS
-from support.netpol import enforced
-from support.typed import commands_of, typed
+from support.network_policies import enforced
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]
 

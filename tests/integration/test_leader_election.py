@@ -171,6 +171,6 @@ def test_a_leader_that_is_cut_off_and_comes_back(pair, way, capsys):
     way.cut()
     assert took_over(second, began, capsys, "a cut network") <= AT_MOST
     assert "leader: the API server does not answer" in readiness(first)
-    way.mend()
+    way.restore()
     until(lambda: "leader: ok" in readiness(first), 20, "it stands by")
     assert leads(second)

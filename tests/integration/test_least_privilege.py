@@ -1,9 +1,9 @@
 """What Prunella's own accounts may do on a real API server: all that repairs need, and nothing beyond it."""
 
 import pytest
+from support.access_control import HOME, MANIFESTS, RBAC, a_hpa, expand, rules
 from support.api import documents, until
 from support.deployments import a_deployment, observed, precondition_of, ref_of, released, replica_sets
-from support.installed import HOME, MANIFESTS, RBAC, a_hpa, expand, rules
 
 from prunella_operator import clock
 from prunella_operator.activities.evidence.collector import EvidenceCollector

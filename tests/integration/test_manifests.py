@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.access_control import HOME
 from support.api import MANAGER
 from support.deployments import gone
-from support.installed import HOME
 from support.keda import with_keda
 
 from prunella_operator.kubernetes.api import APPLY_PATCH

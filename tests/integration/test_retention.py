@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from support.installed import access_of
+from support.access_control import access_of
 
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from builders import a_request
-from support.lonely import free_port, lonely
+from support.standalone import free_port, lonely
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.identity import identity
-from support.outage import ControlPlane, Temporal, Ward, all_good, prepare, timed
+from support.outage import ControlPlane, SystemUnderTest, Temporal, all_good, prepare, timed
 from support.prunella import PrunellaProcess
 
 TESTS = {"stop": 1, "api": 4, "etcd": 1, "temporal": 2, "kill": 3}
@@ -16,22 +16,22 @@ TESTS = {"stop": 1, "api": 4, "etcd": 1, "temporal": 2, "kill": 3}
 
 
 @pytest.fixture(scope="session")
-def control_plane(struck_cluster):
-    plane = ControlPlane(struck_cluster.kubeconfig.parent.name)
+def control_plane(disposable_cluster):
+    plane = ControlPlane(disposable_cluster.kubeconfig.parent.name)
     yield plane
-    plane.mend()
+    plane.restore()
 
 
 @pytest.fixture(scope="session")
-def tell(say):
-    return timed(say)
+def log_progress(log_progress):
+    return timed(log_progress)
 
 
 @pytest.fixture(scope="module")
-def wards(struck_cluster, tmp_path_factory, tell):
+def systems(disposable_cluster, tmp_path_factory, log_progress):
     """Both wards, all patients well."""
     folder, run = tmp_path_factory.mktemp("outages"), secrets.token_hex(2)
-    cluster = struck_cluster
+    cluster = disposable_cluster
     (folder / "account").mkdir()
     name = f"prunella-outages-{run}"
     with identity(cluster.api, cluster.kubeconfig, cluster.context, folder / "account", name) as account:
@@ -40,34 +40,41 @@ def wards(struck_cluster, tmp_path_factory, tell):
         made = {kind: _ward(kind, cluster, account, folder / kind, run) for kind in ("whole", "apart")}
         try:
             with ThreadPoolExecutor(4) as pool:
-                spaces = [namespace for ward in made.values() for namespace in ward.namespaces]
+                spaces = [namespace for system in made.values() for namespace in system.namespaces]
                 list(pool.map(lambda namespace: prepare(cluster.api, namespace), spaces))
-            _begin(made.values(), tell)
+            _begin(made.values(), log_progress)
             yield made
         finally:
-            for ward in made.values():
-                for process in ward.processes.values():
+            for system in made.values():
+                for process in system.processes.values():
                     if process.running:
                         process.stop()
-                if ward.temporal:
-                    ward.temporal.kill()
-            for ward in made.values():
-                for namespace in ward.namespaces:
+                if system.temporal:
+                    system.temporal.kill()
+            for system in made.values():
+                for namespace in system.namespaces:
                     cluster.api.delete(f"/api/v1/namespaces/{namespace}")
 
 
-def _begin(wards, tell):
+def _begin(systems, log_progress):
     try:
-        for ward in wards:
-            ward.start()
-        for ward in wards:
-            ward.ready()
-        tell("both Prunellas are ready")
-        all_good([patient for ward in wards for test, count in TESTS.items() for patient in ward.patients(test, count)])
-        tell("all patients are well, and known to be")
+        for system in systems:
+            system.start()
+        for system in systems:
+            system.ready()
+        log_progress("both Prunellas are ready")
+        all_good(
+            [
+                workload
+                for system in systems
+                for test, count in TESTS.items()
+                for workload in system.workloads(test, count)
+            ]
+        )
+        log_progress("all patients are well, and known to be")
     except AssertionError as error:
-        for ward in wards:
-            for process in ward.processes.values():
+        for system in systems:
+            for process in system.processes.values():
                 error.add_note(process.tail())
         raise
 
@@ -84,16 +91,16 @@ def _ward(kind, cluster, account, folder, run):
         processes = {
             name: PrunellaProcess(folder / name, account.kubeconfig, name, **shared) for name in ("operator", "worker")
         }
-    return Ward(kind, cluster, account.user, processes, namespaces, temporal)
+    return SystemUnderTest(kind, cluster, account.user, processes, namespaces, temporal)
 
 
 @pytest.fixture
-def whole(wards):
+def single(systems):
     """`prunella run` with its embedded Temporal."""
-    return wards["whole"]
+    return systems["whole"]
 
 
 @pytest.fixture
-def apart(wards):
+def separate(systems):
     """Operator and worker as two processes, with a Temporal that is somebody else's."""
-    return wards["apart"]
+    return systems["apart"]

@@ -12,66 +12,73 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 def healed_once(*wards_and_patients):
-    for ward, patients in wards_and_patients:
-        for patient in patients:
-            patient.assert_healed_once(ward.writes(patient.namespace))
+    for system, workloads in wards_and_patients:
+        for workload in workloads:
+            workload.assert_healed_once(system.writes(workload.namespace))
 
 
-def healed_in(*patients):
+def healed_in(*workloads):
     """From the fault to health, as the incidents tell it."""
-    return ", ".join(f"{patient.name} {patient.incidents()[0]['status'].get('healedIn')}" for patient in patients)
+    return ", ".join(f"{workload.name} {workload.incidents()[0]['status'].get('healedIn')}" for workload in workloads)
 
 
-def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(whole, apart, control_plane, tell):
+def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(
+    single, separate, control_plane, log_progress
+):
     """Killed for 20 seconds at the moment of a write, while others are at every other point of their way."""
-    ours, theirs = whole.patients("api", 4), apart.patients("api", 4)
-    pids = [process.pid for ward in (whole, apart) for process in ward.processes.values()]
+    ours, theirs = single.workloads("api", 4), separate.workloads("api", 4)
+    pids = [process.pid for system in (single, separate) for process in system.processes.values()]
     for pair in zip(ours, theirs, strict=True):
         for one in pair:
             one.break_it()
         time.sleep(1.5)
     ours[3].written()
-    tell(f"a repair was just written; the others are {[our.phase() for our in (*ours, *theirs)]}")
+    log_progress(f"a repair was just written; the others are {[our.phase() for our in (*ours, *theirs)]}")
     control_plane.kill("kube-apiserver")
     since = time.monotonic()
-    tell("the API server is killed")
+    log_progress("the API server is killed")
     away(20, since)
-    control_plane.mend()
-    tell("the API server is back")
-    healed_once((whole, ours), (apart, theirs))
-    tell(f"all are healed: {healed_in(*ours, *theirs)}")
-    assert [process.pid for ward in (whole, apart) for process in ward.processes.values() if process.running] == pids
-    for ward in (whole, apart):
-        ward.ready()
+    control_plane.restore()
+    log_progress("the API server is back")
+    healed_once((single, ours), (separate, theirs))
+    log_progress(f"all are healed: {healed_in(*ours, *theirs)}")
+    assert [
+        process.pid for system in (single, separate) for process in system.processes.values() if process.running
+    ] == pids
+    for system in (single, separate):
+        system.ready()
 
 
-def test_etcd_and_the_api_server_are_both_killed(whole, apart, control_plane, tell):
-    patients = {ward.kind: ward.patients("etcd", 1) for ward in (whole, apart)}
-    for (one,) in patients.values():
+def test_etcd_and_the_api_server_are_both_killed(single, separate, control_plane, log_progress):
+    workloads = {system.kind: system.workloads("etcd", 1) for system in (single, separate)}
+    for (one,) in workloads.values():
         one.break_it()
-    for (one,) in patients.values():
+    for (one,) in workloads.values():
         one.reaches("Verifying")
     control_plane.kill("etcd", "kube-apiserver")
     since = time.monotonic()
-    tell("etcd and the API server are killed")
+    log_progress("etcd and the API server are killed")
     away(5, since)
-    control_plane.mend()
-    tell("both are back")
-    healed_once((whole, patients["whole"]), (apart, patients["apart"]))
+    control_plane.restore()
+    log_progress("both are back")
+    healed_once((single, workloads["whole"]), (separate, workloads["apart"]))
 
 
-def test_temporal_goes_away(whole, apart, tell):
+def test_temporal_goes_away(single, separate, log_progress):
     """One Prunella starts its own server again; the other waits for somebody to do that, and says so."""
-    (mine, my_next), (theirs, their_next) = whole.patients("temporal", 2), apart.patients("temporal", 2)
+    (mine, my_next), (theirs, their_next) = (
+        single.workloads("temporal", 2),
+        separate.workloads("temporal", 2),
+    )
     mine.break_it()
     theirs.break_it()
     mine.reaches("Verifying")
     theirs.reaches("Verifying")
-    run, operator = whole.processes["run"], apart.processes["operator"]
+    run, operator = single.processes["run"], separate.processes["operator"]
     embedded = child_of(run, "start-dev")
     os.kill(embedded, signal.SIGKILL)
-    apart.temporal.kill()
-    tell("both Temporals are killed")
+    separate.temporal.kill()
+    log_progress("both Temporals are killed")
     my_next.break_it()
     their_next.break_it()
 
@@ -84,25 +91,29 @@ def test_temporal_goes_away(whole, apart, tell):
     _, text = until(lambda: found if (found := readiness(operator))[0] == 503 else None, 30, "/readyz says 503")
     assert any(line.startswith("temporal: ") and line != "temporal: ok" for line in text.splitlines()), text
     assert theirs.phase() == "Verifying", "what has begun keeps its story"
-    worker = apart.processes["worker"]
+    worker = separate.processes["worker"]
     assert worker.running
-    tell("the new incident waits, and the operator is not ready")
+    log_progress("the new incident waits, and the operator is not ready")
     assert child_of(run, "start-dev") != embedded
     run.wait_ready(30)
-    apart.temporal.start()
-    tell("the other Temporal is back")
-    healed_once((whole, [mine, my_next]), (apart, [theirs, their_next]))
-    tell(f"all are healed: {healed_in(mine, my_next, theirs, their_next)}")
+    separate.temporal.start()
+    log_progress("the other Temporal is back")
+    healed_once((single, [mine, my_next]), (separate, [theirs, their_next]))
+    log_progress(f"all are healed: {healed_in(mine, my_next, theirs, their_next)}")
     for one in (operator, worker):
         one.wait_ready(30)
 
 
-def test_prunella_itself_is_killed(whole, apart, tell):
+def test_prunella_itself_is_killed(single, separate, log_progress):
     """At the moment of a write, while verifying, and with a fault that happens while nobody watches."""
     (verifying, writing, unseen), (their_verifying, their_writing, their_unseen) = (
-        ward.patients("kill", 3) for ward in (whole, apart)
+        system.workloads("kill", 3) for system in (single, separate)
     )
-    run, operator, worker = whole.processes["run"], apart.processes["operator"], apart.processes["worker"]
+    run, operator, worker = (
+        single.processes["run"],
+        separate.processes["operator"],
+        separate.processes["worker"],
+    )
     verifying.break_it()
     their_verifying.break_it()
     verifying.reaches("Repairing", "Verifying")
@@ -110,12 +121,12 @@ def test_prunella_itself_is_killed(whole, apart, tell):
     writing.break_it()
     writing.written()
     run.kill()
-    tell("`prunella run` is killed")
+    log_progress("`prunella run` is killed")
     their_writing.break_it()
     their_writing.written()
     worker.kill()
     operator.kill()
-    tell("operator and worker are killed")
+    log_progress("operator and worker are killed")
     unseen.break_it()
     their_unseen.break_it()
     time.sleep(3)
@@ -123,35 +134,35 @@ def test_prunella_itself_is_killed(whole, apart, tell):
         one.start()
     for one in (run, operator, worker):
         one.wait_ready()
-    tell("all are back")
+    log_progress("all are back")
     ours, theirs = [verifying, writing, unseen], [their_verifying, their_writing, their_unseen]
-    healed_once((whole, ours), (apart, theirs))
-    tell(f"all are healed: {healed_in(*ours)}; {healed_in(*theirs)}")
+    healed_once((single, ours), (separate, theirs))
+    log_progress(f"all are healed: {healed_in(*ours)}; {healed_in(*theirs)}")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_it_stops_within_seconds_and_goes_on_later(whole, apart, tell, how):
+def test_it_stops_within_seconds_and_goes_on_later(single, separate, log_progress, how):
     """Also in the middle of a verification: the next start goes on where it stopped."""
-    patients = {ward.kind: ward.patients("stop", 1) for ward in (whole, apart)}
+    workloads = {system.kind: system.workloads("stop", 1) for system in (single, separate)}
     busy = how is signal.SIGTERM
     if busy:
-        for (one,) in patients.values():
+        for (one,) in workloads.values():
             one.break_it()
-        for (one,) in patients.values():
+        for (one,) in workloads.values():
             one.reaches("Verifying")
-    processes = [process for ward in (whole, apart) for process in ward.processes.values()]
+    processes = [process for system in (single, separate) for process in system.processes.values()]
     for process in processes:
         seconds, code, said = ends(process, how)
         assert (code, seconds < 8) == (0, True), f"code {code} after {seconds:.1f} s:\n{process.tail()}"
         assert "Traceback" not in said, said
-    tell(f"all have stopped by {how.name}")
+    log_progress(f"all have stopped by {how.name}")
     for process in processes:
         process.start()
     for process in processes:
         process.wait_ready()
     if busy:
-        healed_once((whole, patients["whole"]), (apart, patients["apart"]))
-        tell("what was under way is healed")
+        healed_once((single, workloads["whole"]), (separate, workloads["apart"]))
+        log_progress("what was under way is healed")
 
 
 def ends(process, how):

@@ -17,15 +17,15 @@ from support import (
     samples,
 )
 from support.api import Object, until
-from support.recipes import with_ledger, without_ledger
-from support.stage import Case, Scene
+from support.case_builders import with_ledger, without_ledger
+from support.case_run import Case, CaseRun
 
 TRACKING = "argocd.argoproj.io/tracking-id"
 
 
 def _sample(file: str) -> Any:
-    def apply(scene: Scene) -> None:
-        scene.api.apply(*scene.load(file))
+    def apply(run: CaseRun) -> None:
+        run.api.apply(*run.load(file))
 
     return apply
 
@@ -36,90 +36,90 @@ _before, _break = _sample("before.yaml"), _sample("break.yaml")
 def _with_sidecar(file: str) -> Any:
     """A second container, so that a repair of the wrong one, or of both, would be seen."""
 
-    def apply(scene: Scene) -> None:
-        objects = scene.load(file)
+    def apply(run: CaseRun) -> None:
+        objects = run.load(file)
         containers = samples.deployment(objects)["spec"]["template"]["spec"]["containers"]
         sidecar = {key: value for key, value in containers[0].items() if key not in {"envFrom", "ports"}}
         probe = {"httpGet": {"path": "/readyz", "port": 8081}, "periodSeconds": 1}
         env = [{"name": "SHOP_PORT", "value": "8081"}]
         containers.insert(0, {**sidecar, "name": "sidecar", "env": env, "readinessProbe": probe})
-        scene.api.apply(*objects)
+        run.api.apply(*objects)
 
     return apply
 
 
-def _outgrown_twice(scene: Scene) -> None:
+def _outgrown_twice(run: CaseRun) -> None:
     """More than the first raise gives, less than the second."""
-    objects = scene.load("break.yaml")
+    objects = run.load("break.yaml")
     next(obj for obj in objects if obj["kind"] == "ConfigMap")["data"]["SHOP_MEMORY_MIB"] = "150"
-    scene.api.apply(*objects)
+    run.api.apply(*objects)
 
 
-def _busy_release(scene: Scene) -> None:
+def _busy_release(run: CaseRun) -> None:
     """A bad release that also changes what is no part of the template: none of that may be rolled back."""
-    objects = scene.load("break.yaml")
+    objects = run.load("break.yaml")
     one = samples.deployment(objects)
     one["metadata"]["annotations"] = {"shop.example.org/owner": "team-b", "shop.example.org/ticket": "4711"}
     one["metadata"]["labels"]["shop.example.org/stage"] = "two"
     one["spec"]["replicas"] = 3
-    scene.api.apply(*objects)
+    run.api.apply(*objects)
 
 
-def _two_releases(scene: Scene) -> None:
-    scene.api.apply(*scene.load("break-1.yaml"))
-    path = f"/apis/apps/v1/namespaces/{scene.namespace}/replicasets"
-    until(lambda: len(scene.api.items(path)) == 2, 30, "the first bad release is a revision", every=0.05)
-    scene.api.apply(*scene.load("break-2.yaml"))
+def _two_releases(run: CaseRun) -> None:
+    run.api.apply(*run.load("break-1.yaml"))
+    path = f"/apis/apps/v1/namespaces/{run.namespace}/replicasets"
+    until(lambda: len(run.api.items(path)) == 2, 30, "the first bad release is a revision", every=0.05)
+    run.api.apply(*run.load("break-2.yaml"))
 
 
-def _dry_run(scene: Scene) -> None:
-    scene.api.apply(*scene.load("break.yaml", "oom-killed"), *scene.load("incident.yaml"))
+def _dry_run(run: CaseRun) -> None:
+    run.api.apply(*run.load("break.yaml", "oom-killed"), *run.load("incident.yaml"))
 
 
-def _by_hand(scene: Scene) -> None:
+def _by_hand(run: CaseRun) -> None:
     """A person reports the fault at the same moment as Prunella sees it."""
-    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "checkout-by-hand-"
     target = {**one["spec"]["target"], "name": "checkout"}
     one["spec"] = {"target": target, "type": "PodCrashLoop", "description": "The shop is down!"}
-    scene.api.apply(*scene.load("break.yaml"), one)
+    run.api.apply(*run.load("break.yaml"), one)
 
 
-def _recreated(scene: Scene) -> None:
+def _recreated(run: CaseRun) -> None:
     """What many fault injectors do: with the old object, its whole history is gone."""
-    scene.api.delete(scene.path, propagation="Foreground")
-    until(lambda: scene.api.find(scene.path) is None, 60, "the Deployment is deleted")
-    scene.api.apply(*scene.load("break.yaml"))
+    run.api.delete(run.path, propagation="Foreground")
+    until(lambda: run.api.find(run.path) is None, 60, "the Deployment is deleted")
+    run.api.apply(*run.load("break.yaml"))
 
 
-def _labelled(scene: Scene) -> None:
-    objects = scene.load("break.yaml")
+def _labelled(run: CaseRun) -> None:
+    objects = run.load("break.yaml")
     samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
-    scene.api.apply(*objects)
+    run.api.apply(*objects)
 
 
-def _labelled_before(scene: Scene) -> None:
-    objects = scene.load("before.yaml")
+def _labelled_before(run: CaseRun) -> None:
+    objects = run.load("before.yaml")
     samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
-    scene.api.apply(*objects)
+    run.api.apply(*objects)
 
 
-def _paused(scene: Scene) -> None:
+def _paused(run: CaseRun) -> None:
     """A paused rollout still scales, so its new pod runs out of memory although no release may go out."""
-    objects = scene.load("break.yaml")
+    objects = run.load("break.yaml")
     samples.deployment(objects)["spec"]["paused"] = True
-    scene.api.apply(*objects)
+    run.api.apply(*objects)
 
 
-def _single_before(scene: Scene) -> None:
-    objects = scene.load("before.yaml")
+def _single_before(run: CaseRun) -> None:
+    objects = run.load("before.yaml")
     samples.deployment(objects)["spec"]["replicas"] = 1
-    scene.api.apply(*objects)
+    run.api.apply(*objects)
 
 
-def _recovering(scene: Scene) -> None:
+def _recovering(run: CaseRun) -> None:
     """It crashes at its first two starts, and runs from the third on, after the kubelet's 10 seconds of back-off."""
-    objects = scene.load("before.yaml")
+    objects = run.load("before.yaml")
     one = samples.deployment(objects)
     one["spec"]["replicas"] = 1
     pod = one["spec"]["template"]["spec"]
@@ -127,29 +127,29 @@ def _recovering(scene: Scene) -> None:
     samples.container(one)["volumeMounts"] = [{"name": "state", "mountPath": "/state"}]
     pod["securityContext"]["fsGroup"] = 65532
     samples.set_env(one, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s", SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state")
-    scene.api.apply(*objects)
+    run.api.apply(*objects)
 
 
-def _ghost(scene: Scene) -> None:
-    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+def _ghost(run: CaseRun) -> None:
+    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "nowhere-"
     one["spec"] = {**one["spec"], "mode": "Heal", "target": {**one["spec"]["target"], "name": "nowhere"}}
-    scene.api.apply(one)
+    run.api.apply(one)
 
 
 def _tracked(file: str) -> Any:
-    def apply(scene: Scene) -> None:
-        objects = scene.load(file)
+    def apply(run: CaseRun) -> None:
+        objects = run.load(file)
         meta = samples.deployment(objects)["metadata"]
-        meta["annotations"] = {TRACKING: f"shop:apps/Deployment:{scene.namespace}/{meta['name']}"}
-        scene.api.apply(*objects)
+        meta["annotations"] = {TRACKING: f"shop:apps/Deployment:{run.namespace}/{meta['name']}"}
+        run.api.apply(*objects)
 
     return apply
 
 
-def _dependent(scene: Scene, file: str) -> list[Object]:
+def _dependent(run: CaseRun, file: str) -> list[Object]:
     """A workload that needs another one at its start, and whose pods are all replaced by a release."""
-    objects = scene.load(file)
+    objects = run.load(file)
     one = samples.deployment(objects)
     one["spec"]["strategy"] = {"type": "Recreate"}
     container = samples.container(one)
@@ -157,14 +157,14 @@ def _dependent(scene: Scene, file: str) -> list[Object]:
     return objects
 
 
-def _with_dependency(scene: Scene) -> None:
-    with_ledger(scene)
-    scene.api.apply(*_dependent(scene, "before.yaml"))
+def _with_dependency(run: CaseRun) -> None:
+    with_ledger(run)
+    run.api.apply(*_dependent(run, "before.yaml"))
 
 
-def _dependency_down(scene: Scene) -> None:
-    without_ledger(scene)
-    scene.api.apply(*_dependent(scene, "break.yaml"))
+def _dependency_down(run: CaseRun) -> None:
+    without_ledger(run)
+    run.api.apply(*_dependent(run, "break.yaml"))
 
 
 def _rolled_back(name: str, workload: str, **more: Any) -> Case:
@@ -230,7 +230,7 @@ CASES: dict[str, Case] = {
             "recommendations",
             "DryRunDone",
             "DryRun",
-            before=lambda scene: scene.api.apply(*scene.load("before.yaml", "oom-killed")) and None,
+            before=lambda run: run.api.apply(*run.load("before.yaml", "oom-killed")) and None,
             breaks=_dry_run,
             cause="pod_oom_killed",
             # Prunella sees the fault by itself as well; so that it writes nothing either, it has to ask first.

@@ -5,9 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from support.api import Object, until
-from support.cases_causes import with_state
-from support.cases_traps import ours, statuses
-from support.recipes import (
+from support.case_builders import (
     NAME,
     SAMPLE,
     Edit,
@@ -25,7 +23,9 @@ from support.recipes import (
     replicas,
     restarted,
 )
-from support.stage import CLOSED, Case, Scene
+from support.case_run import CLOSED, Case, CaseRun
+from support.cases_causes import with_state
+from support.cases_traps import ours, statuses
 
 from prunella_operator import clock
 
@@ -34,132 +34,132 @@ _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
 _CRASHES_ONCE: tuple[Edit, ...] = (with_state, env(SHOP_EXIT_TIMES="1", SHOP_STATE_DIR="/state"))
 
 
-def _pod_path(scene: Scene, pod: Object) -> str:
-    return f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}"
+def _pod_path(run: CaseRun, pod: Object) -> str:
+    return f"/api/v1/namespaces/{run.namespace}/pods/{pod['metadata']['name']}"
 
 
-def _phases(scene: Scene) -> list[Any]:
-    return [(incident.get("status") or {}).get("phase") for incident in scene.incidents()]
+def _phases(run: CaseRun) -> list[Any]:
+    return [(incident.get("status") or {}).get("phase") for incident in run.incidents()]
 
 
-def _survived(scene: Scene) -> None:
+def _survived(run: CaseRun) -> None:
     """One of two pods is OOM-killed once: by its next start the data is small again."""
-    restarted(replicas(2), SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(scene)
+    restarted(replicas(2), SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(run)
 
     def has_read() -> bool:
-        fresh = [our for our in ours(scene) if our["metadata"]["name"] not in scene.pods]
+        fresh = [our for our in ours(run) if our["metadata"]["name"] not in run.pods]
         return any(status["state"].get("running") for status in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
-    config_map(scene)
+    config_map(run)
 
 
-def _then_another_crashes(scene: Scene) -> None:
+def _then_another_crashes(run: CaseRun) -> None:
     """The one that was not killed is replaced and meets other data."""
-    until(lambda: _phases(scene) == ["Recovered"], 180, "it is well again", every=0.5)
-    config_map(scene, **_CRASHES)
-    (other,) = [our for our in ours(scene) if not statuses([our])[0]["restartCount"]]
-    scene.api.delete(_pod_path(scene, other))
+    until(lambda: _phases(run) == ["Recovered"], 180, "it is well again", every=0.5)
+    config_map(run, **_CRASHES)
+    (other,) = [our for our in ours(run) if not statuses([our])[0]["restartCount"]]
+    run.api.delete(_pod_path(run, other))
 
 
-def _pause(scene: Scene) -> None:
-    scene.when(lambda status: status.get("phase") == "Confirming", "it is being confirmed")
-    scene.api.patch(scene.path, {"spec": {"paused": True}})
+def _pause(run: CaseRun) -> None:
+    run.when(lambda status: status.get("phase") == "Confirming", "it is being confirmed")
+    run.api.patch(run.path, {"spec": {"paused": True}})
 
 
-def _by_argo(*edits: Edit) -> Callable[[Scene], None]:
+def _by_argo(*edits: Edit) -> Callable[[CaseRun], None]:
     """Argo CD tracks by label here, and applies on the server: only the field managers tell."""
-    return lambda scene: scene.api.apply(*app(scene, *edits), manager=_ARGO) and None
+    return lambda run: run.api.apply(*app(run, *edits), manager=_ARGO) and None
 
 
-def _evicted_before(scene: Scene) -> None:
+def _evicted_before(run: CaseRun) -> None:
     """What an eviction under pressure leaves behind, and then a bad release."""
-    (pod,) = ours(scene)
+    (pod,) = ours(run)
     told = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
-    scene.api.patch(f"{_pod_path(scene, pod)}/status", {"status": told})
-    until(lambda: len(ours(scene)) == 2, 60, "there is another pod")
-    until(lambda: scene.live()["status"].get("availableReplicas"), 90, "it serves")
-    applied(bad())(scene)
+    run.api.patch(f"{_pod_path(run, pod)}/status", {"status": told})
+    until(lambda: len(ours(run)) == 2, 60, "there is another pod")
+    until(lambda: run.live()["status"].get("availableReplicas"), 90, "it serves")
+    applied(bad())(run)
 
 
-def _debugged(scene: Scene) -> None:
+def _debugged(run: CaseRun) -> None:
     """A person's ephemeral container ends badly; the pod is well."""
-    (pod,) = ours(scene)
-    template = pod_spec(scene.live())["containers"][0]
+    (pod,) = ours(run)
+    template = pod_spec(run.live())["containers"][0]
     kept = {key: template[key] for key in ("image", "imagePullPolicy", "securityContext")}
     body = {
         "spec": {
             "ephemeralContainers": [{**kept, "name": "debugger", "env": [{"name": "SHOP_REQUIRE_ENV", "value": "X"}]}]
         }
     }
-    scene.api.patch(f"{_pod_path(scene, pod)}/ephemeralcontainers", body)
+    run.api.patch(f"{_pod_path(run, pod)}/ephemeralcontainers", body)
 
 
-def _killed_again_and_again(scene: Scene) -> None:
+def _killed_again_and_again(run: CaseRun) -> None:
     """A chaos experiment takes a pod every few seconds."""
     for _ in range(8):
-        drop_pod(scene)
+        drop_pod(run)
         time.sleep(4)
 
 
-def _changed_again(scene: Scene) -> None:
+def _changed_again(run: CaseRun) -> None:
     """A person tries another release while ours is being verified, and that one is bad as well."""
-    scene.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
-    applied(bad(3))(scene)
+    run.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
+    applied(bad(3))(run)
 
     def over() -> bool:
-        return [phase in CLOSED for phase in _phases(scene)] == [True, True]
+        return [phase in CLOSED for phase in _phases(run)] == [True, True]
 
     until(over, 180, "both are over", every=0.5)
 
 
-def _recreated_otherwise(scene: Scene) -> None:
+def _recreated_otherwise(run: CaseRun) -> None:
     """Made anew with another selector: no earlier template fits it."""
-    scene.api.delete(scene.path, propagation="Foreground")
-    until(lambda: scene.api.find(scene.path) is None, 60, "it is deleted")
+    run.api.delete(run.path, propagation="Foreground")
+    until(lambda: run.api.find(run.path) is None, 60, "it is deleted")
 
     def renamed(obj: Object) -> None:
         labels = {"shop.example.org/track": "two"}
         obj["spec"]["selector"]["matchLabels"] = labels
         obj["spec"]["template"]["metadata"]["labels"] |= labels
 
-    applied(bad(), renamed)(scene)
+    applied(bad(), renamed)(run)
 
 
-def _needs_a_node(scene: Scene) -> None:
+def _needs_a_node(run: CaseRun) -> None:
     """A release that needs a node of another kind, and a cluster autoscaler that says that it gets one."""
-    applied(release(2), pods(nodeSelector={_kind_of_node(scene): "yes"}))(scene)
+    applied(release(2), pods(nodeSelector={_kind_of_node(run): "yes"}))(run)
 
     def homeless() -> list[Object]:
-        return [our for our in ours(scene) if our["metadata"]["name"] not in scene.pods]
+        return [our for our in ours(run) if our["metadata"]["name"] not in run.pods]
 
     (pod,) = until(homeless, 60, "its pod is made")
-    about = {"kind": "Pod", "namespace": scene.namespace} | {key: pod["metadata"][key] for key in ("name", "uid")}
+    about = {"kind": "Pod", "namespace": run.namespace} | {key: pod["metadata"][key] for key in ("name", "uid")}
     said = {"type": "Normal", "reason": "TriggeredScaleUp", "message": "pod triggered scale-up: [{shop 1->2 (max: 3)}]"}
-    meta = {"generateName": "shop-", "namespace": scene.namespace}
+    meta = {"generateName": "shop-", "namespace": run.namespace}
     now = clock.now().isoformat(timespec="seconds").replace("+00:00", "Z")
     event = {"metadata": meta, "involvedObject": about, **said, "firstTimestamp": now, "lastTimestamp": now}
-    scene.api.create(f"/api/v1/namespaces/{scene.namespace}/events", event)
+    run.api.create(f"/api/v1/namespaces/{run.namespace}/events", event)
 
 
-def _kind_of_node(scene: Scene) -> str:
+def _kind_of_node(run: CaseRun) -> str:
     """A label that only this case's pods ask for."""
-    return f"shop.example.org/{scene.namespace}"
+    return f"shop.example.org/{run.namespace}"
 
 
-def _node_comes(scene: Scene) -> None:
-    scene.opened()
+def _node_comes(run: CaseRun) -> None:
+    run.opened()
     time.sleep(15)
-    assert not scene.attempted()
-    (node,) = scene.api.items("/api/v1/nodes")
-    labels = {_kind_of_node(scene): "yes"}
-    scene.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": labels}})
+    assert not run.attempted()
+    (node,) = run.api.items("/api/v1/nodes")
+    labels = {_kind_of_node(run): "yes"}
+    run.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": labels}})
 
 
-def _replica_set(scene: Scene) -> None:
-    _, one = app(scene, bad())
+def _replica_set(run: CaseRun) -> None:
+    _, one = app(run, bad())
     del one["spec"]["template"]["spec"]["containers"][0]["envFrom"]
-    scene.api.apply(one)
+    run.api.apply(one)
 
 
 CASES = (

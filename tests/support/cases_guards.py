@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from support.api import until
-from support.recipes import app, applied, bad, handed_over, marked
-from support.stage import CLOSED, Case, Scene
+from support.case_builders import app, applied, bad, handed_over, marked
+from support.case_run import CLOSED, Case, CaseRun
 
 from prunella_operator import clock
 
@@ -19,14 +19,14 @@ def _tonight() -> list[dict[str, Any]]:
     return [{"start": f"{start:%H:%M}", "end": f"{start + timedelta(hours=1):%H:%M}"}]
 
 
-def _again(scene: Scene) -> None:
+def _again(run: CaseRun) -> None:
     """Another bad release, right after the first one was taken back."""
 
     def over() -> bool:
-        return [(incident.get("status") or {}).get("phase") in CLOSED for incident in scene.incidents()] == [True]
+        return [(incident.get("status") or {}).get("phase") in CLOSED for incident in run.incidents()] == [True]
 
     until(over, 180, "the first fault is repaired", every=0.5)
-    scene.api.apply(*app(scene, bad(3)))
+    run.api.apply(*app(run, bad(3)))
 
 
 def _held(name: str, reason: str, **more: Any) -> Case:

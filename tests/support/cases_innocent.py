@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from support.api import Object, until
-from support.recipes import (
+from support.case_builders import (
     NAME,
     SAMPLE,
     Edit,
@@ -21,7 +21,7 @@ from support.recipes import (
     restarted,
     server,
 )
-from support.stage import CLOSED, Case, Scene
+from support.case_run import CLOSED, Case, CaseRun
 from support.webhook import leave_limits, lower_limits
 
 _TWO = replicas(2)
@@ -30,121 +30,121 @@ _ACCOUNT = pods(serviceAccountName="shop")
 _PATIENT = {"grace": "25s"}
 
 
-def _phase(scene: Scene, *phases: str) -> None:
-    scene.when(lambda status: status.get("phase") in phases, f"it is {' or '.join(phases)}")
+def _phase(run: CaseRun, *phases: str) -> None:
+    run.when(lambda status: status.get("phase") in phases, f"it is {' or '.join(phases)}")
 
 
-def _put_back(phase: str) -> Callable[[Scene], None]:
+def _put_back(phase: str) -> Callable[[CaseRun], None]:
     """The owner's pipeline knows nothing of the repair, and applies what is in its own source."""
 
-    def act(scene: Scene) -> None:
-        _phase(scene, phase)
-        scene.api.apply(*app(scene, bad()))
+    def act(run: CaseRun) -> None:
+        _phase(run, phase)
+        run.api.apply(*app(run, bad()))
 
     return act
 
 
-def _fixed(scene: Scene) -> None:
-    _phase(scene, "Confirming")
-    scene.api.apply(*app(scene, release(3)))
+def _fixed(run: CaseRun) -> None:
+    _phase(run, "Confirming")
+    run.api.apply(*app(run, release(3)))
 
 
-def _deleted(phase: str) -> Callable[[Scene], None]:
-    def act(scene: Scene) -> None:
-        _phase(scene, phase)
-        scene.api.delete(scene.path, propagation="Foreground")
+def _deleted(phase: str) -> Callable[[CaseRun], None]:
+    def act(run: CaseRun) -> None:
+        _phase(run, phase)
+        run.api.delete(run.path, propagation="Foreground")
 
     return act
 
 
-def _without_data(scene: Scene) -> None:
-    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/configmaps/{NAME}")
-    drop_pod(scene)
+def _without_data(run: CaseRun) -> None:
+    run.api.delete(f"/api/v1/namespaces/{run.namespace}/configmaps/{NAME}")
+    drop_pod(run)
 
 
-def _with_account(scene: Scene) -> None:
-    meta = {"name": "shop", "namespace": scene.namespace}
-    scene.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-    applied(_ACCOUNT, _TWO)(scene)
+def _with_account(run: CaseRun) -> None:
+    meta = {"name": "shop", "namespace": run.namespace}
+    run.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    applied(_ACCOUNT, _TWO)(run)
 
 
-def _without_account(scene: Scene) -> None:
-    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/serviceaccounts/shop")
-    drop_pod(scene)
+def _without_account(run: CaseRun) -> None:
+    run.api.delete(f"/api/v1/namespaces/{run.namespace}/serviceaccounts/shop")
+    drop_pod(run)
 
 
-def _label_node(scene: Scene, value: str | None) -> Edit:
+def _label_node(run: CaseRun, value: str | None) -> Edit:
     """A mark of the node that only this case's pods ask for: without it the node is as good as cordoned for them."""
-    key = f"shop.example.org/{scene.namespace}"
-    (node,) = scene.api.items("/api/v1/nodes")
-    scene.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": {key: value}}})
+    key = f"shop.example.org/{run.namespace}"
+    (node,) = run.api.items("/api/v1/nodes")
+    run.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": {key: value}}})
     return pods(nodeSelector={key: "yes"})
 
 
-def _on_labelled_node(scene: Scene) -> None:
-    applied(_label_node(scene, "yes"), _TWO)(scene)
+def _on_labelled_node(run: CaseRun) -> None:
+    applied(_label_node(run, "yes"), _TWO)(run)
 
 
-def _without_label(scene: Scene) -> None:
-    _label_node(scene, None)
-    drop_pod(scene)
+def _without_label(run: CaseRun) -> None:
+    _label_node(run, None)
+    drop_pod(run)
 
 
-def _quota(memory: str, *then: Callable[[Scene], None]) -> Callable[[Scene], None]:
-    def act(scene: Scene) -> None:
-        limits_of_namespace(scene, "ResourceQuota", hard={"limits.memory": memory})
+def _quota(memory: str, *then: Callable[[CaseRun], None]) -> Callable[[CaseRun], None]:
+    def act(run: CaseRun) -> None:
+        limits_of_namespace(run, "ResourceQuota", hard={"limits.memory": memory})
         for one in then:
-            one(scene)
+            one(run)
 
     return act
 
 
-def _lowered(scene: Scene) -> None:
-    lower_limits(scene, "20Mi")
-    drop_pod(scene)
+def _lowered(run: CaseRun) -> None:
+    lower_limits(run, "20Mi")
+    drop_pod(run)
 
 
-def _lowered_no_more(scene: Scene) -> None:
-    _phase(scene, *CLOSED)
-    leave_limits(scene)
+def _lowered_no_more(run: CaseRun) -> None:
+    _phase(run, *CLOSED)
+    leave_limits(run)
 
 
-def _evicted(scene: Scene) -> None:
+def _evicted(run: CaseRun) -> None:
     """As a drain does it."""
-    name = next(pod["metadata"]["name"] for pod in scene.api.pods(scene.namespace))
-    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": scene.namespace}}
-    scene.api.create(f"/api/v1/namespaces/{scene.namespace}/pods/{name}/eviction", body)
+    name = next(pod["metadata"]["name"] for pod in run.api.pods(run.namespace))
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": run.namespace}}
+    run.api.create(f"/api/v1/namespaces/{run.namespace}/pods/{name}/eviction", body)
 
 
-def _restarted_by_hand(scene: Scene) -> None:
+def _restarted_by_hand(run: CaseRun) -> None:
     mark = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    scene.api.patch(scene.path, {"spec": {"template": {"metadata": {"annotations": mark}}}})
+    run.api.patch(run.path, {"spec": {"template": {"metadata": {"annotations": mark}}}})
 
 
-def _up_and_down(scene: Scene) -> None:
+def _up_and_down(run: CaseRun) -> None:
     for count in (3, 1):
-        scene.api.patch(scene.path, {"spec": {"replicas": count}})
-        until(lambda count=count: scene.live()["status"].get("availableReplicas") == count, 90, f"{count} run")
+        run.api.patch(run.path, {"spec": {"replicas": count}})
+        until(lambda count=count: run.live()["status"].get("availableReplicas") == count, 90, f"{count} run")
 
 
-def _no_pods_behind(scene: Scene) -> None:
+def _no_pods_behind(run: CaseRun) -> None:
     """The pods are well; nobody can reach them. Only who watches the service can tell."""
-    meta = {"name": NAME, "namespace": scene.namespace}
+    meta = {"name": NAME, "namespace": run.namespace}
     spec = {"selector": {"app.kubernetes.io/name": "renamed"}, "ports": [{"port": 8080}]}
-    scene.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+    run.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
 
 
-def _ignored_pods(*edits: Edit) -> Callable[[Scene], None]:
+def _ignored_pods(*edits: Edit) -> Callable[[CaseRun], None]:
     def mark(obj: Object) -> None:
         obj["spec"]["template"]["metadata"]["labels"]["prunella.dev/ignore"] = "true"
 
     return applied(*edits, mark)
 
 
-def _ignored_namespace(scene: Scene) -> None:
+def _ignored_namespace(run: CaseRun) -> None:
     labels = {"metadata": {"labels": {"prunella.dev/ignore": "true"}}}
-    scene.api.patch(f"/api/v1/namespaces/{scene.namespace}", labels)
-    applied(bad())(scene)
+    run.api.patch(f"/api/v1/namespaces/{run.namespace}", labels)
+    applied(bad())(run)
 
 
 def _someone(name: str, breaks: Any, **more: Any) -> Case:
@@ -169,12 +169,12 @@ def _meanwhile(name: str, then: Any, phase: str, reason: str, **more: Any) -> Ca
     return handed_over(name, applied(), applied(bad()), reason, values.pop("cause", "bad_release"), **values)
 
 
-def _put_back_later(scene: Scene) -> None:
+def _put_back_later(run: CaseRun) -> None:
     def healed() -> bool:
-        return [(incident.get("status") or {}).get("phase") for incident in scene.incidents()] == ["Healed"]
+        return [(incident.get("status") or {}).get("phase") for incident in run.incidents()] == ["Healed"]
 
     until(healed, 180, "it is repaired", every=0.5)
-    scene.api.apply(*app(scene, bad()))
+    run.api.apply(*app(run, bad()))
 
 
 CASES = (

@@ -3,50 +3,50 @@
 from collections.abc import Callable
 
 from support.api import Object, until
-from support.recipes import NAME, Edit, app, applied, bad, handed_over, healed, pod_spec, replicas, restarted
-from support.stage import Scene
+from support.case_builders import NAME, Edit, app, applied, bad, handed_over, healed, pod_spec, replicas, restarted
+from support.case_run import CaseRun
 
 STATEFUL = {"kind": "StatefulSet", "deletes": 1}
 
 
-def _recreated(scene: Scene) -> None:
+def _recreated(run: CaseRun) -> None:
     """With the old object its ControllerRevisions are gone; ours are not."""
-    scene.api.delete(scene.path, propagation="Foreground")
-    until(lambda: scene.api.find(scene.path) is None, 60, "the StatefulSet is deleted")
-    scene.api.apply(*app(scene, bad(), replicas(2)))
+    run.api.delete(run.path, propagation="Foreground")
+    until(lambda: run.api.find(run.path) is None, 60, "the StatefulSet is deleted")
+    run.api.apply(*app(run, bad(), replicas(2)))
 
 
-def _without_controller(scene: Scene, kind: str, spec: Object) -> None:
-    meta = {"name": NAME, "namespace": scene.namespace}
+def _without_controller(run: CaseRun, kind: str, spec: Object) -> None:
+    meta = {"name": NAME, "namespace": run.namespace}
     version = {"Pod": "v1", "Job": "batch/v1"}[kind]
-    scene.api.apply({"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec})
+    run.api.apply({"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec})
 
 
-def _bare_pod(scene: Scene) -> None:
-    _, one = app(scene, bad())
+def _bare_pod(run: CaseRun) -> None:
+    _, one = app(run, bad())
     pod_spec(one)["containers"][0].pop("envFrom")
-    _without_controller(scene, "Pod", pod_spec(one))
+    _without_controller(run, "Pod", pod_spec(one))
 
 
-def _job(scene: Scene) -> None:
-    _, one = app(scene, bad())
+def _job(run: CaseRun) -> None:
+    _, one = app(run, bad())
     pod_spec(one)["containers"][0].pop("envFrom")
     pod_spec(one)["restartPolicy"] = "OnFailure"
-    _without_controller(scene, "Job", {"backoffLimit": 9, "template": {"spec": pod_spec(one)}})
+    _without_controller(run, "Job", {"backoffLimit": 9, "template": {"spec": pod_spec(one)}})
 
 
-def _scaled(*edits: Edit) -> Callable[[Scene], None]:
+def _scaled(*edits: Edit) -> Callable[[CaseRun], None]:
     """The number of replicas is the autoscaler's: the owner's manifest does not name it."""
 
-    def act(scene: Scene) -> None:
-        objects = app(scene, *edits)
+    def act(run: CaseRun) -> None:
+        objects = app(run, *edits)
         del objects[1]["spec"]["replicas"]
         target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
-        meta = {"name": NAME, "namespace": scene.namespace}
+        meta = {"name": NAME, "namespace": run.namespace}
         spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 3}
         scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
-        scene.api.apply(*objects, scaler)
-        until(lambda: scene.live()["spec"]["replicas"] == 2, 60, "the autoscaler has scaled")
+        run.api.apply(*objects, scaler)
+        until(lambda: run.live()["spec"]["replicas"] == 2, 60, "the autoscaler has scaled")
 
     return act
 

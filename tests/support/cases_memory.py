@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from support.recipes import (
+from support.case_builders import (
     Edit,
     applied,
     env,
@@ -18,7 +18,7 @@ from support.recipes import (
     second,
     server,
 )
-from support.stage import Case, Scene
+from support.case_run import Case, CaseRun
 
 _BESIDE = {"env": [{"name": "SHOP_PORT", "value": "8081"}]}
 # Long enough to use its memory first, also on a busy machine.
@@ -40,10 +40,10 @@ def _grown(name: str, *edits: Edit, need: str = "90", **more: Any) -> Case:
     return healed(name, values.pop("before"), values.pop("breaks"), "pod_oom_killed", **values)
 
 
-def _bounded(kind: str, **values: Any) -> Callable[[Scene], None]:
-    def act(scene: Scene) -> None:
-        limits_of_namespace(scene, kind, **values)
-        applied()(scene)
+def _bounded(kind: str, **values: Any) -> Callable[[CaseRun], None]:
+    def act(run: CaseRun) -> None:
+        limits_of_namespace(run, kind, **values)
+        applied()(run)
 
     return act
 

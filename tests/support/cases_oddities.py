@@ -6,8 +6,7 @@ from typing import Any
 
 from support import samples
 from support.api import Object
-from support.cases_memory import UNTERMINATED
-from support.recipes import (
+from support.case_builders import (
     NAME,
     SAMPLE,
     Edit,
@@ -24,7 +23,8 @@ from support.recipes import (
     server,
     spec,
 )
-from support.stage import Case, Scene
+from support.case_run import Case, CaseRun
+from support.cases_memory import UNTERMINATED
 
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of
 
@@ -57,55 +57,55 @@ _WATCHED: tuple[Edit, ...] = (
 """The server is killed (137, and no OOM) whenever its neighbour is away."""
 
 
-def _named(*edits: Edit) -> Callable[[Scene], None]:
+def _named(*edits: Edit) -> Callable[[CaseRun], None]:
     """The same under a name that is longer than a label may be, and has dots."""
     return applied(*edits, lambda edit: edit["metadata"].update(name=_NAME))
 
 
-def _lenient(scene: Scene) -> None:
+def _lenient(run: CaseRun) -> None:
     """Only the kubelet objects to root here."""
     labels = {"pod-security.kubernetes.io/enforce": "baseline"}
-    scene.api.patch(f"/api/v1/namespaces/{scene.namespace}", {"metadata": {"labels": labels}})
-    applied()(scene)
+    run.api.patch(f"/api/v1/namespaces/{run.namespace}", {"metadata": {"labels": labels}})
+    applied()(run)
 
 
-def _said_to_be_oom(scene: Scene) -> None:
+def _said_to_be_oom(run: CaseRun) -> None:
     """137 by a liveness probe, and a person who takes it for a lack of memory."""
-    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "by-hand-"
     target = {**one["spec"]["target"], "name": NAME}
     one["spec"] = {"target": target, "type": "OOMKilled", "containerName": "server"}
-    applied(*UNTERMINATED)(scene)
-    scene.api.apply(one)
+    applied(*UNTERMINATED)(run)
+    run.api.apply(one)
 
 
-def _forged(scene: Scene) -> None:
+def _forged(run: CaseRun) -> None:
     """Annotations that came with a copy of another object's manifest, and time that nobody can read."""
-    applied(bad())(scene)
-    current = template_hash(template_of(scene.live()))
+    applied(bad())(run)
+    current = template_hash(template_of(run.live()))
     marks = {
         "prunella.dev/last-action": "somebody-1",
         "prunella.dev/last-action-at": "yesterday",
         "prunella.dev/before": f"{NAME}-prunella-{current}",
         "prunella.dev/after": "nothing",
     }
-    scene.api.patch(scene.path, {"metadata": {"annotations": marks}})
+    run.api.patch(run.path, {"metadata": {"annotations": marks}})
 
 
-def _scaled_meanwhile(scene: Scene) -> None:
-    scene.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
-    scene.api.patch(f"{scene.path}/scale", {"spec": {"replicas": 2}})
+def _scaled_meanwhile(run: CaseRun) -> None:
+    run.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
+    run.api.patch(f"{run.path}/scale", {"spec": {"replicas": 2}})
 
 
-def _restless(scene: Scene) -> None:
+def _restless(run: CaseRun) -> None:
     """Another controller sets the replicas, several times a second."""
     for step in range(60):
-        scene.api.patch(f"{scene.path}/scale", {"spec": {"replicas": 1 + step % 2}})
+        run.api.patch(f"{run.path}/scale", {"spec": {"replicas": 1 + step % 2}})
         time.sleep(0.3)
 
 
 def _bad(name: str, *edits: Edit, good: tuple[Edit, ...] = (), **more: Any) -> Case:
-    breaks: Callable[[Scene], None] = more.pop("breaks", None) or applied(*good, release(2), *edits)
+    breaks: Callable[[CaseRun], None] = more.pop("breaks", None) or applied(*good, release(2), *edits)
     return healed(name, more.pop("before", applied(*good)), breaks, more.pop("cause", "bad_release"), **more)
 
 

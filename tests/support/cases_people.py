@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from support import samples
 from support.api import until
-from support.recipes import NAME, applied, config_map, healed, restarted
-from support.stage import Case, Scene
+from support.case_builders import NAME, applied, config_map, healed, restarted
+from support.case_run import Case, CaseRun
 
 from prunella_workflows.model.errors import PrunellaError
 
@@ -17,68 +17,66 @@ LONG = {"verification": {"window": "60s", "timeout": "90s"}}
 _LOOKED_AT_FOR = 5.0
 
 
-def _phase(scene: Scene, phase: str, reason: str = "") -> None:
-    scene.when(
-        lambda status: status.get("phase") == phase and reason in ("", status.get("reason")), f"{phase} {reason}"
-    )
+def _phase(run: CaseRun, phase: str, reason: str = "") -> None:
+    run.when(lambda status: status.get("phase") == phase and reason in ("", status.get("reason")), f"{phase} {reason}")
 
 
-def _untouched(scene: Scene) -> None:
+def _untouched(run: CaseRun) -> None:
     """Nothing is written now, and not a moment later either."""
     time.sleep(_LOOKED_AT_FOR)
-    assert not scene.attempted()
-    assert scene.live()["spec"] == scene.broken["spec"]
+    assert not run.attempted()
+    assert run.live()["spec"] == run.broken["spec"]
 
 
-def _cancel(scene: Scene) -> None:
-    _phase(scene, "Verifying")
-    scene.api.patch(scene.incident_path(), {"metadata": {"annotations": {"prunella.dev/cancel": "true"}}})
+def _cancel(run: CaseRun) -> None:
+    _phase(run, "Verifying")
+    run.api.patch(run.incident_path(), {"metadata": {"annotations": {"prunella.dev/cancel": "true"}}})
 
 
-def _delete(scene: Scene) -> None:
+def _delete(run: CaseRun) -> None:
     """The owner mends the data by hand, wants to be left alone from now on, and deletes the incident as done."""
-    _phase(scene, "Verifying")
-    until(lambda: _serves(scene), 60, "the repair is rolled out")
-    config_map(scene)
-    scene.api.patch(scene.path, {"metadata": {"labels": {"prunella.dev/ignore": "true"}}})
-    scene.api.delete(scene.incident_path())
+    _phase(run, "Verifying")
+    until(lambda: _serves(run), 60, "the repair is rolled out")
+    config_map(run)
+    run.api.patch(run.path, {"metadata": {"labels": {"prunella.dev/ignore": "true"}}})
+    run.api.delete(run.incident_path())
 
 
-def _serves(scene: Scene) -> bool:
+def _serves(run: CaseRun) -> bool:
     """Only pods of the repaired template are left, and they serve: nothing shows the old fault any more."""
-    status = scene.live()["status"]
+    status = run.live()["status"]
     return [status.get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")] == [1, 1, 1]
 
 
-def _answer(decision: str) -> Callable[[Scene], None]:
-    def act(scene: Scene) -> None:
-        _phase(scene, "AwaitingApproval", "ApprovalNeeded")
-        _untouched(scene)
+def _answer(decision: str) -> Callable[[CaseRun], None]:
+    def act(run: CaseRun) -> None:
+        _phase(run, "AwaitingApproval", "ApprovalNeeded")
+        _untouched(run)
         other = {"Approved": "Rejected", "Rejected": "Approved"}[decision]
-        scene.api.patch(scene.incident_path(), {"spec": {"approval": {"decision": decision, "by": "alice"}}})
+        run.api.patch(run.incident_path(), {"spec": {"approval": {"decision": decision, "by": "alice"}}})
         with pytest.raises(PrunellaError, match="approval"):
-            scene.api.patch(scene.incident_path(), {"spec": {"approval": {"decision": other, "by": "alice"}}})
+            run.api.patch(run.incident_path(), {"spec": {"approval": {"decision": other, "by": "alice"}}})
 
     return act
 
 
-def _suspended(scene: Scene) -> None:
+def _suspended(run: CaseRun) -> None:
     """A person reports the fault, and does not want it repaired yet."""
-    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "by-hand-"
     target = {**one["spec"]["target"], "name": NAME}
     one["spec"] = {"target": target, "type": "OOMKilled", "suspend": True}
-    scene.api.apply(one)
-    restarted(**OUTGROWN)(scene)
+    run.api.apply(one)
+    restarted(**OUTGROWN)(run)
 
 
-def _resume(scene: Scene) -> None:
-    _phase(scene, "Diagnosing", "Suspended")
-    _untouched(scene)
-    scene.api.patch(scene.incident_path(), {"spec": {"suspend": False}})
+def _resume(run: CaseRun) -> None:
+    _phase(run, "Diagnosing", "Suspended")
+    _untouched(run)
+    run.api.patch(run.incident_path(), {"spec": {"suspend": False}})
 
 
-def _grown(name: str, then: Callable[[Scene], None], **more: object) -> Case:
+def _grown(name: str, then: Callable[[CaseRun], None], **more: object) -> Case:
     values: dict[str, object] = {"then": then, **more}
     return healed(name, applied(), values.pop("breaks", restarted(**OUTGROWN)), "pod_oom_killed", **values)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from support import samples
 from support.api import Object, until
-from support.recipes import (
+from support.case_builders import (
     NAME,
     Edit,
     app,
@@ -25,7 +25,7 @@ from support.recipes import (
     server,
     spec,
 )
-from support.stage import Case, Scene
+from support.case_run import Case, CaseRun
 
 STATEFUL = {"kind": "StatefulSet", "deletes": 1}
 _DISK = pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})
@@ -65,14 +65,14 @@ def _beside(name: str, key: str = "containers", **values: Any) -> Edit:
     return edit
 
 
-def _program(scene: Scene) -> None:
+def _program(run: CaseRun) -> None:
     """A file that is no program, as an image of another architecture is none."""
-    scene.api.apply(*app(scene, release(2), server(command=["/data/shop"]), *_script(scene)))
+    run.api.apply(*app(run, release(2), server(command=["/data/shop"]), *_script(run)))
 
 
-def _script(scene: Scene) -> list[Edit]:
-    meta = {"name": "script", "namespace": scene.namespace}
-    scene.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"shop": "\x7f no program"}})
+def _script(run: CaseRun) -> list[Edit]:
+    meta = {"name": "script", "namespace": run.namespace}
+    run.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"shop": "\x7f no program"}})
 
     def edit(obj: Object) -> None:
         pods(volumes=[{"name": "data", "configMap": {"name": "script", "defaultMode": 0o755}}])(obj)
@@ -81,65 +81,65 @@ def _script(scene: Scene) -> list[Edit]:
     return [edit]
 
 
-def _privileged(scene: Scene) -> None:
-    scene.api.patch(
-        f"/api/v1/namespaces/{scene.namespace}",
+def _privileged(run: CaseRun) -> None:
+    run.api.patch(
+        f"/api/v1/namespaces/{run.namespace}",
         {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
     )
 
 
-def _squatted(scene: Scene) -> None:
+def _squatted(run: CaseRun) -> None:
     """Somebody else's pod has the port of the node."""
-    _privileged(scene)
-    _, one = app(scene, _host_port(31999))
-    meta = {"name": "squatter", "namespace": scene.namespace, "labels": {"prunella.dev/ignore": "true"}}
+    _privileged(run)
+    _, one = app(run, _host_port(31999))
+    meta = {"name": "squatter", "namespace": run.namespace, "labels": {"prunella.dev/ignore": "true"}}
     container = {key: value for key, value in pod_spec(one)["containers"][0].items() if key != "envFrom"}
-    scene.api.apply(
+    run.api.apply(
         {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {**pod_spec(one), "containers": [container]}}
     )
-    applied()(scene)
+    applied()(run)
 
 
 def _host_port(port: int) -> Edit:
     return server(ports=[{"name": "http", "containerPort": 8080, "hostPort": port}])
 
 
-def _bounded(kind: str, *edits: Edit, **values: Any) -> Callable[[Scene], None]:
-    def act(scene: Scene) -> None:
-        limits_of_namespace(scene, kind, **values)
-        applied(*edits)(scene)
+def _bounded(kind: str, *edits: Edit, **values: Any) -> Callable[[CaseRun], None]:
+    def act(run: CaseRun) -> None:
+        limits_of_namespace(run, kind, **values)
+        applied(*edits)(run)
 
     return act
 
 
-def _one_after_the_other(*kinds: Edit) -> Callable[[Scene], None]:
+def _one_after_the_other(*kinds: Edit) -> Callable[[CaseRun], None]:
     """Releases that are bad in different ways, each as soon as the one before is a revision."""
 
-    def act(scene: Scene) -> None:
-        path = f"/apis/apps/v1/namespaces/{scene.namespace}/replicasets"
+    def act(run: CaseRun) -> None:
+        path = f"/apis/apps/v1/namespaces/{run.namespace}/replicasets"
         for number, edit in enumerate(kinds, 2):
-            scene.api.apply(*app(scene, release(number), edit))
-            until(lambda number=number: len(scene.api.items(path)) == number, 30, "it is a revision", every=0.05)
+            run.api.apply(*app(run, release(number), edit))
+            until(lambda number=number: len(run.api.items(path)) == number, 30, "it is a revision", every=0.05)
 
     return act
 
 
-def _recreated(scene: Scene) -> None:
-    scene.api.delete(scene.path, propagation="Foreground")
-    until(lambda: scene.api.find(scene.path) is None, 60, f"the {scene.case.kind} is deleted")
-    scene.api.apply(*app(scene, bad()))
+def _recreated(run: CaseRun) -> None:
+    run.api.delete(run.path, propagation="Foreground")
+    until(lambda: run.api.find(run.path) is None, 60, f"the {run.case.kind} is deleted")
+    run.api.apply(*app(run, bad()))
 
 
-def _on_delete(scene: Scene) -> None:
+def _on_delete(run: CaseRun) -> None:
     """The owner replaces pods by hand, and starts with the first."""
-    applied(bad(), *_BY_HAND)(scene)
-    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/pods/{NAME}-0")
+    applied(bad(), *_BY_HAND)(run)
+    run.api.delete(f"/api/v1/namespaces/{run.namespace}/pods/{NAME}-0")
 
 
-def _bad_data_too(scene: Scene) -> None:
+def _bad_data_too(run: CaseRun) -> None:
     """A release that comes with its own data."""
-    applied(release(2), env(SHOP_EXIT_CODE="3", SHOP_EXIT_AFTER="0s"))(scene)
-    config_map(scene)
+    applied(release(2), env(SHOP_EXIT_CODE="3", SHOP_EXIT_AFTER="0s"))(run)
+    config_map(run)
 
 
 _BY_HAND: tuple[Edit, ...] = (replicas(2), spec(updateStrategy={"type": "OnDelete"}))

@@ -5,8 +5,7 @@ from typing import Any
 
 from support import samples
 from support.api import Object, until
-from support.cases_causes import as_ready_as_ledger, ledger_says_no
-from support.recipes import (
+from support.case_builders import (
     NAME,
     SAMPLE,
     Edit,
@@ -26,7 +25,8 @@ from support.recipes import (
     server,
     spec,
 )
-from support.stage import Case, Scene
+from support.case_run import Case, CaseRun
+from support.cases_causes import as_ready_as_ledger, ledger_says_no
 
 _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
 _RECREATED = spec(strategy={"type": "Recreate"})
@@ -54,44 +54,44 @@ _ALONE = pods(
 )
 
 
-def _replaced_by_hand(scene: Scene) -> None:
-    applied(bad(), _ON_DELETE)(scene)
-    drop_pod(scene)
+def _replaced_by_hand(run: CaseRun) -> None:
+    applied(bad(), _ON_DELETE)(run)
+    drop_pod(run)
 
 
-def ours(scene: Scene) -> list[Object]:
+def ours(run: CaseRun) -> list[Object]:
     """The live pods of the workload."""
-    return [pod for pod in scene.api.pods(scene.namespace) if pod["metadata"]["name"].startswith(f"{NAME}-")]
+    return [pod for pod in run.api.pods(run.namespace) if pod["metadata"]["name"].startswith(f"{NAME}-")]
 
 
 def statuses(pods: list[Object]) -> list[Object]:
     return [containerstatuse for pod in pods for containerstatuse in pod["status"].get("containerStatuses", ())]
 
 
-def _killed_once(scene: Scene) -> None:
+def _killed_once(run: CaseRun) -> None:
     """One OOM kill that does not come again: by its next start the data is small once more."""
-    asks = as_ready_as_ledger(scene)
-    restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(scene)
+    asks = as_ready_as_ledger(run)
+    restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(run)
 
     def has_read() -> bool:
-        fresh = [our for our in ours(scene) if our["metadata"]["name"] not in scene.pods]
+        fresh = [our for our in ours(run) if our["metadata"]["name"] not in run.pods]
         return any(status["state"].get("running") for status in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
-    scene.api.apply(app(scene, asks)[0])
+    run.api.apply(app(run, asks)[0])
 
 
-def _then_says_no(scene: Scene) -> None:
-    until(lambda: _phases(scene) == ["Recovered"], 180, "it is well again", every=0.5)
-    ledger_says_no(scene)
+def _then_says_no(run: CaseRun) -> None:
+    until(lambda: _phases(run) == ["Recovered"], 180, "it is well again", every=0.5)
+    ledger_says_no(run)
 
 
-def _phases(scene: Scene) -> list[Any]:
-    return [(incident.get("status") or {}).get("phase") for incident in scene.incidents()]
+def _phases(run: CaseRun) -> list[Any]:
+    return [(incident.get("status") or {}).get("phase") for incident in run.incidents()]
 
 
-def _asking(scene: Scene) -> None:
-    applied(as_ready_as_ledger(scene))(scene)
+def _asking(run: CaseRun) -> None:
+    applied(as_ready_as_ledger(run))(run)
 
 
 def _checksum(value: str) -> Edit:
@@ -103,121 +103,121 @@ def _checksum(value: str) -> Edit:
     return edit
 
 
-def _restarted_into_bad_data(scene: Scene) -> None:
-    config_map(scene, **_CRASHES)
+def _restarted_into_bad_data(run: CaseRun) -> None:
+    config_map(run, **_CRASHES)
     mark = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    scene.api.patch(scene.path, {"spec": {"template": {"metadata": {"annotations": mark}}}})
+    run.api.patch(run.path, {"spec": {"template": {"metadata": {"annotations": mark}}}})
 
 
-def _with_settings(scene: Scene) -> None:
-    meta = {"name": "settings-1", "namespace": scene.namespace}
-    scene.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"SHOP_READY": "true"}})
+def _with_settings(run: CaseRun) -> None:
+    meta = {"name": "settings-1", "namespace": run.namespace}
+    run.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"SHOP_READY": "true"}})
     sources = [{"configMapRef": {"name": one}} for one in (NAME, "settings-1")]
-    applied(_RECREATED, server(envFrom=sources))(scene)
+    applied(_RECREATED, server(envFrom=sources))(run)
 
 
-def _without_settings(scene: Scene) -> None:
+def _without_settings(run: CaseRun) -> None:
     """A bad release, and its tool cleans up what only the release before needed."""
-    applied(_RECREATED, bad())(scene)
-    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/configmaps/settings-1")
+    applied(_RECREATED, bad())(run)
+    run.api.delete(f"/api/v1/namespaces/{run.namespace}/configmaps/settings-1")
 
 
-def _gate(scene: Scene, status: str, pods: list[Object]) -> None:
+def _gate(run: CaseRun, status: str, pods: list[Object]) -> None:
     """What a load balancer's controller does to the pods behind it."""
     for pod in pods:
         kept = [condition for condition in pod["status"].get("conditions", ()) if condition["type"] != _GATE]
         body = {"status": {"conditions": [*kept, {"type": _GATE, "status": status}]}}
-        scene.api.patch(f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}/status", body)
+        run.api.patch(f"/api/v1/namespaces/{run.namespace}/pods/{pod['metadata']['name']}/status", body)
 
 
-def _gates_opened(scene: Scene) -> None:
-    applied(_GATED, replicas(2))(scene)
-    until(lambda: [status["ready"] for status in statuses(ours(scene))] == [True] * 2, 90, "both would be ready")
-    _gate(scene, "True", ours(scene))
+def _gates_opened(run: CaseRun) -> None:
+    applied(_GATED, replicas(2))(run)
+    until(lambda: [status["ready"] for status in statuses(ours(run))] == [True] * 2, 90, "both would be ready")
+    _gate(run, "True", ours(run))
 
 
-def _gate_closed(scene: Scene) -> None:
-    _gate(scene, "False", ours(scene)[:1])
+def _gate_closed(run: CaseRun) -> None:
+    _gate(run, "False", ours(run)[:1])
 
 
-def _with_budget(scene: Scene) -> None:
+def _with_budget(run: CaseRun) -> None:
     selector = {"matchLabels": {"app.kubernetes.io/name": NAME}}
-    meta = {"name": NAME, "namespace": scene.namespace}
+    meta = {"name": NAME, "namespace": run.namespace}
     budget = {"selector": selector, "minAvailable": 1}
-    scene.api.apply({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": budget})
-    applied(_ALL_AT_ONCE, replicas(2))(scene)
+    run.api.apply({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": budget})
+    applied(_ALL_AT_ONCE, replicas(2))(run)
 
 
-def _limit_put_back(scene: Scene) -> None:
+def _limit_put_back(run: CaseRun) -> None:
     """Somebody's controller holds the limit where it was."""
-    scene.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
-    scene.api.apply(*app(scene, SHOP_MEMORY_MIB="90"))
+    run.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
+    run.api.apply(*app(run, SHOP_MEMORY_MIB="90"))
 
 
 def _without_limit(obj: Object) -> None:
     del samples.container(obj)["resources"]["limits"]
 
 
-def _default_limit(scene: Scene) -> None:
+def _default_limit(run: CaseRun) -> None:
     bounds = {"type": "Container", "default": {"memory": "64Mi"}, "defaultRequest": {"memory": "16Mi"}}
-    limits_of_namespace(scene, "LimitRange", limits=[bounds])
-    applied(_without_limit)(scene)
+    limits_of_namespace(run, "LimitRange", limits=[bounds])
+    applied(_without_limit)(run)
 
 
-def _cron_job(scene: Scene) -> None:
-    _, one = app(scene, bad())
+def _cron_job(run: CaseRun) -> None:
+    _, one = app(run, bad())
     pod_spec(one)["containers"][0].pop("envFrom")
     pod_spec(one)["restartPolicy"] = "Never"
     job = {"spec": {"backoffLimit": 0, "template": {"spec": pod_spec(one)}}}
-    meta = {"name": NAME, "namespace": scene.namespace}
+    meta = {"name": NAME, "namespace": run.namespace}
     runs = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": job}
-    scene.api.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": runs})
+    run.api.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": runs})
 
 
-def _never_gone(scene: Scene) -> None:
+def _never_gone(run: CaseRun) -> None:
     """A pod that is deleted and stays, as nobody takes its finalizer away; its successor serves."""
-    (pod,) = ours(scene)
-    path = f"/api/v1/namespaces/{scene.namespace}/pods/{pod['metadata']['name']}"
-    scene.api.patch(path, {"metadata": {"finalizers": ["shop.example.org/backup"]}})
-    scene.api.delete(path)
-    until(lambda: any(status["ready"] for status in statuses(ours(scene))), 90, "its successor serves")
-    scene.api.patch(path, {"metadata": {"finalizers": None}})
+    (pod,) = ours(run)
+    path = f"/api/v1/namespaces/{run.namespace}/pods/{pod['metadata']['name']}"
+    run.api.patch(path, {"metadata": {"finalizers": ["shop.example.org/backup"]}})
+    run.api.delete(path)
+    until(lambda: any(status["ready"] for status in statuses(ours(run))), 90, "its successor serves")
+    run.api.patch(path, {"metadata": {"finalizers": None}})
 
 
-def _twin(scene: Scene) -> None:
+def _twin(run: CaseRun) -> None:
     """Another Deployment, whose broken pods bear all labels that ours have."""
-    _, one = app(scene, bad(1))
+    _, one = app(run, bad(1))
     one["metadata"] = {**one["metadata"], "name": "twin", "labels": {"prunella.dev/ignore": "true"}}
-    scene.api.apply(one)
+    run.api.apply(one)
 
     def crashes() -> bool:
-        return any(status["restartCount"] >= 2 for status in statuses(list(scene.api.pods(scene.namespace))))
+        return any(status["restartCount"] >= 2 for status in statuses(list(run.api.pods(run.namespace))))
 
     until(crashes, 90, "the twin crashes")
 
 
-def _opt_out(scene: Scene) -> None:
-    scene.when(lambda status: status.get("phase") == "Confirming", "it is being confirmed")
-    scene.api.patch(scene.path, {"metadata": {"labels": {"prunella.dev/ignore": "true"}}})
+def _opt_out(run: CaseRun) -> None:
+    run.when(lambda status: status.get("phase") == "Confirming", "it is being confirmed")
+    run.api.patch(run.path, {"metadata": {"labels": {"prunella.dev/ignore": "true"}}})
 
 
-def _false_alarm(scene: Scene) -> None:
-    (one,) = samples.load("dry-run", "incident.yaml", scene.namespace)
+def _false_alarm(run: CaseRun) -> None:
+    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "by-hand-"
     one["spec"] = {"target": {**one["spec"]["target"], "name": NAME}, "type": "PodCrashLoop"}
-    scene.api.apply(one)
+    run.api.apply(one)
 
 
 def _to_a_person(name: str, before: Any, breaks: Any, reason: str = "InnocentRelease", **more: Any) -> Case:
     return handed_over(name, before, breaks, reason, more.pop("cause", "pod_crash_loop"), **more)
 
 
-def _closed(name: str, phase: str, reason: str, breaks: Callable[[Scene], None], **more: Any) -> Case:
+def _closed(name: str, phase: str, reason: str, breaks: Callable[[CaseRun], None], **more: Any) -> Case:
     values: dict[str, Any] = {"before": applied(), "sample": SAMPLE, **more}
     return Case(name, NAME, breaks=breaks, phase=phase, reason=reason, **values)
 
 
-def _noise(name: str, breaks: Callable[[Scene], None], *edits: Edit) -> Case:
+def _noise(name: str, breaks: Callable[[CaseRun], None], *edits: Edit) -> Case:
     values: dict[str, Any] = {"before": applied(*edits), "sample": SAMPLE, "phase": None, "incidents": 0}
     return Case(name, NAME, breaks=breaks, reason="", **values)
 

@@ -66,8 +66,8 @@ class Keeper:
     One test run at a time has a cluster: two Prunellas would heal each other's faults.
     """
 
-    def __init__(self, say: Callable[[str], None], name: str | None = None, *options: str) -> None:
-        self._say = say
+    def __init__(self, log_progress: Callable[[str], None], name: str | None = None, *options: str) -> None:
+        self._log_progress = log_progress
         self._options = options  # of `hack/cluster up`
         self._name = name or os.environ.get("PRUNELLA_TEST_CLUSTER") or "prunella-test"
         self._context = os.environ.get("PRUNELLA_TEST_CONTEXT") or None
@@ -89,10 +89,10 @@ class Keeper:
     def release(self) -> None:
         """Take down what was made here."""
         if self._ours and os.environ.get("PRUNELLA_KEEP_CLUSTER") != "1":
-            self._say(f"taking cluster `{self._name}` down")
+            self._log_progress(f"taking cluster `{self._name}` down")
             done = self._run("down", *self._which)
             if done.returncode:
-                self._say(f"cluster `{self._name}` could not be taken down:\n{done.stderr}")
+                self._log_progress(f"cluster `{self._name}` could not be taken down:\n{done.stderr}")
         self._ours = False
         if self._lock:
             self._lock.close()
@@ -104,7 +104,7 @@ class Keeper:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._say(f"another test run has cluster `{self._context or self._name}`: waiting for its end")
+            self._log_progress(f"another test run has cluster `{self._context or self._name}`: waiting for its end")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     @property
@@ -114,7 +114,7 @@ class Keeper:
     def _up(self) -> Cluster:
         running = self._run("status", *self._which).returncode == 0
         if not running:
-            self._say(f"making cluster `{self._name}`: minutes the first time, then seconds")
+            self._log_progress(f"making cluster `{self._name}`: minutes the first time, then seconds")
             self._ours = not self._context
         done = self._run("up", *self._which, *self._options)
         if done.returncode:

@@ -30,7 +30,7 @@ class Forwarder:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.mend()
+        self.restore()
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(10)
 
@@ -38,7 +38,7 @@ class Forwarder:
         """From now on nothing gets through; connections stay open."""
         self._loop.call_soon_threadsafe(self._whole.clear)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """What was held back gets through, and all that comes."""
         self._loop.call_soon_threadsafe(self._whole.set)
 

@@ -18,12 +18,12 @@ import yaml
 from localcluster import instance as instances
 from localcluster.instance import Instance
 from support import image
+from support.access_control import HOME, MANIFESTS
 from support.api import Object, until
 from support.cluster import ROOT, Cluster, install_crds
 from support.deployments import gone
-from support.installed import HOME, MANIFESTS
-from support.outage import Patient
-from support.typed import commands_of, typed
+from support.documented_commands import commands_of, typed
+from support.outage import WorkloadUnderTest
 
 PODS = f"/api/v1/namespaces/{HOME}/pods"
 APP = "app.kubernetes.io/name"
@@ -113,12 +113,12 @@ class Installation:
         self.type("Let it heal a namespace")
         return SHOP
 
-    def assert_healed_once(self, patient: Patient) -> None:
+    def assert_healed_once(self, workload: WorkloadUnderTest) -> None:
         """The one incident of the patient ends as healed, by one write, which was the worker's."""
-        patient.closed()
-        patient.assert_healed_once(None)
+        workload.closed()
+        workload.assert_healed_once(None)
         if self.cluster.audit:
-            assert self.writers(patient.namespace, patient.name) == ["worker"]
+            assert self.writers(workload.namespace, workload.name) == ["worker"]
 
     def writers(self, namespace: str, name: str = "") -> list[str]:
         """Which parts wrote to objects of others there, once for each write that was granted. Needs the audit log."""

@@ -10,11 +10,11 @@ import yaml
 from localcluster import certs
 from localcluster.aggregation import Served
 from localcluster.instance import Instance
+from support.access_control import HOME, MANIFESTS
 from support.api import Api, Object, documents, path_of
 from support.cluster import Cluster, define
 from support.deployments import gone
 from support.external_metrics import EXTERNAL, registered, serving
-from support.installed import HOME, MANIFESTS
 from support.programs import program
 from support.prometheus import running
 from support.prunella import free_ports

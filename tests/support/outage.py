@@ -18,10 +18,10 @@ from localcluster import processes
 from support import samples
 from support.api import Api, Object, until
 from support.audit import Write
+from support.case_run import CLOSED, LAST_ACTION
 from support.cluster import ROOT, Cluster
 from support.deployments import a_deployment
 from support.prunella import PrunellaProcess, free_ports
-from support.stage import CLOSED, LAST_ACTION
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
@@ -51,7 +51,7 @@ class ControlPlane:
             assert pid, f"{component} does not run"
             os.kill(pid, signal.SIGKILL)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Start again what died, and with it what would take up to a minute to find its way back (client-go waits
         longer after each failure): their patience is not what is tested.
         """
@@ -63,7 +63,7 @@ class ControlPlane:
 
 
 @dataclass
-class Patient:
+class WorkloadUnderTest:
     """A Deployment whose release 1 is good and whose release 2 crashes: it is rolled back, which is one write."""
 
     api: Api
@@ -201,7 +201,7 @@ def readiness(process: PrunellaProcess) -> tuple[int, str]:
 
 
 @dataclass
-class Ward:
+class SystemUnderTest:
     """One Prunella (in one process, or as operator, worker and a Temporal of its own) and its patients.
 
     It looks after namespaces of its own, so that two kinds of Prunella share one cluster and each of its outages.
@@ -238,10 +238,10 @@ class Ward:
         if errors:
             raise errors[0]
 
-    def patients(self, test: str, count: int) -> list[Patient]:
+    def workloads(self, test: str, count: int) -> list[WorkloadUnderTest]:
         """New patients of one test, in their own namespace."""
         namespace = next(one for one in self.namespaces if one.rpartition("-")[0].endswith(test))
-        return [Patient(self.cluster.api, namespace, f"{test}-{number}") for number in range(count)]
+        return [WorkloadUnderTest(self.cluster.api, namespace, f"{test}-{number}") for number in range(count)]
 
     def writes(self, namespace: str) -> list[Write] | None:
         return self.cluster.audit.writes(self.user, namespace) if self.cluster.audit else None
@@ -265,17 +265,17 @@ def prepare(api: Api, namespace: str) -> None:
     api.apply(samples.policy(namespace, grace=GRACE, verification={"window": WINDOW, "timeout": "5m"}))
 
 
-def all_good(patients: list[Patient]) -> None:
+def all_good(workloads: list[WorkloadUnderTest]) -> None:
     """Make them and wait until Prunella knows them to be well."""
-    for patient in patients:
-        patient.make()
-    waiting = list(patients)
+    for workload in workloads:
+        workload.make()
+    waiting = list(workloads)
 
     def good() -> bool:
         waiting[:] = [one for one in waiting if not one.is_good()]
         return not waiting
 
-    until(good, _GOOD_WITHIN, f"all of {[patient.name for patient in patients]} are known to be good", every=0.5)
+    until(good, _GOOD_WITHIN, f"all of {[workload.name for workload in workloads]} are known to be good", every=0.5)
 
 
 def away(seconds: float, since: float) -> None:
@@ -283,7 +283,7 @@ def away(seconds: float, since: float) -> None:
     time.sleep(max(0.0, seconds - (time.monotonic() - since)))
 
 
-def timed(say: Callable[[str], None]) -> Callable[[str], None]:
+def timed(log_progress: Callable[[str], None]) -> Callable[[str], None]:
     """Say how far a test has come."""
     began = time.monotonic()
-    return lambda what: say(f"outages: {what} ({time.monotonic() - began:.0f} s)")
+    return lambda what: log_progress(f"outages: {what} ({time.monotonic() - began:.0f} s)")

@@ -12,15 +12,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from support.stage import Scene
+from support.case_run import CaseRun
 
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _LIMIT = "/spec/containers/0/resources/limits/memory"
 
 
-def lower_limits(scene: Scene, memory: str) -> None:
-    """From now on every new pod of the scene's namespace gets this limit."""
-    address = _this_machine(scene)
+def lower_limits(run: CaseRun, memory: str) -> None:
+    """From now on every new pod of the case's namespace gets this limit."""
+    address = _this_machine(run)
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = _certificate(Path(folder), address)
         server = ThreadingHTTPServer((address, 0), _handler(memory))
@@ -29,17 +29,17 @@ def lower_limits(scene: Scene, memory: str) -> None:
         authority = base64.b64encode(certificate.read_bytes()).decode()
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    scene.api.create(_CONFIGURATIONS, _configuration(scene, f"https://{address}:{server.server_port}/", authority))
+    run.api.create(_CONFIGURATIONS, _configuration(run, f"https://{address}:{server.server_port}/", authority))
 
 
-def leave_limits(scene: Scene) -> None:
+def leave_limits(run: CaseRun) -> None:
     """No longer."""
-    scene.api.delete(f"{_CONFIGURATIONS}/{scene.namespace}")
+    run.api.delete(f"{_CONFIGURATIONS}/{run.namespace}")
 
 
-def _this_machine(scene: Scene) -> str:
+def _this_machine(run: CaseRun) -> str:
     """The API server is at 10.88.N.2, and this machine at 10.88.N.1."""
-    host = scene.api.server.removeprefix("https://").partition(":")[0]
+    host = run.api.server.removeprefix("https://").partition(":")[0]
     network, _, last = host.rpartition(".")
     assert (network[:6], last) == ("10.88.", "2"), "only our own cluster is known to reach this machine"
     return f"{network}.1"
@@ -53,13 +53,13 @@ def _certificate(folder: Path, address: str) -> tuple[Path, Path]:
     return certificate, key
 
 
-def _configuration(scene: Scene, url: str, authority: str) -> dict[str, object]:
+def _configuration(run: CaseRun, url: str, authority: str) -> dict[str, object]:
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     hook = {
         "name": "limits.shop.example.org",
         "clientConfig": {"url": url, "caBundle": authority},
         "rules": [pods],
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": run.namespace}},
         "failurePolicy": "Ignore",
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
@@ -67,7 +67,7 @@ def _configuration(scene: Scene, url: str, authority: str) -> dict[str, object]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": scene.namespace},
+        "metadata": {"name": run.namespace},
         "webhooks": [hook],
     }
 

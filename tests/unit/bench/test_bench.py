@@ -11,10 +11,10 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))  # scripts, not a p
 
 import simulate_shards
 import soak_table
-from patients import address
 from proc import percentile, usage
 from scale_table import Results, markdown
-from soak_ward import Labels, Metadata, Seen, Status, Ward
+from soak_workloads import Labels, Metadata, Seen, Status, Ward
+from workloads import address
 
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model.workload import WorkloadRef

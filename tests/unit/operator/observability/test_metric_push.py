@@ -11,7 +11,7 @@ from fakes.otlp_receiver import receiving
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import InfoMetricFamily
-from support.lonely import lonely
+from support.standalone import lonely
 
 from prunella_operator.observability import metrics, outcomes, workflows
 from prunella_operator.observability.metric_push import InvalidVariable, MetricPush

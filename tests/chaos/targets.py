@@ -12,12 +12,12 @@ _TOGETHER = {"kube-apiserver": "control plane", "etcd": "control plane"}
 """Not both at once: one is mended by waiting for the other."""
 
 
-def group(victim: str) -> str:
+def group(target: str) -> str:
     """Victims of one group are down one after the other, never together."""
-    return _TOGETHER.get(victim, victim)
+    return _TOGETHER.get(target, target)
 
 
-class Victim(Protocol):
+class FaultTarget(Protocol):
     """A process."""
 
     @property
@@ -25,7 +25,7 @@ class Victim(Protocol):
 
     def kill(self) -> None: ...
 
-    def mend(self) -> None: ...
+    def restore(self) -> None: ...
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Part:
     def kill(self) -> None:
         self.process.kill()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self.process.start()
 
 
@@ -59,7 +59,7 @@ class Server:
     def kill(self) -> None:
         self.temporal.kill()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self.temporal.start()
 
 
@@ -67,19 +67,19 @@ class Server:
 class Component:
     """A component of the control plane."""
 
-    plane: ControlPlane
+    control_plane: ControlPlane
     name: str
 
     @property
     def pid(self) -> int:
-        instance = instances.load(self.plane.name)
-        assert instance, f"no cluster {self.plane.name}"
+        instance = instances.load(self.control_plane.name)
+        assert instance, f"no cluster {self.control_plane.name}"
         pid = processes.pid_of(instance, self.name)
         assert pid, f"{self.name} does not run"
         return pid
 
     def kill(self) -> None:
-        self.plane.kill(self.name)
+        self.control_plane.kill(self.name)
 
-    def mend(self) -> None:
-        self.plane.mend()
+    def restore(self) -> None:
+        self.control_plane.restore()

@@ -1,4 +1,4 @@
-"""What a case is, and a case being played in a namespace of its own. `play.py` plays many of them.
+"""What a case is, and a case being played in a namespace of its own. `case_runner.py` plays many of them.
 
 A case is two functions. `before` makes what is healthy; `breaks` what is broken. The tests only look at the ends.
 """
@@ -23,7 +23,7 @@ _OPENED_WITHIN = 150.0
 _CLOSED_WITHIN = 360.0
 _SNAPSHOT = "prunella.dev/snapshot=known-good"
 LAST_ACTION = "prunella.dev/last-action"
-STAGED = {"prunella-tests-stage": "e2e"}
+CASE_LABELS = {"prunella-tests-stage": "e2e"}
 BUILT_IN = os.environ.get("PRUNELLA_TEST_BUILT_IN") == "1"
 """Play with what Prunella does by itself: no policy but that of a case which needs one, and the default settings."""
 
@@ -34,8 +34,8 @@ class Case:
 
     name: str
     workload: str
-    before: Callable[["Scene"], None] | None
-    breaks: Callable[["Scene"], None]
+    before: Callable[["CaseRun"], None] | None
+    breaks: Callable[["CaseRun"], None]
     phase: str | None
     """How its incident ends; None: there must not be one."""
     reason: str
@@ -57,11 +57,11 @@ class Case:
     """Whether Prunella must look away, so that it keeps no snapshot either."""
     slow: bool = False
     """Whether it takes minutes, and is to be begun first."""
-    then: Callable[["Scene"], None] | None = None
+    then: Callable[["CaseRun"], None] | None = None
     """What people do once it is broken; it may wait, and it may assert."""
 
 
-class Scene:
+class CaseRun:
     """A case being played in its namespace."""
 
     def __init__(self, case: Case, cluster: Cluster, prunella: PrunellaProcess, user: str, namespace: str) -> None:
@@ -108,7 +108,7 @@ class Scene:
     def prepare(self) -> None:
         """Make the namespace, its policy, and what is healthy."""
         case = self.case
-        labels = {"prunella-tests": case.name, **STAGED}
+        labels = {"prunella-tests": case.name, **CASE_LABELS}
         self.api.apply(samples.namespace_of(case.sample or case.name, self.namespace, labels))
         if case.policy is not None and (case.policy or not BUILT_IN):
             self.api.apply(samples.policy(self.namespace, **case.policy))

@@ -10,7 +10,7 @@ from datetime import datetime
 from statistics import median
 
 from support.api import Object
-from support.stage import Case, Scene
+from support.case_run import Case, CaseRun
 
 _HEAD = ("case", "expected", "got", "cause", "writes", "unsafe", "seconds")
 
@@ -60,18 +60,18 @@ class Result:
         )
 
 
-def result(scene: Scene) -> Result:
-    """What became of a scene by now. Needs the audit log."""
-    incident = scene.subject() or {}
+def result(run: CaseRun) -> Result:
+    """What became of a case so far. Needs the audit log."""
+    incident = run.subject() or {}
     status = incident.get("status") or {}
-    writes = [one for one in scene.attempted() if one.made and one.verb != "delete"]
+    writes = [one for one in run.attempted() if one.made and one.verb != "delete"]
     return Result(
-        case=scene.case,
-        got=_end(status.get("phase"), status.get("reason", "")) if scene.error is None else "not played",
+        case=run.case,
+        got=_end(status.get("phase"), status.get("reason", "")) if run.error is None else "not played",
         cause=status.get("rootCause", ""),
         writes=len(writes),
-        unsafe=len(scene.unsafe()),
-        seconds=_seconds(scene, status),
+        unsafe=len(run.unsafe()),
+        seconds=_seconds(run, status),
     )
 
 
@@ -79,11 +79,11 @@ def _end(phase: str | None, reason: str) -> str:
     return f"{phase}: {reason}" if phase else "no incident"
 
 
-def _seconds(scene: Scene, status: Object) -> float | None:
+def _seconds(run: CaseRun, status: Object) -> float | None:
     closed = (status.get("times") or {}).get("closedAt")
-    if closed is None or scene.broken_at is None or scene.case.about:
+    if closed is None or run.broken_at is None or run.case.about:
         return None
-    return (datetime.fromisoformat(closed) - scene.broken_at).total_seconds()
+    return (datetime.fromisoformat(closed) - run.broken_at).total_seconds()
 
 
 def table(results: Iterable[Result]) -> str:

@@ -37,7 +37,7 @@ def prepare(api):
         api.apply(samples.namespace_of(None, namespace, {}), policy)
 
 
-def admit(api, count):
+def create_workloads(api, count):
     """So many healthy workloads; [(namespace, name of the Deployment, name of its pod)]."""
     prepare(api)
     with ThreadPoolExecutor(8) as pool:
@@ -65,7 +65,7 @@ def _running(api):
             yield namespace, pod["metadata"]["labels"]["app"], pod["metadata"]["name"]
 
 
-def discharge(api):
+def delete_workloads(api):
     """Remove them, with their incidents."""
     for namespace in NAMESPACES:
         api.delete(f"/api/v1/namespaces/{namespace}")
@@ -90,8 +90,8 @@ class Breaker:
     async def __aexit__(self, *exc):
         await self._session.close()
 
-    async def break_one(self, patient):
-        namespace, name, pod = patient
+    async def break_one(self, workload):
+        namespace, name, pod = workload
         url = f"{self._access.server}/api/v1/namespaces/{namespace}/pods/{pod}/status"
         options = {**self._options, "headers": {**self._options["headers"], **_PATCH}}
         async with self._session.patch(url, data=json.dumps(out_of_memory()), **options) as answer:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import aiohttp
-import patients
+import workloads
 from msgspec import field as wire
 from support.api import Api
 
@@ -85,7 +85,7 @@ class Ward:
     """All cases, by the key of their workload, and the Incidents that are there."""
 
     api: Api
-    breaker: patients.Breaker
+    breaker: workloads.Breaker
     cases: dict[str, Case] = field(default_factory=dict)
     kept: dict[str, tuple[str, float]] = field(default_factory=dict)
     """uid -> path and the time at which it ended (0: not yet)."""
@@ -174,8 +174,8 @@ class Ward:
         for number in itertools.count():
             while sum(1 for _ in self.waiting) >= ahead:  # noqa: ASYNC110 - a poll will do here
                 await asyncio.sleep(0.2)
-            self.case(*patients.address(number))  # first: its pod may run at once
-            await self._surely(patients.make, self.api, number)
+            self.case(*workloads.address(number))  # first: its pod may run at once
+            await self._surely(workloads.make, self.api, number)
 
     async def infect(self, rate: float, minutes: float) -> None:
         """Break `rate` a minute. Who is late because none is ready catches up, but not after the time."""

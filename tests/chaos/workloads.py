@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from support import samples
 from support.api import MANAGER, Api, Object, until
 from support.deployments import a_deployment
-from support.outage import GRACE, WINDOW, Patient
+from support.outage import GRACE, WINDOW, WorkloadUnderTest
 
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
@@ -20,10 +20,10 @@ from prunella_workflows.model.workload import WorkloadRef
 
 T = TypeVar("T")
 
-ASKS, SLOW, BRIEF = "chaos-asks", "chaos-slow", "chaos-brief"
+NEEDS_APPROVAL, SLOW, SHORT_VERIFICATION = "chaos-asks", "chaos-slow", "chaos-brief"
 _LONG_WINDOW = "90s"
 """So long is a repair verified where a person comes in between: an outage must not outlast it."""
-_PATIENTLY = 240.0
+_RETRY_TIMEOUT_SECONDS = 240.0
 _CRASH = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "100ms", "SHOP_READY": "false"}
 _LITTLE = {"SHOP_MEMORY_MIB": "4"}
 _DATA = {
@@ -39,13 +39,13 @@ _PLENTY = {"concurrentPerNamespace": 50, "perHourPerWorkload": 50, "perHourPerNa
 _CLUSTER = {"concurrentPerCluster": 200, "perHourPerCluster": 5000}
 
 
-def surely(call: Callable[[], T], what: str) -> T:
+def retry_until_done(call: Callable[[], T], what: str) -> T:
     """Call until the API server takes it: it may be away just now. For calls that may be repeated."""
-    return until(lambda: (call(),), _PATIENTLY, what)[0]
+    return until(lambda: (call(),), _RETRY_TIMEOUT_SECONDS, what)[0]
 
 
 @dataclass
-class ChaosPatient(Patient):
+class ChaosWorkload(WorkloadUnderTest):
     """One workload, the fault it gets, and how that must end."""
 
     kind: str = "Deployment"
@@ -54,20 +54,20 @@ class ChaosPatient(Patient):
     busy and busier (needs more replicas, and more than would help).
     """
     ends: tuple[str, ...] = ("Healed",)
-    person: str = ""
+    intervention: str = ""
     """Who interferes, see people.py; "" for nobody."""
-    asks: bool = False
+    needs_approval: bool = False
     slow: bool = False
-    brief: bool = False
+    short_verification: bool = False
     """Whether it is soon seen that the repair does not help: nothing else happens in that round meanwhile."""
     first: Object = field(default_factory=dict)
     pods: frozenset[str] = frozenset()
     """The uids of the pods that were there before the fault."""
-    owners: list[Object] = field(default_factory=list)
+    owner_writes: list[Object] = field(default_factory=list)
     """What the owner wrote after the fault, as the API server answered."""
     deleted: list[Object] = field(default_factory=list)
     """Incidents that a person deleted."""
-    still: tuple[str, str] = ("", "")
+    suspended_between: tuple[str, str] = ("", "")
     """Between which two moments the incident said that it was suspended."""
 
     @property
@@ -89,7 +89,7 @@ class ChaosPatient(Patient):
 
     def _workload(self, version: int = 1, *, more: int = 0, env: dict[str, str] | None = None) -> Object:
         """Release `version`; `more` replicas than at first. A StatefulSet always has a pod that stays healthy."""
-        marks = {ASKS: self.asks, SLOW: self.slow, BRIEF: self.brief}
+        marks = {NEEDS_APPROVAL: self.needs_approval, SLOW: self.slow, SHORT_VERIFICATION: self.short_verification}
         labels = {name: "yes" for name, wanted in marks.items() if wanted}
         replicas = more + (2 if self.kind == "StatefulSet" else 1)
         one = a_deployment(self.namespace, self.name, version=version, replicas=replicas, env=env, labels=labels)
@@ -104,29 +104,33 @@ class ChaosPatient(Patient):
         return {**one, "kind": self.kind}
 
     def make(self) -> None:
-        surely(lambda: self.api.apply(self._config({}), self._workload()), f"{self.name} is made")
+        retry_until_done(lambda: self.api.apply(self._config({}), self._workload()), f"{self.name} is made")
 
     def break_it(self) -> None:
         if self.fault in _CPU:
-            self.first = self.broken = surely(self.live, f"{self.name} is read")
-            surely(lambda: self.api.apply(self._complaint), f"somebody says that {self.name} is busy")
+            self.first = self.broken = retry_until_done(self.live, f"{self.name} is read")
+            retry_until_done(lambda: self.api.apply(self._reported_incident), f"somebody says that {self.name} is busy")
             return
-        self.first = surely(self.live, f"{self.name} is read")
-        self.pods = frozenset(one["metadata"]["uid"] for one in surely(self._pods, f"the pods of {self.name} are read"))
+        self.first = retry_until_done(self.live, f"{self.name} is read")
+        self.pods = frozenset(
+            one["metadata"]["uid"] for one in retry_until_done(self._pods, f"the pods of {self.name} are read")
+        )
         release = self.fault in {"release", "dependency"}
         env = _CRASH if self.fault == "release" else None
         one = self._workload(2, env=env) if release else self._workload(more=1)
         config = self._config(_DATA.get(self.fault, {}))
-        _, self.broken = surely(lambda: self.api.apply(config, one), f"{self.name} is broken")
+        _, self.broken = retry_until_done(lambda: self.api.apply(config, one), f"{self.name} is broken")
         if self.kind == "DaemonSet" and not release:  # no new pod comes by itself
-            for pod in surely(self._pods, f"the pods of {self.name} are read"):
-                surely(lambda pod=pod: self.api.delete(paths.core(self.namespace, "pods", pod["metadata"]["name"])), "")
+            for pod in retry_until_done(self._pods, f"the pods of {self.name} are read"):
+                retry_until_done(
+                    lambda pod=pod: self.api.delete(paths.core(self.namespace, "pods", pod["metadata"]["name"])), ""
+                )
         if self.fault == "hang":  # the new pod has read it when it runs; what made it hang does not come back
-            until(self._all_run, _PATIENTLY, f"the new pod of {self.name} runs")
-            surely(lambda: self.api.apply(self._config({})), f"{self.name} is told not to hang")
+            until(self._all_run, _RETRY_TIMEOUT_SECONDS, f"the new pod of {self.name} runs")
+            retry_until_done(lambda: self.api.apply(self._config({})), f"{self.name} is told not to hang")
 
     @property
-    def _complaint(self) -> Object:
+    def _reported_incident(self) -> Object:
         """The incident that a person, or an alert, opens."""
         meta = {"name": f"{self.name}-reported", "namespace": self.namespace}
         target = {"apiVersion": "apps/v1", "kind": self.kind, "name": self.name}
@@ -150,16 +154,18 @@ class ChaosPatient(Patient):
         states = [pod["status"].get("containerStatuses", [{}])[0].get("state", {}) for pod in self._pods()]
         return len(states) == self.broken["spec"]["replicas"] and all("running" in state for state in states)
 
-    def release_again(self) -> None:
+    def fix_by_release(self) -> None:
         """The owner mends it himself: release 3 runs."""
         both = self._config({}), self._workload(3)
-        _, mended = surely(lambda: self.api.apply(*both), f"{self.name} gets release 3")
-        self.owners.append(mended)
+        _, fixed = retry_until_done(lambda: self.api.apply(*both), f"{self.name} gets release 3")
+        self.owner_writes.append(fixed)
 
-    def hurry(self) -> None:
+    def use_short_window(self) -> None:
         """Verify the next repair in the usual time. A label of the workload: no write that its generation counts."""
         self.slow = False
-        surely(lambda: self.api.patch(self.path, {"metadata": {"labels": {SLOW: None}}}), f"{self.name} may be quick")
+        retry_until_done(
+            lambda: self.api.patch(self.path, {"metadata": {"labels": {SLOW: None}}}), f"{self.name} may be quick"
+        )
 
     def incident_path(self, incident: Object) -> str:
         return paths.incidents(self.namespace, incident["metadata"]["name"])
@@ -169,22 +175,22 @@ class ChaosPatient(Patient):
         own = [incident for incident in incidents if (incident["spec"].get("target") or {}).get("name") == self.name]
         if not all((one.get("status") or {}).get("phase") in closed for one in own):
             return False
-        return self.is_first_again() if self.deleted else bool(own)
+        return self.is_restored() if self.deleted else bool(own)
 
-    def is_first_again(self) -> bool:
+    def is_restored(self) -> bool:
         """Whether it runs as it did before the fault."""
         live = self.live()
         return same_template(self.kind, live, self.first["spec"]["template"]) and runs(live)
 
-    def besides(self, ended: str) -> Object:
+    def expected_spec(self, ended: str) -> Object:
         """What else the spec must hold: what the owner wrote, but for the replicas of what was scaled out."""
         rest = {key: value for key, value in self.broken["spec"].items() if key != "template"}
         return {**rest, "replicas": 2 * rest["replicas"]} if (self.fault, ended) == ("busy", "Healed") else rest
 
     def template(self, ended: str) -> Object:
         """The pod template that must be in force when its incident ended so."""
-        if self.owners:
-            return self.owners[-1]["spec"]["template"]
+        if self.owner_writes:
+            return self.owner_writes[-1]["spec"]["template"]
         if self.fault == "release" and ended == "Healed":
             return self.first["spec"]["template"]
         wanted = self.broken["spec"]["template"]
@@ -246,28 +252,32 @@ _FEW = ("release", "memory", "stateful", "asks", "cancelled")
 """Those of the short round."""
 
 
-def of_round(api: Api, namespace: str, number: int, *, short: bool = False) -> list[ChaosPatient]:
+def create_round_workloads(api: Api, namespace: str, number: int, *, short: bool = False) -> list[ChaosWorkload]:
     """Fifteen or sixteen patients, every kind of which comes at least every second round; or the few that are quick."""
     wanted = [one for one in _USUAL if not short or one[0] in _FEW]
     turns = () if short else _BY_TURNS[number % len(_BY_TURNS)]
-    return [ChaosPatient(api, namespace, name, **more) for name, more in (*wanted, *turns)]
+    return [ChaosWorkload(api, namespace, name, **more) for name, more in (*wanted, *turns)]
 
 
-def shuffled(patients: list[ChaosPatient], dice: random.Random) -> dict[str, float]:
+def draw_break_delays(workloads: list[ChaosWorkload], rng: random.Random) -> dict[str, float]:
     """After how many seconds each of them breaks."""
-    return {patient.name: dice.uniform(0, 4) for patient in patients}
+    return {workload.name: rng.uniform(0, 4) for workload in workloads}
 
 
-def space(api: Api, namespace: str) -> None:
+def create_namespace(api: Api, namespace: str) -> None:
     """A namespace in which Prunella heals, quickly, asks before it touches some, and verifies others for long."""
     settings = {"grace": GRACE, "verification": {"window": WINDOW, "timeout": "5m"}, "budgets": _PLENTY}
     policy = partial(samples.policy, namespace)
     usual = policy(limits={"memoryMax": "256Mi"}, **settings)
-    asking = _only("asks", policy(selector={"matchLabels": {ASKS: "yes"}}, approval={"when": "Always"}), "approval")
+    asking = _single_field_policy(
+        "asks", policy(selector={"matchLabels": {NEEDS_APPROVAL: "yes"}}, approval={"when": "Always"}), "approval"
+    )
     window = {"verification": {"window": _LONG_WINDOW, "timeout": "5m"}}
-    slow = _only("slow", policy(selector={"matchLabels": {SLOW: "yes"}}, **window), "verification")
+    slow = _single_field_policy("slow", policy(selector={"matchLabels": {SLOW: "yes"}}, **window), "verification")
     little = {"verification": {"window": WINDOW, "timeout": "2m"}}
-    brief = _only("brief", policy(selector={"matchLabels": {BRIEF: "yes"}}, **little), "verification")
+    short_verification = _single_field_policy(
+        "brief", policy(selector={"matchLabels": {SHORT_VERIFICATION: "yes"}}, **little), "verification"
+    )
     everywhere = {
         "apiVersion": "prunella.dev/v1alpha1",
         "kind": "ClusterHealingPolicy",
@@ -275,10 +285,12 @@ def space(api: Api, namespace: str) -> None:
         "spec": {"budgets": _CLUSTER},
     }
     one = samples.namespace_of(None, namespace, {MANAGER: "chaos"})
-    surely(lambda: api.apply(one, usual, asking, slow, brief, everywhere), f"{namespace} is made")
+    retry_until_done(
+        lambda: api.apply(one, usual, asking, slow, short_verification, everywhere), f"{namespace} is made"
+    )
 
 
-def _only(name: str, policy: Object, field_name: str) -> Object:
+def _single_field_policy(name: str, policy: Object, field_name: str) -> Object:
     """A policy of one field for the workloads that its selector names."""
     spec = {key: policy["spec"][key] for key in ("selector", field_name)}
     return {**policy, "metadata": {**policy["metadata"], "name": name}, "spec": spec}

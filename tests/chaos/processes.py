@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from chaos.fault_injection import SINGLE_PROCESS, TARGETS
 from chaos.proxy import Proxy
-from chaos.strikes import VICTIMS, WHOLE
-from chaos.victims import Component, Part, Server, Victim
+from chaos.targets import Component, FaultTarget, Part, Server
 from support.outage import ControlPlane, Temporal
 from support.prunella import PrunellaProcess
 
@@ -18,20 +18,20 @@ _SETTINGS = {"known_good_after": 2, "api_timeout": 5}
 
 
 @dataclass
-class House:
+class ProcessSet:
     """Everything of ours that can be struck."""
 
     kind: str
-    victims: tuple[str, ...]
+    targets: tuple[str, ...]
     temporal_address: str
     parts: dict[str, Part] = field(default_factory=dict)
     """Prunella's own processes that run."""
-    others: dict[str, Victim] = field(default_factory=dict)
+    dependencies: dict[str, FaultTarget] = field(default_factory=dict)
     """What Prunella depends on."""
     second: PrunellaProcess | None = None
     """A second worker, which is there in every other round."""
 
-    def man(self, number: int) -> None:
+    def scale_workers(self, number: int) -> None:
         """Two workers in odd rounds, one in even ones."""
         if self.second is None:
             return
@@ -45,51 +45,57 @@ class House:
 
 
 @contextmanager
-def apart(kubeconfig: Path, proxy: Proxy, folder: Path, plane: ControlPlane) -> Iterator[House]:
+def separate_processes(
+    kubeconfig: Path, proxy: Proxy, folder: Path, control_plane: ControlPlane
+) -> Iterator[ProcessSet]:
     """Operator, worker and Temporal as processes of their own."""
     temporal = Temporal(folder / "temporal")
     settings = {"temporal_address": temporal.address, **_SETTINGS}
 
     def process(who: str) -> PrunellaProcess:
-        behind = _behind(kubeconfig, who, proxy.ports[who])
+        behind = _proxied_kubeconfig(kubeconfig, who, proxy.ports[who])
         return PrunellaProcess(folder / who, behind, who.removesuffix("-2"), **settings)
 
     parts = {who: Part(process(who)) for who in ("operator", "worker")}
-    others = {"temporal": Server(temporal), **_control_plane(plane)}
-    house = House("apart", VICTIMS, temporal.address, parts, others, second=process("worker-2"))
+    dependencies = {"temporal": Server(temporal), **_control_plane(control_plane)}
+    processes = ProcessSet("separate", TARGETS, temporal.address, parts, dependencies, second=process("worker-2"))
     temporal.start()
     try:
-        with _running(house):
-            yield house
+        with _running(processes):
+            yield processes
     finally:
         temporal.kill()
 
 
 @contextmanager
-def whole(kubeconfig: Path, proxy: Proxy, folder: Path, plane: ControlPlane) -> Iterator[House]:
+def single_process(kubeconfig: Path, proxy: Proxy, folder: Path, control_plane: ControlPlane) -> Iterator[ProcessSet]:
     """`prunella run`, which starts a Temporal of its own."""
-    process = PrunellaProcess(folder / "run", _behind(kubeconfig, "prunella", proxy.ports["prunella"]), **_SETTINGS)
+    process = PrunellaProcess(
+        folder / "run", _proxied_kubeconfig(kubeconfig, "prunella", proxy.ports["prunella"]), **_SETTINGS
+    )
     address = f"127.0.0.1:{process.settings['temporal_port']}"
-    house = House("whole", WHOLE, address, {"prunella": Part(process)}, _control_plane(plane))
-    with _running(house):
-        yield house
+    processes = ProcessSet(
+        "single", SINGLE_PROCESS, address, {"prunella": Part(process)}, _control_plane(control_plane)
+    )
+    with _running(processes):
+        yield processes
 
 
-def _control_plane(plane: ControlPlane) -> dict[str, Victim]:
-    return {name: Component(plane, name) for name in ("kube-apiserver", "etcd")}
+def _control_plane(control_plane: ControlPlane) -> dict[str, FaultTarget]:
+    return {name: Component(control_plane, name) for name in ("kube-apiserver", "etcd")}
 
 
 @contextmanager
-def _running(house: House) -> Iterator[None]:
+def _running(processes: ProcessSet) -> Iterator[None]:
     try:
-        for part in house.parts.values():
+        for part in processes.parts.values():
             part.process.start()
-        for part in house.parts.values():
+        for part in processes.parts.values():
             part.process.wait_ready()
         yield
     finally:
         errors = []
-        for part in house.parts.values():
+        for part in processes.parts.values():
             try:
                 part.process.stop()
             except AssertionError as error:
@@ -98,7 +104,7 @@ def _running(house: House) -> Iterator[None]:
             raise errors[0]
 
 
-def _behind(kubeconfig: Path, who: str, port: int) -> Path:
+def _proxied_kubeconfig(kubeconfig: Path, who: str, port: int) -> Path:
     """The same account, by way of the proxy."""
     config = yaml.safe_load(kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"

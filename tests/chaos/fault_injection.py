@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from chaos.proxy import Call
 
-VICTIMS = ("worker", "operator", "temporal", "kube-apiserver", "etcd")
-WHOLE = ("prunella",)
+TARGETS = ("worker", "operator", "temporal", "kube-apiserver", "etcd")
+SINGLE_PROCESS = ("prunella",)
 """The one victim where operator, worker and Temporal are one process."""
 ACTIONS = ("killed", "stopped")
 POINTS = (
@@ -22,9 +22,9 @@ POINTS = (
     "closing",
 )
 """The ladder's points. "After" is when the API server has done it and its answer is held back."""
-MORE = 8
+EXTRA_INJECTIONS = 8
 """Strikes at processes in each round, besides the one at each point."""
-SHORT = (
+SHORT_PLAN = (
     ("operator", "opened"),
     ("etcd", "confirming"),
     ("kube-apiserver", "before the write"),
@@ -46,10 +46,10 @@ _RARE = frozenset({"before the undo", "after the undo", "awaiting approval"})
 
 
 @dataclass
-class Strike:
+class FaultInjection:
     """One outage, planned. `skip`: at how many arrivals at the point it waits for the next one."""
 
-    victim: str
+    target: str
     action: str
     point: str
     skip: int
@@ -57,44 +57,46 @@ class Strike:
     delay: float = 0.0
     order: str = "forward"
     """What becomes of the call that is held before a write: it is forwarded, lost, or forwarded much later."""
-    patient: str = ""
+    workload: str = ""
     others: int = 0
     """How many incidents were open when it struck."""
-    struck: str = ""
+    process: str = ""
     """Who was struck: of two workers the one whose call was held."""
     tries: int = 1
     begun: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
-        victim = self.struck or self.victim
-        return f"{victim} {self.action} for {self.seconds:.1f} s, {self.point} of {self.patient or 'nobody'}"
+        target = self.process or self.target
+        return f"{target} {self.action} for {self.seconds:.1f} s, {self.point} of {self.workload or 'nobody'}"
 
     @property
     def cell(self) -> tuple[str, str, str]:
         """The field of the table that this fills."""
-        return self.victim, self.action, self.point
+        return self.target, self.action, self.point
 
 
-def plan(seed: str, number: int, longest: float, victims: tuple[str, ...] = VICTIMS, more: int = MORE) -> list[Strike]:
+def plan_round(
+    seed: str, number: int, longest: float, targets: tuple[str, ...] = TARGETS, more: int = EXTRA_INJECTIONS
+) -> list[FaultInjection]:
     """The strikes of one round: one at each point, and `more` at processes.
 
     Each victim has its turn, and after as many rounds as there are blows (ten; with one victim two), every victim
     was killed and stopped at every point once: a Latin square, whose rows and columns the seed shuffles. The others
     are dealt from a deck of their own: eight a round are each of those combinations twice in fifteen rounds.
     """
-    blows = [(victim, action) for victim in victims for action in ACTIONS]
+    blows = [(target, action) for target in targets for action in ACTIONS]
     block, row = divmod(number, len(blows))
-    dice = random.Random(f"{seed}/{block}/strikes")
-    blows, points = dice.sample(blows, len(blows)), dice.sample(POINTS, len(POINTS))
+    rng = random.Random(f"{seed}/{block}/strikes")
+    blows, points = rng.sample(blows, len(blows)), rng.sample(POINTS, len(POINTS))
     cells = [(*blows[(column + row) % len(blows)], point) for column, point in enumerate(points)]
-    cells += [] if victims == WHOLE else _more(seed, number, more)
-    dice = random.Random(f"{seed}/{number}/strikes")
-    return [_strike(dice, *cell, longest) for cell in cells]
+    cells += [] if targets == SINGLE_PROCESS else _extra_cells(seed, number, more)
+    rng = random.Random(f"{seed}/{number}/strikes")
+    return [_draw_injection(rng, *cell, longest) for cell in cells]
 
 
-def _more(seed: str, number: int, count: int) -> list[tuple[str, str, str]]:
+def _extra_cells(seed: str, number: int, count: int) -> list[tuple[str, str, str]]:
     """The processes besides the control plane, which needs half a minute to find its way back, once more."""
-    deck = [(victim, action, point) for victim in VICTIMS[:3] for action in ACTIONS for point in POINTS]
+    deck = [(target, action, point) for target in TARGETS[:3] for action in ACTIONS for point in POINTS]
 
     def card(position: int) -> tuple[str, str, str]:
         turn, place = divmod(position, len(deck))
@@ -103,32 +105,32 @@ def _more(seed: str, number: int, count: int) -> list[tuple[str, str, str]]:
     return [card(number * count + one) for one in range(count)]
 
 
-def short_plan(seed: str, longest: float) -> list[Strike]:
+def plan_short_round(seed: str, longest: float) -> list[FaultInjection]:
     """One kill of each victim."""
-    dice = random.Random(f"{seed}/short")
-    return [_strike(dice, victim, "killed", point, longest) for victim, point in SHORT]
+    rng = random.Random(f"{seed}/short")
+    return [_draw_injection(rng, target, "killed", point, longest) for target, point in SHORT_PLAN]
 
 
-def again(missed: Strike) -> Strike:
+def retry_next_round(missed: FaultInjection) -> FaultInjection:
     """The same strike for the next round, at the first arrival at its point."""
     return replace(missed, skip=0, tries=missed.tries + 1, begun=False)
 
 
-def _strike(dice: random.Random, victim: str, action: str, point: str, longest: float) -> Strike:
+def _draw_injection(rng: random.Random, target: str, action: str, point: str, longest: float) -> FaultInjection:
     """A third of the stops last as long as they may; a kill lasts until somebody starts it again."""
-    stopped = longest if dice.random() < 1 / 3 else dice.uniform(min(4, longest), longest / 2)
-    return Strike(
-        victim,
+    stopped = longest if rng.random() < 1 / 3 else rng.uniform(min(4, longest), longest / 2)
+    return FaultInjection(
+        target,
         action,
         point,
-        skip=0 if point in _RARE else dice.randint(0, 3),
-        seconds=dice.uniform(0, min(10, longest)) if action == "killed" else stopped,
-        delay=dice.uniform(0, 4) if point in {"verifying", "confirming"} else 0.0,
-        order=dice.choice(("forward", "forward", "late", "drop")),
+        skip=0 if point in _RARE else rng.randint(0, 3),
+        seconds=rng.uniform(0, min(10, longest)) if action == "killed" else stopped,
+        delay=rng.uniform(0, 4) if point in {"verifying", "confirming"} else 0.0,
+        order=rng.choice(("forward", "forward", "late", "drop")),
     )
 
 
-def point_of(call: Call, *, before: bool) -> tuple[str, str]:
+def injection_point(call: Call, *, before: bool) -> tuple[str, str]:
     """The point that a call is about and the patient's name; two empty strings when it is about none.
 
     One process that is everything (`run`) makes the calls of both.
@@ -136,17 +138,17 @@ def point_of(call: Call, *, before: bool) -> tuple[str, str]:
     parts = call.path.split("/")
     side = "before" if before else "after"
     match call.method, parts[-2:], parts[-3:]:
-        case "PATCH", [plural, name], _ if plural in _WORKLOADS and action_of(call.json()):
-            return f"{side} the {'undo' if action_of(call.json()).endswith('-undo') else 'write'}", name
+        case "PATCH", [plural, name], _ if plural in _WORKLOADS and written_action(call.json()):
+            return f"{side} the {'undo' if written_action(call.json()).endswith('-undo') else 'write'}", name
         case "PATCH", _, ["incidents", name, "status"] if not before and call.who != "operator":
             phase = ((call.json() or {}).get("status") or {}).get("phase", "")
-            return _PHASES.get(phase, ""), _patient(name)
+            return _PHASES.get(phase, ""), _workload_name(name)
         case "POST", [_, "incidents"], _ if not before:
-            return "opened", _patient(call.json()["metadata"]["name"])
+            return "opened", _workload_name(call.json()["metadata"]["name"])
     return "", ""
 
 
-def action_of(operations: object) -> str:
+def written_action(operations: object) -> str:
     """The action id that a JSON patch writes."""
     found = [
         operation["value"]
@@ -156,6 +158,6 @@ def action_of(operations: object) -> str:
     return found[0] if found else ""
 
 
-def _patient(incident: str) -> str:
+def _workload_name(incident: str) -> str:
     """An incident's name is its workload's and a hash."""
     return incident.rpartition("-")[0]

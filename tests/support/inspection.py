@@ -1,4 +1,4 @@
-"""How tests look at what became of a scene."""
+"""How tests look at what became of a case."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,9 @@ import pytest
 from support.api import Object
 
 
-def play(*names: str) -> pytest.MarkDecorator:
+def with_cases(*names: str) -> pytest.MarkDecorator:
     """Run the test on these cases."""
-    return pytest.mark.parametrize("scene", names, indirect=True)
+    return pytest.mark.parametrize("case_run", names, indirect=True)
 
 
 def condition(incident: Object, kind: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from support import samples
 from support.api import Object, until
-from support.stage import Case, Scene
+from support.case_run import Case, CaseRun
 
 NAME = "recommendations"
 SAMPLE = "oom-killed"
@@ -18,44 +18,44 @@ _ANSWERS_WITHIN = 5
 """Seconds: on a busy machine a healthy pod needs more than the one second that is usual."""
 
 
-def app(scene: Scene, *edits: Edit, **data: str) -> list[Object]:
+def app(run: CaseRun, *edits: Edit, **data: str) -> list[Object]:
     """The shop's ConfigMap with this data, and its workload (one replica) after the edits."""
-    config, one = scene.load("before.yaml", SAMPLE)
+    config, one = run.load("before.yaml", SAMPLE)
     config["data"] = {"SHOP_MEMORY_MIB": "24", **data}
-    one["kind"] = scene.case.kind
+    one["kind"] = run.case.kind
     pod_spec(one)["dnsPolicy"] = "Default"  # else the kubelet of our cluster, without DNS, floods its own events
     container = samples.container(one)
     container["readinessProbe"]["timeoutSeconds"] = _ANSWERS_WITHIN
     container["resources"]["requests"]["cpu"] = "2m"  # all cases stay until the end, and the node has two cores
-    if scene.case.kind == "StatefulSet":
+    if run.case.kind == "StatefulSet":
         one["spec"]["serviceName"] = NAME
-    if scene.case.kind == "DaemonSet":
+    if run.case.kind == "DaemonSet":
         del one["spec"]["replicas"]
     for edit in edits:
         edit(one)
     return [config, one]
 
 
-def applied(*edits: Edit, **data: str) -> Callable[[Scene], None]:
+def applied(*edits: Edit, **data: str) -> Callable[[CaseRun], None]:
     """Apply the shop."""
-    return lambda scene: scene.api.apply(*app(scene, *edits, **data)) and None
+    return lambda run: run.api.apply(*app(run, *edits, **data)) and None
 
 
-def restarted(*edits: Edit, **data: str) -> Callable[[Scene], None]:
+def restarted(*edits: Edit, **data: str) -> Callable[[CaseRun], None]:
     """Change the data, then replace the newest pod: it is the only one that reads them."""
 
-    def act(scene: Scene) -> None:
-        scene.api.apply(*app(scene, *edits, **data))
-        drop_pod(scene)
+    def act(run: CaseRun) -> None:
+        run.api.apply(*app(run, *edits, **data))
+        drop_pod(run)
 
     return act
 
 
-def drop_pod(scene: Scene) -> None:
+def drop_pod(run: CaseRun) -> None:
     """Delete the workload's last pod by name; its controller makes another one."""
-    pods = [pod["metadata"]["name"] for pod in scene.api.pods(scene.namespace)]
+    pods = [pod["metadata"]["name"] for pod in run.api.pods(run.namespace)]
     last = max(pod for pod in pods if pod.startswith(f"{NAME}-"))
-    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/pods/{last}")
+    run.api.delete(f"/api/v1/namespaces/{run.namespace}/pods/{last}")
 
 
 def pod_spec(obj: Object) -> Object:
@@ -147,14 +147,14 @@ def second(key: str, **values: Any) -> Edit:
     return edit
 
 
-def config_map(scene: Scene, **data: str) -> None:
+def config_map(run: CaseRun, **data: str) -> None:
     """Change the data alone."""
-    scene.api.apply(app(scene, **data)[0])
+    run.api.apply(app(run, **data)[0])
 
 
-def ledger(scene: Scene, count: int, **values: str) -> Object:
+def ledger(run: CaseRun, count: int, **values: str) -> Object:
     """Another service, `ledger`, that the shop may depend on."""
-    (one,) = samples.load("image-pull", "before.yaml", scene.namespace)
+    (one,) = samples.load("image-pull", "before.yaml", run.namespace)
     labels = {"app.kubernetes.io/name": "ledger"}
     template = one["spec"]["template"]
     more = {**one["spec"], "replicas": count, "selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"}}
@@ -165,33 +165,33 @@ def ledger(scene: Scene, count: int, **values: str) -> Object:
     return made
 
 
-def with_ledger(scene: Scene) -> str:
+def with_ledger(run: CaseRun) -> str:
     """Bring the ledger up; returns its address."""
-    meta = {"name": "ledger", "namespace": scene.namespace}
+    meta = {"name": "ledger", "namespace": run.namespace}
     ports = {"selector": {"app.kubernetes.io/name": "ledger"}, "ports": [{"port": 8080}]}
-    (service,) = scene.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": ports})
-    scene.api.apply(ledger(scene, 1))
-    path = f"/apis/apps/v1/namespaces/{scene.namespace}/deployments/ledger"
-    until(lambda: (scene.api.get(path).get("status") or {}).get("availableReplicas"), 120, "the dependency is up")
+    (service,) = run.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": ports})
+    run.api.apply(ledger(run, 1))
+    path = f"/apis/apps/v1/namespaces/{run.namespace}/deployments/ledger"
+    until(lambda: (run.api.get(path).get("status") or {}).get("availableReplicas"), 120, "the dependency is up")
     return str(service["spec"]["clusterIP"])
 
 
-def without_ledger(scene: Scene) -> None:
+def without_ledger(run: CaseRun) -> None:
     """Take the ledger down."""
-    scene.api.apply(ledger(scene, 0))
-    until(lambda: not pods_of(scene, "ledger"), 60, "the dependency is down")
+    run.api.apply(ledger(run, 0))
+    until(lambda: not pods_of(run, "ledger"), 60, "the dependency is down")
 
 
-def pods_of(scene: Scene, name: str) -> int:
+def pods_of(run: CaseRun, name: str) -> int:
     """How many pods an app of the namespace has, those that go included."""
-    path = f"/api/v1/namespaces/{scene.namespace}/pods"
-    return len(scene.api.items(path, labelSelector=f"app.kubernetes.io/name={name}"))
+    path = f"/api/v1/namespaces/{run.namespace}/pods"
+    return len(run.api.items(path, labelSelector=f"app.kubernetes.io/name={name}"))
 
 
-def limits_of_namespace(scene: Scene, kind: str, **values: Any) -> None:
+def limits_of_namespace(run: CaseRun, kind: str, **values: Any) -> None:
     """A ResourceQuota or LimitRange."""
-    meta = {"name": "bounds", "namespace": scene.namespace}
-    scene.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": values})
+    meta = {"name": "bounds", "namespace": run.namespace}
+    run.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": values})
 
 
 def healed(name: str, before: Any, breaks: Any, cause: str, **more: Any) -> Case:

@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from chaos.figures import Figures
-from chaos.judge import Problem
+from chaos.assertions import Problem
+from chaos.fault_injection import FaultInjection
+from chaos.results import ChaosResults
 from chaos.storm import LARGE, SMALL, _at_once
-from chaos.strikes import Strike
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -38,13 +38,16 @@ def test_a_storm_is_larger_than_its_budgets(size):
 
 
 def test_figures_are_written_for_people_and_for_machines(tmp_path):
-    figures = Figures(tmp_path, "SEED=7")
-    strike = Strike("etcd", "killed", "opened", 0, 1.0, patient="web", others=4)
-    figures.struck = [(strike, "apart-0"), (Strike("etcd", "stopped", "opened", 0, 1.0, patient="db"), "apart-0")]
-    figures.round("apart-0", 100.4, [Problem("doubled", "web", "twice")])
-    told = json.loads((tmp_path / "figures.json").read_text())
+    results = ChaosResults(tmp_path, "SEED=7")
+    injection = FaultInjection("etcd", "killed", "opened", 0, 1.0, workload="web", others=4)
+    results.injected = [
+        (injection, "separate-0"),
+        (FaultInjection("etcd", "stopped", "opened", 0, 1.0, workload="db"), "separate-0"),
+    ]
+    results.add_round("separate-0", 100.4, [Problem("doubled", "web", "twice")])
+    told = json.loads((tmp_path / "results.json").read_text())
     assert (told["strikes"], told["others_open"], told["rounds"][0]["seconds"]) == (2, 2.0, 100)
-    assert told["cells"][0] == {"victim": "etcd", "action": "killed", "point": "opened", "n": 1, "doubled": 1}
-    text = (tmp_path / "figures.md").read_text()
+    assert told["cells"][0] == {"target": "etcd", "action": "killed", "point": "opened", "n": 1, "doubled": 1}
+    text = (tmp_path / "results.md").read_text()
     assert "| etcd | killed | 1 |" in text
-    assert "apart-0: doubled: web: twice" in text
+    assert "separate-0: doubled: web: twice" in text

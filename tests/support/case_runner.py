@@ -1,0 +1,85 @@
+"""Plays cases: each on its own from the healthy workload to the end of its incident, a few at any time.
+
+All at once would only show how slow a kubelet gets on two cores: its events come late and its probes fail.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.api import path_of, until
+from support.case_run import CASE_LABELS, CaseRun
+from support.prunella import PrunellaProcess
+
+_AT_ONCE = 14
+_GOOD_WITHIN = 240.0
+_CROWD = {
+    "apiVersion": "prunella.dev/v1alpha1",
+    "kind": "ClusterHealingPolicy",
+    "metadata": {"name": "prunella-tests"},
+    "spec": {
+        "namespaceSelector": {"matchLabels": CASE_LABELS},
+        "budgets": {"concurrentPerCluster": 1000, "perHourPerCluster": 1000},
+    },
+}
+"""So much breaks in the same minutes, which is what the budgets of a cluster are there to stop."""
+
+
+class CaseRunner:
+    """Plays cases, and keeps what became of each."""
+
+    def __init__(
+        self, case_runs: Iterable[CaseRun], prunella: PrunellaProcess, log_progress: Callable[[str], None]
+    ) -> None:
+        self._prunella = prunella
+        self.case_runs = {case_run.case.name: case_run for case_run in case_runs}
+        self._log_progress = log_progress
+        self._began = time.monotonic()
+        self._left = len(self.case_runs)
+
+    def play(self) -> None:
+        """Play every case to its end. What fails is kept with its run, for the tests of that case to raise."""
+        case_runs = sorted(self.case_runs.values(), key=_longest_first)
+        case_runs[0].api.apply(_CROWD)
+        self._log_progress(f"{len(case_runs)} cases, {_AT_ONCE} at a time")
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._perform, case_runs))
+        self._log_progress("all are over")
+
+    def _perform(self, case_run: CaseRun) -> None:
+        try:
+            run_case(case_run)
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - raised by the first test of the case
+            error.add_note(self._prunella.tail())
+            case_run.error = error
+        self._left -= 1
+        self._log_progress(
+            f"{case_run.case.name} {'could not be played' if case_run.error else 'is over'}, {self._left} to go"
+        )
+
+    def clear(self) -> None:
+        """Delete the namespaces; their going is not waited for."""
+        for case_run in self.case_runs.values():
+            case_run.api.delete(path_of(_CROWD))
+            case_run.api.delete(f"/api/v1/namespaces/{case_run.namespace}")
+
+    def _log_progress(self, what: str) -> None:
+        self._log_progress(f"e2e: {what} ({time.monotonic() - self._began:.0f} s)")
+
+
+def run_case(case_run: CaseRun) -> None:
+    """Make it healthy, wait until Prunella knows it, break it, let people do what they do, wait for the end."""
+    case = case_run.case
+    case_run.prepare()
+    if case.before:
+        until(case_run.is_good, _GOOD_WITHIN, "Prunella knows the healthy template", every=1.0)
+    case_run.break_it()
+    if case.then:
+        case.then(case_run)
+    if case.phase:
+        case_run.closed()
+
+
+def _longest_first(case_run: CaseRun) -> tuple[bool, bool, int]:
+    return (not case_run.case.slow, case_run.case.then is None, -case_run.case.writes)
