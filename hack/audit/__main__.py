@@ -1,4 +1,4 @@
-"""`python hack/audit`: are the locked packages pinned, and is any of them known to be vulnerable?"""
+"""`python hack/audit`: check that all packages are pinned by hash and have no known vulnerability."""
 
 import sys
 

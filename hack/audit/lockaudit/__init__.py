@@ -1,1 +1,1 @@
-"""Audits the lock files: offline what they pin, and against PyPI's advisories what is known of it."""
+"""Audits the lock files: their pins offline, and the pinned packages against PyPI's advisories."""

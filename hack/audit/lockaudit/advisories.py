@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from lockaudit.locks import Package
 
 SOURCE = "https://pypi.org/pypi"
-_TIMEOUT = 5  # seconds: the longest silence within one answer
-_TOGETHER = 16
-_FIRST = 3  # a source that knows none of so many packages has no advisories
-_LARGEST = 20_000_000  # bytes
+_TIMEOUT_SECONDS = 5  # per read of a response
+_MAX_CONCURRENT = 16
+_PROBE_COUNT = 3  # a source without a response to any of these has no advisories
+_MAX_RESPONSE_BYTES = 20_000_000  # bytes
 
 
-class NoAnswer(Exception):
-    """The source did not say what it knows of a package; the text is why."""
+class NoResponse(Exception):
+    """The source gave no usable response for a package; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Advisory:
-    """A known vulnerability of a package. `names` are its id and the ids that others gave it."""
+    """A known vulnerability of a package. `names` are its id and its aliases."""
 
     package: Package
     names: tuple[str, ...]
@@ -40,68 +40,68 @@ class Advisory:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the source knows of the packages, and for which of them it gave no answer, and why."""
+class Responses:
+    """The advisories of the queried packages, and the reason for each package without a response."""
 
-    asked: tuple[Package, ...]
+    queried: tuple[Package, ...]
     advisories: tuple[Advisory, ...]
-    silent: dict[Package, str]
+    unanswered: dict[Package, str]
 
 
-def ask_all(packages: Collection[Package], source: str = SOURCE, seconds: float = 30) -> Answers:
-    """Ask for all of them. After `seconds`, or when the first few bring nothing, the rest is not asked for."""
+def query_all(packages: Collection[Package], source: str = SOURCE, seconds: float = 30) -> Responses:
+    """Query all packages. Stop after `seconds`, or when none of the first few gets a response."""
     order, end = sorted(packages), time.monotonic() + seconds
-    found = _ask_together(order[:_FIRST], source, end)
-    if len(found.silent) == min(_FIRST, len(order)):
-        reason = next(iter(found.silent.values()), "nothing was asked")
-        return Answers(tuple(order), (), dict.fromkeys(order, reason))
-    rest = _ask_together(order[_FIRST:], source, end)
-    return Answers(tuple(order), found.advisories + rest.advisories, found.silent | rest.silent)
+    found = _query_concurrently(order[:_PROBE_COUNT], source, end)
+    if len(found.unanswered) == min(_PROBE_COUNT, len(order)):
+        reason = next(iter(found.unanswered.values()), "no package was queried")
+        return Responses(tuple(order), (), dict.fromkeys(order, reason))
+    rest = _query_concurrently(order[_PROBE_COUNT:], source, end)
+    return Responses(tuple(order), found.advisories + rest.advisories, found.unanswered | rest.unanswered)
 
 
-def _ask_together(packages: Sequence[Package], source: str, end: float) -> Answers:
+def _query_concurrently(packages: Sequence[Package], source: str, end: float) -> Responses:
     advisories: list[Advisory] = []
-    silent: dict[Package, str] = {}
-    with ThreadPoolExecutor(_TOGETHER) as pool:
-        asked = {one: pool.submit(_ask_in_time, one, source, end) for one in packages}
-        for package, answer in asked.items():
+    unanswered: dict[Package, str] = {}
+    with ThreadPoolExecutor(_MAX_CONCURRENT) as pool:
+        queried = {one: pool.submit(_query_before, one, source, end) for one in packages}
+        for package, answer in queried.items():
             try:
                 advisories += answer.result()
-            except NoAnswer as error:
-                silent[package] = str(error)
-    return Answers(tuple(packages), tuple(advisories), silent)
+            except NoResponse as error:
+                unanswered[package] = str(error)
+    return Responses(tuple(packages), tuple(advisories), unanswered)
 
 
-def _ask_in_time(package: Package, source: str, end: float) -> list[Advisory]:
+def _query_before(package: Package, source: str, end: float) -> list[Advisory]:
     if (left := end - time.monotonic()) <= 0:
-        raise NoAnswer("it took too long to ask for all packages")
-    return ask(package, source, min(_TIMEOUT, left))
+        raise NoResponse("the time to query all packages ran out")
+    return query(package, source, min(_TIMEOUT_SECONDS, left))
 
 
-def ask(package: Package, source: str = SOURCE, timeout: float = _TIMEOUT) -> list[Advisory]:
-    """What the source knows of one package, without what was withdrawn. Raises NoAnswer."""
+def query(package: Package, source: str = SOURCE, timeout: float = _TIMEOUT_SECONDS) -> list[Advisory]:
+    """Query the advisories of one package, without withdrawn ones. Raises NoResponse."""
     url = f"{source}/{package.name}/{package.version}/json"
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
-            said = json.loads(response.read(_LARGEST))
+            raw = json.loads(response.read(_MAX_RESPONSE_BYTES))
         return [
             _advisory(package, vulnerability)
-            for vulnerability in said["vulnerabilities"]
+            for vulnerability in raw["vulnerabilities"]
             if not vulnerability.get("withdrawn")
         ]
     except urllib.error.HTTPError as error:
-        error.close()  # it is the answer, too
-        raise NoAnswer(f"{url} answers {error.code}") from error
+        error.close()  # it is the response, too
+        raise NoResponse(f"{url} returned {error.code}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise NoAnswer(f"{url} does not answer: {getattr(error, 'reason', error)}") from error
+        raise NoResponse(f"no response from {url}: {getattr(error, 'reason', error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NoAnswer(f"{url} answers without the field vulnerabilities as PyPI documents it") from error
+        raise NoResponse(f"{url} returned no field vulnerabilities as PyPI documents it") from error
 
 
-def _advisory(package: Package, said: dict[str, object]) -> Advisory:
-    names = (str(said["id"]), *_words(said.get("aliases")))
-    return Advisory(package, names, _words(said.get("fixed_in")), str(said.get("link") or ""))
+def _advisory(package: Package, raw: dict[str, object]) -> Advisory:
+    names = (str(raw["id"]), *_strings(raw.get("aliases")))
+    return Advisory(package, names, _strings(raw.get("fixed_in")), str(raw.get("link") or ""))
 
 
-def _words(said: object) -> tuple[str, ...]:
-    return tuple(str(one) for one in said) if isinstance(said, list) else ()
+def _strings(raw: object) -> tuple[str, ...]:
+    return tuple(str(one) for one in raw) if isinstance(raw, list) else ()

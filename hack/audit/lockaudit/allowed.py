@@ -1,4 +1,4 @@
-"""Known vulnerabilities that are accepted for a while: allowed.toml, each with a reason and an end."""
+"""Known vulnerabilities that are accepted until a date: allowed.toml, each with a reason."""
 
 import tomllib
 from collections.abc import Collection, Iterable
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from lockaudit.advisories import Advisory, Answers
+from lockaudit.advisories import Advisory, Responses
 
-LONGEST = timedelta(days=90)
+MAX_DURATION = timedelta(days=90)
 _FIELDS = {"package": str, "id": str, "reason": str, "until": date}
 
 
 class BadEntry(ValueError):
-    """An entry lacks a field, or has one that is not known; the text says which entry."""
+    """An entry has a missing or an unknown field; the text names the entry."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """A vulnerability that is accepted up to and including a day."""
+    """A vulnerability that is accepted up to and including a date."""
 
     package: str
     id: str
@@ -26,37 +26,37 @@ class Allowed:
     until: date
 
     def covers(self, advisory: Advisory, today: date) -> bool:
-        """Is this the vulnerability, and has the end not passed?"""
-        return self.means(advisory) and today <= self.until
+        """Report whether this is the vulnerability, and the date has not passed."""
+        return self.matches(advisory) and today <= self.until
 
-    def means(self, advisory: Advisory) -> bool:
-        """Is this the vulnerability, by any of its names?"""
+    def matches(self, advisory: Advisory) -> bool:
+        """Report whether this is the vulnerability, by any of its names."""
         return self.package == advisory.package.name and self.id in advisory.names
 
     def __str__(self) -> str:
         return f"{self.package} {self.id}, allowed until {self.until} ({self.reason})"
 
 
-def read_allowed(path: Path, today: date) -> tuple[Allowed, ...]:
+def load_allowed(path: Path, today: date) -> tuple[Allowed, ...]:
     """Read the list. Raises BadEntry, OSError, or tomllib.TOMLDecodeError."""
     entries = tomllib.loads(path.read_text()).get("allowed", [])
-    return tuple(_entry(one, f"{path.name}: entry {number}", today) for number, one in enumerate(entries, 1))
+    return tuple(_entry(entry, f"{path.name}: entry {number}", today) for number, entry in enumerate(entries, 1))
 
 
-def _entry(said: dict[str, object], where: str, today: date) -> Allowed:
-    if set(said) != set(_FIELDS):
+def _entry(raw: dict[str, object], where: str, today: date) -> Allowed:
+    if set(raw) != set(_FIELDS):
         raise BadEntry(f"{where}: needs exactly {', '.join(_FIELDS)}")
     for field, kind in _FIELDS.items():
-        if type(said[field]) is not kind or not said[field]:
-            raise BadEntry(f"{where}: {field} is no {kind.__name__}, or empty")
-    found = Allowed(**said)  # type: ignore[arg-type] # the loop above has looked
-    if found.until > today + LONGEST:
-        raise BadEntry(f"{where}: ends more than {LONGEST.days} days from now")
+        if type(raw[field]) is not kind or not raw[field]:
+            raise BadEntry(f"{where}: {field} is not a {kind.__name__}, or is empty")
+    found = Allowed(**raw)  # type: ignore[arg-type] # checked by the loop above
+    if found.until > today + MAX_DURATION:
+        raise BadEntry(f"{where}: ends more than {MAX_DURATION.days} days from now")
     return found
 
 
 def judge(advisories: Iterable[Advisory], allowed: Collection[Allowed], today: date) -> list[str]:
-    """The vulnerabilities that nothing allows, one line each."""
+    """Vulnerabilities that no entry allows, one line each."""
     return [
         f"known vulnerability: {advisory}{_ended(advisory, allowed)}"
         for advisory in advisories
@@ -65,11 +65,15 @@ def judge(advisories: Iterable[Advisory], allowed: Collection[Allowed], today: d
 
 
 def _ended(advisory: Advisory, allowed: Iterable[Allowed]) -> str:
-    return "".join(f" (was allowed until {entry.until})" for entry in allowed if entry.means(advisory))
+    return "".join(f" (was allowed until {entry.until})" for entry in allowed if entry.matches(advisory))
 
 
-def unused(answers: Answers, allowed: Iterable[Allowed]) -> list[str]:
-    """Entries for nothing that is still known. Only when every package was audited can that be said."""
-    if answers.silent:
+def unused(responses: Responses, allowed: Iterable[Allowed]) -> list[str]:
+    """Entries that match no known vulnerability. Empty unless every package was audited."""
+    if responses.unanswered:
         return []
-    return [f"is for nothing any more: {entry}" for entry in allowed if not any(map(entry.means, answers.advisories))]
+    return [
+        f"matches no known vulnerability: {entry}"
+        for entry in allowed
+        if not any(map(entry.matches, responses.advisories))
+    ]

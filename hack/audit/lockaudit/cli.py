@@ -1,70 +1,68 @@
-"""The command line: complaints go to stderr and make it fail; a source that does not answer is always told."""
+"""The command line: faults go to stderr and fail the command; a source without a response is always reported."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lockaudit.advisories import SOURCE, Answers, ask_all
-from lockaudit.allowed import BadEntry, judge, read_allowed, unused
-from lockaudit.locks import read_lock, strangers
+from lockaudit.advisories import SOURCE, Responses, query_all
+from lockaudit.allowed import BadEntry, judge, load_allowed, unused
+from lockaudit.locks import find_unlocked, read_lock
 from prunella_operator import clock
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCKS = ("requirements-image.lock", "requirements.lock")
 FAULTY, UNKNOWN = 1, 3
-"""What it ends with: something is wrong; or nothing is known to be, but not all was audited."""
+"""Exit codes: a fault was found; or none was, but not every package was audited."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Look at the lock files, then ask for advisories."""
+    """Check the lock files, then query the advisories."""
     options = parser().parse_args(arguments)
     today = clock.now().date()
     image, whole = (read_lock(options.folder / name) for name in LOCKS)
     try:
-        allowed = read_allowed(options.allowed, today)
+        allowed = load_allowed(options.allowed, today)
     except (BadEntry, ValueError) as error:
-        return complain([str(error)])
-    if faults := [*image.faults, *whole.faults, *strangers(image, whole)]:
-        return complain(faults)
-    answers = ask_all(image.pins.keys() | whole.pins.keys(), options.source, options.seconds)
-    if faults := [*judge(answers.advisories, allowed, today), *unused(answers, allowed)]:
-        return complain([*blind(answers), *faults])
-    if answers.silent:
-        return complain(blind(answers), 0 if options.may_be_offline else UNKNOWN)
-    print(f"audit: {len(answers.asked)} packages, none of them known to be vulnerable without leave ({today})")
+        return report_faults([str(error)])
+    if faults := [*image.faults, *whole.faults, *find_unlocked(image, whole)]:
+        return report_faults(faults)
+    responses = query_all(image.pins.keys() | whole.pins.keys(), options.source, options.seconds)
+    if faults := [*judge(responses.advisories, allowed, today), *unused(responses, allowed)]:
+        return report_faults([*describe_unaudited(responses), *faults])
+    if responses.unanswered:
+        return report_faults(describe_unaudited(responses), 0 if options.may_be_offline else UNKNOWN)
+    print(f"audit: {len(responses.queried)} packages, none with a known vulnerability that is not allowed ({today})")
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Build the argument parser."""
     found = argparse.ArgumentParser(prog="hack/audit", description="Audit the lock files.")
     found.add_argument(
-        "--may-be-offline", action="store_true", help="a source that does not answer is told, no failure"
+        "--may-be-offline", action="store_true", help="report a source without a response, but do not fail"
     )
-    found.add_argument("--source", default=SOURCE, help="where PyPI's JSON API is (default: %(default)s)")
+    found.add_argument("--source", default=SOURCE, help="URL of PyPI's JSON API (default: %(default)s)")
+    found.add_argument("--seconds", type=float, default=30, help="stop querying after this time (default: %(default)s)")
+    found.add_argument("--folder", type=Path, default=ROOT, help="folder of the lock files")
     found.add_argument(
-        "--seconds", type=float, default=30, help="after so long no more is asked (default: %(default)s)"
+        "--allowed", type=Path, default=ROOT / "hack/audit/allowed.toml", help="file with the accepted vulnerabilities"
     )
-    found.add_argument("--folder", type=Path, default=ROOT, help="where the lock files are")
-    found.add_argument("--allowed", type=Path, default=ROOT / "hack/audit/allowed.toml", help="what is accepted")
     return found
 
 
-def complain(faults: Sequence[str], code: int = FAULTY) -> int:
-    """Say what is wrong, and give back what to end with."""
+def report_faults(faults: Sequence[str], code: int = FAULTY) -> int:
+    """Print the faults and return the exit code."""
     for fault in faults:
         print(f"audit: {fault}", file=sys.stderr)
     return code
 
 
-def blind(answers: Answers) -> list[str]:
-    """What was not audited, and why: one line, or none."""
-    if not answers.silent:
+def describe_unaudited(responses: Responses) -> list[str]:
+    """Describe the packages that were not audited, with the first reason: one line, or none."""
+    if not responses.unanswered:
         return []
-    total, why = len(answers.asked), next(iter(answers.silent.values()))
-    if len(answers.silent) == total:
+    total, why = len(responses.queried), next(iter(responses.unanswered.values()))
+    if len(responses.unanswered) == total:
         return [f"NOTHING WAS AUDITED for known vulnerabilities: {why}"]
-    return [
-        f"{len(answers.silent)} of {total} packages were NOT AUDITED for known vulnerabilities, as the first: {why}"
-    ]
+    return [f"{len(responses.unanswered)} of {total} packages were NOT AUDITED for known vulnerabilities: {why}"]

@@ -1,5 +1,5 @@
-"""What a lock file pins. It may hold pins with hashes and comments; each other line is a fault, so that nobody has to
-think of all the forms in which a package can come from elsewhere.
+"""Parser of lock files. They may hold pins with hashes, and comments; any other line is a fault, so that no other form
+of installing a package has to be recognised.
 """
 
 import re
@@ -24,7 +24,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Lock:
-    """What a lock file pins, each package with its hashes, and what is wrong with it."""
+    """The pins of a lock file, each package with its hashes, and its faults."""
 
     name: str
     pins: Mapping[Package, frozenset[str]]
@@ -32,7 +32,11 @@ class Lock:
 
 
 def read_lock(path: Path) -> Lock:
-    """Read a lock file. Raises OSError if it cannot be read."""
+    """Parse a lock file.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     pins: dict[Package, frozenset[str]] = {}
     faults: list[str] = []
     package: Package | None = None  # the one whose hashes may follow
@@ -45,14 +49,14 @@ def read_lock(path: Path) -> Lock:
         elif not line.startswith("#"):
             package = None
             faults.append(f"{path.name}:{number}: neither a pin nor a hash: {line.strip()}")
-    faults += (f"{path.name}: {one} has no hash" for one, hashes in pins.items() if not hashes)
+    faults += (f"{path.name}: {package} has no hash" for package, hashes in pins.items() if not hashes)
     return Lock(path.name, pins, tuple(faults))
 
 
-def strangers(image: Lock, whole: Lock) -> Iterator[str]:
-    """What is in the image and was not in what the tests ran with."""
+def find_unlocked(image: Lock, whole: Lock) -> Iterator[str]:
+    """Packages of the image that the tests did not run with."""
     for package, hashes in image.pins.items():
         if package not in whole.pins:
             yield f"{image.name}: {package} is not in {whole.name}"
         elif not hashes <= whole.pins[package]:
-            yield f"{image.name}: {package} has hashes that {whole.name} has not"
+            yield f"{image.name}: {package} has hashes that {whole.name} does not have"

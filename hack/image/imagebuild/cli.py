@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imagebuild import debian, packages
-from imagebuild.oci import layer_of, write_archive
-from imagebuild.parts import bill, python_parts
+from imagebuild.oci import build_layer, write_archive
+from imagebuild.parts import list_python_parts, render_bill
 
 NAME = "prunella.local/prunella"
 BILL = "app/prunella.cdx.json"
@@ -32,7 +32,7 @@ _OWN = ("app/prunella", "app/bin/prunella")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build the tree, and unless only that is wanted, the archive and the bill of materials beside it."""
+    """Build the tree and, unless `--tree` is given, the archive with the bill of materials beside it."""
     options = parser().parse_args(arguments)
     with tempfile.TemporaryDirectory() as work:
         tree = options.tree or Path(work) / "tree"
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         build_tree(tree, Path(work))
         if not options.tree:
             options.output.parent.mkdir(parents=True, exist_ok=True)
-            version = packages.version_of(tree)
+            version = packages.find_version(tree)
             digest = pack(tree, options.output, options.tag or f"{NAME}:{version}", version)
             shutil.copy(tree / BILL, options.output.with_name("prunella.cdx.json"))
             print(f"{options.output} {digest}")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """Build the argument parser."""
     found = argparse.ArgumentParser(prog="hack/image", description="Build Prunella's container image without Docker.")
     found.add_argument("--output", type=Path, default=packages.ROOT / "dist" / "prunella-image.tar", help="OCI archive")
     found.add_argument("--tag", help=f"name of the image (default: {NAME}:VERSION)")
@@ -57,17 +57,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def build_tree(tree: Path, work: Path) -> None:
-    """All files of the image, and the list of where they come from."""
+    """Install all files of the image, and write its bill of materials."""
     base = debian.build_base(tree, work / "debian")
     packages.install_packages(tree)
     packages.install_prunella(tree, work)
-    packages.compile_all(tree)
+    packages.compile_bytecode(tree)
     own = tree / packages.APP
-    (tree / BILL).write_text(bill(packages.version_of(tree), [*base, *python_parts(own)]))
+    (tree / BILL).write_text(render_bill(packages.find_version(tree), [*base, *list_python_parts(own)]))
 
 
 def pack(tree: Path, output: Path, tag: str, version: str) -> str:
-    """Three layers, so that a new Prunella is a small one."""
+    """Write the image in three layers, so that a new release of Prunella changes only a small one."""
     config = {
         "Entrypoint": ENTRYPOINT,
         "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
@@ -76,8 +76,8 @@ def pack(tree: Path, output: Path, tag: str, version: str) -> str:
         "Labels": {**LABELS, "org.opencontainers.image.version": version},
     }
     layers = (
-        layer_of(tree, lambda name: not name.startswith("app")),
-        layer_of(tree, lambda name: name.startswith("app") and not name.startswith(_OWN)),
-        layer_of(tree, lambda name: name.startswith(_OWN)),
+        build_layer(tree, lambda name: not name.startswith("app")),
+        build_layer(tree, lambda name: name.startswith("app") and not name.startswith(_OWN)),
+        build_layer(tree, lambda name: name.startswith(_OWN)),
     )
     return write_archive(output, tag, config, layers)

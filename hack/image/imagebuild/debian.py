@@ -1,4 +1,4 @@
-"""The base of the image: Python and what it needs, from Debian's packages, and nothing else. There is no shell."""
+"""The base of the image: Python and its dependencies from Debian's packages only. There is no shell."""
 
 import re
 import subprocess
@@ -29,22 +29,22 @@ PACKAGES = (
     "zlib1g",
 )
 USER = 65532
-_MERGED = frozenset({"bin", "sbin", "lib", "lib64"})  # links into /usr, as in every newer Debian
-_LEFT_OUT = re.compile(
+_MERGED_FOLDERS = frozenset({"bin", "sbin", "lib", "lib64"})  # links into /usr, as in every newer Debian
+_EXCLUDED = re.compile(
     r"usr/share/(man|info|locale|lintian|bash-completion|bug|doc/(?!.*/copyright$).+[^/]$)|usr/sbin|etc/cron|usr/lib/python3.11/ensurepip"
 )
 _AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 
 
 def build_base(tree: Path, downloads: Path) -> list[Part]:
-    """Fill the tree; the packages that are in it."""
-    for name in _MERGED:
+    """Unpack the base into the tree and return its packages."""
+    for name in _MERGED_FOLDERS:
         (tree / "usr" / name).mkdir(parents=True, exist_ok=True)
         (tree / name).symlink_to(f"usr/{name}")
     archives = sorted(_download(downloads))
     for archive in archives:
         unpack(archive, tree)
-    _settle(tree)
+    _write_system_files(tree)
     return [_describe(archive) for archive in archives]
 
 
@@ -55,33 +55,37 @@ def _download(folder: Path) -> Iterator[Path]:
 
 
 def unpack(archive: Path, tree: Path) -> None:
-    """Unpack what a program needs of a package; documents but for licences stay out."""
+    """Unpack the files of a package that a program needs. Documents other than licences are excluded.
+
+    Raises:
+        RuntimeError: dpkg-deb failed.
+    """
     command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         with tarfile.open(fileobj=process.stdout, mode="r|") as content:
             for member in content:
-                if (name := placed(member.name)) and not _LEFT_OUT.match(name):
+                if (name := merged_path(member.name)) and not _EXCLUDED.match(name):
                     _extract(content, member, name, tree)
         if process.wait():
             raise RuntimeError(f"{archive.name} cannot be unpacked")
 
 
-def placed(name: str) -> str:
-    """Where a file goes: what a package has in /lib is in /usr/lib."""
+def merged_path(name: str) -> str:
+    """Path of a file in the image: /lib is a link to /usr/lib, and so on."""
     parts = PurePosixPath(name).parts
     parts = parts[1:] if parts[:1] in {(".",), ("/",)} else parts
-    return "/".join(("usr", *parts) if parts[:1] and parts[0] in _MERGED else parts)
+    return "/".join(("usr", *parts) if parts[:1] and parts[0] in _MERGED_FOLDERS else parts)
 
 
 def _extract(content: tarfile.TarFile, member: tarfile.TarInfo, name: str, tree: Path) -> None:
     member.name = name
     if member.islnk():
-        member.linkname = placed(member.linkname)
+        member.linkname = merged_path(member.linkname)
     content.extract(member, tree, set_attrs=not member.isdir())
 
 
-def _settle(tree: Path) -> None:
-    """What the packages' own scripts would do, and the user."""
+def _write_system_files(tree: Path) -> None:
+    """Write what the packages' install scripts would write, and the user."""
     authorities = sorted((tree / "usr/share/ca-certificates/mozilla").glob("*.crt"))
     (tree / _AUTHORITIES).parent.mkdir(parents=True, exist_ok=True)
     (tree / _AUTHORITIES).write_text("".join(authority.read_text() for authority in authorities))
@@ -101,6 +105,6 @@ def _settle(tree: Path) -> None:
 
 def _describe(archive: Path) -> Part:
     form = "${Package} ${Version} ${Architecture}"
-    said = subprocess.run(["dpkg-deb", f"--showformat={form}", "--show", archive], check=True, capture_output=True)
-    name, version, architecture = said.stdout.decode().split()
+    shown = subprocess.run(["dpkg-deb", f"--showformat={form}", "--show", archive], check=True, capture_output=True)
+    name, version, architecture = shown.stdout.decode().split()
     return Part(name, version, f"pkg:deb/debian/{name}@{version}?arch={architecture}&distro=debian-12")

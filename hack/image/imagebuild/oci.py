@@ -19,14 +19,14 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 @dataclass(frozen=True)
 class Layer:
-    """A compressed tar, and the hash of what it is uncompressed."""
+    """A compressed tar, and the hash of its uncompressed content."""
 
     content: bytes
     diff_id: str
 
 
-def layer_of(tree: Path, wanted: Callable[[str], bool]) -> Layer:
-    """The files of a tree whose path is wanted, as root's, without times."""
+def build_layer(tree: Path, wanted: Callable[[str], bool]) -> Layer:
+    """Pack the files of a tree whose path is wanted, owned by root and without timestamps."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree.rglob("*")):
@@ -41,7 +41,7 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = 0
-    if entry.islnk():  # every file is whole, wherever its links are
+    if entry.islnk():  # write a full copy in place of a hard link
         entry.type, entry.size, entry.linkname = tarfile.REGTYPE, path.stat().st_size, ""
     if entry.isreg():
         with path.open("rb") as content:
@@ -51,7 +51,7 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
 
 
 def write_archive(target: Path, tag: str, config: Mapping[str, object], layers: Iterable[Layer]) -> str:
-    """Write the archive; the digest of the image."""
+    """Write the archive and return the digest of the image."""
     layers, blobs = list(layers), {}
 
     def blob(content: bytes, kind: str) -> dict[str, object]:

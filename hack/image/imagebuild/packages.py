@@ -21,9 +21,13 @@ main()
 
 
 def install_packages(tree: Path) -> None:
-    """The packages of requirements-image.lock, each checked by its hash. Nothing is built on the way."""
+    """Install requirements-image.lock, each package checked by its hash and none built from source.
+
+    Raises:
+        RuntimeError: this Python is not the version of the image.
+    """
     if sys.version_info[:2] != PYTHON:
-        raise RuntimeError(f"the image has Python {PYTHON[0]}.{PYTHON[1]}, so it is built with that as well")
+        raise RuntimeError(f"the image has Python {PYTHON[0]}.{PYTHON[1]}, so build it with that version")
     lock = ROOT / "requirements-image.lock"
     _pip(
         "install",
@@ -36,9 +40,9 @@ def install_packages(tree: Path) -> None:
 
 
 def install_prunella(tree: Path, work: Path) -> None:
-    """Prunella's own wheel, built here with pinned tools, and the program that the image starts."""
+    """Build and install Prunella's wheel with pinned tools, and write the image's entry point."""
     tools, wheels, pins = work / "tools", work / "wheels", work / "tools.lock"
-    pins.write_text(pinned((ROOT / "requirements.lock").read_text(), _BUILD_TOOLS))
+    pins.write_text(select_pins((ROOT / "requirements.lock").read_text(), _BUILD_TOOLS))
     _pip("install", "--require-hashes", f"--target={tools}", f"--requirement={pins}")
     _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}", str(ROOT), PYTHONPATH=str(tools))
     (wheel,) = wheels.glob("prunella-*.whl")
@@ -48,26 +52,26 @@ def install_prunella(tree: Path, work: Path) -> None:
     for path in programs.iterdir():
         if path.name not in _KEPT_PROGRAMS:
             path.unlink()
-    for record in (tree / APP).glob("*.dist-info/RECORD"):  # it names the programs that are gone, and who built them
+    for record in (tree / APP).glob("*.dist-info/RECORD"):  # it lists programs removed above, and the builder
         record.unlink()
     (programs / "prunella").write_text(_SCRIPT)
     (programs / "prunella").chmod(0o755)
 
 
-def pinned(lock: str, names: Collection[str]) -> str:
-    """The lines of a lock file that pin these packages, hashes and all."""
+def select_pins(lock: str, names: Collection[str]) -> str:
+    """The lines of a lock file that pin these packages, with their hashes."""
     blocks = re.findall(r"^\S+==[^\n]*(?:\n    [^\n]*)*", lock, re.MULTILINE)
     return "\n".join(block for block in blocks if block.partition("==")[0] in names) + "\n"
 
 
-def compile_all(tree: Path) -> None:
-    """Byte code for all of it, because the root of the container is read-only. By hash, so that times do not matter."""
+def compile_bytecode(tree: Path) -> None:
+    """Compile all byte code, as the container's root is read-only. By hash, so that timestamps do not matter."""
     folders = [tree / APP, tree / "usr/lib/python3.11"]
     options = ["-q", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/"]
     subprocess.run([sys.executable, "-m", "compileall", *options, *map(str, folders)], check=False)
 
 
-def version_of(tree: Path) -> str:
+def find_version(tree: Path) -> str:
     """Prunella's version in the tree."""
     (folder,) = (tree / APP).glob("prunella-*.dist-info")
     return folder.name.removesuffix(".dist-info").partition("-")[2]

@@ -1,4 +1,4 @@
-"""What is in the image, as a bill of materials (CycloneDX)."""
+"""The bill of materials of the image (CycloneDX)."""
 
 import json
 from collections.abc import Iterable
@@ -17,19 +17,19 @@ class Part:
     license: str = ""
 
 
-def python_parts(folder: Path) -> list[Part]:
-    """The Python packages that are installed in a folder."""
+def list_python_parts(folder: Path) -> list[Part]:
+    """List the Python packages installed in a folder."""
     return sorted(map(_part, distributions(path=[str(folder)])), key=lambda distribution: distribution.name)
 
 
 def _part(found: Distribution) -> Part:
     name = found.metadata["Name"]
-    said = str(found.metadata.json.get("license_expression", ""))
-    return Part(name, found.version, f"pkg:pypi/{name.lower().replace('_', '-')}@{found.version}", said)
+    expression = str(found.metadata.json.get("license_expression", ""))
+    return Part(name, found.version, f"pkg:pypi/{name.lower().replace('_', '-')}@{found.version}", expression)
 
 
-def bill(version: str, parts: Iterable[Part]) -> str:
-    """The bill of materials as JSON, the same bytes for the same parts."""
+def render_bill(version: str, parts: Iterable[Part]) -> str:
+    """Render the bill of materials as JSON, the same bytes for the same parts."""
     subject = {"type": "container", "bom-ref": "image", "name": "prunella", "version": version}
     body = {
         "bomFormat": "CycloneDX",

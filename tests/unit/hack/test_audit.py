@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from fakes.httpd import Answer, Httpd
 from lockaudit import cli
-from lockaudit.advisories import NoAnswer, ask
+from lockaudit.advisories import NoResponse, query
 from lockaudit.locks import Package
 
 from prunella_operator import clock
@@ -48,7 +48,7 @@ def pypi():
     """PyPI's JSON API, which knows of no vulnerability until a test says so."""
     with Httpd() as server:
         server.known = {}
-        server.answer = lambda asked: Answer(200, {"info": {}, "vulnerabilities": server.known.get(asked.path, [])})
+        server.answer = lambda queried: Answer(200, {"info": {}, "vulnerabilities": server.known.get(queried.path, [])})
         yield server
 
 
@@ -68,9 +68,9 @@ def test_each_locked_version_is_asked_for_once(folder, pypi, capsys):
     assert sorted(one.path for one in pypi.asked) == [
         f"/{name}/1.2/json" for name in ("alpha", "beta", "delta", "gamma")
     ]
-    said = capsys.readouterr()
-    assert (said.out, said.err) == (
-        f"audit: 4 packages, none of them known to be vulnerable without leave ({TODAY})\n",
+    raw = capsys.readouterr()
+    assert (raw.out, raw.err) == (
+        f"audit: 4 packages, none with a known vulnerability that is not allowed ({TODAY})\n",
         "",
     )
 
@@ -104,15 +104,15 @@ def test_an_entry_is_for_its_package_and_goes_when_nothing_needs_it(folder, pypi
     pypi.known["/beta/1.2/json"] = [VULNERABLE]
     allow(folder, package='"alpha"')
     assert audit(folder, pypi.url) == 1
-    unused = f"audit: is for nothing any more: alpha CVE-2026-1234, allowed until {TODAY} (not used)"
+    unused = f"audit: matches no known vulnerability: alpha CVE-2026-1234, allowed until {TODAY} (not used)"
     assert capsys.readouterr().err.splitlines() == [LINE, unused]
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"reason": '""'}, "reason is no str, or empty"),
-        ({"until": '"soon"'}, "until is no date, or empty"),
+        ({"reason": '""'}, "reason is not a str, or is empty"),
+        ({"until": '"soon"'}, "until is not a date, or is empty"),
         ({"until": TODAY + timedelta(days=91)}, "ends more than 90 days from now"),
         ({"why": '"?"'}, "needs exactly package, id, reason, until"),
     ],
@@ -126,7 +126,7 @@ def test_an_entry_without_reason_or_end_is_refused_before_anything_is_asked(fold
 
 def test_a_mirror_without_advisories_is_told_and_asked_no_further(folder, pypi, capsys):
     pypi.answer = lambda _asked: Answer(404, {"message": "Not Found"})
-    line = f"audit: NOTHING WAS AUDITED for known vulnerabilities: {pypi.url}/alpha/1.2/json answers 404\n"
+    line = f"audit: NOTHING WAS AUDITED for known vulnerabilities: {pypi.url}/alpha/1.2/json returned 404\n"
     assert audit(folder, pypi.url) == 3
     assert capsys.readouterr() == ("", line)
     assert len(pypi.asked) == 3
@@ -135,8 +135,8 @@ def test_a_mirror_without_advisories_is_told_and_asked_no_further(folder, pypi, 
 
 
 def test_a_silent_or_absent_source_is_told(folder, capsys):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        source = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as unanswered:
+        source = f"http://127.0.0.1:{unanswered.getsockname()[1]}"
         assert audit(folder, source, "--may-be-offline", "--seconds", "0.2") == 0
         assert "NOTHING WAS AUDITED" in capsys.readouterr().err
     assert audit(folder, source) == 3
@@ -146,7 +146,7 @@ def test_a_silent_or_absent_source_is_told(folder, capsys):
 def test_what_some_answers_lack_does_not_hide_what_others_say(folder, pypi, capsys):
     clean = pypi.answer
     pypi.known["/beta/1.2/json"] = [VULNERABLE]
-    pypi.answer = lambda asked: Answer(500) if "gamma" in asked.path else clean(asked)
+    pypi.answer = lambda queried: Answer(500) if "gamma" in queried.path else clean(queried)
     assert audit(folder, pypi.url, "--may-be-offline") == 1
     missing, found = capsys.readouterr().err.splitlines()
     assert found == LINE
@@ -161,11 +161,11 @@ def test_what_some_answers_lack_does_not_hide_what_others_say(folder, pypi, caps
 )
 def test_an_answer_of_another_shape_is_no_answer(pypi, body):
     pypi.answer = lambda _asked: Answer(200, body)
-    with pytest.raises(NoAnswer, match="as PyPI documents it"):
-        ask(Package("alpha", "1.2"), pypi.url)
+    with pytest.raises(NoResponse, match="as PyPI documents it"):
+        query(Package("alpha", "1.2"), pypi.url)
     pypi.answer = lambda _asked: Answer(0)
-    with pytest.raises(NoAnswer, match="does not answer"):
-        ask(Package("alpha", "1.2"), pypi.url)
+    with pytest.raises(NoResponse, match="no response"):
+        query(Package("alpha", "1.2"), pypi.url)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,11 @@ def test_an_answer_of_another_shape_is_no_answer(pypi, body):
         ("requirements.lock", "-e git+https://a.example/zeta\n", "-e git+https://a.example/zeta"),
         ("requirements-image.lock", pin("zeta"), "requirements-image.lock: zeta 1.2 is not in requirements.lock"),
         ("requirements-image.lock", pin("gamma", "1.3"), "gamma 1.3 is not in requirements.lock"),
-        ("requirements-image.lock", pin("gamma", "1.2", "x"), "gamma 1.2 has hashes that requirements.lock has not"),
+        (
+            "requirements-image.lock",
+            pin("gamma", "1.2", "x"),
+            "gamma 1.2 has hashes that requirements.lock does not have",
+        ),
     ],
 )
 def test_what_is_not_pinned_with_a_hash_and_tested_fails_offline_too(folder, capsys, lock, text, says):

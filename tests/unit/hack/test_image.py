@@ -78,15 +78,15 @@ def test_the_image_holds_what_was_tested():
 
 
 def test_what_a_package_has_in_lib_is_in_usr_lib():
-    assert debian.placed("./lib/x86_64-linux-gnu/libc.so.6") == "usr/lib/x86_64-linux-gnu/libc.so.6"
-    assert debian.placed("./usr/bin/python3.11") == "usr/bin/python3.11"
-    assert debian.placed("./lib64") == "usr/lib64"
-    assert debian.placed("./") == ""
+    assert debian.merged_path("./lib/x86_64-linux-gnu/libc.so.6") == "usr/lib/x86_64-linux-gnu/libc.so.6"
+    assert debian.merged_path("./usr/bin/python3.11") == "usr/bin/python3.11"
+    assert debian.merged_path("./lib64") == "usr/lib64"
+    assert debian.merged_path("./") == ""
 
 
 def test_pins_are_taken_with_their_hashes():
     lock = "# by\na==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\nbb==2 \\\n    --hash=sha256:3\n"
-    assert packages.pinned(lock, {"a"}) == "a==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\n"
+    assert packages.select_pins(lock, {"a"}) == "a==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\n"
 
 
 def test_an_archive_names_its_blobs_by_what_they_are(tmp_path, tree):
@@ -113,7 +113,7 @@ def test_the_same_files_make_the_same_archive(tmp_path, tree):
 
 
 def test_a_layer_is_roots_and_keeps_links_and_modes(tmp_path, tree):
-    layer = oci.layer_of(tree, lambda name: not name.startswith("etc"))
+    layer = oci.build_layer(tree, lambda name: not name.startswith("etc"))
     (tmp_path / "layer").write_bytes(layer.content)
     with tarfile.open(tmp_path / "layer") as content:
         found = {getmember.name: getmember for getmember in content.getmembers()}
@@ -128,7 +128,10 @@ def test_the_bill_of_materials_names_every_part_once(tmp_path):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nLicense-Expression: MIT\n")
     libc = parts.Part("libc6", "2.36", "pkg:deb/debian/libc6@2.36")
-    bill = json.loads(parts.bill("1", [libc, *parts.python_parts(tmp_path)]))
-    assert bill["bomFormat"] == "CycloneDX"
-    assert [component["purl"] for component in bill["components"]] == ["pkg:deb/debian/libc6@2.36", "pkg:pypi/demo@1.0"]
-    assert bill["components"][1]["licenses"] == [{"expression": "MIT"}]
+    render_bill = json.loads(parts.render_bill("1", [libc, *parts.list_python_parts(tmp_path)]))
+    assert render_bill["bomFormat"] == "CycloneDX"
+    assert [component["purl"] for component in render_bill["components"]] == [
+        "pkg:deb/debian/libc6@2.36",
+        "pkg:pypi/demo@1.0",
+    ]
+    assert render_bill["components"][1]["licenses"] == [{"expression": "MIT"}]
