@@ -1,4 +1,4 @@
-"""Entry point of `python hack/demo`: the folder is a script, its code is the package beside this file."""
+"""Entry point of `python hack/demo`: the folder is a script; its code is the package next to this file."""
 
 from walkthrough.cli import main
 

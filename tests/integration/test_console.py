@@ -15,7 +15,7 @@ from support.api import until
 
 from prunella_operator import clock
 from prunella_operator.console.app import Console
-from prunella_operator.console.serve import readers
+from prunella_operator.console.serve import make_readers
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -37,7 +37,7 @@ def console(access):
     address = []
 
     async def serve():
-        app = Console(readers(access, 10), lambda reader, run: f"http://temporal.invalid/{reader}/{run}").app()
+        app = Console(make_readers(access, 10), lambda reader, run: f"http://temporal.invalid/{reader}/{run}").app()
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -166,7 +166,7 @@ def test_everything_is_reached_by_keyboard(chromium, console, waiting):
             page.switch_to.active_element.send_keys(Keys.TAB)
             focus = page.switch_to.active_element
             seen.append(focus.get_attribute("name") or focus.text)
-    assert seen[0] == "To the content"
+    assert seen[0] == "Skip to content"
     assert {"Sign in", "state", "namespace", "cause", "text", "Filter", "Deployment/checkout"} <= set(seen)
 
 

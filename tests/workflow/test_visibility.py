@@ -6,7 +6,7 @@ from datetime import timedelta
 from builders import INCIDENT, a_request
 from workflow.harness import Hands, begin, performing, real_stage
 
-from prunella_operator.reporting.archived_incidents import from_workflows
+from prunella_operator.reporting.archived_incidents import read_workflows
 
 
 async def until_found(look):
@@ -22,9 +22,9 @@ async def test_what_a_finished_workflow_tells_of_its_incident():
     async with real_stage() as environment, performing(environment.client, Hands()):
         status = await (await begin(environment.client)).result()
         since = (await environment.get_current_time()) - timedelta(hours=1)
-        (found,) = await until_found(lambda: from_workflows(environment.client, since, ()))
-        assert await from_workflows(environment.client, since, {INCIDENT.uid}) == []
-        assert await from_workflows(environment.client, since + timedelta(hours=2), ()) == []
+        (found,) = await until_found(lambda: read_workflows(environment.client, since, ()))
+        assert await read_workflows(environment.client, since, {INCIDENT.uid}) == []
+        assert await read_workflows(environment.client, since + timedelta(hours=2), ()) == []
     assert found.status == status
     assert found.spec == request.spec
     assert (found.namespace, found.name) == (INCIDENT.namespace, INCIDENT.name)

@@ -1,1 +1,1 @@
-"""The demo: a real cluster, two real faults, and Prunella healing them while you watch."""
+"""The demo: a real cluster, two real faults, and Prunella healing them."""

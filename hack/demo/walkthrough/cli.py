@@ -8,45 +8,45 @@ from pathlib import Path
 from prunella_operator.config.environment import state_home
 from prunella_workflows.model.errors import PrunellaError
 from walkthrough.console import DemoError, Narrator
-from walkthrough.play import Options, play
+from walkthrough.demo import Options, run_demo
 
 USAGE = """
 examples:
-  python hack/demo                      make a cluster, break two workloads, watch them heal, look around
-  python hack/demo --once               the same as a test: exit code 0 only when both are healed
-  python hack/demo --context staging    on a cluster that you have; what the demo adds is removed at the end
+  python hack/demo                      create a cluster, break two workloads, watch them heal, explore
+  python hack/demo --once               non-interactive: exit code 0 only when both are healed
+  python hack/demo --context staging    on an existing cluster; what the demo adds is removed at the end
 """
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play; errors are one message."""
-    options = _options(arguments)
+    """Run the demo; an error is one message."""
+    options = _parse(arguments)
     narrator = Narrator()
     try:
-        return play(options, narrator)
+        return run_demo(options, narrator)
     except KeyboardInterrupt:
-        narrator.say("interrupted")
+        narrator.print("interrupted")
         return INTERRUPTED
     except (DemoError, PrunellaError, OSError) as error:
-        narrator.say(f"error: {error}", "bold red")
-        narrator.say(f"All logs are in {options.state}")
+        narrator.print(f"error: {error}", "bold red")
+        narrator.print(f"All logs are in {options.state}")
         return 1
 
 
-def _options(arguments: Sequence[str] | None) -> Options:
+def _parse(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(
         prog="hack/demo",
-        description="Two real faults on a real cluster, healed while you watch.",
+        description="Two real faults on a real cluster, healed by Prunella.",
         epilog=USAGE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--name", default="prunella-demo", help="name of the cluster (default: %(default)s)")
-    parser.add_argument("--context", help="use this context of your own kubeconfig instead of making a cluster")
-    parser.add_argument("--once", action="store_true", help="end after the healing; exit code 0 only when both healed")
-    parser.add_argument("--keep", action="store_true", help="leave the cluster and what is in it at the end")
-    parser.add_argument("--state", type=Path, help="folder of logs and Temporal's file", metavar="FOLDER")
+    parser.add_argument("--context", help="use this context of your kubeconfig instead of creating a cluster")
+    parser.add_argument("--once", action="store_true", help="exit after the healing; exit code 0 only when both healed")
+    parser.add_argument("--keep", action="store_true", help="keep the cluster and everything in it at the end")
+    parser.add_argument("--state", type=Path, help="folder for logs and Temporal's database", metavar="FOLDER")
     given = parser.parse_args(arguments if arguments is not None else sys.argv[1:])
-    # A name that no cluster can have: hack/cluster keeps its clusters in folders beside.
+    # Not a valid cluster name: hack/cluster keeps its clusters in sibling folders.
     state = given.state or state_home() / ".demo"
     return Options(name=given.name, context=given.context, once=given.once, keep=given.keep, state=state.absolute())

@@ -1,4 +1,4 @@
-"""The cluster of the demo: made by hack/cluster and removed again, or one that was there before and stays."""
+"""The cluster of the demo: created and removed by hack/cluster, or an existing one that is kept."""
 
 import subprocess
 import sys
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from walkthrough.console import DemoError
-from walkthrough.processes import finish
+from walkthrough.processes import run
 
 SCRIPT = Path(__file__).resolve().parents[2] / "cluster"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster by name, or a context of the user's own kubeconfig."""
+    """A cluster by name, or a context of the user's kubeconfig."""
 
     name: str
     context: str | None
@@ -23,31 +23,35 @@ class Cluster:
     def _command(self) -> list[str]:
         return [sys.executable, str(SCRIPT)]
 
-    def running(self) -> bool:
-        """Whether it is there already, so that it stays when the demo ends."""
+    def is_running(self) -> bool:
+        """Whether it exists already; then it is kept when the demo ends."""
         if self.context:
             return True
-        answer = subprocess.run([*self._command, "status", "--name", self.name], capture_output=True, check=False)
-        return answer.returncode == 0
+        status = subprocess.run([*self._command, "status", "--name", self.name], capture_output=True, check=False)
+        return status.returncode == 0
 
     def up(self) -> None:
-        """Make it."""
-        finish([*self._command, "up", *self._named], self.log)
+        """Create it."""
+        run([*self._command, "up", *self._arguments], self.log)
 
     def down(self) -> None:
-        """Remove every trace of it."""
-        finish([*self._command, "down", "--name", self.name], self.log)
+        """Delete it completely."""
+        run([*self._command, "down", "--name", self.name], self.log)
 
     def kubeconfig(self) -> str | None:
-        """The path of its kubeconfig; None: the user's own."""
+        """The path of its kubeconfig; None: the user's default.
+
+        Raises:
+            DemoError: hack/cluster does not know it.
+        """
         if self.context:
             return None
         command = [*self._command, "kubeconfig", "--name", self.name]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-        if answer.returncode:
-            raise DemoError(f"the cluster's kubeconfig is not found: {answer.stderr.strip()}")
-        return answer.stdout.strip()
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise DemoError(f"cannot find the cluster's kubeconfig: {result.stderr.strip()}")
+        return result.stdout.strip()
 
     @property
-    def _named(self) -> list[str]:
+    def _arguments(self) -> list[str]:
         return ["--context", self.context] if self.context else ["--name", self.name]

@@ -1,4 +1,4 @@
-"""What the demo says: numbered steps with their time, and errors that a person can act on."""
+"""The output of the demo: numbered steps with their duration, and actionable errors."""
 
 import sys
 import time
@@ -13,11 +13,11 @@ from prunella_operator.presentation.terminal import console, safe
 
 
 class DemoError(Exception):
-    """Something that ends the demo: its text says what happened and where to look."""
+    """An error that ends the demo; its text names the cause and where to look."""
 
 
 class Narrator:
-    """Prints the steps. On a terminal each is one line that fills in; in a log, one line when it begins and ends."""
+    """Prints the steps: on a terminal one line each, updated in place; elsewhere a line at start and end."""
 
     def __init__(self, out: Console | None = None) -> None:
         self.out = out or console(sys.stdout)
@@ -25,25 +25,25 @@ class Narrator:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """One step; a failure is marked and goes on to the caller."""
+        """One step; a failure is printed and raised to the caller."""
         label = f"{next(self._numbers):>2}. {title}"
-        began = time.monotonic()
+        started = time.monotonic()
         with self.out.status(Text(label)):
             if not self.out.is_terminal:
-                self.say(f"{label} ...")
+                self.print(f"{label} ...")
             try:
                 yield
             except BaseException as error:
-                word = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-                self._end(label, word, "bold red", began)
+                outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                self._end(label, outcome, "bold red", started)
                 raise
-        self._end(label, "done", "green", began)
+        self._end(label, "done", "green", started)
 
-    def _end(self, label: str, word: str, style: str, began: float) -> None:
+    def _end(self, label: str, outcome: str, style: str, started: float) -> None:
         self.out.print(
-            Text(f"{label}:"), Text(word, style=style), Text(f"({time.monotonic() - began:.1f} s)", style="dim")
+            Text(f"{label}:"), Text(outcome, style=style), Text(f"({time.monotonic() - started:.1f} s)", style="dim")
         )
 
-    def say(self, text: str, style: str = "") -> None:
-        """A line."""
+    def print(self, text: str, style: str = "") -> None:
+        """Print a line."""
         self.out.print(safe(text, style), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Other programs: run to the end, or kept running and ended in order. Sessions of their own keep Ctrl-C for us."""
+"""Subprocesses, in sessions of their own, so that Ctrl-C reaches only the demo."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from walkthrough.console import DemoError
 
-STOP_TIMEOUT = 30.0
+STOP_TIMEOUT_SECONDS = 30.0
 
 
 def tail(log: Path, lines: int = 15) -> str:
@@ -18,15 +18,19 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def start(command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a program whose output goes to a log."""
+    """Start a program that writes to a log."""
     with log.open("ab") as out:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, start_new_session=True
         )
 
 
-def finish(command: Sequence[str], log: Path) -> None:
-    """Run a program to its end. Interrupted, it is asked to stop and may undo what it began."""
+def run(command: Sequence[str], log: Path) -> None:
+    """Run a program to completion. On interruption, stop it with SIGINT, so that it can clean up.
+
+    Raises:
+        DemoError: it failed.
+    """
     process = start(command, log)
     try:
         code = process.wait()
@@ -35,17 +39,17 @@ def finish(command: Sequence[str], log: Path) -> None:
         raise
     if code:
         raise DemoError(
-            f"`{' '.join(command[1:])}` failed with code {code}. Its log is {log}, the end of it:\n{tail(log)}"
+            f"`{' '.join(command[1:])}` failed with code {code}. Its log is {log}, which ends with:\n{tail(log)}"
         )
 
 
-def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
-    """End a program: politely first, for certain after 30 seconds."""
+def stop(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:
+    """Stop a program; kill it after `STOP_TIMEOUT_SECONDS`."""
     if process.poll() is not None:
         return
-    process.send_signal(how)
+    process.send_signal(number)
     try:
-        process.wait(STOP_TIMEOUT)
+        process.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Prunella as one process beside the demo: `prunella run --temporal embedded`, on ports that are free."""
+"""Prunella as one process: `prunella run --temporal embedded`, on free ports."""
 
 import os
 import socket
@@ -8,30 +8,31 @@ import time
 import urllib.request
 from pathlib import Path
 
+from prunella_operator.config.environment import variable
 from prunella_operator.config.settings import Settings
 from walkthrough.console import DemoError
 from walkthrough.processes import start, tail
 
-READY_TIMEOUT = 90.0
-KNOWN_GOOD_AFTER = 5.0
-"""Seconds; 30 in real life, but a demo has little time and its workloads are simple."""
+READY_TIMEOUT_SECONDS = 90.0
+KNOWN_GOOD_AFTER_SECONDS = 5.0
+"""The default is 30; the demo is short and its workloads are simple."""
 
 
-def settings(state: Path, kubeconfig: str | None, context: str | None) -> Settings:
-    """The settings of the process; ports are the usual ones where they are free."""
+def make_settings(state: Path, kubeconfig: str | None, context: str | None) -> Settings:
+    """The settings of the process; ports are the defaults where those are free."""
     database = state / "temporal.db"
     for leftover in state.glob("temporal.db*"):
         leftover.unlink()
     taken: set[int] = set()
     names = ("http_port", "console_port", "webhook_port", "temporal_port", "temporal_ui_port")
-    usual = {name: Settings.model_fields[name].default for name in names}
-    ports = {name: _free(port, taken) for name, port in usual.items()}
+    defaults = {name: Settings.model_fields[name].default for name in names}
+    ports = {name: _find_free_port(port, taken) for name, port in defaults.items()}
     values = {"kubeconfig": kubeconfig, "context": context, "temporal_db": str(database), **ports}
-    return Settings.load({**values, "temporal_address": "embedded", "known_good_after": KNOWN_GOOD_AFTER})
+    return Settings.load({**values, "temporal_address": "embedded", "known_good_after": KNOWN_GOOD_AFTER_SECONDS})
 
 
-def _free(port: int, taken: set[int]) -> int:
-    """The port when nobody has it, else one that is free."""
+def _find_free_port(port: int, taken: set[int]) -> int:
+    """The port if it is free, else any free one."""
     for candidate in (port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,38 +40,49 @@ def _free(port: int, taken: set[int]) -> int:
                 probe.bind(("127.0.0.1", candidate))
             except OSError:
                 continue
-            found: int = probe.getsockname()[1]
-            if found not in taken:
-                taken.add(found)
-                return found
+            number: int = probe.getsockname()[1]
+            if number not in taken:
+                taken.add(number)
+                return number
     raise DemoError("no free port on 127.0.0.1")
 
 
-def launch(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
-    """Start it; settings travel as environment variables, as they would in a pod."""
-    given = {name: str(getattr(settings, name)) for name in settings.model_fields_set}
-    ours = {f"PRUNELLA_{name.upper()}": value for name, value in given.items()}
+def start_prunella(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
+    """Start it; settings are passed as environment variables, as in a pod."""
+    ours = {variable(name): str(getattr(settings, name)) for name in settings.model_fields_set}
     others = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
     log.unlink(missing_ok=True)
     return start([sys.executable, "-m", "prunella_operator", "run"], log, {**others, **ours})
 
 
-def check(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Raise when it ended."""
+def check_running(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Check that it is still running.
+
+    Raises:
+        DemoError: it ended.
+    """
     if process.poll() is not None:
-        raise DemoError(f"Prunella ended with code {process.returncode}. Its log is {log}, the end of it:\n{tail(log)}")
+        raise DemoError(
+            f"Prunella ended with code {process.returncode}. Its log is {log}, which ends with:\n{tail(log)}"
+        )
 
 
 def wait_ready(process: subprocess.Popen[bytes], settings: Settings, log: Path) -> None:
-    """Return when it says that it is ready."""
+    """Wait until it reports ready.
+
+    Raises:
+        DemoError: it ended, or is not ready in time.
+    """
     url, last = f"http://127.0.0.1:{settings.http_port}/readyz", ""
-    until = time.monotonic() + READY_TIMEOUT
-    while time.monotonic() < until:
-        check(process, log)
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        check_running(process, log)
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
         except OSError as error:
             last = f"{error}"
         time.sleep(0.2)
-    raise DemoError(f"Prunella is not ready after {READY_TIMEOUT:.0f} s: {url}: {last}. Its log is {log}:\n{tail(log)}")
+    raise DemoError(
+        f"Prunella is not ready after {READY_TIMEOUT_SECONDS:.0f} s: {url}: {last}. Its log is {log}:\n{tail(log)}"
+    )

@@ -1,4 +1,4 @@
-"""The table at the end: each fault, how quickly it was found and healed, and what was changed."""
+"""The table at the end: each fault, its detection and healing times, and the changes."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,34 +11,34 @@ from prunella_operator.presentation.terminal import phase_text, safe
 
 
 def summary(incidents: Sequence[Incident]) -> Table:
-    """One column per incident: there are two, and a terminal may be narrow."""
+    """One column per incident: there are two, and terminals may be narrow."""
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     for _ in incidents:
         table.add_column(overflow="fold")
-    for label, tell in _ROWS:
-        table.add_row(label, *(tell(incident) for incident in incidents))
+    for label, render in _ROWS:
+        table.add_row(label, *(render(incident) for incident in incidents))
     return table
 
 
 def links(incidents: Sequence[Incident], settings: Settings) -> list[str]:
-    """Temporal's web page of each workflow."""
+    """Temporal's web page for each workflow."""
     flows = [(incident.name, incident.status.workflow) for incident in incidents]
     return [f"{name}: {settings.workflow_url(flow.id, flow.run_id)}" for name, flow in flows if flow]
 
 
-def _after(moment: str) -> Callable[[Incident], Text]:
-    """How long after the fault something happened."""
+def _elapsed(field: str) -> Callable[[Incident], Text]:
+    """Render the time from the fault to this moment."""
 
-    def tell(incident: Incident) -> Text:
+    def render(incident: Incident) -> Text:
         times = incident.status.times
-        start, end = times.fault_at or times.detected_at, getattr(times, moment)
+        start, end = times.fault_at or times.detected_at, getattr(times, field)
         return Text(f"{max(0.0, (end - start).total_seconds()):.1f} s" if start and end else "-")
 
-    return tell
+    return render
 
 
-def _changes(incident: Incident) -> str:
+def _describe_changes(incident: Incident) -> str:
     lines = []
     for attempt in incident.status.attempts:
         values = ", ".join(f"{name} {value}" for name, value in attempt.parameters.items())
@@ -47,11 +47,11 @@ def _changes(incident: Incident) -> str:
 
 
 _ROWS: tuple[tuple[str, Callable[[Incident], Text]], ...] = (
-    ("fault", lambda one: safe(one.status.root_cause or one.spec.type, "bold")),
-    ("workload", lambda one: safe(one.target)),
-    ("end", lambda one: phase_text(one.phase)),
-    ("detected in", _after("detected_at")),
-    ("repaired in", _after("repaired_at")),
-    ("healed in", _after("healed_at")),
-    ("what was changed", lambda one: safe(_changes(one))),
+    ("fault", lambda incident: safe(incident.status.root_cause or incident.spec.type, "bold")),
+    ("workload", lambda incident: safe(incident.target)),
+    ("outcome", lambda incident: phase_text(incident.phase)),
+    ("detected in", _elapsed("detected_at")),
+    ("repaired in", _elapsed("repaired_at")),
+    ("healed in", _elapsed("healed_at")),
+    ("changes", lambda incident: safe(_describe_changes(incident))),
 )

@@ -1,4 +1,4 @@
-"""The options that name an incident, with completion by the shell."""
+"""The arguments that name an incident, with shell completion."""
 
 from typing import Annotated
 
@@ -8,19 +8,21 @@ from prunella_operator.cli.options import Tools
 from prunella_operator.config.settings import Settings
 from prunella_workflows.model.errors import PrunellaError
 
+_COMPLETION_TIMEOUT_SECONDS = 2.0  # someone is waiting at the prompt
+
 
 def complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names for the shell's completion: best effort, so silence when the cluster does not answer."""
+    """Incident names for shell completion. Best effort: none when the cluster cannot be read."""
     try:
         tools: Tools | None = ctx.find_root().obj
         if tools is None:
             return []
-        where = {name: ctx.params.get(name) for name in ("kubeconfig", "context")}
-        reader = tools.reader(Settings.load({**where, "api_timeout": 2.0}))
-        found = reader.find(ctx.params.get("namespace") or reader.namespace)
+        connection = {name: ctx.params.get(name) for name in ("kubeconfig", "context")}
+        reader = tools.reader(Settings.load({**connection, "api_timeout": _COMPLETION_TIMEOUT_SECONDS}))
+        incidents = reader.find(ctx.params.get("namespace") or reader.namespace)
     except (PrunellaError, ValueError):
         return []
-    return [one.name for one in found if one.name.startswith(incomplete)]
+    return [incident.name for incident in incidents if incident.name.startswith(incomplete)]
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the incident.", autocompletion=complete_name)]

@@ -1,142 +1,74 @@
-"""`prunella incidents approve|reject|ack|cancel|suspend|resume`: a person's answers to an incident."""
+"""`prunella incidents approve|reject|ack|cancel|suspend|resume`: act on an incident."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from prunella_operator.cli.arguments import Name, Namespace
-from prunella_operator.cli.options import Context, Kubeconfig, flags, load, tools_of
-from prunella_operator.incidents.client import Incident, IncidentReader, acknowledge, cancel, decide, suspend
+from prunella_operator.cli.options import KUBERNETES, Invocation, add_options
+from prunella_operator.console.actions import ACTIONS
 from prunella_operator.presentation.terminal import console, safe
 
-Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it stays on record.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Recorded in the incident.")]
 
 
-def approve(
-    ctx: typer.Context,
-    *,
-    name: Name,
-    reason: Reason = "",
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Let a waiting repair go ahead, in your name.
+@dataclass(frozen=True)
+class ActionCommand:
+    """The command of one action. With an example `reason` it takes `--reason`; `result` is printed after the name."""
 
-    Example: `prunella incidents approve checkout-oom-1 -n shop --reason "256Mi is fine"`
-    """
-    _answer(
-        ctx,
-        flags(kubeconfig=kubeconfig, context=context),
-        lambda reader: decide(reader, namespace or reader.namespace, name, "Approved", reason),
-        "approved: the repair goes ahead",
-    )
+    name: str
+    summary: str
+    result: str
+    reason: str = ""
+
+    @property
+    def help(self) -> str:
+        """The help text, with an example."""
+        reason = f' --reason "{self.reason}"' if self.reason else ""
+        return f"{self.summary}\n\nExample: `prunella incidents {self.name} checkout-oom-1 -n shop{reason}`"
 
 
-def reject(
-    ctx: typer.Context,
-    *,
-    name: Name,
-    reason: Reason = "",
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Refuse a repair, in your name; the incident is handed over to people.
-
-    Example: `prunella incidents reject checkout-oom-1 -n shop --reason "it leaks, we fix the code"`
-    """
-    _answer(
-        ctx,
-        flags(kubeconfig=kubeconfig, context=context),
-        lambda reader: decide(reader, namespace or reader.namespace, name, "Rejected", reason),
-        "rejected: nothing is changed, people take over",
-    )
-
-
-def ack(
-    ctx: typer.Context,
-    *,
-    name: Name,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Take over an incident that was handed to people, in your name: nobody else is called.
-
-    Example: `prunella incidents ack checkout-oom-1 -n shop`
-    """
-    _answer(
-        ctx,
-        flags(kubeconfig=kubeconfig, context=context),
-        lambda reader: acknowledge(reader, namespace or reader.namespace, name),
-        "is yours: nobody else is called",
-    )
-
-
-def cancel_(
-    ctx: typer.Context,
-    *,
-    name: Name,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """End an incident; a repair that is half-way is undone first. Of one that was handed over: call nobody any more.
-
-    Example: `prunella incidents cancel checkout-oom-1 -n shop`
-    """
-    _answer(
-        ctx,
-        flags(kubeconfig=kubeconfig, context=context),
-        lambda reader: cancel(reader, namespace or reader.namespace, name),
+COMMANDS = (
+    ActionCommand(
+        "approve", "Approve a waiting repair, in your name.", "approved: the repair proceeds", "256Mi is fine"
+    ),
+    ActionCommand(
+        "reject",
+        "Reject a repair, in your name; the incident is escalated.",
+        "rejected: nothing is changed, the incident is escalated",
+        "it leaks, we fix the code",
+    ),
+    ActionCommand(
+        "ack",
+        "Acknowledge an escalated incident, in your name; stops further escalation.",
+        "acknowledged: no further escalation",
+    ),
+    ActionCommand(
+        "cancel",
+        "Cancel an incident; a repair in progress is undone first. If it is escalated, stop the escalation.",
         "will be cancelled",
-    )
+    ),
+    ActionCommand("suspend", "Suspend an incident before its next step.", "will be suspended before its next step"),
+    ActionCommand("resume", "Resume a suspended incident.", "resumed"),
+)
 
 
-def suspend_(
-    ctx: typer.Context,
-    *,
-    name: Name,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Stop before the next step, to look at it in peace.
-
-    Example: `prunella incidents suspend checkout-oom-1 -n shop`, later `prunella incidents resume ...`
-    """
-    _answer(
-        ctx,
-        flags(kubeconfig=kubeconfig, context=context),
-        lambda reader: suspend(reader, namespace or reader.namespace, name, wanted=True),
-        "stops before its next step",
-    )
+def register(app: typer.Typer) -> None:
+    """Add a command for each action."""
+    for command in COMMANDS:
+        app.command(command.name, help=command.help)(_build(command))
 
 
-def resume(
-    ctx: typer.Context,
-    *,
-    name: Name,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Go on with a suspended incident."""
-    _answer(
-        ctx,
-        flags(kubeconfig=kubeconfig, context=context),
-        lambda reader: suspend(reader, namespace or reader.namespace, name, wanted=False),
-        "goes on",
-    )
+def _build(command: ActionCommand) -> Callable[..., None]:
+    def act(invocation: Invocation, *, name: Name, namespace: Namespace = None, reason: Reason = "") -> None:
+        reader = invocation.reader()
+        where = namespace or reader.namespace
+        ACTIONS[command.name](reader, where, name, reason)
+        console().print(safe(f"{where}/{name} {command.result}"), soft_wrap=True)
 
+    def act_without_reason(invocation: Invocation, *, name: Name, namespace: Namespace = None) -> None:
+        act(invocation, name=name, namespace=namespace)
 
-def _answer(
-    ctx: typer.Context,
-    given: dict[str, object],
-    act: Callable[[IncidentReader], Incident],
-    said: str,
-) -> None:
-    incident = act(tools_of(ctx).reader(load(given)))
-    console().print(safe(f"{incident.namespace}/{incident.name} {said}"), soft_wrap=True)
+    return add_options(KUBERNETES)(act if command.reason else act_without_reason)

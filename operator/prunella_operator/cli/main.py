@@ -1,6 +1,6 @@
-"""The command line and composition root: builds the settings and hands them on. Each command calls one function.
+"""The command line and composition root: builds the settings and passes them on. Each command calls one function.
 
-Imports stay inside commands, so that `--help` and completion are quick.
+Imports stay inside commands, so that `--help` and completion are fast.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from prunella_operator.compat import temporalio as lean_temporal  # noqa: F401 - before all that import temporalio
+from prunella_operator.compat import temporalio as lean_temporal  # noqa: F401 - before anything else imports temporalio
 
 # isort: split
 from prunella_operator import clock
@@ -19,19 +19,7 @@ from prunella_operator.cli import incident_actions, report, uninstall
 from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import run as cli_run
-from prunella_operator.cli.options import (
-    Assignments,
-    Context,
-    Group,
-    Json,
-    Kubeconfig,
-    TemporalAddress,
-    TemporalNamespace,
-    Tools,
-    flags,
-    load,
-)
-from prunella_operator.cli.run import operator, run, worker
+from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, Group, Invocation, Json, Tools, add_options
 from prunella_operator.config.settings import Settings
 from prunella_operator.presentation.terminal import console
 
@@ -58,10 +46,10 @@ def _reader(settings: Settings) -> "IncidentReader":
     return KubeIncidents(SyncClient.connect(settings))
 
 
-def _deleted(settings: Settings, since: "datetime", known: "Collection[str]") -> "Sequence[Incident]":
-    from prunella_operator.reporting.archived_incidents import deleted_incidents
+def _archived(settings: Settings, since: "datetime", known: "Collection[str]") -> "Sequence[Incident]":
+    from prunella_operator.reporting.archived_incidents import read_archived
 
-    return deleted_incidents(settings, since, known)
+    return read_archived(settings, since, known)
 
 
 app = typer.Typer(
@@ -69,46 +57,31 @@ app = typer.Typer(
     name="prunella",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks could show values
-    help="Prunella heals Kubernetes workloads: it diagnoses, repairs, verifies, undoes or hands over.",
-    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _deleted)},
+    help="Prunella heals Kubernetes workloads: it diagnoses, repairs and verifies, or rolls back and escalates.",
+    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _archived)},
     rich_markup_mode="markdown",
     epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
     "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "
-    "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+    "Exit codes: 0 success, 1 failure, 2 wrong usage.",
 )
-app.command()(operator)
-app.command()(worker)
-app.command()(run)
-app.command()(cli_run.console)
-app.command()(report.report)
-app.command()(uninstall.uninstall)
+for command in (cli_run.operator, cli_run.worker, cli_run.run, cli_run.console, report.report, uninstall.uninstall):
+    app.command()(command)
 
-incidents = typer.Typer(no_args_is_help=True, help="Read incidents and answer them.")
+incidents = typer.Typer(no_args_is_help=True, help="Read incidents and act on them.")
 app.add_typer(incidents, name="incidents")
 incidents.command("list")(cli_incidents.list_)
 incidents.command("show")(cli_incidents.show)
 incidents.command("watch")(cli_incidents.watch)
-incidents.command("approve")(incident_actions.approve)
-incidents.command("reject")(incident_actions.reject)
-incidents.command("ack")(incident_actions.ack)
-incidents.command("cancel")(incident_actions.cancel_)
-incidents.command("suspend")(incident_actions.suspend_)
-incidents.command("resume")(incident_actions.resume)
+incident_actions.register(incidents)
 
-notify = typer.Typer(no_args_is_help=True, help="Try the channels by which people are told.")
+notify = typer.Typer(no_args_is_help=True, help="Test notification channels.")
 app.add_typer(notify, name="notify")
-notify.command("test")(cli_notify.try_channel)
+notify.command("test")(cli_notify.send_test)
 
 
 @app.command()
-def doctor(
-    *,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-    temporal_address: TemporalAddress = None,
-    temporal_namespace: TemporalNamespace = None,
-    as_json: Json = False,
-) -> None:
+@add_options(CONNECTION)
+def doctor(invocation: Invocation, *, as_json: Json = False) -> None:
     """Check everything operator and worker need: cluster, CRDs, permissions, clock, Temporal. Changes nothing.
 
     Example: `prunella doctor --context staging`, as the account that will run Prunella.
@@ -120,14 +93,7 @@ def doctor(
     from prunella_operator.metrics.factory import connect
     from prunella_operator.temporal.client import probe
 
-    settings = load(
-        flags(
-            kubeconfig=kubeconfig,
-            context=context,
-            temporal_address=temporal_address,
-            temporal_namespace=temporal_namespace,
-        )
-    )
+    settings = invocation.settings
     metrics = connect(settings)
     checks = examine(
         settings, lambda: SyncClient.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
@@ -136,34 +102,20 @@ def doctor(
 
 
 @app.command()
-def settings(
-    *,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-    temporal_address: TemporalAddress = None,
-    temporal_namespace: TemporalNamespace = None,
-    assignments: Assignments = None,
-    as_json: Json = False,
-) -> None:
-    """Print every setting: its value, whether a default, variable or flag set it, and why it is so. Secrets are hidden.
+@add_options(CONNECTION, ASSIGNMENTS)
+def settings(invocation: Invocation, *, as_json: Json = False) -> None:
+    """Print every setting: its value, its source (default, variable or flag), and its meaning. Secrets are hidden.
 
     Example: `PRUNELLA_HTTP_PORT=9090 prunella settings`
     """
     from prunella_operator.cli.show import show_settings
 
-    given = flags(
-        assignments,
-        kubeconfig=kubeconfig,
-        context=context,
-        temporal_address=temporal_address,
-        temporal_namespace=temporal_namespace,
-    )
-    show_settings(load(given), given, as_json)
+    show_settings(invocation.settings, invocation.flags, as_json)
 
 
 @app.command()
 def playbooks(as_json: Json = False) -> None:
-    """Print the root causes Prunella knows and what it does about each, in the order it tries them."""
+    """Print the root causes Prunella knows and the repair steps for each, in the order it tries them."""
     from prunella_operator.cli.show import show_playbooks
     from prunella_workflows.decisions.playbooks import PLAYBOOKS
 
@@ -185,17 +137,17 @@ def crds() -> None:
 def rbac(
     namespaces: Annotated[list[str] | None, typer.Argument(metavar="NAMESPACE...", show_default=False)] = None,
     *,
-    cluster: Annotated[bool, typer.Option("--cluster", help="The whole cluster instead of single namespaces.")] = False,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Bind in the whole cluster instead.")] = False,
     accounts: Annotated[str, typer.Option(help="Namespace of Prunella's ServiceAccounts.")] = "prunella-system",
 ) -> None:
-    """Print the RoleBindings with which Prunella may repair in these namespaces, for kubectl.
+    """Print the RoleBindings that let Prunella repair in these namespaces, for kubectl.
 
     Example: `prunella rbac shop | kubectl apply -f -`
     """
     from prunella_operator.doctor.rbac import bindings
 
     if bool(namespaces) == cluster:
-        raise typer.BadParameter("name at least one namespace, or give --cluster for all of them")
+        raise typer.BadParameter("name at least one namespace, or pass --cluster for all of them")
     sys.stdout.write(bindings(tuple(namespaces or ()), accounts))
 
 
@@ -209,7 +161,7 @@ def version(as_json: Json = False) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and leave at once.
+    """Run the command line and exit at once.
 
     os._exit because a process that used Temporal's SDK may crash while Python tears it down (sdk-python#300).
     """
@@ -222,6 +174,6 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        except BrokenPipeError:  # the reader, such as `head`, has exited
             code = code or 1
     os._exit(code if isinstance(code, int) else 1 if code else 0)

@@ -1,9 +1,11 @@
-"""What the commands share: options, the building of the settings, and errors as people see them."""
+"""Options that commands share, the settings they make, and errors as users see them."""
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Protocol
 
 import typer
@@ -16,50 +18,87 @@ from prunella_operator.incidents.client import Incident, IncidentReader
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import PrunellaError
 
+Options = Mapping[str, object]
+"""The annotations of typer parameters, by name: the setting's, or `assignments`."""
+
 _PANEL = "Connection"
-Kubeconfig = Annotated[
-    str | None, typer.Option(help="Kubeconfig to use instead of the usual one.", rich_help_panel=_PANEL)
-]
-Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.", rich_help_panel=_PANEL)]
-TemporalAddress = Annotated[
-    str | None, typer.Option(help="Temporal's HOST:PORT.", metavar="HOST:PORT", rich_help_panel=_PANEL)
-]
-TemporalNamespace = Annotated[str | None, typer.Option(help="Temporal namespace.", rich_help_panel=_PANEL)]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, by the names of `prunella settings`."),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+_TEMPORAL_ADDRESS = typer.Option(help="Temporal's HOST:PORT.", metavar="HOST:PORT", rich_help_panel=_PANEL)
+
+KUBERNETES: Options = {
+    "kubeconfig": Annotated[
+        str | None, typer.Option(help="Kubeconfig to use instead of the default.", rich_help_panel=_PANEL)
+    ],
+    "context": Annotated[str | None, typer.Option(help="Context of the kubeconfig.", rich_help_panel=_PANEL)],
+}
+CONNECTION: Options = {
+    **KUBERNETES,
+    "temporal_address": Annotated[str | None, _TEMPORAL_ADDRESS],
+    "temporal_namespace": Annotated[str | None, typer.Option(help="Temporal namespace.", rich_help_panel=_PANEL)],
+}
+ASSIGNMENTS: Options = {
+    "assignments": Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, as named by `prunella settings`."),
+    ],
+}
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Run(Protocol):
-    """Runs parts of Prunella in this process until they are told to stop."""
+    """Runs parts of Prunella in this process until it is stopped."""
 
     def __call__(self, settings: Settings, *, operator: bool, worker: bool, console: bool) -> int:
         """The exit code."""
 
 
-Deleted = Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
-"""The incidents since a moment that Temporal alone still knows: their uids are not among those given."""
+ReadArchived = Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
+"""Deleted incidents since a time, from Temporal; the uids to leave out."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """How commands reach the world; tests hand in their own by typer's context object."""
+    """Access to the outside world; tests pass their own as typer's context object."""
 
     reader: Callable[[Settings], IncidentReader]
     run: Run
-    deleted: Deleted
+    archived: ReadArchived
 
 
-def tools_of(ctx: typer.Context) -> Tools:
-    """The tools of this run."""
-    tools: Tools = ctx.obj
-    return tools
+@dataclass(frozen=True)
+class Invocation:
+    """One run of a command. `flags` are the settings that were given as options."""
+
+    tools: Tools
+    flags: Mapping[str, object]
+    settings: Settings
+
+    def reader(self) -> IncidentReader:
+        """The incidents of the cluster that the options name."""
+        return self.tools.reader(self.settings)
+
+
+def add_options(*groups: Options) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command with these options. It gets their values as an `Invocation`, its first argument."""
+    options = {name: annotation for group in groups for name, annotation in group.items()}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def invoke(ctx: typer.Context, **values: Any) -> None:
+            flags = parse_flags({name: values.pop(name) for name in options})
+            command(Invocation(ctx.obj, flags, load(flags)), **values)
+
+        _, *own = signature(command).parameters.values()
+        context = Parameter("ctx", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        added = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=options[name]) for name in options]
+        vars(invoke)["__signature__"] = Signature([context, *own, *added])
+        return invoke
+
+    return decorate
 
 
 class Group(TyperGroup):
-    """The command tree. An error of ours is one message and exit code 1, never a traceback."""
+    """The command tree. A Prunella error is one message and exit code 1, never a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
@@ -71,29 +110,29 @@ class Group(TyperGroup):
             raise typer.Exit(1) from error
 
 
-def flags(assignments: Sequence[str] | None = None, **given: object) -> dict[str, object]:
-    """The settings that were given as flags."""
-    named = {name: value for name, value in given.items() if value is not None}
-    for assignment in assignments or ():
+def parse_flags(values: Mapping[str, Any]) -> dict[str, object]:
+    """The settings among these option values, including those assigned with `--set`."""
+    flags = {name: value for name, value in values.items() if value is not None and name != "assignments"}
+    for assignment in values.get("assignments") or ():
         name, equals, value = assignment.partition("=")
         if not equals or name not in Settings.model_fields:
-            raise typer.BadParameter(f"--set {assignment}: expected NAME=VALUE with a name of `prunella settings`")
-        named[name] = value
-    return named
+            raise typer.BadParameter(f"--set {assignment}: expected NAME=VALUE with a name from `prunella settings`")
+        flags[name] = value
+    return flags
 
 
-def load(given: dict[str, object]) -> Settings:
-    """The settings of this command; what makes no sense is a usage error that names the flag or variable."""
+def load(flags: dict[str, object]) -> Settings:
+    """The settings of this command; an invalid value is a usage error that names the flag or variable."""
     try:
         check_variables(tuple(Settings.model_fields), os.environ)
-        return Settings.load(given)
+        return Settings.load(flags)
     except UnknownSetting as error:
         raise typer.BadParameter(str(error)) from error
     except ValidationError as error:
-        raise typer.BadParameter("; ".join(_explain(dict(one), given) for one in error.errors())) from error
+        raise typer.BadParameter("; ".join(_explain(dict(detail), flags) for detail in error.errors())) from error
 
 
-def _explain(error: dict[str, Any], given: dict[str, object]) -> str:
+def _explain(error: dict[str, Any], flags: dict[str, object]) -> str:
     name = str(error["loc"][0])
-    origin = f"flag for {name}" if name in given else f"environment variable {variable(name)}"
+    origin = f"flag for {name}" if name in flags else f"environment variable {variable(name)}"
     return f"{origin}: {error['msg'].removeprefix('Value error, ')}"

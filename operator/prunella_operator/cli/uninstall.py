@@ -6,33 +6,38 @@ from typing import Annotated
 
 import typer
 
-from prunella_operator.cli.options import Context, Kubeconfig, flags, load
+from prunella_operator.cli.options import KUBERNETES, Invocation, Options, add_options
 from prunella_operator.cli.uninstaller import Cluster, Trace, traces
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import Conflict, PrunellaError
 
-_NAMESPACES = "Only in these, comma-separated; default: everywhere."
-_LEASE = "Where the operator's Lease is; default: the namespace of the kubeconfig's context."
+_SCOPE: Options = {
+    "namespaces": Annotated[str | None, typer.Option(help="Only in these, comma-separated; default: all.")],
+    "leader_lease_namespace": Annotated[
+        str | None,
+        typer.Option(
+            "--lease-namespace",
+            help="Namespace of the operator's Lease; default: that of the kubeconfig's context.",
+        ),
+    ],
+}
 
 
+@add_options(_SCOPE, KUBERNETES)
 def uninstall(
+    invocation: Invocation,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without this it is only shown.")] = False,
-    namespaces: Annotated[str | None, typer.Option(help=_NAMESPACES)] = None,
-    lease_namespace: Annotated[str | None, typer.Option(help=_LEASE)] = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them. Without it they are only listed.")] = False,
 ) -> None:
-    """Take away the annotations, labels, snapshots and the Lease that Prunella left. Stop operator and worker first.
+    """Remove the annotations, labels, snapshots and Lease that Prunella left. Stop operator and worker first.
 
-    Incidents, policies, CRDs and the labels by which you opted in or out stay.
+    Incidents, policies, CRDs, and labels that opt in or out are kept.
 
     Example: `prunella uninstall`, and then `prunella uninstall --yes`
     """
-    from prunella_operator.kubernetes.sync_client import SyncClient  # noqa: PLC0415 - as in cli.py
+    from prunella_operator.kubernetes.sync_client import SyncClient  # noqa: PLC0415 - as in main.py
 
-    given = flags(kubeconfig=kubeconfig, context=context, namespaces=namespaces, leader_lease_namespace=lease_namespace)
-    settings = load(given)
+    settings = invocation.settings
     kube = SyncClient.connect(settings)
     lease = (settings.leader_lease_namespace or kube.namespace, settings.leader_lease_name)
     done = Counter(_each(kube, traces(kube, settings.namespaces, lease), yes))

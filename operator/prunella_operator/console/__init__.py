@@ -1,1 +1,1 @@
-"""The web console: incidents in a browser, rendered on the server, with nothing loaded from anywhere else."""
+"""The web console: incidents in a browser, rendered on the server, without external resources."""

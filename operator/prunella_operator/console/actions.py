@@ -1,13 +1,13 @@
-"""What a person may answer on an incident's page, by the words of the form."""
+"""Actions that users take on an incident, by name; the console and the command line share them."""
 
 from collections.abc import Callable
 
 from prunella_operator.incidents.client import IncidentReader, acknowledge, cancel, decide, suspend
 
-Answer = Callable[[IncidentReader, str, str, str], object]
+Action = Callable[[IncidentReader, str, str, str], object]
 """Reader, namespace, name and reason."""
 
-ANSWERS: dict[str, Answer] = {
+ACTIONS: dict[str, Action] = {
     "approve": lambda reader, namespace, name, reason: decide(reader, namespace, name, "Approved", reason),
     "reject": lambda reader, namespace, name, reason: decide(reader, namespace, name, "Rejected", reason),
     "ack": lambda reader, namespace, name, _: acknowledge(reader, namespace, name),

@@ -1,30 +1,25 @@
-"""What the pages show: filters, rows, the story of one incident. Values only; the templates lay them out."""
+"""Values for the console's pages; the templates lay them out. Pure functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from prunella_operator.console.timeline import moments
 from prunella_operator.incidents.client import Incident
 from prunella_operator.presentation.terminal import age
-from prunella_operator.reporting.statistics import OUTCOMES, days, figures
+from prunella_operator.presentation.timeline import PHASE_TONES, timeline
+from prunella_operator.reporting.statistics import OUTCOMES, compute_stats, count_per_day
 from prunella_workflows.model.incident_status import Phase
 
 STATES = ("open", "closed", "all")
-_ROWS = 200
-_TONE = {
-    Phase.AWAITING_APPROVAL: "warn",
-    Phase.HEALED: "good",
-    Phase.RECOVERED: "good",
-    Phase.ESCALATED: "bad",
-    Phase.FAILED: "bad",
-}
+_MAX_ROWS = 200
+_MAX_NAME = 63  # characters in a Kubernetes label
+_MAX_TEXT = 100  # characters
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a person wants to see; anything that makes no sense shows everything."""
+    """The filter of the overview; an invalid state shows everything."""
 
     state: str = "all"
     namespace: str = ""
@@ -32,70 +27,67 @@ class Filter:
     text: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> "Filter":
+    def from_query(cls, query: Mapping[str, str]) -> "Filter":
         """The filter in a page's address."""
         state = query.get("state", "all")
         return cls(
             state if state in STATES else "all",
-            query.get("namespace", "")[:63],
-            query.get("cause", "")[:63],
-            query.get("text", "").strip()[:100],
+            query.get("namespace", "")[:_MAX_NAME],
+            query.get("cause", "")[:_MAX_NAME],
+            query.get("text", "").strip()[:_MAX_TEXT],
         )
 
-    def lets(self, incident: Incident) -> bool:
-        """Whether an incident is wanted."""
-        words = f"{incident.namespace}/{incident.name} {incident.target} {incident.status.message}".lower()
+    def matches(self, incident: Incident) -> bool:
+        """Whether to show an incident."""
+        searched = f"{incident.namespace}/{incident.name} {incident.target} {incident.status.message}".lower()
         return (
             (self.state == "all" or incident.phase.closed == (self.state == "closed"))
             and self.namespace in ("", incident.namespace)
             and self.cause in ("", incident.status.root_cause)
-            and self.text.lower() in words
+            and self.text.lower() in searched
         )
 
 
-def overview(incidents: Sequence[Incident], wanted: Filter, now: datetime) -> dict[str, Any]:
-    """The front page: figures, the chart, and the incidents that the filter lets, newest first."""
-    shown = [incident for incident in reversed(incidents) if wanted.lets(incident)]
+def overview_page(incidents: Sequence[Incident], wanted: Filter, now: datetime) -> dict[str, Any]:
+    """The front page: statistics, the chart, and the incidents that match the filter, newest first."""
+    shown = [incident for incident in reversed(incidents) if wanted.matches(incident)]
     return {
         "filter": wanted,
         "states": STATES,
         "namespaces": sorted({incident.namespace for incident in incidents}),
         "causes": sorted({incident.status.root_cause for incident in incidents if incident.status.root_cause}),
-        "figures": figures(incidents),
-        "days": days(incidents, now.date()),
+        "stats": compute_stats(incidents),
+        "days": count_per_day(incidents, now.date()),
         "outcomes": OUTCOMES,
-        "rows": [row(one, now) for one in shown[:_ROWS]],
-        "hidden": max(0, len(shown) - _ROWS),
+        "rows": [_row(incident, now) for incident in shown[:_MAX_ROWS]],
+        "hidden": max(0, len(shown) - _MAX_ROWS),
         "total": len(incidents),
     }
 
 
-def row(incident: Incident, now: datetime) -> dict[str, Any]:
-    """One line of the list."""
-    return {"incident": incident, "tone": tone(incident.phase), "age": age(incident.metadata.creation_timestamp, now)}
-
-
-def tone(phase: Phase) -> str:
-    """How a phase bodes: good, bad, warn (somebody must act), or busy, or nothing."""
-    return _TONE.get(phase, "" if phase.closed else "busy")
-
-
-def page(incident: Incident, now: datetime, workflow_url: str, answers: Sequence[str]) -> dict[str, Any]:
-    """One incident's page; `answers` is what the person at it may answer now."""
+def incident_page(incident: Incident, now: datetime, workflow_url: str, actions: Sequence[str]) -> dict[str, Any]:
+    """One incident's page; `actions` are those offered to this user."""
     return {
-        "incident": incident,
+        **_row(incident, now),
         "status": incident.status,
-        "tone": tone(incident.phase),
-        "age": age(incident.metadata.creation_timestamp, now),
-        "moments": moments(incident),
+        "moments": timeline(incident),
         "workflow_url": workflow_url,
-        "answers": answers,
+        "actions": actions,
     }
 
 
-def possible(incident: Incident) -> list[str]:
-    """What can be answered to an incident as it stands."""
+def _row(incident: Incident, now: datetime) -> dict[str, Any]:
+    return {"incident": incident, "tone": _tone(incident.phase), "age": age(incident.metadata.creation_timestamp, now)}
+
+
+def _tone(phase: Phase) -> str:
+    """The colour of a phase: good, bad, warn (someone must act), busy, or none."""
+    return PHASE_TONES.get(phase, "" if phase.closed else "busy")
+
+
+def possible_actions(incident: Incident) -> list[str]:
+    """The actions that apply to an incident as it stands."""
     if incident.phase.closed:
         return ["ack"] if incident.phase is Phase.ESCALATED and not incident.spec.acknowledged else []
-    asked = ["approve", "reject"] if incident.phase is Phase.AWAITING_APPROVAL and not incident.spec.approval else []
-    return [*asked, "resume" if incident.spec.suspend else "suspend", "cancel"]
+    undecided = incident.phase is Phase.AWAITING_APPROVAL and not incident.spec.approval
+    return [*(["approve", "reject"] if undecided else []), "resume" if incident.spec.suspend else "suspend", "cancel"]

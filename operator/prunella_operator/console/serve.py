@@ -1,4 +1,4 @@
-"""The console as a part of a process: who reads with which token, and the port it is served on."""
+"""The console as part of a process: its port, and readers of incidents for each token."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,9 @@ async def run_console(settings: Settings, access: Access, process: Process) -> A
         ConsolePortTaken: choose another port.
     """
     local = settings.http_host in LOCAL
-    console = Console(readers(access, settings.api_timeout), settings.workflow_url, settings.console_anonymous, local)
+    console = Console(
+        make_readers(access, settings.api_timeout), settings.workflow_url, settings.console_anonymous, local
+    )
     runner = web.AppRunner(console.app(), access_log=None)
     await runner.setup()
     try:
@@ -40,18 +42,18 @@ async def run_console(settings: Settings, access: Access, process: Process) -> A
             await web.TCPSite(runner, settings.http_host, settings.console_port).start()
         except OSError as error:
             message = (
-                f"cannot serve the console on {where}: {error.strerror}. Choose another console_port, or 0 for none"
+                f"cannot serve the console on {where}: {error.strerror}. Set another console_port, or 0 to disable it"
             )
             raise ConsolePortTaken(message) from error
         process.start("console", asyncio.Event().wait())
-        _log.info("the console is up", url=f"http://{where}")
+        _log.info("console started", url=f"http://{where}")
         yield
     finally:
         await runner.cleanup()
 
 
-def readers(access: Access, timeout: float) -> Readers:
-    """Incidents as our own account sees them, or as the bearer of a token does."""
+def make_readers(access: Access, timeout: float) -> Readers:
+    """Readers of incidents, with our own account or with a user's token. `timeout` is in seconds."""
     own = KubeIncidents(SyncClient(access, timeout))
 
     def reader(token: str | None) -> IncidentReader:

@@ -1,4 +1,4 @@
-"""Templates and styles: of the console's pages, and of the report's, which is one file with everything in it."""
+"""Jinja environment and styles, for the console's pages and the self-contained HTML report."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 
 
-def templates() -> Environment:
-    """The templates: what is put into them is escaped, and a name that is missing is an error."""
-    made = Environment(
+def make_environment() -> Environment:
+    """The templates. Values are escaped, and an undefined name is an error."""
+    environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"seconds": seconds, "percent": percent}
-    return made
+    environment.filters |= {"seconds": seconds, "percent": percent}
+    return environment

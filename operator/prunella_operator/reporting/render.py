@@ -1,4 +1,4 @@
-"""How `prunella report` prints: text for people, JSON for machines, and a page that is one file."""
+"""Renderers of `prunella report`: text for people, JSON for machines, and a self-contained HTML page."""
 
 import json
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from prunella_operator.presentation.html import STATIC, templates
+from prunella_operator.presentation.html import STATIC, make_environment
 from prunella_operator.presentation.terminal import percent, safe, seconds
 from prunella_operator.reporting.report import Line, Report
 from prunella_operator.reporting.statistics import OUTCOMES, Percentiles
 
 FORMULA = (
-    "Hours saved = incidents healed without a person's answer x --manual-minutes / 60: the work that nobody had to do. "
-    "What recovered by itself, was approved first, or was handed over counts for nothing."
+    "Hours saved = incidents healed without approval x --manual-minutes / 60. "
+    "Incidents that recovered without a repair, were approved first, or were escalated do not count."
 )
-_COLUMNS = ("INCIDENTS", "OPEN", "HEALED", "RECOVERED", "HANDED OVER", "AUTO-REPAIR", "DETECTED", "HEALED IN", "SAVED")
+_COLUMNS = ("INCIDENTS", "OPEN", "HEALED", "RECOVERED", "ESCALATED", "AUTO-REPAIR", "DETECTED", "HEALED IN", "SAVED")
 
 
 def print_text(report: Report, out: Console) -> None:
@@ -30,8 +30,8 @@ def print_text(report: Report, out: Console) -> None:
     out.print(Text(f"\nTimes are median / p90. {FORMULA}", style="dim"), soft_wrap=True)
 
 
-def as_json(report: Report) -> str:
-    """It for machines: times in seconds, the rate from 0 to 1, moments in ISO 8601."""
+def to_json(report: Report) -> str:
+    """JSON: durations in seconds, the rate from 0 to 1, times in ISO 8601."""
     values = asdict(report)
     values.update(since=report.since.isoformat(), until=report.until.isoformat(), formula=report.formula)
     values["reasons"] = dict(report.reasons)
@@ -39,10 +39,10 @@ def as_json(report: Report) -> str:
     return json.dumps(values, indent=2)
 
 
-def as_page(report: Report) -> str:
-    """It as an HTML page that needs nothing beside itself."""
+def to_html(report: Report) -> str:
+    """An HTML page that loads nothing."""
     return (
-        templates()
+        make_environment()
         .get_template("report.html")
         .render(
             report=report,
@@ -50,43 +50,36 @@ def as_page(report: Report) -> str:
             outcomes=OUTCOMES,
             formula=FORMULA,
             style=(STATIC / "console.css").read_text(),
-            detection=_timed(report.causes, "detection"),
-            repair=_timed(report.causes, "repair"),
+            detection=_known_times(report.causes, "detection"),
+            repair=_known_times(report.causes, "repair"),
         )
     )
 
 
 def heading(report: Report) -> str:
-    """What the report is about, in a line."""
+    """Period and scope of the report, in one line."""
     where = f"namespace {report.namespace}" if report.namespace else "all namespaces"
     return f"Prunella from {report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC ({report.span}), {where}"
 
 
-def spread(times: Percentiles) -> str:
-    """Median and p90 for people."""
-    return f"{seconds(times.median)} / {seconds(times.p90)}"
-
-
-def _timed(lines: Sequence[Line], which: str) -> list[tuple[str, Percentiles]]:
-    found = [(line.name, getattr(line.figures, which)) for line in lines]
-    return [(name, times) for name, times in found if times.median is not None]
+def _known_times(lines: Sequence[Line], field: str) -> list[tuple[str, Percentiles]]:
+    rows = [(line.name, getattr(line.stats, field)) for line in lines]
+    return [(name, times) for name, times in rows if times.median is not None]
 
 
 def _facts(report: Report) -> Table:
-    total, made = report.total, report.total.figures
-    judged = made.healed + made.handed_over
+    total, stats = report.total, report.total.stats
+    repairable = stats.healed + stats.escalated
+    rate = f"{percent(stats.auto_repair_rate)} ({stats.healed} healed of {repairable} that needed a repair)"
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons)
-    gone = f"; {report.deleted} of them are deleted and known from Temporal" if report.deleted else ""
+    deleted = f"; {report.deleted} of them deleted, read from Temporal" if report.deleted else ""
     rows = (
-        ("Incidents", f"{total.incidents} ({made.open} open{gone})"),
-        (
-            "Auto-repair rate",
-            f"{percent(made.auto_repair_rate)} ({made.healed} healed of {judged} that needed a repair)",
-        ),
-        ("Recovered", f"{made.recovered} by themselves"),
-        ("Handed over", f"{made.handed_over}" + (f": {reasons}" if reasons else "")),
-        ("Detected in", spread(made.detection)),
-        ("Healed in", spread(made.repair)),
+        ("Incidents", f"{total.incidents} ({stats.open} open{deleted})"),
+        ("Auto-repair rate", rate),
+        ("Recovered", f"{stats.recovered} without a repair"),
+        ("Escalated", f"{stats.escalated}" + (f": {reasons}" if reasons else "")),
+        ("Detected in", _format(stats.detection)),
+        ("Healed in", _format(stats.repair)),
         ("Hours saved", f"{total.hours_saved:.1f} = {report.formula}"),
     )
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -103,8 +96,12 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
     for column in _COLUMNS:
         table.add_column(column, justify="right")
     for line in lines:
-        made = line.figures
-        counts = (line.incidents, made.open, made.healed, made.recovered, made.handed_over)
-        times = (percent(made.auto_repair_rate), spread(made.detection), spread(made.repair))
+        stats = line.stats
+        counts = (line.incidents, stats.open, stats.healed, stats.recovered, stats.escalated)
+        times = (percent(stats.auto_repair_rate), _format(stats.detection), _format(stats.repair))
         table.add_row(safe(line.name), *map(str, counts), *times, f"{line.hours_saved:.1f} h")
     return table
+
+
+def _format(times: Percentiles) -> str:
+    return f"{seconds(times.median)} / {seconds(times.p90)}"

@@ -1,4 +1,4 @@
-"""What Prunella was worth in a while: figures over all incidents, for each namespace and each cause. Pure functions."""
+"""The report on a period: statistics of all incidents, of each namespace and of each cause. Pure functions."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,28 +7,28 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from prunella_operator.incidents.client import Incident
-from prunella_operator.reporting.statistics import Day, IncidentStats, days, figures
+from prunella_operator.reporting.statistics import Day, IncidentStats, compute_stats, count_per_day
 from prunella_workflows.model.duration import format_duration, parse_duration
 from prunella_workflows.model.incident_status import Phase
 
 MANUAL_MINUTES = 30.0
 _UNKNOWN = "(no cause found)"
-_BARS = 31  # as many as the chart has room for
+_MAX_BARS = 31  # as many as fit in the chart
 
 
 @dataclass(frozen=True)
 class Line:
-    """The figures of some of the incidents."""
+    """Statistics of a group of incidents."""
 
     name: str
     incidents: int
-    figures: IncidentStats
+    stats: IncidentStats
     hours_saved: float
 
 
 @dataclass(frozen=True)
 class Report:
-    """Incidents that were opened in a while. `deleted` of them are known from Temporal alone, their objects are gone.
+    """Incidents opened in a period. `deleted` of them are known only from Temporal; their objects no longer exist.
 
     Each of `days` covers `each` days.
     """
@@ -47,33 +47,33 @@ class Report:
 
     @property
     def span(self) -> str:
-        """How long it covers, for people."""
+        """The length of the period, for people."""
         return format_duration((self.until - self.since).total_seconds())
 
     @property
     def formula(self) -> str:
-        """How the hours saved are counted, with the numbers in it."""
-        return f"{self.total.figures.alone} healed without a person's answer x {self.manual_minutes:g} min / 60"
+        """The calculation of the hours saved, with its numbers."""
+        return f"{self.total.stats.unattended} healed without approval x {self.manual_minutes:g} min / 60"
 
 
-def beginning(text: str, now: datetime) -> datetime:
-    """The moment that a person means by "30d", "12h" or "2026-11-01" (UTC).
+def parse_start(text: str, now: datetime) -> datetime:
+    """The start of the period given as "30d", "12h" or "2026-11-01" (UTC).
 
     Raises:
-        ValueError: it is neither, or no time has passed since then.
+        ValueError: it is neither a span nor a date, or not in the past.
     """
     try:
         span = timedelta(seconds=parse_duration(text))
     except ValueError:
-        begin = _date(text, now)
+        start = _parse_date(text, now)
     else:
-        begin = now - span
-    if begin >= now:
-        raise ValueError("no time has passed since then")
-    return begin
+        start = now - span
+    if start >= now:
+        raise ValueError("must be in the past")
+    return start
 
 
-def _date(text: str, now: datetime) -> datetime:
+def _parse_date(text: str, now: datetime) -> datetime:
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=now.tzinfo)
     except ValueError:
@@ -89,32 +89,32 @@ def build(
     manual_minutes: float = MANUAL_MINUTES,
     deleted: int = 0,
 ) -> Report:
-    """The report on those of the incidents that were opened since then."""
-    known = [incident for incident in incidents if since <= incident.metadata.creation_timestamp <= until]
-    covered = (until.date() - since.date()).days + 1
-    each = ceil(covered / _BARS)
+    """The report on the incidents opened between `since` and `until`."""
+    covered = [incident for incident in incidents if since <= incident.metadata.creation_timestamp <= until]
+    days = (until.date() - since.date()).days + 1
+    each = ceil(days / _MAX_BARS)
     return Report(
         since=since,
         until=until,
         namespace=namespace,
         manual_minutes=manual_minutes,
-        total=_line("all", known, manual_minutes),
-        namespaces=_lines(known, manual_minutes, lambda one: one.namespace),
-        causes=_lines(known, manual_minutes, lambda one: one.status.root_cause or _UNKNOWN),
-        reasons=tuple(Counter(map(_reason, filter(_handed_over, known))).most_common()),
-        days=tuple(days(known, until.date(), ceil(covered / each), each)),
+        total=_line("all", covered, manual_minutes),
+        namespaces=_group(covered, manual_minutes, lambda incident: incident.namespace),
+        causes=_group(covered, manual_minutes, lambda incident: incident.status.root_cause or _UNKNOWN),
+        reasons=tuple(Counter(map(_reason, filter(_is_escalated, covered))).most_common()),
+        days=tuple(count_per_day(covered, until.date(), ceil(days / each), each)),
         each=each,
         deleted=deleted,
     )
 
 
 def _line(name: str, incidents: Sequence[Incident], manual_minutes: float) -> Line:
-    found = figures(incidents)
-    return Line(name, len(incidents), found, found.alone * manual_minutes / 60)
+    stats = compute_stats(incidents)
+    return Line(name, len(incidents), stats, stats.unattended * manual_minutes / 60)
 
 
-def _lines(incidents: Sequence[Incident], manual_minutes: float, key: Callable[[Incident], str]) -> tuple[Line, ...]:
-    """One line for each group, the largest first."""
+def _group(incidents: Sequence[Incident], manual_minutes: float, key: Callable[[Incident], str]) -> tuple[Line, ...]:
+    """One line per group, the largest first."""
     groups: dict[str, list[Incident]] = {}
     for incident in incidents:
         groups.setdefault(key(incident), []).append(incident)
@@ -122,7 +122,7 @@ def _lines(incidents: Sequence[Incident], manual_minutes: float, key: Callable[[
     return tuple(sorted(lines, key=lambda line: (-line.incidents, line.name)))
 
 
-def _handed_over(incident: Incident) -> bool:
+def _is_escalated(incident: Incident) -> bool:
     return incident.phase in (Phase.ESCALATED, Phase.FAILED)
 
 

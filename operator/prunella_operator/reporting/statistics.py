@@ -1,4 +1,4 @@
-"""Figures of merit from incidents: how often Prunella repairs by itself, and how fast. Pure functions."""
+"""Statistics of incidents: how often Prunella repairs unattended, and how fast. Pure functions."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,41 +12,42 @@ from prunella_workflows.model.incident_status import Phase
 
 HEALED, ESCALATED, RECOVERED, OTHER = "healed", "escalated", "recovered", "other"
 OUTCOMES = (HEALED, RECOVERED, ESCALATED, OTHER)
-_OUTCOME = {
+_OUTCOMES_BY_PHASE = {
     Phase.HEALED: HEALED,
     Phase.RECOVERED: RECOVERED,
     Phase.ESCALATED: ESCALATED,
     Phase.FAILED: ESCALATED,
 }
+_CHART_DAYS = 14
 
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Times in seconds: the median, and what nine of ten do not exceed; None where there are none."""
+    """Median and 90th percentile, in seconds; None without values."""
 
     median: float | None = None
     p90: float | None = None
 
     @classmethod
-    def of(cls, values: Iterable[float | None]) -> "Percentiles":
-        """The spread of those values that are known."""
+    def from_values(cls, values: Iterable[float | None]) -> "Percentiles":
+        """The percentiles of the values that are known."""
         known = sorted(value for value in values if value is not None)
         return cls(median(known), known[ceil(0.9 * len(known)) - 1]) if known else cls()
 
 
 @dataclass(frozen=True)
 class IncidentStats:
-    """Of closed incidents, times in seconds; None where nothing can be told yet.
+    """Counts, and times in seconds of closed incidents; None while there is no data.
 
-    The auto-repair rate (0 to 1) is Healed / (Healed + Escalated + Failed): what recovered by itself, was cancelled,
-    or was only looked at says nothing about repairs. `alone` are those healed without a person's answer.
+    The auto-repair rate (0 to 1) is Healed / (Healed + Escalated + Failed): incidents that recovered without a repair,
+    were cancelled, or were only observed say nothing about repairs. `unattended` were healed without approval.
     """
 
     open: int
     healed: int
-    alone: int
+    unattended: int
     recovered: int
-    handed_over: int
+    escalated: int
     auto_repair_rate: float | None
     detection: Percentiles
     repair: Percentiles
@@ -54,7 +55,7 @@ class IncidentStats:
 
 @dataclass(frozen=True)
 class Day:
-    """How many incidents of one day, or of a span that begins with it, came to which end (UTC, by their opening)."""
+    """Closed incidents by outcome, of one day or of a span that starts with it (UTC, by the opening)."""
 
     day: date
     counts: dict[str, int]
@@ -65,53 +66,60 @@ class Day:
         return sum(self.counts.values())
 
 
-def figures(incidents: Iterable[Incident]) -> IncidentStats:
-    """The figures of these incidents."""
+def compute_stats(incidents: Iterable[Incident]) -> IncidentStats:
+    """The statistics of these incidents."""
     known = list(incidents)
-    ends = Counter(_OUTCOME.get(one.phase, OTHER) for one in known if one.phase.closed)
-    judged = ends[HEALED] + ends[ESCALATED]
+    outcomes = Counter(_outcome(incident) for incident in known if incident.phase.closed)
+    repairable = outcomes[HEALED] + outcomes[ESCALATED]
     return IncidentStats(
-        open=sum(not one.phase.closed for one in known),
-        healed=ends[HEALED],
-        alone=sum(one.phase is Phase.HEALED and not approved(one) for one in known),
-        recovered=ends[RECOVERED],
-        handed_over=ends[ESCALATED],
-        auto_repair_rate=ends[HEALED] / judged if judged else None,
-        detection=Percentiles.of(detection_time(one) for one in known),
-        repair=Percentiles.of(repair_time(one) for one in known),
+        open=sum(not incident.phase.closed for incident in known),
+        healed=outcomes[HEALED],
+        unattended=sum(incident.phase is Phase.HEALED and not _is_approved(incident) for incident in known),
+        recovered=outcomes[RECOVERED],
+        escalated=outcomes[ESCALATED],
+        auto_repair_rate=outcomes[HEALED] / repairable if repairable else None,
+        detection=Percentiles.from_values(map(_detection_seconds, known)),
+        repair=Percentiles.from_values(map(_repair_seconds, known)),
     )
 
 
-def approved(incident: Incident) -> bool:
-    """Whether a person let a repair of it go ahead."""
-    return any((condition.type, condition.status) == ("Approved", "True") for condition in incident.status.conditions)
-
-
-def detection_time(incident: Incident) -> float | None:
-    """Seconds from the fault, by the kubelet's record, to its detection."""
-    times = incident.status.times
-    return _between(times.fault_at, times.detected_at)
-
-
-def repair_time(incident: Incident) -> float | None:
-    """Seconds from the detection to health that held, of an incident that Prunella healed."""
-    times = incident.status.times
-    return _between(times.detected_at or times.started_at, times.healed_at) if incident.phase is Phase.HEALED else None
-
-
-def _between(first: datetime | None, last: datetime | None) -> float | None:
-    return max(0.0, (last - first).total_seconds()) if first and last else None
-
-
-def days(incidents: Iterable[Incident], today: date, count: int = 14, each: int = 1) -> list[Day]:
-    """The last `count` days, today included, oldest first; or as many spans of `each` days, named by their first."""
-    first = today - timedelta(days=count * each - 1)
-    ends = Counter(
-        ((incident.metadata.creation_timestamp.date() - first).days // each, _OUTCOME.get(incident.phase, OTHER))
+def count_per_day(
+    incidents: Iterable[Incident], today: date, count: int = _CHART_DAYS, days_each: int = 1
+) -> list[Day]:
+    """The last `count` days, today included, oldest first; or as many spans of `days_each` days."""
+    first = today - timedelta(days=count * days_each - 1)
+    counts = Counter(
+        ((incident.metadata.creation_timestamp.date() - first).days // days_each, _outcome(incident))
         for incident in incidents
         if incident.phase.closed
     )
     return [
-        Day(first + timedelta(days=number * each), {outcome: ends[number, outcome] for outcome in OUTCOMES})
+        Day(first + timedelta(days=number * days_each), {outcome: counts[number, outcome] for outcome in OUTCOMES})
         for number in range(count)
     ]
+
+
+def _outcome(incident: Incident) -> str:
+    return _OUTCOMES_BY_PHASE.get(incident.phase, OTHER)
+
+
+def _is_approved(incident: Incident) -> bool:
+    return any((condition.type, condition.status) == ("Approved", "True") for condition in incident.status.conditions)
+
+
+def _detection_seconds(incident: Incident) -> float | None:
+    """From the fault, as recorded by the kubelet, to its detection."""
+    times = incident.status.times
+    return _seconds_between(times.fault_at, times.detected_at)
+
+
+def _repair_seconds(incident: Incident) -> float | None:
+    """From the detection to stable health, of an incident that Prunella healed."""
+    if incident.phase is not Phase.HEALED:
+        return None
+    times = incident.status.times
+    return _seconds_between(times.detected_at or times.started_at, times.healed_at)
+
+
+def _seconds_between(first: datetime | None, last: datetime | None) -> float | None:
+    return max(0.0, (last - first).total_seconds()) if first and last else None

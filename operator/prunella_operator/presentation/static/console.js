@@ -1,5 +1,5 @@
-// Keeps a page up to date: every three seconds its content is fetched anew, unless somebody is typing in it, has
-// opened something, or is not looking. Without JavaScript the page works and is reloaded by hand.
+// Keeps a page up to date: fetches its content every three seconds, unless the user is typing in it, has opened
+// something, or the page is hidden. Without JavaScript the page works and is reloaded by hand.
 "use strict";
 const main = document.querySelector("main[data-live]");
 const stale = document.getElementById("stale");
@@ -13,14 +13,14 @@ function busy() {
 async function refresh() {
   if (!busy()) {
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
-      if (!answer.ok) throw new Error(answer.statusText);
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+      const response = await fetch(location.href, { credentials: "same-origin" });
+      if (!response.ok) throw new Error(response.statusText);
+      const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector("main");
       if (!busy() && fresh.innerHTML !== main.innerHTML) {
         const link = document.activeElement && document.activeElement.getAttribute("href");
         main.replaceChildren(...fresh.childNodes);
-        const again = link && [...main.querySelectorAll("a")].find((one) => one.getAttribute("href") === link);
-        if (again) again.focus();
+        const same = link && [...main.querySelectorAll("a")].find((anchor) => anchor.getAttribute("href") === link);
+        if (same) same.focus();
       }
       stale.hidden = true;
     } catch {

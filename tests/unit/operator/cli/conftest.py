@@ -22,17 +22,17 @@ class Prunella:
         self.gone = []
 
     def __call__(self, *arguments):
-        tools = Tools(self._reader, self._run, self._deleted)
+        tools = Tools(self._reader, self._run, self._archived)
         return CliRunner().invoke(app, list(arguments), obj=tools)
 
     def _reader(self, settings):
         self.settings = settings
         return self.reader
 
-    def _deleted(self, settings, since, known):
+    def _archived(self, settings, since, known):
         if isinstance(self.gone, Exception):
             raise self.gone
-        return [one for one in map(parse, self.gone) if one.metadata.uid not in known]
+        return [incident for incident in map(parse, self.gone) if incident.metadata.uid not in known]
 
     def _run(self, settings, *, operator, worker, console):
         self.runs.append((settings, operator, worker, console))

@@ -36,8 +36,8 @@ def httpd(monkeypatch):
 
 def test_a_channel_that_works(prunella, httpd):
     result = prunella("notify", "test", "chat")
-    assert (result.exit_code, result.stdout) == (0, "shop/chat: webhook took the message; see whether it is there\n")
-    assert httpd.asked[0].json["title"] == "Low: a test message of Prunella"
+    assert (result.exit_code, result.stdout) == (0, "shop/chat: webhook accepted the message; check that it arrived\n")
+    assert httpd.asked[0].json["title"] == "Low: test message from Prunella"
 
 
 def test_a_channel_that_does_not(prunella, httpd):

@@ -9,7 +9,7 @@ import pytest
 from fakes.incidents import incident
 
 from prunella_operator.incidents.client import parse
-from prunella_operator.reporting.report import beginning, build
+from prunella_operator.reporting.report import build, parse_start
 from prunella_operator.reporting.statistics import Percentiles
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.model.errors import Forbidden
@@ -58,28 +58,28 @@ def known(prunella):
 
 
 def test_median_and_p90():
-    assert Percentiles.of([3.0, None, 1.0, 2.0]) == Percentiles(2.0, 3.0)
-    assert Percentiles.of(range(1, 11)) == Percentiles(5.5, 9)
-    assert Percentiles.of([None]) == Percentiles(None, None)
+    assert Percentiles.from_values([3.0, None, 1.0, 2.0]) == Percentiles(2.0, 3.0)
+    assert Percentiles.from_values(range(1, 11)) == Percentiles(5.5, 9)
+    assert Percentiles.from_values([None]) == Percentiles(None, None)
 
 
 def test_the_report_for_people(known):
-    said = known("report").stdout
+    printed = known("report").stdout
     for line in (
         "Prunella from 2026-10-26 12:00 to 2026-11-25 12:00 UTC (30d), all namespaces",
         r"Incidents +14 \(1 open\)",
         r"Auto-repair rate +92 % \(11 healed of 12 that needed a repair\)",
-        r"Recovered +1 by themselves",
-        r"Handed over +1: MemoryAtMaximum 1",
+        r"Recovered +1 without a repair",
+        r"Escalated +1: MemoryAtMaximum 1",
         r"Detected in +2.0s / 2.0s",
         r"Healed in +1m / 1m40s",
-        r"Hours saved +5.0 = 10 healed without a person's answer x 30 min / 60",
+        r"Hours saved +5.0 = 10 healed without approval x 30 min / 60",
         r"shop +12 +0 +10 +1 +1 +91 % +2.0s / 2.0s +55s / 1m30s +5.0 h",
         r"billing +2 +1 +1 +0 +0 +100 % +2.0s / 2.0s +1m40s / 1m40s +0.0 h",
         r"pod_oom_killed +2 +0 +1 +0 +1 +50 %",
         r"\(no cause found\) +2 +1 +0 +1 +0 +-",
     ):
-        assert re.search(line if "\\" in line or "+" in line else re.escape(line), said), f"{line}\n{said}"
+        assert re.search(line if "\\" in line or "+" in line else re.escape(line), printed), f"{line}\n{printed}"
     assert known.reader.asked == [(None, "")]
 
 
@@ -92,7 +92,7 @@ def test_the_report_for_machines(known):
     made = json.loads(known("report", "-o", "json", "--since", "7d", "-n", "shop").stdout)
     assert made["namespace"] == "shop"
     assert made["since"] == "2026-11-18T12:00:00+00:00"
-    assert made["total"]["figures"]["repair"] == {"median": 55.0, "p90": 90.0}
+    assert made["total"]["stats"]["repair"] == {"median": 55.0, "p90": 90.0}
     assert made["reasons"] == {"MemoryAtMaximum": 1}
     assert [line["name"] for line in made["causes"]] == ["bad_release", "(no cause found)", "pod_oom_killed"]
     assert len(made["days"]) == 8
@@ -132,7 +132,7 @@ def test_the_page_is_one_file_with_its_plots_and_a_dark_mode(known):
 
 def test_a_page_about_nothing_says_so(prunella):
     page = prunella("report", "-o", "html").stdout
-    assert "No incident was opened in this time." in page
+    assert "No incident was opened in this period." in page
     text = prunella("report").stdout
     assert re.search(r"Incidents +0 \(0 open\)", text)
     assert re.search(r"Detected in +- / -", text)
@@ -146,7 +146,7 @@ def test_a_long_time_has_wider_bars():
 
 def test_those_that_temporal_alone_knows(known):
     known.gone = [healed("gone", 7), EVERYTHING[0], healed("far", 7, namespace="billing")]
-    assert "16 (1 open; 2 of them are deleted and known from Temporal)" in known("report", "--deleted").stdout
+    assert "16 (1 open; 2 of them deleted, read from Temporal)" in known("report", "--deleted").stdout
     assert "1 of them" in known("report", "--deleted", "-n", "billing").stdout
     assert "deleted" not in known("report").stdout
 
@@ -155,7 +155,7 @@ def test_a_temporal_that_is_away_is_no_traceback(known):
     known.gone = TemporalUnavailable("no answer")
     result = known("report", "--deleted")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "error: Temporal: no answer. Without --deleted the report is made from the objects alone\n"
+    assert result.stderr == "error: Temporal: no answer. Without --deleted the report uses the Incident objects alone\n"
 
 
 def test_who_may_not_read_everything_is_told_what_he_may(known):
@@ -178,10 +178,10 @@ def test_a_time_that_makes_no_sense_is_wrong_usage(known, text):
     ("text", "begin"), [("12h", "2026-11-25T00:00"), ("1d12h", "2026-11-24T00:00"), ("2026-11-01", "2026-11-01T00:00")]
 )
 def test_since(text, begin):
-    assert beginning(text, NOW).isoformat()[:16] == begin
+    assert parse_start(text, NOW).isoformat()[:16] == begin
 
 
 def test_the_help_teaches(prunella):
-    said = prunella("report", "--help").stdout
+    text = prunella("report", "--help").stdout
     for words in ("Hours saved", "auto-repair rate", "report.html"):
-        assert words in said
+        assert words in text

@@ -49,12 +49,12 @@ async def test_filters(browse, query, shown):
 async def test_the_story_of_one_incident(browse):
     page = await text(await browse.get("/incidents/shop/checkout-1"))
     order = (
-        "The fault happened",
-        "Seen as PodCrashLoop",
+        "Fault occurred",
+        "Detected: PodCrashLoop",
         "Diagnosed: bad_release",
-        "Guards asked",
-        "Attempt 1",
-        "Verdict: Healed",
+        "Guards checked",
+        "Attempt 1: ",
+        "Attempt 1 verified: Healed",
         "Closed",
     )
     assert [page.index(words) for words in order] == sorted(page.index(words) for words in order)
@@ -84,13 +84,13 @@ async def test_without_a_token_there_is_nothing_to_answer(browse, known):
     page = await text(await browse.get("/incidents/billing/orders-1"))
     assert "Approve" not in page
     assert "Sign in" in page
-    refused = await browse.post("/incidents/billing/orders-1", data={"answer": "approve"})
+    refused = await browse.post("/incidents/billing/orders-1", data={"action": "approve"})
     assert refused.status == 403
     assert known.own.patches == []
 
 
 async def test_a_token_that_nobody_knows(browse):
-    assert "does not know this token" in await text(await sign_in(browse, "bad"), 401)
+    assert "rejected this token" in await text(await sign_in(browse, "bad"), 401)
 
 
 @pytest.mark.parametrize("token", ["", "x" * 20_000, "line\nbreak", "\u00fc"])
@@ -110,7 +110,7 @@ async def test_an_answer_goes_out_with_the_callers_token(browse, known):
     await sign_in(browse)
     word = await csrf(browse, "/incidents/billing/orders-1")
     known.tokens.clear()
-    form = {"csrf": word, "answer": "approve", "reason": "fine"}
+    form = {"csrf": word, "action": "approve", "reason": "fine"}
     response = await browse.post("/incidents/billing/orders-1", data=form, allow_redirects=False)
     assert (response.status, response.headers["Location"]) == (303, "/incidents/billing/orders-1")
     assert known.tokens == ["alices-token"]
@@ -118,7 +118,7 @@ async def test_an_answer_goes_out_with_the_callers_token(browse, known):
     assert known.own.patches == [("orders-1", {"spec": {"approval": approval}})]
 
 
-@pytest.mark.parametrize("form", [{"answer": "approve"}, {"answer": "approve", "csrf": "guess"}, {"csrf": ""}])
+@pytest.mark.parametrize("form", [{"action": "approve"}, {"action": "approve", "csrf": "guess"}, {"csrf": ""}])
 async def test_a_form_of_another_site_is_refused(browse, known, form):
     await sign_in(browse)
     assert (await browse.post("/incidents/billing/orders-1", data=form)).status == 403
@@ -133,7 +133,7 @@ async def test_a_login_sent_by_another_site_is_refused(browse):
 async def test_an_unknown_answer(browse):
     await sign_in(browse)
     word = await csrf(browse, "/incidents/billing/orders-1")
-    assert (await browse.post("/incidents/billing/orders-1", data={"csrf": word, "answer": "explode"})).status == 400
+    assert (await browse.post("/incidents/billing/orders-1", data={"csrf": word, "action": "explode"})).status == 400
 
 
 async def test_signed_out_is_signed_out(browse):

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from support.api import documents
 from support.api_calls import PACKAGE, needs
 
-from prunella_operator.doctor.permissions import BY_NAMESPACE, INCIDENTS, REPAIR, RULES, SNAPSHOTS, VIEW
+from prunella_operator.doctor.permissions import INCIDENTS, REPAIR, RULES, SNAPSHOTS, VIEW
 
 BASE = Path(__file__).parents[4] / "manifests" / "base"
 ROLES = {document["metadata"]["name"]: document["rules"] for document in documents(BASE / "roles.yaml")}
@@ -94,23 +93,3 @@ def test_no_wildcards_no_secrets_and_no_way_to_more_rights():
 def test_only_what_reads_and_what_is_ours_is_bound_in_the_whole_cluster():
     bound = {document["roleRef"]["name"] for document in documents(BASE / "bindings.yaml")}
     assert bound == {VIEW, INCIDENTS, "prunella-console"}
-
-
-def test_rbac_prints_bindings_of_the_worker_and_the_operator(prunella):
-    printed = list(yaml.safe_load_all(prunella("rbac", "shop", "billing").output))
-    assert {one["kind"] for one in printed} == {"RoleBinding"}
-    bound = [(one["metadata"]["namespace"], one["roleRef"]["name"], one["subjects"][0]["name"]) for one in printed]
-    assert bound == [
-        (namespace, role, account)
-        for namespace in ("shop", "billing")
-        for role, account in ((REPAIR, "prunella-worker"), (SNAPSHOTS, "prunella-operator"))
-    ]
-    assert {one["roleRef"]["name"] for one in printed} == BY_NAMESPACE
-
-
-def test_rbac_for_the_whole_cluster_is_a_choice_of_its_own(prunella):
-    printed = list(yaml.safe_load_all(prunella("rbac", "--cluster", "--accounts", "healers").output))
-    assert {(one["kind"], one["subjects"][0]["namespace"]) for one in printed} == {("ClusterRoleBinding", "healers")}
-    assert not any("namespace" in one["metadata"] for one in printed)
-    assert prunella("rbac").exit_code == 2
-    assert prunella("rbac", "shop", "--cluster").exit_code == 2
