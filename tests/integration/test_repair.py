@@ -229,7 +229,7 @@ def recreated(api, web):
 
 
 CHANGES = {
-    "made anew": recreated,
+    "recreated": recreated,
     "a new release": new_release,
     "another repair": lambda api, web: api.patch(
         paths.workload(ref_of(web)), {"metadata": {"annotations": {labels.LAST_ACTION: "other-1"}}}

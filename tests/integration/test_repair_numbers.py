@@ -212,13 +212,13 @@ def test_another_change_between_our_read_and_our_write_makes_it_fail_and_the_ret
     assert case.now == 4
 
 
-def test_an_object_that_was_made_anew_is_another_one(case, hands, api, web):
+def test_a_recreated_object_is_another_one(case, hands, api, web):
     gone(api, case.path)
     if case.field == "replicas":
         api.apply(a_deployment(web["metadata"]["namespace"], replicas=2))
     else:
         an_autoscaler(api, web)
-    with pytest.raises(ChangedSince, match="made anew"):
+    with pytest.raises(ChangedSince, match="recreated"):
         hands.repair(case.action)
     assert (hands.patches(), case.now) == ([], 2)
 

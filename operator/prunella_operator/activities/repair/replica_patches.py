@@ -1,51 +1,85 @@
-"""What actions do to one whole number of an object's spec: pure functions from action to check, patch and diff."""
+"""Actions that set one whole number in an object's spec."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TypeVar
 
+from prunella_operator.activities.repair.change import Change
 from prunella_operator.activities.repair.diff import number_diff
+from prunella_operator.activities.repair.live_object import AUTOSCALER, LiveObject, parse
+from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_workflows.model.errors import ChangedSince
+from prunella_workflows.model.errors import ChangedSince, NotFound
 from prunella_workflows.model.plan import RaiseMaxReplicas, ReplicaAction, Scale
+
+A = TypeVar("A", bound=ReplicaAction)
 
 
 @dataclass(frozen=True)
 class IntegerField:
-    """The field of the spec, what it is before the action, and after it."""
+    """The field of the spec, its value before the action, and its value after it."""
 
-    field: str
+    name: str
     before: int
     after: int
 
-    def must_hold(self, raw: Object) -> None:
-        """The live object must have the number that the decision was made on.
 
-        Raises:
-            ChangedSince: somebody changed it.
-        """
-        if (now := (raw.get("spec") or {}).get(self.field)) != self.before:
-            name = f"{raw['kind']}/{raw['metadata']['name']}"
-            raise ChangedSince(f"spec.{self.field} of {name} is {now} and no longer {self.before}")
+class ReplicaChange(Change[A]):
+    """A change of one number. A subclass names it."""
 
-    def operations(self) -> list[Object]:
-        """The patch, which fails when the number changes before it is written."""
-        path = f"/spec/{self.field}"
-        return [
-            {"op": "test", "path": path, "value": self.before},
-            {"op": "replace", "path": path, "value": self.after},
+    @property
+    @abstractmethod
+    def field(self) -> IntegerField:
+        """The number."""
+
+    def check(self, live: LiveObject) -> None:
+        """The object must have the number that the decision was made on as well."""
+        super().check(live)
+        field = self.field
+        if (now := (live.raw.get("spec") or {}).get(field.name)) != field.before:
+            raise ChangedSince(f"spec.{field.name} of {live.name} is {now} and no longer {field.before}")
+
+    def patch(self, _live: LiveObject) -> tuple[dict[str, str], list[Object]]:
+        """The new number. The write fails if the number changes first."""
+        field, path = self.field, f"/spec/{self.field.name}"
+        return {}, [
+            {"op": "test", "path": path, "value": field.before},
+            {"op": "replace", "path": path, "value": field.after},
         ]
 
-    def diff(self) -> str:
-        """The change for people."""
-        return number_diff(self.field, self.before, self.after)
+    def preview(self) -> str:
+        """The diff of the number."""
+        return number_diff(self.field.name, self.field.before, self.field.after)
 
 
-def number_of(action: ReplicaAction) -> IntegerField:
-    """The number that an action sets."""
-    match action:
-        case Scale():
-            return IntegerField("replicas", action.replicas_from, action.replicas_to)
-        case RaiseMaxReplicas():
-            return IntegerField("maxReplicas", action.max_from, action.max_to)
-        case _ as never:
-            assert_never(never)
+class ScaleChange(ReplicaChange[Scale]):
+    """Set the replicas of a workload."""
+
+    @property
+    def field(self) -> IntegerField:
+        """The replicas."""
+        return IntegerField("replicas", self.action.replicas_from, self.action.replicas_to)
+
+
+class MaxReplicasChange(ReplicaChange[RaiseMaxReplicas]):
+    """Set the maximum of the autoscaler of a workload."""
+
+    @property
+    def field(self) -> IntegerField:
+        """The maximum."""
+        return IntegerField("maxReplicas", self.action.max_from, self.action.max_to)
+
+    def read(self) -> LiveObject:
+        """The autoscaler. Without it something else scales the workload by now."""
+        try:
+            raw = {"kind": AUTOSCALER, **self.kube.get(self._path())}
+        except NotFound as error:
+            raise ChangedSince(f"{AUTOSCALER}/{self.action.autoscaler} was deleted") from error
+        return self.require_uid(parse(raw))
+
+    def write(self, patch: list[Object]) -> Object:
+        """Patch the autoscaler."""
+        return self.kube.json_patch(self._path(), patch)
+
+    def _path(self) -> str:
+        return paths.autoscalers(self.action.target.namespace, self.action.autoscaler)

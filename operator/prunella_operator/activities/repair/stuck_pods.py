@@ -1,4 +1,4 @@
-"""Pods that their StatefulSet would wait for for ever (kubernetes issue 67250): they are deleted, so that it goes on.
+"""Pods that their StatefulSet would wait for forever (kubernetes issue 67250): they are deleted, so that it goes on.
 
 By uid, so that a healthy successor of the same name is spared, and doing it twice is doing it once.
 """
@@ -15,23 +15,25 @@ from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.plan import Action, PodRef
 
 
-def replace(kube: SyncClient, namespace: str, pods: Iterable[PodRef]) -> None:
+def delete(kube: SyncClient, namespace: str, pods: Iterable[PodRef]) -> None:
     """Delete exactly these pods."""
     for pod in pods:
         with suppress(NotFound, Conflict):
             kube.delete(paths.core(namespace, "pods", pod.name), pod.uid)
 
 
-def left_behind(gatherer: EvidenceCollector, undo: Action) -> tuple[PodRef, ...]:
-    """The broken pods of the template that an undo has just taken back: the StatefulSet waits for those as well."""
+def pods_stuck_after_undo(collector: EvidenceCollector, undo: Action) -> tuple[PodRef, ...]:
+    """The broken pods of the template that an undo has just replaced: the StatefulSet waits for those as well."""
     if undo.target.kind != "StatefulSet":
         return ()
     try:
-        raw, _, pods = gatherer.view(undo.target)
+        raw, _, pods = collector.view(undo.target)
     except NotFound:  # it was deleted right after, and its pods with it
         return ()
     undone = undo.require.template_hash
-    labels = {pods_label(one) for one in gatherer.history(raw) if template_hash(template_of(one)) == undone}
+    labels = {
+        pods_label(revision) for revision in collector.history(raw) if template_hash(template_of(revision)) == undone
+    }
     suspects = [pod for pod in pods if pod.live and not pod.ready and pod.revision in labels]
     broken = {symptom.pod for symptom in symptoms(suspects)}
     return tuple(PodRef(name=pod.name, uid=pod.uid) for pod in suspects if pod.name in broken)

@@ -1,132 +1,159 @@
-"""What actions do to a pod template: pure functions from template and action to patch, result and undo."""
+"""Actions that change a workload's pod template. The template that is replaced is kept as a snapshot first."""
 
-from typing import Any, assert_never
+from abc import abstractmethod
+from contextlib import suppress
+from typing import TypeVar
 
-from prunella_operator.activities.repair import pod_resize
+from prunella_operator.activities.repair import stuck_pods
+from prunella_operator.activities.repair.change import Change, reverse
+from prunella_operator.activities.repair.diff import template_diff
+from prunella_operator.activities.repair.live_object import LiveObject, escape
+from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH, RESTARTED_AT, container_views, template_of
-from prunella_workflows.contracts.healing import RepairOrder
-from prunella_workflows.model.errors import ChangedSince
-from prunella_workflows.model.plan import (
-    Action,
-    Precondition,
-    RaiseMaxReplicas,
-    ResizePods,
-    Restart,
-    RestoreTemplate,
-    Scale,
-    SetMemory,
-    TemplateAction,
+from prunella_operator.kubernetes.request import AlreadyExists
+from prunella_operator.kubernetes.views import revisions
+from prunella_operator.kubernetes.views.workloads import (
+    POD_TEMPLATE_HASH,
+    RESTARTED_AT,
+    container_views,
+    template_hash,
+    template_of,
 )
+from prunella_workflows.model import labels
+from prunella_workflows.model.errors import ChangedSince, NotFound
+from prunella_workflows.model.plan import Action, Restart, RestoreTemplate, SetMemory, TemplateAction
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.workload import ContainerView, RevisionRef
 
 _TEMPLATE = "/spec/template"
+A = TypeVar("A", bound=TemplateAction)
 
 
-def undo_of(order: RepairOrder, digest: str, snapshot: str) -> Action | None:
-    """The inverse of an action: the very fields it changed, nothing else. A restart has none."""
-    action = order.action
-    require = Precondition(uid=action.require.uid, template_hash=digest, last_action=order.action_id)
-    match action:
-        case SetMemory():
-            swapped = {
-                "require": require,
-                "limit_from": action.limit_to,
-                "limit_to": action.limit_from,
-                "request_from": action.request_to,
-                "request_to": action.request_from,
-                "replace_pods": (),
-            }
-            return action.model_copy(update=swapped)
-        case ResizePods():
-            return action.model_copy(update={"require": require, **pod_resize.swapped(action)})
-        case RestoreTemplate():
-            kept = RevisionRef(source="Snapshot", name=snapshot, template_hash=action.require.template_hash)
-            words = "the template before the repair"
-            update = {"require": require, "revision": kept, "description": words, "replace_pods": ()}
-            return action.model_copy(update=update)
-        case Restart():
-            return None
-        case Scale():
-            swapped = {"require": require, "replicas_from": action.replicas_to, "replicas_to": action.replicas_from}
-            return action.model_copy(update=swapped)
-        case RaiseMaxReplicas():
-            swapped = {"require": require, "max_from": action.max_to, "max_to": action.max_from}
-            return action.model_copy(update=swapped)
-        case _ as never:
-            assert_never(never)
+class TemplateChange(Change[A]):
+    """A change of a pod template: a subclass says what becomes of the template."""
+
+    @abstractmethod
+    def apply(self, template: Object) -> tuple[Object, list[Object]]:
+        """The template after the action, and the patch of exactly what the action changes in it."""
+
+    def patch(self, live: LiveObject) -> tuple[dict[str, str], list[Object]]:
+        """Keep the template as a snapshot, so that the undo does not depend on the controller's revisions."""
+        body = revisions.snapshot(live.raw, self.action.target, revisions.BEFORE)
+        with suppress(AlreadyExists):  # the name is the content's hash: the same template is kept already
+            self.kube.create(paths.snapshots(self.action.target.namespace), body)
+        after, operations = self.apply(live.template)
+        return {labels.BEFORE: body["metadata"]["name"], labels.AFTER: template_hash(after)}, operations
+
+    def finish(self) -> None:
+        """Delete the broken pods that their StatefulSet would wait for forever."""
+        action = self.action
+        pods = stuck_pods.pods_stuck_after_undo(self.collector, action) if self.undoing else action.replace_pods
+        stuck_pods.delete(self.kube, action.target.namespace, pods)
+
+    def preview(self) -> str:
+        """The diff between the template of now and the one after the action."""
+        template = template_of(self.collector.raw_workload(self.action.target))
+        after, _ = self.apply(template)
+        return template_diff(template, after)
+
+    def diff(self, before: LiveObject | None, written: LiveObject) -> str:
+        """The diff that was made. If an earlier attempt made it and the snapshot is gone, the change still stands."""
+        if before is not None:
+            return template_diff(before.template, written.template)
+        name = written.annotations.get(labels.BEFORE, "")
+        try:
+            kept = self.kube.get(paths.snapshots(self.action.target.namespace, name))
+        except NotFound:
+            return ""
+        return template_diff(kept["data"]["template"], written.template)
 
 
-def operations(action: TemplateAction, raw: Object, after: Object) -> list[Object]:
-    """The patch of exactly what the action changes in the template."""
-    match action:
-        case SetMemory():
-            return _memory_operations(raw, action)
-        case RestoreTemplate():
-            return [{"op": "replace", "path": _TEMPLATE, "value": after}]
-        case Restart():
-            return _restart_operations(raw, action)
-        case _ as never:
-            assert_never(never)
+class MemoryChange(TemplateChange[SetMemory]):
+    """Set the memory of one container."""
+
+    def apply(self, template: Object) -> tuple[Object, list[Object]]:
+        """The template with the action's memory in it; nothing else differs."""
+        key = "initContainers" if self.action.init else "containers"
+        index, spec = self._find(template).index, template["spec"]
+        base = f"{_TEMPLATE}/spec/{key}/{index}"
+        patch: list[Object] = [{"op": "test", "path": f"{base}/name", "value": self.action.container}]
+        resources = dict(spec[key][index].get("resources") or {})
+        for kind, value in self._values().items():
+            patch.append({"op": "add", "path": f"{base}/resources/{kind}/memory", "value": value})
+            resources[kind] = {**(resources.get(kind) or {}), "memory": value}
+        containers: list[Object] = [*spec[key]]
+        containers[index] = {**containers[index], "resources": resources}
+        return {**template, "spec": {**spec, key: containers}}, patch
+
+    def undo(self, written: LiveObject) -> Action:
+        """Set the old memory."""
+        return reverse(self.action, written.precondition, replace_pods=())
+
+    def _values(self) -> dict[str, str]:
+        """The limit and, if it changes, the request."""
+        limit, request = self.action.limit_to, self.action.request_to
+        values = {"limits": format_bytes(limit)}
+        if request is not None and request != self.action.request_from:
+            values["requests"] = format_bytes(request)
+        return values
+
+    def _find(self, template: Object) -> ContainerView:
+        wanted = (self.action.container, self.action.init)
+        found = [view for view in container_views(template) if (view.name, view.init) == wanted]
+        if not found or found[0].memory_limit != self.action.limit_from:
+            raise ChangedSince(f"the memory limit of container {self.action.container} was changed since the diagnosis")
+        return found[0]
 
 
-def with_stamp(template: Object, action: Restart) -> Object:
-    """The template with the restart's stamp, as `kubectl rollout restart` sets it."""
+class RestoreChange(TemplateChange[RestoreTemplate]):
+    """Restore an earlier template."""
+
+    def apply(self, _template: Object) -> tuple[Object, list[Object]]:
+        """The template of the revision; its hash proves that it is the one that the decision was made on."""
+        ref, namespace = self.action.revision, self.action.target.namespace
+        is_replica_set = ref.source == "ReplicaSet"
+        parent = paths.collection("ReplicaSet", namespace) if is_replica_set else paths.snapshots(namespace)
+        raw = self.kube.get(f"{parent}/{ref.name}")
+        if ref.source == "Snapshot":
+            restored: Object = (raw.get("data") or {}).get("template") or {}
+        else:
+            restored = _without_controller_fields(template_of(raw))
+        if template_hash(restored) != ref.template_hash:
+            raise NotFound(f"{ref.source} {ref.name} no longer holds the template it held at the diagnosis")
+        return restored, [{"op": "replace", "path": _TEMPLATE, "value": restored}]
+
+    def undo(self, written: LiveObject) -> Action:
+        """Restore the snapshot that was taken before the write."""
+        kept = RevisionRef(
+            source="Snapshot",
+            name=written.annotations.get(labels.BEFORE, ""),
+            template_hash=self.action.require.template_hash,
+        )
+        update = {"revision": kept, "description": "the template before the repair", "replace_pods": ()}
+        return reverse(self.action, written.precondition, **update)
+
+
+class RestartChange(TemplateChange[Restart]):
+    """Restart all pods by a rolling update."""
+
+    def apply(self, template: Object) -> tuple[Object, list[Object]]:
+        """The template with the restart's stamp, as `kubectl rollout restart` sets it."""
+        meta, base = template.get("metadata") or {}, f"{_TEMPLATE}/metadata/annotations"
+        annotations = meta.get("annotations") or {}
+        patch: list[Object] = [
+            *([] if annotations else [{"op": "add", "path": base, "value": {}}]),
+            {"op": "add", "path": f"{base}/{escape(RESTARTED_AT)}", "value": self.action.stamp},
+        ]
+        stamped = {**annotations, RESTARTED_AT: self.action.stamp}
+        return {**template, "metadata": {**meta, "annotations": stamped}}, patch
+
+    def undo(self, written: LiveObject) -> None:
+        """Nothing to undo: it would restart everything once more."""
+
+
+def _without_controller_fields(template: Object) -> Object:
+    """A template of a revision without the fields that only its controller may set."""
     meta = template.get("metadata") or {}
-    annotations = {**(meta.get("annotations") or {}), RESTARTED_AT: action.stamp}
-    return {**template, "metadata": {**meta, "annotations": annotations}}
-
-
-def _restart_operations(raw: Object, action: Restart) -> list[Object]:
-    base = f"{_TEMPLATE}/metadata/annotations"
-    made = (template_of(raw).get("metadata") or {}).get("annotations")
-    missing: list[Object] = [] if made else [{"op": "add", "path": base, "value": {}}]
-    return [*missing, {"op": "add", "path": f"{base}/{escaped(RESTARTED_AT)}", "value": action.stamp}]
-
-
-def escaped(key: str) -> str:
-    """A key inside a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
-
-
-def _memory_operations(raw: Object, action: SetMemory) -> list[Object]:
-    container = _find(template_of(raw), action)
-    base = f"{_TEMPLATE}/spec/{'initContainers' if action.init else 'containers'}/{container.index}"
-    patch: list[Object] = [
-        {"op": "test", "path": f"{base}/name", "value": action.container},
-        {"op": "add", "path": f"{base}/resources/limits/memory", "value": format_bytes(action.limit_to)},
-    ]
-    if action.request_to is not None and action.request_to != action.request_from:
-        value = format_bytes(action.request_to)
-        patch.append({"op": "add", "path": f"{base}/resources/requests/memory", "value": value})
-    return patch
-
-
-def _find(template: Object, action: SetMemory) -> ContainerView:
-    found = [view for view in container_views(template) if (view.name, view.init) == (action.container, action.init)]
-    if not found or found[0].memory_limit != action.limit_from:
-        raise ChangedSince(f"the memory limit of container {action.container} is no longer what it was")
-    return found[0]
-
-
-def with_memory(template: Object, action: SetMemory) -> Object:
-    """The template with the action's memory in it; nothing else differs."""
-    container = _find(template, action)
-    key = "initContainers" if action.init else "containers"
-    spec = template["spec"]
-    resources = dict(spec[key][container.index].get("resources") or {})
-    resources["limits"] = {**(resources.get("limits") or {}), "memory": format_bytes(action.limit_to)}
-    if action.request_to is not None and action.request_to != action.request_from:
-        resources["requests"] = {**(resources.get("requests") or {}), "memory": format_bytes(action.request_to)}
-    changed: list[Any] = [*spec[key]]
-    changed[container.index] = {**changed[container.index], "resources": resources}
-    return {**template, "spec": {**spec, key: changed}}
-
-
-def without_controller_marks(template: Object) -> Object:
-    """A template of the history without what only its controller may set."""
-    meta = template.get("metadata") or {}
-    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
-    kept = {key: value for key, value in template.items() if key != "$patch"}
-    return {**kept, "metadata": {**meta, "labels": labels}}
+    kept = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
+    rest = {key: value for key, value in template.items() if key != "$patch"}
+    return {**rest, "metadata": {**meta, "labels": kept}}

@@ -153,7 +153,7 @@ def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, k
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param(lambda d: d["metadata"].update(uid="other"), "made anew", id="made anew"),
+        pytest.param(lambda d: d["metadata"].update(uid="other"), "recreated", id="recreated"),
         pytest.param(lambda d: d["spec"].update(template=a_template(3)), "template .* was changed", id="template"),
         pytest.param(
             lambda d: d["metadata"].update(annotations={LAST_ACTION: "x-1"}),

@@ -141,7 +141,7 @@ def live(kube, path=PATH):
         pytest.param(
             lambda k: live(k)["spec"].update(template=a_template(2)), "template .* was changed", id="released"
         ),
-        pytest.param(lambda k: live(k)["metadata"].update(uid="other"), "made anew", id="made anew"),
+        pytest.param(lambda k: live(k)["metadata"].update(uid="other"), "recreated", id="recreated"),
         pytest.param(
             lambda k: live(k)["metadata"].update(annotations={LAST_ACTION: "x-1"}),
             "another repair",
@@ -181,7 +181,7 @@ def test_a_scaling_is_not_made_when_it_changed_since(repairer, kube, change, mes
     ("change", "message"),
     [
         pytest.param(lambda k: live(k, HPA)["spec"].update(maxReplicas=3), "is 3 and no longer 2", id="raised"),
-        pytest.param(lambda k: live(k, HPA)["metadata"].update(uid="other"), "made anew", id="made anew"),
+        pytest.param(lambda k: live(k, HPA)["metadata"].update(uid="other"), "recreated", id="recreated"),
         pytest.param(lambda k: k.objects.pop(HPA), "was deleted", id="deleted"),
         pytest.param(
             lambda k: live(k, HPA)["metadata"].update(annotations={LAST_ACTION: "x-1"}),

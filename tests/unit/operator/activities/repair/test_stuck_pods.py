@@ -5,7 +5,7 @@ from fakes.kube import FakeKube
 from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_template, owned_by
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
-from prunella_operator.activities.repair.stuck_pods import left_behind
+from prunella_operator.activities.repair.stuck_pods import pods_stuck_after_undo
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import REVISION_HASH, template_hash
 from prunella_workflows.model.plan import Precondition, SetMemory
@@ -55,12 +55,14 @@ def gatherer():
 
 
 def test_only_broken_pods_of_the_template_that_was_undone(gatherer):
-    assert [(one.name, one.uid) for one in left_behind(gatherer, undo(STATEFUL, RAISED))] == [("web-1", "uid-web-1")]
+    assert [(one.name, one.uid) for one in pods_stuck_after_undo(gatherer, undo(STATEFUL, RAISED))] == [
+        ("web-1", "uid-web-1")
+    ]
 
 
 def test_a_deployment_replaces_its_pods_itself(gatherer):
-    assert left_behind(gatherer, undo(WEB, RAISED)) == ()
+    assert pods_stuck_after_undo(gatherer, undo(WEB, RAISED)) == ()
 
 
 def test_a_stateful_set_that_is_gone_needs_nothing(gatherer):
-    assert left_behind(gatherer, undo(STATEFUL.model_copy(update={"uid": "another"}), RAISED)) == ()
+    assert pods_stuck_after_undo(gatherer, undo(STATEFUL.model_copy(update={"uid": "another"}), RAISED)) == ()

@@ -1,0 +1,84 @@
+"""The object that an action writes, read once, and the patch that fails if it changed after it was read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_workflows.model import labels
+from prunella_workflows.model.errors import ChangedSince
+from prunella_workflows.model.plan import Precondition
+
+AUTOSCALER = "HorizontalPodAutoscaler"
+
+
+@dataclass(frozen=True)
+class LiveObject:
+    """An object as it was read, with everything that a write depends on.
+
+    `version` is the value of `version_field`, the field of the metadata that counts changes: those of the spec where
+    the API server counts them separately, else all. An autoscaler has no template, and "" as its hash.
+    """
+
+    raw: Object
+    name: str
+    uid: str
+    version_field: str
+    version: Any
+    annotations: dict[str, str]
+    template: Object
+    template_hash: str
+
+    @property
+    def last_action(self) -> str:
+        """The id of the last action that changed the object."""
+        return str(self.annotations.get(labels.LAST_ACTION, ""))
+
+    @property
+    def precondition(self) -> Precondition:
+        """The state that an action decided on now would require."""
+        return Precondition(uid=self.uid, template_hash=self.template_hash, last_action=self.last_action)
+
+    def require(self, expected: Precondition) -> None:
+        """Check that the object is still in the state that the decision was made on.
+
+        Raises:
+            ChangedSince: it was repaired, or its template was changed.
+        """
+        if self.last_action != expected.last_action:
+            raise ChangedSince(f"{self.name} was changed by another repair ({self.last_action or 'rolled back'})")
+        if self.template_hash != expected.template_hash:
+            raise ChangedSince(f"the pod template of {self.name} was changed since the diagnosis")
+
+    def patch(self, annotations: dict[str, str], changes: list[Object]) -> list[Object]:
+        """The JSON patch of these annotations and changes; it fails unless this version of the object is current."""
+        base = "/metadata/annotations"
+        return [
+            {"op": "test", "path": "/metadata/uid", "value": self.uid},
+            {"op": "test", "path": f"/metadata/{self.version_field}", "value": self.version},
+            *([] if self.annotations else [{"op": "add", "path": base, "value": {}}]),
+            *({"op": "add", "path": f"{base}/{escape(key)}", "value": text} for key, text in annotations.items()),
+            *changes,
+        ]
+
+
+def parse(raw: Object) -> LiveObject:
+    """Interpret a raw object; it must have its kind."""
+    meta, scaler = raw["metadata"], raw["kind"] == AUTOSCALER
+    version_field = "resourceVersion" if scaler else "generation"
+    template = {} if scaler else template_of(raw)
+    return LiveObject(
+        raw=raw,
+        name=f"{raw['kind']}/{meta['name']}",
+        uid=meta["uid"],
+        version_field=version_field,
+        version=meta[version_field],
+        annotations=meta.get("annotations") or {},
+        template=template,
+        template_hash="" if scaler else template_hash(template),
+    )
+
+
+def escape(key: str) -> str:
+    """Escape a key for a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
