@@ -203,7 +203,11 @@ BAD_INCIDENTS = [
     ("metric that is a number", POD | {"metrics": {"cpuPercent": 97}}, ["spec.metrics.cpuPercent", "string"]),
     ("too many metrics", POD | {"metrics": {f"m{n}": "1" for n in range(33)}}, ["spec.metrics", "32"]),
     ("approval without a decision", POD | {"approval": {"by": "alice"}}, ["spec.approval.decision", "Required"]),
-    ("taken over by nobody", POD | {"acknowledged": {"by": ""}}, ["spec.acknowledged.by", "must say who takes over"]),
+    (
+        "taken over by nobody",
+        POD | {"acknowledged": {"by": ""}},
+        ["spec.acknowledged.by", "must name the user who takes over"],
+    ),
     ("taken over at some time", POD | {"acknowledged": {"by": "a", "at": "noon"}}, ["spec.acknowledged.at"]),
     ("undecided approval", POD | {"approval": {"decision": "Maybe"}}, ["spec.approval.decision", '"Approved"']),
     ("suspended by a word", POD | {"suspend": "yes"}, ["spec.suspend", "boolean"]),
@@ -249,7 +253,7 @@ BAD_POLICIES = [
     (
         "approval for nothing",
         {"approval": {"when": "ByActionOrSeverity", "actions": []}},
-        ["spec.approval.when", "it would never ask"],
+        ["spec.approval.when", "no approval would ever be required"],
     ),
     (
         "always, but only for some",
@@ -475,10 +479,10 @@ def test_a_decision_stands(opened, first, second):
     _, patch = opened
     patch({"approval": {"decision": first, "by": "alice@example.org"}}).ok()
     assert (
-        f"spec.approval.decision is already {first} and cannot be taken back"
+        f"spec.approval.decision is already {first} and is final"
         in patch({"approval": {"decision": second, "by": "alice@example.org"}}).refusal
     )
-    assert "cannot be taken back" in patch({"approval": None}).refusal
+    assert "is final" in patch({"approval": None}).refusal
     patch({"approval": {"decision": first, "reason": "said twice is fine"}}).ok()
 
 
@@ -497,7 +501,7 @@ def test_it_is_too_late_for_an_answer_to_a_closed_incident(opened, kube, phase):
     kube.merge_patch(path, {"status": {"phase": phase}})
     answer = patch({"approval": {"decision": "Approved", "by": "alice@example.org"}})
     if Phase(phase).closed:
-        assert f"it is too late for an answer, the incident is closed ({phase})" in answer.refusal
+        assert f"too late, the incident is closed ({phase})" in answer.refusal
         patch({"suspend": True}).ok()
     else:
         answer.ok()
@@ -759,7 +763,7 @@ def kubectl(kubeconfig):
 def test_kubectl_explains(crds, kubectl):
     command = kubectl("explain", "inc.spec.approval.decision")
     text = " ".join(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.split())
-    assert "Approved lets the repair go ahead" in text
+    assert "Approved lets the repair proceed" in text
 
 
 @pytest.mark.parametrize(
