@@ -19,7 +19,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from workloads import INCIDENTS, Breaker, create_workloads, delete_workloads
 
-from prunella_operator.incidents.workflow_starter import RESYNC_INTERVAL
+from prunella_operator.incidents.sweeper import RESYNC_INTERVAL_SECONDS
 
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
 """The API server's own count of the calls of service accounts: nobody but Prunella is one here."""
@@ -174,7 +174,7 @@ async def storm(bench, workloads):
 
 def hold_open(bench):
     """Nobody works on the incidents; the operator looks after them once at least."""
-    before, seconds = usage(bench.operator.pid), RESYNC_INTERVAL + 5
+    before, seconds = usage(bench.operator.pid), RESYNC_INTERVAL_SECONDS + 5
     time.sleep(seconds)
     after = usage(bench.operator.pid)
     bench.put("open incidents", bench.options.faults + bench.options.storm)

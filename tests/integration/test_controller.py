@@ -22,7 +22,7 @@ class Noted:
         self.started = []
 
     async def start(self, incident):
-        self.started.append(incident["metadata"]["name"])
+        self.started.append(incident.metadata.name)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def quick(monkeypatch):
         return settings
 
     monkeypatch.setattr(controller, "_settings", impatient)
-    monkeypatch.setattr(controller, "_AGAIN", 0.5)
+    monkeypatch.setattr(controller, "_RETRY_INTERVAL_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("quick")

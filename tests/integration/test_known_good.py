@@ -26,14 +26,14 @@ SOAK = 4.0
 
 @pytest.fixture
 async def space(api):
-    name = a_namespace(api, "historian-")
+    name = a_namespace(api, "known-good-")
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture
 async def watching(cluster, space, monkeypatch):
-    """The historian and the watch that tells it."""
+    """The recorder and the watch that calls it."""
     monkeypatch.setattr(known_good, "_LOOK_EVERY", 0.2)
     access = load_access(str(cluster.kubeconfig), cluster.context)
     async with AsyncClient(access) as rest:
@@ -115,7 +115,7 @@ async def test_only_the_newest_are_kept(cluster, kube, api, space):
     web = available(api, web)
     async with AsyncClient(load_access(str(cluster.kubeconfig), cluster.context)) as rest:
         ours = KnownGoodRecorder(rest, 0.0)
-        ours.settled("Deployment", space, "web", web["metadata"]["uid"], web["metadata"]["generation"])
+        ours.schedule("Deployment", space, "web", web["metadata"]["uid"], web["metadata"]["generation"])
         await ours._look(ours._rollouts.popitem()[1])
     left = {one["metadata"]["name"] for one in kept(api, space)}
     assert set(old[:9]) < left

@@ -6,6 +6,7 @@ import pytest
 from support.api import until
 
 from prunella_operator.activities.report import Reporter
+from prunella_operator.incidents.view import IncidentView
 from prunella_operator.incidents.workflow_starter import TemporalUnavailable, WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
@@ -229,12 +230,12 @@ async def test_waiting_for_temporal_is_told_and_the_workflows_first_report_takes
     async with AsyncClient(access) as rest:
         starter = WorkflowStarter(rest, Away(), "prunella")
         with pytest.raises(TemporalUnavailable):
-            await starter.start(incident)
+            await starter.start(IncidentView.from_object(incident))
         waiting = live(api, incident)
         assert (waiting["status"]["phase"], waiting["status"]["reason"]) == ("Pending", "TemporalUnavailable")
         reporter.report(request(incident, phase=Phase.CONFIRMING, reason="", message=""))
         told = IncidentStatus.model_validate(live(api, incident)["status"])
         assert (told.phase, told.reason, told.message) == (Phase.CONFIRMING, "", "")
         with pytest.raises(TemporalUnavailable):
-            await starter.start(waiting)  # with what it saw before
+            await starter.start(IncidentView.from_object(waiting))  # with what it saw before
     assert live(api, incident)["status"]["phase"] == "Confirming"

@@ -43,7 +43,7 @@ def put(api, namespace, name, phase, age, **labels):
 
 async def test_only_what_ended_long_ago_goes(api, access, operator, incidents):
     async with AsyncClient(access_of(api, access, "operator")) as rest:
-        retention = Retention(rest, Limits.of(Settings.load({})), (incidents,))
+        retention = Retention(rest, Limits.from_settings(Settings.load({})), (incidents,))
         assert await retention.sweep() == 1
         assert await retention.sweep() == 0
     left = {incident["metadata"]["name"] for incident in api.incidents(incidents)}

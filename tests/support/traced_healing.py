@@ -14,6 +14,7 @@ from workflow.harness import Hands, performing, real_stage
 
 from prunella_operator import clock
 from prunella_operator.incidents.intake import Intake
+from prunella_operator.incidents.view import IncidentView
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.async_client import AsyncClient
@@ -85,7 +86,7 @@ async def heal(api, interceptors):
         (path,) = (path for path in api.kube.objects if path.startswith(paths.incidents(WEB.namespace)))
         incident = api.kube.get(path)
         async with performing(environment.client, RequestingHands(SyncClient(api.access), path)):
-            await WorkflowStarter(rest, environment.client, "prunella-test").start(incident)
+            await WorkflowStarter(rest, environment.client, "prunella-test").start(IncidentView.from_object(incident))
             handle = environment.client.get_workflow_handle_for(
                 SelfHealing.run, workflow_id(incident["metadata"]["uid"])
             )

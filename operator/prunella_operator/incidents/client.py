@@ -29,6 +29,8 @@ class Metadata(Value):
     uid: str = ""
     creation_timestamp: datetime
     labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict, exclude=True)  # kopf's fill pages
+    resource_version: str = Field(default="", exclude=True)
 
 
 class Incident(Value):

@@ -1,7 +1,7 @@
-"""The kopf handlers of the Incident: parse, call one function, translate errors. No API call of their own.
+"""The kopf handlers of the Incident: parse, call one function, translate errors. They make no API calls.
 
-kopf cancels every task of its event loop at exit, so it runs in a thread and loop of its own; handlers hand over to
-the operator's loop. Its pods-size costs are known: it watches our own few objects only.
+kopf cancels every task of its event loop at exit, so it runs in a thread and a loop of its own; handlers schedule their
+work on the operator's loop. kopf holds what it watches, so it watches our own few objects only.
 """
 
 import asyncio
@@ -16,28 +16,32 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.compat.kopf import kopf
+from prunella_operator.incidents.view import IncidentView
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.api import Object
 from prunella_workflows.model import labels
-from prunella_workflows.model.errors import Permanent, Retryable
+from prunella_workflows.model.errors import InvalidIncident, Permanent, Retryable
 
 _log = structlog.get_logger("prunella.controller")
 
-_AGAIN = 5.0
-_RELOGIN = timedelta(minutes=5)
+_RETRY_INTERVAL_SECONDS = 5.0
+_STOP_TIMEOUT_SECONDS = 10.0
+_CREDENTIALS_INTERVAL = timedelta(minutes=5)
 # Our own keys, which are no wish of a person.
-_NO_WISHES = [
+_IGNORED_FIELDS = [
     ("metadata", "labels", labels.REPAIR_SLOT),
     ("metadata", "annotations", labels.REPAIR_SLOTS),
-]  # our own marks
+]  # set by our own repairs, not by people
 _INCIDENTS = (labels.GROUP, labels.VERSION, "incidents")
-_PAGE = 250  # incidents; kopf would read all at once, and hours of them are kept
-_HOLD = 1.0  # seconds for which kopf holds an incident, which takes it 35 KiB, after it has dealt with it
+_PAGE_LIMIT = 250  # incidents; kopf would read all at once, and hours of them are kept
+_IDLE_TIMEOUT_SECONDS = 1.0  # kopf holds an incident, at 35 KiB each, for so long after it has handled it
+
+
+Work = Coroutine[Any, Any, None]
 
 
 class Controller:
-    """Runs kopf beside the operator's event loop, and runs it again when an API server's error ended it."""
+    """Runs kopf beside the operator's event loop, and restarts it when an error of the API server ends it."""
 
     def __init__(self, access: Access, starter: WorkflowStarter, namespaces: tuple[str, ...]) -> None:
         self._access = access
@@ -45,7 +49,7 @@ class Controller:
         self._namespaces = namespaces
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
-        self._end: Callable[[], object] = bool  # ends the kopf that runs now
+        self._end: Callable[[], object] = bool  # ends the current run of kopf
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
     async def __aenter__(self) -> Self:
@@ -54,21 +58,21 @@ class Controller:
 
     async def __aexit__(self, *exc: object) -> None:
         self._stop.set()
-        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended already
+        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
             self._end()
-        await asyncio.to_thread(self._thread.join, 10.0)
+        await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 asyncio.run(self._operate())
-            except Exception:  # noqa: BLE001 - kopf ends on many errors of an API server; it must come back
-                _log.exception("the controller of incidents stopped; starting it again")
-            self._stop.wait(_AGAIN)
+            except Exception:  # noqa: BLE001 - many errors of an API server end kopf; it must run again
+                _log.exception("the incident controller stopped; restarting it")
+            self._stop.wait(_RETRY_INTERVAL_SECONDS)
 
     async def _operate(self) -> None:
-        """Run kopf once. Its stop flag belongs to its loop: a thread that waits for one would outlive a kopf that gave
-        up, and the closing of the loop would wait for that thread for ever.
+        """Run kopf once. Its stop flag belongs to its loop: a thread waiting for a flag would outlive a kopf that gave
+        up, and closing the loop would wait for that thread indefinitely.
         """
         stop = asyncio.Event()
         self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
@@ -93,45 +97,52 @@ class Controller:
         @kopf.on.resume(*_INCIDENTS, registry=registry)
         @kopf.on.create(*_INCIDENTS, registry=registry)
         async def start(body: kopf.Body, **_: Any) -> None:
-            await self._do(self._starter.start(_plain(body)))
+            await self._handle(self._starter.start, body)
 
         @kopf.on.update(*_INCIDENTS, registry=registry)
-        async def changed(body: kopf.Body, **_: Any) -> None:
-            await self._do(self._starter.changed(_plain(body)))
+        async def update(body: kopf.Body, **_: Any) -> None:
+            await self._handle(self._starter.update, body)
 
-        # Not on.delete: that would need a finalizer, and an incident must be removable while we are away.
+        # Not on.delete: it needs a finalizer, and an incident must be removable while the operator is down.
         @kopf.on.event(*_INCIDENTS, registry=registry)
-        async def seen(type: str | None, uid: str, **_: Any) -> None:  # noqa: A002 - kopf's name
+        async def delete(type: str | None, uid: str, **_: Any) -> None:  # noqa: A002 - kopf's name
             if type == "DELETED":
-                await self._do(self._starter.deleted(uid))
+                await self._run_in_loop(self._starter.cancel(uid))
 
         return registry
 
-    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do it in the operator's loop; our errors become kopf's."""
+    async def _handle(self, function: Callable[[IncidentView], Work], body: kopf.Body) -> None:
+        try:
+            incident = IncidentView.from_object(body)
+        except InvalidIncident as error:
+            raise kopf.PermanentError(str(error)) from error
+        await self._run_in_loop(function(incident))
+
+    async def _run_in_loop(self, work: Work) -> None:
+        """Run it in the operator's loop, and translate our errors to kopf's."""
         try:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
         except Retryable as error:
-            raise kopf.TemporaryError(str(error), delay=_AGAIN) from error
+            raise kopf.TemporaryError(str(error), delay=_RETRY_INTERVAL_SECONDS) from error
         except Permanent as error:
             raise kopf.PermanentError(str(error)) from error
 
 
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
-    settings.posting.enabled = False  # Events are ours, in the new API and once each
+    settings.posting.enabled = False  # we write Events ourselves, in the new API and once each
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.watching.server_timeout = 240
-    settings.watching.chunk_size = _PAGE
-    settings.queueing.idle_timeout = _HOLD
+    settings.watching.chunk_size = _PAGE_LIMIT
+    settings.queueing.idle_timeout = _IDLE_TIMEOUT_SECONDS
     settings.networking.request_timeout = 15
     settings.networking.error_backoffs = [0.5, 1, 2, 4, 5, 5, 5, 5, 5, 5]
     settings.persistence.finalizer = labels.FINALIZER
-    # A prefix of its own: kopf sees no change in annotations under the prefix of its bookkeeping.
+    # A prefix of its own: kopf ignores changes of annotations under the prefix of its bookkeeping.
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=labels.KOPF_PREFIX)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(
-        prefix=labels.KOPF_PREFIX, ignored_fields=_NO_WISHES
+        prefix=labels.KOPF_PREFIX, ignored_fields=_IGNORED_FIELDS
     )
     return settings
 
@@ -148,11 +159,5 @@ def _connection(access: Access) -> kopf.ConnectionInfo:
         private_key_path=access.key_path,
         default_namespace=access.namespace,
         proxy_url=access.proxy,
-        expiration=clock.now() + _RELOGIN if token else None,
+        expiration=clock.now() + _CREDENTIALS_INTERVAL if token else None,
     )
-
-
-def _plain(body: kopf.Body) -> Object:
-    with contextlib.suppress(KeyError):
-        return {key: body[key] for key in body}
-    return dict(body)

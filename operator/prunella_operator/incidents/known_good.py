@@ -1,7 +1,7 @@
-"""Historian: remembers which templates of a workload were seen available and stable, beyond the ReplicaSets' revisions.
+"""Record which templates of a workload were available and stable, beyond the revisions that ReplicaSets keep.
 
 Availability alone proves little: a container without a probe is "available" in the second before it crashes. So a
-template is recorded only once its pods have all been ready for the whole soak time without a restart in it.
+template is recorded only once all its pods have been ready for the whole soak time, without a restart.
 """
 
 import asyncio
@@ -27,23 +27,24 @@ from prunella_operator.kubernetes.views.workloads import (
     time_of,
     workload_view,
 )
-from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, NotFound, Permanent, Refused, Retryable
-from prunella_workflows.model.workload import PodView, WorkloadView
+from prunella_workflows.model.labels import AFTER, BEFORE, GOOD_AT, SNAPSHOT
+from prunella_workflows.model.workload import PodView, WorkloadView, is_protected_namespace
 
-_log = structlog.get_logger("prunella.historian")
+_log = structlog.get_logger("prunella.known_good")
 
-_LOOK_EVERY = 1.0
-_REFRESH_AFTER = timedelta(minutes=10)
-_NOT_ALLOWED = 1800.0  # seconds; a namespace may opt in without a rollout
-_KEEP = 10
-_IMMUTABLE = "immutable"  # the API server's word on a patch that changes the data
-_AFTER_A_REPAIR = 300.0  # seconds; more than a usual verification
-_AFTER_A_CRASH = 600.0  # seconds; the kubelet forgets its back-off after as long
+_POLL_INTERVAL_SECONDS = 1.0
+_RETRY_INTERVAL_SECONDS = 5.0
+_FORBIDDEN_RETRY_INTERVAL_SECONDS = 1800.0  # a namespace may opt in without a rollout
+_REFRESH_INTERVAL = timedelta(minutes=10)
+_MAX_SNAPSHOTS = 10  # of one workload
+_IMMUTABLE = "immutable"  # the API server's word for a patch that changes the data
+_SOAK_AFTER_REPAIR_SECONDS = 300.0  # more than a usual verification
+_SOAK_AFTER_CRASH_SECONDS = 600.0  # the kubelet forgets its back-off after as long
 
 
 class Rollout(NamedTuple):
-    """A rollout that has come to its end and is being watched for its soak time."""
+    """A completed rollout, observed for its soak time."""
 
     kind: str
     namespace: str
@@ -62,66 +63,68 @@ class KnownGoodRecorder:
     protected: tuple[str, ...] = ()
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
 
-    def settled(self, kind: str, namespace: str, name: str, uid: str, generation: int) -> None:
-        """A workload is completely rolled out: look at it again after the soak time."""
-        if namespace.startswith("kube-") or namespace in self.protected:
-            return
-        self._rollouts[uid] = Rollout(kind, namespace, name, uid, generation, clock.monotonic() + self.soak)
+    def schedule(self, kind: str, namespace: str, name: str, uid: str, generation: int) -> None:
+        """Check a workload after the soak time; its rollout has just completed."""
+        if not is_protected_namespace(namespace, self.protected):
+            due = clock.monotonic() + self.soak
+            self._rollouts[uid] = Rollout(kind, namespace, name, uid, generation, due)
 
     async def run(self) -> NoReturn:
         """Record until cancelled."""
         while True:
             now = clock.monotonic()
-            for rollout in [one for one in self._rollouts.values() if one.due <= now]:
+            for rollout in [rollout for rollout in self._rollouts.values() if rollout.due <= now]:
                 del self._rollouts[rollout.uid]
                 await self._try(rollout)
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_POLL_INTERVAL_SECONDS)
 
     async def _try(self, rollout: Rollout) -> None:
         try:
-            await self._look(rollout)
+            await self._check(rollout)
         except NotFound:
             return
         except Retryable as error:
-            _log.info("cannot look at a rollout yet", workload=rollout.name, error=str(error))
-            self._later(rollout, 5.0)
+            _log.info("cannot check a rollout yet", workload=rollout.name, error=str(error))
+            self._reschedule(rollout, _RETRY_INTERVAL_SECONDS)
         except Forbidden as error:
-            _log.debug("templates of this namespace are not kept", workload=rollout.name, error=str(error))
-            self._later(rollout, _NOT_ALLOWED)
+            _log.debug("no permission to record templates in this namespace", workload=rollout.name, error=str(error))
+            self._reschedule(rollout, _FORBIDDEN_RETRY_INTERVAL_SECONDS)
         except Permanent as error:
             _log.warning("cannot record a known-good revision", workload=rollout.name, error=str(error))
 
-    def _later(self, rollout: Rollout, seconds: float) -> None:
-        """Look again, unless a newer rollout was told meanwhile."""
+    def _reschedule(self, rollout: Rollout, seconds: float) -> None:
+        """Check again, unless a newer rollout was scheduled since."""
         self._rollouts.setdefault(rollout.uid, rollout._replace(due=clock.monotonic() + seconds))
 
-    async def _look(self, rollout: Rollout) -> None:
+    async def _check(self, rollout: Rollout) -> None:
         raw = await self.rest.get(f"{paths.collection(rollout.kind, rollout.namespace)}/{rollout.name}")
         raw.setdefault("kind", rollout.kind)
         view = workload_view(raw)
         if raw["metadata"]["uid"] != rollout.uid or not view.complete or not view.replicas or view.deleting:
-            return  # it will be told again when it is complete
+            return  # it is scheduled again when it is complete
         if ignored(raw) or ignored(await self.rest.get(f"/api/v1/namespaces/{rollout.namespace}")):
             return
-        wait = _still_to_wait(await self._pods(raw, view), await self._soak(raw, view), clock.now())
+        wait = _remaining_soak(await self._pods(raw, view), await self._required_soak(raw, view), clock.now())
         if wait is None:
-            self._later(rollout, self.soak)
+            self._reschedule(rollout, self.soak)
         elif wait > 0:
-            self._later(rollout, wait)
+            self._reschedule(rollout, wait)
         else:
             await self._record(raw, view)
 
-    async def _soak(self, raw: Object, view: WorkloadView) -> float:
-        """Seconds that the template must have run well.
+    async def _required_soak(self, raw: Object, view: WorkloadView) -> float:
+        """Seconds for which the template must have run well.
 
-        One that follows another must have outlived its own liveness probes as well: a wrong one kills it only then, and
-        it would be taken for good before. One that a repair of ours left is no release, so it has to prove more.
+        A template that follows another must also have outlived its own liveness probes: a wrong probe kills it only
+        then, and it would be recorded as good before. One that a repair left is no release, so it has to prove more.
         """
-        kept = await self._kept(view)
-        if any(_good_at(one) and one["metadata"]["name"].endswith(f"-{view.template_hash}") for one in kept):
+        snapshots = await self._snapshots(view)
+        suffix = f"-{view.template_hash}"
+        if any(_good_at(snapshot) and snapshot["metadata"]["name"].endswith(suffix) for snapshot in snapshots):
             return self.soak
-        ours = (raw["metadata"].get("annotations") or {}).get(labels.AFTER) == view.template_hash
-        return max(self.soak, illness_shows(template_of(raw)) if kept else 0.0, _AFTER_A_REPAIR if ours else 0.0)
+        repaired = (raw["metadata"].get("annotations") or {}).get(AFTER) == view.template_hash
+        probes = illness_shows(template_of(raw)) if snapshots else 0.0
+        return max(self.soak, probes, _SOAK_AFTER_REPAIR_SECONDS if repaired else 0.0)
 
     async def _pods(self, raw: Object, view: WorkloadView) -> tuple[PodView, ...]:
         selector = {"labelSelector": as_text(selector_of(raw))}
@@ -131,9 +134,8 @@ class KnownGoodRecorder:
     async def _record(self, raw: Object, view: WorkloadView) -> None:
         now = clock.now()
         body = revisions.snapshot(raw, view.ref, revisions.KNOWN_GOOD, good_at=now)
-        path = paths.snapshots(view.ref.namespace)
         try:
-            await self.rest.create(path, body)
+            await self.rest.create(paths.snapshots(view.ref.namespace), body)
         except AlreadyExists:
             await self._refresh(view, body, now)
         else:
@@ -141,25 +143,22 @@ class KnownGoodRecorder:
             await self._prune(raw, view)
 
     async def _refresh(self, view: WorkloadView, body: Object, now: datetime) -> None:
-        """The template was kept before: it is good again, and newest again."""
+        """Mark a template that was recorded before as good again, and as the newest again."""
         name = body["metadata"]["name"]
-        good = {one["metadata"]["name"]: _good_at(one) for one in await self._kept(view)}
+        good = {snapshot["metadata"]["name"]: _good_at(snapshot) for snapshot in await self._snapshots(view)}
         mine = good.get(name)
         others = [at for other, at in good.items() if other != name and at is not None]
-        if mine is None or now - mine > _REFRESH_AFTER or max(others, default=mine) > mine:
-            marks = {
-                "annotations": {labels.GOOD_AT: now.isoformat()},
-                "labels": {labels.SNAPSHOT: revisions.KNOWN_GOOD},
-            }
-            await self._mark(view, body, {"metadata": marks})
+        if mine is None or now - mine > _REFRESH_INTERVAL or max(others, default=mine) > mine:
+            await self._mark_good(view, body, now)
 
-    async def _mark(self, view: WorkloadView, body: Object, marks: Object) -> None:
-        """Mark a snapshot as good. One that a worker wrote is replaced: the API server compares a ControllerRevision's
-        data byte by byte, and what a patch makes of it has not the blanks that the worker's client wrote.
+    async def _mark_good(self, view: WorkloadView, body: Object, now: datetime) -> None:
+        """Label and annotate a snapshot as good. One that a worker wrote is replaced: the API server compares the data
+        of a ControllerRevision byte by byte, and a patched one lacks the blanks that the worker's client wrote.
         """
         path = paths.snapshots(view.ref.namespace, body["metadata"]["name"])
+        patch = {"metadata": {"annotations": {GOOD_AT: now.isoformat()}, "labels": {SNAPSHOT: revisions.KNOWN_GOOD}}}
         try:
-            await self.rest.patch(path, marks, MERGE_PATCH)
+            await self.rest.patch(path, patch, MERGE_PATCH)
         except Refused as error:
             if _IMMUTABLE not in str(error):
                 raise
@@ -168,43 +167,43 @@ class KnownGoodRecorder:
             await self.rest.create(paths.snapshots(view.ref.namespace), body)
 
     async def _prune(self, raw: Object, view: WorkloadView) -> None:
-        """Keep the newest few snapshots of each workload, and the one that the latest repair may be undone with."""
-        newest = sorted(await self._kept(view), key=_kept_since, reverse=True)
-        needed = (raw["metadata"].get("annotations") or {}).get(labels.BEFORE)
-        for one in newest[_KEEP:]:
-            if one["metadata"]["name"] != needed:
-                await self.rest.delete(paths.snapshots(view.ref.namespace, one["metadata"]["name"]))
+        """Keep the newest snapshots of each workload, and the one with which the latest repair may be undone."""
+        newest = sorted(await self._snapshots(view), key=_recorded_at, reverse=True)
+        needed = (raw["metadata"].get("annotations") or {}).get(BEFORE)
+        for snapshot in newest[_MAX_SNAPSHOTS:]:
+            if snapshot["metadata"]["name"] != needed:
+                await self.rest.delete(paths.snapshots(view.ref.namespace, snapshot["metadata"]["name"]))
 
-    async def _kept(self, view: WorkloadView) -> tuple[Object, ...]:
+    async def _snapshots(self, view: WorkloadView) -> tuple[Object, ...]:
         selector = {"labelSelector": revisions.snapshot_selector(view.ref)}
         return await self.rest.list(paths.snapshots(view.ref.namespace), selector, into=Object)
 
 
 def _good_at(raw: Object) -> datetime | None:
-    return noted_time((raw["metadata"].get("annotations") or {}).get(labels.GOOD_AT))
+    return noted_time((raw["metadata"].get("annotations") or {}).get(GOOD_AT))
 
 
-def _kept_since(raw: Object) -> datetime:
+def _recorded_at(raw: Object) -> datetime:
     since = _good_at(raw) or time_of(raw["metadata"]["creationTimestamp"])
     assert since is not None
     return since
 
 
-def _still_to_wait(pods: tuple[PodView, ...], soak: float, now: datetime) -> float | None:
-    """Seconds until the pods will have been stable for long enough; 0 when they have; None when one is not well.
+def _remaining_soak(pods: tuple[PodView, ...], soak: float, now: datetime) -> float | None:
+    """Seconds until the pods have been stable for long enough; 0 when they have; None when one is not ready.
 
-    After a crash that takes longer: a program that dies every few minutes is ready in between.
+    After a crash it takes longer: a program that dies every few minutes is ready in between.
     """
     live = [pod for pod in pods if pod.live]
     if not live or not all(pod.ready and pod.ready_since for pod in live):
         return None
-    ends = [
-        end.finished_at
+    crashes = [
+        termination.finished_at
         for pod in live
         for container in pod.containers
         if not container.init
-        for end in container.terminations
+        for termination in container.terminations
     ]
     waits = [soak - (now - pod.ready_since).total_seconds() for pod in live if pod.ready_since]
-    waits += [max(soak, _AFTER_A_CRASH) - (now - end).total_seconds() for end in ends if end]
+    waits += [max(soak, _SOAK_AFTER_CRASH_SECONDS) - (now - at).total_seconds() for at in crashes if at]
     return max(0.0, *waits)

@@ -1,7 +1,7 @@
-"""Retention: ended Incidents go after a while, so that etcd does not fill. Who leads does it; nobody else.
+"""Retention: delete closed Incidents after a while, so that etcd does not fill. Only the leader does it.
 
-Never goes: an open Incident, one of which people are still being told, one that somebody marked to keep, and one that
-ended so short a time ago that budgets, cooldowns and "is this still the same fault?" look at it.
+Never deleted: an open Incident, one whose escalation still notifies people, one labelled to be kept, and one closed so
+recently that budgets, cooldowns and deduplication read it.
 """
 
 import asyncio
@@ -11,99 +11,37 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, NoReturn
 
 import structlog
-from msgspec import field
 
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
+from prunella_operator.incidents.view import IncidentHead, Metadata
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.async_client import AsyncClient
-from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.observability import metrics
-from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
 from prunella_workflows.model.incident_status import Phase
 
 _log = structlog.get_logger("prunella.retention")
 
-EVERY = 600.0
-YOUNG = timedelta(hours=3)
-"""Budgets look back one hour, and a fault that goes on shows itself within half of one."""
+SWEEP_INTERVAL_SECONDS = 600.0
+MIN_AGE = timedelta(hours=3)
+"""Budgets look back one hour, and a fault that persists is seen again within half an hour."""
 
-_PAUSE = 0.02  # seconds between two deletions: somebody else may need the API server more
+_DELETE_INTERVAL_SECONDS = 0.02  # leaves the API server to more urgent requests
 _FOR_PEOPLE = frozenset({Phase.ESCALATED, Phase.FAILED})
-_ALWAYS = "true"
-
-
-class Labels(WireStruct, frozen=True):
-    """The labels that count here."""
-
-    workload: str = field(name=labels.WORKLOAD, default="")
-    keep: str = field(name=labels.KEEP, default="")
-
-
-class Metadata(WireStruct, frozen=True):
-    """Which Incident it is."""
-
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
-    creation_timestamp: datetime
-    labels: Labels = Labels()
-
-
-class Times(WireStruct, frozen=True):
-    """When it ended."""
-
-    closed_at: datetime | None = None
-
-
-class Note(WireStruct, frozen=True):
-    """Whether people are told no more."""
-
-    ended: str = ""
-
-
-class Status(WireStruct, frozen=True):
-    """How it stands."""
-
-    phase: Phase = Phase.PENDING
-    target: str = ""
-    times: Times = Times()
-    escalation: Note | None = None
-
-
-class Incident(WireStruct, frozen=True):
-    """An Incident, as far as it counts here."""
-
-    metadata: Metadata
-    status: Status = Status()
-
-    @property
-    def ended(self) -> datetime | None:
-        """When it was over for everybody; None while it is not."""
-        told = self.status.escalation
-        if not self.status.phase.closed or (told is not None and not told.ended):
-            return None
-        return self.status.times.closed_at or self.metadata.creation_timestamp
-
-    @property
-    def workload(self) -> str:
-        """The same for all Incidents of one workload."""
-        return self.metadata.labels.workload or f"{self.metadata.namespace}/{self.status.target}"
 
 
 class Limits(NamedTuple):
-    """What is kept."""
+    """The age up to which incidents are kept, by their end, and their number per workload and in all."""
 
     healed: timedelta
     for_people: timedelta
     per_workload: int
-    at_most: int
+    total: int
 
     @classmethod
-    def of(cls, settings: Settings) -> "Limits":
-        """As the settings say."""
+    def from_settings(cls, settings: Settings) -> "Limits":
+        """Read them."""
         return cls(
             timedelta(hours=settings.keep_healed_hours),
             timedelta(hours=settings.keep_escalated_hours),
@@ -112,40 +50,53 @@ class Limits(NamedTuple):
         )
 
 
-class Goes(NamedTuple):
-    """An Incident that goes, and why: Age, PerWorkload or AtMost."""
+class Expired(NamedTuple):
+    """An Incident to delete and the reason: Age, PerWorkload or AtMost."""
 
-    incident: Incident
-    why: str
+    incident: IncidentHead
+    reason: str
 
 
-def who_goes(incidents: Iterable[Incident], limits: Limits, now: datetime) -> Iterator[Goes]:
-    """The ended Incidents that are not kept, each once. Of too many the ones that ended first go."""
+def find_expired(incidents: Iterable[IncidentHead], limits: Limits, now: datetime) -> Iterator[Expired]:
+    """The closed Incidents that are not kept, each once. Beyond a number the ones closed first are deleted first."""
     everything = tuple(incidents)
-    ended = [(at, one) for one in everything if (at := one.ended) is not None and now - at > YOUNG]
-    ended = [(at, one) for at, one in ended if one.metadata.labels.keep != _ALWAYS]
-    ended.sort(key=lambda pair: pair[0], reverse=True)
+    closed = [(at, incident) for incident in everything if (at := _closed_at(incident)) and now - at > MIN_AGE]
+    closed = [(at, incident) for at, incident in closed if incident.metadata.labels.keep != "true"]
+    closed.sort(key=lambda pair: pair[0], reverse=True)
     seen: dict[str, int] = defaultdict(int)
-    kept = len(everything) - len(ended)
-    for at, one in ended:
-        seen[one.workload] += 1
-        why = _why(one, now - at, limits, seen[one.workload], kept)
-        if why:
-            yield Goes(one, why)
+    kept = len(everything) - len(closed)
+    for at, incident in closed:
+        workload = _workload(incident)
+        seen[workload] += 1
+        reason = _reason(incident, now - at, limits, seen[workload], kept)
+        if reason:
+            yield Expired(incident, reason)
         else:
             kept += 1
 
 
-def _why(incident: Incident, age: timedelta, limits: Limits, place: int, kept: int) -> str:
+def _closed_at(incident: IncidentHead) -> datetime | None:
+    """When it was over for people too; None while it is not."""
+    if incident.is_active:
+        return None
+    return incident.status.times.closed_at or incident.metadata.creation_timestamp
+
+
+def _workload(incident: IncidentHead) -> str:
+    """The same for all Incidents of one workload."""
+    return incident.metadata.labels.workload or f"{incident.metadata.namespace}/{incident.status.target}"
+
+
+def _reason(incident: IncidentHead, age: timedelta, limits: Limits, place: int, kept: int) -> str:
     if age > (limits.for_people if incident.status.phase in _FOR_PEOPLE else limits.healed):
         return "Age"
     if place > limits.per_workload:
         return "PerWorkload"
-    return "AtMost" if kept >= limits.at_most else ""
+    return "AtMost" if kept >= limits.total else ""
 
 
 class Retention:
-    """Looks at all Incidents now and then, and deletes those that are not kept."""
+    """Deletes the Incidents that are not kept, in `namespaces` or in all."""
 
     def __init__(self, rest: AsyncClient, limits: Limits, namespaces: tuple[str, ...] = ()) -> None:
         self._rest = rest
@@ -153,37 +104,36 @@ class Retention:
         self._namespaces = namespaces
 
     async def run(self) -> NoReturn:
-        """Keep to the limits until cancelled."""
+        """Enforce the limits until cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
             try:
                 await self.sweep()
             except Retryable as error:
-                _log.info("ended incidents stay for now", reason=str(error))
+                _log.info("closed incidents are deleted later", reason=str(error))
             except Permanent as error:
-                _log.error("ended incidents cannot be deleted, and etcd fills", error=str(error))
+                _log.error("cannot delete closed incidents; etcd usage will grow", error=str(error))
 
     async def sweep(self) -> int:
-        """Delete what goes; how many that were."""
+        """Delete what expired; return the number of deleted incidents."""
         incidents = [
-            one
+            incident
             for namespace in self._namespaces or ("",)
-            for one in await self._rest.list(paths.incidents(namespace), into=Incident)
+            for incident in await self._rest.list(paths.incidents(namespace), into=IncidentHead)
         ]
-        gone = 0
-        for one, why in who_goes(incidents, self._limits, clock.now()):
-            gone += await self._delete(one.metadata, why)
-            await asyncio.sleep(_PAUSE)
-        if gone:
-            _log.info("ended incidents deleted", number=gone, left=len(incidents) - gone)
-        return gone
+        deleted = 0
+        for incident, reason in find_expired(incidents, self._limits, clock.now()):
+            deleted += await self._delete(incident.metadata, reason)
+            await asyncio.sleep(_DELETE_INTERVAL_SECONDS)
+        if deleted:
+            _log.info("closed incidents deleted", number=deleted, left=len(incidents) - deleted)
+        return deleted
 
-    async def _delete(self, which: Metadata, why: str) -> bool:
-        """Exactly the object that was looked at: one that was written to since is looked at again the next time."""
-        seen = {"uid": which.uid, "resourceVersion": which.resource_version}
+    async def _delete(self, meta: Metadata, reason: str) -> bool:
+        """Delete exactly the object that was read. If it was written to since, the next sweep decides again."""
         try:
-            await self._rest.delete(paths.incidents(which.namespace, which.name), seen)
+            await self._rest.delete(paths.incidents(meta.namespace, meta.name), meta.preconditions)
         except (NotFound, Conflict):
             return False
-        metrics.INCIDENTS_REMOVED.labels(why).inc()
+        metrics.INCIDENTS_REMOVED.labels(reason).inc()
         return True

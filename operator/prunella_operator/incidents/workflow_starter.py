@@ -1,46 +1,38 @@
-"""Healings: hands Incidents to their workflows and people's wishes to running ones.
+"""WorkflowStarter: start the workflows of Incidents, and signal to running ones what people changed.
 
-The Incident is the queue: it waits there while Temporal is away, and `tend` finds what was missed, whose workflow
-was terminated, or whose server lost its data. Starting twice is starting once.
+The Incident is the queue: it waits there while Temporal is unavailable (see `sweeper`). Starting twice starts once.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
-import structlog
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from prunella_operator import clock
-from prunella_operator.incidents.deduplication import phase_of
-from prunella_operator.incidents.open_incident import OpenIncident
+from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
 from prunella_operator.kubernetes.views.workloads import noted_time
-from prunella_operator.observability import metrics, outcomes, tracing
+from prunella_operator.observability import metrics, tracing
 from prunella_operator.temporal import rpc
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.contracts.healing import HealingRequest, workflow_id
 from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
-from prunella_workflows.model import labels
-from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, Retryable
-from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentRef, IncidentSpec
+from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound
+from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentSpec
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.temporal.tracing import TraceContext
 
-_log = structlog.get_logger("prunella.healings")
-
 T = TypeVar("T")
 
-RESYNC_INTERVAL = 30.0
-_START_TIMEOUT = 15.0
+_REQUEST_TIMEOUT_SECONDS = 15.0
+_MAX_MESSAGE = 1000  # characters
 _LOST = {
     WorkflowExecutionStatus.TERMINATED: "its workflow was terminated",
     WorkflowExecutionStatus.FAILED: "its workflow failed",
@@ -50,33 +42,27 @@ _LOST = {
 
 
 class WorkflowStarter:
-    """Everything between an Incident object and its workflow. Belongs to one event loop."""
+    """Starts, signals and cancels the workflows of Incidents. Belongs to one event loop."""
 
     def __init__(
-        self,
-        rest: AsyncClient,
-        client: Client,
-        task_queue: str,
-        namespaces: tuple[str, ...] = (),
-        may_act: Callable[[], None] = allow_writes,
+        self, rest: AsyncClient, client: Client, task_queue: str, may_act: Callable[[], None] = allow_writes
     ) -> None:
         self._may_act = may_act
         self._rest = rest
         self._client = client
         self._task_queue = task_queue
-        self._namespaces = namespaces
         self.temporal_error = ""
 
-    async def start(self, incident: Object) -> None:
+    async def start(self, incident: IncidentView) -> None:
         """Start the workflow of an open incident, or find it started.
 
         Raises:
-            InvalidIncident: the incident makes no sense; its status says so.
-            TemporalUnavailable: try again; the status says that it waits.
-            NotLeading: another operator may do this by now. The same goes for what follows.
+            InvalidIncident: its spec is invalid; its status says so.
+            TemporalUnavailable: retry; its status says that it waits.
+            NotLeader: another operator may act by now. The same goes for the methods below.
         """
         self._may_act()
-        if phase_of(incident).closed:
+        if incident.closed:
             return
         try:
             request = _request(incident)
@@ -84,22 +70,22 @@ class WorkflowStarter:
             await self._set_status(incident, Phase.FAILED, "InvalidIncident", str(error))
             raise
         try:
-            await self._ask(self._start_traced(incident, request))
+            await self._call(self._start_traced(incident, request))
         except WorkflowAlreadyStartedError:
             await self._check_lost(incident)
         except TemporalUnavailable as error:
-            if phase_of(incident) is Phase.PENDING:  # else its workflow has begun, and tells the story
+            if incident.status.phase is Phase.PENDING:  # else its workflow runs, and owns the status
                 await self._set_status(incident, Phase.PENDING, "TemporalUnavailable", str(error))
             raise
         metrics.INCIDENTS_STARTED.labels("started").inc()
 
-    async def _start_traced(self, incident: Object, request: HealingRequest) -> None:
-        """The workflow joins the trace of the fault's detection; one that a person opened begins its own here."""
-        if (incident.get("status") or {}).get("workflow"):  # it runs: this is only to make sure
+    async def _start_traced(self, incident: IncidentView, request: HealingRequest) -> None:
+        """The workflow joins the trace of the fault's detection; an incident that a person opened begins a new one."""
+        if incident.status.workflow:  # it runs: this only makes sure
             await self._start(request)
             return
         attributes = {"prunella.incident.uid": request.incident.uid, "prunella.incident": request.incident.name}
-        with tracing.span("incident:start", attributes, parent=trace_of(incident)):
+        with tracing.span("incident:start", attributes, parent=trace_context(incident)):
             context = tracing.current()
             await self._start(request.model_copy(update={"trace_id": context.trace_id}) if context else request)
 
@@ -114,166 +100,113 @@ class WorkflowStarter:
             static_summary=f"{request.incident.namespace}/{request.incident.name}",
         )
 
-    async def changed(self, incident: Object) -> None:
-        """Pass a person's wishes on: a suspension, an answer, a cancellation. Repeating them is harmless.
+    async def update(self, incident: IncidentView) -> None:
+        """Signal a person's changes: suspension, approval, cancellation. Repeating them is harmless.
 
-        What stops comes before what lets go on: who suspends and then approves wants nothing changed yet.
+        Stopping comes before continuing: who suspends and then approves wants nothing changed yet.
         """
         self._may_act()
-        if phase_of(incident).closed:
-            await self._escalated(incident)
+        if incident.closed:
+            await self.update_escalation(incident)
             return
-        handle = self._client.get_workflow_handle(workflow_id(incident["metadata"]["uid"]))
-        spec = incident.get("spec") or {}
+        handle = self._client.get_workflow_handle(workflow_id(incident.metadata.uid))
+        spec = incident.spec
         try:
-            if _cancelled(incident):
-                await self._ask(handle.cancel())
-            await self._ask(handle.signal(SelfHealing.suspend, bool(spec.get("suspend"))))
+            if incident.is_cancelled:
+                await self._call(handle.cancel())
+            await self._call(handle.signal(SelfHealing.suspend, bool(spec.get("suspend"))))
             if spec.get("approval"):
-                await self._ask(handle.signal(SelfHealing.approve, Approval.model_validate(spec["approval"])))
+                await self._call(handle.signal(SelfHealing.approve, Approval.model_validate(spec["approval"])))
             if spec.get("acknowledged"):
-                await self._ask(handle.signal(SelfHealing.acknowledge, _acknowledged(incident)))
+                await self._call(handle.signal(SelfHealing.acknowledge, _acknowledgement(incident)))
         except NotFound:
             await self.start(incident)
 
-    async def _escalated(self, incident: Object) -> None:
-        """Of an incident that people have: pass on who takes over, or that nobody need come."""
-        note = _told(incident)
-        if note is None:
+    async def update_escalation(self, incident: IncidentView) -> None:
+        """Signal to the escalation of an incident who acknowledged it, or that it was cancelled."""
+        note = incident.status.escalation
+        if note is None or note.ended:
             return
-        handle = self._client.get_workflow_handle(escalation_id(incident["metadata"]["uid"]))
-        with suppress(NotFound):  # not started yet: `tend` comes back to it
-            if (incident.get("spec") or {}).get("acknowledged") and not note.get("acknowledgedAt"):
-                await self._ask(handle.signal(Escalation.acknowledge, _acknowledged(incident)))
-            if _cancelled(incident):
-                await self._ask(handle.cancel())
+        handle = self._client.get_workflow_handle(escalation_id(incident.metadata.uid))
+        with suppress(NotFound):  # not started yet: the next resync retries
+            if incident.spec.get("acknowledged") and not note.acknowledged_at:
+                await self._call(handle.signal(Escalation.acknowledge, _acknowledgement(incident)))
+            if incident.is_cancelled:
+                await self._call(handle.cancel())
 
-    async def deleted(self, uid: str) -> None:
-        """Nobody waits for a deleted incident: its workflows stop, and what is half done is taken back."""
+    async def cancel(self, uid: str) -> None:
+        """Cancel the workflows of a deleted incident; the healing workflow rolls back what is half done."""
         self._may_act()
         for workflow in (workflow_id(uid), escalation_id(uid)):
             with suppress(NotFound):
-                await self._ask(self._client.get_workflow_handle(workflow).cancel())
-
-    async def resync(self) -> NoReturn:
-        """Look after all open incidents again and again, so that a missed event costs half a minute, not a night."""
-        while True:
-            try:
-                await self._resync_all()
-            except Retryable as error:
-                _log.info("incidents wait", reason=str(error))
-            except Permanent as error:
-                _log.error("incidents cannot be looked after", error=str(error))
-            await asyncio.sleep(RESYNC_INTERVAL)
-
-    async def _resync_all(self) -> None:
-        """Those that are over are dropped as they are read: hours of them are kept in the cluster, and not here."""
-        now, going_on = clock.now(), list[OpenIncident]()
-        for namespace in self._namespaces or ("",):
-            each = self._rest.each(paths.incidents(namespace), into=OpenIncident)
-            going_on += [one async for one in each if one.is_active]
-        outcomes.observe_open((one.phase, one.age(now)) for one in going_on)
-        for one in going_on:
-            await self._resync_one(one.built())
-
-    async def _resync_one(self, incident: Object) -> None:
-        """An incident that makes no sense keeps nobody else waiting."""
-        try:
-            await self.start(incident)
-            await self._escalated(incident)
-        except Permanent as error:
-            _log.error("an incident cannot be started", incident=incident["metadata"]["name"], error=str(error))
+                await self._call(self._client.get_workflow_handle(workflow).cancel())
 
     async def probe(self) -> None:
-        """Ask Temporal whether it serves; `temporal_error` tells the answer."""
-        try:
-            await self._ask(self._client.service_client.check_health())
-        except TemporalUnavailable:
-            return
+        """Check whether Temporal serves, and update `temporal_error`."""
+        with suppress(TemporalUnavailable):
+            await self._call(self._client.service_client.check_health())
 
-    async def _check_lost(self, incident: Object) -> None:
-        """An open incident whose workflow has ended without closing it will never be healed: say so."""
-        handle = self._client.get_workflow_handle(workflow_id(incident["metadata"]["uid"]))
-        status = (await self._ask(handle.describe())).status
+    async def _check_lost(self, incident: IncidentView) -> None:
+        """Close an open incident whose workflow ended without closing it: it would never be healed."""
+        handle = self._client.get_workflow_handle(workflow_id(incident.metadata.uid))
+        status = (await self._call(handle.describe())).status
         if status not in _LOST:
             return
-        live = await self._rest.get(paths.incidents(incident["metadata"]["namespace"], incident["metadata"]["name"]))
-        if not phase_of(live).closed:
-            message = f"{_LOST[status]}; look at what it left behind, then open a new incident"
+        path = paths.incidents(incident.metadata.namespace, incident.metadata.name)
+        live = IncidentView.from_object(await self._rest.get(path))
+        if not live.closed:
+            message = f"{_LOST[status]}; check what it left behind, then open a new incident"
             await self._set_status(live, Phase.FAILED, "WorkflowLost", message)
 
-    async def _set_status(self, incident: Object, phase: Phase, reason: str, message: str) -> None:
-        """The only status written outside the workflow: where there is none to write it. A later writer knows more."""
-        status = incident.get("status") or {}
-        if (status.get("phase"), status.get("reason")) == (phase.value, reason):
+    async def _set_status(self, incident: IncidentView, phase: Phase, reason: str, message: str) -> None:
+        """Write the status where no workflow exists to write it. A later writer knows more: a conflict ends this."""
+        if (incident.status.phase, incident.status.reason) == (phase, reason):
             return
-        meta = incident["metadata"]
-        now = clock.now().isoformat()
-        body: Object = {"phase": phase.value, "reason": reason, "message": message[:1000]}
+        meta, message = incident.metadata, message[:_MAX_MESSAGE]
+        body: Object = {"phase": phase.value, "reason": reason, "message": message}
         if phase.closed:
-            body["times"] = {"closedAt": now}
-            body["conditions"] = [
-                {
-                    "type": "Succeeded",
-                    "status": "False",
-                    "reason": "Failed",
-                    "message": message[:1000],
-                    "lastTransitionTime": now,
-                }
-            ]
-        try:
-            path = f"{paths.incidents(meta['namespace'], meta['name'])}/status"
-            seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
-            await self._rest.patch(path, {"metadata": seen, "status": body}, MERGE_PATCH)
-        except (NotFound, Conflict):
-            return
+            now = clock.now().isoformat()
+            condition = {"type": "Succeeded", "status": "False", "reason": "Failed", "message": message}
+            body |= {"times": {"closedAt": now}, "conditions": [{**condition, "lastTransitionTime": now}]}
+        patch = {"metadata": meta.preconditions, "status": body}
+        with suppress(NotFound, Conflict):
+            await self._rest.patch(f"{paths.incidents(meta.namespace, meta.name)}/status", patch, MERGE_PATCH)
 
-    async def _ask(self, call: Awaitable[T]) -> T:
-        """One call to Temporal; `temporal_error` tells whether it was answered."""
+    async def _call(self, request: Awaitable[T]) -> T:
+        """Call Temporal, and update `temporal_error`."""
         try:
-            answer = await rpc.call(call, _START_TIMEOUT)
+            response = await rpc.call(request, _REQUEST_TIMEOUT_SECONDS)
         except TemporalUnavailable as error:
             self.temporal_error = error.detail
             raise
         self.temporal_error = ""
-        return answer
+        return response
 
 
-def trace_of(incident: Object) -> TraceContext | None:
+def trace_context(incident: IncidentView) -> TraceContext | None:
     """The trace of the fault's detection, by the annotation that its source set."""
-    return TraceContext.parse((incident["metadata"].get("annotations") or {}).get(labels.TRACEPARENT, ""))
+    return TraceContext.parse(incident.metadata.annotations.traceparent)
 
 
-def _cancelled(incident: Object) -> bool:
-    return (incident["metadata"].get("annotations") or {}).get(labels.CANCEL) == "true"
+def _acknowledgement(incident: IncidentView) -> Acknowledgement:
+    """The acknowledgement in the spec. An invalid time is no reason to notify someone else."""
+    raw = incident.spec["acknowledged"]
+    return Acknowledgement(by=str(raw.get("by") or "someone"), at=noted_time(raw.get("at")))
 
 
-def _acknowledged(incident: Object) -> Acknowledgement:
-    """Who takes over. A time that is nonsense is no reason to call somebody else."""
-    said = incident["spec"]["acknowledged"]
-    return Acknowledgement(by=str(said.get("by") or "somebody"), at=noted_time(said.get("at")))
-
-
-def _told(incident: Object) -> Object | None:
-    """What is noted of an escalation that goes on."""
-    note: Object | None = (incident.get("status") or {}).get("escalation")
-    return note if note and not note.get("ended") else None
-
-
-def _request(incident: Object) -> HealingRequest:
-    meta = incident["metadata"]
-    annotations = meta.get("annotations") or {}
+def _request(incident: IncidentView) -> HealingRequest:
+    meta = incident.metadata
     try:
-        spec = IncidentSpec.model_validate(incident.get("spec") or {})
-        return HealingRequest(
-            incident=IncidentRef(namespace=meta["namespace"], name=meta["name"], uid=meta["uid"]),
-            spec=spec,
-            opened_at=datetime.fromisoformat(meta["creationTimestamp"]),
-            detected_at=noted_time(annotations.get(labels.DETECTED_AT)),
-            fault_at=noted_time(annotations.get(labels.FAULT_AT)),
-            trace_id=parent.trace_id if (parent := trace_of(incident)) else "",
-        )
+        spec = IncidentSpec.model_validate(incident.spec)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidIncident(f"spec.{where}: {first['msg']}") from None
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidIncident(f"spec.{field}: {first['msg']}") from None
+    return HealingRequest(
+        incident=incident.ref,
+        spec=spec,
+        opened_at=meta.creation_timestamp,
+        detected_at=noted_time(meta.annotations.detected_at),
+        fault_at=noted_time(meta.annotations.fault_at),
+        trace_id=parent.trace_id if (parent := trace_context(incident)) else "",
+    )

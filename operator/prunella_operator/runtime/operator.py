@@ -1,4 +1,4 @@
-"""The operator side of a process: sources, intake, historian and the controller of incidents, wired together."""
+"""The operator's part of a process: sources, intake, known-good recorder and incident controller, wired together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +18,7 @@ from prunella_operator.incidents.controller import Controller
 from prunella_operator.incidents.intake import Intake
 from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.incidents.retention import Limits, Retention
+from prunella_operator.incidents.sweeper import Sweeper
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
@@ -27,21 +28,21 @@ from prunella_operator.process import Process
 from prunella_operator.runtime.leader_election import LeaderElector, Timing, new_identity
 from prunella_operator.temporal import backlog
 
-_PROBE_EVERY = 5.0
-_PROBE_TEMPORAL_AGAIN = 1.0
-_BACKLOG_EVERY = 15.0
-_SILENT = 120.0
-"""Seconds without a byte from a watch: bookmarks come every minute, so that much silence means blindness."""
+_PROBE_INTERVAL_SECONDS = 5.0
+_PROBE_RETRY_INTERVAL_SECONDS = 1.0  # while Temporal is unavailable
+_BACKLOG_INTERVAL_SECONDS = 15.0
+_WATCH_SILENCE_LIMIT_SECONDS = 120.0
+"""Bookmarks come every minute: a watch without a byte for so long misses changes."""
 
 Watches = dict[str, WatchStats]
 
 
 class Source(Protocol):
-    """Something that is watched for as long as the process lives."""
+    """A source of signals that watches the API server."""
 
     @property
     def stats(self) -> WatchStats:
-        """How it is doing."""
+        """The state of its watch."""
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
@@ -49,10 +50,10 @@ class Source(Protocol):
 
 @asynccontextmanager
 async def run_operator(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
-    """Everything that sees trouble and hands it to workflows, for as long as the context is open.
+    """Detect faults and start workflows for as long as the context is open.
 
-    With leader election one operator of several acts. Each of them takes alerts: Temporal alone is told of those, and
-    hears the same from whichever is asked.
+    With leader election only one of several operators acts. Each of them accepts alerts: these go to Temporal alone,
+    which receives the same from every operator.
     """
     process.start("backlog", _measure_backlog(client, settings.task_queue))
     async with run_webhook(settings, client, process), AsyncClient(access, settings.api_timeout) as rest:
@@ -70,57 +71,58 @@ async def run_operator(settings: Settings, access: Access, client: Client, proce
 
 def _elector(settings: Settings, access: Access, rest: AsyncClient) -> LeaderElector:
     namespace = settings.leader_lease_namespace or access.namespace
-    return LeaderElector(
-        rest, namespace, settings.leader_lease_name, Timing(settings.leader_lease_seconds), identity=new_identity()
-    )
+    timing = Timing(settings.leader_lease_seconds)
+    return LeaderElector(rest, namespace, settings.leader_lease_name, timing, identity=new_identity())
 
 
 async def _act(
     settings: Settings, access: Access, client: Client, process: Process, may_act: Callable[[], None]
 ) -> NoReturn:
-    """See trouble and hand it to workflows until cancelled. `may_act` is asked right before everything that is done."""
+    """Detect faults and start workflows until cancelled. `may_act` is called right before every write."""
+    namespaces, protected = settings.namespaces, settings.protected_namespaces
     async with AsyncClient(access, settings.api_timeout, may_act) as rest, process.part() as part:
-        starter = WorkflowStarter(rest, client, settings.task_queue, settings.namespaces, may_act)
-        intake = Intake(rest, settings.protected_namespaces)
-        recorder = KnownGoodRecorder(rest, settings.known_good_after, settings.protected_namespaces)
+        starter = WorkflowStarter(rest, client, settings.task_queue, may_act)
+        intake = Intake(rest, protected)
+        recorder = KnownGoodRecorder(rest, settings.known_good_after, protected)
         watches: Watches = {}
         for name, source in _sources(settings, access, intake, recorder):
             watches[name] = source.stats
-            part.checks[name] = partial(_blind, source.stats)
+            part.checks[name] = partial(_watch_problem, source.stats)
             part.start(name, source.run())
         part.checks["temporal"] = lambda: starter.temporal_error
         part.start("intake", intake.run())
         part.start("known-good", recorder.run())
-        part.start("resync", starter.resync())
-        part.start("retention", Retention(rest, Limits.of(settings), settings.namespaces).run())
-        part.start("measures", _measure_for_ever(process, watches, starter))
-        async with Controller(access, starter, settings.namespaces):
+        part.start("sweeper", Sweeper(rest, starter, namespaces).run())
+        part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
+        part.start("metrics", _update_metrics(process, watches, starter))
+        async with Controller(access, starter, namespaces):
             await part.ended()
 
 
 def _sources(
     settings: Settings, access: Access, intake: Intake, recorder: KnownGoodRecorder
 ) -> Iterator[tuple[str, Source]]:
-    told = (intake.accept, recorder.settled)
+    callbacks = (intake.accept, recorder.schedule)
     for namespace in settings.namespaces or (None,):
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
         yield f"pods{suffix}", PodSource(access, intake.accept, scope)
         yield f"jobs{suffix}", JobSource(access, intake.accept, scope)
-        yield f"deployments{suffix}", RolloutSource(access, DEPLOYMENTS, *told, scope)
-        yield f"statefulsets{suffix}", RolloutSource(access, STATEFUL_SETS, *told, scope)
-        yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *told, scope)
+        yield f"deployments{suffix}", RolloutSource(access, DEPLOYMENTS, *callbacks, scope)
+        yield f"statefulsets{suffix}", RolloutSource(access, STATEFUL_SETS, *callbacks, scope)
+        yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *callbacks, scope)
 
 
-async def _measure_for_ever(process: Process, watches: Watches, starter: WorkflowStarter) -> NoReturn:
-    """Ask Temporal how it is, and keep the gauges up to date. Who acts no longer has nothing to say by them."""
+async def _update_metrics(process: Process, watches: Watches, starter: WorkflowStarter) -> NoReturn:
+    """Probe Temporal and update the gauges until cancelled; then remove them: only the acting operator has them."""
     try:
         while True:
             await starter.probe()
             for name, stats in watches.items():
-                _measure(name, stats)
-            for part, reason in process.readiness().items():
-                metrics.READY.labels(part).set(not reason)
-            await asyncio.sleep(_PROBE_TEMPORAL_AGAIN if starter.temporal_error else _PROBE_EVERY)
+                _update_watch_metrics(name, stats)
+            for part, problem in process.readiness().items():
+                metrics.READY.labels(part).set(not problem)
+            unavailable = bool(starter.temporal_error)
+            await asyncio.sleep(_PROBE_RETRY_INTERVAL_SECONDS if unavailable else _PROBE_INTERVAL_SECONDS)
     finally:
         metrics.forget()
         outcomes.forget_open()
@@ -129,18 +131,18 @@ async def _measure_for_ever(process: Process, watches: Watches, starter: Workflo
 async def _measure_backlog(client: Client, queue: str) -> NoReturn:
     while True:
         await backlog.measure(client, queue)
-        await asyncio.sleep(_BACKLOG_EVERY)
+        await asyncio.sleep(_BACKLOG_INTERVAL_SECONDS)
 
 
-def _blind(stats: WatchStats) -> str:
-    """Why a watch may be missing things now; "" when it is not."""
+def _watch_problem(stats: WatchStats) -> str:
+    """Why a watch may be missing changes; "" when it is not."""
     if not stats.synced:
-        return f"the first list was not read yet ({stats.last_error or 'under way'})"
-    silent = clock.monotonic() - stats.last_activity
-    return f"nothing heard for {silent:.0f} s ({stats.last_error})" if silent > _SILENT else ""
+        return f"the first list was not read yet ({stats.last_error or 'in progress'})"
+    silence = clock.monotonic() - stats.last_activity
+    return f"no data for {silence:.0f} s ({stats.last_error})" if silence > _WATCH_SILENCE_LIMIT_SECONDS else ""
 
 
-def _measure(name: str, stats: WatchStats) -> None:
+def _update_watch_metrics(name: str, stats: WatchStats) -> None:
     metrics.WATCH_OBJECTS.labels(name).set(stats.objects)
     metrics.WATCH_EVENTS.labels(name).set(stats.events)
     metrics.WATCH_RELISTS.labels(name).set(stats.relists)

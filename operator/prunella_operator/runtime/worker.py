@@ -20,6 +20,7 @@ from prunella_operator.activities.notifications.activities import Notices
 from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes.access import Access
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics import factory as metrics
 from prunella_operator.metrics.usage import UsageReader
@@ -65,42 +66,45 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
 
 @asynccontextmanager
 async def run_worker(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
-    """A worker that serves for as long as the context is open."""
+    """Serve for as long as the context is open."""
     kube = SyncClient(access, settings.api_timeout, settings.max_activities)
-    measured = metrics.connect(settings)
-    healing = Activities(kube, settings.known_good_after, settings.protected_namespaces, measured)
-    gatherer = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
-    alerts = AlertActivitiesImpl(kube, gatherer, settings.protected_namespaces, connect_alertmanager(settings))
+    protected, measured = settings.protected_namespaces, metrics.connect(settings)
+    healing = Activities(kube, settings.known_good_after, protected, measured)
+    collector = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
     notices = Notices(kube, settings)
-    activities: Registered = [*_healing(healing), *_alerting(alerts), notices.notify, notices.ticket]
-    with ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity") as pool:
-        process.start("worker", _serve(settings, activities, pool, process))
-        yield
+    pool = ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity")
+    async with AsyncClient(access, settings.api_timeout) as client:
+        alerts = AlertActivitiesImpl(kube, client, collector, protected, connect_alertmanager(settings))
+        registered: Registered = [*_healing_activities(healing), *_alert_activities(alerts)]
+        registered += [notices.notify, notices.ticket]
+        with pool:
+            process.start("worker", _serve(settings, registered, pool, process))
+            yield
 
 
-def _healing(hands: Activities) -> Registered:
+def _healing_activities(activities: Activities) -> Registered:
     return [
-        hands.confirm,
-        hands.diagnose,
-        hands.repair,
-        hands.undo,
-        hands.verify,
-        hands.report,
-        hands.close,
-        hands.escalate,
+        activities.confirm,
+        activities.diagnose,
+        activities.repair,
+        activities.undo,
+        activities.verify,
+        activities.report,
+        activities.close,
+        activities.escalate,
     ]
 
 
-def _alerting(hands: AlertActivitiesImpl) -> Registered:
+def _alert_activities(activities: AlertActivitiesImpl) -> Registered:
     return [
-        hands.enrich,
-        hands.open,
-        hands.follow,
-        hands.withdraw,
-        hands.silence,
-        hands.unsilence,
-        hands.is_firing,
-        hands.record,
+        activities.enrich,
+        activities.open,
+        activities.follow,
+        activities.withdraw,
+        activities.silence,
+        activities.unsilence,
+        activities.is_firing,
+        activities.record,
     ]
 
 

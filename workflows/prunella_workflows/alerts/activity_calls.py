@@ -1,8 +1,8 @@
 """How AlertHandling calls its hands and waits. Used inside the workflow only."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -15,7 +15,15 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-async def call(method: Callable[[AlertActivities, A], R], argument: A) -> R:
+@overload
+async def call(method: Callable[[AlertActivities, A], Awaitable[R]], argument: A) -> R: ...
+
+
+@overload
+async def call(method: Callable[[AlertActivities, A], R], argument: A) -> R: ...
+
+
+async def call(method: Callable[[AlertActivities, A], Any], argument: A) -> Any:
     """Run an activity under the alert contract's options.
 
     Raises:

@@ -218,7 +218,7 @@ class AlertActivities(ABC):
 
     @abstractmethod
     @activity.defn(name="openIncident")
-    def open(self, request: OpenRequest) -> Opened:
+    async def open(self, request: OpenRequest) -> Opened:
         """Open or join, by the same rules and under the same name as the intake of signals."""
 
     @abstractmethod

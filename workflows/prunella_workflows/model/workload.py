@@ -30,6 +30,11 @@ class WorkloadRef(Value):
         return f"{self.kind}/{self.name}"
 
 
+def is_protected_namespace(namespace: str, protected: tuple[str, ...]) -> bool:
+    """Whether nothing in a namespace may be touched: kube-* never, nor those that the settings protect."""
+    return namespace.startswith("kube-") or namespace in protected
+
+
 class ContainerView(Value):
     """A container of a pod template. Memory in bytes, CPU in cores; environment by name only, never values."""
 

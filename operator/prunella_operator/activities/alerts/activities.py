@@ -1,4 +1,4 @@
-"""The hands of the AlertHandling workflow. Each activity says between its steps that it is alive."""
+"""The activities of the AlertHandling workflow."""
 
 import structlog
 from temporalio import activity
@@ -8,6 +8,8 @@ from prunella_operator.activities.alerts.enrichment import AlertEnricher
 from prunella_operator.activities.alerts.incidents import AlertIncidents
 from prunella_operator.activities.errors import edge
 from prunella_operator.activities.evidence.collector import EvidenceCollector
+from prunella_operator.incidents.opener import IncidentOpener
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.observability import metrics
 from prunella_workflows.contracts.alerts import (
@@ -33,17 +35,21 @@ _log = structlog.get_logger("prunella.alerts")
 
 
 class AlertActivitiesImpl(AlertActivities):
-    """The contract's activities over a real cluster and, if there is one, a real Alertmanager. Synchronous."""
+    """The contract's activities over a real cluster and, if configured, a real Alertmanager.
+
+    Synchronous but for `open`, which belongs to the worker's event loop as its client does.
+    """
 
     def __init__(
         self,
         kube: SyncClient,
-        gatherer: EvidenceCollector,
+        client: AsyncClient,
+        collector: EvidenceCollector,
         protected: tuple[str, ...],
         alertmanager: Alertmanager | None,
     ) -> None:
-        self._enricher = AlertEnricher(kube, gatherer, can_silence=alertmanager is not None)
-        self._incidents = AlertIncidents(kube, gatherer, protected)
+        self._enricher = AlertEnricher(kube, collector, can_silence=alertmanager is not None)
+        self._incidents = AlertIncidents(kube, IncidentOpener(client), collector, protected)
         self._alertmanager = alertmanager
 
     @activity.defn(name="enrichAlert")
@@ -53,13 +59,10 @@ class AlertActivitiesImpl(AlertActivities):
             return self._enricher.enrich(request.alert, activity.heartbeat)
 
     @activity.defn(name="openIncident")
-    def open(self, request: OpenRequest) -> Opened:
+    async def open(self, request: OpenRequest) -> Opened:
         """See the contract."""
         with edge():
-            opened = self._incidents.open(request)
-        if opened.opened:
-            _log.info("incident opened for an alert", alert=request.alert.name, incident=_name(opened.incident))
-        return opened
+            return await self._incidents.open(request)
 
     @activity.defn(name="followIncident")
     def follow(self, request: FollowRequest) -> Followed:
@@ -97,7 +100,7 @@ class AlertActivitiesImpl(AlertActivities):
         """See the contract. The log names the alert, never its values."""
         state = request.state
         with edge():
-            self._incidents.note(state, resolved=request.resolved)
+            self._incidents.record(state, resolved=request.resolved)
         if not request.resolved:
             metrics.ALERTS_HANDLED.labels(state.outcome.value).inc()
         _log.info(

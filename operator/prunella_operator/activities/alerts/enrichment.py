@@ -14,9 +14,9 @@ from prunella_operator import clock
 from prunella_operator.activities.alerts.target import SubjectFinder
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import address
-from prunella_operator.incidents.deduplication import earlier_selectors, phase_of, targets_workload
+from prunella_operator.incidents.deduplication import earlier_selectors, targets_workload
+from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import container_views, revision_number, template_of, time_of
 from prunella_workflows.decisions import alert_classification
@@ -35,7 +35,7 @@ Beat = Callable[[], None]
 """Says that the activity is alive."""
 
 _TEXT = 600
-_RECENT = 3
+_MAX_LISTED = 3
 _URL = 500
 _MIB = 1 << 20
 _OWNERS = ("owner", "team", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by")
@@ -128,7 +128,7 @@ class AlertEnricher:
         """The newest releases: a fault that begins with one is most often caused by it."""
         raw = self._gatherer.raw_workload(target)
         newest = sorted(self._gatherer.history(raw), key=revision_number, reverse=True)
-        for one in newest[:_RECENT]:
+        for one in newest[:_MAX_LISTED]:
             images = ", ".join(view.image for view in container_views(template_of(one)) if not view.init)
             made = one["metadata"].get("creationTimestamp")
             yield f"revision {revision_number(one)} ({images}), {_ago(time_of(made))}"
@@ -139,7 +139,7 @@ class AlertEnricher:
         if isinstance(found, NoData):
             yield str(found)
             return
-        for container in found.containers[:_RECENT]:
+        for container in found.containers[:_MAX_LISTED]:
             cpu = "?" if container.cpu_cores is None else f"{container.cpu_cores:.2f} cores"
             memory = "?" if container.memory_bytes is None else f"{container.memory_bytes / _MIB:.0f} MiB"
             yield f"pod {container.pod}, container {container.container}: {cpu}, {memory}"
@@ -148,11 +148,12 @@ class AlertEnricher:
         """The newest incidents of this workload, open ones first, and how they ended."""
         path = paths.incidents(target.namespace)
         by_sources, by_people = (
-            self._kube.list(path, labelSelector=selector) for selector in earlier_selectors(target)
+            map(IncidentView.from_object, self._kube.list(path, labelSelector=selector))
+            for selector in earlier_selectors(target)
         )
-        ours = [*by_sources, *(raw for raw in by_people if targets_workload(raw, target))]
-        newest = sorted(ours, key=lambda our: str(our["metadata"]["creationTimestamp"]), reverse=True)
-        yield from map(_story, sorted(newest, key=lambda one: phase_of(one).closed)[:_RECENT])
+        found = [*by_sources, *(incident for incident in by_people if targets_workload(incident, target))]
+        newest = sorted(found, key=lambda incident: incident.metadata.creation_timestamp, reverse=True)
+        yield from map(_summary, sorted(newest, key=lambda incident: incident.closed)[:_MAX_LISTED])
 
 
 def link(text: str) -> str:
@@ -178,12 +179,11 @@ def _only_told(classified: Classified) -> Classified:
     return classified.model_copy(update={"handling": AlertHandlingMode.NOTIFY}) if told else classified
 
 
-def _story(raw: Object) -> str:
-    status = raw.get("status") or {}
-    cause = f", {status['rootCause']}" if status.get("rootCause") else ""
-    action = f", by {status['action']}" if status.get("action") else ""
-    when = _ago(time_of(raw["metadata"]["creationTimestamp"]))
-    return f"{raw['metadata']['name']}: {phase_of(raw)}{cause}{action}, opened {when}"
+def _summary(incident: IncidentView) -> str:
+    meta, status = incident.metadata, incident.status
+    cause = f", {status.root_cause}" if status.root_cause else ""
+    action = f", by {status.action}" if status.action else ""
+    return f"{meta.name}: {status.phase}{cause}{action}, opened {_ago(meta.creation_timestamp)}"
 
 
 def _ago(moment: datetime | None) -> str:

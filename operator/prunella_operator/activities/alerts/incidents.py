@@ -1,182 +1,167 @@
-"""The incident of an alert: open it or join the one that covers it, look at it, take it back, note the alert on it.
+"""The incident of an alert: open or join it, follow it, withdraw it, and annotate it with the alert."""
 
-Opening follows the intake's rules under the intake's names, so that an alert and a pod signal of the same fault make
-one incident, whoever comes first.
-"""
-
+import asyncio
 from datetime import datetime
+from functools import partial
 
 from prunella_operator import clock
 from prunella_operator.activities.evidence.collector import EvidenceCollector
+from prunella_operator.incidents.client import Incident, parse
 from prunella_operator.incidents.deduplication import (
-    earlier_selectors,
-    fault_fingerprint,
+    MAX_DESCRIPTION,
+    Earlier,
     find_covering_incident,
     find_resolved_since,
-    new_incident,
-    phase_of,
-    targets_workload,
 )
+from prunella_operator.incidents.opener import IncidentOpener, Outcome
+from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import container_views, ignored, template_of
+from prunella_operator.kubernetes.views.workloads import container_views, template_of
 from prunella_workflows.contracts.alerts import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
-from prunella_workflows.model import labels
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.errors import NotFound
-from prunella_workflows.model.incident import IncidentRef, IncidentSpec
-from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import Attempt, Phase
+from prunella_workflows.model.labels import ALERT_PREFIX, CANCEL, OPENED_BY_ALERT, WITHDRAWN_BY_ALERT
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import Signal
-from prunella_workflows.model.workload import WorkloadRef
+from prunella_workflows.model.workload import WorkloadRef, is_protected_namespace
 
 _SOURCE = "alerts"
-_NOTED = 20  # alerts on one incident
-_DESCRIPTION = 1000
-_STARTED = frozenset({Phase.REPAIRING, Phase.VERIFYING})
+_MAX_ALERTS = 20  # on one incident: as many as people can read
+_MAX_ALERT_NAME = 200  # characters
+_ACTED = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 
 
 class AlertIncidents:
-    """Between alerts and Incident objects."""
+    """Reads and writes the Incidents of alerts. Opening is asynchronous, as for every source."""
 
-    def __init__(self, kube: SyncClient, gatherer: EvidenceCollector, protected: tuple[str, ...]) -> None:
+    def __init__(
+        self, kube: SyncClient, opener: IncidentOpener, gatherer: EvidenceCollector, protected: tuple[str, ...]
+    ) -> None:
         self._kube = kube
+        self._opener = opener
         self._gatherer = gatherer
         self._protected = protected
 
-    def open(self, request: OpenRequest) -> Opened:
-        """The incident that covers the alert, opened by it or not; none where nothing may be done."""
-        target = request.enriched.target
+    async def open(self, request: OpenRequest) -> Opened:
+        """Open or join the incident that covers the alert; none where nothing may be done."""
+        target, alert = request.enriched.target, request.alert
         if target is None:
             return Opened(reason="NoWorkload: the workload that the alert names was not found")
-        if target.namespace.startswith("kube-") or target.namespace in self._protected:
+        if is_protected_namespace(target.namespace, self._protected):
             return Opened(reason=f"Protected: namespace {target.namespace} is never touched")
         try:
-            raw = self._gatherer.raw_workload(target)
+            subject = await self._opener.read_subject(target)
         except NotFound as error:
             return Opened(reason=f"NotFound: {error}")
-        namespace = self._kube.get(f"/api/v1/namespaces/{target.namespace}")
-        if ignored(raw) or ignored(namespace):
-            return Opened(reason=f"Ignored: {target} or its namespace asked to be left alone")
-        return self._opened(request, target, raw, namespace)
-
-    def _opened(self, request: OpenRequest, target: WorkloadRef, raw: Object, namespace: Object) -> Opened:
-        policies = (*self._kube.list(paths.policies()), *self._kube.list(paths.policies(target.namespace)))
-        fault, earlier = fault_fingerprint(target, raw, namespace, policies), self._earlier(target)
-        covered = find_covering_incident(earlier, fault, None, clock.now()) or find_resolved_since(
-            earlier, request.observed_at
+        opening = await self._opener.open(
+            _signal(request, target, subject.raw),
+            subject,
+            partial(_find_covering, request.observed_at),
+            description=_description(alert),
+            annotations={OPENED_BY_ALERT: alert.fingerprint, **_alert_annotation(alert)},
         )
-        if covered is not None:
-            self._annotate(covered, request.alert, resolved=None)
-            return _as_opened(covered, request.alert)
-        body = new_incident(_signal(request, target, raw), target, fault, earlier)
-        body["spec"]["description"] = _description(request.alert)
-        body["metadata"]["annotations"] |= {
-            labels.OPENED_BY_ALERT: request.alert.fingerprint,
-            **_mark(request.alert, resolved=None),
-        }
-        path = paths.incidents(target.namespace)
-        try:
-            return _as_opened(self._kube.create(path, body), request.alert)
-        except AlreadyExists:  # by the intake, or by an earlier attempt of ours
-            return _as_opened(self._kube.get(f"{path}/{body['metadata']['name']}"), request.alert)
-
-    def _earlier(self, target: WorkloadRef) -> list[Object]:
-        """The workload's incidents: those that sources opened, and those that people opened to have it healed."""
-        path = paths.incidents(target.namespace)
-        ours, others = (list(self._kube.list(path, labelSelector=selector)) for selector in earlier_selectors(target))
-        return [*ours, *(other for other in others if targets_workload(other, target))]
+        if opening.incident is None:
+            return Opened(reason=f"Ignored: {target} or its namespace asked to be left alone")
+        if opening.outcome is Outcome.JOINED:
+            await asyncio.to_thread(self._annotate, opening.incident.ref, alert)
+        meta = opening.incident.metadata
+        return Opened(
+            incident=opening.incident.ref,
+            opened=meta.annotations.opened_by_alert == alert.fingerprint,  # now, or by an earlier attempt of ours
+            opened_at=meta.creation_timestamp,
+        )
 
     def follow(self, ref: IncidentRef) -> Followed:
-        """How it stands."""
-        raw = self._live(ref)
-        return _followed(raw) if raw is not None else Followed(gone=True)
+        """Read its state."""
+        incident = self._read(ref)
+        return _followed(incident) if incident is not None else Followed(gone=True)
 
     def withdraw(self, request: WithdrawRequest) -> Withdrawn:
-        """Ask for its cancellation, if it is as it was when we looked: nothing changed, and no pod in trouble.
+        """Request its cancellation, if nothing was changed and no pod is unhealthy.
 
         Raises:
-            Conflict: it moved meanwhile; look again.
+            Conflict: it was written to since it was read; retry.
         """
-        ref = request.incident
-        raw = self._live(ref)
-        if raw is None:
+        incident = self._read(request.incident)
+        if incident is None:
             return Withdrawn(done=True, reason="it was deleted")
-        if phase_of(raw).closed:
+        if incident.phase.closed:
             return Withdrawn(done=False, reason="it is closed")
-        if _followed(raw).acted:
+        if _has_acted(incident):
             return Withdrawn(done=False, reason="it has changed the workload already")
-        if trouble := self._trouble(ref, raw):
-            return Withdrawn(done=False, reason=trouble)
-        self._patch(raw, {labels.CANCEL: "true", labels.WITHDRAWN_BY_ALERT: request.alert.fingerprint})
+        if symptom := self._find_symptom(request.incident, incident):
+            return Withdrawn(done=False, reason=symptom)
+        self._patch(incident, {CANCEL: "true", WITHDRAWN_BY_ALERT: request.alert.fingerprint})
         return Withdrawn(done=True)
 
-    def note(self, state: AlertState, *, resolved: bool) -> None:
-        """Write the alert on its incident, with its end if it has ended."""
-        raw = self._live(state.incident) if state.incident else None
-        if raw is not None and state.alert is not None:
-            self._annotate(raw, state.alert, resolved=clock.now() if resolved else None)
+    def record(self, state: AlertState, *, resolved: bool) -> None:
+        """Annotate its incident with the alert, and with its end if it has ended."""
+        if state.incident is not None and state.alert is not None:
+            self._annotate(state.incident, state.alert, resolved_at=clock.now() if resolved else None)
 
-    def _trouble(self, ref: IncidentRef, raw: Object) -> str:
-        """Why the workload needs its incident although the alert is over; the pods may have joined it since."""
+    def _find_symptom(self, ref: IncidentRef, incident: Incident) -> str:
+        """Find why the workload needs its incident although the alert ended; faults of its pods may have joined it."""
         try:
-            target = self._gatherer.resolve(ref, IncidentSpec.model_validate(raw["spec"]))
+            target = self._gatherer.resolve(ref, incident.spec)
             _, _, pods = self._gatherer.view(target)
         except NotFound:
             return ""
         found = symptoms(pods)
-        return f"the pods are in trouble: {found[0]}" if found else ""
+        return f"the pods are unhealthy: {found[0]}" if found else ""
 
-    def _annotate(self, raw: Object, alert: Alert, *, resolved: datetime | None) -> None:
-        marks = raw["metadata"].get("annotations") or {}
-        mark = _mark(alert, resolved=resolved)
-        known = [key for key in marks if key.startswith(labels.ALERT_PREFIX)]
-        if mark.items() <= marks.items() or (len(known) >= _NOTED and not mark.keys() & marks.keys()):
+    def _annotate(self, ref: IncidentRef, alert: Alert, resolved_at: datetime | None = None) -> None:
+        incident = self._read(ref)
+        if incident is None:
             return
-        self._patch(raw, mark)
+        present, wanted = incident.metadata.annotations, _alert_annotation(alert, resolved_at)
+        full = sum(key.startswith(ALERT_PREFIX) for key in present) >= _MAX_ALERTS
+        if wanted.items() <= present.items() or (full and not wanted.keys() & present.keys()):
+            return
+        self._patch(incident, wanted)
 
-    def _patch(self, raw: Object, annotations: dict[str, str]) -> None:
-        meta = raw["metadata"]
-        seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
-        path = paths.incidents(meta["namespace"], meta["name"])
-        self._kube.merge_patch(path, {"metadata": {**seen, "annotations": annotations}})
+    def _patch(self, incident: Incident, annotations: dict[str, str]) -> None:
+        meta = incident.metadata
+        body = {"uid": meta.uid, "resourceVersion": meta.resource_version, "annotations": annotations}
+        self._kube.merge_patch(paths.incidents(meta.namespace, meta.name), {"metadata": body})
 
-    def _live(self, ref: IncidentRef) -> Object | None:
-        """The incident, unless it was deleted; a namesake is not it."""
+    def _read(self, ref: IncidentRef) -> Incident | None:
+        """The incident; None if it was deleted, even if another one has its name now."""
         try:
-            raw = self._kube.get(paths.incidents(ref.namespace, ref.name))
+            incident = parse(self._kube.get(paths.incidents(ref.namespace, ref.name)))
         except NotFound:
             return None
-        return raw if raw["metadata"]["uid"] == ref.uid else None
+        return incident if incident.metadata.uid == ref.uid else None
 
 
-def _as_opened(raw: Object, alert: Alert) -> Opened:
-    meta = raw["metadata"]
-    return Opened(
-        incident=IncidentRef(namespace=meta["namespace"], name=meta["name"], uid=meta["uid"]),
-        opened=(meta.get("annotations") or {}).get(labels.OPENED_BY_ALERT) == alert.fingerprint,
-        opened_at=datetime.fromisoformat(meta["creationTimestamp"]),
-    )
+def _find_covering(observed_at: datetime, fault: str, earlier: Earlier) -> IncidentView | None:
+    """An alert may be handled minutes after its observation, and no one remembers when its fault was last seen."""
+    return find_covering_incident(earlier, fault, None, clock.now()) or find_resolved_since(earlier, observed_at)
 
 
-def _followed(raw: Object) -> Followed:
-    status = IncidentStatus.model_validate(raw.get("status") or {})
+def _has_acted(incident: Incident) -> bool:
+    return incident.phase in _ACTED or any(attempt.written_at for attempt in incident.status.attempts)
+
+
+def _followed(incident: Incident) -> Followed:
+    status = incident.status
     return Followed(
         phase=status.phase,
         reason=status.reason,
         message=status.message,
         next_step=status.next_step,
         root_cause=status.root_cause,
-        tried=tuple(map(_tried, status.attempts)),
-        acted=status.phase in _STARTED or any(attempt.written_at for attempt in status.attempts),
+        tried=tuple(map(_format_attempt, status.attempts)),
+        acted=_has_acted(incident),
     )
 
 
 def _signal(request: OpenRequest, target: WorkloadRef, raw: Object) -> Signal:
-    """The alert as a signal. A container that the workload does not have belongs to whoever measured."""
+    """The alert as a signal. A container that the workload does not have is the exporter's own."""
     classified = request.enriched.classified
     known = {view.name for view in container_views(template_of(raw))}
     return Signal(
@@ -195,16 +180,16 @@ def _signal(request: OpenRequest, target: WorkloadRef, raw: Object) -> Signal:
 
 
 def _description(alert: Alert) -> str:
-    said = alert.annotations.get("summary") or alert.annotations.get("description") or ""
-    return redact(f"Alert {alert.name}: {said}" if said else f"Alert {alert.name}")[:_DESCRIPTION]
+    text = alert.annotations.get("summary") or alert.annotations.get("description") or ""
+    return redact(f"Alert {alert.name}: {text}" if text else f"Alert {alert.name}")[:MAX_DESCRIPTION]
 
 
-def _mark(alert: Alert, *, resolved: datetime | None) -> dict[str, str]:
-    """The annotation that names an alert, and says since when it fires or that it ended."""
-    end = f", resolved {resolved:%Y-%m-%dT%H:%M:%SZ}" if resolved else ""
-    note = f"{alert.name[:200]} since {alert.starts_at:%Y-%m-%dT%H:%M:%SZ}{end}"
-    return {f"{labels.ALERT_PREFIX}{alert.fingerprint}": note}
+def _alert_annotation(alert: Alert, resolved_at: datetime | None = None) -> dict[str, str]:
+    """The annotation that names an alert, with the time of its start and, if it has ended, of its end."""
+    end = f", resolved {resolved_at:%Y-%m-%dT%H:%M:%SZ}" if resolved_at else ""
+    text = f"{alert.name[:_MAX_ALERT_NAME]} since {alert.starts_at:%Y-%m-%dT%H:%M:%SZ}{end}"
+    return {f"{ALERT_PREFIX}{alert.fingerprint}": text}
 
 
-def _tried(attempt: Attempt) -> str:
-    return f"{attempt.action}: {attempt.verdict or 'under way'}" + (" (undone)" if attempt.undone else "")
+def _format_attempt(attempt: Attempt) -> str:
+    return f"{attempt.action}: {attempt.verdict or 'in progress'}" + (" (undone)" if attempt.undone else "")

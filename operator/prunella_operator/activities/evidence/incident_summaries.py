@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from prunella_operator import clock
+from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import time_of
-from prunella_workflows.model import labels
 from prunella_workflows.model.evidence import IncidentSummary
-from prunella_workflows.model.incident_status import CausedBy, Phase
+from prunella_workflows.model.incident_status import CausedBy
 
 _FRESH = 2.0
 
@@ -47,22 +46,17 @@ class IncidentSummaryCache:
 
 def brief(raw: Object) -> IncidentSummary:
     """An incident as budgets, cooldowns and correlation see it."""
-    meta, status = raw["metadata"], raw.get("status") or {}
-    times, caused_by = status.get("times") or {}, status.get("causedBy")
+    incident = IncidentView.from_object(raw)
+    meta, status = incident.metadata, incident.status
     return IncidentSummary(
-        name=meta["name"],
-        namespace=meta["namespace"],
-        workload=status.get("target") or _wanted(raw.get("spec") or {}),
-        phase=Phase(status.get("phase") or "Pending"),
-        opened_at=time_of(meta.get("creationTimestamp")),
-        repaired_at=time_of(times.get("repairedAt")),
-        closed_at=time_of(times.get("closedAt")),
-        caused_by=CausedBy.model_validate(caused_by) if caused_by else None,
-        source=(meta.get("labels") or {}).get(labels.SOURCE, ""),
+        name=meta.name,
+        namespace=meta.namespace,
+        # A source always names the top owner; a person may name a pod, which is not the target before it is resolved.
+        workload=status.target or (incident.requested_target if incident.spec.get("target") else ""),
+        phase=status.phase,
+        opened_at=meta.creation_timestamp,
+        repaired_at=status.times.repaired_at,
+        closed_at=status.times.closed_at,
+        caused_by=CausedBy.model_validate(status.caused_by) if status.caused_by else None,
+        source=meta.labels.source,
     )
-
-
-def _wanted(spec: Object) -> str:
-    """The target of one whose status does not have it yet. A source always names the top owner."""
-    target = spec.get("target") or {}
-    return f"{target['kind']}/{target['name']}" if target else ""

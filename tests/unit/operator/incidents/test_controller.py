@@ -85,7 +85,7 @@ class Noted:
         self.started = set()
 
     async def start(self, incident):
-        self.started.add(incident["metadata"]["name"])
+        self.started.add(incident.metadata.name)
 
 
 def dealt_with(name):
@@ -103,12 +103,12 @@ def held():
 
 
 async def test_incidents_are_read_in_pages_and_not_held_when_they_are_dealt_with():
-    kept = [dealt_with(f"web-{number}") for number in range(controller._PAGE + 10)]
+    kept = [dealt_with(f"web-{number}") for number in range(controller._PAGE_LIMIT + 10)]
     async with Cluster(kept) as api:
         starter = Noted()
         async with controller.Controller(api.access, starter, ()):
             await eventually(lambda: len(starter.started) == len(kept), within=30)
-            await eventually(lambda: not held(), within=controller._HOLD + 3)
+            await eventually(lambda: not held(), within=controller._IDLE_TIMEOUT_SECONDS + 3)
         lists = [one.query for one in api.of("list") if one.path == paths.incidents()]
-        assert [list_.get("limit") for list_ in lists] == [str(controller._PAGE)] * 2
+        assert [list_.get("limit") for list_ in lists] == [str(controller._PAGE_LIMIT)] * 2
         assert not any(request.method == "PATCH" for request in api.requests)

@@ -431,7 +431,7 @@ async def test_a_signal_is_taken_and_stored(running, rest):
 
 
 async def test_while_the_server_is_away_it_waits_and_nothing_is_lost(running, rest, monkeypatch):
-    monkeypatch.setattr(intake, "_BACKOFF", (0.01, 0.02))
+    monkeypatch.setattr(intake, "_BACKOFF_SECONDS", (0.01, 0.02))
     rest.kube.before = failing(Unavailable("away"), times=7)
     running.accept(a_signal())
     await eventually(lambda: incidents(rest) and running.backlog == 0)
@@ -457,8 +457,8 @@ async def test_one_at_a_time_per_owner(running, rest):
 
 
 async def test_memory_of_what_was_seen_is_bounded(opener, moment, monkeypatch):
-    monkeypatch.setattr(intake, "_REMEMBERED", 10)
+    monkeypatch.setattr(intake, "_MAX_REMEMBERED", 10)
     for number in range(100):
         opener._remember(str(number), moment.now)
         moment.passes(minutes=10)
-    assert len(opener._seen) <= 11
+    assert len(opener._last_seen) <= 11

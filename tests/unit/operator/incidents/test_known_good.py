@@ -52,7 +52,7 @@ def stamp(seconds):
 
 
 async def at(moment, recorder, seconds):
-    """What the historian does when the clock says this."""
+    """What the recorder does when the clock says this."""
     moment.seconds = seconds
     for rollout in [one for one in recorder._rollouts.values() if one.due <= seconds]:
         del recorder._rollouts[rollout.uid]
@@ -60,7 +60,7 @@ async def at(moment, recorder, seconds):
 
 
 def settled(recorder, generation=1):
-    recorder.settled("Deployment", "shop", "web", WEB.uid, generation)
+    recorder.schedule("Deployment", "shop", "web", WEB.uid, generation)
 
 
 def kept(rest):
@@ -138,7 +138,7 @@ async def test_the_remains_of_an_evicted_pod_say_nothing(recorder, rest, moment)
 
 
 async def test_a_namesake_is_not_recorded(recorder, rest, moment):
-    recorder.settled("Deployment", "shop", "web", "uid-before", 1)
+    recorder.schedule("Deployment", "shop", "web", "uid-before", 1)
     await at(moment, recorder, SOAK)
     assert kept(rest) == {}
 
@@ -153,7 +153,7 @@ async def test_what_asked_to_be_left_alone_gets_no_snapshots(recorder, rest, mom
 
 @pytest.mark.parametrize("namespace", ["kube-system", "prunella-system"])
 async def test_protected_namespaces_are_not_looked_at(recorder, namespace):
-    recorder.settled("Deployment", namespace, "web", WEB.uid, 1)
+    recorder.schedule("Deployment", namespace, "web", WEB.uid, 1)
     assert recorder._rollouts == {}
 
 
@@ -220,7 +220,7 @@ async def test_a_snapshot_that_cannot_be_patched_is_replaced(recorder, rest, mom
 
 
 @pytest.mark.parametrize("nonsense", ["yesterday", "2026-11-24T09:00:00"])
-async def test_a_time_that_makes_no_sense_does_not_stop_the_historian(recorder, rest, moment, nonsense):
+async def test_a_time_that_makes_no_sense_does_not_stop_the_recorder(recorder, rest, moment, nonsense):
     name = put_snapshot(rest, 1)
     kept(rest)[name]["metadata"]["annotations"][labels.GOOD_AT] = nonsense
     await look(recorder, moment)

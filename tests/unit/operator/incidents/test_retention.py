@@ -10,16 +10,12 @@ from hypothesis import strategies as st
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
 from prunella_operator.incidents.retention import (
-    YOUNG,
-    Incident,
+    MIN_AGE,
     Limits,
-    Metadata,
-    Note,
     Retention,
-    Status,
-    Times,
-    who_goes,
+    find_expired,
 )
+from prunella_operator.incidents.view import EscalationNote, IncidentHead, Metadata, Status, Times
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
 from prunella_workflows.model.errors import Conflict, NotFound
@@ -27,7 +23,7 @@ from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.labels import KEEP, WORKLOAD
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-LIMITS = Limits(healed=timedelta(days=7), for_people=timedelta(days=30), per_workload=3, at_most=100)
+LIMITS = Limits(healed=timedelta(days=7), for_people=timedelta(days=30), per_workload=3, total=100)
 OPEN = [one for one in Phase if not one.closed]
 NEEDS_NOBODY = [Phase.HEALED, Phase.RECOVERED, Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED]
 FOR_PEOPLE = [Phase.ESCALATED, Phase.FAILED]
@@ -80,14 +76,14 @@ async def test_what_people_have_stays_longer(rest, phase):
 async def test_an_open_one_stays_however_old_it_is_and_however_many_there_are(rest, phase):
     for number in range(5):
         put(rest, f"open-{number}", phase, timedelta(days=1000))
-    assert len(await swept(rest, LIMITS._replace(per_workload=1, at_most=1))) == 5
+    assert len(await swept(rest, LIMITS._replace(per_workload=1, total=1))) == 5
     assert rest.kube.writes == []
 
 
 async def test_one_without_a_status_is_open(rest):
     meta = {"namespace": "shop", "creationTimestamp": "2020-01-01T00:00:00Z"}
     rest.kube.put(paths.incidents("shop", "fresh"), {"metadata": meta})
-    assert await swept(rest, LIMITS._replace(at_most=1)) == {"fresh"}
+    assert await swept(rest, LIMITS._replace(total=1)) == {"fresh"}
 
 
 async def test_one_that_people_are_still_being_told_of_stays(rest):
@@ -119,7 +115,7 @@ async def test_of_too_many_those_go_that_ended_first(rest):
     for number in range(20):
         put(rest, f"w-{number:02}", workload=f"w-{number}", age=timedelta(hours=4 + number))
     put(rest, "open", Phase.VERIFYING, timedelta(days=3))
-    kept = await swept(rest, LIMITS._replace(at_most=10))
+    kept = await swept(rest, LIMITS._replace(total=10))
     assert kept == {"open", *(f"w-{number:02}" for number in range(9))}
 
 
@@ -127,7 +123,7 @@ async def test_what_ended_a_moment_ago_stays(rest):
     """Budgets and the question whether a fault goes on look at it."""
     for number in range(20):
         put(rest, f"web-{number}", age=timedelta(minutes=number))
-    assert len(await swept(rest, LIMITS._replace(per_workload=1, at_most=1))) == 20
+    assert len(await swept(rest, LIMITS._replace(per_workload=1, total=1))) == 20
 
 
 async def test_one_that_changed_since_is_looked_at_again_later(rest):
@@ -160,7 +156,7 @@ async def test_who_leads_no_longer_deletes_nothing(rest):
 
 
 def test_the_limits_are_those_of_the_settings():
-    assert Limits.of(Settings.load({})) == Limits(timedelta(days=7), timedelta(days=30), 20, 2000)
+    assert Limits.from_settings(Settings.load({})) == Limits(timedelta(days=7), timedelta(days=30), 20, 2000)
 
 
 AGES = st.timedeltas(timedelta(0), timedelta(days=60))
@@ -168,21 +164,23 @@ INCIDENTS = st.lists(st.tuples(st.sampled_from(list(Phase)), AGES, st.sampled_fr
 
 
 @given(INCIDENTS, st.integers(1, 5), st.integers(1, 20))
-def test_whatever_there_is_only_what_may_go_goes_and_the_limits_hold(several, per_workload, at_most):
+def test_whatever_there_is_only_what_may_go_goes_and_the_limits_hold(several, per_workload, total):
     incidents = [an_incident(number, *one) for number, one in enumerate(several)]
-    limits = LIMITS._replace(per_workload=per_workload, at_most=at_most)
-    gone = {goe.incident.metadata.uid for goe in who_goes(incidents, limits, NOW)}
+    limits = LIMITS._replace(per_workload=per_workload, total=total)
+    gone = {expired.incident.metadata.uid for expired in find_expired(incidents, limits, NOW)}
     kept = [incident for incident in incidents if incident.metadata.uid not in gone]
-    must_stay = [incident for incident in incidents if incident.ended is None or NOW - incident.ended <= YOUNG]
+    must_stay = [
+        incident for incident in incidents if incident.is_active or NOW - incident.status.times.closed_at <= MIN_AGE
+    ]
     assert gone.isdisjoint(one.metadata.uid for one in must_stay)
-    assert len(kept) <= max(at_most, len(must_stay))
+    assert len(kept) <= max(total, len(must_stay))
     for workload in "abc":
-        assert len([one for one in kept if one not in must_stay and one.workload == workload]) <= per_workload
+        assert len([one for one in kept if one not in must_stay and one.status.target == workload]) <= per_workload
 
 
 def an_incident(number, phase, age, workload, is_told):
     at = NOW - age
     meta = Metadata(namespace="shop", name=f"{number}", uid=f"{number}", resource_version="1", creation_timestamp=at)
-    note = Note() if is_told and phase is Phase.ESCALATED else None
-    status = Status(phase=phase, target=workload, times=Times(at if phase.closed else None), escalation=note)
-    return type("Named", (Incident,), {"workload": workload})(metadata=meta, status=status)
+    note = EscalationNote() if is_told and phase is Phase.ESCALATED else None
+    status = Status(phase=phase, target=workload, times=Times(closed_at=at if phase.closed else None), escalation=note)
+    return IncidentHead(metadata=meta, status=status)

@@ -3,6 +3,7 @@
 import asyncio
 import weakref
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -12,8 +13,9 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from prunella_operator.incidents import workflow_starter
-from prunella_operator.incidents.open_incident import Metadata, OpenIncident, Status
+from prunella_operator.incidents import sweeper, workflow_starter
+from prunella_operator.incidents.sweeper import Sweeper
+from prunella_operator.incidents.view import EscalationNote, IncidentView, Metadata, Status
 from prunella_operator.incidents.workflow_starter import TemporalUnavailable, WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
@@ -101,7 +103,12 @@ def put(rest, phase=None, name="web-1", annotations=None, spec=None, **status):
     meta = {"namespace": "shop", "creationTimestamp": "2026-11-24T12:00:00Z", "annotations": annotations or {}}
     spec = {"type": "OOMKilled", "target": {"kind": "Deployment", "name": "web"}, **(spec or {})}
     status = {"phase": phase, **status} if phase else status
-    return rest.kube.put(paths.incidents("shop", name), {"metadata": meta, "spec": spec}, **status)
+    raw = rest.kube.put(paths.incidents("shop", name), {"metadata": meta, "spec": spec}, **status)
+    return IncidentView.from_object(raw)
+
+
+def read(rest):
+    return IncidentView.from_object(rest.kube.objects[PATH])
 
 
 def status(rest):
@@ -131,7 +138,7 @@ async def test_started_twice_is_started_once(subject, rest, temporal):
 async def test_a_closed_incident_is_left_alone(subject, rest, temporal, phase):
     incident = put(rest, phase)
     await subject.start(incident)
-    await subject.changed(incident)
+    await subject.update(incident)
     assert (temporal.started, temporal.said, rest.kube.requests) == ({}, [], [])
 
 
@@ -141,7 +148,7 @@ async def test_who_leads_no_longer_says_nothing_to_a_workflow(rest, temporal):
 
     incident = put(rest)
     subject = WorkflowStarter(rest, temporal, "prunella", may_act=refuse)
-    for act in (subject.start(incident), subject.changed(incident), subject.deleted("uid-web-1")):
+    for act in (subject.start(incident), subject.update(incident), subject.cancel("uid-web-1")):
         with pytest.raises(NotLeader):
             await act
     assert (temporal.started, temporal.said, rest.kube.writes) == ({}, [], [])
@@ -173,7 +180,7 @@ async def test_it_waits_and_says_why(subject, rest, temporal, error):
     assert (status(rest)["phase"], status(rest)["reason"]) == ("Pending", "TemporalUnavailable")
     assert subject.temporal_error
     temporal.error = None
-    await subject.start(rest.kube.objects[PATH])
+    await subject.start(read(rest))
     assert ID in temporal.started
     assert not subject.temporal_error
 
@@ -183,7 +190,7 @@ async def test_it_says_so_once(subject, rest, temporal):
     put(rest)
     for _ in range(3):
         with pytest.raises(TemporalUnavailable):
-            await subject.start(rest.kube.objects[PATH])
+            await subject.start(read(rest))
     assert len(rest.kube.writes) == 1
 
 
@@ -204,11 +211,11 @@ async def test_whoever_wrote_since_knows_more(subject, rest, temporal):
         await subject.start(incident)
     ((_, path, body),) = rest.kube.writes
     assert path == f"{PATH}/status"
-    assert body["metadata"] == {"uid": "uid-web-1", "resourceVersion": incident["metadata"]["resourceVersion"]}
+    assert body["metadata"] == {"uid": "uid-web-1", "resourceVersion": incident.metadata.resource_version}
 
 
 async def test_a_server_that_hangs_is_given_up(subject, rest, temporal, monkeypatch):
-    monkeypatch.setattr(workflow_starter, "_START_TIMEOUT", 0.01)
+    monkeypatch.setattr(workflow_starter, "_REQUEST_TIMEOUT_SECONDS", 0.01)
     temporal.start_workflow = lambda *_, **__: asyncio.sleep(30)
     with pytest.raises(TemporalUnavailable):
         await subject.start(put(rest))
@@ -242,10 +249,10 @@ async def test_a_lost_workflow_is_told(subject, rest, temporal, how):
 
 
 async def test_a_workflow_that_closed_its_incident_a_moment_ago_is_not_lost(subject, rest, temporal):
-    incident = dict(put(rest, "Verifying"))
+    incident = put(rest, "Verifying")
     rest.kube.objects[PATH]["status"] = {"phase": "Cancelled"}
     temporal.status = WorkflowExecutionStatus.CANCELED
-    await subject.start({**incident, "status": {"phase": "Verifying"}})
+    await subject.start(incident)
     assert status(rest) == {"phase": "Cancelled"}
 
 
@@ -261,7 +268,7 @@ async def test_a_workflow_that_completed_is_not_lost(subject, rest, temporal):
 async def test_an_answer_is_passed_on(subject, rest, temporal):
     incident = put(rest, "AwaitingApproval", spec={"approval": {"decision": "Approved", "by": "alice"}})
     await subject.start(incident)
-    await subject.changed(incident)
+    await subject.update(incident)
     (_, suspended), (what, answer) = temporal.said
     assert (what, answer.decision, answer.by, suspended) == ("approve", "Approved", "alice", False)
 
@@ -269,7 +276,7 @@ async def test_an_answer_is_passed_on(subject, rest, temporal):
 async def test_a_suspension_is_passed_on(subject, rest, temporal):
     incident = put(rest, "Verifying", spec={"suspend": True})
     await subject.start(incident)
-    await subject.changed(incident)
+    await subject.update(incident)
     assert temporal.said == [("suspend", True)]
 
 
@@ -277,14 +284,14 @@ async def test_what_stops_comes_before_what_lets_go_on(subject, rest, temporal):
     wishes = {"suspend": True, "approval": {"decision": "Approved", "by": "alice"}}
     incident = put(rest, "AwaitingApproval", spec=wishes, annotations={labels.CANCEL: "true"})
     await subject.start(incident)
-    await subject.changed(incident)
+    await subject.update(incident)
     assert [what for what, _ in temporal.said] == ["cancel", "suspend", "approve"]
 
 
 async def test_a_cancellation_is_passed_on(subject, rest, temporal):
     incident = put(rest, "Verifying", annotations={labels.CANCEL: "true"})
     await subject.start(incident)
-    await subject.changed(incident)
+    await subject.update(incident)
     assert temporal.said[0] == ("cancel", None)
 
 
@@ -295,7 +302,7 @@ TAKEN = {"acknowledged": {"by": "alice", "at": "2026-11-24T12:00:00Z"}}
 async def test_who_will_take_over_is_passed_on_before_the_hand_over(subject, rest, temporal):
     incident = put(rest, "Verifying", spec=TAKEN)
     await subject.start(incident)
-    await subject.changed(incident)
+    await subject.update(incident)
     what, answer = temporal.said[-1]
     assert (what, answer.by, answer.at.isoformat()) == ("acknowledge", "alice", "2026-11-24T12:00:00+00:00")
 
@@ -317,13 +324,13 @@ async def test_wishes_about_a_handed_over_incident_reach_its_escalation(
     temporal.started[ESCALATION] = None
     status = {"escalation": note} if note else {}
     incident = put(rest, "Escalated", spec=spec, annotations=annotations, **status)
-    await subject.changed(incident)
+    await subject.update(incident)
     assert [what for what, _ in temporal.said] == said
 
 
 async def test_an_escalation_that_has_not_begun_hears_of_it_later(subject, rest, temporal, monkeypatch):
     incident = put(rest, "Escalated", spec=TAKEN, escalation={"reason": "x"})
-    await subject.changed(incident)
+    await subject.update(incident)
     assert temporal.said == []
     temporal.started[ESCALATION] = None
     await resynced(subject, lambda: temporal.said, monkeypatch)
@@ -331,7 +338,7 @@ async def test_an_escalation_that_has_not_begun_hears_of_it_later(subject, rest,
 
 
 async def test_a_wish_for_a_workflow_that_is_not_there_starts_it(subject, rest, temporal):
-    await subject.changed(put(rest))
+    await subject.update(put(rest))
     assert ID in temporal.started
 
 
@@ -339,26 +346,26 @@ async def test_a_wish_for_a_workflow_that_is_not_there_starts_it(subject, rest, 
 async def test_a_wish_is_not_lost_while_temporal_is_away(subject, rest, temporal, error):
     temporal.error = error
     with pytest.raises(TemporalUnavailable):
-        await subject.changed(put(rest, "AwaitingApproval"))
+        await subject.update(put(rest, "AwaitingApproval"))
 
 
 async def test_a_deleted_incident_stops_its_workflow(subject, rest, temporal):
     await subject.start(put(rest))
     temporal.started[ESCALATION] = None
-    await subject.deleted("uid-web-1")
+    await subject.cancel("uid-web-1")
     assert temporal.said == [("cancel", None)] * 2
 
 
 async def test_a_deleted_incident_without_a_workflow_needs_nothing(subject):
-    await subject.deleted("uid-never-started")
+    await subject.cancel("uid-never-started")
 
 
 # Looking after all of them
 
 
 async def resynced(subject, condition, monkeypatch):
-    monkeypatch.setattr(workflow_starter, "RESYNC_INTERVAL", 0.01)
-    task = asyncio.create_task(subject.resync())
+    monkeypatch.setattr(sweeper, "RESYNC_INTERVAL_SECONDS", 0.01)
+    task = asyncio.create_task(Sweeper(subject._rest, subject, ("shop",)).run())
     try:
         await eventually(condition)
     finally:
@@ -384,10 +391,10 @@ async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
     async def each(*_, **__):
         nonlocal most
         for _ in range(20):
-            one = OpenIncident(
-                Metadata("shop", "web-1", "u", "7", "2026-11-24T12:00:00Z"),
+            one = IncidentView(
+                Metadata("shop", "web-1", "u", "7", datetime(2026, 11, 24, 12, tzinfo=UTC)),
                 spec=Held(),
-                status=Status("Healed", escalation={"ended": "Recovered"}),
+                status=Status(Phase.HEALED, escalation=EscalationNote("Recovered")),
             )
             held.append(weakref.ref(one.spec))
             most = max(most, sum(each() is not None for each in held))
@@ -411,11 +418,14 @@ async def test_what_is_looked_after_is_started_as_a_new_one_is(subject, rest, te
 
 async def test_of_one_that_is_looked_after_no_more_than_needed_is_built(rest):
     managed = [{"manager": "prunella", "fieldsV1": {"f:spec": {}}}]
-    whole = {**put(rest, "Diagnosing", evidence=[{"source": "pod/a"}], workflow={"id": ID})}
+    put(rest, "Diagnosing", evidence=[{"source": "pod/a"}], workflow={"id": ID})
+    whole = rest.kube.objects[PATH]
     whole["metadata"] = {**whole["metadata"], "managedFields": managed, "labels": {"team": "shop"}}
-    built = msgspec.convert(whole, OpenIncident).built()
-    assert built["status"] == {"phase": "Diagnosing", "reason": None, "workflow": {"id": ID}, "escalation": None}
-    assert not {"managedFields", "labels"} & set(built["metadata"])
+    built = msgspec.to_builtins(IncidentView.from_object(whole))
+    assert (built["status"]["phase"], built["status"]["workflow"]) == ("Diagnosing", {"id": ID})
+    assert "evidence" not in built["status"]
+    assert "managedFields" not in built["metadata"]
+    assert "team" not in built["metadata"]["labels"]
 
 
 async def test_one_of_which_people_are_told_is_looked_after(subject, rest, temporal, monkeypatch):
@@ -437,14 +447,13 @@ async def test_one_that_makes_no_sense_keeps_nobody_waiting(subject, rest, tempo
     await resynced(subject, lambda: temporal.started, monkeypatch)
 
 
-async def test_other_namespaces_have_their_own_prunella(rest, temporal, monkeypatch):
+async def test_other_namespaces_have_their_own_prunella(subject, rest, temporal, monkeypatch):
     other = {
         "metadata": {"namespace": "billing", "creationTimestamp": "2026-11-24T12:00:00Z"},
         "spec": {"type": "Other"},
     }
     rest.kube.put(paths.incidents("billing", "theirs"), other)
     put(rest)
-    subject = WorkflowStarter(rest, temporal, "prunella", ("shop",))
     await resynced(subject, lambda: temporal.started, monkeypatch)
     assert set(temporal.started) == {ID}
 

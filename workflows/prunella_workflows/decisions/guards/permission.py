@@ -6,12 +6,13 @@ from prunella_workflows.model.labels import HEAL, IGNORE
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import Action, RestoreTemplate
 from prunella_workflows.model.policy import ApprovalWhen, EffectivePolicy, PolicyMode, Rollback
+from prunella_workflows.model.workload import is_protected_namespace
 
 
 def check_protected_namespace(case: GuardCase) -> Block | None:
     """Block writes to kube-* namespaces and Prunella's own."""
     namespace = case.workload.ref.namespace
-    if not namespace.startswith("kube-") and namespace not in case.protected_namespaces:
+    if not is_protected_namespace(namespace, case.protected_namespaces):
         return None
     return Block(Effect.SUPPRESS, "Protected", f"Namespace {namespace} is protected; Prunella never changes it.")
 

@@ -1,5 +1,6 @@
-"""The hands of AlertHandling on an API server in memory: what is told, opened, joined, followed and taken back."""
+"""The activities of AlertHandling on an API server in memory: enriching, opening, joining, following, withdrawing."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -57,8 +58,8 @@ def kube(moment):
 
 
 @pytest.fixture
-def hands(kube):
-    return AlertActivitiesImpl(kube, EvidenceCollector(kube, 30.0), ("prunella-system",), None)
+def activities(kube):
+    return AlertActivitiesImpl(kube, FakeRest(kube), EvidenceCollector(kube, 30.0), ("prunella-system",), None)
 
 
 def an_alert(name="KubePodCrashLooping", fingerprint="f1", **values):
@@ -77,16 +78,17 @@ def an_alert(name="KubePodCrashLooping", fingerprint="f1", **values):
 
 
 def run(activity, request):
-    return ActivityEnvironment().run(activity, request)
+    result = ActivityEnvironment().run(activity, request)
+    return asyncio.run(result) if asyncio.iscoroutine(result) else result
 
 
-def enrich(hands, alert):
-    return run(hands.enrich, EnrichRequest(alert=alert))
+def enrich(activities, alert):
+    return run(activities.enrich, EnrichRequest(alert=alert))
 
 
-def open_(hands, alert=None):
+def open_(activities, alert=None):
     alert = alert or an_alert()
-    return run(hands.open, OpenRequest(alert=alert, enriched=enrich(hands, alert), observed_at=NOW))
+    return run(activities.open, OpenRequest(alert=alert, enriched=enrich(activities, alert), observed_at=NOW))
 
 
 def incidents(kube):
@@ -110,9 +112,9 @@ def a_policy(kube, name="alerts", **spec):
 # Enriching
 
 
-def test_an_alert_is_told_with_all_that_is_known(hands, kube):
+def test_an_alert_is_told_with_all_that_is_known(activities, kube):
     kube.objects[paths.workload(WEB)]["metadata"]["labels"] = {"team": "checkout"}
-    found = enrich(hands, an_alert())
+    found = enrich(activities, an_alert())
     assert (found.target, found.classified.handling) == (WEB, HEAL)
     assert (found.runbook, found.source) == (
         "https://runbooks.example.org/crash",
@@ -124,7 +126,7 @@ def test_an_alert_is_told_with_all_that_is_known(hands, kube):
     assert "no Prometheus is configured" in facts(found, "Usage")[0]
 
 
-def test_earlier_incidents_are_told_open_ones_first(hands, kube):
+def test_earlier_incidents_are_told_open_ones_first(activities, kube):
     labels = {WORKLOAD: workload_key(WEB)}
     for name, phase, made in (
         ("old", "Healed", "2026-11-24T09:00:00Z"),
@@ -134,7 +136,7 @@ def test_earlier_incidents_are_told_open_ones_first(hands, kube):
     ):
         body = {"metadata": {"namespace": "shop", "labels": labels, "creationTimestamp": made}, "spec": {}}
         kube.put(f"{INCIDENTS}/{name}", body, phase=phase, rootCause="pod_oom_killed", action="SetMemory")
-    assert facts(enrich(hands, an_alert()), "Incident") == [
+    assert facts(enrich(activities, an_alert()), "Incident") == [
         "open: Verifying, pod_oom_killed, by SetMemory, opened 4h ago",
         "new: Escalated, pod_oom_killed, by SetMemory, opened 1h ago",
         "old: Healed, pod_oom_killed, by SetMemory, opened 3h ago",
@@ -152,10 +154,10 @@ def test_earlier_incidents_are_told_open_ones_first(hands, kube):
     ],
     ids=str,
 )
-def test_the_workload_is_found(hands, kube, labels, kind):
+def test_the_workload_is_found(activities, kube, labels, kind):
     scaled = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "web"}}
     kube.put(paths.autoscalers("shop", "web"), {"metadata": {"namespace": "shop"}, "spec": scaled})
-    assert enrich(hands, an_alert("KubePodNotReady", labels=labels)).target == WEB
+    assert enrich(activities, an_alert("KubePodNotReady", labels=labels)).target == WEB
 
 
 @pytest.mark.parametrize(
@@ -169,27 +171,27 @@ def test_the_workload_is_found(hands, kube, labels, kind):
     ],
     ids=str,
 )
-def test_a_workload_that_is_not_there_is_told(hands, kube, labels, said):
+def test_a_workload_that_is_not_there_is_told(activities, kube, labels, said):
     for plural in ("deployments", "statefulsets"):
         body = {"metadata": {"namespace": "shop", "uid": plural}}
         kube.put(f"/apis/apps/v1/namespaces/shop/{plural}/twice", body)
-    found = enrich(hands, an_alert("KubePodNotReady", labels=labels))
+    found = enrich(activities, an_alert("KubePodNotReady", labels=labels))
     assert found.target is None
     assert said in facts(found, "Note")
 
 
-def test_an_autoscaler_of_something_unknown_is_told(hands, kube):
+def test_an_autoscaler_of_something_unknown_is_told(activities, kube):
     scaled = {"scaleTargetRef": {"apiVersion": "argoproj.io/v1", "kind": "Rollout", "name": "../../x"}}
     kube.put(paths.autoscalers("shop", "web"), {"metadata": {"namespace": "shop"}, "spec": scaled})
-    found = enrich(hands, an_alert("KubeHpaMaxedOut", labels={"horizontalpodautoscaler": "web"}))
+    found = enrich(activities, an_alert("KubeHpaMaxedOut", labels={"horizontalpodautoscaler": "web"}))
     assert found.target is None
     assert any("Rollout is not a kind of workload" in fact for fact in facts(found, "Note"))
 
 
-def test_rules_of_policies_decide_and_name_secrets_of_our_own_namespace(hands, kube):
+def test_rules_of_policies_decide_and_name_secrets_of_our_own_namespace(activities, kube):
     rule = {"name": "all", "alertname": ".*", "handling": "Notify", "channels": ["shop-chat"]}
     a_policy(kube, alerts={"rules": [rule], "ticket": "jira"})
-    found = enrich(hands, an_alert()).classified
+    found = enrich(activities, an_alert()).classified
     assert (found.handling, found.channels, found.ticket) == (
         NOTIFY,
         ("prunella-system/shop-chat",),
@@ -198,56 +200,56 @@ def test_rules_of_policies_decide_and_name_secrets_of_our_own_namespace(hands, k
 
 
 @pytest.mark.parametrize(("stage", "handling"), [("production", NOTIFY), ("test", HEAL)])
-def test_a_policy_is_for_the_namespaces_it_selects(hands, kube, stage, handling):
+def test_a_policy_is_for_the_namespaces_it_selects(activities, kube, stage, handling):
     kube.objects["/api/v1/namespaces/shop"]["metadata"]["labels"] = {"stage": stage}
     selector = {"matchLabels": {"stage": "production"}}
     rule = {"name": "all", "alertname": ".*", "handling": "Notify"}
     a_policy(kube, namespaceSelector=selector, alerts={"rules": [rule]})
-    assert enrich(hands, an_alert()).classified.handling is handling
+    assert enrich(activities, an_alert()).classified.handling is handling
     unknown = an_alert(labels={"pod": "web-a", "namespace": "unknown"})
-    assert enrich(hands, unknown).classified.handling is HEAL
+    assert enrich(activities, unknown).classified.handling is HEAL
 
 
-def test_a_policy_that_cannot_be_read_heals_nothing(hands, kube):
+def test_a_policy_that_cannot_be_read_heals_nothing(activities, kube):
     a_policy(kube, alerts={"rules": [{"name": "x", "alertname": "("}]})
-    found = enrich(hands, an_alert())
+    found = enrich(activities, an_alert())
     assert found.classified.handling is NOTIFY
     assert "policy alerts cannot be read (spec.alerts.rules.0.alertname), so this alert is only told" in facts(
         found, "Note"
     )
 
 
-def test_policies_that_may_not_be_read_heal_nothing(hands, kube):
+def test_policies_that_may_not_be_read_heal_nothing(activities, kube):
     kube.before = failing(Forbidden("not allowed"), 9, part="clusterhealingpolicies")
-    assert enrich(hands, an_alert()).classified.handling is NOTIFY
+    assert enrich(activities, an_alert()).classified.handling is NOTIFY
 
 
-def test_an_api_server_that_is_away_is_asked_again(hands, kube):
+def test_an_api_server_that_is_away_is_asked_again(activities, kube):
     kube.before = failing(Unavailable("away"), 1)
     with pytest.raises(ApplicationError) as raised:
-        enrich(hands, an_alert())
+        enrich(activities, an_alert())
     assert not raised.value.non_retryable
 
 
-def test_what_cannot_be_had_is_said_and_the_rest_is_told(hands, kube):
+def test_what_cannot_be_had_is_said_and_the_rest_is_told(activities, kube):
     kube.before = failing(Forbidden("not allowed"), 9, part="replicasets")
-    found = enrich(hands, an_alert(labels={"deployment": "web"}))
+    found = enrich(activities, an_alert(labels={"deployment": "web"}))
     assert found.target == WEB
     assert facts(found, "Release") == ["(cannot be read: not allowed)"]
     assert found.classified.handling is HEAL
 
 
-def test_secrets_are_in_no_fact(hands, kube):
+def test_secrets_are_in_no_fact(activities, kube):
     kube.objects[paths.workload(WEB)]["metadata"]["labels"] = {
         "owner": "token=ghp_abcdefghijklmnopqrstuvwxyz0123456789"
     }
-    assert "ghp_" not in enrich(hands, an_alert()).model_dump_json()
+    assert "ghp_" not in enrich(activities, an_alert()).model_dump_json()
 
 
-def test_the_activity_says_that_it_is_alive(hands):
+def test_the_activity_says_that_it_is_alive(activities):
     environment, beats = ActivityEnvironment(), []
     environment.on_heartbeat = lambda *_: beats.append(1)
-    environment.run(hands.enrich, EnrichRequest(alert=an_alert()))
+    environment.run(activities.enrich, EnrichRequest(alert=an_alert()))
     assert len(beats) >= 4
 
 
@@ -276,8 +278,8 @@ def test_only_web_addresses_become_links(text, good):
 # Opening and joining
 
 
-def test_an_alert_opens_an_incident_as_a_signal_would(hands, kube):
-    opened = open_(hands, an_alert(labels={"pod": "web-a", "container": "app"}))
+def test_an_alert_opens_an_incident_as_a_signal_would(activities, kube):
+    opened = open_(activities, an_alert(labels={"pod": "web-a", "container": "app"}))
     (one,) = incidents(kube)
     assert (opened.incident.name, opened.opened, opened.incident.uid) == (
         one["metadata"]["name"],
@@ -297,25 +299,25 @@ def test_an_alert_opens_an_incident_as_a_signal_would(hands, kube):
     assert marks[f"{ALERT_PREFIX}f1"] == "KubePodCrashLooping since 2026-11-24T11:55:00Z"
 
 
-def test_a_container_of_the_exporter_is_left_out(hands, kube):
-    open_(hands, an_alert(labels={"deployment": "web", "container": "kube-state-metrics"}))
+def test_a_container_of_the_exporter_is_left_out(activities, kube):
+    open_(activities, an_alert(labels={"deployment": "web", "container": "kube-state-metrics"}))
     assert "containerName" not in incidents(kube)[0]["spec"]
 
 
-def test_opening_again_finds_what_was_opened(hands, kube):
-    first = open_(hands)
-    assert open_(hands) == first
+def test_opening_again_finds_what_was_opened(activities, kube):
+    first = open_(activities)
+    assert open_(activities) == first
     assert len(incidents(kube)) == 1
 
 
-def test_opening_again_after_a_lost_answer_knows_that_it_was_us(hands, kube):
+def test_opening_again_after_a_lost_answer_knows_that_it_was_us(activities, kube):
     """The first attempt looked before it wrote, and so does the second: it finds an open incident."""
-    open_(hands)
+    open_(activities)
     kube.list = lambda *_, **__: iter(())
-    assert open_(hands).opened
+    assert open_(activities).opened
 
 
-async def test_a_pod_and_an_alert_make_one_incident_whoever_comes_first(hands, kube):
+async def test_a_pod_and_an_alert_make_one_incident_whoever_comes_first(activities, kube):
     signal = Signal(
         source="pods",
         type=IncidentType.POD_CRASH_LOOP,
@@ -329,51 +331,51 @@ async def test_a_pod_and_an_alert_make_one_incident_whoever_comes_first(hands, k
     )
     intake = Intake(FakeRest(kube))
     assert await intake.open(signal) == "opened"
-    opened = open_(hands)
+    opened = await asyncio.to_thread(open_, activities)
     assert (opened.opened, len(incidents(kube))) == (False, 1)
     assert f"{ALERT_PREFIX}f1" in incidents(kube)[0]["metadata"]["annotations"]
     kube.objects = {path: one for path, one in kube.objects.items() if not path.startswith(INCIDENTS)}
-    assert open_(hands).opened
+    assert (await asyncio.to_thread(open_, activities)).opened
     assert await intake.open(signal) == "joined"
     assert len(incidents(kube)) == 1
 
 
-def test_two_alerts_of_one_workload_make_one_incident(hands, kube):
-    open_(hands)
-    second = open_(hands, an_alert("KubeDeploymentReplicasMismatch", "f2", labels={"deployment": "web"}))
+def test_two_alerts_of_one_workload_make_one_incident(activities, kube):
+    open_(activities)
+    second = open_(activities, an_alert("KubeDeploymentReplicasMismatch", "f2", labels={"deployment": "web"}))
     assert (second.opened, len(incidents(kube))) == (False, 1)
     assert {f"{ALERT_PREFIX}f1", f"{ALERT_PREFIX}f2"} <= incidents(kube)[0]["metadata"]["annotations"].keys()
 
 
-def test_an_incident_names_no_more_alerts_than_people_can_read(hands, kube):
+def test_an_incident_names_no_more_alerts_than_people_can_read(activities, kube):
     for number in range(30):
-        open_(hands, an_alert(fingerprint=f"f{number}"))
+        open_(activities, an_alert(fingerprint=f"f{number}"))
     marks = incidents(kube)[0]["metadata"]["annotations"]
     assert len([key for key in marks if key.startswith(ALERT_PREFIX)]) == 20
 
 
-def test_an_incident_that_people_have_is_joined_while_its_fault_goes_on(hands, kube, moment):
-    first = open_(hands)
+def test_an_incident_that_people_have_is_joined_while_its_fault_goes_on(activities, kube, moment):
+    first = open_(activities)
     stands(kube, Phase.ESCALATED, times={"closedAt": NOW.isoformat()})
-    assert open_(hands).incident == first.incident
+    assert open_(activities).incident == first.incident
     moment.now = NOW + timedelta(minutes=31)
-    assert open_(hands).incident != first.incident
+    assert open_(activities).incident != first.incident
 
 
 @pytest.mark.parametrize("phase", [Phase.HEALED, Phase.RECOVERED])
-def test_after_a_fault_that_is_over_the_next_one_has_an_incident_of_its_own(hands, kube, phase):
-    first = open_(hands)
+def test_after_a_fault_that_is_over_the_next_one_has_an_incident_of_its_own(activities, kube, phase):
+    first = open_(activities)
     stands(kube, phase, times={"closedAt": NOW.isoformat()})
-    assert open_(hands).incident != first.incident
+    assert open_(activities).incident != first.incident
 
 
 @pytest.mark.parametrize("phase", [Phase.HEALED, Phase.RECOVERED])
-def test_an_alert_that_came_in_time_and_is_handled_late_joins_what_ended_meanwhile(hands, kube, moment, phase):
+def test_an_alert_that_came_in_time_and_is_handled_late_joins_what_ended_meanwhile(activities, kube, moment, phase):
     """Of hundreds that come in a minute some have to wait."""
-    first = open_(hands)
+    first = open_(activities)
     moment.now = NOW + timedelta(minutes=2)
     stands(kube, phase, times={"closedAt": (NOW + timedelta(minutes=1)).isoformat()})
-    assert open_(hands, an_alert(fingerprint="f2")).incident == first.incident
+    assert open_(activities, an_alert(fingerprint="f2")).incident == first.incident
     assert len(incidents(kube)) == 1
 
 
@@ -393,42 +395,44 @@ def test_an_alert_that_came_in_time_and_is_handled_late_joins_what_ended_meanwhi
     ],
     ids=["namespace", "workload"],
 )
-def test_what_asked_to_be_left_alone_is(hands, kube, change, reason):
+def test_what_asked_to_be_left_alone_is(activities, kube, change, reason):
     change(kube)
-    opened = open_(hands)
+    opened = open_(activities)
     assert opened.incident is None
     assert opened.reason.startswith(reason)
     assert incidents(kube) == []
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "prunella-system"])
-def test_protected_namespaces_are_never_touched(hands, kube, namespace):
+def test_protected_namespaces_are_never_touched(activities, kube, namespace):
     alert = an_alert()
-    found = enrich(hands, alert)
+    found = enrich(activities, alert)
     moved = found.model_copy(update={"target": WEB.model_copy(update={"namespace": namespace})})
-    opened = run(hands.open, OpenRequest(alert=alert, enriched=moved, observed_at=NOW))
+    opened = run(activities.open, OpenRequest(alert=alert, enriched=moved, observed_at=NOW))
     assert opened.reason.startswith("Protected")
     assert kube.writes == []
 
 
-def test_a_workload_that_is_gone_or_was_made_anew_opens_nothing(hands, kube):
+def test_a_workload_that_is_gone_or_was_made_anew_opens_nothing(activities, kube):
     alert = an_alert()
-    found = enrich(hands, alert)
+    found = enrich(activities, alert)
     kube.objects[paths.workload(WEB)]["metadata"]["uid"] = "another"
-    assert run(hands.open, OpenRequest(alert=alert, enriched=found, observed_at=NOW)).reason.startswith("NotFound")
+    assert run(activities.open, OpenRequest(alert=alert, enriched=found, observed_at=NOW)).reason.startswith("NotFound")
     none = found.model_copy(update={"target": None})
-    assert run(hands.open, OpenRequest(alert=alert, enriched=none, observed_at=NOW)).reason.startswith("NoWorkload")
+    assert run(activities.open, OpenRequest(alert=alert, enriched=none, observed_at=NOW)).reason.startswith(
+        "NoWorkload"
+    )
 
 
 # Following and taking back
 
 
-def look(hands, opened):
-    return run(hands.follow, FollowRequest(incident=opened.incident))
+def look(activities, opened):
+    return run(activities.follow, FollowRequest(incident=opened.incident))
 
 
-def withdraw(hands, opened):
-    return run(hands.withdraw, WithdrawRequest(incident=opened.incident, alert=an_alert()))
+def withdraw(activities, opened):
+    return run(activities.withdraw, WithdrawRequest(incident=opened.incident, alert=an_alert()))
 
 
 ATTEMPT = {
@@ -440,41 +444,41 @@ ATTEMPT = {
 }
 
 
-def test_how_an_incident_stands(hands, kube):
-    opened = open_(hands)
-    assert (look(hands, opened).phase, look(hands, opened).acted) == (Phase.PENDING, False)
+def test_how_an_incident_stands(activities, kube):
+    opened = open_(activities)
+    assert (look(activities, opened).phase, look(activities, opened).acted) == (Phase.PENDING, False)
     written = {**ATTEMPT, "writtenAt": NOW.isoformat(), "verdict": "NotHealed", "undone": True}
     stands(kube, Phase.DIAGNOSING, rootCause="pod_oom_killed", nextStep="look", attempts=[written])
-    found = look(hands, opened)
+    found = look(activities, opened)
     assert (found.acted, found.root_cause, found.next_step) == (True, "pod_oom_killed", "look")
     assert found.tried == ("SetMemory: NotHealed (undone)",)
 
 
-def test_an_incident_that_was_deleted_or_made_anew_is_gone(hands, kube):
-    opened = open_(hands)
+def test_an_incident_that_was_deleted_or_made_anew_is_gone(activities, kube):
+    opened = open_(activities)
     (one,) = incidents(kube)
     one["metadata"]["uid"] = "another"
-    assert look(hands, opened).gone
+    assert look(activities, opened).gone
     kube.objects.pop(f"{INCIDENTS}/{opened.incident.name}")
-    assert look(hands, opened).gone
+    assert look(activities, opened).gone
 
 
 @pytest.mark.parametrize("phase", [Phase.PENDING, Phase.CONFIRMING, Phase.DIAGNOSING, Phase.AWAITING_APPROVAL])
-def test_what_has_not_acted_is_taken_back(hands, kube, phase):
-    opened = open_(hands)
+def test_what_has_not_acted_is_taken_back(activities, kube, phase):
+    opened = open_(activities)
     one = stands(kube, phase)
-    assert withdraw(hands, opened).done
+    assert withdraw(activities, opened).done
     marks = incidents(kube)[0]["metadata"]["annotations"]
     assert (marks[CANCEL], marks[WITHDRAWN_BY_ALERT]) == ("true", "f1")
     _, _, patch = kube.of("merge_patch")[-1]
     assert patch["metadata"]["resourceVersion"] == one["metadata"]["resourceVersion"]
 
 
-def test_after_an_incident_that_was_taken_back_the_next_fault_has_one_of_its_own(hands, kube):
-    opened = open_(hands)
-    withdraw(hands, opened)
+def test_after_an_incident_that_was_taken_back_the_next_fault_has_one_of_its_own(activities, kube):
+    opened = open_(activities)
+    withdraw(activities, opened)
     stands(kube, Phase.CANCELLED, times={"closedAt": NOW.isoformat()})
-    assert open_(hands).incident != opened.incident
+    assert open_(activities).incident != opened.incident
 
 
 @pytest.mark.parametrize(
@@ -491,25 +495,25 @@ def test_after_an_incident_that_was_taken_back_the_next_fault_has_one_of_its_own
     ],
     ids=["repairing", "verifying", "second step", "closed"],
 )
-def test_what_has_acted_is_not_taken_back(hands, kube, phase, status, reason):
-    opened = open_(hands)
+def test_what_has_acted_is_not_taken_back(activities, kube, phase, status, reason):
+    opened = open_(activities)
     stands(kube, phase, **status)
-    found = withdraw(hands, opened)
+    found = withdraw(activities, opened)
     assert (found.done, found.reason) == (False, reason)
     assert kube.of("merge_patch") == []
 
 
-def test_an_incident_whose_pods_are_in_trouble_is_not_taken_back(hands, kube):
-    opened = open_(hands)
+def test_an_incident_whose_pods_are_in_trouble_is_not_taken_back(activities, kube):
+    opened = open_(activities)
     crashed = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "ready": False}
     kube.put("/api/v1/namespaces/shop/pods/web-a", a_pod("web-a", ready_since=None, status=crashed))
-    found = withdraw(hands, opened)
+    found = withdraw(activities, opened)
     assert not found.done
-    assert found.reason.startswith("the pods are in trouble: pod web-a")
+    assert found.reason.startswith("the pods are unhealthy: pod web-a")
 
 
-def test_an_incident_that_moves_meanwhile_is_looked_at_again(hands, kube):
-    opened = open_(hands)
+def test_an_incident_that_moves_meanwhile_is_looked_at_again(activities, kube):
+    opened = open_(activities)
     path = f"{INCIDENTS}/{opened.incident.name}"
 
     def meddle(method, _path):
@@ -518,30 +522,32 @@ def test_an_incident_that_moves_meanwhile_is_looked_at_again(hands, kube):
 
     kube.before = meddle
     with pytest.raises(ApplicationError) as raised:
-        withdraw(hands, opened)
+        withdraw(activities, opened)
     assert (raised.value.type, raised.value.non_retryable) == ("Conflict", False)
 
 
-def test_a_deleted_incident_needs_no_taking_back(hands, kube):
-    opened = open_(hands)
+def test_a_deleted_incident_needs_no_taking_back(activities, kube):
+    opened = open_(activities)
     kube.objects.pop(f"{INCIDENTS}/{opened.incident.name}")
-    assert withdraw(hands, opened).done
+    assert withdraw(activities, opened).done
 
 
-def test_the_end_of_an_alert_is_noted_on_its_incident(hands, kube):
-    opened = open_(hands)
+def test_the_end_of_an_alert_is_noted_on_its_incident(activities, kube):
+    opened = open_(activities)
     state = AlertState(fingerprint="f1", alert=an_alert(), incident=opened.incident, outcome=Outcome.REPAIRED)
-    run(hands.record, RecordRequest(state=state))
+    run(activities.record, RecordRequest(state=state))
     assert kube.of("merge_patch") == []
-    run(hands.record, RecordRequest(state=state, resolved=True))
+    run(activities.record, RecordRequest(state=state, resolved=True))
     marks = incidents(kube)[0]["metadata"]["annotations"]
     assert marks[f"{ALERT_PREFIX}f1"] == (
         "KubePodCrashLooping since 2026-11-24T11:55:00Z, resolved 2026-11-24T12:00:00Z"
     )
 
 
-def test_an_alert_without_an_incident_is_recorded_too(hands, kube):
-    run(hands.record, RecordRequest(state=AlertState(fingerprint="f1", alert=an_alert(), outcome=Outcome.NOTIFIED)))
+def test_an_alert_without_an_incident_is_recorded_too(activities, kube):
+    run(
+        activities.record, RecordRequest(state=AlertState(fingerprint="f1", alert=an_alert(), outcome=Outcome.NOTIFIED))
+    )
     assert kube.writes == []
 
 
@@ -550,18 +556,20 @@ def test_an_alert_without_an_incident_is_recorded_too(hands, kube):
 
 def test_silences_go_by_the_configured_alertmanager(kube):
     with FakeAlertmanager() as server:
-        hands = AlertActivitiesImpl(kube, EvidenceCollector(kube, 30.0), (), Alertmanager(server.url))
-        assert enrich(hands, an_alert()).can_silence
-        assert not enrich(hands, an_alert(whole=False)).can_silence
+        activities = AlertActivitiesImpl(
+            kube, FakeRest(kube), EvidenceCollector(kube, 30.0), (), Alertmanager(server.url)
+        )
+        assert enrich(activities, an_alert()).can_silence
+        assert not enrich(activities, an_alert(whole=False)).can_silence
         until = NOW + timedelta(minutes=10)
-        found = run(hands.silence, SilenceRequest(alert=an_alert(), until=until, comment="c"))
-        run(hands.unsilence, UnsilenceRequest(silence_id=found.silence_id))
+        found = run(activities.silence, SilenceRequest(alert=an_alert(), until=until, comment="c"))
+        run(activities.unsilence, UnsilenceRequest(silence_id=found.silence_id))
         assert server.state(found.silence_id) == "expired"
-        assert not run(hands.is_firing, EnrichRequest(alert=an_alert())).firing
+        assert not run(activities.is_firing, EnrichRequest(alert=an_alert())).firing
 
 
-def test_without_an_alertmanager_nothing_is_silenced(hands):
-    assert not enrich(hands, an_alert()).can_silence
+def test_without_an_alertmanager_nothing_is_silenced(activities):
+    assert not enrich(activities, an_alert()).can_silence
     with pytest.raises(ApplicationError) as raised:
-        run(hands.is_firing, EnrichRequest(alert=an_alert()))
+        run(activities.is_firing, EnrichRequest(alert=an_alert()))
     assert raised.value.non_retryable

@@ -285,9 +285,10 @@ def test_the_largest_node_that_takes_pods_counts(gatherer, kube):
 
 def test_incidents_in_brief(gatherer, kube):
     path = "/apis/prunella.dev/v1alpha1/namespaces/shop/incidents"
-    kube.put(f"{path}/new", {"metadata": {"namespace": "shop"}})
+    body = {"metadata": {"namespace": "shop", "creationTimestamp": "2026-11-24T08:00:00Z"}}
+    kube.put(f"{path}/new", body)
     times = {"repairedAt": "2026-11-24T09:00:00Z", "closedAt": "2026-11-24T09:01:00Z"}
-    kube.put(f"{path}/old", {"metadata": {"namespace": "shop"}}, phase="Healed", target="Deployment/web", times=times)
+    kube.put(f"{path}/old", body, phase="Healed", target="Deployment/web", times=times)
     new, old = gatherer.incidents(WEB, deep=True)
     assert (new.phase, new.workload, new.repaired_at) == (Phase.PENDING, "", None)
     assert (old.phase, old.workload, old.repaired_at) == (

@@ -9,8 +9,9 @@ from prunella_operator.kubernetes import paths
 from prunella_workflows.model import labels
 
 
-def put(kube, name, namespace="shop", **status):
+def put(kube, name, namespace="shop", source=None, **status):
     meta = {"namespace": namespace, "creationTimestamp": "2026-11-24T12:00:00Z"}
+    meta |= {"labels": {labels.SOURCE: source}} if source else {}
     kube.put(paths.incidents(namespace, name), {"metadata": meta}, **status)
 
 
@@ -29,7 +30,7 @@ def test_they_are_those_of_the_namespace():
 
 def test_who_saw_the_fault_is_told():
     kube = FakeKube()
-    kube.put(paths.incidents("shop", "web-1"), {"metadata": {"namespace": "shop", "labels": {labels.SOURCE: "pods"}}})
+    put(kube, "web-1", source="pods")
     put(kube, "web-2")
     assert {one.name: one.source for one in IncidentSummaryCache(kube).of("shop")} == {"web-1": "pods", "web-2": ""}
 

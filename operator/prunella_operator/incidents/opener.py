@@ -1,0 +1,184 @@
+"""The one front door: every source, alerts included, opens its Incidents here, by the same rules and the same names.
+
+Asynchronous in the operator and in the worker. Sources differ only in what they remember of a fault, so each of them
+brings its own `FindCovering`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import structlog
+
+from prunella_operator import clock
+from prunella_operator.incidents.deduplication import (
+    Earlier,
+    earlier_selectors,
+    fault_fingerprint,
+    new_incident,
+    targets_workload,
+)
+from prunella_operator.incidents.view import IncidentView
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.request import AlreadyExists
+from prunella_operator.kubernetes.views.workloads import controller_of, ignored, is_workload
+from prunella_operator.observability import metrics, tracing
+from prunella_workflows.model.errors import NotFound
+from prunella_workflows.model.signal import OwnerRef, Signal
+from prunella_workflows.model.workload import WorkloadRef
+
+_log = structlog.get_logger("prunella.intake")
+
+# Lets the API server respond from its cache. For the latest state it asks etcd first, which takes up to a tenth of a
+# second while others write; a policy changed so recently only makes the same fault count as another one.
+_FROM_CACHE = {"resourceVersion": "0"}
+_API_VERSIONS = {"Pod": "v1", "Job": "batch/v1"}
+
+
+class Outcome(StrEnum):
+    """What became of a signal."""
+
+    OPENED = "opened"
+    JOINED = "joined"
+    IGNORED = "ignored"
+
+
+class Opening(NamedTuple):
+    """An outcome and the incident that covers the fault, if there is one."""
+
+    outcome: Outcome
+    incident: IncidentView | None = None
+
+
+class Subject(NamedTuple):
+    """The workload at the top of the owners, its namespace, and its incidents so far."""
+
+    target: WorkloadRef
+    raw: Object
+    namespace: Object
+    earlier: Earlier
+
+
+FindCovering = Callable[[str, Earlier], IncidentView | None]
+"""Finds the incident that covers a fault, by its fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOpener:
+    """Opens Incidents."""
+
+    client: AsyncClient
+
+    async def open(
+        self,
+        signal: Signal,
+        subject: Subject,
+        find_covering: FindCovering,
+        *,
+        description: str = "",
+        annotations: Mapping[str, str] | None = None,
+    ) -> Opening:
+        """Open the incident of a signal unless one covers its fault, or the owner asked to be left alone."""
+        target, earlier = subject.target, subject.earlier
+        if ignored(subject.raw) or ignored(subject.namespace):
+            return Opening(Outcome.IGNORED)
+        policies = await self._policies(earlier, target.namespace)
+        fault = fault_fingerprint(target, subject.raw, subject.namespace, policies)
+        if (covering := find_covering(fault, earlier)) is not None:
+            return Opening(Outcome.JOINED, covering)
+        facts = {"prunella.source": signal.source, "prunella.target": str(target), "prunella.fault": signal.reason}
+        with tracing.span("incident:open", facts, started=signal.observed_at):
+            body = new_incident(signal, target, fault, earlier, description=description, annotations=annotations)
+            opening = await self._create(paths.incidents(target.namespace), body)
+            if opening.outcome is Outcome.OPENED:
+                delay = (clock.now() - signal.observed_at).total_seconds()
+                metrics.OPENING.observe(max(0.0, delay), tracing.exemplar())
+                _log.info("incident opened", namespace=target.namespace, target=str(target), fault=signal.reason)
+        return opening
+
+    async def _create(self, path: str, body: Object) -> Opening:
+        """Create it under its derived name, which is taken if another observer, or an earlier attempt, was faster."""
+        try:
+            return Opening(Outcome.OPENED, IncidentView.from_object(await self.client.create(path, body)))
+        except AlreadyExists:
+            raw = await self.client.get(f"{path}/{body['metadata']['name']}")
+            return Opening(Outcome.JOINED, IncidentView.from_object(raw))
+
+    async def _policies(self, earlier: Earlier, namespace: str) -> tuple[Object, ...]:
+        """The policies that may apply. While an incident is open they do not matter: the signal joins it anyway."""
+        if any(not incident.closed for incident in earlier):
+            return ()
+        collections = (paths.policies(), paths.policies(namespace))
+        cluster, own = await asyncio.gather(*(self.client.list(path, _FROM_CACHE, into=Object) for path in collections))
+        return (*cluster, *own)
+
+    async def find_subject(self, signal: Signal) -> Subject:
+        """Resolve the top owner of the object that a signal is about. A pod without an owner stands for itself.
+
+        Raises:
+            NotFound: the object is gone, and its fault with it.
+        """
+        namespace, (target, raw, earlier) = await asyncio.gather(
+            self._namespace(signal.namespace), self._top_owner(signal)
+        )
+        return Subject(target, raw, namespace, earlier)
+
+    async def read_subject(self, target: WorkloadRef) -> Subject:
+        """Read a workload that is known to be at the top of the owners.
+
+        Raises:
+            NotFound: it is gone.
+        """
+        namespace, (raw, earlier) = await asyncio.gather(self._namespace(target.namespace), self._read(target))
+        return Subject(target, raw, namespace, earlier)
+
+    async def _namespace(self, name: str) -> Object:
+        return await self.client.get(f"/api/v1/namespaces/{name}")
+
+    async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object, Earlier]:
+        api_version = _API_VERSIONS.get(signal.kind, "apps/v1")
+        subject = OwnerRef(api_version=api_version, kind=signal.kind, name=signal.name, uid=signal.uid)
+        owner, found = signal.owner, None
+        while owner is not None and is_workload(owner):
+            subject = owner
+            found = await self._read(_workload_ref(subject, signal.namespace))
+            owner = controller_of(found[0])
+        target = _workload_ref(subject, signal.namespace)
+        return (target, *(found or await self._read(target)))
+
+    async def _read(self, ref: WorkloadRef) -> tuple[Object, Earlier]:
+        """Read the object and its incidents at once. A ReplicaSet is rarely at the top: its incidents come second."""
+        if ref.kind == "ReplicaSet":
+            raw = await self._object(ref)
+            owner = controller_of(raw)
+            return raw, [] if owner is not None and is_workload(owner) else await self._earlier(ref)
+        raw, earlier = await asyncio.gather(self._object(ref), self._earlier(ref))
+        return raw, earlier
+
+    async def _object(self, ref: WorkloadRef) -> Object:
+        raw = await self.client.get(paths.workload(ref))
+        raw.setdefault("kind", ref.kind)
+        if ref.uid and raw["metadata"]["uid"] != ref.uid:
+            raise NotFound(f"{ref} was deleted; an object with the same name but a different UID exists")
+        return raw
+
+    async def _earlier(self, target: WorkloadRef) -> Earlier:
+        """The workload's incidents: those that sources opened, and those that people opened to have it healed."""
+        path = paths.incidents(target.namespace)
+        by_sources, by_people = await asyncio.gather(
+            *(
+                self.client.list(path, {"labelSelector": selector}, into=IncidentView)
+                for selector in earlier_selectors(target)
+            )
+        )
+        return [*by_sources, *(incident for incident in by_people if targets_workload(incident, target))]
+
+
+def _workload_ref(owner: OwnerRef, namespace: str) -> WorkloadRef:
+    return WorkloadRef(
+        api_version=owner.api_version, kind=owner.kind, namespace=namespace, name=owner.name, uid=owner.uid
+    )

@@ -1,0 +1,61 @@
+"""Sweeper: resync the workflows of all active Incidents, so that a missed event costs half a minute, not a night.
+
+It starts what was missed while Temporal was unavailable, and finds workflows that were terminated, or that a server
+which lost its data has forgotten.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import NoReturn
+
+import structlog
+
+from prunella_operator import clock
+from prunella_operator.incidents.view import IncidentView
+from prunella_operator.incidents.workflow_starter import WorkflowStarter
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.observability import outcomes
+from prunella_workflows.model.errors import Permanent, Retryable
+
+_log = structlog.get_logger("prunella.sweeper")
+
+RESYNC_INTERVAL_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Resyncs active incidents, in `namespaces` or in all."""
+
+    rest: AsyncClient
+    starter: WorkflowStarter
+    namespaces: tuple[str, ...] = ()
+
+    async def run(self) -> NoReturn:
+        """Resync until cancelled."""
+        while True:
+            try:
+                await self._resync_all()
+            except Retryable as error:
+                _log.info("incidents wait for the next resync", reason=str(error))
+            except Permanent as error:
+                _log.error("cannot resync incidents", error=str(error))
+            await asyncio.sleep(RESYNC_INTERVAL_SECONDS)
+
+    async def _resync_all(self) -> None:
+        """Inactive ones are dropped as they are read: the cluster keeps hours of them, and memory must not."""
+        now, active = clock.now(), list[IncidentView]()
+        for namespace in self.namespaces or ("",):
+            incidents = self.rest.each(paths.incidents(namespace), into=IncidentView)
+            active += [incident async for incident in incidents if incident.is_active]
+        outcomes.observe_open((incident.status.phase, incident.age(now)) for incident in active)
+        for incident in active:
+            await self._resync_one(incident)
+
+    async def _resync_one(self, incident: IncidentView) -> None:
+        """An invalid incident must not hold up the others."""
+        try:
+            await self.starter.start(incident)
+            await self.starter.update_escalation(incident)
+        except Permanent as error:
+            _log.error("cannot start the workflow", incident=incident.metadata.name, error=str(error))

@@ -1,0 +1,153 @@
+"""The lean reader of Incidents: the fields that sweeps, deduplication and workflow starts need.
+
+A sweep may hold thousands of Incidents. What it does not need is never built: evidence, diffs and managed fields, which
+are most of an object. `client.Incident` is the full reader.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
+
+from msgspec import ValidationError, convert, field
+
+from prunella_operator.kubernetes.decoding import WireStruct
+from prunella_workflows.model import labels as keys
+from prunella_workflows.model.errors import InvalidIncident
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import Phase
+
+_RESOLVED = frozenset({Phase.HEALED, Phase.RECOVERED})
+
+
+class Labels(WireStruct, frozen=True):
+    """Labels that are read here."""
+
+    workload: str = field(name=keys.WORKLOAD, default="")
+    source: str = field(name=keys.SOURCE, default="")
+    keep: str = field(name=keys.KEEP, default="")
+
+
+class Annotations(WireStruct, frozen=True):
+    """Annotations that are read here. People write some of them: no value can be trusted to parse."""
+
+    cancel: str = field(name=keys.CANCEL, default="")
+    fault: str = field(name=keys.FAULT, default="")
+    fault_at: str = field(name=keys.FAULT_AT, default="")
+    detected_at: str = field(name=keys.DETECTED_AT, default="")
+    traceparent: str = field(name=keys.TRACEPARENT, default="")
+    opened_by_alert: str = field(name=keys.OPENED_BY_ALERT, default="")
+    withdrawn_by_alert: str = field(name=keys.WITHDRAWN_BY_ALERT, default="")
+
+
+class Metadata(WireStruct, frozen=True):
+    """Identity, version and age."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    creation_timestamp: datetime
+    labels: Labels = Labels()
+    annotations: Annotations = Annotations()
+
+    @property
+    def preconditions(self) -> dict[str, str]:
+        """The metadata of a write that must reach this version of this object, or fail with a Conflict."""
+        return {"uid": self.uid, "resourceVersion": self.resource_version}
+
+
+class Times(WireStruct, frozen=True):
+    """Times of the status."""
+
+    repaired_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+class EscalationNote(WireStruct, frozen=True):
+    """The state of an escalation; `ended` is its reason, empty while people are still being notified."""
+
+    ended: str = ""
+    acknowledged_at: str = ""
+
+
+class Status(WireStruct, frozen=True):
+    """The status, without its story."""
+
+    phase: Phase = Phase.PENDING
+    reason: str = ""
+    target: str = ""
+    root_cause: str = ""
+    action: str = ""
+    times: Times = Times()
+    caused_by: dict[str, Any] | None = None
+    escalation: EscalationNote | None = None
+    workflow: dict[str, Any] | None = None
+
+
+class IncidentHead(WireStruct, frozen=True):
+    """An Incident without its spec, for whoever holds all of them."""
+
+    metadata: Metadata
+    status: Status = Status()
+
+    @classmethod
+    def from_object(cls, raw: Mapping[str, Any]) -> Self:
+        """Read an object as the API server sent it.
+
+        Raises:
+            InvalidIncident: it was written past the CRD's validation.
+        """
+        try:
+            return convert(raw, cls)
+        except ValidationError as error:
+            raise InvalidIncident(f"cannot read the incident: {error}") from error
+
+    @property
+    def ref(self) -> IncidentRef:
+        """The reference that workflows carry."""
+        meta = self.metadata
+        return IncidentRef(namespace=meta.namespace, name=meta.name, uid=meta.uid)
+
+    @property
+    def closed(self) -> bool:
+        """Whether its workflow has ended it."""
+        return self.status.phase.closed
+
+    @property
+    def escalating(self) -> bool:
+        """Whether people are still being notified."""
+        note = self.status.escalation
+        return note is not None and not note.ended
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is open, or people are still being notified."""
+        return not self.closed or self.escalating
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether it was closed because its fault was gone: the next signal is another fault."""
+        phase = self.status.phase
+        withdrawn = phase is Phase.CANCELLED and bool(self.metadata.annotations.withdrawn_by_alert)
+        return withdrawn or phase in _RESOLVED
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether someone asked for its cancellation."""
+        return self.metadata.annotations.cancel == "true"
+
+    def age(self, now: datetime) -> float:
+        """Seconds since its creation."""
+        return (now - self.metadata.creation_timestamp).total_seconds()
+
+
+class IncidentView(IncidentHead, frozen=True):
+    """An Incident with its spec, which is not validated here: see `model.incident.IncidentSpec`."""
+
+    spec: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def requested_target(self) -> str:
+        """The target that the spec names: `Deployment/web`, or `Pod/web-a`."""
+        target = self.spec.get("target") or {"kind": "Pod", "name": self.spec.get("podName")}
+        return f"{target['kind']}/{target['name']}"
