@@ -41,12 +41,12 @@ def pytest_configure(config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Quick ones first. Inside a group the order stays random, but for files that ask to be first or last."""
+    """Quick groups first. Within a group the order stays random, except for the markers `run_first` and `run_last`."""
 
     def rank(item):
         group = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-        place = {"test_00": -1, "test_zz": 1}.get(item.path.name[:7], 0)
-        return (_GROUPS.index(group) if group in _GROUPS else 0, place)
+        is_last, is_first = (item.get_closest_marker(name) is not None for name in ("run_last", "run_first"))
+        return (_GROUPS.index(group) if group in _GROUPS else 0, is_last - is_first)
 
     items.sort(key=rank)
 

@@ -1,4 +1,4 @@
-"""A pod of somebody else's, from which addresses are tried. It has Prunella's image, for the Python in it."""
+"""A pod outside Prunella from which addresses are tried. It runs Prunella's image, for the Python in it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -26,16 +26,16 @@ except urllib.error.HTTPError as error:
 """
 
 
-class Stranger:
+class ClientPod:
     """A pod that waits, in a namespace that is there."""
 
     def __init__(self, cluster: Cluster, namespace: str, image: str) -> None:
         self._cluster, self._namespace = cluster, namespace
         container = {"name": "any", "image": image, "command": ["python3", "-c", _SLEEP]}
-        meta = {"name": "stranger", "namespace": namespace}
+        meta = {"name": "client", "namespace": namespace}
         spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
         cluster.api.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-        self._kubectl("wait", "pod/stranger", "--for=condition=Ready", "--timeout=60s")
+        self._kubectl("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
 
     def reaches(self, addresses: Iterable[str]) -> set[str]:
         """Those of the addresses to which it can open a connection."""
@@ -46,7 +46,7 @@ class Stranger:
         return int(self._run(_POST, url, body, *(f"{name}: {value}" for name, value in headers.items())))
 
     def _run(self, program: str, *arguments: str) -> str:
-        return self._kubectl("exec", "stranger", "--", "python3", "-c", program, *arguments)
+        return self._kubectl("exec", "client", "--", "python3", "-c", program, *arguments)
 
     def _kubectl(self, *arguments: str) -> str:
         return self._cluster.kubectl("-n", self._namespace, *arguments, timeout=90)

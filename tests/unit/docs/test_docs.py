@@ -57,7 +57,7 @@ RUN_BY_E2E = {
 
 # The pages whose kubectl commands tests/integration/test_docs_install.py sends to a real API server, and what it sends
 # of all other pages. The sections of INSTALL on installing and uninstalling are also typed by
-# tests/e2e/test_00_quickstart.py and test_00_production.py, with the commands that need pods.
+# tests/e2e/test_quickstart.py and test_production.py, with the commands that need pods.
 INSTALL = "docs/install.md"
 RUN_BY_INTEGRATION = {INSTALL, "docs/upgrade.md"}
 SECRET = "kubectl -n prunella-system create secret "
@@ -91,7 +91,7 @@ NOT_RUN = {
     "prunella notify test *": "tests/unit/operator/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/operator/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/operator/cli/test_report.py has each form",
-    "prunella uninstall*": "tests/unit/operator/cli/test_uninstall.py, and tests/e2e/test_00_production.py types it",
+    "prunella uninstall*": "tests/unit/operator/cli/test_uninstall.py, and tests/e2e/test_production.py types it",
     "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "activities/alerts/test_activities.py has the label",
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/hack reads the files",

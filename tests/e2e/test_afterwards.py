@@ -1,4 +1,4 @@
-"""When all is over: what must hold for every case, and for Prunella as a whole. The file's name puts it last."""
+"""When all is over: what must hold for every case, and for Prunella as a whole."""
 
 import re
 import time
@@ -7,7 +7,7 @@ import pytest
 from support.cases import CASES
 from support.inspection import with_cases
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.run_last, pytest.mark.timeout(480, func_only=True)]
 
 _AFTERMATH = 10.0
 

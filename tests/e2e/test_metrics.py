@@ -1,6 +1,6 @@
 """Prunella with a real Prometheus and metrics-server: what pods use, and what the checks of a policy decide.
 
-First, like everything with a Prunella of its own: two of them would heal each other's faults.
+Runs first, as every module that starts its own Prunella does: two of them would heal each other's faults.
 """
 
 import secrets
@@ -23,7 +23,7 @@ from prunella_workflows.model import promql
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.measurement import NoData, Why
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(480, func_only=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.faults, pytest.mark.timeout(480, func_only=True)]
 
 MI = 1 << 20
 CLOSED = {"Healed", "Recovered", "Escalated", "Failed", "Cancelled", "Suppressed", "DryRunDone"}

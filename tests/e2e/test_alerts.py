@@ -1,6 +1,6 @@
 """A real Prometheus rule fires, a real Alertmanager sends it, Prunella repairs, and the alert ends.
 
-First, like everything with a Prunella of its own: two of them would heal each other's faults.
+Runs first, as every module that starts its own Prunella does: two of them would heal each other's faults.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from prunella_operator.kubernetes import paths
 from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.model.labels import SOURCE
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(600, func_only=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.faults, pytest.mark.timeout(600, func_only=True)]
 
 CLOSED = {"Healed", "Recovered", "Escalated", "Failed", "Cancelled", "Suppressed", "DryRunDone"}
 CHANNEL = "e2e-alerts-chat"

@@ -1,4 +1,4 @@
-"""Prunella as a process: ended politely, by force, started again, in two halves. First, while no other one runs."""
+"""Prunella as a process: stopped, killed, started again, and split in two. Runs first, while no other one runs."""
 
 import secrets
 
@@ -6,7 +6,7 @@ import pytest
 from support.api import until
 from support.prunella import PrunellaProcess
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

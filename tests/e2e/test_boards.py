@@ -1,6 +1,6 @@
 """The shipped rules and dashboards at a real Prometheus, which scrapes a real Prunella that heals real faults.
 
-First, like everything with a Prunella of its own: two of them would heal each other's faults.
+Runs first, as every module that starts its own Prunella does: two of them would heal each other's faults.
 """
 
 import json
@@ -27,7 +27,7 @@ from support.prunella import PrunellaProcess, free_ports
 from prunella_operator import clock
 from prunella_operator.alerts.webhook import PATH
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(480, func_only=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.faults, pytest.mark.timeout(480, func_only=True)]
 
 FOLDER = ROOT / "manifests" / "monitoring" / "dashboards"
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
