@@ -55,7 +55,6 @@ class Run:
             now=self._clock,
             info=lambda: SimpleNamespace(run_id="run"),
             logger=_LOG,
-            patched=lambda _name: True,
             sleep=self._sleep,
             wait_condition=self._wait_condition,
             execute_activity_method=self._execute,

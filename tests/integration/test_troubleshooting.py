@@ -20,7 +20,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
-from workflow.changed import Broken, Changed
+from workflow.changed_workflows import Broken, CarelessSelfHealing
 from workflow.harness import BIN
 
 from prunella_workflows.healing.workflow import SelfHealing
@@ -121,7 +121,7 @@ def begun(house):
     async def begin(client):
         await in_the_hands_of(Broken, client, BROKEN, EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
         await client.get_workflow_handle(BROKEN).terminate()
-        await in_the_hands_of(Changed, client, CHANGED, EventType.EVENT_TYPE_TIMER_STARTED)
+        await in_the_hands_of(CarelessSelfHealing, client, CHANGED, EventType.EVENT_TYPE_TIMER_STARTED)
 
     house.run(begin)
     return house

@@ -28,7 +28,6 @@ from prunella_workflows.contracts.healing import (
     ConfirmRequest,
     DiagnoseReport,
     DiagnoseRequest,
-    EscalateRequest,
     HealingActivities,
     Repaired,
     RepairOrder,
@@ -44,7 +43,7 @@ from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verd
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 BIN = Path(sys.executable).parent
-ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "close", "escalate")
+ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "close")
 
 
 def seen(presence=Presence.FAILING, reason="FaultPersists"):
@@ -91,7 +90,6 @@ class Hands(HealingActivities):
             "verify": [SETTLING, HEALED],
             "report": [None],
             "close": [None],
-            "escalate": [None],
             **{name: outcomes if isinstance(outcomes, list) else [outcomes] for name, outcomes in script.items()},
         }
         self.calls = []
@@ -176,10 +174,6 @@ class Hands(HealingActivities):
     async def close(self, request: ReportRequest) -> None:
         return await self._play("close", request)
 
-    @activity.defn(name="escalate")
-    async def escalate(self, request: EscalateRequest) -> None:
-        return await self._play("escalate", request)
-
 
 @asynccontextmanager
 async def _starting(start, **options):
@@ -208,14 +202,19 @@ def handle_of(client: Client):
 
 @asynccontextmanager
 async def performing(
-    client: Client, hands: Hands, others=(Silence,), notices: NoticeActivities | None = None, **options
+    client: Client,
+    hands: Hands,
+    others=(Silence,),
+    notices: NoticeActivities | None = None,
+    healing=SelfHealing,
+    **options,
 ):
     """A worker with these hands on the queue `prunella-test`; nobody is called after a hand-over."""
     notices = notices or Notices()
     async with Worker(
         client,
         task_queue="prunella-test",
-        workflows=[SelfHealing, *others],
+        workflows=[healing, *others],
         activities=[notices.notify, *(getattr(hands, name) for name in ACTIVITIES)],
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],

@@ -1,20 +1,31 @@
-"""Record histories that test_replay.py replays: `python tests/workflow/record_histories.py SCENE...`.
+"""Record the histories that test_replay.py replays: `python tests/workflow/record_histories.py [FAMILY/SCENE...]`.
 
-Do this on purpose only: a history that no longer replays means that incidents under way would break. Keep the old
-branch behind `workflow.patched` and add a scene; record one anew only when no incident can be under way. Without the
-name of a scene those are recorded that have no history yet.
+A history that no longer replays means that workflows under way would break. So record one again only when no workflow
+can be under way; otherwise keep the old branch behind `workflow.patched` and add a scene. Without arguments only scenes
+without a history are recorded.
 """
 
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does
 
 from builders import MI, a_memory_raise, a_question, a_report, a_step  # noqa: E402
+from workflow import alert_stage  # noqa: E402
+from workflow.alert_stage import AlertScript, alert_worker, enriched, firing, resolved, sends, stands  # noqa: E402
+from workflow.call_stage import ALICE, TWO_LEVELS, Case  # noqa: E402
+from workflow.changed_workflows import (  # noqa: E402
+    CarelessAlertHandling,
+    CarelessEscalation,
+    CarelessSelfHealing,
+    PatchedSelfHealing,
+)
 from workflow.harness import (  # noqa: E402
     HEALED,
     NOT_HEALED,
@@ -23,56 +34,75 @@ from workflow.harness import (  # noqa: E402
     cancel_and_see,
     ending,
     handle_of,
+    idle,
     performing,
     raised,
     seen,
     stage,
     written,
 )
+from workflow.notices import Notices  # noqa: E402
 
+from prunella_workflows.alerts.workflow import AlertHandling  # noqa: E402
+from prunella_workflows.contracts.alerts import StillFiring  # noqa: E402
+from prunella_workflows.escalation.workflow import Escalation  # noqa: E402
 from prunella_workflows.healing.workflow import SelfHealing  # noqa: E402
-from prunella_workflows.model.errors import ChangedSince, Held, NotFound, Unavailable  # noqa: E402
+from prunella_workflows.model.alert_policy import AlertHandlingMode  # noqa: E402
+from prunella_workflows.model.errors import (  # noqa: E402
+    AuthenticationError,
+    ChangedSince,
+    Held,
+    NotFound,
+    Unavailable,
+)
 from prunella_workflows.model.incident import Approval  # noqa: E402
+from prunella_workflows.model.incident_status import Phase  # noqa: E402
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence  # noqa: E402
 from prunella_workflows.model.plan import Plan  # noqa: E402
 
 HISTORIES = HERE / "histories"
+MAX_LINES = 3000
+"""A history that people can still look through."""
+
 WAIT = GuardResult(name="Concurrency", effect=Effect.WAIT, reason="NamespaceBusy", message="5 repairs run.")
 HELD = raised(Held("guard Concurrency holds now: 5 repairs run."))
 SECOND = a_report(a_step(a_memory_raise(128 * MI)))
 NOTHING_LEFT = a_report().model_copy(update={"plan": Plan(reason="MemoryLeakSuspected", message="It may be leaking.")})
 
 
+# Healings: the outcomes of the activities, and what people do
+
+
 async def _alone(_environment, handle, _hands):
     await ending(handle)
 
 
-async def _approve_after_two_days(environment, handle, hands):
+async def _approve_after_five_minutes(environment, handle, hands):
     await hands.told("ApprovalNeeded")
-    await environment.sleep(timedelta(days=2))
+    await environment.sleep(timedelta(minutes=5))
     await handle.signal(SelfHealing.approve, Approval(decision="Approved", by="alice@example.org"))
     await ending(handle)
 
 
 async def _approve_after_people_were_asked(environment, handle, hands):
     await hands.noted("Notified")
-    await _approve_after_two_days(environment, handle, hands)
+    await _approve_after_five_minutes(environment, handle, hands)
 
 
 async def _answer_until_one_counts(environment, handle, hands):
-    """The first comes from somebody who may not, the second after a day, and then another contradicts it."""
+    """The first answer is of no approver; the second one is, after five minutes; the third contradicts it."""
     await hands.told("ApprovalNeeded")
     await handle.signal(SelfHealing.approve, Approval(decision="Rejected", by="bob"))
     await hands.told("NotAnApprover")
-    await environment.sleep(timedelta(days=1))
+    await environment.sleep(timedelta(minutes=5))
     await handle.signal(SelfHealing.approve, Approval(decision="Approved", by="alice@example.org"))
     await handle.signal(SelfHealing.approve, Approval(decision="Rejected", by="carol", groups=("sre",)))
     await ending(handle)
 
 
-async def _suspend_for_an_hour(environment, handle, hands):
+async def _suspend_for_five_minutes(environment, handle, hands):
     await hands.told("Suspended")
-    await environment.sleep(timedelta(hours=1))
+    await environment.sleep(timedelta(minutes=5))
     await handle.signal(SelfHealing.suspend, arg=False)
     await ending(handle)
 
@@ -93,7 +123,7 @@ def _cancelled(client):
     return act
 
 
-SCENES = {
+HEALINGS = {
     "healed": (
         lambda _: {
             "confirm": [seen(Presence.WATCHING, "Watching"), seen()],
@@ -113,14 +143,14 @@ SCENES = {
         lambda _: {"confirm": [seen(), seen(), seen(Presence.RECOVERED)], "diagnose": a_report(guards=(WAIT,))},
         _alone,
     ),
-    "escalated": (lambda _: {"diagnose": [a_report(), NOTHING_LEFT], "verify": NOT_HEALED}, _alone),
-    "escalated-to-people": (lambda _: {"diagnose": NOTHING_LEFT}, _alone),  # after the patch "escalation"
-    "approved-after-two-days": (lambda _: {"diagnose": a_question()}, _approve_after_two_days),
-    "approved-after-people-were-asked": (  # after the patch "asks-people"
+    "escalated-after-an-undo": (lambda _: {"diagnose": [a_report(), NOTHING_LEFT], "verify": NOT_HEALED}, _alone),
+    "escalated-at-once": (lambda _: {"diagnose": NOTHING_LEFT}, _alone),
+    "approved-after-five-minutes": (lambda _: {"diagnose": a_question()}, _approve_after_five_minutes),
+    "approved-after-people-were-notified": (
         lambda _: {"diagnose": a_report(approval_needed=True)},
         _approve_after_people_were_asked,
     ),
-    "deleted-while-people-are-asked": (  # after the patch "looks-while-people-are-waited-for"
+    "deleted-while-waiting-for-approval": (
         lambda _: {"diagnose": a_question(), "report": [None, None, raised(NotFound("incidents.prunella.dev"))]},
         _alone,
     ),
@@ -128,51 +158,169 @@ SCENES = {
         lambda _: {"diagnose": a_question(approvers=("alice@example.org", "group:sre"))},
         _answer_until_one_counts,
     ),
-    "held-at-the-write": (
+    "blocked-at-the-write": (
         lambda _: {"repair": [HELD, written, HELD, written], "verify": [NOT_HEALED, HEALED]},
         _alone,
     ),
     "suspended-during-the-verification": (
         lambda client: {"verify": [_suspending(client), HEALED]},
-        _suspend_for_an_hour,
+        _suspend_for_five_minutes,
     ),
     "cancelled-in-the-repair": (lambda client: {"repair": _cancelled(client)}, _alone),
 }
 
 
+async def _run_healing(environment, scene, workflow=SelfHealing):
+    script, act = scene
+    hands = Hands(**script(environment.client))
+    async with performing(environment.client, hands, healing=workflow):
+        handle = await begin(environment.client)
+        await act(environment, handle, hands)
+        return handle
+
+
+async def _run_patched_healing(environment, scene):
+    return await _run_healing(environment, scene, PatchedSelfHealing)
+
+
+# Alerts: the activities, and the messages that arrive during them
+
+
+def _ends(client, hands, *at, end=None):
+    return hands.during(*at, sends(client, end or resolved(0, 60)))
+
+
+ALERTS = {
+    "repaired": lambda client: _ends(client, AlertScript(), "record", 1),
+    "escalated": lambda client: _ends(
+        client,
+        AlertScript(
+            follow=[stands(Phase.REPAIRING), stands(Phase.ESCALATED)], notify=raised(AuthenticationError("refused"))
+        ),
+        "ticket",
+        1,
+    ),
+    "notified": lambda client: _ends(client, AlertScript(enrich=enriched(AlertHandlingMode.NOTIFY)), "record", 1),
+    "withdrawn": lambda client: _ends(
+        client, AlertScript(follow=[stands(Phase.DIAGNOSING), stands(Phase.CANCELLED)]), "follow", 1
+    ),
+    "fires-again": lambda client: _ends(
+        client,
+        AlertScript(open=[raised(Unavailable("no answer"))] * 3 + AlertScript().script["open"])
+        .during("record", 1, sends(client, firing(), resolved(0, 1)))
+        .during("record", 2, sends(client, firing(2))),
+        "record",
+        3,
+        end=resolved(2, 90),
+    ),
+    "replaced": lambda client: _ends(
+        client, AlertScript().during("record", 1, sends(client, firing(30))), "record", 2, end=resolved(30, 90)
+    ),
+    "its-end-was-polled": lambda _: AlertScript(is_firing=[StillFiring(firing=True), StillFiring(firing=False)]),
+}
+
+
+async def _run_alert(environment, scene):
+    async with alert_worker(environment.client, scene(environment.client)):
+        handle = await alert_stage.send(environment.client, firing())
+        await handle.result()
+        return handle
+
+
+# Escalations: the outcomes of the activities and channels, and what people do
+
+TICKET_AND_LEVELS = {**TWO_LEVELS, "ticket": "shop/jira"}
+RECOVERING = [seen(), seen(Presence.RECOVERED), seen(Presence.RECOVERED)]
+NOT_SEEN = seen(Presence.RECOVERED)
+"""The fault cannot be confirmed, so that the recovery monitor stops after one look."""
+
+
+async def _acknowledge(case, handle):
+    await case.notices.count(1)
+    await handle.signal(Escalation.acknowledge, ALICE)
+
+
+async def _cancel(case, handle):
+    await case.notices.count(1)
+    await idle(handle)  # the test server loses a cancellation that meets an answer
+    await handle.cancel()
+
+
+async def _nothing(_case, _handle):
+    pass
+
+
+ESCALATIONS = {
+    "unacknowledged": ({"confirm": NOT_SEEN}, {"chat": [raised(Unavailable("slack answered 503"))]}, _nothing),
+    "acknowledged": ({"confirm": RECOVERING}, {}, _acknowledge),
+    "recovered": ({"confirm": RECOVERING}, {}, _nothing),
+    "cancelled": ({}, {}, _cancel),
+}
+
+
+async def _run_escalation(environment, scene):
+    script, services, act = scene
+    case = Case(environment.client, Notices(**services), Hands(**script))
+    async with case.performing():
+        handle = await case.begin(TICKET_AND_LEVELS)
+        await act(case, handle)
+        await handle.result()
+        return handle
+
+
+class Family(NamedTuple):
+    """The scenes of one workflow, how one is run, the workflow's id, and the workflow as it is and changed."""
+
+    scenes: dict[str, object]
+    run: Callable[..., Awaitable[object]]
+    workflow_id: str
+    workflow: type
+    careless: type
+
+
+FAMILIES = {
+    "healings": Family(HEALINGS, _run_healing, "incident-uid-incident", SelfHealing, CarelessSelfHealing),
+    "alerts": Family(ALERTS, _run_alert, "alert-0123456789abcdef", AlertHandling, CarelessAlertHandling),
+    "escalations": Family(ESCALATIONS, _run_escalation, "escalation-uid-incident", Escalation, CarelessEscalation),
+    "patched": Family(
+        {"healed": HEALINGS["healed"]},
+        _run_patched_healing,
+        "incident-uid-incident",
+        PatchedSelfHealing,
+        CarelessSelfHealing,
+    ),
+}
+SCENES = [f"{family}/{scene}" for family, members in FAMILIES.items() for scene in members.scenes]
+
+
+def history_path(name):
+    return HISTORIES / f"{name}.json"
+
+
 async def record(name):
     """The history of one scene, as JSON without anything that belongs to this machine."""
-    script, act = SCENES[name]
+    family, _, scene = name.partition("/")
     async with stage() as environment:
-        hands = Hands(**script(environment.client))
-        async with performing(environment.client, hands):
-            handle = await begin(environment.client)
-            await act(environment, handle, hands)
-            history = json.loads((await handle.fetch_history()).to_json())
-    return without_traces(history)
-
-
-def without_traces(history):
-    """A history as it is kept."""
-    _blank(history, "stackTrace")
+        handle = await FAMILIES[family].run(environment, FAMILIES[family].scenes[scene])
+        history = json.loads((await handle.fetch_history()).to_json())
+    _remove(history, "stackTrace")  # holds paths of the machine
     return json.dumps(history, indent=1) + "\n"
 
 
-def _blank(value, key):
-    """Stack traces hold paths of the machine that recorded them."""
+def _remove(value, key):
     if isinstance(value, dict):
         value.pop(key, None)
-        for one in value.values():
-            _blank(one, key)
+        for member in value.values():
+            _remove(member, key)
     elif isinstance(value, list):
-        for one in value:
-            _blank(one, key)
+        for member in value:
+            _remove(member, key)
 
 
 async def main():
-    HISTORIES.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or [name for name in SCENES if not (HISTORIES / f"{name}.json").exists()]:
-        (HISTORIES / f"{name}.json").write_text(await record(name))
+    for name in sys.argv[1:] or [name for name in SCENES if not history_path(name).exists()]:
+        history_path(name).parent.mkdir(parents=True, exist_ok=True)
+        history_path(name).write_text(await record(name))
         print(f"recorded {name}")
     await asyncio.sleep(0.5)  # a process that used the SDK may crash if it ends at once (sdk-python#300)
 

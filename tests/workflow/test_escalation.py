@@ -4,16 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import INCIDENT, a_report, a_spec
-from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Replayer
-from temporalio.workflow import NondeterminismError
 from workflow.call_stage import ALICE, TWO_LEVELS, Case
-from workflow.changed import ChangedEscalation
 from workflow.harness import Hands, begin, idle, raised, seen
 from workflow.notices import TICKET, Notices
-from workflow.record_escalations import HISTORIES, SCENES
 
 from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
@@ -22,9 +17,6 @@ from prunella_workflows.model.incident import Acknowledgement
 from prunella_workflows.model.incident_status import Delivery, DeliveryResult, Phase
 from prunella_workflows.model.outcome import Presence
 from prunella_workflows.model.plan import Plan
-from prunella_workflows.temporal.sandbox import workflow_runner
-
-RECORDED = sorted(HISTORIES.glob("*.json"))
 
 
 @pytest.fixture
@@ -235,19 +227,3 @@ async def test_a_healing_hands_over_to_an_escalation_and_does_not_wait_for_it(ca
         note = await escalation.result()
     assert (status.phase, status.escalation.delivered) == (Phase.ESCALATED, ())
     assert [delivery.channel for delivery in note.delivered] == ["shop/pager"]
-
-
-def test_every_scene_is_recorded():
-    assert set(SCENES) <= {path.stem for path in RECORDED}
-
-
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-async def test_an_escalation_under_way_survives_an_upgrade(path):
-    await _replay(Escalation, path)
-    with pytest.raises(NondeterminismError):
-        await _replay(ChangedEscalation, path)
-
-
-async def _replay(workflow, path):
-    replayer = Replayer(workflows=[workflow], workflow_runner=workflow_runner(), data_converter=pydantic_data_converter)
-    await replayer.replay_workflow(WorkflowHistory.from_json(escalation_id(INCIDENT.uid), path.read_text()))

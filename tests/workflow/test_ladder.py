@@ -151,10 +151,10 @@ async def test_when_nothing_is_left_a_person_takes_over_and_everything_is_undone
     assert condition(status, "Escalated") == ("True", "MemoryLeakSuspected")
     assert condition(status, "Repaired") == ("False", "Undone")
     assert (status.times.healed_at, status.healed_in) == (None, "")
-    (escalation,) = hands.named("escalate")
-    assert escalation.channels == ("shop/pager",)
+    escalation = await the_stage.escalation()
+    assert escalation.rule.channels == ("shop/pager",)
     assert escalation.status == status
-    assert hands.order[-2:] == ["close", "escalate"]
+    assert hands.order[-1] == "close"
 
 
 async def test_the_policys_number_of_attempts_is_kept(the_stage):
@@ -229,7 +229,7 @@ async def test_a_guard_that_escalates_hands_over(the_stage, next_step, expected)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason, status.next_step) == (Phase.ESCALATED, "OwnedElsewhere", expected)
     assert hands.writes == []
-    assert len(hands.named("escalate")) == 1
+    assert await the_stage.escalation()
 
 
 async def test_a_guard_that_waits_lets_go_later(the_stage):

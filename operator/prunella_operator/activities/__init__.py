@@ -4,10 +4,9 @@ from temporalio import activity
 
 from prunella_operator.activities.diagnose import Diagnoser
 from prunella_operator.activities.errors import edge
-from prunella_operator.activities.escalate import Escalator
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
-from prunella_operator.activities.report import Reporter
+from prunella_operator.activities.report import Reporter, log_escalation
 from prunella_operator.activities.verify import Verifier
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
@@ -18,13 +17,13 @@ from prunella_workflows.contracts.healing import (
     ConfirmRequest,
     DiagnoseReport,
     DiagnoseRequest,
-    EscalateRequest,
     HealingActivities,
     Repaired,
     RepairOrder,
     ReportRequest,
     VerifyRequest,
 )
+from prunella_workflows.model.incident import Phase
 from prunella_workflows.model.outcome import Judgement
 
 _NO_METRICS = NotConfigured()
@@ -41,7 +40,6 @@ class Activities(HealingActivities):
         self._diagnoser = Diagnoser(kube, gatherer, self._repairer, protected)
         self._verifier = Verifier(gatherer, metrics)
         self._reporter = Reporter(kube)
-        self._escalator = Escalator()
 
     @activity.defn(name="confirm")
     def confirm(self, request: ConfirmRequest) -> Confirmation:
@@ -85,9 +83,5 @@ class Activities(HealingActivities):
         with edge():
             self._reporter.report(request)
         outcomes.observe(request.status)
-
-    @activity.defn(name="escalate")
-    def escalate(self, request: EscalateRequest) -> None:
-        """See the contract."""
-        with edge():
-            self._escalator.escalate(request)
+        if request.status.phase is Phase.ESCALATED:
+            log_escalation(request)

@@ -102,7 +102,6 @@ class Diagnoser:
             approval_needed=action is not None and guard.approval_needed(policy, action, request.spec.severity),
             approval_timeout=policy.approval.timeout,
             approvers=policy.approval.approvers or (),
-            channels=policy.escalation.channels or (),
             escalation=policy.escalation,
             caused_by=case.external_cause.note if case.external_cause is not None else None,
         )

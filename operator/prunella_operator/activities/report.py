@@ -3,6 +3,8 @@
 import hashlib
 from contextlib import suppress
 
+import structlog
+
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
@@ -15,6 +17,7 @@ from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import IncidentStatus
 
 _TRIES = 5
+_log = structlog.get_logger("prunella.escalation")
 
 
 class Reporter:
@@ -69,6 +72,25 @@ class Reporter:
             self._kube.create(paths.events(ref.namespace), _event(ref, status, note))
         except (AlreadyExists, Forbidden, NotFound):
             return
+
+
+def log_escalation(request: ReportRequest) -> None:
+    """Log that a person is needed, for operators without a notification channel."""
+    status = request.status
+    _log.error(
+        "a person is needed",
+        namespace=request.incident.namespace,
+        incident=request.incident.name,
+        target=status.target,
+        cause=status.root_cause,
+        reason=status.reason,
+        message=status.message,
+        tried=[
+            f"{attempt.action}: {attempt.verdict}" + (" (undone)" if attempt.undone else "")
+            for attempt in status.attempts
+        ],
+        next_step=status.next_step,
+    )
 
 
 def _event(ref: IncidentRef, status: IncidentStatus, note: EventNote) -> Object:

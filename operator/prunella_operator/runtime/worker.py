@@ -91,7 +91,6 @@ def _healing_activities(activities: Activities) -> Registered:
         activities.verify,
         activities.report,
         activities.close,
-        activities.escalate,
     ]
 
 

@@ -30,7 +30,6 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.temporal.activity_calls import ActivityCaller
 from prunella_workflows.temporal.failures import is_permanent
 
-_TELLS_ITS_END = "tells-the-end-of-what-replaced-the-handled-firing"
 FORGOTTEN_AFTER = timedelta(days=3)
 """An alert that Alertmanager has not repeated for so long is over, though nobody said so."""
 
@@ -179,11 +178,9 @@ class AlertHandling:
 
     async def _replaced(self) -> None:
         """It fires anew, and nobody told of the end before: a round of its own, unless it is over within the window."""
-        if workflow.patched(_TELLS_ITS_END):
-            window_ends = self._case.begun_at + timedelta(seconds=self._case.window)
-            if await meanwhile(lambda: self._case.over, window_ends):
-                return
-        self._case.set(stage=Stage.WAITING)
+        window_ends = self._case.begun_at + timedelta(seconds=self._case.window)
+        if not await meanwhile(lambda: self._case.over, window_ends):
+            self._case.set(stage=Stage.WAITING)
 
     async def _listen(self) -> None:
         """Alertmanager tells of the end; it is asked while it may have kept the end to itself."""

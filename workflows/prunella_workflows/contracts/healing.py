@@ -10,7 +10,7 @@ from pydantic import Field
 from temporalio import activity
 from temporalio.common import Priority
 
-from prunella_workflows.contracts.options import EXTERNAL, IDEMPOTENT, NON_IDEMPOTENT, UNTIL_TOLD, Options
+from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_TOLD, Options
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
@@ -82,10 +82,7 @@ class DiagnoseRequest(Value):
 
 
 class DiagnoseReport(Value):
-    """The diagnosis, the plan, every guard's answer, and the exact change of the next step.
-
-    `channels` is for workflows of an older release; `escalation` says more.
-    """
+    """The diagnosis, the plan, every guard's answer, and the exact change of the next step."""
 
     diagnosis: Diagnosis
     plan: Plan
@@ -98,7 +95,6 @@ class DiagnoseReport(Value):
     approval_needed: bool = False
     approval_timeout: float = 7 * 86400.0
     approvers: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
     escalation: EscalationRule = EscalationRule()
     caused_by: CausedBy | None = None
 
@@ -160,14 +156,6 @@ class ReportRequest(Value):
     events: tuple[EventNote, ...] = Field(default=())
 
 
-class EscalateRequest(Value):
-    """Hand the incident over to people."""
-
-    incident: IncidentRef
-    status: IncidentStatus
-    channels: tuple[str, ...] = ()
-
-
 # What has been begun is brought to its end before more is begun. Otherwise, of a thousand incidents that come at once,
 # none is repaired before all are diagnosed. The default is 3, and the lower number goes first.
 _BEHIND = Priority(priority_key=4)
@@ -179,7 +167,6 @@ OPTIONS: dict[str, Options] = {
     "verify": Options(20, IDEMPOTENT),
     "report": Options(15, IDEMPOTENT),
     "close": Options(15, UNTIL_TOLD, schedule_to_close=7 * 86400),
-    "escalate": Options(30, EXTERNAL),
 }
 
 
@@ -235,8 +222,3 @@ class HealingActivities(ABC):
     @activity.defn(name="close")
     def close(self, request: ReportRequest) -> None:
         """The last report of an incident, tried until it is written."""
-
-    @abstractmethod
-    @activity.defn(name="escalate")
-    def escalate(self, request: EscalateRequest) -> None:
-        """Tell people: what, why, what was tried, what to do now."""

@@ -99,7 +99,7 @@ class ApprovalGate:
         self._story.asking(now)
         await self._telling.report()
         until = self._asked_at + timedelta(seconds=seconds)
-        if self._telling.rule.channels and not self._called and workflow.patched("asks-people"):
+        if self._telling.rule.channels and not self._called:
             self._called = True
             await self._call_people(until)
         return await self._hear(until)
@@ -123,11 +123,11 @@ class ApprovalGate:
 
         Nobody may have told us that the incident was deleted: the report that is made now and then finds it gone.
         """
-        began, looks = workflow.now(), workflow.patched("looks-while-people-are-waited-for")
+        began = workflow.now()
         while True:
             now = workflow.now()
             ends = [until - now] if until is not None else []
-            pauses = [pace(now - began, _LOOK_EVERY, _LOOK_AT_MOST)] if looks else []
+            pauses = [pace(now - began, _LOOK_EVERY, _LOOK_AT_MOST)]
             try:
                 await workflow.wait_condition(
                     holds, timeout=min((max(end, timedelta()) for end in (*ends, *pauses)), default=None)

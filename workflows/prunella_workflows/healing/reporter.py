@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 
-from prunella_workflows.contracts.healing import EscalateRequest, HealingActivities, HealingRequest, ReportRequest
+from prunella_workflows.contracts.healing import HealingActivities, HealingRequest, ReportRequest
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import NotFound
@@ -85,17 +85,7 @@ class IncidentReporter:
             workflow.logger.warning("the incident is gone, so its end was not written")
 
     async def _escalate(self) -> None:
-        """Say it aloud, and leave the rest to a workflow of its own: people may take hours to come."""
-        channels = self.rule.channels or ()
-        request = EscalateRequest(incident=self._incident, status=self._story.status, channels=channels)
-        try:
-            await self._calls.call(HealingActivities.escalate, request)
-        except ActivityError:
-            workflow.logger.exception("the escalation could not be logged; the incident's status has it")
-        if workflow.patched("escalation"):
-            await self._call_people()
-
-    async def _call_people(self) -> None:
+        """Leave the rest to a workflow of its own: people may take hours to come."""
         request = EscalationRequest(
             incident=self._incident,
             spec=self._request.spec,

@@ -35,8 +35,6 @@ WAIT_EVERY = timedelta(seconds=15)
 WAIT_AT_MOST = timedelta(hours=12)
 CONFIRM_AT_MOST = timedelta(minutes=15)
 MAX_REPLANS = 5
-LOOKS_WHILE_WAITING = "looks-while-waiting"
-CONFIRMS_A_CHANGE = "confirms-a-change"
 
 
 @workflow.defn(name="SelfHealing")
@@ -137,7 +135,7 @@ class SelfHealing:
                     return
                 if made is Outcome.BLOCKED and not await self._wait():
                     return
-                if made is Outcome.STALE and workflow.patched(CONFIRMS_A_CHANGE):
+                if made is Outcome.STALE:
                     target = await self._confirm()  # whoever changed it may have mended it
                 continue
             self._waiting_since = None
@@ -180,7 +178,7 @@ class SelfHealing:
     async def _wait(self) -> bool:
         """Pause while a guard says "not now". False when the fault went away meanwhile, and with it the incident."""
         await workflow.sleep(pace(self._waited(), WAIT_EVERY, share=4))
-        return not workflow.patched(LOOKS_WHILE_WAITING) or await self._confirm(workflow.now()) is not None
+        return await self._confirm(workflow.now()) is not None
 
     def _waited(self) -> timedelta:
         """For how long guards have been saying "not now"."""

@@ -22,7 +22,6 @@ OrderMethod = Callable[[HealingActivities, RepairOrder], Repaired]
 ASK_AGAIN = timedelta(seconds=15)
 UNCERTAIN_AT_MOST = timedelta(hours=1)
 AWAY_AT_MOST = timedelta(hours=1)
-WAITS_FOR_ANSWERS = "waits-for-answers"
 PACE_AT_MOST = timedelta(minutes=5)
 
 
@@ -61,7 +60,7 @@ class ActivityCaller:
                 return await self.call(method, argument)
             except ActivityError as error:
                 over = workflow.now() - started > AWAY_AT_MOST
-                if over or not _nobody_answered(error) or not workflow.patched(WAITS_FOR_ANSWERS):
+                if over or not _nobody_answered(error):
                     raise
                 await workflow.sleep(ASK_AGAIN)
 

@@ -1,4 +1,4 @@
-"""Confirm, diagnose, verify, escalate: they read, ask the brain, hand its answers on. And the edge to Temporal."""
+"""Confirm, diagnose, verify, close: they read, ask the brain, hand its answers on. And the edge to Temporal."""
 
 from datetime import timedelta
 
@@ -12,10 +12,10 @@ from prunella_operator import clock
 from prunella_operator.activities import Activities
 from prunella_operator.activities.errors import edge
 from prunella_operator.kubernetes import paths
-from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, EscalateRequest, VerifyRequest
+from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, ReportRequest, VerifyRequest
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
-from prunella_workflows.model.incident_status import Attempt, IncidentStatus
+from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
 from prunella_workflows.model.outcome import Cause, Effect, Presence, Verdict
 from prunella_workflows.model.plan import SetMemory, Settle
 
@@ -121,13 +121,16 @@ def test_verify_of_what_somebody_changed_decides_nothing(activities):
     assert verify(activities).reason == "ChangedByOthers"
 
 
-def test_escalate_says_aloud_what_a_person_needs(activities):
-    status = IncidentStatus(target="Deployment/web", root_cause="pod_oom_killed", message="m", next_step="look")
+@pytest.mark.parametrize(("phase", "logged"), [(Phase.ESCALATED, 1), (Phase.HEALED, 0)])
+def test_an_escalation_is_logged_once_its_end_is_written(activities, kube, phase, logged):
+    status = IncidentStatus(phase=phase, target="Deployment/web", message="m", next_step="look")
+    kube.put(paths.incidents("shop", "web-1"), {"metadata": {"uid": INCIDENT.uid, "namespace": "shop"}})
     with capture_logs() as logs:
-        activities.escalate(EscalateRequest(incident=INCIDENT, status=status, channels=("pager",)))
-    (line,) = logs
-    assert (line["log_level"], line["target"], line["next_step"]) == ("error", "Deployment/web", "look")
-    assert line["channels"] == ["pager"]
+        activities.close(ReportRequest(incident=INCIDENT, status=status))
+    expected = ("a person is needed", "error", "Deployment/web", "look")
+    assert [(line["event"], line["log_level"], line["target"], line["next_step"]) for line in logs] == [
+        expected
+    ] * logged
 
 
 @pytest.mark.parametrize(("error", "final"), [(NotFound("gone"), True), (Conflict("moved"), False)])

@@ -1,0 +1,80 @@
+"""Workflows as a later release may have changed them: carelessly, behind a patch, or with a bug."""
+
+from temporalio import workflow
+
+from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.contracts.alerts import AlertRequest, AlertState
+from prunella_workflows.contracts.healing import HealingRequest
+from prunella_workflows.escalation.workflow import Escalation, EscalationRequest
+from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.incident_status import EscalationNote, IncidentStatus
+
+
+@workflow.defn(name="SelfHealing")
+class CarelessSelfHealing(SelfHealing):
+    """Pauses first, without a patch."""
+
+    @workflow.init
+    def __init__(self, request: HealingRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: HealingRequest) -> IncidentStatus:
+        await workflow.sleep(1)
+        return await super().run(request)
+
+
+@workflow.defn(name="Escalation")
+class CarelessEscalation(Escalation):
+    """Pauses first, without a patch."""
+
+    @workflow.init
+    def __init__(self, request: EscalationRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: EscalationRequest) -> EscalationNote:
+        await workflow.sleep(1)
+        return await super().run(request)
+
+
+@workflow.defn(name="AlertHandling")
+class CarelessAlertHandling(AlertHandling):
+    """Pauses first, without a patch."""
+
+    @workflow.init
+    def __init__(self, request: AlertRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: AlertRequest) -> AlertState:
+        await workflow.sleep(1)
+        return await super().run(request)
+
+
+@workflow.defn(name="SelfHealing")
+class PatchedSelfHealing(SelfHealing):
+    """Pauses first in runs that begin with this release; runs of the release before go on without the pause."""
+
+    @workflow.init
+    def __init__(self, request: HealingRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: HealingRequest) -> IncidentStatus:
+        if workflow.patched("pause-first"):
+            await workflow.sleep(1)
+        return await super().run(request)
+
+
+@workflow.defn(name="SelfHealing")
+class Broken(SelfHealing):
+    """Raises an error that is a bug."""
+
+    @workflow.init
+    def __init__(self, request: HealingRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: HealingRequest) -> IncidentStatus:
+        raise KeyError(request.incident.name)
