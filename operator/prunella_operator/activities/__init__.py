@@ -23,7 +23,7 @@ from prunella_workflows.contracts.healing import (
     ReportRequest,
     VerifyRequest,
 )
-from prunella_workflows.model.incident import Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Judgement
 
 _NO_METRICS = NotConfigured()
