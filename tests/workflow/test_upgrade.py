@@ -30,7 +30,6 @@ def workflow_worker(client, healing):
         task_queue=QUEUE,
         workflows=[healing, Silence],
         workflow_runner=workflow_runner(),
-        workflow_failure_exception_types=[Exception],
         max_cached_workflows=0,
         identity=healing.__name__,
     )
