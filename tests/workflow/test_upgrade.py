@@ -1,9 +1,12 @@
 """An upgrade in the middle of repairs: the next release ends what the earlier one began, with each write made once."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 from workflow.changed_workflows import PatchedSelfHealing
 from workflow.harness import ACTIVITIES, SETTLING, Hands, begin, real_stage, stage
@@ -23,16 +26,20 @@ def activity_worker(client, hands):
     return Worker(client, task_queue=QUEUE, activities=[getattr(hands, name) for name in ACTIVITIES])
 
 
-def workflow_worker(client, healing):
-    """A worker of one release; the test server hands what a worker has cached to no other one."""
-    return Worker(
-        client,
+@asynccontextmanager
+async def workflow_worker(client, healing):
+    """A worker of one release, over a connection of its own."""
+    own = await Client.connect(
+        client.service_client.config.target_host, data_converter=pydantic_data_converter, identity=healing.__name__
+    )
+    async with Worker(
+        own,
         task_queue=QUEUE,
         workflows=[healing, Silence],
         workflow_runner=workflow_runner(),
-        max_cached_workflows=0,
-        identity=healing.__name__,
-    )
+        max_cached_workflows=0,  # the test server gives what is kept for a worker that is gone to no other one
+    ):
+        yield
 
 
 class Moment:
