@@ -9,7 +9,7 @@ from chaos.fault_injection import written_action
 from chaos.workloads import ChaosWorkload, runs, same_template
 from support.api import Api, Object
 from support.audit import AuditLog, Write
-from support.case_run import CLOSED, LAST_ACTION
+from support.cases.run import CLOSED, LAST_ACTION
 
 
 @dataclass(frozen=True)

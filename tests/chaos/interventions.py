@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chaos.workloads import ChaosWorkload, retry_until_done
 from support.api import Object, until
-from support.case_run import CLOSED
+from support.cases.run import CLOSED
 
 from prunella_operator import clock
 from prunella_workflows.model import labels

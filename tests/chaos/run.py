@@ -19,7 +19,7 @@ from chaos.results import ChaosResults
 from chaos.scheduler import FaultScheduler
 from chaos.workloads import ChaosWorkload, create_namespace, create_round_workloads, draw_break_delays, retry_until_done
 from support.api import Object, until
-from support.case_run import CLOSED
+from support.cases.run import CLOSED
 from support.cluster import Cluster
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter

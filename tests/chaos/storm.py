@@ -24,7 +24,7 @@ from support import samples
 from support.alert_storm import HEADERS
 from support.api import Api, Object, path_of, until
 from support.audit import AuditLog, Write
-from support.case_run import CLOSED
+from support.cases.run import CLOSED
 from support.deployments import a_deployment
 from support.notifications import an_alert, body
 from support.outage import Temporal

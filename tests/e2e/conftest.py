@@ -7,10 +7,10 @@ import secrets
 from pathlib import Path
 
 import pytest
-from support.case_results import result, table
-from support.case_run import BUILT_IN, CaseRun
-from support.case_runner import CaseRunner
-from support.cases import CASES, FAULTS
+from support.cases.results import result, table
+from support.cases.run import BUILT_IN, CaseRun
+from support.cases.runner import CaseRunner
+from support.cases.table import CASES, FAULTS
 from support.identity import identity
 from support.prunella import PrunellaProcess
 

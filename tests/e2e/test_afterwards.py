@@ -4,8 +4,8 @@ import re
 import time
 
 import pytest
-from support.cases import CASES
-from support.inspection import with_cases
+from support.cases.inspection import with_cases
+from support.cases.table import CASES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.run_last, pytest.mark.timeout(480, func_only=True)]
 

@@ -1,7 +1,7 @@
 """Faults that look alike and want different answers."""
 
 import pytest
-from support.inspection import template, with_cases
+from support.cases.inspection import template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 

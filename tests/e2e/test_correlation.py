@@ -1,8 +1,8 @@
 """One cause is one incident's: what depends on it waits, and what is only reported is not touched."""
 
 import pytest
-from support.cases_correlation import DEPENDANTS, ended
-from support.inspection import template, with_cases
+from support.cases.correlation import DEPENDANTS, ended
+from support.cases.inspection import template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 from support.api import until
-from support.case_run import CLOSED
-from support.cases import CASES, TRACKING
-from support.inspection import condition, limits, template, with_cases
+from support.cases.inspection import condition, limits, template, with_cases
+from support.cases.run import CLOSED
+from support.cases.table import CASES, TRACKING
 
 from prunella_workflows.model.quantity import parse_bytes
 

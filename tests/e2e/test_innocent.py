@@ -1,13 +1,13 @@
 """What others broke, what people do, and noise: Prunella tells, waits, or sees nothing at all."""
 
 import pytest
-from support import cases_innocent
-from support.inspection import with_cases
+from support.cases import innocent
+from support.cases.inspection import with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
-TOLD = [case.name for case in cases_innocent.CASES if case.reason in {"InnocentRelease", "NoKnownGoodRevision"}]
-UNSEEN = [case.name for case in cases_innocent.CASES if case.phase is None]
+TOLD = [case.name for case in innocent.CASES if case.reason in {"InnocentRelease", "NoKnownGoodRevision"}]
+UNSEEN = [case.name for case in innocent.CASES if case.phase is None]
 
 
 @with_cases(*TOLD, *UNSEEN)

@@ -1,7 +1,7 @@
 """StatefulSets and DaemonSets are repaired as Deployments are; pods and Jobs are only reported."""
 
 import pytest
-from support.inspection import limits, template, with_cases
+from support.cases.inspection import limits, template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 

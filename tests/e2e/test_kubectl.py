@@ -1,8 +1,8 @@
 """Incidents with nothing but kubectl: the table, the story, and waiting for the end."""
 
 import pytest
-from support.cases import CASES
-from support.inspection import with_cases
+from support.cases.inspection import with_cases
+from support.cases.table import CASES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 

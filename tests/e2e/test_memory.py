@@ -1,7 +1,7 @@
 """Whose memory is raised, how far, and what is done instead."""
 
 import pytest
-from support.inspection import containers, limits, requests, template, with_cases
+from support.cases.inspection import containers, limits, requests, template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 

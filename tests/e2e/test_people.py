@@ -2,8 +2,8 @@
 
 import pytest
 from support.api import until
-from support.cases import CASES
-from support.inspection import condition, limits, template, with_cases
+from support.cases.inspection import condition, limits, template, with_cases
+from support.cases.table import CASES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 

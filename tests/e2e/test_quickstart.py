@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from support import containers, samples
 from support.api import until
-from support.case_run import LAST_ACTION
+from support.cases.run import LAST_ACTION
 from support.client_pod import CONNECT, ClientPod
 from support.deployments import available, gone
 from support.installation import SHOP, own_cluster, quickstart

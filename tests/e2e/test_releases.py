@@ -1,12 +1,12 @@
 """Bad releases in all their forms: what must be seen besides the end of their incidents."""
 
 import pytest
-from support import cases_releases
-from support.inspection import template, with_cases
+from support.cases import releases
+from support.cases.inspection import template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
-ROLLED_BACK = [case.name for case in cases_releases.CASES if case.cause == "bad_release"]
+ROLLED_BACK = [case.name for case in releases.CASES if case.cause == "bad_release"]
 
 
 @with_cases(*ROLLED_BACK)

@@ -1,15 +1,15 @@
 """What looks like another fault, and repairs in odd circumstances: what must be seen besides the end of incidents."""
 
 import pytest
-from support import cases_bystanders, cases_oddities, cases_traps
-from support.inspection import limits, template, with_cases
+from support.cases import bystanders, oddities, traps
+from support.cases.inspection import limits, template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
-ALONE = (*cases_traps.CASES, *cases_bystanders.CASES)
+ALONE = (*traps.CASES, *bystanders.CASES)
 UNTOUCHED = [one.name for one in ALONE if not one.writes and not one.name.endswith("-meanwhile")]
 OTHERS = {"oom-drags-another", "scaled-meanwhile"}
-ROLLED_BACK = ["evicted-before", *(case.name for case in cases_oddities.CASES if case.name not in OTHERS)]
+ROLLED_BACK = ["evicted-before", *(case.name for case in oddities.CASES if case.name not in OTHERS)]
 
 
 @with_cases(*UNTOUCHED)

@@ -18,7 +18,7 @@ from localcluster import processes
 from support import samples
 from support.api import Api, Object, until
 from support.audit import Write
-from support.case_run import CLOSED, LAST_ACTION
+from support.cases.run import CLOSED, LAST_ACTION
 from support.cluster import ROOT, Cluster
 from support.deployments import a_deployment
 from support.prunella import PrunellaProcess, free_ports

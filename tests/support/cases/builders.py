@@ -9,7 +9,7 @@ from typing import Any
 
 from support import samples
 from support.api import Object, until
-from support.case_run import Case, CaseRun
+from support.cases.run import Case, CaseRun
 
 NAME = "recommendations"
 SAMPLE = "oom-killed"

@@ -3,32 +3,15 @@
 from typing import Any
 
 from support.api import Object, until
-from support.case_builders import (
-    NAME,
-    SAMPLE,
-    Edit,
-    app,
-    applied,
-    config_map,
-    env,
-    handed_over,
-    ledger,
-    pod_spec,
-    probe,
-    release,
-    server,
-    spec,
-    with_ledger,
-    without_ledger,
-)
-from support.case_run import CLOSED, Case, CaseRun
+from support.cases import builders as shop
+from support.cases.run import CLOSED, Case, CaseRun
 from support.samples import container
 
 DEPENDANTS = ("cart", "checkout")
-_CALLS_LEDGER = env(SHOP_DEPENDS_ON="$(LEDGER_SERVICE_HOST):8080")
-_TOKEN = server(envFrom=[{"configMapRef": {"name": NAME}}, {"secretRef": {"name": "token"}}])
-_RECREATED = spec(strategy={"type": "Recreate"})
-_SLOW = probe("readinessProbe", httpGet={"path": "/", "port": 8080}, initialDelaySeconds=40)
+_CALLS_LEDGER = shop.env(SHOP_DEPENDS_ON="$(LEDGER_SERVICE_HOST):8080")
+_TOKEN = shop.server(envFrom=[{"configMapRef": {"name": shop.NAME}}, {"secretRef": {"name": "token"}}])
+_RECREATED = shop.spec(strategy={"type": "Recreate"})
+_SLOW = shop.probe("readinessProbe", httpGet={"path": "/", "port": 8080}, initialDelaySeconds=40)
 
 
 def incident_of(run: CaseRun, workload: str) -> Object | None:
@@ -47,7 +30,7 @@ def ended(run: CaseRun, workload: str) -> Object:
     return until(over, 360, f"the incident of {workload} is over", every=0.5)
 
 
-def _called(name: str, *edits: Edit) -> Edit:
+def _called(name: str, *edits: shop.Edit) -> shop.Edit:
     """Another workload of the same program."""
 
     def edit(obj: Object) -> None:
@@ -87,13 +70,13 @@ def _seen(run: CaseRun, workload: str) -> None:
 
 
 def _shop(run: CaseRun) -> None:
-    with_ledger(run)
-    slow = ledger(run, 1)
+    shop.with_ledger(run)
+    slow = shop.ledger(run, 1)
     _SLOW(slow)
-    run.api.apply(slow, app(run)[0])
+    run.api.apply(slow, shop.app(run)[0])
     until(lambda: _serves(run, "ledger"), 120, "the ledger serves")
     for name in DEPENDANTS:
-        run.api.apply(app(run, _called(name, _CALLS_LEDGER))[1])
+        run.api.apply(shop.app(run, _called(name, _CALLS_LEDGER))[1])
     _known(run, *DEPENDANTS)
 
 
@@ -106,12 +89,12 @@ def _serves(run: CaseRun, name: str) -> bool:
 
 def _bad_ledger(run: CaseRun) -> None:
     """The ledger's release is bad; the cart's pod is replaced, and of the checkout there is a new release as well."""
-    broken = ledger(run, 1, SHOP_REQUIRE_ENV="LEDGER_DB")
+    broken = shop.ledger(run, 1, SHOP_REQUIRE_ENV="LEDGER_DB")
     _SLOW(broken)
     run.api.apply(broken)
     _seen(run, "ledger")
     _drop(run, "cart")
-    run.api.apply(app(run, _called("checkout", _CALLS_LEDGER, release(2)))[1])
+    run.api.apply(shop.app(run, _called("checkout", _CALLS_LEDGER, shop.release(2)))[1])
     _drop(run, "checkout")
 
 
@@ -135,19 +118,19 @@ def _with_secret(obj: Object) -> Object:
 
 def _secret_ledger(run: CaseRun) -> None:
     _secret(run)
-    with_ledger(run)
-    run.api.apply(_with_secret(ledger(run, 1)))
+    shop.with_ledger(run)
+    run.api.apply(_with_secret(shop.ledger(run, 1)))
     until(lambda: _serves(run, "ledger"), 120, "the ledger serves")
     _known(run, "ledger")
-    applied(_CALLS_LEDGER)(run)
+    shop.applied(_CALLS_LEDGER)(run)
 
 
 def _secret_gone(run: CaseRun) -> None:
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/secrets/token")
     _drop(run, "ledger")
     _seen(run, "ledger")
-    run.api.apply(app(run, _CALLS_LEDGER, release(2))[1])
-    _drop(run, NAME)
+    run.api.apply(shop.app(run, _CALLS_LEDGER, shop.release(2))[1])
+    _drop(run, shop.NAME)
 
 
 # Several that lack the same
@@ -155,14 +138,14 @@ def _secret_gone(run: CaseRun) -> None:
 
 def _shared(run: CaseRun) -> None:
     _secret(run)
-    applied(_TOKEN)(run)
-    run.api.apply(app(run, _called("cart", _TOKEN))[1])
+    shop.applied(_TOKEN)(run)
+    run.api.apply(shop.app(run, _called("cart", _TOKEN))[1])
     _known(run, "cart")
 
 
 def _shared_gone(run: CaseRun) -> None:
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/secrets/token")
-    for name in (NAME, "cart"):
+    for name in (shop.NAME, "cart"):
         _drop(run, name)
 
 
@@ -171,15 +154,15 @@ def _shared_gone(run: CaseRun) -> None:
 
 def _at_an_address(run: CaseRun) -> None:
     """The shop knows the ledger's pod by its address, which no Service has."""
-    with_ledger(run)
+    shop.with_ledger(run)
     (pod,) = run.api.pods(run.namespace)
-    run.api.apply(*app(run, _RECREATED, env(SHOP_DEPENDS_ON=f"{pod['status']['podIP']}:8080")))
+    run.api.apply(*shop.app(run, _RECREATED, shop.env(SHOP_DEPENDS_ON=f"{pod['status']['podIP']}:8080")))
 
 
 def _address_gone(run: CaseRun) -> None:
     address = container(run.first)["env"][0]["value"]
-    without_ledger(run)
-    run.api.apply(app(run, _RECREATED, env(SHOP_DEPENDS_ON=address), release(2))[1])
+    shop.without_ledger(run)
+    run.api.apply(shop.app(run, _RECREATED, shop.env(SHOP_DEPENDS_ON=address), shop.release(2))[1])
 
 
 # Jobs and bare pods
@@ -187,11 +170,11 @@ def _address_gone(run: CaseRun) -> None:
 
 def _of_its_own(run: CaseRun, kind: str, **values: Any) -> None:
     """A pod, or a Job, of the program that reads the ConfigMap."""
-    config, one = app(run, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")
-    pod = {**pod_spec(one), **values.pop("pod")}
+    config, one = shop.app(run, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")
+    pod = {**shop.pod_spec(one), **values.pop("pod")}
     pod["containers"][0].pop("readinessProbe")
     version, wish = ("v1", pod) if kind == "Pod" else ("batch/v1", {"template": {"spec": pod}, **values})
-    meta = {"name": NAME, "namespace": run.namespace}
+    meta = {"name": shop.NAME, "namespace": run.namespace}
     run.api.apply(config, {"apiVersion": version, "kind": kind, "metadata": meta, "spec": wish})
 
 
@@ -206,7 +189,7 @@ def _retrying_job(run: CaseRun) -> None:
 def _data_mended(run: CaseRun) -> None:
     """The next try of the Job comes to a good end."""
     run.opened()
-    config_map(run, SHOP_EXIT_CODE="0", SHOP_EXIT_AFTER="0s")
+    shop.config_map(run, SHOP_EXIT_CODE="0", SHOP_EXIT_AFTER="0s")
 
 
 def _one_pod(run: CaseRun) -> None:
@@ -225,10 +208,10 @@ CASES = (
         cause="bad_release",
         writes=1,
         incidents=3,
-        sample=SAMPLE,
+        sample=shop.SAMPLE,
         slow=True,
     ),
-    handed_over(
+    shop.handed_over(
         "dependency-escalated",
         _secret_ledger,
         _secret_gone,
@@ -237,11 +220,13 @@ CASES = (
         incidents=2,
         about=1,
     ),
-    handed_over("shared-secret", _shared, _shared_gone, "SharedCause", "pod_crash_loop", incidents=2, about=1),
-    handed_over("dependency-unknown", _at_an_address, _address_gone, "RollbackDidNotHelp", "bad_release", writes=2),
-    handed_over("job-failed", None, _failing_job, "ReportOnly", "pod_crash_loop", kind="Job"),
-    handed_over(
+    shop.handed_over("shared-secret", _shared, _shared_gone, "SharedCause", "pod_crash_loop", incidents=2, about=1),
+    shop.handed_over(
+        "dependency-unknown", _at_an_address, _address_gone, "RollbackDidNotHelp", "bad_release", writes=2
+    ),
+    shop.handed_over("job-failed", None, _failing_job, "ReportOnly", "pod_crash_loop", kind="Job"),
+    shop.handed_over(
         "job-retried", None, _retrying_job, "RunCompleted", "", kind="Job", phase="Recovered", then=_data_mended
     ),
-    handed_over("pod-failed", None, _one_pod, "ReportOnly", "pod_crash_loop", kind="Pod"),
+    shop.handed_over("pod-failed", None, _one_pod, "ReportOnly", "pod_crash_loop", kind="Pod"),
 )

@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from support import (
-    cases_bystanders,
-    cases_causes,
-    cases_correlation,
-    cases_guards,
-    cases_innocent,
-    cases_kinds,
-    cases_memory,
-    cases_oddities,
-    cases_people,
-    cases_releases,
-    cases_traps,
-    samples,
-)
+from support import samples
 from support.api import Object, until
-from support.case_builders import with_ledger, without_ledger
-from support.case_run import Case, CaseRun
+from support.cases import (
+    bystanders,
+    causes,
+    correlation,
+    guards,
+    innocent,
+    kinds,
+    memory,
+    oddities,
+    people,
+    releases,
+    traps,
+)  # fmt: skip
+from support.cases.builders import with_ledger, without_ledger
+from support.cases.run import Case, CaseRun
 
 TRACKING = "argocd.argoproj.io/tracking-id"
 
@@ -176,19 +176,7 @@ def _left_alone(name: str, workload: str, phase: str | None, reason: str, **more
     return Case(name, workload, **{"before": _before, "breaks": _break, "phase": phase, "reason": reason, **more})
 
 
-LARGER = (
-    cases_people,
-    cases_kinds,
-    cases_memory,
-    cases_causes,
-    cases_guards,
-    cases_releases,
-    cases_innocent,
-    cases_correlation,
-    cases_traps,
-    cases_oddities,
-    cases_bystanders,
-)
+LARGER = (people, kinds, memory, causes, guards, releases, innocent, correlation, traps, oddities, bystanders)
 CASES: dict[str, Case] = {
     one.name: one
     for one in (

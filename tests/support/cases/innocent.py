@@ -4,29 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from support.api import Object, until
-from support.case_builders import (
-    NAME,
-    SAMPLE,
-    Edit,
-    app,
-    applied,
-    bad,
-    drop_pod,
-    handed_over,
-    limits_of_namespace,
-    pods,
-    probe,
-    release,
-    replicas,
-    restarted,
-    server,
-)
-from support.case_run import CLOSED, Case, CaseRun
-from support.webhook import leave_limits, lower_limits
+from support.cases import builders as shop
+from support.cases.run import CLOSED, Case, CaseRun
+from support.mutating_webhook import leave_limits, lower_limits
 
-_TWO = replicas(2)
-_KEY = server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"name": NAME, "key": "TOKEN"}}}])
-_ACCOUNT = pods(serviceAccountName="shop")
+_TWO = shop.replicas(2)
+_KEY = shop.server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"name": shop.NAME, "key": "TOKEN"}}}])
+_ACCOUNT = shop.pods(serviceAccountName="shop")
 _PATIENT = {"grace": "25s"}
 
 
@@ -39,14 +23,14 @@ def _put_back(phase: str) -> Callable[[CaseRun], None]:
 
     def act(run: CaseRun) -> None:
         _phase(run, phase)
-        run.api.apply(*app(run, bad()))
+        run.api.apply(*shop.app(run, shop.bad()))
 
     return act
 
 
 def _fixed(run: CaseRun) -> None:
     _phase(run, "Confirming")
-    run.api.apply(*app(run, release(3)))
+    run.api.apply(*shop.app(run, shop.release(3)))
 
 
 def _deleted(phase: str) -> Callable[[CaseRun], None]:
@@ -58,41 +42,41 @@ def _deleted(phase: str) -> Callable[[CaseRun], None]:
 
 
 def _without_data(run: CaseRun) -> None:
-    run.api.delete(f"/api/v1/namespaces/{run.namespace}/configmaps/{NAME}")
-    drop_pod(run)
+    run.api.delete(f"/api/v1/namespaces/{run.namespace}/configmaps/{shop.NAME}")
+    shop.drop_pod(run)
 
 
 def _with_account(run: CaseRun) -> None:
     meta = {"name": "shop", "namespace": run.namespace}
     run.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
-    applied(_ACCOUNT, _TWO)(run)
+    shop.applied(_ACCOUNT, _TWO)(run)
 
 
 def _without_account(run: CaseRun) -> None:
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/serviceaccounts/shop")
-    drop_pod(run)
+    shop.drop_pod(run)
 
 
-def _label_node(run: CaseRun, value: str | None) -> Edit:
+def _label_node(run: CaseRun, value: str | None) -> shop.Edit:
     """A mark of the node that only this case's pods ask for: without it the node is as good as cordoned for them."""
     key = f"shop.example.org/{run.namespace}"
     (node,) = run.api.items("/api/v1/nodes")
     run.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": {key: value}}})
-    return pods(nodeSelector={key: "yes"})
+    return shop.pods(nodeSelector={key: "yes"})
 
 
 def _on_labelled_node(run: CaseRun) -> None:
-    applied(_label_node(run, "yes"), _TWO)(run)
+    shop.applied(_label_node(run, "yes"), _TWO)(run)
 
 
 def _without_label(run: CaseRun) -> None:
     _label_node(run, None)
-    drop_pod(run)
+    shop.drop_pod(run)
 
 
 def _quota(memory: str, *then: Callable[[CaseRun], None]) -> Callable[[CaseRun], None]:
     def act(run: CaseRun) -> None:
-        limits_of_namespace(run, "ResourceQuota", hard={"limits.memory": memory})
+        shop.limits_of_namespace(run, "ResourceQuota", hard={"limits.memory": memory})
         for one in then:
             one(run)
 
@@ -101,7 +85,7 @@ def _quota(memory: str, *then: Callable[[CaseRun], None]) -> Callable[[CaseRun],
 
 def _lowered(run: CaseRun) -> None:
     lower_limits(run, "20Mi")
-    drop_pod(run)
+    shop.drop_pod(run)
 
 
 def _lowered_no_more(run: CaseRun) -> None:
@@ -129,44 +113,46 @@ def _up_and_down(run: CaseRun) -> None:
 
 def _no_pods_behind(run: CaseRun) -> None:
     """The pods are well; nobody can reach them. Only who watches the service can tell."""
-    meta = {"name": NAME, "namespace": run.namespace}
+    meta = {"name": shop.NAME, "namespace": run.namespace}
     spec = {"selector": {"app.kubernetes.io/name": "renamed"}, "ports": [{"port": 8080}]}
     run.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
 
 
-def _ignored_pods(*edits: Edit) -> Callable[[CaseRun], None]:
+def _ignored_pods(*edits: shop.Edit) -> Callable[[CaseRun], None]:
     def mark(obj: Object) -> None:
         obj["spec"]["template"]["metadata"]["labels"]["prunella.dev/ignore"] = "true"
 
-    return applied(*edits, mark)
+    return shop.applied(*edits, mark)
 
 
 def _ignored_namespace(run: CaseRun) -> None:
     labels = {"metadata": {"labels": {"prunella.dev/ignore": "true"}}}
     run.api.patch(f"/api/v1/namespaces/{run.namespace}", labels)
-    applied(bad())(run)
+    shop.applied(shop.bad())(run)
 
 
 def _someone(name: str, breaks: Any, **more: Any) -> Case:
     """A person gets it, as the release is not to blame."""
-    before = more.pop("before", applied(_TWO))
-    return handed_over(name, before, breaks, "InnocentRelease", "pod_crash_loop", **more)
+    before = more.pop("before", shop.applied(_TWO))
+    return shop.handed_over(name, before, breaks, "InnocentRelease", "pod_crash_loop", **more)
 
 
 def _noise(name: str, breaks: Any, **more: Any) -> Case:
     """There must be no incident."""
-    values = {"before": applied(), "phase": None, "reason": "", "incidents": 0, "sample": SAMPLE, **more}
-    return Case(name, NAME, breaks=breaks, **values)
+    values = {"before": shop.applied(), "phase": None, "reason": "", "incidents": 0, "sample": shop.SAMPLE, **more}
+    return Case(name, shop.NAME, breaks=breaks, **values)
 
 
-def _first(name: str, *edits: Edit) -> Case:
-    return handed_over(name, None, applied(*edits), "NoKnownGoodRevision", "pod_crash_loop")
+def _first(name: str, *edits: shop.Edit) -> Case:
+    return shop.handed_over(name, None, shop.applied(*edits), "NoKnownGoodRevision", "pod_crash_loop")
 
 
 def _meanwhile(name: str, then: Any, phase: str, reason: str, **more: Any) -> Case:
     """A bad release, and people who do not wait."""
     values = {"phase": phase, "then": then, **more}
-    return handed_over(name, applied(), applied(bad()), reason, values.pop("cause", "bad_release"), **values)
+    return shop.handed_over(
+        name, shop.applied(), shop.applied(shop.bad()), reason, values.pop("cause", "bad_release"), **values
+    )
 
 
 def _put_back_later(run: CaseRun) -> None:
@@ -174,46 +160,49 @@ def _put_back_later(run: CaseRun) -> None:
         return [(incident.get("status") or {}).get("phase") for incident in run.incidents()] == ["Healed"]
 
     until(healed, 180, "it is repaired", every=0.5)
-    run.api.apply(*app(run, bad()))
+    run.api.apply(*shop.app(run, shop.bad()))
 
 
 CASES = (
-    _someone("bad-data", restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")),
-    _someone("data-says-no", restarted(_TWO, SHOP_READY="false")),
+    _someone("bad-data", shop.restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")),
+    _someone("data-says-no", shop.restarted(_TWO, SHOP_READY="false")),
     _someone("data-gone", _without_data),
-    _someone("key-gone", restarted(_KEY, _TWO), before=applied(_KEY, _TWO, TOKEN="x")),
+    _someone("key-gone", shop.restarted(_KEY, _TWO), before=shop.applied(_KEY, _TWO, TOKEN="x")),
     _someone("account-gone", _without_account, before=_with_account),
     _someone("node-changed", _without_label, before=_on_labelled_node),
-    _someone("quota-lowered", _quota("64Mi", drop_pod), before=_quota("256Mi", applied(_TWO))),
-    _someone("quota-spent", applied(release(2)), before=_quota("64Mi", applied())),
-    _someone("stateful-bad-data", restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"), kind="StatefulSet"),
+    _someone("quota-lowered", _quota("64Mi", shop.drop_pod), before=_quota("256Mi", shop.applied(_TWO))),
+    _someone("quota-spent", shop.applied(shop.release(2)), before=_quota("64Mi", shop.applied())),
+    _someone("stateful-bad-data", shop.restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"), kind="StatefulSet"),
     _someone(
-        "daemon-bad-data", restarted(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"), before=applied(), kind="DaemonSet"
+        "daemon-bad-data",
+        shop.restarted(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"),
+        before=shop.applied(),
+        kind="DaemonSet",
     ),
-    handed_over(
+    shop.handed_over(
         "limit-overwritten",
-        applied(_TWO),
+        shop.applied(_TWO),
         _lowered,
         "LimitOverwritten",
         "pod_oom_killed",
         then=_lowered_no_more,
     ),
-    _first("first-node", pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})),
-    _first("first-image", server(image="none.example/a:1")),
-    _first("first-not-allowed", server(securityContext={"privileged": True})),
+    _first("first-node", shop.pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})),
+    _first("first-image", shop.server(image="none.example/a:1")),
+    _first("first-not-allowed", shop.server(securityContext={"privileged": True})),
     _meanwhile("fixed-meanwhile", _fixed, "Recovered", "HealedByItself", policy=_PATIENT, cause=""),
     _meanwhile("deleted-meanwhile", _deleted("Confirming"), "Suppressed", "TargetDeleted", policy=_PATIENT, cause=""),
     _meanwhile("deleted-mid-repair", _deleted("Verifying"), "Escalated", "TargetDeleted", writes=1),
     _meanwhile("put-back-at-once", _put_back("Verifying"), "Escalated", "OwnedElsewhere", writes=1),
     _meanwhile("put-back", _put_back_later, "Escalated", "OwnedElsewhere", writes=1, incidents=2, about=1),
-    _noise("pod-deleted", drop_pod),
+    _noise("pod-deleted", shop.drop_pod),
     _noise("pod-evicted", _evicted),
     _noise("restarted-by-hand", _restarted_by_hand),
     _noise("scaled-up-and-down", _up_and_down),
-    _noise("scaled-to-zero", applied(replicas(0))),
-    _noise("good-release", applied(release(2))),
-    _noise("slow-release", applied(release(2), probe("readinessProbe", initialDelaySeconds=50))),
+    _noise("scaled-to-zero", shop.applied(shop.replicas(0))),
+    _noise("good-release", shop.applied(shop.release(2))),
+    _noise("slow-release", shop.applied(shop.release(2), shop.probe("readinessProbe", initialDelaySeconds=50))),
     _noise("service-renamed", _no_pods_behind),
-    _noise("pods-ignored", _ignored_pods(bad()), before=_ignored_pods(), ignored=True),
+    _noise("pods-ignored", _ignored_pods(shop.bad()), before=_ignored_pods(), ignored=True),
     _noise("namespace-ignored", _ignored_namespace),
 )

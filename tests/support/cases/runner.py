@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.api import path_of, until
-from support.case_run import CASE_LABELS, CaseRun
+from support.cases.run import CASE_LABELS, CaseRun
 from support.prunella import PrunellaProcess
 
 _AT_ONCE = 14

@@ -5,47 +5,28 @@ from typing import Any
 
 from support import samples
 from support.api import Object, until
-from support.case_builders import (
-    NAME,
-    SAMPLE,
-    Edit,
-    app,
-    applied,
-    bad,
-    config_map,
-    drop_pod,
-    handed_over,
-    limits_of_namespace,
-    pod_spec,
-    pods,
-    probe,
-    release,
-    replicas,
-    restarted,
-    server,
-    spec,
-)
-from support.case_run import Case, CaseRun
-from support.cases_causes import as_ready_as_ledger, ledger_says_no
+from support.cases import builders as shop
+from support.cases.causes import as_ready_as_ledger, ledger_says_no
+from support.cases.run import Case, CaseRun
 
 _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
-_RECREATED = spec(strategy={"type": "Recreate"})
-_ALL_AT_ONCE = spec(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}})
+_RECREATED = shop.spec(strategy={"type": "Recreate"})
+_ALL_AT_ONCE = shop.spec(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}})
 _GATE = "shop.example.org/open"
-_GATED = pods(readinessGates=[{"conditionType": _GATE}])
-_ON_DELETE = spec(updateStrategy={"type": "OnDelete"})
-_LATE = probe("readinessProbe", initialDelaySeconds=40)
-_SLOW_STOP: tuple[Edit, ...] = (
+_GATED = shop.pods(readinessGates=[{"conditionType": _GATE}])
+_ON_DELETE = shop.spec(updateStrategy={"type": "OnDelete"})
+_LATE = shop.probe("readinessProbe", initialDelaySeconds=40)
+_SLOW_STOP: tuple[shop.Edit, ...] = (
     _RECREATED,
-    pods(terminationGracePeriodSeconds=60),
-    server(lifecycle={"preStop": {"sleep": {"seconds": 40}}}),
+    shop.pods(terminationGracePeriodSeconds=60),
+    shop.server(lifecycle={"preStop": {"sleep": {"seconds": 40}}}),
 )
-_ALONE = pods(
+_ALONE = shop.pods(
     affinity={
         "podAntiAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": [
                 {
-                    "labelSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
+                    "labelSelector": {"matchLabels": {"app.kubernetes.io/name": shop.NAME}},
                     "topologyKey": "kubernetes.io/hostname",
                 }
             ]
@@ -55,13 +36,13 @@ _ALONE = pods(
 
 
 def _replaced_by_hand(run: CaseRun) -> None:
-    applied(bad(), _ON_DELETE)(run)
-    drop_pod(run)
+    shop.applied(shop.bad(), _ON_DELETE)(run)
+    shop.drop_pod(run)
 
 
 def ours(run: CaseRun) -> list[Object]:
     """The live pods of the workload."""
-    return [pod for pod in run.api.pods(run.namespace) if pod["metadata"]["name"].startswith(f"{NAME}-")]
+    return [pod for pod in run.api.pods(run.namespace) if pod["metadata"]["name"].startswith(f"{shop.NAME}-")]
 
 
 def statuses(pods: list[Object]) -> list[Object]:
@@ -71,14 +52,14 @@ def statuses(pods: list[Object]) -> list[Object]:
 def _killed_once(run: CaseRun) -> None:
     """One OOM kill that does not come again: by its next start the data is small once more."""
     asks = as_ready_as_ledger(run)
-    restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(run)
+    shop.restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(run)
 
     def has_read() -> bool:
         fresh = [our for our in ours(run) if our["metadata"]["name"] not in run.pods]
         return any(status["state"].get("running") for status in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
-    run.api.apply(app(run, asks)[0])
+    run.api.apply(shop.app(run, asks)[0])
 
 
 def _then_says_no(run: CaseRun) -> None:
@@ -91,10 +72,10 @@ def _phases(run: CaseRun) -> list[Any]:
 
 
 def _asking(run: CaseRun) -> None:
-    applied(as_ready_as_ledger(run))(run)
+    shop.applied(as_ready_as_ledger(run))(run)
 
 
-def _checksum(value: str) -> Edit:
+def _checksum(value: str) -> shop.Edit:
     """What charts write into a template so that its pods are replaced when the data changes."""
 
     def edit(obj: Object) -> None:
@@ -104,7 +85,7 @@ def _checksum(value: str) -> Edit:
 
 
 def _restarted_into_bad_data(run: CaseRun) -> None:
-    config_map(run, **_CRASHES)
+    shop.config_map(run, **_CRASHES)
     mark = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
     run.api.patch(run.path, {"spec": {"template": {"metadata": {"annotations": mark}}}})
 
@@ -112,13 +93,13 @@ def _restarted_into_bad_data(run: CaseRun) -> None:
 def _with_settings(run: CaseRun) -> None:
     meta = {"name": "settings-1", "namespace": run.namespace}
     run.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"SHOP_READY": "true"}})
-    sources = [{"configMapRef": {"name": one}} for one in (NAME, "settings-1")]
-    applied(_RECREATED, server(envFrom=sources))(run)
+    sources = [{"configMapRef": {"name": one}} for one in (shop.NAME, "settings-1")]
+    shop.applied(_RECREATED, shop.server(envFrom=sources))(run)
 
 
 def _without_settings(run: CaseRun) -> None:
     """A bad release, and its tool cleans up what only the release before needed."""
-    applied(_RECREATED, bad())(run)
+    shop.applied(_RECREATED, shop.bad())(run)
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/configmaps/settings-1")
 
 
@@ -131,7 +112,7 @@ def _gate(run: CaseRun, status: str, pods: list[Object]) -> None:
 
 
 def _gates_opened(run: CaseRun) -> None:
-    applied(_GATED, replicas(2))(run)
+    shop.applied(_GATED, shop.replicas(2))(run)
     until(lambda: [status["ready"] for status in statuses(ours(run))] == [True] * 2, 90, "both would be ready")
     _gate(run, "True", ours(run))
 
@@ -141,17 +122,17 @@ def _gate_closed(run: CaseRun) -> None:
 
 
 def _with_budget(run: CaseRun) -> None:
-    selector = {"matchLabels": {"app.kubernetes.io/name": NAME}}
-    meta = {"name": NAME, "namespace": run.namespace}
+    selector = {"matchLabels": {"app.kubernetes.io/name": shop.NAME}}
+    meta = {"name": shop.NAME, "namespace": run.namespace}
     budget = {"selector": selector, "minAvailable": 1}
     run.api.apply({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": budget})
-    applied(_ALL_AT_ONCE, replicas(2))(run)
+    shop.applied(_ALL_AT_ONCE, shop.replicas(2))(run)
 
 
 def _limit_put_back(run: CaseRun) -> None:
     """Somebody's controller holds the limit where it was."""
     run.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
-    run.api.apply(*app(run, SHOP_MEMORY_MIB="90"))
+    run.api.apply(*shop.app(run, SHOP_MEMORY_MIB="90"))
 
 
 def _without_limit(obj: Object) -> None:
@@ -160,16 +141,16 @@ def _without_limit(obj: Object) -> None:
 
 def _default_limit(run: CaseRun) -> None:
     bounds = {"type": "Container", "default": {"memory": "64Mi"}, "defaultRequest": {"memory": "16Mi"}}
-    limits_of_namespace(run, "LimitRange", limits=[bounds])
-    applied(_without_limit)(run)
+    shop.limits_of_namespace(run, "LimitRange", limits=[bounds])
+    shop.applied(_without_limit)(run)
 
 
 def _cron_job(run: CaseRun) -> None:
-    _, one = app(run, bad())
-    pod_spec(one)["containers"][0].pop("envFrom")
-    pod_spec(one)["restartPolicy"] = "Never"
-    job = {"spec": {"backoffLimit": 0, "template": {"spec": pod_spec(one)}}}
-    meta = {"name": NAME, "namespace": run.namespace}
+    _, one = shop.app(run, shop.bad())
+    shop.pod_spec(one)["containers"][0].pop("envFrom")
+    shop.pod_spec(one)["restartPolicy"] = "Never"
+    job = {"spec": {"backoffLimit": 0, "template": {"spec": shop.pod_spec(one)}}}
+    meta = {"name": shop.NAME, "namespace": run.namespace}
     runs = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": job}
     run.api.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": runs})
 
@@ -186,7 +167,7 @@ def _never_gone(run: CaseRun) -> None:
 
 def _twin(run: CaseRun) -> None:
     """Another Deployment, whose broken pods bear all labels that ours have."""
-    _, one = app(run, bad(1))
+    _, one = shop.app(run, shop.bad(1))
     one["metadata"] = {**one["metadata"], "name": "twin", "labels": {"prunella.dev/ignore": "true"}}
     run.api.apply(one)
 
@@ -204,30 +185,30 @@ def _opt_out(run: CaseRun) -> None:
 def _false_alarm(run: CaseRun) -> None:
     (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "by-hand-"
-    one["spec"] = {"target": {**one["spec"]["target"], "name": NAME}, "type": "PodCrashLoop"}
+    one["spec"] = {"target": {**one["spec"]["target"], "name": shop.NAME}, "type": "PodCrashLoop"}
     run.api.apply(one)
 
 
 def _to_a_person(name: str, before: Any, breaks: Any, reason: str = "InnocentRelease", **more: Any) -> Case:
-    return handed_over(name, before, breaks, reason, more.pop("cause", "pod_crash_loop"), **more)
+    return shop.handed_over(name, before, breaks, reason, more.pop("cause", "pod_crash_loop"), **more)
 
 
 def _closed(name: str, phase: str, reason: str, breaks: Callable[[CaseRun], None], **more: Any) -> Case:
-    values: dict[str, Any] = {"before": applied(), "sample": SAMPLE, **more}
-    return Case(name, NAME, breaks=breaks, phase=phase, reason=reason, **values)
+    values: dict[str, Any] = {"before": shop.applied(), "sample": shop.SAMPLE, **more}
+    return Case(name, shop.NAME, breaks=breaks, phase=phase, reason=reason, **values)
 
 
-def _noise(name: str, breaks: Callable[[CaseRun], None], *edits: Edit) -> Case:
-    values: dict[str, Any] = {"before": applied(*edits), "sample": SAMPLE, "phase": None, "incidents": 0}
-    return Case(name, NAME, breaks=breaks, reason="", **values)
+def _noise(name: str, breaks: Callable[[CaseRun], None], *edits: shop.Edit) -> Case:
+    values: dict[str, Any] = {"before": shop.applied(*edits), "sample": shop.SAMPLE, "phase": None, "incidents": 0}
+    return Case(name, shop.NAME, breaks=breaks, reason="", **values)
 
 
 CASES = (
     _to_a_person(
         "killed-long-ago", _asking, _killed_once, then=_then_says_no, incidents=2, about=1, policy={"grace": "15s"}
     ),
-    _to_a_person("config-checksum", applied(_checksum("a")), applied(_checksum("b"), **_CRASHES)),
-    _to_a_person("restarted-into-bad-data", applied(), _restarted_into_bad_data),
+    _to_a_person("config-checksum", shop.applied(_checksum("a")), shop.applied(_checksum("b"), **_CRASHES)),
+    _to_a_person("restarted-into-bad-data", shop.applied(), _restarted_into_bad_data),
     _to_a_person(
         "good-release-gone",
         _with_settings,
@@ -237,22 +218,24 @@ CASES = (
         cause="bad_release",
     ),
     _to_a_person("gate-closed", _gates_opened, _gate_closed),
-    _to_a_person("scaled-too-far", applied(_ALONE, _RECREATED), applied(_ALONE, _RECREATED, replicas(2))),
     _to_a_person(
-        "daemon-by-hand", applied(_ON_DELETE), _replaced_by_hand, "OnDelete", cause="bad_release", kind="DaemonSet"
+        "scaled-too-far", shop.applied(_ALONE, _RECREATED), shop.applied(_ALONE, _RECREATED, shop.replicas(2))
+    ),
+    _to_a_person(
+        "daemon-by-hand", shop.applied(_ON_DELETE), _replaced_by_hand, "OnDelete", cause="bad_release", kind="DaemonSet"
     ),
     _to_a_person("cron-job", None, _cron_job, "ReportOnly", kind="CronJob"),
     _to_a_person(
         "oom-disruption",
         _with_budget,
-        restarted(_ALL_AT_ONCE, replicas(2), SHOP_MEMORY_MIB="90"),
+        shop.restarted(_ALL_AT_ONCE, shop.replicas(2), SHOP_MEMORY_MIB="90"),
         "DisruptionBudget",
         cause="pod_oom_killed",
     ),
     _to_a_person(
         "limit-put-back",
-        applied(),
-        restarted(SHOP_MEMORY_MIB="90"),
+        shop.applied(),
+        shop.restarted(SHOP_MEMORY_MIB="90"),
         "OwnedElsewhere",
         cause="pod_oom_killed",
         writes=1,
@@ -261,24 +244,27 @@ CASES = (
     _to_a_person(
         "oom-default-limit",
         _default_limit,
-        restarted(_without_limit, SHOP_MEMORY_MIB="90"),
+        shop.restarted(_without_limit, SHOP_MEMORY_MIB="90"),
         "NoMemoryLimit",
         cause="pod_oom_killed",
     ),
     _closed("false-alarm", "Recovered", "HealedByItself", _false_alarm),
     _closed(
-        "short-deadline", "Recovered", "HealedByItself", applied(release(2), _LATE, spec(progressDeadlineSeconds=10))
+        "short-deadline",
+        "Recovered",
+        "HealedByItself",
+        shop.applied(shop.release(2), _LATE, shop.spec(progressDeadlineSeconds=10)),
     ),
     _closed(
         "opted-out-meanwhile",
         "Suppressed",
         "Ignored",
-        applied(bad()),
+        shop.applied(shop.bad()),
         then=_opt_out,
         cause="bad_release",
         policy={"grace": "25s"},
     ),
     _noise("never-gone", _never_gone),
     _noise("same-labels", _twin),
-    _noise("slow-stop", applied(*_SLOW_STOP, release(2)), *_SLOW_STOP),
+    _noise("slow-stop", shop.applied(*_SLOW_STOP, shop.release(2)), *_SLOW_STOP),
 )

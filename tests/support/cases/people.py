@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from support import samples
 from support.api import until
-from support.case_builders import NAME, applied, config_map, healed, restarted
-from support.case_run import Case, CaseRun
+from support.cases import builders as shop
+from support.cases.run import Case, CaseRun
 
 from prunella_workflows.model.errors import PrunellaError
 
@@ -37,7 +37,7 @@ def _delete(run: CaseRun) -> None:
     """The owner mends the data by hand, wants to be left alone from now on, and deletes the incident as done."""
     _phase(run, "Verifying")
     until(lambda: _serves(run), 60, "the repair is rolled out")
-    config_map(run)
+    shop.config_map(run)
     run.api.patch(run.path, {"metadata": {"labels": {"prunella.dev/ignore": "true"}}})
     run.api.delete(run.incident_path())
 
@@ -64,10 +64,10 @@ def _suspended(run: CaseRun) -> None:
     """A person reports the fault, and does not want it repaired yet."""
     (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "by-hand-"
-    target = {**one["spec"]["target"], "name": NAME}
+    target = {**one["spec"]["target"], "name": shop.NAME}
     one["spec"] = {"target": target, "type": "OOMKilled", "suspend": True}
     run.api.apply(one)
-    restarted(**OUTGROWN)(run)
+    shop.restarted(**OUTGROWN)(run)
 
 
 def _resume(run: CaseRun) -> None:
@@ -78,7 +78,9 @@ def _resume(run: CaseRun) -> None:
 
 def _grown(name: str, then: Callable[[CaseRun], None], **more: object) -> Case:
     values: dict[str, object] = {"then": then, **more}
-    return healed(name, applied(), values.pop("breaks", restarted(**OUTGROWN)), "pod_oom_killed", **values)
+    return shop.healed(
+        name, shop.applied(), values.pop("breaks", shop.restarted(**OUTGROWN)), "pod_oom_killed", **values
+    )
 
 
 CASES = (

@@ -6,29 +6,13 @@ from typing import Any
 
 from support import samples
 from support.api import Object
-from support.case_builders import (
-    NAME,
-    SAMPLE,
-    Edit,
-    applied,
-    bad,
-    env,
-    healed,
-    pod_spec,
-    pods,
-    probe,
-    release,
-    restarted,
-    second,
-    server,
-    spec,
-)
-from support.case_run import Case, CaseRun
-from support.cases_memory import UNTERMINATED
+from support.cases import builders as shop
+from support.cases.memory import UNTERMINATED
+from support.cases.run import Case, CaseRun
 
 from prunella_operator.kubernetes.views.workloads import template_hash, template_of
 
-_SURGE = spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
+_SURGE = shop.spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
 _FIELD = {"name": "CPU", "valueFrom": {"resourceFieldRef": {"containerName": "nobody", "resource": "limits.cpu"}}}
 _ROOT = {
     "allowPrivilegeEscalation": False,
@@ -45,48 +29,48 @@ def _beside(obj: Object) -> None:
     main = samples.container(obj)
     kept = {key: value for key, value in main.items() if key not in {"ports", "readinessProbe", "envFrom"}}
     more = [{"name": "SHOP_PORT", "value": "8081"}, {"name": "SHOP_MEMORY_MIB", "value": "90"}]
-    pod_spec(obj)["containers"].append({**kept, "name": "cache", "env": more})
+    shop.pod_spec(obj)["containers"].append({**kept, "name": "cache", "env": more})
 
 
-_WATCHED: tuple[Edit, ...] = (
-    second("containers", env=[{"name": "SHOP_PORT", "value": "8081"}]),
-    env(SHOP_IGNORE_SIGTERM="true"),
-    probe("livenessProbe", httpGet={"path": "/healthz", "port": 8081}, initialDelaySeconds=5, timeoutSeconds=5),
-    pods(terminationGracePeriodSeconds=1),
+_WATCHED: tuple[shop.Edit, ...] = (
+    shop.second("containers", env=[{"name": "SHOP_PORT", "value": "8081"}]),
+    shop.env(SHOP_IGNORE_SIGTERM="true"),
+    shop.probe("livenessProbe", httpGet={"path": "/healthz", "port": 8081}, initialDelaySeconds=5, timeoutSeconds=5),
+    shop.pods(terminationGracePeriodSeconds=1),
 )
 """The server is killed (137, and no OOM) whenever its neighbour is away."""
 
 
-def _named(*edits: Edit) -> Callable[[CaseRun], None]:
+def _named(*edits: shop.Edit) -> Callable[[CaseRun], None]:
     """The same under a name that is longer than a label may be, and has dots."""
-    return applied(*edits, lambda edit: edit["metadata"].update(name=_NAME))
+    return shop.applied(*edits, lambda edit: edit["metadata"].update(name=_NAME))
 
 
 def _lenient(run: CaseRun) -> None:
     """Only the kubelet objects to root here."""
     labels = {"pod-security.kubernetes.io/enforce": "baseline"}
     run.api.patch(f"/api/v1/namespaces/{run.namespace}", {"metadata": {"labels": labels}})
-    applied()(run)
+    shop.applied()(run)
 
 
 def _said_to_be_oom(run: CaseRun) -> None:
     """137 by a liveness probe, and a person who takes it for a lack of memory."""
     (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
     one["metadata"]["generateName"] = "by-hand-"
-    target = {**one["spec"]["target"], "name": NAME}
+    target = {**one["spec"]["target"], "name": shop.NAME}
     one["spec"] = {"target": target, "type": "OOMKilled", "containerName": "server"}
-    applied(*UNTERMINATED)(run)
+    shop.applied(*UNTERMINATED)(run)
     run.api.apply(one)
 
 
 def _forged(run: CaseRun) -> None:
     """Annotations that came with a copy of another object's manifest, and time that nobody can read."""
-    applied(bad())(run)
+    shop.applied(shop.bad())(run)
     current = template_hash(template_of(run.live()))
     marks = {
         "prunella.dev/last-action": "somebody-1",
         "prunella.dev/last-action-at": "yesterday",
-        "prunella.dev/before": f"{NAME}-prunella-{current}",
+        "prunella.dev/before": f"{shop.NAME}-prunella-{current}",
         "prunella.dev/after": "nothing",
     }
     run.api.patch(run.path, {"metadata": {"annotations": marks}})
@@ -104,24 +88,36 @@ def _restless(run: CaseRun) -> None:
         time.sleep(0.3)
 
 
-def _bad(name: str, *edits: Edit, good: tuple[Edit, ...] = (), **more: Any) -> Case:
-    breaks: Callable[[CaseRun], None] = more.pop("breaks", None) or applied(*good, release(2), *edits)
-    return healed(name, more.pop("before", applied(*good)), breaks, more.pop("cause", "bad_release"), **more)
+def _bad(name: str, *edits: shop.Edit, good: tuple[shop.Edit, ...] = (), **more: Any) -> Case:
+    breaks: Callable[[CaseRun], None] = more.pop("breaks", None) or shop.applied(*good, shop.release(2), *edits)
+    return shop.healed(name, more.pop("before", shop.applied(*good)), breaks, more.pop("cause", "bad_release"), **more)
 
 
 CASES = (
-    _bad("crashes-late", env(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="40s")),
-    _bad("gate-never-opened", pods(readinessGates=[{"conditionType": "shop.example.org/open"}])),
-    _bad("wrong-hook", server(lifecycle={"postStart": {"exec": {"command": ["/no/such/program"]}}})),
-    Case("long-name", _NAME, _named(), _named(bad()), "Healed", "Stable", cause="bad_release", writes=1, sample=SAMPLE),
-    _bad("as-root", server(securityContext=_ROOT), before=_lenient),
-    _bad("wrong-field", server(env=[_FIELD])),
-    _bad("no-such-priority", pods(priorityClassName="nobody")),
-    _bad("oom-and-image", _beside, server(image="none.example/a:1"), cause="pod_oom_killed"),
+    _bad("crashes-late", shop.env(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="40s")),
+    _bad("gate-never-opened", shop.pods(readinessGates=[{"conditionType": "shop.example.org/open"}])),
+    _bad("wrong-hook", shop.server(lifecycle={"postStart": {"exec": {"command": ["/no/such/program"]}}})),
+    Case(
+        "long-name",
+        _NAME,
+        _named(),
+        _named(shop.bad()),
+        "Healed",
+        "Stable",
+        cause="bad_release",
+        writes=1,
+        sample=shop.SAMPLE,
+    ),
+    _bad("as-root", shop.server(securityContext=_ROOT), before=_lenient),
+    _bad("wrong-field", shop.server(env=[_FIELD])),
+    _bad("no-such-priority", shop.pods(priorityClassName="nobody")),
+    _bad("oom-and-image", _beside, shop.server(image="none.example/a:1"), cause="pod_oom_killed"),
     _bad("said-to-be-oom", breaks=_said_to_be_oom),
     _bad("forged-marks", breaks=_forged),
-    _bad("scaled-meanwhile", breaks=applied(bad()), then=_scaled_meanwhile, policy=_LONG),
-    _bad("restless", breaks=applied(bad()), then=_restless),
-    _bad("daemon-surge", breaks=applied(bad(), _SURGE), good=(_SURGE,), kind="DaemonSet"),
-    healed("oom-drags-another", applied(*_WATCHED), restarted(*_WATCHED, SHOP_MEMORY_MIB="90"), "pod_oom_killed"),
+    _bad("scaled-meanwhile", breaks=shop.applied(shop.bad()), then=_scaled_meanwhile, policy=_LONG),
+    _bad("restless", breaks=shop.applied(shop.bad()), then=_restless),
+    _bad("daemon-surge", breaks=shop.applied(shop.bad(), _SURGE), good=(_SURGE,), kind="DaemonSet"),
+    shop.healed(
+        "oom-drags-another", shop.applied(*_WATCHED), shop.restarted(*_WATCHED, SHOP_MEMORY_MIB="90"), "pod_oom_killed"
+    ),
 )

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 from support.api import until
-from support.case_builders import app, applied, bad, handed_over, marked
-from support.case_run import CLOSED, Case, CaseRun
+from support.cases import builders as shop
+from support.cases.run import CLOSED, Case, CaseRun
 
 from prunella_operator import clock
 
-_FLUX = marked("labels", kustomize_toolkit_fluxcd_io__name="shop", kustomize_toolkit_fluxcd_io__namespace="flux")
-_HELM = marked("annotations", **{"meta_helm_sh__release-name": "shop", "meta_helm_sh__release-namespace": "shop"})
+_FLUX = shop.marked("labels", kustomize_toolkit_fluxcd_io__name="shop", kustomize_toolkit_fluxcd_io__namespace="flux")
+_HELM = shop.marked("annotations", **{"meta_helm_sh__release-name": "shop", "meta_helm_sh__release-namespace": "shop"})
 
 
 def _tonight() -> list[dict[str, Any]]:
@@ -26,15 +26,15 @@ def _again(run: CaseRun) -> None:
         return [(incident.get("status") or {}).get("phase") in CLOSED for incident in run.incidents()] == [True]
 
     until(over, 180, "the first fault is repaired", every=0.5)
-    run.api.apply(*app(run, bad(3)))
+    run.api.apply(*shop.app(run, shop.bad(3)))
 
 
 def _held(name: str, reason: str, **more: Any) -> Case:
-    return handed_over(name, applied(), applied(bad()), reason, "bad_release", **more)
+    return shop.handed_over(name, shop.applied(), shop.applied(shop.bad()), reason, "bad_release", **more)
 
 
 def _owned(name: str, mark: Any) -> Case:
-    return handed_over(name, applied(mark), applied(mark, bad()), "OwnedElsewhere", "bad_release")
+    return shop.handed_over(name, shop.applied(mark), shop.applied(mark, shop.bad()), "OwnedElsewhere", "bad_release")
 
 
 _TWICE: dict[str, Any] = {"then": _again, "writes": 1, "incidents": 2, "about": 1}

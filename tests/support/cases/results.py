@@ -10,7 +10,7 @@ from datetime import datetime
 from statistics import median
 
 from support.api import Object
-from support.case_run import Case, CaseRun
+from support.cases.run import Case, CaseRun
 
 _HEAD = ("case", "expected", "got", "cause", "writes", "unsafe", "seconds")
 
