@@ -14,7 +14,7 @@ from support.outage import GRACE, WINDOW, WorkloadUnderTest
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_workflows.model.labels import SNAPSHOT
 from prunella_workflows.model.workload import WorkloadRef
 

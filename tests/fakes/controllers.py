@@ -11,7 +11,7 @@ from fakes.objects import NAMESPACE, WEB, a_deployment, a_replica_set, a_templat
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH, template_hash
+from prunella_operator.kubernetes.views.templates import POD_TEMPLATE_HASH, template_hash
 from prunella_workflows.model.quantity import parse_bytes
 
 MI = 1 << 20

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH
+from prunella_operator.kubernetes.views.templates import POD_TEMPLATE_HASH
 from prunella_workflows.model.workload import WorkloadRef
 
 NAMESPACE = "shop"

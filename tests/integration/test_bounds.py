@@ -7,7 +7,7 @@ from support.deployments import a_deployment, available, precondition_of, ref_of
 from prunella_operator import clock
 from prunella_operator.activities.verify import Verifier
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.workloads import template_of
+from prunella_operator.kubernetes.views.templates import template_of
 from prunella_workflows.contracts.healing import RepairOrder, VerifyRequest
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.outcome import Verdict

@@ -9,7 +9,7 @@ from support.deployments import a_deployment, ref_of, released
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import JSON, MERGE_PATCH
-from prunella_operator.kubernetes.views.workloads import template_of
+from prunella_operator.kubernetes.views.templates import template_of
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden
 

@@ -12,7 +12,7 @@ from prunella_operator.doctor.permissions import INCIDENTS, REPAIR, SNAPSHOTS, V
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import JSON, MERGE_PATCH
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden

@@ -12,7 +12,7 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Forbidden, NotFound, Refused, Unavailable

@@ -5,7 +5,7 @@ from contextlib import suppress
 from support.api import Api, Object, until
 
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.plan import Precondition

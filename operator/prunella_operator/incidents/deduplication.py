@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of, workload_key
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.observability import tracing
 from prunella_workflows.model.incident import IncidentType, Mode
 from prunella_workflows.model.incident_status import Phase

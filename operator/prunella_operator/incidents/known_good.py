@@ -16,17 +16,13 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.request import AlreadyExists
-from prunella_operator.kubernetes.selectors import as_text, selector_of
+from prunella_operator.kubernetes.selectors import format_selector, selector_of
+from prunella_operator.kubernetes.times import parse_annotation_time, parse_time
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.probes import illness_shows
-from prunella_operator.kubernetes.views.workloads import (
-    ignored,
-    noted_time,
-    pod_view,
-    template_of,
-    time_of,
-    workload_view,
-)
+from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_operator.kubernetes.views.probes import liveness_kill_after
+from prunella_operator.kubernetes.views.templates import template_of
+from prunella_operator.kubernetes.views.workloads import is_ignored, workload_view
 from prunella_workflows.model.errors import Forbidden, NotFound, Permanent, Refused, Retryable
 from prunella_workflows.model.labels import AFTER, BEFORE, GOOD_AT, SNAPSHOT
 from prunella_workflows.model.workload import PodView, WorkloadView, is_protected_namespace
@@ -102,7 +98,7 @@ class KnownGoodRecorder:
         view = workload_view(raw)
         if raw["metadata"]["uid"] != rollout.uid or not view.complete or not view.replicas or view.deleting:
             return  # it is scheduled again when it is complete
-        if ignored(raw) or ignored(await self.rest.get(f"/api/v1/namespaces/{rollout.namespace}")):
+        if is_ignored(raw) or is_ignored(await self.rest.get(f"/api/v1/namespaces/{rollout.namespace}")):
             return
         wait = _remaining_soak(await self._pods(raw, view), await self._required_soak(raw, view), clock.now())
         if wait is None:
@@ -123,11 +119,11 @@ class KnownGoodRecorder:
         if any(_good_at(snapshot) and snapshot["metadata"]["name"].endswith(suffix) for snapshot in snapshots):
             return self.soak
         repaired = (raw["metadata"].get("annotations") or {}).get(AFTER) == view.template_hash
-        probes = illness_shows(template_of(raw)) if snapshots else 0.0
+        probes = liveness_kill_after(template_of(raw)) if snapshots else 0.0
         return max(self.soak, probes, _SOAK_AFTER_REPAIR_SECONDS if repaired else 0.0)
 
     async def _pods(self, raw: Object, view: WorkloadView) -> tuple[PodView, ...]:
-        selector = {"labelSelector": as_text(selector_of(raw))}
+        selector = {"labelSelector": format_selector(selector_of(raw))}
         found = await self.rest.list(paths.core(view.ref.namespace, "pods"), selector, into=Object)
         return tuple(pod for pod in map(pod_view, found) if pod.revision)
 
@@ -180,11 +176,11 @@ class KnownGoodRecorder:
 
 
 def _good_at(raw: Object) -> datetime | None:
-    return noted_time((raw["metadata"].get("annotations") or {}).get(GOOD_AT))
+    return parse_annotation_time((raw["metadata"].get("annotations") or {}).get(GOOD_AT))
 
 
 def _recorded_at(raw: Object) -> datetime:
-    since = _good_at(raw) or time_of(raw["metadata"]["creationTimestamp"])
+    since = _good_at(raw) or parse_time(raw["metadata"]["creationTimestamp"])
     assert since is not None
     return since
 

@@ -25,7 +25,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.request import AlreadyExists
-from prunella_operator.kubernetes.views.workloads import controller_of, ignored, is_workload
+from prunella_operator.kubernetes.views.workloads import controller_of, is_ignored, is_workload
 from prunella_operator.observability import metrics, tracing
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.signal import OwnerRef, Signal
@@ -84,7 +84,7 @@ class IncidentOpener:
     ) -> Opening:
         """Open the incident of a signal unless one covers its fault, or the owner asked to be left alone."""
         target, earlier = subject.target, subject.earlier
-        if ignored(subject.raw) or ignored(subject.namespace):
+        if is_ignored(subject.raw) or is_ignored(subject.namespace):
             return Opening(Outcome.IGNORED)
         policies = await self._policies(earlier, target.namespace)
         fault = fault_fingerprint(target, subject.raw, subject.namespace, policies)

@@ -17,7 +17,7 @@ from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
-from prunella_operator.kubernetes.views.workloads import noted_time
+from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_operator.observability import metrics, tracing
 from prunella_operator.temporal import rpc
 from prunella_operator.temporal.rpc import TemporalUnavailable
@@ -191,7 +191,7 @@ def trace_context(incident: IncidentView) -> TraceContext | None:
 def _acknowledgement(incident: IncidentView) -> Acknowledgement:
     """The acknowledgement in the spec. An invalid time is no reason to notify someone else."""
     raw = incident.spec["acknowledged"]
-    return Acknowledgement(by=str(raw.get("by") or "someone"), at=noted_time(raw.get("at")))
+    return Acknowledgement(by=str(raw.get("by") or "someone"), at=parse_annotation_time(raw.get("at")))
 
 
 def _request(incident: IncidentView) -> HealingRequest:
@@ -206,7 +206,7 @@ def _request(incident: IncidentView) -> HealingRequest:
         incident=incident.ref,
         spec=spec,
         opened_at=meta.creation_timestamp,
-        detected_at=noted_time(meta.annotations.detected_at),
-        fault_at=noted_time(meta.annotations.fault_at),
+        detected_at=parse_annotation_time(meta.annotations.detected_at),
+        fault_at=parse_annotation_time(meta.annotations.fault_at),
         trace_id=parent.trace_id if (parent := trace_context(incident)) else "",
     )

@@ -1,34 +1,35 @@
-"""Label selectors of workloads: as the text that a list takes, and as the question whether labels match."""
+"""Label selectors of workloads: as text for a list request, and matched against labels."""
 
 from collections.abc import Mapping
 from typing import Any
 
-_TEXT = {"In": "{key} in ({values})", "NotIn": "{key} notin ({values})", "Exists": "{key}", "DoesNotExist": "!{key}"}
+_FORMATS = {"In": "{key} in ({values})", "NotIn": "{key} notin ({values})", "Exists": "{key}", "DoesNotExist": "!{key}"}
 
 
 def selector_of(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The selector of a workload; one without any selects everything."""
+    """The selector of a workload; an empty one selects everything."""
     return (raw.get("spec") or {}).get("selector") or {}
 
 
-def as_text(selector: Mapping[str, Any]) -> str:
-    """The selector as a list's `labelSelector`."""
+def format_selector(selector: Mapping[str, Any]) -> str:
+    """Format the selector as the `labelSelector` of a list request."""
     parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    return ",".join([*parts, *map(_expression, selector.get("matchExpressions") or ())])
+    return ",".join([*parts, *map(_format_expression, selector.get("matchExpressions") or ())])
 
 
-def _expression(mapping: Mapping[str, Any]) -> str:
-    return _TEXT[mapping["operator"]].format(key=mapping["key"], values=",".join(mapping.get("values") or ()))
+def _format_expression(expression: Mapping[str, Any]) -> str:
+    values = ",".join(expression.get("values") or ())
+    return _FORMATS[expression["operator"]].format(key=expression["key"], values=values)
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether these labels are selected."""
+    """True when the selector selects these labels."""
     wanted = selector.get("matchLabels") or {}
     equal = all(labels.get(key) == value for key, value in wanted.items())
-    return equal and all(_holds(matchexpression, labels) for matchexpression in selector.get("matchExpressions") or ())
+    return equal and all(_is_met(expression, labels) for expression in selector.get("matchExpressions") or ())
 
 
-def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def _is_met(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     value, values = labels.get(expression["key"]), expression.get("values") or ()
     match expression["operator"]:
         case "In":

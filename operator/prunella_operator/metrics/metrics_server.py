@@ -6,7 +6,7 @@ from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import time_of
+from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.metrics.prometheus import STALE_AFTER
 from prunella_workflows.model.errors import NotFound, PrunellaError
 from prunella_workflows.model.evidence import ContainerUsage, Usage
@@ -20,7 +20,7 @@ def usage(kube: SyncClient, namespace: str, pods: Collection[str]) -> Usage | No
     """What these pods use. Pods that were last measured too long ago, or not yet, are left out."""
     try:
         found = [one for one in kube.list(paths.pod_metrics(namespace)) if one["metadata"]["name"] in pods]
-        fresh = [(at, one) for one in found if (at := time_of(one["timestamp"])) and clock.now() - at <= STALE_AFTER]
+        fresh = [(at, one) for one in found if (at := parse_time(one["timestamp"])) and clock.now() - at <= STALE_AFTER]
         containers = tuple(container for _, one in fresh for container in _containers(one))
     except NotFound:
         return NoData(why=Why.NOT_CONFIGURED, message="metrics-server is not installed")

@@ -10,7 +10,7 @@ from support.cases import builders as shop
 from support.cases.memory import UNTERMINATED
 from support.cases.run import Case, CaseRun
 
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 
 _SURGE = shop.spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
 _FIELD = {"name": "CPU", "valueFrom": {"resourceFieldRef": {"containerName": "nobody", "resource": "limits.cpu"}}}

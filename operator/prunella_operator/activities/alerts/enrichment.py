@@ -18,7 +18,8 @@ from prunella_operator.incidents.deduplication import earlier_selectors, targets
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import container_views, revision_number, template_of, time_of
+from prunella_operator.kubernetes.times import parse_time
+from prunella_operator.kubernetes.views.templates import container_views, revision_number, template_of
 from prunella_workflows.decisions import alert_classification
 from prunella_workflows.decisions.alert_classification import NamedPolicy
 from prunella_workflows.model.alert import Alert, Classified, Enriched
@@ -131,7 +132,7 @@ class AlertEnricher:
         for one in newest[:_MAX_LISTED]:
             images = ", ".join(view.image for view in container_views(template_of(one)) if not view.init)
             made = one["metadata"].get("creationTimestamp")
-            yield f"revision {revision_number(one)} ({images}), {_ago(time_of(made))}"
+            yield f"revision {revision_number(one)} ({images}), {_ago(parse_time(made))}"
 
     def _usage(self, target: WorkloadRef) -> Iterator[str]:
         _, _, pods = self._gatherer.view(target)

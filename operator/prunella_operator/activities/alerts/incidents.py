@@ -18,7 +18,7 @@ from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import container_views, template_of
+from prunella_operator.kubernetes.views.templates import container_views, template_of
 from prunella_workflows.contracts.alerts import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
 from prunella_workflows.model.alert import Alert

@@ -1,12 +1,12 @@
-"""Reads what scales a workload and which disruption budgets its pods are under."""
+"""Reads what is_autoscaler_of a workload and which disruption budgets its pods are under."""
 
 from prunella_operator.activities.evidence.quotas import quota_free
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.scaling import autoscaler_view, budget_view, scales
-from prunella_operator.kubernetes.views.workloads import template_of
+from prunella_operator.kubernetes.views.scaling import autoscaler_view, budget_view, is_autoscaler_of
+from prunella_operator.kubernetes.views.templates import template_of
 from prunella_workflows.model.scaling import Scaling
 
 
@@ -14,7 +14,7 @@ def scaling_of(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scalin
     """The autoscalers and budgets of a workload, read now; what quotas leave only when it is asked for."""
     namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
     labels = (template_of(raw).get("metadata") or {}).get("labels") or {}
-    autoscalers = [one for one in kube.list(paths.autoscalers(namespace)) if scales(one, raw["kind"], name)]
+    autoscalers = [one for one in kube.list(paths.autoscalers(namespace)) if is_autoscaler_of(one, raw["kind"], name)]
     budgets = [one for one in kube.list(paths.budgets(namespace)) if _under(one, labels)]
     return Scaling(
         autoscalers=tuple(autoscaler_view(autoscaler) for autoscaler in autoscalers),

@@ -15,18 +15,13 @@ from prunella_operator.activities.evidence.neighbours import fellows_of, nodes_o
 from prunella_operator.activities.evidence.quotas import memory_bounds
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.selectors import as_text, selector_of
+from prunella_operator.kubernetes.selectors import format_selector, selector_of
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.kubernetes.views import jobs as runs
 from prunella_operator.kubernetes.views import revisions as history
-from prunella_operator.kubernetes.views.workloads import (
-    controller_of,
-    is_workload,
-    pod_view,
-    time_of,
-    workload_key,
-    workload_view,
-)
+from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_operator.kubernetes.views.workloads import controller_of, is_workload, workload_key, workload_view
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_workflows.decisions.diagnosis.saturation import resource_of
@@ -108,7 +103,7 @@ class EvidenceCollector:
         """The workload and its pods, enough to judge its health."""
         raw = self.raw_workload(ref)
         revisions, jobs = self.history(raw), self._jobs(raw)
-        view = runs.reported(raw, workload_view(raw, revisions), jobs)
+        view = runs.job_like_view(raw, workload_view(raw, revisions), jobs)
         return raw, view, self._pods(raw, revisions, jobs)
 
     def history(self, raw: Object) -> list[Object]:
@@ -120,7 +115,7 @@ class EvidenceCollector:
             path = paths.snapshots(namespace)
         else:
             return []
-        found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
+        found = self._kube.list(path, labelSelector=format_selector(selector_of(raw)))
         return [one for one in found if _controller_uid(one) == uid]
 
     def _jobs(self, raw: Object) -> list[Object]:
@@ -128,7 +123,7 @@ class EvidenceCollector:
         if raw["kind"] != "CronJob":
             return []
         found = self._kube.list(paths.collection("Job", raw["metadata"]["namespace"]))
-        latest = runs.latest_of(runs.owned_by(found, raw["metadata"]["uid"]))
+        latest = runs.latest_job(runs.jobs_of(found, raw["metadata"]["uid"]))
         return [latest] if latest is not None else []
 
     def _pods(self, raw: Object, revisions: list[Object], jobs: list[Object]) -> tuple[PodView, ...]:
@@ -136,7 +131,7 @@ class EvidenceCollector:
             return (pod_view(raw),)
         owners = {raw["metadata"]["uid"], *(revision["metadata"]["uid"] for revision in (*revisions, *jobs))}
         path = paths.core(raw["metadata"]["namespace"], "pods")
-        found = self._kube.list(path, labelSelector=as_text(selector_of(raw)))
+        found = self._kube.list(path, labelSelector=format_selector(selector_of(raw)))
         return tuple(pod_view(one) for one in found if _controller_uid(one) in owners)
 
     def usage(self, ref: WorkloadRef, pods: tuple[PodView, ...]) -> Usage | NoData:
@@ -229,7 +224,7 @@ class EvidenceCollector:
 
     def _revisions(self, raw: Object, evidence: Evidence) -> Any:
         ref = evidence.workload.ref
-        return history.revisions(
+        return history.revision_views(
             raw,
             evidence.workload,
             self.history(raw),
@@ -274,7 +269,7 @@ def _events(evidence: Evidence, warnings: list[Object]) -> Iterator[EventView]:
             reason=one.get("reason", ""),
             message=redact(one.get("message", ""))[:_LINE],
             count=one.get("count") or 1,
-            at=time_of(_event_time(one) or None),
+            at=parse_time(_event_time(one) or None),
         )
 
 

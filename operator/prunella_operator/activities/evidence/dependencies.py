@@ -10,9 +10,11 @@ from prunella_operator.activities.evidence.container_logs import RawLogTail
 from prunella_operator.activities.evidence.service_mentions import Service, environment_of, service_of, speaks_of
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.selectors import as_text, selector_of
+from prunella_operator.kubernetes.selectors import format_selector, selector_of
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import pod_view, template_of, workload_view
+from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_operator.kubernetes.views.templates import template_of
+from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
 from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.evidence import Evidence
@@ -111,7 +113,7 @@ def _behind(kube: SyncClient, service: Service) -> Iterator[Object]:
 def _view(kube: SyncClient, known: Known) -> DependencyView:
     workload = workload_view(known.raw)
     path = paths.core(workload.ref.namespace, "pods")
-    pods = [pod_view(one) for one in kube.list(path, labelSelector=as_text(selector_of(known.raw)))]
+    pods = [pod_view(one) for one in kube.list(path, labelSelector=format_selector(selector_of(known.raw)))]
     serving = [pod.ready_since for pod in pods if pod.live and pod.ready and pod.ready_since is not None]
     failing = [symptom for symptom in symptoms(pods) if symptom.active]
     return DependencyView(

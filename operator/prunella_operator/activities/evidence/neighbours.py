@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import POD_TEMPLATE_HASH, controller_of
+from prunella_operator.kubernetes.views.templates import POD_TEMPLATE_HASH
+from prunella_operator.kubernetes.views.workloads import controller_of
 from prunella_workflows.decisions.diagnosis.external_cause import missing, missing_objects
 from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.evidence import Evidence

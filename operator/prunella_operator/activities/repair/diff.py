@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.workloads import normalised
+from prunella_operator.kubernetes.views.templates import normalize
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.redaction import redact
 
@@ -49,7 +49,7 @@ def memory_diff(container: str, before: int, after: int) -> str:
 
 def _lines(template: Object) -> list[str]:
     annotations = (template.get("metadata") or {}).get("annotations") or {}
-    shown = normalised(template)
+    shown = normalize(template)
     shown["metadata"] |= {"annotations": annotations} if annotations else {}  # restart stamps are worth showing
     return yaml.safe_dump(_without_values(shown), sort_keys=True, width=200).splitlines()
 

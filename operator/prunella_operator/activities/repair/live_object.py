@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince
 from prunella_workflows.model.plan import Precondition

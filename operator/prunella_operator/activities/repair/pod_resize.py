@@ -11,7 +11,8 @@ from prunella_operator.activities.repair.diff import memory_diff
 from prunella_operator.activities.repair.live_object import LiveObject
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.workloads import container_views, pod_view
+from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_operator.kubernetes.views.templates import container_views
 from prunella_workflows.model.errors import ChangedSince, Conflict, Forbidden, NotFound, Refused
 from prunella_workflows.model.plan import PodRef, ResizePods
 from prunella_workflows.model.quantity import format_bytes

@@ -20,7 +20,7 @@ from prunella_operator.activities.repair.single_flight import SingleFlight
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import noted_time
+from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.decisions.guards import IN_SLOT, GuardCase
 from prunella_workflows.model import labels
@@ -198,7 +198,7 @@ def _note(raw: Object) -> Object:
 def _taken(raw: Object) -> dict[str, str]:
     """When it has had its turns, by action id."""
     taken = _note(raw).get("taken")
-    return {key: at for key, at in taken.items() if noted_time(at)} if isinstance(taken, dict) else {}
+    return {key: at for key, at in taken.items() if parse_annotation_time(at)} if isinstance(taken, dict) else {}
 
 
 def _turn(raw: Object) -> RepairSlot:

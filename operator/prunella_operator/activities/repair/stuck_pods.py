@@ -9,7 +9,7 @@ from contextlib import suppress
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import pods_label, template_hash, template_of
+from prunella_operator.kubernetes.views.templates import revision_label, template_hash, template_of
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.plan import Action, PodRef
@@ -32,7 +32,9 @@ def pods_stuck_after_undo(collector: EvidenceCollector, undo: Action) -> tuple[P
         return ()
     undone = undo.require.template_hash
     labels = {
-        pods_label(revision) for revision in collector.history(raw) if template_hash(template_of(revision)) == undone
+        revision_label(revision)
+        for revision in collector.history(raw)
+        if template_hash(template_of(revision)) == undone
     }
     suspects = [pod for pod in pods if pod.live and not pod.ready and pod.revision in labels]
     broken = {symptom.pod for symptom in symptoms(suspects)}

@@ -12,7 +12,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.workloads import (
+from prunella_operator.kubernetes.views.templates import (
     POD_TEMPLATE_HASH,
     RESTARTED_AT,
     container_views,

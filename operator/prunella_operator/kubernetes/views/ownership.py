@@ -1,4 +1,4 @@
-"""Who owns an object's fields: the marks of tools, and the field managers that the API server keeps account of."""
+"""Owners of an object's fields: annotations of deployment tools, and the field managers that the API server records."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from prunella_operator.kubernetes.api import Object
 from prunella_workflows.model.labels import GROUP
 from prunella_workflows.model.scaling import FieldOwners
 
-_MARKS = (
+_TOOL_PREFIXES = (
     f"{GROUP}/",
     "argocd.argoproj.io/",
     "kustomize.toolkit.fluxcd.io/",
@@ -16,26 +16,24 @@ _MARKS = (
 )
 
 
-def marks(annotations: Mapping[str, str]) -> dict[str, str]:
-    """The annotations that guards look at; others may hold anything, secrets included."""
-    return {key: value for key, value in annotations.items() if key.startswith(_MARKS)}
+def tool_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
+    """The annotations that guards read; others may hold anything, secrets included."""
+    return {key: value for key, value in annotations.items() if key.startswith(_TOOL_PREFIXES)}
 
 
-def owners(meta: Object, **fields: str) -> FieldOwners:
-    """Who manages fields of the spec, by the names that the caller gives them; empty when the object does not tell.
+def field_owners(meta: Object, **fields: str) -> FieldOwners:
+    """The managers of fields of the spec, by the names the caller gives the fields; empty if none are recorded.
 
-    Writes to the status are left aside; those to the subresource `scale` count, as they set the same replicas.
+    Writes to the status are ignored. Those to the subresource `scale` count, as they set the same replicas.
     """
-    entries = [
-        managedfield for managedfield in meta.get("managedFields") or () if managedfield.get("subresource") != "status"
-    ]
+    entries = [entry for entry in meta.get("managedFields") or () if entry.get("subresource") != "status"]
     if not entries:
         return {}
     return {
-        name: tuple(sorted({str(entry.get("manager", "")) for entry in entries if f"f:{field}" in _of_spec(entry)}))
+        name: tuple(sorted({str(entry.get("manager", "")) for entry in entries if f"f:{field}" in _spec_fields(entry)}))
         for name, field in fields.items()
     }
 
 
-def _of_spec(entry: Object) -> dict[str, Any]:
+def _spec_fields(entry: Object) -> dict[str, Any]:
     return (entry.get("fieldsV1") or {}).get("f:spec") or {}

@@ -1,30 +1,30 @@
-"""What the probes of a pod template say about time: when a pod must be ready, and when it shows to be ill."""
+"""Probe timing of a pod template: when a pod must be ready, and when a liveness failure shows."""
 
 from prunella_operator.kubernetes.api import Object
 
-_PERIOD, _FAILURES, _GRACE = 10, 3, 30  # the API's defaults
+_PERIOD_SECONDS, _FAILURES, _GRACE_SECONDS = 10, 3, 30  # the API's defaults
 
 
 def start_budget(template: Object) -> float:
-    """Seconds that the probes grant the slowest container until it is ready."""
+    """Seconds that the probes allow the slowest container to become ready."""
+    return max(_spans(template, "readinessProbe"), default=0.0)
+
+
+def liveness_kill_after(template: Object) -> float:
+    """Seconds until a container whose probes never succeed has been killed; 0 without such probes."""
+    longest = max(_spans(template, "livenessProbe"), default=0.0)
+    grace = (template.get("spec") or {}).get("terminationGracePeriodSeconds", _GRACE_SECONDS)
+    return longest + grace if longest else 0.0
+
+
+def _spans(template: Object, probe: str) -> list[float]:
+    """For each container, the seconds of its startup probe and of this probe together."""
     containers = (template.get("spec") or {}).get("containers") or ()
-    return max(
-        (_span(container.get("startupProbe")) + _span(container.get("readinessProbe")) for container in containers),
-        default=0.0,
-    )
-
-
-def illness_shows(template: Object) -> float:
-    """Seconds until a container whose probes never succeed is seen to be killed; 0 without such probes."""
-    spec = template.get("spec") or {}
-    containers = spec.get("containers") or ()
-    spans = [_span(container.get("startupProbe")) + _span(container.get("livenessProbe")) for container in containers]
-    longest = max(spans, default=0.0)
-    return longest + spec.get("terminationGracePeriodSeconds", _GRACE) if longest else 0.0
+    return [_span(container.get("startupProbe")) + _span(container.get(probe)) for container in containers]
 
 
 def _span(probe: Object | None) -> float:
     if not probe:
         return 0.0
-    tries = probe.get("failureThreshold", _FAILURES) * probe.get("periodSeconds", _PERIOD)
-    return float(probe.get("initialDelaySeconds", 0) + tries)
+    attempts = probe.get("failureThreshold", _FAILURES) * probe.get("periodSeconds", _PERIOD_SECONDS)
+    return float(probe.get("initialDelaySeconds", 0) + attempts)

@@ -1,24 +1,26 @@
-"""A Deployment's revisions: its ReplicaSets and our own snapshots, with what is known of each one's health.
+"""A workload's revisions: its controller's and our own snapshots, with what is known of the health of each.
 
-Snapshots are ControllerRevisions without an owner, so that they outlive a Deployment that is deleted and made anew.
+Snapshots are ControllerRevisions without an owner, so that they outlive a Deployment that is deleted and re-created.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.selectors import selector_of
-from prunella_operator.kubernetes.views.template_digest import content_of
-from prunella_operator.kubernetes.views.workloads import (
-    noted_time,
-    pods_label,
+from prunella_operator.kubernetes.selectors import matches, selector_of
+from prunella_operator.kubernetes.times import parse_annotation_time, parse_time
+from prunella_operator.kubernetes.views.template_digest import release_digest
+from prunella_operator.kubernetes.views.templates import (
+    container_views,
+    containers,
+    plain_resources,
+    revision_label,
     revision_number,
-    revision_view,
+    short_hash,
     template_hash,
     template_of,
-    time_of,
-    workload_key,
 )
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.decisions.diagnosis.symptoms import symptoms
 from prunella_workflows.model import labels
 from prunella_workflows.model.workload import PodView, RevisionRef, RevisionView, WorkloadRef, WorkloadView
@@ -35,7 +37,7 @@ def snapshot_selector(ref: WorkloadRef) -> str:
 
 
 def snapshot(workload: Object, ref: WorkloadRef, why: str, good_at: datetime | None = None) -> Object:
-    """The ControllerRevision that keeps a workload's template. Its name is its content, so making it twice is once."""
+    """A ControllerRevision with the workload's template. It is named by its content, so creating it is idempotent."""
     template = template_of(workload)
     annotations = {labels.GOOD_AT: good_at.isoformat()} if good_at else {}
     return {
@@ -55,7 +57,7 @@ def snapshot(workload: Object, ref: WorkloadRef, why: str, good_at: datetime | N
     }
 
 
-def revisions(
+def revision_views(
     raw: Object,
     workload: WorkloadView,
     history: Iterable[Object],
@@ -64,64 +66,68 @@ def revisions(
     pods: tuple[PodView, ...],
     stable_before: datetime,
 ) -> tuple[RevisionView, ...]:
-    """All templates a workload has had, newest first, each once; good_at from snapshots and from pods that serve.
+    """All templates of a workload, newest first, each once. They are good by a snapshot, or by pods that serve.
 
     Pods of an older revision that have been ready since before `stable_before` prove their revision good.
     """
-    selector = selector_of(raw)
-    kept = {template_hash(_data(one)): one for one in snapshots}
+    current, selector = workload.template_hash, selector_of(raw)
+    snapshot_by_hash = {template_hash(_snapshot_template(kept)): kept for kept in snapshots}
     views: dict[str, RevisionView] = {}
-    for one in sorted(history, key=revision_number, reverse=True):
-        template = template_of(one)
-        digest = template_hash(template)
-        if digest in views:
-            continue
-        serving = digest != workload.template_hash and _serving(pods_label(one), pods, stable_before)
-        views[digest] = revision_view(
-            RevisionRef(source=_source(one), name=one["metadata"]["name"], template_hash=digest),
-            template,
-            selector,
-            number=revision_number(one),
-            created_at=time_of(one["metadata"].get("creationTimestamp")),
-            current=digest == workload.template_hash,
-            good_at=_good_at(kept.get(digest)) or (stable_before if serving else None),
-            good_since=_good_since(kept.get(digest)),
-            content=content_of(template),
-        )
-    for digest, one in kept.items():
+    for digest, revision in _newest_by_hash(history).items():
+        serving = digest != current and _is_serving(revision_label(revision), pods, stable_before)
+        good_at = _good_at(snapshot_by_hash.get(digest)) or (stable_before if serving else None)
+        view = _revision_view(revision, template_of(revision), selector, digest, _source(revision))
+        views[digest] = view.model_copy(update={"number": revision_number(revision), "good_at": good_at})
+    for digest, kept in snapshot_by_hash.items():
         if digest not in views:
-            views[digest] = revision_view(
-                RevisionRef(source="Snapshot", name=one["metadata"]["name"], template_hash=digest),
-                _data(one),
-                selector,
-                created_at=time_of(one["metadata"].get("creationTimestamp")),
-                current=digest == workload.template_hash,
-                good_at=_good_at(one),
-                good_since=_good_since(one),
-                content=content_of(_data(one)),
-            )
-    return tuple(views.values())
+            view = _revision_view(kept, _snapshot_template(kept), selector, digest, "Snapshot")
+            views[digest] = view.model_copy(update={"good_at": _good_at(kept)})
+    return tuple(
+        view.model_copy(update={"current": digest == current, "good_since": _good_since(snapshot_by_hash.get(digest))})
+        for digest, view in views.items()
+    )
+
+
+def _newest_by_hash(history: Iterable[Object]) -> dict[str, Object]:
+    newest: dict[str, Object] = {}
+    for revision in sorted(history, key=revision_number, reverse=True):
+        newest.setdefault(template_hash(template_of(revision)), revision)
+    return newest
+
+
+def _revision_view(raw: Object, template: Object, selector: Object, digest: str, source: str) -> RevisionView:
+    """The view of one template. It is compatible if the workload's selector still matches its labels."""
+    views = container_views(template)
+    return RevisionView(
+        ref=RevisionRef(source=source, name=raw["metadata"]["name"], template_hash=digest),
+        created_at=parse_time(raw["metadata"].get("creationTimestamp")),
+        images=tuple(view.image for view in views if not view.init),
+        memory_limits={view.name: view.memory_limit for view in views if view.memory_limit is not None},
+        resources=short_hash([plain_resources(container) for container in containers(template)]),
+        content=release_digest(template),
+        compatible=matches(selector, (template.get("metadata") or {}).get("labels") or {}),
+    )
 
 
 def _source(revision: Object) -> str:
     return "ControllerRevision" if "data" in revision else "ReplicaSet"
 
 
-def _serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> bool:
-    mine = tuple(pod for pod in pods if pod.revision == label and pod.live)
-    ready = all(pod.ready and pod.ready_since is not None and pod.ready_since < stable_before for pod in mine)
-    return bool(mine) and ready and not symptoms(mine)  # one that crashed and runs again proves nothing
+def _is_serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> bool:
+    own = tuple(pod for pod in pods if pod.revision == label and pod.live)
+    ready = all(pod.ready and pod.ready_since is not None and pod.ready_since < stable_before for pod in own)
+    return bool(own) and ready and not symptoms(own)  # a pod that crashed and runs again proves nothing
 
 
-def _good_at(snapshot: Object | None) -> datetime | None:
-    return noted_time(((snapshot or {}).get("metadata", {}).get("annotations") or {}).get(labels.GOOD_AT))
+def _good_at(kept: Object | None) -> datetime | None:
+    return parse_annotation_time(((kept or {}).get("metadata", {}).get("annotations") or {}).get(labels.GOOD_AT))
 
 
-def _good_since(snapshot: Object | None) -> datetime | None:
-    """When it was kept, at the latest: a template that was kept for another reason may have been found good later."""
-    return time_of(snapshot["metadata"].get("creationTimestamp")) if snapshot and _good_at(snapshot) else None
+def _good_since(kept: Object | None) -> datetime | None:
+    """The creation of a good snapshot. One taken before a repair may have been found good only later."""
+    return parse_time(kept["metadata"].get("creationTimestamp")) if kept and _good_at(kept) else None
 
 
-def _data(snapshot: Object) -> Object:
-    template: Object = (snapshot.get("data") or {}).get("template") or {}
+def _snapshot_template(kept: Object) -> Object:
+    template: Object = (kept.get("data") or {}).get("template") or {}
     return template

@@ -1,10 +1,10 @@
-"""Raw objects to views: what decides how many pods a workload has while it is updated, scaled and disrupted."""
+"""Views of update strategies, autoscalers and disruption budgets, which bound a workload's number of pods."""
 
 import math
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.ownership import marks, owners
+from prunella_operator.kubernetes.views.ownership import field_owners, tool_annotations
 from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Strategy
 
@@ -13,10 +13,10 @@ _KEDA = "keda-operator"
 
 
 def strategy_view(raw: Object, replicas: int) -> Strategy:
-    """How a workload replaces its pods, with the API server's defaults, in absolute numbers.
+    """The update strategy of a workload, with the API server's defaults, in absolute numbers.
 
-    Deployments round what may be missing down and the surge up, and always let one of them be at least one.
-    StatefulSets replace one pod at a time unless told otherwise; DaemonSets round both up.
+    Deployments round maxUnavailable down and maxSurge up, and at least one of the two is not zero. StatefulSets
+    replace one pod at a time by default; DaemonSets round both up.
     """
     spec = raw.get("spec") or {}
     key = "strategy" if raw["kind"] == "Deployment" else "updateStrategy"
@@ -28,30 +28,30 @@ def strategy_view(raw: Object, replicas: int) -> Strategy:
         return Strategy(kind=kind, max_unavailable=0, max_surge=0)
     if raw["kind"] == "Deployment":
         surge = _number(rolling.get("maxSurge", _QUARTER), replicas, up=True)
-        missing = _number(rolling.get("maxUnavailable", _QUARTER), replicas, up=False)
-        return Strategy(max_unavailable=missing or (0 if surge else 1), max_surge=surge)
+        unavailable = _number(rolling.get("maxUnavailable", _QUARTER), replicas, up=False)
+        return Strategy(max_unavailable=unavailable or (0 if surge else 1), max_surge=surge)
     surge = _number(rolling.get("maxSurge", 0), replicas, up=True) if raw["kind"] == "DaemonSet" else 0
-    missing = _number(rolling.get("maxUnavailable", 0 if surge else 1), replicas, up=True)
-    return Strategy(max_unavailable=missing or (0 if surge else 1), max_surge=surge)
+    unavailable = _number(rolling.get("maxUnavailable", 0 if surge else 1), replicas, up=True)
+    return Strategy(max_unavailable=unavailable or (0 if surge else 1), max_surge=surge)
 
 
 def _number(value: Any, replicas: int, *, up: bool) -> int:
-    """A number of pods, or a share of them such as 25%."""
+    """A number of pods, from a number or a percentage of the replicas."""
     if not str(value).endswith("%"):
         return int(value)
     share = replicas * int(str(value)[:-1]) / 100
     return math.ceil(share) if up else math.floor(share)
 
 
-def scales(raw: Object, kind: str, name: str) -> bool:
-    """Whether an autoscaler scales this workload of group apps."""
+def is_autoscaler_of(raw: Object, kind: str, name: str) -> bool:
+    """True when the autoscaler scales this workload of API group apps."""
     target = (raw.get("spec") or {}).get("scaleTargetRef") or {}
     group = str(target.get("apiVersion", "apps/v1")).partition("/")[0]
     return (group, target.get("kind"), target.get("name")) == ("apps", kind, name)
 
 
 def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
-    """An autoscaler of autoscaling/v2."""
+    """The view of a HorizontalPodAutoscaler of autoscaling/v2."""
     meta, status = raw["metadata"], raw.get("status") or {}
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     conditions = {condition.get("type"): condition.get("status") for condition in status.get("conditions") or ()}
@@ -64,17 +64,15 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
         active="False" not in (conditions.get("AbleToScale"), conditions.get("ScalingActive")),
         operator=_operator(meta, labels),
         labels=labels,
-        annotations=marks(annotations),
-        owners=owners(meta, maxReplicas="maxReplicas"),
+        annotations=tool_annotations(annotations),
+        owners=field_owners(meta, maxReplicas="maxReplicas"),
         last_action=annotations.get(LAST_ACTION, ""),
     )
 
 
 def _operator(meta: Object, labels: dict[str, str]) -> str:
-    """What made the autoscaler and would write it anew: its controller, or KEDA by its label."""
-    controllers = [
-        ownerreference for ownerreference in meta.get("ownerReferences") or () if ownerreference.get("controller")
-    ]
+    """The owner that created the autoscaler and would overwrite a change: its controller, or KEDA by its label."""
+    controllers = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
     if controllers:
         return f"{controllers[0]['kind']}/{controllers[0]['name']}"
     if labels.get("app.kubernetes.io/managed-by") == _KEDA:
@@ -83,11 +81,11 @@ def _operator(meta: Object, labels: dict[str, str]) -> str:
 
 
 def budget_view(raw: Object) -> PodDisruptionBudgetView:
-    """A PodDisruptionBudget. What it wants is not known until its controller has seen its latest spec."""
+    """The view of a PodDisruptionBudget. Its desired count is unknown until its latest spec has been observed."""
     meta, status = raw["metadata"], raw.get("status") or {}
-    seen = status.get("observedGeneration", 0) >= meta.get("generation", 0)
+    observed = status.get("observedGeneration", 0) >= meta.get("generation", 0)
     return PodDisruptionBudgetView(
         name=meta["name"],
-        desired_healthy=status.get("desiredHealthy") if seen else None,
+        desired_healthy=status.get("desiredHealthy") if observed else None,
         current_healthy=status.get("currentHealthy", 0),
     )

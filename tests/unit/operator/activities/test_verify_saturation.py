@@ -12,7 +12,7 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.activities.verify import Verifier
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.workloads import template_hash
+from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, VerifyRequest
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.labels import LAST_ACTION

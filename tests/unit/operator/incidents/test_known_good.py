@@ -10,7 +10,7 @@ from prunella_operator import clock
 from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.workloads import template_hash
+from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, Refused, Unavailable
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunella_operator.kubernetes.selectors import as_text, matches, selector_of
+from prunella_operator.kubernetes.selectors import format_selector, matches, selector_of
 
 
 def expression(key, operator, *values):
@@ -30,7 +30,7 @@ ALL = {
     ],
 )
 def test_as_text(selector, text):
-    assert as_text(selector) == text
+    assert format_selector(selector) == text
 
 
 @pytest.mark.parametrize(

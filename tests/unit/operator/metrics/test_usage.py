@@ -8,7 +8,7 @@ from fakes.metrics import FakeSource
 from fakes.objects import WEB, a_pod
 
 from prunella_operator import clock
-from prunella_operator.kubernetes.views.workloads import pod_view
+from prunella_operator.kubernetes.views.pods import pod_view
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_workflows.model.errors import Forbidden, Unavailable

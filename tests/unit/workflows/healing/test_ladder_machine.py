@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 
 from prunella_operator import clock
 from prunella_operator.activities import Activities
-from prunella_operator.kubernetes.views.workloads import RESTARTED_AT, template_hash
+from prunella_operator.kubernetes.views.templates import RESTARTED_AT, template_hash
 from prunella_workflows.contracts.healing import HealingRequest
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec, TargetRef

@@ -6,9 +6,10 @@ from fakes.objects import WEB, a_cluster, a_deployment, a_template, owned_by
 
 from prunella_operator.activities.evidence.autoscalers import scaling_of
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.ownership import owners
+from prunella_operator.kubernetes.views.ownership import field_owners
 from prunella_operator.kubernetes.views.scaling import autoscaler_view, budget_view
-from prunella_operator.kubernetes.views.workloads import container_views, workload_view
+from prunella_operator.kubernetes.views.templates import container_views
+from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.model import labels
 from prunella_workflows.model.scaling import Strategy
 
@@ -94,8 +95,8 @@ def test_managers_by_field():
 
 
 def test_fields_that_nobody_manages_are_told_from_objects_that_do_not_tell():
-    assert owners({"managedFields": [managed("a", "selector")]}, replicas="replicas") == {"replicas": ()}
-    assert owners({}, replicas="replicas") == {}
+    assert field_owners({"managedFields": [managed("a", "selector")]}, replicas="replicas") == {"replicas": ()}
+    assert field_owners({}, replicas="replicas") == {}
 
 
 # Autoscalers and budgets

@@ -12,7 +12,7 @@ from prunella_operator.activities import Activities
 from prunella_operator.activities import verify as verifying
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.workloads import template_hash, template_of
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_workflows.contracts.healing import DiagnoseRequest, VerifyRequest

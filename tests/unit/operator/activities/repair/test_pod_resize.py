@@ -10,7 +10,8 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.quotas import memory_bounds
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.workloads import pod_view, template_hash
+from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model.errors import ChangedSince, Forbidden, Refused, Unavailable
 from prunella_workflows.model.incident import IncidentRef

@@ -9,7 +9,7 @@ from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_snapsho
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.workloads import template_hash
+from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, NotFound, Refused
 from prunella_workflows.model.incident import Approval, IncidentRef

@@ -7,7 +7,7 @@ from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_templ
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.stuck_pods import pods_stuck_after_undo
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views.workloads import REVISION_HASH, template_hash
+from prunella_operator.kubernetes.views.templates import REVISION_HASH, template_hash
 from prunella_workflows.model.plan import Precondition, SetMemory
 
 STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})

@@ -4,7 +4,9 @@ import pytest
 from fakes.objects import LONG_AGO, WEB, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, at
 
 from prunella_operator.kubernetes.views import revisions as history
-from prunella_operator.kubernetes.views.workloads import pod_view, template_hash, workload_view
+from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_operator.kubernetes.views.templates import template_hash
+from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.model import labels
 
 GOOD_AT = at("2026-11-24T08:30:00+00:00")
@@ -16,7 +18,7 @@ def revisions(deployment=None, replica_sets=(), snapshots=(), pods=()):
     raw = deployment or a_deployment(a_template(2))
     view = workload_view(raw, replica_sets)
     seen = tuple(pod_view(pod) for pod in pods)
-    return history.revisions(raw, view, replica_sets, snapshots, pods=seen, stable_before=STABLE_BEFORE)
+    return history.revision_views(raw, view, replica_sets, snapshots, pods=seen, stable_before=STABLE_BEFORE)
 
 
 def test_newest_first_with_number_images_and_memory():

@@ -1,75 +1,12 @@
-"""Raw objects to views."""
-
-import copy
+"""Views of workloads, and owners of objects."""
 
 import pytest
-from fakes.objects import LONG_AGO, a_deployment, a_pod, a_replica_set, a_template, at
+from fakes.objects import a_deployment, a_replica_set, a_template
 
-from prunella_operator.kubernetes.views.workloads import (
-    controller_of,
-    is_workload,
-    pod_view,
-    revision_number,
-    template_hash,
-    time_of,
-    workload_view,
-)
-from prunella_workflows.model.quantity import parse_bytes
+from prunella_operator.kubernetes.views.workloads import controller_of, is_workload, workload_view
 from prunella_workflows.model.signal import OwnerRef
 
 RESTARTED = {"kubectl.kubernetes.io/restartedAt": "2026-11-24T09:00:00Z"}
-
-
-def changed(change):
-    template = a_template()
-    change(template["spec"]["containers"][0], template)
-    return template
-
-
-@pytest.mark.parametrize(
-    "same",
-    [
-        pytest.param(a_template(annotations=RESTARTED), id="a restart"),
-        pytest.param(a_template(labels={"pod-template-hash": "abc"}), id="a ReplicaSet's own label"),
-        pytest.param(a_template(memory="65536Ki"), id="the same memory in another unit"),
-        pytest.param(a_template(memory="67108864"), id="the same memory in bytes"),
-        pytest.param({**a_template(), "spec": dict(reversed(a_template()["spec"].items()))}, id="another key order"),
-    ],
-)
-def test_the_same_release_has_the_same_hash(same):
-    assert template_hash(same) == template_hash(a_template())
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param(a_template(2), id="image"),
-        pytest.param(a_template(memory="65Mi"), id="memory"),
-        pytest.param(a_template(labels={"tier": "front"}), id="a label"),
-        pytest.param(a_template(annotations={"checksum/config": "1"}), id="an annotation"),
-        pytest.param(a_template(env=[{"name": "A", "value": "1"}]), id="an environment variable"),
-        pytest.param(changed(lambda c, _: c["resources"].pop("requests")), id="a request that is gone"),
-        pytest.param(changed(lambda c, _: c["resources"]["limits"].update(cpu="1")), id="another limit"),
-        pytest.param(a_template(hostNetwork=True), id="the pod's spec"),
-    ],
-)
-def test_another_release_has_another_hash(other):
-    assert template_hash(other) != template_hash(a_template())
-
-
-def test_hashing_changes_nothing():
-    template = a_template(memory="65536Ki", annotations=RESTARTED)
-    before = copy.deepcopy(template)
-    template_hash(template)
-    assert template == before
-
-
-@pytest.mark.parametrize("broken", ["lots", "", None, 5])
-def test_a_quantity_that_is_none_is_hashed_as_it_stands(broken):
-    assert template_hash(a_template(memory=broken)) == template_hash(a_template(memory=broken))
-
-
-# The current revision is the ReplicaSet with exactly this template: here a restart does count, as its pods are new.
 
 
 def test_the_revision_is_the_replica_set_with_exactly_this_template():
@@ -172,86 +109,6 @@ def test_environment_variables_are_names_only():
     assert "hunter2" not in view.model_dump_json()
 
 
-def test_a_ready_pod():
-    view = pod_view(a_pod())
-    assert (view.ready, view.ready_since, view.revision, view.live) == (True, at(LONG_AGO), "hash1", True)
-    assert view.memory_limits == {"app": parse_bytes("64Mi")}
-
-
-def test_a_pod_that_is_not_ready_has_no_moment_of_readiness():
-    assert pod_view(a_pod(ready_since=None)).ready_since is None
-
-
-def test_a_pod_on_its_way_out_is_not_live():
-    assert not pod_view(a_pod(deletionTimestamp=LONG_AGO)).live
-
-
-def ended(reason, code, at=LONG_AGO):
-    return {"terminated": {"reason": reason, "exitCode": code, "startedAt": at, "finishedAt": at, "message": "m"}}
-
-
-@pytest.mark.parametrize(
-    ("status", "reasons", "running"),
-    [
-        pytest.param({"state": ended("OOMKilled", 137)}, ["OOMKilled"], False, id="killed a moment ago"),
-        pytest.param(
-            {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended("OOMKilled", 137)},
-            ["OOMKilled"],
-            False,
-            id="in back-off after it",
-        ),
-        pytest.param(
-            {"state": {"running": {"startedAt": LONG_AGO}}, "lastState": ended("OOMKilled", 137)},
-            ["OOMKilled"],
-            True,
-            id="runs again after it",
-        ),
-        pytest.param(
-            {"state": ended("Error", 137), "lastState": ended("OOMKilled", 137)},
-            ["Error", "OOMKilled"],
-            False,
-            id="twice, newest first",
-        ),
-        pytest.param({"state": {}}, [], False, id="a state the kubelet did not fill in yet"),
-    ],
-)
-def test_states_of_a_container(status, reasons, running):
-    container = pod_view(a_pod(status={"lastState": {}, **status})).containers[0]
-    assert [termination.reason for termination in container.terminations] == reasons
-    assert (container.running_since is not None) is running
-
-
-def test_init_container_statuses_come_first():
-    raw = a_pod()
-    raw["status"]["initContainerStatuses"] = [
-        {
-            "name": "setup",
-            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
-            "restartCount": 4,
-        }
-    ]
-    first, second = pod_view(raw).containers
-    assert (first.name, first.init, first.waiting, first.message, first.restarts) == (
-        "setup",
-        True,
-        "CrashLoopBackOff",
-        "back-off",
-        4,
-    )
-    assert (second.name, second.init) == ("app", False)
-
-
-def test_a_pod_that_cannot_be_scheduled_says_why():
-    raw = a_pod(ready_since=None)
-    raw["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": "no node fits"}]
-    assert pod_view(raw).unschedulable == "no node fits"
-
-
-def test_a_pod_without_any_status():
-    view = pod_view({"metadata": {"name": "p", "uid": "u"}})
-    assert (view.phase, view.ready, view.containers, view.created_at) == ("", False, (), None)
-
-
 @pytest.mark.parametrize(
     ("api_version", "kind", "known"),
     [
@@ -271,13 +128,3 @@ def test_an_owner_that_does_not_control_is_none():
     plain = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "u"}
     assert controller_of({"metadata": {"ownerReferences": [plain]}}) is None
     assert controller_of({"metadata": {}}) is None
-
-
-def test_time_of_nothing_is_none():
-    assert (time_of(None), time_of("")) == (None, None)
-
-
-@pytest.mark.parametrize(("noted", "number"), [("7", 7), ("", 0), ("-1", 0), ("seven", 0), ("9" * 5000, 0)])
-def test_the_number_of_a_revision_is_what_its_controller_noted_or_none(noted, number):
-    annotations = {"deployment.kubernetes.io/revision": noted}
-    assert revision_number({"metadata": {"annotations": annotations}}) == number

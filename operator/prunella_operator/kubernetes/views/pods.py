@@ -1,0 +1,115 @@
+"""Views of pods: conditions, container statuses and terminations, from the raw object."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.times import parse_time
+from prunella_operator.kubernetes.views.templates import container_views, pod_revision
+from prunella_operator.kubernetes.views.workloads import controller_of
+from prunella_workflows.model.redaction import redact
+from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
+
+_START_TOLERANCE = timedelta(seconds=5)
+_REPLACING_OWNERS = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"})
+
+
+def pod_view(raw: Object) -> PodView:
+    """The view of a pod."""
+    meta, status, spec = raw["metadata"], raw.get("status") or {}, raw.get("spec") or {}
+    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
+    ready, scheduled = conditions.get("Ready", {}), conditions.get("PodScheduled", {})
+    containers = container_views({"spec": spec})
+    return PodView(
+        name=meta["name"],
+        uid=meta["uid"],
+        created_at=parse_time(meta.get("creationTimestamp")),
+        deleting="deletionTimestamp" in meta,
+        phase=status.get("phase", ""),
+        ready=ready.get("status") == "True",
+        ready_since=parse_time(ready.get("lastTransitionTime")) if ready.get("status") == "True" else None,
+        unready_since=None if _is_all_ready(status) else _unready_since(ready, parse_time(status.get("startTime"))),
+        unschedulable=scheduled.get("message", "Unschedulable") if scheduled.get("status") == "False" else "",
+        revision=pod_revision(meta.get("labels") or {}),
+        node=spec.get("nodeName", ""),
+        node_lost=_is_node_lost(status, ready),
+        failed=_is_failed(raw),
+        containers=tuple(_status_view(container, init=init) for container, init in _statuses(status)),
+        memory_limits={view.name: view.memory_limit for view in containers if view.memory_limit is not None},
+        resizing="PodResizeInProgress" in conditions,
+        resize_refused=_resize_error(conditions),
+    )
+
+
+def _statuses(status: Object) -> Iterator[tuple[Object, bool]]:
+    """All container statuses, init containers first, each with whether it is an init container."""
+    for key in ("initContainerStatuses", "containerStatuses"):
+        yield from ((container, key == "initContainerStatuses") for container in status.get(key) or ())
+
+
+def _resize_error(conditions: Mapping[str, Object]) -> str:
+    """The kubelet's message about a resize that it defers, rejects or failed to apply."""
+    pending, resizing = conditions.get("PodResizePending", {}), conditions.get("PodResizeInProgress", {})
+    condition = pending or (resizing if resizing.get("reason") == "Error" else {})
+    return f"{condition.get('reason', '')}: {condition.get('message', '')}" if condition else ""
+
+
+def _is_all_ready(status: Object) -> bool:
+    """True when the kubelet last reported every container ready.
+
+    That includes native sidecars; other init containers are ready when they are done.
+    """
+    return all(container.get("ready") for container, _ in _statuses(status))
+
+
+def _is_node_lost(status: Object, ready: Object) -> bool:
+    """True when the control plane set a pod unready that the kubelet last reported ready, so the kubelet is silent.
+
+    A readiness gate looks the same, but has a reason of its own.
+    """
+    gated = ready.get("reason") == "ReadinessGatesNotReady"
+    was_ready = bool(status.get("containerStatuses")) and _is_all_ready(status)
+    return status.get("phase") == "Running" and ready.get("status") in ("False", "Unknown") and was_ready and not gated
+
+
+def _is_failed(raw: Object) -> bool:
+    """True for a pod that failed and stays. Evicted pods have a reason, and most controllers replace failed pods."""
+    status, owner = raw.get("status") or {}, controller_of(raw)
+    replaced = owner is not None and owner.kind in _REPLACING_OWNERS
+    return status.get("phase") == "Failed" and not status.get("reason") and not replaced
+
+
+def _unready_since(ready: Object, started: datetime | None) -> datetime | None:
+    """The time at which a ready pod became unready. A pod that was never ready got its condition right at its start."""
+    since = parse_time(ready.get("lastTransitionTime"))
+    if ready.get("status") != "False" or since is None or started is None or since - started < _START_TOLERANCE:
+        return None
+    return since
+
+
+def _status_view(raw: Object, *, init: bool) -> ContainerStatusView:
+    state, last = raw.get("state") or {}, raw.get("lastState") or {}
+    waiting, running = state.get("waiting") or {}, state.get("running") or {}
+    return ContainerStatusView(
+        name=raw["name"],
+        init=init,
+        ready=bool(raw.get("ready")),
+        restarts=raw.get("restartCount", 0),
+        waiting=waiting.get("reason", ""),
+        message=waiting.get("message", ""),
+        running_since=parse_time(running.get("startedAt")),
+        terminated=_termination(state.get("terminated")),
+        last=_termination(last.get("terminated")),
+    )
+
+
+def _termination(raw: Object | None) -> Termination | None:
+    if not raw:
+        return None
+    return Termination(
+        reason=raw.get("reason", ""),
+        exit_code=raw.get("exitCode", 0),
+        message=redact(raw.get("message", "")),  # written by the program
+        started_at=parse_time(raw.get("startedAt")),
+        finished_at=parse_time(raw.get("finishedAt")),
+    )
