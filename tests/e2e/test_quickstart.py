@@ -116,7 +116,7 @@ def leads(pod):
 def test_the_doctor_finds_nothing_wrong(installation, workload, part):
     printed = installation.kubectl("exec", f"deployment/prunella-{part}", "--", "prunella", "doctor")
     assert "FAIL" not in printed
-    assert f"May {'lead' if part == 'operator' else 'repair'}" in printed
+    assert f"Permissions to {'lead' if part == 'operator' else 'repair'}" in printed
 
 
 def test_a_foreign_pod_reaches_metrics_and_the_console_and_nothing_else(cluster, installation, billing):

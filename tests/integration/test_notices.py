@@ -125,8 +125,8 @@ def test_a_ticket_system_that_is_misconfigured_is_told_by_the_doctor_too(kube, n
         "spec": {"escalation": {"ticket": "hook", "channels": ["gone"]}},
     }
     uid = kube.create(path, body)["metadata"]["uid"]
-    found = {policy.name: policy.what for policy in check_policies(kube, (namespace,))}
+    found = {policy.name: policy.message for policy in check_policies(kube, (namespace,))}
     kube.delete(f"{path}/people", uid)
     assert "has no url" in found[f"Tickets {namespace}/hook"]
     assert "there is no Secret" in found[f"Channel {namespace}/gone"]
-    assert found[f"HealingPolicy {namespace}/people"] == "is for 0 workloads"
+    assert found[f"HealingPolicy {namespace}/people"] == "selects 0 workloads"

@@ -86,19 +86,19 @@ def doctor(invocation: Invocation, *, as_json: Json = False) -> None:
 
     Example: `prunella doctor --context staging`, as the account that will run Prunella.
     """
-    from prunella_operator.cli.doctor import show
+    from prunella_operator.cli.doctor import print_checks
     from prunella_operator.config.crds import crds
-    from prunella_operator.doctor.checks import examine
+    from prunella_operator.doctor.checks import run_checks
     from prunella_operator.kubernetes.sync_client import SyncClient
     from prunella_operator.metrics.factory import connect
     from prunella_operator.temporal.client import probe
 
     settings = invocation.settings
     metrics = connect(settings)
-    checks = examine(
+    checks = run_checks(
         settings, lambda: SyncClient.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
     )
-    raise typer.Exit(0 if show(checks, as_json) else 1)
+    raise typer.Exit(0 if print_checks(checks, as_json) else 1)
 
 
 @app.command()

@@ -1,13 +1,13 @@
-"""One answer of `prunella doctor`."""
+"""The result of one check of `prunella doctor`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Check:
-    """One answer: `what` was found, and what `todo` is when it is not good."""
+    """The result: `message` is the finding, `fix` the action to take if it did not pass."""
 
     name: str
     passed: bool
-    what: str
-    todo: str = ""
+    message: str
+    fix: str = ""

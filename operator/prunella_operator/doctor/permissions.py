@@ -1,31 +1,37 @@
-"""What operator and worker must be allowed to do, and by which role of manifests/base they may.
+"""The permissions of operator and worker, by role of manifests/base, and the doctor checks of them.
 
-A test derives these permissions from the code and holds the roles to them, in both directions.
+A test derives these permissions from the code and compares them with the roles, in both directions.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prunella_workflows.model.labels import GROUP
+from prunella_operator.doctor.check import Check
+from prunella_operator.kubernetes.api import Api
+from prunella_workflows.model.errors import PrunellaError
+from prunella_workflows.model.labels import GROUP, HEAL
 
 VIEW = "prunella-view"
-"""Reads what is needed to see; bound in the whole cluster, to operator and worker."""
+"""Reads; bound cluster-wide, to operator and worker."""
 INCIDENTS = "prunella-incidents"
-"""Writes Prunella's own records and nothing of anybody else's; bound in the whole cluster, to operator and worker."""
+"""Writes Prunella's own records only; bound cluster-wide, to operator and worker."""
 REPAIR = "prunella-repair"
-"""Writes what repairs need; bound to the worker, in each namespace that opted in."""
+"""Writes repairs; bound to the worker, in each namespace that opted in."""
 SNAPSHOTS = "prunella-snapshots"
-"""Keeps the templates that may be gone back to; bound to the operator, in each namespace that opted in."""
-BY_NAMESPACE = frozenset({REPAIR, SNAPSHOTS})
-LEFT_TO_THE_OTHER = {"prunella-operator": REPAIR, "prunella-worker": SNAPSHOTS}
+"""Writes snapshots of known-good templates; bound to the operator, in each namespace that opted in."""
+NAMESPACED_ROLES = frozenset({REPAIR, SNAPSHOTS})
+_ROLE_OF_THE_OTHER = {"prunella-operator": REPAIR, "prunella-worker": SNAPSHOTS}
 """By ServiceAccount of manifests/base: the role that only the other one has."""
 
-_SEE = ("get", "list", "watch")
-_ROLES = {"keep incidents": INCIDENTS, "repair": REPAIR, "keep snapshots": SNAPSHOTS}
+_READ = ("get", "list", "watch")
+_ROLES = {"write incidents": INCIDENTS, "repair": REPAIR, "write snapshots": SNAPSHOTS}
+_FIX = "apply manifests/base, or run as an account bound to its roles"
+_NAMESPACED_FIX = "for each namespace to heal: prunella rbac NAMESPACE | kubectl apply -f -"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One permission. `cluster` marks what has no namespace, `name` the only object that it is for."""
+    """One permission. `cluster`: the resource has no namespace; `name`: restricted to this object."""
 
     area: str
     verbs: tuple[str, ...]
@@ -36,7 +42,7 @@ class Rule:
 
     @property
     def role(self) -> str:
-        """The ClusterRole that gives it."""
+        """The ClusterRole that grants it."""
         return _ROLES.get(self.area, VIEW)
 
     def __str__(self) -> str:
@@ -44,31 +50,31 @@ class Rule:
 
 
 RULES = (
-    Rule("keep incidents", ("create", "patch", "delete"), "incidents", GROUP),
-    Rule("keep incidents", ("patch",), "incidents/status", GROUP),
-    Rule("keep incidents", ("create",), "events", "events.k8s.io"),
-    Rule("read incidents and policies", _SEE, "incidents", GROUP),
+    Rule("write incidents", ("create", "patch", "delete"), "incidents", GROUP),
+    Rule("write incidents", ("patch",), "incidents/status", GROUP),
+    Rule("write incidents", ("create",), "events", "events.k8s.io"),
+    Rule("read incidents and policies", _READ, "incidents", GROUP),
     Rule("read incidents and policies", ("list",), "healingpolicies", GROUP),
     Rule("read incidents and policies", ("list",), "clusterhealingpolicies", GROUP, cluster=True),
     Rule("read incidents and policies", ("get", "list"), "namespaces", cluster=True),
     Rule("read incidents and policies", ("get",), "customresourcedefinitions", "apiextensions.k8s.io", cluster=True),
-    Rule("see faults", _SEE, "pods"),
-    Rule("see faults", _SEE, "deployments", "apps"),
-    Rule("see faults", _SEE, "statefulsets", "apps"),
-    Rule("see faults", _SEE, "daemonsets", "apps"),
-    Rule("see faults", ("get", "list"), "replicasets", "apps"),
-    Rule("see faults", ("get", "list"), "controllerrevisions", "apps"),
-    Rule("see faults", _SEE, "jobs", "batch"),
-    Rule("see faults", ("get",), "cronjobs", "batch"),
-    Rule("gather evidence", ("get",), "pods/log"),
-    Rule("gather evidence", ("list",), "events"),
-    Rule("gather evidence", ("list",), "resourcequotas"),
-    Rule("gather evidence", ("list",), "limitranges"),
-    Rule("gather evidence", ("get", "list"), "horizontalpodautoscalers", "autoscaling"),
-    Rule("gather evidence", ("list",), "poddisruptionbudgets", "policy"),
-    Rule("gather evidence", ("list",), "services"),
-    Rule("gather evidence", ("get", "list"), "nodes", cluster=True),
-    Rule("gather evidence", ("list",), "pods", "metrics.k8s.io"),
+    Rule("watch workloads", _READ, "pods"),
+    Rule("watch workloads", _READ, "deployments", "apps"),
+    Rule("watch workloads", _READ, "statefulsets", "apps"),
+    Rule("watch workloads", _READ, "daemonsets", "apps"),
+    Rule("watch workloads", ("get", "list"), "replicasets", "apps"),
+    Rule("watch workloads", ("get", "list"), "controllerrevisions", "apps"),
+    Rule("watch workloads", _READ, "jobs", "batch"),
+    Rule("watch workloads", ("get",), "cronjobs", "batch"),
+    Rule("collect evidence", ("get",), "pods/log"),
+    Rule("collect evidence", ("list",), "events"),
+    Rule("collect evidence", ("list",), "resourcequotas"),
+    Rule("collect evidence", ("list",), "limitranges"),
+    Rule("collect evidence", ("get", "list"), "horizontalpodautoscalers", "autoscaling"),
+    Rule("collect evidence", ("list",), "poddisruptionbudgets", "policy"),
+    Rule("collect evidence", ("list",), "services"),
+    Rule("collect evidence", ("get", "list"), "nodes", cluster=True),
+    Rule("collect evidence", ("list",), "pods", "metrics.k8s.io"),
     Rule("repair", ("patch",), "deployments", "apps"),
     Rule("repair", ("patch",), "statefulsets", "apps"),
     Rule("repair", ("patch",), "daemonsets", "apps"),
@@ -76,8 +82,68 @@ RULES = (
     Rule("repair", ("patch",), "pods/resize"),
     Rule("repair", ("delete",), "pods"),
     Rule("repair", ("create",), "controllerrevisions", "apps"),
-    Rule("keep snapshots", ("create", "patch", "delete"), "controllerrevisions", "apps"),
+    Rule("write snapshots", ("create", "patch", "delete"), "controllerrevisions", "apps"),
 )
 
 LEAD = Rule("lead", ("get", "create", "patch"), "leases", "coordination.k8s.io")
-"""With leader election only, in the namespace of the Lease only, and for the Lease of that name only."""
+"""Only with leader election, in the namespace of the Lease, and for the Lease of that name."""
+
+
+def check_permissions(api: Api, namespaces: tuple[str, ...], rules: tuple[Rule, ...] = RULES) -> Iterator[Check]:
+    """Check the caller's permissions. One result per area keeps the output readable."""
+    for area in dict.fromkeys(rule.area for rule in rules):
+        title = f"Permissions to {area}"
+        try:
+            check = _check_area(api, title, [rule for rule in rules if rule.area == area], namespaces)
+        except PrunellaError as error:
+            check = Check(title, passed=False, message=str(error), fix="see the API server's message")
+        if check:
+            yield check
+
+
+def _check_area(api: Api, title: str, rules: list[Rule], namespaces: tuple[str, ...]) -> Check | None:
+    """One area; None when it belongs to the other account."""
+    account, role = _account(api), rules[0].role
+    if role == _ROLE_OF_THE_OTHER.get(account):
+        return None
+    namespaced = role in NAMESPACED_ROLES
+    missing = [str(rule) for rule in rules if not _is_allowed(api, rule, namespaces)]
+    if missing and namespaced and account in _ROLE_OF_THE_OTHER and not (namespaces or _opted_in_namespaces(api)):
+        return Check(title, passed=True, message="not needed yet: no namespace has opted in")
+    message = f"missing: {'; '.join(missing)}" if missing else f"{len(rules)} granted"
+    return Check(title, not missing, message, _NAMESPACED_FIX if namespaced else _FIX)
+
+
+def _account(api: Api) -> str:
+    """The name of the caller's ServiceAccount or user."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    response = api.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+    return str(response["status"]["userInfo"]["username"]).rpartition(":")[2]
+
+
+def _is_allowed(api: Api, rule: Rule, namespaces: tuple[str, ...]) -> bool:
+    """Whether the caller has the permission everywhere or, if that suffices, in all namespaces that opted in."""
+    scopes = ("",) if rule.cluster or not namespaces else namespaces
+    if all(_review(api, rule, verb, namespace) for namespace in scopes for verb in rule.verbs):
+        return True
+    if namespaces or rule.role not in NAMESPACED_ROLES:
+        return False
+    names = _opted_in_namespaces(api)
+    return bool(names) and all(_review(api, rule, verb, name) for name in names for verb in rule.verbs)
+
+
+def _opted_in_namespaces(api: Api) -> list[str]:
+    items = api.call("GET", "/api/v1/namespaces", labelSelector=f"{HEAL} in (enabled,by-policy)")["items"]
+    return [namespace["metadata"]["name"] for namespace in items]
+
+
+def _review(api: Api, rule: Rule, verb: str, namespace: str) -> bool:
+    resource, _, subresource = rule.resource.partition("/")
+    attributes = {"verb": verb, "group": rule.group, "resource": resource, "namespace": namespace, "name": rule.name}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {**attributes, "subresource": subresource}},
+    }
+    response = api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
+    return bool(response["status"]["allowed"])

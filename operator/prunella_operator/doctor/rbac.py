@@ -1,4 +1,4 @@
-"""Bindings that let Prunella repair: in one namespace each, or by choice in the whole cluster."""
+"""Bindings that let Prunella repair, in single namespaces or in the whole cluster."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ import yaml
 from prunella_operator.doctor.permissions import REPAIR, SNAPSHOTS
 
 _GROUP = "rbac.authorization.k8s.io"
-_BOUND = {REPAIR: "prunella-worker", SNAPSHOTS: "prunella-operator"}
+_ACCOUNTS = {REPAIR: "prunella-worker", SNAPSHOTS: "prunella-operator"}
 _LABELS = {"app.kubernetes.io/part-of": "prunella"}
 
 
 def bindings(namespaces: tuple[str, ...], accounts: str) -> str:
-    """YAML for kubectl: RoleBindings in each of these namespaces; without any, ClusterRoleBindings.
+    """YAML for kubectl: RoleBindings in each of these namespaces, or ClusterRoleBindings if there are none.
 
     `accounts` is the namespace of Prunella's ServiceAccounts.
     """
-    objects = [_binding(role, namespace, accounts) for namespace in namespaces or ("",) for role in _BOUND]
+    objects = [_binding(role, namespace, accounts) for namespace in namespaces or ("",) for role in _ACCOUNTS]
     return yaml.safe_dump_all(objects, sort_keys=False)
 
 
@@ -26,5 +26,5 @@ def _binding(role: str, namespace: str, accounts: str) -> dict[str, Any]:
         "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
         "metadata": {"name": role} | ({"namespace": namespace} if namespace else {}) | {"labels": dict(_LABELS)},
         "roleRef": {"apiGroup": _GROUP, "kind": "ClusterRole", "name": role},
-        "subjects": [{"kind": "ServiceAccount", "name": _BOUND[role], "namespace": accounts}],
+        "subjects": [{"kind": "ServiceAccount", "name": _ACCOUNTS[role], "namespace": accounts}],
     }

@@ -2,7 +2,7 @@
 
 import yaml
 
-from prunella_operator.doctor.permissions import BY_NAMESPACE, REPAIR, SNAPSHOTS
+from prunella_operator.doctor.permissions import NAMESPACED_ROLES, REPAIR, SNAPSHOTS
 
 
 def test_rbac_prints_bindings_of_the_worker_and_the_operator(prunella):
@@ -17,7 +17,7 @@ def test_rbac_prints_bindings_of_the_worker_and_the_operator(prunella):
         for namespace in ("shop", "billing")
         for role, account in ((REPAIR, "prunella-worker"), (SNAPSHOTS, "prunella-operator"))
     ]
-    assert {binding["roleRef"]["name"] for binding in printed} == BY_NAMESPACE
+    assert {binding["roleRef"]["name"] for binding in printed} == NAMESPACED_ROLES
 
 
 def test_rbac_for_the_whole_cluster_is_a_choice_of_its_own(prunella):

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fakes.metrics import FakeSource
 
-from prunella_operator.cli.doctor import show
+from prunella_operator.cli.doctor import print_checks
 from prunella_operator.config.crds import crds
 from prunella_operator.config.settings import Settings
-from prunella_operator.doctor.checks import Check, check_clock, difference, examine
+from prunella_operator.doctor.checks import Check, check_clock, find_difference, run_checks
 from prunella_operator.doctor.permissions import RULES
 from prunella_workflows.model.errors import Forbidden, NotFound, Unavailable
 from prunella_workflows.model.measurement import NoData, Why
@@ -55,8 +55,8 @@ def temporal():
     return "server 1"
 
 
-def examined(api, probe=temporal, settings=None, now=NOW):
-    return list(examine(settings or Settings.load({}), lambda: api, lambda: SHIPPED, probe, lambda: now))
+def check_all(api, probe=temporal, settings=None, now=NOW):
+    return list(run_checks(settings or Settings.load({}), lambda: api, lambda: SHIPPED, probe, lambda: now))
 
 
 def failed(checks):
@@ -65,9 +65,9 @@ def failed(checks):
 
 def test_all_is_well():
     api = FakeApi()
-    checks = examined(api)
+    checks = check_all(api)
     assert failed(checks) == []
-    assert {"Kubernetes", "Clock", "CRD incidents.prunella.dev", "May repair", "Temporal"} <= {
+    assert {"Kubernetes", "Clock", "CRD incidents.prunella.dev", "Permissions to repair", "Temporal"} <= {
         check.name for check in checks
     }
     assert len(api.reviews) == sum(len(rule.verbs) for rule in RULES)
@@ -77,14 +77,14 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
     def connect():
         raise Unavailable("refused")
 
-    checks = list(examine(Settings.load({}), connect, lambda: SHIPPED, temporal, lambda: NOW))
+    checks = list(run_checks(Settings.load({}), connect, lambda: SHIPPED, temporal, lambda: NOW))
     assert [(check.name, check.passed) for check in checks] == [
         ("Kubernetes", False),
         ("Temporal", True),
         ("Webhook", True),
         ("Payload keys", True),
     ]
-    assert "--kubeconfig" in checks[0].todo
+    assert "--kubeconfig" in checks[0].fix
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
 def test_a_crd_that_is_not_right(installed, words):
     api = FakeApi()
     api.installed["incidents.prunella.dev"] = installed
-    (check,) = failed(examined(api))
-    assert words in check.what
-    assert check.todo
+    (check,) = failed(check_all(api))
+    assert words in check.message
+    assert check.fix
 
 
 def test_a_crd_of_an_older_prunella_is_told_apart():
     api = FakeApi()
     schema = api.installed["incidents.prunella.dev"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     del schema["properties"]["spec"]["properties"]["suspend"]
-    (check,) = failed(examined(api))
-    assert "properties.suspend" in check.what
-    assert "prunella crds" in check.todo
+    (check,) = failed(check_all(api))
+    assert "properties.suspend" in check.message
+    assert "prunella crds" in check.fix
 
 
 @pytest.mark.parametrize(
@@ -124,15 +124,15 @@ def test_a_crd_of_an_older_prunella_is_told_apart():
     ],
 )
 def test_difference_is_what_the_installed_one_lacks(shipped, installed, place):
-    assert difference(shipped, installed) == place
+    assert find_difference(shipped, installed) == place
 
 
 def test_missing_permissions_are_listed():
     api = FakeApi()
     api.denied = {("patch", "deployments"), ("create", "controllerrevisions")}
-    assert {one.name: one.what for one in failed(examined(api))} == {
-        "May repair": "may not patch deployments (apps); create controllerrevisions (apps)",
-        "May keep snapshots": "may not create, patch, delete controllerrevisions (apps)",
+    assert {one.name: one.message for one in failed(check_all(api))} == {
+        "Permissions to repair": "missing: patch deployments (apps); create controllerrevisions (apps)",
+        "Permissions to write snapshots": "missing: create, patch, delete controllerrevisions (apps)",
     }
 
 
@@ -140,21 +140,25 @@ def test_repairs_need_permission_only_where_they_are_wanted():
     api = FakeApi()
     api.denied = {("patch", "deployments"), ("delete", "pods")}
     api.opted_in = {"shop": True, "billing": True}
-    assert failed(examined(api)) == []
+    assert failed(check_all(api)) == []
     api.opted_in["billing"] = False
-    check = {one.name: one for one in failed(examined(api))}["May repair"]
-    assert check.what == "may not patch deployments (apps); delete pods"
-    assert "prunella rbac NAMESPACE" in check.todo
+    check = {one.name: one for one in failed(check_all(api))}["Permissions to repair"]
+    assert check.message == "missing: patch deployments (apps); delete pods"
+    assert "prunella rbac NAMESPACE" in check.fix
 
 
 @pytest.mark.parametrize(
     ("name", "areas"),
-    [("operator", {"May keep snapshots"}), ("worker", {"May repair"}), ("else", {"May repair", "May keep snapshots"})],
+    [
+        ("operator", {"Permissions to write snapshots"}),
+        ("worker", {"Permissions to repair"}),
+        ("else", {"Permissions to repair", "Permissions to write snapshots"}),
+    ],
 )
 def test_an_account_is_not_asked_for_what_only_the_other_one_does(name, areas):
     api = FakeApi()
     api.user = f"system:serviceaccount:prunella-system:prunella-{name}"
-    assert {"May repair", "May keep snapshots"} & {one.name for one in examined(api)} == areas
+    assert {"Permissions to repair", "Permissions to write snapshots"} & {one.name for one in check_all(api)} == areas
 
 
 @pytest.mark.parametrize(("opted_in", "passed"), [({}, True), ({"shop": True}, True), ({"shop": False}, False)])
@@ -162,12 +166,12 @@ def test_an_installation_that_heals_nowhere_yet_is_in_order(opted_in, passed):
     api = FakeApi()
     api.user = "system:serviceaccount:prunella-system:prunella-worker"
     api.denied, api.opted_in = {("patch", "deployments")}, opted_in
-    assert {one.name: one.passed for one in examined(api)}["May repair"] is passed
+    assert {one.name: one.passed for one in check_all(api)}["Permissions to repair"] is passed
 
 
 def test_permissions_are_asked_for_the_namespaces_that_are_watched():
     api = FakeApi()
-    examined(api, settings=Settings.load({"namespaces": "shop,billing"}))
+    check_all(api, settings=Settings.load({"namespaces": "shop,billing"}))
     asked = {(review["resource"], review["namespace"]) for review in api.reviews}
     assert {("pods", "shop"), ("pods", "billing"), ("nodes", "")} <= asked
     assert ("pods", "") not in asked
@@ -177,8 +181,11 @@ def test_who_elects_a_leader_must_be_allowed_to_write_the_lease():
     api = FakeApi()
     api.denied = {("create", "leases")}
     settings = Settings.load({"leader_election": True, "leader_lease_namespace": "prunella-system"})
-    (check,) = failed(examined(api, settings=settings))
-    assert (check.name, check.what) == ("May lead", "may not get, create, patch leases (coordination.k8s.io)")
+    (check,) = failed(check_all(api, settings=settings))
+    assert (check.name, check.message) == (
+        "Permissions to lead",
+        "missing: get, create, patch leases (coordination.k8s.io)",
+    )
     asked = [(review["namespace"], review["name"]) for review in api.reviews if review["resource"] == "leases"]
     assert set(asked) == {("prunella-system", "prunella-operator")}, "the role is for this Lease alone"
 
@@ -193,9 +200,9 @@ def test_temporal_that_does_not_answer(error):
     def probe():
         raise error
 
-    (check,) = failed(examined(FakeApi(), probe))
-    assert str(error) in check.what
-    assert "namespace create -n default" in check.todo
+    (check,) = failed(check_all(FakeApi(), probe))
+    assert str(error) in check.message
+    assert "namespace create -n default" in check.fix
 
 
 METRICS_SERVER = "v1beta1"  # the last part of its path
@@ -204,15 +211,15 @@ PROMETHEUS = Settings.load({"prometheus_url": "http://prometheus:9090"})
 
 def measurements(api, settings=None, metrics=None):
     given = {"metrics": metrics} if metrics else {}
-    checks = examine(settings or Settings.load({}), lambda: api, lambda: SHIPPED, temporal, lambda: NOW, **given)
-    (check,) = (one for one in checks if one.name in {"Prometheus", "Measurements"})
+    checks = run_checks(settings or Settings.load({}), lambda: api, lambda: SHIPPED, temporal, lambda: NOW, **given)
+    (check,) = (one for one in checks if one.name in {"Prometheus", "Metrics"})
     return check
 
 
 def test_to_have_no_measurements_is_allowed_and_said():
     check = measurements(FakeApi())
     assert check.passed
-    assert "neither Prometheus nor metrics-server" in check.what
+    assert "neither Prometheus nor metrics-server" in check.message
 
 
 def test_a_metrics_server_that_serves():
@@ -226,8 +233,8 @@ def test_a_metrics_server_that_does_not():
     api.installed[METRICS_SERVER] = Unavailable("the server is currently unable to handle the request")
     check = measurements(api)
     assert not check.passed
-    assert "unable to handle" in check.what
-    assert "prometheus_url" in check.todo
+    assert "unable to handle" in check.message
+    assert "prometheus_url" in check.fix
 
 
 @pytest.mark.parametrize(("value", "passed"), [(1, True), (2, False)])
@@ -242,8 +249,8 @@ def test_a_prometheus_that_does_not_answer():
     away = NoData(why=Why.REFUSED, message="Prometheus refuses us (401): see prometheus_token_file")
     check = measurements(FakeApi(), PROMETHEUS, FakeSource({"vector(1)": away}))
     assert not check.passed
-    assert check.what == f"http://prometheus:9090: {away.message}"
-    assert "prometheus_ca_file" in check.todo
+    assert check.message == f"http://prometheus:9090: {away.message}"
+    assert "prometheus_ca_file" in check.fix
 
 
 def test_prometheus_is_asked_without_an_api_server_too():
@@ -251,15 +258,15 @@ def test_prometheus_is_asked_without_an_api_server_too():
         raise Unavailable("refused")
 
     source = FakeSource({"vector(1)": 1})
-    checks = list(examine(PROMETHEUS, connect, lambda: SHIPPED, temporal, lambda: NOW, metrics=source))
+    checks = list(run_checks(PROMETHEUS, connect, lambda: SHIPPED, temporal, lambda: NOW, metrics=source))
     assert [check.name for check in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook", "Payload keys"]
 
 
 def test_the_report_goes_on_after_a_failure_and_says_what_to_do(capsys):
-    checks = [Check("A", passed=False, what="broken", todo="mend it"), Check("B", passed=True, what="fine")]
-    assert show(iter(checks), as_json=False) is False
-    assert capsys.readouterr().out == "FAIL  A: broken\n      do: mend it\npass  B: fine\n"
-    assert show(checks[1:], as_json=False) is True
+    checks = [Check("A", passed=False, message="broken", fix="repair it"), Check("B", passed=True, message="fine")]
+    assert print_checks(iter(checks), as_json=False) is False
+    assert capsys.readouterr().out == "FAIL  A: broken\n      fix: repair it\npass  B: fine\n"
+    assert print_checks(checks[1:], as_json=False) is True
     capsys.readouterr()
-    assert show(checks, as_json=True) is False
+    assert print_checks(checks, as_json=True) is False
     assert [row["passed"] for row in json.loads(capsys.readouterr().out)] == [False, True]

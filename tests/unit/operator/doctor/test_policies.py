@@ -54,7 +54,7 @@ def named(name, namespace=None, spec=None, **labels):
 
 
 def said(api, namespaces=()):
-    return [(policy.name, policy.passed, policy.what) for policy in check_policies(api, namespaces)]
+    return [(policy.name, policy.passed, policy.message) for policy in check_policies(api, namespaces)]
 
 
 def test_no_policy_is_fine(api):
@@ -74,9 +74,9 @@ def test_an_api_server_that_refuses_is_told(api):
 @pytest.mark.parametrize(
     ("labels", "passed", "what"),
     [
-        (None, True, "is for 2 namespaces"),
-        ({"stage": "production"}, True, "is for 1 namespaces"),
-        ({"stage": "prodution"}, False, "is for 0 namespaces"),
+        (None, True, "selects 2 namespaces"),
+        ({"stage": "production"}, True, "selects 1 namespaces"),
+        ({"stage": "prodution"}, False, "selects 0 namespaces"),
     ],
 )
 def test_a_cluster_policy_that_matches_no_namespace(api, labels, passed, what):
@@ -87,10 +87,10 @@ def test_a_cluster_policy_that_matches_no_namespace(api, labels, passed, what):
 @pytest.mark.parametrize(
     ("namespace", "labels", "passed", "what"),
     [
-        ("shop", None, True, "is for 1 workloads"),
-        ("shop", {"app": "web"}, True, "is for 1 workloads"),
-        ("shop", {"app": "wbe"}, False, "is for 0 workloads"),
-        ("lab", None, False, "is for 0 workloads"),
+        ("shop", None, True, "selects 1 workloads"),
+        ("shop", {"app": "web"}, True, "selects 1 workloads"),
+        ("shop", {"app": "wbe"}, False, "selects 0 workloads"),
+        ("lab", None, False, "selects 0 workloads"),
     ],
 )
 def test_a_policy_that_matches_no_workload(api, namespace, labels, passed, what):
@@ -123,18 +123,18 @@ def test_a_channel_that_does_not_work_is_told_with_who_names_it(api, kind, url, 
         api.secret("shop/chat", kind, url=url)
     (check,) = (policy for policy in check_policies(api, ()) if policy.name == "Channel shop/chat")
     assert not check.passed
-    assert words in check.what
-    assert "HealingPolicy shop/one names it" in check.what
-    assert "docs/notifications.md" in check.todo
-    assert CANARY not in check.what
+    assert words in check.message
+    assert "named by HealingPolicy shop/one" in check.message
+    assert "docs/notifications.md" in check.fix
+    assert CANARY not in check.message
 
 
 def test_a_secret_that_may_not_be_read_says_which_role_is_missing(api):
     api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"]}}))
     api.secrets["shop/chat"] = Forbidden("no")
     check = list(check_policies(api, ()))[-1]
-    assert "needs a Role in shop with the verb get on secrets and the resourceName chat" in check.what
-    assert check.todo.endswith("and for the Role")
+    assert "needs a Role in shop with the verb get on secrets and the resourceName chat" in check.message
+    assert check.fix.endswith("and the Role")
 
 
 def test_every_secret_that_is_named_is_looked_at_once(api):
@@ -146,8 +146,8 @@ def test_every_secret_that_is_named_is_looked_at_once(api):
         api.secret(address, "prunella.dev/channel", url=MAIL)
     api.secret("shop/jira", "prunella.dev/tickets", type="jira", url="https://j.example.org", project="SHOP", token="t")
     assert [(name, passed, what) for name, passed, what in said(api) if "Policy" not in name] == [
-        ("Channel prunella-system/chat", True, "is a channel of mail"),
-        ("Channel shop/chat", True, "is a channel of mail"),
-        ("Channel shop/pager", True, "is a channel of mail"),
-        ("Tickets shop/jira", True, "is a ticket system of jira"),
+        ("Channel prunella-system/chat", True, "channel of type mail"),
+        ("Channel shop/chat", True, "channel of type mail"),
+        ("Channel shop/pager", True, "channel of type mail"),
+        ("Tickets shop/jira", True, "ticket system of type jira"),
     ]

@@ -145,10 +145,10 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_doctor_says_which_key_encrypts(file):
     file.chmod(0o600)
     check = check_payloads(Settings.load({"payload_key_file": str(file)}))
-    assert (check.passed, check.what) == (True, f"encrypts with {key_id(ONE)}, decrypts with 1 key(s)")
+    assert (check.passed, check.message) == (True, f"encrypts with {key_id(ONE)}, decrypts with 1 key(s)")
     file.chmod(0o644)
-    assert "everybody" in check_payloads(Settings.load({"payload_key_file": str(file)})).what
-    assert "plain text" in check_payloads(Settings.load({})).what
+    assert "world-readable" in check_payloads(Settings.load({"payload_key_file": str(file)})).message
+    assert "plain text" in check_payloads(Settings.load({})).message
 
 
 def test_keys_are_shown_nowhere(codec):
