@@ -192,33 +192,33 @@ def _without_fences(text: str) -> str:
 
 _SETTINGS = """# Settings
 
-This page is generated from the code by `python docs/pages.py`; a test holds it to that.
+This page is generated from the code by `python docs/pages.py`; a test checks it.
 
-Later wins: the default, a `PRUNELLA_*` environment variable, a flag (`--set NAME=VALUE`, or one of its own).
-`prunella settings` prints the values that are in force and where each came from; secrets are hidden.
-What is allowed to happen to workloads is no setting: see [policies](policies.md).
+Precedence, lowest first: the default, a `PRUNELLA_*` environment variable, a flag (`--set NAME=VALUE`, or its own).
+`prunella settings` prints the effective values and their sources; secrets are hidden.
+What Prunella may do to workloads is not a setting: see [policies](policies.md).
 
 | setting | variable | default | meaning |
 |---|---|---|---|
 {rows}
 
-`prunella run` takes `embedded` as its default for `temporal_address`.
-A `PRUNELLA_*` variable that is no setting is refused, so that a misspelt one is noticed; the variables that Kubernetes
-sets in pods for Services are not counted.
-Give `PRUNELLA_TEMPORAL_API_KEY` as a variable, not as a flag: flags are visible to other processes.
+`prunella run` uses `embedded` as its default for `temporal_address`.
+An unknown `PRUNELLA_*` variable is rejected, so that a misspelt one is noticed; variables that Kubernetes sets in pods
+for Services are ignored.
+Pass `PRUNELLA_TEMPORAL_API_KEY` as a variable, not as a flag: flags are visible to other processes.
 """
 
 _RESOURCES = """# Resources
 
-This page is generated from the resource definitions by `python docs/pages.py`; a test holds it to that.
-`kubectl explain incident.spec` reads the same.
-What the fields are for is told in [incidents](../incident.md) and [policies](../policies.md).
+This page is generated from the resource definitions by `python docs/pages.py`; a test checks it.
+`kubectl explain incident.spec` prints the same.
+[Incidents](../incident.md) and [policies](../policies.md) explain how to use the fields.
 """
 
 _COMMANDS = """# Commands
 
-This page is generated from the program's help by `python docs/pages.py`; a test holds it to that.
-A shorter one with examples is [the command line](../cli.md).
+This page is generated from the program's help by `python docs/pages.py`; a test checks it.
+[The command line](../cli.md) is shorter and has examples.
 """
 
 GENERATED: dict[Path, Callable[[], str]] = {

@@ -1,6 +1,6 @@
-"""`kubectl_complete-prunella`: what kubectl runs to complete `kubectl prunella ...`.
+"""`kubectl_complete-prunella`, which kubectl runs to complete `kubectl prunella ...`.
 
-It gets the words so far, the unfinished one last, and prints a candidate a line and then a directive: `:4`, no files.
+Its arguments are the words so far, the incomplete one last. Prints one candidate per line, then a directive.
 """
 
 import os
@@ -9,12 +9,12 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-_NO_FILES = ":4"
+_NO_FILES = ":4"  # Cobra's ShellCompDirectiveNoFileComp
 
 
 def main() -> NoReturn:
-    """Complete as the shell would for `prunella`, and leave at once, see `cli.main`."""
-    from prunella_operator.cli.main import app  # noqa: PLC0415 - typer reads the environment when it is imported
+    """Complete as the shell does for `prunella`, then exit at once as in `cli.main`."""
+    from prunella_operator.cli.main import app  # noqa: PLC0415 - typer reads the environment on import
 
     words = sys.argv[1:] or [""]
     os.environ["_PRUNELLA_COMPLETE"] = "complete_bash"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from prunella_operator.compat import temporalio as lean_temporal  # noqa: F401 - before anything else imports temporalio
+from prunella_operator.compat import temporalio as compat_temporalio  # noqa: F401 - before anything else imports temporalio
 
 # isort: split
 from prunella_operator import clock
@@ -108,18 +108,18 @@ def settings(invocation: Invocation, *, as_json: Json = False) -> None:
 
     Example: `PRUNELLA_HTTP_PORT=9090 prunella settings`
     """
-    from prunella_operator.cli.show import show_settings
+    from prunella_operator.cli.listings import print_settings
 
-    show_settings(invocation.settings, invocation.flags, as_json)
+    print_settings(invocation.settings, invocation.flags, as_json)
 
 
 @app.command()
 def playbooks(as_json: Json = False) -> None:
     """Print the root causes Prunella knows and the repair steps for each, in the order it tries them."""
-    from prunella_operator.cli.show import show_playbooks
+    from prunella_operator.cli.listings import print_playbooks
     from prunella_workflows.decisions.playbooks import PLAYBOOKS
 
-    show_playbooks(PLAYBOOKS, as_json)
+    print_playbooks(PLAYBOOKS, as_json)
 
 
 @app.command()

@@ -1,13 +1,13 @@
-"""`prunella uninstall`: take away what Prunella left on objects of others."""
+"""`prunella uninstall`: remove what Prunella left behind in the cluster."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from prunella_operator.cli.options import KUBERNETES, Invocation, Options, add_options
-from prunella_operator.cli.uninstaller import Cluster, Trace, traces
+from prunella_operator.cli.uninstaller import Cluster, Leftover, find_leftovers
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import Conflict, PrunellaError
 
@@ -40,31 +40,31 @@ def uninstall(
     settings = invocation.settings
     kube = SyncClient.connect(settings)
     lease = (settings.leader_lease_namespace or kube.namespace, settings.leader_lease_name)
-    done = Counter(_each(kube, traces(kube, settings.namespaces, lease), yes))
-    console().print(_summary(done, yes))
-    raise typer.Exit(1 if done["failed"] else 0)
+    results = Counter(_process(kube, list(find_leftovers(kube, settings.namespaces, lease)), yes))
+    console().print(_summarize(results, yes))
+    raise typer.Exit(1 if results["failed"] else 0)
 
 
-def _each(cluster: Cluster, found: Iterator[Trace], yes: bool) -> Iterator[str]:
-    for trace in list(found):
-        said = _removed(cluster, trace) if yes else ""
-        console().print(safe(f"{trace.object}: {trace.what}{said and f' - {said}'}"), soft_wrap=True)
-        yield "failed" if said else "done"
+def _process(cluster: Cluster, leftovers: Sequence[Leftover], yes: bool) -> Iterator[str]:
+    for leftover in leftovers:
+        error = _try_remove(cluster, leftover) if yes else ""
+        console().print(safe(f"{leftover.object}: {leftover.kinds}{error and f' - {error}'}"), soft_wrap=True)
+        yield "failed" if error else "done"
 
 
-def _removed(cluster: Cluster, trace: Trace) -> str:
-    """Why it could not be taken away; "" when it was."""
+def _try_remove(cluster: Cluster, leftover: Leftover) -> str:
+    """The error; "" when it was removed."""
     try:
-        trace.remove(cluster)
+        leftover.remove(cluster)
     except Conflict:
-        return "it changed meanwhile: run this again"
+        return "the object has changed: run this again"
     except PrunellaError as error:
         return str(error)
     return ""
 
 
-def _summary(done: Counter[str], yes: bool) -> str:
+def _summarize(results: Counter[str], yes: bool) -> str:
+    done, failed = results["done"], results["failed"]
     if not yes:
-        return f"{done['done']} objects bear something of Prunella; --yes takes it away" if done else "nothing is left"
-    failed = f", {done['failed']} could not be changed" if done["failed"] else ""
-    return f"{done['done']} objects cleaned{failed}"
+        return f"{done} objects to clean up; run again with --yes to do so" if done else "nothing to clean up"
+    return f"{done} objects cleaned up" + (f", {failed} failed" if failed else "")

@@ -1,7 +1,7 @@
-"""What Prunella leaves in a cluster, and how it is taken away: marks on objects of others, snapshots, its Lease.
+"""Leftovers of Prunella in a cluster: annotations and labels on workloads and its own objects, snapshots, its Lease.
 
-Prunella sets no finalizer, so nothing waits for it when it is gone; one under its name, whoever set it, is taken away.
-Incidents, policies and CRDs stay, and so do the labels by which people opted in or out: those are theirs.
+Prunella sets no finalizer, so nothing waits for it once it is gone; a finalizer with its name is removed, no matter who
+set it. Incidents, policies and CRDs are kept, and so are labels that opt in or out: those belong to the users.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,18 +24,18 @@ _KINDS = (
     ("HealingPolicy", paths.API, "healingpolicies"),
 )
 _CLUSTER_KINDS = (("ClusterHealingPolicy", paths.API, "clusterhealingpolicies"),)
-_MARKS = {
+_KEYS = {
     "annotations": frozenset(
         {labels.LAST_ACTION, labels.LAST_ACTION_AT, labels.BEFORE, labels.AFTER, labels.REPAIR_SLOTS}
     ),
     "labels": frozenset({labels.REPAIR_SLOT}),
 }
-_NOTES = f"{labels.KOPF_PREFIX}/"
-"""What kopf notes on Incidents of how far it has handled them."""
+_KOPF_PREFIX = f"{labels.KOPF_PREFIX}/"
+"""Annotations in which kopf records its progress on Incidents."""
 
 
 class Cluster(Protocol):
-    """The API server, as far as this needs it."""
+    """The requests to the API server that uninstalling needs."""
 
     def get(self, path: str) -> Object:
         """One object."""
@@ -51,20 +51,20 @@ class Cluster(Protocol):
 
 
 @dataclass(frozen=True)
-class Trace:
-    """Something that Prunella left. Without a patch the object goes as a whole."""
+class Leftover:
+    """Something Prunella left behind. Without a patch the whole object is deleted."""
 
     object: str
-    what: str
+    kinds: str
     path: str
     uid: str
     patch: Object | None = None
 
     def remove(self, cluster: Cluster) -> None:
-        """Take it away. What is gone already is fine.
+        """Remove it, unless it is gone already.
 
         Raises:
-            PrunellaError: it could not be; Conflict when somebody wrote to the object meanwhile.
+            PrunellaError: it cannot be removed; Conflict when the object has changed since it was read.
         """
         try:
             if self.patch is None:
@@ -75,38 +75,38 @@ class Trace:
             return
 
 
-def traces(cluster: Cluster, namespaces: tuple[str, ...], lease: tuple[str, str]) -> Iterator[Trace]:
-    """All that Prunella left, in these namespaces or everywhere. `lease` is the namespace and name of its Lease."""
+def find_leftovers(cluster: Cluster, namespaces: tuple[str, ...], lease: tuple[str, str]) -> Iterator[Leftover]:
+    """All leftovers, in these namespaces or everywhere. `lease` is the namespace and name of the Lease."""
     for kind, prefix, plural in _KINDS:
         for scope in _scopes(namespaces):
-            yield from _marked(cluster, kind, f"{prefix}{scope}/{plural}", prefix, plural)
+            yield from _find_keys(cluster, kind, f"{prefix}{scope}/{plural}", prefix, plural)
     for kind, prefix, plural in () if namespaces else _CLUSTER_KINDS:
-        yield from _marked(cluster, kind, f"{prefix}/{plural}", prefix, plural)
+        yield from _find_keys(cluster, kind, f"{prefix}/{plural}", prefix, plural)
     for scope in _scopes(namespaces):
-        yield from _snapshots(cluster, f"{_APPS}{scope}/controllerrevisions")
-    yield from _lease(cluster, *lease)
+        yield from _find_snapshots(cluster, f"{_APPS}{scope}/controllerrevisions")
+    yield from _find_lease(cluster, *lease)
 
 
 def _scopes(namespaces: tuple[str, ...]) -> Iterator[str]:
     yield from (f"/namespaces/{namespace}" for namespace in namespaces) if namespaces else ("",)
 
 
-def _marked(cluster: Cluster, kind: str, collection: str, prefix: str, plural: str) -> Iterator[Trace]:
+def _find_keys(cluster: Cluster, kind: str, collection: str, prefix: str, plural: str) -> Iterator[Leftover]:
     try:
-        for one in cluster.metadata(collection):
-            if found := _marks_of(one["metadata"]):
-                yield _trace(kind, one["metadata"], found, prefix, plural)
-    except NotFound:  # a kind that this cluster does not have, such as ours when the CRDs are gone
+        for item in cluster.metadata(collection):
+            if patch := _removal_patch(item["metadata"]):
+                yield _leftover(kind, item["metadata"], patch, prefix, plural)
+    except NotFound:  # this cluster does not have the kind: ours after the CRDs were deleted
         return
 
 
-def _marks_of(meta: Mapping[str, object]) -> dict[str, object]:
-    """The patch that takes our marks away; empty when there are none."""
+def _removal_patch(meta: Mapping[str, object]) -> dict[str, object]:
+    """The patch that removes our keys and finalizers; empty when there are none."""
     patch: dict[str, object] = {}
-    for field, names in _MARKS.items():
+    for field, keys in _KEYS.items():
         present = meta.get(field) or {}
         assert isinstance(present, Mapping)
-        ours = [name for name in present if name in names or name.startswith(_NOTES)]
+        ours = [key for key in present if key in keys or key.startswith(_KOPF_PREFIX)]
         patch |= {field: dict.fromkeys(ours)} if ours else {}
     finalizers = meta.get("finalizers") or ()
     assert isinstance(finalizers, list | tuple)
@@ -114,31 +114,31 @@ def _marks_of(meta: Mapping[str, object]) -> dict[str, object]:
     return patch | ({"finalizers": others or None} if len(others) < len(finalizers) else {})
 
 
-def _trace(kind: str, meta: Object, found: dict[str, object], prefix: str, plural: str) -> Trace:
+def _leftover(kind: str, meta: Object, patch: dict[str, object], prefix: str, plural: str) -> Leftover:
     place = f"/namespaces/{meta['namespace']}" if meta.get("namespace") else ""
-    seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
-    return Trace(
+    preconditions = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+    return Leftover(
         object=f"{kind} {_name(meta)}",
-        what=", ".join(found),
+        kinds=", ".join(patch),
         path=f"{prefix}{place}/{plural}/{meta['name']}",
         uid=meta["uid"],
-        patch={**found, **seen},
+        patch={**patch, **preconditions},
     )
 
 
-def _snapshots(cluster: Cluster, collection: str) -> Iterator[Trace]:
-    for one in cluster.metadata(collection, labelSelector=SNAPSHOTS):
-        meta = one["metadata"]
+def _find_snapshots(cluster: Cluster, collection: str) -> Iterator[Leftover]:
+    for item in cluster.metadata(collection, labelSelector=SNAPSHOTS):
+        meta = item["metadata"]
         path = paths.snapshots(meta["namespace"], meta["name"])
-        yield Trace(f"ControllerRevision {_name(meta)}", "snapshot", path, meta["uid"])
+        yield Leftover(f"ControllerRevision {_name(meta)}", "snapshot", path, meta["uid"])
 
 
-def _lease(cluster: Cluster, namespace: str, name: str) -> Iterator[Trace]:
+def _find_lease(cluster: Cluster, namespace: str, name: str) -> Iterator[Leftover]:
     try:
         meta = cluster.get(paths.leases(namespace, name))["metadata"]
     except NotFound:
         return
-    yield Trace(f"Lease {_name(meta)}", "lease", paths.leases(namespace, name), meta["uid"])
+    yield Leftover(f"Lease {_name(meta)}", "lease", paths.leases(namespace, name), meta["uid"])
 
 
 def _name(meta: Object) -> str:

@@ -1,1 +1,1 @@
-"""Leaner imports of the large libraries."""
+"""Large libraries, imported without optional dependencies that we do not use."""

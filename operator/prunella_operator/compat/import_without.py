@@ -1,4 +1,4 @@
-"""Libraries import others that we do not need of them; a process that watches a large cluster has no room for those."""
+"""Import a library without one of its dependencies, to save memory in the process that watches a large cluster."""
 
 import sys
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without(package: str) -> Iterator[None]:
-    """What is imported meanwhile finds no such package, unless it is there already. Afterwards it can be imported."""
+def hide_package(package: str) -> Iterator[None]:
+    """Make imports of `package` fail inside the context, unless it is already imported."""
     if package in sys.modules:
         yield
         return
-    sys.modules[package] = None  # type: ignore[assignment]  # makes the import fail, as where it is not installed
+    sys.modules[package] = None  # type: ignore[assignment]  # the import fails as if it were not installed
     try:
         yield
     finally:

@@ -1,11 +1,11 @@
-"""kopf without the kubernetes package, which it would import (14 MiB) only to accept that package's typed models.
+"""kopf without the kubernetes package (14 MiB), which it imports only to accept that package's typed models.
 
-We hand it none. A process that uses the package anyway (a worker beside the operator) gets it from its own import.
+We pass it none. A process that needs the package anyway (a worker in the operator's process) imports it itself.
 """
 
-from prunella_operator.compat.import_without import without
+from prunella_operator.compat.import_without import hide_package
 
-with without("kubernetes"):
+with hide_package("kubernetes"):
     import kopf
 
 __all__ = ["kopf"]

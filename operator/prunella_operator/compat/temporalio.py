@@ -1,11 +1,11 @@
-"""temporalio without grpc, which it imports (8 MiB) where it finds it, only for stubs that it does not use itself.
+"""temporalio without grpc (8 MiB), which it imports if installed, only for stubs that it does not use itself.
 
-To be imported before anything else imports temporalio. Tracing, which needs grpc, gets it from its own import.
+Import this before anything else imports temporalio. Tracing needs grpc and imports it itself.
 """
 
-from prunella_operator.compat.import_without import without
+from prunella_operator.compat.import_without import hide_package
 
-with without("grpc"):
+with hide_package("grpc"):
     import temporalio.client
 
 __all__ = ["temporalio"]

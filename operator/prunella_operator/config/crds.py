@@ -1,4 +1,4 @@
-"""Files that ship with Prunella: inside the package of a wheel, at the repository's root in an editable install."""
+"""The CRD manifests that ship with Prunella: in the wheel's package, or at the root of a checkout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ def crd_files() -> Sequence[Path]:
     """The CRD manifests.
 
     Raises:
-        NotFound: this installation lacks them.
+        NotFound: this installation does not contain them.
     """
     here = Path(__file__).resolve().parents[1]
     for folder in (here / "crds", here.parents[1] / "crds"):
-        if found := sorted(folder.glob("*.yaml")):
-            return found
-    raise NotFound("this installation of prunella has no CRD files; install the wheel, or work in a full checkout")
+        if files := sorted(folder.glob("*.yaml")):
+            return files
+    raise NotFound("this installation of prunella has no CRD files; install the wheel, or use a full checkout")
 
 
 def crd_yaml() -> str:

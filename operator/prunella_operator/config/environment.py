@@ -1,4 +1,4 @@
-"""The environment variables of this process: which are ours, which are misspelt, where a setting came from."""
+"""Environment variables of this process: validation of names, and the source of each setting."""
 
 import difflib
 import os
@@ -10,12 +10,12 @@ from prunella_workflows.model.errors import Permanent
 
 PREFIX = "PRUNELLA_"
 
-# Kubernetes sets these in every pod for each Service whose name begins with prunella; they are not settings.
+# Kubernetes sets these in every pod for each Service whose name starts with prunella; they are not settings.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
 
 class UnknownSetting(Permanent):
-    """A PRUNELLA_* variable that is no setting: most likely misspelt, so what it wants would silently not happen."""
+    """A PRUNELLA_* variable that is not a setting: most likely misspelt, and would otherwise be ignored silently."""
 
 
 def in_cluster() -> bool:
@@ -24,7 +24,7 @@ def in_cluster() -> bool:
 
 
 def state_home() -> Path:
-    """Where data that must survive a restart is kept on this machine."""
+    """The folder on this machine for data that must survive a restart."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "prunella"
 
@@ -35,22 +35,24 @@ def variable(field: str) -> str:
 
 
 def check_variables(fields: Collection[str], environ: Mapping[str, str]) -> None:
-    """Refuse variables with our prefix that are no setting.
+    """Reject variables with our prefix that are not settings.
 
     Raises:
-        UnknownSetting: naming each variable and the setting that was probably meant.
+        UnknownSetting: names each variable and the closest setting.
     """
     known = {variable(field) for field in fields}
-    unknown = [name for name in sorted(environ) if name.upper().startswith(PREFIX) and name.upper() not in known]
-    strangers = [name for name in unknown if not _is_service_link(name, environ[name])]
-    if strangers:
-        raise UnknownSetting("\n".join(_complaint(name, known) for name in strangers))
+    others = [name for name in sorted(environ) if name.upper().startswith(PREFIX) and name.upper() not in known]
+    unknown = [name for name in others if not _is_service_link(name, environ[name])]
+    if unknown:
+        raise UnknownSetting("\n".join(_describe_unknown(name, known) for name in unknown))
 
 
-def sources(fields: Iterable[str], flags: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Where each setting's value came from: flag, env or default."""
-    given = {name.upper() for name, value in environ.items() if value}
-    return {field: "flag" if field in flags else "env" if variable(field) in given else "default" for field in fields}
+def find_sources(fields: Iterable[str], flags: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The source of each setting's value: flag, env or default."""
+    variables = {name.upper() for name, value in environ.items() if value}
+    return {
+        field: "flag" if field in flags else "env" if variable(field) in variables else "default" for field in fields
+    }
 
 
 def _is_service_link(name: str, value: str) -> bool:
@@ -58,7 +60,7 @@ def _is_service_link(name: str, value: str) -> bool:
     return link is not None and (not name.endswith("_PORT") or "_SERVICE_" in name or "://" in value)
 
 
-def _complaint(name: str, known: Collection[str]) -> str:
+def _describe_unknown(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name.upper(), known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "`prunella settings` lists the settings there are"
+    hint = f"did you mean {close[0]}?" if close else "`prunella settings` lists all settings"
     return f"the environment variable {name} is not a setting: {hint}"

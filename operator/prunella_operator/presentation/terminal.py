@@ -1,6 +1,6 @@
-"""What people see: consoles, colours and the table of incidents. Makes renderables and prints nothing itself.
+"""Consoles, colours and the table of incidents. Builds renderables and prints nothing itself.
 
-Texts come from a cluster and its logs: they are shown as plain text, so that none can forge colours or move the cursor.
+Texts from a cluster and its logs are rendered as plain text, so that they cannot forge colours or move the cursor.
 """
 
 import re
@@ -19,11 +19,11 @@ from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.labels import HEAL
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_PIPE_WIDTH = 10_000  # a line for a program is never wrapped
+_PIPE_WIDTH = 10_000  # lines for programs are never wrapped
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _NOTHING = "-"
-_SHORT = 10  # seconds below which a tenth of one tells something
-_OLD = 2  # below this many of a unit, the next smaller unit tells more
+_TENTHS_BELOW_SECONDS = 10
+_SMALLER_UNIT_BELOW = 2  # 90m is more precise than 1h
 
 PHASE_STYLE = {
     Phase.PENDING: "dim",
@@ -41,10 +41,10 @@ PHASE_STYLE = {
     Phase.FAILED: "bold red",
 }
 
-NO_INCIDENTS = f"""No incidents{{where}}: nothing is broken, or nobody is looking.
-Prunella opens one by itself when a pod of a watched workload fails (`prunella doctor` says whether it can), and
-repairs it where a HealingPolicy or the label {HEAL}=enabled on the namespace allows that.
-You can open one yourself: kubectl create -f - with kind: Incident, spec.target and spec.type."""
+NO_INCIDENTS = f"""No incidents{{where}}: either nothing is broken, or Prunella is not watching.
+Prunella opens an incident when a pod of a watched workload fails (`prunella doctor` checks whether it can), and
+repairs the workload where a HealingPolicy or the label {HEAL}=enabled on the namespace allows that.
+To open one yourself: kubectl create -f - with kind: Incident, spec.target and spec.type."""
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -66,31 +66,31 @@ def phase_text(phase: Phase) -> Text:
 
 
 def age(since: datetime, now: datetime) -> str:
-    """How long ago, as kubectl says it: 45s, 3m, 90m, 5h, 2d."""
+    """The time since then, formatted like kubectl: 45s, 3m, 90m, 5h, 2d."""
     return duration(now - since)
 
 
 def duration(span: timedelta) -> str:
-    """A span in its largest fitting unit."""
+    """A time span in its largest fitting unit."""
     seconds = max(0, int(span.total_seconds()))
     for unit, size in _UNITS:
-        if seconds >= (_OLD * size if size > 1 else 0):
+        if seconds >= (_SMALLER_UNIT_BELOW * size if size > 1 else 0):
             return f"{seconds // size}{unit}"
     return "0s"
 
 
 def seconds(value: float | None) -> str:
-    """A time for people; a dash where there is none."""
-    return _NOTHING if value is None else f"{value:.1f}s" if value < _SHORT else format_duration(value)
+    """Seconds, formatted for people; a dash for None."""
+    return _NOTHING if value is None else f"{value:.1f}s" if value < _TENTHS_BELOW_SECONDS else format_duration(value)
 
 
 def percent(value: float | None) -> str:
-    """A share for people."""
+    """A ratio as a percentage; a dash for None."""
     return _NOTHING if value is None else f"{100 * value:.0f} %"
 
 
 def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:
-    """The incidents as `prunella incidents list` shows them; a narrow terminal gets fewer columns, not broken ones."""
+    """The table of `prunella incidents list`. A narrow terminal gets fewer columns instead of wrapped ones."""
     rows = [_cells(incident, now) for incident in incidents]
     columns = [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
     for dispensable in ("ACTION", "CAUSE", "HEALED IN"):
@@ -123,7 +123,7 @@ def _cells(incident: Incident, now: datetime) -> dict[str, Text]:
 
 
 def change_line(incident: Incident) -> str:
-    """One line for a change, for logs and pipes: where, which phase, why."""
+    """One line per change, for logs and pipes: incident, phase, target, details."""
     status = incident.status
     facts = (
         status.root_cause,

@@ -1,7 +1,7 @@
 """Incidents as they change: a table redrawn in place on a terminal, one line per change elsewhere."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
@@ -13,17 +13,17 @@ from prunella_operator.presentation.terminal import change_line, incident_table,
 from prunella_workflows.model.errors import Unavailable
 
 Poll = Callable[[], Sequence[Incident]]
-Done = Callable[[Sequence[Incident]], bool]
-EVERY = 1.0
+Predicate = Callable[[Sequence[Incident]], bool]
+POLL_INTERVAL_SECONDS = 1.0
 
 
 def all_closed(incidents: Sequence[Incident]) -> bool:
-    """Whether there was something to see and all of it is over."""
+    """Whether there are incidents and all are closed."""
     return bool(incidents) and all(incident.phase.closed for incident in incidents)
 
 
 def never(_: Sequence[Incident]) -> bool:
-    """Watch until the person has seen enough."""
+    """Watch until interrupted."""
     return False
 
 
@@ -31,59 +31,62 @@ def follow(
     poll: Poll,
     out: Console,
     now: Callable[[], datetime],
-    done: Done = never,
+    is_done: Predicate = never,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Sequence[Incident]:
-    """Show what `poll` finds, every second, until `done`. An API server that is away for a moment does not end it."""
-    return (_redraw if out.is_terminal else _append)(poll, out, now, done, sleep)
+    """Show what `poll` returns, every second, until `is_done`. Tolerates an unavailable API server."""
+    show = _redraw if out.is_terminal else _append
+    return show(_poll_until(poll, is_done, sleep), out, now)
 
 
-def _redraw(
-    poll: Poll, out: Console, now: Callable[[], datetime], done: Done, sleep: Callable[[float], None]
-) -> Sequence[Incident]:
-    shown: Sequence[Incident] = ()
-    with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
-        while True:
-            shown, trouble = _look(poll, shown)
-            live.update(_screen(shown, now(), trouble, out.width), refresh=True)
-            if done(shown):
-                return shown
-            sleep(EVERY)
+Polled = Iterator[tuple[Sequence[Incident], str]]
+"""Incidents, and the error when the last poll failed."""
 
 
-def _append(
-    poll: Poll, out: Console, now: Callable[[], datetime], done: Done, sleep: Callable[[float], None]
-) -> Sequence[Incident]:
-    shown: Sequence[Incident] = ()
-    printed: dict[str, str] = {}
+def _poll_until(poll: Poll, is_done: Predicate, sleep: Callable[[float], None]) -> Polled:
+    incidents: Sequence[Incident] = ()
     while True:
-        shown, trouble = _look(poll, shown)
-        lines = {one.metadata.uid: change_line(one) for one in shown} | ({"": trouble} if trouble else {})
+        try:
+            incidents, error = poll(), ""
+        except Unavailable as unavailable:
+            error = str(unavailable)
+        yield incidents, error
+        if is_done(incidents):
+            return
+        sleep(POLL_INTERVAL_SECONDS)
+
+
+def _redraw(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Incident]:
+    incidents: Sequence[Incident] = ()
+    with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
+        for incidents, error in polled:
+            live.update(_screen(incidents, now(), error, out.width), refresh=True)
+    return incidents
+
+
+def _append(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Incident]:
+    incidents: Sequence[Incident] = ()
+    printed: dict[str, str] = {}
+    for incidents, error in polled:
+        lines = {incident.metadata.uid: change_line(incident) for incident in incidents} | (
+            {"": error} if error else {}
+        )
         for key, line in lines.items():
             if printed.get(key) != line:
                 out.print(Text(f"{now():%H:%M:%S} ") + safe(line), soft_wrap=True)
         printed = lines
-        if done(shown):
-            return shown
-        sleep(EVERY)
+    return incidents
 
 
-def _look(poll: Poll, before: Sequence[Incident]) -> tuple[Sequence[Incident], str]:
-    try:
-        return poll(), ""
-    except Unavailable as error:
-        return before, str(error)
-
-
-def _screen(incidents: Sequence[Incident], now: datetime, trouble: str, width: int) -> RenderableType:
+def _screen(incidents: Sequence[Incident], now: datetime, error: str, width: int) -> RenderableType:
     several = len({incident.namespace for incident in incidents}) > 1
     parts: list[RenderableType] = [incident_table(incidents, now, several, width)] if incidents else []
     if not incidents:
-        parts.append(Text("No incidents so far. Ctrl-C ends the watch.", style="dim"))
+        parts.append(Text("No incidents yet. Press Ctrl-C to stop.", style="dim"))
     parts += [
         Text("  ") + safe(f"{incident.name}: {incident.status.message}", "dim")
         for incident in incidents
         if incident.status.message
     ]
-    parts += [safe(trouble, "yellow")] if trouble else []
+    parts += [safe(error, "yellow")] if error else []
     return Group(*parts)

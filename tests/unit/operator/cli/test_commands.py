@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from prunella_operator.cli.show import show_settings
+from prunella_operator.cli.listings import print_settings
 from prunella_operator.config.settings import Settings
 
 
@@ -91,7 +91,7 @@ def test_settings_show_value_source_and_reason(prunella, monkeypatch):
 
 def test_settings_hide_secrets(capsys):
     for as_json in (True, False):
-        show_settings(Settings.load({"temporal_api_key": "hunter2", "context": "password=hunter2"}), {}, as_json)
+        print_settings(Settings.load({"temporal_api_key": "hunter2", "context": "password=hunter2"}), {}, as_json)
     printed = capsys.readouterr().out
     assert "hunter2" not in printed
     assert "(hidden)" in printed

@@ -1,4 +1,4 @@
-"""`prunella uninstall`: what Prunella left goes, what is others' stays."""
+"""`prunella uninstall` removes what Prunella left and keeps everything else."""
 
 import copy
 
@@ -53,7 +53,7 @@ def test_without_yes_it_is_only_shown(prunella, kube):
     assert result.exit_code == 0
     assert "Deployment shop/web: annotations" in result.stdout
     assert "Incident shop/web-1: annotations, labels, finalizers" in result.stdout
-    assert "5 objects bear something of Prunella" in result.stdout
+    assert "5 objects to clean up" in result.stdout
     assert kube.objects == before
     assert kube.writes == []
 
@@ -61,7 +61,7 @@ def test_without_yes_it_is_only_shown(prunella, kube):
 def test_what_is_ours_goes_and_what_is_not_stays(prunella, kube):
     before = copy.deepcopy(kube.objects)
     result = prunella("uninstall", "--yes")
-    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "5 objects cleaned")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "5 objects cleaned up")
     web, incident = kube.objects[WEB], kube.objects[INCIDENT]
     assert web["metadata"]["annotations"] == OWN
     assert web["metadata"]["labels"] == {"prunella.dev/ignore": "true"}
@@ -77,8 +77,8 @@ def test_what_is_ours_goes_and_what_is_not_stays(prunella, kube):
 
 def test_a_second_time_nothing_is_left(prunella, kube):
     prunella("uninstall", "--yes")
-    assert prunella("uninstall").stdout == "nothing is left\n"
-    assert prunella("uninstall", "--yes").stdout == "0 objects cleaned\n"
+    assert prunella("uninstall").stdout == "nothing to clean up\n"
+    assert prunella("uninstall", "--yes").stdout == "0 objects cleaned up\n"
 
 
 def test_only_in_some_namespaces(prunella, kube):
@@ -97,9 +97,9 @@ def test_what_cannot_be_cleaned_is_named_and_the_rest_goes_on(prunella, kube, er
     kube.before = failing(error, method="PATCH", part="/deployments/web")
     result = prunella("uninstall", "--yes")
     assert result.exit_code == 1
-    said = "it changed meanwhile: run this again" if isinstance(error, Conflict) else "may not patch deployments"
-    assert f"Deployment shop/web: annotations - {said}" in result.stdout
-    assert result.stdout.splitlines()[-1] == "4 objects cleaned, 1 could not be changed"
+    message = "the object has changed: run this again" if isinstance(error, Conflict) else "may not patch deployments"
+    assert f"Deployment shop/web: annotations - {message}" in result.stdout
+    assert result.stdout.splitlines()[-1] == "4 objects cleaned up, 1 failed"
     assert prunella("uninstall", "--yes").exit_code == 0
     assert kube.objects[WEB]["metadata"]["annotations"] == OWN
 
@@ -108,4 +108,4 @@ def test_when_the_crds_are_gone_the_rest_is_cleaned(prunella, kube):
     for path in [obj for obj in kube.objects if "prunella.dev" in obj]:
         del kube.objects[path]
     result = prunella("uninstall", "--yes")
-    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "4 objects cleaned")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "4 objects cleaned up")

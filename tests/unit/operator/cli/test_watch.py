@@ -49,7 +49,7 @@ def test_a_terminal_is_redrawn(make):
     poll = script([], [make("a", message="at work")], Unavailable("away"), [make("a", phase="Healed")])
     watched(poll, screen)
     drawn = out.getvalue()
-    for part in ("No incidents so far", "a: at work", "away", "Healed", "\x1b["):
+    for part in ("No incidents yet", "a: at work", "away", "Healed", "\x1b["):
         assert part in drawn, part
 
 

@@ -1,15 +1,15 @@
-"""What must not be in a process that watches a large cluster, and that it can be had by those who need it."""
+"""Packages kept out of a process that watches a large cluster stay importable elsewhere."""
 
 import subprocess
 import sys
 
 import pytest
 
-from prunella_operator.compat.import_without import without
+from prunella_operator.compat.import_without import hide_package
 
 
 def test_a_package_is_missing_for_a_while_only():
-    with without("wave"), pytest.raises(ImportError):
+    with hide_package("wave"), pytest.raises(ImportError):
         import wave
     import wave
 
@@ -17,7 +17,7 @@ def test_a_package_is_missing_for_a_while_only():
 
 
 def test_a_package_that_is_there_already_stays():
-    with without("json"):
+    with hide_package("json"):
         import json
 
         assert json.loads("1") == 1

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from prunella_operator.config.environment import UnknownSetting, check_variables, sources, variable
+from prunella_operator.config.environment import UnknownSetting, check_variables, find_sources, variable
 from prunella_operator.config.settings import Settings
 
 FIELDS = tuple(Settings.model_fields)
@@ -125,10 +125,10 @@ def test_what_kubernetes_sets_for_a_service_is_no_mistake(name, value):
 
 
 def test_sources_tell_default_variable_and_flag():
-    told = sources(
+    origins = find_sources(
         FIELDS, {"context"}, {"PRUNELLA_CONTEXT": "a", "PRUNELLA_LOG_LEVEL": "debug", "PRUNELLA_POLLERS": ""}
     )
-    assert (told["context"], told["log_level"], told["pollers"]) == ("flag", "env", "default")
+    assert (origins["context"], origins["log_level"], origins["pollers"]) == ("flag", "env", "default")
 
 
 def test_every_setting_says_what_it_is():

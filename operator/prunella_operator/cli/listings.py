@@ -1,4 +1,4 @@
-"""How `prunella settings` and `prunella playbooks` print."""
+"""Output of `prunella settings` and `prunella playbooks`."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import SecretStr
 from rich.table import Table
 
-from prunella_operator.config.environment import sources
+from prunella_operator.config.environment import find_sources
 from prunella_operator.config.settings import Settings
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.redaction import redact
@@ -16,27 +16,32 @@ from prunella_workflows.model.redaction import redact
 _SOURCE_STYLE = {"default": "dim", "env": "cyan", "flag": "yellow"}
 
 
-class Described(Protocol):
-    """A playbook, as far as it is printed."""
+class DescribedPlaybook(Protocol):
+    """The printed part of a playbook."""
 
     @property
     def cause(self) -> str:
-        """The root cause it is for."""
+        """Its root cause."""
 
     @property
     def summary(self) -> str:
-        """How it recognises the cause."""
+        """The symptoms of the cause."""
 
     @property
     def steps(self) -> Sequence[str]:
-        """What it does, in order."""
+        """Its steps, in order."""
 
 
-def show_settings(settings: Settings, given: Collection[str], as_json: bool) -> None:
-    """Each setting with value, source and reason."""
-    came_from = sources(Settings.model_fields, given, os.environ)
+def print_settings(settings: Settings, flags: Collection[str], as_json: bool) -> None:
+    """Print each setting with value, source and meaning."""
+    origins = find_sources(Settings.model_fields, flags, os.environ)
     rows = [
-        {"name": name, "value": _shown(getattr(settings, name)), "source": came_from[name], "about": field.description}
+        {
+            "name": name,
+            "value": _printable(getattr(settings, name)),
+            "source": origins[name],
+            "about": field.description,
+        }
         for name, field in Settings.model_fields.items()
     ]
     out = console()
@@ -51,7 +56,7 @@ def show_settings(settings: Settings, given: Collection[str], as_json: bool) -> 
     out.print(table)
 
 
-def _shown(value: object) -> object:
+def _printable(value: object) -> object:
     if isinstance(value, SecretStr):
         return "(hidden)"
     if isinstance(value, tuple):
@@ -59,8 +64,8 @@ def _shown(value: object) -> object:
     return redact(value) if isinstance(value, str) else value
 
 
-def show_playbooks(playbooks: Sequence[Described], as_json: bool) -> None:
-    """Each root cause, how it is recognised, and its steps."""
+def print_playbooks(playbooks: Sequence[DescribedPlaybook], as_json: bool) -> None:
+    """Print each root cause, its symptoms and its steps."""
     out = console()
     if as_json:
         rows = [
