@@ -1,13 +1,14 @@
-"""The operator's clock and dice: the one place where the hands read time and chance.
+"""The operator's clock and dice: the only module that reads time and chance.
 
-The brain (`prunella_workflows`) gets the time as an argument and never imports this. Nothing here decides anything.
+Workflow code and decisions (`prunella_workflows`) take the time as an argument and never import this. Nothing here
+decides anything.
 """
 
 import random  # noqa: TID251 - spreading retries is the one use of chance, and this module is where it lives
 import time
 from datetime import UTC, datetime
 
-_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the better one is Linux's alone
+_STEADY: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # only Linux has the better one
 
 
 def now() -> datetime:
@@ -16,15 +17,15 @@ def now() -> datetime:
 
 
 def monotonic() -> float:
-    """Seconds that only grow: for ages and time-outs, never for people."""
+    """Seconds that only grow: for ages and timeouts, never for people."""
     return time.monotonic()
 
 
 def steady() -> float:
-    """Seconds that only grow, also while the machine sleeps: for what must be over by then, whatever happened."""
+    """Seconds that only grow, also while the machine sleeps: for deadlines that must hold whatever happened."""
     return time.clock_gettime(_STEADY)
 
 
 def jitter(low: float, high: float) -> float:
-    """A number between the two, so that many clients do not knock at the same moment."""
+    """A random number between the two, so that many clients do not retry at the same moment."""
     return random.uniform(low, high)  # noqa: S311 - spreads retries, protects nothing

@@ -83,13 +83,13 @@ async def test_a_used_port_is_refused_with_advice(settings):
 async def test_a_server_that_ends_at_once_is_quoted(settings, tmp_path):
     (tmp_path / "folder").mkdir()
     broken = settings.model_copy(update={"temporal_db": str(tmp_path / "folder")})
-    with pytest.raises(ServerFailed, match="ended with code 1") as failed:
+    with pytest.raises(ServerFailed, match="exited with code 1") as failed:
         await EmbeddedTemporal(broken).__aenter__()
     assert "folder" in str(failed.value) or "database" in str(failed.value)
 
 
 async def test_a_server_that_does_not_answer_in_time_is_ended(settings, monkeypatch):
-    monkeypatch.setattr(temporal, "START_TIMEOUT", 0.01)
+    monkeypatch.setattr(temporal, "START_TIMEOUT_SECONDS", 0.01)
     with pytest.raises(ServerFailed, match="did not answer"):
         await EmbeddedTemporal(settings).__aenter__()
 

@@ -11,7 +11,7 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 from workflow.harness import HEALED, NOT_HEALED, Hands, begin, performing, raised, stage, written
 
-from prunella_operator.temporal.payload_codec import converter
+from prunella_operator.temporal.payload_codec import data_converter
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident_status import Phase
@@ -54,12 +54,12 @@ def stored(history):
 
 async def test_no_word_is_stored_and_who_has_the_key_reads_all(key_file):
     async with stage() as environment:
-        status, history = await healed(environment, converter(str(key_file)))
+        status, history = await healed(environment, data_converter(str(key_file)))
     assert status.phase is Phase.HEALED
     assert CANARY in status.model_dump_json()
     assert CANARY.encode() not in stored(history)
     assert b"web" not in stored(history)
-    await replay(history, converter(str(key_file)))
+    await replay(history, data_converter(str(key_file)))
 
 
 async def test_without_a_key_the_canary_is_found(key_file):
@@ -67,14 +67,14 @@ async def test_without_a_key_the_canary_is_found(key_file):
     async with stage() as environment:
         _, history = await healed(environment, pydantic_data_converter)
     assert CANARY.encode() in stored(history)
-    await replay(history, converter(str(key_file)))
+    await replay(history, data_converter(str(key_file)))
 
 
 async def test_who_lacks_the_key_is_told(key_file):
     async with stage() as environment:
-        _, history = await healed(environment, converter(str(key_file)))
+        _, history = await healed(environment, data_converter(str(key_file)))
     with pytest.raises(RuntimeError, match="payload_key_file has: none"):
-        await replay(history, converter(None))
+        await replay(history, data_converter(None))
 
 
 async def replay(history: WorkflowHistory, data_converter: DataConverter):

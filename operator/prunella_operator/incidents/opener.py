@@ -93,19 +93,20 @@ class IncidentOpener:
         facts = {"prunella.source": signal.source, "prunella.target": str(target), "prunella.fault": signal.reason}
         with tracing.span("incident:open", facts, started=signal.observed_at):
             body = new_incident(signal, target, fault, earlier, description=description, annotations=annotations)
-            opening = await self._create(paths.incidents(target.namespace), body)
+            opening = await self._create(target.namespace, body)
             if opening.outcome is Outcome.OPENED:
                 delay = (clock.now() - signal.observed_at).total_seconds()
                 metrics.OPENING.observe(max(0.0, delay), tracing.exemplar())
                 _log.info("incident opened", namespace=target.namespace, target=str(target), fault=signal.reason)
         return opening
 
-    async def _create(self, path: str, body: Object) -> Opening:
+    async def _create(self, namespace: str, body: Object) -> Opening:
         """Create it under its derived name, which is taken if another observer, or an earlier attempt, was faster."""
         try:
-            return Opening(Outcome.OPENED, IncidentView.from_object(await self.client.create(path, body)))
+            raw = await self.client.create(paths.incidents(namespace), body)
+            return Opening(Outcome.OPENED, IncidentView.from_object(raw))
         except AlreadyExists:
-            raw = await self.client.get(f"{path}/{body['metadata']['name']}")
+            raw = await self.client.get(paths.incidents(namespace, body["metadata"]["name"]))
             return Opening(Outcome.JOINED, IncidentView.from_object(raw))
 
     async def _policies(self, earlier: Earlier, namespace: str) -> tuple[Object, ...]:

@@ -1,4 +1,4 @@
-"""The composition root: settings in, a running process out. Everything is built here and handed on by argument."""
+"""The composition root: settings in, a running process out. Everything is built here and passed by argument."""
 
 import asyncio
 import os
@@ -30,25 +30,25 @@ class PortTaken(Permanent):
 
 
 def run(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> int:
-    """Run until a signal; the exit code is 0 after a clean stop and 1 after an error."""
+    """Run until a signal; the exit code is 0 after a clean stop, 1 after an error."""
     try:
         asyncio.run(
-            _until_signalled(_main(settings, operator=operator, worker=worker, console=console, embedded=embedded))
+            _run_until_signalled(_main(settings, operator=operator, worker=worker, console=console, embedded=embedded))
         )
         code = 0
     except Permanent as error:
         print(f"prunella: {error}", file=sys.stderr)  # noqa: T201 - the log may be JSON; this is for a person
         code = 1
-    except Exception:  # noqa: BLE001 - the last line of defence: say what happened and end with 1
-        _log.exception("prunella ends because of an error")
+    except Exception:  # noqa: BLE001 - the last line of defence: log it and exit with 1
+        _log.exception("prunella stops because of an error")
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # temporalio's core may crash at interpreter exit (sdk-python issue 300)
 
 
-async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    """Cancel the work at the first SIGINT or SIGTERM, however far it has come; everything it opened is closed."""
+async def _run_until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Cancel the work at the first SIGINT or SIGTERM, at any point; everything it opened is closed."""
     task = asyncio.create_task(work)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -59,20 +59,20 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
 
 async def _main(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> None:
     access = load_access(settings.kubeconfig, settings.context)
-    runtime, measures = measured_runtime()
+    runtime, core_metrics = measured_runtime()
     process = Process(interceptors=[CountingInterceptor()], runtime=runtime)
-    process.start("temporal's measures", measures.keep())
+    process.start("temporal's metrics", core_metrics.keep())
     async with AsyncExitStack() as stack:
         try:
             if sends("traces"):
-                process.interceptors.append(_traced(stack))
+                process.interceptors.append(_tracing_interceptor(stack))
             if sends("metrics"):
                 _push_metrics(stack)
             if embedded:
                 await stack.enter_async_context(EmbeddedTemporal(settings))
             client = await connect(settings, interceptors=process.interceptors, runtime=process.runtime)
-            await stack.enter_async_context(_served(settings, process))
-            if worker:  # imported late: neither side pays for the other's libraries
+            await stack.enter_async_context(_serve_http(settings, process))
+            if worker:  # imported late: no part pays for the libraries of another
                 from prunella_operator.runtime.worker import run_worker  # noqa: PLC0415
 
                 await stack.enter_async_context(run_worker(settings, access, process))
@@ -90,8 +90,8 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, console: bo
             await process.stop()
 
 
-def _traced(stack: AsyncExitStack) -> Interceptor:
-    """Tracing for as long as the process lives; nobody else pays for its libraries."""
+def _tracing_interceptor(stack: AsyncExitStack) -> Interceptor:
+    """Trace until the process stops. Without tracing its libraries are never imported."""
     from prunella_operator.observability.exporting import Tracing  # noqa: PLC0415
     from prunella_operator.observability.interceptors import TracingInterceptor  # noqa: PLC0415
 
@@ -101,22 +101,22 @@ def _traced(stack: AsyncExitStack) -> Interceptor:
 
 
 def _push_metrics(stack: AsyncExitStack) -> None:
-    """The metrics of /metrics by OTLP too, for as long as the process lives."""
+    """Push the metrics of /metrics by OTLP until the process stops."""
     from prunella_operator.observability.metric_push import MetricPush  # noqa: PLC0415
 
     stack.callback(MetricPush("prunella").stop)
 
 
 @asynccontextmanager
-async def _served(settings: Settings, process: Process) -> AsyncIterator[None]:
+async def _serve_http(settings: Settings, process: Process) -> AsyncIterator[None]:
     runner = web.AppRunner(build_app(process.readiness), access_log=None)
     await runner.setup()
     try:
         try:
             await web.TCPSite(runner, settings.http_host, settings.http_port).start()
         except OSError as error:
-            where = f"{settings.http_host}:{settings.http_port}"
-            raise PortTaken(f"cannot serve {where}: {error.strerror}. Choose another --http-port") from error
+            address = f"{settings.http_host}:{settings.http_port}"
+            raise PortTaken(f"cannot serve {address}: {error.strerror}. Choose another --http-port") from error
         yield
     finally:
         await runner.cleanup()

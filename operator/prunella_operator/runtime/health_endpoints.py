@@ -1,4 +1,4 @@
-"""The operator's HTTP side: /healthz, /readyz with reasons, /metrics."""
+"""The process's HTTP endpoints: /healthz, /readyz with reasons, /metrics."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,11 +7,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
 
 Readiness = Callable[[], dict[str, str]]
-"""Each part of the operator and what keeps it from being ready ("" when it is)."""
+"""Each part of the process and what keeps it from being ready ("" when it is)."""
 
 
 def build_app(readiness: Readiness) -> web.Application:
-    """The application. Liveness is the event loop's answer; readiness is what the parts say."""
+    """Build the application. /healthz shows that the event loop runs; /readyz is the readiness of all parts."""
     app = web.Application()
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(readiness))
@@ -24,15 +24,15 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 def _readyz(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_: web.Request) -> web.Response:
+    async def handle(_: web.Request) -> web.Response:
         parts = readiness()
         lines = [f"{name}: {reason or 'ok'}" for name, reason in parts.items()]
         return web.Response(text="\n".join(lines) + "\n", status=503 if any(parts.values()) else 200)
 
-    return answer
+    return handle
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    """In the format that is asked for; only OpenMetrics carries exemplars."""
-    encode, kind = choose_encoder(request.headers.get("Accept", ""))
-    return web.Response(body=encode(REGISTRY), headers={"Content-Type": kind})
+    """Encode in the requested format; only OpenMetrics carries exemplars."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})

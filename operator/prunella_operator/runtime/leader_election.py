@@ -1,8 +1,8 @@
-"""Leadership: of several operators one acts, which holds a Lease; the others look at it and wait.
+"""Leader election: of several operators only the one that holds a Lease acts; the others poll the Lease and wait.
 
-Times are measured by each one's own clock that only grows; what a Lease says of the time of day is for people.
-Who leads does so for a while after it *sent* its last good renewal; who waits counts a longer while from when it *saw*
-that one. So the first has stopped before the second begins, whichever was paused, cut off, or has a wrong clock.
+Durations are measured by each process's own monotonic clock; the times of day in a Lease are for people. The leader
+acts for a while after it *sent* its last successful renewal; a candidate waits longer, from when it *observed* that
+renewal. So the leader has stopped before a candidate begins, whichever was paused, cut off, or has a wrong clock.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model.errors import Conflict, NotFound, PrunellaError, Retryable
 
-_log = structlog.get_logger("prunella.leading")
+_log = structlog.get_logger("prunella.leader_election")
 
 _NEVER = float("-inf")
 _UNHELD = "(nobody yet)"
@@ -30,29 +30,29 @@ class NotLeader(Retryable):
 
 
 class Timing(NamedTuple):
-    """Seconds, all of them parts of how long a Lease holds."""
+    """Seconds, all of them fractions of the lease duration."""
 
     lease: int
-    """Who sees a Lease unchanged for so long may take it."""
+    """A candidate may acquire a Lease that it has observed unchanged for so long."""
 
     @property
     def lead_duration(self) -> float:
-        """Who led acts no longer, so long after it sent its last good renewal."""
+        """A leader acts for so long after it sent its last successful renewal."""
         return self.lease * 2 / 3
 
     @property
     def retry_interval(self) -> float:
-        """From one look or renewal to the next."""
+        """From one read or renewal to the next."""
         return self.lease / 6
 
     @property
     def call_timeout(self) -> float:
-        """What one of them may take, so that one that hangs leaves time for another."""
+        """The limit of one read or renewal, so that one that hangs leaves time for another."""
         return self.lease / 4
 
 
 class Lease(NamedTuple):
-    """A Lease as it was read. Without a holder it was given back."""
+    """A Lease as it was read. Without a holder it was released."""
 
     holder: str
     version: str
@@ -60,25 +60,24 @@ class Lease(NamedTuple):
     transitions: int
 
     @classmethod
-    def of(cls, raw: Object, usual: float) -> Self:
-        """What counts of the object. `usual` is how long it holds if it does not say."""
+    def from_object(cls, raw: Object, default_seconds: float) -> Self:
+        """Read the object; `default_seconds` is its duration if it has none."""
         spec = raw.get("spec") or {}
-        seconds = float(spec.get("leaseDurationSeconds") or usual)
         return cls(
             spec.get("holderIdentity") or "",
             raw["metadata"]["resourceVersion"],
-            seconds,
+            float(spec.get("leaseDurationSeconds") or default_seconds),
             spec.get("leaseTransitions") or 0,
         )
 
 
 def new_identity() -> str:
-    """A name for this process alone: one that was started again is another, and waits like any other."""
+    """Make a name for this process alone: a restarted one is another candidate, and waits like any other."""
     return f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
 class LeaderElector:
-    """One candidate for one Lease. `problem` says why it cannot take part; "" when it can."""
+    """One candidate for one Lease. `problem` is why it cannot take part; "" when it can."""
 
     def __init__(
         self,
@@ -97,8 +96,8 @@ class LeaderElector:
         self._identity = identity
         self._now = now
         self._until = _NEVER
-        self._seen: Lease | None = None
-        self._seen_at = _NEVER
+        self._observed: Lease | None = None
+        self._observed_at = _NEVER
         self.problem = "the lease was not read yet"
 
     @property
@@ -107,16 +106,16 @@ class LeaderElector:
         return self._now() < self._until
 
     def check(self) -> None:
-        """Ask this right before a write: who was paused while it led notices here.
+        """Check the lead right before a write: a leader that was paused notices it here.
 
         Raises:
-            NotLeading: another one may act by now.
+            NotLeader: another one may act by now.
         """
         if not self.leading:
             raise NotLeader("another operator may lead by now")
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
-        """Do the work whenever we lead, until cancelled; then give the lease back, so that nobody has to wait."""
+        """Do the work whenever we lead, until cancelled; then release the lease, so that no candidate has to wait."""
         try:
             while True:
                 await self._acquire()
@@ -138,7 +137,7 @@ class LeaderElector:
         Raises:
             whatever ended the work.
         """
-        _log.info("this operator leads", lease=self._name, identity=self._identity)
+        _log.info("acquired leadership", lease=self._name, identity=self._identity)
         working = asyncio.create_task(work(), name="leader's work")
         try:
             while self.leading and not working.done():
@@ -150,61 +149,61 @@ class LeaderElector:
             await asyncio.wait({working})
         if not working.cancelled():
             working.result()
-        _log.warning("this operator leads no longer", lease=self._name, identity=self._identity, problem=self.problem)
+        _log.warning("lost leadership", lease=self._name, identity=self._identity, problem=self.problem)
 
     def _time_left(self) -> float:
         return max(0.0, self._until - self._now())
 
     def _pause(self, began: float) -> float:
-        """Seconds until the next step, by when this one began: at once after one that hung, or when a lease is due."""
+        """Seconds until the next try, by the beginning of this one: none after one that hung, or at a lease's end."""
         now = self._now()
         due = [began + self._timing.retry_interval]
-        if self._seen is not None and (expires := self._seen_at + self._seen.seconds) > now:
+        if self._observed is not None and (expires := self._observed_at + self._observed.seconds) > now:
             due.append(expires)
         return max(0.0, min(due) - now)
 
-    async def _try_once(self, within: float) -> None:
-        """Renew the lease, take it, or look at it. What fails is tried again by the next step."""
+    async def _try_once(self, timeout_seconds: float) -> None:
+        """Renew, acquire or read the lease. The next try follows whatever fails."""
         try:
-            async with asyncio.timeout(within):
-                await self._renew_or_take(self._now())
+            async with asyncio.timeout(timeout_seconds):
+                await self._renew_or_acquire(self._now())
             self.problem = ""
         except TimeoutError:
             self.problem = "the API server does not answer"
         except Conflict:
-            self._seen = None  # somebody wrote to it: who, the next look tells
+            self._observed = None  # someone wrote to it: the next read shows who
             self.problem = ""
         except PrunellaError as error:
             self.problem = f"{error}"
 
-    async def _renew_or_take(self, began: float) -> None:
-        if self._seen is None or self._seen.holder != self._identity:
+    async def _renew_or_acquire(self, began: float) -> None:
+        if self._observed is None or self._observed.holder != self._identity:
             await self._read()
-        if self._seen is not None and self._is_ours_to_write(self._seen):
-            await self._write(self._seen, began)
+        if self._observed is not None and self._may_write(self._observed):
+            await self._write(self._observed, began)
 
     async def _read(self) -> None:
         try:
             raw = await self._rest.get(self._path())
         except NotFound:
             raw = await self._create_unheld()
-        lease = Lease.of(raw, self._timing.lease)
-        if self._seen is None or lease.version != self._seen.version:
-            self._seen, self._seen_at = lease, self._now()
+        lease = Lease.from_object(raw, self._timing.lease)
+        if self._observed is None or lease.version != self._observed.version:
+            self._observed, self._observed_at = lease, self._now()
         if lease.holder not in {self._identity, _UNHELD}:
             self._until = _NEVER
 
     async def _create_unheld(self) -> Object:
-        """Make the lease that is not there, for nobody: so all can see since when it is not renewed."""
+        """Create the missing lease without a holder: so all candidates observe since when it is not renewed."""
         spec = {"holderIdentity": _UNHELD, "leaseDurationSeconds": self._timing.lease}
         body: Object = {"apiVersion": paths.LEASES, "kind": "Lease", "metadata": {"name": self._name}, "spec": spec}
         return await self._rest.create(paths.leases(self._namespace), body)
 
-    def _is_ours_to_write(self, lease: Lease) -> bool:
-        """A lease that somebody deleted takes the lead from nobody: who has it takes the new one, the others wait."""
+    def _may_write(self, lease: Lease) -> bool:
+        """A deleted lease costs no one the lead: the leader takes the new one, and the others wait."""
         if lease.holder in {self._identity, ""} or (self.leading and lease.holder == _UNHELD):
             return True
-        return self._now() - self._seen_at >= lease.seconds
+        return self._now() - self._observed_at >= lease.seconds
 
     async def _write(self, lease: Lease, began: float) -> None:
         now = clock.now().isoformat(timespec="microseconds")
@@ -214,27 +213,27 @@ class LeaderElector:
         try:
             raw = await self._patch(lease, spec)
         except NotFound:
-            self._seen = None
+            self._observed = None
             raise
-        self._seen, self._seen_at = Lease.of(raw, self._timing.lease), self._now()
+        self._observed, self._observed_at = Lease.from_object(raw, self._timing.lease), self._now()
         self._until = began + self._timing.lead_duration
 
     async def _patch(self, lease: Lease, spec: Object) -> Object:
-        """Who writes first has it: this holds only if nobody wrote since we looked."""
+        """Write it if no one has written since we read it: the first of several candidates wins."""
         body: Object = {"metadata": {"resourceVersion": lease.version}, "spec": spec}
         return await self._rest.patch(self._path(), body, MERGE_PATCH)
 
     async def _release(self) -> None:
-        """Give back what is still ours. Our work has ended, maybe in the middle of a renewal, whose answer is lost."""
+        """Release the lease if it is still ours. A renewal that our work's end interrupted may have changed it."""
         self._until = _NEVER
         try:
             async with asyncio.timeout(self._timing.call_timeout):
                 await self._read()
-                if self._seen is not None and self._seen.holder == self._identity:
-                    await self._patch(self._seen, {"holderIdentity": ""})
-                    _log.info("the lead is given back", lease=self._name, identity=self._identity)
+                if self._observed is not None and self._observed.holder == self._identity:
+                    await self._patch(self._observed, {"holderIdentity": ""})
+                    _log.info("released leadership", lease=self._name, identity=self._identity)
         except (PrunellaError, TimeoutError) as error:
-            _log.info("the lease could not be given back; it ends by itself", lease=self._name, error=f"{error}")
+            _log.info("cannot release the lease; it expires by itself", lease=self._name, error=f"{error}")
 
     def _path(self) -> str:
         return paths.leases(self._namespace, self._name)

@@ -35,9 +35,9 @@ from prunella_workflows.temporal.sandbox import workflow_runner
 
 _log = structlog.get_logger("prunella.worker")
 
-_AGAIN = 2.0
-_GRACE = timedelta(seconds=30)
-_CACHED_WORKFLOWS = 300  # about 0.1 MB each; the rest is replayed when it moves on
+_RETRY_INTERVAL_SECONDS = 2.0
+_GRACE_PERIOD = timedelta(seconds=30)
+_MAX_CACHED_WORKFLOWS = 300  # about 0.1 MB each; the others are replayed when they continue
 _WORKFLOWS: tuple[type, ...] = (SelfHealing, Escalation, AlertHandling, AlertIntake)
 
 Registered = list[Callable[..., Any]]
@@ -45,7 +45,7 @@ Registered = list[Callable[..., Any]]
 
 
 def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
-    """A worker that is ready to run. Its grace at shutdown covers the longest short activity."""
+    """Build a worker. Its grace period at shutdown covers the longest short activity."""
     expect((workflow.__name__ for workflow in _WORKFLOWS), settings.task_queue)
     return Worker(
         client,
@@ -58,9 +58,9 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
         max_concurrent_activities=settings.max_activities,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.pollers),
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.pollers),
-        max_cached_workflows=_CACHED_WORKFLOWS,
+        max_cached_workflows=_MAX_CACHED_WORKFLOWS,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.sticky_timeout),
-        graceful_shutdown_timeout=_GRACE,
+        graceful_shutdown_timeout=_GRACE_PERIOD,
     )
 
 
@@ -108,7 +108,7 @@ def _alert_activities(activities: AlertActivitiesImpl) -> Registered:
 
 
 async def _serve(settings: Settings, activities: Registered, pool: ThreadPoolExecutor, process: Process) -> None:
-    """Serve until cancelled; wait for a Temporal that is not there yet (a worker needs a connected client)."""
+    """Serve until cancelled; a worker needs a connected client, so wait while Temporal is unavailable."""
     waiting = ""
     process.checks["worker"] = lambda: waiting
     while True:
@@ -119,4 +119,4 @@ async def _serve(settings: Settings, activities: Registered, pool: ThreadPoolExe
         except RuntimeError as error:
             waiting = f"Temporal cannot be reached: {error}"
             _log.warning("the worker waits for Temporal", error=str(error))
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(_RETRY_INTERVAL_SECONDS)

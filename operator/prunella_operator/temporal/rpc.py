@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class TemporalUnavailable(Unavailable):
-    """Temporal does not respond; `detail` is the reason."""
+    """Temporal does not answer; `detail` is the reason."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"Temporal: {detail}")
@@ -26,7 +26,7 @@ async def call(request: Awaitable[T], timeout_seconds: float) -> T:
 
     Raises:
         NotFound: there is no such workflow.
-        TemporalUnavailable: no response, or one that asks for a retry.
+        TemporalUnavailable: no answer, or one that asks for a retry.
     """
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -38,7 +38,7 @@ async def call(request: Awaitable[T], timeout_seconds: float) -> T:
         raise TemporalUnavailable(error.message) from error
     except (TimeoutError, RuntimeError) as error:
         _reraise_cancellation()
-        raise TemporalUnavailable(str(error) or "no response") from error
+        raise TemporalUnavailable(str(error) or "no answer") from error
     _reraise_cancellation()
     return response
 

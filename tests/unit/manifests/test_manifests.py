@@ -102,7 +102,7 @@ def test_operator_and_worker_are_two_spread_and_bounded_in_their_disruptions():
 
 def test_a_worker_has_time_to_finish_its_short_activities():
     grace = pod(named("Deployment")["prunella-worker"])["terminationGracePeriodSeconds"]
-    assert grace >= worker._GRACE.total_seconds() + 15
+    assert grace >= worker._GRACE_PERIOD.total_seconds() + 15
 
 
 def ports(name):

@@ -33,7 +33,7 @@ async def test_a_part_that_fails_ends_the_process_with_its_error():
 
 
 async def test_a_part_that_misses_its_cancellation_is_told_again(monkeypatch):
-    monkeypatch.setattr(process, "_AGAIN", 0.05)
+    monkeypatch.setattr(process, "_CANCEL_INTERVAL_SECONDS", 0.05)
 
     async def deaf():
         for _ in range(3):

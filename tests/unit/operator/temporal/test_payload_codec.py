@@ -15,7 +15,7 @@ from prunella_operator.temporal.payload_codec import (
     EncryptionCodec,
     KeyFile,
     KeyFileError,
-    converter,
+    data_converter,
     key_id,
     parse_keys,
 )
@@ -70,7 +70,7 @@ async def test_keys_are_exchanged_while_it_runs(codec, file):
     assert await codec.decode([old, still, new]) == [PLAIN] * 3
     file.write_text(text(TWO))
     assert await codec.decode([new]) == [PLAIN]
-    with pytest.raises(CannotDecrypt, match=f"{key_id(ONE)}, and payload_key_file has: {key_id(TWO)}"):
+    with pytest.raises(CannotDecrypt, match=f"{key_id(ONE)}, but payload_key_file has: {key_id(TWO)}"):
         await codec.decode([old])
 
 
@@ -120,17 +120,17 @@ class Keys:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "it holds no key"),
-        ("# nothing yet\n", "it holds no key"),
+        ("", "it contains no key"),
+        ("# nothing yet\n", "it contains no key"),
         ("not base64!\n", "line 1 is not base64"),
-        (text(ONE) + "c2hvcnQ=\n", "line 2 is a key of 5 bytes, and 32 are needed: openssl rand -base64 32"),
+        (text(ONE) + "c2hvcnQ=\n", "line 2 is a key of 5 bytes instead of 32: openssl rand -base64 32"),
     ],
     ids=["empty", "only a comment", "not base64", "too short"],
 )
 def test_a_file_that_makes_no_sense_says_why_and_shows_no_key(content, words, file):
     file.write_text(content)
     with pytest.raises(KeyFileError) as raised:
-        converter(str(file))
+        data_converter(str(file))
     assert words in str(raised.value)
     assert str(file) in str(raised.value)
     assert base64.b64encode(ONE).decode() not in str(raised.value)
@@ -139,7 +139,7 @@ def test_a_file_that_makes_no_sense_says_why_and_shows_no_key(content, words, fi
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(KeyFileError, match="No such file"):
-        converter(str(tmp_path / "none"))
+        data_converter(str(tmp_path / "none"))
 
 
 def test_doctor_says_which_key_encrypts(file):
