@@ -40,7 +40,7 @@ _BACKOFF_SECONDS = (0.2, 5.0)  # the first pause and the longest
 class Intake:
     """Accepts signals at once and opens incidents in the background. Use `run` in the same event loop."""
 
-    client: AsyncClient
+    rest: AsyncClient
     protected: tuple[str, ...] = ()
     _opener: IncidentOpener = field(init=False)
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
@@ -49,7 +49,7 @@ class Intake:
     _last_seen: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._opener = IncidentOpener(self.client)
+        self._opener = IncidentOpener(self.rest)
 
     def accept(self, signal: Signal) -> None:
         """Enqueue a signal. Pending signals of the same owner are coalesced; the first one wins."""

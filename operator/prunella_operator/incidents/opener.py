@@ -71,7 +71,7 @@ FindCovering = Callable[[str, Earlier], IncidentView | None]
 class IncidentOpener:
     """Opens Incidents."""
 
-    client: AsyncClient
+    rest: AsyncClient
 
     async def open(
         self,
@@ -103,10 +103,10 @@ class IncidentOpener:
     async def _create(self, namespace: str, body: Object) -> Opening:
         """Create it under its derived name, which is taken if another observer, or an earlier attempt, was faster."""
         try:
-            raw = await self.client.create(paths.incidents(namespace), body)
+            raw = await self.rest.create(paths.incidents(namespace), body)
             return Opening(Outcome.OPENED, IncidentView.from_object(raw))
         except AlreadyExists:
-            raw = await self.client.get(paths.incidents(namespace, body["metadata"]["name"]))
+            raw = await self.rest.get(paths.incidents(namespace, body["metadata"]["name"]))
             return Opening(Outcome.JOINED, IncidentView.from_object(raw))
 
     async def _policies(self, earlier: Earlier, namespace: str) -> tuple[Object, ...]:
@@ -114,7 +114,7 @@ class IncidentOpener:
         if any(not incident.closed for incident in earlier):
             return ()
         collections = (paths.policies(), paths.policies(namespace))
-        cluster, own = await asyncio.gather(*(self.client.list(path, _FROM_CACHE, into=Object) for path in collections))
+        cluster, own = await asyncio.gather(*(self.rest.list(path, _FROM_CACHE, into=Object) for path in collections))
         return (*cluster, *own)
 
     async def find_subject(self, signal: Signal) -> Subject:
@@ -138,7 +138,7 @@ class IncidentOpener:
         return Subject(target, raw, namespace, earlier)
 
     async def _namespace(self, name: str) -> Object:
-        return await self.client.get(f"/api/v1/namespaces/{name}")
+        return await self.rest.get(f"/api/v1/namespaces/{name}")
 
     async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object, Earlier]:
         api_version = _API_VERSIONS.get(signal.kind, "apps/v1")
@@ -161,7 +161,7 @@ class IncidentOpener:
         return raw, earlier
 
     async def _object(self, ref: WorkloadRef) -> Object:
-        raw = await self.client.get(paths.workload(ref))
+        raw = await self.rest.get(paths.workload(ref))
         raw.setdefault("kind", ref.kind)
         if ref.uid and raw["metadata"]["uid"] != ref.uid:
             raise NotFound(f"{ref} was deleted; an object with the same name but a different UID exists")
@@ -172,7 +172,7 @@ class IncidentOpener:
         path = paths.incidents(target.namespace)
         by_sources, by_people = await asyncio.gather(
             *(
-                self.client.list(path, {"labelSelector": selector}, into=IncidentView)
+                self.rest.list(path, {"labelSelector": selector}, into=IncidentView)
                 for selector in earlier_selectors(target)
             )
         )
