@@ -194,7 +194,7 @@ async def heal(bench):
             bench.log_progress(f"  {total - left} of {total} incidents are closed ({told - began:.0f} s)")
         await asyncio.sleep(1)
     took = time.monotonic() - began
-    phases = Counter((one.get("status") or {}).get("phase", "Pending") for one in bench.api.items(INCIDENTS))
+    phases = Counter((incident.get("status") or {}).get("phase", "Pending") for incident in bench.api.items(INCIDENTS))
     bench.put("ends", ", ".join(f"{count} {phase}" for phase, count in phases.most_common()))
     bench.put("repairs a second", phases["Healed"] / took)
     bench.put("Temporal actions for an incident", await _actions(client))

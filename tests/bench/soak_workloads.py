@@ -107,7 +107,7 @@ class Ward:
     @property
     def settled(self) -> bool:
         """Whether every fault has its Incident, and all of these have ended."""
-        return all(one.phases and all(each.closed for each in one.phases.values()) for one in self.broken)
+        return all(case.phases and all(each.closed for each in case.phases.values()) for case in self.broken)
 
     def count(self) -> dict[str, int]:
         """Faults, and what became of them; `open` are Incidents that go on, `kept` those that are there."""
@@ -124,13 +124,15 @@ class Ward:
 
     def ends(self) -> dict[str, Any]:
         """Every fault by what became of it; a `doubled` one has several Incidents, all the same how they ended."""
-        single = [one for one in self.broken if len(one.phases) == 1]
+        single = [case for case in self.broken if len(case.phases) == 1]
         return {
             "made": len(self.broken),
-            "healed": sum(one.healed for one in single),
-            "lost": [one.name for one in self.broken if not one.phases],
-            "doubled": [one.name for one in self.broken if len(one.phases) > 1],
-            "not healed": [f"{one.name}:{phase}" for one in single if not one.healed for phase in one.phases.values()],
+            "healed": sum(case.healed for case in single),
+            "lost": [case.name for case in self.broken if not case.phases],
+            "doubled": [case.name for case in self.broken if len(case.phases) > 1],
+            "not healed": [
+                f"{case.name}:{phase}" for case in single if not case.healed for phase in case.phases.values()
+            ],
         }
 
     # What is watched.

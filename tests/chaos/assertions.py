@@ -84,8 +84,8 @@ class RoundAssertions:
 
     def _statuses(self, workload: ChaosWorkload, own: list[Object]) -> Iterator[Object]:
         """The stories of all its incidents, those that were deleted first."""
-        yield from (self.deleted_statuses.get(one["metadata"]["uid"], {}) for one in workload.deleted)
-        yield from (one.get("status") or {} for one in own)
+        yield from (self.deleted_statuses.get(incident["metadata"]["uid"], {}) for incident in workload.deleted)
+        yield from (incident.get("status") or {} for incident in own)
 
     @staticmethod
     def _end_problems(workload: ChaosWorkload, incident: Object) -> Iterator[Problem]:

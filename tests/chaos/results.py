@@ -35,10 +35,10 @@ class ChaosResults:
     def add_round(self, name: str, seconds: float, found: list[Problem]) -> None:
         """A round is over."""
         load = os.getloadavg()[1]
-        self.problems += [(name, one) for one in found]
+        self.problems += [(name, item) for item in found]
         injected = sum(at == name for _, at in self.injected)
         results = {"name": name, "seconds": round(seconds), "load": round(load, 1), "strikes": injected}
-        self.rounds.append({**results, "problems": [str(one) for one in found]})
+        self.rounds.append({**results, "problems": [str(item) for item in found]})
         self.save()
 
     def save(self) -> None:

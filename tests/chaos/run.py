@@ -78,8 +78,8 @@ class ChaosRun:
             self.log_progress(
                 f"chaos: round {self.name(number)}: {len(found)} problems ({took:.0f} s), {injections} strikes so far"
             )
-            for one in found:
-                self.log_progress(f"    {one}")
+            for item in found:
+                self.log_progress(f"    {item}")
 
     def name(self, number: int) -> str:
         return f"{self.processes.kind}-{number}"
@@ -170,7 +170,7 @@ class ChaosRun:
                 self._stop_network_faults()
             time.sleep(0.5)
         text = f"not over within {_ROUND_TIMEOUT_SECONDS:.0f} s"
-        return [Problem("lost", one.name, text) for one in waiting] or [Problem("incomplete", "round", text)]
+        return [Problem("lost", workload.name, text) for workload in waiting] or [Problem("incomplete", "round", text)]
 
     def _stop_network_faults(self) -> None:
         """No more faults by the proxy: what has to end can end."""
@@ -216,7 +216,7 @@ class ChaosRun:
         """Each ends by itself. It may last a little longer than the incident: when the answer to the closing report was
         lost, that is told again, and people after it.
         """
-        names = {one["metadata"]["uid"]: one["metadata"]["name"] for one in self._all_incidents(number)}
+        names = {incident["metadata"]["uid"]: incident["metadata"]["name"] for incident in self._all_incidents(number)}
         deadline, states = time.monotonic() + _WORKFLOW_TIMEOUT_SECONDS, dict[str, str]()
         while time.monotonic() < deadline:
             states = asyncio.run(_workflow_states(self.processes.temporal_address, list(names)))
@@ -229,7 +229,7 @@ class ChaosRun:
     def _all_incidents(self, number: int) -> list[Object]:
         """All incidents of a round, those that people deleted included."""
         now = retry_until_done(lambda: self.cluster.api.incidents(self.namespace(number)), "incidents are read")
-        return [*now, *(gone for one in self.workloads[number] for gone in one.deleted)]
+        return [*now, *(gone for workload in self.workloads[number] for gone in workload.deleted)]
 
     def _intervention_problems(self, interventions: dict[str, Intervention]) -> list[Problem]:
         for intervention in interventions.values():
@@ -239,7 +239,9 @@ class ChaosRun:
         return [Problem("incomplete", name, one.error) for name, one in interventions.items() if one.error]
 
     def _assert_round(self, number: int, begun: list[FaultInjection]) -> list[Problem]:
-        dark = any(one.action == "killed" and one.target in {"kube-apiserver", "etcd"} for one in begun)
+        dark = any(
+            injection.action == "killed" and injection.target in {"kube-apiserver", "etcd"} for injection in begun
+        )
         workloads = self.workloads[number]
         gone = [incident["metadata"]["uid"] for workload in workloads for incident in workload.deleted]
         deleted_statuses = asyncio.run(_query_statuses(self.processes.temporal_address, gone))

@@ -122,8 +122,8 @@ class StormWorkload:
     def _pod(self) -> Object | None:
         image = f"prunella.local/shop:{2 if self.release else 1}"
         found = self.api.items(paths.core(self.namespace, "pods"), labelSelector=f"app={self.name}")
-        fitting = (one for one in found if one["spec"]["containers"][0]["image"] == image)
-        return next((one for one in fitting if one["status"].get("phase") == "Running"), None)
+        fitting = (item for item in found if item["spec"]["containers"][0]["image"] == image)
+        return next((pod for pod in fitting if pod["status"].get("phase") == "Running"), None)
 
 
 def _crash_loop(*, oom: bool) -> Object:
@@ -188,8 +188,8 @@ class Storm:
     def _all_known(self) -> bool:
         wanted = f"{SNAPSHOT}={revisions.KNOWN_GOOD}"
         path = "/apis/apps/v1/controllerrevisions"
-        found = [one["metadata"]["namespace"] for one in self.api.items(path, labelSelector=wanted)]
-        return sum(one in self.namespaces for one in found) >= len(self.workloads)
+        found = [item["metadata"]["namespace"] for item in self.api.items(path, labelSelector=wanted)]
+        return sum(item in self.namespaces for item in found) >= len(self.workloads)
 
     def break_all(self) -> None:
         """Break everything within the given time, then wait until every incident is over."""
@@ -243,7 +243,7 @@ class Storm:
 
     def _incidents(self) -> list[Object]:
         found = self.api.items("/apis/prunella.dev/v1alpha1/incidents")
-        return [one for one in found if one["metadata"]["namespace"] in self.namespaces]
+        return [item for item in found if item["metadata"]["namespace"] in self.namespaces]
 
     def _over(self) -> bool:
         phases = Counter((incident.get("status") or {}).get("phase", "Pending") for incident in self._incidents())
@@ -298,7 +298,7 @@ class Storm:
         }
         for namespace in self.namespaces:
             found = self.api.items(paths.collection("Deployment", namespace))
-            live = {one["metadata"]["name"]: one["metadata"]["generation"] for one in found}
+            live = {item["metadata"]["name"]: item["metadata"]["generation"] for item in found}
             for workload in (each for each in self.workloads if each.namespace == namespace):
                 rise = live[workload.name] - workload.broken["metadata"]["generation"]
                 if rise != told.get((namespace, workload.name), 0):
@@ -390,6 +390,6 @@ async def _alerts(address: str, fingerprints: list[str]) -> list[Problem]:
     client = await Client.connect(address, data_converter=pydantic_data_converter)
     found = [workflow.id async for workflow in client.list_workflows("WorkflowType = 'AlertHandling'")]
     wanted = {alert_workflow_id(fingerprint) for fingerprint in fingerprints}
-    lost = [Problem("lost", one, "the alert has no workflow") for one in wanted - set(found)]
+    lost = [Problem("lost", item, "the alert has no workflow") for item in wanted - set(found)]
     more = Counter(found) - Counter(wanted)
-    return [*lost, *(Problem("doubled", one, "another workflow of an alert") for one in more)]
+    return [*lost, *(Problem("doubled", item, "another workflow of an alert") for item in more)]

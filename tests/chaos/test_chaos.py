@@ -19,7 +19,7 @@ def run_chaos(environment, options, processes, rounds):
     try:
         with environment.chaos_run(processes, options) as chaos_run:
             chaos_run.run_rounds(rounds, options.ends)
-            environment.results.problems += [("end", one) for one in chaos_run.undeleted_namespaces()]
+            environment.results.problems += [("end", namespace) for namespace in chaos_run.undeleted_namespaces()]
     finally:
         environment.results.save()
         results = environment.results

@@ -81,7 +81,7 @@ class ChaosWorkload(WorkloadUnderTest):
     def is_good(self) -> bool:
         ref = WorkloadRef(kind=self.kind, namespace=self.namespace, name=self.name)
         kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
-        return any(one["metadata"]["labels"][SNAPSHOT] == revisions.KNOWN_GOOD for one in kept)
+        return any(revision["metadata"]["labels"][SNAPSHOT] == revisions.KNOWN_GOOD for revision in kept)
 
     def _config(self, data: dict[str, str]) -> Object:
         meta = {"name": self.name, "namespace": self.namespace}

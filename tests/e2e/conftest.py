@@ -65,7 +65,7 @@ def runner(request, cluster, account, prunella, log_progress):
         made.play()
         yield made
         if cluster.audit:
-            request.config.stash[_RESULTS] = [result(one) for one in made.case_runs.values()]
+            request.config.stash[_RESULTS] = [result(case_run) for case_run in made.case_runs.values()]
     finally:
         made.clear()
 

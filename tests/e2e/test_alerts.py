@@ -89,7 +89,7 @@ def duty(namespaces):
         _secret(api, namespace, "tickets", "desk", type="webhook", url=f"http://127.0.0.1:{desk.port}/", key="k" * 32)
         levels = [{"after": "2s", "channels": ["ann"]}, {"after": "10s", "channels": ["bob"]}]
         api.apply(samples.policy(namespace, escalation={"levels": levels, "ticket": "desk"}))
-        yield SimpleNamespace(mails=mail.mails, steps=lambda: [one.json["step"] for one in desk.asked])
+        yield SimpleNamespace(mails=mail.mails, steps=lambda: [request.json["step"] for request in desk.asked])
 
 
 def _secret(api, namespace, kind, name, **data):
@@ -125,7 +125,7 @@ def told(chat):
     """The titles of what people were told of an alert, in order."""
 
     def told(name):
-        return [title for one in chat.asked if name in (title := one.json.get("title", ""))]
+        return [title for request in chat.asked if name in (title := request.json.get("title", ""))]
 
     return told
 
@@ -137,7 +137,9 @@ def silences(monitoring):
     def silences(namespace):
         with urllib.request.urlopen(f"{monitoring.alertmanager}/api/v2/silences", timeout=5) as answer:
             found = json.load(answer)
-        return [one for one in found if one["createdBy"] == "prunella" and f"incident {namespace}/" in one["comment"]]
+        return [
+            item for item in found if item["createdBy"] == "prunella" and f"incident {namespace}/" in item["comment"]
+        ]
 
     return silences
 

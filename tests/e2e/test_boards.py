@@ -194,7 +194,7 @@ def test_a_dashboard_can_be_drawn(monitoring, board, window, chosen):
 
 def value_of(monitoring, board, title, window):
     """The newest numbers of a panel, by the names of its series."""
-    (panel,) = [one for one in BOARDS[board]["panels"] if one["title"] == title]
+    (panel,) = [item for item in BOARDS[board]["panels"] if item["title"] == title]
     found = answers.lines(panel, answers.Prometheus(monitoring.prometheus), window, {})
     return {line.name: line.last for line in found}
 

@@ -185,9 +185,9 @@ def test_how_to_let_it_heal_is_said(case_run):
 def test_who_opts_out_is_left_alone(case_run):
     def crashing():
         states = [
-            containerstatuse
+            status
             for pod in case_run.api.pods(case_run.namespace)
-            for containerstatuse in pod["status"].get("containerStatuses", ())
+            for status in pod["status"].get("containerStatuses", ())
         ]
         return any(state["restartCount"] >= 3 for state in states)
 

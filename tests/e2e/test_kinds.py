@@ -58,7 +58,7 @@ def test_snapshots_outlive_a_stateful_set(case_run):
 def test_what_is_only_reported_is_untouched(case_run):
     incident = case_run.closed()
     assert incident["status"]["target"] == f"{case_run.case.kind}/{case_run.case.workload}"
-    live, broken = ({**one["spec"], "nodeName": "any"} for one in (case_run.live(), case_run.broken))
+    live, broken = ({**pod["spec"], "nodeName": "any"} for pod in (case_run.live(), case_run.broken))
     assert live == broken, "a pod gets its node, and nothing else"
     assert "exit code 1" in incident["status"]["message"]
 

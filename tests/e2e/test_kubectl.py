@@ -49,10 +49,10 @@ def test_describe_tells_the_story(case_run):
 def test_each_event_is_there_once(case_run):
     incident = case_run.closed()
     path = f"/apis/events.k8s.io/v1/namespaces/{case_run.namespace}/events"
-    found = [one for one in case_run.api.items(path) if one["regarding"].get("uid") == incident["metadata"]["uid"]]
-    told = [(one["reason"], one["note"]) for one in found]
+    found = [item for item in case_run.api.items(path) if item["regarding"].get("uid") == incident["metadata"]["uid"]]
+    told = [(item["reason"], item["note"]) for item in found]
     assert len(told) == len(set(told))
-    assert {one["reportingController"] for one in found} == {"prunella.dev/operator"}
+    assert {event["reportingController"] for event in found} == {"prunella.dev/operator"}
 
 
 @with_cases("bad-release", "recovering")

@@ -104,7 +104,7 @@ def test_the_history_of_a_pods_memory(kube, prometheus, pods):
         return found if not isinstance(found, NoData) and found[-1].last.value > 30 * MI else None
 
     found = until(grown, 90, "a history of all that it holds", every=1)
-    assert {one.labels["container"] for one in found} == {"app"}
+    assert {series.labels["container"] for series in found} == {"app"}
 
 
 # What a real Prometheus answers

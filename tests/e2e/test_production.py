@@ -95,7 +95,7 @@ def heal_during_restart(installation):
 def test_the_doctor_finds_nothing_wrong_in_operator_and_worker(observed):
     printed = [text for command, text in observed.printed.items() if command.endswith("prunella doctor")]
     assert len(printed) == 2
-    assert all("FAIL" not in one and "Prometheus" in one for one in printed)
+    assert all("FAIL" not in text and "Prometheus" in text for text in printed)
 
 
 def test_alerts_come_in_with_the_token_and_not_without(observed):

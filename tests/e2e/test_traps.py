@@ -7,7 +7,7 @@ from support.cases.inspection import limits, template, with_cases
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 ALONE = (*traps.CASES, *bystanders.CASES)
-UNTOUCHED = [one.name for one in ALONE if not one.writes and not one.name.endswith("-meanwhile")]
+UNTOUCHED = [case.name for case in ALONE if not case.writes and not case.name.endswith("-meanwhile")]
 OTHERS = {"oom-drags-another", "scaled-meanwhile"}
 ROLLED_BACK = ["evicted-before", *(case.name for case in oddities.CASES if case.name not in OTHERS)]
 

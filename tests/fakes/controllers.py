@@ -170,7 +170,7 @@ class Web:
 
     def _newest(self, one):
         """The ReplicaSet of a template that comes back gets the next number."""
-        numbers = [int(each["metadata"]["annotations"][REVISION]) for each in self._sets()]
+        numbers = [int(replica_set["metadata"]["annotations"][REVISION]) for replica_set in self._sets()]
         marks = one["metadata"]["annotations"]
         if int(marks[REVISION]) < max(numbers):
             marks[REVISION] = str(max(numbers) + 1)

@@ -78,7 +78,7 @@ def queue(temporal, cluster, tmp_path):
 @pytest.fixture(scope="module")
 def rendered(cluster):
     """The objects of the overlay."""
-    return [one for one in yaml.safe_load_all(cluster.kubectl("kustomize", str(OVERLAY))) if one]
+    return [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", str(OVERLAY))) if document]
 
 
 @pytest.fixture

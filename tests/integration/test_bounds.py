@@ -57,8 +57,8 @@ def killed(api, namespace):
         states = [
             state.get("terminated", {}).get("reason")
             for pod in api.pods(namespace)
-            for containerstatuse in pod["status"].get("containerStatuses", ())
-            for state in (containerstatuse["state"], containerstatuse["lastState"])
+            for status in pod["status"].get("containerStatuses", ())
+            for state in (status["state"], status["lastState"])
         ]
         return "OOMKilled" in states
 

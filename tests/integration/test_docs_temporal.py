@@ -43,7 +43,7 @@ def _path(before, word):
 
 @pytest.fixture(scope="module")
 def cordoned(api):
-    nodes = [f"/api/v1/nodes/{one['metadata']['name']}" for one in api.items("/api/v1/nodes")]
+    nodes = [f"/api/v1/nodes/{item['metadata']['name']}" for item in api.items("/api/v1/nodes")]
     for node in nodes:
         api.patch(node, {"spec": {"unschedulable": True}})
     yield
@@ -64,15 +64,18 @@ def installed(cluster, api, cordoned):
 
 
 def counts(api):
-    return {one["metadata"]["name"]: one["status"].get("replicas", 0) for one in api.items(f"{APPS}/deployments")}
+    return {
+        deployment["metadata"]["name"]: deployment["status"].get("replicas", 0)
+        for deployment in api.items(f"{APPS}/deployments")
+    }
 
 
 def warnings(api):
     """What controllers were refused; that pods find no node is none of it."""
     return [
-        one["message"]
-        for one in api.items(f"/api/v1/namespaces/{HOME}/events")
-        if one["reason"] in {"FailedCreate", "FailedUpdate"}
+        event["message"]
+        for event in api.items(f"/api/v1/namespaces/{HOME}/events")
+        if event["reason"] in {"FailedCreate", "FailedUpdate"}
     ]
 
 

@@ -112,7 +112,7 @@ def read(access, resource, space, accept):
     content_type, body = asyncio.run(ask())
     wire_format = Protobuf() if content_type == PROTOBUF else Json()
     found = [wire_format.read(raw, resource.into, resource.kind) for raw in wire_format.page(body).objects]
-    return content_type, {(one.metadata.uid, one.metadata.resource_version): one for one in found}
+    return content_type, {(item.metadata.uid, item.metadata.resource_version): item for item in found}
 
 
 def telling(resource, one):

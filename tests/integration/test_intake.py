@@ -106,8 +106,8 @@ async def test_two_replicas_of_prunella_at_the_same_moment_create_one(rest, api,
 async def test_a_storm_of_signals_is_one_incident(rest, api, space, web):
     intake = Intake(rest)
     task = asyncio.create_task(intake.run())
-    for one in pods(api, space) * 50:
-        intake.accept(signal(one))
+    for pod in pods(api, space) * 50:
+        intake.accept(signal(pod))
         await asyncio.sleep(0.002)
     await eventually(lambda: not intake.backlog, within=30)
     task.cancel()

@@ -104,7 +104,7 @@ def autoscaler(scaled, api, target):
 def conditions(api, scaled):
     """What KEDA says of the ScaledObject."""
     found = api.get(scaled).get("status", {}).get("conditions", ())
-    return {(one["type"], one["status"], one.get("reason", "")) for one in found}
+    return {(item["type"], item["status"], item.get("reason", "")) for item in found}
 
 
 def waits_for_nothing(api, scaled):

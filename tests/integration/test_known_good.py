@@ -38,7 +38,7 @@ async def watching(cluster, space, monkeypatch):
     access = load_access(str(cluster.kubeconfig), cluster.context)
     async with AsyncClient(access) as rest:
         ours = KnownGoodRecorder(rest, SOAK)
-        source = RolloutSource(access, DEPLOYMENTS, lambda _: None, ours.settled, Scope(space))
+        source = RolloutSource(access, DEPLOYMENTS, lambda _: None, ours.schedule, Scope(space))
         tasks = [asyncio.create_task(work) for work in (ours.run(), source.run())]
         yield ours
         for task in tasks:
@@ -79,9 +79,9 @@ async def test_stable_is_kept_after_the_soak_and_one_that_crashes_after_a_second
     live = api.get(f"{paths.collection('Deployment', space)}/stable")
     assert one["data"]["template"] == live["spec"]["template"]
     restarts = lambda: [  # noqa: E731
-        containerstatuse["restartCount"]
+        status["restartCount"]
         for pod in api.pods(space)
-        for containerstatuse in pod["status"].get("containerStatuses", ())
+        for status in pod["status"].get("containerStatuses", ())
         if pod["metadata"]["labels"]["app"] == "crashing"
     ]
     await within(40, lambda: restarts() and min(restarts()) >= 2, "it has crashed twice")
@@ -116,7 +116,7 @@ async def test_only_the_newest_are_kept(cluster, kube, api, space):
     async with AsyncClient(load_access(str(cluster.kubeconfig), cluster.context)) as rest:
         ours = KnownGoodRecorder(rest, 0.0)
         ours.schedule("Deployment", space, "web", web["metadata"]["uid"], web["metadata"]["generation"])
-        await ours._look(ours._rollouts.popitem()[1])
+        await ours._check(ours._rollouts.popitem()[1])
     left = {one["metadata"]["name"] for one in kept(api, space)}
     assert set(old[:9]) < left
     assert len(left) == 11

@@ -19,14 +19,18 @@ BASES = [MANIFESTS / "admission", MANIFESTS / "base", *OVERLAYS]
 
 
 def rendered(cluster, folder):
-    return [one for one in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if one]
+    return [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if document]
 
 
 def path_of(api, one):
     """Where the API server has objects of a kind, by its own word."""
     version = one["apiVersion"]
     prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    (kind,) = [each for each in api.get(prefix)["resources"] if each["kind"] == one["kind"] and "/" not in each["name"]]
+    (kind,) = [
+        resource
+        for resource in api.get(prefix)["resources"]
+        if resource["kind"] == one["kind"] and "/" not in resource["name"]
+    ]
     scope = f"/namespaces/{one['metadata']['namespace']}" if kind["namespaced"] else ""
     return f"{prefix}{scope}/{kind['name']}/{one['metadata']['name']}"
 
@@ -51,12 +55,12 @@ def test_the_api_server_takes_what_is_rendered(cluster, api, kube, home, folder)
 @pytest.mark.parametrize("folder", BASES[1:], ids=lambda one: one.name)
 def test_pods_are_what_the_namespace_asks_for(cluster, kube, home, folder):
     """Pod Security judges pods, and of a Deployment it only warns: so its pod is sent."""
-    for one in rendered(cluster, folder):
-        if one["kind"] == "Deployment":
-            template = one["spec"]["template"]
+    for obj in rendered(cluster, folder):
+        if obj["kind"] == "Deployment":
+            template = obj["spec"]["template"]
             template["spec"].pop("priorityClassName")  # it is not installed here
             template["spec"]["serviceAccountName"] = "default"
-            meta = {**template["metadata"], "name": one["metadata"]["name"]}
+            meta = {**template["metadata"], "name": obj["metadata"]["name"]}
             body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
             kube.call("POST", f"/api/v1/namespaces/{home}/pods", body, dryRun="All")
 

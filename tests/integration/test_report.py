@@ -85,7 +85,7 @@ def live(api, incident):
 
 def events(api, namespace):
     found = api.items(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events")
-    return [one for one in found if one["regarding"]["kind"] == "Incident"]
+    return [item for item in found if item["regarding"]["kind"] == "Incident"]
 
 
 def everything():

@@ -66,7 +66,7 @@ def path(order, ref):
 def given(api, order):
     """What the kubelets have given, and how often the containers were started."""
     found = [api.get(path(order, pod))["status"]["containerStatuses"][0] for pod in order.action.pods]
-    return [(one["resources"]["limits"]["memory"], one["restartCount"]) for one in found]
+    return [(item["resources"]["limits"]["memory"], item["restartCount"]) for item in found]
 
 
 def test_the_cluster_offers_it(kube, namespace):

@@ -26,8 +26,8 @@ def process(tmp_path, nowhere):
         return made[0]
 
     yield start
-    for one in made:
-        one._end()
+    for process in made:
+        process._end()
 
 
 def ended(process, how):

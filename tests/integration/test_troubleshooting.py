@@ -45,9 +45,9 @@ spec.loader.exec_module(pages)
 
 def commands(section):
     """What the section tells people to type, but for kubectl and Prunella itself."""
-    blocks = [one for one in pages.blocks(PAGE) if one.section == section and one.language in pages.SHELL]
+    blocks = [block for block in pages.blocks(PAGE) if block.section == section and block.language in pages.SHELL]
     found = [command for block in blocks for command in pages.commands(block)]
-    return [one for one in found if one.startswith(("temporal ", "curl "))]
+    return [item for item in found if item.startswith(("temporal ", "curl "))]
 
 
 def table(section):

@@ -70,7 +70,10 @@ def test_of_many_that_ask_at_once_exactly_the_budget_passes(kube, shop, budget):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         passed = list(pool.map(lambda order: turn(kube, order, **{budget: BUDGET}), orders))
     assert sum(passed) == BUDGET
-    marked = [one["metadata"]["name"] for one in kube.metadata(paths.incidents(shop), labelSelector=labels.REPAIR_SLOT)]
+    marked = [
+        incident["metadata"]["name"]
+        for incident in kube.metadata(paths.incidents(shop), labelSelector=labels.REPAIR_SLOT)
+    ]
     assert sorted(marked) == sorted(order.incident.name for order, got in zip(orders, passed, strict=True) if got)
 
 

@@ -91,8 +91,8 @@ def rules(kube, namespace):
 
 def expand(given):
     return {
-        (verb, group, resource) for one in given for verb in one["verbs"]
-        for group in one["apiGroups"] for resource in one["resources"]
+        (verb, group, resource) for rule in given for verb in rule["verbs"]
+        for group in rule["apiGroups"] for resource in rule["resources"]
     }  # fmt: skip
 
 

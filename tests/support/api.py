@@ -52,7 +52,7 @@ def until(condition: Callable[[], T], seconds: float, what: str, every: float = 
 
 def documents(path: Path) -> list[Object]:
     """The objects of a YAML file."""
-    return [one for one in yaml.safe_load_all(path.read_text()) if one]
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
 
 
 def path_of(obj: Object, *, collection: bool = False) -> str:
@@ -113,4 +113,4 @@ class Api:
     def pods(self, namespace: str) -> Iterator[Object]:
         """The live pods of a namespace."""
         found = self.items(f"/api/v1/namespaces/{namespace}/pods")
-        return (one for one in found if "deletionTimestamp" not in one["metadata"])
+        return (item for item in found if "deletionTimestamp" not in item["metadata"])

@@ -109,7 +109,7 @@ class Module:
         if name not in self.functions:
             return {ANY}
         inner = self.functions[name]
-        returns = (one.value for one in _own(inner) if isinstance(one, ast.Return) and one.value)
+        returns = (node.value for node in _own(inner) if isinstance(node, ast.Return) and node.value)
         return {text for value in returns for text in self.values(value, inner, kinds)}
 
     def _known(self, name: str, call: ast.Call, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:

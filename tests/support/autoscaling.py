@@ -62,7 +62,7 @@ class Autoscaler:
 
 def the_worker(rendered: list[Object], kind: str) -> Object:
     """A copy of the worker's object of this kind."""
-    (one,) = [each for each in rendered if (each["kind"], each["metadata"]["name"]) == (kind, "prunella-worker")]
+    (one,) = [obj for obj in rendered if (obj["kind"], obj["metadata"]["name"]) == (kind, "prunella-worker")]
     return copy.deepcopy(one)
 
 
@@ -74,7 +74,7 @@ def workers(api: Api, rendered: list[Object]) -> Iterator[str]:
     (container,) = pod["containers"]
     del pod["serviceAccountName"], pod["priorityClassName"], container["args"]
     container["image"] = f"{IMAGE}:1"
-    api.apply(*[each for each in rendered if each["kind"] == "ConfigMap"], one)
+    api.apply(*[obj for obj in rendered if obj["kind"] == "ConfigMap"], one)
     yield path_of(one)
     gone(api, path_of(one))
 

@@ -83,7 +83,7 @@ def replica_sets(api: Api, obj: Object) -> dict[int, Object]:
     """The Deployment's ReplicaSets by revision."""
     meta = obj["metadata"]
     found = api.items(paths.collection("ReplicaSet", meta["namespace"]), labelSelector=f"app={meta['name']}")
-    return {int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]): each for each in found}
+    return {int(item["metadata"]["annotations"]["deployment.kubernetes.io/revision"]): item for item in found}
 
 
 def released(api: Api, *versions: Object) -> Object:

@@ -59,5 +59,5 @@ def registered(instance: Instance, api: Api, served: Served) -> Iterator[None]:
         until(lambda: api.find(f"/apis/{EXTERNAL}"), _WITHIN, f"{served.service} serves {EXTERNAL}")
         yield
     finally:
-        for one in reversed(made):
-            gone(api, path_of(one))
+        for obj in reversed(made):
+            gone(api, path_of(obj))

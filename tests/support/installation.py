@@ -131,8 +131,8 @@ class Installation:
     def pods(self, name: str) -> list[Object]:
         """The live pods of a part, oldest first."""
         found = self.cluster.api.items(PODS, labelSelector=f"{APP}={name}")
-        live = [one for one in found if "deletionTimestamp" not in one["metadata"]]
-        return sorted(live, key=lambda one: one["metadata"]["creationTimestamp"])
+        live = [item for item in found if "deletionTimestamp" not in item["metadata"]]
+        return sorted(live, key=lambda item: item["metadata"]["creationTimestamp"])
 
     def leader(self) -> Object:
         """The pod of the operator that leads, as soon as one does."""
@@ -152,8 +152,8 @@ class Installation:
         """What a failed test's report shows."""
         yield "pods", self.kubectl("get", "pods", "-o", "wide")
         yield "events", self.kubectl("get", "events", "--sort-by=.lastTimestamp")
-        for one in self.cluster.api.items(PODS):
-            yield f"the log of {_name(one)}", self.log(_name(one), "--tail=40", "--ignore-errors")
+        for pod in self.cluster.api.items(PODS):
+            yield f"the log of {_name(pod)}", self.log(_name(pod), "--tail=40", "--ignore-errors")
 
     def remove(self, *namespaces: str) -> None:
         """Whatever is still there goes, these namespaces too; the definitions come back, which others rely on."""

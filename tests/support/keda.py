@@ -91,7 +91,7 @@ def with_keda(cluster: Cluster, folder: Path, **settings: str) -> list[Object]:
     literals = [f"PRUNELLA_{name.upper()}={value}" for name, value in settings.items()]
     body["configMapGenerator"] = [{"name": "prunella-settings", "behavior": "merge", "literals": literals}]
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": HOME, **body}))
-    return [one for one in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if one]
+    return [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if document]
 
 
 def _from(folder: Path, target: Path) -> str:

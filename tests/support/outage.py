@@ -82,7 +82,7 @@ class WorkloadUnderTest:
         """Whether Prunella has recorded release 1 as good."""
         ref = WorkloadRef(kind="Deployment", namespace=self.namespace, name=self.name)
         kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
-        return any(one["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD for one in kept)
+        return any(revision["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD for revision in kept)
 
     def break_it(self) -> None:
         """Release 2 ends with code 1 as soon as it starts, and never gets ready."""
@@ -102,7 +102,7 @@ class WorkloadUnderTest:
 
     def incidents(self) -> list[Object]:
         found = self.api.incidents(self.namespace)
-        return [one for one in found if one["spec"].get("target", {}).get("name") == self.name]
+        return [item for item in found if item["spec"].get("target", {}).get("name") == self.name]
 
     def phase(self) -> str:
         """Where its newest incident stands; "" while there is none."""

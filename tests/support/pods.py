@@ -28,7 +28,7 @@ class Manifests:
 
     def __init__(self, folder: Path) -> None:
         text = subprocess.check_output([program("kubectl"), "kustomize", str(folder)], text=True)
-        self.objects: list[Any] = [one for one in yaml.safe_load_all(text) if one]
+        self.objects: list[Any] = [document for document in yaml.safe_load_all(text) if document]
 
     def of(self, kind: str) -> dict[str, Any]:
         """All objects of a kind, by name."""
@@ -97,8 +97,8 @@ class Pod:
     def _declared(self) -> Iterator[tuple[str, str]]:
         for source in self.container.get("envFrom", ()):
             yield from self._config_map(source["configMapRef"]["name"]).items()
-        for one in self.container.get("env", ()):
-            yield one["name"], one["value"] if "value" in one else self._looked_up(one["valueFrom"])
+        for variable in self.container.get("env", ()):
+            yield variable["name"], variable["value"] if "value" in variable else self._looked_up(variable["valueFrom"])
 
     def _looked_up(self, source: Any) -> str:
         if "fieldRef" in source:

@@ -50,5 +50,5 @@ def container(obj: Object, name: str = "server") -> Object:
 def set_env(obj: Object, **values: str) -> None:
     """Set environment variables of the server; upper case names."""
     env = container(obj).setdefault("env", [])
-    env[:] = [each for each in env if each["name"] not in values]
+    env[:] = [variable for variable in env if variable["name"] not in values]
     env += [{"name": name, "value": value} for name, value in values.items()]

@@ -22,7 +22,7 @@ def tree() -> list[str]:
 
     def below(parent: int | None, depth: int) -> list[str]:
         found = [span for span in spans if _parent(span, known) == parent]
-        return [line for one in found for line in ("  " * depth + one.name, *below(one.context.span_id, depth + 1))]
+        return [line for item in found for line in ("  " * depth + item.name, *below(item.context.span_id, depth + 1))]
 
     return below(None, 0)
 

@@ -79,7 +79,7 @@ def _no_longer(run: CaseRun) -> None:
 
 def _readiness(run: CaseRun) -> list[str]:
     found = [condition for pod in run.api.pods(run.namespace) for condition in pod["status"].get("conditions", ())]
-    return [one["status"] for one in found if one["type"] == "Ready"]
+    return [item["status"] for item in found if item["type"] == "Ready"]
 
 
 def _flapping(run: CaseRun) -> None:

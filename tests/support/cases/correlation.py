@@ -49,7 +49,7 @@ def _known(run: CaseRun, *names: str) -> None:
     path = f"/apis/apps/v1/namespaces/{run.namespace}/controllerrevisions"
 
     def all_kept() -> bool:
-        kept = [one["metadata"]["name"] for one in run.api.items(path)]
+        kept = [item["metadata"]["name"] for item in run.api.items(path)]
         return all(any(name.startswith(f"{one}-prunella-") for name in kept) for one in names)
 
     until(all_kept, 180, "Prunella knows every healthy template", every=1)

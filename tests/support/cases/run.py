@@ -122,7 +122,7 @@ class CaseRun:
             return (status.get("readyReplicas"), status.get("updatedReplicas")) == (wanted, wanted)
         path = f"/apis/apps/v1/namespaces/{self.namespace}/controllerrevisions"
         kept = self.api.items(path, labelSelector=_SNAPSHOT)
-        return any(one["metadata"]["name"].startswith(f"{self.case.workload}-prunella-") for one in kept)
+        return any(item["metadata"]["name"].startswith(f"{self.case.workload}-prunella-") for item in kept)
 
     def break_it(self) -> None:
         """Break it, and remember what the owner wished for."""
@@ -144,13 +144,13 @@ class CaseRun:
     def incidents(self) -> list[Object]:
         """All incidents of the namespace since it was broken, oldest first."""
         everything = self.api.incidents(self.namespace)
-        found = [one for one in everything if one["metadata"]["name"] not in self.earlier]
-        return sorted(found, key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"]))
+        found = [incident for incident in everything if incident["metadata"]["name"] not in self.earlier]
+        return sorted(found, key=lambda item: (item["metadata"]["creationTimestamp"], item["metadata"]["name"]))
 
     def subject(self) -> Object | None:
         """The incident that this case is about: the one made by hand, where there is one."""
         found = self.incidents()
-        by_hand = [one for one in found if "prunella.dev/source" not in (one["metadata"].get("labels") or {})]
+        by_hand = [item for item in found if "prunella.dev/source" not in (item["metadata"].get("labels") or {})]
         return next(iter([*by_hand, *found][self.case.about :]), None)
 
     def opened(self) -> Object:
@@ -191,7 +191,7 @@ class CaseRun:
         """Prunella's writes of its own snapshots. Needs the audit log."""
         assert self.cluster.audit is not None
         everything = self.cluster.audit.writes(self._user, self.namespace)
-        return [one for one in everything if one.resource == "apps/controllerrevisions"]
+        return [write for write in everything if write.resource == "apps/controllerrevisions"]
 
     def assert_written(self, times: int) -> None:
         """Prunella wrote so often, only to the workload; judged from the audit log where there is one."""
@@ -244,7 +244,7 @@ class CaseRun:
         """An audit log that shows nothing at all proves nothing: Prunella's reports must be in it."""
         assert self.cluster.audit is not None
         everything = self.cluster.audit.writes(self._user, self.namespace)
-        assert any(one.resource.startswith("prunella.dev/") for one in everything) or not self.case.incidents
+        assert any(write.resource.startswith("prunella.dev/") for write in everything) or not self.case.incidents
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
         """What a failed test's report shows."""

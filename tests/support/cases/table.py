@@ -178,8 +178,8 @@ def _left_alone(name: str, workload: str, phase: str | None, reason: str, **more
 
 LARGER = (people, kinds, memory, causes, guards, releases, innocent, correlation, traps, oddities, bystanders)
 CASES: dict[str, Case] = {
-    one.name: one
-    for one in (
+    case.name: case
+    for case in (
         Case(
             "oom-killed",
             "recommendations",

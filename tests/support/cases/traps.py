@@ -46,7 +46,7 @@ def ours(run: CaseRun) -> list[Object]:
 
 
 def statuses(pods: list[Object]) -> list[Object]:
-    return [containerstatuse for pod in pods for containerstatuse in pod["status"].get("containerStatuses", ())]
+    return [status for pod in pods for status in pod["status"].get("containerStatuses", ())]
 
 
 def _killed_once(run: CaseRun) -> None:

@@ -65,7 +65,7 @@ def allow(folder, **values):
 
 def test_each_locked_version_is_asked_for_once(folder, pypi, capsys):
     assert audit(folder, pypi.url) == 0
-    assert sorted(one.path for one in pypi.asked) == [
+    assert sorted(request.path for request in pypi.asked) == [
         f"/{name}/1.2/json" for name in ("alpha", "beta", "delta", "gamma")
     ]
     raw = capsys.readouterr()

@@ -51,7 +51,7 @@ def test_the_image_has_no_shell_no_root_and_no_package_manager():
 def test_nothing_but_sources_gets_into_the_build():
     said = (ROOT / ".dockerignore").read_text().splitlines()
     assert said[0] == "*"
-    wanted = {one.removeprefix("!") for one in said if one.startswith("!")}
+    wanted = {line.removeprefix("!") for line in said if line.startswith("!")}
     copied = set(re.findall(r"[\w./-]+", " ".join(re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE))))
     assert copied == wanted
     assert not any(re.search(r"secret|token|\.env|key", one) for one in wanted)
@@ -120,7 +120,7 @@ def test_a_layer_is_roots_and_keeps_links_and_modes(tmp_path, tree):
     assert set(found) == {"app", "app/bin", "app/bin/prunella", "lib"}
     assert found["lib"].linkname == "usr/lib"
     assert found["app/bin/prunella"].mode == 0o755
-    assert {(one.uid, one.gid, one.mtime) for one in found.values()} == {(0, 0, 0)}
+    assert {(item.uid, item.gid, item.mtime) for item in found.values()} == {(0, 0, 0)}
 
 
 def test_the_bill_of_materials_names_every_part_once(tmp_path):

@@ -48,7 +48,7 @@ def test_what_a_service_needs_is_there(name):
     for needed, how in one.get("depends_on", {}).items():
         assert how["condition"] != "service_healthy" or "healthcheck" in SERVICES[needed]
     assert {each["source"] for each in one.get("configs", ())} <= set(BODY["configs"])
-    volumes = {each.partition(":")[0] for each in one.get("volumes", ())}
+    volumes = {volume.partition(":")[0] for volume in one.get("volumes", ())}
     assert volumes <= set(BODY["volumes"])
 
 

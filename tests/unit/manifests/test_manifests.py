@@ -22,7 +22,7 @@ FILES = sorted(
 )
 FOLDERS = sorted(path.parent for path in MANIFESTS.rglob("kustomization.yaml"))
 ALL = [document for file in FILES if file.name != "kustomization.yaml" for document in documents(file)]
-DEPLOYMENTS = [one for one in ALL if one["kind"] == "Deployment"]
+DEPLOYMENTS = [document for document in ALL if document["kind"] == "Deployment"]
 POD = "app.kubernetes.io/name"
 
 
@@ -116,7 +116,7 @@ def test_ports_are_those_of_the_settings():
     assert ports("prunella-operator")["webhook"] == settings["webhook_port"].default
     assert ports("prunella-console")["console"] == settings["console_port"].default
     service = named("Service")["prunella"]["spec"]["ports"]
-    assert [one["port"] for one in service] == [settings["webhook_port"].default]
+    assert [port["port"] for port in service] == [settings["webhook_port"].default]
 
 
 def variables(node):
@@ -143,16 +143,16 @@ def test_every_variable_is_a_setting():
 def test_every_file_of_a_kustomization_is_there_and_used(folder):
     body = yaml.safe_load((folder / "kustomization.yaml").read_text())
     named_there = {*body.get("resources", ()), *body.get("components", ())}
-    for one in named_there:
-        assert (folder / one).exists(), one
+    for resource in named_there:
+        assert (folder / resource).exists(), resource
     files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
     assert files - named_there == set()
 
 
 def test_accounts_of_the_bindings_that_are_printed_exist():
-    for one in yaml.safe_load_all(bindings(("shop",), "prunella-system")):
-        assert one["roleRef"]["name"] in named("ClusterRole")
-        assert {subject["name"] for subject in one["subjects"]} <= named("ServiceAccount").keys()
+    for binding in yaml.safe_load_all(bindings(("shop",), "prunella-system")):
+        assert binding["roleRef"]["name"] in named("ClusterRole")
+        assert {subject["name"] for subject in binding["subjects"]} <= named("ServiceAccount").keys()
 
 
 def test_only_incidents_that_have_ended_may_be_deleted():

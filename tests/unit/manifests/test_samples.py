@@ -47,7 +47,7 @@ def containers(path: Path) -> list[dict[str, Any]]:
 
 
 def environment(container: dict[str, Any]) -> dict[str, Any]:
-    return {one["name"]: one.get("value", one.get("valueFrom")) for one in container.get("env", ())}
+    return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in container.get("env", ())}
 
 
 def test_the_folders_are_the_known_faults():

@@ -13,7 +13,7 @@ KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 COMMON = documents(FOLDER / "patches" / "server.yaml")[0]["spec"]["template"]["spec"]
 ALL = [document for name in KUSTOMIZATION["resources"] for document in documents(FOLDER / name)]
 SERVERS = ("frontend", "history", "matching", "worker")
-WORKLOADS = [one for one in ALL if one["kind"] in {"Deployment", "StatefulSet", "Job"}]
+WORKLOADS = [document for document in ALL if document["kind"] in {"Deployment", "StatefulSet", "Job"}]
 NAME = "app.kubernetes.io/name"
 by_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda one: one["metadata"]["name"])
 
@@ -137,11 +137,11 @@ def test_ports_of_services_are_those_of_their_pods():
 
 def test_nobody_writes_a_password_down():
     secrets = {
-        (one["valueFrom"]["secretKeyRef"]["name"], one["valueFrom"]["secretKeyRef"]["key"])
+        (variable["valueFrom"]["secretKeyRef"]["name"], variable["valueFrom"]["secretKeyRef"]["key"])
         for workload in (*WORKLOADS, documents(FOLDER / "patches" / "server.yaml")[0])
         for each in workload["spec"]["template"]["spec"]["containers"]
-        for one in each.get("env", ())
-        if "secretKeyRef" in one.get("valueFrom", {})
+        for variable in each.get("env", ())
+        if "secretKeyRef" in variable.get("valueFrom", {})
     }
     assert secrets == {("temporal-postgresql", "postgres-password"), ("temporal-postgresql", "temporal-password")}
     assert not [one for one in ALL if one["kind"] == "Secret"]

@@ -101,7 +101,7 @@ def test_every_metric_exists(board):
     [("Time to detect", 120), ("Time to repair", 900), ("Auto-repair rate of a day", 0.75)],
 )
 def test_the_targets_are_drawn(title, target):
-    (panel,) = [one for one in BOARDS["overview"]["panels"] if one["title"] == title]
+    (panel,) = [item for item in BOARDS["overview"]["panels"] if item["title"] == title]
     defaults = panel["fieldConfig"]["defaults"]
     assert defaults["thresholds"]["steps"][-1]["value"] == target
     assert defaults["custom"]["thresholdsStyle"]["mode"] == "dashed"

@@ -118,10 +118,10 @@ def test_a_panel_without_an_answer_says_so():
 def test_a_target_is_drawn_where_it_is_within_the_axis():
     steps = ({"color": "red", "value": 120},)
     targets = [
-        one
+        line
         for soft in (0, 150)
-        for one in drawn(panel_of("timeseries", steps=steps, custom={"axisSoftMax": soft})).iter(f"{SVG}line")
-        if one.get("class") == "target red"
+        for line in drawn(panel_of("timeseries", steps=steps, custom={"axisSoftMax": soft})).iter(f"{SVG}line")
+        if line.get("class") == "target red"
     ]
     assert len(targets) == 1
 
@@ -226,7 +226,10 @@ def test_what_a_prometheus_is_asked():
         prometheus = answers.Prometheus(server.url)
         assert prometheus.over("up", Window(7, 59)) == [series]
         assert prometheus.at_the_end("up", Window(7, 59)) == [{"metric": {"part": "pods"}, "values": [[59, "NaN"]]}]
-    assert [one.body.decode() for one in server.asked] == ["query=up&start=15&end=45&step=15", "query=up&time=59"]
+    assert [request.body.decode() for request in server.asked] == [
+        "query=up&start=15&end=45&step=15",
+        "query=up&time=59",
+    ]
 
 
 def test_a_query_without_an_answer_is_told():
