@@ -210,7 +210,7 @@ def test_a_prometheus_that_is_down_is_a_matter_for_people(cluster, monitoring, w
         broken(cluster.api, both["away"], 80 * MI, timeout="20s")
         status = closed(cluster.api, both["away"])
     assert (status["phase"], status["reason"]) == ("Escalated", "ChecksUnavailable")
-    assert "check memory has no answer: Prometheus cannot be reached: Connection refused" in status["message"]
+    assert "check memory has no result: Prometheus cannot be reached: Connection refused" in status["message"]
     (attempt,) = status["attempts"]
     assert (attempt["verdict"], attempt.get("undone", False)) == ("Inconclusive", False)
     assert limit(cluster.api, both["away"]) == "128Mi", "what is not understood is not touched again"

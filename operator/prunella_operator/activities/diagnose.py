@@ -11,9 +11,9 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards as guard
 from prunella_workflows.decisions import playbooks
-from prunella_workflows.decisions.diagnosis import external_cause, probe_events
-from prunella_workflows.decisions.diagnosis.symptoms import symptoms
-from prunella_workflows.decisions.verification import verification
+from prunella_workflows.decisions.diagnosis import probe_events
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.verification import confirmation
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import EvidenceNote
@@ -44,16 +44,18 @@ class Diagnoser:
         evidence = self._gatherer.evidence(target, request.spec, request.opened_at, deep=False, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         assert policy.grace is not None
-        return Confirmation(target=target, sighting=verification.confirm(evidence, policy.grace, request.calm_since))
+        sighting = confirmation.confirm(Findings(evidence), policy.grace, request.calm_since)
+        return Confirmation(target=target, sighting=sighting)
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """The root cause, what is left to try, every guard's answer, and the exact change of the next step."""
         name = request.incident.name
         evidence = self._gatherer.evidence(request.target, request.spec, request.opened_at, deep=True, name=name)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
-        diagnosis, plan = playbooks.decide(evidence, policy, request.tried)
+        findings = Findings(evidence)
+        diagnosis, plan = playbooks.decide(findings, policy, request.tried)
         action = plan.steps[0].action if plan.steps else None
-        culprit = external_cause.culprit(diagnosis.cause, evidence)
+        cause = findings.external_cause(diagnosis.cause)
         case = guard.GuardCase(
             now=evidence.read_at,
             incident=name,
@@ -71,16 +73,16 @@ class Diagnoser:
             opened_at=request.opened_at,
             release_since=next((revision.created_at for revision in evidence.revisions if revision.current), None),
             healthy_percent=self._gatherer.healthy_percent(request.target.namespace, policy),
-            external_cause=culprit,
-            waiting_since=request.waiting_since if culprit and culprit.target == request.waiting_for else None,
-            pending=_unheard(diagnosis, evidence),
+            external_cause=cause,
+            waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
+            pending=_pending_report(diagnosis, findings),
         )
-        return self._report(request, evidence, policy, diagnosis=diagnosis, plan=plan, case=case)
+        return self._report(request, findings, policy, diagnosis=diagnosis, plan=plan, case=case)
 
     def _report(
         self,
         request: DiagnoseRequest,
-        evidence: Evidence,
+        findings: Findings,
         policy: EffectivePolicy,
         *,
         diagnosis: Diagnosis,
@@ -94,9 +96,9 @@ class Diagnoser:
             diagnosis=diagnosis,
             plan=plan,
             guards=answers(guard.GUARDS, case, request.known),
-            evidence=_notes(evidence, diagnosis, policy),
+            evidence=_notes(findings, diagnosis, policy),
             diff=self._preview(action) if action is not None else "",
-            available=evidence.workload.available_replicas,
+            available=findings.evidence.workload.available_replicas,
             attempts_max=policy.limits.attempts,
             has_checks=bool(policy.verification.checks),
             approval_needed=action is not None and guard.approval_needed(policy, action, request.spec.severity),
@@ -114,21 +116,21 @@ class Diagnoser:
             return f"(no diff: {error})"
 
 
-def _unheard(diagnosis: Diagnosis, evidence: Evidence) -> str:
-    """What the kubelet has still to say, where the diagnosis would be another one then."""
+def _pending_report(diagnosis: Diagnosis, findings: Findings) -> str:
+    """The kubelet's report that is still missing, where it may change the diagnosis."""
     if diagnosis.cause is Cause.UNKNOWN:
-        return probe_events.untold(evidence) or probe_events.unsettled(evidence)
-    return probe_events.unheard(evidence) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
+        pending = probe_events.termination_reason_pending(findings.evidence)
+        return pending or probe_events.readiness_pending(findings)
+    return probe_events.probe_reason_pending(findings) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
 
 
-def _notes(evidence: Evidence, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:
+def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:
     """What a person can check, the deciding facts first."""
+    evidence = findings.evidence
     notes = [EvidenceNote(source="Decided by", message=fact) for fact in diagnosis.decided_by]
     seen = set(diagnosis.decided_by)
     notes += [
-        EvidenceNote(source="Pod", message=str(symptom))
-        for symptom in symptoms(evidence.live_pods)
-        if str(symptom) not in seen
+        EvidenceNote(source="Pod", message=str(symptom)) for symptom in findings.symptoms if str(symptom) not in seen
     ][:5]
     notes += [EvidenceNote(source="Usage", message=one) for one in _usage(evidence)]
     notes += [

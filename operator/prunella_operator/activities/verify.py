@@ -57,7 +57,7 @@ class Verifier:
             autoscaler=self._autoscaler(raw, request.action),
         )
         if judgement.verdict in (Verdict.NOT_HEALED, Verdict.WORSE):
-            judgement = verification.excused(judgement, pods, self._gatherer.nodes(pods))
+            judgement = verification.discount_node_loss(judgement, pods, self._gatherer.nodes(pods))
         if judgement.reason != verification.CHECKS_DUE:
             return judgement
         checked = self._checked(workload, pods, expected)
@@ -86,7 +86,7 @@ class Verifier:
         values = promql.Values(ref.namespace, ref.name, ref.kind, [pod.name for pod in current])
         asked = tuple(ask(self._metrics, expected.settle.checks, values))
         now = clock.now()
-        return promql_checks.judge(asked, expected, verification.held_since(current, expected, now), now)
+        return promql_checks.judge(asked, expected, verification.stable_since(current, expected, now), now)
 
 
 def _numbers(action: Action | None) -> dict[str, Any]:
@@ -100,13 +100,13 @@ def _numbers(action: Action | None) -> dict[str, Any]:
     return {}
 
 
-def ask(source: MetricsSource, wanted: Iterable[Check], values: promql.Values) -> Iterator[promql_checks.Asked]:
+def ask(source: MetricsSource, wanted: Iterable[Check], values: promql.Values) -> Iterator[promql_checks.CheckResult]:
     """Ask every check, as long as there is time: one look must end before its activity is given up."""
     end = clock.monotonic() + _ASK_FOR
     for check in wanted:
         late = NoData(why=Why.SLOW, message="there was no time left to ask it")
         answer = _answer(source, check.query, values) if clock.monotonic() < end else late
-        yield promql_checks.Asked(check=check, answer=answer)
+        yield promql_checks.CheckResult(check=check, result=answer)
 
 
 def _answer(source: MetricsSource, query: str, values: promql.Values) -> Answer:

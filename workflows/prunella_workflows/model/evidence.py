@@ -1,4 +1,4 @@
-"""Evidence: everything that was read to diagnose one incident. It stays inside the activity that reads it."""
+"""Evidence: everything that was read to diagnose one incident. It never leaves the activity that reads it."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ _PROGRESS_DEADLINE = timedelta(minutes=10)
 
 
 class MemoryBounds(Value):
-    """What the namespace and the nodes allow, in bytes. None means that no bound is set.
+    """The bounds of the namespace and the nodes on memory, in bytes. None means that no bound is set.
 
     `quota_limits_free` and `quota_requests_free` are what a ResourceQuota still grants; `container_max` and
     `ratio_max` come from LimitRanges; `node_max` is the largest node's allocatable memory.
@@ -31,7 +31,7 @@ class MemoryBounds(Value):
 
 
 class ContainerUsage(Value):
-    """What one container of one pod uses: CPU in cores, memory (working set) in bytes; None: not measured."""
+    """The usage of one container of one pod: CPU in cores, memory (working set) in bytes; None: not measured."""
 
     pod: str
     container: str
@@ -40,7 +40,7 @@ class ContainerUsage(Value):
 
 
 class Usage(Value):
-    """What a workload's containers use, who measured it, and when. Containers that nobody measured are absent."""
+    """The usage of a workload's containers, with its source and time. Containers that were not measured are absent."""
 
     source: str
     at: datetime
@@ -66,7 +66,7 @@ class EventView(Value):
 
 
 class IncidentSummary(Value):
-    """Another incident, as far as budgets, cooldowns and correlation need it. `source`: who saw it; "" for a person."""
+    """Another incident, as budgets, cooldowns and correlation need it. `source`: the detector; "" for a person."""
 
     name: str
     namespace: str
@@ -82,9 +82,10 @@ class IncidentSummary(Value):
 class Evidence(Value):
     """The facts about one workload at one moment.
 
-    `usage_note` says why there is no `usage` where it was wanted. `memory_growing` names the killed containers whose
-    memory grew steadily up to the limit in each of their lives of the last hour. `soak`: seconds for which a template
-    has to run well until it is known to be good.
+    `usage_note` explains why `usage` is missing where it is needed. `memory_growing` lists the killed containers whose
+    memory grew steadily up to the limit in each of their lifetimes of the last hour. `soak`: seconds for which a
+    template must run well before it is recorded as good. `since`: the time from which crashes count, if later than
+    the opening.
     """
 
     read_at: datetime
@@ -105,18 +106,18 @@ class Evidence(Value):
     incident_name: str = ""
     since: datetime | None = None
     dependencies: tuple[DependencyView, ...] = ()
-    fellows: tuple[AffectedWorkload, ...] = ()
+    affected_workloads: tuple[AffectedWorkload, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     soak: float = 0.0
 
     @property
-    def seen(self) -> bool:
-        """Whether a source saw the fault, rather than a person who told of it."""
+    def detected(self) -> bool:
+        """Whether Prunella detected the fault itself, rather than a person who reported it."""
         return any(incident.source for incident in self.incidents if incident.name == self.incident_name)
 
     @property
-    def late(self) -> bool:
-        """Whether the rollout is past its deadline. Kinds without one get the Deployments' default."""
+    def past_deadline(self) -> bool:
+        """Whether the rollout is past its deadline. Kinds without one get the default of Deployments."""
         if self.workload.ref.kind == "Deployment":
             return self.workload.progress_deadline_exceeded
         starting = [pod for pod in self.current_pods if not pod.ready and pod.unready_since is None]
@@ -125,7 +126,7 @@ class Evidence(Value):
 
     @property
     def live_pods(self) -> tuple[PodView, ...]:
-        """The pods that count: one that is being deleted or was evicted looks like a crash and is none."""
+        """The pods that count: one that is being deleted or was evicted only looks like a crash."""
         return tuple(pod for pod in self.pods if pod.live)
 
     @property

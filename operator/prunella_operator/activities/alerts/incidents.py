@@ -20,7 +20,7 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.templates import container_views, template_of
 from prunella_workflows.contracts.alerts import AlertState, Followed, Opened, OpenRequest, Withdrawn, WithdrawRequest
-from prunella_workflows.decisions.diagnosis.symptoms import symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import IncidentRef
@@ -111,7 +111,7 @@ class AlertIncidents:
             _, _, pods = self._gatherer.view(target)
         except NotFound:
             return ""
-        found = symptoms(pods)
+        found = find_symptoms(pods)
         return f"the pods are unhealthy: {found[0]}" if found else ""
 
     def _annotate(self, ref: IncidentRef, alert: Alert, resolved_at: datetime | None = None) -> None:

@@ -24,9 +24,9 @@ from prunella_operator.kubernetes.views.pods import pod_view
 from prunella_operator.kubernetes.views.workloads import controller_of, is_workload, workload_key, workload_view
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
-from prunella_workflows.decisions.diagnosis.saturation import resource_of
-from prunella_workflows.decisions.diagnosis.startup import NODE_ASKED_FOR, unclear
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
+from prunella_workflows.decisions.diagnosis.startup import NODE_ASKED_FOR, needs_events
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
 from prunella_workflows.model.errors import InvalidIncident, NotFound
 from prunella_workflows.model.evidence import EventView, Evidence, IncidentSummary, MemoryBounds, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
@@ -184,7 +184,7 @@ class EvidenceCollector:
         )
         shallow = shallow.model_copy(update=measured(self._usage, shallow, deep=deep))
         if not deep:
-            return self._with_words(shallow) if unclear(shallow) else shallow
+            return self._with_words(shallow) if needs_events(shallow) else shallow
         words, warnings = tuple(last_words(self._kube, shallow)), self._warnings(shallow)
         deeper: dict[str, Any] = {
             "revisions": self._revisions(raw, shallow),
@@ -196,7 +196,7 @@ class EvidenceCollector:
         around: dict[str, Any] = {
             "nodes": nodes_of(self._kube, evidence.live_pods),
             "dependencies": dependencies(self._kube, raw, evidence, words),
-            "fellows": fellows_of(self._kube, evidence, warnings),
+            "affected_workloads": fellows_of(self._kube, evidence, warnings),
         }
         return evidence.model_copy(update=around)
 
@@ -219,7 +219,7 @@ class EvidenceCollector:
 
     def _scaling(self, raw: Object, spec: IncidentSpec, *, deep: bool) -> Scaling:
         """What scales it. Whoever confirms needs it only to tell whether an autoscaler acts on pressure."""
-        pressed = resource_of(spec.type) is not None
+        pressed = saturated_resource(spec.type) is not None
         return scaling_of(self._kube, raw, quotas=pressed and deep) if pressed or deep else Scaling()
 
     def _revisions(self, raw: Object, evidence: Evidence) -> Any:
@@ -247,15 +247,15 @@ class EvidenceCollector:
 
     def _bounds(self, evidence: Evidence) -> MemoryBounds:
         """What namespace and nodes allow; read only when memory is the question."""
-        killed = any(symptom.kind is Kind.OOM for symptom in symptoms(evidence.live_pods))
-        if not killed and resource_of(evidence.incident.type) != "memory":
+        killed = any(symptom.kind is Kind.OOM for symptom in find_symptoms(evidence.live_pods))
+        if not killed and saturated_resource(evidence.incident.type) != "memory":
             return MemoryBounds()
         return memory_bounds(self._kube, evidence.workload.ref.namespace)
 
 
 def _events(evidence: Evidence, warnings: list[Object]) -> Iterator[EventView]:
     """The newest warnings about the workload and its failing pods, of each kind only a few."""
-    names = {evidence.workload.ref.name, *(symptom.pod for symptom in symptoms(evidence.live_pods))}
+    names = {evidence.workload.ref.name, *(symptom.pod for symptom in find_symptoms(evidence.live_pods))}
     kept: list[Object] = []
     counts: Counter[tuple[str, str]] = Counter()
     for warning in reversed(warnings):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
 from prunella_workflows.model.errors import Forbidden, NotFound, Refused, Unavailable
 from prunella_workflows.model.evidence import Evidence, LogTail
 from prunella_workflows.model.redaction import redact
@@ -55,7 +55,7 @@ def _speakers(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bo
     A container that has just ended and was not started again is in its last run still.
     """
     pods = {pod.name: pod for pod in evidence.live_pods}
-    for symptom in symptoms(evidence.live_pods):
+    for symptom in find_symptoms(evidence.live_pods):
         for status in pods[symptom.pod].containers:
             if symptom.kind in (Kind.CRASH, Kind.OOM) and status.name == symptom.container:
                 yield symptom.pod, status, status.terminated is None

@@ -15,7 +15,7 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.pods import pod_view
 from prunella_operator.kubernetes.views.templates import template_of
 from prunella_operator.kubernetes.views.workloads import workload_view
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
 from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.labels import DEPENDS_ON
@@ -39,7 +39,7 @@ def dependencies(
     kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]
 ) -> tuple[DependencyView, ...]:
     """The workloads that this one needs, and how they are."""
-    if not any(symptom.kind in _TELLING for symptom in symptoms(evidence.live_pods)):
+    if not any(symptom.kind in _TELLING for symptom in find_symptoms(evidence.live_pods)):
         return ()
     known = [*_declared(kube, evidence), *_spoken_of(kube, raw, evidence, words)]
     return tuple(_view(kube, one) for one in known[:_MOST])
@@ -82,7 +82,7 @@ def _said(evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[tuple[str
     """Where something was said, and what: logs, termination messages, and the kubelet on the probes."""
     for word in words:
         yield f"the log of container {word.container}", "\n".join(word.lines)
-    failing = {symptom.pod for symptom in symptoms(evidence.live_pods)}
+    failing = {symptom.pod for symptom in find_symptoms(evidence.live_pods)}
     for pod in evidence.live_pods:
         for status in pod.containers if pod.name in failing else ():
             for end in status.terminations:
@@ -115,7 +115,7 @@ def _view(kube: SyncClient, known: Known) -> DependencyView:
     path = paths.core(workload.ref.namespace, "pods")
     pods = [pod_view(one) for one in kube.list(path, labelSelector=format_selector(selector_of(known.raw)))]
     serving = [pod.ready_since for pod in pods if pod.live and pod.ready and pod.ready_since is not None]
-    failing = [symptom for symptom in symptoms(pods) if symptom.active]
+    failing = [symptom for symptom in find_symptoms(pods) if symptom.active]
     return DependencyView(
         ref=workload.ref,
         known_by=known.known_by,

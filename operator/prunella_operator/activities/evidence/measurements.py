@@ -3,9 +3,9 @@
 from typing import Any
 
 from prunella_operator.metrics.usage import UsageReader
-from prunella_workflows.decisions.diagnosis.memory_leak import growing
-from prunella_workflows.decisions.diagnosis.saturation import resource_of
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.decisions.diagnosis.memory_leak import is_leaking
+from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
 from prunella_workflows.model.evidence import Evidence, Usage
 from prunella_workflows.model.measurement import NoData, Why
 
@@ -13,11 +13,11 @@ from prunella_workflows.model.measurement import NoData, Why
 def measured(reader: UsageReader, evidence: Evidence, *, deep: bool) -> dict[str, Any]:
     """The fields of the evidence that are measured. Without an answer they stay empty, and a note says why."""
     killed = (
-        sorted({symptom.container for symptom in symptoms(evidence.live_pods) if symptom.kind is Kind.OOM})
+        sorted({symptom.container for symptom in find_symptoms(evidence.live_pods) if symptom.kind is Kind.OOM})
         if deep
         else []
     )
-    pressed = resource_of(evidence.incident.type) is not None
+    pressed = saturated_resource(evidence.incident.type) is not None
     if not killed and not pressed:
         return {}
     usage = reader.now(evidence.workload.ref, evidence.live_pods)
@@ -31,4 +31,4 @@ def _growing(reader: UsageReader, evidence: Evidence, killed: list[str]) -> tupl
     found = reader.growth(evidence.workload.ref, evidence.live_pods)
     if isinstance(found, NoData):  # without a history nothing is suspected
         return ()
-    return tuple(name for name in killed if growing(name, evidence.live_pods, found))
+    return tuple(name for name in killed if is_leaking(name, evidence.live_pods, found))

@@ -11,7 +11,8 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.templates import POD_TEMPLATE_HASH
 from prunella_operator.kubernetes.views.workloads import controller_of
-from prunella_workflows.decisions.diagnosis.external_cause import missing, missing_objects
+from prunella_workflows.decisions.diagnosis.external_cause import parse_missing_objects
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.neighbours import AffectedWorkload, NodeView
@@ -43,7 +44,7 @@ def _node(kube: SyncClient, name: str) -> NodeView | None:
 
 def fellows_of(kube: SyncClient, evidence: Evidence, events: Iterable[Object]) -> tuple[AffectedWorkload, ...]:
     """The other workloads whose pods lack what ours lack. `events` are the warnings of the namespace."""
-    lacking = missing(evidence)
+    lacking = Findings(evidence).missing_objects
     if not lacking:
         return ()
     told: dict[str, str] = defaultdict(str)
@@ -55,7 +56,7 @@ def fellows_of(kube: SyncClient, evidence: Evidence, events: Iterable[Object]) -
         meta = pod["metadata"]
         if meta["uid"] not in ours and "deletionTimestamp" not in meta and not _is_ready(pod):
             text = "\n".join((told[meta["name"]], *_waits(pod)))
-            found |= {(_workload_of(pod), thing) for thing in missing_objects(text) & lacking}
+            found |= {(_workload_of(pod), thing) for thing in parse_missing_objects(text) & lacking}
     return tuple(AffectedWorkload(workload=workload, missing=thing) for workload, thing in sorted(found))
 
 

@@ -10,7 +10,7 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.templates import revision_label, template_hash, template_of
-from prunella_workflows.decisions.diagnosis.symptoms import symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.plan import Action, PodRef
 
@@ -37,5 +37,5 @@ def pods_stuck_after_undo(collector: EvidenceCollector, undo: Action) -> tuple[P
         if template_hash(template_of(revision)) == undone
     }
     suspects = [pod for pod in pods if pod.live and not pod.ready and pod.revision in labels]
-    broken = {symptom.pod for symptom in symptoms(suspects)}
+    broken = {symptom.pod for symptom in find_symptoms(suspects)}
     return tuple(PodRef(name=pod.name, uid=pod.uid) for pod in suspects if pod.name in broken)

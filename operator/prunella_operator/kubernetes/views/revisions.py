@@ -21,7 +21,7 @@ from prunella_operator.kubernetes.views.templates import (
     template_of,
 )
 from prunella_operator.kubernetes.views.workloads import workload_key
-from prunella_workflows.decisions.diagnosis.symptoms import symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model import labels
 from prunella_workflows.model.workload import PodView, RevisionRef, RevisionView, WorkloadRef, WorkloadView
 
@@ -116,7 +116,7 @@ def _source(revision: Object) -> str:
 def _is_serving(label: str, pods: tuple[PodView, ...], stable_before: datetime) -> bool:
     own = tuple(pod for pod in pods if pod.revision == label and pod.live)
     ready = all(pod.ready and pod.ready_since is not None and pod.ready_since < stable_before for pod in own)
-    return bool(own) and ready and not symptoms(own)  # a pod that crashed and runs again proves nothing
+    return bool(own) and ready and not find_symptoms(own)  # a pod that crashed and runs again proves nothing
 
 
 def _good_at(kept: Object | None) -> datetime | None:

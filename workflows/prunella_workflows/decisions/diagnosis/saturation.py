@@ -1,7 +1,7 @@
-"""What a workload's containers use, as a share of what they may. Facts only: no root cause is named here.
+"""Saturation: what a workload's containers use, as a share of their bounds. Facts only, without a root cause.
 
-CPU counts as the mean over the ready pods, because more pods share the work; memory as the fullest pod, because that
-one dies. Of several containers the one under the most pressure counts.
+CPU is the mean over the ready pods, because pods share the work; memory is that of the fullest pod, because that pod
+is killed. Of several containers the most saturated counts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,18 +16,18 @@ from prunella_workflows.model.workload import ContainerView, PodView, WorkloadVi
 Resource = Literal["cpu", "memory"]
 
 HIGH: dict[Resource, float] = {"cpu": 0.8, "memory": 0.9}
-"""From which share on the pressure is high. At 80 % of its CPU a service has no room left for a peak within the minute
-that is averaged, and autoscalers aim at no more. Memory does not peak and fall like CPU, and many services run well
-with most of it in use, so only the last tenth before the OOM kill counts.
+"""The share from which saturation is high. At 80 % of its CPU a service has no room left for a peak within the averaged
+minute, and autoscalers target no more. Memory does not peak and fall like CPU, and many services run well with most of
+it in use, so only the last tenth before the OOM kill counts.
 """
 
-_OF_TYPE: dict[IncidentType, Resource] = {IncidentType.HIGH_CPU: "cpu", IncidentType.HIGH_MEMORY: "memory"}
+_RESOURCES: dict[IncidentType, Resource] = {IncidentType.HIGH_CPU: "cpu", IncidentType.HIGH_MEMORY: "memory"}
 _NAMES: dict[Resource, str] = {"cpu": "CPU", "memory": "memory"}
-_FRESH_FOR = timedelta(minutes=3)
+_MAX_USAGE_AGE = timedelta(minutes=3)
 
 
 class Load(Value):
-    """What one container uses: `share` of its bound. Of the `ready` pods at least `measured` were measured fully."""
+    """The `share` of its bound that one container uses. Of the `ready` pods, `measured` were measured fully."""
 
     resource: Resource
     container: str
@@ -37,12 +37,12 @@ class Load(Value):
 
     @property
     def high(self) -> bool:
-        """Whether this is pressure."""
+        """Whether the container is saturated."""
         return self.share >= HIGH[self.resource]
 
     @property
-    def whole(self) -> bool:
-        """Whether every ready pod was measured: only then little use is good news."""
+    def fully_measured(self) -> bool:
+        """Whether every ready pod was measured: only then a low share is good news."""
         return self.measured == self.ready
 
     def __str__(self) -> str:
@@ -53,20 +53,20 @@ class Load(Value):
         )
 
 
-def resource_of(incident: IncidentType) -> Resource | None:
+def saturated_resource(incident: IncidentType) -> Resource | None:
     """The resource that an incident of this type is about."""
-    return _OF_TYPE.get(incident)
+    return _RESOURCES.get(incident)
 
 
-def bounded(resource: Resource, container: ContainerView) -> bool:
-    """Whether the template says how much of a resource a container may use."""
+def has_bound(resource: Resource, container: ContainerView) -> bool:
+    """Whether the template bounds how much of a resource a container may use."""
     return _bound(resource, container) is not None
 
 
-def load_of(resource: Resource, evidence: Evidence) -> Load | None:
-    """The load of the workload of this evidence, of the container that the incident names, if it names one."""
-    wanted = evidence.incident.container_name or ""
-    return measure(resource, evidence.workload, evidence.pods, evidence.usage, evidence.read_at, container=wanted)
+def measure_evidence(resource: Resource, evidence: Evidence) -> Load | None:
+    """The load of this evidence's workload, limited to the container that the incident names, if any."""
+    name = evidence.incident.container_name or ""
+    return measure(resource, evidence.workload, evidence.pods, evidence.usage, evidence.read_at, container=name)
 
 
 def measure(
@@ -78,13 +78,13 @@ def measure(
     *,
     container: str = "",
 ) -> Load | None:
-    """The load of the container under the most pressure; None when nobody measured enough of it of late."""
-    if usage is None or now - usage.at > _FRESH_FOR:
+    """The load of the most saturated container; None without enough recent measurements."""
+    if usage is None or now - usage.at > _MAX_USAGE_AGE:
         return None
     ready = [pod for pod in pods if pod.live and pod.ready]
-    wanted = [one for one in workload.containers if bounded(resource, one) and container in ("", one.name)]
-    shares = {one.name: list(_shares(resource, one, ready, usage)) for one in wanted}
-    shares = {one.name: shares[one.name] for one in wanted if shares[one.name] or not one.init}
+    views = [view for view in workload.containers if has_bound(resource, view) and container in ("", view.name)]
+    measured = {view.name: list(_shares(resource, view, ready, usage)) for view in views}
+    shares = {view.name: measured[view.name] for view in views if measured[view.name] or not view.init}
     enough = {name: found for name, found in shares.items() if found and 2 * len(found) >= len(ready)}
     if not enough:
         return None
@@ -99,26 +99,26 @@ def measure(
 
 
 def _share(resource: Resource, shares: list[float]) -> float:
-    """Rounded to a hundredth of a percent: nobody measures more finely, and a sum of fractions is never exact."""
+    """Round to a hundredth of a percent: measurements are no finer, and sums of fractions are inexact."""
     return round(sum(shares) / len(shares) if resource == "cpu" else max(shares), 4)
 
 
 def _shares(resource: Resource, container: ContainerView, ready: list[PodView], usage: Usage) -> Iterator[float]:
-    """The shares of this container in the pods in which it was measured."""
-    measured = {one.pod: one for one in usage.containers if one.container == container.name}
+    """The shares that this container uses in the pods in which it was measured."""
+    measured = {entry.pod: entry for entry in usage.containers if entry.container == container.name}
     for pod in ready:
         bound = _bound(resource, container, pod)
-        used = _used(resource, measured[pod.name]) if pod.name in measured else None
+        used = _amount(resource, measured[pod.name]) if pod.name in measured else None
         if bound and used is not None:
             yield used / bound
 
 
-def _used(resource: Resource, usage: ContainerUsage) -> float | None:
+def _amount(resource: Resource, usage: ContainerUsage) -> float | None:
     return usage.cpu_cores if resource == "cpu" else usage.memory_bytes
 
 
 def _bound(resource: Resource, container: ContainerView, pod: PodView | None = None) -> float | None:
-    """What a container may use: its CPU limit, or its request without one; its memory limit, the pod's own first."""
+    """A container's bound: its CPU limit, else its request; its memory limit, the pod's own first."""
     if resource == "cpu":
         return container.cpu_limit or container.cpu_request
     own = pod.memory_limits.get(container.name) if pod is not None else None

@@ -1,17 +1,23 @@
-"""What is wrong with pods right now, read from their views. Facts only: no root cause is named here.
+"""Symptoms: what is wrong with pods right now, read from their views. Facts only, without a root cause.
 
-Traps this module knows: a pod being deleted or evicted looks like a crash; exit 137 is not an OOM kill; the reason
+Known traps: a pod being deleted or evicted looks like a crash; exit code 137 alone is not an OOM kill; the reason
 OOMKilled with exit code 0 or 143 comes from a cumulative counter and is no OOM kill either; how a run ended stays on
-record for as long as the next one lasts, be it months; CrashLoopBackOff is no steady state; a pod whose init container
-hangs or whose volume is missing stays Pending; a kubelet that ends while it starts a container leaves a failure that
+record as long as the next run lasts, even months; CrashLoopBackOff is not a steady state; a pod whose init container
+hangs or whose volume is missing stays Pending; a kubelet that stops while it starts a container leaves a failure that
 is not the program's.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from prunella_workflows.decisions.diagnosis.startup import granted, node_is_coming, not_made, obstacle, too_long
+from prunella_workflows.decisions.diagnosis.startup import (
+    node_is_coming,
+    pod_creation_error,
+    startup_blocker,
+    startup_overdue,
+    within_probe_budget,
+)
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
@@ -40,14 +46,14 @@ class Kind(StrEnum):
     NOT_MADE = "NotMade"
 
 
-LONG = timedelta(minutes=10)
-"""After as long a run the kubelet forgets its back-off, too."""
+STABLE_AFTER = timedelta(minutes=10)
+"""A run that lasts this long is stable; the kubelet resets its back-off then, too."""
 
-_PATIENCE = {Kind.NOT_READY: timedelta(seconds=30), Kind.UNSCHEDULABLE: timedelta(minutes=2)}
+_GRACE = {Kind.NOT_READY: timedelta(seconds=30), Kind.UNSCHEDULABLE: timedelta(minutes=2)}
 
 
 class Symptom(Value):
-    """One thing that is wrong with one pod. `active` tells whether it is so now or was so a moment ago."""
+    """One thing that is wrong with one pod. `active`: it is so now; otherwise it was so a moment ago."""
 
     kind: Kind
     pod: str
@@ -67,82 +73,80 @@ class Symptom(Value):
         return f"{where}: {self.reason}{code}" + (f": {self.message}" if self.message else "")
 
 
-def is_oom(end: Termination) -> bool:
+def is_oom(termination: Termination) -> bool:
     """Whether this termination was an OOM kill."""
-    return end.reason == OOM_KILLED and end.exit_code not in _NO_OOM_EXITS
+    return termination.reason == OOM_KILLED and termination.exit_code not in _NO_OOM_EXITS
 
 
-def symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
-    """Everything that is wrong with these pods, pods that are going or gone left aside."""
-    return tuple(symptom for pod in pods if pod.live for symptom in _of_pod(pod))
+def find_symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
+    """Everything that is wrong with these pods. Skip pods that are terminating or gone."""
+    return tuple(symptom for pod in pods if pod.live for symptom in _pod_symptoms(pod))
 
 
-def failing(evidence: Evidence, pods: Iterable[PodView]) -> list[Symptom]:
-    """The symptoms that count now.
-
-    A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one, the more
-    so when an autoscaler says that it gets one: both count once the rollout is past its deadline, or when they have
-    lasted for a while. Pods that cannot be made count, too.
-    """
-    named = {pod.name: pod for pod in pods}
-    found = [
-        one for one in lately(evidence, named.values()) if one.kind not in _PATIENCE or _lasts(one, named, evidence)
-    ]
-    return [*(_explained(one, named, evidence) for one in found), *_missing(evidence)]
-
-
-def lately(evidence: Evidence, pods: Collection[PodView]) -> tuple[Symptom, ...]:
-    """The symptoms without the ends that a pod, ready by now, had long ago: they say nothing of what is wrong today."""
-    ready = {pod.name for pod in pods if pod.ready}
-    return tuple(symptom for symptom in symptoms(pods) if symptom.pod not in ready or not _is_old(symptom, evidence))
+def drop_survived(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Symptom, ...]:
+    """Drop terminations from long ago of pods that are ready now: they do not explain the present fault."""
+    ready = {pod.name for pod in evidence.live_pods if pod.ready}
+    return tuple(symptom for symptom in symptoms if symptom.pod not in ready or not _is_old(symptom, evidence))
 
 
 def _is_old(symptom: Symptom, evidence: Evidence) -> bool:
-    return not symptom.active and symptom.at is not None and evidence.read_at - symptom.at >= LONG
+    return not symptom.active and symptom.at is not None and evidence.read_at - symptom.at >= STABLE_AFTER
 
 
-def _lasts(symptom: Symptom, pods: dict[str, PodView], evidence: Evidence) -> bool:
-    pod = pods[symptom.pod]
-    if pod.node_lost:  # nothing is known of it
+def select_failures(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Symptom, ...]:
+    """The symptoms that count as failures now, and pods that cannot be created.
+
+    A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one, all the
+    more if an autoscaler is provisioning it. Both count once the rollout is past its deadline, or when they have
+    lasted for a while.
+    """
+    pods = {pod.name: pod for pod in evidence.live_pods}
+    found = (
+        symptom
+        for symptom in symptoms
+        if symptom.kind not in _GRACE or _has_lasted(symptom, pods[symptom.pod], evidence)
+    )
+    return (*(_explain(symptom, pods[symptom.pod], evidence) for symptom in found), *_missing_pods(evidence))
+
+
+def _has_lasted(symptom: Symptom, pod: PodView, evidence: Evidence) -> bool:
+    if pod.node_lost:  # its state is unknown
         return False
     if symptom.kind is Kind.UNSCHEDULABLE and node_is_coming(pod, evidence):
         return False
-    if evidence.late:
-        return symptom.kind is not Kind.NOT_READY or not granted(pod, evidence)
+    if evidence.past_deadline:
+        return symptom.kind is not Kind.NOT_READY or not within_probe_budget(pod, evidence)
     if symptom.at is None:
-        return too_long(pod, evidence)
-    return evidence.read_at - symptom.at >= _PATIENCE[symptom.kind]
+        return startup_overdue(pod, evidence)
+    return evidence.read_at - symptom.at >= _GRACE[symptom.kind]
 
 
-def _explained(symptom: Symptom, pods: dict[str, PodView], evidence: Evidence) -> Symptom:
-    """A pod that is not ready because its containers cannot be created lacks what its template refers to."""
-    event = obstacle(pods[symptom.pod], evidence) if symptom.kind is Kind.NOT_READY else None
+def _explain(symptom: Symptom, pod: PodView, evidence: Evidence) -> Symptom:
+    """A pod that is not ready because its containers cannot be created lacks an object that its template refers to."""
+    event = startup_blocker(pod, evidence) if symptom.kind is Kind.NOT_READY else None
     if event is None:
         return symptom
     return symptom.model_copy(update={"kind": Kind.CONFIG, "reason": event.reason, "message": event.message})
 
 
-def _missing(evidence: Evidence) -> Iterator[Symptom]:
-    """Pods that are wanted and refused."""
-    if words := not_made(evidence):
+def _missing_pods(evidence: Evidence) -> Iterator[Symptom]:
+    """Pods that are wanted, and refused by the API server."""
+    if message := pod_creation_error(evidence):
         revision = evidence.workload.revision
-        yield Symptom(kind=Kind.NOT_MADE, pod="", revision=revision, reason="FailedCreate", message=words)
+        yield Symptom(kind=Kind.NOT_MADE, pod="", revision=revision, reason="FailedCreate", message=message)
 
 
-def _of_pod(pod: PodView) -> Iterator[Symptom]:
-    found = False
-    for status in pod.containers:
-        for symptom in _of_container(pod, status):
-            found = True
-            yield symptom
+def _pod_symptoms(pod: PodView) -> Iterator[Symptom]:
+    found = [symptom for status in pod.containers for symptom in _container_symptoms(pod, status)]
+    yield from found
     if pod.unschedulable:
         yield _symptom(pod, Kind.UNSCHEDULABLE, reason="Unschedulable", message=pod.unschedulable, at=pod.created_at)
     elif not found and not pod.ready and pod.phase in _STARTED:
-        words = f"{pod.phase.lower()} but not ready"
-        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message=words, at=pod.unready_since)
+        message = f"{pod.phase.lower()} but not ready"
+        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message=message, at=pod.unready_since)
 
 
-def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom]:
+def _container_symptoms(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom]:
     if status.waiting in IMAGE_REASONS:
         yield _symptom(pod, Kind.IMAGE, status.name, reason=status.waiting, message=status.message)
     elif status.waiting in CONFIG_REASONS:
@@ -162,33 +166,33 @@ def _of_container(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom
 
 
 def _last_failure(status: ContainerStatusView) -> Termination | None:
-    """The newest termination, if it was a failure (an OOM counter on a clean exit is none).
+    """The latest termination, if it was a failure (an OOM counter on a clean exit is not).
 
-    A container in back-off failed by the kubelet's own judgement: one that ends at once with code 0 never runs either.
+    For a container in back-off, trust the kubelet: one that exits at once with code 0 does not run either.
     """
-    newest = next((termination for termination in status.terminations if not _aborted(termination)), None)
-    if status.waiting == CRASH_LOOP and (newest is not None or not status.terminations):
-        return newest or Termination()
-    return newest if newest is not None and newest.exit_code != 0 else None
+    latest = next((termination for termination in status.terminations if not _was_aborted(termination)), None)
+    if status.waiting == CRASH_LOOP and (latest is not None or not status.terminations):
+        return latest or Termination()
+    return latest if latest is not None and latest.exit_code != 0 else None
 
 
 def _is_past(pod: PodView, status: ContainerStatusView) -> bool:
-    """Whether the pod got ready after that end, and lost its readiness in the very run that goes on now: then the end
-    before this run is not what is wrong now.
+    """Whether the pod became ready after that termination and lost its readiness in the current run: then the earlier
+    termination is not what is wrong now.
     """
     since, unready = status.running_since, pod.unready_since
     return since is not None and unready is not None and unready > since
 
 
-def _aborted(end: Termination) -> bool:
-    """Whether the kubelet went away while it started the container: that says nothing of the program."""
-    return end.reason == _START_ERROR and _CANCELED in end.message
+def _was_aborted(termination: Termination) -> bool:
+    """Whether the kubelet stopped while it started the container: the program is not to blame."""
+    return termination.reason == _START_ERROR and _CANCELED in termination.message
 
 
-def _counts_as_oom(status: ContainerStatusView, newest: Termination) -> bool:
-    """An OOM kill is sometimes reported as 137/Error, so one OOMKilled beside a 137 counts; 137 alone does not."""
-    older = any(is_oom(end) for end in status.terminations)
-    return is_oom(newest) or (newest.exit_code == SIGKILL_EXIT and older)
+def _counts_as_oom(status: ContainerStatusView, latest: Termination) -> bool:
+    """An OOM kill is sometimes reported as 137/Error: a 137 counts beside a recorded OOMKilled, but not alone."""
+    recorded = any(is_oom(termination) for termination in status.terminations)
+    return is_oom(latest) or (latest.exit_code == SIGKILL_EXIT and recorded)
 
 
 def _symptom(

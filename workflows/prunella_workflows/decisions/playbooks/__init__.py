@@ -1,8 +1,9 @@
-"""The root causes Prunella knows, specific first: order is meaning, and the first that recognises the evidence decides.
+"""The root causes Prunella knows, specific first: the first playbook that recognises the evidence decides.
 
 Playbooks are pure and are called from activities, so that their answers are recorded in the workflow's history.
 """
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import (
     bad_release,
     dependency_down,
@@ -15,8 +16,7 @@ from prunella_workflows.decisions.playbooks import (
     unknown,
 )
 from prunella_workflows.decisions.playbooks.playbook import Playbook
-from prunella_workflows.decisions.playbooks.report_only import overruled
-from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.decisions.playbooks.report_only import replace_plan
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
@@ -35,13 +35,13 @@ PLAYBOOKS: tuple[Playbook, ...] = (
 )
 
 
-def decide(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...] = ()) -> tuple[Diagnosis, Plan]:
-    """The root cause and what is left to try, with the causes that were ruled out on the way."""
+def decide(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...] = ()) -> tuple[Diagnosis, Plan]:
+    """The root cause, with the causes that were ruled out, and the plan for what is left to try."""
     rejected: list[Rejected] = []
     for playbook in PLAYBOOKS:
-        answer = playbook.diagnose(evidence)
+        answer = playbook.diagnose(findings)
         if isinstance(answer, Diagnosis):
             diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
-            return diagnosis, overruled(diagnosis, playbook.plan(diagnosis, evidence, policy, tried), evidence)
+            return diagnosis, replace_plan(diagnosis, playbook.plan(diagnosis, findings, policy, tried), findings)
         rejected.append(answer)
     raise AssertionError("the last playbook recognises everything")

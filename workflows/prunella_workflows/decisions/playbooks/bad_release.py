@@ -1,12 +1,13 @@
-"""A new release does not run while an earlier one did: go back to the last revision that was seen available.
+"""A new release fails while an earlier one worked: roll back to the last revision that was seen available.
 
-The release is innocent, and left alone, when its template was good before or when the last good revision's pods
+The release is not to blame, and is left alone, if its template was good before or if pods of the last good revision
 fail as well (a dependency is down): then a rollback would only hide the cause.
 """
 
 from datetime import timedelta
 
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom, failing, symptoms
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.decisions.playbooks.playbook import Playbook
 from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
@@ -17,92 +18,98 @@ from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import RevisionView
 
 _RECENT = timedelta(minutes=10)
-_WHAT = {
+_FAULTS = {
     Kind.OOM: "runs out of memory",
     Kind.CRASH: "crashes",
     Kind.IMAGE: "has an image that cannot be pulled",
     Kind.CONFIG: "refers to configuration that cannot be used",
     Kind.UNSCHEDULABLE: "cannot be scheduled",
     Kind.NOT_READY: "does not become ready",
-    Kind.NOT_MADE: "asks for pods that are refused",
+    Kind.NOT_MADE: "asks for pods that the API server refuses",
 }
 
 
-def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
-    """Failing pods of a revision that never was good, newer than one that was."""
-    found = failing(evidence, evidence.current_pods)
+def diagnose(findings: Findings) -> Diagnosis | Rejected:
+    """Match failing pods of a revision that was never good and is newer than one that was."""
+    evidence, failures = findings.evidence, findings.current_failures
     good = known_good(evidence)
-    if not found:
-        return _no("no pod of the current revision fails")
+    if not failures:
+        return _reject("no pod of the current revision fails")
     if not is_new_release(evidence):
-        return _no("the current revision was available and stable before")
+        return _reject("the current revision was available and stable before")
     if good is None:
-        return _no("no earlier revision is known to have been available")
-    if _lacks_room(found[0]) and not _asks_for_more(evidence, good):
-        return _no("a quota is spent or the nodes are full, and this release asks for no more than the last good one")
-    if others := _failing_elsewhere(evidence, good, found):
-        return _no(f"the last good revision fails as well ({others[0]})")
-    return _diagnosis(evidence, found, good)
+        return _reject("no earlier revision is known to have been available")
+    if _lacks_capacity(failures[0]) and not _requests_changed(evidence, good):
+        return _reject(
+            "a quota is used up or the nodes are full, and this release requests no more than the last good one"
+        )
+    if others := _failures_of_good(findings, good):
+        return _reject(f"the last good revision fails as well ({others[0]})")
+    return _diagnosis(evidence, failures, good)
 
 
-def _failing_elsewhere(evidence: Evidence, good: RevisionView, found: list[Symptom]) -> list[Symptom]:
-    """Symptoms of the same kind on pods of other revisions: then the release is not to blame."""
-    kinds = {one.kind for one in found}
+def _failures_of_good(findings: Findings, good: RevisionView) -> list[Symptom]:
+    """Symptoms of the same kind on pods of the last good revision: then the release is not to blame."""
+    evidence, kinds = findings.evidence, {failure.kind for failure in findings.current_failures}
     others = [pod for pod in evidence.live_pods if pod.revision != evidence.workload.revision]
-    good_pods = [pod for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)]
-    return [symptom for symptom in symptoms(good_pods) if symptom.kind in kinds and _fails_now(symptom, evidence)]
+    pods = {pod.name for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)}
+    return [
+        symptom
+        for symptom in findings.symptoms
+        if symptom.pod in pods and symptom.kind in kinds and _fails_now(symptom, evidence)
+    ]
 
 
-def _lacks_room(symptom: Symptom) -> bool:
-    """Whether pods are refused by a quota, or find every node that may take them full. A node that does not match is
-    the release's own choice.
+def _lacks_capacity(symptom: Symptom) -> bool:
+    """Whether a quota refuses the pods, or all nodes that may take them are full. If no node matches, that is the
+    release's own choice.
     """
-    words = symptom.message
+    text = symptom.message
     if symptom.kind is Kind.UNSCHEDULABLE:
-        return "Insufficient " in words and "didn't match" not in words
-    return symptom.kind is Kind.NOT_MADE and "exceeded quota" in words
+        return "Insufficient " in text and "didn't match" not in text
+    return symptom.kind is Kind.NOT_MADE and "exceeded quota" in text
 
 
-def _asks_for_more(evidence: Evidence, good: RevisionView) -> bool:
-    """Whether the current release's containers ask for other resources than the good one's did."""
+def _requests_changed(evidence: Evidence, good: RevisionView) -> bool:
+    """Whether the current release's containers request other resources than those of the good one."""
     current = next((revision for revision in evidence.revisions if revision.current), None)
     return current is None or current.resources != good.resources
 
 
 def _fails_now(symptom: Symptom, evidence: Evidence) -> bool:
-    """A crash loop runs for a moment between two crashes, so a recent crash counts as one now."""
+    """A container in a crash loop runs for a moment between two crashes, so a recent crash counts as current."""
     return symptom.active or (symptom.at is not None and evidence.read_at - symptom.at < _RECENT)
 
 
-def _diagnosis(evidence: Evidence, found: list[Symptom], good: RevisionView) -> Diagnosis:
-    first = found[0]
+def _diagnosis(evidence: Evidence, failures: tuple[Symptom, ...], good: RevisionView) -> Diagnosis:
+    first = failures[0]
     return Diagnosis(
         cause=Cause.BAD_RELEASE,
         confidence=0.9,
-        message=f"The current release {_WHAT[first.kind]}; {good} was available before.",
+        message=f"The current release {_FAULTS[first.kind]}; {good} was available before.",
         container=first.container,
         decided_by=(
-            *(str(one) for one in found[:4]),
+            *map(str, failures[:4]),
             f"{evidence.workload.ref}: the current template was never seen available; {good} was",
         ),
     )
 
 
-def _no(reason: str) -> Rejected:
+def _reject(reason: str) -> Rejected:
     return Rejected(cause=Cause.BAD_RELEASE, reason=reason)
 
 
-def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
-    """Roll back once; a rollback that did not help was undone, so the release was not the cause."""
-    good = known_good(evidence)
+def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+    """Roll back once. A rollback that did not help was undone, so the release was not the cause."""
+    good = known_good(findings.evidence)
     if any(attempt.action == "RestoreTemplate" for attempt in tried) or good is None:
         return Plan(
             reason="RollbackDidNotHelp",
             message="The last good revision fails too, so the release is not the cause. The rollback was undone.",
-            next_step="Look at what the service depends on.",
+            next_step="Check what the service depends on.",
         )
-    step = rollback(evidence, policy, good, diagnosis.message)
-    return Plan(steps=(step,), next_step="If that does not help, the rollback is undone and a person is asked.")
+    step = rollback(findings, policy, good, diagnosis.message)
+    return Plan(steps=(step,), next_step="If that does not help, undo the rollback and escalate.")
 
 
 PLAYBOOK = Playbook(

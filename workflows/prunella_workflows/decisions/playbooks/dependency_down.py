@@ -1,10 +1,9 @@
-"""What the workload needs is down, and its pods say so or its owner did: it is waited for, and nothing is changed here.
+"""A dependency is down, by the pods' own errors or its owner's annotation: wait for it and change nothing.
 
-A rollback would only hide the cause, and the pods come up by themselves once the dependency is back.
+A rollback would only hide the cause, and the pods recover by themselves once the dependency is back.
 """
 
-from prunella_workflows.decisions.diagnosis import external_cause
-from prunella_workflows.decisions.diagnosis.symptoms import failing
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks.playbook import Playbook
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
@@ -13,33 +12,29 @@ from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
 
 
-def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
-    """Pods that fail in no way of their own, while a dependency that is known is down or has just come back."""
-    culprit = external_cause.dependency(evidence)
-    if culprit is None:
-        return _no(_why_not(evidence))
+def diagnose(findings: Findings) -> Diagnosis | Rejected:
+    """Match pods without a fault of their own, while a known dependency is down or has just recovered."""
+    cause = findings.dependency
+    if cause is None:
+        return Rejected(cause=Cause.DEPENDENCY_DOWN, reason=_rejection(findings.evidence))
     return Diagnosis(
         cause=Cause.DEPENDENCY_DOWN,
         confidence=0.9,
-        message=culprit.message,
-        decided_by=tuple(str(one) for one in failing(evidence, evidence.live_pods)[:4]),
+        message=cause.message,
+        decided_by=tuple(map(str, findings.failures[:4])),
     )
 
 
-def _why_not(evidence: Evidence) -> str:
+def _rejection(evidence: Evidence) -> str:
     known = ", ".join(str(dependency.ref) for dependency in evidence.dependencies)
-    return f"{known}: serving, or not what the pods fail for" if known else "no dependency is known"
+    return f"{known}: available, or unrelated to the failures" if known else "no dependency is known"
 
 
-def _no(reason: str) -> Rejected:
-    return Rejected(cause=Cause.DEPENDENCY_DOWN, reason=reason)
-
-
-def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
-    """The guard waits for the dependency; after that a person is asked."""
+def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+    """Change nothing: the guard waits for the dependency, then the incident is escalated."""
     del policy, tried
-    culprit = external_cause.dependency(evidence)
-    return Plan(reason="DependencyDown", message=diagnosis.message, next_step=culprit.next_step if culprit else "")
+    cause = findings.dependency
+    return Plan(reason="DependencyDown", message=diagnosis.message, next_step=cause.next_step if cause else "")
 
 
 PLAYBOOK = Playbook(

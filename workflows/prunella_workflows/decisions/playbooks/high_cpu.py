@@ -1,53 +1,53 @@
-"""Pods use most of the CPU they may: scale out within every bound, or hand over. Only measurements confirm it."""
+"""Pods use most of their CPU: scale out within every bound, or escalate. Only measurements confirm it."""
 
-from prunella_workflows.decisions.diagnosis.saturation import bounded, load_of
-from prunella_workflows.decisions.playbooks.playbook import Playbook, not_measured
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.saturation import has_bound, measure_evidence
+from prunella_workflows.decisions.playbooks.playbook import Playbook, plan_without_metrics
 from prunella_workflows.decisions.playbooks.scaling import scale_out
-from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
 
-GOAL = 0.6
-"""The share of their CPU that pods shall use after scaling: well below what counts as high, so that the result is not
-judged by a hair, and the rest of the peak still fits.
+TARGET_SHARE = 0.6
+"""The share of their CPU that pods should use after scaling: far enough below what counts as high for a clear result,
+and with room for the rest of the peak.
 """
 
-_UNCONFIRMED = "A high use of CPU was reported; no measurement confirms it."
 
-
-def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
-    """The use of CPU was reported as high, and the measurements do not say otherwise."""
-    if evidence.incident.type is not IncidentType.HIGH_CPU:
-        return Rejected(cause=Cause.HIGH_CPU, reason="nobody reported a high use of CPU")
-    load = load_of("cpu", evidence)
+def diagnose(findings: Findings) -> Diagnosis | Rejected:
+    """Match a report of high CPU usage that measurements do not contradict."""
+    if findings.evidence.incident.type is not IncidentType.HIGH_CPU:
+        return Rejected(cause=Cause.HIGH_CPU, reason="no high CPU usage was reported")
+    load = measure_evidence("cpu", findings.evidence)
     if load is None:
-        return Diagnosis(cause=Cause.HIGH_CPU, confidence=0.2, message=_UNCONFIRMED)
+        message = "High CPU usage was reported; no measurement confirms it."
+        return Diagnosis(cause=Cause.HIGH_CPU, confidence=0.2, message=message)
     if not load.high:
         return Rejected(cause=Cause.HIGH_CPU, reason=str(load))
     return Diagnosis(
         cause=Cause.HIGH_CPU,
         confidence=0.9,
-        message="The pods use most of the CPU that they may use.",
+        message="The pods use most of the CPU available to them.",
         container=load.container,
         decided_by=(str(load),),
     )
 
 
-def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
-    """Scale out once; without measurements nothing is written."""
-    load = load_of("cpu", evidence)
+def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+    """Scale out once; write nothing without measurements."""
+    evidence = findings.evidence
+    load = measure_evidence("cpu", evidence)
     if load is not None:
-        return scale_out(load, GOAL, evidence, policy, tried)
-    if not any(bounded("cpu", container) for container in evidence.workload.containers):
+        return scale_out(load, TARGET_SHARE, evidence, policy, tried)
+    if not any(has_bound("cpu", container) for container in evidence.workload.containers):
         return Plan(
             reason="NoCpuRequest",
-            message=f"{diagnosis.message} No container says how much CPU it needs, so nothing is too much.",
+            message=f"{diagnosis.message} No container requests CPU, so its usage cannot be judged.",
             next_step="Set the CPU requests of the containers.",
         )
-    return not_measured(diagnosis)
+    return plan_without_metrics(diagnosis)
 
 
 PLAYBOOK = Playbook(

@@ -1,11 +1,12 @@
-"""How far a container's memory limit may be raised: one raise within every bound, or why there is none.
+"""The next raise of a container's memory limit: one raise within every bound, or why there is none.
 
 Factor and minimum step follow the Vertical Pod Autoscaler's OOM bump (the larger of a factor and an absolute step).
 """
 
 import math
 
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, symptoms
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.decisions.playbooks.playbook import precondition, stuck_pods
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
@@ -17,22 +18,23 @@ from prunella_workflows.model.workload import ContainerView, PodView
 _MIB = 1 << 20
 _KILLED = (Kind.OOM, Kind.CRASH)
 _MAX_RAISES = 2
-_MAX_RAISES_OF_A_LEAK = 1  # it gives a person time; a second one would only be eaten as well
+_MAX_RAISES_FOR_LEAK = 1  # it buys time for a person; the leak would use up a second one as well
 
 
 def next_raise(
-    container: ContainerView, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]
+    container: ContainerView, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]
 ) -> SetMemory | ResizePods | None:
-    """The next raise of this container's limit; None when there was enough of it or a bound allows no more.
+    """The next raise of this container's limit; None after enough raises or if a bound allows no more.
 
-    The first one is made in the running pods where that is offered and preferred.
+    The first raise resizes the running pods where the API server offers that and the policy prefers it.
     """
     assert container.memory_limit is not None
+    evidence = findings.evidence
     raises = _raises(container, tried)
     bound, _ = _upper_bound(container, evidence, policy)
-    target = min(_wanted(container.memory_limit, len(raises) + 1, policy), bound)
-    most = _MAX_RAISES_OF_A_LEAK if container.name in evidence.memory_growing else _MAX_RAISES
-    if target <= _highest_tried(container, raises) or len(raises) >= most:
+    target = min(_raised(container.memory_limit, len(raises) + 1, policy), bound)
+    maximum = _MAX_RAISES_FOR_LEAK if container.name in evidence.memory_growing else _MAX_RAISES
+    if target <= _highest_tried(container, raises) or len(raises) >= maximum:
         return None
     raised = SetMemory(
         target=evidence.workload.ref,
@@ -43,20 +45,20 @@ def next_raise(
         limit_to=target,
         request_from=container.memory_request,
         request_to=target if container.memory_request == container.memory_limit else container.memory_request,
-        replace_pods=stuck_pods(evidence),
+        replace_pods=stuck_pods(findings),
     )
-    return raised if raises or not _in_place(container, evidence, policy) else _resize(raised, evidence)
+    return raised if raises or not _can_resize(container, evidence, policy) else _resize(raised, evidence)
 
 
-def _in_place(container: ContainerView, evidence: Evidence, policy: EffectivePolicy) -> bool:
-    """Whether the running pods can take more memory: all of them, each with the template's limit on a node.
+def _can_resize(container: ContainerView, evidence: Evidence, policy: EffectivePolicy) -> bool:
+    """Whether all running pods can be resized: each is on a node, has the template's limit, and runs the container.
 
-    A kubelet gives more only to a container that runs: one in back-off is killed at its next start as before.
+    A kubelet resizes only a container that runs: one in back-off would be killed at its next start as before.
     """
-    wanted = policy.limits.resize is Resize.IN_PLACE and ResizePods.__name__ in (policy.actions or ("ResizePods",))
+    preferred = policy.limits.resize is Resize.IN_PLACE and ResizePods.__name__ in (policy.actions or ("ResizePods",))
     pods = evidence.live_pods
     return (
-        wanted
+        preferred
         and evidence.bounds.resize_offered
         and not container.init
         and len(pods) == len(evidence.current_pods) == evidence.workload.replicas
@@ -66,7 +68,7 @@ def _in_place(container: ContainerView, evidence: Evidence, policy: EffectivePol
 
 
 def _runs(pod: PodView, container: str) -> bool:
-    return any(one.name == container and one.running_since is not None for one in pod.containers)
+    return any(status.name == container and status.running_since is not None for status in pod.containers)
 
 
 def _resize(raised: SetMemory, evidence: Evidence) -> ResizePods:
@@ -74,56 +76,58 @@ def _resize(raised: SetMemory, evidence: Evidence) -> ResizePods:
     return ResizePods(**raised.model_dump(exclude={"kind", "init", "replace_pods"}), pods=pods)
 
 
-def no_more(container: ContainerView, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
-    """Why there is no next raise."""
+def no_more_raises(
+    container: ContainerView, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]
+) -> Plan:
+    """An empty plan that explains why there is no next raise."""
     if raises := _raises(container, tried):
-        return hand_over(
+        return escalate(
             "MemoryLeakSuspected",
-            f"Container {container.name} is short of memory again after {len(raises)} raise(s): it may be leaking.",
+            f"Container {container.name} ran out of memory again after {len(raises)} raise(s): it may be leaking.",
         )
     _, by = _upper_bound(container, evidence, policy)
-    return hand_over(
+    return escalate(
         "MemoryAtMaximum",
-        f"Container {container.name} has {format_bytes(container.memory_limit or 0)} and {by} allows no more.",
+        f"Container {container.name} has {format_bytes(container.memory_limit or 0)}, and {by} allows no more.",
     )
 
 
-def overwritten(container: ContainerView, evidence: Evidence) -> Plan | None:
-    """A pod whose limit is not the template's was changed on admission: raising the template would not help.
+def find_overwritten_limit(container: ContainerView, findings: Findings) -> Plan | None:
+    """An empty plan if the pods' limit is not the template's: something sets it, and a raise would not help.
 
-    Where some pods were killed, theirs counts: others may have been made before anybody changed limits.
+    If some pods were killed, only theirs count: others may be older than the change of the limit.
     """
-    pods = evidence.current_pods
-    killed = {
-        symptom.pod for symptom in symptoms(pods) if symptom.container == container.name and symptom.kind in _KILLED
-    }
+    pods = findings.evidence.current_pods
+    symptoms = (symptom for symptom in findings.symptoms if symptom.container == container.name)
+    killed = {symptom.pod for symptom in symptoms if symptom.kind in _KILLED} & {pod.name for pod in pods}
     limits = {pod.memory_limits.get(container.name) for pod in pods if pod.name in killed or not killed} - {None}
     if not limits or container.memory_limit in limits:
         return None
-    seen = ", ".join(format_bytes(limit) for limit in sorted(one for one in limits if one is not None))
-    return hand_over(
+    actual = ", ".join(map(format_bytes, sorted(limit for limit in limits if limit is not None)))
+    return escalate(
         "LimitOverwritten",
-        f"The pods run with a memory limit of {seen}, not the template's {format_bytes(container.memory_limit or 0)}: "
-        "an admission webhook or a VerticalPodAutoscaler sets it, or it was changed in the running pods.",
+        f"The pods run with a memory limit of {actual}, not the template's "
+        f"{format_bytes(container.memory_limit or 0)}: an admission webhook or a VerticalPodAutoscaler sets it, or it "
+        "was changed in the running pods.",
     )
 
 
-def unlimited(container: str, evidence: Evidence) -> Plan:
-    """The template sets no limit that could be raised; the pods may have one from elsewhere."""
+def explain_missing_limit(container: str, evidence: Evidence) -> Plan:
+    """An empty plan: the template sets no limit to raise, though the pods may have one from elsewhere."""
     limits = {limit for pod in evidence.current_pods if (limit := pod.memory_limits.get(container)) is not None}
     if not limits:
-        return hand_over("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
-    seen = ", ".join(map(format_bytes, sorted(limits)))
-    return hand_over(
+        return escalate("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
+    actual = ", ".join(map(format_bytes, sorted(limits)))
+    return escalate(
         "NoMemoryLimit",
-        f"The template sets no memory limit for container {container}; its pods got {seen} from elsewhere, such as the "
-        "default of a LimitRange.",
+        f"The template sets no memory limit for container {container}; its pods got {actual} from elsewhere, such as "
+        "the default of a LimitRange.",
     )
 
 
-def hand_over(reason: str, message: str) -> Plan:
-    """A person sets the limit."""
-    return Plan(reason=reason, message=message, next_step="Look at the container's memory use, then set its limit.")
+def escalate(reason: str, message: str) -> Plan:
+    """An empty plan: a person sets the limit."""
+    return Plan(reason=reason, message=message, next_step="Check the container's memory usage, then set its limit.")
 
 
 def _raises(container: ContainerView, tried: tuple[Attempt, ...]) -> list[Attempt]:
@@ -136,12 +140,12 @@ def _raises(container: ContainerView, tried: tuple[Attempt, ...]) -> list[Attemp
 
 
 def _highest_tried(container: ContainerView, raises: list[Attempt]) -> int:
-    """The highest limit that was rolled out; what was only tried in place may have failed for another reason."""
-    rolled_out = (one for one in raises if one.action == SetMemory.__name__)
-    return max([container.memory_limit or 0, *(parse_bytes(one.parameters["to"]) for one in rolled_out)])
+    """The highest limit that was rolled out. A resize of running pods may have failed for another reason."""
+    rolled_out = (attempt for attempt in raises if attempt.action == SetMemory.__name__)
+    return max([container.memory_limit or 0, *(parse_bytes(attempt.parameters["to"]) for attempt in rolled_out)])
 
 
-def _wanted(limit: int, nth: int, policy: EffectivePolicy) -> int:
+def _raised(limit: int, nth: int, policy: EffectivePolicy) -> int:
     """The n-th raise of `limit`, rounded up to whole MiB."""
     assert policy.limits.memory_factor is not None
     assert policy.limits.memory_min_step is not None
@@ -154,7 +158,7 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
     assert policy.limits.memory_max is not None
     limit, bounds = container.memory_limit or 0, evidence.bounds
     pods = max(1, evidence.workload.replicas) + 1  # one more during the rollout (surge)
-    surge = sum(one.memory_limit or 0 for one in evidence.workload.containers if not one.init or one is container)
+    surge = sum(view.memory_limit or 0 for view in evidence.workload.containers if not view.init or view is container)
     candidates = [(policy.limits.memory_max, "the policy's limits.memoryMax")]
     if bounds.node_max is not None:
         candidates.append((bounds.node_max, "the memory of the largest node"))
@@ -163,30 +167,32 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
     if bounds.ratio_max is not None and container.memory_request and not _request_follows(container):
         candidates.append((int(container.memory_request * bounds.ratio_max), "the namespace's LimitRange"))
     if bounds.quota_limits_free is not None:
-        candidates.append((limit + _part(bounds.quota_limits_free - surge, pods), "the ResourceQuota of limits.memory"))
+        candidates.append(
+            (limit + _share_per_pod(bounds.quota_limits_free - surge, pods), "the ResourceQuota of limits.memory")
+        )
     if bounds.quota_requests_free is not None and _request_follows(container):
-        free = _part(bounds.quota_requests_free - _requested(evidence, container), pods)
+        free = _share_per_pod(bounds.quota_requests_free - _request_of_surge(evidence, container), pods)
         candidates.append((limit + free, "the ResourceQuota of requests.memory"))
     return min(candidates)
 
 
-def _requested(evidence: Evidence, container: ContainerView) -> int:
-    """What one more pod requests; a container that names no request requests its limit."""
+def _request_of_surge(evidence: Evidence, container: ContainerView) -> int:
+    """The memory that one more pod requests; a container without a request requests its limit."""
     requests = (
-        (one.memory_request if one.memory_request is not None else one.memory_limit) or 0
-        for one in evidence.workload.containers
-        if not one.init or one is container
+        (view.memory_request if view.memory_request is not None else view.memory_limit) or 0
+        for view in evidence.workload.containers
+        if not view.init or view is container
     )
     return sum(requests)
 
 
-def _part(free: int, pods: int) -> int:
-    """What each pod may grow by, in whole MiB, when `free` bytes are left for all of them."""
+def _share_per_pod(free: int, pods: int) -> int:
+    """The growth allowed for each pod, in whole MiB, if `free` bytes are left for all of them."""
     return max(0, free) // pods // _MIB * _MIB
 
 
 def _request_follows(container: ContainerView) -> bool:
-    """A request equal to the limit is raised with it, so that the pod keeps its QoS class; one that is not set follows
-    by itself, as the API server gives the pod its limit.
+    """Whether the request rises with the limit: one that equals it, so that the pod keeps its QoS class; and one that
+    is not set, because the API server defaults it to the limit.
     """
     return container.memory_request in (None, container.memory_limit)

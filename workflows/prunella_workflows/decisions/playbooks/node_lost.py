@@ -1,32 +1,32 @@
 """The node of the pods is lost: the control plane evicts them after a while, and no change of the workload helps."""
 
-from prunella_workflows.decisions.diagnosis import external_cause
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks.playbook import Playbook
-from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.policy import EffectivePolicy
 
 
-def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
-    """Pods that are not ready on nodes that nobody hears of, and no other pod that fails."""
-    culprit = external_cause.node(evidence)
-    if culprit is None:
-        return Rejected(cause=Cause.NODE_LOST, reason="what fails is not just the pods of a lost node")
+def diagnose(findings: Findings) -> Diagnosis | Rejected:
+    """Match pods that are not ready on lost nodes, if no other pod fails."""
+    cause = findings.lost_node
+    if cause is None:
+        return Rejected(cause=Cause.NODE_LOST, reason="no node is lost, or other pods fail as well")
+    nodes = findings.evidence.nodes
     return Diagnosis(
         cause=Cause.NODE_LOST,
         confidence=0.9,
-        message=culprit.message,
-        decided_by=tuple(f"node {node.name}: {node.message}" for node in evidence.nodes if not node.ready),
+        message=cause.message,
+        decided_by=tuple(f"node {node.name}: {node.message}" for node in nodes if not node.ready),
     )
 
 
-def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
-    """The guard waits for the eviction; after that a person is asked."""
+def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+    """Change nothing: the guard waits for the eviction, then the incident is escalated."""
     del policy, tried
-    culprit = external_cause.node(evidence)
-    return Plan(reason="NodeLost", message=diagnosis.message, next_step=culprit.next_step if culprit else "")
+    cause = findings.lost_node
+    return Plan(reason="NodeLost", message=diagnosis.message, next_step=cause.next_step if cause else "")
 
 
 PLAYBOOK = Playbook(

@@ -1,14 +1,20 @@
-"""A container needs more memory than its limit: raise that container's limit within every bound, or hand over.
+"""A container needs more memory than its limit: raise that container's limit within every bound, or escalate.
 
-A relapse after a raise is a sign of a leak: one further raise, then a rollback if the release is new, then a person.
-Memory that was measured to grow steadily up to the limit is one too: then a new release is rolled back first, and
-otherwise there is one raise only.
+A relapse after a raise suggests a leak: raise once more, then roll back if the release is new, then escalate. Memory
+that was measured to grow steadily up to the limit suggests one too: then a new release is rolled back first, and
+otherwise there is only one raise.
 """
 
 from collections.abc import Iterator
 
-from prunella_workflows.decisions.diagnosis.symptoms import SIGKILL_EXIT, Kind, Symptom, failing, lately, symptoms
-from prunella_workflows.decisions.playbooks.memory import next_raise, no_more, overwritten, unlimited
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.symptoms import SIGKILL_EXIT, Kind, Symptom
+from prunella_workflows.decisions.playbooks.memory import (
+    explain_missing_limit,
+    find_overwritten_limit,
+    next_raise,
+    no_more_raises,
+)
 from prunella_workflows.decisions.playbooks.playbook import Playbook, settle
 from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
@@ -20,49 +26,50 @@ from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import ContainerView
 
 
-def diagnose(evidence: Evidence) -> Diagnosis | Rejected:
-    """An OOM kill of a container of the current revision decides; exit code 137 alone does not."""
-    kills = list(_kills(evidence))
+def diagnose(findings: Findings) -> Diagnosis | Rejected:
+    """Match an OOM kill of a container of the current revision; exit code 137 alone is not enough."""
+    kills = list(_find_kills(findings))
     if not kills:
         return Rejected(cause=Cause.POD_OOM_KILLED, reason="no container was OOM-killed in its last run")
     first = kills[0]
-    leaks = first.container in evidence.memory_growing
-    grew = f"container {first.container}: in each of its lives of the last hour its memory grew steadily to the limit"
+    leaks = first.container in findings.evidence.memory_growing
+    growth = f"container {first.container}: memory grew steadily up to the limit in each lifetime of the last hour"
     return Diagnosis(
         cause=Cause.POD_OOM_KILLED,
         confidence=0.95,
         message=f"Container {first.container} needs more memory than its limit: it was OOM-killed."
-        + (" Its memory grew steadily until then: a leak is suspected." if leaks else ""),
+        + (" Its memory grew steadily until then: it may be leaking." if leaks else ""),
         container=first.container,
-        decided_by=(*(str(kill) for kill in kills[:5]), *((grew,) if leaks else ())),
+        decided_by=(*map(str, kills[:5]), *((growth,) if leaks else ())),
     )
 
 
-def _kills(evidence: Evidence) -> Iterator[Symptom]:
-    """The OOM kills that may be what is wrong now. One that its pod has survived is not, when the incident was opened
-    later on something else, and something else does fail.
+def _find_kills(findings: Findings) -> Iterator[Symptom]:
+    """OOM kills that may explain this incident. Ignore a kill that the pod has recovered from if the incident was
+    opened later for another symptom that is still present.
     """
+    evidence = findings.evidence
     pods = {pod.name: pod for pod in evidence.current_pods}
-    elsewhere = evidence.incident.type is not IncidentType.OOM_KILLED and _fails_otherwise(evidence)
-    for one in lately(evidence, evidence.current_pods):
-        survived = pods[one.pod].ready and one.at is not None and one.at < evidence.opened_at
-        if _is_kill(one, evidence) and not (survived and elsewhere):
-            yield one
+    fails_otherwise = evidence.incident.type is not IncidentType.OOM_KILLED and _fails_otherwise(findings)
+    for symptom in findings.on_current_revision(findings.recent_symptoms):
+        survived = pods[symptom.pod].ready and symptom.at is not None and symptom.at < evidence.opened_at
+        if _is_kill(symptom, evidence) and not (survived and fails_otherwise):
+            yield symptom
 
 
-def _fails_otherwise(evidence: Evidence) -> bool:
-    """Whether a pod fails by what is no OOM kill, not even one that is told as 137. It may run between two crashes."""
-    ready = {pod.name for pod in evidence.current_pods if pod.ready}
-    found = (one for one in failing(evidence, evidence.current_pods) if one.pod not in ready)
-    return any(one.kind is not Kind.OOM and one.exit_code != SIGKILL_EXIT for one in found)
+def _fails_otherwise(findings: Findings) -> bool:
+    """Whether a pod fails without an OOM kill, nor a 137 that may be one. It may be running between two crashes."""
+    ready = {pod.name for pod in findings.evidence.current_pods if pod.ready}
+    failures = (failure for failure in findings.current_failures if failure.pod not in ready)
+    return any(failure.kind is not Kind.OOM and failure.exit_code != SIGKILL_EXIT for failure in failures)
 
 
 def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
-    """A 137 counts when the incident was opened because this container was seen OOM-killed a moment before; a person's
-    word on it is none.
+    """A 137 counts if Prunella itself detected an OOM kill of this container when it opened the incident; a person's
+    report is not enough.
     """
     seen_before = (
-        evidence.seen
+        evidence.detected
         and evidence.incident.type is IncidentType.OOM_KILLED
         and evidence.incident.container_name == symptom.container
         and symptom.exit_code == SIGKILL_EXIT
@@ -70,28 +77,30 @@ def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
     return symptom.kind is Kind.OOM or seen_before
 
 
-def plan(diagnosis: Diagnosis, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
-    """Raise the memory of the killed container; then go back to a good release; then hand over."""
-    container = next((one for one in evidence.workload.containers if one.name == diagnosis.container), None)
+def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+    """Raise the memory of the killed container, then roll back to a good release, then escalate."""
+    evidence = findings.evidence
+    containers = evidence.workload.containers
+    container = next((container for container in containers if container.name == diagnosis.container), None)
     if container is None or container.memory_limit is None:
-        return unlimited(diagnosis.container, evidence)
-    if (elsewhere := overwritten(container, evidence)) is not None:
-        return elsewhere
-    back = _rollback_step(evidence, policy, tried)
+        return explain_missing_limit(diagnosis.container, evidence)
+    if (overwritten := find_overwritten_limit(container, findings)) is not None:
+        return overwritten
+    back = _rollback_step(findings, policy, tried)
     leaks = container.name in evidence.memory_growing
-    if back is not None and (leaks or _release_lowered_limit(container, evidence) or _cannot_start(evidence)):
-        return Plan(steps=(back,), next_step="If that does not help, a person is asked.")
-    raised = _raise_step(container, evidence, policy, tried)
-    steps = tuple(one for one in (raised, back) if one is not None)
+    if back is not None and (leaks or _release_lowered_limit(container, evidence) or _cannot_start(findings)):
+        return Plan(steps=(back,), next_step="If that does not help, escalate.")
+    raised = _raise_step(container, findings, policy, tried)
+    steps = tuple(step for step in (raised, back) if step is not None)
     if steps:
-        return Plan(steps=steps, next_step=_after(steps))
-    return no_more(container, evidence, policy, tried)
+        return Plan(steps=steps, next_step=_describe_next(steps))
+    return no_more_raises(container, evidence, policy, tried)
 
 
 def _raise_step(
-    container: ContainerView, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]
+    container: ContainerView, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]
 ) -> Step | None:
-    action = next_raise(container, evidence, policy, tried)
+    action = next_raise(container, findings, policy, tried)
     why = f"container {container.name} was OOM-killed"
     return Step(action=action, settle=settle(policy), why=why) if action is not None else None
 
@@ -102,22 +111,23 @@ def _release_lowered_limit(container: ContainerView, evidence: Evidence) -> bool
     return before is not None and container.memory_limit is not None and container.memory_limit < before
 
 
-def _cannot_start(evidence: Evidence) -> bool:
-    """Whether something else of the release keeps its pods from starting, which no memory mends."""
-    return any(symptom.kind in (Kind.IMAGE, Kind.CONFIG) for symptom in symptoms(evidence.current_pods))
+def _cannot_start(findings: Findings) -> bool:
+    """Whether another fault of the release keeps its pods from starting, which more memory does not fix."""
+    return any(symptom.kind in (Kind.IMAGE, Kind.CONFIG) for symptom in findings.on_current_revision(findings.symptoms))
 
 
-def _rollback_step(evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Step | None:
-    good = known_good(evidence)
-    if good is None or not is_new_release(evidence) or any(attempt.action == "RestoreTemplate" for attempt in tried):
+def _rollback_step(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Step | None:
+    good = known_good(findings.evidence)
+    rolled_back = any(attempt.action == "RestoreTemplate" for attempt in tried)
+    if good is None or rolled_back or not is_new_release(findings.evidence):
         return None
-    return rollback(evidence, policy, good, "the release that runs out of memory is new")
+    return rollback(findings, policy, good, "the release that runs out of memory is new")
 
 
-def _after(steps: tuple[Step, ...]) -> str:
+def _describe_next(steps: tuple[Step, ...]) -> str:
     if len(steps) > 1:
-        return f"If that does not help: {steps[1].action}, then a person is asked."
-    return "If that does not help, more memory is tried within the limits, then a person is asked."
+        return f"If that does not help: {steps[1].action}, then escalate."
+    return "If that does not help, try more memory within the limits, then escalate."
 
 
 PLAYBOOK = Playbook(

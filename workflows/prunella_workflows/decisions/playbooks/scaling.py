@@ -1,7 +1,7 @@
-"""How far a workload may be scaled out: once, to an absolute number within every bound, by whoever owns that number.
+"""Scaling out: once, to an absolute number within every bound, through the owner of that number.
 
-Where a HorizontalPodAutoscaler sets the replicas it alone decides; only its maximum may be raised, and only when the
-policy names that action.
+Where a HorizontalPodAutoscaler sets the replicas, only its maximum may be raised, and only if the policy names that
+action.
 """
 
 import math
@@ -17,31 +17,33 @@ from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import ContainerView
 
-_AT_MOST_TIMES = 2
-"""Doubling is enough for one step: what needs more is no peak, and its cause should be looked for."""
+_MAX_FACTOR = 2
+"""Doubling is enough for one step: a workload that needs more has a fault that should be found."""
 
-_KINDS = frozenset({"Scale", "RaiseMaxReplicas"})
+_ACTIONS = frozenset({"Scale", "RaiseMaxReplicas"})
 
 
-def scale_out(load: Load, goal: float, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
-    """Enough replicas that each uses no more than `goal` (a share), or why not. One step an incident."""
+def scale_out(
+    load: Load, target_share: float, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]
+) -> Plan:
+    """Add replicas until each uses no more than `target_share`, or explain why not. One step per incident."""
     workload = evidence.workload
-    if any(attempt.action in _KINDS for attempt in tried):
+    if any(attempt.action in _ACTIONS for attempt in tried):
         return Plan(
             reason="ScalingDidNotHelp",
-            message=f"{_sentence(load)}, and more replicas did not help. The change was taken back.",
-            next_step="Look at what keeps the processes busy: a loop, a slow query, a client that retries.",
+            message=f"{_sentence(load)}, and more replicas did not help. The change was undone.",
+            next_step="Find out what keeps the processes busy: a loop, a slow query, a client that retries.",
         )
     if workload.ref.kind == "DaemonSet":
         return Plan(
             reason="CannotScale",
-            message=f"{_sentence(load)}. A DaemonSet has one pod a node and cannot be scaled out.",
+            message=f"{_sentence(load)}. A DaemonSet runs one pod per node and cannot be scaled out.",
             next_step="Raise the container's limit, or add nodes.",
         )
     if evidence.scaling.autoscalers:
-        return _by_autoscaler(load, goal, evidence, policy)
-    wanted = _wanted(workload.replicas, load, goal)
-    bound, by = _most(evidence, policy, workload.replicas)
+        return _raise_autoscaler(load, target_share, evidence, policy)
+    wanted = _wanted(workload.replicas, load, target_share)
+    bound, by = _lowest_bound(evidence, policy, workload.replicas)
     if min(wanted, bound) <= workload.replicas:
         return _at_maximum(load, f"{workload.ref} has {workload.replicas} replicas", by)
     action = Scale(
@@ -53,25 +55,27 @@ def scale_out(load: Load, goal: float, evidence: Evidence, policy: EffectivePoli
     return _plan(action, load, policy)
 
 
-def _by_autoscaler(load: Load, goal: float, evidence: Evidence, policy: EffectivePolicy) -> Plan:
-    """What is left to do where an autoscaler sets the replicas."""
+def _raise_autoscaler(load: Load, target_share: float, evidence: Evidence, policy: EffectivePolicy) -> Plan:
+    """Raise the maximum of the autoscaler that sets the replicas, or explain why not."""
     first, *others = evidence.scaling.autoscalers
     if others or not first.active:
-        state = f"{first} and {others[0]} scale it both, so neither can" if others else f"{first} cannot act"
+        state = (
+            f"{first} and {others[0]} both scale it, so neither works" if others else f"{first} is not able to scale"
+        )
         return Plan(
             reason="HpaCannotAct",
             message=f"{_sentence(load)}. {state}.",
             next_step=f"kubectl describe hpa {first.name} -n {first.namespace}",
         )
     if not first.at_maximum:
-        state = f"{first} decides and asks for {first.desired_replicas} of at most {first.max_replicas} replicas"
+        state = f"{first} is in charge and wants {first.desired_replicas} of at most {first.max_replicas} replicas"
         return Plan(
             reason="HpaActs",
             message=f"{_sentence(load)}. {state}.",
-            next_step="Wait for it, or see which metrics it scales by.",
+            next_step="Wait for it, or check the metrics by which it scales.",
         )
-    wanted = _wanted(first.max_replicas, load, goal)
-    bound, by = _most(evidence, policy, first.max_replicas)
+    wanted = _wanted(first.max_replicas, load, target_share)
+    bound, by = _lowest_bound(evidence, policy, first.max_replicas)
     if min(wanted, bound) <= first.max_replicas:
         return _at_maximum(load, f"{first} is at its maximum of {first.max_replicas}", by)
     action = RaiseMaxReplicas(
@@ -82,46 +86,46 @@ def _by_autoscaler(load: Load, goal: float, evidence: Evidence, policy: Effectiv
         max_to=min(wanted, bound),
     )
     if first.operator or RaiseMaxReplicas.__name__ not in (policy.actions or ()):
-        return _ask(load, first, action)
+        return _propose_maximum(load, first, action)
     return _plan(action, load, policy)
 
 
 def _plan(action: Action, load: Load, policy: EffectivePolicy) -> Plan:
     step = Step(action=action, settle=settle_relieved(policy, load), why=str(load))
-    return Plan(steps=(step,), next_step="If that does not help, it is taken back and a person is asked.")
+    return Plan(steps=(step,), next_step="If that does not help, undo it and escalate.")
 
 
-def _ask(load: Load, autoscaler: HorizontalPodAutoscalerView, action: RaiseMaxReplicas) -> Plan:
-    """A person raises the maximum: the policy does not name it, or another tool would write the old one back."""
+def _propose_maximum(load: Load, autoscaler: HorizontalPodAutoscalerView, action: RaiseMaxReplicas) -> Plan:
+    """Leave the maximum to a person: the policy does not name the action, or another tool would restore the old one."""
     message = f"{_sentence(load)}. {autoscaler} is at its maximum of {autoscaler.max_replicas}"
     kind, _, name = autoscaler.operator.partition("/")
     if name:
         message += f", which {autoscaler.operator} sets"
     else:
-        message += f" and the policy's actions do not name {action.kind}"
-    own = kind == "ScaledObject"  # KEDA's, whose field bears another name
-    to = raise_maximum("scaledobject", name, autoscaler.namespace, maxReplicaCount=action.max_to)
-    return Plan(reason="HpaAtMaximum", message=f"{message}.", next_step=to if own else command(action))
+        message += f" and the policy's actions do not include {action.kind}"
+    scaled_object = raise_maximum("scaledobject", name, autoscaler.namespace, maxReplicaCount=action.max_to)
+    next_step = scaled_object if kind == "ScaledObject" else command(action)  # KEDA names the field differently
+    return Plan(reason="HpaAtMaximum", message=f"{message}.", next_step=next_step)
 
 
 def _at_maximum(load: Load, state: str, by: str) -> Plan:
     return Plan(
         reason="ReplicasAtMaximum",
         message=f"{_sentence(load)}. {state}, and {by} allows no more.",
-        next_step="Raise that bound, or look at what needs so much.",
+        next_step="Raise that bound, or find out what needs so much.",
     )
 
 
-def _wanted(replicas: int, load: Load, goal: float) -> int:
-    """As many replicas as bring the load down to `goal`. The slack is for what floating point adds."""
-    return min(math.ceil(replicas * load.share / goal - 1e-9), _AT_MOST_TIMES * replicas)
+def _wanted(replicas: int, load: Load, target_share: float) -> int:
+    """The number of replicas that brings the load down to `target_share`. The slack is for floating-point error."""
+    return min(math.ceil(replicas * load.share / target_share - 1e-9), _MAX_FACTOR * replicas)
 
 
-def _most(evidence: Evidence, policy: EffectivePolicy, replicas: int) -> tuple[int, str]:
-    """The most replicas that policy and quotas allow, and which of them is the lowest."""
+def _lowest_bound(evidence: Evidence, policy: EffectivePolicy, replicas: int) -> tuple[int, str]:
+    """The most replicas that policy and quotas allow, and the name of the bound that decides."""
     assert policy.limits.replicas_max is not None
     candidates = [(policy.limits.replicas_max, "the policy's limits.replicasMax")]
-    needs = _needs(evidence.workload.containers)
+    needs = _pod_requirements(evidence.workload.containers)
     for name, free in evidence.scaling.quota_free.items():
         if need := needs.get(name):
             more = max(0, math.floor(free / need + 1e-9))
@@ -129,13 +133,13 @@ def _most(evidence: Evidence, policy: EffectivePolicy, replicas: int) -> tuple[i
     return min(candidates)
 
 
-def _needs(containers: tuple[ContainerView, ...]) -> dict[str, float]:
-    """What one more pod takes of each resource that a quota may name. Without a request a container asks its limit."""
-    cpu = _of_pod(
+def _pod_requirements(containers: tuple[ContainerView, ...]) -> dict[str, float]:
+    """The amount of each quota resource that one more pod takes. Without a request a container requests its limit."""
+    cpu = _pod_total(
         (container.init, container.cpu_limit if container.cpu_request is None else container.cpu_request)
         for container in containers
     )
-    memory = _of_pod(
+    memory = _pod_total(
         (container.init, container.memory_limit if container.memory_request is None else container.memory_request)
         for container in containers
     )
@@ -144,15 +148,15 @@ def _needs(containers: tuple[ContainerView, ...]) -> dict[str, float]:
         "count/pods": 1,
         "cpu": cpu,
         "requests.cpu": cpu,
-        "limits.cpu": _of_pod((container.init, container.cpu_limit) for container in containers),
+        "limits.cpu": _pod_total((container.init, container.cpu_limit) for container in containers),
         "memory": memory,
         "requests.memory": memory,
-        "limits.memory": _of_pod((container.init, container.memory_limit) for container in containers),
+        "limits.memory": _pod_total((container.init, container.memory_limit) for container in containers),
     }
 
 
-def _of_pod(amounts: Iterable[tuple[bool, float | None]]) -> float:
-    """A pod counts as what its containers need together, or as the init container that needs more than that."""
+def _pod_total(amounts: Iterable[tuple[bool, float | None]]) -> float:
+    """A pod counts as the sum of its containers, or as the init container that needs more than that."""
     known = [(init, amount or 0.0) for init, amount in amounts]
     together = sum(amount for init, amount in known if not init)
     return max([together, *(amount for init, amount in known if init)])

@@ -1,7 +1,7 @@
-"""The policy's PromQL checks: what they say about a repair whose pods have held. Pure, like `health`.
+"""Judges a repair whose pods are stable by the policy's PromQL checks.
 
-A check that is true counts at once. One that is false is asked again, for its query may look back to before the repair;
-so is one that has no answer, for what was just started may not have been measured yet. No answer is never health.
+A check that passes counts at once. One that fails is repeated, because its query may look back to before the repair;
+so is one without a result, because new pods may not have been scraped yet. No result never counts as healthy.
 """
 
 import operator
@@ -23,67 +23,68 @@ _HOLDS: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_LOOKS_BACK_AT_MOST = 3600.0  # seconds that a query's own range may delay a verdict
+_MAX_RANGE_SECONDS = 3600.0  # by which a query's own range may delay a verdict
 
 
-class Asked(Value):
-    """A check and the answer to its query."""
+class CheckResult(Value):
+    """A check and the result of its query."""
 
     check: Check
-    answer: Answer
+    result: Answer
 
     @property
-    def holds(self) -> bool | None:
-        """Whether the check is true; None: it has no answer, or compares in a way that we do not know."""
+    def passes(self) -> bool | None:
+        """Whether the check passes; None without a result, or with an unknown operator."""
         compare = _HOLDS.get(self.check.operator)
-        if isinstance(self.answer, NoData) or compare is None:
+        if isinstance(self.result, NoData) or compare is None:
             return None
-        return compare(self.answer.value, self.check.threshold)
+        return compare(self.result.value, self.check.threshold)
 
     def __str__(self) -> str:
         check = self.check
         if check.operator not in _HOLDS:
-            return f"check {check.name} has the operator {check.operator}, which is not known"
-        if isinstance(self.answer, Reading):
-            return f"check {check.name} is {self.answer.value:g} and must be {check.operator} {check.threshold:g}"
-        return f"check {check.name} has no answer: {self.answer}"
+            return f"check {check.name} has the unknown operator {check.operator}"
+        if isinstance(self.result, Reading):
+            return f"check {check.name} is {self.result.value:g} and must be {check.operator} {check.threshold:g}"
+        return f"check {check.name} has no result: {self.result}"
 
 
-def judge(asked: tuple[Asked, ...], expected: Expectation, since: datetime, now: datetime) -> Judgement:
-    """The verdict on a repair whose pods have been well `since` then and held for the window; or still open."""
-    if not asked:  # a step that began before checks were recorded with it
-        return _unsure("ChecksUnavailable", "It was not recorded which checks of the policy this repair must pass.")
-    failed = [one for one in asked if one.holds is False]
-    silent = [one for one in asked if one.holds is None]
-    held = (now - since).total_seconds()
-    if not failed and not silent:
-        message = f"the pods are ready and stable for {held:.0f} s and {len(asked)} check(s) are true"
+def judge(results: tuple[CheckResult, ...], expected: Expectation, since: datetime, now: datetime) -> Judgement:
+    """The verdict on a repair whose pods have been stable `since` then, for at least the window; or still open."""
+    if not results:  # a step that began before checks were recorded with it
+        return _inconclusive("ChecksUnavailable", "The policy's checks for this repair were not recorded.")
+    failed = [result for result in results if result.passes is False]
+    unknown = [result for result in results if result.passes is None]
+    stable = (now - since).total_seconds()
+    if not failed and not unknown:
+        message = f"the pods are ready and stable for {stable:.0f} s, and {len(results)} check(s) pass"
         return Judgement(verdict=Verdict.HEALED, reason="Stable", message=message)
-    if now < _until(asked, expected, since) and not _hopeless(silent):
-        return Judgement(reason="Checking", message=_told(failed or silent))
+    if now < _deadline(results, expected, since) and not _is_unconfigured(unknown):
+        return Judgement(reason="Checking", message=_summarise(failed or unknown))
     if failed:
-        return Judgement(verdict=Verdict.NOT_HEALED, reason="CheckFailed", message=_told(failed))
-    return _unsure("ChecksUnavailable", _told(silent))
+        return Judgement(verdict=Verdict.NOT_HEALED, reason="CheckFailed", message=_summarise(failed))
+    return _inconclusive("ChecksUnavailable", _summarise(unknown))
 
 
-def _until(asked: tuple[Asked, ...], expected: Expectation, since: datetime) -> datetime:
-    """How long checks are asked again: to the deadline, for one more window, and until no query sees the time before.
+def _deadline(results: tuple[CheckResult, ...], expected: Expectation, since: datetime) -> datetime:
+    """The time until which checks are repeated: the deadline, one more window, and until no query looks back too far.
 
-    Time in which nobody could look does not count.
+    Time in which verification was impossible does not count.
     """
     window = expected.settle.window
-    back = min(_LOOKS_BACK_AT_MOST, max(promql.looks_back(one.check.query) for one in asked))
-    return max(expected.deadline, since + timedelta(seconds=window + max(window, back) + expected.blind))
+    lookback = min(_MAX_RANGE_SECONDS, max(promql.looks_back(result.check.query) for result in results))
+    return max(expected.deadline, since + timedelta(seconds=window + max(window, lookback) + expected.blind))
 
 
-def _hopeless(silent: list[Asked]) -> bool:
-    """Whether nobody is there who could ever answer."""
-    return any(isinstance(one.answer, NoData) and one.answer.why is Why.NOT_CONFIGURED for one in silent)
+def _is_unconfigured(unknown: list[CheckResult]) -> bool:
+    """Whether a check has no metrics source at all, so that repeating it is pointless."""
+    results = (check.result for check in unknown)
+    return any(isinstance(result, NoData) and result.why is Why.NOT_CONFIGURED for result in results)
 
 
-def _told(asked: list[Asked]) -> str:
-    return "; ".join(str(one) for one in asked[:3])
+def _summarise(results: list[CheckResult]) -> str:
+    return "; ".join(str(result) for result in results[:3])
 
 
-def _unsure(reason: str, message: str) -> Judgement:
+def _inconclusive(reason: str, message: str) -> Judgement:
     return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)

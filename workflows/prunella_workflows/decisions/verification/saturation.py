@@ -1,33 +1,35 @@
-"""Is there pressure, and has a repair relieved it? Only measurements tell: pods are healthy under pressure.
-
-No data says neither that it is there nor that it is gone.
+"""Judges whether a workload is saturated, and whether a repair relieved it. Saturated pods are ready, so only
+measurements tell. Missing data proves neither.
 """
 
 from datetime import datetime, timedelta
 
-from prunella_workflows.decisions.diagnosis.saturation import Load, Resource, load_of, measure
+from prunella_workflows.decisions.diagnosis.saturation import Load, Resource, measure, measure_evidence
 from prunella_workflows.model.evidence import Evidence, Usage
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
 from prunella_workflows.model.plan import Relief
 from prunella_workflows.model.workload import PodView, WorkloadView
 
-_LOOK_EVERY = 2.0
-_MEASURED_WITHIN = timedelta(minutes=3)
-"""A source needs a minute or two for new pods; what is not measured by then a person must look at."""
+_POLL_INTERVAL_SECONDS = 2.0
+_METRICS_TIMEOUT = timedelta(minutes=3)
+"""A metrics source needs a minute or two for new pods; without metrics by then, a person must check."""
 
 
 def confirm(
     resource: Resource, evidence: Evidence, grace: float, quiet: float, *, calm_since: datetime | None, healthy: bool
 ) -> Sighting:
-    """Whether the pressure lasts for `grace`, or is gone for `quiet` seconds, from healthy pods, or must be watched.
+    """Failing once the saturation lasts for `grace`, recovered once healthy pods are below it for `quiet` seconds.
 
-    What nobody measures is watched for a while; then the diagnosis says that nobody does.
+    Without metrics, keep watching for `_METRICS_TIMEOUT`, then report FAILING so that the diagnosis can say that
+    metrics are unavailable.
     """
-    now, load = evidence.read_at, load_of(resource, evidence)
-    if load is None and now - evidence.opened_at >= _MEASURED_WITHIN:
-        return Sighting(presence=Presence.FAILING, reason="NotMeasured", message="nobody measures what the pods use")
-    if load is None or not (load.high or load.whole):
-        return _watching("NotMeasured", "what the pods use is not measured yet")
+    now, load = evidence.read_at, measure_evidence(resource, evidence)
+    if load is None and now - evidence.opened_at >= _METRICS_TIMEOUT:
+        return Sighting(
+            presence=Presence.FAILING, reason="NotMeasured", message="no metrics are available for the pods"
+        )
+    if load is None or not (load.high or load.fully_measured):
+        return _watching("NotMeasured", "waiting for metrics of the pods")
     if load.high:
         return _high(load, evidence, grace)
     since = calm_since or now
@@ -37,27 +39,27 @@ def confirm(
 
 
 def _high(load: Load, evidence: Evidence, grace: float) -> Sighting:
-    """An autoscaler that can act on it is given time; nobody else would."""
+    """Give an autoscaler that can act on it time to do so."""
     if load.resource == "cpu" and _autoscaler_acts(evidence):
-        return _watching("AutoscalerActs", f"{load}; {evidence.scaling.autoscalers[0]} acts on it")
+        return _watching("AutoscalerActs", f"{load}; {evidence.scaling.autoscalers[0]} is scaling out")
     if (evidence.read_at - evidence.opened_at).total_seconds() < grace:
         return _watching("Watching", str(load))
     return Sighting(presence=Presence.FAILING, reason="PressurePersists", message=str(load))
 
 
 def _autoscaler_acts(evidence: Evidence) -> bool:
-    """Whether an autoscaler can and may still add pods."""
+    """Whether an autoscaler is active and may still add pods."""
     found = evidence.scaling.autoscalers
     return len(found) == 1 and found[0].active and not found[0].at_maximum
 
 
 def _watching(reason: str, message: str, calm_since: datetime | None = None) -> Sighting:
     return Sighting(
-        presence=Presence.WATCHING, reason=reason, message=message, again=_LOOK_EVERY, calm_since=calm_since
+        presence=Presence.WATCHING, reason=reason, message=message, again=_POLL_INTERVAL_SECONDS, calm_since=calm_since
     )
 
 
-def measured(
+def measure_since(
     rule: Relief,
     workload: WorkloadView,
     pods: tuple[PodView, ...],
@@ -66,22 +68,22 @@ def measured(
     since: datetime,
     now: datetime,
 ) -> Load | None:
-    """The load that the rule is about, when it was measured after `since`."""
+    """The load that the rule is about, if it was measured after `since`."""
     if usage is None or usage.at <= since:
         return None
     return measure(rule.resource, workload, pods, usage, now, container=rule.container)
 
 
-def judge(rule: Relief, load: Load | None, deadline: datetime, patience: float, now: datetime) -> Judgement | None:
-    """What stands against the repair, decided or still open; None when little enough is used.
+def judge(rule: Relief, load: Load | None, deadline: datetime, grace: float, now: datetime) -> Judgement | None:
+    """The judgement against the repair, decided or still open; None when the load is low enough.
 
-    Until `deadline` much use is waited out, and missing measurements for `patience` seconds more: both come late.
+    Wait for high load to fall until `deadline`, and for missing metrics for `grace` seconds more: both lag.
     """
     if load is not None and load.share >= rule.below:
         verdict = None if now < deadline else Verdict.NOT_HEALED
         return Judgement(verdict=verdict, reason="StillHigh", message=str(load))
-    if load is not None and load.whole:
+    if load is not None and load.fully_measured:
         return None
-    verdict = None if now < deadline + timedelta(seconds=patience) else Verdict.INCONCLUSIVE
-    message = "The pods are ready, but what they use is not measured."
+    verdict = None if now < deadline + timedelta(seconds=grace) else Verdict.INCONCLUSIVE
+    message = "The pods are ready, but no metrics are available to verify their load."
     return Judgement(verdict=verdict, reason="MetricsUnavailable", message=message)

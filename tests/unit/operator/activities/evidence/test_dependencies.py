@@ -193,7 +193,7 @@ def test_nothing_is_read_about_dependencies_unless_pods_fail_for_them(kube, stat
 
 def test_shallow_evidence_reads_nothing_of_the_surroundings(kube):
     found = evidence_of(kube, deep=False, since=OPENED)
-    assert (found.dependencies, found.fellows, found.nodes, found.since) == ((), (), (), OPENED)
+    assert (found.dependencies, found.affected_workloads, found.nodes, found.since) == ((), (), (), OPENED)
     assert not [path for _, path in kube.requests if path.endswith(("/services", "/log")) or path.startswith(NODES)]
 
 
@@ -212,7 +212,7 @@ def lacking(kube):
 
 
 def fellows(kube):
-    return [(fellow.workload, fellow.missing) for fellow in evidence_of(kube).fellows]
+    return [(fellow.workload, fellow.missing) for fellow in evidence_of(kube).affected_workloads]
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_people_read_what_the_pods_use(killed):
     report = diagnosed(killed, FakeSource(found=use(), grown=(a_ramp(),)), IncidentType.OOM_KILLED)
     notes = {one.source: one.message for one in report.evidence}
     assert notes["Usage"] == "pod web-a, container app: ?, 60 MiB"
-    assert "a leak is suspected" in report.diagnosis.message
+    assert "it may be leaking" in report.diagnosis.message
 
 
 def test_people_read_why_nobody_knows(killed):

@@ -21,8 +21,8 @@ from builders import (
     the_history,
 )
 
-from prunella_workflows.decisions.diagnosis import external_cause
-from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause, missing_objects
+from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause, parse_missing_objects
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.guards.external_cause import (
     check_dependency,
     check_node,
@@ -85,7 +85,7 @@ def evidence_of(*pods, **values):
     ],
 )
 def test_a_dependency_that_is_down_is_the_cause(values, words):
-    diagnosis, plan = decide(evidence_of(dependencies=(a_dependency(**values),)), a_policy())
+    diagnosis, plan = decide(Findings(evidence_of(dependencies=(a_dependency(**values),))), a_policy())
     assert (diagnosis.cause, plan.steps, plan.reason) == (Cause.DEPENDENCY_DOWN, (), "DependencyDown")
     assert words in plan.message
     assert "Deployment/ledger" in plan.next_step
@@ -108,7 +108,7 @@ def test_a_dependency_that_is_down_is_the_cause(values, words):
     ],
 )
 def test_a_dependency_that_serves_excuses_nothing(dependencies):
-    diagnosis, plan = decide(evidence_of(dependencies=dependencies), a_policy())
+    diagnosis, plan = decide(Findings(evidence_of(dependencies=dependencies)), a_policy())
     assert diagnosis.cause is Cause.BAD_RELEASE
     assert plan.steps
 
@@ -127,7 +127,7 @@ def test_a_dependency_that_serves_excuses_nothing(dependencies):
     ],
 )
 def test_a_fault_of_ones_own_is_never_hidden_by_a_dependency(pod, cause):
-    assert decide(evidence_of(CRASHING, pod), a_policy())[0].cause is cause
+    assert decide(Findings(evidence_of(CRASHING, pod)), a_policy())[0].cause is cause
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_fault_of_ones_own_is_never_hidden_by_a_dependency(pod, cause):
 )
 def test_a_dependency_that_has_just_come_back_gives_us_another_try(pods, since, waits):
     back = a_dependency(available=2, serving_since=ago(since))
-    found = decide(evidence_of(*pods, dependencies=(back,)), a_policy())[0]
+    found = decide(Findings(evidence_of(*pods, dependencies=(back,))), a_policy())[0]
     assert (found.cause is Cause.DEPENDENCY_DOWN) is waits
     assert ("is available again" in found.message) is waits
 
@@ -203,11 +203,11 @@ def test_a_dependency_that_has_just_come_back_gives_us_another_try(pods, since, 
 )
 def test_how_long_it_is_waited_for(values, incidents, max_wait):
     evidence = evidence_of(dependencies=(a_dependency(**values),), incidents=incidents)
-    assert external_cause.dependency(evidence).max_wait == max_wait
+    assert Findings(evidence).dependency.max_wait == max_wait
 
 
 def test_the_incident_of_the_dependency_is_named():
-    found = external_cause.dependency(evidence_of(incidents=(of_ledger(),)))
+    found = Findings(evidence_of(incidents=(of_ledger(),))).dependency
     assert found.note == CausedBy(incident="ledger-1", target="Deployment/ledger", message=found.message)
     assert "incident ledger-1 is about it" in found.message
     assert found.next_step == "See incident ledger-1 of Deployment/ledger."
@@ -217,9 +217,9 @@ def test_the_incident_that_brought_it_back_is_named_too():
     back = a_dependency(available=2, serving_since=ago(10))
     old = of_ledger("ledger-0", phase=Phase.HEALED, opened_at=ago(90_000), closed_at=ago(86_400))
     healed = of_ledger(phase=Phase.HEALED, closed_at=ago(10))
-    found = external_cause.dependency(evidence_of(dependencies=(back,), incidents=(old, healed)))
+    found = Findings(evidence_of(dependencies=(back,), incidents=(old, healed))).dependency
     assert found.note.incident == "ledger-1"
-    assert external_cause.dependency(evidence_of(dependencies=(back,), incidents=(old,))).note.incident == ""
+    assert Findings(evidence_of(dependencies=(back,), incidents=(old,))).dependency.note.incident == ""
 
 
 # Circles
@@ -256,7 +256,7 @@ CIRCLES = [
 
 @pytest.mark.parametrize(("incidents", "goes"), CIRCLES)
 def test_of_those_that_wait_for_each_other_the_oldest_goes_first(incidents, goes):
-    found = decide(evidence_of(incidents=tuple(incidents)), a_policy())[0]
+    found = decide(Findings(evidence_of(incidents=tuple(incidents))), a_policy())[0]
     assert found.cause is (Cause.BAD_RELEASE if goes else Cause.DEPENDENCY_DOWN)
 
 
@@ -280,7 +280,7 @@ def test_of_those_that_wait_for_each_other_the_oldest_goes_first(incidents, goes
     ],
 )
 def test_what_is_missing_is_read_from_the_words_of_the_kubelet(text, found):
-    assert missing_objects(text) == found
+    assert parse_missing_objects(text) == found
 
 
 def lacking(**values):
@@ -288,7 +288,7 @@ def lacking(**values):
         a_pod("web-2-a", NO_SECRET),
         **{
             "dependencies": (),
-            "fellows": (AffectedWorkload(workload="Deployment/cart", missing="Secret/token"),),
+            "affected_workloads": (AffectedWorkload(workload="Deployment/cart", missing="Secret/token"),),
             "revisions": the_history(good_at=ago(3600)),
             **values,
         },
@@ -301,8 +301,8 @@ def of_cart(**values):
 
 def test_the_later_incident_of_one_cause_points_at_the_first():
     evidence = lacking(incidents=(of_cart(),))
-    diagnosis, plan = decide(evidence, a_policy())
-    found = external_cause.culprit(diagnosis.cause, evidence)
+    diagnosis, plan = decide(Findings(evidence), a_policy())
+    found = Findings(evidence).external_cause(diagnosis.cause)
     assert (diagnosis.cause, plan.reason, plan.steps) == (Cause.POD_CRASH_LOOP, "SharedCause", ())
     assert (found.kind, found.target, found.incident, found.max_wait) == (
         CauseKind.SHARED,
@@ -322,17 +322,17 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
         pytest.param({"incidents": (of_cart(phase=Phase.HEALED),)}, None, id="the other one's is over"),
         pytest.param(
             {
-                "fellows": (AffectedWorkload(workload="Deployment/cart", missing="Secret/other"),),
+                "affected_workloads": (AffectedWorkload(workload="Deployment/cart", missing="Secret/other"),),
                 "incidents": (of_cart(),),
             },
             None,
             id="the other one lacks another thing",
         ),
-        pytest.param({"fellows": (), "incidents": (of_cart(),)}, None, id="the other one lacks nothing"),
+        pytest.param({"affected_workloads": (), "incidents": (of_cart(),)}, None, id="the other one lacks nothing"),
     ],
 )
 def test_who_waits_for_whom(values, max_wait):
-    found = external_cause.shared(lacking(**values))
+    found = Findings(lacking(**values)).shared_cause
     assert (found.max_wait if found else None) == max_wait
 
 
@@ -340,11 +340,11 @@ def test_a_volume_that_is_missing_counts_too():
     event = EventView(about="web-2-a", reason="FailedMount", message='secret "token" not found', at=NOW)
     pod = a_pod("web-2-a", a_waiting_container("ContainerCreating"), phase="Pending", created_at=ago(900))
     evidence = lacking(pods=(pod,), events=(event,), incidents=(of_cart(),))
-    assert external_cause.missing(evidence) == {"Secret/token"}
+    assert Findings(evidence).missing_objects == {"Secret/token"}
 
 
 def test_a_rollback_that_might_help_waits_too():
-    diagnosis, plan = decide(lacking(incidents=(of_cart(),), revisions=the_history()), a_policy())
+    diagnosis, plan = decide(Findings(lacking(incidents=(of_cart(),), revisions=the_history())), a_policy())
     assert (diagnosis.cause, plan.steps, plan.reason) == (Cause.BAD_RELEASE, (), "SharedCause")
 
 
@@ -371,7 +371,7 @@ STARTS = a_pod("web-2-a", ready=False, ready_since=None)
     ],
 )
 def test_a_lost_node_is_the_cause_of_what_only_its_pods_show(pods, nodes, lost):
-    diagnosis, plan = decide(evidence_of(*pods, nodes=nodes, dependencies=()), a_policy())
+    diagnosis, plan = decide(Findings(evidence_of(*pods, nodes=nodes, dependencies=())), a_policy())
     assert (diagnosis.cause is Cause.NODE_LOST) is lost
     if lost:
         assert (plan.steps, plan.reason) == ((), "NodeLost")
@@ -380,7 +380,7 @@ def test_a_lost_node_is_the_cause_of_what_only_its_pods_show(pods, nodes, lost):
 
 @pytest.mark.parametrize("nodes", [(), (NodeView(name="node-a"),)])
 def test_a_node_that_we_may_not_read_or_that_is_just_back_is_given_time_too(nodes):
-    found = external_cause.node(evidence_of(AWAY, nodes=nodes, dependencies=()))
+    found = Findings(evidence_of(AWAY, nodes=nodes, dependencies=())).lost_node
     assert found.message == "Node/node-a is lost; 1 pod(s) were on it."
 
 
@@ -395,7 +395,7 @@ def test_a_node_that_we_may_not_read_or_that_is_just_back_is_given_time_too(node
 )
 def test_the_first_incident_of_a_lost_node_is_named(other, incident):
     brief = of_cart(**{"caused_by": CausedBy(target="Node/node-a"), **other})
-    found = external_cause.node(evidence_of(AWAY, nodes=(LOST,), incidents=(brief,)))
+    found = Findings(evidence_of(AWAY, nodes=(LOST,), incidents=(brief,))).lost_node
     assert found.incident == incident
 
 
@@ -437,7 +437,7 @@ def test_what_the_kubelet_has_not_said_yet_is_waited_for():
 @pytest.mark.parametrize("pod", [CRASHING, a_pod("web-2-a", a_crashing_container(last=an_oom_kill())), a_pod()])
 def test_what_is_only_reported_has_no_plan_whatever_is_wrong(kind, pod):
     workload = a_deployment(ref=WEB.model_copy(update={"kind": kind}))
-    _, plan = decide(evidence_of(pod, workload=workload, dependencies=()), a_policy())
+    _, plan = decide(Findings(evidence_of(pod, workload=workload, dependencies=())), a_policy())
     assert (plan.steps, plan.reason) == ((), "ReportOnly")
     assert f"A {kind} is only reported" in plan.message
 
@@ -445,5 +445,5 @@ def test_what_is_only_reported_has_no_plan_whatever_is_wrong(kind, pod):
 def test_what_would_be_done_is_offered():
     killed = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
     workload = a_deployment(ref=WEB.model_copy(update={"kind": "Job"}))
-    _, plan = decide(evidence_of(killed, workload=workload), a_policy())
+    _, plan = decide(Findings(evidence_of(killed, workload=workload)), a_policy())
     assert plan.next_step == "If you agree: set the memory limit of container app from 64Mi to 128Mi."

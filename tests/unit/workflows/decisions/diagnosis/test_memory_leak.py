@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from builders import MI, NOW, a_crashing_container, a_pod, a_restarted_container, ago
 
-from prunella_workflows.decisions.diagnosis.memory_leak import growing
+from prunella_workflows.decisions.diagnosis.memory_leak import is_leaking
 from prunella_workflows.model.measurement import Reading, Series
 
 LIMIT = 64 * MI  # of the builders' pod
@@ -51,15 +51,15 @@ STEADY = ramp()
     ],
 )
 def test_growth(found, leaks):
-    assert growing("app", [CRASHING], found) is leaks
+    assert is_leaking("app", [CRASHING], found) is leaks
 
 
 def test_the_life_that_goes_on_is_not_judged():
     pod = a_pod("web-2-a", a_restarted_container(running_since=ago(300)))
     flat = series([20] * 10, ends=0)
-    assert growing("app", [pod], [series(STEADY, ends=330), flat])
-    assert not growing("app", [pod], [flat])
+    assert is_leaking("app", [pod], [series(STEADY, ends=330), flat])
+    assert not is_leaking("app", [pod], [flat])
 
 
 def test_a_container_without_a_limit_does_not_reach_it():
-    assert not growing("app", [a_pod("web-2-a", a_crashing_container(), memory_limits={})], [series(STEADY)])
+    assert not is_leaking("app", [a_pod("web-2-a", a_crashing_container(), memory_limits={})], [series(STEADY)])

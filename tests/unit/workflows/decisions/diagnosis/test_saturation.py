@@ -15,7 +15,7 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunella_workflows.decisions.diagnosis.saturation import HIGH, load_of, measure, resource_of
+from prunella_workflows.decisions.diagnosis.saturation import HIGH, measure, measure_evidence, saturated_resource
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.incident import IncidentType
 
@@ -82,24 +82,24 @@ def test_the_container_under_the_most_pressure_counts():
     usages = a_usage(0.95, 0.95, 0.95), a_usage(0.01, 0.01, 0.01, container="proxy")
     both = Usage(source="test", at=NOW, containers=usages[0].containers + usages[1].containers)
     load = measure("cpu", workload, PODS, both, NOW)
-    assert (load.container, load.high, load.whole) == ("app", True, True)
+    assert (load.container, load.high, load.fully_measured) == ("app", True, True)
     assert measure("cpu", workload, PODS, both, NOW, container="proxy").share == pytest.approx(0.01)
 
 
 def test_a_container_that_nobody_measured_may_be_the_busy_one():
     workload = a_deployment(a_container(cpu_limit=1.0), a_container("proxy", index=1, cpu_limit=1.0))
     load = cpu(0.1, 0.1, 0.1, workload=workload)
-    assert (load.high, load.whole) == (False, False)
+    assert (load.high, load.fully_measured) == (False, False)
 
 
 def test_an_init_container_that_is_over_is_not_missed():
     workload = a_deployment(a_container("migrate", init=True, cpu_limit=1.0), a_container(cpu_limit=1.0))
-    assert cpu(0.1, 0.1, 0.1, workload=workload).whole
+    assert cpu(0.1, 0.1, 0.1, workload=workload).fully_measured
 
 
 def test_little_use_is_good_news_only_when_every_pod_was_measured():
-    assert cpu(0.1, 0.1, 0.1).whole
-    assert not cpu(0.1, 0.1, None).whole
+    assert cpu(0.1, 0.1, 0.1).fully_measured
+    assert not cpu(0.1, 0.1, None).fully_measured
 
 
 def test_the_pods_own_memory_limit_counts_before_the_templates():
@@ -110,11 +110,11 @@ def test_the_pods_own_memory_limit_counts_before_the_templates():
 def test_the_container_that_the_incident_names():
     workload = a_deployment(a_container(cpu_limit=1.0), a_container("proxy", index=1, cpu_limit=1.0))
     spec = a_spec(type=IncidentType.HIGH_CPU, container_name="proxy")
-    assert load_of("cpu", an_evidence(workload=workload, incident=spec, usage=a_usage(0.9, 0.9, 0.9))) is None
+    assert measure_evidence("cpu", an_evidence(workload=workload, incident=spec, usage=a_usage(0.9, 0.9, 0.9))) is None
 
 
 def test_which_incidents_are_about_pressure():
-    found = {one: resource_of(one) for one in IncidentType if resource_of(one)}
+    found = {one: saturated_resource(one) for one in IncidentType if saturated_resource(one)}
     assert found == {IncidentType.HIGH_CPU: "cpu", IncidentType.HIGH_MEMORY: "memory"}
 
 

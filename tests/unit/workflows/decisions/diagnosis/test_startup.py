@@ -14,8 +14,9 @@ from builders import (
     the_history,
 )
 
-from prunella_workflows.decisions.diagnosis.startup import not_made, unclear
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, failing
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.startup import needs_events, pod_creation_error
+from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.decisions.playbooks import bad_release
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Diagnosis
@@ -56,7 +57,7 @@ def told(reason, message="configmap not found", about="web-2-a", age=10):
 
 def kinds(*pods, events=(), **values):
     evidence = an_evidence(*pods, workload=a_deployment(**values), events=events)
-    return [one.kind for one in failing(evidence, evidence.current_pods)]
+    return [one.kind for one in Findings(evidence).current_failures]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_what_cannot_be_mounted_is_configuration():
 )
 def test_a_deployment_says_itself_why_pods_cannot_be_made(since, expected):
     workload = a_deployment(create_failure=QUOTA, create_failed_since=since)
-    assert not_made(an_evidence(workload=workload)) == expected
+    assert pod_creation_error(an_evidence(workload=workload)) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_deployment_says_itself_why_pods_cannot_be_made(since, expected):
 )
 def test_of_other_kinds_events_tell(have, event, expected):
     workload = a_deployment(ref=WEB.model_copy(update={"kind": "StatefulSet"}), total_replicas=have)
-    assert not_made(an_evidence(workload=workload, events=(event,))) == expected
+    assert pod_creation_error(an_evidence(workload=workload, events=(event,))) == expected
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_of_other_kinds_events_tell(have, event, expected):
 )
 def test_past_its_deadline_a_pod_still_gets_what_its_probes_grant(pod, counts):
     workload = an_unavailable_deployment(progress_deadline_exceeded=True, start_budget=40.0)
-    assert bool(failing(an_evidence(pod, workload=workload), (pod,))) is counts
+    assert bool(Findings(an_evidence(pod, workload=workload)).failures) is counts
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
     workload = an_unavailable_deployment(create_failure=words, create_failed_since=ago(90))
     _, current = the_history(resources=asks)
     revisions = (a_revision(1, good_at=ago(7200), resources="same"), current)
-    answer = bad_release.diagnose(an_evidence(OLD, workload=workload, revisions=revisions))
+    answer = bad_release.diagnose(Findings(an_evidence(OLD, workload=workload, revisions=revisions)))
     assert isinstance(answer, Diagnosis) is blamed
 
 
@@ -171,7 +172,7 @@ def test_a_release_is_not_blamed_for_nodes_that_are_full(words, asks, blamed):
     _, current = the_history(resources=asks)
     revisions = (a_revision(1, good_at=ago(7200), resources="same"), current)
     evidence = an_evidence(OLD, pod, workload=an_unavailable_deployment(), revisions=revisions)
-    assert isinstance(bad_release.diagnose(evidence), Diagnosis) is blamed
+    assert isinstance(bad_release.diagnose(Findings(evidence)), Diagnosis) is blamed
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_a_node_that_is_on_its_way_is_waited_for(events, counts, late):
     told = [EventView(**{"about": "web-2-a", "at": ago(130), **event}) for event in events]
     workload = an_unavailable_deployment(progress_deadline_exceeded=late)
     evidence = an_evidence(_homeless(150), workload=workload, events=told)
-    assert bool(failing(evidence, evidence.pods)) is counts
+    assert bool(Findings(evidence).failures) is counts
 
 
 @pytest.mark.parametrize(
@@ -206,4 +207,4 @@ def test_a_node_that_is_on_its_way_is_waited_for(events, counts, late):
     ],
 )
 def test_events_are_read_only_where_nothing_else_tells(pods, have, expected):
-    assert unclear(an_evidence(*pods, workload=a_deployment(total_replicas=have))) is expected
+    assert needs_events(an_evidence(*pods, workload=a_deployment(total_replicas=have))) is expected

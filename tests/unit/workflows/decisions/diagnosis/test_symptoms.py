@@ -15,14 +15,15 @@ from builders import (
     an_oom_kill,
 )
 
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, failing, symptoms
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
 from prunella_workflows.model.workload import ContainerStatusView
 
 _ABORTED = a_termination("StartError", 128, message="failed to create containerd task: context canceled")
 
 
 def _seen(*pods):
-    return [(symptom.kind, symptom.container, symptom.active) for symptom in symptoms(pods)]
+    return [(symptom.kind, symptom.container, symptom.active) for symptom in find_symptoms(pods)]
 
 
 @pytest.mark.parametrize(
@@ -244,13 +245,15 @@ def test_one_pod(pod, expected):
 
 
 def test_the_symptoms_of_many_pods_in_their_order():
-    found = symptoms([a_pod("a"), a_pod("b", a_crashing_container()), a_pod("c", a_waiting_container("ErrImagePull"))])
+    found = find_symptoms(
+        [a_pod("a"), a_pod("b", a_crashing_container()), a_pod("c", a_waiting_container("ErrImagePull"))]
+    )
     assert [(one.pod, one.kind) for one in found] == [("b", Kind.CRASH), ("c", Kind.IMAGE)]
 
 
 def test_a_symptom_in_words():
     end = a_termination(exit_code=2, message="no such file", finished_at=ago(60))
-    (symptom,) = symptoms([a_pod("web-2-a", a_crashing_container(last=end))])
+    (symptom,) = find_symptoms([a_pod("web-2-a", a_crashing_container(last=end))])
     assert str(symptom) == "pod web-2-a, container app: CrashLoopBackOff (exit code 2): no such file"
     assert symptom.at == ago(60)
 
@@ -292,7 +295,7 @@ STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})
 )
 def test_a_pod_that_is_not_ready_counts_only_when_that_lasts(pod, workload, counts):
     evidence = an_evidence(pod, workload=a_deployment(**workload))
-    assert bool(failing(evidence, evidence.pods)) is counts
+    assert bool(Findings(evidence).failures) is counts
 
 
 @pytest.mark.parametrize(
@@ -304,4 +307,4 @@ def test_a_pod_that_is_not_ready_counts_only_when_that_lasts(pod, workload, coun
 )
 def test_a_pod_without_a_node_counts_after_a_while(age, counts):
     pod = a_pod("p", a_waiting_container(""), phase="Pending", unschedulable="no node", created_at=ago(age))
-    assert bool(failing(an_evidence(pod), (pod,))) is counts
+    assert bool(Findings(an_evidence(pod)).failures) is counts

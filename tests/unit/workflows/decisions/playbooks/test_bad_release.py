@@ -17,6 +17,7 @@ from builders import (
     the_history,
 )
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks.bad_release import diagnose, plan
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import RestoreTemplate
@@ -33,9 +34,9 @@ def _evidence(*pods, **values):
 
 
 def _target(evidence, *tried):
-    diagnosis = diagnose(evidence)
+    diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    (step,) = plan(diagnosis, evidence, a_policy(), tried).steps
+    (step,) = plan(diagnosis, Findings(evidence), a_policy(), tried).steps
     assert isinstance(step.action, RestoreTemplate)
     return step.action.revision
 
@@ -62,7 +63,7 @@ def _target(evidence, *tried):
     ],
 )
 def test_recognises_a_new_release_that_does_not_run(pod, what):
-    diagnosis = diagnose(_evidence(pod, OLD))
+    diagnosis = diagnose(Findings(_evidence(pod, OLD)))
     assert isinstance(diagnosis, Diagnosis)
     assert diagnosis.cause is Cause.BAD_RELEASE
     assert what in diagnosis.message
@@ -135,7 +136,7 @@ def test_recognises_a_new_release_that_does_not_run(pod, what):
     ],
 )
 def test_does_not_recognise(evidence, why):
-    answer = diagnose(evidence)
+    answer = diagnose(Findings(evidence))
     assert isinstance(answer, Rejected)
     assert why in answer.reason
 
@@ -157,7 +158,7 @@ def test_does_not_recognise(evidence, why):
     ],
 )
 def test_the_release_is_to_blame_although_pods_of_other_revisions_are_not_all_well(old):
-    assert isinstance(diagnose(_evidence(CRASHING, old)), Diagnosis)
+    assert isinstance(diagnose(Findings(_evidence(CRASHING, old))), Diagnosis)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_the_release_is_to_blame_although_pods_of_other_revisions_are_not_all_we
 )
 def test_not_ready_counts_once_the_progress_deadline_has_passed(pod):
     late = an_unavailable_deployment(progress_deadline_exceeded=True)
-    diagnosis = diagnose(_evidence(pod, OLD, workload=late))
+    diagnosis = diagnose(Findings(_evidence(pod, OLD, workload=late)))
     assert isinstance(diagnosis, Diagnosis)
     assert "does not become ready" in diagnosis.message
 
@@ -212,7 +213,7 @@ def test_where_it_goes_back_to(revisions, name):
 
 def test_the_write_is_bound_to_what_the_decision_was_made_on():
     evidence = _evidence(workload=an_unavailable_deployment(last_action="old-1"))
-    (step,) = plan(diagnose(evidence), evidence, a_policy(), ()).steps
+    (step,) = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), ()).steps
     assert (step.action.require.uid, step.action.require.template_hash) == ("uid-web", "hash-2")
     assert step.action.require.last_action == "old-1"
     assert step.action.parameters == {"to": "revision 1 (registry.example/web:1)"}
@@ -220,7 +221,7 @@ def test_the_write_is_bound_to_what_the_decision_was_made_on():
 
 def test_a_rollback_that_did_not_help_is_not_repeated():
     evidence = _evidence()
-    left = plan(diagnose(evidence), evidence, a_policy(), (an_attempt(action="RestoreTemplate"),))
+    left = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), (an_attempt(action="RestoreTemplate"),))
     assert (left.steps, left.reason) == ((), "RollbackDidNotHelp")
 
 
@@ -274,11 +275,11 @@ def _young(good_for=200, **values):
     ],
 )
 def test_a_young_release_that_dies_late_was_never_proven(evidence, blamed):
-    assert isinstance(diagnose(evidence), Diagnosis) is blamed
+    assert isinstance(diagnose(Findings(evidence)), Diagnosis) is blamed
 
 
 def test_a_mark_of_the_configuration_makes_no_new_release():
     revisions = (a_revision(1, good_at=ago(7200), content="same"), a_revision(2, current=True, content="same"))
-    answer = diagnose(_evidence(CRASHING, revisions=revisions))
+    answer = diagnose(Findings(_evidence(CRASHING, revisions=revisions)))
     assert isinstance(answer, Rejected)
     assert "was available and stable before" in answer.reason

@@ -21,6 +21,7 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.guards import GUARDS, evaluate, first_block
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.decisions.playbooks.high_cpu import diagnose, plan
@@ -43,9 +44,9 @@ def an_incident(*used, replicas=3, **values):
 
 
 def _plan(evidence, policy=None, *tried):
-    diagnosis = diagnose(evidence)
+    diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    return plan(diagnosis, evidence, policy or a_policy(), tried)
+    return plan(diagnosis, Findings(evidence), policy or a_policy(), tried)
 
 
 def replicas_after(evidence, policy=None):
@@ -55,7 +56,7 @@ def replicas_after(evidence, policy=None):
 
 
 def test_recognises_what_is_measured():
-    diagnosis = diagnose(an_incident(0.8, 0.8, 0.8))
+    diagnosis = diagnose(Findings(an_incident(0.8, 0.8, 0.8)))
     assert (diagnosis.cause, diagnosis.container) == (Cause.HIGH_CPU, "app")
     assert "uses 80.0% of its CPU" in diagnosis.decided_by[0]
 
@@ -72,11 +73,11 @@ def test_recognises_what_is_measured():
     ],
 )
 def test_does_not_recognise(evidence):
-    assert isinstance(diagnose(evidence), Rejected)
+    assert isinstance(diagnose(Findings(evidence)), Rejected)
 
 
 def test_what_was_reported_and_is_not_so_goes_to_a_person_with_the_figures():
-    diagnosis, left = decide(an_incident(0.2, 0.2, 0.2), a_policy())
+    diagnosis, left = decide(Findings(an_incident(0.2, 0.2, 0.2)), a_policy())
     assert (diagnosis.cause, left.steps) == (Cause.UNKNOWN, ())
     assert "20.0% of its CPU" in next(one.reason for one in diagnosis.rejected if one.cause is Cause.HIGH_CPU)
 
@@ -93,7 +94,7 @@ def test_what_was_reported_and_is_not_so_goes_to_a_person_with_the_figures():
     ],
 )
 def test_without_figures_nothing_is_written(evidence, reason):
-    diagnosis, left = decide(evidence, a_policy())
+    diagnosis, left = decide(Findings(evidence), a_policy())
     assert (diagnosis.cause, left.steps, left.reason) == (Cause.HIGH_CPU, (), reason)
     assert diagnosis.confidence < 0.5
     assert left.next_step
@@ -102,7 +103,7 @@ def test_without_figures_nothing_is_written(evidence, reason):
 def test_pods_that_fail_are_the_fault_whatever_they_use():
     failing = a_pod("web-2-a", a_crashing_container())
     evidence = an_evidence(failing, a_pod("web-2-b"), incident=CPU, usage=a_usage(0.9, 0.9))
-    assert decide(evidence, a_policy())[0].cause is Cause.POD_CRASH_LOOP
+    assert decide(Findings(evidence), a_policy())[0].cause is Cause.POD_CRASH_LOOP
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_a_repeated_alert_does_not_add_more():
     """The next incident comes right after the repair: the cooldown hands it over, whatever is measured."""
     repaired = a_brief("web-cpu", repaired_at=ago(60))
     evidence = an_incident(incidents=(repaired,), workload={"last_action": "uid-web-cpu-1"})
-    diagnosis, left = decide(evidence, a_policy())
+    diagnosis, left = decide(Findings(evidence), a_policy())
     case = a_guard_case(
         cause=diagnosis.cause,
         action=left.steps[0].action,
@@ -204,7 +205,7 @@ def test_a_repeated_alert_does_not_add_more():
 
 def test_the_alert_of_a_repair_that_helped_is_not_confirmed():
     """Alertmanager goes on for minutes after more pods share the work."""
-    assert isinstance(diagnose(an_incident(0.54, 0.54, 0.54, 0.54, 0.54, replicas=5)), Rejected)
+    assert isinstance(diagnose(Findings(an_incident(0.54, 0.54, 0.54, 0.54, 0.54, replicas=5))), Rejected)
 
 
 # With an autoscaler
@@ -217,15 +218,20 @@ def with_hpa(*used, **autoscaler):
 @pytest.mark.parametrize(
     ("scaling", "reason", "words"),
     [
-        pytest.param(scaled_by(an_autoscaler(max_replicas=9)), "HpaActs", "asks for 3 of at most 9", id="it acts"),
+        pytest.param(scaled_by(an_autoscaler(max_replicas=9)), "HpaActs", "wants 3 of at most 9", id="it acts"),
         pytest.param(
-            scaled_by(an_autoscaler(max_replicas=9, desired_replicas=0)), "HpaActs", "decides", id="a new one will act"
+            scaled_by(an_autoscaler(max_replicas=9, desired_replicas=0)),
+            "HpaActs",
+            "is in charge",
+            id="a new one will act",
         ),
-        pytest.param(scaled_by(an_autoscaler(active=False)), "HpaCannotAct", "cannot act", id="it has no metrics"),
         pytest.param(
-            scaled_by(an_autoscaler(), an_autoscaler(name="other")), "HpaCannotAct", "scale it both", id="two of them"
+            scaled_by(an_autoscaler(active=False)), "HpaCannotAct", "not able to scale", id="it has no metrics"
         ),
-        pytest.param(scaled_by(), "HpaAtMaximum", "do not name RaiseMaxReplicas", id="at its maximum"),
+        pytest.param(
+            scaled_by(an_autoscaler(), an_autoscaler(name="other")), "HpaCannotAct", "both scale it", id="two of them"
+        ),
+        pytest.param(scaled_by(), "HpaAtMaximum", "do not include RaiseMaxReplicas", id="at its maximum"),
         pytest.param(
             scaled_by(an_autoscaler(operator="ScaledObject/web")), "HpaAtMaximum", "ScaledObject/web sets", id="KEDA's"
         ),

@@ -16,6 +16,7 @@ from builders import (
     scaled_by,
 )
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.decisions.playbooks.high_memory import diagnose, plan
 from prunella_workflows.model.evidence import MemoryBounds
@@ -34,13 +35,13 @@ def an_incident(*used, **values):
 
 
 def _plan(evidence, policy=None, *tried):
-    diagnosis = diagnose(evidence)
+    diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    return plan(diagnosis, evidence, policy or a_policy(), tried)
+    return plan(diagnosis, Findings(evidence), policy or a_policy(), tried)
 
 
 def test_recognises_one_container_of_one_pod_that_is_about_to_reach_its_limit():
-    diagnosis = diagnose(an_incident(32, 57.6, 32))
+    diagnosis = diagnose(Findings(an_incident(32, 57.6, 32)))
     assert (diagnosis.cause, diagnosis.container) == (Cause.HIGH_MEMORY, "app")
     assert "uses 90.0% of its memory in the fullest pod" in diagnosis.decided_by[0]
 
@@ -53,7 +54,7 @@ def test_recognises_one_container_of_one_pod_that_is_about_to_reach_its_limit():
     ],
 )
 def test_does_not_recognise(evidence):
-    assert isinstance(diagnose(evidence), Rejected)
+    assert isinstance(diagnose(Findings(evidence)), Rejected)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +71,14 @@ def test_does_not_recognise(evidence):
     ],
 )
 def test_without_figures_nothing_is_written(evidence, reason):
-    diagnosis, left = decide(evidence, a_policy())
+    diagnosis, left = decide(Findings(evidence), a_policy())
     assert (diagnosis.cause, left.steps, left.reason) == (Cause.HIGH_MEMORY, (), reason)
 
 
 def test_an_oom_kill_is_one():
     killed = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
     evidence = an_evidence(killed, a_pod("web-2-b"), incident=MEMORY, usage=a_usage(60, 60, cpu=False))
-    assert decide(evidence, a_policy())[0].cause is Cause.POD_OOM_KILLED
+    assert decide(Findings(evidence), a_policy())[0].cause is Cause.POD_OOM_KILLED
 
 
 def test_the_limit_of_that_container_is_raised():

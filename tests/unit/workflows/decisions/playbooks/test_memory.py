@@ -16,6 +16,7 @@ from builders import (
     an_oom_kill,
 )
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.guards import GuardCase
 from prunella_workflows.decisions.guards.ownership import check_field_owner
 from prunella_workflows.decisions.guards.scaling import check_disruption
@@ -38,7 +39,11 @@ RESIZE = ResizePods(
 
 def first(*tried, policy=IN_PLACE, bounds=OFFERED, pods=(KILLED, *FINE), **workload):
     evidence = an_evidence(*pods, workload=a_deployment(**workload), bounds=bounds)
-    return PLAYBOOK.plan(PLAYBOOK.diagnose(evidence), evidence, a_policy(**policy), tried).steps[0].action
+    return (
+        PLAYBOOK.plan(PLAYBOOK.diagnose(Findings(evidence)), Findings(evidence), a_policy(**policy), tried)
+        .steps[0]
+        .action
+    )
 
 
 def test_the_first_raise_is_made_in_all_running_pods():
@@ -140,5 +145,7 @@ def test_the_lasting_change_is_told():
 def test_an_init_container_is_rolled_out():
     pod = a_pod("a", a_crashing_container("app", init=True, last=an_oom_kill()), phase="Pending")
     evidence = an_evidence(pod, workload=a_deployment(a_container(init=True), replicas=1), bounds=OFFERED)
-    (step,) = PLAYBOOK.plan(PLAYBOOK.diagnose(evidence), evidence, a_policy(**IN_PLACE), ()).steps[:1]
+    (step,) = PLAYBOOK.plan(PLAYBOOK.diagnose(Findings(evidence)), Findings(evidence), a_policy(**IN_PLACE), ()).steps[
+        :1
+    ]
     assert isinstance(step.action, SetMemory)

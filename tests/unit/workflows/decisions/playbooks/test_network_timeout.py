@@ -16,7 +16,12 @@ from builders import (
     the_history,
 )
 
-from prunella_workflows.decisions.diagnosis.probe_events import unheard, unsettled, untold
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.probe_events import (
+    probe_reason_pending,
+    readiness_pending,
+    termination_reason_pending,
+)
 from prunella_workflows.decisions.playbooks.network_timeout import diagnose, plan
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
@@ -59,7 +64,7 @@ def _evidence(*pods, **values):
     ],
 )
 def test_recognises_a_process_that_does_not_answer(message):
-    diagnosis = diagnose(_evidence(events=(_word(ANSWERED), _word(message))))
+    diagnosis = diagnose(Findings(_evidence(events=(_word(ANSWERED), _word(message)))))
     assert isinstance(diagnosis, Diagnosis)
     assert diagnosis.cause is Cause.NETWORK_TIMEOUT
     assert "1 of 2 pod(s)" in diagnosis.message
@@ -79,7 +84,7 @@ def _ran_before(end):
 
 @pytest.mark.parametrize("pods", [(_ran_before(900), a_pod("web-2-b")), (HANGING, _serving_since(900))])
 def test_a_crash_of_long_ago_says_nothing_of_a_hang(pods):
-    assert isinstance(diagnose(_evidence(*pods)), Diagnosis)
+    assert isinstance(diagnose(Findings(_evidence(*pods))), Diagnosis)
 
 
 @pytest.mark.parametrize(
@@ -91,21 +96,23 @@ def test_a_crash_of_long_ago_says_nothing_of_a_hang(pods):
         pytest.param(
             _evidence(a_pod("web-2-a", a_restarted_container(ready=False))), "no pod just", id="it crashed before"
         ),
-        pytest.param(
-            _evidence(_ran_before(300)), "restarted it a moment ago", id="the kubelet's own restart did not help"
-        ),
+        pytest.param(_evidence(_ran_before(300)), "has just restarted it", id="the kubelet's own restart did not help"),
         pytest.param(
             _evidence(revisions=the_history()), "the release is new", id="a release that may never have answered"
         ),
-        pytest.param(_evidence(events=()), "does not say", id="no word of the kubelet"),
-        pytest.param(_evidence(events=(_word(ANSWERED),)), "does not say", id="the probe is answered with an error"),
-        pytest.param(_evidence(events=(_word(), _word(ANSWERED))), "does not say", id="it hung before and answers now"),
-        pytest.param(_evidence(events=(_word(about="web-2-b"),)), "does not say", id="a word on another pod"),
-        pytest.param(_evidence(events=(_word(reason="BackOff"),)), "does not say", id="a word on something else"),
+        pytest.param(_evidence(events=()), "reports no probe", id="no word of the kubelet"),
+        pytest.param(
+            _evidence(events=(_word(ANSWERED),)), "reports no probe", id="the probe is answered with an error"
+        ),
+        pytest.param(
+            _evidence(events=(_word(), _word(ANSWERED))), "reports no probe", id="it hung before and answers now"
+        ),
+        pytest.param(_evidence(events=(_word(about="web-2-b"),)), "reports no probe", id="a word on another pod"),
+        pytest.param(_evidence(events=(_word(reason="BackOff"),)), "reports no probe", id="a word on something else"),
     ],
 )
 def test_does_not_recognise(evidence, why):
-    answer = diagnose(evidence)
+    answer = diagnose(Findings(evidence))
     assert isinstance(answer, Rejected)
     assert why in answer.reason
 
@@ -120,7 +127,7 @@ def test_does_not_recognise(evidence, why):
     ],
 )
 def test_only_what_was_said_since_it_is_not_ready_counts(events, cause):
-    assert isinstance(diagnose(_evidence(events=events)), Diagnosis) is cause
+    assert isinstance(diagnose(Findings(_evidence(events=events))), Diagnosis) is cause
 
 
 @pytest.mark.parametrize(
@@ -141,12 +148,12 @@ def test_only_what_was_said_since_it_is_not_ready_counts(events, cause):
     ],
 )
 def test_without_a_word_of_the_kubelet_it_is_too_early_to_tell(evidence, early):
-    assert bool(unheard(evidence)) is early
+    assert bool(probe_reason_pending(Findings(evidence))) is early
 
 
 def test_it_is_restarted_under_a_stamp_that_the_incident_gives():
     evidence = _evidence()
-    (step,) = plan(diagnose(evidence), evidence, a_policy(), ()).steps
+    (step,) = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), ()).steps
     assert isinstance(step.action, Restart)
     assert step.action.stamp == "2026-03-04T11:55:00Z"  # when the incident was opened, whenever this is asked
     assert (step.action.require.uid, step.action.require.template_hash) == ("uid-web", "hash-2")
@@ -155,13 +162,13 @@ def test_it_is_restarted_under_a_stamp_that_the_incident_gives():
 
 def test_it_is_restarted_once():
     evidence = _evidence()
-    left = plan(diagnose(evidence), evidence, a_policy(), (an_attempt(action="Restart"),))
+    left = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), (an_attempt(action="Restart"),))
     assert (left.steps, left.reason) == ((), "HangsAgain")
 
 
 def test_a_pod_that_has_been_silent_for_a_moment_only_is_given_time():
     moment = a_pod("web-2-a", a_container_status(ready=False), unready_since=ago(5))
-    assert isinstance(diagnose(_evidence(moment)), Rejected)
+    assert isinstance(diagnose(Findings(_evidence(moment))), Rejected)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +182,7 @@ def test_a_pod_that_has_been_silent_for_a_moment_only_is_given_time():
     ],
 )
 def test_a_pod_that_was_ready_in_between_is_looked_at_again(pods, early):
-    assert bool(unsettled(_evidence(*pods))) is early
+    assert bool(readiness_pending(Findings(_evidence(*pods)))) is early
 
 
 @pytest.mark.parametrize(
@@ -189,4 +196,4 @@ def test_a_pod_that_was_ready_in_between_is_looked_at_again(pods, early):
 )
 def test_a_restart_that_is_not_told_yet_is_waited_for(values, early):
     pod = a_pod("web-2-a", a_container_status(ready=False, **values))
-    assert bool(untold(an_evidence(pod))) is early
+    assert bool(termination_reason_pending(an_evidence(pod))) is early

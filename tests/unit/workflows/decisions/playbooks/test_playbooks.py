@@ -15,6 +15,7 @@ from builders import (
     the_history,
 )
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import PLAYBOOKS, decide
 from prunella_workflows.model.evidence import LogTail
 from prunella_workflows.model.outcome import Cause
@@ -60,7 +61,7 @@ def test_the_order_is_specific_first():
     ],
 )
 def test_decides(evidence, cause, action):
-    diagnosis, plan = decide(evidence, a_policy())
+    diagnosis, plan = decide(Findings(evidence), a_policy())
     assert diagnosis.cause is cause
     asked_before = [playbook.cause for playbook in PLAYBOOKS[: [playbook.cause for playbook in PLAYBOOKS].index(cause)]]
     assert [one.cause for one in diagnosis.rejected] == asked_before
@@ -70,7 +71,7 @@ def test_decides(evidence, cause, action):
 
 def test_it_is_the_same_whatever_the_number_of_times():
     evidence = an_evidence(KILLED, revisions=the_history())
-    assert decide(evidence, a_policy()) == decide(evidence, a_policy())
+    assert decide(Findings(evidence), a_policy()) == decide(Findings(evidence), a_policy())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_it_is_the_same_whatever_the_number_of_times():
     ],
 )
 def test_hands_over_without_a_write(evidence, reason, words):
-    _, plan = decide(evidence, a_policy())
+    _, plan = decide(Findings(evidence), a_policy())
     assert (plan.steps, plan.reason) == ((), reason)
     assert words in plan.message
     assert plan.next_step
@@ -109,13 +110,15 @@ def test_the_last_words_of_the_container_are_quoted():
         LogTail(pod="web-2-a", container="proxy", lines=("no",)),
         LogTail(pod="web-2-a", container="app", lines=("a", "no DB_URL")),
     )
-    diagnosis, _ = decide(an_evidence(CRASHING, revisions=the_history(good_at=ago(60)), logs=logs), a_policy())
+    diagnosis, _ = decide(
+        Findings(an_evidence(CRASHING, revisions=the_history(good_at=ago(60)), logs=logs)), a_policy()
+    )
     assert 'Last log line: "no DB_URL"' in diagnosis.message
 
 
 def test_the_ladder_of_a_new_release_that_leaks():
     evidence, tried, kinds = an_evidence(KILLED, revisions=the_history()), [], []
-    while steps := decide(evidence, a_policy(), tuple(tried))[1].steps:
+    while steps := decide(Findings(evidence), a_policy(), tuple(tried))[1].steps:
         action = steps[0].action
         kinds.append(f"{action.kind} {action.parameters['to']}")
         tried.append(an_attempt(len(tried) + 1, action=action.kind, to=action.parameters["to"]))

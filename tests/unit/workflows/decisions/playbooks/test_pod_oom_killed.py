@@ -27,6 +27,7 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks.pod_oom_killed import diagnose, plan
 from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.incident import IncidentType
@@ -66,9 +67,9 @@ def _evidence(*containers, limits=None, bounds=None, **values):
 
 
 def _plan(evidence, policy=None, *tried):
-    diagnosis = diagnose(evidence)
+    diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    return plan(diagnosis, evidence, policy or a_policy(), tried)
+    return plan(diagnosis, Findings(evidence), policy or a_policy(), tried)
 
 
 def _first(evidence, policy=None, *tried):
@@ -121,7 +122,7 @@ def _first(evidence, policy=None, *tried):
     ],
 )
 def test_recognises(evidence, container):
-    diagnosis = diagnose(evidence)
+    diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
     assert (diagnosis.cause, diagnosis.container) == (Cause.POD_OOM_KILLED, container)
     assert "OOM" in diagnosis.message
@@ -184,7 +185,7 @@ def test_recognises(evidence, container):
     ],
 )
 def test_does_not_recognise(evidence):
-    answer = diagnose(evidence)
+    answer = diagnose(Findings(evidence))
     assert isinstance(answer, Rejected)
     assert answer.cause is Cause.POD_OOM_KILLED
 
@@ -447,10 +448,10 @@ LEAKS = {"memory_growing": ("app",)}
 
 
 def test_a_suspected_leak_is_told():
-    diagnosis = diagnose(_evidence(**LEAKS))
-    assert "a leak is suspected" in diagnosis.message
+    diagnosis = diagnose(Findings(_evidence(**LEAKS)))
+    assert "it may be leaking" in diagnosis.message
     assert "grew steadily" in diagnosis.decided_by[-1]
-    assert "leak" not in diagnose(_evidence(memory_growing=("proxy",))).message
+    assert "leak" not in diagnose(Findings(_evidence(memory_growing=("proxy",)))).message
 
 
 def test_a_new_release_that_leaks_is_rolled_back_first():
@@ -477,6 +478,6 @@ def test_of_pods_with_different_limits_those_of_the_killed_ones_count():
     """A webhook that came later has changed only the pods that were made since."""
     killed = a_pod("web-2-b", a_crashing_container(last=an_oom_kill()), memory_limits={"app": 20 * MI})
     evidence = an_evidence(a_pod("web-2-a"), killed)
-    diagnosis = diagnose(evidence)
+    diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    assert plan(diagnosis, evidence, a_policy(), ()).reason == "LimitOverwritten"
+    assert plan(diagnosis, Findings(evidence), a_policy(), ()).reason == "LimitOverwritten"

@@ -16,8 +16,9 @@ from builders import (
     an_oom_kill,
 )
 
+from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import decide
-from prunella_workflows.decisions.verification import verification
+from prunella_workflows.decisions.verification import confirmation
 from prunella_workflows.model.outcome import Cause, Presence
 from prunella_workflows.model.workload import JobView, Outcome
 
@@ -94,13 +95,13 @@ CASES = [
 @pytest.mark.parametrize("kind", ["Job", "CronJob"])
 @pytest.mark.parametrize(("pods", "run", "presence", "reason"), CASES)
 def test_a_job(pods, run, presence, reason, kind):
-    found = verification.confirm(evidence_of(*pods, run=run, kind=kind), GRACE)
+    found = confirmation.confirm(Findings(evidence_of(*pods, run=run, kind=kind)), GRACE)
     assert (found.presence, found.reason) == (presence, reason), found.message
 
 
 def test_what_no_try_can_mend_has_to_last_for_the_grace_period():
     stuck = of_job(a_waiting_container("ImagePullBackOff"))
-    assert verification.confirm(evidence_of(stuck, opened_at=ago(5)), GRACE).presence is Presence.WATCHING
+    assert confirmation.confirm(Findings(evidence_of(stuck, opened_at=ago(5))), GRACE).presence is Presence.WATCHING
 
 
 @pytest.mark.parametrize(
@@ -112,14 +113,14 @@ def test_what_no_try_can_mend_has_to_last_for_the_grace_period():
     ],
 )
 def test_a_bare_pod(pod, run, presence, reason):
-    found = verification.confirm(evidence_of(pod, run=run, kind="Pod"), GRACE)
+    found = confirmation.confirm(Findings(evidence_of(pod, run=run, kind="Pod")), GRACE)
     assert (found.presence, found.reason) == (presence, reason)
 
 
 def test_a_bare_pod_that_runs_again_has_recovered():
     workload = a_deployment(ref=WEB.model_copy(update={"kind": "Pod"}), replicas=1, revision="", run=a_run())
     evidence = an_evidence(a_pod("p", revision=""), workload=workload)
-    assert verification.confirm(evidence, GRACE).presence is Presence.RECOVERED
+    assert confirmation.confirm(Findings(evidence), GRACE).presence is Presence.RECOVERED
 
 
 @pytest.mark.parametrize(
@@ -132,6 +133,6 @@ def test_a_bare_pod_that_runs_again_has_recovered():
 )
 def test_what_a_failed_job_died_of_is_told(pods, cause, words):
     run = a_run(FAILED, reason="BackoffLimitExceeded", message=LIMIT)
-    diagnosis, plan = decide(evidence_of(*pods, run=run), a_policy())
+    diagnosis, plan = decide(Findings(evidence_of(*pods, run=run)), a_policy())
     assert (diagnosis.cause, plan.reason, plan.steps) == (cause, "ReportOnly", ())
     assert words in plan.message

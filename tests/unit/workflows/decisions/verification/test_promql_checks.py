@@ -7,7 +7,7 @@ from builders import NOW, ago, an_expectation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunella_workflows.decisions.verification.promql_checks import Asked, judge
+from prunella_workflows.decisions.verification.promql_checks import CheckResult, judge
 from prunella_workflows.model.measurement import NoData, Reading, Why
 from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import Settle
@@ -20,7 +20,7 @@ OPERATORS = ("<", "<=", ">", ">=", "==", "!=")
 
 def asked(answer, name="errors", query="x", operator="<=", threshold=0.05):
     value = Reading(value=answer, at=NOW) if isinstance(answer, float | int) else answer
-    return Asked(check=Check(name=name, query=query, operator=operator, threshold=threshold), answer=value)
+    return CheckResult(check=Check(name=name, query=query, operator=operator, threshold=threshold), result=value)
 
 
 def judged(*all_asked, held=70, timeout=120, window=60, written=None, blind=0):
@@ -48,24 +48,24 @@ def judged(*all_asked, held=70, timeout=120, window=60, written=None, blind=0):
     ],
 )
 def test_how_a_value_compares(value, operator, threshold, holds):
-    assert asked(value, operator=operator, threshold=threshold).holds is holds
+    assert asked(value, operator=operator, threshold=threshold).passes is holds
 
 
 def test_a_check_says_what_it_is():
     assert str(asked(0.251)) == "check errors is 0.251 and must be <= 0.05"
-    assert str(asked(AWAY)) == "check errors has no answer: Prometheus cannot be reached: Connection refused"
+    assert str(asked(AWAY)) == "check errors has no result: Prometheus cannot be reached: Connection refused"
 
 
 def test_an_operator_of_a_later_release_is_no_answer():
     one = asked(1, operator="~")
-    assert one.holds is None
-    assert judged(one, held=121).message == "check errors has the operator ~, which is not known"
+    assert one.passes is None
+    assert judged(one, held=121).message == "check errors has the unknown operator ~"
 
 
 def test_all_true_heals_at_once():
     judgement = judged(asked(0.01), asked(5, "requests", operator=">", threshold=1))
     assert (judgement.verdict, judgement.reason) == (Verdict.HEALED, "Stable")
-    assert "2 check(s) are true" in judgement.message
+    assert "2 check(s) pass" in judgement.message
 
 
 @pytest.mark.parametrize("second", [asked(0.2), asked(AWAY)], ids=["false", "no answer"])
@@ -84,7 +84,7 @@ def test_one_that_stays_false_undoes():
 def test_no_answer_until_the_end_is_no_verdict():
     judgement = judged(asked(0.01), asked(AWAY, "latency"), held=121)
     assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "ChecksUnavailable")
-    assert judgement.message == "check latency has no answer: Prometheus cannot be reached: Connection refused"
+    assert judgement.message == "check latency has no result: Prometheus cannot be reached: Connection refused"
 
 
 def test_one_false_counts_more_than_one_without_an_answer():
@@ -133,7 +133,7 @@ ANSWERS = st.floats(allow_nan=False) | st.sampled_from([AWAY, NOBODY, NoData(why
 def test_health_is_said_only_when_every_check_is_true_and_all_is_decided_in_the_end(answers, held):
     all_asked = [asked(answer, operator=operator, threshold=limit) for answer, operator, limit in answers]
     judgement = judged(*all_asked, held=held)
-    true = [one.holds for one in all_asked]
+    true = [one.passes for one in all_asked]
     if judgement.verdict is Verdict.HEALED:
         assert true
         assert all(true)

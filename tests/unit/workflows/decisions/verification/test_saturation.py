@@ -20,7 +20,9 @@ from builders import (
     scaled_by,
 )
 
-from prunella_workflows.decisions.verification.verification import CHECKS_DUE, confirm, verify
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.verification.confirmation import confirm
+from prunella_workflows.decisions.verification.verification import CHECKS_DUE, verify
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.outcome import Presence, Verdict
 from prunella_workflows.model.plan import Relief, Settle
@@ -118,20 +120,20 @@ HIGH, LOW = (0.9, 0.9, 0.9), (0.2, 0.2, 0.2)
     ],
 )
 def test_confirm(evidence, calm_since, presence, reason):
-    sighting = confirm(evidence, GRACE, calm_since)
+    sighting = confirm(Findings(evidence), GRACE, calm_since)
     assert (sighting.presence, sighting.reason) == (presence, reason)
 
 
 def test_a_longer_grace_is_a_longer_quiet_time():
-    assert confirm(pressed(*LOW), 120, ago(119)).presence is Presence.WATCHING
-    assert confirm(pressed(*LOW), 120, ago(120)).presence is Presence.RECOVERED
+    assert confirm(Findings(pressed(*LOW)), 120, ago(119)).presence is Presence.WATCHING
+    assert confirm(Findings(pressed(*LOW)), 120, ago(120)).presence is Presence.RECOVERED
 
 
 def test_the_calm_is_handed_back_until_it_ends():
-    assert confirm(pressed(*LOW), GRACE).calm_since == NOW
-    assert confirm(pressed(*LOW), GRACE, ago(10)).calm_since == ago(10)
+    assert confirm(Findings(pressed(*LOW)), GRACE).calm_since == NOW
+    assert confirm(Findings(pressed(*LOW)), GRACE, ago(10)).calm_since == ago(10)
     for ended in (pressed(*HIGH, opened_at=ago(1)), pressed()):
-        assert confirm(ended, GRACE, ago(10)).calm_since is None
+        assert confirm(Findings(ended), GRACE, ago(10)).calm_since is None
 
 
 # After a repair

@@ -23,7 +23,9 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunella_workflows.decisions.verification.verification import confirm, excused, verify
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.verification.confirmation import confirm
+from prunella_workflows.decisions.verification.verification import discount_node_loss, verify
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.neighbours import NodeView
 from prunella_workflows.model.outcome import Judgement, Presence, Verdict
@@ -159,7 +161,12 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
             "Watching",
             id="ready, nobody knows since when: no recovery",
         ),
-        pytest.param(an_evidence(NOT_READY, a_pod()), Presence.WATCHING, "Watching", id="not ready yet"),
+        pytest.param(
+            an_evidence(NOT_READY.model_copy(update={"created_at": ago(60)}), a_pod("web-2-b")),
+            Presence.WATCHING,
+            "Watching",
+            id="not ready yet",
+        ),
         pytest.param(
             an_evidence(NOT_READY, workload=an_unavailable_deployment(progress_deadline_exceeded=True)),
             Presence.FAILING,
@@ -175,19 +182,19 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
     ],
 )
 def test_confirm(evidence, presence, reason):
-    sighting = confirm(evidence, grace=10)
+    sighting = confirm(Findings(evidence), grace=10)
     assert (sighting.presence, sighting.reason) == (presence, reason)
     assert sighting.message
 
 
 def test_a_long_grace_is_waited_for_before_a_recovery_is_believed():
-    assert confirm(an_evidence(opened_at=ago(100)), grace=101).presence is Presence.WATCHING
-    assert confirm(an_evidence(opened_at=ago(100)), grace=100).presence is Presence.RECOVERED
+    assert confirm(Findings(an_evidence(opened_at=ago(100))), grace=101).presence is Presence.WATCHING
+    assert confirm(Findings(an_evidence(opened_at=ago(100))), grace=100).presence is Presence.RECOVERED
 
 
 def test_even_without_grace_a_recovery_must_hold_for_a_while():
-    assert confirm(an_evidence(opened_at=ago(29)), grace=0).presence is Presence.WATCHING
-    assert confirm(an_evidence(opened_at=ago(30)), grace=0).presence is Presence.RECOVERED
+    assert confirm(Findings(an_evidence(opened_at=ago(29))), grace=0).presence is Presence.WATCHING
+    assert confirm(Findings(an_evidence(opened_at=ago(30))), grace=0).presence is Presence.RECOVERED
 
 
 OLDER = a_pod("web-1-a", a_crashing_container(last=an_oom_kill()), revision="1")
@@ -210,13 +217,13 @@ STATEFUL = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
 )
 def test_what_was_waited_with_counts_from_then_on(pods, presence, reason):
     evidence = an_evidence(*pods, since=ago(40), incidents=RECOVERED_TWICE, opened_at=ago(3600))
-    sighting = confirm(evidence, 30)
+    sighting = confirm(Findings(evidence), 30)
     assert (sighting.presence, sighting.reason) == (presence, reason)
 
 
 def test_a_pod_whose_node_is_lost_is_a_fault_that_lasts():
     away = a_pod("web-2-a", ready=False, ready_since=None, node_lost=True)
-    sighting = confirm(an_evidence(away, workload=an_unavailable_deployment()), 10)
+    sighting = confirm(Findings(an_evidence(away, workload=an_unavailable_deployment())), 10)
     assert (sighting.presence, sighting.reason) == (Presence.FAILING, "NodeLost")
     assert "node-a" in sighting.message
 
@@ -241,7 +248,7 @@ LOST = NodeView(name="node-a", ready=False, message="it is gone")
     ],
 )
 def test_a_node_that_is_lost_meanwhile_says_nothing_about_a_repair(judgement, nodes, reason):
-    found = excused(judgement, (a_pod(deleting=True), a_pod("web-2-b", node="node-c")), nodes)
+    found = discount_node_loss(judgement, (a_pod(deleting=True), a_pod("web-2-b", node="node-c")), nodes)
     assert found.reason == reason
     assert (found.verdict is Verdict.INCONCLUSIVE) is (reason == "NodeLost")
 
@@ -249,7 +256,7 @@ def test_a_node_that_is_lost_meanwhile_says_nothing_about_a_repair(judgement, no
 def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
     """After an undo the pods of the repair still crash for a while: whether the owner's do must be seen first."""
     moving = an_unavailable_deployment()
-    assert confirm(an_evidence(a_pod(), OLDER, workload=moving), grace=10).presence is Presence.WATCHING
+    assert confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), grace=10).presence is Presence.WATCHING
 
 
 @pytest.mark.parametrize(
@@ -262,7 +269,7 @@ def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
 )
 def test_a_pod_that_nothing_takes_away_is(change):
     moving = an_unavailable_deployment(**change)
-    assert confirm(an_evidence(a_pod(), OLDER, workload=moving), grace=10).presence is Presence.FAILING
+    assert confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), grace=10).presence is Presence.FAILING
 
 
 # The repair was written 110 s ago, may take 120 s and must hold for 60 s.
@@ -552,7 +559,7 @@ def test_every_repair_is_judged_in_the_end(workload, pods, window):
 @given(pods=st.lists(PODS, max_size=4), workload=WORKLOADS, opened=SECONDS)
 def test_a_recovery_is_believed_only_when_every_pod_is_ready(pods, workload, opened):
     evidence = an_evidence(workload=workload, opened_at=ago(opened)).model_copy(update={"pods": tuple(pods)})
-    if confirm(evidence, grace=10).presence is Presence.RECOVERED:
+    if confirm(Findings(evidence), grace=10).presence is Presence.RECOVERED:
         live = [pod for pod in pods if not pod.deleting and pod.phase != "Failed"]
         assert live
         assert all(pod.ready and NOW - pod.ready_since >= timedelta(seconds=30) for pod in live)

@@ -1,0 +1,100 @@
+"""Confirms that a fault persists. A pure function of the evidence, polled until it decides."""
+
+from datetime import datetime, timedelta
+
+from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
+from prunella_workflows.decisions.verification import jobs, saturation
+from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.outcome import Presence, Sighting
+
+QUIET = 30.0
+"""Seconds that pods must stay healthy before the fault counts as gone by itself (at least; a longer grace wins)."""
+
+_POLL_INTERVAL_SECONDS = 2.0
+_FLAPPING_WINDOW = timedelta(hours=1)
+_FLAPPING_COUNT = 2
+
+
+def confirm(findings: Findings, grace: float, calm_since: datetime | None = None) -> Sighting:
+    """Decide whether the fault persists through the grace period (seconds), is gone, or must be watched further.
+
+    `calm_since` comes from the previous sighting, for incidents about saturation.
+    """
+    job = jobs.confirm(findings, grace)
+    return job if job is not None else _confirm_replicas(findings, grace, calm_since)
+
+
+def _confirm_replicas(findings: Findings, grace: float, calm_since: datetime | None) -> Sighting:
+    """The sighting where pods are meant to run without end."""
+    evidence = findings.evidence
+    waited, quiet = (evidence.read_at - evidence.opened_at).total_seconds(), max(grace, QUIET)
+    everywhere = _counts_old_revisions(evidence)
+    symptoms = findings.symptoms if everywhere else findings.on_current_revision(findings.symptoms)
+    failures = findings.failures if everywhere else findings.current_failures
+    active = [failure for failure in failures if failure.active]
+    if active and waited >= grace:
+        return Sighting(presence=Presence.FAILING, reason="FaultPersists", message=str(active[0]))
+    if not active and (hidden := _find_hidden_fault(evidence, symptoms, everywhere=everywhere)) is not None:
+        return hidden
+    stable = _is_stable(evidence, symptoms, quiet)
+    if not active and (resource := saturated_resource(evidence.incident.type)) is not None:
+        return saturation.confirm(resource, evidence, grace, quiet, calm_since=calm_since, healthy=stable)
+    if not active and evidence.since is None and _is_flapping(evidence):
+        message = "it recovered by itself several times within the last hour and failed again"
+        return Sighting(presence=Presence.FAILING, reason="Flapping", message=message)
+    if active or not stable:
+        left = grace - waited
+        again = min(_POLL_INTERVAL_SECONDS, left) if left > 0 else _POLL_INTERVAL_SECONDS
+        message = "waiting to see whether it persists"
+        return Sighting(presence=Presence.WATCHING, reason="Watching", message=message, again=again)
+    return Sighting(presence=Presence.RECOVERED, reason="HealedByItself", message="the pods are healthy again")
+
+
+def _counts_old_revisions(evidence: Evidence) -> bool:
+    """Whether pods of older revisions count. They go with the rollout (or with our undo), so they matter only if the
+    rollout is past its deadline, or in a StatefulSet, which waits for them.
+    """
+    workload = evidence.workload
+    return evidence.past_deadline or workload.ref.kind == "StatefulSet" or not workload.revision
+
+
+def _find_hidden_fault(evidence: Evidence, symptoms: tuple[Symptom, ...], *, everywhere: bool) -> Sighting | None:
+    """A fault that goes on although no pod shows it at this very moment."""
+    since = evidence.since or evidence.opened_at
+    crashes = (symptom for symptom in symptoms if symptom.kind in (Kind.OOM, Kind.CRASH))
+    crash = next((crash for crash in crashes if crash.at is not None and crash.at > since), None)
+    if crash is not None:
+        return Sighting(presence=Presence.FAILING, reason="CrashedAgain", message=str(crash))
+    pods = evidence.live_pods if everywhere else evidence.current_pods
+    lost = next((pod.node for pod in pods if pod.node_lost), None)
+    if lost is not None:
+        return Sighting(presence=Presence.FAILING, reason="NodeLost", message=f"node {lost} has stopped reporting")
+    return None
+
+
+def _is_flapping(evidence: Evidence) -> bool:
+    """Whether this workload recently recovered by itself several times: waiting once more would not help."""
+    recent = [
+        incident
+        for incident in evidence.incidents
+        if incident.phase is Phase.RECOVERED
+        and incident.namespace == evidence.workload.ref.namespace
+        and incident.workload == str(evidence.workload.ref)
+        and incident.closed_at is not None
+        and evidence.read_at - incident.closed_at < _FLAPPING_WINDOW
+    ]
+    return len(recent) >= _FLAPPING_COUNT
+
+
+def _is_stable(evidence: Evidence, symptoms: tuple[Symptom, ...], seconds: float) -> bool:
+    """Whether every wanted pod has been ready, and nothing has crashed, for that long."""
+    pods = evidence.live_pods
+    if not evidence.workload.complete or not pods:
+        return False
+    since = evidence.since or evidence.opened_at
+    times = [symptom.at for symptom in symptoms if symptom.at is not None]
+    latest = max([since, *times, *(pod.ready_since or evidence.read_at for pod in pods)])
+    return all(pod.ready for pod in pods) and (evidence.read_at - latest).total_seconds() >= seconds
