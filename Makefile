@@ -86,7 +86,7 @@ cluster-down: setup ## remove every trace of the local cluster
 image: setup ## build the container image and its bill of materials into dist, without Docker
 	@$(BIN)/python hack/image
 
-lock: setup ## resolve the dependencies anew
+lock: setup ## resolve the dependencies again
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-image.lock

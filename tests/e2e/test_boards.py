@@ -202,7 +202,7 @@ def value_of(monitoring, board, title, window):
 def test_the_overview_says_what_happened(monitoring, window):
     """To the nearest: `increase` answers for a whole time, of which it has seen a little less."""
     said = {title: value_of(monitoring, "overview", title, window) for title in (
-        "Auto-repair rate", "Top causes", "Guards that held", "Repairs by action and verdict", "Open incidents"
+        "Auto-repair rate", "Top causes", "Guards that blocked", "Repairs by action and verdict", "Open incidents"
     )}  # fmt: skip
     assert said["Open incidents"] == {"": 0}
     assert said["Auto-repair rate"] == {"": pytest.approx(0.5)}
@@ -211,7 +211,7 @@ def test_the_overview_says_what_happened(monitoring, window):
         "SetMemory: Healed": 1,
         "SetMemory: NotHealed": 1,
     }
-    assert said["Guards that held"].get("Mode: ObserveMode") == 1, "the first event of a series counts"
+    assert said["Guards that blocked"].get("Mode: ObserveMode") == 1, "the first event of a series counts"
 
 
 def test_times_are_told_as_they_were(cluster, monitoring, namespaces, window):

@@ -1,1 +1,1 @@
-"""The Grafana dashboards that Prunella ships, as short as they can be said."""
+"""The Grafana dashboards that Prunella ships."""

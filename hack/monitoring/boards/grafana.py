@@ -1,4 +1,4 @@
-"""Grafana's dashboard JSON, from values that say only what differs between panels."""
+"""Grafana's dashboard JSON, from values that hold only the differences between panels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,26 +7,26 @@ from typing import Any
 Json = dict[str, Any]
 
 _SCHEMA = 41
-"""Of Grafana 12. A newer Grafana migrates it when it loads it."""
+"""The schema version of Grafana 12. A newer Grafana migrates a dashboard when it loads it."""
 _COLUMNS = 24
 _ABOVE = 1.25
-"""How far above a line the axis reaches: Grafana does not draw a line that no value comes near."""
+"""Factor by which the axis exceeds a threshold line: Grafana does not draw a line far from all values."""
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression, and what its series are called in the legend."""
+    """One PromQL expression, and the legend of its series."""
 
     expr: str
     legend: str = ""
 
 
 def counted(counter: str, over: str) -> str:
-    """How often something was counted in a time, of a counter whose series begin with their first event.
+    """Count the events in a time, of a counter whose series begin with their first event.
 
-    That one is no increase, so a series that was not there at the beginning counts as a whole.
+    `increase` does not see that event, so a series that is absent at the beginning counts as a whole.
     """
     return f"({counter} unless {counter} offset {over} or increase({counter}[{over}]))"
 
@@ -53,14 +53,14 @@ class Panel:
     decimals: int | None = None
     """0 for what is counted: `increase` says that 2.03 incidents ended."""
     now: bool = False
-    """Only what is so at the end: of what is gone since, the range would say the last that was known."""
+    """Query the end of the range only: a range would show the last known value of series that are gone."""
     names: tuple[tuple[str, str], ...] = ()
-    """What a value is called: of a part that is ready or not."""
+    """Text for a value, such as ready or not ready."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """Words, in Markdown."""
+    """Text in Markdown."""
 
     title: str
     words: str
@@ -70,7 +70,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Row:
-    """A heading, and the panels under it, which flow from left to right."""
+    """A heading and the panels under it, from left to right."""
 
     title: str
     panels: Sequence[Panel | Text]
@@ -78,7 +78,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """What the reader of a dashboard chooses: from the values that a query finds, or free text without one."""
+    """A choice of the reader: one of the values that a query finds, or free text without a query."""
 
     name: str
     label: str
@@ -97,7 +97,7 @@ class Dashboard:
     since: str = "now-24h"
 
     def to_json(self) -> Json:
-        """What Grafana imports."""
+        """The JSON that Grafana imports."""
         return {
             "uid": self.uid,
             "title": self.title,
@@ -183,7 +183,7 @@ def _panel(panel: Panel | Text) -> Json:
 
 
 def _targets(panel: Panel) -> Iterator[Json]:
-    """Lines need the whole range; one number needs its end alone, and its little graph the range again."""
+    """A line chart needs the whole range; a single number only its end, and its sparkline the range again."""
     now = panel.now or panel.kind == "bargauge"
     for number, query in enumerate(panel.queries):
         yield {
@@ -227,7 +227,7 @@ def _defaults(panel: Panel) -> Json:
 
 
 def _options(panel: Panel) -> Json:
-    """All that Grafana's schema asks for, mostly with Grafana's own defaults."""
+    """Everything that Grafana's schema requires, mostly with Grafana's own defaults."""
     last = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
     match panel.kind:

@@ -1,4 +1,4 @@
-"""One incident: what the pods of its workload used and how they fared, beside what Prunella did at that time.
+"""One incident: resources and restarts of its workload's pods, beside the actions of Prunella in that time.
 
 Prunella's own metrics name no incident, workload or pod, so that their number is bounded. Those of the workload come
 from cAdvisor.
@@ -11,12 +11,12 @@ _BY = "by (pod, container)"
 _NAME = "{{pod}} {{container}}"
 
 _WORDS = """
-The incident itself tells its story, with causes, guards, the exact change and the next step:
+The incident itself has the cause, the guards, the exact change and the next step:
 
 `kubectl -n $namespace describe incident $incident` or `prunella incidents show $incident -n $namespace`
 
-Its `status.traceId` is the trace of all that was done for it. Choose the workload to see its pods; a fall to zero of
-the time since the start is a restart.
+Its `status.traceId` is the trace of everything that was done for it. Choose the workload to see its pods; a fall to
+zero of the time since the start is a restart.
 """
 
 _WORKLOAD = Row(
@@ -40,20 +40,20 @@ _WORKLOAD = Row(
             unit="s",
         ),
         Panel(
-            "Kills for want of memory inside containers that live on",
+            "OOM kills inside containers that survived",
             (Query(f"sum {_BY} (increase(container_oom_events_total{{{_OF}}}[$__rate_interval]))", _NAME),),
             about="cAdvisor forgets a container that was killed as a whole; that is a start, on the left.",
         ),
     ),
 )
 _PRUNELLA = Row(
-    "Prunella at that time, in the whole cluster",
+    "Prunella in that time, in the whole cluster",
     (
         Panel(
             "Open incidents by phase", (Query("max by (phase) (prunella_incidents_open)", "{{phase}}"),), stacked=True
         ),
         Panel(
-            "Repairs that were judged",
+            "Repairs by verdict",
             (
                 Query(
                     "sum by (action, verdict) (increase(prunella_repairs_total[$__rate_interval])) > 0",
@@ -62,7 +62,7 @@ _PRUNELLA = Row(
             ),
         ),
         Panel(
-            "Guards that began to hold",
+            "Guards that started to block",
             (
                 Query(
                     f"sum by (guard, reason) {counted('prunella_guard_holds_total', '$__rate_interval')} > 0",
@@ -71,7 +71,7 @@ _PRUNELLA = Row(
             ),
         ),
         Panel(
-            "Activities, a second",
+            "Activities per second",
             (
                 Query(
                     "sum by (activity_type) (rate(temporal_activity_started_total[$__rate_interval])) > 0",
@@ -85,8 +85,8 @@ _PRUNELLA = Row(
 BOARD = Dashboard(
     "prunella-incident",
     "Prunella: one incident",
-    "The workload of an incident, and what Prunella did at that time.",
-    (Row("The story", (Text("Where it is told", _WORDS.strip()),)), _WORKLOAD, _PRUNELLA),
+    "The workload of an incident, and the actions of Prunella in that time.",
+    (Row("The incident", (Text("Where to read about it", _WORDS.strip()),)), _WORKLOAD, _PRUNELLA),
     (
         Variable("namespace", "Namespace", "label_values(container_start_time_seconds, namespace)"),
         Variable("workload", "Workload"),

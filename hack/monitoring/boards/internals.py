@@ -1,4 +1,4 @@
-"""The operator from inside: what it watches, how quickly it opens incidents, who calls it, what it uses itself."""
+"""The operator from inside: watches, time to open an incident, the webhook, its own resources."""
 
 from boards.grafana import GREEN, RED, Dashboard, Panel, Query, Row
 
@@ -18,7 +18,7 @@ def _rate(counter: str, *labels: str, name: str = "") -> Query:
 
 
 _SENSOR = Row(
-    "What it watches",
+    "Watches",
     (
         Panel(
             "Ready",
@@ -31,12 +31,10 @@ _SENSOR = Row(
             steps=((1, GREEN),),
             names=(("0", "no"), ("1", "yes")),
         ),
+        Panel("Known objects", (Query("max by (resource) (prunella_watch_objects)", "{{resource}}"),), width=8),
         Panel(
-            "Objects that are known", (Query("max by (resource) (prunella_watch_objects)", "{{resource}}"),), width=8
-        ),
-        Panel(
-            "Changes, a second",
-            # Since the start, so it counts like a counter, though it is told as a gauge.
+            "Changes per second",
+            # Since the start, so it counts like a counter, though it is exposed as a gauge.
             (Query("max by (resource) (rate(prunella_watch_events[$__rate_interval]))", "{{resource}}"),),
             width=8,
         ),
@@ -54,9 +52,7 @@ _SENSOR = Row(
 _INTAKE = Row(
     "From a signal to an incident",
     (
-        Panel(
-            "Signals by what became of them, a second", (_rate("prunella_signals_total", "source", "outcome"),), width=8
-        ),
+        Panel("Signals by outcome, per second", (_rate("prunella_signals_total", "source", "outcome"),), width=8),
         Panel(
             "From the observation to the Incident",
             _quantiles("prunella_incident_opening_seconds"),
@@ -66,7 +62,9 @@ _INTAKE = Row(
             line=True,
         ),
         Panel(
-            "Incidents handed to a workflow, a second", (_rate("prunella_incidents_started_total", "result"),), width=8
+            "Workflows started for incidents, per second",
+            (_rate("prunella_incidents_started_total", "result"),),
+            width=8,
         ),
         Panel(
             "Age of the oldest open incident",
@@ -79,10 +77,10 @@ _INTAKE = Row(
 _WEBHOOK = Row(
     "The webhook for alerts",
     (
-        Panel("Requests by answer, a second", (_rate("prunella_webhook_requests_total", "code"),), width=8),
-        Panel("Time to the answer", _quantiles("prunella_webhook_seconds"), unit="s", width=8),
+        Panel("Requests by response, per second", (_rate("prunella_webhook_requests_total", "code"),), width=8),
+        Panel("Response time", _quantiles("prunella_webhook_seconds"), unit="s", width=8),
         Panel(
-            "Alerts that came, and firings that were handled, a second",
+            "Alerts received and handled, per second",
             (
                 _rate("prunella_alerts_total", "outcome", name="came:"),
                 _rate("prunella_alerts_handled_total", "outcome", name="handled:"),
@@ -92,7 +90,7 @@ _WEBHOOK = Row(
     ),
 )
 _PROCESS = Row(
-    "What the operators use",
+    "Resources of the operators",
     (
         Panel(
             "CPU, in cores",
@@ -107,7 +105,7 @@ _PROCESS = Row(
 BOARD = Dashboard(
     "prunella-operator",
     "Prunella: operator",
-    "What the operator watches, how quickly it opens incidents, who calls it, and what it uses itself.",
+    "Watches, time to open an incident, the webhook, and the operator's own resources.",
     (_SENSOR, _INTAKE, _WEBHOOK, _PROCESS),
     since="now-6h",
 )

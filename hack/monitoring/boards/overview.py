@@ -1,9 +1,9 @@
-"""What a person looks at first: what is open, how well and how fast it is healed, what holds repairs back."""
+"""The first dashboard to open: open incidents, how well and how fast they are healed, what blocks repairs."""
 
 from boards.grafana import GREEN, RED, YELLOW, Dashboard, Panel, Query, Row, counted
 
 DETECTION, REPAIR, AUTO_REPAIR = 120, 900, 0.75
-"""The targets: seconds until a fault is seen, seconds until it is healed, share that is healed without a person."""
+"""The targets: seconds until a fault is detected, seconds until it is healed, share healed without a person."""
 
 
 def _ended(phases: str, over: str) -> str:
@@ -11,7 +11,7 @@ def _ended(phases: str, over: str) -> str:
 
 
 def _rate(over: str) -> str:
-    """Healed, of all incidents in which a repair was due: by the same definition as in the web console."""
+    """Healed share of all incidents in which a repair was due, by the same definition as in the web console."""
     return f"{_ended('Healed', over)} / {_ended('Healed|Escalated|Failed', over)}"
 
 
@@ -51,7 +51,7 @@ _NOW = Row(
             steps=((1, YELLOW),),
         ),
         Panel(
-            "Handed over to people",
+            "Escalated to people",
             (Query(_ended("Escalated|Failed", "$__range")),),
             kind="stat",
             decimals=0,
@@ -86,7 +86,7 @@ _NOW = Row(
             (Query(_mean("heal")),),
             kind="stat",
             unit="s",
-            about="From the detection to health that held. The target is 15 minutes.",
+            about="From the detection to lasting health. The target is 15 minutes.",
             width=4,
             height=5,
             steps=((REPAIR, RED),),
@@ -102,7 +102,7 @@ _COURSE = Row(
             stacked=True,
         ),
         Panel(
-            "Incidents that ended, by how, in an hour",
+            "Closed incidents by phase, per hour",
             (Query("sum by (phase) (increase(prunella_incidents_closed_total[1h]))", "{{phase}}"),),
             stacked=True,
         ),
@@ -125,7 +125,7 @@ _COURSE = Row(
             line=True,
         ),
         Panel(
-            "Auto-repair rate of a day",
+            "Auto-repair rate per day",
             (Query(_rate("1d"), "healed by Prunella"),),
             unit="percentunit",
             about="The dashed line is the target: 75 %.",
@@ -148,7 +148,7 @@ _WHY = Row(
             width=8,
         ),
         Panel(
-            "Guards that held",
+            "Guards that blocked",
             (
                 Query(
                     f"topk(10, sum by (guard, reason) {counted('prunella_guard_holds_total', '$__range')} > 0)",
@@ -172,14 +172,14 @@ _WHY = Row(
             width=8,
         ),
         Panel(
-            "Repairs taken back, and not taken back",
+            "Repairs undone, and undo failures",
             (
                 Query("sum by (action) (increase(prunella_repairs_undone_total[1h]))", "{{action}}"),
                 Query("sum(increase(prunella_undo_failures_total[1h]))", "could not be taken back"),
             ),
         ),
         Panel(
-            "Messages to people and steps on tickets",
+            "Notifications and ticket steps",
             (
                 Query(
                     f"sum by (channel_kind, result) {counted('prunella_notifications_total', '1h')}",
@@ -197,6 +197,6 @@ _WHY = Row(
 BOARD = Dashboard(
     "prunella-overview",
     "Prunella: overview",
-    "What is open, how well and how fast it is healed, and what holds repairs back.",
+    "Open incidents, how well and how fast they are healed, and what blocks repairs.",
     (_NOW, _COURSE, _WHY),
 )

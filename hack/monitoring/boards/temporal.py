@@ -1,4 +1,4 @@
-"""Workflows, activities and workers, by our own counts and by what Temporal's core measures."""
+"""Workflows, activities and workers, by our own metrics and those of Temporal's core."""
 
 from boards.grafana import RED, Dashboard, Panel, Query, Row, counted
 
@@ -17,7 +17,7 @@ _WORKFLOWS = Row(
     "Workflows",
     (
         Panel(
-            "Begun and ended, a second",
+            "Started and completed per second",
             (
                 _rate("temporal_workflow_started_total", "workflow_type", name="begun:"),
                 _rate("temporal_workflow_completed_total", "workflow_type", name="ended:"),
@@ -25,7 +25,7 @@ _WORKFLOWS = Row(
             width=8,
         ),
         Panel(
-            "Failures, of those that began in 5 minutes",
+            "Failed share of those started in 5 minutes",
             (
                 Query(
                     "sum by (workflow_type) (rate(temporal_workflow_failed_total[5m]))"
@@ -40,7 +40,7 @@ _WORKFLOWS = Row(
             line=True,
         ),
         Panel(
-            "Time that 9 in 10 take",
+            "90th percentile of the duration",
             (_slow("temporal_workflow_duration_milliseconds", "workflow_type"),),
             unit="ms",
             width=8,
@@ -50,9 +50,9 @@ _WORKFLOWS = Row(
 _ACTIVITIES = Row(
     "Activities",
     (
-        Panel("Attempts, a second", (_rate("temporal_activity_started_total", "activity_type"),), width=6),
+        Panel("Attempts per second", (_rate("temporal_activity_started_total", "activity_type"),), width=6),
         Panel(
-            "Failures, and further attempts, a second",
+            "Failures and retries per second",
             (
                 _rate("temporal_activity_failed_total", "activity_type", name="failed:"),
                 _rate("temporal_activity_retries_total", "activity_type", name="again:"),
@@ -60,12 +60,12 @@ _ACTIVITIES = Row(
             width=6,
         ),
         Panel(
-            "Attempts that ended well, a second",
+            "Successful attempts per second",
             (_rate("temporal_activity_completed_total", "activity_type"),),
             width=6,
         ),
         Panel(
-            "Time that 9 in 10 take",
+            "90th percentile of the duration",
             (_slow("temporal_activity_duration_milliseconds", "activity_type"),),
             unit="ms",
             width=6,
@@ -76,7 +76,7 @@ _QUEUE = Row(
     "The task queue and its workers",
     (
         Panel(
-            "Tasks that wait",
+            "Waiting tasks",
             (Query("max by (task_queue, kind) (temporal_task_queue_depth)", "{{task_queue}} {{kind}}"),),
             about="By Temporal's estimate. The dashed line is where TaskQueueBacklog begins.",
             width=8,
@@ -84,7 +84,7 @@ _QUEUE = Row(
             line=True,
         ),
         Panel(
-            "From the schedule to the start, 9 in 10",
+            "Schedule-to-start time, 90th percentile",
             (
                 _slow("temporal_sdk_workflow_task_schedule_to_start_latency_seconds", "task_queue", "workflow tasks:"),
                 _slow("temporal_sdk_activity_schedule_to_start_latency_seconds", "task_queue", "activities:"),
@@ -98,7 +98,7 @@ _QUEUE = Row(
             width=8,
         ),
         Panel(
-            "Slots in use, of those there are",
+            "Used and available slots",
             (
                 Query(
                     "sum by (worker_type) (temporal_sdk_worker_task_slots_used)"
@@ -113,7 +113,7 @@ _QUEUE = Row(
         ),
         Panel("Cached workflows", (Query("sum(temporal_sdk_sticky_cache_size)", "cached"),), width=8),
         Panel(
-            "Workflow tasks that failed, in 15 minutes",
+            "Failed workflow tasks in 15 minutes",
             (
                 Query(
                     "sum by (workflow_type, failure_reason) "
@@ -121,7 +121,7 @@ _QUEUE = Row(
                     "{{workflow_type}}: {{failure_reason}}",
                 ),
             ),
-            about="Such a workflow stands still.",
+            about="Such a workflow makes no progress.",
             width=8,
         ),
     ),
@@ -129,10 +129,10 @@ _QUEUE = Row(
 _SERVER = Row(
     "The server",
     (
-        Panel("Calls, a second", (_rate("temporal_sdk_request_total", "operation"),), width=8),
-        Panel("Calls that failed, a second", (_rate("temporal_sdk_request_failure_total", "operation"),), width=8),
+        Panel("Calls per second", (_rate("temporal_sdk_request_total", "operation"),), width=8),
+        Panel("Failed calls per second", (_rate("temporal_sdk_request_failure_total", "operation"),), width=8),
         Panel(
-            "Time that 9 in 10 calls take",
+            "90th percentile of the latency",
             (_slow("temporal_sdk_request_latency_seconds", "operation"),),
             unit="s",
             width=8,

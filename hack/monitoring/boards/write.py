@@ -1,4 +1,4 @@
-"""What is generated, and where it goes."""
+"""The generated files and their places."""
 
 import json
 from collections.abc import Iterator
@@ -33,13 +33,13 @@ def files() -> Iterator[tuple[Path, str]]:
 
 
 def prometheus_rule(rules: str) -> str:
-    """The same groups, in the words of the plain file, two columns further in."""
+    """The same groups, copied literally from the plain file and indented by two more columns."""
     groups = rules[rules.index("groups:") :]
     return _HEAD + "".join(f"  {line}" if line.strip() else line for line in groups.splitlines(keepends=True))
 
 
 def write_all() -> None:
-    """Write what differs or is not there yet."""
+    """Write the files that differ or are missing."""
     for path, text in files():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)

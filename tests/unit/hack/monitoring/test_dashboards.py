@@ -98,7 +98,7 @@ def test_every_metric_exists(board):
 
 @pytest.mark.parametrize(
     ("title", "target"),
-    [("Time to detect", 120), ("Time to repair", 900), ("Auto-repair rate of a day", 0.75)],
+    [("Time to detect", 120), ("Time to repair", 900), ("Auto-repair rate per day", 0.75)],
 )
 def test_the_targets_are_drawn(title, target):
     (panel,) = [item for item in BOARDS["overview"]["panels"] if item["title"] == title]

@@ -56,7 +56,7 @@ def test_every_alert_has_its_page(rule):
     text = (ROOT / rule["annotations"]["runbook_url"]).read_text()
     assert text.startswith(f"# {rule['alert']}\n")
     sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    assert sections == ["What it means", "Look", "Next step"]
+    assert sections == ["What it means", "Check", "Next step"]
     assert f"**{rule['labels']['severity'].capitalize()}**" in text
     for query in re.findall(r"^```promql\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
         assert unknown(query) == set()
