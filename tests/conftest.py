@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from support.cluster import Keeper, NoCluster
+from support.cluster import ClusterManager, NoCluster, dedicated_cluster
 
 settings.register_profile("thorough", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=thorough
 
 TESTS = Path(__file__).parent
 _GROUPS = ("unit", "workflow", "integration", "outages", "chaos", "e2e")
 _DISPOSABLE = "prunella-outages"
-_KEEPER = pytest.StashKey[Keeper]()
+_CLUSTER_MANAGER = pytest.StashKey[ClusterManager]()
 _UNTESTED = pytest.StashKey[Counter[str]]()
-_AUDITLESS = pytest.StashKey[set[str]]()
+_WITHOUT_AUDIT = pytest.StashKey[set[str]]()
 
 
-def _progress_logger(config):
+def _line_logger(config):
     def log_progress(text):
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         capture = config.pluginmanager.get_plugin("capturemanager")
@@ -34,9 +34,9 @@ def _progress_logger(config):
 
 
 def pytest_configure(config):
-    config.stash[_KEEPER] = Keeper(_progress_logger(config))
+    config.stash[_CLUSTER_MANAGER] = ClusterManager(_line_logger(config))
     config.stash[_UNTESTED] = Counter()
-    config.stash[_AUDITLESS] = set()
+    config.stash[_WITHOUT_AUDIT] = set()
 
 
 @pytest.hookimpl(trylast=True)
@@ -55,9 +55,9 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_protocol(item):
     """Bring the cluster up before the first test that wants it, outside of that test's time limit."""
     if "cluster" in getattr(item, "fixturenames", ()):
-        keeper = item.config.stash[_KEEPER]
-        keeper.ensure()
-        if keeper.error:
+        manager = item.config.stash[_CLUSTER_MANAGER]
+        manager.ensure()
+        if manager.error:
             item.config.stash[_UNTESTED][str(item.path.relative_to(TESTS.parent))] += 1
     return (yield)
 
@@ -68,28 +68,28 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
         for fixture in getattr(item, "funcargs", {}).values():
-            tell = getattr(fixture, "diagnostics", None)
-            report.sections += _diagnostics(tell) if tell else []
+            collect_diagnostics = getattr(fixture, "diagnostics", None)
+            report.sections += _diagnostics(collect_diagnostics) if collect_diagnostics else []
     return report
 
 
-def _diagnostics(tell):
+def _diagnostics(collect_diagnostics):
     try:
-        return list(tell())
+        return list(collect_diagnostics())
     except Exception as error:  # noqa: BLE001 - the failure itself must be shown, whatever else does not work
         return [("no diagnostics", repr(error))]
 
 
 def pytest_terminal_summary(terminalreporter, config):
     """Silence would look like success."""
-    untested, keeper = config.stash[_UNTESTED], config.stash[_KEEPER]
+    untested, manager = config.stash[_UNTESTED], config.stash[_CLUSTER_MANAGER]
     if untested:
         terminalreporter.section("NOT TESTED: there is no cluster", sep="!", red=True, bold=True)
         for group, count in sorted(untested.items()):
             terminalreporter.write_line(f"{count} tests of {group} did not run", red=True, bold=True)
-        terminalreporter.write_line(f"{keeper.error}", red=True)
+        terminalreporter.write_line(f"{manager.error}", red=True)
         terminalreporter.write_line("For the tests, name that context in PRUNELLA_TEST_CONTEXT.", red=True)
-    if config.stash[_AUDITLESS]:
+    if config.stash[_WITHOUT_AUDIT]:
         terminalreporter.section("NOT TESTED: this cluster has no audit log", sep="!", red=True, bold=True)
         text = "What was written, and how often, was only judged by the final objects. Our own cluster has the log."
         terminalreporter.write_line(text, red=True)
@@ -97,40 +97,33 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
-    session.config.stash[_KEEPER].release()
+    session.config.stash[_CLUSTER_MANAGER].release()
 
 
 @pytest.fixture(scope="session")
 def log_progress(pytestconfig):
     """Print a line that is seen at once."""
-    return _progress_logger(pytestconfig)
+    return _line_logger(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def cluster(pytestconfig):
     """A real cluster with our CRDs."""
-    keeper = pytestconfig.stash[_KEEPER]
-    if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
+    manager = pytestconfig.stash[_CLUSTER_MANAGER]
+    if isinstance(manager.error, NoCluster) and os.environ.get("CI") != "true":
         pytest.skip("there is no cluster: see the end of the run")
-    if keeper.error:
-        pytest.fail(f"there is no cluster: {keeper.error}", pytrace=False)
-    return keeper.cluster
+    if manager.error:
+        pytest.fail(f"there is no cluster: {manager.error}", pytrace=False)
+    return manager.cluster
 
 
 @pytest.fixture(scope="session")
 def disposable_cluster(log_progress):
-    """A cluster that nobody else uses, because its API server and etcd are killed: for outages and chaos."""
+    """A cluster for outages and chaos only, because its API server and etcd are killed."""
     if os.environ.get("PRUNELLA_TEST_CONTEXT"):
         pytest.skip("this needs a cluster of our own: its API server is killed")
-    keeper = Keeper(log_progress, os.environ.get("PRUNELLA_OUTAGE_CLUSTER") or _DISPOSABLE)
-    try:
-        keeper.ensure()
-        if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
-            pytest.skip(f"no cluster can be made here: {keeper.error}")
-        assert keeper.cluster, keeper.error
-        yield keeper.cluster
-    finally:
-        keeper.release()
+    with dedicated_cluster(log_progress, os.environ.get("PRUNELLA_OUTAGE_CLUSTER") or _DISPOSABLE) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -143,6 +136,6 @@ def kubeconfig(cluster):
 def audit(cluster, request):
     """The API server's audit log."""
     if cluster.audit is None:
-        request.config.stash[_AUDITLESS].add(request.node.nodeid)
+        request.config.stash[_WITHOUT_AUDIT].add(request.node.nodeid)
         pytest.skip("this cluster has no audit log")
     return cluster.audit

@@ -36,7 +36,7 @@ from support import samples  # noqa: E402
 from support.api import Api, until  # noqa: E402
 from support.collector import collecting  # noqa: E402
 from support.deployments import a_deployment  # noqa: E402
-from support.standalone import free_port  # noqa: E402
+from support.prunella import free_ports  # noqa: E402
 from telemetry_parts import UNMEASURED  # noqa: E402
 from telemetry_table import show  # noqa: E402
 from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402
@@ -149,14 +149,14 @@ class Bench:
 def environments(collector):
     """The environment of each mode."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    ends = (None, collector, f"http://127.0.0.1:{free_port()}")
+    ends = (None, collector, f"http://127.0.0.1:{free_ports(1)[0]}")
     return [{**plain, "OTEL_EXPORTER_OTLP_ENDPOINT": end} if end else {**plain, UNMEASURED: "1"} for end in ends]
 
 
 @contextmanager
 def temporal():
     """A Temporal server in memory; its address."""
-    port = free_port()
+    port = free_ports(1)[0]
     command = [BIN / "temporal", "server", "start-dev", "--headless", "--port", str(port), "--log-level", "never"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

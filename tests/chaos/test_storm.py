@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chaos.storm import LARGE, SMALL, Storm, settings
-from support.cluster import Keeper, NoCluster
+from support.cluster import dedicated_cluster
 from support.identity import identity
 from support.outage import Temporal
 from support.prunella import PrunellaProcess, free_ports
@@ -20,15 +20,9 @@ _CLUSTER = "prunella-storm"
 @pytest.fixture(scope="module")
 def simulated(log_progress):
     """Fake nodes under a real control plane."""
-    keeper = Keeper(log_progress, os.environ.get("PRUNELLA_STORM_CLUSTER") or _CLUSTER, "--simulated")
-    try:
-        keeper.ensure()
-        if isinstance(keeper.error, NoCluster) and os.environ.get("CI") != "true":
-            pytest.skip(f"no cluster can be made here: {keeper.error}")
-        assert keeper.cluster, keeper.error
-        yield keeper.cluster
-    finally:
-        keeper.release()
+    name = os.environ.get("PRUNELLA_STORM_CLUSTER") or _CLUSTER
+    with dedicated_cluster(log_progress, name, "--simulated") as made:
+        yield made
 
 
 @pytest.fixture

@@ -13,10 +13,7 @@ from support.outage import GRACE, WINDOW, WorkloadUnderTest
 
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.templates import template_hash, template_of
-from prunella_workflows.model.labels import SNAPSHOT
-from prunella_workflows.model.workload import WorkloadRef
 
 T = TypeVar("T")
 
@@ -48,14 +45,13 @@ def retry_until_done(call: Callable[[], T], what: str) -> T:
 class ChaosWorkload(WorkloadUnderTest):
     """One workload, the fault it gets, and how that must end."""
 
-    kind: str = "Deployment"
     fault: str = "release"
     """release and dependency (a new one, guilty or not), memory and glutton (needs more, more than allowed), hang,
     busy and busier (needs more replicas, and more than would help).
     """
     ends: tuple[str, ...] = ("Healed",)
     intervention: str = ""
-    """Who interferes, see people.py; "" for nobody."""
+    """Who interferes, see interventions.py; "" for no one."""
     needs_approval: bool = False
     slow: bool = False
     short_verification: bool = False
@@ -71,17 +67,8 @@ class ChaosWorkload(WorkloadUnderTest):
     """Between which two moments the incident said that it was suspended."""
 
     @property
-    def path(self) -> str:
-        return f"{paths.collection(self.kind, self.namespace)}/{self.name}"
-
-    @property
     def plural(self) -> str:
         return f"{self.kind.lower()}s"
-
-    def is_good(self) -> bool:
-        ref = WorkloadRef(kind=self.kind, namespace=self.namespace, name=self.name)
-        kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
-        return any(revision["metadata"]["labels"][SNAPSHOT] == revisions.KNOWN_GOOD for revision in kept)
 
     def _config(self, data: dict[str, str]) -> Object:
         meta = {"name": self.name, "namespace": self.namespace}

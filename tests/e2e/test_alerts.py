@@ -15,6 +15,7 @@ from fakes.mail_server import MailServer
 from support import monitoring as monitored
 from support import samples
 from support.api import until
+from support.cases.run import CLOSED
 from support.deployments import a_deployment, a_namespace
 from support.prunella import PrunellaProcess, free_ports
 from temporalio.client import Client
@@ -27,7 +28,6 @@ from prunella_workflows.model.labels import SOURCE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.faults, pytest.mark.timeout(600, func_only=True)]
 
-CLOSED = {"Healed", "Recovered", "Escalated", "Failed", "Cancelled", "Suppressed", "DryRunDone"}
 CHANNEL = "e2e-alerts-chat"
 STORIES = ("busy", "broken", "calm")
 OF_PRICING = 'namespace="%s",pod=~"pricing-.*",container="server"'

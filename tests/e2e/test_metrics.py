@@ -10,6 +10,7 @@ import pytest
 from support import monitoring as monitored
 from support import samples
 from support.api import until
+from support.cases.run import CLOSED
 from support.deployments import a_deployment, a_namespace, available, ref_of
 from support.prunella import PrunellaProcess
 
@@ -26,7 +27,6 @@ from prunella_workflows.model.measurement import NoData, Why
 pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.faults, pytest.mark.timeout(480, func_only=True)]
 
 MI = 1 << 20
-CLOSED = {"Healed", "Recovered", "Escalated", "Failed", "Cancelled", "Suppressed", "DryRunDone"}
 USED = 'max(container_memory_working_set_bytes{namespace="$namespace",pod=~"$pods",container="app"})'
 
 

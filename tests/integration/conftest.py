@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support.access_control import account, allow, in_force, installed
-from support.deployments import a_namespace
+from support.access_control import HOME, account, allow, in_force, installed
+from support.deployments import a_namespace, gone
 from support.prunella import free_ports
 
 from prunella_operator import clock
@@ -173,6 +173,14 @@ def accounts(api):
     """Prunella's accounts, with their roles and what bounds their writes."""
     with installed(api):
         yield
+
+
+@pytest.fixture(scope="module")
+def system_namespace(api):
+    """Prunella's namespace."""
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
+    yield HOME
+    gone(api, f"/api/v1/namespaces/{HOME}")
 
 
 @pytest.fixture(scope="module")

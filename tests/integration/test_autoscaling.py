@@ -11,7 +11,7 @@ import yaml
 from support import monitoring as monitored
 from support.access_control import HOME, MANIFESTS
 from support.api import path_of, until
-from support.autoscaling import WAITING, Autoscaler, Queue, number, the_worker, workers
+from support.autoscaling import MISSING, VALID, Autoscaler, Queue, assert_follows_queue, the_worker, workers
 from support.deployments import gone
 from support.documented_commands import commands_of, typed
 from support.external_metrics import prometheus_adapter
@@ -21,22 +21,12 @@ from support.prunella import PrunellaProcess
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600, func_only=True)]
 
 OVERLAY = MANIFESTS / "overlays" / "production"
-LOOKS = [one for one in commands_of("docs/install.md", "With prometheus-adapter") if " get " in one]
-VALID = ("True", "ValidMetricFound")
-MISSING = ("False", "FailedGetExternalMetric")
+SHOW_COMMANDS = [one for one in commands_of("docs/install.md", "With prometheus-adapter") if " get " in one]
 
 
 @pytest.fixture(scope="module")
 def monitoring(cluster):
     return monitored.start(cluster)
-
-
-@pytest.fixture(scope="module")
-def home(api):
-    """The namespace that the rule is about."""
-    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
-    yield HOME
-    gone(api, f"/api/v1/namespaces/{HOME}")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +72,7 @@ def rendered(cluster):
 
 
 @pytest.fixture
-def target(api, home, rendered):
+def target(api, system_namespace, rendered):
     """The worker's Deployment."""
     with workers(api, rendered) as path:
         yield path
@@ -97,7 +87,7 @@ def autoscaler(api, target, rendered):
     gone(api, path_of(one))
 
 
-def waits_for_nothing(api, path):
+def skip_stabilisation(api, path):
     """From now on it goes down at once, and not after five minutes."""
     api.patch(path, {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}})
 
@@ -105,24 +95,12 @@ def waits_for_nothing(api, path):
 def test_workers_come_with_what_waits_and_go_with_it(adapter, autoscaler, queue, api, cluster):
     until(lambda: autoscaler.condition("ScalingActive") == VALID and autoscaler.depth() == 0, 120, "nothing waits")
     assert autoscaler.replicas == 2
-    queue.fill()
-    until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees what waits")
-    figure, said = (typed(look, cluster.kubeconfig, {}) for look in LOOKS)
-    assert number(json.loads(figure)["items"][0]["value"]) == WAITING, "two operators say the same: it counts once"
-    assert "prunella-worker" in said
-    until(lambda: autoscaler.replicas == 4, 60, "four workers are wanted")
-    assert autoscaler.condition("ScalingActive") == VALID
-
-    queue.empty()
-    until(lambda: autoscaler.depth() == 0, 120, "the autoscaler sees that nothing waits any more")
-    assert autoscaler.condition("AbleToScale") == ("True", "ScaleDownStabilized")
-    assert autoscaler.replicas == 4
-    waits_for_nothing(api, autoscaler.path)
-    until(lambda: autoscaler.replicas < 4, 60, "workers go")
+    printed = (typed(command, cluster.kubeconfig, {}) for command in SHOW_COMMANDS)
+    assert_follows_queue(autoscaler, queue, printed, lambda: skip_stabilisation(api, autoscaler.path))
 
 
 def test_while_the_figure_is_missing_no_worker_goes(monitoring, operator, autoscaler, api, tmp_path):
-    waits_for_nothing(api, autoscaler.path)
+    skip_stabilisation(api, autoscaler.path)
     api.patch(autoscaler.target, {"spec": {"replicas": 3}})
     until(lambda: autoscaler.condition("ScalingActive") == MISSING, 120, "by CPU alone it would go down, and may not")
     assert autoscaler.replicas == 3

@@ -42,7 +42,7 @@ def verb_of(arguments):
 
 
 @pytest.fixture(scope="module")
-def home(api):
+def system_namespace(api):
     """The namespaces that the commands are about."""
     for name in NAMESPACES:
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -52,7 +52,7 @@ def home(api):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_command_is_accepted(cluster, home, command, tmp_path):
+def test_the_command_is_accepted(cluster, system_namespace, command, tmp_path):
     *before, (_, *arguments) = pages.parts(command)
     for place, option in enumerate(arguments[:-1]):
         if option in {"-f", "-k"} and arguments[place + 1] != "-":

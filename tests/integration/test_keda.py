@@ -4,14 +4,12 @@ The Deployment is that of the overlay with another program in its pods, which as
 worker is started beside it.
 """
 
-import json
-
 import pytest
 import yaml
 from support import monitoring as monitored
 from support.access_control import HOME, MANIFESTS
 from support.api import path_of, until
-from support.autoscaling import WAITING, Autoscaler, Queue, number, the_worker, workers
+from support.autoscaling import MISSING, VALID, Autoscaler, Queue, assert_follows_queue, the_worker, workers
 from support.deployments import gone
 from support.documented_commands import commands_of, typed
 from support.keda import keda, with_keda
@@ -25,24 +23,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.keda, pytest.mark.timeout(600
 NAMESPACE = "prunella"
 """Temporal's, as the overlay has it."""
 COMMANDS = commands_of("docs/install.md", "With KEDA")
-LOOKS = [command for command in COMMANDS if " get " in command]
+SHOW_COMMANDS = [command for command in COMMANDS if " get " in command]
 (TAKES_AWAY,) = [command for command in COMMANDS if " delete " in command]
 AUTOSCALER = f"/apis/autoscaling/v2/namespaces/{HOME}/horizontalpodautoscalers/keda-hpa-prunella-worker"
-VALID = ("True", "ValidMetricFound")
-MISSING = ("False", "FailedGetExternalMetric")
 
 
 @pytest.fixture(scope="module")
 def instance(cluster):
     """The cluster, with metrics-server for the trigger that goes by CPU."""
     return monitored.start(cluster).instance
-
-
-@pytest.fixture(scope="module")
-def home(api):
-    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
-    yield HOME
-    gone(api, f"/api/v1/namespaces/{HOME}")
 
 
 @pytest.fixture
@@ -75,7 +64,7 @@ def rendered(cluster, temporal, tmp_path):
 
 
 @pytest.fixture
-def target(api, home, rendered):
+def target(api, system_namespace, rendered):
     """The worker's Deployment."""
     with workers(api, rendered) as path:
         yield path
@@ -107,7 +96,7 @@ def conditions(api, scaled):
     return {(item["type"], item["status"], item.get("reason", "")) for item in found}
 
 
-def waits_for_nothing(api, scaled):
+def skip_stabilisation(api, scaled):
     """From now on it goes down at once, and not after five minutes. KEDA hands it on to its autoscaler."""
     behavior = {"scaleDown": {"stabilizationWindowSeconds": 0}}
     api.patch(scaled, {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}}}})
@@ -118,24 +107,12 @@ def waits_for_nothing(api, scaled):
 
 def test_workers_come_with_what_waits_and_go_with_it(autoscaler, scaled, queue, api, cluster):
     until(lambda: autoscaler.replicas == 2, 60, "never fewer than two")
-    queue.fill()
-    until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees what waits")
-    figure, said = (typed(look, cluster.kubeconfig, {}) for look in LOOKS)
-    assert number(json.loads(figure)["items"][0]["value"]) == WAITING
-    assert "keda-hpa-prunella-worker" in said
-    until(lambda: autoscaler.replicas == 4, 60, "four workers are wanted")
-    assert autoscaler.condition("ScalingActive") == VALID
-
-    queue.empty()
-    until(lambda: autoscaler.depth() == 0, 120, "the autoscaler sees that nothing waits any more")
-    assert autoscaler.condition("AbleToScale") == ("True", "ScaleDownStabilized")
-    assert autoscaler.replicas == 4
-    waits_for_nothing(api, scaled)
-    until(lambda: autoscaler.replicas < 4, 60, "workers go")
+    printed = (typed(command, cluster.kubeconfig, {}) for command in SHOW_COMMANDS)
+    assert_follows_queue(autoscaler, queue, printed, lambda: skip_stabilisation(api, scaled))
 
 
 def test_while_temporal_is_away_no_worker_goes(autoscaler, scaled, temporal, api):
-    waits_for_nothing(api, scaled)
+    skip_stabilisation(api, scaled)
     temporal.kill()
     api.patch(autoscaler.target, {"spec": {"replicas": 3}})
     until(lambda: autoscaler.condition("ScalingActive") == MISSING, 120, "by CPU alone it would go down, and may not")

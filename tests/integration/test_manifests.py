@@ -36,7 +36,7 @@ def path_of(api, one):
 
 
 @pytest.fixture(scope="module")
-def home(api):
+def system_namespace(api):
     """Prunella's namespace, as strict as the manifests make it."""
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME, "labels": labels}})
@@ -45,7 +45,7 @@ def home(api):
 
 
 @pytest.mark.parametrize("folder", BASES, ids=lambda one: one.name)
-def test_the_api_server_takes_what_is_rendered(cluster, api, kube, home, folder):
+def test_the_api_server_takes_what_is_rendered(cluster, api, kube, system_namespace, folder):
     objects, query = rendered(cluster, folder), {"dryRun": "All", "fieldManager": MANAGER, "force": "true"}
     assert objects
     for obj in objects:
@@ -53,7 +53,7 @@ def test_the_api_server_takes_what_is_rendered(cluster, api, kube, home, folder)
 
 
 @pytest.mark.parametrize("folder", BASES[1:], ids=lambda one: one.name)
-def test_pods_are_what_the_namespace_asks_for(cluster, kube, home, folder):
+def test_pods_are_what_the_namespace_asks_for(cluster, kube, system_namespace, folder):
     """Pod Security judges pods, and of a Deployment it only warns: so its pod is sent."""
     for obj in rendered(cluster, folder):
         if obj["kind"] == "Deployment":
@@ -62,7 +62,7 @@ def test_pods_are_what_the_namespace_asks_for(cluster, kube, home, folder):
             template["spec"]["serviceAccountName"] = "default"
             meta = {**template["metadata"], "name": obj["metadata"]["name"]}
             body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
-            kube.call("POST", f"/api/v1/namespaces/{home}/pods", body, dryRun="All")
+            kube.call("POST", f"/api/v1/namespaces/{system_namespace}/pods", body, dryRun="All")
 
 
 @pytest.mark.parametrize("folder", OVERLAYS, ids=lambda one: one.name)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from builders import a_request
-from support.standalone import free_port, lonely
+from support.prunella import free_ports
+from support.standalone import standalone_process
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -91,7 +92,7 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     """A server of this module's own, in memory."""
-    port = free_port()
+    port = free_ports(1)[0]
     command = [BIN / "temporal", "server", "start-dev", "--headless", "--port", str(port), "--log-level", "never"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -136,7 +137,7 @@ def starved(begun):
 
     begun.run(start)
     begun.until("temporal task-queue describe --task-queue prunella", r"workflow +[1-9]")
-    with lonely("worker", begun.folder) as nowhere:
+    with standalone_process("worker", begun.folder) as nowhere:
         begun.until("curl -s http://127.0.0.1:8080/readyz", "worker: ", port=nowhere.port)
         begun.without_worker = {**begun.follow(STUCK), **begun.follow(WORKER, port=nowhere.port)}
     return begun
@@ -145,7 +146,7 @@ def starved(begun):
 @pytest.fixture(scope="module")
 def worker(starved):
     """Then a worker comes, and takes up all that waits."""
-    with lonely("worker", starved.folder, temporal=starved.address) as one:
+    with standalone_process("worker", starved.folder, temporal=starved.address) as one:
         starved.until("temporal workflow describe --workflow-id incident-UID", r"Attempt +[2-9]")
         starved.until("temporal workflow show --workflow-id incident-UID", "WorkflowTaskFailed", workflow=CHANGED)
         yield one
@@ -207,7 +208,7 @@ def test_code_that_raises(begun):
 
 
 def test_a_sensor_that_sees_nothing(house):
-    with lonely("operator", house.folder, temporal=house.address) as operator:
+    with standalone_process("operator", house.folder, temporal=house.address) as operator:
         house.until("curl -s http://127.0.0.1:8080/readyz", "pods: the first list was not read yet", port=operator.port)
         said = house.follow(SENSOR, port=operator.port)
     metrics = said["curl -s http://127.0.0.1:8080/metrics"]

@@ -2,18 +2,21 @@
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Iterator
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
 import yaml
-from support.api import Api, Object, path_of
+from support.api import Api, Object, path_of, until
 from support.deployments import IMAGE, gone
 from support.prunella import PrunellaProcess
 from temporalio.client import Client
 
 QUEUE = "prunella"
+VALID = ("True", "ValidMetricFound")
+MISSING = ("False", "FailedGetExternalMetric")
 WAITING = 70
 """Tasks. One worker's share is 20, so they call for four workers; from two that is one step of the autoscaler."""
 
@@ -77,6 +80,26 @@ def workers(api: Api, rendered: list[Object]) -> Iterator[str]:
     api.apply(*[obj for obj in rendered if obj["kind"] == "ConfigMap"], one)
     yield path_of(one)
     gone(api, path_of(one))
+
+
+def assert_follows_queue(
+    autoscaler: Autoscaler, queue: "Queue", printed: Iterable[str], skip_stabilisation: Callable[[], None]
+) -> None:
+    """Two workers become four when tasks wait, then fewer. `printed`: what kubectl prints of its metric and itself."""
+    queue.fill()
+    until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees the backlog")
+    metric, row = printed
+    assert number(json.loads(metric)["items"][0]["value"]) == WAITING, "two operators report the same: it counts once"
+    assert autoscaler.path.rpartition("/")[2] in row
+    until(lambda: autoscaler.replicas == 4, 60, "four workers are wanted")
+    assert autoscaler.condition("ScalingActive") == VALID
+
+    queue.empty()
+    until(lambda: autoscaler.depth() == 0, 120, "the autoscaler sees an empty queue")
+    assert autoscaler.condition("AbleToScale") == ("True", "ScaleDownStabilized")
+    assert autoscaler.replicas == 4
+    skip_stabilisation()
+    until(lambda: autoscaler.replicas < 4, 60, "workers are removed")
 
 
 def number(quantity: str) -> Decimal:

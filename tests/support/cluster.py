@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import pytest
 from support.api import Api, Object, documents, until
 from support.audit import AuditLog
 
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 _SCRIPT = ROOT / "hack" / "cluster"
 _CANNOT = "No cluster can be made here"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_UP_AT_MOST = 30 * 60  # everything is built from source the first time
+_UP_TIMEOUT_SECONDS = 30 * 60  # everything is built from source the first time
 
 
 class NoCluster(Exception):
@@ -60,7 +62,7 @@ class Cluster:
         return done.stdout
 
 
-class Keeper:
+class ClusterManager:
     """Brings the cluster up at the first test that wants it, and down at the end if it was not there before.
 
     One test run at a time has a cluster: two Prunellas would heal each other's faults.
@@ -80,7 +82,7 @@ class Keeper:
         """Outside of every test, so that no test's time limit counts the minutes of a first build."""
         if self.cluster or self.error:
             return
-        self._take_turn()
+        self._lock_cluster()
         try:
             self.cluster = self._up()
         except (NoCluster, ClusterBroken) as error:
@@ -90,7 +92,7 @@ class Keeper:
         """Take down what was made here."""
         if self._ours and os.environ.get("PRUNELLA_KEEP_CLUSTER") != "1":
             self._log_progress(f"taking cluster `{self._name}` down")
-            done = self._run("down", *self._which)
+            done = self._run("down", *self._cluster_options)
             if done.returncode:
                 self._log_progress(f"cluster `{self._name}` could not be taken down:\n{done.stderr}")
         self._ours = False
@@ -98,7 +100,7 @@ class Keeper:
             self._lock.close()
             self._lock = None
 
-    def _take_turn(self) -> None:
+    def _lock_cluster(self) -> None:
         path = Path(tempfile.gettempdir()) / f"prunella-tests-{self._context or self._name}.lock".replace("/", "-")
         self._lock = path.open("w")
         try:
@@ -108,21 +110,21 @@ class Keeper:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     @property
-    def _which(self) -> tuple[str, ...]:
+    def _cluster_options(self) -> tuple[str, ...]:
         return ("--context", self._context) if self._context else ("--name", self._name)
 
     def _up(self) -> Cluster:
-        running = self._run("status", *self._which).returncode == 0
+        running = self._run("status", *self._cluster_options).returncode == 0
         if not running:
             self._log_progress(f"making cluster `{self._name}`: minutes the first time, then seconds")
             self._ours = not self._context
-        done = self._run("up", *self._which, *self._options)
+        done = self._run("up", *self._cluster_options, *self._options)
         if done.returncode:
             text = (done.stderr.strip() or done.stdout.strip()).removeprefix("error: ")
             self._ours = self._ours and _CANNOT not in text
             raise NoCluster(text) if _CANNOT in text else ClusterBroken(text)
         self._use_kubectl()
-        kubeconfig = Path(self._run("kubeconfig", *self._which).stdout.strip())
+        kubeconfig = Path(self._run("kubeconfig", *self._cluster_options).stdout.strip())
         audit = kubeconfig.parent / "audit.log"
         api = Api(str(kubeconfig), self._context)
         install_crds(api)
@@ -130,7 +132,7 @@ class Keeper:
 
     def _use_kubectl(self) -> None:
         """The kubectl that was built with the cluster, for all tests."""
-        for line in self._run("env", *self._which).stdout.splitlines():
+        for line in self._run("env", *self._cluster_options).stdout.splitlines():
             name, _, value = line.removeprefix("export ").partition("=")
             folder = shlex.split(value.removesuffix(":$PATH"))
             if name == "PATH" and folder:
@@ -139,7 +141,21 @@ class Keeper:
     @staticmethod
     def _run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, str(_SCRIPT), command, *arguments]
-        return subprocess.run(line, capture_output=True, text=True, timeout=_UP_AT_MOST, check=False)
+        return subprocess.run(line, capture_output=True, text=True, timeout=_UP_TIMEOUT_SECONDS, check=False)
+
+
+@contextmanager
+def dedicated_cluster(log_progress: Callable[[str], None], name: str, *options: str) -> Iterator[Cluster]:
+    """A cluster that no other test uses. Skips where none can be made; where CI=true that fails."""
+    manager = ClusterManager(log_progress, name, *options)
+    try:
+        manager.ensure()
+        if isinstance(manager.error, NoCluster) and os.environ.get("CI") != "true":
+            pytest.skip(f"no cluster can be made here: {manager.error}")
+        assert manager.cluster, manager.error
+        yield manager.cluster
+    finally:
+        manager.release()
 
 
 def install_crds(api: Api) -> None:

@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
 
 import pytest
 from localcluster import build
+from support.prunella import free_ports
 
 _START_WITHIN = 60
 
@@ -57,7 +57,7 @@ def program():
 @contextmanager
 def collecting(folder):
     """A collector on a free port; its files are whole when the context is closed."""
-    port = _free_port()
+    port = free_ports(1)[0]
     one = Collector(f"http://127.0.0.1:{port}", folder / "traces.json", folder / "metrics.json")
     config, log = folder / "collector.json", folder / "collector.log"
     config.write_text(json.dumps(_configuration(one, port)))
@@ -96,9 +96,3 @@ def _wait(process, log):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
-
-
-def _free_port():
-    with closing(socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

@@ -91,7 +91,7 @@ class Installation:
         variables = [f"PRUNELLA_{name.upper()}={value}" for name, value in self.settings.items()]
         return {
             "namespace": HOME,
-            "resources": [_from(self.folder, MANIFESTS / "overlays" / self.overlay)],
+            "resources": [relative_path(self.folder, MANIFESTS / "overlays" / self.overlay)],
             "configMapGenerator": [{"name": "prunella-settings", "behavior": "merge", "literals": variables}],
             "patches": [named, *self.patches],
             **self.extra,
@@ -176,7 +176,7 @@ def _patch(kind: str, name: str, path: str, value: Any) -> Patch:
     }
 
 
-def _from(folder: Path, target: Path) -> str:
+def relative_path(folder: Path, target: Path) -> str:
     """The way from one folder to another, which kustomize wants to be relative."""
     return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))
 

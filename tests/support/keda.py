@@ -15,6 +15,7 @@ from support.api import Api, Object, documents, path_of
 from support.cluster import Cluster, define
 from support.deployments import gone
 from support.external_metrics import EXTERNAL, registered, serving
+from support.installation import relative_path
 from support.programs import program
 from support.prometheus import running
 from support.prunella import free_ports
@@ -87,12 +88,8 @@ def _keys(instance: Instance, folder: Path) -> Path:
 def with_keda(cluster: Cluster, folder: Path, **settings: str) -> list[Object]:
     """The objects of the overlay for production with KEDA's component, and with settings of one's own."""
     parts = {"resources": "overlays/production", "components": "components/keda"}
-    body: Object = {kind: [_from(folder, MANIFESTS / place)] for kind, place in parts.items()}
+    body: Object = {kind: [relative_path(folder, MANIFESTS / place)] for kind, place in parts.items()}
     literals = [f"PRUNELLA_{name.upper()}={value}" for name, value in settings.items()]
     body["configMapGenerator"] = [{"name": "prunella-settings", "behavior": "merge", "literals": literals}]
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": HOME, **body}))
     return [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if document]
-
-
-def _from(folder: Path, target: Path) -> str:
-    return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))

@@ -70,17 +70,18 @@ class WorkloadUnderTest:
     namespace: str
     name: str
     broken: Object = field(default_factory=dict)
+    kind: str = "Deployment"
 
     @property
     def path(self) -> str:
-        return f"{paths.collection('Deployment', self.namespace)}/{self.name}"
+        return f"{paths.collection(self.kind, self.namespace)}/{self.name}"
 
     def make(self) -> None:
         self.api.apply(a_deployment(self.namespace, self.name, replicas=1))
 
     def is_good(self) -> bool:
         """Whether Prunella has recorded release 1 as good."""
-        ref = WorkloadRef(kind="Deployment", namespace=self.namespace, name=self.name)
+        ref = WorkloadRef(kind=self.kind, namespace=self.namespace, name=self.name)
         kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
         return any(revision["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD for revision in kept)
 

@@ -11,7 +11,7 @@ from fakes.otlp_receiver import receiving
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import InfoMetricFamily
-from support.standalone import lonely
+from support.standalone import standalone_process
 
 from prunella_operator.observability import metrics, outcomes, workflows
 from prunella_operator.observability.metric_push import InvalidVariable, MetricPush
@@ -190,7 +190,7 @@ def test_a_collector_that_is_away_slows_nothing(collector):
 @pytest.mark.parametrize("part", ["operator", "worker"])
 def test_operator_and_worker_send_theirs(receiver, tmp_path, part):
     variables = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.address}
-    with lonely(part, tmp_path, **OFTEN, **variables) as running:
+    with standalone_process(part, tmp_path, **OFTEN, **variables) as running:
         attributes, sent = receiver.next(within=50)
         assert attributes["service.name"] == "prunella"
         assert "process_cpu_seconds" in sent
