@@ -5,7 +5,7 @@ from support.api import until
 from support.deployments import a_deployment, available, precondition_of, ref_of
 
 from prunella_operator import clock
-from prunella_operator.activities.evidence.quotas import memory_bounds
+from prunella_operator.activities.evidence.quotas import read_memory_bounds
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.model.errors import ChangedSince, Forbidden, Unavailable
@@ -70,7 +70,7 @@ def given(api, order):
 
 
 def test_the_cluster_offers_it(kube, namespace):
-    assert memory_bounds(kube, namespace).resize_offered
+    assert read_memory_bounds(kube, namespace).resize_offered
 
 
 def test_running_containers_get_it_without_a_restart_and_once(repairer, wire, api, web, order):

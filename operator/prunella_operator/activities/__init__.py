@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from prunella_operator.activities.diagnose import Diagnoser
-from prunella_operator.activities.errors import edge
+from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.activities.report import Reporter, log_escalation
@@ -35,52 +35,52 @@ class Activities(HealingActivities):
     def __init__(
         self, kube: SyncClient, stable_for: float, protected: tuple[str, ...], metrics: MetricsSource = _NO_METRICS
     ) -> None:
-        gatherer = EvidenceCollector(kube, stable_for, UsageReader(kube, metrics))
-        self._repairer = Repairer(kube, gatherer, protected)
-        self._diagnoser = Diagnoser(kube, gatherer, self._repairer, protected)
-        self._verifier = Verifier(gatherer, metrics)
+        collector = EvidenceCollector(kube, stable_for, UsageReader(kube, metrics))
+        self._repairer = Repairer(kube, collector, protected)
+        self._diagnoser = Diagnoser(kube, collector, self._repairer, protected)
+        self._verifier = Verifier(collector, metrics)
         self._reporter = Reporter(kube)
 
     @activity.defn(name="confirm")
     def confirm(self, request: ConfirmRequest) -> Confirmation:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return self._diagnoser.confirm(request)
 
     @activity.defn(name="diagnose")
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return self._diagnoser.diagnose(request)
 
     @activity.defn(name="repair", no_thread_cancel_exception=True)
     def repair(self, order: RepairOrder) -> Repaired:
         """See the contract. Never interrupted between write and answer."""
-        with edge():
+        with translate_errors():
             return self._repairer.repair(order)
 
     @activity.defn(name="undo", no_thread_cancel_exception=True)
     def undo(self, order: RepairOrder) -> Repaired:
         """See the contract. Never interrupted between write and answer."""
-        with edge():
+        with translate_errors():
             return self._repairer.undo(order)
 
     @activity.defn(name="verify")
     def verify(self, request: VerifyRequest) -> Judgement:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return self._verifier.verify(request)
 
     @activity.defn(name="report")
     def report(self, request: ReportRequest) -> None:
         """See the contract."""
-        with edge():
+        with translate_errors():
             self._reporter.report(request)
 
     @activity.defn(name="close")
     def close(self, request: ReportRequest) -> None:
         """See the contract."""
-        with edge():
+        with translate_errors():
             self._reporter.report(request)
         outcomes.observe(request.status)
         if request.status.phase is Phase.ESCALATED:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import effective_policy
-from prunella_operator.activities.repair.guard_checks import answers
+from prunella_operator.activities.repair.guard_checks import evaluate
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
@@ -30,18 +30,18 @@ class Diagnoser:
     """Reads the cluster and asks the brain."""
 
     def __init__(
-        self, kube: SyncClient, gatherer: EvidenceCollector, repairer: Repairer, protected: tuple[str, ...]
+        self, kube: SyncClient, collector: EvidenceCollector, repairer: Repairer, protected: tuple[str, ...]
     ) -> None:
         self._kube = kube
-        self._gatherer = gatherer
+        self._collector = collector
         self._repairer = repairer
         self._protected = protected
-        self._turns = RepairSlotAllocator(kube)
+        self._slots = RepairSlotAllocator(kube)
 
     def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Resolve the target and look whether the fault is there."""
-        target = self._gatherer.resolve(request.incident, request.spec)
-        evidence = self._gatherer.evidence(target, request.spec, request.opened_at, deep=False, since=request.since)
+        target = self._collector.resolve(request.incident, request.spec)
+        evidence = self._collector.evidence(target, request.spec, request.opened_at, full=False, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         assert policy.grace is not None
         sighting = confirmation.confirm(Findings(evidence), policy.grace, request.calm_since)
@@ -50,7 +50,7 @@ class Diagnoser:
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """The root cause, what is left to try, every guard's answer, and the exact change of the next step."""
         name = request.incident.name
-        evidence = self._gatherer.evidence(request.target, request.spec, request.opened_at, deep=True, name=name)
+        evidence = self._collector.evidence(request.target, request.spec, request.opened_at, full=True, name=name)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         findings = Findings(evidence)
         diagnosis, plan = playbooks.decide(findings, policy, request.tried)
@@ -69,10 +69,10 @@ class Diagnoser:
             severity=request.spec.severity,
             approval=request.answer or request.spec.approval,
             incidents=evidence.incidents,
-            slots=self._turns.glance(request.incident.uid),
+            slots=self._slots.peek(request.incident.uid),
             opened_at=request.opened_at,
             release_since=next((revision.created_at for revision in evidence.revisions if revision.current), None),
-            healthy_percent=self._gatherer.healthy_percent(request.target.namespace, policy),
+            healthy_percent=self._collector.healthy_percent(request.target.namespace, policy),
             external_cause=cause,
             waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
             pending=_pending_report(diagnosis, findings),
@@ -95,7 +95,7 @@ class Diagnoser:
         return DiagnoseReport(
             diagnosis=diagnosis,
             plan=plan,
-            guards=answers(guard.GUARDS, case, request.known),
+            guards=evaluate(guard.GUARDS, case, request.known),
             evidence=_notes(findings, diagnosis, policy),
             diff=self._preview(action) if action is not None else "",
             available=findings.evidence.workload.available_replicas,

@@ -10,7 +10,7 @@ from prunella_workflows.model.errors import Permanent, PrunellaError, Retryable
 
 
 @contextmanager
-def edge() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Translate errors that leave an activity. A bug stays what it is and is retried: a new release may mend it."""
     try:
         yield

@@ -11,7 +11,7 @@ _EVERY = 5.0  # seconds
 
 
 @contextmanager
-def beating() -> Iterator[None]:
+def heartbeating() -> Iterator[None]:
     """Tell Temporal every few seconds that this activity is alive, from a thread beside it."""
     over, context = threading.Event(), copy_context()
 

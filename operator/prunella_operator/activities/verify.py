@@ -26,14 +26,14 @@ _NO_METRICS = NotConfigured()
 class Verifier:
     """Looks, and lets the brain judge."""
 
-    def __init__(self, gatherer: EvidenceCollector, metrics: MetricsSource = _NO_METRICS) -> None:
-        self._gatherer = gatherer
+    def __init__(self, collector: EvidenceCollector, metrics: MetricsSource = _NO_METRICS) -> None:
+        self._collector = collector
         self._metrics = metrics
 
     def verify(self, request: VerifyRequest) -> Judgement:
         """Decided, or still open. A workload that is gone decides nothing: Inconclusive."""
         try:
-            raw, workload, pods = self._gatherer.view(request.target)
+            raw, workload, pods = self._collector.view(request.target)
         except NotFound as error:
             return Judgement(verdict=Verdict.INCONCLUSIVE, reason="TargetDeleted", message=str(error))
         expected = verification.Expectation(
@@ -57,7 +57,7 @@ class Verifier:
             autoscaler=self._autoscaler(raw, request.action),
         )
         if judgement.verdict in (Verdict.NOT_HEALED, Verdict.WORSE):
-            judgement = verification.discount_node_loss(judgement, pods, self._gatherer.nodes(pods))
+            judgement = verification.discount_node_loss(judgement, pods, self._collector.nodes(pods))
         if judgement.reason != verification.CHECKS_DUE:
             return judgement
         checked = self._checked(workload, pods, expected)
@@ -67,14 +67,14 @@ class Verifier:
         """What the pods use, where that is the question. Why nobody knows is in the evidence of the diagnosis."""
         if request.settle.relief is None:
             return None
-        found = self._gatherer.usage(workload.ref, verification.repaired_pods(workload, pods))
+        found = self._collector.usage(workload.ref, verification.repaired_pods(workload, pods))
         return found if isinstance(found, Usage) else None
 
     def _autoscaler(self, raw: Object, action: Action | None) -> HorizontalPodAutoscalerView | None:
         """The autoscaler as it is now, where that is what was repaired."""
         if not isinstance(action, RaiseMaxReplicas):
             return None
-        found = self._gatherer.scaling(raw).autoscalers
+        found = self._collector.scaling(raw).autoscalers
         return next((one for one in found if one.name == action.autoscaler), None)
 
     def _checked(

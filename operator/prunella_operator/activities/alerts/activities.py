@@ -6,7 +6,7 @@ from temporalio import activity
 from prunella_operator.activities.alerts.alertmanager import Alertmanager
 from prunella_operator.activities.alerts.enrichment import AlertEnricher
 from prunella_operator.activities.alerts.incidents import AlertIncidents
-from prunella_operator.activities.errors import edge
+from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.incidents.opener import IncidentOpener
 from prunella_operator.kubernetes.async_client import AsyncClient
@@ -55,51 +55,51 @@ class AlertActivitiesImpl(AlertActivities):
     @activity.defn(name="enrichAlert")
     def enrich(self, request: EnrichRequest) -> Enriched:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return self._enricher.enrich(request.alert, activity.heartbeat)
 
     @activity.defn(name="openIncident")
     async def open(self, request: OpenRequest) -> Opened:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return await self._incidents.open(request)
 
     @activity.defn(name="followIncident")
     def follow(self, request: FollowRequest) -> Followed:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return self._incidents.follow(request.incident)
 
     @activity.defn(name="withdrawIncident")
     def withdraw(self, request: WithdrawRequest) -> Withdrawn:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return self._incidents.withdraw(request)
 
     @activity.defn(name="silenceAlert")
     def silence(self, request: SilenceRequest) -> Silenced:
         """See the contract."""
-        with edge():
+        with translate_errors():
             found = self._required()
             return Silenced(silence_id=found.silence(request.alert, request.until, request.comment, request.silence_id))
 
     @activity.defn(name="unsilenceAlert")
     def unsilence(self, request: UnsilenceRequest) -> None:
         """See the contract."""
-        with edge():
+        with translate_errors():
             self._required().unsilence(request.silence_id)
 
     @activity.defn(name="isAlertFiring")
     def is_firing(self, request: EnrichRequest) -> StillFiring:
         """See the contract."""
-        with edge():
+        with translate_errors():
             return StillFiring(firing=self._required().is_firing(request.alert))
 
     @activity.defn(name="recordAlert")
     def record(self, request: RecordRequest) -> None:
         """See the contract. The log names the alert, never its values."""
         state = request.state
-        with edge():
+        with translate_errors():
             self._incidents.record(state, resolved=request.resolved)
         if not request.resolved:
             metrics.ALERTS_HANDLED.labels(state.outcome.value).inc()

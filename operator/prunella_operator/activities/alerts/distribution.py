@@ -4,7 +4,7 @@ import asyncio
 
 from temporalio import activity
 
-from prunella_operator.activities.errors import edge
+from prunella_operator.activities.errors import translate_errors
 from prunella_operator.alerts.dispatcher import AlertDispatcher, gather_all
 from prunella_workflows.contracts.alerts import AlertBatch, AlertDistribution
 
@@ -29,7 +29,7 @@ class Distribution(AlertDistribution):
         done = next(iter(activity.info().heartbeat_details), 0)
         self._active += 1
         try:
-            with edge():
+            with translate_errors():
                 for start in range(done, len(batch.alerts), _AT_ONCE):
                     activity.heartbeat(start)
                     await asyncio.sleep(min(_PAUSE * self._active, _PAUSE_AT_MOST))

@@ -1,6 +1,6 @@
 """Reads what is_autoscaler_of a workload and which disruption budgets its pods are under."""
 
-from prunella_operator.activities.evidence.quotas import quota_free
+from prunella_operator.activities.evidence.quotas import read_free_quota
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import matches
@@ -10,7 +10,7 @@ from prunella_operator.kubernetes.views.templates import template_of
 from prunella_workflows.model.scaling import Scaling
 
 
-def scaling_of(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scaling:
+def read_scaling(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scaling:
     """The autoscalers and budgets of a workload, read now; what quotas leave only when it is asked for."""
     namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
     labels = (template_of(raw).get("metadata") or {}).get("labels") or {}
@@ -19,7 +19,7 @@ def scaling_of(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scalin
     return Scaling(
         autoscalers=tuple(autoscaler_view(autoscaler) for autoscaler in autoscalers),
         budgets=tuple(budget_view(budget) for budget in budgets),
-        quota_free=quota_free(kube, namespace) if quotas else {},
+        quota_free=read_free_quota(kube, namespace) if quotas else {},
     )
 
 

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prunella_operator import clock
-from prunella_operator.activities.evidence.autoscalers import scaling_of
-from prunella_operator.activities.evidence.container_logs import last_words
+from prunella_operator.activities.evidence.autoscalers import read_scaling
+from prunella_operator.activities.evidence.container_logs import tail_logs
 from prunella_operator.activities.evidence.dependencies import dependencies
-from prunella_operator.activities.evidence.incident_summaries import IncidentSummaryCache, brief
-from prunella_operator.activities.evidence.measurements import measured
-from prunella_operator.activities.evidence.neighbours import fellows_of, nodes_of
-from prunella_operator.activities.evidence.quotas import memory_bounds
+from prunella_operator.activities.evidence.incident_summaries import IncidentSummaryCache, summarize
+from prunella_operator.activities.evidence.measurements import measure_usage
+from prunella_operator.activities.evidence.neighbours import read_nodes, workloads_missing_same_object
+from prunella_operator.activities.evidence.quotas import read_memory_bounds
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import format_selector, selector_of
@@ -140,19 +140,19 @@ class EvidenceCollector:
 
     def scaling(self, raw: Object) -> Scaling:
         """What scales a workload now, and which disruption budgets its pods are under."""
-        return scaling_of(self._kube, raw)
+        return read_scaling(self._kube, raw)
 
     def namespace_labels(self, namespace: str) -> dict[str, str]:
         """The labels of a namespace."""
         labels: dict[str, str] = self._kube.get(f"/api/v1/namespaces/{namespace}")["metadata"].get("labels") or {}
         return labels
 
-    def incidents(self, ref: WorkloadRef, *, deep: bool) -> tuple[IncidentSummary, ...]:
+    def incidents(self, ref: WorkloadRef, *, full: bool) -> tuple[IncidentSummary, ...]:
         """Incidents in brief: deep, all of the namespace; else those that sources opened for this workload."""
-        if deep:
+        if full:
             return self._briefs.of(ref.namespace)
         found = self._kube.list(paths.incidents(ref.namespace), labelSelector=f"{WORKLOAD}={workload_key(ref)}")
-        return tuple(map(brief, found))
+        return tuple(map(summarize, found))
 
     def evidence(
         self,
@@ -160,7 +160,7 @@ class EvidenceCollector:
         spec: IncidentSpec,
         opened_at: datetime,
         *,
-        deep: bool,
+        full: bool,
         name: str = "",
         since: datetime | None = None,
     ) -> Evidence:
@@ -175,17 +175,17 @@ class EvidenceCollector:
             opened_at=opened_at,
             workload=workload,
             pods=pods,
-            scaling=self._scaling(raw, spec, deep=deep),
+            scaling=self._scaling(raw, spec, full=full),
             namespace_labels=self.namespace_labels(ref.namespace),
-            incidents=self.incidents(ref, deep=deep),
+            incidents=self.incidents(ref, full=full),
             incident_name=name,
             since=since,
             soak=self._stable_for.total_seconds(),
         )
-        shallow = shallow.model_copy(update=measured(self._usage, shallow, deep=deep))
-        if not deep:
-            return self._with_words(shallow) if needs_events(shallow) else shallow
-        words, warnings = tuple(last_words(self._kube, shallow)), self._warnings(shallow)
+        shallow = shallow.model_copy(update=measure_usage(self._usage, shallow, full=full))
+        if not full:
+            return self._add_events(shallow) if needs_events(shallow) else shallow
+        words, warnings = tuple(tail_logs(self._kube, shallow)), self._warnings(shallow)
         deeper: dict[str, Any] = {
             "revisions": self._revisions(raw, shallow),
             "logs": tuple(word.tail for word in words),
@@ -194,20 +194,20 @@ class EvidenceCollector:
         }
         evidence = shallow.model_copy(update=deeper)
         around: dict[str, Any] = {
-            "nodes": nodes_of(self._kube, evidence.live_pods),
+            "nodes": read_nodes(self._kube, evidence.live_pods),
             "dependencies": dependencies(self._kube, raw, evidence, words),
-            "affected_workloads": fellows_of(self._kube, evidence, warnings),
+            "affected_workloads": workloads_missing_same_object(self._kube, evidence, warnings),
         }
         return evidence.model_copy(update=around)
 
-    def _with_words(self, evidence: Evidence) -> Evidence:
+    def _add_events(self, evidence: Evidence) -> Evidence:
         """With events: only they tell what keeps pods from being made, or from starting."""
         warnings = self._warnings(evidence)
         return evidence.model_copy(update={"events": tuple(_events(evidence, warnings))})
 
     def nodes(self, pods: tuple[PodView, ...]) -> tuple[NodeView, ...]:
         """The nodes of those of these pods that are not ready."""
-        return nodes_of(self._kube, pods)
+        return read_nodes(self._kube, pods)
 
     def _warnings(self, evidence: Evidence) -> list[Object]:
         """The warnings of the namespace, oldest first; where pods find no node, also whether one was asked for."""
@@ -217,10 +217,10 @@ class EvidenceCollector:
         found = [one for selector in wanted for one in self._kube.list(path, fieldSelector=selector)]
         return sorted((one for one in found if one.get("reason") not in _NOISE), key=_event_time)
 
-    def _scaling(self, raw: Object, spec: IncidentSpec, *, deep: bool) -> Scaling:
+    def _scaling(self, raw: Object, spec: IncidentSpec, *, full: bool) -> Scaling:
         """What scales it. Whoever confirms needs it only to tell whether an autoscaler acts on pressure."""
         pressed = saturated_resource(spec.type) is not None
-        return scaling_of(self._kube, raw, quotas=pressed and deep) if pressed or deep else Scaling()
+        return read_scaling(self._kube, raw, quotas=pressed and full) if pressed or full else Scaling()
 
     def _revisions(self, raw: Object, evidence: Evidence) -> Any:
         ref = evidence.workload.ref
@@ -250,7 +250,7 @@ class EvidenceCollector:
         killed = any(symptom.kind is Kind.OOM for symptom in find_symptoms(evidence.live_pods))
         if not killed and saturated_resource(evidence.incident.type) != "memory":
             return MemoryBounds()
-        return memory_bounds(self._kube, evidence.workload.ref.namespace)
+        return read_memory_bounds(self._kube, evidence.workload.ref.namespace)
 
 
 def _events(evidence: Evidence, warnings: list[Object]) -> Iterator[EventView]:

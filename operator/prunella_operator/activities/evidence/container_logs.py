@@ -32,9 +32,9 @@ class RawLogTail(NamedTuple):
         return LogTail(pod=self.pod, container=self.container, lines=tuple(redact(line)[:_LINE] for line in self.lines))
 
 
-def last_words(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
+def tail_logs(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
     """Of the first pods that fail. A log that cannot be read is no reason to stop."""
-    for pod, status, before in list(_speakers(evidence))[:_PODS]:
+    for pod, status, before in list(_containers_to_read(evidence))[:_PODS]:
         path = paths.core(evidence.workload.ref.namespace, "pods", f"{pod}/log")
         wanted = {"container": status.name, "tailLines": str(_LINES)}
         try:
@@ -49,7 +49,7 @@ def last_words(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
         yield RawLogTail(pod, status.name, tuple(line[:_LONGEST] for line in said))
 
 
-def _speakers(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bool]]:
+def _containers_to_read(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bool]]:
     """Which containers to hear: those that crashed, and whether their run before is meant; those that are not ready.
 
     A container that has just ended and was not started again is in its last run still.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from prunella_operator.activities.evidence.container_logs import RawLogTail
-from prunella_operator.activities.evidence.service_mentions import Service, environment_of, service_of, speaks_of
+from prunella_operator.activities.evidence.service_mentions import Service, mentions, parse_service, read_environment
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import format_selector, selector_of
@@ -41,7 +41,7 @@ def dependencies(
     """The workloads that this one needs, and how they are."""
     if not any(symptom.kind in _TELLING for symptom in find_symptoms(evidence.live_pods)):
         return ()
-    known = [*_declared(kube, evidence), *_spoken_of(kube, raw, evidence, words)]
+    known = [*_declared(kube, evidence), *_find_mentioned(kube, raw, evidence, words)]
     return tuple(_view(kube, one) for one in known[:_MOST])
 
 
@@ -59,26 +59,26 @@ def _declared(kube: SyncClient, evidence: Evidence) -> Iterator[Known]:
         yield Known({"kind": kind, "apiVersion": "apps/v1", **found}, f"by its annotation {DEPENDS_ON}")
 
 
-def _spoken_of(kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[Known]:
+def _find_mentioned(kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[Known]:
     """The workloads behind the Services that the failing pods name."""
-    said = list(_said(evidence, words))
+    said = list(_texts(evidence, words))
     namespace = evidence.workload.ref.namespace
     own = template_of(raw)
-    environment = environment_of(_containers(own))
+    environment = read_environment(_containers(own))
     try:
-        services = [service_of(one) for one in kube.list(paths.core(namespace, "services"))] if said else []
+        services = [parse_service(one) for one in kube.list(paths.core(namespace, "services"))] if said else []
     except Forbidden:
         return
     for service in services:
         if service is None or _selects(service, own):
             continue
-        where = next((where for where, text in said if speaks_of(service, text, environment)), "")
+        where = next((where for where, text in said if mentions(service, text, environment)), "")
         if where:
             for one in _behind(kube, service):
                 yield Known(one, f"{where} names Service {service.name}", service.name)
 
 
-def _said(evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[tuple[str, str]]:
+def _texts(evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[tuple[str, str]]:
     """Where something was said, and what: logs, termination messages, and the kubelet on the probes."""
     for word in words:
         yield f"the log of container {word.container}", "\n".join(word.lines)

@@ -39,12 +39,12 @@ class IncidentSummaryCache:
         with page.lock:
             begun = clock.monotonic()
             if begun - page.read_at > self._fresh:
-                page.briefs = tuple(map(brief, self._kube.list(paths.incidents(namespace))))
+                page.briefs = tuple(map(summarize, self._kube.list(paths.incidents(namespace))))
                 page.read_at = begun
             return page.briefs
 
 
-def brief(raw: Object) -> IncidentSummary:
+def summarize(raw: Object) -> IncidentSummary:
     """An incident as budgets, cooldowns and correlation see it."""
     incident = IncidentView.from_object(raw)
     meta, status = incident.metadata, incident.status

@@ -10,11 +10,11 @@ from prunella_workflows.model.evidence import Evidence, Usage
 from prunella_workflows.model.measurement import NoData, Why
 
 
-def measured(reader: UsageReader, evidence: Evidence, *, deep: bool) -> dict[str, Any]:
+def measure_usage(reader: UsageReader, evidence: Evidence, *, full: bool) -> dict[str, Any]:
     """The fields of the evidence that are measured. Without an answer they stay empty, and a note says why."""
     killed = (
         sorted({symptom.container for symptom in find_symptoms(evidence.live_pods) if symptom.kind is Kind.OOM})
-        if deep
+        if full
         else []
     )
     pressed = saturated_resource(evidence.incident.type) is not None
@@ -24,10 +24,10 @@ def measured(reader: UsageReader, evidence: Evidence, *, deep: bool) -> dict[str
     if not isinstance(usage, Usage):
         expected = pressed or usage.why is not Why.NOT_CONFIGURED
         return {"usage_note": f"What the pods use is not known: {usage}."} if expected else {}
-    return {"usage": usage, "memory_growing": _growing(reader, evidence, killed) if killed else ()}
+    return {"usage": usage, "memory_growing": _find_leaks(reader, evidence, killed) if killed else ()}
 
 
-def _growing(reader: UsageReader, evidence: Evidence, killed: list[str]) -> tuple[str, ...]:
+def _find_leaks(reader: UsageReader, evidence: Evidence, killed: list[str]) -> tuple[str, ...]:
     found = reader.growth(evidence.workload.ref, evidence.live_pods)
     if isinstance(found, NoData):  # without a history nothing is suspected
         return ()

@@ -21,7 +21,7 @@ from prunella_workflows.model.workload import PodView
 _MOST_NODES = 5
 
 
-def nodes_of(kube: SyncClient, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
+def read_nodes(kube: SyncClient, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
     """The nodes of the pods that are not ready."""
     names = sorted({pod.node for pod in pods if pod.node and not pod.ready})
     found = (_node(kube, name) for name in names[:_MOST_NODES])
@@ -42,7 +42,9 @@ def _node(kube: SyncClient, name: str) -> NodeView | None:
     return NodeView(name=name, ready=good, message="" if good else words)
 
 
-def fellows_of(kube: SyncClient, evidence: Evidence, events: Iterable[Object]) -> tuple[AffectedWorkload, ...]:
+def workloads_missing_same_object(
+    kube: SyncClient, evidence: Evidence, events: Iterable[Object]
+) -> tuple[AffectedWorkload, ...]:
     """The other workloads whose pods lack what ours lack. `events` are the warnings of the namespace."""
     lacking = Findings(evidence).missing_objects
     if not lacking:

@@ -9,9 +9,9 @@ from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 
 
-def memory_bounds(kube: SyncClient, namespace: str) -> MemoryBounds:
+def read_memory_bounds(kube: SyncClient, namespace: str) -> MemoryBounds:
     """How far memory may be raised."""
-    free = quota_free(kube, namespace)
+    free = read_free_quota(kube, namespace)
     ranges = list(kube.list(paths.core(namespace, "limitranges")))
     nodes = [
         parse_bytes(str(one["status"]["allocatable"]["memory"]))
@@ -33,7 +33,7 @@ def _resize_offered(kube: SyncClient) -> bool:
     return any(resource.get("name") == "pods/resize" for resource in kube.get("/api/v1").get("resources") or ())
 
 
-def quota_free(kube: SyncClient, namespace: str) -> dict[str, float]:
+def read_free_quota(kube: SyncClient, namespace: str) -> dict[str, float]:
     """What the tightest quota still grants of each resource, in its base unit: pods, cores, bytes.
 
     Pods of a controller that runs for ever never have a deadline, so quotas for pods that have one do not count.

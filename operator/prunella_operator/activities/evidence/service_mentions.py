@@ -49,7 +49,7 @@ class Service(NamedTuple):
         return f"{self.name.upper().replace('-', '_')}_SERVICE_HOST"
 
 
-def service_of(raw: Object) -> Service | None:
+def parse_service(raw: Object) -> Service | None:
     """The Service; None for those that stand before nothing we know: without a selector, headless, or external."""
     spec, meta = raw.get("spec") or {}, raw["metadata"]
     addresses = frozenset(
@@ -69,20 +69,20 @@ def addresses(text: str) -> Iterator[Address]:
             yield Address(host, int(port) if port else None)
 
 
-def speaks_of(service: Service, text: str, environment: Mapping[str, str]) -> bool:
+def mentions(service: Service, text: str, environment: Mapping[str, str]) -> bool:
     """Whether a text names the Service: by an address, by its variable, or by a variable that is set to either."""
     if any(service.is_at(address) for address in addresses(text)):
         return True
-    names = {service.variable, *(name for name, value in environment.items() if _leads_to(service, value))}
+    names = {service.variable, *(name for name, value in environment.items() if _points_to(service, value))}
     return any(re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", text) for name in names)
 
 
-def _leads_to(service: Service, value: str) -> bool:
+def _points_to(service: Service, value: str) -> bool:
     whole = service.is_at(Address(value.strip(), None))
     return whole or f"$({service.variable})" in value or any(service.is_at(address) for address in addresses(value))
 
 
-def environment_of(containers: Iterable[Object]) -> dict[str, str]:
+def read_environment(containers: Iterable[Object]) -> dict[str, str]:
     """The variables of these containers that are set in the template. They are compared and never leave."""
     found = (one for container in containers for one in container.get("env") or ())
     return {one["name"]: str(one["value"]) for one in found if one.get("value")}

@@ -4,8 +4,8 @@ from functools import partial
 
 from temporalio import activity
 
-from prunella_operator.activities.errors import edge
-from prunella_operator.activities.heartbeat import beating
+from prunella_operator.activities.errors import translate_errors
+from prunella_operator.activities.heartbeat import heartbeating
 from prunella_operator.activities.notifications.channels import Messenger
 from prunella_operator.activities.notifications.tickets import Ticketer
 from prunella_operator.config.settings import Settings
@@ -27,11 +27,11 @@ class Notices(NoticeActivities):
     @activity.defn(name="notify", no_thread_cancel_exception=True)
     def notify(self, request: NotifyRequest) -> Delivery:
         """See the contract. Never interrupted between sending and answer."""
-        with edge(), beating():
+        with translate_errors(), heartbeating():
             return self._messenger.notify(request)
 
     @activity.defn(name="ticket", no_thread_cancel_exception=True)
     def ticket(self, request: TicketRequest) -> TicketRef:
         """See the contract. Never interrupted between sending and answer."""
-        with edge(), beating():
+        with translate_errors(), heartbeating():
             return self._ticketer.ticket(request)

@@ -1,4 +1,4 @@
-"""Asking the guards: counts what they hold back, and turns an answer that comes right before a write into an error."""
+"""Evaluate guards: count what they block, and turn a block right before a write into an error."""
 
 from collections.abc import Iterable
 
@@ -10,34 +10,34 @@ from prunella_workflows.model.incident_status import GuardNote
 from prunella_workflows.model.outcome import Effect, GuardResult
 
 
-def answers(guards: tuple[Guard, ...], case: GuardCase, known: Iterable[GuardNote] = ()) -> tuple[GuardResult, ...]:
-    """Every guard's answer. One that held with the same reason the last time (`known`) is not counted again."""
-    found = guard.evaluate(guards, case)
-    counted = {(one.name, one.reason) for one in known if one.held}
-    for one in found:
-        if one.held and (one.name, one.reason) not in counted:
-            metrics.GUARD_HOLDS.labels(one.name, one.reason, one.effect.value).inc()
-    return found
+def evaluate(guards: tuple[Guard, ...], case: GuardCase, known: Iterable[GuardNote] = ()) -> tuple[GuardResult, ...]:
+    """Every guard's result. A block with the same reason as last time (`known`) is not counted again."""
+    results = guard.evaluate(guards, case)
+    counted = {(note.name, note.reason) for note in known if note.held}
+    for result in results:
+        if result.held and (result.name, result.reason) not in counted:
+            metrics.GUARD_HOLDS.labels(result.name, result.reason, result.effect.value).inc()
+    return results
 
 
-def must_pass(guards: tuple[Guard, ...], case: GuardCase) -> None:
-    """Go on only if no guard holds.
+def require_pass(guards: tuple[Guard, ...], case: GuardCase) -> None:
+    """Go on only if no guard blocks.
 
     Raises:
         Held: a guard says "not now".
-        ChangedSince: a guard holds that did not at the diagnosis: decide anew.
+        ChangedSince: a guard blocks that passed at the diagnosis: decide again.
     """
-    held = guard.first_block(answers(guards, case))
-    if held is not None:
-        kind = Held if held.effect is Effect.WAIT else ChangedSince
-        raise kind(f"guard {held.name} holds now: {held.message}")
+    block = guard.first_block(evaluate(guards, case))
+    if block is not None:
+        kind = Held if block.effect is Effect.WAIT else ChangedSince
+        raise kind(f"guard {block.name} blocks now: {block.message}")
 
 
-def must_be_within_limits(case: GuardCase) -> None:
-    """Go on only if the policy of now allows the numbers that the action sets.
+def require_within_limits(case: GuardCase) -> None:
+    """Go on only if the current policy allows the numbers that the action sets.
 
     Raises:
-        ChangedSince: it does not: decide anew.
+        ChangedSince: it does not: decide again.
     """
-    if case.action is not None and (said := guard.out_of_limits(case.action, case.policy.limits)):
-        raise ChangedSince(said)
+    if case.action is not None and (excess := guard.out_of_limits(case.action, case.policy.limits)):
+        raise ChangedSince(excess)

@@ -1,11 +1,11 @@
-"""Turns: a repair takes its turn right before it writes, so that budgets hold however many repairs come at once.
+"""Repair slots: a repair acquires one right before it writes, so budgets hold however many repairs start at once.
 
-The incident asks (a label), then looks at all others (fresh lists), then takes its turn (label and annotation) under
-the condition that its object is still the one that asked. Those that have their turn count, and of those that ask the
-ones that asked earlier, by the API server's own order of writes. Why no two can both slip through is in
-docs/decisions/0014-turns.md; its unit test plays all interleavings of small crowds.
+The incident requests a slot (a label), reads all others (fresh lists), then acquires it (label and annotation), on the
+condition that its object is still the one that made the request. Held slots count, and so do earlier requests, in the
+API server's own order of writes. Why no two can both slip through is in docs/decisions/0014-turns.md; the unit test
+plays all interleavings of small crowds.
 
-Lists carry metadata only, and only of incidents that have or ask for a turn: a storm of waiting ones costs nothing.
+Lists carry metadata only, and only of incidents that hold or request a slot: a storm of waiting ones costs nothing.
 """
 
 import json
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from threading import BoundedSemaphore, Lock
 
 from prunella_operator import clock
-from prunella_operator.activities.repair.guard_checks import must_pass
+from prunella_operator.activities.repair.guard_checks import require_pass
 from prunella_operator.activities.repair.single_flight import SingleFlight
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
@@ -23,7 +23,6 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.decisions.guards import IN_SLOT, GuardCase
-from prunella_workflows.model import labels
 from prunella_workflows.model.errors import (
     ChangedSince,
     Conflict,
@@ -34,148 +33,151 @@ from prunella_workflows.model.errors import (
     Unavailable,
 )
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.labels import REPAIR_SLOT, REPAIR_SLOTS
 from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 
-ASKING = "asking"
-_HOUR = "%Y-%m-%dT%H"
-_UNDER_WAY = frozenset({Phase.REPAIRING, Phase.VERIFYING})
-_RUNNING = ",".join(f"status.phase!={one.value}" for one in Phase if one not in _UNDER_WAY)
-_HOURS = (-1, 0, 1)  # the last one because clocks differ
-_TRIES = 5
-_PLACES = 16
-_AGAIN = 20.0  # seconds until the next try of who found none
+REQUESTED = "requested"
+_HOUR_FORMAT = "%Y-%m-%dT%H"
+_ACTIVE = frozenset({Phase.REPAIRING, Phase.VERIFYING})
+_IS_ACTIVE = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase not in _ACTIVE)
+_RECENT_HOURS = (-1, 0, 1)  # the last one because clocks differ
+_MAX_ATTEMPTS = 5
+_MAX_LOCAL_REPAIRS = 16
+_RETRY_INTERVAL_SECONDS = 20.0
 
 
 class RepairSlotAllocator:
-    """Reads and takes turns. One repair of this process asks at a time: few that ask make short lists.
+    """Reads, acquires and releases slots. One repair of this process requests at a time, which keeps the lists short.
 
-    In a storm hundreds come at once. Most of them have to wait, and learn it from a look that serves them all.
+    In a storm hundreds start at once. Most of them have to wait, and find out from one read that serves them all.
     """
 
     def __init__(self, kube: SyncClient) -> None:
         self._kube = kube
-        self._gate, self._places = Lock(), BoundedSemaphore(_PLACES)
-        self._shared = SingleFlight(lambda: self.look(""))
+        self._gate, self._local = Lock(), BoundedSemaphore(_MAX_LOCAL_REPAIRS)
+        self._shared = SingleFlight(lambda: self.read(""))
 
-    def glance(self, mine: str) -> RepairSlots:
-        """All turns that count now, by a look that may serve others too."""
-        return self._shared().model_copy(update={"own_uid": mine})
+    def peek(self, own_uid: str) -> RepairSlots:
+        """All slots that count now, from a read that may serve other repairs too."""
+        return self._shared().model_copy(update={"own_uid": own_uid})
 
-    def look(self, mine: str, version: int | None = None) -> RepairSlots:
-        """All turns that count now. The order of the two lists matters: who asks in the first has to be in the second
-        with what he has had, or with the turn that he took meanwhile.
+    def read(self, own_uid: str, own_version: int | None = None) -> RepairSlots:
+        """All slots that count now.
+
+        List pending requests first. An incident seen requesting must then appear in the second list, either with its
+        earlier slots or with the slot it acquired in between.
         """
-        running = self._kube.metadata(paths.incidents(), labelSelector=labels.REPAIR_SLOT, fieldSelector=_RUNNING)
-        asking_and_running = tuple(map(_turn, running))
-        hours = ",".join((ASKING, *(_hour(clock.now() + timedelta(hours=off)) for off in _HOURS)))
-        recent = self._kube.metadata(paths.incidents(), labelSelector=f"{labels.REPAIR_SLOT} in ({hours})")
-        return RepairSlots(
-            own_uid=mine, own_version=version, running=asking_and_running, recent=tuple(map(_turn, recent))
-        )
+        running = self._kube.metadata(paths.incidents(), labelSelector=REPAIR_SLOT, fieldSelector=_IS_ACTIVE)
+        running_slots = tuple(map(_parse_slot, running))
+        values = ",".join((REQUESTED, *(_hour(clock.now() + timedelta(hours=offset)) for offset in _RECENT_HOURS)))
+        recent = self._kube.metadata(paths.incidents(), labelSelector=f"{REPAIR_SLOT} in ({values})")
+        recent_slots = tuple(map(_parse_slot, recent))
+        return RepairSlots(own_uid=own_uid, own_version=own_version, running=running_slots, recent=recent_slots)
 
     @contextmanager
-    def turn(self, order: RepairOrder, case: GuardCase) -> Iterator[None]:
-        """Within it the repair may write. A repair that is not made after all gives its turn back.
+    def acquire(self, order: RepairOrder, case: GuardCase) -> Iterator[None]:
+        """Hold a slot while the repair writes. A repair that is not made after all releases it.
 
         Raises:
-            Held: not now: the budgets are full, or the incident does not stand where it should.
-            ChangedSince: a budget is spent for longer, or the incident is gone.
-            Unavailable: nobody answers.
+            Held: not now: the budgets are full, or the incident is not in the state it should be in.
+            ChangedSince: a budget is used up for longer, or the incident is gone.
+            Unavailable: the API server does not answer.
         """
-        mine = self._fitting(order, case)  # who has to wait anyway need not ask
-        if order.action_id not in _taken(mine):  # else by an earlier try of the same order
+        own = self._own_incident_with_room(order, case)  # a repair that has to wait anyway requests nothing
+        if order.action_id not in _acquired(own):  # else an earlier attempt of the same order acquired it
             with self._gate:
-                self._take(order, case, mine)
+                self._acquire(order, case, own)
         try:
             yield
         except Permanent:
-            self._give_back(order)
+            self._release(order)
             raise
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among the few repairs that look, ask and write at once: hundreds of them would only slow each other.
+    def local_limit(self) -> Iterator[None]:
+        """Limit the repairs that this process makes at once: hundreds would only slow each other down.
 
         Raises:
-            Unavailable: there is none now.
+            Unavailable: the limit is reached.
         """
-        if not self._places.acquire(blocking=False):
-            raise Unavailable("other repairs of this process are being made", again=_AGAIN)
+        if not self._local.acquire(blocking=False):
+            raise Unavailable("this process is busy with other repairs", again=_RETRY_INTERVAL_SECONDS)
         try:
             yield
         finally:
-            self._places.release()
+            self._local.release()
 
-    def _fitting(self, order: RepairOrder, case: GuardCase) -> Object:
-        """The incident, if it has its turn already, or there is room for it as it looks."""
-        mine = self._announced(order)
-        if order.action_id not in _taken(mine):
-            _must_fit(case, self.glance(mine["metadata"]["uid"]))
-        return mine
+    def _own_incident_with_room(self, order: RepairOrder, case: GuardCase) -> Object:
+        """The incident, if it holds its slot already, or if there seems to be room for it."""
+        own = self._own_incident(order)
+        if order.action_id not in _acquired(own):
+            _require_room(case, self.peek(own["metadata"]["uid"]))
+        return own
 
-    def _take(self, order: RepairOrder, case: GuardCase, mine: Object) -> None:
-        for _ in range(_TRIES):
-            with suppress(Conflict):  # somebody wrote to the incident: its place is a later one now
-                self._ask_and_take(order, case, mine)
+    def _acquire(self, order: RepairOrder, case: GuardCase, own: Object) -> None:
+        for _ in range(_MAX_ATTEMPTS):
+            with suppress(Conflict):  # the incident was written to: the next request is behind those made since
+                self._request_and_acquire(order, case, own)
                 return
-            mine = self._fitting(order, case)
-            if order.action_id in _taken(mine):
+            own = self._own_incident_with_room(order, case)
+            if order.action_id in _acquired(own):
                 return
-        raise Conflict(f"incident {order.incident.name} changes faster than its repair can take its turn")
+        raise Conflict(f"incident {order.incident.name} changes faster than its repair can acquire a slot")
 
-    def _ask_and_take(self, order: RepairOrder, case: GuardCase, mine: Object) -> None:
-        asking = self._mark(mine, _taken(mine), order, ASKING)
+    def _request_and_acquire(self, order: RepairOrder, case: GuardCase, own: Object) -> None:
+        requested = self._write(own, _acquired(own), order, REQUESTED)
+        meta = requested["metadata"]
         try:
-            _must_fit(case, self.look(asking["metadata"]["uid"], int(asking["metadata"]["resourceVersion"])))
+            _require_room(case, self.read(meta["uid"], int(meta["resourceVersion"])))
         except Permanent:
-            self._give_back(order)
+            self._release(order)
             raise
         now = clock.now()
-        taken = {**_taken(asking), order.action_id: now.isoformat()}
-        self._mark(asking, taken, order, _hour(now))
+        acquired = {**_acquired(requested), order.action_id: now.isoformat()}
+        self._write(requested, acquired, order, _hour(now))
 
-    def _announced(self, order: RepairOrder) -> Object:
-        """The incident, which must say that this very repair is being made: that is how others know of it.
+    def _own_incident(self, order: RepairOrder) -> Object:
+        """The incident, which must announce this very repair: that is how other incidents know of it.
 
-        One that says what came of it has given it up: then a worker that was slow comes too late with it.
+        An incident that records the attempt's outcome has given it up: then a slow worker is too late.
         """
         try:
-            mine = self._kube.get(_path(order))
+            own = self._kube.get(_path(order))
         except NotFound as error:
             raise ChangedSince(f"incident {order.incident.name} was deleted") from error
-        if mine["metadata"]["uid"] != order.incident.uid:
-            raise ChangedSince(f"incident {order.incident.name} was deleted and made anew")
-        status = mine.get("status") or {}
+        if own["metadata"]["uid"] != order.incident.uid:
+            raise ChangedSince(f"incident {order.incident.name} was deleted and recreated")
+        status = own.get("status") or {}
         latest = (status.get("attempts") or [{}])[-1]
-        over = latest.get("actionId") != order.action_id or latest.get("verdict")
-        if status.get("phase") != Phase.REPAIRING or over:
-            raise Held(f"incident {order.incident.name} does not tell yet that this repair is being made")
-        if (mine.get("spec") or {}).get("suspend"):
+        is_other = latest.get("actionId") != order.action_id or latest.get("verdict")
+        if status.get("phase") != Phase.REPAIRING or is_other:
+            raise Held(f"incident {order.incident.name} does not announce this repair yet")
+        if (own.get("spec") or {}).get("suspend"):
             raise Held(f"incident {order.incident.name} is suspended")
-        return mine
+        return own
 
-    def _give_back(self, order: RepairOrder) -> None:
-        """Stop asking, or return the turn of a repair that was not made. A turn that stays counts as one too many."""
+    def _release(self, order: RepairOrder) -> None:
+        """Withdraw the request, or the slot of a repair that was not made. If that fails, one too many is counted."""
         with suppress(PrunellaError):
-            mine = self._kube.get(_path(order))
-            taken = {key: at for key, at in _taken(mine).items() if key != order.action_id}
-            last = max(map(datetime.fromisoformat, taken.values()), default=None)  # `_taken` has read them
-            self._mark(mine, taken, order, _hour(last) if last else None)
+            own = self._kube.get(_path(order))
+            acquired = {key: at for key, at in _acquired(own).items() if key != order.action_id}
+            last = max(map(datetime.fromisoformat, acquired.values()), default=None)  # `_acquired` validated them
+            self._write(own, acquired, order, _hour(last) if last else None)
 
-    def _mark(self, mine: Object, taken: dict[str, str], order: RepairOrder, label: str | None) -> Object:
-        """Write our marks if nobody wrote to the incident since it was read.
+    def _write(self, own: Object, acquired: dict[str, str], order: RepairOrder, label: str | None) -> Object:
+        """Write label and annotation.
 
         Raises:
-            Conflict: somebody did.
+            Conflict: the incident was written to after it was read.
         """
-        note = json.dumps({"target": str(order.action.target), "taken": taken})
-        meta = {"resourceVersion": mine["metadata"]["resourceVersion"], "uid": mine["metadata"]["uid"]}
-        marks = {"labels": {labels.REPAIR_SLOT: label}, "annotations": {labels.REPAIR_SLOTS: note if label else None}}
-        return self._kube.merge_patch(_path(order), {"metadata": {**meta, **marks}})
+        note = json.dumps({"target": str(order.action.target), "taken": acquired})
+        meta = {"resourceVersion": own["metadata"]["resourceVersion"], "uid": own["metadata"]["uid"]}
+        slot = {"labels": {REPAIR_SLOT: label}, "annotations": {REPAIR_SLOTS: note if label else None}}
+        return self._kube.merge_patch(_path(order), {"metadata": {**meta, **slot}})
 
 
-def _must_fit(case: GuardCase, turns: RepairSlots) -> None:
-    must_pass(IN_SLOT, case.model_copy(update={"slots": turns, "now": clock.now()}))
+def _require_room(case: GuardCase, slots: RepairSlots) -> None:
+    require_pass(IN_SLOT, case.model_copy(update={"slots": slots, "now": clock.now()}))
 
 
 def _path(order: RepairOrder) -> str:
@@ -183,32 +185,32 @@ def _path(order: RepairOrder) -> str:
 
 
 def _hour(moment: datetime) -> str:
-    return moment.strftime(_HOUR)
+    return moment.strftime(_HOUR_FORMAT)
 
 
-def _note(raw: Object) -> Object:
-    """What an incident notes of its turns. Nonsense, by whoever may patch it, must stop nobody else."""
+def _parse_note(raw: Object) -> Object:
+    """The annotation of an incident. Anyone who may patch an incident can write nonsense: it must stop no other one."""
     try:
-        note = json.loads((raw["metadata"].get("annotations") or {}).get(labels.REPAIR_SLOTS) or "{}")
+        note = json.loads((raw["metadata"].get("annotations") or {}).get(REPAIR_SLOTS) or "{}")
     except (ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
 
 
-def _taken(raw: Object) -> dict[str, str]:
-    """When it has had its turns, by action id."""
-    taken = _note(raw).get("taken")
-    return {key: at for key, at in taken.items() if parse_annotation_time(at)} if isinstance(taken, dict) else {}
+def _acquired(raw: Object) -> dict[str, str]:
+    """The times at which the incident acquired its slots, by action id."""
+    acquired = _parse_note(raw).get("taken")
+    return {key: at for key, at in acquired.items() if parse_annotation_time(at)} if isinstance(acquired, dict) else {}
 
 
-def _turn(raw: Object) -> RepairSlot:
+def _parse_slot(raw: Object) -> RepairSlot:
     meta = raw["metadata"]
     return RepairSlot(
         incident=meta["uid"],
         namespace=meta["namespace"],
         name=meta["name"],
-        workload=str(_note(raw).get("target", "")),
+        workload=str(_parse_note(raw).get("target", "")),
         version=int(meta["resourceVersion"]),
-        requested=(meta.get("labels") or {}).get(labels.REPAIR_SLOT) == ASKING,
-        acquired_at=tuple(map(datetime.fromisoformat, _taken(raw).values())),
+        requested=(meta.get("labels") or {}).get(REPAIR_SLOT) == REQUESTED,
+        acquired_at=tuple(map(datetime.fromisoformat, _acquired(raw).values())),
     )

@@ -16,7 +16,7 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import effective_policy
 from prunella_operator.activities.repair.change import Change
 from prunella_operator.activities.repair.change_factory import change_for
-from prunella_operator.activities.repair.guard_checks import must_be_within_limits, must_pass
+from prunella_operator.activities.repair.guard_checks import require_pass, require_within_limits
 from prunella_operator.activities.repair.live_object import LiveObject, parse
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes.sync_client import SyncClient
@@ -39,7 +39,7 @@ class Repairer:
 
     def repair(self, order: RepairOrder) -> Repaired:
         """Write if everything still holds; see the contract for the errors."""
-        with self._slots.place():
+        with self._slots.local_limit():
             change = change_for(order.action, self._kube, self._collector)
             live = change.read()
             if live.last_action == order.action_id:
@@ -69,9 +69,9 @@ class Repairer:
     def _apply(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> Repaired:
         change.check(live)
         case = self._guard_case(order, live)
-        must_pass(guard.AT_WRITE, case)
-        must_be_within_limits(case)
-        with self._slots.turn(order, case):
+        require_pass(guard.AT_WRITE, case)
+        require_within_limits(case)
+        with self._slots.acquire(order, case):
             return self._write(order, change, live)
 
     def _guard_case(self, order: RepairOrder, live: LiveObject) -> guard.GuardCase:

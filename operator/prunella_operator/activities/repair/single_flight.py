@@ -1,4 +1,4 @@
-"""Combining: one look serves everybody who asked for it before it began."""
+"""Single flight: one read serves every thread that asked for it before it began."""
 
 from collections.abc import Callable
 from threading import Condition
@@ -8,37 +8,37 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """A look that many threads want at once, taken by one of them at a time.
+    """A read that many threads want at once, made by one of them at a time.
 
-    Each gets a look that began after it asked, as if it had looked itself.
+    Each gets the result of a read that began after its call, as if it had read itself.
     """
 
-    def __init__(self, look: Callable[[], T]) -> None:
-        self._look = look
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
         self._changed = Condition()
         self._begun = self._done = 0
-        self._found: tuple[T, ...] = ()
+        self._result: tuple[T, ...] = ()
 
     def __call__(self) -> T:
-        """Look, or wait for somebody who does. What a look raises is raised to the one who looked; others look anew."""
+        """Read, or wait for a thread that does. An error is raised only where it occurred; the others read again."""
         with self._changed:
             wanted = self._begun + 1
             while self._done < self._begun and not self._serves(wanted):
                 self._changed.wait()
             if self._serves(wanted):
-                return self._found[0]
+                return self._result[0]
             self._begun += 1
-        return self._taken()
+        return self._read_and_share()
 
     def _serves(self, wanted: int) -> bool:
-        return bool(self._found) and self._done >= wanted
+        return bool(self._result) and self._done >= wanted
 
-    def _taken(self) -> T:
-        found: tuple[T, ...] = ()
+    def _read_and_share(self) -> T:
+        result: tuple[T, ...] = ()
         try:
-            found = (self._look(),)
+            result = (self._read(),)
         finally:
             with self._changed:
-                self._done, self._found = self._begun, found
+                self._done, self._result = self._begun, result
                 self._changed.notify_all()
-        return found[0]
+        return result[0]

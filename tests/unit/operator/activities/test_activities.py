@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from prunella_operator import clock
 from prunella_operator.activities import Activities
-from prunella_operator.activities.errors import edge
+from prunella_operator.activities.errors import translate_errors
 from prunella_operator.kubernetes import paths
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, ReportRequest, VerifyRequest
 from prunella_workflows.model.errors import Conflict, NotFound
@@ -135,11 +135,11 @@ def test_an_escalation_is_logged_once_its_end_is_written(activities, kube, phase
 
 @pytest.mark.parametrize(("error", "final"), [(NotFound("gone"), True), (Conflict("moved"), False)])
 def test_the_edge_says_whether_another_try_is_worth_it(error, final):
-    with pytest.raises(ApplicationError) as raised, edge():
+    with pytest.raises(ApplicationError) as raised, translate_errors():
         raise error
     assert (raised.value.type, raised.value.message, raised.value.non_retryable) == (error.reason, str(error), final)
 
 
 def test_a_bug_leaves_as_it_is():
-    with pytest.raises(ZeroDivisionError), edge():
+    with pytest.raises(ZeroDivisionError), translate_errors():
         _ = 1 / 0

@@ -5,7 +5,7 @@ import time
 from temporalio.testing import ActivityEnvironment
 
 from prunella_operator.activities import heartbeat as module
-from prunella_operator.activities.heartbeat import beating
+from prunella_operator.activities.heartbeat import heartbeating
 
 
 def test_beats_while_it_works_and_no_longer(monkeypatch):
@@ -15,7 +15,7 @@ def test_beats_while_it_works_and_no_longer(monkeypatch):
     environment.on_heartbeat = lambda *_: beats.append(1)
 
     def work():
-        with beating():
+        with heartbeating():
             deadline = time.monotonic() + 10
             while len(beats) < 3 and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -29,6 +29,6 @@ def test_beats_while_it_works_and_no_longer(monkeypatch):
 
 def test_a_quick_step_is_not_slowed_down():
     began = time.monotonic()
-    with beating():
+    with heartbeating():
         pass
     assert time.monotonic() - began < 1

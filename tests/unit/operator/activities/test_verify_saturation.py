@@ -60,8 +60,8 @@ def an_autoscaler(kube, maximum=2, desired=2, **meta):
 
 
 def diagnoser(kube):
-    gatherer = EvidenceCollector(kube, 30)
-    return Diagnoser(kube, gatherer, Repairer(kube, gatherer, ()), ())
+    collector = EvidenceCollector(kube, 30)
+    return Diagnoser(kube, collector, Repairer(kube, collector, ()), ())
 
 
 def confirmed(kube, **values):

@@ -35,7 +35,11 @@ def kube(monkeypatch):
     made.put(HPA, {"metadata": {"namespace": "shop", "annotations": MARKS}})
     made.put(f"{paths.collection('Deployment', 'shop')}/untouched", {"metadata": {"namespace": "shop"}})
     notes = {"kopf.prunella.dev/last-handled-configuration": "{}", labels.REPAIR_SLOTS: "{}", labels.CANCEL: "true"}
-    meta = {"namespace": "shop", "annotations": notes, "labels": {labels.REPAIR_SLOT: "asking", labels.WORKLOAD: "web"}}
+    meta = {
+        "namespace": "shop",
+        "annotations": notes,
+        "labels": {labels.REPAIR_SLOT: "requested", labels.WORKLOAD: "web"},
+    }
     waits = ["prunella.dev/unused", "example.org/backup"]
     made.put(INCIDENT, {"metadata": {**meta, "finalizers": waits}}, phase="Escalated")
     ref = WorkloadRef(kind="Deployment", namespace="shop", name="web")

@@ -28,7 +28,7 @@ def essence(**values):
 
 @pytest.mark.parametrize("before", [{}, {"labels": {"team": "shop"}, "annotations": ANNOTATED}], ids=["bare", "marked"])
 def test_a_turn_is_no_wish(before):
-    labels = {**before.get("labels", {}), REPAIR_SLOT: "asking"}
+    labels = {**before.get("labels", {}), REPAIR_SLOT: "requested"}
     annotations = {**before.get("annotations", {}), REPAIR_SLOTS: "{}"}
     assert essence(metadata={"labels": labels, "annotations": annotations}) == essence(metadata=before)
 

@@ -4,7 +4,7 @@ import pytest
 from fakes.kube import FakeKube
 from fakes.objects import WEB, a_cluster, a_deployment, a_template, owned_by
 
-from prunella_operator.activities.evidence.autoscalers import scaling_of
+from prunella_operator.activities.evidence.autoscalers import read_scaling
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.ownership import field_owners
 from prunella_operator.kubernetes.views.scaling import autoscaler_view, budget_view
@@ -121,7 +121,7 @@ def kube():
 
 
 def scaling(kube, **options):
-    return scaling_of(kube, kube.get(paths.workload(WEB)), **options)
+    return read_scaling(kube, kube.get(paths.workload(WEB)), **options)
 
 
 def test_only_autoscalers_of_this_workload(kube):

@@ -64,9 +64,9 @@ def kube():
     return kube
 
 
-def evidence_of(kube, *, deep=True, **values):
+def evidence_of(kube, *, full=True, **values):
     spec = IncidentSpec(type=IncidentType.POD_CRASH_LOOP, target=TargetRef(kind="Deployment", name="web"))
-    return EvidenceCollector(kube, stable_for=30).evidence(WEB, spec, OPENED, deep=deep, name="web-1", **values)
+    return EvidenceCollector(kube, stable_for=30).evidence(WEB, spec, OPENED, full=full, name="web-1", **values)
 
 
 def known(kube):
@@ -192,7 +192,7 @@ def test_nothing_is_read_about_dependencies_unless_pods_fail_for_them(kube, stat
 
 
 def test_shallow_evidence_reads_nothing_of_the_surroundings(kube):
-    found = evidence_of(kube, deep=False, since=OPENED)
+    found = evidence_of(kube, full=False, since=OPENED)
     assert (found.dependencies, found.affected_workloads, found.nodes, found.since) == ((), (), (), OPENED)
     assert not [path for _, path in kube.requests if path.endswith(("/services", "/log")) or path.startswith(NODES)]
 

@@ -61,52 +61,52 @@ def killed():
     return a_cluster(FakeKube(), a_deployment(), [a_replica_set(1)], pods, labels=labels)
 
 
-def gathered(kube, source, type_, *, deep):
-    return EvidenceCollector(kube, 30, UsageReader(kube, source)).evidence(WEB, a_spec(type_), OPENED, deep=deep)
+def gathered(kube, source, type_, *, full):
+    return EvidenceCollector(kube, 30, UsageReader(kube, source)).evidence(WEB, a_spec(type_), OPENED, full=full)
 
 
-@pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])
+@pytest.mark.parametrize("full", [False, True], ids=["brief", "full"])
 @pytest.mark.parametrize("type_", [IncidentType.HIGH_CPU, IncidentType.HIGH_MEMORY])
-def test_use_is_measured_where_pressure_is_the_question(kube, type_, deep):
-    evidence = gathered(kube, FakeSource(found=use()), type_, deep=deep)
+def test_use_is_measured_where_pressure_is_the_question(kube, type_, full):
+    evidence = gathered(kube, FakeSource(found=use()), type_, full=full)
     (one,) = evidence.usage.containers
     assert (one.pod, one.memory_bytes, evidence.usage_note) == ("web-a", 60 * MI, "")
 
 
-@pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])
-def test_and_nowhere_else(kube, deep):
+@pytest.mark.parametrize("full", [False, True], ids=["brief", "full"])
+def test_and_nowhere_else(kube, full):
     source = FakeSource(found=use())
-    evidence = gathered(kube, source, IncidentType.POD_CRASH_LOOP, deep=deep)
+    evidence = gathered(kube, source, IncidentType.POD_CRASH_LOOP, full=full)
     assert (evidence.usage, evidence.usage_note, source.queries) == (None, "", [])
 
 
 def test_a_source_without_an_answer_leaves_a_note(kube):
-    evidence = gathered(kube, FakeSource(found=AWAY), IncidentType.HIGH_CPU, deep=False)
+    evidence = gathered(kube, FakeSource(found=AWAY), IncidentType.HIGH_CPU, full=False)
     assert evidence.usage is None
     assert "Connection refused" in evidence.usage_note
 
 
 def test_without_any_source_pressure_cannot_be_seen(kube):
-    assert "prometheus_url" in gathered(kube, NotConfigured(), IncidentType.HIGH_CPU, deep=True).usage_note
+    assert "prometheus_url" in gathered(kube, NotConfigured(), IncidentType.HIGH_CPU, full=True).usage_note
 
 
 def test_an_oom_kill_is_measured_when_it_is_diagnosed(killed):
     source = FakeSource(found=use(), grown=(a_ramp(),))
-    deep = gathered(killed, source, IncidentType.OOM_KILLED, deep=True)
-    assert deep.usage is not None
-    assert deep.memory_growing == ("app",)
-    assert gathered(killed, source, IncidentType.OOM_KILLED, deep=False).usage is None
+    full = gathered(killed, source, IncidentType.OOM_KILLED, full=True)
+    assert full.usage is not None
+    assert full.memory_growing == ("app",)
+    assert gathered(killed, source, IncidentType.OOM_KILLED, full=False).usage is None
 
 
 @pytest.mark.parametrize("history", [NOTHING, AWAY], ids=["no history", "history away"])
 def test_without_a_history_no_leak_is_suspected(killed, history):
     source = FakeSource(found=use(), grown=history)
-    assert gathered(killed, source, IncidentType.OOM_KILLED, deep=True).memory_growing == ()
+    assert gathered(killed, source, IncidentType.OOM_KILLED, full=True).memory_growing == ()
 
 
 def test_an_oom_kill_without_any_source_is_diagnosed_as_ever(killed):
     killed.list, everything = lambda path, **more: _without_metrics(everything, path, more), killed.list
-    evidence = gathered(killed, NotConfigured(), IncidentType.OOM_KILLED, deep=True)
+    evidence = gathered(killed, NotConfigured(), IncidentType.OOM_KILLED, full=True)
     assert (evidence.usage, evidence.usage_note, evidence.memory_growing) == (None, "", ())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunella_operator.activities.evidence.service_mentions import addresses, environment_of, service_of, speaks_of
+from prunella_operator.activities.evidence.service_mentions import addresses, mentions, parse_service, read_environment
 
 
 def raw(name="ledger", **spec):
@@ -10,7 +10,7 @@ def raw(name="ledger", **spec):
     return {"metadata": {"name": name, "namespace": "shop"}, "spec": values}
 
 
-LEDGER = service_of(raw())
+LEDGER = parse_service(raw())
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ LEDGER = service_of(raw())
     ],
 )
 def test_an_address_names_it(text):
-    assert speaks_of(LEDGER, text, {"LEDGER_URL": "http://ledger:8080", "FALLBACK": "$(LEDGER_SERVICE_HOST):8080"})
+    assert mentions(LEDGER, text, {"LEDGER_URL": "http://ledger:8080", "FALLBACK": "$(LEDGER_SERVICE_HOST):8080"})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_an_address_names_it(text):
     ],
 )
 def test_a_word_that_looks_like_it_does_not(text):
-    assert not speaks_of(LEDGER, text, {"OTHER_URL": "http://other:8080", "NAME": "shop"})
+    assert not mentions(LEDGER, text, {"OTHER_URL": "http://other:8080", "NAME": "shop"})
 
 
 @pytest.mark.parametrize(
@@ -75,22 +75,22 @@ def test_a_word_that_looks_like_it_does_not(text):
     ],
 )
 def test_what_stands_before_nothing_we_know_is_no_claim(spec):
-    assert service_of(raw(**spec)) is None
+    assert parse_service(raw(**spec)) is None
 
 
 def test_an_address_of_the_other_family_counts_too():
-    service = service_of(raw(clusterIPs=["10.96.3.4", "fd00::1"]))
-    assert speaks_of(service, "dial tcp [fd00::1]:8080: connect: connection refused", {})
+    service = parse_service(raw(clusterIPs=["10.96.3.4", "fd00::1"]))
+    assert mentions(service, "dial tcp [fd00::1]:8080: connect: connection refused", {})
 
 
 def test_a_host_alone_in_a_variable_is_one():
-    assert speaks_of(LEDGER, "DB_HOST does not answer", {"DB_HOST": "ledger"})
+    assert mentions(LEDGER, "DB_HOST does not answer", {"DB_HOST": "ledger"})
 
 
 def test_secrets_are_no_variables_that_are_compared():
     ref = {"valueFrom": {"secretKeyRef": {"name": "token", "key": "TOKEN"}}}
     containers = [{"env": [{"name": "A", "value": "b"}, {"name": "TOKEN", **ref}, {"name": "EMPTY", "value": ""}]}, {}]
-    assert environment_of(containers) == {"A": "b"}
+    assert read_environment(containers) == {"A": "b"}
 
 
 def test_a_long_text_takes_no_time():

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from support import spans
 
-from prunella_operator.activities.errors import edge
+from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.notifications import channels
 from prunella_operator.activities.notifications.channels import Messenger, Throttled
 from prunella_operator.config.settings import Settings
@@ -287,7 +287,7 @@ def test_a_wait_reaches_temporal_as_the_time_of_the_next_try(httpd):
 
     channel = Channel(webhook_url(httpd), limiter=Limiter(limit=1, window=60))
     channel.tell("a")
-    with pytest.raises(ApplicationError) as caught, edge():
+    with pytest.raises(ApplicationError) as caught, translate_errors():
         channel.tell("b")
     assert 0 < caught.value.next_retry_delay.total_seconds() <= 60
     assert not caught.value.non_retryable

@@ -4,7 +4,7 @@ import pytest
 from builders import a_deployment, a_guard_case, a_policy
 from prometheus_client import REGISTRY
 
-from prunella_operator.activities.repair.guard_checks import answers, must_pass
+from prunella_operator.activities.repair.guard_checks import evaluate, require_pass
 from prunella_workflows.decisions.guards import AT_WRITE, GUARDS
 from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.incident_status import GuardNote
@@ -19,12 +19,12 @@ def counted(guard="PausedRollout", reason="Paused", effect="Escalate"):
 
 
 def test_all_answers_are_given():
-    assert len(answers(GUARDS, a_guard_case())) == len(GUARDS)
+    assert len(evaluate(GUARDS, a_guard_case())) == len(GUARDS)
 
 
 def test_a_guard_that_begins_to_hold_is_counted():
     before = counted()
-    answers(AT_WRITE, a_guard_case(**PAUSED))
+    evaluate(AT_WRITE, a_guard_case(**PAUSED))
     assert counted() == before + 1
 
 
@@ -39,35 +39,35 @@ def test_a_guard_that_begins_to_hold_is_counted():
 )
 def test_one_that_goes_on_holding_is_counted_once(known, more):
     before = counted()
-    answers(AT_WRITE, a_guard_case(**PAUSED), (known,))
+    evaluate(AT_WRITE, a_guard_case(**PAUSED), (known,))
     assert counted() == before + more
 
 
 def test_one_that_passes_is_not_counted():
     before = counted(reason="Passed", effect="Allow")
-    answers(AT_WRITE, a_guard_case())
+    evaluate(AT_WRITE, a_guard_case())
     assert counted(reason="Passed", effect="Allow") == before
 
 
 @pytest.mark.parametrize(
     ("case", "error", "message"),
     [
-        pytest.param(LATE, Held, "guard MaintenanceWindow holds now: Waiting for", id="not now"),
-        pytest.param(PAUSED, ChangedSince, "guard PausedRollout holds now: The rollout", id="decide anew"),
+        pytest.param(LATE, Held, "guard MaintenanceWindow blocks now: Waiting for", id="not now"),
+        pytest.param(PAUSED, ChangedSince, "guard PausedRollout blocks now: The rollout", id="decide again"),
         pytest.param({**LATE, **PAUSED}, ChangedSince, "PausedRollout", id="the first that holds decides"),
     ],
 )
 def test_right_before_a_write(case, error, message):
     with pytest.raises(error, match=message):
-        must_pass(AT_WRITE, a_guard_case(**case))
+        require_pass(AT_WRITE, a_guard_case(**case))
 
 
 def test_nothing_stands_in_the_way():
-    must_pass(AT_WRITE, a_guard_case())
+    require_pass(AT_WRITE, a_guard_case())
 
 
 def test_what_stops_a_write_is_counted_too():
     before = counted("MaintenanceWindow", "OutsideWindow", "Wait")
     with pytest.raises(Held):
-        must_pass(AT_WRITE, a_guard_case(**LATE))
+        require_pass(AT_WRITE, a_guard_case(**LATE))
     assert counted("MaintenanceWindow", "OutsideWindow", "Wait") == before + 1

@@ -7,7 +7,7 @@ from fakes.kube import FakeKube, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, announced
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
-from prunella_operator.activities.evidence.quotas import memory_bounds
+from prunella_operator.activities.evidence.quotas import read_memory_bounds
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.pods import pod_view
@@ -142,7 +142,7 @@ def test_an_undo_that_is_refused_says_so_and_does_the_rest(repairer, kube):
 @pytest.mark.parametrize(("resources", "offered"), [(["pods"], False), (["pods", "pods/resize"], True)])
 def test_what_the_api_server_offers_is_asked(kube, resources, offered):
     kube.put("/api/v1", {"resources": [{"name": resource} for resource in resources]})
-    assert memory_bounds(kube, "shop").resize_offered is offered
+    assert read_memory_bounds(kube, "shop").resize_offered is offered
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def marks(kube, incident):
 
 
 def take(kube, order, **budgets):
-    with RepairSlotAllocator(kube).turn(order, case_of(order, **budgets)):
+    with RepairSlotAllocator(kube).acquire(order, case_of(order, **budgets)):
         pass
 
 
@@ -124,7 +124,7 @@ def test_a_later_attempt_keeps_the_earlier_turns(kube, order):
         (
             {"concurrentPerNamespace": 1},
             Held,
-            r"guard Concurrency holds now: 1 repair\(s\) are running in this namespace; the policy allows 1 at once.",
+            r"guard Concurrency blocks now: 1 repair\(s\) are running in this namespace; the policy allows 1 at once.",
         ),
         ({"concurrentPerCluster": 1}, Held, "running in this cluster"),
         ({"perHourPerNamespace": 1}, ChangedSince, "the budget of this namespace is 1 per hour"),
@@ -144,7 +144,7 @@ def test_the_same_workload_cools_down_at_the_write_too(kube, order):
     twin = order_of(ref("web-by-hand"), workload="web")
     announced(kube, twin.incident, twin.action_id)
     take(kube, twin)
-    with pytest.raises(ChangedSince, match="guard Cooldown holds now: Incident web-by-hand repaired Deployment/web"):
+    with pytest.raises(ChangedSince, match="guard Cooldown blocks now: Incident web-by-hand repaired Deployment/web"):
         take(kube, order)
 
 
@@ -176,25 +176,25 @@ def test_who_would_have_to_wait_does_not_ask(kube, order):
 
 
 def test_a_crowd_is_sent_away_and_not_kept_waiting(kube):
-    book = RepairSlotAllocator(kube)
+    slots = RepairSlotAllocator(kube)
     with ExitStack() as stack:
-        for _ in range(repair_slots._PLACES):
-            stack.enter_context(book.place())
-        with pytest.raises(Unavailable, match="other repairs of this process are being made") as raised, book.place():
+        for _ in range(repair_slots._MAX_LOCAL_REPAIRS):
+            stack.enter_context(slots.local_limit())
+        with pytest.raises(Unavailable, match="this process is busy with other repairs") as raised, slots.local_limit():
             pass
         assert raised.value.again == 20
-    with book.place():
+    with slots.local_limit():
         pass
 
 
 def test_a_repair_that_is_not_made_gives_its_turn_back(kube, order):
-    with pytest.raises(Refused), RepairSlotAllocator(kube).turn(order, case_of(order)):
+    with pytest.raises(Refused), RepairSlotAllocator(kube).acquire(order, case_of(order)):
         raise Refused("exceeded quota")
     assert marks(kube, order.incident) == (None, None)
 
 
 def test_a_repair_whose_outcome_is_open_keeps_its_turn(kube, order):
-    with pytest.raises(Conflict), RepairSlotAllocator(kube).turn(order, case_of(order)):
+    with pytest.raises(Conflict), RepairSlotAllocator(kube).acquire(order, case_of(order)):
         raise Conflict("moved")
     assert order.action_id in marks(kube, order.incident)[1]["taken"]
 
@@ -233,7 +233,7 @@ def test_a_deleted_incident_has_no_turn(kube, order):
 
 def test_a_namesake_is_not_it(kube, order):
     live(kube, order.incident)["metadata"]["uid"] = "another"
-    with pytest.raises(ChangedSince, match="made anew"):
+    with pytest.raises(ChangedSince, match="recreated"):
         take(kube, order)
 
 
@@ -252,7 +252,7 @@ def test_somebody_who_writes_to_the_incident_meanwhile_only_costs_another_look(k
 
 def test_an_incident_that_never_stands_still_is_tried_again_later(kube, order):
     kube.before = failing(Conflict("modified"), times=100, method="PATCH")
-    with pytest.raises(Conflict, match="changes faster than its repair can take its turn"):
+    with pytest.raises(Conflict, match="changes faster than its repair can acquire a slot"):
         take(kube, order)
 
 
@@ -265,7 +265,7 @@ def test_an_api_server_that_is_away_is_asked_again(kube, order):
 
 def test_what_asks_for_ever_because_its_worker_died_counts_only_while_its_repair_is_announced(kube, order):
     dead = order_of(ref("api"))
-    announced(kube, dead.incident, dead.action_id, labels={labels.REPAIR_SLOT: repair_slots.ASKING})
+    announced(kube, dead.incident, dead.action_id, labels={labels.REPAIR_SLOT: repair_slots.REQUESTED})
     announced(kube, order.incident, order.action_id)  # it asks later
     with pytest.raises(Held):
         take(kube, order, concurrentPerNamespace=1)
@@ -305,7 +305,7 @@ class Crowd:
 
     def _try(self, api, order):
         try:
-            with RepairSlotAllocator(api).turn(order, case_of(order, **self.budgets)):
+            with RepairSlotAllocator(api).acquire(order, case_of(order, **self.budgets)):
                 return True
         except (Held, Conflict):
             return False
@@ -327,8 +327,8 @@ class Crowd:
             obj["metadata"]["name"]
             for obj in self.kube.objects.values()
             if obj["status"]["phase"] in ("Repairing", "Verifying")
-            and (obj["metadata"].get("labels") or {}).get(labels.REPAIR_SLOT, repair_slots.ASKING)
-            != repair_slots.ASKING
+            and (obj["metadata"].get("labels") or {}).get(labels.REPAIR_SLOT, repair_slots.REQUESTED)
+            != repair_slots.REQUESTED
             and obj["metadata"]["namespace"].startswith(namespace)
         ]
 
@@ -391,7 +391,7 @@ def test_of_a_crowd_that_asks_at_once_exactly_the_budget_passes(budget, choices)
     def once(order):
         def work(api):
             try:
-                with RepairSlotAllocator(api).turn(order, case_of(order, **crowd.budgets)):
+                with RepairSlotAllocator(api).acquire(order, case_of(order, **crowd.budgets)):
                     passed.append(order.incident.name)
             except ChangedSince:
                 pass

@@ -218,7 +218,9 @@ def test_who_agreed_must_still_be_one_who_may(repairer, kube, approvers, allowed
     if allowed:
         repairer.repair(order)
     else:
-        with pytest.raises(ChangedSince, match=f"guard Approval holds now: alice may not approve here; {approvers[0]}"):
+        with pytest.raises(
+            ChangedSince, match=f"guard Approval blocks now: alice may not approve here; {approvers[0]}"
+        ):
             repairer.repair(order)
     assert bool(kube.of("json_patch")) is allowed
 

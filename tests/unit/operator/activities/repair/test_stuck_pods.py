@@ -43,7 +43,7 @@ def undo(ref, template):
 
 
 @pytest.fixture
-def gatherer():
+def collector():
     workload = {**a_deployment(a_template(1)), "kind": "StatefulSet"}
     pods = [pod("web-0", "web-old", broken=False), pod("web-1", "web-new", broken=True)]
     pods += [pod("web-2", "web-new", broken=False), pod("web-3", "web-old", broken=True)]
@@ -54,15 +54,15 @@ def gatherer():
     return EvidenceCollector(kube, 30)
 
 
-def test_only_broken_pods_of_the_template_that_was_undone(gatherer):
-    assert [(one.name, one.uid) for one in pods_stuck_after_undo(gatherer, undo(STATEFUL, RAISED))] == [
+def test_only_broken_pods_of_the_template_that_was_undone(collector):
+    assert [(one.name, one.uid) for one in pods_stuck_after_undo(collector, undo(STATEFUL, RAISED))] == [
         ("web-1", "uid-web-1")
     ]
 
 
-def test_a_deployment_replaces_its_pods_itself(gatherer):
-    assert pods_stuck_after_undo(gatherer, undo(WEB, RAISED)) == ()
+def test_a_deployment_replaces_its_pods_itself(collector):
+    assert pods_stuck_after_undo(collector, undo(WEB, RAISED)) == ()
 
 
-def test_a_stateful_set_that_is_gone_needs_nothing(gatherer):
-    assert pods_stuck_after_undo(gatherer, undo(STATEFUL.model_copy(update={"uid": "another"}), RAISED)) == ()
+def test_a_stateful_set_that_is_gone_needs_nothing(collector):
+    assert pods_stuck_after_undo(collector, undo(STATEFUL.model_copy(update={"uid": "another"}), RAISED)) == ()

@@ -1,4 +1,4 @@
-"""Budgets on a real API server: many repairs take their turns at once, each as if in a process of its own."""
+"""Budgets on a real API server: many repairs acquire their slots at once, each as if in a process of its own."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,8 +24,8 @@ NEVER = 1000
 
 @pytest.fixture
 def shop(api):
-    """A namespace that no Prunella looks after, so that its incidents stay as they are put."""
-    name = a_namespace(api, "turns-", ignore="true")
+    """A namespace that no Prunella watches, so that its incidents stay as they are created."""
+    name = a_namespace(api, "slots-", ignore="true")
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
 
@@ -36,12 +36,12 @@ def announced(kube, namespace, number):
     body = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": {"name": f"web-{number}"}}
     made = kube.create(paths.incidents(namespace), {**body, "spec": {"type": "OOMKilled", "target": target}})
     incident = IncidentRef(namespace=namespace, name=f"web-{number}", uid=made["metadata"]["uid"])
-    tell(kube, incident, "Repairing", 1)
+    report(kube, incident, "Repairing", 1)
     action = a_memory_raise(target=WorkloadRef(namespace=namespace, **target))
     return RepairOrder(incident=incident, action_id=f"{incident.uid}-1", action=action)
 
 
-def tell(kube, incident, phase, number):
+def report(kube, incident, phase, number):
     attempt = {
         "number": number,
         "actionId": f"{incident.uid}-{number}",
@@ -53,60 +53,58 @@ def tell(kube, incident, phase, number):
     kube.merge_patch(path, {"status": {"phase": phase, "attempts": [attempt]}})
 
 
-def turn(kube, order, **budgets):
-    """Whether it got its turn."""
+def acquires(kube, order, **budgets):
+    """True if it acquired a slot."""
     workload = a_guard_case().workload.model_copy(update={"ref": order.action.target})
     everything = {"concurrentPerNamespace": NEVER, "concurrentPerCluster": NEVER, "perHourPerNamespace": NEVER}
     policy = a_policy(budgets={**everything, "perHourPerCluster": NEVER, **budgets})
     case = a_guard_case(workload=workload, incident=order.incident.name, policy=policy, action=order.action)
-    with suppress(Held, ChangedSince, Conflict), RepairSlotAllocator(kube).turn(order, case):
+    with suppress(Held, ChangedSince, Conflict), RepairSlotAllocator(kube).acquire(order, case):
         return True
     return False
 
 
 @pytest.mark.parametrize("budget", ["concurrentPerNamespace", "perHourPerNamespace"])
-def test_of_many_that_ask_at_once_exactly_the_budget_passes(kube, shop, budget):
+def test_of_many_requests_at_once_exactly_the_budget_passes(kube, shop, budget):
     orders = [announced(kube, shop, number) for number in range(AT_ONCE)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        passed = list(pool.map(lambda order: turn(kube, order, **{budget: BUDGET}), orders))
+        passed = list(pool.map(lambda order: acquires(kube, order, **{budget: BUDGET}), orders))
     assert sum(passed) == BUDGET
-    marked = [
-        incident["metadata"]["name"]
-        for incident in kube.metadata(paths.incidents(shop), labelSelector=labels.REPAIR_SLOT)
-    ]
-    assert sorted(marked) == sorted(order.incident.name for order, got in zip(orders, passed, strict=True) if got)
+    labelled = kube.metadata(paths.incidents(shop), labelSelector=labels.REPAIR_SLOT)
+    names = sorted(incident["metadata"]["name"] for incident in labelled)
+    assert names == sorted(order.incident.name for order, got in zip(orders, passed, strict=True) if got)
 
 
-def test_those_that_wait_get_their_turn_when_others_are_done(kube, shop):
+def test_those_that_wait_acquire_their_slot_when_others_are_done(kube, shop):
     orders = [announced(kube, shop, number) for number in range(3 * BUDGET)]
     waiting, rounds = orders, 0
     while waiting and rounds < len(orders):
         rounds += 1
         with ThreadPoolExecutor(len(waiting)) as pool:
-            passed = list(pool.map(lambda order: turn(kube, order, concurrentPerNamespace=BUDGET), waiting))
+            passed = list(pool.map(lambda order: acquires(kube, order, concurrentPerNamespace=BUDGET), waiting))
         assert 0 < sum(passed) <= BUDGET
         for order, got in zip(waiting, passed, strict=True):
             if got:
-                tell(kube, order.incident, "Healed", 1)
+                report(kube, order.incident, "Healed", 1)
         waiting = [order for order, got in zip(waiting, passed, strict=True) if not got]
     assert (waiting, rounds) == ([], 3)
 
 
-def test_only_those_that_have_or_ask_for_a_turn_are_read(kube, shop):
+def test_only_incidents_with_a_slot_or_a_request_are_read(kube, shop):
     orders = [announced(kube, shop, number) for number in range(AT_ONCE)]
-    assert turn(kube, orders[0])
-    seen = RepairSlotAllocator(kube).look("")
-    assert {one.name for one in seen.running if one.namespace == shop} == {"web-0"}
-    assert {one.workload for one in seen.recent if one.namespace == shop} == {"Deployment/web-0"}
-    tell(kube, orders[0].incident, "Healed", 1)
-    seen = RepairSlotAllocator(kube).look("")
-    assert [one.name for one in seen.running if one.namespace == shop] == []
-    assert [one.name for one in seen.recent if one.namespace == shop] == ["web-0"]
+    assert acquires(kube, orders[0])
+    seen = RepairSlotAllocator(kube).read("")
+    assert {slot.name for slot in seen.running if slot.namespace == shop} == {"web-0"}
+    assert {slot.workload for slot in seen.recent if slot.namespace == shop} == {"Deployment/web-0"}
+    report(kube, orders[0].incident, "Healed", 1)
+    seen = RepairSlotAllocator(kube).read("")
+    assert [slot.name for slot in seen.running if slot.namespace == shop] == []
+    assert [slot.name for slot in seen.recent if slot.namespace == shop] == ["web-0"]
 
 
 def test_metadata_is_all_that_is_read(kube, shop):
     announced(kube, shop, 1)
-    (one,) = kube.metadata(paths.incidents(shop))
-    assert set(one) == {"metadata"}
-    assert {"name", "namespace", "uid", "resourceVersion"} <= set(one["metadata"])
-    assert "managedFields" not in one["metadata"]
+    (incident,) = kube.metadata(paths.incidents(shop))
+    assert set(incident) == {"metadata"}
+    assert {"name", "namespace", "uid", "resourceVersion"} <= set(incident["metadata"])
+    assert "managedFields" not in incident["metadata"]
