@@ -1,4 +1,4 @@
-"""Incidents in memory, as the command line and the console read and answer them."""
+"""Incidents in memory, for the command line and the console."""
 
 from datetime import UTC, datetime
 
@@ -10,9 +10,9 @@ OPENED = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
 
 def incident(name="checkout-1", namespace="shop", phase="Repairing", *, spec=None, **status):
     """An Incident object as the API server sends it."""
-    wanted = {"target": {"kind": "Deployment", "name": "checkout"}, "type": "PodCrashLoop", **(spec or {})}
+    default = {"target": {"kind": "Deployment", "name": "checkout"}, "type": "PodCrashLoop", **(spec or {})}
     metadata = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "creationTimestamp": OPENED.isoformat()}
-    return {"metadata": metadata, "spec": wanted, "status": {"phase": phase, **status}}
+    return {"metadata": metadata, "spec": default, "status": {"phase": phase, **status}}
 
 
 class FakeReader:
@@ -22,22 +22,22 @@ class FakeReader:
 
     def __init__(self, *raw):
         self.raw = list(raw)
-        self.asked = []
+        self.queries = []
         self.patches = []
         self.in_groups = ()
 
     def find(self, namespace, selector=""):
-        self.asked.append((namespace, selector))
-        return [one for one in map(parse, self.raw) if namespace in {None, one.namespace}]
+        self.queries.append((namespace, selector))
+        return [item for item in map(parse, self.raw) if namespace in {None, item.namespace}]
 
     def get(self, namespace, name):
-        for one in map(parse, self.raw):
-            if (one.namespace, one.name) == (namespace, name):
-                return one
+        for item in map(parse, self.raw):
+            if (item.namespace, item.name) == (namespace, name):
+                return item
         raise NotFound(f"there is no incident {name} in namespace {namespace}")
 
-    def patch(self, one, body):
-        self.patches.append((one.name, body))
+    def patch(self, item, body):
+        self.patches.append((item.name, body))
 
     def whoami(self):
         return "alice"

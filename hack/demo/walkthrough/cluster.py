@@ -24,7 +24,7 @@ class Cluster:
         return [sys.executable, str(SCRIPT)]
 
     def is_running(self) -> bool:
-        """Whether it exists already; then it is kept when the demo ends."""
+        """True if it exists already; then it is kept when the demo ends."""
         if self.context:
             return True
         status = subprocess.run([*self._command, "status", "--name", self.name], capture_output=True, check=False)

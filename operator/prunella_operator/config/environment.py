@@ -19,7 +19,7 @@ class UnknownSetting(Permanent):
 
 
 def in_cluster() -> bool:
-    """Whether this process runs in a pod."""
+    """True if this process runs in a pod."""
     return "KUBERNETES_SERVICE_HOST" in os.environ
 
 

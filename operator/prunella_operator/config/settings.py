@@ -217,7 +217,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded(self) -> bool:
-        """Whether to start an embedded Temporal server."""
+        """True if this process starts a Temporal server."""
         return self.temporal_address == EMBEDDED
 
     @property

@@ -38,7 +38,7 @@ class Filter:
         )
 
     def matches(self, incident: Incident) -> bool:
-        """Whether to show an incident."""
+        """True if the incident is to be shown."""
         searched = f"{incident.namespace}/{incident.name} {incident.target} {incident.status.message}".lower()
         return (
             (self.state == "all" or incident.phase.closed == (self.state == "closed"))

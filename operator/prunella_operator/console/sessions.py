@@ -24,7 +24,7 @@ class Session:
     csrf: str = field(repr=False)
 
     def has_csrf(self, csrf: str) -> bool:
-        """Whether a form came from one of our pages; another site cannot know the token."""
+        """True if a form came from one of our pages; another site cannot know the token."""
         return hmac.compare_digest(self.csrf.encode(), csrf.encode())
 
 

@@ -122,7 +122,7 @@ def _account(api: Api) -> str:
 
 
 def _is_allowed(api: Api, rule: Rule, namespaces: tuple[str, ...]) -> bool:
-    """Whether the caller has the permission everywhere or, if that suffices, in all namespaces that opted in."""
+    """True if the caller has the permission everywhere or, if that suffices, in all namespaces that opted in."""
     scopes = ("",) if rule.cluster or not namespaces else namespaces
     if all(_review(api, rule, verb, namespace) for namespace in scopes for verb in rule.verbs):
         return True

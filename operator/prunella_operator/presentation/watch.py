@@ -18,12 +18,12 @@ POLL_INTERVAL_SECONDS = 1.0
 
 
 def all_closed(incidents: Sequence[Incident]) -> bool:
-    """Whether there are incidents and all are closed."""
+    """True if there are incidents and all are closed."""
     return bool(incidents) and all(incident.phase.closed for incident in incidents)
 
 
 def never(_: Sequence[Incident]) -> bool:
-    """Watch until interrupted."""
+    """Never done: watch until interrupted."""
     return False
 
 

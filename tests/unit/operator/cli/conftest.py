@@ -12,14 +12,14 @@ from prunella_operator.incidents.client import parse
 
 
 class Prunella:
-    """Runs commands and remembers what they asked for."""
+    """Runs commands and records their settings."""
 
     def __init__(self):
         self.reader = FakeReader()
         self.runs = []
         self.settings = None
         self.code = 0
-        self.gone = []
+        self.archived = []
 
     def __call__(self, *arguments):
         tools = Tools(self._reader, self._run, self._archived)
@@ -30,9 +30,9 @@ class Prunella:
         return self.reader
 
     def _archived(self, settings, since, known):
-        if isinstance(self.gone, Exception):
-            raise self.gone
-        return [incident for incident in map(parse, self.gone) if incident.metadata.uid not in known]
+        if isinstance(self.archived, Exception):
+            raise self.archived
+        return [incident for incident in map(parse, self.archived) if incident.metadata.uid not in known]
 
     def _run(self, settings, *, operator, worker, console):
         self.runs.append((settings, operator, worker, console))

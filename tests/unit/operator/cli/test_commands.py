@@ -1,4 +1,4 @@
-"""The other commands: flags to settings, exit codes, and what they print."""
+"""The other commands: flags, settings, exit codes and output."""
 
 import json
 
@@ -12,7 +12,7 @@ from prunella_operator.config.settings import Settings
 @pytest.mark.parametrize(
     ("command", "operator", "worker"), [("operator", True, False), ("worker", False, True), ("run", True, True)]
 )
-def test_long_running_commands_get_settings_and_their_exit_code_is_ours(prunella, command, operator, worker):
+def test_long_running_commands_get_settings_and_pass_on_the_exit_code(prunella, command, operator, worker):
     prunella.code = 1
     result = prunella(command, "--temporal-address", "temporal:7233", "--http-port", "9", "--set", "pollers=2")
     assert result.exit_code == 1
@@ -21,7 +21,7 @@ def test_long_running_commands_get_settings_and_their_exit_code_is_ours(prunella
     assert (settings.temporal_address, settings.http_port, settings.pollers) == ("temporal:7233", 9, 2)
 
 
-def test_run_embeds_temporal_unless_told_otherwise(prunella, monkeypatch):
+def test_run_embeds_temporal_by_default(prunella, monkeypatch):
     prunella("run")
     prunella("run", "--temporal", "embedded")
     prunella("run", "--temporal", "t:1")
@@ -50,7 +50,7 @@ def test_only_run_embeds(prunella, command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "text"),
     [
         (["run", "--set", "nonsense=1"], "--set nonsense=1"),
         (["run", "--set", "pollers"], "NAME=VALUE"),
@@ -61,21 +61,21 @@ def test_only_run_embeds(prunella, command):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_2_and_says_what(prunella, arguments, words):
+def test_wrong_usage_exits_with_2_and_a_message(prunella, arguments, text):
     result = prunella(*arguments)
     assert result.exit_code == 2
-    assert words in result.stderr
+    assert text in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "text"),
     [("PRUNELLA_HTPP_PORT", "1", "PRUNELLA_HTTP_PORT"), ("PRUNELLA_POLLERS", "x", "PRUNELLA_POLLERS")],
 )
-def test_wrong_variables_are_named(prunella, monkeypatch, name, value, words):
+def test_wrong_variables_are_named(prunella, monkeypatch, name, value, text):
     monkeypatch.setenv(name, value)
     result = prunella("run")
     assert result.exit_code == 2
-    assert words in result.stderr
+    assert text in result.stderr
 
 
 def test_settings_show_value_source_and_reason(prunella, monkeypatch):
@@ -98,8 +98,8 @@ def test_settings_hide_secrets(capsys):
 
 
 def test_playbooks_are_printed_in_order(prunella):
-    told = prunella("playbooks").stdout
-    assert told.index("pod_oom_killed") < told.index("bad_release") < told.index("unknown")
+    printed = prunella("playbooks").stdout
+    assert printed.index("pod_oom_killed") < printed.index("bad_release") < printed.index("unknown")
     assert all(row["steps"] for row in json.loads(prunella("playbooks", "--json").stdout))
 
 

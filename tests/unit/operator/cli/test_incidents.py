@@ -1,4 +1,4 @@
-"""`prunella incidents`: what people read, what is written in their name."""
+"""`prunella incidents`: output, and patches in the user's name."""
 
 import json
 
@@ -54,7 +54,7 @@ def test_list_shows_the_context_namespace_oldest_first(prunella, make):
     assert header.split() == ["NAME", "PHASE", "CAUSE", "TARGET", "ACTION", "AGE", "HEALED", "IN"]
     assert first.split()[:5] == ["a", "Healed", "bad_release", "Deployment/checkout", "RestoreTemplate"]
     assert second.split()[:3] == ["b", "Repairing", "Deployment/checkout"]
-    assert prunella.reader.asked == [("shop", "")]
+    assert prunella.reader.queries == [("shop", "")]
 
 
 def test_list_of_all_namespaces_names_them(prunella, make):
@@ -62,7 +62,7 @@ def test_list_of_all_namespaces_names_them(prunella, make):
     result = prunella("incidents", "list", "-A", "-l", "team=x")
     assert result.stdout.split()[0] == "NAMESPACE"
     assert "billing" in result.stdout
-    assert prunella.reader.asked == [(None, "team=x")]
+    assert prunella.reader.queries == [(None, "team=x")]
 
 
 def test_list_by_phase(prunella, make):
@@ -72,7 +72,7 @@ def test_list_by_phase(prunella, make):
     assert prunella("incidents", "list", "--phase", "Nonsense").exit_code == 2
 
 
-def test_no_incidents_is_explained_but_nothing_for_machines(prunella):
+def test_no_incidents_is_explained_on_stderr_only(prunella):
     result = prunella("incidents", "list", "-n", "empty")
     assert result.exit_code == 0
     assert result.stdout == ""
@@ -80,11 +80,11 @@ def test_no_incidents_is_explained_but_nothing_for_machines(prunella):
     assert json.loads(prunella("incidents", "list", "--json").stdout) == []
 
 
-def test_show_tells_the_whole_story(prunella, make):
+def test_show_prints_the_full_history(prunella, make):
     prunella.reader.raw = [
         make("a", spec={"approval": {"decision": "Approved", "by": "bob", "reason": "go"}}, **HEALED)
     ]
-    told = prunella("incidents", "show", "a").stdout
+    printed = prunella("incidents", "show", "a").stdout
     for part in (
         "shop/a  Healed",
         "bad_release (confidence 90%)",
@@ -105,17 +105,17 @@ def test_show_tells_the_whole_story(prunella, make):
         "4bf92f3577b34da6a3ce929d0e0e4736",
         "[red]not markup[/red]",
     ):
-        assert part in told, part
-    assert "\x1b" not in told
+        assert part in printed, part
+    assert "\x1b" not in printed
 
 
-def test_show_of_a_new_incident_leaves_out_what_has_not_happened(prunella, make):
+def test_show_of_a_new_incident_omits_later_sections(prunella, make):
     prunella.reader.raw = [make("a", phase="Pending", spec={"target": None, "podName": "p-1", "suspend": True})]
-    told = prunella("incidents", "show", "a").stdout
-    assert "Pod/p-1" in told
-    assert "resume" in told
+    printed = prunella("incidents", "show", "a").stdout
+    assert "Pod/p-1" in printed
+    assert "resume" in printed
     for absent in ("Timeline", "Attempt", "Guards", "Temporal"):
-        assert absent not in told
+        assert absent not in printed
 
 
 @pytest.mark.parametrize(
@@ -124,22 +124,22 @@ def test_show_of_a_new_incident_leaves_out_what_has_not_happened(prunella, make)
 def test_show_what_causes_a_fault_elsewhere(prunella, make, incident, pointer):
     cause = {"target": "Deployment/ledger", "incident": incident, "message": "it is down"}
     prunella.reader.raw = [make("a", phase="Diagnosing", causedBy=cause)]
-    told = prunella("incidents", "show", "a").stdout
-    assert f"Deployment/ledger{pointer}" in told
+    printed = prunella("incidents", "show", "a").stdout
+    assert f"Deployment/ledger{pointer}" in printed
 
 
 def test_show_the_plan_of_a_dry_run(prunella, make):
     raw = make("a", phase="DryRunDone", plan="roll back to revision 1", diff="-a\n+b", spec={"mode": "DryRun"})
     prunella.reader.raw = [raw]
-    told = prunella("incidents", "show", "a").stdout
-    assert "roll back to revision 1" in told
-    assert "+b" in told
+    printed = prunella("incidents", "show", "a").stdout
+    assert "roll back to revision 1" in printed
+    assert "+b" in printed
     assert (
         json.loads(prunella("incidents", "show", "a", "--json").stdout)["status"]["plan"] == "roll back to revision 1"
     )
 
 
-def test_what_does_not_exist_is_one_line_on_stderr(prunella):
+def test_a_missing_incident_is_one_line_on_stderr(prunella):
     result = prunella("incidents", "show", "nope")
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -164,7 +164,7 @@ def test_what_does_not_exist_is_one_line_on_stderr(prunella):
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_answers_are_patches_of_what_a_person_may_set(prunella, make, command, body):
+def test_actions_are_patches_of_the_spec_or_an_annotation(prunella, make, command, body):
     prunella.reader.raw = [make("a", phase="AwaitingApproval")]
     result = prunella("incidents", *command)
     assert (result.exit_code, prunella.reader.patches) == (0, [("a", body)])
@@ -175,34 +175,34 @@ ESCALATED = {"phase": "Escalated", "escalation": {"reason": "NoPlaybook", "messa
 
 
 @pytest.mark.parametrize("command", ["ack", "cancel"])
-def test_one_that_was_handed_over_can_be_taken_over_or_called_off(prunella, make, command):
+def test_an_escalated_incident_can_be_acknowledged_or_cancelled(prunella, make, command):
     prunella.reader.raw = [make("a", **ESCALATED)]
     assert prunella("incidents", command, "a").exit_code == 0
     assert len(prunella.reader.patches) == 1
 
 
 @pytest.mark.parametrize("command", ["ack", "cancel"])
-def test_nobody_can_be_called_off_who_is_not_called(prunella, make, command):
+def test_an_ended_escalation_takes_no_action(prunella, make, command):
     prunella.reader.raw = [make("a", **{**ESCALATED, "escalation": {**ESCALATED["escalation"], "ended": "GaveUp"}})]
     result = prunella("incidents", command, "a")
     assert (result.exit_code, prunella.reader.patches) == (1, [])
 
 
-def test_the_story_says_who_was_told_and_who_came(prunella, make):
-    told = [
+def test_show_prints_deliveries_ticket_and_acknowledgement(prunella, make):
+    deliveries = [
         {"channel": "shop/chat", "kind": "slack", "result": "Delivered"},
         {"channel": "shop/pager", "result": "Failed", "reason": "AuthenticationError", "message": "answered 401"},
     ]
     note = {
         **ESCALATED["escalation"],
-        "delivered": told,
+        "delivered": deliveries,
         "ticket": {"system": "jira", "key": "SHOP-17", "url": "https://jira.example.org/browse/SHOP-17"},
         "ticketError": "Unavailable: jira answered 503",
         "acknowledgedBy": "alice",
         "ended": "Acknowledged",
     }
     prunella.reader.raw = [make("a", **{**ESCALATED, "escalation": note})]
-    said = prunella("incidents", "show", "a").stdout
+    printed = prunella("incidents", "show", "a").stdout
     for line in (
         "Delivered to shop/chat",
         "Failed to shop/pager (AuthenticationError: answered 401)",
@@ -211,11 +211,11 @@ def test_the_story_says_who_was_told_and_who_came(prunella, make):
         "Acknowledged by alice",
         "Escalation ended: Acknowledged",
     ):
-        assert line in said
+        assert line in printed
 
 
 @pytest.mark.parametrize("command", ["approve", "reject", "ack", "cancel", "suspend", "resume"])
-def test_a_closed_incident_takes_no_answer(prunella, make, command):
+def test_a_closed_incident_takes_no_action(prunella, make, command):
     prunella.reader.raw = [make("a", **HEALED)]
     result = prunella("incidents", command, "a")
     assert result.exit_code == 1
@@ -246,7 +246,7 @@ def test_connection_flags_reach_the_settings(prunella):
     assert (prunella.settings.kubeconfig, prunella.settings.context) == ("/k", "c")
 
 
-def test_names_are_completed_and_a_dead_cluster_is_silent(prunella, make):
+def test_names_are_completed_and_errors_are_ignored(prunella, make):
     class Context:
         params = {"namespace": None}  # noqa: RUF012 - a stand-in
 
@@ -266,20 +266,20 @@ class FakeApi:
     server = "https://api"
     namespace = "shop"
 
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, response):
+        self.response = response
         self.calls = []
 
     def call(self, method, path, body=None, content_type="application/json", **query):
         self.calls.append((method, path, body, content_type, query))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(self.response, Exception):
+            raise self.response
+        return self.response
 
 
-def test_the_reader_asks_for_one_namespace_or_all_and_sorts(make):
+def test_the_reader_lists_one_namespace_or_all_sorted(make):
     api = FakeApi({"items": [make("b"), make("a")]})
-    assert [one.name for one in KubeIncidents(api).find("shop", "x=y")] == ["a", "b"]
+    assert [incident.name for incident in KubeIncidents(api).find("shop", "x=y")] == ["a", "b"]
     KubeIncidents(api).find(None)
     assert [call[1] for call in api.calls] == [
         "/apis/prunella.dev/v1alpha1/namespaces/shop/incidents",
@@ -287,7 +287,7 @@ def test_the_reader_asks_for_one_namespace_or_all_and_sorts(make):
     ]
 
 
-def test_a_patch_holds_for_the_object_that_was_read(make):
+def test_a_patch_applies_only_to_the_object_that_was_read(make):
     api = FakeApi({})
     KubeIncidents(api).patch(parse(make("a")), {"spec": {"suspend": True}})
     method, path, body, content_type, _ = api.calls[0]
@@ -296,7 +296,7 @@ def test_a_patch_holds_for_the_object_that_was_read(make):
     assert content_type == "application/merge-patch+json"
 
 
-def test_a_cluster_without_the_kind_is_told_what_to_do():
+def test_a_cluster_without_the_crds_gets_a_hint():
     with pytest.raises(NotFound, match="prunella crds"):
         KubeIncidents(FakeApi(NotFound("no"))).find("shop")
     with pytest.raises(NotFound, match="no incident a in namespace shop"):
@@ -307,12 +307,12 @@ def test_the_callers_name_is_the_api_servers():
     assert KubeIncidents(FakeApi({"status": {"userInfo": {"username": "bob"}}})).whoami() == "bob"
 
 
-def test_so_are_the_callers_groups():
+def test_the_callers_groups_are_the_api_servers():
     api = FakeApi({"status": {"userInfo": {"username": "bob", "groups": ["sre", "system:authenticated"]}}})
     assert KubeIncidents(api).groups() == ("sre", "system:authenticated")
 
 
-def test_an_answer_names_the_groups_that_may_make_it_count(prunella, make):
+def test_an_approval_contains_the_users_groups(prunella, make):
     prunella.reader.raw = [make("a")]
     prunella.reader.in_groups = ("sre", "dev", "system:authenticated")
     prunella("incidents", "approve", "a")
@@ -320,6 +320,6 @@ def test_an_answer_names_the_groups_that_may_make_it_count(prunella, make):
     assert body["spec"]["approval"]["groups"] == ["sre", "dev"]
 
 
-def test_what_cannot_be_read_says_where(make):
+def test_an_invalid_incident_names_the_field(make):
     with pytest.raises(InvalidIncident, match="phase"):
         parse(make("a", phase="Dancing"))

@@ -55,7 +55,7 @@ def test_a_channel_that_is_not_there(prunella, httpd):
 
 
 @pytest.mark.parametrize(
-    ("words", "candidates"),
+    ("arguments", "candidates"),
     [
         (["incidents", "a"], ["approve", "ack"]),
         (["incidents", "list", "--phase", "Esc"], ["Escalated"]),
@@ -64,16 +64,16 @@ def test_a_channel_that_is_not_there(prunella, httpd):
         ([], None),
     ],
 )
-def test_kubectl_completes_the_plugin(words, candidates):
+def test_kubectl_completes_the_plugin(arguments, candidates):
     done = subprocess.run(
-        [sys.executable, "-m", "prunella_operator.cli.complete", *words],
+        [sys.executable, "-m", "prunella_operator.cli.complete", *arguments],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
         env={"PATH": "/nowhere", "HOME": "/nowhere"},
     )
-    *found, directive = done.stdout.splitlines()
-    found = [one for one in found if one]
+    *lines, directive = done.stdout.splitlines()
+    printed = [line for line in lines if line]
     assert directive == ":4"
-    assert found == candidates if candidates is not None else "incidents" in found
+    assert printed == candidates if candidates is not None else "incidents" in printed

@@ -1,4 +1,4 @@
-"""`prunella report`: figures, forms, and what is said when it cannot be made."""
+"""`prunella report`: statistics, formats and errors."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def at_noon(monkeypatch):
 
 
 @pytest.fixture
-def known(prunella):
+def cli(prunella):
     prunella.reader.raw = list(EVERYTHING)
     return prunella
 
@@ -63,8 +63,8 @@ def test_median_and_p90():
     assert Percentiles.from_values([None]) == Percentiles(None, None)
 
 
-def test_the_report_for_people(known):
-    printed = known("report").stdout
+def test_text_report(cli):
+    printed = cli("report").stdout
     for line in (
         "Prunella from 2026-10-26 12:00 to 2026-11-25 12:00 UTC (30d), all namespaces",
         r"Incidents +14 \(1 open\)",
@@ -80,45 +80,45 @@ def test_the_report_for_people(known):
         r"\(no cause found\) +2 +1 +0 +1 +0 +-",
     ):
         assert re.search(line if "\\" in line or "+" in line else re.escape(line), printed), f"{line}\n{printed}"
-    assert known.reader.asked == [(None, "")]
+    assert cli.reader.queries == [(None, "")]
 
 
-def test_minutes_that_an_incident_costs(known):
-    assert "15.0 = 10 healed" in known("report", "--manual-minutes", "90").stdout
-    assert known("report", "--manual-minutes", "-1").exit_code == 2
+def test_manual_minutes(cli):
+    assert "15.0 = 10 healed" in cli("report", "--manual-minutes", "90").stdout
+    assert cli("report", "--manual-minutes", "-1").exit_code == 2
 
 
-def test_the_report_for_machines(known):
-    made = json.loads(known("report", "-o", "json", "--since", "7d", "-n", "shop").stdout)
-    assert made["namespace"] == "shop"
-    assert made["since"] == "2026-11-18T12:00:00+00:00"
-    assert made["total"]["stats"]["repair"] == {"median": 55.0, "p90": 90.0}
-    assert made["reasons"] == {"MemoryAtMaximum": 1}
-    assert [line["name"] for line in made["causes"]] == ["bad_release", "(no cause found)", "pod_oom_killed"]
-    assert len(made["days"]) == 8
-    assert made["days"][-2] == {"day": "2026-11-24", "healed": 10, "recovered": 1, "escalated": 1, "other": 0}
-    assert known.reader.asked == [("shop", "")]
+def test_json_report(cli):
+    report = json.loads(cli("report", "-o", "json", "--since", "7d", "-n", "shop").stdout)
+    assert report["namespace"] == "shop"
+    assert report["since"] == "2026-11-18T12:00:00+00:00"
+    assert report["total"]["stats"]["repair"] == {"median": 55.0, "p90": 90.0}
+    assert report["reasons"] == {"MemoryAtMaximum": 1}
+    assert [line["name"] for line in report["causes"]] == ["bad_release", "(no cause found)", "pod_oom_killed"]
+    assert len(report["days"]) == 8
+    assert report["days"][-2] == {"day": "2026-11-24", "healed": 10, "recovered": 1, "escalated": 1, "other": 0}
+    assert cli.reader.queries == [("shop", "")]
 
 
 class Assets(HTMLParser):
-    """What a page would load."""
+    """External resources of a page."""
 
     def __init__(self):
         super().__init__()
-        self.found, self.tags = [], []
+        self.assets, self.tags = [], []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.found += [value for name, value in attrs if name in {"src", "href", "action", "data"}]
+        self.assets += [value for name, value in attrs if name in {"src", "href", "action", "data"}]
 
 
-def test_the_page_is_one_file_with_its_plots_and_a_dark_mode(known):
-    known.reader.raw.append(escalated("e2", reason=HOSTILE))
-    page = known("report", "--output", "html").stdout
+def test_the_page_is_one_file_with_its_plots_and_a_dark_mode(cli):
+    cli.reader.raw.append(escalated("e2", reason=HOSTILE))
+    page = cli("report", "--output", "html").stdout
     read = Assets()
     read.feed(page)
     assert page.startswith("<!doctype html>")
-    assert read.found == []
+    assert read.assets == []
     assert "script" not in read.tags
     assert "@import" not in page
     assert "url(" not in page
@@ -126,11 +126,11 @@ def test_the_page_is_one_file_with_its_plots_and_a_dark_mode(known):
     assert page.count('role="img"') == 3, "per day, detection and healing"
     assert "&lt;script&gt;alert(1)&lt;/script&gt;: 1" in page
     assert "1.0m" not in page
-    for words in ("per day", "1m40s", "x 30 min / 60", "By namespace", "By cause"):
-        assert words in page
+    for text in ("per day", "1m40s", "x 30 min / 60", "By namespace", "By cause"):
+        assert text in page
 
 
-def test_a_page_about_nothing_says_so(prunella):
+def test_a_report_without_incidents(prunella):
     page = prunella("report", "-o", "html").stdout
     assert "No incident was opened in this period." in page
     text = prunella("report").stdout
@@ -138,38 +138,38 @@ def test_a_page_about_nothing_says_so(prunella):
     assert re.search(r"Detected in +- / -", text)
 
 
-def test_a_long_time_has_wider_bars():
-    made = build([parse(healed("a", 10, opened=NOW - timedelta(days=100)))], NOW - timedelta(days=364), NOW)
-    assert (made.each, len(made.days)) == (12, 31)
-    assert sum(day.total for day in made.days) == 1
+def test_a_long_period_has_wider_bars():
+    report = build([parse(healed("a", 10, opened=NOW - timedelta(days=100)))], NOW - timedelta(days=364), NOW)
+    assert (report.each, len(report.days)) == (12, 31)
+    assert sum(day.total for day in report.days) == 1
 
 
-def test_those_that_temporal_alone_knows(known):
-    known.gone = [healed("gone", 7), EVERYTHING[0], healed("far", 7, namespace="billing")]
-    assert "16 (1 open; 2 of them deleted, read from Temporal)" in known("report", "--deleted").stdout
-    assert "1 of them" in known("report", "--deleted", "-n", "billing").stdout
-    assert "deleted" not in known("report").stdout
+def test_deleted_incidents_are_read_from_temporal(cli):
+    cli.archived = [healed("gone", 7), EVERYTHING[0], healed("far", 7, namespace="billing")]
+    assert "16 (1 open; 2 of them deleted, read from Temporal)" in cli("report", "--deleted").stdout
+    assert "1 of them" in cli("report", "--deleted", "-n", "billing").stdout
+    assert "deleted" not in cli("report").stdout
 
 
-def test_a_temporal_that_is_away_is_no_traceback(known):
-    known.gone = TemporalUnavailable("no answer")
-    result = known("report", "--deleted")
+def test_an_unavailable_temporal_is_one_message(cli):
+    cli.archived = TemporalUnavailable("no answer")
+    result = cli("report", "--deleted")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "error: Temporal: no answer. Without --deleted the report uses the Incident objects alone\n"
 
 
-def test_who_may_not_read_everything_is_told_what_he_may(known):
+def test_a_user_restricted_to_namespaces_gets_a_hint(cli):
     def forbidden(*_):
         raise Forbidden("incidents is forbidden")
 
-    known.reader.find = forbidden
-    assert "prunella report -n NAMESPACE" in known("report").stderr
-    assert "NAMESPACE" not in known("report", "-n", "shop").stderr
+    cli.reader.find = forbidden
+    assert "prunella report -n NAMESPACE" in cli("report").stderr
+    assert "NAMESPACE" not in cli("report", "-n", "shop").stderr
 
 
 @pytest.mark.parametrize("text", ["30days", "", "0s", "2027-01-01", "2026-13-01", "-3d"])
-def test_a_time_that_makes_no_sense_is_wrong_usage(known, text):
-    result = known("report", f"--since={text}")
+def test_an_invalid_start_is_wrong_usage(cli, text):
+    result = cli("report", f"--since={text}")
     assert result.exit_code == 2
     assert "since" in result.stderr
 
@@ -181,7 +181,7 @@ def test_since(text, begin):
     assert parse_start(text, NOW).isoformat()[:16] == begin
 
 
-def test_the_help_teaches(prunella):
-    text = prunella("report", "--help").stdout
-    for words in ("Hours saved", "auto-repair rate", "report.html"):
-        assert words in text
+def test_the_help_explains_the_numbers(prunella):
+    printed = prunella("report", "--help").stdout
+    for text in ("Hours saved", "auto-repair rate", "report.html"):
+        assert text in printed

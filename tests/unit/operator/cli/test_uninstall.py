@@ -28,12 +28,12 @@ OWN = {"prunella.dev/depends-on": "Deployment/db", "example.org/team": "shop"}
 
 @pytest.fixture
 def kube(monkeypatch):
-    made = FakeKube()
-    monkeypatch.setattr(SyncClient, "connect", lambda _settings: made)
+    fake = FakeKube()
+    monkeypatch.setattr(SyncClient, "connect", lambda _settings: fake)
     marked = {"namespace": "shop", "annotations": {**MARKS, **OWN}, "labels": {"prunella.dev/ignore": "true"}}
-    made.put(WEB, {"metadata": marked, "spec": {"replicas": 2}})
-    made.put(HPA, {"metadata": {"namespace": "shop", "annotations": MARKS}})
-    made.put(f"{paths.collection('Deployment', 'shop')}/untouched", {"metadata": {"namespace": "shop"}})
+    fake.put(WEB, {"metadata": marked, "spec": {"replicas": 2}})
+    fake.put(HPA, {"metadata": {"namespace": "shop", "annotations": MARKS}})
+    fake.put(f"{paths.collection('Deployment', 'shop')}/untouched", {"metadata": {"namespace": "shop"}})
     notes = {"kopf.prunella.dev/last-handled-configuration": "{}", labels.REPAIR_SLOTS: "{}", labels.CANCEL: "true"}
     meta = {
         "namespace": "shop",
@@ -41,17 +41,17 @@ def kube(monkeypatch):
         "labels": {labels.REPAIR_SLOT: "requested", labels.WORKLOAD: "web"},
     }
     waits = ["prunella.dev/unused", "example.org/backup"]
-    made.put(INCIDENT, {"metadata": {**meta, "finalizers": waits}}, phase="Escalated")
+    fake.put(INCIDENT, {"metadata": {**meta, "finalizers": waits}}, phase="Escalated")
     ref = WorkloadRef(kind="Deployment", namespace="shop", name="web")
     snapshot = revisions.snapshot({"metadata": {}, "spec": {"template": {}}}, ref, revisions.KNOWN_GOOD)
     snapshot["metadata"] |= {"namespace": "shop", "name": "web-prunella-1"}
-    made.put(SNAPSHOT, snapshot)
-    made.put(paths.snapshots("shop", "db-5d4f"), {"metadata": {"namespace": "shop"}, "data": {}})
-    made.put(LEASE, {"metadata": {"namespace": "prunella-system"}, "spec": {}})
-    return made
+    fake.put(SNAPSHOT, snapshot)
+    fake.put(paths.snapshots("shop", "db-5d4f"), {"metadata": {"namespace": "shop"}, "data": {}})
+    fake.put(LEASE, {"metadata": {"namespace": "prunella-system"}, "spec": {}})
+    return fake
 
 
-def test_without_yes_it_is_only_shown(prunella, kube):
+def test_without_yes_leftovers_are_only_listed(prunella, kube):
     before = copy.deepcopy(kube.objects)
     result = prunella("uninstall")
     assert result.exit_code == 0
@@ -62,7 +62,7 @@ def test_without_yes_it_is_only_shown(prunella, kube):
     assert kube.writes == []
 
 
-def test_what_is_ours_goes_and_what_is_not_stays(prunella, kube):
+def test_only_our_keys_are_removed(prunella, kube):
     before = copy.deepcopy(kube.objects)
     result = prunella("uninstall", "--yes")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "5 objects cleaned up")
@@ -79,7 +79,7 @@ def test_what_is_ours_goes_and_what_is_not_stays(prunella, kube):
     assert set(before) - set(kube.objects) == {SNAPSHOT, LEASE}
 
 
-def test_a_second_time_nothing_is_left(prunella, kube):
+def test_a_second_run_finds_nothing(prunella, kube):
     prunella("uninstall", "--yes")
     assert prunella("uninstall").stdout == "nothing to clean up\n"
     assert prunella("uninstall", "--yes").stdout == "0 objects cleaned up\n"
@@ -97,7 +97,7 @@ def marks():
 
 
 @pytest.mark.parametrize("error", [Forbidden("may not patch deployments"), Conflict("modified")])
-def test_what_cannot_be_cleaned_is_named_and_the_rest_goes_on(prunella, kube, error):
+def test_a_failure_is_reported_and_the_rest_continues(prunella, kube, error):
     kube.before = failing(error, method="PATCH", part="/deployments/web")
     result = prunella("uninstall", "--yes")
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""The live view: redrawn on a terminal, appended elsewhere, unmoved by an API server that is away."""
+"""The live view: redrawn on a terminal, appended elsewhere; it tolerates an unavailable API server."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -14,28 +14,28 @@ from prunella_workflows.model.errors import Unavailable
 NOW = datetime(2026, 11, 24, 11, 1, tzinfo=UTC)
 
 
-def script(*answers):
-    """A poll that plays its answers one after the other."""
-    left = list(answers)
+def script(*responses):
+    """A poll that returns these responses one by one."""
+    remaining = list(responses)
 
     def poll():
-        answer = left.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return [parse(one) for one in answer]
+        response = remaining.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return [parse(raw) for raw in response]
 
     return poll
 
 
-def watched(poll, out):
+def watch(poll, out):
     return follow(poll, out, lambda: NOW, all_closed, lambda _: None)
 
 
 def test_a_pipe_gets_one_line_per_change(make):
     out = io.StringIO()
     first, last = make("a"), make("a", phase="Healed", healedIn="20s")
-    ended = watched(script([], [first], [first], Unavailable("away"), [last]), console(out))
-    assert [one.phase for one in ended] == ["Healed"]
+    ended = watch(script([], [first], [first], Unavailable("away"), [last]), console(out))
+    assert [incident.phase for incident in ended] == ["Healed"]
     assert [line.split(" ", 1)[1] for line in out.getvalue().splitlines()] == [
         "shop/a Repairing Deployment/checkout",
         "away",
@@ -47,21 +47,21 @@ def test_a_terminal_is_redrawn(make):
     out = io.StringIO()
     screen = Console(file=out, force_terminal=True, width=120)
     poll = script([], [make("a", message="at work")], Unavailable("away"), [make("a", phase="Healed")])
-    watched(poll, screen)
+    watch(poll, screen)
     drawn = out.getvalue()
     for part in ("No incidents yet", "a: at work", "away", "Healed", "\x1b["):
         assert part in drawn, part
 
 
-def test_until_closed_needs_something_to_close(make):
+def test_until_closed_needs_an_incident(make):
     assert not all_closed([])
     assert not all_closed([parse(make("a", phase="Failed")), parse(make("b"))])
     assert all_closed([parse(make("a", phase="Failed"))])
 
 
 def test_a_narrow_terminal_gets_fewer_columns_and_whole_words(make):
-    ones = [parse(make("recommendations-0d95c863", phase="AwaitingApproval", rootCause="pod_oom_killed"))]
-    headers = [str(column.header) for column in incident_table(ones, NOW, namespaces=False, width=80).columns]
+    incidents = [parse(make("recommendations-0d95c863", phase="AwaitingApproval", rootCause="pod_oom_killed"))]
+    headers = [str(column.header) for column in incident_table(incidents, NOW, namespaces=False, width=80).columns]
     assert headers == ["NAME", "PHASE", "TARGET", "AGE", "HEALED IN"]
 
 

@@ -1,4 +1,4 @@
-"""Settings: where they come from, what is refused, and in which words."""
+"""Settings: sources, validation and error messages."""
 
 import pytest
 from pydantic import ValidationError

@@ -14,7 +14,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 class Readers:
-    """Whose reader was asked for; the token `bad` belongs to nobody."""
+    """Records the tokens of the readers; the token `bad` is invalid."""
 
     def __init__(self, *raw):
         self.own = FakeReader(*raw)
@@ -32,8 +32,8 @@ class Unknown(FakeReader):
         raise Forbidden("Unauthorized")
 
 
-def told(**status):
-    """A story with everything in it, some of it hostile."""
+def history(**status):
+    """A status with everything in it, some of it hostile."""
     attempt = {
         "number": 1,
         "actionId": "u-1",
@@ -68,17 +68,19 @@ def told(**status):
 
 
 @pytest.fixture
-def known():
+def readers():
     return Readers(
-        incident("checkout-1", phase="Healed", **told()),
+        incident("checkout-1", phase="Healed", **history()),
         incident("cart-1", phase="Escalated", target="Deployment/cart", rootCause="pod_crash_loop"),
         incident("orders-1", "billing", phase="AwaitingApproval", target="Deployment/orders"),
     )
 
 
 @pytest.fixture
-async def browse(known, monkeypatch):
+async def browse(readers, monkeypatch):
     """A browser on the console."""
     monkeypatch.setattr("prunella_operator.clock.now", lambda: NOW)
-    async with TestClient(TestServer(Console(known, lambda one, run: f"http://temporal/{one}/{run}").app())) as client:
+    async with TestClient(
+        TestServer(Console(readers, lambda workflow, run: f"http://temporal/{workflow}/{run}").app())
+    ) as client:
         yield client

@@ -1,4 +1,4 @@
-"""The console: what is shown, to whom, and how answers are sent."""
+"""The console: pages, access, and how actions are sent."""
 
 import re
 
@@ -22,10 +22,10 @@ async def csrf(browse, path):
     return re.search(r'name="csrf" value="([^"]+)"', await text(await browse.get(path)))[1]
 
 
-async def test_the_list_has_every_incident_with_its_figures(browse):
+async def test_the_overview_has_every_incident_and_statistics(browse):
     page = await text(await browse.get("/"))
-    for words in ("Deployment/checkout", "Deployment/cart", "Deployment/orders", "AwaitingApproval", "50 %", "1m28s"):
-        assert words in page
+    for part in ("Deployment/checkout", "Deployment/cart", "Deployment/orders", "AwaitingApproval", "50 %", "1m28s"):
+        assert part in page
     assert page.count("<rect class=") == 6, "two bars and the legend"
 
 
@@ -46,7 +46,7 @@ async def test_filters(browse, query, shown):
     assert set(re.findall(r">Deployment/(\w+)</a>", page)) == set(shown)
 
 
-async def test_the_story_of_one_incident(browse):
+async def test_the_timeline_of_one_incident(browse):
     page = await text(await browse.get("/incidents/shop/checkout-1"))
     order = (
         "Fault occurred",
@@ -57,7 +57,7 @@ async def test_the_story_of_one_incident(browse):
         "Attempt 1 verified: Healed",
         "Closed",
     )
-    assert [page.index(words) for words in order] == sorted(page.index(words) for words in order)
+    assert [page.index(title) for title in order] == sorted(page.index(title) for title in order)
     assert '<span class="add">+  image: shop:1</span>' in page
     assert "http://temporal/incident-u/r" in page
 
@@ -68,7 +68,7 @@ async def test_nothing_from_a_cluster_becomes_markup(browse, path):
     assert "<script>alert" not in page
 
 
-async def test_every_answer_carries_the_headers(browse):
+async def test_every_response_carries_the_headers(browse):
     for path in ("/", "/login", "/nowhere", "/incidents/shop/none", "/static/console.css"):
         response = await browse.get(path)
         assert "default-src 'none'" in response.headers["Content-Security-Policy"], path
@@ -76,29 +76,29 @@ async def test_every_answer_carries_the_headers(browse):
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/incidents/shop/none", "/incidents/shop/..%2f..%2fsecrets"])
-async def test_what_is_not_there(browse, path):
+async def test_missing_pages(browse, path):
     assert "All incidents" in await text(await browse.get(path), 404)
 
 
-async def test_without_a_token_there_is_nothing_to_answer(browse, known):
+async def test_without_a_token_there_are_no_actions(browse, readers):
     page = await text(await browse.get("/incidents/billing/orders-1"))
     assert "Approve" not in page
     assert "Sign in" in page
     refused = await browse.post("/incidents/billing/orders-1", data={"action": "approve"})
     assert refused.status == 403
-    assert known.own.patches == []
+    assert readers.own.patches == []
 
 
-async def test_a_token_that_nobody_knows(browse):
+async def test_an_unknown_token(browse):
     assert "rejected this token" in await text(await sign_in(browse, "bad"), 401)
 
 
 @pytest.mark.parametrize("token", ["", "x" * 20_000, "line\nbreak", "\u00fc"])
-async def test_what_is_no_token(browse, token):
+async def test_an_invalid_token(browse, token):
     assert (await sign_in(browse, token)).status in (400, 413)
 
 
-async def test_the_cookie_is_no_token_and_scripts_cannot_read_it(browse):
+async def test_the_cookie_is_not_the_token_and_scripts_cannot_read_it(browse):
     response = await sign_in(browse)
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
@@ -106,23 +106,23 @@ async def test_the_cookie_is_no_token_and_scripts_cannot_read_it(browse):
     assert "alices-token" not in str(response.headers)
 
 
-async def test_an_answer_goes_out_with_the_callers_token(browse, known):
+async def test_an_action_is_sent_with_the_users_token(browse, readers):
     await sign_in(browse)
     word = await csrf(browse, "/incidents/billing/orders-1")
-    known.tokens.clear()
+    readers.tokens.clear()
     form = {"csrf": word, "action": "approve", "reason": "fine"}
     response = await browse.post("/incidents/billing/orders-1", data=form, allow_redirects=False)
     assert (response.status, response.headers["Location"]) == (303, "/incidents/billing/orders-1")
-    assert known.tokens == ["alices-token"]
+    assert readers.tokens == ["alices-token"]
     approval = {"decision": "Approved", "by": "alice", "groups": None, "reason": "fine"}
-    assert known.own.patches == [("orders-1", {"spec": {"approval": approval}})]
+    assert readers.own.patches == [("orders-1", {"spec": {"approval": approval}})]
 
 
 @pytest.mark.parametrize("form", [{"action": "approve"}, {"action": "approve", "csrf": "guess"}, {"csrf": ""}])
-async def test_a_form_of_another_site_is_refused(browse, known, form):
+async def test_a_form_of_another_site_is_refused(browse, readers, form):
     await sign_in(browse)
     assert (await browse.post("/incidents/billing/orders-1", data=form)).status == 403
-    assert known.own.patches == []
+    assert readers.own.patches == []
 
 
 async def test_a_login_sent_by_another_site_is_refused(browse):
@@ -130,7 +130,7 @@ async def test_a_login_sent_by_another_site_is_refused(browse):
     assert (await browse.post("/login", data={"token": "t"}, headers=headers)).status == 403
 
 
-async def test_an_unknown_answer(browse):
+async def test_an_unknown_action(browse):
     await sign_in(browse)
     word = await csrf(browse, "/incidents/billing/orders-1")
     assert (await browse.post("/incidents/billing/orders-1", data={"csrf": word, "action": "explode"})).status == 400
@@ -142,11 +142,11 @@ async def test_signed_out_is_signed_out(browse):
     assert "Sign in" in await text(await browse.get("/"))
 
 
-async def test_a_closed_console_sends_everybody_to_the_login(known):
-    async with TestClient(TestServer(Console(known, lambda *_: "", anonymous=False).app())) as client:
+async def test_without_anonymous_access_every_page_redirects_to_the_login(readers):
+    async with TestClient(TestServer(Console(readers, lambda *_: "", anonymous=False).app())) as client:
         response = await client.get("/incidents/shop/checkout-1", allow_redirects=False)
         assert (response.status, response.headers["Location"]) == (303, "/login")
-        assert known.tokens == []
+        assert readers.tokens == []
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ async def test_a_closed_console_sends_everybody_to_the_login(known):
         ("", 421),
     ],
 )
-async def test_a_name_that_another_site_leads_to_this_machine_reads_nothing(known, host, status):
-    async with TestClient(TestServer(Console(known, lambda *_: "", local=True).app())) as client:
+async def test_dns_rebinding_reads_nothing(readers, host, status):
+    async with TestClient(TestServer(Console(readers, lambda *_: "", local=True).app())) as client:
         response = await client.get("/", headers={"Host": host})
         assert response.status == status
         assert ("checkout-1" in await response.text()) is (status == 200)
 
 
-async def test_what_serves_others_answers_to_every_name(browse):
+async def test_a_public_console_serves_every_host_name(browse):
     assert (await browse.get("/", headers={"Host": "console.example.org"})).status == 200

@@ -1,4 +1,4 @@
-"""`prunella doctor`: every check passes when all is well, and says what to do when not."""
+"""`prunella doctor`: all checks pass on a healthy installation, and each failure says how to fix it."""
 
 import copy
 import json
@@ -35,20 +35,22 @@ class FakeApi:
 
     def call(self, method, path, body=None, content_type="application/json", **query):
         if path.endswith("selfsubjectaccessreviews"):
-            asked = body["spec"]["resourceAttributes"]
-            self.reviews.append(asked)
-            allowed = (asked["verb"], asked["resource"]) not in self.denied or self.opted_in.get(asked["namespace"])
+            requested = body["spec"]["resourceAttributes"]
+            self.reviews.append(requested)
+            allowed = (requested["verb"], requested["resource"]) not in self.denied or self.opted_in.get(
+                requested["namespace"]
+            )
             return {"status": {"allowed": bool(allowed)}}
         if path.endswith("selfsubjectreviews"):
             return {"status": {"userInfo": {"username": self.user}}}
         if path == "/api/v1/namespaces":
             return {"items": [{"metadata": {"name": name}} for name in self.opted_in]}
-        found = self.installed.get(path.rpartition("/")[2])
-        if isinstance(found, Exception):
-            raise found
-        if found is None:
+        response = self.installed.get(path.rpartition("/")[2])
+        if isinstance(response, Exception):
+            raise response
+        if response is None:
             raise NotFound("no")
-        return found
+        return response
 
 
 def temporal():
@@ -73,7 +75,7 @@ def test_all_is_well():
     assert len(api.reviews) == sum(len(rule.verbs) for rule in RULES)
 
 
-def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
+def test_without_an_api_server_temporal_is_still_checked():
     def connect():
         raise Unavailable("refused")
 
@@ -88,7 +90,7 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
 
 
 @pytest.mark.parametrize(
-    ("installed", "words"),
+    ("installed", "text"),
     [
         (None, "not installed"),
         (Forbidden("may not read"), "may not read"),
@@ -96,15 +98,15 @@ def test_no_api_server_skips_what_needs_it_but_still_looks_at_temporal():
     ],
     ids=["missing", "forbidden", "other version"],
 )
-def test_a_crd_that_is_not_right(installed, words):
+def test_an_invalid_crd(installed, text):
     api = FakeApi()
     api.installed["incidents.prunella.dev"] = installed
     (check,) = failed(check_all(api))
-    assert words in check.message
+    assert text in check.message
     assert check.fix
 
 
-def test_a_crd_of_an_older_prunella_is_told_apart():
+def test_a_crd_of_another_version_is_detected():
     api = FakeApi()
     schema = api.installed["incidents.prunella.dev"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     del schema["properties"]["spec"]["properties"]["suspend"]
@@ -123,26 +125,26 @@ def test_a_crd_of_an_older_prunella_is_told_apart():
         ({"a": False}, {}, ""),
     ],
 )
-def test_difference_is_what_the_installed_one_lacks(shipped, installed, place):
+def test_difference_is_the_first_field_missing_from_the_installed_crd(shipped, installed, place):
     assert find_difference(shipped, installed) == place
 
 
 def test_missing_permissions_are_listed():
     api = FakeApi()
     api.denied = {("patch", "deployments"), ("create", "controllerrevisions")}
-    assert {one.name: one.message for one in failed(check_all(api))} == {
+    assert {check.name: check.message for check in failed(check_all(api))} == {
         "Permissions to repair": "missing: patch deployments (apps); create controllerrevisions (apps)",
         "Permissions to write snapshots": "missing: create, patch, delete controllerrevisions (apps)",
     }
 
 
-def test_repairs_need_permission_only_where_they_are_wanted():
+def test_repairs_need_permission_only_in_namespaces_that_opted_in():
     api = FakeApi()
     api.denied = {("patch", "deployments"), ("delete", "pods")}
     api.opted_in = {"shop": True, "billing": True}
     assert failed(check_all(api)) == []
     api.opted_in["billing"] = False
-    check = {one.name: one for one in failed(check_all(api))}["Permissions to repair"]
+    check = {check.name: check for check in failed(check_all(api))}["Permissions to repair"]
     assert check.message == "missing: patch deployments (apps); delete pods"
     assert "prunella rbac NAMESPACE" in check.fix
 
@@ -155,29 +157,31 @@ def test_repairs_need_permission_only_where_they_are_wanted():
         ("else", {"Permissions to repair", "Permissions to write snapshots"}),
     ],
 )
-def test_an_account_is_not_asked_for_what_only_the_other_one_does(name, areas):
+def test_an_account_is_not_checked_for_the_role_of_the_other(name, areas):
     api = FakeApi()
     api.user = f"system:serviceaccount:prunella-system:prunella-{name}"
-    assert {"Permissions to repair", "Permissions to write snapshots"} & {one.name for one in check_all(api)} == areas
+    assert {"Permissions to repair", "Permissions to write snapshots"} & {
+        check.name for check in check_all(api)
+    } == areas
 
 
 @pytest.mark.parametrize(("opted_in", "passed"), [({}, True), ({"shop": True}, True), ({"shop": False}, False)])
-def test_an_installation_that_heals_nowhere_yet_is_in_order(opted_in, passed):
+def test_an_installation_without_opt_ins_passes(opted_in, passed):
     api = FakeApi()
     api.user = "system:serviceaccount:prunella-system:prunella-worker"
     api.denied, api.opted_in = {("patch", "deployments")}, opted_in
-    assert {one.name: one.passed for one in check_all(api)}["Permissions to repair"] is passed
+    assert {check.name: check.passed for check in check_all(api)}["Permissions to repair"] is passed
 
 
-def test_permissions_are_asked_for_the_namespaces_that_are_watched():
+def test_permissions_are_checked_in_the_watched_namespaces():
     api = FakeApi()
     check_all(api, settings=Settings.load({"namespaces": "shop,billing"}))
-    asked = {(review["resource"], review["namespace"]) for review in api.reviews}
-    assert {("pods", "shop"), ("pods", "billing"), ("nodes", "")} <= asked
-    assert ("pods", "") not in asked
+    requested = {(review["resource"], review["namespace"]) for review in api.reviews}
+    assert {("pods", "shop"), ("pods", "billing"), ("nodes", "")} <= requested
+    assert ("pods", "") not in requested
 
 
-def test_who_elects_a_leader_must_be_allowed_to_write_the_lease():
+def test_leader_election_needs_permission_to_write_the_lease():
     api = FakeApi()
     api.denied = {("create", "leases")}
     settings = Settings.load({"leader_election": True, "leader_lease_namespace": "prunella-system"})
@@ -186,8 +190,8 @@ def test_who_elects_a_leader_must_be_allowed_to_write_the_lease():
         "Permissions to lead",
         "missing: get, create, patch leases (coordination.k8s.io)",
     )
-    asked = [(review["namespace"], review["name"]) for review in api.reviews if review["resource"] == "leases"]
-    assert set(asked) == {("prunella-system", "prunella-operator")}, "the role is for this Lease alone"
+    requested = [(review["namespace"], review["name"]) for review in api.reviews if review["resource"] == "leases"]
+    assert set(requested) == {("prunella-system", "prunella-operator")}, "the role is for this Lease alone"
 
 
 @pytest.mark.parametrize(("ahead", "passed"), [(0.5, True), (5, True), (6.5, False), (-4, True), (-6, False)])
@@ -196,7 +200,7 @@ def test_the_clocks_may_differ_a_little(ahead, passed):
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), NotFound("no namespace"), RuntimeError("x"), OSError("y")])
-def test_temporal_that_does_not_answer(error):
+def test_an_unavailable_temporal(error):
     def probe():
         raise error
 
@@ -209,51 +213,51 @@ METRICS_SERVER = "v1beta1"  # the last part of its path
 PROMETHEUS = Settings.load({"prometheus_url": "http://prometheus:9090"})
 
 
-def measurements(api, settings=None, metrics=None):
-    given = {"metrics": metrics} if metrics else {}
-    checks = run_checks(settings or Settings.load({}), lambda: api, lambda: SHIPPED, temporal, lambda: NOW, **given)
-    (check,) = (one for one in checks if one.name in {"Prometheus", "Metrics"})
+def check_metrics(api, settings=None, metrics=None):
+    options = {"metrics": metrics} if metrics else {}
+    checks = run_checks(settings or Settings.load({}), lambda: api, lambda: SHIPPED, temporal, lambda: NOW, **options)
+    (check,) = (check for check in checks if check.name in {"Prometheus", "Metrics"})
     return check
 
 
-def test_to_have_no_measurements_is_allowed_and_said():
-    check = measurements(FakeApi())
+def test_having_no_metrics_is_allowed_but_reported():
+    check = check_metrics(FakeApi())
     assert check.passed
     assert "neither Prometheus nor metrics-server" in check.message
 
 
-def test_a_metrics_server_that_serves():
+def test_a_metrics_server_that_responds():
     api = FakeApi()
     api.installed[METRICS_SERVER] = {}
-    assert measurements(api).passed
+    assert check_metrics(api).passed
 
 
 def test_a_metrics_server_that_does_not():
     api = FakeApi()
     api.installed[METRICS_SERVER] = Unavailable("the server is currently unable to handle the request")
-    check = measurements(api)
+    check = check_metrics(api)
     assert not check.passed
     assert "unable to handle" in check.message
     assert "prometheus_url" in check.fix
 
 
 @pytest.mark.parametrize(("value", "passed"), [(1, True), (2, False)])
-def test_prometheus_answers_the_simplest_question(value, passed):
+def test_prometheus_evaluates_the_simplest_query(value, passed):
     source = FakeSource({"vector(1)": value})
-    check = measurements(FakeApi(), PROMETHEUS, source)
+    check = check_metrics(FakeApi(), PROMETHEUS, source)
     assert (check.name, check.passed) == ("Prometheus", passed)
     assert source.queries == ["vector(1)"]
 
 
-def test_a_prometheus_that_does_not_answer():
+def test_an_unavailable_prometheus():
     away = NoData(why=Why.REFUSED, message="Prometheus refuses us (401): see prometheus_token_file")
-    check = measurements(FakeApi(), PROMETHEUS, FakeSource({"vector(1)": away}))
+    check = check_metrics(FakeApi(), PROMETHEUS, FakeSource({"vector(1)": away}))
     assert not check.passed
     assert check.message == f"http://prometheus:9090: {away.message}"
     assert "prometheus_ca_file" in check.fix
 
 
-def test_prometheus_is_asked_without_an_api_server_too():
+def test_prometheus_is_checked_without_an_api_server():
     def connect():
         raise Unavailable("refused")
 
@@ -262,7 +266,7 @@ def test_prometheus_is_asked_without_an_api_server_too():
     assert [check.name for check in checks] == ["Kubernetes", "Prometheus", "Temporal", "Webhook", "Payload keys"]
 
 
-def test_the_report_goes_on_after_a_failure_and_says_what_to_do(capsys):
+def test_output_continues_after_a_failure_and_contains_the_fix(capsys):
     checks = [Check("A", passed=False, message="broken", fix="repair it"), Check("B", passed=True, message="fine")]
     assert print_checks(iter(checks), as_json=False) is False
     assert capsys.readouterr().out == "FAIL  A: broken\n      fix: repair it\npass  B: fine\n"

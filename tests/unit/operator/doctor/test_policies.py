@@ -1,4 +1,4 @@
-"""`prunella doctor` on policies and the Secrets that they name."""
+"""Doctor checks of policies and the Secrets they name."""
 
 import base64
 
@@ -14,7 +14,7 @@ MAIL = f"mailto://bot:{CANARY}@mail.example.org?to=team@example.org"
 
 
 class FakeApi:
-    """An API server of a few lists and Secrets; what is not there is an empty list or NotFound."""
+    """An API server with a few lists and Secrets; missing ones are empty or NotFound."""
 
     namespace = "prunella-system"
 
@@ -25,12 +25,14 @@ class FakeApi:
     def call(self, method, path, body=None, content_type="application/json", **query):
         assert method == "GET"
         if "/secrets/" in path:
-            found = self.secrets.get(path.removeprefix("/api/v1/namespaces/").replace("/secrets/", "/"), NotFound("no"))
+            response = self.secrets.get(
+                path.removeprefix("/api/v1/namespaces/").replace("/secrets/", "/"), NotFound("no")
+            )
         else:
-            found = self.lists.get(path, {"items": []})
-        if isinstance(found, Exception):
-            raise found
-        return found
+            response = self.lists.get(path, {"items": []})
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def put(self, path, *objects):
         self.lists[path] = {"items": list(objects)}
@@ -42,10 +44,10 @@ class FakeApi:
 
 @pytest.fixture
 def api():
-    made = FakeApi()
-    made.put("/api/v1/namespaces", named("shop", stage="production"), named("lab"))
-    made.put("/apis/apps/v1/namespaces/shop/deployments", named("web", app="web"))
-    return made
+    fake = FakeApi()
+    fake.put("/api/v1/namespaces", named("shop", stage="production"), named("lab"))
+    fake.put("/apis/apps/v1/namespaces/shop/deployments", named("web", app="web"))
+    return fake
 
 
 def named(name, namespace=None, spec=None, **labels):
@@ -53,22 +55,22 @@ def named(name, namespace=None, spec=None, **labels):
     return {"metadata": {"name": name, "labels": labels, **place}, "spec": spec or {}}
 
 
-def said(api, namespaces=()):
+def results(api, namespaces=()):
     return [(policy.name, policy.passed, policy.message) for policy in check_policies(api, namespaces)]
 
 
 def test_no_policy_is_fine(api):
-    assert said(api) == []
+    assert results(api) == []
 
 
-def test_no_crds_are_told_elsewhere(api):
+def test_missing_crds_are_reported_elsewhere(api):
     api.lists[CLUSTER] = NotFound("no such kind")
-    assert said(api) == []
+    assert results(api) == []
 
 
-def test_an_api_server_that_refuses_is_told(api):
+def test_an_unavailable_api_server_is_reported(api):
     api.lists[CLUSTER] = Unavailable("away")
-    assert said(api) == [("Policies", False, "away")]
+    assert results(api) == [("Policies", False, "away")]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_an_api_server_that_refuses_is_told(api):
 )
 def test_a_cluster_policy_that_matches_no_namespace(api, labels, passed, what):
     api.put(CLUSTER, named("all", spec={"namespaceSelector": {"matchLabels": labels}} if labels else {}))
-    assert said(api) == [("ClusterHealingPolicy all", passed, what)]
+    assert results(api) == [("ClusterHealingPolicy all", passed, what)]
 
 
 @pytest.mark.parametrize(
@@ -96,20 +98,20 @@ def test_a_cluster_policy_that_matches_no_namespace(api, labels, passed, what):
 def test_a_policy_that_matches_no_workload(api, namespace, labels, passed, what):
     spec = {"selector": {"matchLabels": labels}} if labels else {}
     api.put(ALL, named("one", namespace, spec=spec))
-    assert said(api) == [(f"HealingPolicy {namespace}/one", passed, what)]
+    assert results(api) == [(f"HealingPolicy {namespace}/one", passed, what)]
 
 
 def test_a_policy_that_cannot_be_read_and_one_of_a_namespace_that_is_not_ours(api):
     api.put(
         f"{ALL.removesuffix('healingpolicies')}namespaces/shop/healingpolicies", named("odd", "shop", {"grace": "x"})
     )
-    ((name, passed, what),) = said(api, ("shop",))
+    ((name, passed, what),) = results(api, ("shop",))
     assert (name, passed) == ("HealingPolicy shop/odd", False)
     assert what.startswith("spec.grace: ")
 
 
 @pytest.mark.parametrize(
-    ("kind", "url", "words"),
+    ("kind", "url", "text"),
     [
         (None, "", "there is no Secret shop/chat"),
         ("Opaque", MAIL, "must be of the type prunella.dev/channel"),
@@ -117,19 +119,19 @@ def test_a_policy_that_cannot_be_read_and_one_of_a_namespace_that_is_not_ours(ap
         ("prunella.dev/channel", f"ftp://{CANARY}", "its url must begin with one of mailto://"),
     ],
 )
-def test_a_channel_that_does_not_work_is_told_with_who_names_it(api, kind, url, words):
+def test_an_invalid_channel_is_reported_with_the_policy(api, kind, url, text):
     api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"]}}))
     if kind:
         api.secret("shop/chat", kind, url=url)
     (check,) = (policy for policy in check_policies(api, ()) if policy.name == "Channel shop/chat")
     assert not check.passed
-    assert words in check.message
+    assert text in check.message
     assert "named by HealingPolicy shop/one" in check.message
     assert "docs/notifications.md" in check.fix
     assert CANARY not in check.message
 
 
-def test_a_secret_that_may_not_be_read_says_which_role_is_missing(api):
+def test_a_forbidden_secret_names_the_missing_role(api):
     api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"]}}))
     api.secrets["shop/chat"] = Forbidden("no")
     check = list(check_policies(api, ()))[-1]
@@ -137,7 +139,7 @@ def test_a_secret_that_may_not_be_read_says_which_role_is_missing(api):
     assert check.fix.endswith("and the Role")
 
 
-def test_every_secret_that_is_named_is_looked_at_once(api):
+def test_every_named_secret_is_checked_once(api):
     levels = [{"after": "15m", "channels": ["pager"]}]
     api.put(ALL, named("one", "shop", {"escalation": {"channels": ["chat"], "levels": levels, "ticket": "jira"}}))
     rules = [{"name": "x", "alertname": "X", "channels": ["chat"]}]
@@ -145,7 +147,7 @@ def test_every_secret_that_is_named_is_looked_at_once(api):
     for address in ("shop/chat", "shop/pager", "prunella-system/chat"):
         api.secret(address, "prunella.dev/channel", url=MAIL)
     api.secret("shop/jira", "prunella.dev/tickets", type="jira", url="https://j.example.org", project="SHOP", token="t")
-    assert [(name, passed, what) for name, passed, what in said(api) if "Policy" not in name] == [
+    assert [(name, passed, what) for name, passed, what in results(api) if "Policy" not in name] == [
         ("Channel prunella-system/chat", True, "channel of type mail"),
         ("Channel shop/chat", True, "channel of type mail"),
         ("Channel shop/pager", True, "channel of type mail"),

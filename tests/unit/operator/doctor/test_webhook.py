@@ -1,4 +1,4 @@
-"""`prunella doctor` on the webhook: what would keep alerts out, or let too many in."""
+"""Doctor check of the webhook: settings that block alerts or admit too many."""
 
 import pytest
 from support.certificates import Authority
@@ -22,16 +22,16 @@ def check(**values):
 
 
 def test_a_token_is_good(token):
-    found = check(webhook_host="0.0.0.0", webhook_token_file=token)
-    assert (found.passed, found.message) == (True, "http://0.0.0.0:9095 requires a token")
-    assert TOKEN not in str(found)
+    result = check(webhook_host="0.0.0.0", webhook_token_file=token)
+    assert (result.passed, result.message) == (True, "http://0.0.0.0:9095 requires a token")
+    assert TOKEN not in str(result)
 
 
 def test_client_certificates_are_good(tmp_path):
     authority = Authority(tmp_path)
     cert, key = authority.issue("server")
-    found = check(webhook_tls_cert=cert, webhook_tls_key=key, webhook_client_ca=authority.path)
-    assert (found.passed, found.message) == (True, "https://127.0.0.1:9095 requires a client certificate")
+    result = check(webhook_tls_cert=cert, webhook_tls_key=key, webhook_client_ca=authority.path)
+    assert (result.passed, result.message) == (True, "https://127.0.0.1:9095 requires a client certificate")
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_client_certificates_are_good(tmp_path):
     ],
     ids=str,
 )
-def test_what_the_owner_wants_is_good(values, message):
-    found = check(**values)
-    assert found.passed
-    assert message in found.message
+def test_intended_settings_pass(values, message):
+    result = check(**values)
+    assert result.passed
+    assert message in result.message
 
 
 @pytest.mark.parametrize(
@@ -60,25 +60,25 @@ def test_what_the_owner_wants_is_good(values, message):
     ],
     ids=str,
 )
-def test_what_is_wrong_is_named_with_what_to_do(values, message, fix):
-    found = check(**values)
-    assert not found.passed
-    assert message in found.message
-    assert fix in found.fix
+def test_a_problem_is_reported_with_its_fix(values, message, fix):
+    result = check(**values)
+    assert not result.passed
+    assert message in result.message
+    assert fix in result.fix
 
 
-def test_a_pod_without_a_token_takes_no_alerts_of_others_and_that_is_in_order(monkeypatch):
+def test_a_pod_without_a_token_passes_with_loopback_only(monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    found = check()
-    assert found.passed
-    assert "only from this machine" in found.message
+    result = check()
+    assert result.passed
+    assert "only from this machine" in result.message
 
 
-def test_a_token_that_everybody_can_read_is_none(token):
+def test_a_world_readable_token_fails(token):
     token.chmod(0o644)
     assert "is world-readable" in check(webhook_token_file=token).message
 
 
-def test_a_token_that_can_be_guessed_is_none(token):
+def test_a_weak_token_fails(token):
     token.write_text("secret")
     assert "at least 16 characters" in check(webhook_token_file=token).message
