@@ -22,9 +22,9 @@ INTERVENTION_POINTS = {
     "deletes before": "awaiting approval",
     "cancels": "verifying",
     "deletes": "verifying",
-    "mends": "verifying",
-    "mends before the write": "before the write",
-    "mends before the undo": "before the undo",
+    "fixes": "verifying",
+    "fixes before the write": "before the write",
+    "fixes before the undo": "before the undo",
 }
 """Where each kind of person comes in."""
 BLOCKING = frozenset({"before the write", "before the undo"})
@@ -87,9 +87,9 @@ class Intervention:
             "cancels before": self._cancel,
             "deletes": self._delete,
             "deletes before": self._delete_and_approve,
-            "mends": self.workload.fix_by_release,
-            "mends before the write": self.workload.fix_by_release,
-            "mends before the undo": self.workload.fix_by_release,
+            "fixes": self.workload.fix_by_release,
+            "fixes before the write": self.workload.fix_by_release,
+            "fixes before the undo": self.workload.fix_by_release,
         }
 
     def _incidents(self) -> Iterator[Object]:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from chaos.assertions import Problem
 from chaos.fault_injection import FaultInjection
+from chaos.interventions import INTERVENTION_POINTS
 from chaos.results import ChaosResults
 from chaos.storm import LARGE, SMALL, _at_once
+from chaos.workloads import create_round_workloads
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -51,3 +53,9 @@ def test_figures_are_written_for_people_and_for_machines(tmp_path):
     text = (tmp_path / "results.md").read_text()
     assert "| etcd | killed | 1 |" in text
     assert "separate-0: doubled: web: twice" in text
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_intervention_of_a_round_has_its_point(number):
+    workloads = create_round_workloads(None, "shop", number)
+    assert {workload.intervention for workload in workloads} - {""} <= INTERVENTION_POINTS.keys()
