@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from prunella_operator import clock
 from prunella_workflows.model.measurement import NoData, Reading, Why
 
-NOTHING = NoData(why=Why.EMPTY, message="the query gives nothing")
+NOTHING = NoData(why=Why.EMPTY, message="the query returns no series")
 
 
 @dataclass

@@ -90,11 +90,11 @@ def doctor(invocation: Invocation, *, as_json: Json = False) -> None:
     from prunella_operator.config.crds import crds
     from prunella_operator.doctor.checks import run_checks
     from prunella_operator.kubernetes.sync_client import SyncClient
-    from prunella_operator.metrics.factory import connect
+    from prunella_operator.metrics.factory import create_source
     from prunella_operator.temporal.client import probe
 
     settings = invocation.settings
-    metrics = connect(settings)
+    metrics = create_source(settings)
     checks = run_checks(
         settings, lambda: SyncClient.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
     )

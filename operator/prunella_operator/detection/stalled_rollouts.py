@@ -21,7 +21,7 @@ _CHECK_INTERVAL_SECONDS = 1.0
 
 
 class Progress(NamedTuple):
-    """How far a workload is. If any number changes, it has progressed or its spec has changed."""
+    """The progress of a workload. If any number changes, it has progressed or its spec has changed."""
 
     generation: int
     updated: int

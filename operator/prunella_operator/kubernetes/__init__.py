@@ -1,1 +1,1 @@
-"""Kubernetes as Prunella reaches it: access, a small REST client, and what the API server sends. Decides nothing."""
+"""Access to Kubernetes: credentials, clients, watches, and views of objects. Decides nothing."""

@@ -1,8 +1,8 @@
-"""How to reach an API server: address, TLS files and an always fresh token, from a kubeconfig or from inside a pod.
+"""Address and credentials of an API server, from a kubeconfig or from inside a pod.
 
-Reads files only when asked, so a token or certificate that was rotated is used at the next connection.
-An SSL context is made anew only when a file changed, because aiohttp uses a connection again for the same context only.
-It sends nothing itself and must not import the models of the kubernetes package (see `rest.py` for why).
+Files are read for each connection, so that rotated tokens and certificates are used. An SSL context is re-created only
+when a file changed, because aiohttp reuses connections only for the same context. This module sends nothing, and must
+not import the models of the kubernetes package, which the operator's memory limit does not allow.
 """
 
 import os
@@ -16,17 +16,17 @@ from yaml import YAMLError
 
 from prunella_workflows.model.errors import Permanent, Unavailable
 
-_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _SERVICE_HOST, _SERVICE_PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
-_HOME_CONFIG = "~/.kube/config"
+_DEFAULT_KUBECONFIG = "~/.kube/config"
 
 
 class NoAccess(Permanent):
-    """No API server is configured, or what is configured makes no sense."""
+    """No API server is configured, or its configuration is invalid."""
 
 
 class RequestOptions(TypedDict):
-    """What every aiohttp request to the API server takes; see `Access.options`."""
+    """Options of every aiohttp request to the API server; see `Access.options`."""
 
     headers: dict[str, str]
     ssl: ssl.SSLContext | bool
@@ -43,7 +43,7 @@ def _anonymous() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One API server and who we are there. `authorization` gives the header's value, afresh at every call."""
+    """An API server and our credentials. `authorization` returns the current value of the header."""
 
     server: str
     ca_path: str | None = None
@@ -57,26 +57,26 @@ class Access:
     _contexts: dict[Stamp, ssl.SSLContext] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def headers(self) -> dict[str, str]:
-        """The headers of a request made now. May block: an exec plugin of a kubeconfig is run when its token ends."""
+        """The headers of a request made now. May block: a kubeconfig's exec plugin runs when its token expires."""
         try:
             authorization = self.authorization()
         except (OSError, ValueError) as error:
-            # A token file that is missing while it is being replaced is there again a moment later.
+            # A token file is missing for a moment while it is being replaced.
             raise Unavailable(f"cannot read the credentials for {self.server}: {error}") from error
         return {"Authorization": authorization} if authorization else {}
 
     def credentials(self) -> tuple[str, str] | None:
-        """Scheme and token as they are now (`("Bearer", "ey...")`), or None where a certificate is used."""
+        """The current scheme and token (`("Bearer", "ey...")`), or None where a certificate is used."""
         scheme, _, token = self.headers().get("Authorization", "").partition(" ")
         return (scheme.capitalize(), token) if token else None
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """The TLS settings as the files are now; None for plain HTTP."""
+        """The TLS settings of the current files; None for plain HTTP."""
         if not self.server.startswith("https:"):
             return None
         try:
             stamp = self._stamp()
-            context = self._contexts.get(stamp) or self._new_context()
+            context = self._contexts.get(stamp) or self._create_context()
         except OSError as error:
             raise Unavailable(f"cannot read the TLS files for {self.server}: {error}") from error
         if stamp not in self._contexts:
@@ -87,7 +87,7 @@ class Access:
         files = [Path(path).stat() for path in (self.ca_path, self.cert_path, self.key_path) if path]
         return tuple((file.st_mtime_ns, file.st_ino, file.st_size) for file in files)
 
-    def _new_context(self) -> ssl.SSLContext:
+    def _create_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.ca_path)
         if self.cert_path:
             context.load_cert_chain(self.cert_path, self.key_path)
@@ -97,7 +97,7 @@ class Access:
         return context
 
     def options(self) -> RequestOptions:
-        """Everything an aiohttp request needs besides its URL. Reads files: call it in a thread."""
+        """The options of an aiohttp request. Reads files: call it in a thread."""
         return {
             "headers": self.headers(),
             "ssl": self.ssl_context() or True,
@@ -110,20 +110,20 @@ def load_access(
     kubeconfig: str | None = None,
     context: str | None = None,
     environ: Mapping[str, str] = os.environ,
-    account: Path = _ACCOUNT,
+    account: Path = _SERVICE_ACCOUNT,
 ) -> Access:
-    """The API server to work with: the kubeconfig or context asked for, else the usual kubeconfig, else our own pod's.
+    """Find the API server: the given kubeconfig or context, else the default kubeconfig, else the pod's own server.
 
     Raises:
-        NoAccess: nothing is configured, or it cannot be used; the message says what to do.
+        NoAccess: nothing is configured, or it cannot be used; the message says how to fix it.
     """
-    paths = kubeconfig or environ.get("KUBECONFIG") or _HOME_CONFIG
+    paths = kubeconfig or environ.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
     found = any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
     try:
         if found:
-            return _from_kubeconfig(paths, context)
+            return _load_kubeconfig(paths, context)
         if not kubeconfig and not context and _SERVICE_HOST in environ:
-            return _from_pod(environ, account)
+            return _load_service_account(environ, account)
     except (YAMLError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise NoAccess(f"cannot use {paths if found else 'the service account of this pod'}: {error}") from error
     raise NoAccess(
@@ -132,12 +132,12 @@ def load_access(
     )
 
 
-def _from_kubeconfig(paths: str, context: str | None) -> Access:
-    # Imported here: the loader brings 14 MiB of other libraries, which an operator in a pod does without.
+def _load_kubeconfig(paths: str, context: str | None) -> Access:
+    # Imported here: the loader pulls in 14 MiB of libraries, which an operator in a pod does not need.
     from kubernetes.client import Configuration  # noqa: PLC0415
     from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415
 
-    loaders: Any = kube_config  # carries no types
+    loaders: Any = kube_config  # untyped
     try:
         config = loaders.KubeConfigMerger(paths).config
         if config is None:
@@ -151,13 +151,13 @@ def _from_kubeconfig(paths: str, context: str | None) -> Access:
         loader.load_and_set(configuration)
     except ConfigException as error:
         raise ValueError(f"{error}") from error
-    return _from_configuration(
+    return _configured_access(
         configuration, chosen.safe_get("namespace") or "default", _token_file(config, chosen.safe_get("user"))
     )
 
 
 def _token_file(config: Any, user: str | None) -> Path | None:
-    """The user's token file. The kubernetes package reads it once only, and a rotated token would lock us out."""
+    """The user's token file. The kubernetes package reads it only once, so a rotated token would lock us out."""
     node: Any = config["users"].get_with_name(user, safe=True) if user else None
     settings = (node.safe_get("user") if node else None) or {}
     if settings.get("token") or not settings.get("tokenFile"):
@@ -165,7 +165,7 @@ def _token_file(config: Any, user: str | None) -> Path | None:
     return Path(str(node.path)).parent / str(settings["tokenFile"])
 
 
-def _from_configuration(configuration: Any, namespace: str, token_file: Path | None) -> Access:
+def _configured_access(configuration: Any, namespace: str, token_file: Path | None) -> Access:
     def authorization() -> str:
         from kubernetes.config import ConfigException  # noqa: PLC0415 - see above
 
@@ -183,12 +183,12 @@ def _from_configuration(configuration: Any, namespace: str, token_file: Path | N
         tls_server_name=configuration.tls_server_name,
         proxy=configuration.proxy,
         namespace=namespace,
-        authorization=_bearer(token_file) if token_file else authorization,
+        authorization=_bearer_reader(token_file) if token_file else authorization,
     )
 
 
-def _from_pod(environ: Mapping[str, str], account: Path) -> Access:
-    """The service account that the kubelet mounts; its token changes every hour and is read at every call."""
+def _load_service_account(environ: Mapping[str, str], account: Path) -> Access:
+    """The mounted service account; its token changes every hour and is read for every call."""
     host, port = environ[_SERVICE_HOST], environ[_SERVICE_PORT]
     token, authority = account / "token", account / "ca.crt"
     for file in (token, authority):
@@ -198,9 +198,9 @@ def _from_pod(environ: Mapping[str, str], account: Path) -> Access:
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         ca_path=str(authority),
         namespace=(account / "namespace").read_text().strip(),
-        authorization=_bearer(token),
+        authorization=_bearer_reader(token),
     )
 
 
-def _bearer(file: Path) -> Callable[[], str]:
+def _bearer_reader(file: Path) -> Callable[[], str]:
     return lambda: f"Bearer {file.read_text().strip()}"

@@ -1,6 +1,6 @@
-"""What everyone may know of the API server: raw objects, content types, and the port that commands call.
+"""Raw objects, content types, and the port to the API server that commands use.
 
-Light on purpose: the command line imports it, and the operator must not pay for the official client.
+Kept light: the command line imports it, and the operator must not pay for the official client.
 """
 
 from datetime import datetime
@@ -15,21 +15,21 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class Api(Protocol):
-    """The API server, as the commands of a person at a terminal need it."""
+    """The API server, as commands need it."""
 
     @property
     def server(self) -> str:
-        """Its address."""
+        """The address of the API server."""
 
     @property
     def namespace(self) -> str:
-        """The namespace that holds when a command names none, as for kubectl."""
+        """The default namespace of commands, as for kubectl."""
 
     def call(self, method: str, path: str, body: object = None, content_type: str = JSON, **query: str) -> Object:
-        """The answer to one request.
+        """Send one request and return the object.
 
         Raises:
-            PrunellaError: it was refused, or nobody answered.
+            PrunellaError: the request was refused, or the API server does not answer.
         """
 
     def date(self) -> datetime:

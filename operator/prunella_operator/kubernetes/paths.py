@@ -40,7 +40,7 @@ def collection(kind: str, namespace: str) -> str:
     """The path of all objects of a kind in a namespace.
 
     Raises:
-        InvalidIncident: the kind is none that Prunella knows.
+        InvalidIncident: Prunella does not support the kind.
     """
     if kind not in _PLURALS:
         raise InvalidIncident(f"spec.target.kind: {kind} is not a kind of workload Prunella knows")
@@ -59,7 +59,7 @@ def core(namespace: str, plural: str, name: str = "") -> str:
 
 
 def snapshots(namespace: str, name: str = "") -> str:
-    """Our snapshots are ControllerRevisions: the API's own kind for a template that is kept."""
+    """The path of a namespace's snapshots, or of one: ControllerRevisions, the API's kind for templates."""
     return f"/apis/apps/v1/namespaces/{namespace}/controllerrevisions" + (f"/{name}" if name else "")
 
 
@@ -74,7 +74,7 @@ def budgets(namespace: str) -> str:
 
 
 def incidents(namespace: str = "", name: str = "") -> str:
-    """The path of one, one namespace's, or all incidents."""
+    """The path of all Incidents, of a namespace's Incidents, or of one."""
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{API}{scope}/incidents" + (f"/{name}" if name else "")
 
@@ -97,7 +97,7 @@ def events(namespace: str) -> str:
 
 
 def pod_metrics(namespace: str) -> str:
-    """The path of what metrics-server measured of a namespace's pods."""
+    """The path of metrics-server's measurements of a namespace's pods."""
     return f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"
 
 

@@ -1,4 +1,4 @@
-"""Secrets that hold the address of a channel or a ticket system: read at each use, so that a new one counts at once."""
+"""Secrets of channels and ticket systems. They are read at each use, so that changes take effect at once."""
 
 import base64
 import binascii
@@ -9,11 +9,11 @@ from prunella_workflows.model.errors import Forbidden, InvalidInputError, NotFou
 
 
 def read_secret(api: Api, address: str, kind: str) -> dict[str, str]:
-    """The values of the Secret `NAMESPACE/NAME`. Its type must be `kind`: who made it, agreed to this use of it.
+    """Read the Secret `NAMESPACE/NAME`. Its type must be `kind`, with which its author permits this use.
 
     Raises:
-        InvalidInputError: it is not there, not of that type, or not text.
-        Forbidden: we may not read it; the message says how to allow it.
+        InvalidInputError: it does not exist, has another type, or is not text.
+        Forbidden: we may not read it; the message says how to grant access.
     """
     namespace, _, name = address.partition("/")
     try:
@@ -26,15 +26,15 @@ def read_secret(api: Api, address: str, kind: str) -> dict[str, str]:
             f"secrets and the resourceName {name}"
         ) from None
     if secret.get("type") != kind:
-        raise InvalidInputError(f"Secret {address} must be of the type {kind}, so that no other can be used by mistake")
-    return {key: _text(address, key, value) for key, value in _data(secret).items()}
+        raise InvalidInputError(f"Secret {address} must be of the type {kind}, so that none is used by mistake")
+    return {key: _decode(address, key, value) for key, value in _data(secret).items()}
 
 
 def required(address: str, values: dict[str, str], key: str) -> str:
-    """One value that must be there.
+    """Get a value.
 
     Raises:
-        InvalidInputError: it is not.
+        InvalidInputError: it is missing or empty.
     """
     if not values.get(key, "").strip():
         raise InvalidInputError(f"Secret {address} has no {key}")
@@ -46,7 +46,7 @@ def _data(secret: Object) -> dict[str, str]:
     return data
 
 
-def _text(address: str, key: str, value: str) -> str:
+def _decode(address: str, key: str, value: str) -> str:
     try:
         return base64.b64decode(value, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

@@ -1,1 +1,1 @@
-"""Where measurements come from: Prometheus, and metrics-server where there is none."""
+"""Metrics sources: Prometheus, and metrics-server where there is none."""

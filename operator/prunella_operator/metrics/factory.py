@@ -1,12 +1,12 @@
-"""Which source the settings name."""
+"""The configured metrics source."""
 
 from prunella_operator.config.settings import Settings
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_operator.metrics.prometheus import Prometheus
 
 
-def connect(settings: Settings) -> MetricsSource:
-    """The source that PromQL is asked of; without a Prometheus one that has no answers. Nothing is sent yet."""
+def create_source(settings: Settings) -> MetricsSource:
+    """Create the PromQL source; without a configured Prometheus, one that has no data. Nothing is sent yet."""
     if settings.prometheus_url is None:
         return NotConfigured()
     return Prometheus(

@@ -1,4 +1,4 @@
-"""One HTTP call to Prometheus, bounded in time and size, and what its answer means."""
+"""One HTTP request to Prometheus, bounded in time and size."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,23 +11,23 @@ import requests
 from prunella_operator import clock
 from prunella_operator.observability import tracing
 
-_CHUNK = 65536
-_LARGEST = 8 << 20  # bytes of an answer; a check or a workload needs a few thousand
-_CONNECT_AT_MOST = 2.0  # seconds
+_CHUNK_BYTES = 65536
+_MAX_BODY_BYTES = 8 << 20  # a check or a workload needs a few thousand
+_CONNECT_TIMEOUT_SECONDS = 2.0
 _POST = "POST"
 
 
-class TooSlow(Exception):
-    """The answer came, but not all of it in time."""
+class ResponseTimeout(Exception):
+    """The response began, but did not complete in time."""
 
 
-class TooLarge(Exception):
-    """The answer is larger than anything we ask for."""
+class ResponseTooLarge(Exception):
+    """The response is larger than any legitimate one."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """An answer read to its end, as the Prometheus client wants it."""
+class CompleteResponse:
+    """A complete response, with the attributes that the Prometheus client uses."""
 
     status_code: int
     content: bytes
@@ -42,47 +42,47 @@ class Answered:
 
 
 class BoundedSession(requests.Session):
-    """A session for one call. What is not a setting does not count: neither proxies nor passwords of the environment.
+    """A session for one request. Only settings count: proxies and passwords of the environment are ignored.
 
-    It follows no redirect, for the token is meant for one server. The last answer stays in `answered`, because the
-    Prometheus client hands out the result alone, without status and warnings.
+    It follows no redirects, because the token is meant for one server. The response is kept in `last_response`, because
+    the Prometheus client returns only the result, without status and warnings.
     """
 
     def __init__(self, seconds: float, ca_file: str | None) -> None:
         super().__init__()
         self.trust_env = False
         self.verify = ca_file or True
-        self.answered: Answered | None = None
+        self.last_response: CompleteResponse | None = None
         self._seconds = seconds
 
-    def request(  # type: ignore[override]  # the Prometheus client names all its arguments and uses the three of Answered
+    def request(  # type: ignore[override]  # the Prometheus client names all arguments, and uses only what is here
         self, method: str, url: str, params: Mapping[str, str] | None = None, **options: Any
-    ) -> Answered:
-        """Ask and read the whole answer. A POST carries the parameters in its body, for URLs may not be long.
+    ) -> CompleteResponse:
+        """Send the request and read the whole response. A POST has its parameters in the body: URLs are limited.
 
         Raises:
-            requests.RequestException: nobody answered.
-            TooSlow, TooLarge: the answer was not read to its end.
+            requests.RequestException: there was no response.
+            ResponseTimeout, ResponseTooLarge: the response was not read to its end.
         """
-        end = clock.monotonic() + self._seconds
+        deadline = clock.monotonic() + self._seconds
         placed = {"data": params} if method == _POST else {"params": params}
-        limits = {"timeout": (min(self._seconds, _CONNECT_AT_MOST), self._seconds)}
+        limits = {"timeout": (min(self._seconds, _CONNECT_TIMEOUT_SECONDS), self._seconds)}
         bounds = {**options, **placed, **limits, "stream": True, "allow_redirects": False}
         with tracing.request("prometheus", method, urlsplit(url).path) as traced:
             bounds["headers"] = {**(options.get("headers") or {}), **traced.headers}
             with super().request(method, url, **bounds) as response:
                 traced.answered(response.status_code)
-                self.answered = Answered(response.status_code, b"".join(_read(response.raw, end)))
-        return self.answered
+                self.last_response = CompleteResponse(response.status_code, b"".join(_read(response.raw, deadline)))
+        return self.last_response
 
 
-def _read(raw: Any, end: float) -> Iterator[bytes]:
-    """The body, piece by piece as it comes; urllib3's response carries no types here."""
+def _read(raw: Any, deadline: float) -> Iterator[bytes]:
+    """The body in chunks as they arrive; urllib3's response carries no types here."""
     size = 0
-    while chunk := raw.read1(_CHUNK, decode_content=True):
+    while chunk := raw.read1(_CHUNK_BYTES, decode_content=True):
         size += len(chunk)
-        if size > _LARGEST:
-            raise TooLarge
-        if clock.monotonic() > end:
-            raise TooSlow
+        if size > _MAX_BODY_BYTES:
+            raise ResponseTooLarge
+        if clock.monotonic() > deadline:
+            raise ResponseTimeout
         yield chunk

@@ -1,4 +1,4 @@
-"""metrics-server: what the pods of a namespace use, by the API server's metrics.k8s.io."""
+"""metrics-server: resource usage of a namespace's pods, through the API server's metrics.k8s.io."""
 
 from collections.abc import Collection, Iterator
 
@@ -17,11 +17,11 @@ SOURCE = "metrics-server"
 
 
 def usage(kube: SyncClient, namespace: str, pods: Collection[str]) -> Usage | NoData:
-    """What these pods use. Pods that were last measured too long ago, or not yet, are left out."""
+    """The usage of these pods. Pods that were measured too long ago, or not yet, are left out."""
     try:
-        found = [one for one in kube.list(paths.pod_metrics(namespace)) if one["metadata"]["name"] in pods]
-        fresh = [(at, one) for one in found if (at := parse_time(one["timestamp"])) and clock.now() - at <= STALE_AFTER]
-        containers = tuple(container for _, one in fresh for container in _containers(one))
+        found = [raw for raw in kube.list(paths.pod_metrics(namespace)) if raw["metadata"]["name"] in pods]
+        fresh = [(at, raw) for raw in found if (at := parse_time(raw["timestamp"])) and clock.now() - at <= STALE_AFTER]
+        containers = tuple(container for _, raw in fresh for container in _containers(raw))
     except NotFound:
         return NoData(why=Why.NOT_CONFIGURED, message="metrics-server is not installed")
     except PrunellaError as error:

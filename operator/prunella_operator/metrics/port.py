@@ -1,4 +1,4 @@
-"""The port: PromQL in, numbers out, or the reason why there are none. Nothing here raises or repeats."""
+"""The port of metrics sources: PromQL in, numbers or the reason for their absence out. Nothing raises or retries."""
 
 import math
 from datetime import datetime
@@ -6,49 +6,49 @@ from typing import Protocol
 
 from prunella_workflows.model.measurement import Answer, NoData, Series, Why
 
-_STEPS = (15, 30, 60, 120, 300, 600, 1800, 3600)
-_POINTS = 240
+_STEPS_SECONDS = (15, 30, 60, 120, 300, 600, 1800, 3600)
+_MAX_POINTS = 240  # of a series
 
 
 class MetricsSource(Protocol):
-    """What can be asked of a source that speaks PromQL. Every call ends within its time-out."""
+    """A source that supports PromQL. Every call ends within its timeout."""
 
     def value(self, query: str) -> Answer:
-        """The one number of an instant query; several series, NaN and what is old are no number."""
+        """The single number of an instant query. Several series, NaN and stale samples are `NoData`."""
 
     def vector(self, query: str) -> tuple[Series, ...] | NoData:
-        """All series of an instant query; with a range selector (`[2m]`) their readings have the times of their own."""
+        """All series of an instant query; with a range selector (`[2m]`) readings have their own times."""
 
     def series(
         self, query: str, start: datetime, end: datetime, step: float | None = None
     ) -> tuple[Series, ...] | NoData:
-        """All series of a range query, every `step` seconds; by default `step_of` the range."""
+        """All series of a range query, every `step` seconds; by default `default_step` of the range."""
 
 
-def step_of(start: datetime, end: datetime) -> float:
-    """Seconds between two readings: what people call round, not below a usual scrape interval, at most 240 a series."""
-    least = (end - start).total_seconds() / _POINTS
-    return float(next((step for step in _STEPS if step >= least), math.ceil(least)))
+def default_step(start: datetime, end: datetime) -> float:
+    """Seconds between readings: a round number, not below the usual scrape interval, for at most 240 readings."""
+    minimum = (end - start).total_seconds() / _MAX_POINTS
+    return float(next((step for step in _STEPS_SECONDS if step >= minimum), math.ceil(minimum)))
 
 
 class NotConfigured:
-    """The source of an installation that has none."""
+    """The source of an installation without Prometheus."""
 
-    _ANSWER = NoData(why=Why.NOT_CONFIGURED, message="no Prometheus is configured (setting prometheus_url)")
+    _NO_DATA = NoData(why=Why.NOT_CONFIGURED, message="no Prometheus is configured (setting prometheus_url)")
 
     def value(self, query: str) -> Answer:
-        """No answer."""
+        """No data."""
         del query
-        return self._ANSWER
+        return self._NO_DATA
 
     def vector(self, query: str) -> tuple[Series, ...] | NoData:
-        """No answer."""
+        """No data."""
         del query
-        return self._ANSWER
+        return self._NO_DATA
 
     def series(
         self, query: str, start: datetime, end: datetime, step: float | None = None
     ) -> tuple[Series, ...] | NoData:
-        """No answer."""
+        """No data."""
         del query, start, end, step
-        return self._ANSWER
+        return self._NO_DATA

@@ -1,7 +1,7 @@
-"""Prometheus over prometheus-api-client. One session for one call: thread-safe, and the token is read anew each time.
+"""Prometheus over prometheus-api-client. Each query has its own session: it is thread-safe, and rereads the token.
 
-It never tries twice: the caller looks again anyway. Whatever goes wrong becomes a `NoData` in our own words, because
-the libraries' errors may quote headers, and with them the token.
+It never retries: callers poll anyway. Every failure becomes a `NoData` with our own message, because the libraries'
+errors may quote headers, and with them the token.
 """
 
 import math
@@ -16,29 +16,29 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 
 from prunella_operator import clock
-from prunella_operator.metrics.http import Answered, BoundedSession, TooLarge, TooSlow
-from prunella_operator.metrics.port import step_of
+from prunella_operator.metrics.http import BoundedSession, CompleteResponse, ResponseTimeout, ResponseTooLarge
+from prunella_operator.metrics.port import default_step
 from prunella_workflows.model.measurement import Answer, NoData, Reading, Series, Why
 from prunella_workflows.model.redaction import redact
 
 STALE_AFTER = timedelta(minutes=2)
-"""A sample older than this says nothing about now."""
+"""The age above which a sample does not count as current."""
 
-_GET_AT_MOST = 4000  # characters of a query; proxies in between refuse long URLs
-_WORDS = 200
+_MAX_GET_LENGTH = 4000  # characters of a query; proxies refuse long URLs
+_MAX_MESSAGE_LENGTH = 200  # characters
 _TIMED_OUT = frozenset({"timeout", "canceled"})
 _CREDENTIALS = frozenset({401, 403})
 _OK, _REDIRECT, _BAD, _BUSY, _SERVER_ERROR, _GATEWAY_TIMEOUT = 200, 300, 400, 429, 500, 504
 
-Ask = Callable[[PrometheusConnect], Any]
+Query = Callable[[PrometheusConnect], Any]
 
 
-class NotReadable(Exception):
-    """A file that a setting names cannot be used."""
+class UnreadableFile(Exception):
+    """A configured file cannot be used."""
 
 
 class Prometheus:
-    """One Prometheus, or what speaks its API. `timeout` is in seconds; files are read at each call."""
+    """A Prometheus, or another server with its API. `timeout` is in seconds; files are read for each query."""
 
     def __init__(self, url: str, timeout: float, *, token_file: str | None = None, ca_file: str | None = None) -> None:
         self._url = url
@@ -52,58 +52,58 @@ class Prometheus:
         if isinstance(found, NoData):
             return found
         if len(found) > 1:
-            return NoData(why=Why.SEVERAL, message=f"the query gives {len(found)} series, not one number")
+            return NoData(why=Why.SEVERAL, message=f"the query returns {len(found)} series instead of one number")
         reading = found[0].last
         if math.isnan(reading.value):
-            return NoData(why=Why.NOT_A_NUMBER, message="the query gives NaN")
+            return NoData(why=Why.NOT_A_NUMBER, message="the query returns NaN")
         age = clock.now() - reading.at
         if age > STALE_AFTER:
             return NoData(why=Why.STALE, message=f"the newest value is {age.total_seconds():.0f} s old")
         return reading
 
     def vector(self, query: str) -> tuple[Series, ...] | NoData:
-        """See the port. Prometheus itself leaves out samples that are stale to us, where it knows how to."""
+        """See the port. Versions of Prometheus that support it leave out stale samples themselves."""
         params = {**self._limits, "lookback_delta": f"{STALE_AFTER.total_seconds():.0f}s"}
-        return self._asked(query, lambda client: client.custom_query(query, params=params))
+        return self._query(query, lambda client: client.custom_query(query, params=params))
 
     def series(
         self, query: str, start: datetime, end: datetime, step: float | None = None
     ) -> tuple[Series, ...] | NoData:
         """See the port."""
-        every = f"{step or step_of(start, end):g}"
-        return self._asked(
-            query, lambda client: client.custom_query_range(query, start, end, every, params=dict(self._limits))
+        interval = f"{step or default_step(start, end):g}"
+        return self._query(
+            query, lambda client: client.custom_query_range(query, start, end, interval, params=dict(self._limits))
         )
 
     @property
     def _limits(self) -> Mapping[str, str]:
-        """Prometheus gives up when we do."""
+        """The timeout, so that Prometheus gives up when we do."""
         return {"timeout": f"{self._timeout:g}s"}
 
-    def _asked(self, query: str, ask: Ask) -> tuple[Series, ...] | NoData:
+    def _query(self, query: str, send: Query) -> tuple[Series, ...] | NoData:
         with BoundedSession(self._timeout, self._ca_file) as session:
             try:
-                result = ask(self._client(query, session))
-                warnings = _warnings(session.answered)
-            except NotReadable as error:
+                result = send(self._client(query, session))
+                warnings = _warnings(session.last_response)
+            except UnreadableFile as error:
                 return NoData(why=Why.REFUSED, message=str(error))
             except PrometheusApiClientException:
-                return _refusal(session.answered)
-            except (TooSlow, requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
+                return _response_error(session.last_response)
+            except (ResponseTimeout, requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
                 return NoData(why=Why.SLOW, message=f"Prometheus did not answer within {self._timeout:g} s")
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 return NoData(why=Why.UNREACHABLE, message=f"Prometheus cannot be reached: {_cause(error)}")
-            except (TooLarge, LookupError, TypeError, ValueError, AttributeError):
-                return NoData(why=Why.UNREADABLE, message="the answer is not one of Prometheus's API")
-        return NoData(why=Why.PARTIAL, message=f"Prometheus warns: {warnings}") if warnings else _parsed(result)
+            except (ResponseTooLarge, LookupError, TypeError, ValueError, AttributeError):
+                return NoData(why=Why.UNREADABLE, message="the response is not one of the Prometheus API")
+        return NoData(why=Why.PARTIAL, message=f"Prometheus warns: {warnings}") if warnings else _parse_result(result)
 
     def _client(self, query: str, session: BoundedSession) -> PrometheusConnect:
         return PrometheusConnect(
             self._url,
             headers=self._headers(),
-            retry=urllib3.Retry(total=0, read=False),  # False: a time-out stays known as one
+            retry=urllib3.Retry(total=0, read=False),  # False, so that a read timeout is raised as one
             session=session,
-            method="POST" if len(query) > _GET_AT_MOST else "GET",
+            method="POST" if len(query) > _MAX_GET_LENGTH else "GET",
         )
 
     def _headers(self) -> dict[str, str]:
@@ -118,71 +118,72 @@ def _content(file: Path, setting: str) -> str:
     try:
         text = file.read_text().strip()
     except (OSError, ValueError) as error:
-        raise NotReadable(f"{setting} cannot be read: {_cause(error)}") from None
+        raise UnreadableFile(f"{setting} cannot be read: {_cause(error)}") from None
     if not text:
-        raise NotReadable(f"{setting} is empty")
+        raise UnreadableFile(f"{setting} is empty")
     return text
 
 
-def _parsed(result: Any) -> tuple[Series, ...] | NoData:
-    """The series of a result: a vector, a matrix, or one scalar."""
+def _parse_result(result: Any) -> tuple[Series, ...] | NoData:
+    """The series of a result: a vector, a matrix, or a scalar."""
     try:
-        series = [_one_series(one) for one in ([{"value": result}] if _is_scalar(result) else result)]
+        series = [_parse_series(raw) for raw in ([{"value": result}] if _is_scalar(result) else result)]
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError):
-        return NoData(why=Why.UNREADABLE, message="the answer holds something else than numbers")
-    found = tuple(one for one in series if one.readings)
-    return found or NoData(why=Why.EMPTY, message="the query gives nothing")
+        return NoData(why=Why.UNREADABLE, message="the response contains values that are not numbers")
+    found = tuple(parsed for parsed in series if parsed.readings)
+    return found or NoData(why=Why.EMPTY, message="the query returns no series")
 
 
 def _is_scalar(result: Any) -> bool:
     return len(result) > 0 and isinstance(result[0], int | float)
 
 
-def _one_series(raw: Mapping[str, Any]) -> Series:
+def _parse_series(raw: Mapping[str, Any]) -> Series:
     pairs = raw["values"] if "values" in raw else [raw["value"]]
     readings = tuple(Reading(value=float(value), at=datetime.fromtimestamp(at, UTC)) for at, value in pairs)
     return Series(labels=dict(raw.get("metric") or {}), readings=readings)
 
 
-def _warnings(answered: Answered | None) -> str:
-    body = answered.json() if answered is not None else {}
-    return "; ".join(_words(warning) for warning in body.get("warnings") or ())
+def _warnings(response: CompleteResponse | None) -> str:
+    body = response.json() if response is not None else {}
+    return "; ".join(_shorten(warning) for warning in body.get("warnings") or ())
 
 
-def _refusal(answered: Answered | None) -> NoData:
-    """What an answer other than 200 means."""
-    assert answered is not None, "the client complains of an answer only when there was one"
-    code, (kind, words) = answered.status_code, _error(answered)
+def _response_error(response: CompleteResponse | None) -> NoData:
+    """The meaning of a status other than 200."""
+    assert response is not None, "the client raises this only after a response"
+    code, (kind, message) = response.status_code, _error(response)
     if kind in _TIMED_OUT or code == _GATEWAY_TIMEOUT:
-        return NoData(why=Why.SLOW, message=f"Prometheus gave up the query ({code})")
+        return NoData(why=Why.SLOW, message=f"Prometheus timed out on the query ({code})")
     if code >= _SERVER_ERROR or code == _BUSY:
-        return NoData(why=Why.UNREACHABLE, message=f"Prometheus cannot answer now ({code})")
+        return NoData(why=Why.UNREACHABLE, message=f"Prometheus is unavailable ({code})")
     if code in _CREDENTIALS:
-        return NoData(why=Why.REFUSED, message=f"Prometheus refuses us ({code}): see prometheus_token_file")
+        message = f"Prometheus refuses our credentials ({code}): see prometheus_token_file"
+        return NoData(why=Why.REFUSED, message=message)
     if _REDIRECT <= code < _BAD:
-        return NoData(why=Why.REFUSED, message=f"prometheus_url leads elsewhere ({code}): give the address itself")
-    return NoData(why=Why.REFUSED, message=f"Prometheus refuses the query ({code}): {words or 'it does not say why'}")
+        return NoData(why=Why.REFUSED, message=f"prometheus_url redirects ({code}): set the final address")
+    return NoData(why=Why.REFUSED, message=f"Prometheus rejects the query ({code}): {message or 'no reason given'}")
 
 
-def _error(answered: Answered) -> tuple[str, str]:
-    """Type and words of an error, as Prometheus says them; proxies before it speak otherwise."""
+def _error(response: CompleteResponse) -> tuple[str, str]:
+    """The type and message of a Prometheus error; empty for the error of a proxy."""
     try:
-        body = answered.json()
-        return str(body["errorType"]), _words(body["error"])
+        body = response.json()
+        return str(body["errorType"]), _shorten(body["error"])
     except (LookupError, TypeError, ValueError):
         return "", ""
 
 
-def _words(text: object) -> str:
-    return redact(str(text))[:_WORDS]
+def _shorten(text: object) -> str:
+    return redact(str(text))[:_MAX_MESSAGE_LENGTH]
 
 
 def _cause(error: BaseException | None) -> str:
-    """The operating system's words for what lies at the bottom of an error; never the error's own, see above."""
+    """The operating system's message for the root cause; never the error's own, which may quote the token."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         seen.append(error)
         inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-    told = [one.strerror for one in seen if isinstance(one, OSError) and one.strerror]
-    return told[-1] if told else type(seen[-1]).__name__
+    messages = [cause.strerror for cause in seen if isinstance(cause, OSError) and cause.strerror]
+    return messages[-1] if messages else type(seen[-1]).__name__

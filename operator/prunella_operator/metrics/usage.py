@@ -1,4 +1,4 @@
-"""What a workload's pods use now, and how a container's memory grew: by Prometheus, else by metrics-server."""
+"""Current resource usage of a workload's pods, and memory growth of containers: from Prometheus or metrics-server."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,28 +18,28 @@ SOURCE = "Prometheus"
 
 _CPU, _MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
 _PODS = 'namespace="$namespace",pod=~"$pods"'
-# Raw samples: they have the times of their own, and a container that was restarted is told from its predecessor.
-_NOW = f'{{__name__=~"{_CPU}|{_MEMORY}",{_PODS},container!~"|POD",cpu=~"|total"}}[2m]'
+# Raw samples have their own times, and distinguish a restarted container from its predecessor.
+_CURRENT = f'{{__name__=~"{_CPU}|{_MEMORY}",{_PODS},container!~"|POD",cpu=~"|total"}}[2m]'
 _GROWTH = f'max by (namespace, pod, container, id) (max_over_time({_MEMORY}{{{_PODS},container!~"|POD"}}[1m]))'
-_GROWTH_STEP = 30.0  # seconds
-_GROWTH_FOR = timedelta(hours=1)
+_GROWTH_STEP_SECONDS = 30.0
+_GROWTH_RANGE = timedelta(hours=1)
 
 Key = tuple[str, str, str]  # metric, pod, container
 
 
 class UsageReader:
-    """Asks the sources in order. None of its answers is an error: what nobody measured is `NoData`."""
+    """Queries the sources in order. Nothing raises: missing measurements are `NoData`."""
 
     def __init__(self, kube: SyncClient, source: MetricsSource) -> None:
         self._kube = kube
         self._source = source
 
     def now(self, workload: WorkloadRef, pods: Sequence[PodView]) -> Usage | NoData:
-        """What these pods use."""
+        """The current usage of these pods."""
         names = [pod.name for pod in pods]
         if not names:
             return NoData(why=Why.EMPTY, message="there are no pods to measure")
-        first = self._by_prometheus(workload, names)
+        first = self._query_prometheus(workload, names)
         if isinstance(first, Usage):
             return first
         second = metrics_server.usage(self._kube, workload.namespace, names)
@@ -49,18 +49,18 @@ class UsageReader:
         return NoData(why=why, message=f"{first}; {second}")
 
     def growth(self, workload: WorkloadRef, pods: Sequence[PodView]) -> tuple[Series, ...] | NoData:
-        """The working sets of the containers of these pods over the last hour, one series a life where ids are kept."""
+        """The working sets of the pods' containers over the last hour, one series per container run if ids are kept."""
         query = promql.fill(_GROWTH, _values(workload, [pod.name for pod in pods]))
         end = clock.now()
-        return self._source.series(query, end - _GROWTH_FOR, end, _GROWTH_STEP)
+        return self._source.series(query, end - _GROWTH_RANGE, end, _GROWTH_STEP_SECONDS)
 
-    def _by_prometheus(self, workload: WorkloadRef, pods: list[str]) -> Usage | NoData:
-        found = self._source.vector(promql.fill(_NOW, _values(workload, pods)))
+    def _query_prometheus(self, workload: WorkloadRef, pods: list[str]) -> Usage | NoData:
+        found = self._source.vector(promql.fill(_CURRENT, _values(workload, pods)))
         if isinstance(found, NoData):
             return found
         newest = _newest(found)
         containers = tuple(_containers(newest))
-        at = min((one.last.at for one in newest.values()), default=clock.now())
+        at = min((series.last.at for series in newest.values()), default=clock.now())
         if not containers or clock.now() - at > STALE_AFTER:
             return NoData(why=Why.STALE, message="Prometheus has no fresh measurement of these pods")
         return Usage(source=SOURCE, at=at, containers=containers)
@@ -71,12 +71,12 @@ def _values(workload: WorkloadRef, pods: list[str]) -> promql.Values:
 
 
 def _newest(found: Sequence[Series]) -> dict[Key, Series]:
-    """For each container the series that was measured last: those of its earlier lives linger for a while."""
+    """The latest series of each container; those of its earlier runs remain for a while."""
     newest: dict[Key, Series] = {}
-    for one in found:
-        key = (one.labels.get("__name__", ""), one.labels.get("pod", ""), one.labels.get("container", ""))
-        if key not in newest or one.last.at > newest[key].last.at:
-            newest[key] = one
+    for series in found:
+        key = (series.labels.get("__name__", ""), series.labels.get("pod", ""), series.labels.get("container", ""))
+        if key not in newest or series.last.at > newest[key].last.at:
+            newest[key] = series
     return newest
 
 
@@ -93,7 +93,7 @@ def _size(memory: Series | None) -> int | None:
 
 
 def _rate(counter: Series | None) -> float | None:
-    """Seconds of CPU in a second, over the readings since the counter last began anew; one reading says nothing."""
+    """CPU seconds per second since the counter was last reset; None for a single reading."""
     if counter is None:
         return None
     run: list[Reading] = []

@@ -68,7 +68,7 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
 async def run_worker(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """Serve for as long as the context is open."""
     kube = SyncClient(access, settings.api_timeout, settings.max_activities)
-    protected, measured = settings.protected_namespaces, metrics.connect(settings)
+    protected, measured = settings.protected_namespaces, metrics.create_source(settings)
     healing = Activities(kube, settings.known_good_after, protected, measured)
     collector = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
     notices = Notices(kube, settings)

@@ -250,7 +250,7 @@ def test_prometheus_evaluates_the_simplest_query(value, passed):
 
 
 def test_an_unavailable_prometheus():
-    away = NoData(why=Why.REFUSED, message="Prometheus refuses us (401): see prometheus_token_file")
+    away = NoData(why=Why.REFUSED, message="Prometheus refuses our credentials (401): see prometheus_token_file")
     check = check_metrics(FakeApi(), PROMETHEUS, FakeSource({"vector(1)": away}))
     assert not check.passed
     assert check.message == f"http://prometheus:9090: {away.message}"

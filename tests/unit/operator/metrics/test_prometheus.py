@@ -13,8 +13,8 @@ from fakes.prometheus import serving
 
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
-from prunella_operator.metrics.factory import connect
-from prunella_operator.metrics.port import NotConfigured, step_of
+from prunella_operator.metrics.factory import create_source
+from prunella_operator.metrics.port import NotConfigured, default_step
 from prunella_operator.metrics.prometheus import Prometheus
 from prunella_workflows.model.measurement import NoData, Reading, Why
 
@@ -130,14 +130,14 @@ BAD_QUERY = {"errorType": "bad_data", "error": "invalid parameter query: 1:5: pa
         (401, {}, Why.REFUSED, "prometheus_token_file"),
         (403, {}, Why.REFUSED, "prometheus_token_file"),
         (404, {}, Why.REFUSED, "404"),
-        (302, {}, Why.REFUSED, "leads elsewhere"),
-        (307, {}, Why.REFUSED, "leads elsewhere"),
+        (302, {}, Why.REFUSED, "redirects"),
+        (307, {}, Why.REFUSED, "redirects"),
         (429, {}, Why.UNREACHABLE, "429"),
         (500, {"errorType": "internal", "error": "x"}, Why.UNREACHABLE, "500"),
         (503, {}, Why.UNREACHABLE, "503"),
-        (503, {"errorType": "timeout", "error": "query timed out"}, Why.SLOW, "gave up"),
-        (503, {"errorType": "canceled", "error": "x"}, Why.SLOW, "gave up"),
-        (504, {}, Why.SLOW, "gave up"),
+        (503, {"errorType": "timeout", "error": "query timed out"}, Why.SLOW, "timed out"),
+        (503, {"errorType": "canceled", "error": "x"}, Why.SLOW, "timed out"),
+        (504, {}, Why.SLOW, "timed out"),
     ],
 )
 def test_errors_of_the_api_and_of_proxies(fake, source, *, code, more, reason, words):
@@ -279,7 +279,7 @@ def test_a_step_of_ones_own(fake, source):
     ids=str,
 )
 def test_the_step_follows_the_range(span, step):
-    assert step_of(START, START + span) == step
+    assert default_step(START, START + span) == step
 
 
 # Who asks
@@ -394,10 +394,10 @@ def test_an_authority_file_that_is_none(tmp_path, fake, content):
 
 
 def test_the_settings_choose_the_source(fake, token):
-    assert isinstance(connect(Settings.load({})), NotConfigured)
+    assert isinstance(create_source(Settings.load({})), NotConfigured)
     fake.vector("1")
     settings = Settings.load({"prometheus_url": f"{fake.url}/", "prometheus_token_file": str(token)})
-    assert connect(settings).value("x").value == 1
+    assert create_source(settings).value("x").value == 1
     assert fake.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
