@@ -75,7 +75,7 @@ async def serve(temporal):
         )
         async with performing(client, WorkingHands(SyncClient(load_access()))):
             print("ready", flush=True)
-            await (measures.keep() if measures else asyncio.Event().wait())
+            await (measures.drain() if measures else asyncio.Event().wait())
 
 
 async def sense():

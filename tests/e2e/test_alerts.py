@@ -249,7 +249,7 @@ def test_what_cannot_be_repaired_climbs_until_somebody_comes(namespaces, watchin
     ]
     until(lambda: len(duty.mails) == 2, 60, "both levels are called")
     assert [to for to, _ in duty.mails] == [["ann@example.org"], ["bob@example.org"]]
-    assert "Nobody has acknowledged this" in duty.mails[1][1].get_body(("plain",)).get_content()
+    assert "No one has acknowledged this" in duty.mails[1][1].get_body(("plain",)).get_content()
     acknowledged = {"spec": {"acknowledged": {"by": "carol@example.org"}}}
     (one,) = api.incidents(namespace)
     api.patch(paths.incidents(namespace, one["metadata"]["name"]), acknowledged)

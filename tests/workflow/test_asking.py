@@ -34,7 +34,7 @@ async def test_every_channel_is_told_once_what_waits_and_how_to_answer(the_stage
     assert (status.phase, sorted(notices.channels)) == (Phase.HEALED, ["shop/chat", "shop/mail"])
     message = notices.told[0][1].message
     assert message.title == (
-        "Deployment/web in shop waits for an answer: Set the memory limit of container app from 64Mi to 96Mi"
+        "Deployment/web in shop waits for approval: Set the memory limit of container app from 64Mi to 96Mi"
     )
     assert message.proposed == "-64Mi\n+96Mi"
     assert f"prunella incidents approve {INCIDENT.name} -n shop" in message.next_step

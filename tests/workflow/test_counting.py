@@ -5,7 +5,7 @@ from prometheus_client import REGISTRY
 from workflow.conftest import Stage
 from workflow.harness import SETTLING, Hands, cancel_and_see, ending, performing, raised, stage, written
 
-from prunella_operator.observability.workflows import CountingInterceptor, expect
+from prunella_operator.observability.workflows import CountingInterceptor, expose
 from prunella_workflows.model.errors import Conflict
 
 NAMES = ("workflow_started", "workflow_completed", "workflow_failed")
@@ -36,7 +36,7 @@ async def test_a_run_counts_once(counted, cached):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_worker_may_run_is_exposed(name):
     """At 0, or `rate` would not see the first one."""
-    expect(["SelfHealing"], "nothing-yet")
+    expose(["SelfHealing"], "nothing-yet")
     labels = {"workflow_type": "SelfHealing", "task_queue": "nothing-yet"}
     assert REGISTRY.get_sample_value(f"temporal_{name}_total", labels) == 0
 

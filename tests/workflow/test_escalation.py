@@ -45,7 +45,7 @@ async def test_the_message_says_what_a_person_needs(case):
     first, second = (request.message for _, request in one.notices.told)
     assert first.title == "Deployment/web in shop needs a person: NoKnownGoodRevision"
     assert (first.thread, first.next_step) == (INCIDENT.uid, "Fix the release.")
-    assert second.what == f"Nobody has acknowledged this for 15m. {first.what}"
+    assert second.what == f"No one has acknowledged this for 15m. {first.what}"
     assert [request.key for _, request in one.notices.told] == [f"{INCIDENT.uid}-level-{number}" for number in (0, 1)]
 
 
@@ -138,7 +138,7 @@ async def test_when_the_fault_is_gone_nobody_is_called_and_the_ticket_is_closed(
     note = await one.play({**TWO_LEVELS, "ticket": "shop/jira"})
     assert note.ended == "Recovered"
     assert one.notices.channels == ["shop/chat", "shop/chat"]
-    assert "needs nobody any more" in one.notices.told[1][1].message.title
+    assert "no longer needs a person" in one.notices.told[1][1].message.title
     assert one.notices.steps == ["Open", "Close"]
     assert note.ended_at - one.started < timedelta(minutes=15)
 

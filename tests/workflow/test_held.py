@@ -46,7 +46,7 @@ async def test_being_held_is_no_replan_however_often(the_stage):
 
 
 async def test_half_a_day_of_it_is_enough(the_stage, monkeypatch):
-    monkeypatch.setattr(healing, "WAIT_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(healing, "GUARD_WAIT_LIMIT", timedelta(minutes=2))
     hands = Hands(repair=HELD)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "CannotRepair")
@@ -55,7 +55,7 @@ async def test_half_a_day_of_it_is_enough(the_stage, monkeypatch):
 
 
 async def test_waiting_at_the_diagnosis_and_being_held_at_the_write_are_one_wait(the_stage, monkeypatch):
-    monkeypatch.setattr(healing, "WAIT_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(healing, "GUARD_WAIT_LIMIT", timedelta(minutes=2))
     hands = Hands(diagnose=[a_report(guards=(BUSY,)), a_report()] * 20, repair=HELD)
     status = await the_stage.play(hands)
     assert timedelta(minutes=2) < status.times.closed_at - status.times.started_at < timedelta(minutes=3)
@@ -63,7 +63,7 @@ async def test_waiting_at_the_diagnosis_and_being_held_at_the_write_are_one_wait
 
 async def test_a_repair_that_was_made_ends_the_wait(the_stage, monkeypatch):
     """What waits before the second step has a wait of its own."""
-    monkeypatch.setattr(healing, "WAIT_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(healing, "GUARD_WAIT_LIMIT", timedelta(minutes=2))
     waits = [a_report(guards=(BUSY,))] * 6
     hands = Hands(diagnose=[*waits, a_report(), *waits, a_report()], verify=[NOT_HEALED, HEALED])
     status = await the_stage.play(hands)
@@ -119,7 +119,7 @@ async def test_a_guard_is_told_once_and_again_when_its_answer_changes(the_stage)
     assert told(hands) == [
         ("GuardBlocked", "Concurrency: NamespaceBusy: 5 repairs run here."),
         ("GuardBlocked", "Concurrency: ClusterBusy: 20 repairs run."),
-        ("GuardCleared", "Concurrency holds nothing back any more."),
+        ("GuardCleared", "Concurrency no longer blocks the repair."),
     ]
 
 

@@ -69,17 +69,17 @@ async def test_an_undo_whose_outcome_is_unknown_is_repeated_until_it_is_certain(
 
 
 async def test_a_write_that_stays_uncertain_is_handed_over_as_such(the_stage, monkeypatch):
-    monkeypatch.setattr(activity_calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "OUTCOME_UNKNOWN_LIMIT", timedelta(minutes=2))
     hands = Hands(repair=DOWN)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "OutcomeUnknown")
-    assert "not known whether action uid-incident-1 was made: the API server does not answer" in status.message
+    assert "not known whether action uid-incident-1 was applied: the API server does not answer" in status.message
     assert status.attempts[0].verdict == "Unknown"
     assert set(hands.writes) == {"uid-incident-1"}
 
 
 async def test_an_undo_that_stays_uncertain_is_handed_over_as_such(the_stage, monkeypatch):
-    monkeypatch.setattr(activity_calls, "UNCERTAIN_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "OUTCOME_UNKNOWN_LIMIT", timedelta(minutes=2))
     status = await the_stage.play(Hands(verify=NOT_HEALED, undo=DOWN))
     assert (status.phase, status.reason) == (Phase.ESCALATED, "NotUndone")
     assert not status.attempts[0].undone
@@ -112,7 +112,7 @@ async def test_an_api_server_that_is_away_for_longer_is_waited_for(the_stage, na
 
 
 async def test_an_api_server_that_never_answers_fails_the_incident_in_the_end(the_stage, monkeypatch):
-    monkeypatch.setattr(activity_calls, "AWAY_AT_MOST", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "UNREACHABLE_LIMIT", timedelta(minutes=2))
     hands = Hands(confirm=DOWN)
     status = await the_stage.play(hands)
     assert (status.phase, status.reason) == (Phase.FAILED, "Unavailable")

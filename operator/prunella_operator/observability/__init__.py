@@ -1,1 +1,1 @@
-"""Telling people and machines what Prunella does: logs here, traces and metrics beside."""
+"""Logs, traces and metrics."""

@@ -1,6 +1,6 @@
-"""What Temporal's SDK measures, on our own /metrics: its native core writes into a buffer, which is read out here.
+"""The metrics of Temporal's SDK on our own /metrics: its native core writes into a buffer, which is read here.
 
-Its names get the prefix `temporal_sdk_`, because some of them would else be the same as those that we count ourselves.
+Names are prefixed with `temporal_sdk_`; some would otherwise collide with our own metrics.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from temporalio.runtime import (
 )
 
 PREFIX = "temporal_sdk_"
-_SIZE = 20_000  # updates between two drains; beyond that the core drops them and says so. 90 bytes each, all at once
-_DRAIN_EVERY = 2.0
+_BUFFER_SIZE = 20_000  # updates between two drains, 90 bytes each; the core drops and logs what exceeds it
+_DRAIN_INTERVAL_SECONDS = 2.0
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
 Labels = tuple[tuple[str, str], ...]
@@ -59,26 +59,26 @@ class CoreMetrics(Collector):
         self._series: dict[str, _Series] = {}
         self._lock = threading.Lock()
 
-    async def keep(self) -> NoReturn:
-        """Empty the buffer again and again, also where nobody scrapes."""
+    async def drain(self) -> NoReturn:
+        """Empty the buffer periodically, also without scrapes."""
         while True:
-            await asyncio.sleep(_DRAIN_EVERY)
+            await asyncio.sleep(_DRAIN_INTERVAL_SECONDS)
             with self._lock:
                 self._fold(self._buffer.retrieve_updates())
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics of the core, as Prometheus wants them."""
+        """All metrics of the core in Prometheus' format."""
         with self._lock:
             self._fold(self._buffer.retrieve_updates())
-            families = [_family(name, one) for name, one in self._series.items()]
+            families = [_family(name, series) for name, series in self._series.items()]
         return iter(families)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is known before it was measured."""
+        """Nothing: the names are not known before something was measured."""
         return ()
 
     def _fold(self, updates: Sequence[BufferedMetricUpdate]) -> None:
-        labels: dict[int, Labels] = {}  # the core hands out one object for what it measured in one place
+        labels: dict[int, Labels] = {}  # the core uses one object for all updates of one place
         adders: dict[tuple[int, int], Callable[[float], None]] = {}
         for update in updates:
             metric, attributes = update.metric, update.attributes
@@ -87,10 +87,10 @@ class CoreMetrics(Collector):
             if add is None:
                 if key[1] not in labels:
                     labels[key[1]] = tuple(sorted((name, str(value)) for name, value in attributes.items()))
-                add = adders[key] = partial(self._of(metric).add, labels[key[1]])
+                add = adders[key] = partial(self._series_of(metric).add, labels[key[1]])
             add(update.value)
 
-    def _of(self, metric: BufferedMetric) -> _Series:
+    def _series_of(self, metric: BufferedMetric) -> _Series:
         if metric.name not in self._series:
             self._series[metric.name] = _Series(metric.kind, metric.description or metric.name)
         return self._series[metric.name]
@@ -101,35 +101,35 @@ def _family(name: str, series: _Series) -> Metric:
     if series.kind == BUFFERED_METRIC_KIND_COUNTER:
         counter = CounterMetricFamily(name, series.help, labels=names)
         for labels, value in series.values.items():
-            counter.add_metric(_in_order(names, labels), value)
+            counter.add_metric(_ordered_values(names, labels), value)
         return counter
     if series.kind == BUFFERED_METRIC_KIND_GAUGE:
         gauge = GaugeMetricFamily(name, series.help, labels=names)
         for labels, value in series.values.items():
-            gauge.add_metric(_in_order(names, labels), value)
+            gauge.add_metric(_ordered_values(names, labels), value)
         return gauge
     histogram = HistogramMetricFamily(f"{name}_seconds", series.help, labels=names)
     for labels, counts in series.buckets.items():
-        histogram.add_metric(_in_order(names, labels), _cumulated(counts), series.values[labels])
+        histogram.add_metric(_ordered_values(names, labels), _cumulate(counts), series.values[labels])
     return histogram
 
 
-def _in_order(names: Sequence[str], labels: Labels) -> list[str]:
+def _ordered_values(names: Sequence[str], labels: Labels) -> list[str]:
     known = dict(labels)
     return [known.get(name, "") for name in names]
 
 
-def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
+def _cumulate(counts: Sequence[int]) -> list[tuple[str, float]]:
     bounds = [*map(str, _SECONDS), "+Inf"]
     return [(bound, float(sum(counts[: number + 1]))) for number, bound in enumerate(bounds)]
 
 
 def measured_runtime(registry: CollectorRegistry = REGISTRY) -> tuple[Runtime, CoreMetrics]:
-    """The runtime for the Temporal clients of this process, and what its core measures, which is in the registry.
+    """The runtime for the Temporal clients of this process, and its metrics, which are added to the registry.
 
-    Make one in a process: the workers of a client report through its runtime.
+    Create one per process: the workers of a client report through its runtime.
     """
-    buffer = MetricBuffer(_SIZE, MetricBufferDurationFormat.SECONDS)
+    buffer = MetricBuffer(_BUFFER_SIZE, MetricBufferDurationFormat.SECONDS)
     runtime = Runtime(telemetry=TelemetryConfig(metrics=buffer, metric_prefix=PREFIX))
     metrics = CoreMetrics(buffer)
     registry.register(metrics)

@@ -1,4 +1,4 @@
-"""Where finished spans go: OpenTelemetry's SDK and its OTLP exporter. Imported only when tracing is on."""
+"""Export of finished spans by OpenTelemetry's SDK and OTLP. Imported only when tracing is on."""
 
 import time
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from prunella_workflows.temporal.tracing import WorkflowSpan
 
 _SCOPE = InstrumentationScope(NAME)
 _UNSET, _OK = Status(), Status(StatusCode.OK)
-_NOT_OURS = "in words of a library, which may quote an address or a token"
-_FLUSH = 2000  # milliseconds at the end of a process: a collector that is away must not hold it up
+_HIDDEN = "message of a library, hidden because it may contain an address or a token"
+_FLUSH_TIMEOUT_MILLISECONDS = 2000  # at the end of a process: an unreachable collector must not delay it
 
 
 class Tracing:
@@ -36,7 +36,7 @@ class Tracing:
         self._emitted = Once()
 
     def emit(self, span: WorkflowSpan) -> None:
-        """Export the span of a finished workflow, with the ids that the workflow gave it."""
+        """Export the span of a finished workflow, with the ids chosen by the workflow."""
         context = span_context(span.context)
         if not context.trace_flags.sampled or not self._emitted.first(span.context.span_id):
             return
@@ -58,12 +58,12 @@ class Tracing:
     def samples(self, name: str, parent: SpanContext) -> bool:
         """Whether OTEL_TRACES_SAMPLER of this process records work below that span."""
         above = trace.set_span_in_context(NonRecordingSpan(parent))
-        told = self._provider.sampler.should_sample(above, parent.trace_id, name)
-        return told.decision is Decision.RECORD_AND_SAMPLE
+        result = self._provider.sampler.should_sample(above, parent.trace_id, name)
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
     def keep(self, call: Call) -> None:
-        """Export the span of a call that has ended just now."""
-        events, status = _ended(call)
+        """Export the span of a call that has just ended."""
+        events, status = _span_result(call)
         self._processor.on_end(
             ReadableSpan(
                 name=call.name,
@@ -81,16 +81,16 @@ class Tracing:
         )
 
     def stop(self) -> None:
-        """Send what is left, for two seconds at most."""
-        self._provider.force_flush(_FLUSH)
+        """Send the remaining spans, for two seconds at most."""
+        self._provider.force_flush(_FLUSH_TIMEOUT_MILLISECONDS)
 
 
-def _ended(call: Call) -> tuple[Sequence[Event], Status]:
-    """How a call ended: what it raised as an event, and the status of its span."""
+def _span_result(call: Call) -> tuple[Sequence[Event], Status]:
+    """The event of an error that a call raised, and the status of its span."""
     if call.error is None:
         good = _OK if isinstance(call, Task) else _UNSET
         return (), Status(StatusCode.ERROR, call.refused) if call.refused else good
     kind, ours = type(call.error).__name__, isinstance(call, Task) or isinstance(call.error, PrunellaError)
-    words = redact(str(call.error)) if ours else _NOT_OURS
-    event = Event("exception", {"exception.type": kind, "exception.message": words})
-    return (event,), Status(StatusCode.ERROR, f"{kind}: {words}")
+    message = redact(str(call.error)) if ours else _HIDDEN
+    event = Event("exception", {"exception.type": kind, "exception.message": message})
+    return (event,), Status(StatusCode.ERROR, f"{kind}: {message}")

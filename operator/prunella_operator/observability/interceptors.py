@@ -17,21 +17,21 @@ from prunella_workflows.temporal.tracing import EMIT, WorkflowSpan, WorkflowSpan
 
 
 class TracingInterceptor(ClientInterceptor, WorkerInterceptor):
-    """Carries the trace and gives spans to activities and workflows."""
+    """Propagates the trace, and creates spans for activities and workflows."""
 
     def __init__(self, emit: Callable[[WorkflowSpan], None]) -> None:
         self._emit = emit
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 - the SDK's name
-        """A workflow belongs to the trace of who starts it."""
+        """Start workflows in the trace of the caller."""
         return _Client(next)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
-        """An activity has a span for each of its attempts."""
+        """Create a span for each attempt of an activity."""
         return _Activity(next)
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowSpans]:  # noqa: A002
-        """A workflow's span is made in the sandbox and exported out here."""
+        """Create a workflow's span in the sandbox, and export it outside."""
         input.unsafe_extern_functions[EMIT] = self._emit
         return WorkflowSpans
 

@@ -1,4 +1,4 @@
-"""Logging: one pipe for our own records and those of kopf, temporalio and aiohttp.
+"""Logging: one pipeline for our own records and those of kopf, temporalio and aiohttp.
 
 JSON when a machine reads, text on a terminal. Every record carries the incident and workflow it is about, and every
 text in it passes `redact`, tracebacks included, because a library may log what it was given.
@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from prunella_operator.observability import tracing
 from prunella_workflows.model.redaction import MASK, names_secret, redact
 
-# These repeat at info, or at debug with whole request bodies, what we record better ourselves.
+# At info or debug these repeat, sometimes with whole request bodies, what we log ourselves.
 _QUIET = ("kubernetes", "urllib3", "aiohttp.access", "asyncio", "httpx")
 _EXTRAS = {
     "k8s_ref": ("namespace", "name"),
@@ -27,7 +27,7 @@ _EXTRAS = {
 
 
 def configure(log_format: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
-    """Send everything that is logged in this process to `stream` (default stderr); later calls replace earlier."""
+    """Send all logs of this process to `stream` (default stderr); a later call replaces an earlier one."""
     out = stream or sys.stderr
     text = log_format == "text" or (log_format == "auto" and out.isatty())
     handler = logging.StreamHandler(out)
@@ -47,7 +47,7 @@ def configure(log_format: str = "auto", level: str = "info", stream: TextIO | No
 
 @contextmanager
 def about(**names: str) -> Iterator[None]:
-    """Bind names, such as incident and workflow_id, to every record of this block and of what it calls."""
+    """Bind names, such as incident and workflow_id, to every record within this block."""
     with structlog.contextvars.bound_contextvars(**names):
         yield
 
@@ -84,23 +84,23 @@ def _renderer(out: TextIO) -> Processor:
 
 
 def add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The trace that a record belongs to, so that its spans are found from the log."""
+    """Add the trace of a record, so that its spans can be found from the log."""
     if (context := tracing.current()) is not None:
         event.setdefault("trace_id", context.trace_id)
     return event
 
 
 def flatten_extras(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Lift what kopf and temporalio say about the object and workflow into the names that we use."""
+    """Move the object and workflow in records of kopf and temporalio to our own keys."""
     for extra, keys in _EXTRAS.items():
-        about_it = event.pop(extra, None)
-        if isinstance(about_it, dict):
-            event.update({key: about_it[key] for key in keys if key in about_it and key not in event})
+        context = event.pop(extra, None)
+        if isinstance(context, dict):
+            event.update({key: context[key] for key in keys if key in context and key not in event})
     return event
 
 
 def redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:
-    """Take secrets out of every text of a record, however deep it sits; a key that names a secret hides its value."""
+    """Redact every text of a record, at any depth; a key that names a secret hides its value."""
     return {key: _clean(value, key) for key, value in event.items()}
 
 

@@ -1,7 +1,7 @@
-"""Sends all that /metrics shows by OTLP over gRPC as well, again and again. Imported only when an endpoint is named.
+"""Periodic push of all metrics of /metrics by OTLP over gRPC. Imported only when an endpoint is configured.
 
-A thread of its own reads the registry and waits for the collector, so that one that is slow or away slows nothing. What
-is sent are totals: a message that got lost is made good by the next one.
+A thread of its own reads the registry and waits for the collector, so that a slow or unreachable one slows nothing.
+Totals are sent, so a lost message is compensated by the next one.
 """
 
 import os
@@ -14,22 +14,22 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.registry import REGISTRY, CollectorRegistry
 
 from prunella_operator import clock
-from prunella_operator.observability.otlp import Window, converted
+from prunella_operator.observability.otlp import Window, convert
 from prunella_operator.observability.resource import resource
 from prunella_operator.observability.tracing import NAME, nanoseconds
 from prunella_workflows.model.errors import Permanent
 
 _INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
-_EVERY = "60000"
-_FLUSH = 2.0  # seconds at the end of a process: a collector that is away must not hold it up
+_DEFAULT_INTERVAL = "60000"  # milliseconds
+_FLUSH_TIMEOUT_SECONDS = 2.0  # at the end of a process: an unreachable collector must not delay it
 
 
 class InvalidVariable(Permanent):
-    """A standard variable has a value that makes no sense."""
+    """A standard variable has an invalid value."""
 
 
 class MetricPush:
-    """The process's metrics on their way out, until `stop`."""
+    """Pushes the metrics of this process until `stop`."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class MetricPush:
         registry: CollectorRegistry = REGISTRY,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._every = _interval(environment)
+        self._interval = _interval(environment)
         self._exporter = exporter or OTLPMetricExporter()
         self._registry = registry
         self._resource = resource(service)
@@ -50,17 +50,17 @@ class MetricPush:
     def stop(self) -> None:
         """Send the last values, for two seconds at most."""
         self._ended.set()
-        self._thread.join(_FLUSH)
+        self._thread.join(_FLUSH_TIMEOUT_SECONDS)
         self._exporter.shutdown()
 
     def _run(self) -> None:
-        while not self._ended.wait(self._every):
+        while not self._ended.wait(self._interval):
             self._push()
         self._push()
 
     def _push(self) -> None:
         window = Window(self._began, nanoseconds(clock.now()))
-        metrics = list(converted(self._registry.collect(), window))
+        metrics = list(convert(self._registry.collect(), window))
         scope = ScopeMetrics(InstrumentationScope(NAME), metrics, "")
         self._exporter.export(MetricsData([ResourceMetrics(self._resource, [scope], "")]))
 
@@ -69,9 +69,9 @@ def _interval(environment: Mapping[str, str]) -> float:
     """Seconds between two messages.
 
     Raises:
-        InvalidVariable: the variable is no time.
+        InvalidVariable: the variable is not a duration.
     """
-    text = environment.get(_INTERVAL) or _EVERY
+    text = environment.get(_INTERVAL) or _DEFAULT_INTERVAL
     if not text.isdecimal() or not int(text):
-        raise InvalidVariable(f"environment variable {_INTERVAL}: expected milliseconds, such as {_EVERY}")
+        raise InvalidVariable(f"environment variable {_INTERVAL}: expected milliseconds, such as {_DEFAULT_INTERVAL}")
     return int(text) / 1000

@@ -1,6 +1,6 @@
 """Prometheus families as OpenTelemetry's metrics: the same numbers under names of their own kind. Pure functions.
 
-What Temporal users know with dots is named with dots here, such as `temporal.workflow.started`; all other names stay.
+Names of Temporal are written with dots, such as `temporal.workflow.started`; all other names stay.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,14 +27,14 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Window:
-    """From when to when a total counts, in nanoseconds; a series that knows its own beginning keeps that."""
+    """Start and end of a total in nanoseconds; a series with a creation time of its own keeps that."""
 
     began: int
     now: int
 
 
-def converted(families: Iterable[Family], window: Window) -> Iterator[Metric]:
-    """Counters, gauges and histograms; kinds that OTLP has no equal for are left out."""
+def convert(families: Iterable[Family], window: Window) -> Iterator[Metric]:
+    """Counters, gauges and histograms; kinds without an equivalent in OTLP are left out."""
     for family in families:
         data = _data(family, window)
         if data is not None and data.data_points:
@@ -100,6 +100,6 @@ def _distributions(samples: list[Sample], window: Window) -> Iterator[HistogramD
             sum=sums.get(labels, 0.0),
             bucket_counts=[count - before for count, before in zip(counts, [0, *counts], strict=False)],
             explicit_bounds=sorted(bound for bound, _ in cumulated)[:-1],
-            min=None,  # type: ignore[arg-type]  # nobody keeps it, and the encoder leaves it out
+            min=None,  # type: ignore[arg-type]  # not known, and the encoder omits it
             max=None,  # type: ignore[arg-type]
         )

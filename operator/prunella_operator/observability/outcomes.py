@@ -1,4 +1,4 @@
-"""What became of incidents, as metrics: counted by the activity that writes their end. Labels are of bounded number."""
+"""Metrics of closed and open incidents, counted by the activity that writes their end. Labels are of bounded number."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -30,7 +30,7 @@ ACTIONS: tuple[str, ...] = tuple(
 
 
 def _begin() -> None:
-    """Every series is there from the start, at 0: the first event of a series that it begins is no increase."""
+    """Expose every series at 0 from the start: `increase` does not see the first event of a new series."""
     for phase, cause in product(Phase, ("none", *Cause)):
         if phase.closed:
             CLOSED.labels(phase.value, str(cause))
@@ -46,7 +46,7 @@ _begin()
 
 
 def observe(status: IncidentStatus) -> None:
-    """An incident has ended like this. A report that is repeated because its answer was lost counts again."""
+    """Count a closed incident. A report that is repeated because its response was lost counts again."""
     CLOSED.labels(status.phase.value, status.root_cause or "none").inc()
     for attempt in status.attempts:
         if attempt.verdict:
@@ -83,12 +83,12 @@ def observe_open(ages: Iterable[tuple[Phase, float]]) -> None:
     known = list(ages)
     for phase in Phase:
         if not phase.closed:
-            found = [age for one, age in known if one is phase]
+            found = [age for incident_phase, age in known if incident_phase is phase]
             OPEN.labels(phase.value).set(len(found))
             OLDEST.labels(phase.value).set(max(found, default=0.0))
 
 
 def forget_open() -> None:
-    """Somebody else counts them now."""
+    """Clear the gauges: another process counts them now."""
     OPEN.clear()
     OLDEST.clear()

@@ -1,4 +1,4 @@
-"""Who sends: the process, as traces and metrics name it."""
+"""The OpenTelemetry resource: this process, as traces and metrics name it."""
 
 import os
 import socket
@@ -8,9 +8,9 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, OTELR
 
 
 def resource(service: str) -> Resource:
-    """The service and this process of it; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come first.
+    """The service and this process of it; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence.
 
-    Processes that send the same totals must differ in it, else one overwrites the other.
+    Processes that send the same totals must differ in it, or one would overwrite the other.
     """
     ours = Resource({SERVICE_NAME: service, SERVICE_INSTANCE_ID: f"{socket.gethostname()}-{os.getpid()}"})
     merged = ours.merge(OTELResourceDetector().detect())

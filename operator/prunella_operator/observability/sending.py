@@ -1,4 +1,4 @@
-"""Whether traces and metrics go anywhere: OpenTelemetry's standard variables decide. Imports nothing of its SDK."""
+"""Whether traces and metrics are sent: OpenTelemetry's standard variables decide. Does not import its SDK."""
 
 import os
 from collections.abc import Mapping

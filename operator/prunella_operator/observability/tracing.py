@@ -1,7 +1,7 @@
 """Tracing: spans by OpenTelemetry, sent by OTLP over gRPC when an endpoint is configured, else nothing at no cost.
 
-The standard variables hold: what turns it on is in `sending`, and OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and
-OTEL_BSP_* are obeyed. Where spans go is in `exporting`, which alone imports the SDK.
+The standard variables apply: `sending` decides whether it is on, and OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and
+OTEL_BSP_* are honoured. Only `exporting` imports the SDK.
 """
 
 import secrets
@@ -25,18 +25,18 @@ _tracer = trace.get_tracer(NAME)  # the provider's, once there is one
 
 
 def nanoseconds(moment: datetime) -> int:
-    """A moment as OpenTelemetry counts it."""
+    """A moment in nanoseconds, as OpenTelemetry expects it."""
     return int(moment.timestamp() * 1e9)
 
 
 def span_context(context: TraceContext) -> SpanContext:
-    """Ours as OpenTelemetry's."""
+    """Convert our trace context to OpenTelemetry's."""
     flags = TraceFlags(int(context.flags, 16))
     return SpanContext(int(context.trace_id, 16), int(context.span_id, 16), is_remote=True, trace_flags=flags)
 
 
 def current() -> TraceContext | None:
-    """The span that is under way in this task or thread, if it belongs to a trace."""
+    """The context of the current span of this task or thread, if it belongs to a trace."""
     found = trace.get_current_span().get_span_context()
     if not found.is_valid:
         return None
@@ -44,7 +44,7 @@ def current() -> TraceContext | None:
 
 
 def exemplar() -> dict[str, str] | None:
-    """What leads from a measured value to the trace that is under way, where it is recorded."""
+    """The exemplar that links a measured value to the current trace, if that is recorded."""
     found = trace.get_current_span().get_span_context()
     return {"trace_id": f"{found.trace_id:032x}"} if found.is_valid and found.trace_flags.sampled else None
 
@@ -58,9 +58,9 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     started: datetime | None = None,
 ) -> Iterator[trace.Span]:
-    """A span around a block; what the block raises is recorded, with secrets taken out of its words.
+    """A span around a block; an error of the block is recorded with secrets redacted.
 
-    Without a parent it is a child of the span that is under way, or the first one of a trace.
+    Without a parent it is a child of the current span, or the root of a new trace.
     """
     with _tracer.start_as_current_span(
         name,
@@ -80,16 +80,16 @@ def span(
 
 
 def failed(made: trace.Span, error: BaseException) -> None:
-    """Record an error, with secrets taken out of its words (and without its traceback, which may hold values)."""
-    kind, words = type(error).__name__, redact(str(error))
-    made.add_event("exception", {"exception.type": kind, "exception.message": words})
-    made.set_status(Status(StatusCode.ERROR, f"{kind}: {words}"))
+    """Record an error with secrets redacted, without its traceback, which may hold values."""
+    kind, message = type(error).__name__, redact(str(error))
+    made.add_event("exception", {"exception.type": kind, "exception.message": message})
+    made.set_status(Status(StatusCode.ERROR, f"{kind}: {message}"))
 
 
 class Call:
-    """One call of another system, as a context: its span is made when it has ended, for a live one costs far more.
+    """A call of another system, as a context manager. Its span is made at its end, because a live one costs far more.
 
-    It becomes a span where it is part of a trace that is recorded here; elsewhere the span above it stays the parent.
+    It becomes a span only in a trace that is recorded here; otherwise the parent span remains the parent.
     """
 
     __slots__ = ("attributes", "context", "error", "name", "parent", "recorded", "started")
@@ -108,33 +108,33 @@ class Call:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
-        self.error = error if isinstance(error, Exception) else None  # to be cancelled is no failure
+        self.error = error if isinstance(error, Exception) else None  # a cancellation is not a failure
         if self.recorded:
             _keepers[0].keep(self)
 
     @property
     def headers(self) -> dict[str, str]:
-        """What tells the other side of a request whose child it is; nothing where there is no trace."""
-        told = self.context
-        if not told.is_valid:
+        """The headers that carry the trace context of a request; empty without a trace."""
+        current = self.context
+        if not current.is_valid:
             return {}
-        return {"traceparent": f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"}
+        return {"traceparent": f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"}
 
     def answered(self, status: int) -> None:
-        """Note the answer to a request over HTTP."""
+        """Note the status of an HTTP response."""
         self.attributes["http.response.status_code"] = status
 
     @property
     def refused(self) -> str:
-        """An answer that is an error, in words."""
+        """The text of an HTTP error status."""
         status = self.attributes.get("http.response.status_code", 0)
         return f"HTTP {status}" if isinstance(status, int) and status >= _ERROR else ""
 
 
 class Task(Call):
-    """Work that somebody else asked for, as a context: what is called in it is part of it. Its span is made at its end.
+    """Work for another process, as a context manager: calls within it are its children. Its span is made at its end.
 
-    A trace that is recorded above may be one that this process does not record.
+    This process may not record a trace that its parent records.
     """
 
     __slots__ = ("_token",)
@@ -161,20 +161,20 @@ def _child(parent: SpanContext) -> SpanContext:
 
 
 class Keeper(Protocol):
-    """Who makes spans of what has ended."""
+    """Exports calls as spans when they have ended."""
 
     def samples(self, name: str, parent: SpanContext) -> bool:
         """Whether this process records work below that span."""
 
     def keep(self, call: Call) -> None:
-        """It has ended just now."""
+        """Export a call that has just ended."""
 
 
 _keepers: list[Keeper] = []
 
 
 def keep_calls(keeper: Keeper) -> None:
-    """Hand calls that have ended to this keeper from now on, and to no other."""
+    """Use this keeper, and no other, for calls that end from now on."""
     _keepers[:] = [keeper]
 
 

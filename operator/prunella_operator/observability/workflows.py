@@ -1,4 +1,8 @@
-"""Counts of workflows and activities, by type, as Temporal's own SDK does not give them to us."""
+"""Counts of workflows and activities, by type.
+
+The SDK's own metrics cannot replace them: it counts neither started workflows nor retries, keeps cancelled workflows
+apart from failed ones, and begins no series at 0, so that `increase` would miss the first failure.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,34 +19,37 @@ from temporalio.worker import Interceptor as WorkerInterceptor
 from prunella_operator.observability.once import Once
 from prunella_workflows.temporal.metrics import COUNT, WorkflowCounts, WorkflowEnd
 
-_MINUTES = (100, 500, 1e3, 5e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 86_400e3)
-_ACTIVITY = (5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 10e3, 30e3, 60e3, 300e3)
+_WORKFLOW_BUCKETS = (100, 500, 1e3, 5e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 86_400e3)
+_ACTIVITY_BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 10e3, 30e3, 60e3, 300e3)
 _WORKFLOW, _TYPE = ("workflow_type", "task_queue"), ("activity_type", "task_queue")
 
 WORKFLOWS_STARTED = Counter("temporal_workflow_started", "Workflows that began here.", _WORKFLOW)
 WORKFLOWS_COMPLETED = Counter("temporal_workflow_completed", "Workflows that ended well here.", _WORKFLOW)
 WORKFLOWS_FAILED = Counter("temporal_workflow_failed", "Workflows that failed or were cancelled here.", _WORKFLOW)
 WORKFLOW_TIME = Histogram(
-    "temporal_workflow_duration_milliseconds", "From the start of a workflow to its end.", _WORKFLOW, buckets=_MINUTES
+    "temporal_workflow_duration_milliseconds",
+    "From the start of a workflow to its end.",
+    _WORKFLOW,
+    buckets=_WORKFLOW_BUCKETS,
 )
 ACTIVITIES_STARTED = Counter("temporal_activity_started", "Attempts of activities that began here.", _TYPE)
 ACTIVITIES_COMPLETED = Counter("temporal_activity_completed", "Attempts of activities that ended well here.", _TYPE)
 ACTIVITIES_FAILED = Counter("temporal_activity_failed", "Attempts of activities that failed here.", _TYPE)
 ACTIVITY_RETRIES = Counter("temporal_activity_retries", "Attempts of activities after the first one.", _TYPE)
 ACTIVITY_TIME = Histogram(
-    "temporal_activity_duration_milliseconds", "How long an attempt took.", _TYPE, buckets=_ACTIVITY
+    "temporal_activity_duration_milliseconds", "How long an attempt took.", _TYPE, buckets=_ACTIVITY_BUCKETS
 )
 
 
 class CountingInterceptor(ClientInterceptor, WorkerInterceptor):
-    """Counts. Workers inherit it from their client."""
+    """Counts workflows and activities. Workers inherit it from their client."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
-        """Each attempt counts."""
+        """Count each attempt."""
         return _Activity(next)
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowCounts]:  # noqa: A002
-        """Each run counts once, whatever is replayed."""
+        """Count each run once, regardless of replays."""
         input.unsafe_extern_functions[COUNT] = count
         return WorkflowCounts
 
@@ -50,7 +57,7 @@ class CountingInterceptor(ClientInterceptor, WorkerInterceptor):
 class _Activity(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
         info = activity.info()
-        with _counted(info.activity_type, info.task_queue, info.attempt):
+        with _measure(info.activity_type, info.task_queue, info.attempt):
             return await super().execute_activity(input)
 
 
@@ -75,7 +82,7 @@ def _series(kind: str, queue: str) -> _Series:
 
 
 @contextmanager
-def _counted(kind: str, queue: str, attempt: int) -> Iterator[None]:
+def _measure(kind: str, queue: str, attempt: int) -> Iterator[None]:
     series = _series(kind, queue)
     series.started.inc()
     series.retries.inc(attempt > 1)
@@ -91,19 +98,19 @@ def _counted(kind: str, queue: str, attempt: int) -> Iterator[None]:
         series.milliseconds.observe(1000 * (monotonic() - began))
 
 
-def expect(kinds: Iterable[str], queue: str) -> None:
-    """Begin the series of these types of workflows at 0: `rate` and `increase` do not see a first event without it."""
+def expose(kinds: Iterable[str], queue: str) -> None:
+    """Expose the series of these types of workflows at 0, so that `rate` and `increase` see the first event."""
     for kind in kinds:
         for series in (WORKFLOWS_STARTED, WORKFLOWS_COMPLETED, WORKFLOWS_FAILED):
             series.labels(kind, queue)
 
 
-_told = Once()
+_counted_runs = Once()
 
 
 def count(run_id: str, kind: str, queue: str, end: WorkflowEnd | None) -> None:
-    """A workflow began (no end), or ended."""
-    if not _told.first(f"{run_id} {end is None}"):
+    """Count a workflow that began (no end) or ended."""
+    if not _counted_runs.first(f"{run_id} {end is None}"):
         return
     if end is None:
         WORKFLOWS_STARTED.labels(kind, queue).inc()

@@ -61,7 +61,7 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, console: bo
     access = load_access(settings.kubeconfig, settings.context)
     runtime, core_metrics = measured_runtime()
     process = Process(interceptors=[CountingInterceptor()], runtime=runtime)
-    process.start("temporal's metrics", core_metrics.keep())
+    process.start("temporal's metrics", core_metrics.drain())
     async with AsyncExitStack() as stack:
         try:
             if sends("traces"):

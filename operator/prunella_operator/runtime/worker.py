@@ -24,7 +24,7 @@ from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics import factory as metrics
 from prunella_operator.metrics.usage import UsageReader
-from prunella_operator.observability.workflows import expect
+from prunella_operator.observability.workflows import expose
 from prunella_operator.process import Process
 from prunella_operator.temporal.client import connect
 from prunella_workflows.alerts.batch_workflow import AlertIntake
@@ -46,7 +46,7 @@ Registered = list[Callable[..., Any]]
 
 def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
     """Build a worker. Its grace period at shutdown covers the longest short activity."""
-    expect((workflow.__name__ for workflow in _WORKFLOWS), settings.task_queue)
+    expose((workflow.__name__ for workflow in _WORKFLOWS), settings.task_queue)
     return Worker(
         client,
         task_queue=settings.task_queue,

@@ -9,7 +9,7 @@ import yaml
 
 from prunella_operator.alerts import webhook
 from prunella_operator.config.settings import Settings
-from prunella_workflows.alerts.workflow import FORGOTTEN_AFTER
+from prunella_workflows.alerts.workflow import FORGET_AFTER_INTERVAL
 from prunella_workflows.contracts.alerts import Outcome
 from prunella_workflows.decisions.alert_classification import _SEVERITIES, BUILT_IN, CAUSES, DEFAULTS, KIND_LABELS
 from prunella_workflows.model.alert_policy import AlertHandlingMode
@@ -79,7 +79,7 @@ def test_figures():
     assert f"port {settings.webhook_port}" in text
     assert settings.webhook_max_body == 1 << 20
     assert DEFAULTS.window == 300
-    assert (FORGOTTEN_AFTER.days, "for three days" in text) == (3, True)
+    assert (FORGET_AFTER_INTERVAL.days, "for three days" in text) == (3, True)
 
 
 def test_the_receiver_that_is_shipped_fits_the_webhook():

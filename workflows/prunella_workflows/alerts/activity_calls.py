@@ -1,4 +1,4 @@
-"""How AlertHandling calls its hands and waits. Used inside the workflow only."""
+"""Calls of activities and waits of AlertHandling. Used inside the workflow only."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -7,7 +7,13 @@ from typing import Any, TypeVar, overload
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.contracts.alerts import HEARTBEAT, HERE, RETRY, START_TO_CLOSE, AlertActivities
+from prunella_workflows.contracts.alerts import (
+    HEARTBEAT_TIMEOUT,
+    LOCAL_TIMEOUT,
+    RETRY,
+    START_TO_CLOSE_TIMEOUT,
+    AlertActivities,
+)
 from prunella_workflows.temporal import activity_calls
 from prunella_workflows.temporal.failures import error_message, error_type
 
@@ -24,7 +30,7 @@ async def call(method: Callable[[AlertActivities, A], R], argument: A) -> R: ...
 
 
 async def call(method: Callable[[AlertActivities, A], Any], argument: A) -> Any:
-    """Run an activity under the alert contract's options.
+    """Run an activity with the alert contract's options.
 
     Raises:
         ActivityError: it failed for good, or all its attempts did.
@@ -32,25 +38,25 @@ async def call(method: Callable[[AlertActivities, A], Any], argument: A) -> Any:
     return await workflow.execute_activity_method(
         method,
         argument,
-        start_to_close_timeout=START_TO_CLOSE,
-        heartbeat_timeout=HEARTBEAT,
+        start_to_close_timeout=START_TO_CLOSE_TIMEOUT,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RETRY,
     )
 
 
-async def call_here(method: Callable[[AlertActivities, A], R], argument: A) -> R:
-    """Run an activity that takes no time in the worker that runs the workflow.
+async def call_local(method: Callable[[AlertActivities, A], R], argument: A) -> R:
+    """Run a short activity in the worker that runs the workflow.
 
     Raises:
         ActivityError: it failed for good, or all its attempts did.
     """
     return await workflow.execute_local_activity_method(
-        method, argument, schedule_to_close_timeout=HERE, retry_policy=RETRY
+        method, argument, schedule_to_close_timeout=LOCAL_TIMEOUT, retry_policy=RETRY
     )
 
 
-def why(error: ActivityError) -> str:
-    """A failed activity in words; a cancellation is no failure and goes on.
+def failure_text(error: ActivityError) -> str:
+    """The text of an activity's failure; a cancellation is raised again.
 
     Raises:
         ActivityError: the workflow was cancelled.
@@ -60,15 +66,15 @@ def why(error: ActivityError) -> str:
     return f"{error_type(error)}: {error_message(error)}"
 
 
-async def meanwhile(happens: Callable[[], bool], until: datetime) -> bool:
-    """Wait until something happens, or until a moment; whether it happened."""
+async def wait_until(condition: Callable[[], bool], deadline: datetime) -> bool:
+    """Wait for a condition until a deadline. True when it holds."""
     try:
-        await workflow.wait_condition(happens, timeout=max(timedelta(), until - workflow.now()))
+        await workflow.wait_condition(condition, timeout=max(timedelta(), deadline - workflow.now()))
     except TimeoutError:
         return False
     return True
 
 
-def pace(since: datetime, least: timedelta, most: timedelta) -> timedelta:
-    """The pause before the next look: a quarter of the time since then, within these bounds."""
-    return activity_calls.pace(workflow.now() - since, least, most, share=4)
+def backoff(since: datetime, minimum: timedelta, maximum: timedelta) -> timedelta:
+    """The pause before the next check: a quarter of the time since then, within these bounds."""
+    return activity_calls.backoff(workflow.now() - since, minimum, maximum, share=4)

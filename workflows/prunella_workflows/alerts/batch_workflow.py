@@ -1,14 +1,20 @@
-"""AlertIntake: many alerts that came in one notification, kept by one write and handed on one by one.
+"""AlertIntake: the alerts of one notification, stored by one write and distributed one by one.
 
-A write for each of a hundred alerts would take longer than Alertmanager waits. The order in which they are handed on
-does not matter: each alert's own workflow tells by their times what is new.
+A write for each of a hundred alerts would take longer than Alertmanager waits. The order of distribution
+does not matter: each alert's own workflow decides by the times what is new.
 """
 
 from datetime import timedelta
 
 from temporalio import workflow
 
-from prunella_workflows.contracts.alerts import HAND_ON, HEARTBEAT, START_TO_CLOSE, AlertBatch, AlertDistribution
+from prunella_workflows.contracts.alerts import (
+    DISTRIBUTION_RETRY,
+    HEARTBEAT_TIMEOUT,
+    START_TO_CLOSE_TIMEOUT,
+    AlertBatch,
+    AlertDistribution,
+)
 
 
 @workflow.defn(name="AlertIntake")
@@ -17,12 +23,12 @@ class AlertIntake:
 
     @workflow.run
     async def run(self, batch: AlertBatch) -> None:
-        """Hand them on; it is tried for as long as anybody could still care."""
+        """Distribute them, with retries for a day."""
         await workflow.execute_activity_method(
             AlertDistribution.distribute,
             batch,
-            start_to_close_timeout=START_TO_CLOSE,
+            start_to_close_timeout=START_TO_CLOSE_TIMEOUT,
             schedule_to_close_timeout=timedelta(days=1),
-            heartbeat_timeout=HEARTBEAT,
-            retry_policy=HAND_ON,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=DISTRIBUTION_RETRY,
         )

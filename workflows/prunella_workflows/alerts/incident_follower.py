@@ -1,4 +1,4 @@
-"""Following the incident of an alert: how it stands, the silence during a repair, and what the alert's end means."""
+"""Following the incident of an alert: its progress, the silence during a repair, and the end of the alert."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from prunella_workflows.alerts import messages
-from prunella_workflows.alerts.activity_calls import call, meanwhile, pace, why
+from prunella_workflows.alerts.activity_calls import backoff, call, failure_text, wait_until
 from prunella_workflows.alerts.state import AlertCase
 from prunella_workflows.contracts.alerts import (
     AlertActivities,
@@ -20,10 +20,10 @@ from prunella_workflows.contracts.alerts import (
 )
 from prunella_workflows.model.incident_status import Phase
 
-SILENCE_FOR = timedelta(minutes=10)
-"""A silence ends by itself if nobody is left to extend it."""
+SILENCE_DURATION = timedelta(minutes=10)
+"""A silence expires by itself unless it is extended."""
 
-LOOK, LOOK_AT_MOST = timedelta(seconds=5), timedelta(minutes=5)
+CHECK_INTERVAL, CHECK_INTERVAL_LIMIT = timedelta(seconds=5), timedelta(minutes=5)
 _ACTING = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 _OUTCOMES = {
     Phase.HEALED: Outcome.REPAIRED,
@@ -34,26 +34,26 @@ _OUTCOMES = {
 }
 
 
-class AlertFollowing:
+class IncidentFollower:
     """Watches one incident for one alert."""
 
     def __init__(self, case: AlertCase) -> None:
         self._case = case
 
-    async def look(self) -> Outcome | None:
-        """One look at the incident, what follows from it, and a pause; the outcome once it is over."""
-        if (seen := await self._seen()) is not None:
+    async def check(self) -> Outcome | None:
+        """Check the incident once, act on it, and pause. Return the outcome once it is closed."""
+        if (seen := await self._fetch()) is not None:
             if seen.gone or seen.phase.closed:
                 return self._outcome(seen)
             await self._keep_silence(acting=seen.phase in _ACTING)
-        if self._unnoticed_end():
+        if self._has_unnoticed_end():
             await self._withdraw()
-        pause = pace(self._case.begun_at, LOOK, LOOK_AT_MOST)
-        await meanwhile(self._unnoticed_end, workflow.now() + pause)
+        pause = backoff(self._case.begun_at, CHECK_INTERVAL, CHECK_INTERVAL_LIMIT)
+        await wait_until(self._has_unnoticed_end, workflow.now() + pause)
         return None
 
     async def unsilence(self) -> None:
-        """Nothing stays silenced that nobody repairs."""
+        """Expire the silence, because no repair is under way."""
         case = self._case
         if not case.state.silence_id:
             return
@@ -62,29 +62,29 @@ class AlertFollowing:
         try:
             await call(AlertActivities.unsilence, request)
         except ActivityError as error:
-            case.note(f"its silence ends by itself within {SILENCE_FOR}: {why(error)}")
+            case.note(f"its silence ends by itself within {SILENCE_DURATION}: {failure_text(error)}")
 
-    async def ask(self) -> None:
-        """Ask Alertmanager whether it still fires: of an end that came while it was silenced, it tells nobody."""
+    async def poll(self) -> None:
+        """Query Alertmanager for the alert: it sends no resolution for an alert that ended while silenced."""
         try:
             answer = await call(AlertActivities.is_firing, EnrichRequest(alert=self._case.alert))
         except ActivityError as error:
-            self._case.note(why(error))
+            self._case.note(failure_text(error))
             return
         if not answer.firing:
             ended = self._case.alert.model_copy(update={"ends_at": workflow.now()})
             self._case.set(book=self._case.state.book.resolve(ended, workflow.now())[0])
 
-    def _unnoticed_end(self) -> bool:
-        return self._case.over and not self._case.state.end_noticed
+    def _has_unnoticed_end(self) -> bool:
+        return self._case.is_over and not self._case.state.end_noticed
 
-    async def _seen(self) -> Followed | None:
+    async def _fetch(self) -> Followed | None:
         case = self._case
         assert case.state.incident is not None
         try:
             seen = await call(AlertActivities.follow, FollowRequest(incident=case.state.incident))
         except ActivityError as error:
-            case.note(why(error))
+            case.note(failure_text(error))
             return None
         case.set(
             phase=seen.phase,
@@ -100,31 +100,31 @@ class AlertFollowing:
     def _outcome(self, seen: Followed) -> Outcome:
         case = self._case
         if seen.gone or seen.phase is Phase.CANCELLED:
-            needless = not case.state.acted and (case.over or case.state.end_noticed)
+            needless = not case.state.acted and (case.is_over or case.state.end_noticed)
             return Outcome.WITHDRAWN if needless else Outcome.NOT_REPAIRED
         return _OUTCOMES.get(seen.phase, Outcome.NOT_REPAIRED)
 
     async def _withdraw(self) -> None:
-        """The alert is over. What it started and has not acted yet is taken back; what has acted is left to end."""
+        """Cancel the incident of an alert that is over, if it has changed nothing yet; otherwise let it finish."""
         case, incident = self._case, self._case.state.incident
         assert incident is not None
         case.set(end_noticed=True)
         if not case.state.opened or case.state.acted:
-            case.note("the alert was resolved; its incident goes on to its end")
+            case.note("the alert was resolved; its incident continues")
             return
         try:
             answer = await call(AlertActivities.withdraw, WithdrawRequest(incident=incident, alert=case.alert))
-            case.note("its incident was taken back" if answer.done else f"its incident goes on: {answer.reason}")
+            case.note("its incident was cancelled" if answer.done else f"its incident continues: {answer.reason}")
         except ActivityError as error:
-            case.note(f"its incident goes on: {why(error)}")
+            case.note(f"its incident continues: {failure_text(error)}")
 
     async def _keep_silence(self, *, acting: bool) -> None:
-        """In force while a repair is being made and judged, and at no other time."""
-        case, until = self._case, workflow.now() + SILENCE_FOR
-        if not acting or case.over or case.state.enriched is None or not case.state.enriched.can_silence:
+        """Silence the alert while a repair is applied and verified, and at no other time."""
+        case, until = self._case, workflow.now() + SILENCE_DURATION
+        if not acting or case.is_over or case.state.enriched is None or not case.state.enriched.can_silence:
             await self.unsilence()
             return
-        if case.state.silenced_until is not None and case.state.silenced_until - workflow.now() > SILENCE_FOR / 2:
+        if case.state.silenced_until is not None and case.state.silenced_until - workflow.now() > SILENCE_DURATION / 2:
             return
         comment = messages.silence_comment(case.state)
         request = SilenceRequest(alert=case.alert, until=until, comment=comment, silence_id=case.state.silence_id)
@@ -132,4 +132,4 @@ class AlertFollowing:
             silenced = await call(AlertActivities.silence, request)
             case.set(silence_id=silenced.silence_id, silenced_until=until, was_silenced=True)
         except ActivityError as error:
-            case.note(f"not silenced: {why(error)}")
+            case.note(f"not silenced: {failure_text(error)}")

@@ -1,4 +1,4 @@
-"""What people are told about an alert: pure functions of its state. Values are escaped by whoever renders them."""
+"""Messages about an alert: pure functions of its state. The renderer escapes their values."""
 
 from prunella_workflows.contracts.alerts import AlertState, Outcome, alert_workflow_id
 from prunella_workflows.contracts.notifications import Link, Message
@@ -7,8 +7,8 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.incident import Severity
 from prunella_workflows.model.incident_status import WorkflowLink
 
-_TEXT = 1000
-_WORDS = {
+_TEXT_LIMIT = 1000
+_OUTCOME_TEXTS = {
     Outcome.REPAIRED: ("repaired", Severity.LOW),
     Outcome.RECOVERED: ("went away by itself", Severity.LOW),
     Outcome.WITHDRAWN: ("was over before anything was done", Severity.LOW),
@@ -21,7 +21,7 @@ FAILED = frozenset({Outcome.ESCALATED, Outcome.NOT_REPAIRED})
 
 
 def firing(state: AlertState) -> Message:
-    """It fires, and what Prunella does about it."""
+    """The alert fires: what it is about, and what Prunella does."""
     assert state.enriched is not None
     classified = state.enriched.classified
     return _message(
@@ -33,15 +33,15 @@ def firing(state: AlertState) -> Message:
 
 
 def ended(state: AlertState) -> Message:
-    """What came of the repair."""
-    words, severity = _WORDS[state.outcome]
+    """The outcome of the repair."""
+    text, severity = _OUTCOME_TEXTS[state.outcome]
     return _message(
         state,
         severity=severity,
-        title=f"{state.name} {words}",
+        title=f"{state.name} {text}",
         cause=state.root_cause,
         tried=state.tried,
-        changed=f"{state.reason}: {state.message}"[:_TEXT] if state.message else state.reason,
+        changed=f"{state.reason}: {state.message}"[:_TEXT_LIMIT] if state.message else state.reason,
         next_step=state.next_step,
     )
 
@@ -52,7 +52,7 @@ def resolved(state: AlertState) -> Message:
 
 
 def silence_comment(state: AlertState) -> str:
-    """Why an alert is silenced, for whoever looks at Alertmanager."""
+    """The reason of a silence, as Alertmanager shows it."""
     assert state.incident is not None
     where = f"{state.incident.namespace}/{state.incident.name}"
     return f"Prunella repairs this now: incident {where}, workflow {alert_workflow_id(state.fingerprint)}."
@@ -94,13 +94,13 @@ def _message(
 
 
 def _what(alert: Alert) -> str:
-    """The words of the alerting rule, the short ones first."""
-    said = [alert.annotations.get(key, "") for key in ("summary", "description", "message")]
-    return ". ".join(dict.fromkeys(text.rstrip(". ") for text in said if text))[:_TEXT] or alert.name
+    """The texts of the alerting rule, the summary first."""
+    texts = [alert.annotations.get(key, "") for key in ("summary", "description", "message")]
+    return ". ".join(dict.fromkeys(text.rstrip(". ") for text in texts if text))[:_TEXT_LIMIT] or alert.name
 
 
 def _first_step(state: AlertState) -> str:
     assert state.enriched is not None
     if state.enriched.classified.handling is AlertHandlingMode.HEAL:
-        return "Nothing yet: Prunella looks into it and tells how it ends."
+        return "Nothing yet: Prunella is handling it and will report the outcome."
     return "See the runbook." if state.enriched.runbook else "Look at the workload, or at what the alert measures."

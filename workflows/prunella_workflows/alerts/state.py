@@ -1,18 +1,18 @@
-"""The case of one alert: its state, kept in one value so that it can be told, recorded and carried to the next run."""
+"""The case of one alert: its state in one value, which can be queried, recorded and passed to the next run."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 
-from prunella_workflows.alerts.activity_calls import pace
+from prunella_workflows.alerts.activity_calls import backoff
 from prunella_workflows.contracts.alerts import AlertRequest, AlertState, Stage
 from prunella_workflows.model.alert import Alert, Classified
 
-WINDOW = 300.0
-"""Seconds; until a policy was read, or where none says otherwise."""
+DEFAULT_WINDOW = 300.0
+"""Seconds; the default where no policy sets another."""
 
-_AGAIN, _AGAIN_AT_MOST = timedelta(seconds=15), timedelta(minutes=5)
+_RETRY_INTERVAL, _RETRY_INTERVAL_LIMIT = timedelta(seconds=15), timedelta(minutes=5)
 _NOTES = 20
 
 
@@ -31,8 +31,8 @@ class AlertCase:
         if text not in self.state.notes:
             self.set(notes=(*self.state.notes, text[:500])[-_NOTES:])
 
-    def begin_round(self) -> None:
-        """A firing is handled from here on; of the earlier ones only the book and their number is kept."""
+    def start_round(self) -> None:
+        """Start to handle a firing; only the log and the number of earlier rounds are kept."""
         old = self.state
         self.state = AlertState(
             fingerprint=old.fingerprint,
@@ -64,31 +64,31 @@ class AlertCase:
 
     @property
     def window(self) -> float:
-        """For how many seconds repeats tell nobody again, and late messages are known as such."""
-        return self.state.enriched.classified.window if self.state.enriched else WINDOW
+        """The seconds in which repeats are not notified again, and late messages are recognised."""
+        return self.state.enriched.classified.window if self.state.enriched else DEFAULT_WINDOW
 
     @property
-    def pending(self) -> bool:
-        """Whether a firing is on that no round has handled."""
+    def is_pending(self) -> bool:
+        """Whether there is a firing that no round has handled."""
         firing, handled = self.state.book.firing, self.state.alert
         return firing is not None and (handled is None or firing.starts_at != handled.starts_at)
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether nothing fires any more."""
         return self.state.book.firing is None
 
     @property
     def quiet_since(self) -> datetime:
-        """When it was last heard of, or ended."""
+        """The time of the last message, or of its end."""
         moments = (self.state.ended_at, self.state.book.heard, workflow.info().start_time)
         return max(moment for moment in moments if moment is not None)
 
     @property
     def again(self) -> datetime:
-        """When to ask again who did not answer."""
-        return workflow.now() + pace(self.begun_at, _AGAIN, _AGAIN_AT_MOST)
+        """The time of the next retry."""
+        return workflow.now() + backoff(self.begun_at, _RETRY_INTERVAL, _RETRY_INTERVAL_LIMIT)
 
     def key(self, step: str) -> str:
-        """The name of one message of this round: the same in every retry."""
+        """The key of one message of this round: the same in every retry."""
         return f"{self.state.fingerprint}-{self.begun_at:%Y%m%dT%H%M%S}-{step}"

@@ -16,20 +16,20 @@ from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import Phase, TicketRef
 
-START_TO_CLOSE = timedelta(minutes=5)
-HEARTBEAT = timedelta(seconds=30)
-HERE = timedelta(seconds=1)
-"""For what is done in the worker that runs the workflow."""
+START_TO_CLOSE_TIMEOUT = timedelta(minutes=5)
+HEARTBEAT_TIMEOUT = timedelta(seconds=30)
+LOCAL_TIMEOUT = timedelta(seconds=1)
+"""For local activities."""
 RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(minutes=1),
     maximum_attempts=3,
 )
-HAND_ON = RetryPolicy(
+DISTRIBUTION_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
 )
-"""For alerts that are kept and not handed on yet: until they are."""
+"""For alerts that are stored but not distributed yet: retried until they are."""
 
 
 def alert_workflow_id(fingerprint: str) -> str:
@@ -38,10 +38,10 @@ def alert_workflow_id(fingerprint: str) -> str:
 
 
 class Stage(StrEnum):
-    """Where the handling of an alert stands."""
+    """The stage of the handling of an alert."""
 
     WAITING = "Waiting"
-    """For a firing, or for the end of the window in which repeats tell nobody."""
+    """For a firing, or for the end of the window in which repeats are not notified."""
     ENRICHING = "Enriching"
     OPENING = "Opening"
     FOLLOWING = "Following"
@@ -51,28 +51,28 @@ class Stage(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came of one firing."""
+    """The outcome of one firing."""
 
     NONE = ""
     REPAIRED = "Repaired"
     RECOVERED = "Recovered"
     ESCALATED = "Escalated"
     OBSERVED = "Observed"
-    """Prunella may only look there: it showed what it would do."""
+    """Prunella may only observe there: it showed what it would do."""
     NOT_REPAIRED = "NotRepaired"
     """No incident could be opened, or it ended without a repair."""
     WITHDRAWN = "Withdrawn"
-    """The alert was over before anything was done, so its incident was taken back."""
+    """The alert was over before anything was done, so its incident was cancelled."""
     NOTIFIED = "Notified"
     RECORDED = "Recorded"
 
 
 class AlertState(Value):
-    """All that the handling of one alert knows: what `getState` answers, and what a continued run starts from.
+    """The state of the handling of one alert: the result of `getState`, and the input of a continued run.
 
-    `alert` is the firing that is or was handled, in round number `round`; `book` has what was heard since. From
-    `incident` to `acted` it is what was last seen of the incident. `end_noticed` is set once the incident was told
-    of the alert's end. `was_silenced` means that Alertmanager may have kept the end to itself.
+    `alert` is the firing that is or was handled, in round number `round`; `book` is the log of messages. `incident` to
+    `acted` is the incident as last read. `end_noticed` is set once the incident was cancelled or left to finish after
+    the alert's end. `was_silenced` means that Alertmanager may have suppressed the resolution.
     """
 
     fingerprint: str
@@ -106,7 +106,7 @@ class AlertState(Value):
 
 
 class AlertRequest(Value):
-    """What an AlertHandling workflow starts from: its fingerprint, and the state that an earlier run left, if any."""
+    """The input of an AlertHandling workflow: its fingerprint, and the state of an earlier run, if any."""
 
     fingerprint: str
     state: AlertState | None = None
@@ -119,7 +119,7 @@ class AlertBatch(Value):
 
 
 class EnrichRequest(Value):
-    """Find out what an alert is about, how it is handled, and what people should know."""
+    """Classify an alert, resolve its workload, and gather facts for people."""
 
     alert: Alert
 
@@ -142,13 +142,13 @@ class Opened(Value):
 
 
 class FollowRequest(Value):
-    """Look how an incident stands."""
+    """Read an incident."""
 
     incident: IncidentRef
 
 
 class Followed(Value):
-    """How an incident stands. `acted` once a change was tried; `gone` when the incident was deleted."""
+    """An incident as it is now. `acted` once a change was tried; `gone` when the incident was deleted."""
 
     phase: Phase = Phase.PENDING
     reason: str = ""
@@ -161,14 +161,14 @@ class Followed(Value):
 
 
 class WithdrawRequest(Value):
-    """Take back the incident that an alert opened, because the alert is over and nothing was done yet."""
+    """Cancel the incident that an alert opened, because the alert is over and nothing was done yet."""
 
     incident: IncidentRef
     alert: Alert
 
 
 class Withdrawn(Value):
-    """Whether it was taken back, and if not, why."""
+    """Whether it was cancelled, and if not, why."""
 
     done: bool
     reason: str = ""
@@ -190,7 +190,7 @@ class Silenced(Value):
 
 
 class UnsilenceRequest(Value):
-    """Take a silence of ours back."""
+    """Expire a silence of ours."""
 
     silence_id: str
 
@@ -202,19 +202,19 @@ class StillFiring(Value):
 
 
 class RecordRequest(Value):
-    """Write down what came of an alert: the log, the metric, and a note on its incident."""
+    """Record the outcome of an alert: a log line, a metric, and a note on its incident."""
 
     state: AlertState
     resolved: bool = False
 
 
 class AlertActivities(ABC):
-    """The hands of the AlertHandling workflow. They heartbeat, and repeating them is harmless."""
+    """The activities of the AlertHandling workflow. They heartbeat, and repeating them is harmless."""
 
     @abstractmethod
     @activity.defn(name="enrichAlert")
     def enrich(self, request: EnrichRequest) -> Enriched:
-        """Classify by the policies' rules, resolve the workload, and gather what people should know. Writes nothing."""
+        """Classify by the policies' rules, resolve the workload, and gather facts. Writes nothing."""
 
     @abstractmethod
     @activity.defn(name="openIncident")
@@ -224,12 +224,12 @@ class AlertActivities(ABC):
     @abstractmethod
     @activity.defn(name="followIncident")
     def follow(self, request: FollowRequest) -> Followed:
-        """One look at the incident; the workflow looks again."""
+        """Read the incident once; the workflow repeats it."""
 
     @abstractmethod
     @activity.defn(name="withdrawIncident")
     def withdraw(self, request: WithdrawRequest) -> Withdrawn:
-        """Ask for the incident's cancellation if it has changed nothing, and no pod of the workload is in trouble."""
+        """Request the incident's cancellation if it has changed nothing and no pod of the workload is failing."""
 
     @abstractmethod
     @activity.defn(name="silenceAlert")
@@ -244,7 +244,7 @@ class AlertActivities(ABC):
     @abstractmethod
     @activity.defn(name="isAlertFiring")
     def is_firing(self, request: EnrichRequest) -> StillFiring:
-        """Ask Alertmanager, which tells nobody of the end of an alert while it is silenced."""
+        """Query Alertmanager, which sends no resolution for an alert that ends while silenced."""
 
     @abstractmethod
     @activity.defn(name="recordAlert")
@@ -253,9 +253,9 @@ class AlertActivities(ABC):
 
 
 class AlertDistribution(ABC):
-    """The hand of the AlertIntake workflow."""
+    """The activity of the AlertIntake workflow."""
 
     @abstractmethod
     @activity.defn(name="distributeAlerts")
     async def distribute(self, batch: AlertBatch) -> None:
-        """Signal each alert's workflow, started if need be. An attempt goes on where the last one ended."""
+        """Signal each alert's workflow, started if need be. An attempt continues where the last one stopped."""

@@ -1,6 +1,6 @@
-"""The contract between brain and hands: typed activity stubs, their timeouts and retry classes, queues and ids.
+"""The contract between workflows and activities: typed stubs, their timeouts and retry classes, queues and ids.
 
-The workflow calls these stubs; `prunella_operator.activities` implements them. Add optional fields only.
+The workflow calls the stubs; `prunella_operator.activities` implements them. Add optional fields only.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from pydantic import Field
 from temporalio import activity
 from temporalio.common import Priority
 
-from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_TOLD, Options
+from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_WRITTEN, Options
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
@@ -23,7 +23,7 @@ TASK_QUEUE = "prunella"
 
 
 def workflow_id(incident_uid: str) -> str:
-    """The workflow of an incident. One incident, one workflow, for ever."""
+    """The id of the one workflow of an incident."""
     return f"incident-{incident_uid}"
 
 
@@ -33,7 +33,7 @@ def action_id(incident_uid: str, attempt: int, *, undo: bool = False) -> str:
 
 
 class HealingRequest(Value):
-    """What a SelfHealing workflow starts from. `opened_at` is the Incident's creation."""
+    """The input of a SelfHealing workflow. `opened_at` is the Incident's creation."""
 
     incident: IncidentRef
     spec: IncidentSpec
@@ -44,9 +44,9 @@ class HealingRequest(Value):
 
 
 class ConfirmRequest(Value):
-    """Look whether the fault is there. `calm_since` is what the last look said.
+    """Check whether the fault is present. `calm_since` is the result of the last check.
 
-    With `since` a fault was there and was waited with: what crashed before that moment says nothing any more.
+    `since` is set after a wait for a guard: crashes before that moment no longer count.
     """
 
     incident: IncidentRef
@@ -57,17 +57,17 @@ class ConfirmRequest(Value):
 
 
 class Confirmation(Value):
-    """The target that was resolved, and whether the fault is there."""
+    """The resolved target, and whether the fault is present."""
 
     target: WorkloadRef
     sighting: Sighting
 
 
 class DiagnoseRequest(Value):
-    """Find the root cause and what is left to try.
+    """Find the root cause and the remaining steps.
 
-    `known` are the guards that held the last time, `answer` is a person's. `waiting_for` is what was found to cause
-    the fault elsewhere, since `waiting_since`.
+    `known` are the guards that blocked the last time, `answer` is a person's approval. `waiting_for` is the cause
+    elsewhere that the repair has waited for since `waiting_since`.
     """
 
     incident: IncidentRef
@@ -82,7 +82,7 @@ class DiagnoseRequest(Value):
 
 
 class DiagnoseReport(Value):
-    """The diagnosis, the plan, every guard's answer, and the exact change of the next step."""
+    """The diagnosis, the plan, every guard's result, and the exact change of the next step."""
 
     diagnosis: Diagnosis
     plan: Plan
@@ -100,7 +100,7 @@ class DiagnoseReport(Value):
 
 
 class RepairOrder(Value):
-    """Make one change, once. Cause, severity and a person's answer are what the guards are asked about at the write."""
+    """Make one change, once. Cause, severity and approval are for the guards that are checked at the write."""
 
     incident: IncidentRef
     action_id: str
@@ -111,7 +111,7 @@ class RepairOrder(Value):
 
 
 class Repaired(Value):
-    """A change that is in force: the template it left, its diff, and the action that takes it back, if there is one."""
+    """An applied change: the resulting template, its diff, and the action that undoes it, if there is one."""
 
     action_id: str
     template_hash: str
@@ -121,9 +121,9 @@ class Repaired(Value):
 
 
 class VerifyRequest(Value):
-    """One look at a repaired workload. `blind` is for how many seconds nobody could look: they do not count.
+    """Check a repaired workload once. `blind` are the seconds in which it could not be observed: they do not count.
 
-    `action` is what was made of it, `calm_since` what the last look said.
+    `action` is the change that was made, `calm_since` the result of the last check.
     """
 
     target: WorkloadRef
@@ -149,15 +149,15 @@ class EventNote(Value):
 
 
 class ReportRequest(Value):
-    """The whole status as it should be now, and what to tell as Events."""
+    """The whole status as it should be now, and the Events to post."""
 
     incident: IncidentRef
     status: IncidentStatus
     events: tuple[EventNote, ...] = Field(default=())
 
 
-# What has been begun is brought to its end before more is begun. Otherwise, of a thousand incidents that come at once,
-# none is repaired before all are diagnosed. The default is 3, and the lower number goes first.
+# Started repairs are finished before new ones begin. Otherwise, of a thousand incidents at once, none would be
+# repaired before all are diagnosed. The default is 3, and the lower number goes first.
 _BEHIND = Priority(priority_key=4)
 OPTIONS: dict[str, Options] = {
     "confirm": Options(20, IDEMPOTENT, priority=_BEHIND),
@@ -166,27 +166,27 @@ OPTIONS: dict[str, Options] = {
     "undo": Options(20, NON_IDEMPOTENT),
     "verify": Options(20, IDEMPOTENT),
     "report": Options(15, IDEMPOTENT),
-    "close": Options(15, UNTIL_TOLD, schedule_to_close=7 * 86400),
+    "close": Options(15, UNTIL_WRITTEN, schedule_to_close=7 * 86400),
 }
 
 
 class HealingActivities(ABC):
-    """The hands of the SelfHealing workflow. Implementations raise typed errors and never return failure flags."""
+    """The activities of the SelfHealing workflow. Implementations raise typed errors and never return failure flags."""
 
     @abstractmethod
     @activity.defn(name="confirm")
     def confirm(self, request: ConfirmRequest) -> Confirmation:
-        """Resolve the target and look whether the fault is there.
+        """Resolve the target and check whether the fault is present.
 
         Raises:
             NotFound: the target does not exist.
-            InvalidIncident: the incident makes no sense.
+            InvalidIncident: the incident is invalid.
         """
 
     @abstractmethod
     @activity.defn(name="diagnose")
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
-        """Gather evidence, decide, and ask the guards. Writes nothing."""
+        """Gather evidence, decide, and check the guards. Writes nothing."""
 
     @abstractmethod
     @activity.defn(name="repair")
@@ -194,24 +194,24 @@ class HealingActivities(ABC):
         """Make the change if every precondition still holds; a repeated order returns the first one's result.
 
         Raises:
-            ChangedSince: the object is not what the decision was made on, or a guard holds now. Nothing was written.
-            Held: a guard says "not now". Nothing was written.
+            ChangedSince: the object has changed since the decision, or a guard blocks now. Nothing was written.
+            Held: a guard blocks for now. Nothing was written.
             Refused: the API server finds the change invalid. Nothing was written.
         """
 
     @abstractmethod
     @activity.defn(name="undo")
     def undo(self, order: RepairOrder) -> Repaired:
-        """Take a change back if the object is still exactly what we wrote.
+        """Undo a change if the object is still exactly what we wrote.
 
         Raises:
-            ChangedSince: somebody changed the object: it is theirs now. Nothing was written.
+            ChangedSince: someone else has changed the object. Nothing was written.
         """
 
     @abstractmethod
     @activity.defn(name="verify")
     def verify(self, request: VerifyRequest) -> Judgement:
-        """One look; the workflow looks again while the verdict is open."""
+        """Check once; the workflow repeats it while there is no verdict."""
 
     @abstractmethod
     @activity.defn(name="report")
@@ -221,4 +221,4 @@ class HealingActivities(ABC):
     @abstractmethod
     @activity.defn(name="close")
     def close(self, request: ReportRequest) -> None:
-        """The last report of an incident, tried until it is written."""
+        """Make the last report of an incident; it is retried until it is written."""

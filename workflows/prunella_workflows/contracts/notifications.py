@@ -1,4 +1,4 @@
-"""What people are told and how: messages, channels, tickets, and the typed stubs of the activities that deliver them.
+"""Notifications: messages, channels, tickets, and the typed stubs of the activities that deliver them.
 
 `prunella_operator.activities.notifications` implements the stubs; workflows call them by `notifications.delivery`.
 A channel or ticket system is named `NAMESPACE/SECRET`: the Secret that holds its address, which never comes here.
@@ -17,17 +17,17 @@ from prunella_workflows.model.incident_status import Delivery, EvidenceNote, Tic
 
 
 class Link(Value):
-    """A page or a command that helps a person on. `target` is an http(s) address or a command line."""
+    """A page or a command that helps a person. `target` is an http(s) address or a command line."""
 
     label: str
     target: str
 
 
 class Message(Value):
-    """What a person must know to take over, in plain words. Renderers escape it for mail, chat and tickets.
+    """What a person must know to take over. Renderers escape it for mail, chat and tickets.
 
     `thread` groups all messages about one thing: the uid of the incident, or the fingerprint of an alert that has none.
-    `changed` and `proposed` are diffs: what is in force, and what waits for an answer. `also` is one line each about
+    `changed` and `proposed` are diffs: what is applied, and what waits for approval. `also` is one line each about
     other things that go out with it. The pages of workflow and trace are added by the renderer, which knows where they
     are.
     """
@@ -51,7 +51,7 @@ class Message(Value):
 
 
 class NotifyRequest(Value):
-    """Send one message to one channel. `key` names this message for ever: a retry sends it under the same key."""
+    """Send one message to one channel. `key` identifies this message: a retry sends it under the same key."""
 
     channel: str
     message: Message
@@ -59,7 +59,7 @@ class NotifyRequest(Value):
 
 
 class TicketStep(StrEnum):
-    """What to do with the ticket."""
+    """A step on a ticket."""
 
     OPEN = "Open"
     UPDATE = "Update"
@@ -70,7 +70,7 @@ class TicketRequest(Value):
     """Open the one ticket of an incident (or alert), or comment on it, or close it.
 
     `thread` finds the ticket again; `key` names this comment, so that a retry does not write it twice;
-    `since` is when the incident was opened: no older ticket is looked at.
+    `since` is when the incident was opened: older tickets are ignored.
     """
 
     system: str
@@ -82,17 +82,17 @@ class TicketRequest(Value):
     ref: TicketRef | None = None
 
 
-HEARTBEAT = 20.0
-"""Seconds without a sign of life after which a step is taken again: people wait for it."""
+HEARTBEAT_TIMEOUT_SECONDS = 20.0
+"""Seconds without a heartbeat after which a delivery is retried: people wait for it."""
 
-NOTICE_OPTIONS: dict[str, Options] = {
+NOTIFICATION_OPTIONS: dict[str, Options] = {
     "notify": Options(60, EXTERNAL),
     "ticket": Options(120, EXTERNAL),
 }
 
 
 class NoticeActivities(ABC):
-    """The hands that reach people. Their errors never carry an address, a token or a service's raw answer."""
+    """The activities that reach people. Their errors never contain an address, a token or a service's raw answer."""
 
     @abstractmethod
     @activity.defn(name="notify")
@@ -102,7 +102,7 @@ class NoticeActivities(ABC):
         Raises:
             AuthenticationError: the service refuses our credentials.
             Forbidden: we may not read the Secret.
-            InvalidInputError: the Secret is missing or makes no sense, or the service refuses the message.
+            InvalidInputError: the Secret is missing or invalid, or the service refuses the message.
             Unavailable: the service did not answer, or asked to wait.
         """
 
@@ -114,6 +114,6 @@ class NoticeActivities(ABC):
         Raises:
             AuthenticationError: the system refuses our credentials.
             Forbidden: we may not read the Secret.
-            InvalidInputError: the Secret is missing or makes no sense, or the system refuses what we ask.
+            InvalidInputError: the Secret is missing or invalid, or the system refuses the request.
             Unavailable: the system did not answer, or asked to wait.
         """

@@ -1,4 +1,4 @@
-"""Activity options: the retry classes, and how one activity is run."""
+"""Activity options: the retry classes, and timeouts and priority of one activity."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,16 +24,16 @@ EXTERNAL = RetryPolicy(
     maximum_attempts=5,
     non_retryable_error_types=["AuthenticationError", "InvalidInputError"],
 )
-UNTIL_TOLD = RetryPolicy(
+UNTIL_WRITTEN = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
 )
-"""For the closing report: an incident whose end nobody can read is lost, so it is tried until it is written."""
+"""For the closing report: without it the end of an incident cannot be read, so it is retried until it is written."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How an activity is run: seconds for one try, seconds in all (None: no bound), its retry class, and its priority
-    where more wait than workers can take.
+    """Seconds for one attempt, seconds in total (None: no limit), the retry class, and the priority among waiting
+    activities.
     """
 
     start_to_close: float

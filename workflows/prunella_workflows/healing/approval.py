@@ -1,4 +1,4 @@
-"""People: what they were asked, what they answered, and whether they want the incident to stand still."""
+"""Waiting for people: for the approval of a repair, and while the incident is suspended."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,160 +7,157 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 from prunella_workflows.contracts.healing import DiagnoseReport
+from prunella_workflows.healing.approval_status import ApprovalStatus, author
 from prunella_workflows.healing.reporter import IncidentReporter
+from prunella_workflows.healing.state import HealingState
 from prunella_workflows.healing.status_builder import StatusBuilder
-from prunella_workflows.model.incident import Approval, Decision, IncidentSpec
+from prunella_workflows.model.incident import Approval, Decision
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.plan import Action
-from prunella_workflows.temporal.activity_calls import pace
+from prunella_workflows.temporal.activity_calls import backoff
 
-FRESH_FOR = timedelta(minutes=1)
-"""For how long a diagnosis may be acted on while people are waited for; then one must look again."""
+DIAGNOSIS_FRESHNESS_LIMIT = timedelta(minutes=1)
+"""A diagnosis may be acted on for so long while people are waited for; then the fault is checked again."""
 
-_LOOK_EVERY, _LOOK_AT_MOST = timedelta(minutes=1), timedelta(hours=1)
-"""From one look whether the incident is still there to the next, while people are waited for."""
+_POLL_INTERVAL, _POLL_INTERVAL_LIMIT = timedelta(minutes=1), timedelta(hours=1)
+"""Between two checks whether the incident still exists, while people are waited for."""
 
 
 class ApprovalGate:
-    """The human side of one incident. `suspended` is set by the workflow's signal.
+    """Lets a repair pass when it needs no approval or has one, and the incident is not suspended.
 
-    Of the answers the first one counts that comes from somebody who may give it. That is tested again with every new
-    diagnosis, and once more right before the write.
+    The first answer of an approver counts. That is checked again with every new diagnosis, and once more right before
+    the write.
     """
 
-    def __init__(self, story: StatusBuilder, telling: IncidentReporter, spec: IncidentSpec) -> None:
-        self._story = story
-        self._telling = telling
-        self._agreed: str | None = None
-        self._asked_at: datetime | None = None
-        self._called = False
-        self._new: list[Approval] = [spec.approval] if spec.approval else []
-        self._too_late: list[Approval] = []
-        self.answer: Approval | None = None
-        self.suspended = spec.suspend
+    def __init__(self, state: HealingState, reporter: IncidentReporter) -> None:
+        self._state = state
+        self._reporter = reporter
+        self._status = StatusBuilder(state)
+        self._approval = ApprovalStatus(state)
 
     @property
     def latest(self) -> Approval | None:
-        """The answer that counts, or else the first that nobody has looked at."""
-        return self.answer or next(iter(self._new), None)
+        """The answer that counts, or else the first that was not checked yet."""
+        return self._state.answer or next(iter(self._state.new_answers), None)
 
-    def hear(self, answer: Approval) -> None:
-        """An answer came in, maybe the same one again. After one that counts it is too late for others."""
-        if self.answer is None:
-            self._new += [] if answer in self._new else [answer]
-        elif (answer.decision, answer.by) != (self.answer.decision, self.answer.by):
-            self._ignore(answer, self.answer)
+    def receive(self, answer: Approval) -> None:
+        """Take an answer, maybe a repeated one. After one that counts, others are too late."""
+        counts = self._state.answer
+        if counts is None:
+            self._state.new_answers += [] if answer in self._state.new_answers else [answer]
+        elif (answer.decision, answer.by) != (counts.decision, counts.by):
+            self._ignore(answer, counts)
 
     def _ignore(self, answer: Approval, counts: Approval) -> None:
-        if answer not in self._too_late:
-            self._too_late.append(answer)
-            self._story.answer_ignored(answer, counts)
+        if answer not in self._state.late_answers:
+            self._state.late_answers.append(answer)
+            self._approval.answer_ignored(answer, counts)
 
     async def approve(self, report: DiagnoseReport) -> bool:
-        """Ask when the policy wants it, and wait for days if need be. False when the incident was handed over.
+        """Wait for an approval if the policy requires one, for days if need be. False when the incident was escalated.
 
-        True after more than FRESH_FOR only means that somebody answered: look again, and ask here again.
+        True after more than DIAGNOSIS_FRESHNESS_LIMIT only means that someone answered: diagnose and call this again.
         """
         if not report.approval_needed:
             return True
-        asked = workflow.now()
-        while not self._somebody_may(report.approvers):
-            if self._new and workflow.now() - asked > FRESH_FOR:  # the list of approvers may be out of date
-                return True
-            self._turn_away(report.approvers)
-            if not await self._ask(report.approval_timeout):
-                await self._telling.hand_over("ApprovalTimedOut", "Nobody answered in time.", self._story.status.plan)
+        began = workflow.now()
+        while not self._select_valid_answer(report.approvers):
+            if self._state.new_answers and workflow.now() - began > DIAGNOSIS_FRESHNESS_LIMIT:
+                return True  # the list of approvers may be out of date
+            self._reject_unauthorized(report.approvers)
+            if not await self._request(report.approval_timeout):
+                message, plan = "No one answered in time.", self._state.status.plan
+                await self._reporter.escalate("ApprovalTimedOut", message, plan)
                 return False
-        return await self._answered(report.plan.steps[0].action)
+        return await self._apply_answer(report.plan.steps[0].action)
 
-    def _somebody_may(self, approvers: tuple[str, ...]) -> bool:
-        """Whether an answer counts: of those that came in, the first by somebody who may answer."""
-        heard = [*([self.answer] if self.answer else []), *self._new]
-        allowed = [one for one in heard if one.is_by_one_of(approvers)]
-        self.answer = next(iter(allowed), None)
-        if self.answer is None:
-            self._new = heard
+    def _select_valid_answer(self, approvers: tuple[str, ...]) -> bool:
+        """Choose the answer that counts: the first one by an approver. True when there is one."""
+        state = self._state
+        received = [*([state.answer] if state.answer else []), *state.new_answers]
+        valid = [answer for answer in received if answer.is_by_one_of(approvers)]
+        state.answer = next(iter(valid), None)
+        if state.answer is None:
+            state.new_answers = received
             return False
-        self._new = []
-        for late in allowed[1:]:
-            self._ignore(late, self.answer)
+        state.new_answers = []
+        for late in valid[1:]:
+            self._ignore(late, state.answer)
         return True
 
-    def _turn_away(self, approvers: tuple[str, ...]) -> None:
-        """Answers by people who may not give one do not count, and are told."""
-        for answer in self._new:
-            self._story.turned_away(answer, approvers, workflow.now())
-        self._new = []
+    def _reject_unauthorized(self, approvers: tuple[str, ...]) -> None:
+        """Drop answers by people who are no approvers, and report that."""
+        for answer in self._state.new_answers:
+            self._approval.approver_rejected(answer, approvers, workflow.now())
+        self._state.new_answers = []
 
-    async def _ask(self, seconds: float) -> bool:
-        """Wait for an answer; False when none came in the time that began with the first question."""
-        now = workflow.now()
-        self._asked_at = self._asked_at or now
-        self._story.asking(now)
-        await self._telling.report()
-        until = self._asked_at + timedelta(seconds=seconds)
-        if self._telling.rule.channels and not self._called:
-            self._called = True
-            await self._call_people(until)
-        return await self._hear(until)
+    async def _request(self, seconds: float) -> bool:
+        """Request an approval and wait. False when no answer came within the time since the first request."""
+        state, now = self._state, workflow.now()
+        state.approval_requested_at = state.approval_requested_at or now
+        self._approval.approval_requested(now)
+        await self._reporter.report()
+        until = state.approval_requested_at + timedelta(seconds=seconds)
+        if state.rule.channels and not state.approvers_notified:
+            state.approvers_notified = True
+            await self._notify_approvers(until)
+        return await self._wait_for_answer(until)
 
-    async def _call_people(self, until: datetime) -> None:
-        """Tell those who may not be looking; who answers meanwhile is not kept waiting."""
-        calling = asyncio.create_task(self._telling.ask_people())
+    async def _notify_approvers(self, until: datetime) -> None:
+        """Notify the channels in the background: an answer that comes first is not delayed."""
+        notifying = asyncio.create_task(self._reporter.request_approval())
         try:
-            if await self._hear(until, or_when=calling.done) and calling.done():
-                await calling
-                await self._telling.report()
+            if await self._wait_for_answer(until, or_when=notifying.done) and notifying.done():
+                self._approval.approvers_notified(await notifying)
+                await self._reporter.report()
         finally:
-            calling.cancel()
+            notifying.cancel()
 
-    async def _hear(self, until: datetime, *, or_when: Callable[[], bool] = lambda: False) -> bool:
+    async def _wait_for_answer(self, until: datetime, *, or_when: Callable[[], bool] = lambda: False) -> bool:
         """Wait for an answer; False when none came in time."""
-        return await self._wait(lambda: bool(self._new) or or_when(), until)
+        return await self._wait(lambda: bool(self._state.new_answers) or or_when(), until)
 
-    async def _wait(self, holds: Callable[[], bool], until: datetime | None = None) -> bool:
-        """Wait until it holds; False when it does not in time.
+    async def _wait(self, condition: Callable[[], bool], until: datetime | None = None) -> bool:
+        """Wait until the condition holds; False when it does not in time.
 
-        Nobody may have told us that the incident was deleted: the report that is made now and then finds it gone.
+        A deletion of the incident may go unnoticed, so a report is made from time to time: it fails with NotFound.
         """
         began = workflow.now()
         while True:
             now = workflow.now()
-            ends = [until - now] if until is not None else []
-            pauses = [pace(now - began, _LOOK_EVERY, _LOOK_AT_MOST)]
+            timeout = backoff(now - began, _POLL_INTERVAL, _POLL_INTERVAL_LIMIT)
+            if until is not None:
+                timeout = min(timeout, max(until - now, timedelta()))
             try:
-                await workflow.wait_condition(
-                    holds, timeout=min((max(end, timedelta()) for end in (*ends, *pauses)), default=None)
-                )
+                await workflow.wait_condition(condition, timeout=timeout)
             except TimeoutError:
                 if until is not None and workflow.now() >= until:
                     return False
-                await self._telling.report()
+                await self._reporter.report()
             else:
                 return True
 
-    async def _answered(self, action: Action) -> bool:
-        """What the answer permits: this kind of repair, and no other that may follow when it does not help."""
-        answer = self.answer
+    async def _apply_answer(self, action: Action) -> bool:
+        """Whether the answer permits the action: this kind of repair, and no other that may follow it."""
+        state, answer = self._state, self._state.answer
         assert answer is not None
-        who = f"{answer.by or 'somebody'}" + (f": {answer.reason}" if answer.reason else "")
+        who = author(answer) + (f": {answer.reason}" if answer.reason else "")
         if answer.decision is not Decision.APPROVED:
-            self._story.approval("False", "Rejected", f"Rejected by {who}", workflow.now())
-            message = f"The repair was rejected by {who}"
-            await self._telling.hand_over("Rejected", message, "Repair it in another way.")
+            self._approval.rejected(who, workflow.now())
+            await self._reporter.escalate("Rejected", f"The repair was rejected by {who}", "Fix the fault another way.")
             return False
-        if self._agreed not in (None, action.kind):
-            message = f"A person agreed to {self._agreed}; it did not help, and what is left was not asked for."
-            await self._telling.hand_over("ActionNotApproved", message, self._story.status.plan)
+        if state.approved_action not in (None, action.kind):
+            message = f"{state.approved_action} was approved and did not help; the remaining action was not approved."
+            await self._reporter.escalate("ActionNotApproved", message, state.status.plan)
             return False
-        self._agreed = action.kind
-        self._story.approval("True", "Approved", f"Approved by {who}", workflow.now())
+        state.approved_action = action.kind
+        self._approval.approved(who, workflow.now())
         return True
 
-    async def let_go_on(self) -> None:
-        """Stand still while the incident is suspended."""
-        if self.suspended:
-            message = "Suspended by spec.suspend; nothing is changed."
-            self._story.phase(Phase.DIAGNOSING, "Suspended", message)
-            await self._telling.report()
-            await self._wait(lambda: not self.suspended)
+    async def wait_while_suspended(self) -> None:
+        """Wait until the incident is no longer suspended."""
+        if self._state.suspended:
+            self._status.set_phase(Phase.DIAGNOSING, "Suspended", "Suspended by spec.suspend; nothing is changed.")
+            await self._reporter.report()
+            await self._wait(lambda: not self._state.suspended)

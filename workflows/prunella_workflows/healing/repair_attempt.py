@@ -1,4 +1,4 @@
-"""Changes: one repair at a time is made, once; is watched until its verdict; and is taken back if it did not help.
+"""One repair: applied once, verified until its verdict, and undone if it did not help.
 
 Used inside the workflow only. Nothing here chooses what to change: the order carries a step of the plan.
 """
@@ -13,93 +13,92 @@ from prunella_workflows.contracts.healing import (
     DiagnoseReport,
     HealingActivities,
     HealingRequest,
-    Repaired,
     RepairOrder,
     VerifyRequest,
     action_id,
 )
+from prunella_workflows.healing.attempt_status import AttemptStatus
 from prunella_workflows.healing.reporter import IncidentReporter
-from prunella_workflows.healing.status_builder import StatusBuilder
+from prunella_workflows.healing.state import HealingState
 from prunella_workflows.model.errors import ChangedSince, Held
-from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.outcome import Judgement, Verdict
 from prunella_workflows.model.plan import Step
-from prunella_workflows.temporal.activity_calls import ActivityCaller, pace
+from prunella_workflows.temporal.activity_calls import ActivityCaller, backoff
 from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
 
-LOOK_EVERY = timedelta(seconds=2)
-BLIND_AFTER = timedelta(seconds=20)
-BLIND_AT_MOST = timedelta(hours=1)
+VERIFY_INTERVAL = timedelta(seconds=2)
+BLIND_INTERVAL = timedelta(seconds=20)
+"""A longer gap between two checks than this means that the workload could not be observed."""
+BLIND_LIMIT = timedelta(hours=1)
 BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
 
 
-class Outcome(Enum):
-    """What came of an order."""
+class RepairOutcome(Enum):
+    """The outcome of an order."""
 
     APPLIED = auto()
     STALE = auto()
-    """The object is not what it was: decide again."""
+    """The object has changed since the diagnosis: decide again."""
     BLOCKED = auto()
-    """A guard says "not now": ask again later."""
+    """A guard does not allow it now: try again later."""
 
 
 class RepairExecutor:
-    """The changes of one incident. `in_force` is the one that is made and neither judged good nor taken back."""
+    """Applies, verifies and undoes the changes of one incident, one at a time."""
 
     def __init__(
-        self, calls: ActivityCaller, story: StatusBuilder, telling: IncidentReporter, request: HealingRequest
+        self, state: HealingState, calls: ActivityCaller, reporter: IncidentReporter, request: HealingRequest
     ) -> None:
+        self._state = state
         self._calls = calls
-        self._story = story
-        self._telling = telling
+        self._reporter = reporter
         self._request = request
-        self._orders = 0
-        self.in_force: Repaired | None = None
+        self._status = AttemptStatus(state)
 
-    async def make(self, step: Step, report: DiagnoseReport, answer: Approval | None) -> Outcome:
-        """Make one change, once. Unless it is made nothing was written."""
-        self._orders += 1
+    async def apply(self, step: Step, report: DiagnoseReport) -> RepairOutcome:
+        """Make one change, once. Unless the outcome is APPLIED nothing was written."""
+        self._state.orders += 1
         order = RepairOrder(
             incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, self._orders),
+            action_id=action_id(self._request.incident.uid, self._state.orders),
             action=step.action,
             cause=report.diagnosis.cause,
             severity=self._request.spec.severity,
-            answer=answer,
+            answer=self._state.answer,
         )
-        self._story.trying(step, order.action_id, self._orders, report.diff, workflow.now())
-        await self._telling.report()
+        self._status.attempt_started(step, order.action_id, report.diff, workflow.now())
+        await self._reporter.report()
         try:
-            done = await self._calls.unbroken(self._calls.until_certain(HealingActivities.repair, order))
+            done = await self._calls.shielded(self._calls.retry_until_known(HealingActivities.repair, order))
         except ActivityError as error:
-            return await self._not_made(error)
-        self.in_force = done
-        self._story.repaired(done, workflow.now())
+            return await self._handle_failure(error)
+        self._state.applied = done
+        self._status.repaired(done, workflow.now())
         self._calls.stop_if_cancelled()
-        await self._telling.report()
-        return Outcome.APPLIED
+        await self._reporter.report()
+        return RepairOutcome.APPLIED
 
-    async def _not_made(self, error: ActivityError) -> Outcome:
-        """Why nothing was written, and whether that may change. Any other error goes on."""
+    async def _handle_failure(self, error: ActivityError) -> RepairOutcome:
+        """Record why nothing was written; raise the error unless it is Held or ChangedSince."""
         kind, message = error_type(error), error_message(error)
         if not is_permanent(error):
-            self._story.uncertain(message, workflow.now())
+            self._status.outcome_unknown(message, workflow.now())
             raise error
         if kind == Held.__name__:
-            self._story.held_back(message)
+            self._status.blocked(message)
         else:
-            self._story.not_made(message, workflow.now())
+            self._status.not_applied(message, workflow.now())
         self._calls.stop_if_cancelled()
         if kind not in (Held.__name__, ChangedSince.__name__):
             raise error
-        await self._telling.report()
-        return Outcome.BLOCKED if kind == Held.__name__ else Outcome.STALE
+        await self._reporter.report()
+        return RepairOutcome.BLOCKED if kind == Held.__name__ else RepairOutcome.STALE
 
-    async def verdict(self, step: Step, report: DiagnoseReport) -> Judgement:
-        """Look until it is known what came of the change in force."""
-        done = self.in_force
+    async def verify(self, step: Step, report: DiagnoseReport) -> Judgement:
+        """Check the applied change repeatedly until there is a verdict."""
+        done = self._state.applied
         assert done is not None
-        ask = VerifyRequest(
+        request = VerifyRequest(
             target=step.action.target,
             action=step.action,
             action_id=done.action_id,
@@ -109,43 +108,42 @@ class RepairExecutor:
             settle=step.settle,
             has_checks=report.has_checks,
         )
-        started = looked = workflow.now()
+        started = checked = workflow.now()
         pause = timedelta()
         while True:
-            judgement = await self._calls.call(HealingActivities.verify, ask)
-            ask = ask.model_copy(update={"calm_since": judgement.calm_since})
-            gap, looked = workflow.now() - looked - pause, workflow.now()
-            pause = pace(looked - started, LOOK_EVERY)
-            if gap > BLIND_AFTER and judgement.verdict in BAD and ask.blind < BLIND_AT_MOST.total_seconds():
-                # Nobody could look for a while, so what was late may still come: that time does not count.
-                ask = ask.model_copy(update={"blind": ask.blind + gap.total_seconds()})
+            judgement = await self._calls.call(HealingActivities.verify, request)
+            request = request.model_copy(update={"calm_since": judgement.calm_since})
+            gap, checked = workflow.now() - checked - pause, workflow.now()
+            pause = backoff(checked - started, VERIFY_INTERVAL)
+            if gap > BLIND_INTERVAL and judgement.verdict in BAD and request.blind < BLIND_LIMIT.total_seconds():
+                # Nothing was observed during the gap, so it does not count: what was late may still come.
+                request = request.model_copy(update={"blind": request.blind + gap.total_seconds()})
             elif judgement.verdict is not None:
                 return judgement
-            elif self._story.progress(judgement):
-                await self._telling.report()
+            elif self._status.progress(judgement):
+                await self._reporter.report()
             await workflow.sleep(pause)
 
     async def undo(self) -> bool:
-        """Take the change in force back. False when it became somebody else's: then a person is told."""
-        done = self.in_force
+        """Undo the applied change. False when someone has changed the object since: then it was escalated."""
+        done = self._state.applied
         assert done is not None
         if done.undo is None:
-            self.in_force = None
+            self._state.applied = None
             return True
         order = RepairOrder(
             incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, self._orders, undo=True),
+            action_id=action_id(self._request.incident.uid, self._state.orders, undo=True),
             action=done.undo,
         )
         try:
-            await self._calls.unbroken(self._calls.until_certain(HealingActivities.undo, order))
+            await self._calls.shielded(self._calls.retry_until_known(HealingActivities.undo, order))
         except ActivityError as error:
-            self.in_force = None
-            self._story.not_undone(error_message(error))
-            await self._telling.hand_over(
-                "NotUndone", f"The repair could not be undone: {error_message(error)}", str(done.undo)
-            )
+            self._state.applied = None
+            message = error_message(error)
+            self._status.not_undone(message)
+            await self._reporter.escalate("NotUndone", f"The repair could not be undone: {message}", str(done.undo))
             return False
-        self.in_force = None
-        self._story.undone(workflow.now())
+        self._state.applied = None
+        self._status.undone(workflow.now())
         return True

@@ -1,4 +1,4 @@
-"""Telling: how a healing reports its progress, its end, and that people are asked or needed."""
+"""Reporting of one healing: its progress and end to the Incident, requests for approval and escalation to people."""
 
 from contextlib import suppress
 
@@ -8,11 +8,11 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is
 
 from prunella_workflows.contracts.healing import HealingActivities, HealingRequest, ReportRequest
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
+from prunella_workflows.healing.state import HealingState
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import NotFound
-from prunella_workflows.model.incident import Acknowledgement, Severity
-from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.model.incident import Severity
+from prunella_workflows.model.incident_status import Delivery, Phase
 from prunella_workflows.notifications import messages
 from prunella_workflows.notifications.delivery import notify_all
 from prunella_workflows.temporal.activity_calls import ActivityCaller
@@ -20,81 +20,83 @@ from prunella_workflows.temporal.failures import error_message, error_type
 
 
 class IncidentReporter:
-    """Writes the story to the Incident, through the activities."""
+    """Writes the state to the Incident and reaches people, through activities."""
 
-    def __init__(self, calls: ActivityCaller, story: StatusBuilder, request: HealingRequest) -> None:
+    def __init__(self, state: HealingState, calls: ActivityCaller, request: HealingRequest) -> None:
+        self._state = state
         self._calls = calls
-        self._story = story
         self._request = request
         self._incident = request.incident
-        self.rule = EscalationRule()
-        self.acknowledged: Acknowledgement | None = request.spec.acknowledged
-        self.incident_deleted = False
+        self._status = StatusBuilder(state)
 
     async def report(self) -> None:
-        """Tell how it stands. A healing goes on when its progress cannot be written: the closing report must be.
+        """Write the status. A failure does not stop the healing, as only the closing report is essential.
 
         Raises:
             ActivityError: the incident was deleted.
         """
-        news = self._news()
+        request = self._take_report()
         try:
-            await self._calls.call(HealingActivities.report, news)
+            await self._calls.call(HealingActivities.report, request)
         except ActivityError as error:
-            self._story.tell_again(news.events)
+            self._state.events.put_back(request.events)
             if is_cancelled_exception(error):
                 raise
             if error_type(error) == NotFound.__name__:
-                self.incident_deleted = True
+                self._state.incident_deleted = True
                 raise
-            workflow.logger.warning("progress could not be reported: %s", error_message(error))
+            workflow.logger.warning("cannot report progress: %s", error_message(error))
 
-    async def ask_people(self) -> None:
-        """Tell the policy's channels that an answer is needed, when they may be told. Cancelled when one is here."""
+    async def request_approval(self) -> tuple[Delivery, ...]:
+        """Notify the policy's channels that an approval is needed, outside of quiet hours unless it is critical.
+
+        Returns nothing when cancelled, because the answer came first.
+        """
         now, spec = workflow.now(), self._request.spec
         if spec.severity is not Severity.CRITICAL:
-            await workflow.sleep(self.rule.quiet_until(now) - now)
-        message = messages.needs_an_answer(self._incident, spec, self._story.status)
+            await workflow.sleep(self._state.rule.quiet_until(now) - now)
+        message = messages.approval_requested(self._incident, spec, self._state.status)
         with suppress(ActivityError):  # only one that was cancelled
-            self._story.asked(await notify_all(self.rule.channels or (), message, f"{self._incident.uid}-approval"))
+            return await notify_all(self._state.rule.channels or (), message, f"{self._incident.uid}-approval")
+        return ()
 
     async def close(self, phase: Phase, reason: str, message: str, next_step: str = "") -> None:
-        """The incident is over without a person."""
-        self._story.closed(phase, reason, message, workflow.now(), next_step)
-        await self._calls.unbroken(self._tell_end())
+        """Close the incident without a person."""
+        self._status.closed(phase, reason, message, workflow.now(), next_step)
+        await self._calls.shielded(self._report_end())
 
-    async def hand_over(self, reason: str, message: str, next_step: str) -> None:
-        """A person takes over."""
-        self._story.escalated(reason, message, next_step, workflow.now())
-        await self._calls.unbroken(self._tell_people())
+    async def escalate(self, reason: str, message: str, next_step: str) -> None:
+        """Close the incident and escalate it to people."""
+        self._status.escalated(reason, message, next_step, workflow.now())
+        await self._calls.shielded(self._report_escalation())
 
-    async def _tell_people(self) -> None:
-        """The closing report, and the escalation even when that report cannot be written."""
+    async def _report_escalation(self) -> None:
+        """Write the end, and escalate even when it cannot be written."""
         try:
-            await self._tell_end()
+            await self._report_end()
         finally:
-            await self._escalate()
+            await self._start_escalation()
 
-    async def _tell_end(self) -> None:
-        """The closing report. An incident that was deleted meanwhile needs none."""
+    async def _report_end(self) -> None:
+        """Make the closing report. An incident that was deleted needs none."""
         try:
-            await self._calls.call(HealingActivities.close, self._news())
+            await self._calls.call(HealingActivities.close, self._take_report())
         except ActivityError as error:
             if error_type(error) != NotFound.__name__:
                 raise
-            workflow.logger.warning("the incident is gone, so its end was not written")
+            workflow.logger.warning("the incident was deleted, so its closing status was not written")
 
-    async def _escalate(self) -> None:
-        """Leave the rest to a workflow of its own: people may take hours to come."""
+    async def _start_escalation(self) -> None:
+        """Leave the rest to a workflow of its own, because people may take hours to respond."""
         request = EscalationRequest(
             incident=self._incident,
             spec=self._request.spec,
             opened_at=self._request.opened_at,
-            status=self._story.status,
-            rule=self.rule,
-            acknowledged=self.acknowledged,
+            status=self._state.status,
+            rule=self._state.rule,
+            acknowledged=self._state.acknowledged,
         )
-        with suppress(WorkflowAlreadyStartedError):  # a run before this one has handed over already
+        with suppress(WorkflowAlreadyStartedError):  # an earlier run has escalated already
             _ = await workflow.start_child_workflow(
                 Escalation.run,
                 request,
@@ -104,5 +106,5 @@ class IncidentReporter:
                 static_summary=f"{self._incident.namespace}/{self._incident.name}",
             )
 
-    def _news(self) -> ReportRequest:
-        return ReportRequest(incident=self._incident, status=self._story.status, events=self._story.take_events())
+    def _take_report(self) -> ReportRequest:
+        return ReportRequest(incident=self._incident, status=self._state.status, events=self._state.events.take())

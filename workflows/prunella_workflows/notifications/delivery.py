@@ -1,6 +1,6 @@
-"""How a workflow reaches people: every channel by an activity of its own, so that one that fails delays no other.
+"""Delivery of messages and tickets: one activity for each channel, so that a failing channel delays no other.
 
-Used inside workflows only. A failed delivery is an answer here, not an error: nothing stops because a chat is down.
+Used inside workflows only. A failed delivery is a result here, not an error: nothing stops because a chat is down.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.contracts.notifications import (
-    HEARTBEAT,
-    NOTICE_OPTIONS,
+    HEARTBEAT_TIMEOUT_SECONDS,
+    NOTIFICATION_OPTIONS,
     Message,
     NoticeActivities,
     NotifyRequest,
@@ -27,12 +27,12 @@ R = TypeVar("R")
 
 
 async def notify_all(channels: tuple[str, ...], message: Message, key: str) -> tuple[Delivery, ...]:
-    """Send a message to every channel at once, and say what became of each."""
+    """Send a message to every channel at once. Return the result for each."""
     return tuple(await asyncio.gather(*(_notify(channel, message, key) for channel in channels)))
 
 
-async def keep_ticket(request: TicketRequest) -> tuple[TicketRef | None, str]:
-    """Open, update or close a ticket: the ticket, or None and why there is none."""
+async def sync_ticket(request: TicketRequest) -> tuple[TicketRef | None, str]:
+    """Open, update or close a ticket. Return it, or None and the reason why there is none."""
     try:
         return await _call(NoticeActivities.ticket, request), ""
     except ActivityError as error:
@@ -57,11 +57,11 @@ async def _notify(channel: str, message: Message, key: str) -> Delivery:
 
 
 async def _call(method: Callable[[NoticeActivities, A], R], argument: A) -> R:
-    options = NOTICE_OPTIONS[method.__name__]
+    options = NOTIFICATION_OPTIONS[method.__name__]
     return await workflow.execute_activity_method(
         method,
         argument,
         start_to_close_timeout=timedelta(seconds=options.start_to_close),
-        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
         retry_policy=options.retry,
     )

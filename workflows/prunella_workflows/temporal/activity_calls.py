@@ -1,6 +1,6 @@
-"""How the workflow calls its hands: by the contract's options, repeated until certain, and never torn apart.
+"""Calls of activities: with the contract's options, repeated until known, and shielded from cancellation.
 
-Used inside the workflow only: time and sleep are the workflow's own.
+Used inside workflows only: time and sleep are the workflow's own.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ A = TypeVar("A")
 R = TypeVar("R")
 OrderMethod = Callable[[HealingActivities, RepairOrder], Repaired]
 
-ASK_AGAIN = timedelta(seconds=15)
-UNCERTAIN_AT_MOST = timedelta(hours=1)
-AWAY_AT_MOST = timedelta(hours=1)
-PACE_AT_MOST = timedelta(minutes=5)
+RETRY_INTERVAL = timedelta(seconds=15)
+OUTCOME_UNKNOWN_LIMIT = timedelta(hours=1)
+UNREACHABLE_LIMIT = timedelta(hours=1)
+BACKOFF_LIMIT = timedelta(minutes=5)
 
 
 class ActivityCaller:
-    """The calls of one workflow, and whether it was cancelled while it did what must not be torn apart."""
+    """Calls the activities of one workflow, and remembers a cancellation that came during a shielded part."""
 
     def __init__(self) -> None:
         self._cancelled = False
 
     async def call(self, method: Callable[[HealingActivities, A], R], argument: A) -> R:
-        """Run an activity under its options.
+        """Run an activity with its options.
 
         Raises:
-            ActivityError: it failed for good, or every attempt its retry class allows was made.
+            ActivityError: it failed for good, or all attempts of its retry class failed.
         """
         options = OPTIONS[method.__name__]
         total = options.schedule_to_close
@@ -48,39 +48,38 @@ class ActivityCaller:
             priority=options.priority,
         )
 
-    async def until_answered(self, method: Callable[[HealingActivities, A], R], argument: A) -> R:
-        """Repeat a look for as long as nobody answers: an API server that is away says nothing about the workload.
+    async def retry_until_reachable(self, method: Callable[[HealingActivities, A], R], argument: A) -> R:
+        """Repeat a read while the API server is unreachable: an outage says nothing about the workload.
 
         Raises:
-            ActivityError: it failed for another reason, or nobody answered for an hour.
+            ActivityError: it failed for another reason, or the server was unreachable for an hour.
         """
         started = workflow.now()
         while True:
             try:
                 return await self.call(method, argument)
             except ActivityError as error:
-                over = workflow.now() - started > AWAY_AT_MOST
-                if over or not _nobody_answered(error):
+                if workflow.now() - started > UNREACHABLE_LIMIT or not _is_unreachable(error):
                     raise
-                await workflow.sleep(ASK_AGAIN)
+                await workflow.sleep(RETRY_INTERVAL)
 
-    async def until_certain(self, method: OrderMethod, order: RepairOrder) -> Repaired:
+    async def retry_until_known(self, method: OrderMethod, order: RepairOrder) -> Repaired:
         """Repeat an order whose outcome is unknown: the action id makes the repetition harmless.
 
         Raises:
-            ActivityError: nothing was written (permanent), or it is still uncertain after an hour.
+            ActivityError: nothing was written (permanent), or the outcome is still unknown after an hour.
         """
         started = workflow.now()
         while True:
             try:
                 return await self.call(method, order)
             except ActivityError as error:
-                if is_permanent(error) or workflow.now() - started > UNCERTAIN_AT_MOST:
+                if is_permanent(error) or workflow.now() - started > OUTCOME_UNKNOWN_LIMIT:
                     raise
-                await workflow.sleep(ASK_AGAIN)
+                await workflow.sleep(RETRY_INTERVAL)
 
-    async def unbroken(self, work: Coroutine[Any, Any, R]) -> R:
-        """Carry through what must not be torn apart; a cancellation meanwhile is kept for `stop_if_cancelled`."""
+    async def shielded(self, work: Coroutine[Any, Any, R]) -> R:
+        """Complete work that must not be interrupted; a cancellation is deferred to `stop_if_cancelled`."""
         task = asyncio.create_task(work)
         while not task.done():
             try:
@@ -90,17 +89,18 @@ class ActivityCaller:
         return task.result()
 
     def stop_if_cancelled(self) -> None:
-        """Honour a cancellation that came while something was carried through."""
+        """Raise a cancellation that was deferred by `shielded`."""
         if self._cancelled:
             raise asyncio.CancelledError
 
 
-def _nobody_answered(error: ActivityError) -> bool:
+def _is_unreachable(error: ActivityError) -> bool:
     return not is_cancelled_exception(error) and error_type(error) in (Unavailable.__name__, UNANSWERED)
 
 
-def pace(spent: timedelta, least: timedelta, most: timedelta = PACE_AT_MOST, share: int = 30) -> timedelta:
-    """The pause before the next look: the longer it has taken, the longer (one part in `share` of it), so that
-    histories stay small and hundreds that wait ask for little.
+def backoff(elapsed: timedelta, minimum: timedelta, maximum: timedelta = BACKOFF_LIMIT, share: int = 30) -> timedelta:
+    """The pause before the next check: one part in `share` of the elapsed time, within bounds.
+
+    So histories stay small, and hundreds of waiting workflows cause little load.
     """
-    return min(max(least, spent / share), most)
+    return min(max(minimum, elapsed / share), maximum)

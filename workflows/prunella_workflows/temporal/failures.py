@@ -1,4 +1,4 @@
-"""What a failed activity means to the workflow: our error's type, whether it is final, and its message."""
+"""Failed activities as workflows see them: the error's type, whether it is permanent, and its message."""
 
 from temporalio.exceptions import ActivityError, ApplicationError
 
@@ -12,13 +12,13 @@ def is_permanent(error: ActivityError) -> bool:
 
 
 def error_type(error: BaseException) -> str:
-    """The CamelCase name of our error; UNANSWERED when no attempt came back (time-out)."""
+    """The CamelCase name of our error; UNANSWERED when every attempt timed out."""
     cause = _cause(error)
     return (cause.type or "Failed") if cause is not None else UNANSWERED
 
 
 def error_message(error: BaseException) -> str:
-    """The error in words."""
+    """The message of the error."""
     cause = _cause(error)
     return cause.message if cause is not None else f"{error}"
 

@@ -1,4 +1,4 @@
-"""Says when a workflow begins and ends, once each: what was told before is not told again by a replay."""
+"""Counts the beginning and the end of each workflow run; a replay counts nothing again."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ COUNT = "prunella_count_workflow"
 
 @dataclass(frozen=True)
 class WorkflowEnd:
-    """Whether a workflow ended well, and after how many seconds."""
+    """Whether a workflow completed, and after how many seconds."""
 
     well: bool
     seconds: float
 
 
 class WorkflowCounts(WorkflowInboundInterceptor):
-    """Tells the beginning and the end of each run."""
+    """Counts the beginning and the end of each run."""
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 - the SDK's name
-        """Run it."""
-        _tell(None)
+        """Run the workflow."""
+        _count(None)
         try:
             result = await super().execute_workflow(input)
         except asyncio.CancelledError:
-            if workflow.cancellation_reason() is not None:  # else it only leaves this worker's cache
-                _tell(_end(well=False))
+            if workflow.cancellation_reason() is not None:  # otherwise it is only evicted from this worker's cache
+                _count(_end(well=False))
             raise
         except Exception:
-            _tell(_end(well=False))
+            _count(_end(well=False))
             raise
-        _tell(_end(well=True))
+        _count(_end(well=True))
         return result
 
 
@@ -42,7 +42,7 @@ def _end(*, well: bool) -> WorkflowEnd:
     return WorkflowEnd(well, (workflow.now() - workflow.info().workflow_start_time).total_seconds())
 
 
-def _tell(end: WorkflowEnd | None) -> None:
+def _count(end: WorkflowEnd | None) -> None:
     if not workflow.unsafe.is_replaying():
         info = workflow.info()
         workflow.extern_functions()[COUNT](info.run_id, info.workflow_type, info.task_queue, end)

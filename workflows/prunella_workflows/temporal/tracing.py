@@ -1,7 +1,7 @@
-"""Spans of workflows, with no clock and no chance of their own: their ids follow from the run, so that replays agree.
+"""Spans of workflows, without clock or random numbers: their ids derive from the run, so that replays agree.
 
-What a workflow calls names the workflow's span as its parent from the first moment on. The span itself is handed out
-once, by the worker that ends the run: after replays, moves between workers and days of waiting there is still one.
+Everything a workflow calls has the workflow's span as its parent from the start. The span itself is exported once, by
+the worker that ends the run: after replays, moves between workers and days of waiting there is still one.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from temporalio.worker import (
 from prunella_workflows.model.incident_status import IncidentStatus
 
 HEADER = "traceparent"
-"""Of the calls between workflows, activities and clients; its value is W3C trace context."""
+"""The header of calls between workflows, activities and clients; its value is W3C trace context."""
 
 EMIT = "prunella_emit_span"
 """The function outside of the sandbox that takes a `WorkflowSpan`."""
@@ -36,7 +36,7 @@ _SHAPE = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
 
 @dataclass(frozen=True)
 class TraceContext:
-    """Whose child something is: trace and span ids as hexadecimal digits, and whether the trace is recorded."""
+    """The parent of a span: trace and span ids as hexadecimal digits, and whether the trace is recorded."""
 
     trace_id: str
     span_id: str
@@ -44,7 +44,7 @@ class TraceContext:
 
     @classmethod
     def parse(cls, text: str) -> "TraceContext | None":
-        """A W3C traceparent; None when it is none (https://www.w3.org/TR/trace-context/)."""
+        """Parse a W3C traceparent; None when it is invalid (https://www.w3.org/TR/trace-context/)."""
         match = _SHAPE.match(text)
         if match is None or set(match[1]) == {"0"} or set(match[2]) == {"0"}:
             return None
@@ -68,15 +68,15 @@ class WorkflowSpan:
 
 
 class WorkflowSpans(WorkflowInboundInterceptor):
-    """Traces a workflow that was started with a trace context; any other is left alone."""
+    """Traces a workflow that was started with a trace context; others are not traced."""
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-        """Put our header on everything that the workflow starts."""
+        """Add our header to everything the workflow starts."""
         self._calls = _Calls(outbound)
         super().init(self._calls)
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 - the SDK's name
-        """Run it, and hand its span out at its end."""
+        """Run the workflow, and export its span at the end."""
         parent = context_of(input.headers)
         if parent is None:
             return await super().execute_workflow(input)
@@ -86,7 +86,7 @@ class WorkflowSpans(WorkflowInboundInterceptor):
         try:
             result = await super().execute_workflow(input)
         except asyncio.CancelledError:
-            if workflow.cancellation_reason() is not None:  # else it only leaves this worker's cache
+            if workflow.cancellation_reason() is not None:  # otherwise it is only evicted from this worker's cache
                 _emit(context, parent, error="cancelled")
             raise
         except Exception as error:
@@ -113,7 +113,7 @@ class _Calls(WorkflowOutboundInterceptor):
 
 
 def context_of(headers: Mapping[str, Payload]) -> TraceContext | None:
-    """The trace context that a call brought along."""
+    """The trace context of a call."""
     payload = headers.get(HEADER)
     return TraceContext.parse(payload.data.decode("ascii", "replace")) if payload is not None else None
 
@@ -146,7 +146,7 @@ def _emit(context: TraceContext, parent: TraceContext, result: object = None, *,
 
 
 def _outcome(status: IncidentStatus) -> dict[str, str]:
-    """How an incident ended, in the words of its status."""
+    """The outcome of an incident, from its status."""
     last = status.attempts[-1] if status.attempts else None
     values = {
         "prunella.phase": status.phase.value,

@@ -52,7 +52,7 @@ def test_the_names_that_temporal_users_know(receiver):
     workflows.count("run-1", "SelfHealing", queue, None)
     workflows.count("run-1", "SelfHealing", queue, WorkflowEnd(well=True, seconds=2.0))
     workflows.count("run-2", "SelfHealing", queue, WorkflowEnd(well=False, seconds=0.2))
-    with pytest.raises(ValueError, match="no"), workflows._counted("repair", queue, 2):
+    with pytest.raises(ValueError, match="no"), workflows._measure("repair", queue, 2):
         raise ValueError("no")
     with pushing(receiver.address):
         _, sent = receiver.next()

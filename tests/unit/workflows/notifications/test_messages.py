@@ -78,7 +78,7 @@ def written(message):
 
 
 def test_the_message_of_the_documentation_is_a_real_one():
-    assert f"```text\n{written(messages.needs_a_person(REF, SPEC, STATUS))}\n```" in PAGE.read_text()
+    assert f"```text\n{written(messages.escalated(REF, SPEC, STATUS))}\n```" in PAGE.read_text()
 
 
 def test_a_question_says_what_would_change_and_how_to_answer():
@@ -90,42 +90,43 @@ def test_a_question_says_what_would_change_and_how_to_answer():
             "diff": "-64Mi\n+96Mi",
         }
     )
-    told = messages.needs_an_answer(REF, SPEC, waiting)
-    assert told.title == f"Deployment/recommendations in shop waits for an answer: {waiting.plan}"
+    told = messages.approval_requested(REF, SPEC, waiting)
+    assert told.title == f"Deployment/recommendations in shop waits for approval: {waiting.plan}"
     assert "Would change:\n  -64Mi\n  +96Mi" in written(told)
     assert told.next_step == (
-        "Agree: prunella incidents approve recommendations-oom-1 -n shop"
-        " (or refuse: prunella incidents reject recommendations-oom-1 -n shop --reason WHY)"
+        "Approve: prunella incidents approve recommendations-oom-1 -n shop"
+        " (or reject: prunella incidents reject recommendations-oom-1 -n shop --reason WHY)"
     )
 
 
 def test_the_next_level_reads_for_how_long_nobody_came():
-    told = messages.needs_a_person(REF, SPEC, STATUS)
+    told = messages.escalated(REF, SPEC, STATUS)
     assert (
-        messages.nobody_came(told, timedelta(minutes=15)).what == f"Nobody has acknowledged this for 15m. {told.what}"
+        messages.unacknowledged(told, timedelta(minutes=15)).what
+        == f"No one has acknowledged this for 15m. {told.what}"
     )
 
 
 def test_what_is_still_in_force_is_shown_and_what_was_taken_back_is_not():
-    assert messages.needs_a_person(REF, SPEC, STATUS).changed == ""
+    assert messages.escalated(REF, SPEC, STATUS).changed == ""
     kept = STATUS.model_copy(update={"attempts": (TRIED.model_copy(update={"undone": False}),)})
-    assert messages.needs_a_person(REF, SPEC, kept).changed == TRIED.diff
+    assert messages.escalated(REF, SPEC, kept).changed == TRIED.diff
     never = STATUS.model_copy(update={"attempts": (TRIED.model_copy(update={"written_at": None, "undone": False}),)})
-    assert messages.needs_a_person(REF, SPEC, never).changed == ""
+    assert messages.escalated(REF, SPEC, never).changed == ""
 
 
 def test_an_incident_of_which_little_is_known():
     bare = IncidentStatus(phase=Phase.ESCALATED, reason="Unanswered", message="No worker answered")
     spec = IncidentSpec(pod_name="web-1", type=IncidentType.OTHER)
-    told = messages.needs_a_person(REF, spec, bare)
+    told = messages.escalated(REF, spec, bare)
     assert told.where == "Pod/web-1 in namespace shop"
     assert told.what == "No worker answered. What was seen: Other."
     assert (told.cause, told.tried, told.changed) == ("", (), "")
 
 
 def test_who_took_over_and_that_it_is_over():
-    assert "alice has taken over" in messages.taken_over(REF, SPEC, STATUS, "alice").title
-    over = messages.over(REF, SPEC, STATUS, "The fault is gone.")
-    assert "needs nobody any more" in over.title
+    assert "acknowledged by alice" in messages.acknowledged(REF, SPEC, STATUS, "alice").title
+    over = messages.resolved(REF, SPEC, STATUS, "The fault is gone.")
+    assert "no longer needs a person" in over.title
     assert (over.what, over.next_step, over.evidence) == ("The fault is gone.", "", ())
-    assert len({one.thread for one in (over, messages.taken_over(REF, SPEC, STATUS, "a"))}) == 1
+    assert len({one.thread for one in (over, messages.acknowledged(REF, SPEC, STATUS, "a"))}) == 1

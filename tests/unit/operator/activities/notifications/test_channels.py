@@ -37,7 +37,7 @@ MESSAGE = Message(
     what="No earlier release is known to have worked.",
     cause="bad_release (90%): revision 2 fails.",
     evidence=(EvidenceNote(source="Log web/app", message="<b>fatal</b> @everyone"),),
-    tried=("SetMemory of Deployment/web (to 96Mi): NotHealed, taken back",),
+    tried=("SetMemory of Deployment/web (to 96Mi): NotHealed, undone",),
     changed="-64Mi\n+96Mi",
     next_step="Fix the release.",
     incident=IncidentRef(namespace="shop", name="web-1", uid=UID),
@@ -109,7 +109,7 @@ def test_a_mail_is_told_as_text_and_html_and_joins_its_thread(mail):
     assert "&lt;b&gt;fatal&lt;/b&gt; @everyone" in page
     for words in (
         "No earlier release is known to have worked.",
-        "SetMemory of Deployment/web (to 96Mi): NotHealed, taken back",
+        "SetMemory of Deployment/web (to 96Mi): NotHealed, undone",
         "Fix the release.",
         "prunella incidents show web-1 -n shop",
         f"/workflows/incident-{UID}/r",

@@ -1,0 +1,50 @@
+"""The state of a healing is one serialisable structure, and Events are posted once each."""
+
+from builders import NOW, a_question, a_repaired, a_report, a_request, a_step
+from pydantic import TypeAdapter
+
+from prunella_workflows.healing.approval_status import ApprovalStatus
+from prunella_workflows.healing.attempt_status import AttemptStatus
+from prunella_workflows.healing.events import EventLog
+from prunella_workflows.healing.state import HealingState, initial_state
+from prunella_workflows.healing.status_builder import StatusBuilder
+from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.outcome import Effect, GuardResult
+
+
+def test_a_state_in_the_middle_of_a_repair_survives_json():
+    state = initial_state(a_request(), "run", NOW)
+    state.orders = 1
+    StatusBuilder(state).diagnosed(a_question(), NOW)
+    ApprovalStatus(state).approval_requested(NOW)
+    state.answer = Approval(decision="Approved", by="alice")
+    AttemptStatus(state).attempt_started(a_step(), "uid-1", "-a\n+b", NOW)
+    state.applied = a_repaired("uid-1")
+    adapter = TypeAdapter(HealingState)
+    assert adapter.validate_json(adapter.dump_json(state)) == state
+
+
+def test_a_guard_is_an_event_when_it_begins_to_block_and_when_it_no_longer_does():
+    log = EventLog()
+    wait = GuardResult(name="Concurrency", effect=Effect.WAIT, reason="NamespaceBusy", message="5 repairs run.")
+    asks = GuardResult(name="Approval", effect=Effect.ASK, reason="ApprovalNeeded")
+    for guards in ((wait, asks), (wait, asks), (GuardResult(name="Concurrency"), asks)):
+        log.post_guards(guards)
+    assert [event.reason for event in log.take()] == ["GuardBlocked", "GuardCleared"]
+    assert log.take() == ()
+
+
+def test_a_repeated_diagnosis_is_one_event():
+    state = initial_state(a_request(), "run", NOW)
+    for _ in range(2):
+        StatusBuilder(state).diagnosed(a_report(), NOW)
+    assert [event.reason for event in state.events.take()] == ["Diagnosed"]
+
+
+def test_events_whose_report_failed_come_first_in_the_next_one():
+    log = EventLog()
+    log.post("Normal", "First", "Test", "")
+    failed = log.take()
+    log.post("Normal", "Second", "Test", "")
+    log.put_back(failed)
+    assert [(event.reason, event.key) for event in log.take()] == [("First", "1"), ("Second", "2")]

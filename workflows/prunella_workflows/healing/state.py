@@ -1,0 +1,92 @@
+"""The state of one healing: everything the workflow remembers, in one serialisable structure that its parts share."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from prunella_workflows.contracts.healing import HealingRequest, Repaired, workflow_id
+from prunella_workflows.healing.conditions import set_condition
+from prunella_workflows.healing.events import EventLog
+from prunella_workflows.model.incident import Acknowledgement, Approval
+from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase, Times, WorkflowLink
+from prunella_workflows.model.policy import EscalationRule
+
+
+@dataclass
+class HealingState:
+    """What is known and was done so far.
+
+    `status` and `events` are what users see. `rule` is the escalation rule of the latest diagnosis. `obstacle` is why
+    the last change was not applied. `blocked_since` is when guards began to block the repair; `waiting_for` is the
+    cause elsewhere that the repair has waited for since `waiting_since`. `orders` counts the changes that were
+    ordered; `applied` is the change in effect that is neither verified nor undone.
+
+    `answer` is the approval that counts, `new_answers` are those not yet checked, and `late_answers` came after it.
+    `approved_action` is the kind of repair it permits.
+    """
+
+    status: IncidentStatus
+    events: EventLog = field(default_factory=EventLog)
+    rule: EscalationRule = field(default_factory=EscalationRule)
+    acknowledged: Acknowledgement | None = None
+    incident_deleted: bool = False
+    obstacle: str = ""
+    blocked_since: datetime | None = None
+    waiting_for: str = ""
+    waiting_since: datetime | None = None
+    orders: int = 0
+    applied: Repaired | None = None
+    answer: Approval | None = None
+    new_answers: list[Approval] = field(default_factory=list)
+    late_answers: list[Approval] = field(default_factory=list)
+    approved_action: str | None = None
+    approval_requested_at: datetime | None = None
+    approvers_notified: bool = False
+    suspended: bool = False
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The attempts so far."""
+        return self.status.attempts
+
+    @property
+    def written_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts that changed the workload."""
+        return tuple(attempt for attempt in self.attempts if attempt.written_at is not None)
+
+    def update(self, **values: Any) -> None:
+        """Change fields of the status."""
+        self.status = self.status.model_copy(update=values)
+
+    def update_attempt(self, **values: Any) -> None:
+        """Change fields of the last attempt."""
+        *earlier, last = self.attempts
+        self.update(attempts=(*earlier, last.model_copy(update=values)))
+
+    def set_condition(self, kind: str, value: str, reason: str, message: str, now: datetime) -> None:
+        """Set a condition of the status."""
+        self.update(
+            conditions=set_condition(self.status.conditions, kind, value, reason=reason, message=message, now=now)
+        )
+
+
+def initial_state(request: HealingRequest, run_id: str, now: datetime) -> HealingState:
+    """The state of a healing that begins now."""
+    spec = request.spec
+    status = IncidentStatus(
+        phase=Phase.CONFIRMING,
+        reason="Started",
+        message="Checking whether the fault persists.",
+        fault=spec.description or spec.type,
+        workflow=WorkflowLink(id=workflow_id(request.incident.uid), run_id=run_id),
+        trace_id=request.trace_id,
+        times=Times(fault_at=request.fault_at, detected_at=request.detected_at or request.opened_at, started_at=now),
+    )
+    state = HealingState(
+        status=status,
+        acknowledged=spec.acknowledged,
+        new_answers=[spec.approval] if spec.approval else [],
+        suspended=spec.suspend,
+    )
+    state.set_condition("Succeeded", "Unknown", "Open", "", now)
+    return state
