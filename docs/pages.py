@@ -1,4 +1,4 @@
-"""What the tests need to know about the documents, and what is generated in them: `python docs/pages.py` writes it."""  # noqa: INP001 - a script
+"""The documents, as the tests read them, and their generated parts, which `python docs/pages.py` writes."""  # noqa: INP001 - a script
 
 import importlib
 import pkgutil

@@ -50,7 +50,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _places(files: Iterable[File]) -> dict[Path, str]:
-    """Where the files of the site come from, and their place in it."""
+    """Map the origin of each file of the site to its place in it."""
     return {
         ROOT / OUTSIDE[file.src_uri] if file.src_uri in OUTSIDE else DOCS / file.src_uri: file.src_uri for file in files
     }
