@@ -1,8 +1,8 @@
-"""What an alert is about and how it is handled: pure functions of its labels and the rules.
+"""Classifies alerts: the subject and the handling of an alert, as pure functions of its labels and the rules.
 
-Label values are hostile input. They are compared with fixed names, matched against patterns of the policy, and taken
-as a Kubernetes name only if they are one; nothing else is made of them. Called from an activity, so that its answers
-are recorded and the built-in rules may change between releases.
+Label values are hostile input. They are compared with fixed names, matched against patterns of the policy, and used as
+a Kubernetes name only if they are a valid one; nothing else. Called from an activity, so that its answers are recorded
+and the built-in rules may change between releases.
 """
 
 import re
@@ -32,19 +32,19 @@ CAUSES = {
     "high_memory": IncidentType.HIGH_MEMORY,
     "network_timeout": IncidentType.NETWORK_TIMEOUT,
 }
-"""What the label `prunella_cause` says the trouble is. The diagnosis still has to find it."""
+"""Incident types by the value of the label `prunella_cause`. The diagnosis must still confirm the cause."""
 
 DEFAULTS = AlertPolicy(rules=(), channels=(), ticket="", window=300.0, silence="WhileRepairing")
-"""What holds where no ClusterHealingPolicy says otherwise."""
+"""Defaults that any ClusterHealingPolicy overrides."""
 
-_NAME_MATCHED = 128  # characters of an alert's name that patterns see: matching must not take long
+_MAX_NAME_LENGTH = 128  # characters that are matched against patterns, so that matching stays fast
 _SEVERITIES = {
     Severity.CRITICAL: ("critical", "page", "emergency", "fatal", "disaster"),
     Severity.HIGH: ("high", "error", "major"),
     Severity.MEDIUM: ("warning", "warn", "medium", "minor", "average"),
     Severity.LOW: ("info", "low", "none", "notice", "debug", "ok"),
 }
-_TYPES = {
+_KINDS = {
     "deployment": ("Deployment",),
     "statefulset": ("StatefulSet",),
     "daemonset": ("DaemonSet",),
@@ -54,14 +54,14 @@ _TYPES = {
     "pod": ("Pod",),
     "barepod": ("Pod",),
 }
-_ANY = ("Deployment", "StatefulSet", "DaemonSet")
+_ANY_KIND = ("Deployment", "StatefulSet", "DaemonSet")
 _LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
 
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """What is known of an alert by its name. One that is about no workload is never healed, whatever its labels."""
+    """A built-in rule for an alert's name. Without `workload` the alert is never healed, whatever its labels."""
 
     type: IncidentType = IncidentType.OTHER
     workload: bool = True
@@ -69,8 +69,8 @@ class BuiltIn:
 
 
 _NO_WORKLOAD = BuiltIn(workload=False, handling=AlertHandlingMode.NOTIFY)
-_KEPT = BuiltIn(workload=False, handling=AlertHandlingMode.RECORD)
-_TOLD = BuiltIn(handling=AlertHandlingMode.NOTIFY)
+_RECORD_ONLY = BuiltIn(workload=False, handling=AlertHandlingMode.RECORD)
+_NOTIFY_ONLY = BuiltIn(handling=AlertHandlingMode.NOTIFY)
 _UNAVAILABLE = BuiltIn(IncidentType.UNAVAILABLE)
 _CPU = BuiltIn(IncidentType.HIGH_CPU)
 _MEMORY = BuiltIn(IncidentType.HIGH_MEMORY)
@@ -87,8 +87,8 @@ BUILT_IN: dict[str, BuiltIn] = {
     "KubeStatefulSetGenerationMismatch": _UNAVAILABLE,
     "KubeStatefulSetUpdateNotRolledOut": _UNAVAILABLE,
     "KubeDaemonSetRolloutStuck": _UNAVAILABLE,
-    "KubeDaemonSetNotScheduled": _TOLD,
-    "KubeDaemonSetMisScheduled": _TOLD,
+    "KubeDaemonSetNotScheduled": _NOTIFY_ONLY,
+    "KubeDaemonSetMisScheduled": _NOTIFY_ONLY,
     "CPUThrottlingHigh": _CPU,
     "KubeHpaMaxedOut": _CPU,
     "KubeHpaReplicasMismatch": _UNAVAILABLE,
@@ -96,11 +96,11 @@ BUILT_IN: dict[str, BuiltIn] = {
     "ContainerHighMemoryUsage": _MEMORY,
     "KubeJobFailed": BuiltIn(),
     "KubeJobNotCompleted": BuiltIn(),
-    "KubePdbNotEnoughHealthyPods": _TOLD,
-    "KubeQuotaAlmostFull": _TOLD,
-    "KubeQuotaFullyUsed": _TOLD,
-    "KubeQuotaExceeded": _TOLD,
-    "KubePersistentVolumeFillingUp": _TOLD,
+    "KubePdbNotEnoughHealthyPods": _NOTIFY_ONLY,
+    "KubeQuotaAlmostFull": _NOTIFY_ONLY,
+    "KubeQuotaFullyUsed": _NOTIFY_ONLY,
+    "KubeQuotaExceeded": _NOTIFY_ONLY,
+    "KubePersistentVolumeFillingUp": _NOTIFY_ONLY,
     "KubeNodeNotReady": _NO_WORKLOAD,
     "KubeNodeUnreachable": _NO_WORKLOAD,
     "KubeNodeReadinessFlapping": _NO_WORKLOAD,
@@ -116,10 +116,10 @@ BUILT_IN: dict[str, BuiltIn] = {
     "KubeCPUOvercommit": _NO_WORKLOAD,
     "KubeMemoryOvercommit": _NO_WORKLOAD,
     "TargetDown": _NO_WORKLOAD,
-    "Watchdog": _KEPT,
-    "InfoInhibitor": _KEPT,
+    "Watchdog": _RECORD_ONLY,
+    "InfoInhibitor": _RECORD_ONLY,
 }
-"""The alerts of kube-prometheus and a few that everybody writes, by their names."""
+"""The alerts of kube-prometheus and a few common ones, by name."""
 
 
 class NamedPolicy(NamedTuple):
@@ -129,22 +129,22 @@ class NamedPolicy(NamedTuple):
     alerts: AlertPolicy
 
 
-def namespace_of(alert: Alert, policy: AlertPolicy) -> str:
-    """The namespace that an alert names, by the labels of this policy's rule for it; "" when it names none."""
+def alert_namespace(alert: Alert, policy: AlertPolicy) -> str:
+    """The namespace that an alert names, by the labels of this policy's rule for it; "" if it names none."""
     rule = _rule(alert, policy)
     value = alert.labels.get((rule.labels.namespace if rule else None) or "namespace", "")
     return value if _LABEL_NAME.match(value) else ""
 
 
 def classify(alert: Alert, policies: tuple[NamedPolicy, ...]) -> Classified:
-    """What an alert is about and how it is handled. The policies are in order: of rules for it, the last one's wins."""
+    """Classify an alert. The policies are in order: the last one with a rule for the alert wins."""
     known = BUILT_IN.get(alert.name)
     found = next(((policy.name, rule) for policy in reversed(policies) if (rule := _rule(alert, policy.alerts))), None)
     rule = found[1] if found else None
-    merged = _merged(policies)
+    merged = _merge(policies)
     notes: list[str] = []
-    subject = _subject(alert, rule, known, notes)
-    severity = (rule.severity if rule else None) or severity_of(alert)
+    subject = _find_subject(alert, rule, known, notes)
+    severity = (rule.severity if rule else None) or alert_severity(alert)
     handling = _handling(alert, rule, known, severity)
     if handling is AlertHandlingMode.HEAL and not subject.candidates:
         handling = AlertHandlingMode.NOTIFY
@@ -165,18 +165,18 @@ def classify(alert: Alert, policies: tuple[NamedPolicy, ...]) -> Classified:
     )
 
 
-def severity_of(alert: Alert) -> Severity:
-    """The severity that the label `severity` says; Medium when it says nothing that is known."""
-    said = alert.labels.get("severity", "").lower()
-    return next((severity for severity, words in _SEVERITIES.items() if said in words), Severity.MEDIUM)
+def alert_severity(alert: Alert) -> Severity:
+    """The severity by the label `severity`; Medium for unknown values."""
+    value = alert.labels.get("severity", "").lower()
+    return next((severity for severity, values in _SEVERITIES.items() if value in values), Severity.MEDIUM)
 
 
 def _rule(alert: Alert, policy: AlertPolicy) -> AlertRule | None:
-    name = alert.name[:_NAME_MATCHED]
+    name = alert.name[:_MAX_NAME_LENGTH]
     return next((rule for rule in policy.rules or () if re.fullmatch(rule.alertname, name)), None)
 
 
-def _merged(policies: tuple[NamedPolicy, ...]) -> AlertPolicy:
+def _merge(policies: tuple[NamedPolicy, ...]) -> AlertPolicy:
     fields = {**DEFAULTS.model_dump()}
     for policy in policies:
         fields |= policy.alerts.model_dump(exclude_none=True)
@@ -184,8 +184,8 @@ def _merged(policies: tuple[NamedPolicy, ...]) -> AlertPolicy:
 
 
 def _handling(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, severity: Severity) -> AlertHandlingMode:
-    """A rule's word first. Without one only what is critical is healed, and only what somebody says is about workloads:
-    the usual labels of an unknown alert may name the exporter that measured, not the one that is in trouble.
+    """A rule decides. Without one, heal only critical alerts that a built-in rule or label says are about a workload:
+    the usual labels of an unknown alert may describe the exporter, not the failing workload.
     """
     decided = (rule.handling if rule else None) or (known.handling if known else None)
     if decided is not None:
@@ -199,7 +199,7 @@ def _type(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, notes: li
     if cause in CAUSES:
         return CAUSES[cause]
     if cause is not None:
-        notes.append(f"the label {CAUSE_LABEL} names no cause that is known")
+        notes.append(f"the label {CAUSE_LABEL} names an unknown cause")
     return (rule.type if rule else None) or (known.type if known else IncidentType.OTHER)
 
 
@@ -209,37 +209,37 @@ class _Subject(NamedTuple):
     container: str = ""
 
 
-def _subject(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, notes: list[str]) -> _Subject:
-    """The workload that the labels name. One kind of label decides, and a name that is none ends the search: what is
-    left would be the labels of whoever measured.
+def _find_subject(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, notes: list[str]) -> _Subject:
+    """The workload that the labels name. The first matching label decides. An invalid name ends the search, because any
+    remaining labels describe the exporter, not the workload.
     """
     if known is not None and not known.workload and rule is None:
         return _Subject()
     names = rule.labels if rule else AlertLabels()
-    namespace = _valid(alert, names.namespace or "namespace", _LABEL_NAME, notes)
+    namespace = _valid_label(alert, names.namespace or "namespace", _LABEL_NAME, notes)
     if not namespace:
         return _Subject()
-    container = _valid(alert, names.container or "container", _LABEL_NAME, notes)
+    container = _valid_label(alert, names.container or "container", _LABEL_NAME, notes)
     for label, kinds in _naming_labels(alert, names):
         if label in alert.labels:
-            name = _valid(alert, label, _OBJECT_NAME, notes)
+            name = _valid_label(alert, label, _OBJECT_NAME, notes)
             found = tuple(Candidate(kind=kind, name=name) for kind in kinds if name)
             return _Subject(namespace, found, container)
     return _Subject(namespace)
 
 
 def _naming_labels(alert: Alert, names: AlertLabels) -> list[tuple[str, tuple[str, ...]]]:
-    """The labels that name a workload, each with the kinds it may mean; those that a rule chose come first."""
-    said = alert.labels.get(names.workload_type or "workload_type", "").lower()
-    own, pod = (names.workload or "workload", _TYPES.get(said, _ANY)), (names.pod or "pod", ("Pod",))
-    chosen = [one for one, name in ((own, names.workload), (pod, names.pod)) if name]
+    """The labels that name a workload, each with the kinds it may mean; those chosen by a rule come first."""
+    kind = alert.labels.get(names.workload_type or "workload_type", "").lower()
+    own, pod = (names.workload or "workload", _KINDS.get(kind, _ANY_KIND)), (names.pod or "pod", ("Pod",))
+    chosen = [pair for pair, name in ((own, names.workload), (pod, names.pod)) if name]
     return [*chosen, *((label, (kind,)) for label, kind in KIND_LABELS.items()), own, pod]
 
 
-def _valid(alert: Alert, label: str, shape: re.Pattern[str], notes: list[str]) -> str:
+def _valid_label(alert: Alert, label: str, pattern: re.Pattern[str], notes: list[str]) -> str:
     value = alert.labels.get(label, "")
-    if value and not shape.match(value):
-        notes.append(f"the label {label[:64]} is no Kubernetes name, so it was not used")
+    if value and not pattern.match(value):
+        notes.append(f"the label {label[:64]} is not a valid Kubernetes name and was ignored")
         return ""
     return value
 

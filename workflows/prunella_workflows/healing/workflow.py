@@ -26,7 +26,7 @@ from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, Mode
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
-from prunella_workflows.model.kubectl import lasting
+from prunella_workflows.model.kubectl import persistent_change_hint
 from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.workload import WorkloadRef
@@ -220,7 +220,7 @@ class SelfHealing:
         self._attempts.judged(judgement, workflow.now())
         if judgement.verdict is Verdict.HEALED:
             self._state.applied = None
-            message, next_step = self._healed_message(judgement), lasting(step.action)
+            message, next_step = self._healed_message(judgement), persistent_change_hint(step.action)
             await self._reporter.close(Phase.HEALED, judgement.reason, message, next_step)
             return True
         if judgement.verdict is Verdict.INCONCLUSIVE:

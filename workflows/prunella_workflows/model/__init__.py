@@ -1,1 +1,1 @@
-"""Frozen values that the brain, the hands, the CRDs and the workflow payloads share. Imports nothing of ours."""
+"""Frozen values shared by decisions, activities, CRDs and workflow payloads. Imports nothing of ours."""

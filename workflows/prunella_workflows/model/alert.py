@@ -1,4 +1,4 @@
-"""The alert: what Alertmanager said about one firing, as it was taken in, and what Prunella makes of it."""
+"""Alerts: one firing as received from Alertmanager, its classification, and its enrichment."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,17 +13,17 @@ from prunella_workflows.model.workload import WorkloadRef
 
 
 class AlertStatus(StrEnum):
-    """Whether the alert's expression holds."""
+    """The status of an alert, in the terms of Alertmanager."""
 
     FIRING = "firing"
     RESOLVED = "resolved"
 
 
 class Alert(Value):
-    """One alert as Alertmanager told it. Long texts are cut and secrets masked when it is taken in.
+    """One alert as received from Alertmanager, with long texts cut and secrets masked.
 
-    `fingerprint` stands for the label set, `starts_at` for one firing of it. `whole` is False when a label was cut or
-    masked: then the labels no longer match the alert in Alertmanager.
+    `fingerprint` identifies the label set, `starts_at` one firing of it. `whole` is False if a label was cut or masked:
+    then the labels no longer match the alert in Alertmanager.
     """
 
     fingerprint: str
@@ -42,16 +42,16 @@ class Alert(Value):
 
 
 class Candidate(Value):
-    """A workload that an alert's labels may mean. An empty kind means that the label named no kind."""
+    """A workload that an alert's labels may refer to. The kind is empty if the label does not say it."""
 
     kind: str
     name: str
 
 
 class Classified(Value):
-    """What an alert is about and how it is handled, by its labels and the rules.
+    """The subject of an alert and its handling, by its labels and the rules.
 
-    `candidates` are asked for in order; none means that the alert is about no workload. `decided_by` names the rules.
+    `candidates` are looked up in order; without any the alert is not about a workload. `decided_by` names the rules.
     """
 
     type: IncidentType
@@ -69,7 +69,7 @@ class Classified(Value):
 
 
 class Enriched(Value):
-    """An alert with what people need to know about it. `target` is the workload at the top of the owners, if any."""
+    """An alert with the facts that people need. `target` is the workload at the top of the owners, if any."""
 
     classified: Classified
     target: WorkloadRef | None = None

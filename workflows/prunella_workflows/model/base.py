@@ -16,5 +16,5 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
     def to_object(self) -> dict[str, Any]:
-        """The value as it stands in a Kubernetes object: camelCase, JSON types, unset fields left out."""
+        """Convert to the form of a Kubernetes object: camelCase, JSON types, without unset fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,21 +1,21 @@
-"""The error tree. Its two roots answer the caller's only question: is it worth trying again?
+"""The error tree. Its two roots answer the caller's only question: is a retry worthwhile?
 
     PrunellaError
     ├── Retryable              the same call may succeed later
-    │   ├── Unavailable        the service did not answer, or asked to wait
-    │   └── Conflict           the object changed since it was read: read again and decide again
+    │   ├── Unavailable        the service did not respond, or asked to wait
+    │   └── Conflict           the object changed since it was read: read and decide again
     └── Permanent              the same call will fail again
         ├── NotFound           the object is gone
         ├── Forbidden          we may not do this
         ├── Refused            the API server finds the change invalid (quota, limits, admission)
         ├── ChangedSince       the object is no longer what the decision was made on: never write
-        ├── Held               a guard says "not now": nothing was written, ask again later
-        ├── InvalidIncident    the incident makes no sense
+        ├── Held               a guard blocks for now: nothing was written, try again later
+        ├── InvalidIncident    the incident is invalid
         ├── AuthenticationError  a service outside the cluster refuses our credentials
-        └── InvalidInputError  a service outside the cluster cannot do anything with what we were told to send it
+        └── InvalidInputError  a service outside the cluster rejects the configuration or the message
 
-Errors are translated at three edges only: Kubernetes to ours in `cluster/`, ours to Temporal in `activities/`,
-ours to kopf in `controller.py`.
+Errors are translated at three edges only: Kubernetes to ours in `kubernetes/`, ours to Temporal in
+`activities/errors.py`, ours to kopf in `incidents/controller.py`.
 """
 
 
@@ -29,7 +29,7 @@ class PrunellaError(Exception):
 
 
 class Retryable(PrunellaError):
-    """The same call may succeed later; `again` seconds from now, if we were told when."""
+    """The same call may succeed later; `again`: seconds from now, if the service said when."""
 
     def __init__(self, message: str = "", again: float | None = None) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class Retryable(PrunellaError):
 
 
 class Unavailable(Retryable):
-    """The service did not answer, or asked to wait."""
+    """The service did not respond, or asked to wait."""
 
 
 class Conflict(Retryable):
@@ -65,11 +65,11 @@ class ChangedSince(Permanent):
 
 
 class Held(Permanent):
-    """A guard says "not now": nothing was written. The same order will not be made; a later one may."""
+    """A guard blocks for now: nothing was written. This order is not executed; a later one may be."""
 
 
 class InvalidIncident(Permanent):
-    """The incident makes no sense."""
+    """The incident is invalid."""
 
 
 class AuthenticationError(Permanent):
@@ -77,4 +77,4 @@ class AuthenticationError(Permanent):
 
 
 class InvalidInputError(Permanent):
-    """A channel or ticket system makes no sense as configured, or refuses the message."""
+    """The configuration of a channel or ticket system is invalid, or it rejects the message."""

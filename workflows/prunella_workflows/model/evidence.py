@@ -112,12 +112,12 @@ class Evidence(Value):
 
     @property
     def detected(self) -> bool:
-        """Whether Prunella detected the fault itself, rather than a person who reported it."""
+        """Report whether Prunella detected the fault itself, rather than a person who reported it."""
         return any(incident.source for incident in self.incidents if incident.name == self.incident_name)
 
     @property
     def past_deadline(self) -> bool:
-        """Whether the rollout is past its deadline. Kinds without one get the default of Deployments."""
+        """Report whether the rollout is past its deadline. Kinds without one get the default of Deployments."""
         if self.workload.ref.kind == "Deployment":
             return self.workload.progress_deadline_exceeded
         starting = [pod for pod in self.current_pods if not pod.ready and pod.unready_since is None]

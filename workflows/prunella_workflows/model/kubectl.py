@@ -1,4 +1,4 @@
-"""What a person would type to do by hand what an action does: for hand-overs."""
+"""kubectl commands that do by hand what an action does, for escalations."""
 
 import json
 from typing import assert_never
@@ -33,18 +33,18 @@ def command(action: Action) -> str:
             assert_never(never)
 
 
-def lasting(action: Action) -> str:
-    """What a person has to do so that an action that healed also lasts; "" when it does by itself."""
+def persistent_change_hint(action: Action) -> str:
+    """The change that makes a successful action persistent; "" when it is persistent by itself."""
     if not isinstance(action, ResizePods):
         return ""
     return (
         f"New pods will have {format_bytes(action.limit_from)} again, because the template was not changed. Make the "
-        f"change last in its source (Git, Helm) or with: {command(action)}"
+        f"change in its source (Git, Helm) or with: {command(action)}"
     )
 
 
 def raise_maximum(resource: str, name: str, namespace: str, **spec: int) -> str:
-    """The command that sets a number in the spec of what limits an autoscaler."""
+    """The command that sets a number in the spec of an autoscaler."""
     body = json.dumps({"spec": spec}, separators=(",", ":"))
     return f"kubectl patch {resource} {name} -n {namespace} --type merge -p '{body}'"
 
@@ -60,4 +60,4 @@ def _restore(action: RestoreTemplate, where: str) -> str:
     if action.number:
         return f"kubectl rollout undo {where} --to-revision={action.number}"
     kept = f"kubectl get controllerrevision {action.revision.name} -n {action.target.namespace} -o yaml"
-    return f"put back the template that this shows: {kept}"
+    return f"restore the template that this shows: {kept}"

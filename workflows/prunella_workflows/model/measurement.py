@@ -1,4 +1,4 @@
-"""Measurements: what a metrics source answers, or the reason why it has no answer. No data is never a number."""
+"""Measurements: the result of a metrics source, or the reason why there is none. Missing data is never a number."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from prunella_workflows.model.base import Value
 
 
 class Why(StrEnum):
-    """Why there is no number."""
+    """Reasons for missing data."""
 
     NOT_CONFIGURED = "NotConfigured"
     NOT_A_NUMBER = "NotANumber"
@@ -24,7 +24,7 @@ class Why(StrEnum):
 
 
 class NoData(Value):
-    """There is no number, and why; the message is for people."""
+    """Missing data, with the reason; the message is for people."""
 
     why: Why
     message: str
@@ -34,7 +34,7 @@ class NoData(Value):
 
 
 class Reading(Value):
-    """A number and when it was so. It may be infinite; in a Series it may also be NaN."""
+    """A number and its time. It may be infinite; in a Series it may also be NaN."""
 
     value: float
     at: datetime
@@ -44,12 +44,12 @@ Answer = Reading | NoData
 
 
 class Series(Value):
-    """Readings of one thing, oldest first; at least one."""
+    """Readings of one time series, oldest first; at least one."""
 
     labels: dict[str, str] = Field(default_factory=dict)
     readings: tuple[Reading, ...]
 
     @property
     def last(self) -> Reading:
-        """The newest reading."""
+        """The latest reading."""
         return self.readings[-1]

@@ -1,4 +1,4 @@
-"""What surrounds a workload: what it depends on, who else lacks the same thing, and the nodes of its pods."""
+"""The surroundings of a workload: its dependencies, workloads that lack the same object, and the nodes of its pods."""
 
 from datetime import datetime
 
@@ -7,10 +7,10 @@ from prunella_workflows.model.workload import WorkloadRef
 
 
 class DependencyView(Value):
-    """A workload of the same namespace that ours needs, and how it is now.
+    """A workload of the same namespace that ours depends on, and its state.
 
-    `known_by` says how that is known: by the annotation, or by the words of our failing pods, which name the Service
-    `service`. `serving_since` is since when one of its pods has been ready, `failing` what is wrong with them.
+    `known_by` is the source of that: the annotation, or the logs of our failing pods, which mention the Service
+    `service`. `serving_since`: the time since when one of its pods has been ready; `failing`: what is wrong with them.
     """
 
     ref: WorkloadRef
@@ -22,8 +22,8 @@ class DependencyView(Value):
     failing: str = ""
 
     @property
-    def spoken_of(self) -> bool:
-        """Whether our pods' own words name it."""
+    def mentioned(self) -> bool:
+        """True if our pods' own logs mention it."""
         return bool(self.service)
 
 
@@ -35,7 +35,7 @@ class AffectedWorkload(Value):
 
 
 class NodeView(Value):
-    """The node of a pod that is not ready. `ready` is False when the kubelet has not been heard of, or it is gone."""
+    """The node of a pod that is not ready. `ready` is False when its kubelet has stopped reporting, or it is gone."""
 
     name: str
     ready: bool = True

@@ -1,4 +1,4 @@
-"""What decisions return: named results with a CamelCase reason and a message for people."""
+"""Results of decisions, each with a CamelCase reason and a message for people."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Cause(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What came of a repair. No data is Inconclusive, never Healed."""
+    """The result of a repair. Missing data is Inconclusive, never Healed."""
 
     HEALED = "Healed"
     NOT_HEALED = "NotHealed"
@@ -50,7 +50,7 @@ class Diagnosis(Value):
 class Judgement(Value):
     """The state of a check at one moment: still open (verdict None) or decided.
 
-    `calm_since` is since when measurements have shown no pressure; whoever looks again hands it back.
+    `calm_since`: the time since when measurements have shown no saturation; pass it to the next poll.
     """
 
     verdict: Verdict | None = None
@@ -60,7 +60,7 @@ class Judgement(Value):
 
 
 class Presence(StrEnum):
-    """Whether the fault of an incident is there."""
+    """The presence of an incident's fault."""
 
     FAILING = "Failing"
     WATCHING = "Watching"
@@ -68,7 +68,7 @@ class Presence(StrEnum):
 
 
 class Sighting(Value):
-    """Whether the fault is there at one moment, and by what; `again` is in how many seconds to look again.
+    """The presence of the fault at one moment, with the reason; `again`: seconds until the next poll.
 
     `calm_since`: see Judgement.
     """
@@ -81,19 +81,19 @@ class Sighting(Value):
 
 
 class Effect(StrEnum):
-    """What a guard's answer does to the incident."""
+    """The effect of a guard's result on the incident."""
 
     ALLOW = "Allow"
     SHOW_ONLY = "ShowOnly"
     SUPPRESS = "Suppress"
     ASK = "Ask"
-    """A person must agree first; it decides nothing else."""
+    """A person must approve first; all else is decided."""
     WAIT = "Wait"
     ESCALATE = "Escalate"
 
 
 class GuardResult(Value):
-    """One guard's answer, and what a person can do about it."""
+    """The result of one guard, and the next step for a person."""
 
     name: str
     effect: Effect = Effect.ALLOW
@@ -103,5 +103,5 @@ class GuardResult(Value):
 
     @property
     def held(self) -> bool:
-        """Whether this guard holds the repair back."""
+        """True if this guard blocks the repair."""
         return self.effect is not Effect.ALLOW

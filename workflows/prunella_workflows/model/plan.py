@@ -1,4 +1,4 @@
-"""Plans: ordered steps, each one action with absolute values, a settle rule and, once applied, its undo."""
+"""Plans: ordered steps, each with an action of absolute values, a settle rule and, once applied, an undo."""
 
 from typing import Annotated, Literal
 
@@ -11,11 +11,11 @@ from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 
 
 class Precondition(Value):
-    """What must still be true of the live object when the write is made.
+    """Requirements that the live object must still meet at the write.
 
-    The template must be the one the decision was made on ("" for an object that has none), and the last action on the
-    object must be the one that was last then: so a late duplicate of an action that was already undone finds another
-    last action and stops.
+    The template must be the one the decision was made on ("" for an object without one), and the last action on the
+    object must not have changed since. So a late duplicate of an action that was already undone finds another last
+    action and stops.
     """
 
     uid: str
@@ -24,7 +24,7 @@ class Precondition(Value):
 
 
 class PodRef(Value):
-    """One pod; the uid makes sure that its healthy successor is never meant."""
+    """One pod. The uid excludes its healthy successor of the same name."""
 
     name: str
     uid: str
@@ -33,8 +33,8 @@ class PodRef(Value):
 class SetMemory(Value):
     """Set one container's memory. Bytes; None leaves the request as it is.
 
-    `replace_pods` are broken pods that their StatefulSet would wait for (kubernetes issue 67250): they are deleted
-    once the template is written, so that it can make them anew.
+    `replace_pods` are broken pods that their StatefulSet would wait for (kubernetes issue 67250). They are deleted
+    once the template is written, so that the StatefulSet recreates them.
     """
 
     kind: Literal["SetMemory"] = "SetMemory"
@@ -68,9 +68,9 @@ class SetMemory(Value):
 class ResizePods(Value):
     """Set one container's memory limit in running pods, in place: no rollout, no restart. Bytes.
 
-    The template stays as it is, so pods that are made later have the old limit again. In a pod a request that is
-    equal to the limit goes with it, which keeps its QoS class; `request_from` and `request_to` are the template's, for
-    the lasting change that a person makes.
+    The template is not changed, so new pods have the old limit again. A pod's request that equals the limit is set with
+    it, which keeps the QoS class; `request_from` and `request_to` are the template's, for the persistent change that a
+    person makes.
     """
 
     kind: Literal["ResizePods"] = "ResizePods"
@@ -99,9 +99,9 @@ class ResizePods(Value):
 
 
 class RestoreTemplate(Value):
-    """Put an earlier pod template back (a rollback, or the undo of one). The template itself stays in the cluster.
+    """Restore an earlier pod template (a rollback, or the undo of one). The template itself stays in the cluster.
 
-    `number` is the controller's number of that revision; 0 when only we kept it. `replace_pods`: see SetMemory.
+    `number` is the controller's number of that revision; 0 if only our snapshot has it. `replace_pods`: see SetMemory.
     """
 
     kind: Literal["RestoreTemplate"] = "RestoreTemplate"
@@ -124,8 +124,8 @@ class RestoreTemplate(Value):
 class Restart(Value):
     """Replace all pods by the workload's own rolling update, which respects its surge and unavailability settings.
 
-    `stamp` goes into the template and is derived from the incident, never from the clock, so that a repetition changes
-    nothing. Taking it back would restart everything once more, so it has no undo.
+    `stamp` goes into the template and is derived from the incident, not from the clock, so that a retry changes
+    nothing. Undoing it would restart everything once more, so it has no undo.
     """
 
     kind: Literal["Restart"] = "Restart"
@@ -162,9 +162,9 @@ class Scale(Value):
 
 
 class RaiseMaxReplicas(Value):
-    """Set the most replicas that the HorizontalPodAutoscaler of `target` may ask for. Absolute numbers.
+    """Set the maximum of the HorizontalPodAutoscaler of `target`. Absolute numbers.
 
-    The object that is written is the autoscaler, and `require` is about it.
+    The autoscaler is the object that is written, and `require` applies to it.
     """
 
     kind: Literal["RaiseMaxReplicas"] = "RaiseMaxReplicas"
@@ -189,7 +189,7 @@ Action = Annotated[TemplateAction | ReplicaAction | ResizePods, Field(discrimina
 
 
 class Relief(Value):
-    """What measurements must show for a repair of pressure: the use of `resource` is below this share of its bound."""
+    """The measured result that a repair of saturation requires: usage of `resource` below this share of its bound."""
 
     resource: Literal["cpu", "memory"]
     container: str = ""
@@ -197,9 +197,9 @@ class Relief(Value):
 
 
 class Settle(Value):
-    """How a step is judged. Seconds: it must be rolled out within `timeout` and then stay healthy for `window`.
+    """The rule for verifying a step. Seconds: it must be rolled out within `timeout`, then stay healthy for `window`.
 
-    With `relief` healthy pods are not enough: what they use decides; at the end all `checks` must be true as well.
+    With `relief` healthy pods are not enough: their usage decides. At the end all `checks` must pass as well.
     """
 
     timeout: float = 120.0
@@ -209,7 +209,7 @@ class Settle(Value):
 
 
 class Step(Value):
-    """One action and how to judge it."""
+    """One action and the rule for verifying it."""
 
     action: Action
     settle: Settle = Settle()
@@ -217,7 +217,7 @@ class Step(Value):
 
 
 class Plan(Value):
-    """The steps still to try, in order. An empty plan says in `reason` and `message` why there is nothing to do."""
+    """The steps still to try, in order. An empty plan explains in `reason` and `message` why none is left."""
 
     steps: tuple[Step, ...] = ()
     reason: str = ""

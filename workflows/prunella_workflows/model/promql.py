@@ -1,8 +1,8 @@
-"""PromQL templates of policies and playbooks: which placeholders there are, and how values get into them safely.
+"""PromQL templates of policies and playbooks: their placeholders, and how values are inserted safely.
 
-A placeholder ($namespace, $workload, $kind, $pods, or ${...}) may stand only inside the quoted value of a label
-matcher. Its value is escaped for that place: with =~ and !~ as literal text of a regex first, then for the quotes
-around it. The strings and matchers are Prometheus's own (its basics page), the regexes RE2.
+A placeholder ($namespace, $workload, $kind, $pods, or ${...}) is allowed only inside the quoted value of a
+label matcher. Its value is escaped for that place: with =~ and !~ as literal text of a regex first, then for the quotes
+around it. Strings and matchers follow the Prometheus documentation, regexes RE2.
 """
 
 import re
@@ -21,13 +21,13 @@ _REGEX_SIGNS = re.compile(r"[\\.+*?()|\[\]{}^$]")  # those of Go's regexp.QuoteM
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # the last one, as itself, is bad UTF-8 to Prometheus
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # JSON can carry half a character; nothing can send it on
 _NOTHING = r"[^\x00-\x{10FFFF}]"
-"""What RE2 itself writes for a regex that matches nothing, not even the empty text of a label that is not there."""
+"""RE2's own notation for a regex that matches nothing, not even the empty value of a missing label."""
 
 Render = Callable[[str, str, str], str]
 
 
 class Values(NamedTuple):
-    """What the placeholders stand for. `pods` are the names of the pods; none matches nothing."""
+    """The values of the placeholders. `pods` are the names of the pods; without any, $pods matches nothing."""
 
     namespace: str
     workload: str
@@ -36,12 +36,12 @@ class Values(NamedTuple):
 
 
 def check(template: str) -> None:
-    """Whether the placeholders can be filled in.
+    """Check that the placeholders can be filled in.
 
     Raises:
-        ValueError: it has a placeholder that is unknown or stands where it cannot be escaped, or an open string.
+        ValueError: a placeholder is unknown or in a place where it cannot be escaped, or a string is not closed.
     """
-    _rendered(template, lambda _name, _operator, _mark: "")
+    _render_template(template, lambda _name, _operator, _mark: "")
 
 
 def fill(template: str, values: Values) -> str:
@@ -53,31 +53,31 @@ def fill(template: str, values: Values) -> str:
 
     def render(name: str, operator: str, mark: str) -> str:
         if name == "pods":
-            return escaped(any_of(values.pods), mark)
+            return escape(match_any(values.pods), mark)
         value = str(getattr(values, name))
-        return escaped(literal(value) if operator.endswith("~") else value, mark)
+        return escape(escape_regex(value) if operator.endswith("~") else value, mark)
 
-    return _rendered(template, render)
+    return _render_template(template, render)
 
 
-def escaped(text: str, mark: str = '"') -> str:
-    """The text as it stands between a pair of these quotation marks in PromQL."""
+def escape(text: str, mark: str = '"') -> str:
+    """Escape the text for use between these quotation marks in PromQL."""
     known = _SURROGATE.sub("\ufffd", text).replace("\\", "\\\\").replace(mark, f"\\{mark}")
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", known)
 
 
-def literal(text: str) -> str:
+def escape_regex(text: str) -> str:
     """A regex that matches exactly this text."""
     return _REGEX_SIGNS.sub(lambda found: f"\\{found[0]}", text)
 
 
-def any_of(texts: Sequence[str]) -> str:
-    """A regex that matches exactly these texts; none: nothing."""
-    return f"(?:{'|'.join(map(literal, texts))})" if texts else _NOTHING
+def match_any(texts: Sequence[str]) -> str:
+    """A regex that matches exactly these texts, or nothing if there are none."""
+    return f"(?:{'|'.join(map(escape_regex, texts))})" if texts else _NOTHING
 
 
-def looks_back(query: str) -> float:
-    """How far back the longest range of the query reaches, in seconds."""
+def lookback(query: str) -> float:
+    """The longest range of the query, in seconds."""
     code = _TOKEN.sub("", query)
     return max((_seconds(found) for found in _RANGE.findall(code)), default=0.0)
 
@@ -86,13 +86,13 @@ def _seconds(duration: str) -> float:
     return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)(ms|[smhdwy])", duration))
 
 
-def _rendered(template: str, render: Render) -> str:
+def _render_template(template: str, render: Render) -> str:
     done, place = "", 0
     for token in _TOKEN.finditer(template):
         code = template[place : token.start()]
         place = token.end()
         if token["open"]:
-            raise ValueError(f"a string that begins with {token['open']} does not end")
+            raise ValueError(f"a string that begins with {token['open']} is not closed")
         matcher = _MATCHER.search(code)
         if token["string"] and matcher:
             done += _outside(code) + _value(token["string"], matcher[1], render)
@@ -102,7 +102,7 @@ def _rendered(template: str, render: Render) -> str:
 
 
 def _outside(text: str) -> str:
-    """Text in which nothing may be filled in, for nothing could escape it."""
+    """Reject placeholders outside of quotes, where their values could not be escaped."""
     if found := re.search(_PLACEHOLDER, text):
         name = _known(found)
         raise ValueError(f'${name} must stand inside the quoted value of a label, such as {{namespace="$namespace"}}')
@@ -129,5 +129,5 @@ def _known(found: re.Match[str]) -> str:
     name = found[1] or found[2]
     if name not in Values._fields:
         there = ", ".join(f"${field}" for field in Values._fields)
-        raise ValueError(f"${name} is no placeholder; there are {there}")
+        raise ValueError(f"${name} is not a placeholder; use one of {there}")
     return name

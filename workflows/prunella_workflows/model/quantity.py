@@ -13,7 +13,7 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 
 
 def parse_quantity(text: str) -> Decimal:
-    """The number a quantity stands for, in its base unit (bytes, cores).
+    """Parse a quantity into its base unit (bytes, cores).
 
     Raises:
         ValueError: the text is not a quantity.

@@ -1,7 +1,7 @@
-"""Take secrets out of text before it enters history, status, Events, logs or messages.
+"""Removes secrets from text before it enters history, status, Events, logs or messages.
 
-Three nets: shapes of known credentials, values of keys that name a secret, and words that look random. What people
-need to find their way stays readable: image digests, commit ids, UUIDs, pod names, paths. In doubt a word goes.
+Three filters: patterns of known credentials, values of keys that name a secret, and words that look random. Image
+digests, commit ids, UUIDs, pod names and paths stay readable for debugging. In doubt, mask the word.
 """
 
 import re
@@ -14,14 +14,14 @@ _NAMES = (
 )
 _VALUE = r'\\"[^"\\\n]*\\"|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|[^\s,;&"\'<>()\[\]{}\\]+'
 
-_SHAPES: tuple[tuple[str, str], ...] = (
-    # A PEM block, also one whose end was cut off or whose lines are joined by a literal \n.
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    # A PEM block, even if its end is cut off or its lines are joined by a literal \n.
     (r"(?s)-----BEGIN [A-Z0-9 ]{1,40}-----.*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)", MASK),
     # scheme://user:password@host keeps the user: "access denied for user x" is worth reading.
     (r"(://[^\s:/@\"'<>]{0,200}):[^\s/@\"'<>]{1,500}@", rf"\1:{MASK}@"),
     (r"(://)[^\s:/@\"'<>]{20,500}@", rf"\1{MASK}@"),
     (r"(?i)\b(authorization|set-cookie|cookie|x-api-key)([\"']?\s?[:=]\s*)[^\r\n]+", rf"\1\2{MASK}"),
-    # A digit tells a credential from "basic authentication failed".
+    # A digit distinguishes a credential from "basic authentication failed".
     (r"(?i)\b(bearer|basic)\s+(?=\S*[0-9=_])[A-Za-z0-9._~+/=-]{8,}", rf"\1 {MASK}"),
     (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?", MASK),
     (r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", MASK),
@@ -31,38 +31,38 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     # key=value, key: value, "key": "value". No blank before a colon: kubelets write `volume "a-secret" : secret "a"`.
     (rf"(?i)((?:{_NAMES})\\?[\"']?(?:\s{{0,3}}=|:)\s{{0,3}})(?:{_VALUE})", rf"\1{MASK}"),
 )
-_COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _SHAPES)
+_COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _PATTERNS)
 
 _SECRET_NAME = re.compile(rf"(?i)(?:{_NAMES})\Z")
 _WORD = re.compile(r"[A-Za-z0-9+/_=-]{18,}")
 _RUN = re.compile(r"[A-Za-z0-9]{18,}")
-_NAME_SIGNS = re.compile(r"[-_]")
-_BASE64_SIGNS = re.compile(r"[+/=]")
+_NAME_SEPARATORS = re.compile(r"[-_]")
+_BASE64_PUNCTUATION = re.compile(r"[+/=]")
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _HEX = re.compile(r"(?:[0-9a-f]+|[0-9A-F]+)\Z")
-# Random text changes its kind of character after every second one or so, words after every fifth. A run with upper
-# case, lower case and digits is suspect at 18 characters; names of one case with digits are common, so at 32 only.
+# Random text changes its kind of character about every second character, words every fifth. A run with upper case,
+# lower case and digits is suspect from 18 characters on; names of one case with digits are common, so only from 32 on.
 _MIXED = (18, 2.7)
 _PLAIN = (32, 3.5)
 
 
 def redact(text: str) -> str:
-    """The text with everything that looks like a secret replaced by `***`. Never raises, and is idempotent."""
+    """Replace everything that looks like a secret by `***`. Never raises, and is idempotent."""
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)
     return _WORD.sub(_mask_random, text)
 
 
 def names_secret(key: str) -> bool:
-    """Whether a key says that its value is a secret, as `db_password` does and `secretName` does not."""
+    """True if a key names a secret value, as `db_password` does and `secretName` does not."""
     return _SECRET_NAME.search(key) is not None
 
 
 def _mask_random(match: re.Match[str]) -> str:
     word = match[0]
     runs = _RUN.findall(word)
-    if len(word) >= _PLAIN[0] and not _NAME_SIGNS.search(word):
-        runs.append(_BASE64_SIGNS.sub("", word))  # base64 may have its signs anywhere
+    if len(word) >= _PLAIN[0] and not _NAME_SEPARATORS.search(word):
+        runs.append(_BASE64_PUNCTUATION.sub("", word))  # base64 may have these anywhere
     return MASK if any(_looks_random(run) for run in runs) else word
 
 

@@ -1,15 +1,15 @@
-"""What scales a workload and what limits it: its strategy, autoscalers, disruption budgets, and what quotas leave."""
+"""The scaling of a workload and its limits: strategy, autoscalers, disruption budgets, and free quota."""
 
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
 
 FieldOwners = dict[str, tuple[str, ...]]
-"""Names of field managers by the field of the spec that they own; empty when the object does not tell."""
+"""Names of field managers by the field of the spec that they own; empty when the object does not list them."""
 
 
 class Strategy(Value):
-    """How a workload replaces its pods: `kind` (RollingUpdate, Recreate, OnDelete) and absolute numbers of pods."""
+    """The update strategy of a workload: `kind` (RollingUpdate, Recreate, OnDelete) and absolute numbers of pods."""
 
     kind: str = "RollingUpdate"
     max_unavailable: int = 0
@@ -17,7 +17,7 @@ class Strategy(Value):
 
 
 class HorizontalPodAutoscalerView(Value):
-    """An autoscaler of the workload. `operator` names the tool that made it and would write it anew, such as KEDA."""
+    """An autoscaler of the workload. `operator` names the tool that owns it and would revert changes, such as KEDA."""
 
     name: str
     namespace: str
@@ -36,12 +36,12 @@ class HorizontalPodAutoscalerView(Value):
 
     @property
     def at_maximum(self) -> bool:
-        """Whether it wants all that it may have. One that wants less decides for itself."""
+        """True if it wants all replicas that it may have; if it wants less, its maximum is not the limit."""
         return self.desired_replicas >= self.max_replicas
 
 
 class PodDisruptionBudgetView(Value):
-    """How many pods its owner wants healthy at all times. `desired_healthy` is None until that was counted."""
+    """A PodDisruptionBudget. `desired_healthy` is None until the controller has computed it."""
 
     name: str
     desired_healthy: int | None = None
@@ -49,7 +49,7 @@ class PodDisruptionBudgetView(Value):
 
 
 class Scaling(Value):
-    """What decides how many pods there may and must be.
+    """The objects that set and limit the number of pods.
 
     `quota_free` is what the namespace's ResourceQuotas still grant, by the quota's own name of the resource
     (`pods`, `requests.cpu`), in its base unit: pods, cores, bytes.

@@ -1,4 +1,4 @@
-"""The Signal: one observation of trouble from a source."""
+"""The Signal: one observation of a fault by a source."""
 
 from datetime import datetime
 
@@ -16,10 +16,10 @@ class OwnerRef(Value):
 
 
 class Signal(Value):
-    """One observation of trouble: which object shows it, what it shows, and when.
+    """One observation of a fault: its object, symptom and time.
 
-    `kind`, `name` and `uid` name the object that was seen (a Pod or a workload) and `owner` its controller, if any.
-    `fault_at` is the moment the fault happened by the kubelet's own record, `observed_at` the moment we read of it.
+    `kind`, `name` and `uid` identify the observed object (a Pod or a workload), `owner` its controller, if any.
+    `fault_at` is the time of the fault by the kubelet's own record, `observed_at` the time at which we read it.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Typed views of what Kubernetes sends: the only form in which the brain sees a cluster."""
+"""Typed views of Kubernetes objects: the only form in which decisions see a cluster."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,12 +8,12 @@ from pydantic import Field
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.scaling import FieldOwners, Strategy
 
-_OVER = frozenset({"Failed", "Succeeded"})
+_ENDED = frozenset({"Failed", "Succeeded"})
 _REPAIRED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 class WorkloadRef(Value):
-    """The address of a workload. An empty uid means "whoever bears this name now"."""
+    """The address of a workload. An empty uid means the object that has this name now."""
 
     api_version: str = "apps/v1"
     kind: str
@@ -23,7 +23,7 @@ class WorkloadRef(Value):
 
     @property
     def repairable(self) -> bool:
-        """Whether it is of a kind whose repairs are proven; all others are only reported."""
+        """True for kinds whose repairs are proven; faults of all others are only reported."""
         return self.kind in _REPAIRED_KINDS
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class WorkloadRef(Value):
 
 
 def is_protected_namespace(namespace: str, protected: tuple[str, ...]) -> bool:
-    """Whether nothing in a namespace may be touched: kube-* never, nor those that the settings protect."""
+    """Report whether nothing in a namespace may be touched: kube-* never, nor those that the settings protect."""
     return namespace.startswith("kube-") or namespace in protected
 
 
@@ -50,7 +50,7 @@ class ContainerView(Value):
 
 
 class Outcome(StrEnum):
-    """How far work is that comes to an end by itself."""
+    """The state of work that runs to completion."""
 
     RUNNING = "Running"
     COMPLETE = "Complete"
@@ -58,9 +58,9 @@ class Outcome(StrEnum):
 
 
 class JobView(Value):
-    """Work that comes to an end: a Job, the latest Job of a CronJob, or a pod of its own.
+    """Work that runs to completion: a Job, the latest Job of a CronJob, or a bare pod.
 
-    `failures` counts the tries that failed so far; `message` are the controller's words on the end.
+    `failures` counts the tries that failed so far; `message` is the controller's message about the end.
     """
 
     name: str
@@ -74,9 +74,9 @@ class WorkloadView(Value):
     """A workload's spec and status, as far as decisions need it.
 
     `template_hash` is the hash of the pod template without restart stamps; `revision` is the pods' template label
-    of the current revision ("" when its pods were not made yet). `owners` are the field managers of `replicas` and of
-    the `template`. `create_failure` is why a Deployment says that its pods cannot be made. Seconds: `deadline` is that
-    of a rollout, `start_budget` what probes grant a pod.
+    of the current revision ("" before its pods are created). `owners` are the field managers of `replicas` and of the
+    `template`. `create_failure` is a Deployment's reason why its pods cannot be created. Seconds: `deadline` is that of
+    a rollout, `start_budget` the time that probes allow a pod to start.
     """
 
     ref: WorkloadRef
@@ -107,7 +107,7 @@ class WorkloadView(Value):
 
     @property
     def complete(self) -> bool:
-        """Whether the current revision is rolled out and every replica is available."""
+        """True if the current revision is rolled out and every replica is available."""
         return (
             self.observed_generation >= self.generation
             and self.updated_replicas == self.replicas
@@ -117,7 +117,7 @@ class WorkloadView(Value):
 
 
 class Termination(Value):
-    """How a container's process ended, by the kubelet's record."""
+    """The end of a container's process, by the kubelet's record."""
 
     reason: str = ""
     exit_code: int = 0
@@ -127,7 +127,7 @@ class Termination(Value):
 
 
 class ContainerStatusView(Value):
-    """What a container of a pod is doing now and how its last run ended."""
+    """The state of a container of a pod, and the end of its last run."""
 
     name: str
     init: bool = False
@@ -141,17 +141,17 @@ class ContainerStatusView(Value):
 
     @property
     def terminations(self) -> tuple[Termination, ...]:
-        """The terminations that are still on record, newest first."""
-        return tuple(one for one in (self.terminated, self.last) if one is not None)
+        """The recorded terminations, latest first."""
+        return tuple(end for end in (self.terminated, self.last) if end is not None)
 
 
 class PodView(Value):
     """A pod of the workload. `memory_limits` are the pod's own, which a webhook may have changed.
 
-    `unready_since` is set for a pod that was ready once and is not now; a pod that still starts has none.
-    `node_lost`: its kubelet said "ready", and the control plane says otherwise since the node is not heard of.
-    `resizing`: its kubelet has not applied its new resources yet; `resize_refused` says why it will not, or not now.
-    `failed`: it ended in failure and nobody makes another in its place at once, as a ReplicaSet does.
+    `unready_since` is set for a pod that was ready once and is not now; a pod that is still starting has none.
+    `node_lost`: its kubelet reported "ready", but the node has stopped reporting since.
+    `resizing`: its kubelet has not applied its new resources yet; `resize_refused`: why it will not, or not now.
+    `failed`: it ended in failure and is not replaced at once, as a ReplicaSet would do.
     """
 
     name: str
@@ -174,12 +174,12 @@ class PodView(Value):
 
     @property
     def live(self) -> bool:
-        """Whether it counts: not on its way out, not done, and not the remains of a pod that was replaced."""
-        return not self.deleting and (self.failed or self.phase not in _OVER)
+        """True if it counts: not terminating, not completed, and not the remains of a replaced pod."""
+        return not self.deleting and (self.failed or self.phase not in _ENDED)
 
 
 class RevisionRef(Value):
-    """Where a pod template is kept: a ReplicaSet of the history or a snapshot of our own (a ControllerRevision)."""
+    """The place of a pod template: a ReplicaSet of the history or a snapshot of our own (a ControllerRevision)."""
 
     source: str
     name: str
@@ -189,9 +189,9 @@ class RevisionRef(Value):
 class RevisionView(Value):
     """A template this workload has had.
 
-    `good_at` tells when it was last seen available and stable, `good_since` when for the first time; None means never.
-    Digests: `resources` of what its containers ask for, `content` of all but the marks of configuration that tools
-    leave to have pods replaced.
+    `good_at`: when it was last seen available and stable; `good_since`: when for the first time; None means never.
+    Digests: `resources` of the requests and limits of its containers, `content` of all but the checksum annotations
+    that tools set to have pods replaced.
     """
 
     ref: RevisionRef

@@ -96,7 +96,7 @@ class AlertEnricher:
         """Whether a policy is for the namespace that the alert names by the policy's own rules."""
         if spec.namespace_selector is None:
             return True
-        namespace = alert_classification.namespace_of(alert, spec.alerts)
+        namespace = alert_classification.alert_namespace(alert, spec.alerts)
         try:
             return bool(namespace) and spec.namespace_selector.matches(self._gatherer.namespace_labels(namespace))
         except NotFound:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunella_workflows.decisions.alert_classification import BUILT_IN, NamedPolicy, classify, namespace_of
+from prunella_workflows.decisions.alert_classification import BUILT_IN, NamedPolicy, alert_namespace, classify
 from prunella_workflows.model.alert import Alert, AlertStatus, Candidate
 from prunella_workflows.model.alert_policy import AlertHandlingMode, AlertPolicy
 from prunella_workflows.model.incident import IncidentType, Severity
@@ -240,9 +240,9 @@ def test_a_label_that_a_rule_chose_comes_first():
 
 def test_the_namespace_is_read_by_the_policys_own_rule():
     policy = a_policy(rules=[a_rule(labels={"namespace": "k8s_ns"})])
-    assert namespace_of(an_alert(k8s_ns="billing"), policy.alerts) == "billing"
-    assert namespace_of(an_alert(), AlertPolicy()) == "shop"
-    assert namespace_of(an_alert(namespace="../x"), AlertPolicy()) == ""
+    assert alert_namespace(an_alert(k8s_ns="billing"), policy.alerts) == "billing"
+    assert alert_namespace(an_alert(), AlertPolicy()) == "shop"
+    assert alert_namespace(an_alert(namespace="../x"), AlertPolicy()) == ""
 
 
 @pytest.mark.parametrize(

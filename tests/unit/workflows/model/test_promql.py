@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from prunella_workflows.model.policy import Check, HealingPolicySpec
-from prunella_workflows.model.promql import Values, any_of, check, escaped, fill, literal, looks_back
+from prunella_workflows.model.promql import Values, check, escape, escape_regex, fill, lookback, match_any
 
 SHOP = Values("shop", "web", "Deployment", ("web-1-a", "web-1-b"))
 
@@ -117,15 +117,15 @@ def test_no_value_gets_out_of_its_string(namespace, workload, kind, pods):
     query = fill(TEMPLATE, Values(namespace, workload, kind, pods))
     (first, second, third, fourth) = strings(query)
     assert first == ('"', shown(namespace))
-    assert second == ("'", f"pre-{literal(shown(workload))}.*")
-    assert third == ('"', any_of([shown(pod) for pod in pods]))
+    assert second == ("'", f"pre-{escape_regex(shown(workload))}.*")
+    assert third == ('"', match_any([shown(pod) for pod in pods]))
     assert fourth == ("'", shown(kind))
     assert [query[0:4], query.rpartition("}")[2]] == ["x{a=", ' # "end']
 
 
 @given(pods=st.lists(HOSTILE, max_size=4), other=HOSTILE)
 def test_the_regex_of_pods_matches_the_pods_and_nothing_else(pods, other):
-    pattern = re.compile(any_of(pods).replace(r"\x{10FFFF}", "\U0010ffff"), re.DOTALL)
+    pattern = re.compile(match_any(pods).replace(r"\x{10FFFF}", "\U0010ffff"), re.DOTALL)
     assert all(pattern.fullmatch(pod) for pod in pods)
     assert bool(pattern.fullmatch(other)) == (other in pods)
 
@@ -136,7 +136,7 @@ def test_no_pods_match_nothing_not_even_what_has_no_pod():
 
 @given(text=HOSTILE, mark=st.sampled_from("\"'"))
 def test_escaped_text_reads_as_itself(text, mark):
-    assert strings(f"{mark}{escaped(text, mark)}{mark}") == [(mark, shown(text))]
+    assert strings(f"{mark}{escape(text, mark)}{mark}") == [(mark, shown(text))]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_escaped_text_reads_as_itself(text, mark):
     ],
 )
 def test_how_far_a_query_looks_back(query, seconds):
-    assert looks_back(query) == seconds
+    assert lookback(query) == seconds
 
 
 # Policies

@@ -145,11 +145,11 @@ def _find_down(views: tuple[DependencyView, ...]) -> DependencyView | None:
     """The view to blame: none of them serves; or one fails in part, and our pods mention it."""
     if not any(view.available for view in views):
         return next((view for view in views if view.wanted), views[0])
-    return next((view for view in views if view.spoken_of and view.failing and view.available < view.wanted), None)
+    return next((view for view in views if view.mentioned and view.failing and view.available < view.wanted), None)
 
 
 def _has_just_recovered(views: tuple[DependencyView, ...], failures: Iterable[Symptom], now: datetime) -> bool:
-    """Whether all failures are older than the moment from which the dependency has been serving again."""
+    """Report whether all failures are older than the moment from which the dependency has been serving again."""
     since = min((view.serving_since for view in views if view.serving_since is not None), default=None)
     return since is not None and all(_failed_before(failure, since, now) for failure in failures)
 
@@ -187,7 +187,7 @@ def _max_wait(view: DependencyView, incident: IncidentSummary | None, evidence: 
 
 
 def _is_recent(incident: IncidentSummary, evidence: Evidence) -> bool:
-    """Whether an incident is open, or closed shortly before ours was opened or later."""
+    """Report whether an incident is open, or closed shortly before ours was opened or later."""
     return incident.closed_at is None or incident.closed_at > evidence.opened_at - _RECENTLY_CLOSED
 
 
@@ -206,7 +206,7 @@ def _recovered(view: DependencyView, evidence: Evidence) -> ExternalCause:
 
 
 def _waits_for_us(incident: IncidentSummary | None, evidence: Evidence) -> bool:
-    """Whether the dependency's incident waits for ours in the end, and ours is the oldest of that cycle."""
+    """Report whether the dependency's incident waits for ours in the end, and ours is the oldest of that cycle."""
     by_name = {other.name: other for other in _others(evidence)}
     cycle: list[IncidentSummary] = []
     while incident is not None and incident not in cycle:

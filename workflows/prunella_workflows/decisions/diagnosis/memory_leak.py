@@ -31,9 +31,9 @@ _RESTART_DROP = 0.5
 
 
 def is_leaking(container: str, pods: Iterable[PodView], working_sets: Iterable[Series]) -> bool:
-    """Whether every lifetime of this container that was observed long enough, at least one, grew up to its limit.
+    """Report whether each lifetime of this container, of those observed long enough, grew up to the limit.
 
-    The current lifetime is not judged, as it has not ended.
+    There must be at least one. The current lifetime is not judged, as it has not ended.
     """
     limits = {pod.name: pod.memory_limits.get(container, 0) for pod in pods}
     running = {pod.name: _running_since(container, pod) for pod in pods}

@@ -29,7 +29,7 @@ def latest_probe_event(evidence: Evidence, symptom: Symptom) -> EventView | None
 
 
 def is_timeout(event: EventView) -> bool:
-    """Whether the probe timed out. Any response, even an error, shows a process that works."""
+    """Report whether the probe timed out. Any response, even an error, shows a process that works."""
     return any(text in event.message for text in _TIMEOUTS)
 
 

@@ -37,12 +37,12 @@ class Load(Value):
 
     @property
     def high(self) -> bool:
-        """Whether the container is saturated."""
+        """Report whether the container is saturated."""
         return self.share >= HIGH[self.resource]
 
     @property
     def fully_measured(self) -> bool:
-        """Whether every ready pod was measured: only then a low share is good news."""
+        """Report whether every ready pod was measured: only then a low share is good news."""
         return self.measured == self.ready
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ def saturated_resource(incident: IncidentType) -> Resource | None:
 
 
 def has_bound(resource: Resource, container: ContainerView) -> bool:
-    """Whether the template bounds how much of a resource a container may use."""
+    """Report whether the template bounds how much of a resource a container may use."""
     return _bound(resource, container) is not None
 
 

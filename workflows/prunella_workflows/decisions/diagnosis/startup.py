@@ -27,13 +27,13 @@ _RECENT = timedelta(minutes=10)
 
 
 def startup_overdue(pod: PodView, evidence: Evidence) -> bool:
-    """Whether a pod that never was ready has been starting for longer than it may."""
+    """Report whether a pod that never was ready has been starting for longer than it may."""
     since = pod.created_at
     return since is not None and evidence.read_at - since >= _startup_time(pod, evidence)
 
 
 def within_probe_budget(pod: PodView, evidence: Evidence) -> bool:
-    """Whether a pod that never was ready still has time left by its own probes, whatever the rollout's deadline."""
+    """Report whether a pod that never was ready still has time by its own probes, whatever the deadline."""
     if pod.unready_since is not None:
         return False
     since = max(
@@ -43,13 +43,13 @@ def within_probe_budget(pod: PodView, evidence: Evidence) -> bool:
 
 
 def node_is_coming(pod: PodView, evidence: Evidence) -> bool:
-    """Whether an autoscaler recently reported that it provisions a node for this pod."""
+    """Report whether an autoscaler recently reported that it provisions a node for this pod."""
     times = (event.at for event in evidence.events if event.about == pod.name and event.reason in NODE_ASKED_FOR)
     return any(at is not None and evidence.read_at - at < _NODE_PROVISIONING_TIMEOUT for at in times)
 
 
 def needs_events(evidence: Evidence) -> bool:
-    """Whether only Events can explain the fault: pods that are not created, or have no containers or node yet."""
+    """Report whether only Events can explain the fault: pods are not created, or have no containers or node."""
     waiting = (pod for pod in evidence.live_pods if not _has_run(pod) and not pod.ready)
     old = any(pod.created_at is not None and evidence.read_at - pod.created_at >= MIN_STARTUP_TIME for pod in waiting)
     return old or evidence.workload.total_replicas < evidence.workload.replicas

@@ -74,7 +74,7 @@ class Symptom(Value):
 
 
 def is_oom(termination: Termination) -> bool:
-    """Whether this termination was an OOM kill."""
+    """Report whether this termination was an OOM kill."""
     return termination.reason == OOM_KILLED and termination.exit_code not in _NO_OOM_EXITS
 
 
@@ -177,15 +177,15 @@ def _last_failure(status: ContainerStatusView) -> Termination | None:
 
 
 def _is_past(pod: PodView, status: ContainerStatusView) -> bool:
-    """Whether the pod became ready after that termination and lost its readiness in the current run: then the earlier
-    termination is not what is wrong now.
+    """Report whether the pod became ready after that termination and lost its readiness in the current run. Then the
+    earlier termination is not what is wrong now.
     """
     since, unready = status.running_since, pod.unready_since
     return since is not None and unready is not None and unready > since
 
 
 def _was_aborted(termination: Termination) -> bool:
-    """Whether the kubelet stopped while it started the container: the program is not to blame."""
+    """Report whether the kubelet stopped while it started the container: the program is not to blame."""
     return termination.reason == _START_ERROR and _CANCELED in termination.message
 
 

@@ -47,7 +47,7 @@ class GuardCase(Value):
         return [incident for incident in self.incidents if (incident.name, incident.namespace) != own]
 
     def is_same_workload(self, other: IncidentSummary | RepairSlot) -> bool:
-        """Whether another incident is about the same workload."""
+        """Report whether another incident is about the same workload."""
         ref = self.workload.ref
         return (other.namespace, other.workload) == (ref.namespace, str(ref))
 

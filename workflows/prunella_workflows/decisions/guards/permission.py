@@ -84,7 +84,7 @@ def check_approval(case: GuardCase) -> Block | None:
 
 
 def approval_needed(policy: EffectivePolicy, action: Action, severity: str) -> bool:
-    """Whether a person must approve: never, always, or for the actions and severities that the policy lists."""
+    """Report whether a person must approve: never, always, or for the actions and severities that the policy lists."""
     rule = policy.approval
     listed = action.kind in (rule.actions or ()) or severity in (rule.severities or ())
     return rule.when is ApprovalWhen.ALWAYS or (rule.when is ApprovalWhen.BY_ACTION_OR_SEVERITY and listed)

@@ -27,7 +27,7 @@ def check_reverted(case: GuardCase) -> Block | None:
 
 
 def _is_recent(case: GuardCase) -> bool:
-    """Whether our last action was recent. Ignore unreadable times: annotations are copied and edited."""
+    """Report whether our last action was recent. Ignore unreadable times: annotations are copied and edited."""
     try:
         at = datetime.fromisoformat(case.workload.annotations.get(LAST_ACTION_AT, ""))
     except ValueError:

@@ -61,8 +61,8 @@ def _failures_of_good(findings: Findings, good: RevisionView) -> list[Symptom]:
 
 
 def _lacks_capacity(symptom: Symptom) -> bool:
-    """Whether a quota refuses the pods, or all nodes that may take them are full. If no node matches, that is the
-    release's own choice.
+    """Report whether a quota refuses the pods, or all nodes that may take them are full. If no node matches, that is
+    the release's own choice.
     """
     text = symptom.message
     if symptom.kind is Kind.UNSCHEDULABLE:
@@ -71,7 +71,7 @@ def _lacks_capacity(symptom: Symptom) -> bool:
 
 
 def _requests_changed(evidence: Evidence, good: RevisionView) -> bool:
-    """Whether the current release's containers request other resources than those of the good one."""
+    """Report whether the current release's containers request other resources than those of the good one."""
     current = next((revision for revision in evidence.revisions if revision.current), None)
     return current is None or current.resources != good.resources
 

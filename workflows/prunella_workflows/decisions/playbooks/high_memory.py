@@ -48,7 +48,7 @@ def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, trie
 
 
 def _prefers_scaling(policy: EffectivePolicy) -> bool:
-    """Whether the policy allows more replicas but not more memory."""
+    """Report whether the policy allows more replicas but not more memory."""
     actions = policy.actions or ()
     return Scale.__name__ in actions and SetMemory.__name__ not in actions
 

@@ -51,7 +51,7 @@ def next_raise(
 
 
 def _can_resize(container: ContainerView, evidence: Evidence, policy: EffectivePolicy) -> bool:
-    """Whether all running pods can be resized: each is on a node, has the template's limit, and runs the container.
+    """Report whether all pods can be resized: each is on a node, has the template's limit, and runs the container.
 
     A kubelet resizes only a container that runs: one in back-off would be killed at its next start as before.
     """
@@ -192,7 +192,7 @@ def _share_per_pod(free: int, pods: int) -> int:
 
 
 def _request_follows(container: ContainerView) -> bool:
-    """Whether the request rises with the limit: one that equals it, so that the pod keeps its QoS class; and one that
-    is not set, because the API server defaults it to the limit.
+    """Report whether the request rises with the limit: one that equals it, so that the pod keeps its QoS class; and one
+    that is not set, because the API server defaults it to the limit.
     """
     return container.memory_request in (None, container.memory_limit)

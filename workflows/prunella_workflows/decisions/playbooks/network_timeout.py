@@ -40,7 +40,7 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
 
 
 def _restarted_recently(evidence: Evidence) -> bool:
-    """Whether a container that is not ready was restarted within the last minutes."""
+    """Report whether a container that is not ready was restarted within the last minutes."""
     unready = (
         container
         for pod in evidence.current_pods

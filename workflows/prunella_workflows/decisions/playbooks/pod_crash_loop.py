@@ -51,7 +51,7 @@ def _describe(evidence: Evidence, failure: Symptom) -> str:
 
 
 def _describe_release(evidence: Evidence) -> str:
-    """What the history shows about the current release."""
+    """The history of the current release, as a clause of the message."""
     if not is_new_release(evidence):
         return "this revision was good before"
     if known_good(evidence) is None:

@@ -58,7 +58,10 @@ def _find_kills(findings: Findings) -> Iterator[Symptom]:
 
 
 def _fails_otherwise(findings: Findings) -> bool:
-    """Whether a pod fails without an OOM kill, nor a 137 that may be one. It may be running between two crashes."""
+    """Report whether a pod fails in another way, excluding a 137 that may be an OOM kill.
+
+    The pod may be running between two crashes.
+    """
     ready = {pod.name for pod in findings.evidence.current_pods if pod.ready}
     failures = (failure for failure in findings.current_failures if failure.pod not in ready)
     return any(failure.kind is not Kind.OOM and failure.exit_code != SIGKILL_EXIT for failure in failures)
@@ -112,7 +115,7 @@ def _release_lowered_limit(container: ContainerView, evidence: Evidence) -> bool
 
 
 def _cannot_start(findings: Findings) -> bool:
-    """Whether another fault of the release keeps its pods from starting, which more memory does not fix."""
+    """Report whether another fault of the release keeps its pods from starting, which more memory does not fix."""
     return any(symptom.kind in (Kind.IMAGE, Kind.CONFIG) for symptom in findings.on_current_revision(findings.symptoms))
 
 

@@ -15,7 +15,7 @@ _MIN_FAILURES = 2
 
 
 def is_new_release(evidence: Evidence) -> bool:
-    """Whether the current template was never seen available and stable, or not for long enough to prove anything.
+    """Report whether the current template was never seen available and stable, or not long enough to prove anything.
 
     The same template may be recorded more than once: before and after a restart, as a snapshot of a Deployment that
     was deleted and recreated, or with another checksum annotation of the same configuration.
@@ -36,8 +36,8 @@ def _current_records(evidence: Evidence) -> list[RevisionView]:
 
 
 def _always_fails_later(good: list[RevisionView], evidence: Evidence) -> bool:
-    """Whether a young release keeps failing, each time only after it ran longer than it took to be recorded as good:
-    then that record proves nothing. A release that breaks because of its data fails sooner on its second start.
+    """Report whether a young release keeps failing, each time only after it ran longer than it took to be recorded as
+    good: then that record proves nothing. A release that breaks because of its data fails sooner on its second start.
     """
     since = min((revision.good_since for revision in good if revision.good_since is not None), default=None)
     if since is None or evidence.opened_at - since > _YOUNG or known_good(evidence) is None:

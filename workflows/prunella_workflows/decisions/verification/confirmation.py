@@ -54,8 +54,8 @@ def _confirm_replicas(findings: Findings, grace: float, calm_since: datetime | N
 
 
 def _counts_old_revisions(evidence: Evidence) -> bool:
-    """Whether pods of older revisions count. They go with the rollout (or with our undo), so they matter only if the
-    rollout is past its deadline, or in a StatefulSet, which waits for them.
+    """Report whether pods of older revisions count. They go with the rollout (or with our undo), so they matter only if
+    the rollout is past its deadline, or in a StatefulSet, which waits for them.
     """
     workload = evidence.workload
     return evidence.past_deadline or workload.ref.kind == "StatefulSet" or not workload.revision
@@ -76,7 +76,7 @@ def _find_hidden_fault(evidence: Evidence, symptoms: tuple[Symptom, ...], *, eve
 
 
 def _is_flapping(evidence: Evidence) -> bool:
-    """Whether this workload recently recovered by itself several times: waiting once more would not help."""
+    """Report whether this workload recently recovered by itself several times: waiting once more would not help."""
     recent = [
         incident
         for incident in evidence.incidents
@@ -90,7 +90,7 @@ def _is_flapping(evidence: Evidence) -> bool:
 
 
 def _is_stable(evidence: Evidence, symptoms: tuple[Symptom, ...], seconds: float) -> bool:
-    """Whether every wanted pod has been ready, and nothing has crashed, for that long."""
+    """Report whether every wanted pod has been ready, and nothing has crashed, for that long."""
     pods = evidence.live_pods
     if not evidence.workload.complete or not pods:
         return False

@@ -53,6 +53,6 @@ def _count_failures(pod: PodView) -> int:
 
 
 def _is_stable(pods: list[PodView], now: datetime) -> bool:
-    """Whether the latest tries have been running for a while."""
+    """Report whether the latest tries have been running for a while."""
     since = [container.running_since for pod in pods for container in pod.containers if not container.init]
     return bool(since) and all(at is not None and now - at >= _STABLE_AFTER for at in since)

@@ -34,7 +34,7 @@ class CheckResult(Value):
 
     @property
     def passes(self) -> bool | None:
-        """Whether the check passes; None without a result, or with an unknown operator."""
+        """Report whether the check passes; None without a result, or with an unknown operator."""
         compare = _HOLDS.get(self.check.operator)
         if isinstance(self.result, NoData) or compare is None:
             return None
@@ -72,12 +72,12 @@ def _deadline(results: tuple[CheckResult, ...], expected: Expectation, since: da
     Time in which verification was impossible does not count.
     """
     window = expected.settle.window
-    lookback = min(_MAX_RANGE_SECONDS, max(promql.looks_back(result.check.query) for result in results))
+    lookback = min(_MAX_RANGE_SECONDS, max(promql.lookback(result.check.query) for result in results))
     return max(expected.deadline, since + timedelta(seconds=window + max(window, lookback) + expected.blind))
 
 
 def _is_unconfigured(unknown: list[CheckResult]) -> bool:
-    """Whether a check has no metrics source at all, so that repeating it is pointless."""
+    """Report whether a check has no metrics source at all, so that repeating it is pointless."""
     results = (check.result for check in unknown)
     return any(isinstance(result, NoData) and result.why is Why.NOT_CONFIGURED for result in results)
 

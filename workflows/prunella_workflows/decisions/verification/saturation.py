@@ -48,7 +48,7 @@ def _high(load: Load, evidence: Evidence, grace: float) -> Sighting:
 
 
 def _autoscaler_acts(evidence: Evidence) -> bool:
-    """Whether an autoscaler is active and may still add pods."""
+    """Report whether an autoscaler is active and may still add pods."""
     found = evidence.scaling.autoscalers
     return len(found) == 1 and found[0].active and not found[0].at_maximum
 

@@ -107,7 +107,7 @@ def _check_unchanged(
 
 
 def _is_ours(workload: WorkloadView, expected: Expectation, autoscaler: HorizontalPodAutoscalerView | None) -> bool:
-    """Whether the repaired object is as the repair left it; how many replicas an autoscaler wants does not matter."""
+    """Report whether the object is as the repair left it; how many replicas an autoscaler wants does not matter."""
     if expected.max_replicas is not None:
         actual = (autoscaler.max_replicas, autoscaler.last_action) if autoscaler is not None else None
         return actual == (expected.max_replicas, expected.action_id)
@@ -116,7 +116,7 @@ def _is_ours(workload: WorkloadView, expected: Expectation, autoscaler: Horizont
 
 
 def _is_reverted(workload: WorkloadView, expected: Expectation, autoscaler: HorizontalPodAutoscalerView | None) -> bool:
-    """Whether exactly what the repair changed has its previous value again."""
+    """Report whether exactly what the repair changed has its previous value again."""
     if expected.max_replicas is not None:
         return autoscaler is not None and autoscaler.max_replicas == expected.number_before
     if expected.replicas is not None:

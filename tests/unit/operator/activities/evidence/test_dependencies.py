@@ -172,7 +172,7 @@ def test_what_the_owner_says(kube, value, found):
     views = evidence_of(kube).dependencies
     assert [str(view.ref) for view in views] == found
     assert {view.known_by for view in views} <= {"by its annotation prunella.dev/depends-on"}
-    assert not any(view.spoken_of for view in views)
+    assert not any(view.mentioned for view in views)
 
 
 def test_how_the_pods_of_a_dependency_are(kube):

@@ -23,7 +23,7 @@ from prunella_workflows.decisions.guards.scaling import check_disruption
 from prunella_workflows.decisions.playbooks.pod_oom_killed import PLAYBOOK
 from prunella_workflows.decisions.verification.verification import Expectation, verify
 from prunella_workflows.model.evidence import MemoryBounds
-from prunella_workflows.model.kubectl import lasting
+from prunella_workflows.model.kubectl import persistent_change_hint
 from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import PodRef, ResizePods, SetMemory, Settle
 
@@ -136,10 +136,10 @@ def test_what_runs_is_in_no_source_and_no_pod_is_replaced():
 
 
 def test_the_lasting_change_is_told():
-    told = lasting(RESIZE)
+    told = persistent_change_hint(RESIZE)
     assert "New pods will have 64Mi again" in told
     assert "kubectl set resources Deployment/web -n shop -c app --limits=memory=128Mi" in told
-    assert lasting(a_memory_raise()) == ""
+    assert persistent_change_hint(a_memory_raise()) == ""
 
 
 def test_an_init_container_is_rolled_out():
