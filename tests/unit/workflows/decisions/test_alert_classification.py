@@ -87,7 +87,7 @@ def test_labels_name_the_workload(labels, expected):
 def test_what_is_no_kubernetes_name_is_never_used_as_one(label, value):
     found = classify(an_alert("KubePodNotReady", **{"pod": "web-1", label: value}), ())
     assert (found.candidates, found.handling) == ((), NOTIFY)
-    assert any(f"the label {label} is no Kubernetes name" in note for note in found.notes)
+    assert any(f"the label {label} is not a valid Kubernetes name" in note for note in found.notes)
     assert not any(value in note for note in found.notes if value.strip())
 
 
@@ -167,7 +167,7 @@ def test_an_alert_of_ones_own_is_healed_when_it_says_what_the_trouble_is(cause, 
 def test_a_cause_that_nobody_knows_is_noted():
     found = classify(an_alert("CheckoutIsSlow", deployment="web", prunella_cause="gremlins"), ())
     assert found.type is IncidentType.OTHER
-    assert "the label prunella_cause names no cause that is known" in found.notes
+    assert "the label prunella_cause names an unknown cause" in found.notes
 
 
 # Rules of policies

@@ -20,7 +20,7 @@ KEPT = RevisionRef(source="Snapshot", name="web-prunella-1", template_hash="hash
         (a_rollback(number=4), "kubectl rollout undo Deployment/web -n shop --to-revision=4"),
         (
             a_rollback(revision=KEPT),
-            "put back the template that this shows: kubectl get controllerrevision web-prunella-1 -n shop -o yaml",
+            "restore the template that this shows: kubectl get controllerrevision web-prunella-1 -n shop -o yaml",
         ),
         (a_restart(), "kubectl rollout restart Deployment/web -n shop"),
         (a_scaling(), "kubectl scale Deployment/web -n shop --replicas=5"),

@@ -38,10 +38,10 @@ def test_a_template_is_filled_in(template, query):
 @pytest.mark.parametrize(
     ("template", "words"),
     [
-        ('x{a="$name"}', "$name is no placeholder; there are $namespace, $workload, $kind, $pods"),
-        ('x{a="${Namespace}"}', "$Namespace is no placeholder"),
-        ('x{a="$pod"}', "$pod is no placeholder"),
-        ('rate(x{a="b"}[$__rate_interval])', "$__rate_interval is no placeholder"),
+        ('x{a="$name"}', "$name is not a placeholder; use one of $namespace, $workload, $kind, $pods"),
+        ('x{a="${Namespace}"}', "$Namespace is not a placeholder"),
+        ('x{a="$pod"}', "$pod is not a placeholder"),
+        ('rate(x{a="b"}[$__rate_interval])', "$__rate_interval is not a placeholder"),
         ("x{a=$namespace}", "$namespace must stand inside the quoted value"),
         ("$workload", "$workload must stand inside the quoted value"),
         ("x{a=`$namespace`}", "must stand inside the quoted value"),
@@ -50,11 +50,11 @@ def test_a_template_is_filled_in(template, query):
         ('x{pod="$pods"}', '$pods is a regex: write pod=~"$pods"'),
         ('x{pod!="$pods"}', '$pods is a regex: write pod=~"$pods"'),
         (r'x{a=~"\\$namespace"}', "$namespace must not follow a backslash"),
-        ('x{a="$namespace}', 'a string that begins with " does not end'),
-        ("x{a='b", "a string that begins with ' does not end"),
-        ("x{a=`b", "a string that begins with ` does not end"),
-        ('x{a="$namespace\n"}', "does not end"),
-        ('x{a="b\\"}', "does not end"),
+        ('x{a="$namespace}', 'a string that begins with " is not closed'),
+        ("x{a='b", "a string that begins with ' is not closed"),
+        ("x{a=`b", "a string that begins with ` is not closed"),
+        ('x{a="$namespace\n"}', "is not closed"),
+        ('x{a="b\\"}', "is not closed"),
     ],
 )
 def test_what_cannot_be_filled_in_safely_is_refused(template, words):
@@ -173,7 +173,7 @@ def test_a_policy_with_an_unknown_placeholder_is_refused_with_the_field():
         HealingPolicySpec.model_validate(a_check('x{pod="$pod"}'))
     (error,) = refused.value.errors()
     assert error["loc"] == ("verification", "checks")
-    assert "[0].query of errors: $pod is no placeholder" in error["msg"]
+    assert "[0].query of errors: $pod is not a placeholder" in error["msg"]
 
 
 def test_what_a_workflow_recorded_is_read_whatever_is_refused_today():

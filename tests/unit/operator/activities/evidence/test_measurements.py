@@ -227,7 +227,7 @@ def test_a_step_of_an_earlier_release_knows_only_that_there_were_checks(healthy)
 def test_a_recorded_query_that_is_refused_today_is_no_answer(healthy):
     judgement = looked(healthy, FakeSource(), {**ERRORS, "query": 'x{pod="$pod"}'})
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert "$pod is no placeholder" in judgement.message
+    assert "$pod is not a placeholder" in judgement.message
 
 
 def test_pods_that_fail_are_not_asked_about(healthy):
