@@ -1,9 +1,9 @@
-"""Alerts to their workflows: stored when Temporal has them, and not before. Used by the webhook and by the worker.
+"""Dispatch alerts to their workflows. Used by the webhook and by the worker.
 
-A few alerts are signalled one by one, which is the shortest way to a repair. Many are kept together by one write (see
-`AlertIntake`) and handed on by the worker. What comes while a write is under way waits for the next one, all of it
-together: so a storm costs as many writes as fit into its time, and nobody waits for more than two of them. What was
-stored within the last minute is not written again: Alertmanager repeats all of a group when one alert of it changes.
+A few alerts are signalled one by one, which is the shortest way to a repair. Many are batched into one write (see
+`AlertIntake`), and the worker distributes them. Alerts that arrive during a write form the next batch: a storm costs as
+many writes as fit into its time, and no request waits for more than two of them. Alerts that were stored within the
+last minute are not written again: Alertmanager repeats a whole group when one alert of it changes.
 """
 
 import asyncio
@@ -15,41 +15,39 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from prunella_operator import clock
-from prunella_operator.temporal.rpc import call
+from prunella_operator.temporal import rpc
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.contracts.alerts import AlertBatch, AlertRequest, alert_workflow_id
 from prunella_workflows.model.alert import Alert, AlertStatus
 
-FEW = 8
-"""Alerts that are signalled at once, one by one."""
+MAX_SIGNALLED = 8
+"""Alerts of one write that are signalled one by one."""
 
-REMEMBERED = 60.0
-"""Seconds; far below the window in which a repeat could mean anything."""
+DEDUPLICATION_WINDOW_SECONDS = 60.0
+"""Far below the interval after which a repeated notification could mean anything."""
 
-_REMEMBERED_AT_MOST = 10_000
+_MAX_REMEMBERED = 10_000  # alerts
+_WRITE_TIMEOUT_SECONDS = 8.0
+_MAX_BATCH_BYTES = 256 * 1024  # Temporal warns of larger payloads, and refuses those of 2 MiB
+_MAX_SUMMARY = 100  # characters
 
-_WITHIN = 8.0  # seconds of one write
-_BATCH = 256 * 1024  # bytes; Temporal warns of larger payloads, and refuses those of 2 MiB
-_SUMMARY = 100
-
-
-Message = tuple[str, AlertStatus, datetime, datetime | None]
-"""What a message says: of which alert, and which firing or end of it."""
+DeduplicationKey = tuple[str, AlertStatus, datetime, datetime | None]
+"""Identifies an alert, and one of its firings or ends."""
 
 
 class AlertDispatcher:
-    """Hands alerts to Temporal. Belongs to one event loop."""
+    """Dispatches alerts to Temporal. Belongs to one event loop."""
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
         self._waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._stored: dict[str, tuple[Message, float]] = {}
+        self._stored: dict[str, tuple[DeduplicationKey, float]] = {}
 
-    async def store(self, alerts: tuple[Alert, ...]) -> None:
-        """Keep them all. Storing again what was stored changes nothing.
+    async def dispatch(self, alerts: tuple[Alert, ...]) -> None:
+        """Return when Temporal has stored all of them. Storing them again changes nothing.
 
         Raises:
             TemporalUnavailable: some may not be stored; send all of them again.
@@ -60,42 +58,46 @@ class AlertDispatcher:
         stored = asyncio.get_running_loop().create_future()
         self._waiting.append((fresh, stored))
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write())
+            self._writing = asyncio.create_task(self._write_all())
         await stored
 
-    async def _write(self) -> None:
-        """Write what waits, until nothing does."""
+    async def _write_all(self) -> None:
+        """Write until no alert waits."""
         while self._waiting:
             waiting, self._waiting = self._waiting, []
-            alerts = distinct(one for part, _ in waiting for one in part)
+            alerts = deduplicate(alert for part, _ in waiting for alert in part)
             try:
-                await self._put(alerts)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs who wait for it
-                _answer(waiting, error)
+                await self._write(alerts)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the waiting requests must get it
+                _complete(waiting, error)
             else:
                 self._remember(alerts)
-                _answer(waiting, None)
+                _complete(waiting, None)
 
     def _is_stored(self, alert: Alert) -> bool:
-        """Whether this is what was stored last of this alert, a moment ago."""
-        message, at = self._stored.get(alert.fingerprint, (None, 0.0))
-        return message == _message(alert) and clock.monotonic() - at < REMEMBERED
+        """Whether exactly this was stored last for the alert, within the deduplication window."""
+        key, at = self._stored.get(alert.fingerprint, (None, 0.0))
+        return key == _key(alert) and clock.monotonic() - at < DEDUPLICATION_WINDOW_SECONDS
 
     def _remember(self, alerts: Iterable[Alert]) -> None:
         now = clock.monotonic()
-        self._stored |= {alert.fingerprint: (_message(alert), now) for alert in alerts}
-        if len(self._stored) > _REMEMBERED_AT_MOST:
-            self._stored = {key: (message, at) for key, (message, at) in self._stored.items() if now - at < REMEMBERED}
+        self._stored |= {alert.fingerprint: (_key(alert), now) for alert in alerts}
+        if len(self._stored) > _MAX_REMEMBERED:
+            self._stored = {
+                fingerprint: (key, at)
+                for fingerprint, (key, at) in self._stored.items()
+                if now - at < DEDUPLICATION_WINDOW_SECONDS
+            }
 
-    async def _put(self, alerts: tuple[Alert, ...]) -> None:
-        if len(alerts) <= FEW:
+    async def _write(self, alerts: tuple[Alert, ...]) -> None:
+        if len(alerts) <= MAX_SIGNALLED:
             await gather_all(map(self.signal, alerts))
         else:
-            await gather_all(map(self._keep, batches(alerts)))
+            await gather_all(map(self._start_batch, batches(alerts)))
 
     async def signal(self, alert: Alert) -> None:
-        """Tell an alert's workflow, which is started if it does not run."""
-        await call(
+        """Signal an alert's workflow, and start it if it does not run."""
+        await rpc.call(
             self._client.start_workflow(
                 AlertHandling.run,
                 AlertRequest(fingerprint=alert.fingerprint),
@@ -106,12 +108,12 @@ class AlertDispatcher:
                 start_signal_args=[alert],
                 static_summary=_summary(alert),
             ),
-            _WITHIN,
+            _WRITE_TIMEOUT_SECONDS,
         )
 
-    async def _keep(self, batch: AlertBatch) -> None:
+    async def _start_batch(self, batch: AlertBatch) -> None:
         digest = hashlib.sha256(batch.model_dump_json().encode()).hexdigest()
-        await call(
+        await rpc.call(
             self._client.start_workflow(
                 AlertIntake.run,
                 batch,
@@ -121,36 +123,36 @@ class AlertDispatcher:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"{len(batch.alerts)} alerts",
             ),
-            _WITHIN,
+            _WRITE_TIMEOUT_SECONDS,
         )
 
 
-def _message(alert: Alert) -> Message:
+def _key(alert: Alert) -> DeduplicationKey:
     return alert.fingerprint, alert.status, alert.starts_at, alert.ends_at
 
 
-def distinct(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
-    """Each message once."""
-    return tuple({_message(alert): alert for alert in alerts}.values())
+def deduplicate(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Keep each firing and each end once."""
+    return tuple({_key(alert): alert for alert in alerts}.values())
 
 
 def batches(alerts: Iterable[Alert]) -> Iterator[AlertBatch]:
-    """The alerts in as few parts as Temporal likes to take."""
-    part: list[Alert] = []
+    """Split the alerts into as few batches as Temporal accepts."""
+    batch: list[Alert] = []
     size = 0
     for alert in alerts:
         length = len(alert.model_dump_json().encode())
-        if part and size + length > _BATCH:
-            yield AlertBatch(alerts=tuple(part))
-            part, size = [], 0
-        part.append(alert)
+        if batch and size + length > _MAX_BATCH_BYTES:
+            yield AlertBatch(alerts=tuple(batch))
+            batch, size = [], 0
+        batch.append(alert)
         size += length
-    if part:
-        yield AlertBatch(alerts=tuple(part))
+    if batch:
+        yield AlertBatch(alerts=tuple(batch))
 
 
-def _answer(waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]], error: Exception | None) -> None:
-    """Tell everybody who waits, unless he has gone."""
+def _complete(waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]], error: Exception | None) -> None:
+    """Complete all waiting requests but those that were cancelled."""
     for _, stored in waiting:
         if stored.done():
             continue
@@ -161,13 +163,13 @@ def _answer(waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]], error
 
 
 async def gather_all(writes: Iterable[Awaitable[None]]) -> None:
-    """Wait for all of them, then raise what the first one that failed raised."""
-    for answer in await asyncio.gather(*writes, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            raise answer
+    """Wait for all of them, then raise the error of the first one that failed."""
+    for result in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _summary(alert: Alert) -> str:
-    """A line for Temporal's pages, of printable characters only."""
+    """One line for Temporal's UI, of printable characters only."""
     text = " ".join(part for part in (alert.name, alert.labels.get("namespace", "")) if part)
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:_SUMMARY])
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:_MAX_SUMMARY])

@@ -1,7 +1,7 @@
-"""What Alertmanager sends to a webhook (version 4), parsed strictly: all of it is understood, or none of it is used.
+"""The payload of Alertmanager's webhook (version 4), parsed strictly: all of it is valid, or none of it is used.
 
-Texts are cut and secrets masked here, before anything is stored. An error names the field and never quotes a value,
-for it goes back over the network.
+Texts are truncated and secrets masked here, before anything is stored. An error names the field and never quotes a
+value, because it is sent back over the network.
 """
 
 import re
@@ -15,25 +15,25 @@ from prunella_workflows.model.alert import Alert, AlertStatus
 from prunella_workflows.model.redaction import MASK, names_secret, redact
 
 VERSION = "4"
-_LABELS = 64
-_NAME = 128
-_VALUE = 1024
-_TEXT = 4096
-_URL = 2048
-_CUT = "…"
+_MAX_LABELS = 64
+_MAX_NAME = 128  # characters, as the four below
+_MAX_VALUE = 1024
+_MAX_TEXT = 4096
+_MAX_URL = 2048
+_ELLIPSIS = "…"
 _FINGERPRINT = re.compile(r"[0-9A-Za-z]{1,64}\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
-_NEVER = datetime.min.replace(tzinfo=UTC)  # what Go writes for a time that is not set
+_UNSET = datetime.min.replace(tzinfo=UTC)  # Go's encoding of a time that is not set
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Malformed(Exception):
-    """The body is no JSON."""
+    """The body is not JSON."""
 
 
 class Unprocessable(Exception):
-    """The JSON is not what Alertmanager sends; the message names the field."""
+    """The JSON is not a notification of Alertmanager; the message names the field."""
 
 
 class _Alert(Struct, rename={"starts_at": "startsAt", "ends_at": "endsAt", "generator_url": "generatorURL"}):
@@ -56,61 +56,61 @@ _DECODER = Decoder(_Payload)
 
 
 def parse(body: bytes) -> tuple[tuple[Alert, ...], int]:
-    """The alerts of one notification, and how many more Alertmanager left out of it.
+    """Parse the alerts of one notification, and the number of those that Alertmanager left out.
 
     Raises:
-        Malformed: it is no JSON.
-        Unprocessable: it is not what Alertmanager sends.
+        Malformed: it is not JSON.
+        Unprocessable: it is not a notification of Alertmanager.
     """
     try:
         payload = _DECODER.decode(body)
     except ValidationError as error:
-        raise Unprocessable(_in_our_words(str(error))) from None
+        raise Unprocessable(_translate(str(error))) from None
     except (DecodeError, UnicodeDecodeError, RecursionError):
-        raise Malformed("the body is no JSON") from None
+        raise Malformed("the body is not JSON") from None
     if payload.version != VERSION:
         raise Unprocessable(f'version: expected "{VERSION}"')
     alerts = tuple(_alert(raw, f"alerts[{index}]") for index, raw in enumerate(payload.alerts))
     return alerts, payload.truncated_alerts
 
 
-def _in_our_words(said: str) -> str:
-    """`Expected `str`, got `int` - at `$.alerts[0].startsAt`` as `alerts[0].startsAt: expected str, got int`."""
-    what, _, where = said.replace("`", "").partition(" - at $")
-    if what.startswith("Invalid enum value"):
-        what = "expected firing or resolved"
-    return f"{where.lstrip('.') or 'the body'}: {what[:1].lower()}{what[1:]}"
+def _translate(message: str) -> str:
+    """Turn `Expected `str`, got `int` - at `$.alerts[0].startsAt`` into `alerts[0].startsAt: expected str, got int`."""
+    problem, _, field = message.replace("`", "").partition(" - at $")
+    if problem.startswith("Invalid enum value"):
+        problem = "expected firing or resolved"
+    return f"{field.lstrip('.') or 'the body'}: {problem[:1].lower()}{problem[1:]}"
 
 
 def _alert(raw: _Alert, where: str) -> Alert:
     if not _FINGERPRINT.match(raw.fingerprint):
         raise Unprocessable(f"{where}.fingerprint: expected 1 to 64 letters and digits")
     texts = _texts(raw.labels, f"{where}.labels")
-    labels = {name: MASK if names_secret(name) else _cut(value, _VALUE) for name, value in texts.items()}
+    labels = {name: MASK if names_secret(name) else _truncate(value, _MAX_VALUE) for name, value in texts.items()}
     annotations = _texts(raw.annotations, f"{where}.annotations")
     return Alert(
         fingerprint=raw.fingerprint,
         status=raw.status,
         labels=labels,
-        annotations={name: redact(_cut(value, _TEXT)) for name, value in annotations.items()},
+        annotations={name: redact(_truncate(value, _MAX_TEXT)) for name, value in annotations.items()},
         starts_at=_utc(raw.starts_at, f"{where}.startsAt"),
         ends_at=_end(raw, where),
-        generator_url=redact(_cut(raw.generator_url, _URL)),
+        generator_url=redact(_truncate(raw.generator_url, _MAX_URL)),
         whole=labels == texts,
     )
 
 
 def _end(raw: _Alert, where: str) -> datetime | None:
-    end = _utc(raw.ends_at, f"{where}.endsAt") if raw.ends_at is not None else _NEVER
-    return end if end != _NEVER and raw.status is AlertStatus.RESOLVED else None
+    end = _utc(raw.ends_at, f"{where}.endsAt") if raw.ends_at is not None else _UNSET
+    return end if end != _UNSET and raw.status is AlertStatus.RESOLVED else None
 
 
 def _texts(raw: dict[str, Any], where: str) -> dict[str, str]:
-    if len(raw) > _LABELS:
-        raise Unprocessable(f"{where}: expected at most {_LABELS} of them")
+    if len(raw) > _MAX_LABELS:
+        raise Unprocessable(f"{where}: expected at most {_MAX_LABELS} of them")
     for name, value in raw.items():
-        if not name or len(name) > _NAME:
-            raise Unprocessable(f"{where}: expected names of 1 to {_NAME} characters")
+        if not name or len(name) > _MAX_NAME:
+            raise Unprocessable(f"{where}: expected names of 1 to {_MAX_NAME} characters")
         if not isinstance(value, str):
             shown = f".{name}" if _PLAIN.match(name) else "[...]"
             raise Unprocessable(f"{where}{shown}: expected a string")
@@ -124,5 +124,5 @@ def _utc(moment: datetime, where: str) -> datetime:
         raise Unprocessable(f"{where}: expected a time within the calendar") from None
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - len(_CUT)] + _CUT
+def _truncate(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - len(_ELLIPSIS)] + _ELLIPSIS

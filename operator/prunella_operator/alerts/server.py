@@ -1,4 +1,4 @@
-"""Where the webhook listens, whom it lets in, and its TLS. By default nobody from outside gets in without a secret."""
+"""The webhook's address, authentication and TLS. By default no one from outside gets in without a secret."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from temporalio.client import Client
 from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.alerts.rate_limit import RateLimit
 from prunella_operator.alerts.tokens import TokenFile
-from prunella_operator.alerts.webhook import Accepts, Webhook, everybody
+from prunella_operator.alerts.webhook import IsAuthorized, Webhook, allow_all
 from prunella_operator.config.settings import Settings
 from prunella_operator.process import Process
 from prunella_workflows.model.errors import Permanent
@@ -26,23 +26,23 @@ LOOPBACK = "127.0.0.1"
 
 _log = structlog.get_logger("prunella.alerts")
 
-_LOOK_AT_FILES = 30.0
+_CERTIFICATE_POLL_INTERVAL_SECONDS = 30.0
 
 
 class CannotListen(Permanent):
-    """The webhook's address is in use, or its certificate makes no sense."""
+    """The webhook's address is in use, or its certificate is invalid."""
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """The address that is really served, and a warning when that is not the one that was asked for."""
+    """The address that is served, and a warning when it is not the configured one."""
 
     host: str
     warning: str = ""
 
 
 def exposure(settings: Settings) -> Exposure:
-    """Loopback only, unless a token, a client certificate or the owner's word protects the webhook."""
+    """Serve on loopback only, unless a token or a client certificate protects the webhook, or the settings open it."""
     protected = settings.webhook_token_file or settings.webhook_client_ca or settings.webhook_open
     if protected or _is_loopback(settings.webhook_host):
         return Exposure(settings.webhook_host)
@@ -52,7 +52,7 @@ def exposure(settings: Settings) -> Exposure:
 
 @asynccontextmanager
 async def run_webhook(settings: Settings, client: Client, process: Process) -> AsyncIterator[None]:
-    """The webhook, for as long as the context is open; nothing when its port is 0.
+    """Serve the webhook for as long as the context is open; do nothing when its port is 0.
 
     Raises:
         CannotListen: the port is taken, or the certificate cannot be loaded.
@@ -60,16 +60,16 @@ async def run_webhook(settings: Settings, client: Client, process: Process) -> A
     if settings.webhook_port == 0:
         yield
         return
-    accepts: Accepts = everybody
+    is_authorized: IsAuthorized = allow_all
     if settings.webhook_token_file:
         tokens = TokenFile(Path(settings.webhook_token_file))
-        accepts, process.checks["webhook"] = tokens.accepts, tokens.problem
+        is_authorized, process.checks["webhook"] = tokens.accepts, tokens.problem
     limit = RateLimit(settings.webhook_rate, settings.webhook_burst)
-    webhook = Webhook(AlertDispatcher(client, settings.task_queue), accepts, limit, settings.webhook_max_body)
+    webhook = Webhook(AlertDispatcher(client, settings.task_queue), is_authorized, limit, settings.webhook_max_body)
     runner = web.AppRunner(webhook.app(), access_log=None, auto_decompress=False)
     await runner.setup()
     try:
-        async with _certified(settings) as context:
+        async with _tls(settings) as context:
             await _listen(runner, settings, context)
             yield
     finally:
@@ -77,40 +77,40 @@ async def run_webhook(settings: Settings, client: Client, process: Process) -> A
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None) -> None:
-    where = exposure(settings)
-    if where.warning:
-        _log.warning(where.warning)
+    served = exposure(settings)
+    if served.warning:
+        _log.warning(served.warning)
     try:
-        await web.TCPSite(runner, where.host, settings.webhook_port, ssl_context=context).start()
+        await web.TCPSite(runner, served.host, settings.webhook_port, ssl_context=context).start()
     except OSError as error:
-        address = f"{where.host}:{settings.webhook_port}"
+        address = f"{served.host}:{settings.webhook_port}"
         raise CannotListen(
             f"cannot serve the webhook on {address}: {error.strerror}. Choose another webhook_port"
         ) from error
-    _log.info("the webhook listens", host=where.host, port=settings.webhook_port, tls=context is not None)
+    _log.info("the webhook listens", host=served.host, port=settings.webhook_port, tls=context is not None)
 
 
 @asynccontextmanager
-async def _certified(settings: Settings) -> AsyncIterator[ssl.SSLContext | None]:
-    """The TLS context, whose certificate is exchanged when its files change; None without TLS."""
+async def _tls(settings: Settings) -> AsyncIterator[ssl.SSLContext | None]:
+    """The TLS context, whose certificate is reloaded when its files change; None without TLS."""
     if not (settings.webhook_tls_cert or settings.webhook_tls_key or settings.webhook_client_ca):
         yield None
         return
     context = tls_context(settings)
-    renewing = asyncio.create_task(_renew(context, settings))
+    reloading = asyncio.create_task(_reload_certificate(context, settings))
     try:
         yield context
     finally:
-        renewing.cancel()
+        reloading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await renewing
+            await reloading
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
-    """TLS as the settings want it; with a client CA nobody without a certificate of it gets in.
+    """Build the TLS context of the settings; a client CA makes client certificates required.
 
     Raises:
-        CannotListen: a file is missing or makes no sense.
+        CannotListen: a file is missing or invalid.
     """
     if not settings.webhook_tls_cert:
         raise CannotListen("webhook_client_ca and webhook_tls_key need webhook_tls_cert")
@@ -131,22 +131,22 @@ def _load(context: ssl.SSLContext, settings: Settings) -> None:
     context.load_cert_chain(settings.webhook_tls_cert, settings.webhook_tls_key)
 
 
-async def _renew(context: ssl.SSLContext, settings: Settings) -> NoReturn:
-    """New connections get the certificate that is in the files now; a pair that does not fit is tried again."""
-    used = _stamps(settings)
+async def _reload_certificate(context: ssl.SSLContext, settings: Settings) -> NoReturn:
+    """Reload the certificate for new connections when its files change; retry while the pair does not match."""
+    loaded = _modification_times(settings)
     while True:
-        await asyncio.sleep(_LOOK_AT_FILES)
-        if (now := _stamps(settings)) == used:
+        await asyncio.sleep(_CERTIFICATE_POLL_INTERVAL_SECONDS)
+        if (current := _modification_times(settings)) == loaded:
             continue
         try:
             _load(context, settings)
-            used = now
-            _log.info("the webhook has a new certificate")
+            loaded = current
+            _log.info("webhook certificate reloaded")
         except OSError as error:
-            _log.error("the webhook's new certificate cannot be loaded; the old one stays", error=str(error))
+            _log.error("cannot load the new webhook certificate; the old one stays in use", error=str(error))
 
 
-def _stamps(settings: Settings) -> tuple[int, ...]:
+def _modification_times(settings: Settings) -> tuple[int, ...]:
     files = (settings.webhook_tls_cert, settings.webhook_tls_key)
     return tuple(path.stat().st_mtime_ns for file in files if file and (path := Path(file)).exists())
 

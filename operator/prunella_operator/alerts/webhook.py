@@ -1,7 +1,7 @@
-"""The source of alerts: `POST /webhooks/alertmanager`. What it answers decides whether Alertmanager sends again.
+"""The source of alerts: `POST /webhooks/alertmanager`. By the status code Alertmanager decides whether to retry.
 
-200: every alert is stored. 4xx: not understood or not allowed, and nothing is stored. 5xx: not stored, send again.
-Who is not allowed in learns nothing, and no answer quotes what was sent.
+200: every alert is stored. 4xx: invalid or not allowed, and nothing is stored. 5xx: not stored, send again.
+Unauthorized clients learn nothing, and no response quotes the request.
 """
 
 import asyncio
@@ -24,97 +24,97 @@ PATH = "/webhooks/alertmanager"
 
 _log = structlog.get_logger("prunella.alerts")
 
-_AT_ONCE = 16  # requests whose bodies are in memory
-_BODY_WITHIN = 5.0  # seconds
-_WITHIN = 9.0  # seconds for the whole answer: Alertmanager gives up after 10 at the earliest, and sends again anyway
-_AGAIN = "10"  # seconds; what Retry-After says when something of ours is away
+_MAX_CONCURRENT_REQUESTS = 16  # with their bodies in memory
+_BODY_TIMEOUT_SECONDS = 5.0
+_REQUEST_TIMEOUT_SECONDS = 9.0  # Alertmanager gives up after 10 at the earliest, and sends again anyway
+_RETRY_AFTER_SECONDS = "10"  # while something of ours is unavailable
 
 
-class Store(Protocol):
-    """Where alerts are kept."""
+class Dispatcher(Protocol):
+    """Stores alerts durably."""
 
-    async def store(self, alerts: tuple[Alert, ...]) -> None:
-        """Keep all of them; Retryable when that is not certain."""
-
-
-Accepts = Callable[[str], bool]
-"""Whether an Authorization header is good."""
+    async def dispatch(self, alerts: tuple[Alert, ...]) -> None:
+        """Store all of them; Retryable when that is not certain."""
 
 
-def everybody(_authorization: str) -> bool:
-    """For a webhook that something else protects: loopback, client certificates, or nothing by the owner's wish."""
+IsAuthorized = Callable[[str], bool]
+"""Whether an Authorization header is valid."""
+
+
+def allow_all(_authorization: str) -> bool:
+    """Allow all, behind other protection: loopback, client certificates, or none if the settings say so."""
     return True
 
 
 @dataclass(slots=True)
 class Webhook:
-    """The handler. `limit` is of authorised requests only, so that strangers cannot use it up."""
+    """The request handler. `limit` counts authorized requests only, so that others cannot exhaust it."""
 
-    store: Store
-    accepts: Accepts
+    dispatcher: Dispatcher
+    is_authorized: IsAuthorized
     limit: RateLimit
     max_body: int
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS))
 
     def app(self) -> web.Application:
-        """The application."""
+        """Build the application."""
         app = web.Application()
         app.router.add_post(PATH, self._post)
         return app
 
     async def _post(self, request: web.Request) -> web.Response:
         began = clock.monotonic()
-        answer = self._refusal(request) or await self._taken(request)
-        metrics.WEBHOOK_REQUESTS.labels(str(answer.status)).inc()
+        response = self._reject(request) or await self._handle_in_time(request)
+        metrics.WEBHOOK_REQUESTS.labels(str(response.status)).inc()
         metrics.WEBHOOK_SECONDS.observe(clock.monotonic() - began)
-        return answer
+        return response
 
-    def _refusal(self, request: web.Request) -> web.Response | None:
-        """Why the body is not even read."""
+    def _reject(self, request: web.Request) -> web.Response | None:
+        """Reject a request by its headers, before its body is read."""
         try:
-            allowed = self.accepts(request.headers.get("Authorization", ""))
+            allowed = self.is_authorized(request.headers.get("Authorization", ""))
         except NoTokens as error:
-            _log.error("alerts cannot be let in", error=str(error))
-            return _answer(503, "no tokens to compare with", {"Retry-After": _AGAIN})
+            _log.error("cannot authorize alerts", error=str(error))
+            return _response(503, "no tokens to compare with", {"Retry-After": _RETRY_AFTER_SECONDS})
         if not allowed:
-            return _answer(401, "", {"WWW-Authenticate": "Bearer"})
+            return _response(401, "", {"WWW-Authenticate": "Bearer"})
         if (seconds := self.limit.wait()) > 0:
-            return _answer(429, "too many requests", {"Retry-After": str(seconds)})
+            return _response(429, "too many requests", {"Retry-After": str(seconds)})
         if request.content_type != "application/json" or "Content-Encoding" in request.headers:
-            return _answer(415, "expected application/json, not compressed")
+            return _response(415, "expected application/json, not compressed")
         if (request.content_length or 0) > self.max_body:
             return self._too_large()
         return None
 
-    async def _taken(self, request: web.Request) -> web.Response:
-        """The answer, if it is ready in time. What was stored by then joins when it comes again."""
+    async def _handle_in_time(self, request: web.Request) -> web.Response:
+        """Handle a request before Alertmanager gives up. Alerts that were stored by then are deduplicated later."""
         try:
-            async with asyncio.timeout(_WITHIN), self._slots:
-                return await self._take(request)
+            async with asyncio.timeout(_REQUEST_TIMEOUT_SECONDS), self._slots:
+                return await self._handle(request)
         except TimeoutError:
-            _log.warning("a notification took too long; alertmanager sends it again")
-            return _answer(503, "not stored in time, send again", {"Retry-After": _AGAIN})
+            _log.warning("a notification timed out; alertmanager sends it again")
+            return _response(503, "not stored in time, send again", {"Retry-After": _RETRY_AFTER_SECONDS})
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.Response:
         try:
-            async with asyncio.timeout(_BODY_WITHIN):
-                body = await self._body(request)
+            async with asyncio.timeout(_BODY_TIMEOUT_SECONDS):
+                body = await self._read_body(request)
         except TimeoutError:
-            return _answer(408, "the body did not come in time")
+            return _response(408, "the body did not arrive in time")
         if body is None:
             return self._too_large()
         try:
             alerts, left_out = parse(body)
         except Malformed as error:
-            return _answer(400, str(error))
+            return _response(400, str(error))
         except Unprocessable as error:
-            return _answer(422, str(error))
+            return _response(422, str(error))
         if left_out:
-            _log.warning("alertmanager left alerts out of a notification; set its max_alerts to 0", left_out=left_out)
-        return await self._stored(alerts)
+            _log.warning("alertmanager truncated a notification; set its max_alerts to 0", left_out=left_out)
+        return await self._store(alerts)
 
-    async def _body(self, request: web.Request) -> bytes | None:
-        """The body; None when it is too large, however large it said it would be."""
+    async def _read_body(self, request: web.Request) -> bytes | None:
+        """Read the body; None when it is too large, whatever its Content-Length."""
         body = bytearray()
         async for part in request.content.iter_chunked(1 << 16):
             body += part
@@ -122,21 +122,21 @@ class Webhook:
                 return None
         return bytes(body)
 
-    async def _stored(self, alerts: tuple[Alert, ...]) -> web.Response:
+    async def _store(self, alerts: tuple[Alert, ...]) -> web.Response:
         try:
-            await self.store.store(alerts)
+            await self.dispatcher.dispatch(alerts)
         except Retryable as error:
             metrics.ALERTS.labels("unstored").inc(len(alerts))
             _log.warning("alerts are not stored; alertmanager sends them again", alerts=len(alerts), error=str(error))
-            return _answer(503, "not stored, send again", {"Retry-After": _AGAIN})
+            return _response(503, "not stored, send again", {"Retry-After": _RETRY_AFTER_SECONDS})
         for alert in alerts:
             metrics.ALERTS.labels(alert.status.value).inc()
-        return _answer(200, f"{len(alerts)} stored")
+        return _response(200, f"{len(alerts)} stored")
 
     def _too_large(self) -> web.Response:
-        return _answer(413, f"expected at most {self.max_body} bytes")
+        return _response(413, f"expected at most {self.max_body} bytes")
 
 
-def _answer(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
+def _response(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
     safe = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **(headers or {})}
     return web.Response(status=status, text=f"{text}\n" if text else "", headers=safe)

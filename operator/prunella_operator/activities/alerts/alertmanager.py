@@ -1,7 +1,7 @@
-"""Alertmanager's API (v2), as far as we use it: silence exactly one alert, take that back, ask whether it fires.
+"""A client of Alertmanager's API (v2): silence exactly one alert, expire the silence, check whether the alert fires.
 
-A silence matches every label of the alert exactly, so that it hides nothing else. Ours are known by their author and
-by the alert's fingerprint in their comment, so that an attempt that is repeated finds the one before it.
+A silence matches every label of the alert exactly, so that it hides nothing else. Ours have our name as author and the
+alert's fingerprint in their comment, so that a repeated attempt finds the silence of the one before.
 """
 
 import json
@@ -20,70 +20,74 @@ from prunella_workflows.model.errors import AuthenticationError, InvalidInputErr
 
 AUTHOR = "prunella"
 
-_TIMEOUT = 10.0  # seconds
-_LARGEST = 8 << 20  # bytes of an answer
+_REQUEST_TIMEOUT_SECONDS = 10.0
+_MAX_RESPONSE_BYTES = 8 << 20
 _SERVER_ERROR = 500
 _OK = 300
 
 
 class Alertmanager:
-    """One Alertmanager. Thread-safe; no redirect is followed and nothing is repeated."""
+    """One Alertmanager. Thread-safe; follows no redirects and never retries."""
 
     def __init__(self, url: str, token_file: str | None = None, ca_file: str | None = None) -> None:
         self._url = f"{url}/api/v2"
         self._token_file = Path(token_file) if token_file else None
         self._pool = urllib3.PoolManager(
-            ca_certs=ca_file, cert_reqs="CERT_REQUIRED", timeout=_TIMEOUT, retries=urllib3.Retry(total=0)
+            ca_certs=ca_file,
+            cert_reqs="CERT_REQUIRED",
+            timeout=_REQUEST_TIMEOUT_SECONDS,
+            retries=urllib3.Retry(total=0),
         )
 
     def silence(self, alert: Alert, until: datetime, comment: str, known: str) -> str:
-        """Silence the alert until then, or move the end of the silence that is in force; its id.
+        """Silence the alert until then, or extend the silence in force; return its id. `known` is its id, if recorded.
 
         Raises:
-            AuthenticationError, InvalidInputError: it refuses us, or what we ask.
+            AuthenticationError, InvalidInputError: it refuses our credentials, or the request.
             Unavailable: it does not answer.
         """
-        ours = known or self._ours(alert)
+        ours = known or self._find_silence(alert)
         body = {
             "matchers": [
                 {"name": name, "value": value, "isRegex": False, "isEqual": True}
                 for name, value in sorted(alert.labels.items())
-                if value  # a label without a value is one that is not there
+                if value  # an empty label is the same as a missing one
             ],
-            "startsAt": _time(clock.now()),
-            "endsAt": _time(until),
+            "startsAt": _format_time(clock.now()),
+            "endsAt": _format_time(until),
             "createdBy": AUTHOR,
             "comment": f"{comment} [{alert.fingerprint}]",
             **({"id": ours} if ours else {}),
         }
         try:
-            answer = self._call("POST", "/silences", body)
-        except NotFound:  # it ended meanwhile
-            answer = self._call("POST", "/silences", {key: value for key, value in body.items() if key != "id"})
-        return str(answer["silenceID"])
+            response = self._call("POST", "/silences", body)
+        except NotFound:  # it has ended since
+            response = self._call("POST", "/silences", {key: value for key, value in body.items() if key != "id"})
+        return str(response["silenceID"])
 
     def unsilence(self, silence_id: str) -> None:
-        """Expire a silence. One that has ended already is fine."""
+        """Expire a silence, unless it has ended already."""
         try:
             self._call("DELETE", f"/silence/{silence_id}")
         except (NotFound, InvalidInputError):
             return
 
     def is_firing(self, alert: Alert) -> bool:
-        """Whether it has the alert, silenced or not."""
-        query = {"filter": f"alertname={_quoted(alert.labels.get('alertname', ''))}"}
-        return any(one.get("fingerprint") == alert.fingerprint for one in self._call("GET", "/alerts", query=query))
+        """Check whether it has the alert, silenced or not."""
+        query = {"filter": f"alertname={_quote(alert.labels.get('alertname', ''))}"}
+        firing = self._call("GET", "/alerts", query=query)
+        return any(found.get("fingerprint") == alert.fingerprint for found in firing)
 
-    def _ours(self, alert: Alert) -> str:
-        """The silence of an earlier attempt, if there is one."""
-        mark = f"[{alert.fingerprint}]"
-        query = {"filter": f"alertname={_quoted(alert.labels.get('alertname', ''))}"}
+    def _find_silence(self, alert: Alert) -> str:
+        """Find the silence of an earlier attempt; "" if there is none."""
+        suffix = f"[{alert.fingerprint}]"
+        query = {"filter": f"alertname={_quote(alert.labels.get('alertname', ''))}"}
         found = [
-            str(one["id"])
-            for one in self._call("GET", "/silences", query=query)
-            if one.get("createdBy") == AUTHOR
-            and str(one.get("comment", "")).endswith(mark)
-            and (one.get("status") or {}).get("state") == "active"
+            str(silence["id"])
+            for silence in self._call("GET", "/silences", query=query)
+            if silence.get("createdBy") == AUTHOR
+            and str(silence.get("comment", "")).endswith(suffix)
+            and (silence.get("status") or {}).get("state") == "active"
         ]
         return next(iter(found), "")
 
@@ -96,28 +100,28 @@ class Alertmanager:
                 headers["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"
             with tracing.request("alertmanager", method, path) as traced:
                 headers |= traced.headers
-                answer = self._pool.request(
+                response = self._pool.request(
                     method, url, body=data, headers=headers, redirect=False, preload_content=False
                 )
-                traced.answered(answer.status)
-                content = answer.read(_LARGEST)
-                answer.release_conn()
+                traced.answered(response.status)
+                content = response.read(_MAX_RESPONSE_BYTES)
+                response.release_conn()
         except OSError as error:
             raise AuthenticationError(f"the token of Alertmanager cannot be read: {error.strerror}") from None
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"Alertmanager does not answer: {type(error).__name__}") from None
-        return _checked(answer.status, content)
+        return _parse_response(response.status, content)
 
 
 def connect_alertmanager(settings: Settings) -> Alertmanager | None:
-    """The one that the settings name, if any. Nothing is sent yet."""
+    """Build the client of the configured Alertmanager, if any. Nothing is sent yet."""
     if settings.alertmanager_url is None:
         return None
     return Alertmanager(settings.alertmanager_url, settings.alertmanager_token_file, settings.alertmanager_ca_file)
 
 
-def _checked(code: int, content: bytes) -> Any:
-    """The answer; its words are not repeated, for they may quote what was sent."""
+def _parse_response(code: int, content: bytes) -> Any:
+    """Parse the response. Errors do not repeat its text, which may quote the request."""
     if code in (401, 403):
         raise AuthenticationError(f"Alertmanager refuses our credentials ({code})")
     if code == 404:  # noqa: PLR2004 - HTTP
@@ -125,18 +129,18 @@ def _checked(code: int, content: bytes) -> Any:
     if code == 429 or code >= _SERVER_ERROR:  # noqa: PLR2004 - HTTP
         raise Unavailable(f"Alertmanager answers {code}")
     if code >= _OK:
-        raise InvalidInputError(f"Alertmanager refuses what we ask ({code})")
+        raise InvalidInputError(f"Alertmanager refuses the request ({code})")
     try:
         return json.loads(content) if content else None
     except ValueError:
         raise Unavailable("Alertmanager's answer cannot be read") from None
 
 
-def _quoted(value: str) -> str:
-    """A value in a matcher of Alertmanager's own notation."""
+def _quote(value: str) -> str:
+    """Quote a value for a matcher in Alertmanager's notation."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
-def _time(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

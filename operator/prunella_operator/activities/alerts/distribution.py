@@ -1,4 +1,4 @@
-"""Hands on the alerts that came together: each to its own workflow, at a pace that leaves Temporal to others."""
+"""Distribute the alerts of a batch: each to its own workflow, at a rate that leaves Temporal to others."""
 
 import asyncio
 
@@ -8,31 +8,29 @@ from prunella_operator.activities.errors import translate_errors
 from prunella_operator.alerts.dispatcher import AlertDispatcher, gather_all
 from prunella_workflows.contracts.alerts import AlertBatch, AlertDistribution
 
-_AT_ONCE = 4
-_PAUSE = 0.15
-"""Seconds between two handfuls: some 25 alerts a second from each worker. Each of them is a workflow with activities,
-and the webhook wants the same Temporal.
-"""
-_PAUSE_AT_MOST = 10.0
+_CHUNK_SIZE = 4  # alerts
+_CHUNK_INTERVAL_SECONDS = 0.15
+"""About 25 alerts a second from each worker. Each is a workflow with activities, and the webhook needs Temporal too."""
+_MAX_CHUNK_INTERVAL_SECONDS = 10.0
 
 
 class Distribution(AlertDistribution):
     """Asynchronous, unlike other activities: Temporal's client belongs to the worker's event loop."""
 
-    def __init__(self, store: AlertDispatcher) -> None:
-        self._store = store
+    def __init__(self, dispatcher: AlertDispatcher) -> None:
+        self._dispatcher = dispatcher
         self._active = 0
 
     @activity.defn(name="distributeAlerts")
     async def distribute(self, batch: AlertBatch) -> None:
-        """See the contract. Those that hand on at the same time share the pace."""
+        """See the contract. Concurrent batches share the rate."""
         done = next(iter(activity.info().heartbeat_details), 0)
         self._active += 1
         try:
             with translate_errors():
-                for start in range(done, len(batch.alerts), _AT_ONCE):
+                for start in range(done, len(batch.alerts), _CHUNK_SIZE):
                     activity.heartbeat(start)
-                    await asyncio.sleep(min(_PAUSE * self._active, _PAUSE_AT_MOST))
-                    await gather_all(map(self._store.signal, batch.alerts[start : start + _AT_ONCE]))
+                    await asyncio.sleep(min(_CHUNK_INTERVAL_SECONDS * self._active, _MAX_CHUNK_INTERVAL_SECONDS))
+                    await gather_all(map(self._dispatcher.signal, batch.alerts[start : start + _CHUNK_SIZE]))
         finally:
             self._active -= 1

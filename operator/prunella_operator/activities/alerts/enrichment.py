@@ -1,7 +1,7 @@
-"""Enrich an alert: what it is about, by whose rules it is handled, and what people should know. Writes nothing.
+"""Enrich an alert: resolve its workload, apply the policies' rules, and gather facts for people. Writes nothing.
 
-Only two things must be read: the policies, for their rules decide, and the workload. All else is told if it can be
-had, and what cannot be had is said.
+Only two reads must succeed: the policies, because their rules decide, and the workload. All other facts are optional;
+a fact that cannot be read is reported as such.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from prunella_operator import clock
-from prunella_operator.activities.alerts.target import SubjectFinder
+from prunella_operator.activities.alerts.target import TargetResolver
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import address
 from prunella_operator.incidents.deduplication import earlier_selectors, targets_workload
@@ -32,12 +32,12 @@ from prunella_workflows.model.policy import ClusterHealingPolicySpec
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import WorkloadRef
 
-Beat = Callable[[], None]
-"""Says that the activity is alive."""
+Heartbeat = Callable[[], None]
+"""Reports that the activity is alive."""
 
-_TEXT = 600
-_MAX_LISTED = 3
-_URL = 500
+_MAX_FACT = 600  # characters
+_MAX_LISTED = 3  # releases, containers or incidents
+_MAX_URL = 500  # characters
 _MIB = 1 << 20
 _OWNERS = ("owner", "team", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by")
 
@@ -45,65 +45,65 @@ _OWNERS = ("owner", "team", "app.kubernetes.io/part-of", "app.kubernetes.io/mana
 class AlertEnricher:
     """Reads the cluster for one alert."""
 
-    def __init__(self, kube: SyncClient, gatherer: EvidenceCollector, *, can_silence: bool) -> None:
+    def __init__(self, kube: SyncClient, collector: EvidenceCollector, *, can_silence: bool) -> None:
         self._kube = kube
-        self._gatherer = gatherer
-        self._subjects = SubjectFinder(kube, gatherer)
+        self._collector = collector
+        self._targets = TargetResolver(kube, collector)
         self._can_silence = can_silence
 
-    def enrich(self, alert: Alert, beat: Beat) -> Enriched:
-        """Everything about one alert. `beat` is called between the steps."""
+    def enrich(self, alert: Alert, heartbeat: Heartbeat) -> Enriched:
+        """Gather everything about one alert. `heartbeat` is called between the steps."""
         policies, problems = self._policies(alert)
         classified = alert_classification.classify(alert, policies)
-        if problems:  # a rule that cannot be read might have said "leave it alone"
-            classified = _only_told(classified)
-        beat()
-        target, missing = self._subjects.find(classified)
+        if problems:  # a rule that cannot be read might forbid a repair
+            classified = _notify_only(classified)
+        heartbeat()
+        target, missing = self._targets.resolve(classified)
         notes = [*problems, *classified.notes, *([missing] if missing else [])]
         facts = [EvidenceNote(source="Note", message=note) for note in notes]
         if target is not None:
-            facts += self._facts(target, beat)
+            facts += self._facts(target, heartbeat)
         facts.append(EvidenceNote(source="Rule", message=", ".join(classified.decided_by)))
         return Enriched(
-            classified=self._addressed(classified),
+            classified=self._qualify_secrets(classified),
             target=target,
-            facts=tuple(fact.model_copy(update={"message": redact(fact.message)[:_TEXT]}) for fact in facts),
+            facts=tuple(fact.model_copy(update={"message": redact(fact.message)[:_MAX_FACT]}) for fact in facts),
             runbook=link(alert.annotations.get("runbook_url") or alert.annotations.get("runbook") or ""),
             source=link(alert.generator_url),
             can_silence=self._can_silence and classified.silence and alert.whole,
         )
 
     def _policies(self, alert: Alert) -> tuple[tuple[NamedPolicy, ...], list[str]]:
-        """The policies that are for this alert's namespace, in order, and those that cannot be read."""
+        """Read the policies of this alert's namespace, in order, and the problems of those that cannot be read."""
         try:
-            raw = sorted(self._kube.list(paths.policies()), key=lambda one: str(one["metadata"]["name"]))
+            raw = sorted(self._kube.list(paths.policies()), key=lambda policy: str(policy["metadata"]["name"]))
         except (Forbidden, NotFound) as error:
             return (), [f"the policies cannot be read: {error}"]
         found, problems = [], []
-        for one in raw:
-            name = one["metadata"]["name"]
+        for policy in raw:
+            name = policy["metadata"]["name"]
             try:
-                spec = ClusterHealingPolicySpec.model_validate(one.get("spec") or {})
+                spec = ClusterHealingPolicySpec.model_validate(policy.get("spec") or {})
             except ValidationError as error:
-                where = ".".join(map(str, error.errors()[0]["loc"]))
-                problems.append(f"policy {name} cannot be read (spec.{where}), so this alert is only told")
+                field = ".".join(map(str, error.errors()[0]["loc"]))
+                problems.append(f"policy {name} cannot be read (spec.{field}), so this alert starts no repair")
             else:
                 if self._selects(spec, alert):
                     found.append(NamedPolicy(name, spec.alerts))
         return tuple(found), problems
 
     def _selects(self, spec: ClusterHealingPolicySpec, alert: Alert) -> bool:
-        """Whether a policy is for the namespace that the alert names by the policy's own rules."""
+        """Whether a policy selects the namespace that the alert names by the policy's own rules."""
         if spec.namespace_selector is None:
             return True
         namespace = alert_classification.alert_namespace(alert, spec.alerts)
         try:
-            return bool(namespace) and spec.namespace_selector.matches(self._gatherer.namespace_labels(namespace))
+            return bool(namespace) and spec.namespace_selector.matches(self._collector.namespace_labels(namespace))
         except NotFound:
             return False
 
-    def _addressed(self, classified: Classified) -> Classified:
-        """Names of Secrets as the notifiers know them: with Prunella's own namespace."""
+    def _qualify_secrets(self, classified: Classified) -> Classified:
+        """Prefix the names of Secrets with Prunella's own namespace, as the notifiers expect."""
         here = self._kube.namespace
         return classified.model_copy(
             update={
@@ -112,31 +112,31 @@ class AlertEnricher:
             }
         )
 
-    def _facts(self, target: WorkloadRef, beat: Beat) -> list[EvidenceNote]:
+    def _facts(self, target: WorkloadRef, heartbeat: Heartbeat) -> list[EvidenceNote]:
         facts: list[EvidenceNote] = []
         for source, read in (("Owner", self._owner), ("Release", self._releases), ("Usage", self._usage)):
-            beat()
-            facts += _told(source, read, target)
-        beat()
-        return facts + _told("Incident", self._incidents, target)
+            heartbeat()
+            facts += _read_facts(source, read, target)
+        heartbeat()
+        return facts + _read_facts("Incident", self._incidents, target)
 
     def _owner(self, target: WorkloadRef) -> Iterator[str]:
-        meta = self._gatherer.raw_workload(target)["metadata"]
-        marks = {**(meta.get("annotations") or {}), **(meta.get("labels") or {})}
-        yield from (f"{key}: {marks[key]}" for key in _OWNERS if key in marks)
+        meta = self._collector.raw_workload(target)["metadata"]
+        values = {**(meta.get("annotations") or {}), **(meta.get("labels") or {})}
+        yield from (f"{key}: {values[key]}" for key in _OWNERS if key in values)
 
     def _releases(self, target: WorkloadRef) -> Iterator[str]:
-        """The newest releases: a fault that begins with one is most often caused by it."""
-        raw = self._gatherer.raw_workload(target)
-        newest = sorted(self._gatherer.history(raw), key=revision_number, reverse=True)
-        for one in newest[:_MAX_LISTED]:
-            images = ", ".join(view.image for view in container_views(template_of(one)) if not view.init)
-            made = one["metadata"].get("creationTimestamp")
-            yield f"revision {revision_number(one)} ({images}), {_ago(parse_time(made))}"
+        """The newest releases: a fault that begins with a release is most often caused by it."""
+        raw = self._collector.raw_workload(target)
+        newest = sorted(self._collector.history(raw), key=revision_number, reverse=True)
+        for revision in newest[:_MAX_LISTED]:
+            images = ", ".join(view.image for view in container_views(template_of(revision)) if not view.init)
+            created = revision["metadata"].get("creationTimestamp")
+            yield f"revision {revision_number(revision)} ({images}), {_ago(parse_time(created))}"
 
     def _usage(self, target: WorkloadRef) -> Iterator[str]:
-        _, _, pods = self._gatherer.view(target)
-        found = self._gatherer.usage(target, pods)
+        _, _, pods = self._collector.view(target)
+        found = self._collector.usage(target, pods)
         if isinstance(found, NoData):
             yield str(found)
             return
@@ -146,7 +146,7 @@ class AlertEnricher:
             yield f"pod {container.pod}, container {container.container}: {cpu}, {memory}"
 
     def _incidents(self, target: WorkloadRef) -> Iterator[str]:
-        """The newest incidents of this workload, open ones first, and how they ended."""
+        """The newest incidents of this workload, open ones first, and their outcomes."""
         path = paths.incidents(target.namespace)
         by_sources, by_people = (
             map(IncidentView.from_object, self._kube.list(path, labelSelector=selector))
@@ -158,26 +158,26 @@ class AlertEnricher:
 
 
 def link(text: str) -> str:
-    """A web address, or "" when the text is none that may be put into a message."""
+    """Return the text if it is a web address that may be put into a message, else ""."""
     try:
         parts = urlsplit(text)
     except ValueError:
         return ""
-    good = parts.scheme in ("http", "https") and parts.hostname and len(text) <= _URL
-    return text if good and text.isprintable() and not set(text) & set(" \"'<>`\\") else ""
+    valid = parts.scheme in ("http", "https") and parts.hostname and len(text) <= _MAX_URL
+    return text if valid and text.isprintable() and not set(text) & set(" \"'<>`\\") else ""
 
 
-def _told(source: str, read: Callable[[WorkloadRef], Iterator[str]], target: WorkloadRef) -> list[EvidenceNote]:
-    """What can be had of one sort of fact."""
+def _read_facts(source: str, read: Callable[[WorkloadRef], Iterator[str]], target: WorkloadRef) -> list[EvidenceNote]:
+    """Read the facts of one source; an error becomes a fact too."""
     try:
         return [EvidenceNote(source=source, message=text) for text in read(target)]
     except PrunellaError as error:
         return [EvidenceNote(source=source, message=f"(cannot be read: {error})")]
 
 
-def _only_told(classified: Classified) -> Classified:
-    told = classified.handling is AlertHandlingMode.HEAL
-    return classified.model_copy(update={"handling": AlertHandlingMode.NOTIFY}) if told else classified
+def _notify_only(classified: Classified) -> Classified:
+    heals = classified.handling is AlertHandlingMode.HEAL
+    return classified.model_copy(update={"handling": AlertHandlingMode.NOTIFY}) if heals else classified
 
 
 def _summary(incident: IncidentView) -> str:

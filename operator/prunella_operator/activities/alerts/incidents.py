@@ -40,11 +40,11 @@ class AlertIncidents:
     """Reads and writes the Incidents of alerts. Opening is asynchronous, as for every source."""
 
     def __init__(
-        self, kube: SyncClient, opener: IncidentOpener, gatherer: EvidenceCollector, protected: tuple[str, ...]
+        self, kube: SyncClient, opener: IncidentOpener, collector: EvidenceCollector, protected: tuple[str, ...]
     ) -> None:
         self._kube = kube
         self._opener = opener
-        self._gatherer = gatherer
+        self._collector = collector
         self._protected = protected
 
     async def open(self, request: OpenRequest) -> Opened:
@@ -107,8 +107,8 @@ class AlertIncidents:
     def _find_symptom(self, ref: IncidentRef, incident: Incident) -> str:
         """Find why the workload needs its incident although the alert ended; faults of its pods may have joined it."""
         try:
-            target = self._gatherer.resolve(ref, incident.spec)
-            _, _, pods = self._gatherer.view(target)
+            target = self._collector.resolve(ref, incident.spec)
+            _, _, pods = self._collector.view(target)
         except NotFound:
             return ""
         found = find_symptoms(pods)

@@ -1,4 +1,4 @@
-"""Which workload an alert is about: the candidates of its labels, looked for in the cluster."""
+"""Resolve the workload of an alert, from the candidates that its labels name."""
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
@@ -12,41 +12,41 @@ _AUTOSCALER = "HorizontalPodAutoscaler"
 _GROUPS = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
 
 
-class SubjectFinder:
-    """Finds the workload at the top of the owners of what an alert names."""
+class TargetResolver:
+    """Resolves the workload at the top of the owners of what an alert names."""
 
-    def __init__(self, kube: SyncClient, gatherer: EvidenceCollector) -> None:
+    def __init__(self, kube: SyncClient, collector: EvidenceCollector) -> None:
         self._kube = kube
-        self._gatherer = gatherer
+        self._collector = collector
 
-    def find(self, classified: Classified) -> tuple[WorkloadRef | None, str]:
-        """The workload, or None and why: nothing of that name exists, or several kinds do."""
+    def resolve(self, classified: Classified) -> tuple[WorkloadRef | None, str]:
+        """Return the workload, or None and the reason: nothing has that name, or several kinds do."""
         if not classified.candidates:
             return None, ""
         found, problem = {}, ""
         for candidate in classified.candidates:
             try:
-                owner = self._gatherer.top_owner(self._ref(classified.namespace, candidate))
+                owner = self._collector.top_owner(self._ref(classified.namespace, candidate))
                 found[owner.uid] = owner
             except NotFound:
                 continue
             except (Forbidden, Refused, InvalidIncident) as error:
                 problem = str(error)
-        names = " or ".join(f"{one.kind}/{one.name}" for one in classified.candidates)
+        names = " or ".join(f"{candidate.kind}/{candidate.name}" for candidate in classified.candidates)
         if len(found) == 1:
             return next(iter(found.values())), ""
         if found:
-            return None, f"several workloads bear the name: {', '.join(map(str, found.values()))}"
+            return None, f"several workloads have the name: {', '.join(map(str, found.values()))}"
         return None, problem or f"there is no {names} in namespace {classified.namespace}"
 
     def _ref(self, namespace: str, candidate: Candidate) -> WorkloadRef:
         if candidate.kind == _AUTOSCALER:
-            return self._scaled(namespace, candidate.name)
+            return self._scale_target(namespace, candidate.name)
         group = _GROUPS.get(candidate.kind, "apps/v1")
         return WorkloadRef(api_version=group, kind=candidate.kind, namespace=namespace, name=candidate.name)
 
-    def _scaled(self, namespace: str, name: str) -> WorkloadRef:
-        """What an autoscaler scales."""
+    def _scale_target(self, namespace: str, name: str) -> WorkloadRef:
+        """The workload that an autoscaler scales."""
         raw: Object = self._kube.get(paths.autoscalers(namespace, name))
         target = (raw.get("spec") or {}).get("scaleTargetRef") or {}
         return WorkloadRef(

@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from prunella_operator import clock
 from prunella_operator.activities.alerts.distribution import Distribution
-from prunella_operator.alerts.dispatcher import FEW, REMEMBERED, AlertDispatcher, batches
+from prunella_operator.alerts.dispatcher import DEDUPLICATION_WINDOW_SECONDS, MAX_SIGNALLED, AlertDispatcher, batches
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.alerts.workflow import AlertHandling
@@ -46,25 +46,25 @@ def alerts(count, **values):
 
 async def test_few_alerts_are_signalled_one_by_one():
     temporal = FakeTemporal()
-    await AlertDispatcher(temporal, "queue").store(alerts(FEW))
+    await AlertDispatcher(temporal, "queue").dispatch(alerts(MAX_SIGNALLED))
     run, request, options = temporal.calls[0]
     assert (run, request) == (AlertHandling.run, AlertRequest(fingerprint="f0"))
     assert (options["id"], options["task_queue"], options["start_signal"]) == ("alert-f0", "queue", "fire")
-    assert temporal.ids == [f"alert-f{number}" for number in range(FEW)]
+    assert temporal.ids == [f"alert-f{number}" for number in range(MAX_SIGNALLED)]
 
 
 async def test_what_is_over_is_another_signal():
     temporal = FakeTemporal()
-    await AlertDispatcher(temporal, "queue").store(alerts(1, status="resolved"))
+    await AlertDispatcher(temporal, "queue").dispatch(alerts(1, status="resolved"))
     assert temporal.calls[0][2]["start_signal"] == "resolve"
 
 
 async def test_many_alerts_are_one_write_and_the_same_ones_are_the_same_write():
     temporal = FakeTemporal()
-    store = AlertDispatcher(temporal, "queue")
-    await store.store(alerts(100))
-    await AlertDispatcher(temporal, "queue").store(alerts(100))
-    await AlertDispatcher(temporal, "queue").store(alerts(101))
+    dispatcher = AlertDispatcher(temporal, "queue")
+    await dispatcher.dispatch(alerts(100))
+    await AlertDispatcher(temporal, "queue").dispatch(alerts(100))
+    await AlertDispatcher(temporal, "queue").dispatch(alerts(101))
     first, again, other = temporal.calls
     assert (first[0], first[1]) == (AlertIntake.run, AlertBatch(alerts=alerts(100)))
     assert first[2]["id"].startswith("alerts-")
@@ -74,10 +74,10 @@ async def test_many_alerts_are_one_write_and_the_same_ones_are_the_same_write():
 async def test_what_comes_while_a_write_is_under_way_is_written_together():
     temporal = FakeTemporal()
     temporal.gate = asyncio.Event()
-    store = AlertDispatcher(temporal, "queue")
-    first = asyncio.create_task(store.store(alerts(1)))
+    dispatcher = AlertDispatcher(temporal, "queue")
+    first = asyncio.create_task(dispatcher.dispatch(alerts(1)))
     await asyncio.sleep(0)
-    others = [asyncio.create_task(store.store((one,))) for one in alerts(50)[1:] + alerts(50)[1:]]
+    others = [asyncio.create_task(dispatcher.dispatch((one,))) for one in alerts(50)[1:] + alerts(50)[1:]]
     await asyncio.sleep(0)
     temporal.gate.set()
     await asyncio.gather(first, *others)
@@ -88,19 +88,19 @@ async def test_what_comes_while_a_write_is_under_way_is_written_together():
 async def test_who_waits_together_fails_together_and_who_comes_then_does_not():
     temporal = FakeTemporal()
     temporal.error = RuntimeError("connection refused")
-    store = AlertDispatcher(temporal, "queue")
-    answers = await asyncio.gather(*(store.store((alert,)) for alert in alerts(20)), return_exceptions=True)
+    dispatcher = AlertDispatcher(temporal, "queue")
+    answers = await asyncio.gather(*(dispatcher.dispatch((alert,)) for alert in alerts(20)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {TemporalUnavailable}
     temporal.error = None
-    await store.store(alerts(1))
+    await dispatcher.dispatch(alerts(1))
     assert temporal.ids == ["alert-f0"]
 
 
 async def test_who_does_not_wait_any_longer_keeps_nobody_else_from_being_answered():
     temporal = FakeTemporal()
     temporal.gate = asyncio.Event()
-    store = AlertDispatcher(temporal, "queue")
-    gone, other = (asyncio.create_task(store.store((alert,))) for alert in alerts(2))
+    dispatcher = AlertDispatcher(temporal, "queue")
+    gone, other = (asyncio.create_task(dispatcher.dispatch((alert,))) for alert in alerts(2))
     await asyncio.sleep(0)
     gone.cancel()
     temporal.gate.set()
@@ -112,47 +112,47 @@ async def test_an_error_that_nobody_thought_of_is_told_too():
     temporal = FakeTemporal()
     temporal.error = KeyError("a bug")
     with pytest.raises(KeyError):
-        await AlertDispatcher(temporal, "queue").store(alerts(1))
+        await AlertDispatcher(temporal, "queue").dispatch(alerts(1))
 
 
 async def test_what_was_stored_a_moment_ago_is_not_written_again(monkeypatch):
     now, temporal = 0.0, FakeTemporal("alert-f3")
     monkeypatch.setattr(clock, "monotonic", lambda: now)
-    store = AlertDispatcher(temporal, "queue")
-    await store.store(alerts(2))
-    await store.store(alerts(3))
+    dispatcher = AlertDispatcher(temporal, "queue")
+    await dispatcher.dispatch(alerts(2))
+    await dispatcher.dispatch(alerts(3))
     assert temporal.ids == ["alert-f0", "alert-f1", "alert-f2"]
     with pytest.raises(TemporalUnavailable):
-        await store.store(alerts(4))
+        await dispatcher.dispatch(alerts(4))
     temporal.refused = ()
-    await store.store(alerts(4))
+    await dispatcher.dispatch(alerts(4))
     assert temporal.ids[3:] == ["alert-f3"]
-    now = REMEMBERED
-    await store.store(alerts(1))
+    now = DEDUPLICATION_WINDOW_SECONDS
+    await dispatcher.dispatch(alerts(1))
     assert temporal.ids[4:] == ["alert-f0"]
 
 
 async def test_what_fires_again_after_its_end_is_written_again():
     temporal = FakeTemporal()
-    store = AlertDispatcher(temporal, "queue")
+    dispatcher = AlertDispatcher(temporal, "queue")
     for status in ("firing", "resolved", "resolved", "firing"):
-        await store.store(alerts(1, status=status))
+        await dispatcher.dispatch(alerts(1, status=status))
     assert [options["start_signal"] for _, _, options in temporal.calls] == ["fire", "resolve", "fire"]
 
 
 async def test_no_more_is_remembered_than_a_storm_needs(monkeypatch):
     now = 0.0
     monkeypatch.setattr(clock, "monotonic", lambda: now)
-    store = AlertDispatcher(FakeTemporal(), "queue")
-    await store.store(alerts(10_000))
-    now = REMEMBERED
-    await store.store(alerts(10_001))
-    assert len(store._stored) == 10_001
+    dispatcher = AlertDispatcher(FakeTemporal(), "queue")
+    await dispatcher.dispatch(alerts(10_000))
+    now = DEDUPLICATION_WINDOW_SECONDS
+    await dispatcher.dispatch(alerts(10_001))
+    assert len(dispatcher._stored) == 10_001
 
 
 async def test_no_alerts_are_no_write():
     temporal = FakeTemporal()
-    await AlertDispatcher(temporal, "queue").store(())
+    await AlertDispatcher(temporal, "queue").dispatch(())
     assert temporal.calls == []
 
 
@@ -167,7 +167,7 @@ def test_a_part_is_no_larger_than_temporal_likes():
 async def test_one_that_cannot_be_stored_fails_all_and_the_rest_is_stored():
     temporal = FakeTemporal("alert-f1")
     with pytest.raises(TemporalUnavailable, match="connection refused"):
-        await AlertDispatcher(temporal, "queue").store(alerts(3))
+        await AlertDispatcher(temporal, "queue").dispatch(alerts(3))
     assert temporal.ids == ["alert-f0", "alert-f2"]
 
 
@@ -193,5 +193,5 @@ async def test_an_attempt_goes_on_where_the_last_one_ended():
 
 async def test_temporals_pages_show_printable_text_only():
     temporal = FakeTemporal()
-    await AlertDispatcher(temporal, "queue").store(alerts(1, labels={"alertname": "A\x00\x1b[31m\n" + "x" * 300}))
+    await AlertDispatcher(temporal, "queue").dispatch(alerts(1, labels={"alertname": "A\x00\x1b[31m\n" + "x" * 300}))
     assert temporal.calls[0][2]["static_summary"] == "A??[31m?" + "x" * 92

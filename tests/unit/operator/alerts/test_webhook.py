@@ -21,7 +21,7 @@ from prunella_operator.alerts import webhook as alerts
 from prunella_operator.alerts.rate_limit import RateLimit
 from prunella_operator.alerts.server import CannotListen, exposure, run_webhook
 from prunella_operator.alerts.tokens import TokenFile
-from prunella_operator.alerts.webhook import PATH, Webhook, everybody
+from prunella_operator.alerts.webhook import PATH, Webhook, allow_all
 from prunella_operator.config.settings import Settings
 from prunella_operator.process import Process
 from prunella_operator.temporal.rpc import TemporalUnavailable
@@ -39,7 +39,7 @@ class Kept:
         self.alerts = []
         self.away = False
 
-    async def store(self, alerts):
+    async def dispatch(self, alerts):
         if self.away:
             raise TemporalUnavailable("connection refused")
         self.alerts += alerts
@@ -50,8 +50,8 @@ def never(_authorization):
 
 
 @asynccontextmanager
-async def serving(store, accepts=everybody, limit=None, max_body=10_000):
-    webhook = Webhook(store, accepts, limit or RateLimit(1000, 1000), max_body)
+async def serving(store, is_authorized=allow_all, limit=None, max_body=10_000):
+    webhook = Webhook(store, is_authorized, limit or RateLimit(1000, 1000), max_body)
     runner = web.AppRunner(webhook.app(), access_log=None, auto_decompress=False)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -124,8 +124,8 @@ async def test_a_charset_is_fine():
 @pytest.mark.parametrize(
     ("data", "status", "said"),
     [
-        (b"{", 400, "the body is no JSON\n"),
-        (b"", 400, "the body is no JSON\n"),
+        (b"{", 400, "the body is not JSON\n"),
+        (b"", 400, "the body is not JSON\n"),
         (body(version="3"), 422, 'version: expected "4"\n'),
         (body(an_alert(labels={"namespace": 3})), 422, "alerts[0].labels.namespace: expected a string\n"),
     ],
@@ -175,7 +175,7 @@ async def test_a_body_that_does_not_say_how_large_it_is_is_read_no_further_than_
 
 
 async def test_a_body_that_never_comes_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(alerts, "_BODY_WITHIN", 0.05)
+    monkeypatch.setattr(alerts, "_BODY_TIMEOUT_SECONDS", 0.05)
 
     async def slow():
         yield b"{"
@@ -395,7 +395,7 @@ async def test_with_a_client_ca_only_its_clients_get_in(tmp_path):
 
 
 async def test_a_new_certificate_is_used_without_a_restart(tmp_path, monkeypatch):
-    monkeypatch.setattr(alerts_server, "_LOOK_AT_FILES", 0.01)
+    monkeypatch.setattr(alerts_server, "_CERTIFICATE_POLL_INTERVAL_SECONDS", 0.01)
     first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
     pair = first.issue("server")
     async with listening(webhook_tls_cert=pair[0], webhook_tls_key=pair[1]) as (port, _, _):

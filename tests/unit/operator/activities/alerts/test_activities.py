@@ -167,7 +167,7 @@ def test_the_workload_is_found(activities, kube, labels, kind):
         ({"deployment": "gone", "pod": "web-a"}, "there is no Deployment/gone in namespace shop"),
         ({"workload": "gone"}, "there is no Deployment/gone or StatefulSet/gone or DaemonSet/gone in namespace shop"),
         ({"horizontalpodautoscaler": "gone"}, "there is no HorizontalPodAutoscaler/gone in namespace shop"),
-        ({"workload": "twice"}, "several workloads bear the name: Deployment/twice, StatefulSet/twice"),
+        ({"workload": "twice"}, "several workloads have the name: Deployment/twice, StatefulSet/twice"),
     ],
     ids=str,
 )
@@ -214,7 +214,7 @@ def test_a_policy_that_cannot_be_read_heals_nothing(activities, kube):
     a_policy(kube, alerts={"rules": [{"name": "x", "alertname": "("}]})
     found = enrich(activities, an_alert())
     assert found.classified.handling is NOTIFY
-    assert "policy alerts cannot be read (spec.alerts.rules.0.alertname), so this alert is only told" in facts(
+    assert "policy alerts cannot be read (spec.alerts.rules.0.alertname), so this alert starts no repair" in facts(
         found, "Note"
     )
 
