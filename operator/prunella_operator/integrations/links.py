@@ -1,4 +1,4 @@
-"""The pages and commands that lead from a message to the whole story."""
+"""Links from a message to the full story: pages and commands."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -8,7 +8,7 @@ from prunella_workflows.contracts.notifications import Link, Message
 
 
 def message_links(settings: Settings, message: Message) -> tuple[Link, ...]:
-    """What this installation has about a message: the incident's command, workflow, trace and dashboard."""
+    """Build the links that this installation has: the incident's commands, workflow, trace and dashboard."""
     return tuple(_links(settings, message))
 
 
@@ -20,13 +20,13 @@ def _links(settings: Settings, message: Message) -> Iterator[Link]:
     if message.workflow is not None and (page := settings.workflow_url(message.workflow.id, message.workflow.run_id)):
         yield Link(label="Workflow", target=page)
     if settings.trace_url and message.trace_id:
-        yield Link(label="Trace", target=_filled(settings.trace_url, trace_id=message.trace_id))
+        yield Link(label="Trace", target=_fill(settings.trace_url, trace_id=message.trace_id))
     if settings.dashboard_url and ref is not None:
-        page = _filled(settings.dashboard_url, namespace=ref.namespace, incident=ref.name)
+        page = _fill(settings.dashboard_url, namespace=ref.namespace, incident=ref.name)
         yield Link(label="Dashboard", target=page)
 
 
-def _filled(page: str, **values: str) -> str:
+def _fill(page: str, **values: str) -> str:
     for name, value in values.items():
         page = page.replace(f"{{{name}}}", quote(value, safe=""))
     return page

@@ -6,7 +6,7 @@ from typing import assert_never
 import structlog
 
 from prunella_operator import clock
-from prunella_operator.integrations.notifiers.limiter import Limiter, Send, Told, Wait
+from prunella_operator.integrations.notifiers.limiter import AlreadySent, Limiter, Send, Wait
 from prunella_operator.integrations.notifiers.port import Notifier
 from prunella_operator.kubernetes.api import Api
 from prunella_operator.kubernetes.secrets import read_secret, required
@@ -54,12 +54,12 @@ class Messenger:
         return Delivery(channel=request.channel, kind=kind, result=result, at=clock.now())
 
     def _deliver(self, request: NotifyRequest, url: str) -> DeliveryResult:
-        answer = self._limiter.ask(request.channel, request.key, request.message.title, clock.monotonic())
+        answer = self._limiter.request(request.channel, request.key, request.message.title, clock.monotonic())
         match answer:
-            case Told():
+            case AlreadySent():
                 return DeliveryResult.SUMMARISED if answer.in_summary else DeliveryResult.DELIVERED
             case Wait():
-                raise Throttled("the channel has its fill of messages; this one waits", again=answer.seconds)
+                raise Throttled("rate limit reached for this channel; message deferred", again=answer.seconds)
             case Send():
                 return self._send(request, url, answer)
         assert_never(answer)

@@ -1,1 +1,1 @@
-"""How people are reached by chat, mail and paging: a port, its implementation over apprise, and the text they read."""
+"""Notifiers for chat, mail and paging: a port, its implementation over apprise, and the rendering of messages."""

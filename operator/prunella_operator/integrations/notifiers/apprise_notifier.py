@@ -1,7 +1,7 @@
-"""Messages over apprise, which knows the services; here is what it leaves open: errors, escapes, threads, silence.
+"""Send messages over apprise, which has the services. This adds errors, escaping and threads, and silences its log.
 
-Apprise answers yes or no and logs the rest, addresses included. So its log goes nowhere but to `_Verdicts`, which keeps
-the status code and nothing else, and an exception of its services becomes one of ours that names its type alone.
+Apprise returns yes or no and logs the rest, addresses included. So its log goes only to `_StatusCodes`, which keeps the
+status code and nothing else, and an exception of its services becomes one of ours that names only its type.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from prunella_workflows.model.labels import GROUP
 if TYPE_CHECKING:
     from apprise.plugins.base import NotifyBase
 
-_HTTP = re.compile(r"error=(\d{3})\b")
-_SMTP = re.compile(r"Socket Exception:.*?\((\d{3}), ")
-_TIMEOUT = 10.0  # seconds for each connection and each answer
+_HTTP_CODE = re.compile(r"error=(\d{3})\b")
+_SMTP_CODE = re.compile(r"Socket Exception:.*?\((\d{3}), ")
+_TIMEOUT_SECONDS = 10.0  # of each connection and each response
 _SMTP_PERMANENT = 500
 _SMTP_CREDENTIALS = frozenset({530, 534, 535, 538})
-_FORMATS = {  # apprise would open the mentions again that we closed, were Slack's text Markdown to it
+_FORMATS = {  # not Markdown for Slack: apprise would restore the mentions that we escaped
     Style.TEXT: "text",
     Style.MARKDOWN: "markdown",
     Style.GOOGLE: "markdown",
@@ -37,29 +37,29 @@ _TYPES = {Severity.CRITICAL: "failure", Severity.HIGH: "warning", Severity.MEDIU
 
 
 class AppriseNotifier:
-    """One for the process; thread-safe."""
+    """One per process; thread-safe."""
 
     def __init__(self) -> None:
-        self._verdicts = _Verdicts.installed()
+        self._codes = _StatusCodes.install()
 
     def kind(self, url: str) -> str:
-        """Our name of the service behind an address."""
+        """Return our name of the service behind an address."""
         return find_service(url).name
 
     def send(self, url: str, message: Message, links: tuple[Link, ...]) -> None:
         """Send one message, once."""
         service = find_service(url)
         problem: PrunellaError | None
-        self._verdicts.clear()
+        self._codes.clear()
         try:
-            done = _post(url, service, message, links)
+            sent = _post(url, service, message, links)
         except PrunellaError:
             raise
-        except Exception as error:  # noqa: BLE001 - what 100 services raise may carry the address: only its type leaves
+        except Exception as error:  # noqa: BLE001 - errors of 100 services may contain the address: only the type is kept
             problem = Unavailable(f"{service.name} failed: {type(error).__name__}")
         else:
-            problem = None if done else self._verdicts.problem(service.name)
-        if problem is not None:  # outside of the handler: no trace of the service's error goes with it
+            problem = None if sent else self._codes.problem(service.name)
+        if problem is not None:  # outside of the handler, so that the service's error is not its context
             raise problem
 
 
@@ -69,7 +69,7 @@ def _post(url: str, service: Service, message: Message, links: tuple[Link, ...])
     plugin = _plugin(url)
     plugin.notify_format = NotifyFormat(_FORMATS[service.style])
     _join_thread(plugin, message.thread)
-    limits = [one for one in (plugin.body_maxlen, service.limit) if one > 0]
+    limits = [limit for limit in (plugin.body_maxlen, service.limit) if limit > 0]
     merged = plugin.title_maxlen <= 0
     subject = title(message, Style.TEXT if service.style is Style.HTML and not merged else service.style)
     room = min(limits) - (len(subject) + 10 if merged else 0) if limits else 0
@@ -85,14 +85,14 @@ def _post(url: str, service: Service, message: Message, links: tuple[Link, ...])
 
 
 def _plugin(url: str) -> "NotifyBase":
-    """The service's object, kept from files, redirects and long waits."""
+    """Make the service's plugin, without access to files, redirects and long waits."""
     from apprise import Apprise, AppriseAsset  # noqa: PLC0415 - see above
     from apprise import plugins as untyped  # noqa: PLC0415 - see above
 
     read: Any = untyped.url_to_dict
     parts = read(url.strip(), secure_logging=True)
     if parts is None:
-        raise InvalidInputError("its url makes no sense to apprise")
+        raise InvalidInputError("apprise cannot parse the URL")
     if forbidden := sorted(FILE_OPTIONS & set(parts.get("qsd") or ())):
         raise InvalidInputError(f"its url may not have the options {', '.join(forbidden)}, which read files")
     asset = AppriseAsset(
@@ -108,15 +108,15 @@ def _plugin(url: str) -> "NotifyBase":
     )
     plugin: Any = Apprise.instantiate({**parts, "redirect": False}, asset=asset)
     if plugin is None:
-        raise InvalidInputError("its url lacks something that the service needs")
-    plugin.socket_connect_timeout = min(plugin.socket_connect_timeout, _TIMEOUT)
-    plugin.socket_read_timeout = min(plugin.socket_read_timeout, _TIMEOUT)
+        raise InvalidInputError("its url lacks a part that the service needs")
+    plugin.socket_connect_timeout = min(plugin.socket_connect_timeout, _TIMEOUT_SECONDS)
+    plugin.socket_read_timeout = min(plugin.socket_read_timeout, _TIMEOUT_SECONDS)
     service: NotifyBase = plugin
     return service
 
 
 def _join_thread(plugin: Any, thread: str) -> None:
-    """Keep the messages about one thing together, where the service and apprise can."""
+    """Group the messages of one thread, where the service and apprise support it."""
     name = f"prunella-{hashlib.sha256(thread.encode()).hexdigest()[:32]}"
     match type(plugin).__name__:
         case "NotifyEmail":
@@ -130,50 +130,50 @@ def _join_thread(plugin: Any, thread: str) -> None:
             plugin.entity_id = name
 
 
-class _Verdicts(logging.Handler):
-    """Takes apprise's log out of circulation and keeps of it, for each thread, the last status code."""
+class _StatusCodes(logging.Handler):
+    """Swallows apprise's log, and keeps the last status code of each thread."""
 
     def __init__(self) -> None:
         super().__init__()
         self._local = threading.local()
 
     @classmethod
-    def installed(cls) -> "_Verdicts":
-        """The only handler of apprise's logger, which passes nothing on."""
+    def install(cls) -> "_StatusCodes":
+        """Install it as the only handler of apprise's logger, without propagation."""
         log = logging.getLogger("apprise")
-        for there in log.handlers:
-            if isinstance(there, cls):
-                return there
+        for existing in log.handlers:
+            if isinstance(existing, cls):
+                return existing
         handler = cls()
         log.handlers[:] = [handler]
         log.propagate = False
-        log.setLevel(logging.DEBUG)  # SMTP's codes are told at this level only
+        log.setLevel(logging.DEBUG)  # SMTP codes are logged at this level only
         return handler
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember the code that a record tells, if any."""
-        told = record.getMessage()
-        for kind, pattern in (("http", _HTTP), ("smtp", _SMTP)):
-            if match := pattern.search(told):
+        """Keep the status code of a record, if it has one."""
+        text = record.getMessage()
+        for kind, pattern in (("http", _HTTP_CODE), ("smtp", _SMTP_CODE)):
+            if match := pattern.search(text):
                 self._local.code = kind, int(match[1])
 
     def clear(self) -> None:
-        """Forget what this thread was told before."""
+        """Forget the last code of this thread."""
         self._local.code = None
 
     def problem(self, service: str) -> PrunellaError:
-        """Our error for a message that this thread could not send."""
+        """Make our error for a message that this thread could not send."""
         code = getattr(self._local, "code", None)
         if code is None:
-            return Unavailable(f"{service} did not take the message")
+            return Unavailable(f"{service} did not accept the message")
         kind, number = code
         return (_error_from_smtp if kind == "smtp" else error_from_status)(service, number)
 
 
 def _error_from_smtp(service: str, code: int) -> PrunellaError:
-    said = f"{service} answered {code}"
+    message = f"{service} answered {code}"
     if code in _SMTP_CREDENTIALS:
-        return AuthenticationError(f"{said}: the mail server refuses our credentials")
+        return AuthenticationError(f"{message}: the mail server refuses our credentials")
     if code >= _SMTP_PERMANENT:
-        return InvalidInputError(f"{said}: the mail server refuses the message")
-    return Unavailable(said)
+        return InvalidInputError(f"{message}: the mail server refuses the message")
+    return Unavailable(message)

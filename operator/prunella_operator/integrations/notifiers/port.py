@@ -1,4 +1,4 @@
-"""What the activities know of a way to reach people."""
+"""The port through which activities notify people."""
 
 from typing import Protocol
 
@@ -6,13 +6,13 @@ from prunella_workflows.contracts.notifications import Link, Message
 
 
 class Notifier(Protocol):
-    """Sends messages to addresses, each of which is a secret. Its errors name neither address nor answer."""
+    """Sends messages to addresses, each of which is a secret. Its errors name neither the address nor the response."""
 
     def kind(self, url: str) -> str:
-        """Our name of the service behind an address, such as mail or slack.
+        """Return our name of the service behind an address, such as mail or slack.
 
         Raises:
-            InvalidInputError: the address makes no sense, or is of a service that is not allowed.
+            InvalidInputError: the address is invalid, or of a service that is not allowed.
         """
 
     def send(self, url: str, message: Message, links: tuple[Link, ...]) -> None:
@@ -20,6 +20,6 @@ class Notifier(Protocol):
 
         Raises:
             AuthenticationError: the service refuses our credentials.
-            InvalidInputError: the address makes no sense, or the service refuses the message.
+            InvalidInputError: the address is invalid, or the service refuses the message.
             Unavailable: the service did not answer, or asked to wait.
         """

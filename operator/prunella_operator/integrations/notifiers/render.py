@@ -1,6 +1,6 @@
-"""A message as people read it: plain text, Markdown, HTML, or what chats understand, cut to what the service takes.
+"""Render a message as plain text, Markdown, HTML or chat markup, within the length limit of the service.
 
-What does not fit goes in the order of DROPPED: who is called at night needs what to do, not the diff.
+Sections that do not fit are dropped in the order of DROPPED: a person on call needs the next step, not the diff.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +11,10 @@ from prunella_operator.integrations.notifiers import escape
 from prunella_workflows.contracts.notifications import Link, Message
 
 DROPPED = ("Changed", "Would change", "Evidence", "Tried", "Also", "Links", "Cause", "Where", "What happened")
-_WIDTHS = (1000, 300, 120, 60)  # characters of a line, tried in turn
-_BLOCK_LINES = 40
+_LINE_WIDTHS = (1000, 300, 120, 60)  # characters, tried in turn
+_MAX_BLOCK_LINES = 40
 _CODE = ("Changed", "Would change")
-_TITLE = 200
+_MAX_TITLE = 200  # characters
 
 
 class Style(StrEnum):
@@ -29,7 +29,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a message: lines of prose, a block that is shown as it is, or links."""
+    """One section of a message: lines of prose, a verbatim block, or links."""
 
     heading: str
     lines: tuple[str, ...] = ()
@@ -38,26 +38,26 @@ class Section:
 
 
 def title(message: Message, style: Style) -> str:
-    """The subject: one line, escaped for where it is put into the text."""
-    line = escape.plain(f"{message.severity}: {message.title}")[:_TITLE]
-    return _MARKS[style].title(line)
+    """Render the subject: one line, escaped for its place in the text."""
+    line = escape.plain(f"{message.severity}: {message.title}")[:_MAX_TITLE]
+    return _MARKUP[style].title(line)
 
 
 def body(message: Message, links: tuple[Link, ...], style: Style, limit: int = 0) -> str:
-    """The text below the subject in at most `limit` characters (0: as long as it is)."""
-    every, marks = tuple(_sections(message, links)), _MARKS[style]
-    for width in _WIDTHS:
+    """Render the text below the subject in at most `limit` characters (0: no limit)."""
+    sections, markup = tuple(_sections(message, links)), _MARKUP[style]
+    for width in _LINE_WIDTHS:
         for dropped in range(len(DROPPED) + 1):
-            kept = (one for one in every if one.heading not in DROPPED[:dropped])
-            written = marks.between.join(_written(_narrowed(one, width), marks) for one in kept)
-            if not limit or len(written) <= limit:
-                return written
+            kept = (section for section in sections if section.heading not in DROPPED[:dropped])
+            text = markup.between.join(_render(_narrow(section, width), markup) for section in kept)
+            if not limit or len(text) <= limit:
+                return text
     return escape.plain(message.next_step or message.what)[:limit]
 
 
 def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
-    evidence = tuple(f"{one.source}: {one.message}" for one in message.evidence)
-    changed, proposed = (diff.splitlines()[:_BLOCK_LINES] for diff in (message.changed, message.proposed))
+    evidence = tuple(f"{note.source}: {note.message}" for note in message.evidence)
+    changed, proposed = (diff.splitlines()[:_MAX_BLOCK_LINES] for diff in (message.changed, message.proposed))
     parts = (
         Section("Where", (message.where,)),
         Section("What happened", (message.what,)),
@@ -70,10 +70,10 @@ def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
         Section("Also", message.also),
         Section("Links", links=(*links, *message.links)),
     )
-    return (part for part in map(_cleaned, parts) if part.lines or part.links)
+    return (part for part in map(_clean, parts) if part.lines or part.links)
 
 
-def _cleaned(section: Section) -> Section:
+def _clean(section: Section) -> Section:
     clean = escape.plain_code if section.heading in _CODE else escape.plain
     lines = tuple(line for line in map(clean, section.lines) if line)
     links = tuple(
@@ -82,14 +82,14 @@ def _cleaned(section: Section) -> Section:
     return replace(section, lines=lines, links=links)
 
 
-def _narrowed(section: Section, width: int) -> Section:
+def _narrow(section: Section, width: int) -> Section:
     lines = tuple(line if len(line) <= width else f"{line[: width - 3]}..." for line in section.lines)
     return replace(section, lines=lines)
 
 
 @dataclass(frozen=True)
-class _Marks:
-    """How one style writes the parts."""
+class _Markup:
+    """The functions that render the parts in one style."""
 
     value: Callable[[str], str]
     heading: Callable[[str], str]
@@ -101,60 +101,60 @@ class _Marks:
     between: str = "\n\n"
 
 
-def _written(section: Section, marks: _Marks) -> str:
+def _render(section: Section, markup: _Markup) -> str:
     if section.block:
-        return marks.heading(section.heading) + marks.block(section.lines)
+        return markup.heading(section.heading) + markup.block(section.lines)
     linked = [
-        f"{marks.value(link.label)}: {(marks.page if escape.is_page(link.target) else marks.command)(link.target)}"
+        f"{markup.value(link.label)}: {(markup.page if escape.is_page(link.target) else markup.command)(link.target)}"
         for link in section.links
     ]
-    return marks.heading(section.heading) + marks.lines([*map(marks.value, section.lines), *linked])
+    return markup.heading(section.heading) + markup.lines([*map(markup.value, section.lines), *linked])
 
 
-def _listed(lines: Sequence[str]) -> str:
+def _list(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines) if len(lines) > 1 else "".join(lines)
 
 
-def _fenced(lines: Sequence[str]) -> str:
+def _fence(lines: Sequence[str]) -> str:
     return "\n".join(("```", *map(escape.fenced, lines), "```"))
 
 
-def _indented(lines: Sequence[str]) -> str:
+def _indent(lines: Sequence[str]) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
-_MARKS = {
-    Style.TEXT: _Marks(
-        value=str, heading=lambda name: f"{name}:\n", lines=_indented, block=_indented, page=str, command=str, title=str
+_MARKUP = {
+    Style.TEXT: _Markup(
+        value=str, heading=lambda name: f"{name}:\n", lines=_indent, block=_indent, page=str, command=str, title=str
     ),
-    Style.MARKDOWN: _Marks(
+    Style.MARKDOWN: _Markup(
         value=escape.markdown,
         heading=lambda name: f"**{name}**\n\n",
-        lines=_listed,
-        block=_fenced,
+        lines=_list,
+        block=_fence,
         page=lambda page: f"<{page}>",
         command=escape.code,
         title=escape.markdown,
     ),
-    Style.GOOGLE: _Marks(
+    Style.GOOGLE: _Markup(
         value=escape.chat,
         heading=lambda name: f"*{name}*\n",
-        lines=_listed,
-        block=_fenced,
+        lines=_list,
+        block=_fence,
         page=str,
         command=escape.code,
         title=escape.chat,
     ),
-    Style.SLACK: _Marks(
+    Style.SLACK: _Markup(
         value=escape.slack,
         heading=lambda name: f"{name}:\n",
-        lines=_indented,
-        block=lambda lines: _indented([escape.slack(line) for line in lines]),
+        lines=_indent,
+        block=lambda lines: _indent([escape.slack(line) for line in lines]),
         page=escape.slack,
         command=escape.slack,
         title=escape.chat,  # apprise escapes it once more
     ),
-    Style.HTML: _Marks(
+    Style.HTML: _Markup(
         value=escape.html,
         heading=lambda name: f"<p><b>{name}</b></p>\n",
         lines=lambda lines: "<p>" + "<br/>\n".join(lines) + "</p>",

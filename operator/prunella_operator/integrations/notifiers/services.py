@@ -1,7 +1,7 @@
 """The services that a channel may be, by the scheme of its apprise URL.
 
-A list of what is allowed, because a channel's Secret belongs to a tenant: services that act on this machine (desktop,
-syslog) or read its files are none of it. A new one is one line, after a look at what its URL may ask for.
+An allow-list, because a channel's Secret belongs to a tenant: services that act on this machine (desktop, syslog) or
+read its files are excluded. A new one is one line, after a review of the options of its URL.
 """
 
 import re
@@ -15,7 +15,7 @@ _SCHEME = re.compile(r"\s*([a-z0-9]+)://", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Service:
-    """One service: our name for it, what markup it shows, and how many characters it takes when apprise knows less."""
+    """One service: our name for it, its markup, and its limit of characters if apprise does not know it (0: none)."""
 
     name: str
     style: Style = Style.TEXT
@@ -72,10 +72,10 @@ FILE_OPTIONS = frozenset({"template", "pgp", "pgpkey", "pgppub", "pgpprv", "wkd"
 
 
 def find_service(url: str) -> Service:
-    """The service behind an address.
+    """Find the service behind an address.
 
     Raises:
-        InvalidInputError: it is none of those that are allowed; the message does not repeat the address.
+        InvalidInputError: it is not on the allow-list; the message does not repeat the address.
     """
     match = _SCHEME.match(url)
     if match is None or match[1].lower() not in SERVICES:

@@ -1,4 +1,4 @@
-"""The ticket system that a Secret describes."""
+"""Build the ticket system that a Secret describes."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def ticket_system(address: str, values: dict[str, str]) -> TicketSystem:
     """Build it from the values of the Secret `NAMESPACE/NAME`.
 
     Raises:
-        InvalidInputError: a value is missing or makes no sense; the message names it.
+        InvalidInputError: a value is missing or invalid; the message names it.
     """
     kind = required(address, values, "type")
     match kind:
@@ -30,13 +30,13 @@ def ticket_system(address: str, values: dict[str, str]) -> TicketSystem:
     raise InvalidInputError(f"Secret {address}: type must be jira, github or webhook")
 
 
-# Each library is imported where it is needed: a worker uses one of them at most, and they take 10 MiB.
+# Imported late: a worker uses at most one of these libraries, and they take 10 MiB.
 def _jira(address: str, values: dict[str, str]) -> TicketSystem:
     from prunella_operator.integrations.tickets.jira import JiraTickets  # noqa: PLC0415
 
     return JiraTickets(
-        _page(address, values, "url"),
-        _fitting(address, values, "project", _PROJECT),
+        _url(address, values, "url"),
+        _match(address, values, "project", _PROJECT),
         required(address, values, "token"),
         user=values.get("user", "").strip(),
         issue_type=values.get("issueType", "").strip() or "Task",
@@ -48,8 +48,8 @@ def _github(address: str, values: dict[str, str]) -> TicketSystem:
     from prunella_operator.integrations.tickets.github import GithubTickets  # noqa: PLC0415
 
     return GithubTickets(
-        _page(address, {"url": _GITHUB, **values}, "url"),
-        _fitting(address, values, "repo", _REPO),
+        _url(address, {"url": _GITHUB, **values}, "url"),
+        _match(address, values, "repo", _REPO),
         required(address, values, "token"),
     )
 
@@ -57,17 +57,17 @@ def _github(address: str, values: dict[str, str]) -> TicketSystem:
 def _webhook(address: str, values: dict[str, str]) -> TicketSystem:
     from prunella_operator.integrations.tickets.webhook import WebhookTickets  # noqa: PLC0415
 
-    return WebhookTickets(_page(address, values, "url"), required(address, values, "key"))
+    return WebhookTickets(_url(address, values, "url"), required(address, values, "key"))
 
 
-def _page(address: str, values: Mapping[str, str], key: str) -> str:
+def _url(address: str, values: Mapping[str, str], key: str) -> str:
     url = required(address, dict(values), key)
-    if not _is_page(url):
+    if not _is_url(url):
         raise InvalidInputError(f"Secret {address}: {key} must be http(s)://HOST..., without a user")
     return url
 
 
-def _is_page(url: str) -> bool:
+def _is_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -75,8 +75,8 @@ def _is_page(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
 
 
-def _fitting(address: str, values: dict[str, str], key: str, pattern: re.Pattern[str]) -> str:
+def _match(address: str, values: dict[str, str], key: str, pattern: re.Pattern[str]) -> str:
     value = required(address, values, key)
     if not pattern.match(value):
-        raise InvalidInputError(f"Secret {address}: {key} makes no sense")
+        raise InvalidInputError(f"Secret {address}: {key} is invalid")
     return value

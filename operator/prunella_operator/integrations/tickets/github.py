@@ -1,6 +1,6 @@
-"""Tickets as GitHub issues. A ticket and each comment end with a mark that readers do not see.
+"""Tickets as GitHub issues. A ticket and each comment end with a marker that readers do not see.
 
-Issues are listed, not searched: GitHub's search lags, and its labels need more rights than opening an issue does.
+Issues are listed, not searched: GitHub's search lags, and labels need more permissions than opening an issue.
 """
 
 import logging
@@ -21,9 +21,9 @@ from prunella_workflows.model.incident_status import TicketRef
 
 T = TypeVar("T")
 
-_TIMEOUT = 10  # seconds
-_LONGEST = 60000  # characters; GitHub takes 65,536
-_SKEW = timedelta(minutes=10)
+_TIMEOUT_SECONDS = 10
+_MAX_TEXT = 60000  # characters; GitHub accepts 65,536
+_CLOCK_SKEW = timedelta(minutes=10)
 
 
 class GithubTickets:
@@ -38,37 +38,37 @@ class GithubTickets:
         self._token = token
 
     def find(self, thread: str, since: datetime) -> TicketRef | None:
-        """The oldest issue opened since then that ends with the thread's mark."""
-        mark, begin = _hidden(ticket_label(thread)), since - _SKEW
+        """Find the oldest issue opened since then that ends with the thread's marker."""
+        marker, begin = _hide(ticket_label(thread)), since - _CLOCK_SKEW
 
         def search(repo: Repository) -> Issue | None:
             found = None
             for issue in repo.get_issues(state="all", since=begin, sort="created", direction="desc"):
                 if issue.created_at < begin:
                     break
-                if (issue.body or "").rstrip().endswith(mark):
+                if (issue.body or "").rstrip().endswith(marker):
                     found = issue
             return found
 
-        issue = self._ask(search)
+        issue = self._call(search)
         return _ref(issue) if issue is not None else None
 
     def create(self, thread: str, entry: Entry) -> TicketRef:
-        """A new issue that ends with the thread's mark."""
+        """Create an issue that ends with the thread's marker."""
         subject, text = title(entry.message, Style.TEXT), _text(entry, ticket_label(thread))
-        return _ref(self._ask(lambda repo: repo.create_issue(title=subject, body=text, labels=["prunella"])))
+        return _ref(self._call(lambda repo: repo.create_issue(title=subject, body=text, labels=["prunella"])))
 
     def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
-        """Add a comment, unless one with this entry's mark is there."""
+        """Add a comment, unless one with this entry's marker exists."""
         del thread
-        note = comment_marker(entry.key)
+        marker = comment_marker(entry.key)
 
         def write(repo: Repository) -> None:
             issue = repo.get_issue(int(ref.key))
-            if not any(_hidden(note) in (comment.body or "") for comment in issue.get_comments()):
-                issue.create_comment(_text(entry, note))
+            if not any(_hide(marker) in (comment.body or "") for comment in issue.get_comments()):
+                issue.create_comment(_text(entry, marker))
 
-        self._ask(write)
+        self._call(write)
 
     def close(self, thread: str, ref: TicketRef, entry: Entry) -> None:
         """Comment, then close the issue."""
@@ -79,14 +79,14 @@ class GithubTickets:
             if issue.state != "closed":
                 issue.edit(state="closed", state_reason="completed")
 
-        self._ask(finish)
+        self._call(finish)
 
-    def _ask(self, call: Callable[[Repository], T]) -> T:
-        """One piece of work. Nothing of what the library raises gets out but the code and GitHub's cleaned words."""
+    def _call(self, function: Callable[[Repository], T]) -> T:
+        """Run a function. Of the library's errors only the code and GitHub's sanitized text are kept."""
         client = Github(
             base_url=self._url,
             auth=Auth.Token(self._token),
-            timeout=_TIMEOUT,
+            timeout=_TIMEOUT_SECONDS,
             retry=None,
             per_page=100,
             seconds_between_requests=None,
@@ -95,29 +95,29 @@ class GithubTickets:
         )
         problem: PrunellaError
         try:
-            return call(client.get_repo(self._repo))
+            return function(client.get_repo(self._repo))
         except GithubException as error:
-            problem = self._of(error)
-        except Exception as error:  # noqa: BLE001 - its words may carry the token: only its type leaves
+            problem = self._translate(error)
+        except Exception as error:  # noqa: BLE001 - its text may contain the token: only the type is kept
             problem = Unavailable(f"github does not answer: {type(error).__name__}")
         finally:
             client.close()
         raise problem
 
-    def _of(self, error: GithubException) -> PrunellaError:
-        again = retry_after(error.headers or {})
+    def _translate(self, error: GithubException) -> PrunellaError:
+        retry_in = retry_after(error.headers or {})
         if isinstance(error, RateLimitExceededException):
-            return Unavailable("github asks us to wait", again=again)
-        return error_from_status(self.kind, error.status, sanitize(str(error.message or ""), (self._token,)), again)
+            return Unavailable("github asks us to wait", again=retry_in)
+        return error_from_status(self.kind, error.status, sanitize(str(error.message or ""), (self._token,)), retry_in)
 
 
 def _ref(issue: Issue) -> TicketRef:
     return TicketRef(system=GithubTickets.kind, key=str(issue.number), url=issue.html_url)
 
 
-def _text(entry: Entry, mark: str) -> str:
-    return f"{body(entry.message, entry.links, Style.MARKDOWN, _LONGEST)}\n\n{_hidden(mark)}"
+def _text(entry: Entry, marker: str) -> str:
+    return f"{body(entry.message, entry.links, Style.MARKDOWN, _MAX_TEXT)}\n\n{_hide(marker)}"
 
 
-def _hidden(mark: str) -> str:
-    return f"<!-- {mark} -->"
+def _hide(marker: str) -> str:
+    return f"<!-- {marker} -->"

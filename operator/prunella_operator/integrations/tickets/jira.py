@@ -1,6 +1,6 @@
 """Tickets in Jira, Cloud or Data Center. A ticket is found again by its label, a comment by its last line.
 
-Jira's search may lag a few seconds behind; a retry comes later than that.
+Jira's search may lag a few seconds; a retry comes later than that.
 """
 
 import logging
@@ -19,16 +19,16 @@ from prunella_workflows.model.incident_status import TicketRef
 
 T = TypeVar("T")
 
-_TIMEOUT = 10.0  # seconds
-_LONGEST = 30000  # characters; Jira takes 32,767
-_SUMMARY = 250
+_TIMEOUT_SECONDS = 10.0
+_MAX_TEXT = 30000  # characters; Jira accepts 32,767
+_MAX_SUMMARY = 250  # characters
 _BREAK = "\u200b"
 
 
 class JiraTickets:
     """One project. `user` is needed for Cloud, where the token is an API token; without it the token is a personal one.
 
-    `close_by` is the name of the transition that closes a ticket; by default the first one to a status that is done.
+    `close_by` is the name of the transition that closes a ticket; by default the first one to a "done" status.
     """
 
     kind = "jira"
@@ -44,47 +44,47 @@ class JiraTickets:
         self._jira: JIRA | None = None
 
     def find(self, thread: str, since: datetime) -> TicketRef | None:
-        """The oldest ticket with the thread's label. The label is unique, so `since` is not needed."""
+        """Find the oldest ticket with the thread's label. The label is unique, so `since` is not needed."""
         del since
         query = f'project = "{self._project}" AND labels = "{ticket_label(thread)}" ORDER BY created ASC'
 
         def search(jira: JIRA) -> Any:
             return jira.search_issues(query, maxResults=1, fields="summary", json_result=True)
 
-        found = self._ask(search).get("issues") or ()
+        found = self._call(search).get("issues") or ()
         return self._ref(found[0]["key"]) if found else None
 
     def create(self, thread: str, entry: Entry) -> TicketRef:
-        """A new ticket with the thread's label."""
+        """Create a ticket with the thread's label."""
         fields = {
             "project": {"key": self._project},
             "issuetype": {"name": self._issue_type},
-            "summary": title(entry.message, Style.TEXT)[:_SUMMARY],
+            "summary": title(entry.message, Style.TEXT)[:_MAX_SUMMARY],
             "description": _text(entry),
             "labels": ["prunella", ticket_label(thread)],
         }
-        made: Any = self._ask(lambda jira: jira.create_issue(fields=fields, prefetch=False))
-        return self._ref(made.key)
+        created: Any = self._call(lambda jira: jira.create_issue(fields=fields, prefetch=False))
+        return self._ref(created.key)
 
     def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
-        """Add a comment, unless one with this entry's mark is there."""
+        """Add a comment, unless one with this entry's marker exists."""
         del thread
-        note = comment_marker(entry.key)
-        there: Any = self._ask(lambda jira: jira.comments(ref.key))
-        if not any(note in one.body for one in there):
-            self._ask(lambda jira: jira.add_comment(ref.key, f"{_text(entry)}\n{note}"))
+        marker = comment_marker(entry.key)
+        existing: Any = self._call(lambda jira: jira.comments(ref.key))
+        if not any(marker in comment.body for comment in existing):
+            self._call(lambda jira: jira.add_comment(ref.key, f"{_text(entry)}\n{marker}"))
 
     def close(self, thread: str, ref: TicketRef, entry: Entry) -> None:
-        """Comment, then move the ticket to a status that is done."""
+        """Comment, then move the ticket to a status in the category done."""
         self.comment(thread, ref, entry)
-        issue: Any = self._ask(lambda jira: jira.issue(ref.key, fields="status"))
+        issue: Any = self._call(lambda jira: jira.issue(ref.key, fields="status"))
         if _done(issue.raw["fields"]["status"]):
             return
-        ways: Any = self._ask(lambda jira: jira.transitions(ref.key))
-        fitting = [way for way in ways if self._closes(way)]
-        if not fitting:
+        transitions: Any = self._call(lambda jira: jira.transitions(ref.key))
+        closing = [transition for transition in transitions if self._closes(transition)]
+        if not closing:
             raise InvalidInputError(f"jira has no transition that closes {ref.key}; name one in the Secret as closeBy")
-        self._ask(lambda jira: jira.transition_issue(ref.key, fitting[0]["id"]))
+        self._call(lambda jira: jira.transition_issue(ref.key, closing[0]["id"]))
 
     def _closes(self, transition: dict[str, Any]) -> bool:
         if self._close_by:
@@ -94,30 +94,30 @@ class JiraTickets:
     def _ref(self, key: str) -> TicketRef:
         return TicketRef(system=self.kind, key=key, url=f"{self._url}/browse/{key}")
 
-    def _ask(self, call: Callable[[JIRA], T]) -> T:
-        """One call. What the library raises carries headers and addresses, so nothing of it but the code gets out."""
+    def _call(self, function: Callable[[JIRA], T]) -> T:
+        """Run a function. The library's errors contain headers and addresses: only code and sanitized text are kept."""
         problem: PrunellaError
         try:
-            return call(self._connected())
+            return function(self._connect())
         except JIRAError as error:
-            problem = self._of(error)
-        except Exception as error:  # noqa: BLE001 - its words may carry the token: only its type leaves
+            problem = self._translate(error)
+        except Exception as error:  # noqa: BLE001 - its text may contain the token: only the type is kept
             problem = Unavailable(f"jira does not answer: {type(error).__name__}")
         raise problem
 
-    def _connected(self) -> JIRA:
+    def _connect(self) -> JIRA:
         if self._jira is None:
             auth: dict[str, Any] = {"token_auth": self._token}
             if self._user:
                 auth = {"basic_auth": (self._user, self._token)}
-            self._jira = JIRA(self._url, **auth, timeout=_TIMEOUT, max_retries=0, logging=False)
+            self._jira = JIRA(self._url, **auth, timeout=_TIMEOUT_SECONDS, max_retries=0, logging=False)
         return self._jira
 
-    def _of(self, error: JIRAError) -> PrunellaError:
+    def _translate(self, error: JIRAError) -> PrunellaError:
         if not error.status_code:
             return Unavailable("jira does not answer")
-        again = retry_after(error.response.headers) if error.response is not None else None
-        return error_from_status(self.kind, error.status_code, sanitize(error.text or "", (self._token,)), again)
+        retry_in = retry_after(error.response.headers) if error.response is not None else None
+        return error_from_status(self.kind, error.status_code, sanitize(error.text or "", (self._token,)), retry_in)
 
 
 def _done(status: dict[str, Any]) -> bool:
@@ -125,9 +125,9 @@ def _done(status: dict[str, Any]) -> bool:
 
 
 def _text(entry: Entry) -> str:
-    """The message in a block that Jira shows as it is; what could end the block is parted."""
-    words = body(entry.message, entry.links, Style.TEXT, _LONGEST).replace("{", "{" + _BREAK)
+    """Render the message in a verbatim block; text that could end the block is broken up."""
+    text = body(entry.message, entry.links, Style.TEXT, _MAX_TEXT).replace("{", "{" + _BREAK)
     pages = [
         link.target for link in (*entry.links, *entry.message.links) if link.target.startswith(("http://", "https://"))
     ]
-    return "\n".join(("{noformat}", words, "{noformat}", *pages))
+    return "\n".join(("{noformat}", text, "{noformat}", *pages))

@@ -1,4 +1,4 @@
-"""What a ticket system must be able to do. Each step may be repeated, by a retry or after a crash, and counts once."""
+"""The port of ticket systems. Each step may be repeated, by a retry or after a crash, and takes effect once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from prunella_workflows.model.incident_status import TicketRef
 
 @dataclass(frozen=True)
 class Entry:
-    """What is written into a ticket: `key` names it for ever, so that it is written once."""
+    """One entry of a ticket: `key` identifies it permanently, so that it is written once."""
 
     key: str
     message: Message
@@ -26,13 +26,13 @@ class TicketSystem(Protocol):
     kind: str
 
     def find(self, thread: str, since: datetime) -> TicketRef | None:
-        """The ticket about `thread`, if there is one that was opened since then."""
+        """Find the ticket about `thread` that was opened since then, if any."""
 
     def create(self, thread: str, entry: Entry) -> TicketRef:
-        """A new ticket that `find` will find."""
+        """Create a ticket that `find` will find."""
 
     def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
-        """Add to the ticket, unless this entry is in it already."""
+        """Add a comment, unless this entry is in the ticket already."""
 
     def close(self, thread: str, ref: TicketRef, entry: Entry) -> None:
-        """Close the ticket, which stays closed when it is; `entry` says why."""
+        """Close the ticket unless it is closed; `entry` has the reason."""

@@ -1,6 +1,6 @@
-"""Tickets in any other system: each step is a signed POST, and the receiver keeps the one ticket.
+"""Tickets in any other system: each step is a signed POST, and the receiver keeps one ticket per thread.
 
-The signature is HMAC-SHA256 over `TIMESTAMP.BODY`; a receiver refuses old timestamps and ignores a delivery it knows.
+The signature is HMAC-SHA256 over `TIMESTAMP.BODY`; a receiver refuses old timestamps and ignores known deliveries.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident_status import TicketRef
 
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=10.0)
-_OK, _REFUSED = 200, 300
-_LONGEST_ANSWER = 65536  # bytes
+_OK, _REDIRECT = 200, 300
+_MAX_RESPONSE_BYTES = 65536
 
 
 class WebhookTickets:
-    """One receiver, and the key that it and we share."""
+    """One receiver, and the key that we share with it."""
 
     kind = "webhook"
 
@@ -35,43 +35,43 @@ class WebhookTickets:
         self._pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
 
     def find(self, thread: str, since: datetime) -> TicketRef | None:
-        """Nothing: the receiver knows its tickets by `thread`, and opens none twice."""
+        """Find nothing: the receiver knows its tickets by `thread`, and opens none twice."""
         del thread, since
         return None
 
     def create(self, thread: str, entry: Entry) -> TicketRef:
-        """Tell the receiver to open a ticket; it may answer with its key and page."""
-        answer = self._post("open", thread, entry)
-        key, page = str(answer.get("key") or thread), str(answer.get("url") or "")
+        """Request a ticket; the receiver may respond with its key and page."""
+        response = self._post("open", thread, entry)
+        key, page = str(response.get("key") or thread), str(response.get("url") or "")
         return TicketRef(system=self.kind, key=key[:100], url=page if page.startswith(("http://", "https://")) else "")
 
     def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
-        """Tell the receiver what is new."""
+        """Send an update."""
         self._post("update", thread, entry, ref)
 
     def close(self, thread: str, ref: TicketRef, entry: Entry) -> None:
-        """Tell the receiver that it is over."""
+        """Request the ticket's closing."""
         self._post("close", thread, entry, ref)
 
     def _post(self, step: str, thread: str, entry: Entry, ref: TicketRef | None = None) -> dict[str, Any]:
         content = json.dumps(_content(step, thread, entry, ref), sort_keys=True).encode()
         headers = {
             "Content-Type": "application/json",
-            **self._signed(content),
+            **self._signature(content),
             "X-Prunella-Delivery": comment_marker(entry.key),
         }
         try:
-            answer = self._pool.request("POST", self._url, body=content, headers=headers, redirect=False)
+            response = self._pool.request("POST", self._url, body=content, headers=headers, redirect=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             name = type(error).__name__
         else:
-            if _OK <= answer.status < _REFUSED:
-                return _parsed(answer.data[:_LONGEST_ANSWER])
-            words = sanitize(answer.data[:_LONGEST_ANSWER].decode("utf-8", "replace"), (self._key, self._url))
-            raise error_from_status(self.kind, answer.status, words, retry_after(answer.headers))
+            if _OK <= response.status < _REDIRECT:
+                return _parse(response.data[:_MAX_RESPONSE_BYTES])
+            text = sanitize(response.data[:_MAX_RESPONSE_BYTES].decode("utf-8", "replace"), (self._key, self._url))
+            raise error_from_status(self.kind, response.status, text, retry_after(response.headers))
         raise Unavailable(f"the webhook does not answer: {name}")
 
-    def _signed(self, content: bytes) -> dict[str, str]:
+    def _signature(self, content: bytes) -> dict[str, str]:
         stamp = str(int(clock.now().timestamp()))
         digest = hmac.new(self._key.encode(), stamp.encode() + b"." + content, hashlib.sha256).hexdigest()
         return {"X-Prunella-Timestamp": stamp, "X-Prunella-Signature": f"sha256={digest}"}
@@ -91,10 +91,10 @@ def _content(step: str, thread: str, entry: Entry, ref: TicketRef | None) -> dic
     }
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    """The receiver's answer, if it is an object; it need not be."""
+def _parse(data: bytes) -> dict[str, Any]:
+    """Parse the response if it is an object; it need not be."""
     try:
-        answer = json.loads(data or b"{}")
+        response = json.loads(data or b"{}")
     except ValueError:
         return {}
-    return answer if isinstance(answer, dict) else {}
+    return response if isinstance(response, dict) else {}

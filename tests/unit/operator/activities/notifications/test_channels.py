@@ -145,7 +145,7 @@ def test_what_a_mail_server_means(mail, said, error):
 def test_a_mail_server_that_is_not_there(mail):
     with MailServer() as gone:
         url = mail_url(gone)
-    with pytest.raises(Unavailable, match="mail did not take the message"):
+    with pytest.raises(Unavailable, match="mail did not accept the message"):
         Channel(url).tell()
 
 
@@ -177,7 +177,7 @@ def test_what_a_status_means(httpd, status, error, scheme):
 
 def test_a_server_that_hangs_up(httpd):
     httpd.answer = lambda _: Answer(0)
-    with pytest.raises(Unavailable, match="webhook did not take the message"):
+    with pytest.raises(Unavailable, match="webhook did not accept the message"):
         Channel(webhook_url(httpd)).tell()
 
 
