@@ -38,6 +38,15 @@ def run_checks(
     metrics: MetricsSource = _NO_METRICS,
 ) -> Iterator[Check]:
     """Run all checks and yield each result as it arrives. `temporal` returns its finding, or raises."""
+    yield from _check_cluster(settings, connect, crds, now)
+    if settings.prometheus_url is not None:
+        yield check_prometheus(settings.prometheus_url, metrics)
+    yield check_temporal(settings, temporal)
+    yield check_webhook(settings)
+    yield check_payloads(settings)
+
+
+def _check_cluster(settings: Settings, connect: Connect, crds: Crds, now: Callable[[], datetime]) -> Iterator[Check]:
     try:
         api = connect()
         started = now()
@@ -46,22 +55,17 @@ def run_checks(
     except PrunellaError as error:
         fix = "start the cluster, or select another one with --kubeconfig or --context"
         yield Check("Kubernetes", passed=False, message=str(error), fix=fix)
-    else:
-        yield Check("Kubernetes", passed=True, message=f"{api.server} responds")
-        yield check_clock(own_time, server_time)
-        yield from (check_crd(api, shipped) for shipped in crds())
-        yield from check_permissions(api, settings.namespaces)
-        if settings.leader_election:
-            lead = dataclasses.replace(LEAD, name=settings.leader_lease_name)
-            yield from check_permissions(api, (settings.leader_lease_namespace or api.namespace,), (lead,))
-        yield from check_policies(api, settings.namespaces)
-        if settings.prometheus_url is None:
-            yield check_metrics_server(api)
-    if settings.prometheus_url is not None:
-        yield check_prometheus(settings.prometheus_url, metrics)
-    yield check_temporal(settings, temporal)
-    yield check_webhook(settings)
-    yield check_payloads(settings)
+        return
+    yield Check("Kubernetes", passed=True, message=f"{api.server} responds")
+    yield check_clock(own_time, server_time)
+    yield from (check_crd(api, shipped) for shipped in crds())
+    yield from check_permissions(api, settings.namespaces)
+    if settings.leader_election:
+        lead = dataclasses.replace(LEAD, name=settings.leader_lease_name)
+        yield from check_permissions(api, (settings.leader_lease_namespace or api.namespace,), (lead,))
+    yield from check_policies(api, settings.namespaces)
+    if settings.prometheus_url is None:
+        yield check_metrics_server(api)
 
 
 def check_clock(own_time: datetime, server_time: datetime) -> Check:
