@@ -5,6 +5,6 @@ import signal
 from localcluster.cli import main
 
 if __name__ == "__main__":
-    # Whoever ends us politely, a time limit of CI for instance, gets the same clean-up as Ctrl-C.
+    # SIGTERM, from a time limit of CI for instance, cleans up like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     raise SystemExit(main())

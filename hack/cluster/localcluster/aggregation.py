@@ -22,7 +22,7 @@ class Served:
 
     @property
     def host(self) -> str:
-        """What the API server asks the certificate for."""
+        """The host name that the API server expects in the certificate."""
         return f"{self.service}.{self.namespace}.svc"
 
     @property

@@ -14,7 +14,7 @@ from localcluster.console import ClusterError, found, run, say
 
 PACKAGE = "prometheus-alertmanager"
 NAMES = (PACKAGE, "alertmanager")
-"""What the program is called: by Debian, and by everybody else."""
+"""Names of the program: Debian's, and the common one."""
 
 
 def command() -> list[str]:
@@ -62,7 +62,7 @@ def write_routing(file: Path, webhook: str | None, token_file: Path | None) -> N
 def routing(webhook: str | None, token_file: Path | None) -> dict[str, Any]:
     """One receiver; grouped and repeated as people do it, but in seconds.
 
-    What is told about Prunella itself goes to nobody: it would be Prunella's webhook that takes it.
+    Alerts about Prunella itself are dropped: otherwise Prunella's own webhook would receive them.
     """
     receiver: dict[str, Any] = {"name": "prunella"}
     if webhook:
@@ -71,6 +71,6 @@ def routing(webhook: str | None, token_file: Path | None) -> dict[str, Any]:
             hook["http_config"] = {"authorization": {"credentials_file": str(token_file.resolve())}}
         receiver["webhook_configs"] = [hook]
     grouping = {"group_by": ["alertname", "namespace"], "group_wait": "1s", "group_interval": "5s"}
-    about_itself = {"matchers": ['alertname=~"Prunella.*"'], "receiver": "nobody"}
+    about_itself = {"matchers": ['alertname=~"Prunella.*"'], "receiver": "none"}
     route = {"receiver": "prunella", **grouping, "repeat_interval": "1m", "routes": [about_itself]}
-    return {"route": route, "receivers": [receiver, {"name": "nobody"}]}
+    return {"route": route, "receivers": [receiver, {"name": "none"}]}

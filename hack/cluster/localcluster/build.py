@@ -24,7 +24,7 @@ def cache_folder() -> Path:
 
 
 def binary(name: str, simulated: bool = False) -> Path:
-    """Where a built program is."""
+    """The path of a built program."""
     return _target(*_find(name, simulated))
 
 
@@ -37,12 +37,12 @@ def _find(name: str, simulated: bool = False) -> tuple[Group, Program]:
 
 
 def folder(group: Group) -> Path:
-    """Where the programs of a group are."""
+    """The folder with the programs of a group."""
     return cache_folder() / group.key()
 
 
 def missing(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
-    """What a build would have to do."""
+    """The work of a build."""
     return _unbuilt(sources.wanted(simulated, monitoring))
 
 
@@ -51,7 +51,7 @@ def _unbuilt(programs: Sequence[tuple[Group, Program]]) -> list[tuple[Group, Pro
 
 
 def build(simulated: bool = False, monitoring: bool = False) -> None:
-    """Build what is missing. Safe to interrupt and to run twice at once; who misses nothing waits for nobody."""
+    """Build what is missing. Safe to interrupt and to run twice at once; without missing programs there is no wait."""
     _build(sources.wanted(simulated, monitoring))
 
 

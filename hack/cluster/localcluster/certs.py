@@ -32,7 +32,7 @@ KUBECONFIGS = ("admin", "controller-manager", "scheduler", "proxy", "kubelet")
 
 
 def folder(instance: Instance) -> Path:
-    """Where they are."""
+    """Their folder."""
     return instance.folder / "pki"
 
 

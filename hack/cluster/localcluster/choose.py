@@ -1,4 +1,4 @@
-"""Which kind of cluster can this machine have? The facts are gathered apart from the decision, so tests are a table."""
+"""Choose the kind of cluster for this machine. Facts are collected apart from the decision, so tests are a table."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the decision depends on."""
+    """The facts of the decision."""
 
     context: str | None = None
     simulated: bool = False

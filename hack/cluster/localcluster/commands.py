@@ -1,4 +1,4 @@
-"""What each command does."""
+"""The commands."""
 
 import argparse
 import os
@@ -31,7 +31,7 @@ def up(options: argparse.Namespace) -> int:
 
 
 def _alerts(options: argparse.Namespace) -> Alerts | None:
-    """Where alerts go; None: no monitoring is asked for."""
+    """Destination of alerts; None without monitoring."""
     if not (options.monitoring or options.alerts_to):
         return None
     return Alerts(options.alerts_to, options.alerts_token)

@@ -1,4 +1,4 @@
-"""What every command needs to speak to people and to other programs."""
+"""Output to people, and calls of other programs, for every command."""
 
 import shlex
 import shutil

@@ -10,7 +10,7 @@ from localcluster.processes import Component
 
 READS = ["get", "list", "watch"]
 ETCD_URL = "http://127.0.0.1:2379"
-"""Plain and on loopback: inside the cluster's own network namespace nobody else is there."""
+"""Plain and on loopback: the cluster's own network namespace has no other users."""
 FAST_CLIENT = ("--kube-api-qps=500", "--kube-api-burst=1000", "--leader-elect=false")
 
 
@@ -87,7 +87,7 @@ def _audit_flags(instance: Instance) -> tuple[str, ...]:
 
 
 def audit_policy_file(instance: Instance) -> Path:
-    """Where the policy is."""
+    """Path of the policy."""
     return instance.folder / "audit-policy.json"
 
 

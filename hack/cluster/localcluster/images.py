@@ -16,7 +16,7 @@ from localcluster.node import PAUSE
 
 SHOP = ("prunella.local/shop:1", "prunella.local/shop:2")
 """Two tags of the same bits: a release in a test changes the image without needing a second program."""
-NOBODY = "65532:65532"
+UNPRIVILEGED = "65532:65532"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -26,7 +26,7 @@ class Image:
 
     tags: Sequence[str]
     program: str
-    user: str = NOBODY
+    user: str = UNPRIVILEGED
 
 
 def write_archive(image: Image, content: bytes, target: Path) -> None:

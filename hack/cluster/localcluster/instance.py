@@ -20,7 +20,7 @@ LONGEST_SOCKET = 107
 
 
 def state_root() -> Path:
-    """Where the clusters of this user keep their state."""
+    """The state folder of this user's clusters."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "prunella"
 
@@ -73,7 +73,7 @@ class Instance:
 
     @property
     def host_address(self) -> IPv4Address:
-        """Where pods reach services of this machine."""
+        """The address at which pods reach services of this machine."""
         return self.link[1]
 
     @property
@@ -107,7 +107,7 @@ class Instance:
         return self.folder / "containerd" / "containerd.sock"
 
     def log(self, component: str) -> Path:
-        """What a component prints."""
+        """The output of a component."""
         return self.folder / "logs" / f"{component}.log"
 
     def save(self) -> None:
@@ -163,7 +163,7 @@ def with_monitoring(instance: Instance) -> Instance:
 
 
 def free_number(taken: set[int], in_use: list[IPv4Network]) -> int:
-    """The first number whose address ranges nobody on this machine uses."""
+    """The first number whose address ranges are unused on this machine."""
     for number in NUMBERS:
         ranges = Instance("any", number).networks
         if number not in taken and not any(ours.overlaps(used) for ours in ranges for used in in_use):

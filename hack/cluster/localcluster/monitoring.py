@@ -24,7 +24,7 @@ def folder(instance: Instance) -> Path:
 
 
 def url(instance: Instance, port: int) -> str:
-    """Where this machine reaches a component."""
+    """The address at which this machine reaches a component."""
     return f"http://{instance.address}:{port}"
 
 
@@ -84,14 +84,14 @@ def _metrics_server(instance: Instance) -> Component:
 
 @dataclass(frozen=True)
 class Alerts:
-    """Where Alertmanager sends alerts: a webhook, and the file with its bearer token."""
+    """Destination of alerts: a webhook, and the file with its bearer token."""
 
     webhook: str | None = None
     token_file: Path | None = None
 
 
 def prepare(instance: Instance, alerts: Alerts) -> None:
-    """Keys and configuration, written at each start; how alerts are routed is kept unless it is said anew."""
+    """Keys and configuration, written at each start; the routing of alerts is kept unless it is given again."""
     here = folder(instance)
     for name in ("rules", "targets", "prometheus", "alertmanager"):
         (here / name).mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def unmount_all(instance: Instance) -> None:
 
 
 def remove_strays(instance: Instance) -> None:
-    """Delete what killed containers leave in the shared places, and those places when nobody else uses them."""
+    """Delete what killed containers leave in the shared places, and those places when they are not used otherwise."""
     for left_over in _shim_sockets(instance):
         left_over.unlink(missing_ok=True)
     for link in CONTAINER_LOGS.glob("*"):

@@ -63,7 +63,7 @@ def remove(instance: Instance) -> None:
         attempt("ip", "netns", "del", instance.netns)
         (NETNS_FOLDER / instance.netns).unlink(missing_ok=True)
     if NETNS_FOLDER.exists() and not any(NETNS_FOLDER.iterdir()):
-        attempt("umount", NETNS_FOLDER)  # `ip netns add` mounts it and nobody unmounts it
+        attempt("umount", NETNS_FOLDER)  # `ip netns add` mounts it and nothing unmounts it
 
 
 def in_use() -> list[IPv4Network]:

@@ -132,7 +132,7 @@ def _wait(instance: Instance, what: str, condition: Callable[[], bool], componen
 def down(instance: Instance) -> None:
     """Stop everything and delete every trace; each step works on what an interrupted start left, too."""
     parts = [part.name for part in components(instance)]
-    # Without controllers nobody replaces the pods that are deleted next.
+    # Without controllers the pods that are deleted next are not replaced.
     processes.stop(instance, CONTROLLERS, grace=1)
     if not instance.simulated and processes.pid_of(instance, "kubelet"):
         _delete_pods(instance)

@@ -1,4 +1,4 @@
-"""Start and stop the components, and know them again: a pid alone may belong to somebody else by now."""
+"""Start and stop the components, and recognise them: a pid alone may belong to another process by now."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def pid_of(instance: Instance, component: str) -> int | None:
 
 
 def started(pid: int) -> int | None:
-    """When the process started, in ticks since boot; None when it is gone or a zombie."""
+    """Start time of the process, in ticks since boot; None when it is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""What the local Prometheus scrapes: what a production one does, under the same labels, and whatever files name."""
+"""Scrape targets of the local Prometheus: those of a production one, with the same labels, and those from files."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What our own cluster is built from: the Go modules beside this package, and the programs each of them yields.
+"""The sources of our own cluster: the Go modules beside this package, and the programs of each.
 
 One module per group, because their dependency versions conflict. Versions live in the go.mod files alone.
 """
@@ -174,12 +174,12 @@ NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 
 
 def wanted(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
-    """What has to be built, in the order of building: what takes longest to start is needed first."""
+    """The programs to build, in order: those that take longest to start are needed first."""
     groups = (*(SIMULATED if simulated else REAL), *(MONITORING if monitoring else ()))
     pairs = [(group, program) for group in groups for program in group.programs]
     return [pair for pair in pairs if not (simulated and pair[1].name in NODE_ONLY)]
 
 
 def alone() -> list[tuple[Group, Program]]:
-    """What is started with no cluster."""
+    """The programs that no cluster starts."""
     return [(group, program) for group in ALONE for program in group.programs]

@@ -1,4 +1,4 @@
-"""System tools that our own cluster needs; on Debian they are installed, elsewhere the user is told."""
+"""System tools that our own cluster needs; on Debian they are installed, elsewhere a message names them."""
 
 import os
 from collections.abc import Mapping

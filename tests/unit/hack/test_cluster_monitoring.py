@@ -124,7 +124,7 @@ def routing(one):
 
 def test_at_first_alerts_go_nowhere(one):
     monitoring.prepare(one, Alerts())
-    assert routing(one)["receivers"] == [{"name": "prunella"}, {"name": "nobody"}]
+    assert routing(one)["receivers"] == [{"name": "prunella"}, {"name": "none"}]
 
 
 def test_alerts_go_to_the_webhook_with_the_token_of_a_file(one, tmp_path):
@@ -138,7 +138,7 @@ def test_alerts_go_to_the_webhook_with_the_token_of_a_file(one, tmp_path):
 def test_what_is_told_about_prunella_itself_does_not_go_to_prunella(one):
     monitoring.prepare(one, Alerts("http://10.88.7.1:9095/"))
     (route,) = routing(one)["route"]["routes"]
-    assert (route["matchers"], route["receiver"]) == (['alertname=~"Prunella.*"'], "nobody")
+    assert (route["matchers"], route["receiver"]) == (['alertname=~"Prunella.*"'], "none")
 
 
 def test_a_later_start_keeps_the_routing(one):
