@@ -1,4 +1,4 @@
-"""The hands of the workflow: each activity is a few lines that do I/O and ask the brain; errors leave by one edge."""
+"""The activities of healing: each is a few lines of I/O around a decision; errors are translated in one place."""
 
 from temporalio import activity
 
@@ -55,13 +55,13 @@ class Activities(HealingActivities):
 
     @activity.defn(name="repair", no_thread_cancel_exception=True)
     def repair(self, order: RepairOrder) -> Repaired:
-        """See the contract. Never interrupted between write and answer."""
+        """See the contract. Never interrupted between write and result."""
         with translate_errors():
             return self._repairer.repair(order)
 
     @activity.defn(name="undo", no_thread_cancel_exception=True)
     def undo(self, order: RepairOrder) -> Repaired:
-        """See the contract. Never interrupted between write and answer."""
+        """See the contract. Never interrupted between write and result."""
         with translate_errors():
             return self._repairer.undo(order)
 

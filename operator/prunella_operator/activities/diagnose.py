@@ -1,4 +1,4 @@
-"""Confirm and diagnose: gather evidence, then let the brain answer. Writes nothing."""
+"""Confirm and diagnose: collect evidence, then decide. Writes nothing."""
 
 from collections.abc import Iterator
 
@@ -21,13 +21,13 @@ from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy
 
-_NOTES = 20
-_CONTAINERS = 3
+_MAX_NOTES = 20
+_MAX_CONTAINERS = 3
 _MIB = 1 << 20
 
 
 class Diagnoser:
-    """Reads the cluster and asks the brain."""
+    """Reads the cluster and calls the decisions."""
 
     def __init__(
         self, kube: SyncClient, collector: EvidenceCollector, repairer: Repairer, protected: tuple[str, ...]
@@ -39,7 +39,7 @@ class Diagnoser:
         self._slots = RepairSlotAllocator(kube)
 
     def confirm(self, request: ConfirmRequest) -> Confirmation:
-        """Resolve the target and look whether the fault is there."""
+        """Resolve the target and check whether the fault is present."""
         target = self._collector.resolve(request.incident, request.spec)
         evidence = self._collector.evidence(target, request.spec, request.opened_at, full=False, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
@@ -48,7 +48,7 @@ class Diagnoser:
         return Confirmation(target=target, sighting=sighting)
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
-        """The root cause, what is left to try, every guard's answer, and the exact change of the next step."""
+        """The root cause, the steps still to try, every guard's result, and the exact change of the next step."""
         name = request.incident.name
         evidence = self._collector.evidence(request.target, request.spec, request.opened_at, full=True, name=name)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
@@ -109,7 +109,7 @@ class Diagnoser:
         )
 
     def _preview(self, action: Action) -> str:
-        """The diff for people; the repair itself will say more clearly what stands in its way."""
+        """The diff for people; an obstacle is reported more clearly by the repair itself."""
         try:
             return self._repairer.preview(action)
         except PrunellaError as error:
@@ -125,14 +125,14 @@ def _pending_report(diagnosis: Diagnosis, findings: Findings) -> str:
 
 
 def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:
-    """What a person can check, the deciding facts first."""
+    """Facts that a person can check, the deciding ones first."""
     evidence = findings.evidence
     notes = [EvidenceNote(source="Decided by", message=fact) for fact in diagnosis.decided_by]
     seen = set(diagnosis.decided_by)
     notes += [
         EvidenceNote(source="Pod", message=str(symptom)) for symptom in findings.symptoms if str(symptom) not in seen
     ][:5]
-    notes += [EvidenceNote(source="Usage", message=one) for one in _usage(evidence)]
+    notes += [EvidenceNote(source="Usage", message=line) for line in _usage(evidence)]
     notes += [
         EvidenceNote(source=f"Log {tail.pod}/{tail.container}", message=" | ".join(tail.lines[-3:]))
         for tail in evidence.logs
@@ -142,16 +142,16 @@ def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) ->
         EvidenceNote(source=f"Event {event.about}", message=f"{event.reason}: {event.message}")
         for event in evidence.events[-5:]
     ]
-    notes += [EvidenceNote(source=f"Not {one.cause}", message=one.reason) for one in diagnosis.rejected]
+    notes += [EvidenceNote(source=f"Not {cause.cause}", message=cause.reason) for cause in diagnosis.rejected]
     notes.append(EvidenceNote(source="Policy", message=", ".join(policy.sources) or "built-in default"))
-    return tuple(note.model_copy(update={"message": note.message[:600]}) for note in notes[:_NOTES])
+    return tuple(note.model_copy(update={"message": note.message[:600]}) for note in notes[:_MAX_NOTES])
 
 
 def _usage(evidence: Evidence) -> Iterator[str]:
-    """What the containers use, or why nobody knows, where that was asked."""
+    """The usage of the containers, or why it is unknown, where it was requested."""
     if evidence.usage_note:
         yield evidence.usage_note
-    for container in (evidence.usage.containers if evidence.usage is not None else ())[:_CONTAINERS]:
+    for container in (evidence.usage.containers if evidence.usage is not None else ())[:_MAX_CONTAINERS]:
         cpu = "?" if container.cpu_cores is None else f"{container.cpu_cores:.2f} cores"
         memory = "?" if container.memory_bytes is None else f"{container.memory_bytes / _MIB:.0f} MiB"
         yield f"pod {container.pod}, container {container.container}: {cpu}, {memory}"

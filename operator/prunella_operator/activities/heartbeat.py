@@ -1,4 +1,4 @@
-"""Signs of life of a step that waits for a service, so that it is taken again soon when its worker has died."""
+"""Heartbeats of an activity that waits for a service, so that it is retried soon after its worker dies."""
 
 import threading
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from contextvars import copy_context
 
 from temporalio import activity
 
-_EVERY = 5.0  # seconds
+_INTERVAL_SECONDS = 5.0
 
 
 @contextmanager
 def heartbeating() -> Iterator[None]:
-    """Tell Temporal every few seconds that this activity is alive, from a thread beside it."""
-    over, context = threading.Event(), copy_context()
+    """Send a heartbeat every few seconds, from a separate thread."""
+    done, context = threading.Event(), copy_context()
 
     def beat() -> None:
-        while not over.wait(_EVERY):
+        while not done.wait(_INTERVAL_SECONDS):
             context.run(activity.heartbeat)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -24,5 +24,5 @@ def heartbeating() -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        done.set()
         thread.join()

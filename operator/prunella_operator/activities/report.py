@@ -16,7 +16,7 @@ from prunella_workflows.model.errors import Conflict, Forbidden, NotFound
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import IncidentStatus
 
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 _log = structlog.get_logger("prunella.escalation")
 
 
@@ -30,10 +30,10 @@ class Reporter:
         """Write the whole status as it should be now.
 
         Raises:
-            NotFound: the incident was deleted (or made anew under another uid): nobody waits for it any more.
+            NotFound: the incident was deleted, or recreated under another uid: its workflow has nothing left to report.
         """
-        for _ in range(_TRIES):
-            with suppress(Conflict):  # somebody wrote to it between our look and our write
+        for _ in range(_MAX_ATTEMPTS):
+            with suppress(Conflict):  # someone wrote to it between our read and our write
                 self._write(request.incident, request.status)
                 break
         else:
@@ -45,7 +45,7 @@ class Reporter:
         path = paths.incidents(ref.namespace, ref.name)
         live = self._kube.get(path)
         if live["metadata"]["uid"] != ref.uid:
-            raise NotFound(f"incident {ref.name} was deleted; another one bears its name now")
+            raise NotFound(f"incident {ref.name} was deleted; one with the same name but a different UID exists")
         self._kube.apply(f"{path}/status", self._body(ref, status, live))
 
     def _body(self, ref: IncidentRef, status: IncidentStatus, live: Object) -> Object:
@@ -67,7 +67,7 @@ class Reporter:
         }
 
     def _post(self, ref: IncidentRef, status: IncidentStatus, note: EventNote) -> None:
-        """Events are a courtesy: one that cannot be posted does not stop a healing; the status has everything."""
+        """Events are a convenience: a failure to post one does not stop the healing, as the status has everything."""
         try:
             self._kube.create(paths.events(ref.namespace), _event(ref, status, note))
         except (AlreadyExists, Forbidden, NotFound):

@@ -1,4 +1,4 @@
-"""Verify: one look at a repaired workload, judged by the brain."""
+"""Verify: read a repaired workload once, and judge it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -19,19 +19,19 @@ from prunella_workflows.model.policy import Check
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import PodView, WorkloadView
 
-_ASK_FOR = 8.0  # seconds
+_CHECKS_TIMEOUT_SECONDS = 8.0
 _NO_METRICS = NotConfigured()
 
 
 class Verifier:
-    """Looks, and lets the brain judge."""
+    """Reads the workload and calls the decision."""
 
     def __init__(self, collector: EvidenceCollector, metrics: MetricsSource = _NO_METRICS) -> None:
         self._collector = collector
         self._metrics = metrics
 
     def verify(self, request: VerifyRequest) -> Judgement:
-        """Decided, or still open. A workload that is gone decides nothing: Inconclusive."""
+        """A verdict, or still undecided. A deleted workload is Inconclusive."""
         try:
             raw, workload, pods = self._collector.view(request.target)
         except NotFound as error:
@@ -60,37 +60,37 @@ class Verifier:
             judgement = verification.discount_node_loss(judgement, pods, self._collector.nodes(pods))
         if judgement.reason != verification.CHECKS_DUE:
             return judgement
-        checked = self._checked(workload, pods, expected)
+        checked = self._run_checks(workload, pods, expected)
         return checked.model_copy(update={"calm_since": judgement.calm_since})
 
     def _usage(self, workload: WorkloadView, pods: tuple[PodView, ...], request: VerifyRequest) -> Usage | None:
-        """What the pods use, where that is the question. Why nobody knows is in the evidence of the diagnosis."""
+        """The usage of the pods, if it decides. The reason why it is unknown is in the evidence of the diagnosis."""
         if request.settle.relief is None:
             return None
         found = self._collector.usage(workload.ref, verification.repaired_pods(workload, pods))
         return found if isinstance(found, Usage) else None
 
     def _autoscaler(self, raw: Object, action: Action | None) -> HorizontalPodAutoscalerView | None:
-        """The autoscaler as it is now, where that is what was repaired."""
+        """The autoscaler as it is now, if it is what was repaired."""
         if not isinstance(action, RaiseMaxReplicas):
             return None
         found = self._collector.scaling(raw).autoscalers
-        return next((one for one in found if one.name == action.autoscaler), None)
+        return next((scaler for scaler in found if scaler.name == action.autoscaler), None)
 
-    def _checked(
+    def _run_checks(
         self, workload: WorkloadView, pods: tuple[PodView, ...], expected: verification.Expectation
     ) -> Judgement:
-        """What the policy's checks say about pods that have held."""
+        """The verdict of the policy's checks on pods that have stayed healthy."""
         current = verification.repaired_pods(workload, pods)
         ref = workload.ref
         values = promql.Values(ref.namespace, ref.name, ref.kind, [pod.name for pod in current])
-        asked = tuple(ask(self._metrics, expected.settle.checks, values))
+        results = tuple(run_checks(self._metrics, expected.settle.checks, values))
         now = clock.now()
-        return promql_checks.judge(asked, expected, verification.stable_since(current, expected, now), now)
+        return promql_checks.judge(results, expected, verification.stable_since(current, expected, now), now)
 
 
 def _numbers(action: Action | None) -> dict[str, Any]:
-    """The number that the action set, and what it was before."""
+    """The number that the action set, and its value before."""
     if isinstance(action, Scale):
         return {"replicas": action.replicas_to, "number_before": action.replicas_from}
     if isinstance(action, RaiseMaxReplicas):
@@ -100,17 +100,19 @@ def _numbers(action: Action | None) -> dict[str, Any]:
     return {}
 
 
-def ask(source: MetricsSource, wanted: Iterable[Check], values: promql.Values) -> Iterator[promql_checks.CheckResult]:
-    """Ask every check, as long as there is time: one look must end before its activity is given up."""
-    end = clock.monotonic() + _ASK_FOR
+def run_checks(
+    source: MetricsSource, wanted: Iterable[Check], values: promql.Values
+) -> Iterator[promql_checks.CheckResult]:
+    """Run the checks while there is time: the activity must end before its timeout."""
+    end = clock.monotonic() + _CHECKS_TIMEOUT_SECONDS
     for check in wanted:
-        late = NoData(why=Why.SLOW, message="there was no time left to ask it")
-        answer = _answer(source, check.query, values) if clock.monotonic() < end else late
-        yield promql_checks.CheckResult(check=check, result=answer)
+        late = NoData(why=Why.SLOW, message="there was no time left to query it")
+        result = _query(source, check.query, values) if clock.monotonic() < end else late
+        yield promql_checks.CheckResult(check=check, result=result)
 
 
-def _answer(source: MetricsSource, query: str, values: promql.Values) -> Answer:
+def _query(source: MetricsSource, query: str, values: promql.Values) -> Answer:
     try:
         return source.value(promql.fill(query, values))
-    except ValueError as error:  # an earlier release recorded it, and took it for good
+    except ValueError as error:  # recorded by an earlier release, which accepted it
         return NoData(why=Why.REFUSED, message=str(error))

@@ -11,11 +11,11 @@ from prunella_workflows.model.scaling import Scaling
 
 
 def read_scaling(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scaling:
-    """The autoscalers and budgets of a workload, read now; what quotas leave only when it is asked for."""
+    """The autoscalers and disruption budgets of a workload now, and on request the free quota."""
     namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
     labels = (template_of(raw).get("metadata") or {}).get("labels") or {}
     autoscalers = [one for one in kube.list(paths.autoscalers(namespace)) if is_autoscaler_of(one, raw["kind"], name)]
-    budgets = [one for one in kube.list(paths.budgets(namespace)) if _under(one, labels)]
+    budgets = [budget for budget in kube.list(paths.budgets(namespace)) if _selects(budget, labels)]
     return Scaling(
         autoscalers=tuple(autoscaler_view(autoscaler) for autoscaler in autoscalers),
         budgets=tuple(budget_view(budget) for budget in budgets),
@@ -23,7 +23,7 @@ def read_scaling(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scal
     )
 
 
-def _under(budget: Object, labels: dict[str, str]) -> bool:
-    """Whether a budget is about pods with these labels: an empty selector means all pods, none means no pod."""
+def _selects(budget: Object, labels: dict[str, str]) -> bool:
+    """True if a budget covers pods with these labels: an empty selector selects all pods, no selector selects none."""
     selector = (budget.get("spec") or {}).get("selector")
     return selector is not None and matches(selector, labels)

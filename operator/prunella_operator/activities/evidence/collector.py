@@ -1,7 +1,5 @@
-"""Gather evidence: everything a diagnosis needs, read once, capped in size, secrets taken out of logs and events."""
+"""Collect evidence: everything a diagnosis needs, read once, capped in size, without the secrets in logs and events."""
 
-from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +7,7 @@ from prunella_operator import clock
 from prunella_operator.activities.evidence.autoscalers import read_scaling
 from prunella_operator.activities.evidence.container_logs import tail_logs
 from prunella_operator.activities.evidence.dependencies import dependencies
+from prunella_operator.activities.evidence.events import read_warnings, select_events
 from prunella_operator.activities.evidence.incident_summaries import IncidentSummaryCache, summarize
 from prunella_operator.activities.evidence.measurements import measure_usage
 from prunella_operator.activities.evidence.neighbours import read_nodes, workloads_missing_same_object
@@ -17,7 +16,6 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import format_selector, selector_of
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.kubernetes.views import jobs as runs
 from prunella_operator.kubernetes.views import revisions as history
 from prunella_operator.kubernetes.views.pods import pod_view
@@ -25,31 +23,25 @@ from prunella_operator.kubernetes.views.workloads import controller_of, is_workl
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
-from prunella_workflows.decisions.diagnosis.startup import NODE_ASKED_FOR, needs_events
+from prunella_workflows.decisions.diagnosis.startup import needs_events
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
 from prunella_workflows.model.errors import InvalidIncident, NotFound
-from prunella_workflows.model.evidence import EventView, Evidence, IncidentSummary, MemoryBounds, Usage
+from prunella_workflows.model.evidence import Evidence, IncidentSummary, MemoryBounds, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
 from prunella_workflows.model.labels import WORKLOAD
 from prunella_workflows.model.measurement import NoData
 from prunella_workflows.model.neighbours import NodeView
 from prunella_workflows.model.policy import EffectivePolicy
-from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.scaling import Scaling
 from prunella_workflows.model.workload import PodView, WorkloadRef, WorkloadView
 
-_EVENTS = 20
-_OF_ONE_KIND = 3  # of one object; a pod's other words must not drown those on its probe
-_LINE = 400
-_NOISE = frozenset({"MissingClusterDNS", "DNSConfigForming"})  # about the node, never the fault of a workload
-
 
 class EvidenceCollector:
-    """Reads the cluster for the brain. `stable_for` is how long pods must have served to prove their revision good."""
+    """Reads the cluster for decisions. Pods that have served for `stable_for` seconds prove their revision good."""
 
     def __init__(self, kube: SyncClient, stable_for: float, usage: UsageReader | None = None) -> None:
         self._kube = kube
-        self._briefs = IncidentSummaryCache(kube)
+        self._summaries = IncidentSummaryCache(kube)
         self._stable_for = timedelta(seconds=stable_for)
         self._usage = usage or UsageReader(kube, NotConfigured())
 
@@ -87,7 +79,7 @@ class EvidenceCollector:
         return ref.model_copy(update={"uid": raw["metadata"]["uid"]})
 
     def raw_workload(self, ref: WorkloadRef) -> Object:
-        """The workload as it is now. A namesake with another uid is not it.
+        """The workload as it is now. A namesake with another uid does not count.
 
         Raises:
             NotFound: the workload is gone.
@@ -96,7 +88,7 @@ class EvidenceCollector:
         raw.setdefault("kind", ref.kind)
         raw.setdefault("apiVersion", ref.api_version)
         if ref.uid and raw["metadata"]["uid"] != ref.uid:
-            raise NotFound(f"{ref} was deleted; another object bears its name now")
+            raise NotFound(f"{ref} was deleted; an object with the same name but a different UID exists")
         return raw
 
     def view(self, ref: WorkloadRef) -> tuple[Object, WorkloadView, tuple[PodView, ...]]:
@@ -116,10 +108,10 @@ class EvidenceCollector:
         else:
             return []
         found = self._kube.list(path, labelSelector=format_selector(selector_of(raw)))
-        return [one for one in found if _controller_uid(one) == uid]
+        return [revision for revision in found if _controller_uid(revision) == uid]
 
     def _jobs(self, raw: Object) -> list[Object]:
-        """The latest Job of a CronJob: what went wrong before it is past."""
+        """The latest Job of a CronJob: earlier failures are over."""
         if raw["kind"] != "CronJob":
             return []
         found = self._kube.list(paths.collection("Job", raw["metadata"]["namespace"]))
@@ -132,14 +124,14 @@ class EvidenceCollector:
         owners = {raw["metadata"]["uid"], *(revision["metadata"]["uid"] for revision in (*revisions, *jobs))}
         path = paths.core(raw["metadata"]["namespace"], "pods")
         found = self._kube.list(path, labelSelector=format_selector(selector_of(raw)))
-        return tuple(pod_view(one) for one in found if _controller_uid(one) in owners)
+        return tuple(pod_view(pod) for pod in found if _controller_uid(pod) in owners)
 
     def usage(self, ref: WorkloadRef, pods: tuple[PodView, ...]) -> Usage | NoData:
-        """What these pods use now, or why nobody knows."""
+        """The usage of these pods now, or the reason why it is unknown."""
         return self._usage.now(ref, pods)
 
     def scaling(self, raw: Object) -> Scaling:
-        """What scales a workload now, and which disruption budgets its pods are under."""
+        """The autoscalers of a workload now, and the disruption budgets of its pods."""
         return read_scaling(self._kube, raw)
 
     def namespace_labels(self, namespace: str) -> dict[str, str]:
@@ -148,9 +140,9 @@ class EvidenceCollector:
         return labels
 
     def incidents(self, ref: WorkloadRef, *, full: bool) -> tuple[IncidentSummary, ...]:
-        """Incidents in brief: deep, all of the namespace; else those that sources opened for this workload."""
+        """Summaries of incidents: all of the namespace if `full`, else those that sources opened for this workload."""
         if full:
-            return self._briefs.of(ref.namespace)
+            return self._summaries.get(ref.namespace)
         found = self._kube.list(paths.incidents(ref.namespace), labelSelector=f"{WORKLOAD}={workload_key(ref)}")
         return tuple(map(summarize, found))
 
@@ -164,12 +156,12 @@ class EvidenceCollector:
         name: str = "",
         since: datetime | None = None,
     ) -> Evidence:
-        """The facts about one workload now. Shallow evidence is what a confirmation needs.
+        """The facts about one workload now. Unless `full`, only those that a confirmation needs.
 
         `name` is the incident's. Crashes count from `since` on, or else from its opening on.
         """
         raw, workload, pods = self.view(ref)
-        shallow = Evidence(
+        brief = Evidence(
             read_at=clock.now(),
             incident=spec,
             opened_at=opened_at,
@@ -182,45 +174,41 @@ class EvidenceCollector:
             since=since,
             soak=self._stable_for.total_seconds(),
         )
-        shallow = shallow.model_copy(update=measure_usage(self._usage, shallow, full=full))
-        if not full:
-            return self._add_events(shallow) if needs_events(shallow) else shallow
-        words, warnings = tuple(tail_logs(self._kube, shallow)), self._warnings(shallow)
-        deeper: dict[str, Any] = {
-            "revisions": self._revisions(raw, shallow),
-            "logs": tuple(word.tail for word in words),
-            "events": tuple(_events(shallow, warnings)),
-            "bounds": self._bounds(shallow),
-        }
-        evidence = shallow.model_copy(update=deeper)
-        around: dict[str, Any] = {
-            "nodes": read_nodes(self._kube, evidence.live_pods),
-            "dependencies": dependencies(self._kube, raw, evidence, words),
-            "affected_workloads": workloads_missing_same_object(self._kube, evidence, warnings),
-        }
-        return evidence.model_copy(update=around)
+        measured = brief.model_copy(update=measure_usage(self._usage, brief, full=full))
+        if full:
+            return self._add_details(raw, measured)
+        return self._add_events(measured) if needs_events(measured) else measured
 
     def _add_events(self, evidence: Evidence) -> Evidence:
-        """With events: only they tell what keeps pods from being made, or from starting."""
-        warnings = self._warnings(evidence)
-        return evidence.model_copy(update={"events": tuple(_events(evidence, warnings))})
+        """With events: only they report what keeps pods from being created or started."""
+        warnings = read_warnings(self._kube, evidence)
+        return evidence.model_copy(update={"events": tuple(select_events(evidence, warnings))})
+
+    def _add_details(self, raw: Object, evidence: Evidence) -> Evidence:
+        """With the history and the output of the workload, and then with what those point to around it."""
+        tails, warnings = tuple(tail_logs(self._kube, evidence)), read_warnings(self._kube, evidence)
+        own: dict[str, Any] = {
+            "revisions": self._revisions(raw, evidence),
+            "logs": tuple(tail.redacted for tail in tails),
+            "events": tuple(select_events(evidence, warnings)),
+            "bounds": self._bounds(evidence),
+        }
+        detailed = evidence.model_copy(update=own)
+        around: dict[str, Any] = {
+            "nodes": read_nodes(self._kube, detailed.live_pods),
+            "dependencies": dependencies(self._kube, raw, detailed, tails),
+            "affected_workloads": workloads_missing_same_object(self._kube, detailed, warnings),
+        }
+        return detailed.model_copy(update=around)
 
     def nodes(self, pods: tuple[PodView, ...]) -> tuple[NodeView, ...]:
-        """The nodes of those of these pods that are not ready."""
+        """The nodes of the pods that are not ready."""
         return read_nodes(self._kube, pods)
 
-    def _warnings(self, evidence: Evidence) -> list[Object]:
-        """The warnings of the namespace, oldest first; where pods find no node, also whether one was asked for."""
-        path = paths.core(evidence.workload.ref.namespace, "events")
-        reasons = NODE_ASKED_FOR if any(pod.unschedulable for pod in evidence.live_pods) else ()
-        wanted = ("type=Warning", *(f"reason={reason}" for reason in reasons))
-        found = [one for selector in wanted for one in self._kube.list(path, fieldSelector=selector)]
-        return sorted((one for one in found if one.get("reason") not in _NOISE), key=_event_time)
-
     def _scaling(self, raw: Object, spec: IncidentSpec, *, full: bool) -> Scaling:
-        """What scales it. Whoever confirms needs it only to tell whether an autoscaler acts on pressure."""
-        pressed = saturated_resource(spec.type) is not None
-        return read_scaling(self._kube, raw, quotas=pressed and full) if pressed or full else Scaling()
+        """The autoscalers. A confirmation needs them only to decide whether one reacts to the saturation."""
+        saturated = saturated_resource(spec.type) is not None
+        return read_scaling(self._kube, raw, quotas=saturated and full) if saturated or full else Scaling()
 
     def _revisions(self, raw: Object, evidence: Evidence) -> Any:
         ref = evidence.workload.ref
@@ -234,47 +222,23 @@ class EvidenceCollector:
         )
 
     def healthy_percent(self, namespace: str, policy: EffectivePolicy) -> float | None:
-        """The share of the namespace's workloads that have all they want; None when there is none, or nobody asks."""
+        """The percentage of workloads with all their replicas; None if there are none, or if the policy ignores it."""
         if not policy.budgets.minimum_healthy_percent:
             return None
         views = [
-            workload_view({"kind": kind, **one})
+            workload_view({"kind": kind, **raw})
             for kind in ("Deployment", "StatefulSet", "DaemonSet")
-            for one in self._kube.list(paths.collection(kind, namespace))
+            for raw in self._kube.list(paths.collection(kind, namespace))
         ]
-        wanted = [view for view in views if view.replicas]
-        return 100 * sum(one.available_replicas >= one.replicas for one in wanted) / len(wanted) if wanted else None
+        healthy = [view.available_replicas >= view.replicas for view in views if view.replicas]
+        return 100 * sum(healthy) / len(healthy) if healthy else None
 
     def _bounds(self, evidence: Evidence) -> MemoryBounds:
-        """What namespace and nodes allow; read only when memory is the question."""
+        """The limits of namespace and nodes; read only when memory is the problem."""
         killed = any(symptom.kind is Kind.OOM for symptom in find_symptoms(evidence.live_pods))
         if not killed and saturated_resource(evidence.incident.type) != "memory":
             return MemoryBounds()
         return read_memory_bounds(self._kube, evidence.workload.ref.namespace)
-
-
-def _events(evidence: Evidence, warnings: list[Object]) -> Iterator[EventView]:
-    """The newest warnings about the workload and its failing pods, of each kind only a few."""
-    names = {evidence.workload.ref.name, *(symptom.pod for symptom in find_symptoms(evidence.live_pods))}
-    kept: list[Object] = []
-    counts: Counter[tuple[str, str]] = Counter()
-    for warning in reversed(warnings):
-        name = (warning.get("involvedObject") or {}).get("name", "")
-        counts[name, warning.get("reason", "")] += 1
-        if name in names and counts[name, warning.get("reason", "")] <= _OF_ONE_KIND:
-            kept.append(warning)
-    for one in reversed(kept[:_EVENTS]):
-        yield EventView(
-            about=one["involvedObject"]["name"],
-            reason=one.get("reason", ""),
-            message=redact(one.get("message", ""))[:_LINE],
-            count=one.get("count") or 1,
-            at=parse_time(_event_time(one) or None),
-        )
-
-
-def _event_time(raw: Object) -> str:
-    return str(raw.get("lastTimestamp") or raw.get("eventTime") or "")
 
 
 def _controller_uid(raw: Object) -> str:

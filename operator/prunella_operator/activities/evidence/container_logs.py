@@ -1,4 +1,4 @@
-"""The last words of the containers that fail. Raw, they are compared in `dependencies`; what leaves is redacted."""
+"""The last log lines of failing containers. `dependencies` compares them raw; only redacted lines leave the process."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,48 +11,52 @@ from prunella_workflows.model.evidence import Evidence, LogTail
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import ContainerStatusView
 
-_LINES = 20
-_PODS = 2
-_LINE = 400
-_LONGEST = 2000
+_MAX_LINES = 20
+_MAX_PODS = 2
+_MAX_LINE_CHARS = 400
+_MAX_RAW_LINE_CHARS = 2000
 _NO_LOG = ("unable to retrieve container logs", "failed to try resolving symlinks in path")
-"""What the kubelet answers, with code 200, when it has none."""
+"""The kubelet's text, with code 200, when it has no log."""
 
 
 class RawLogTail(NamedTuple):
-    """What a container said last, as it said it: secrets included."""
+    """The last lines of a container, raw: secrets included."""
 
     pod: str
     container: str
     lines: tuple[str, ...]
 
     @property
-    def tail(self) -> LogTail:
-        """What may leave."""
-        return LogTail(pod=self.pod, container=self.container, lines=tuple(redact(line)[:_LINE] for line in self.lines))
+    def redacted(self) -> LogTail:
+        """The lines that may leave the process."""
+        return LogTail(
+            pod=self.pod, container=self.container, lines=tuple(redact(line)[:_MAX_LINE_CHARS] for line in self.lines)
+        )
 
 
 def tail_logs(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
-    """Of the first pods that fail. A log that cannot be read is no reason to stop."""
-    for pod, status, before in list(_containers_to_read(evidence))[:_PODS]:
+    """The logs of the first failing pods. A log that cannot be read is skipped."""
+    for pod, status, before in list(_containers_to_read(evidence))[:_MAX_PODS]:
         path = paths.core(evidence.workload.ref.namespace, "pods", f"{pod}/log")
-        wanted = {"container": status.name, "tailLines": str(_LINES)}
+        wanted = {"container": status.name, "tailLines": str(_MAX_LINES)}
         try:
             text = kube.text(path, **wanted, **({"previous": "true"} if before else {}))
-            if before and text.startswith(_NO_LOG):  # what came after it may have said the same
+            if before and text.startswith(_NO_LOG):  # the current log may hold the same lines
                 text = kube.text(path, **wanted)
         except (NotFound, Refused, Forbidden):
             continue
-        except Unavailable:  # a node that does not answer: who waits for the next one as well never gets to a diagnosis
+        except (
+            Unavailable
+        ):  # a node does not answer; waiting for the next one as well would delay the diagnosis too long
             return
-        said = (line for line in text.splitlines() if line.strip() and not line.startswith(_NO_LOG))
-        yield RawLogTail(pod, status.name, tuple(line[:_LONGEST] for line in said))
+        lines = (line for line in text.splitlines() if line.strip() and not line.startswith(_NO_LOG))
+        yield RawLogTail(pod, status.name, tuple(line[:_MAX_RAW_LINE_CHARS] for line in lines))
 
 
 def _containers_to_read(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bool]]:
-    """Which containers to hear: those that crashed, and whether their run before is meant; those that are not ready.
+    """Containers that crashed, with whether to read their previous run, and containers that are not ready.
 
-    A container that has just ended and was not started again is in its last run still.
+    A container that has just terminated and was not restarted is still in its last run.
     """
     pods = {pod.name: pod for pod in evidence.live_pods}
     for symptom in find_symptoms(evidence.live_pods):

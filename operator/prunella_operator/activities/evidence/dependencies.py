@@ -1,6 +1,6 @@
-"""What a workload needs, of its own namespace: what its owner says, and the Services that its failing pods speak of.
+"""Dependencies of a workload in its namespace: those its owner declares, and Services that its failing pods mention.
 
-Read only when pods fail. Words and environment are compared here as they are; only the Service's name leaves.
+Read only when pods fail. Logs and environment are compared raw; only the Service's name leaves the process.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,12 +23,12 @@ from prunella_workflows.model.neighbours import DependencyView
 from prunella_workflows.model.workload import WorkloadRef
 
 _KINDS = ("Deployment", "StatefulSet", "DaemonSet")
-_MOST = 5
-_TELLING = frozenset({Kind.CRASH, Kind.NOT_READY})
+_MAX_DEPENDENCIES = 5
+_RELEVANT_SYMPTOMS = frozenset({Kind.CRASH, Kind.NOT_READY})
 
 
-class Known(NamedTuple):
-    """A workload that ours needs, how that is known, and by which Service, if by one."""
+class KnownDependency(NamedTuple):
+    """A workload that ours needs, how that is known, and the Service that it was known by, if any."""
 
     raw: Object
     known_by: str
@@ -36,17 +36,17 @@ class Known(NamedTuple):
 
 
 def dependencies(
-    kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]
+    kube: SyncClient, raw: Object, evidence: Evidence, tails: Iterable[RawLogTail]
 ) -> tuple[DependencyView, ...]:
-    """The workloads that this one needs, and how they are."""
-    if not any(symptom.kind in _TELLING for symptom in find_symptoms(evidence.live_pods)):
+    """The workloads that this one needs, and their health."""
+    if not any(symptom.kind in _RELEVANT_SYMPTOMS for symptom in find_symptoms(evidence.live_pods)):
         return ()
-    known = [*_declared(kube, evidence), *_find_mentioned(kube, raw, evidence, words)]
-    return tuple(_view(kube, one) for one in known[:_MOST])
+    known = [*_declared(kube, evidence), *_find_mentioned(kube, raw, evidence, tails)]
+    return tuple(_view(kube, dependency) for dependency in known[:_MAX_DEPENDENCIES])
 
 
-def _declared(kube: SyncClient, evidence: Evidence) -> Iterator[Known]:
-    """What the owner says. A workload that is not there is more often a slip of the pen than a fault: no claim."""
+def _declared(kube: SyncClient, evidence: Evidence) -> Iterator[KnownDependency]:
+    """The dependencies that the owner declares. A missing workload is ignored: it is more often a typo than a fault."""
     ref = evidence.workload.ref
     for part in evidence.workload.annotations.get(DEPENDS_ON, "").split(","):
         kind, _, name = part.strip().partition("/")
@@ -56,32 +56,34 @@ def _declared(kube: SyncClient, evidence: Evidence) -> Iterator[Known]:
             found = kube.get(paths.workload(WorkloadRef(kind=kind, namespace=ref.namespace, name=name)))
         except (NotFound, Forbidden):
             continue
-        yield Known({"kind": kind, "apiVersion": "apps/v1", **found}, f"by its annotation {DEPENDS_ON}")
+        yield KnownDependency({"kind": kind, "apiVersion": "apps/v1", **found}, f"by its annotation {DEPENDS_ON}")
 
 
-def _find_mentioned(kube: SyncClient, raw: Object, evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[Known]:
-    """The workloads behind the Services that the failing pods name."""
-    said = list(_texts(evidence, words))
+def _find_mentioned(
+    kube: SyncClient, raw: Object, evidence: Evidence, tails: Iterable[RawLogTail]
+) -> Iterator[KnownDependency]:
+    """The workloads behind the Services that the failing pods mention."""
+    texts = list(_texts(evidence, tails))
     namespace = evidence.workload.ref.namespace
     own = template_of(raw)
     environment = read_environment(_containers(own))
     try:
-        services = [parse_service(one) for one in kube.list(paths.core(namespace, "services"))] if said else []
+        services = [parse_service(raw) for raw in kube.list(paths.core(namespace, "services"))] if texts else []
     except Forbidden:
         return
     for service in services:
         if service is None or _selects(service, own):
             continue
-        where = next((where for where, text in said if mentions(service, text, environment)), "")
+        where = next((where for where, text in texts if mentions(service, text, environment)), "")
         if where:
-            for one in _behind(kube, service):
-                yield Known(one, f"{where} names Service {service.name}", service.name)
+            for workload in _behind(kube, service):
+                yield KnownDependency(workload, f"{where} names Service {service.name}", service.name)
 
 
-def _texts(evidence: Evidence, words: Iterable[RawLogTail]) -> Iterator[tuple[str, str]]:
-    """Where something was said, and what: logs, termination messages, and the kubelet on the probes."""
-    for word in words:
-        yield f"the log of container {word.container}", "\n".join(word.lines)
+def _texts(evidence: Evidence, tails: Iterable[RawLogTail]) -> Iterator[tuple[str, str]]:
+    """Each text with its origin: logs, termination messages, and the kubelet's events on the probes."""
+    for tail in tails:
+        yield f"the log of container {tail.container}", "\n".join(tail.lines)
     failing = {symptom.pod for symptom in find_symptoms(evidence.live_pods)}
     for pod in evidence.live_pods:
         for status in pod.containers if pod.name in failing else ():
@@ -105,15 +107,15 @@ def _selects(service: Service, template: Object) -> bool:
 def _behind(kube: SyncClient, service: Service) -> Iterator[Object]:
     """The workloads whose pods the Service selects."""
     for kind in _KINDS:
-        for one in kube.list(paths.collection(kind, service.namespace)):
-            if _selects(service, template_of(one)):
-                yield {"kind": kind, "apiVersion": "apps/v1", **one}
+        for raw in kube.list(paths.collection(kind, service.namespace)):
+            if _selects(service, template_of(raw)):
+                yield {"kind": kind, "apiVersion": "apps/v1", **raw}
 
 
-def _view(kube: SyncClient, known: Known) -> DependencyView:
+def _view(kube: SyncClient, known: KnownDependency) -> DependencyView:
     workload = workload_view(known.raw)
     path = paths.core(workload.ref.namespace, "pods")
-    pods = [pod_view(one) for one in kube.list(path, labelSelector=format_selector(selector_of(known.raw)))]
+    pods = [pod_view(pod) for pod in kube.list(path, labelSelector=format_selector(selector_of(known.raw)))]
     serving = [pod.ready_since for pod in pods if pod.live and pod.ready and pod.ready_since is not None]
     failing = [symptom for symptom in find_symptoms(pods) if symptom.active]
     return DependencyView(

@@ -1,7 +1,7 @@
-"""Incidents in brief: what another incident tells of itself.
+"""Summaries of the other incidents.
 
-In a storm hundreds of incidents of one namespace are diagnosed at once, and each looks at all others. They share one
-reading, which is two seconds old at most: nothing that must be exact is decided on it (see `turns`).
+In a storm hundreds of incidents of one namespace are diagnosed at once, and each reads all others. They share one
+read, at most two seconds old: nothing that must be exact is decided on it (see `repair_slots`).
 """
 
 from dataclasses import dataclass, field
@@ -15,37 +15,37 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident_status import CausedBy
 
-_FRESH = 2.0
+_MAX_AGE_SECONDS = 2.0
 
 
 @dataclass
 class _Page:
     lock: Lock = field(default_factory=Lock)
     read_at: float = float("-inf")
-    briefs: tuple[IncidentSummary, ...] = ()
+    summaries: tuple[IncidentSummary, ...] = ()
 
 
 class IncidentSummaryCache:
-    """Reads the incidents of a namespace, in brief. Thread-safe; a reading counts for `fresh` seconds."""
+    """Summaries of the incidents of a namespace. Thread-safe; a read is reused for `max_age` seconds."""
 
-    def __init__(self, kube: SyncClient, fresh: float = _FRESH) -> None:
+    def __init__(self, kube: SyncClient, max_age: float = _MAX_AGE_SECONDS) -> None:
         self._kube = kube
-        self._fresh = fresh
+        self._max_age = max_age
         self._pages: dict[str, _Page] = {}
 
-    def of(self, namespace: str) -> tuple[IncidentSummary, ...]:
-        """All of them. Whoever asks while they are being read waits for that reading."""
+    def get(self, namespace: str) -> tuple[IncidentSummary, ...]:
+        """All of them. A call during a read waits for it."""
         page = self._pages.setdefault(namespace, _Page())
         with page.lock:
             begun = clock.monotonic()
-            if begun - page.read_at > self._fresh:
-                page.briefs = tuple(map(summarize, self._kube.list(paths.incidents(namespace))))
+            if begun - page.read_at > self._max_age:
+                page.summaries = tuple(map(summarize, self._kube.list(paths.incidents(namespace))))
                 page.read_at = begun
-            return page.briefs
+            return page.summaries
 
 
 def summarize(raw: Object) -> IncidentSummary:
-    """An incident as budgets, cooldowns and correlation see it."""
+    """The facts that budgets, cooldowns and correlation need."""
     incident = IncidentView.from_object(raw)
     meta, status = incident.metadata, incident.status
     return IncidentSummary(

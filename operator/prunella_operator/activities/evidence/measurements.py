@@ -1,4 +1,4 @@
-"""Evidence from measurements: what the pods use, where that is the question, and whether a killed container leaks."""
+"""Evidence from metrics: the usage of the pods, if saturation is the problem, and leaks of killed containers."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from prunella_workflows.model.measurement import NoData, Why
 
 
 def measure_usage(reader: UsageReader, evidence: Evidence, *, full: bool) -> dict[str, Any]:
-    """The fields of the evidence that are measured. Without an answer they stay empty, and a note says why."""
+    """The fields of the evidence that come from metrics. Without data they stay empty, and a note gives the reason."""
     killed = (
         sorted({symptom.container for symptom in find_symptoms(evidence.live_pods) if symptom.kind is Kind.OOM})
         if full
         else []
     )
-    pressed = saturated_resource(evidence.incident.type) is not None
-    if not killed and not pressed:
+    saturated = saturated_resource(evidence.incident.type) is not None
+    if not killed and not saturated:
         return {}
     usage = reader.now(evidence.workload.ref, evidence.live_pods)
     if not isinstance(usage, Usage):
-        expected = pressed or usage.why is not Why.NOT_CONFIGURED
-        return {"usage_note": f"What the pods use is not known: {usage}."} if expected else {}
+        expected = saturated or usage.why is not Why.NOT_CONFIGURED
+        return {"usage_note": f"The usage of the pods is unknown: {usage}."} if expected else {}
     return {"usage": usage, "memory_growing": _find_leaks(reader, evidence, killed) if killed else ()}
 
 

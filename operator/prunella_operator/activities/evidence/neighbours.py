@@ -1,4 +1,4 @@
-"""What else may explain a fault: the nodes of the pods, and other workloads of the namespace that lack the same object.
+"""Other explanations of a fault: the nodes of the pods, and other workloads of the namespace that lack the same object.
 
 Read only when pods fail.
 """
@@ -18,28 +18,28 @@ from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.neighbours import AffectedWorkload, NodeView
 from prunella_workflows.model.workload import PodView
 
-_MOST_NODES = 5
+_MAX_NODES = 5
 
 
 def read_nodes(kube: SyncClient, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
     """The nodes of the pods that are not ready."""
     names = sorted({pod.node for pod in pods if pod.node and not pod.ready})
-    found = (_node(kube, name) for name in names[:_MOST_NODES])
-    return tuple(one for one in found if one is not None)
+    found = (_node(kube, name) for name in names[:_MAX_NODES])
+    return tuple(node for node in found if node is not None)
 
 
 def _node(kube: SyncClient, name: str) -> NodeView | None:
     try:
         raw = kube.get(f"/api/v1/nodes/{name}")
     except NotFound:
-        return NodeView(name=name, ready=False, message="it is gone")
+        return NodeView(name=name, ready=False, message="it was deleted")
     except Forbidden:
         return None
     conditions = (raw.get("status") or {}).get("conditions") or ()
     ready: Object = next((condition for condition in conditions if condition.get("type") == "Ready"), {})
-    words = f"{ready.get('reason', 'not ready')} since {ready.get('lastTransitionTime', 'an unknown time')}"
+    reason = f"{ready.get('reason', 'not ready')} since {ready.get('lastTransitionTime', 'an unknown time')}"
     good = ready.get("status") == "True"
-    return NodeView(name=name, ready=good, message="" if good else words)
+    return NodeView(name=name, ready=good, message="" if good else reason)
 
 
 def workloads_missing_same_object(
@@ -49,17 +49,17 @@ def workloads_missing_same_object(
     lacking = Findings(evidence).missing_objects
     if not lacking:
         return ()
-    told: dict[str, str] = defaultdict(str)
+    messages: dict[str, str] = defaultdict(str)
     for event in events:
-        told[(event.get("involvedObject") or {}).get("name", "")] += f"{event.get('message', '')}\n"
+        messages[(event.get("involvedObject") or {}).get("name", "")] += f"{event.get('message', '')}\n"
     ours = {pod.uid for pod in evidence.pods}
     found = set()
     for pod in kube.list(paths.core(evidence.workload.ref.namespace, "pods")):
         meta = pod["metadata"]
         if meta["uid"] not in ours and "deletionTimestamp" not in meta and not _is_ready(pod):
-            text = "\n".join((told[meta["name"]], *_waits(pod)))
-            found |= {(_workload_of(pod), thing) for thing in parse_missing_objects(text) & lacking}
-    return tuple(AffectedWorkload(workload=workload, missing=thing) for workload, thing in sorted(found))
+            text = "\n".join((messages[meta["name"]], *_waiting_messages(pod)))
+            found |= {(_workload_of(pod), name) for name in parse_missing_objects(text) & lacking}
+    return tuple(AffectedWorkload(workload=workload, missing=name) for workload, name in sorted(found))
 
 
 def _is_ready(pod: Object) -> bool:
@@ -67,20 +67,17 @@ def _is_ready(pod: Object) -> bool:
     return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
 
 
-def _waits(pod: Object) -> Iterator[str]:
-    """Why its containers are not started, and why it has no node."""
+def _waiting_messages(pod: Object) -> Iterator[str]:
+    """The messages on why its containers are not started, or why it is not scheduled."""
     status = pod.get("status") or {}
-    for initcontainerstatuse in (
-        *(status.get("initContainerStatuses") or ()),
-        *(status.get("containerStatuses") or ()),
-    ):
-        yield ((initcontainerstatuse.get("state") or {}).get("waiting") or {}).get("message", "")
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        yield ((container.get("state") or {}).get("waiting") or {}).get("message", "")
     for condition in status.get("conditions") or ():
         yield condition.get("message", "") if condition.get("type") == "PodScheduled" else ""
 
 
 def _workload_of(pod: Object) -> str:
-    """Its workload as incidents name it. A ReplicaSet of a Deployment bears its name and the template's hash."""
+    """Its workload as incidents name it. A Deployment's ReplicaSet is named after it and the template's hash."""
     owner = controller_of(pod)
     if owner is None:
         return f"Pod/{pod['metadata']['name']}"

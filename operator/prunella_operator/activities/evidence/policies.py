@@ -1,4 +1,4 @@
-"""Which policy holds for a workload: read the policies, lay them over the built-in one, most specific last."""
+"""The effective policy of a workload: the built-in one, overlaid by the others, most specific last."""
 
 import re
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
 
 def effective_policy(kube: SyncClient, workload: WorkloadView, namespace_labels: dict[str, str]) -> EffectivePolicy:
-    """The policy of one workload. Without any: Heal where the namespace is labelled for it, else Observe.
+    """The policy of one workload. Without one: Heal where the namespace opted in by label, else Observe.
 
     Raises:
         InvalidIncident: a policy does not parse; it names the policy and the field.
@@ -58,17 +58,17 @@ def _sorted(items: Iterable[Object]) -> list[tuple[str, Object]]:
 
 
 def address(name: str, namespace: str) -> str:
-    """How a Secret that a policy names is known outside of that policy: `NAMESPACE/NAME`.
+    """The address of a Secret that a policy names: `NAMESPACE/NAME`.
 
     Raises:
-        ValueError: it is no name, so it might mean a Secret of another namespace.
+        ValueError: it is not a valid name, and might address a Secret of another namespace.
     """
     if not _SECRET_NAME.match(name):
         raise ValueError(f"{name!r} is not the name of a Secret")
     return f"{namespace}/{name}"
 
 
-def _addressed(rule: EscalationRule, namespace: str) -> EscalationRule:
+def _add_addresses(rule: EscalationRule, namespace: str) -> EscalationRule:
     def all_of(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(address(name, namespace) for name in names)
 
@@ -91,6 +91,6 @@ def _parse(model: type[P], name: str, raw: Object, namespace: str) -> P:
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidIncident(f"policy {name}: spec.{where}: {first['msg']}") from None
     try:
-        return spec.model_copy(update={"escalation": _addressed(spec.escalation, namespace)})
+        return spec.model_copy(update={"escalation": _add_addresses(spec.escalation, namespace)})
     except ValueError as error:
         raise InvalidIncident(f"policy {name}: spec.escalation: {error}") from None

@@ -1,4 +1,4 @@
-"""Which Service a text speaks of: by an address, never by a word that merely looks like its name."""
+"""Find mentions of a Service in a text: by address, never by a word that merely looks like its name."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ _SHAPES = tuple(
     for shape in (
         rf"(?<![\w+.-])[a-z][a-z0-9+.-]{{0,30}}://(?:[^\s/@\"']*@)?({_HOST})(?::(\d{{1,5}}))?",  # a URL
         rf"(?<![\w.@/:-])({_HOST}):(\d{{1,5}})(?![\w.])",  # host:port
-        rf"\bhost=['\"]?({_HOST})['\"]?,\s*port=(\d{{1,5}})",  # as Python's HTTP clients say it
+        rf"\bhost=['\"]?({_HOST})['\"]?,\s*port=(\d{{1,5}})",  # as Python's HTTP clients log it
         r"(?<![\w.-])([a-z0-9-]+\.[a-z0-9-]+\.svc(?:\.[a-z0-9-]+)*)(?::(\d{1,5}))?",  # the long name, anywhere
         r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?!\d|\.\d)(?::(\d{1,5}))?",  # an IPv4 address, anywhere
         r"\[([0-9a-f]*:[0-9a-f:]+)\](?::(\d{1,5}))?",  # an IPv6 address
@@ -28,7 +28,7 @@ class Address(NamedTuple):
 
 
 class Service(NamedTuple):
-    """A Service that stands before pods: its names, its addresses and its ports."""
+    """A Service in front of pods: its names, addresses and ports."""
 
     name: str
     namespace: str
@@ -37,7 +37,7 @@ class Service(NamedTuple):
     selector: Mapping[str, str]
 
     def is_at(self, address: Address) -> bool:
-        """Whether this address is one of its own. A port that it does not have is somebody's mistake, not its."""
+        """True if the address is one of its own. A port that it does not serve is a mistake of the client."""
         short, long = f"{self.name}.{self.namespace}", f"{self.name}.{self.namespace}.svc"
         host = address.host.lower().rstrip(".")
         ours = host in {self.name, short, long, *self.addresses} or host.startswith(f"{long}.")
@@ -50,7 +50,7 @@ class Service(NamedTuple):
 
 
 def parse_service(raw: Object) -> Service | None:
-    """The Service; None for those that stand before nothing we know: without a selector, headless, or external."""
+    """The Service; None without a selector, or if it is headless or external: its pods are unknown."""
     spec, meta = raw.get("spec") or {}, raw["metadata"]
     addresses = frozenset(
         clusterip for clusterip in (spec.get("clusterIP"), *(spec.get("clusterIPs") or ())) if clusterip
@@ -70,7 +70,7 @@ def addresses(text: str) -> Iterator[Address]:
 
 
 def mentions(service: Service, text: str, environment: Mapping[str, str]) -> bool:
-    """Whether a text names the Service: by an address, by its variable, or by a variable that is set to either."""
+    """True if a text mentions the Service: by an address, by its variable, or by a variable that is set to either."""
     if any(service.is_at(address) for address in addresses(text)):
         return True
     names = {service.variable, *(name for name, value in environment.items() if _points_to(service, value))}
@@ -83,6 +83,6 @@ def _points_to(service: Service, value: str) -> bool:
 
 
 def read_environment(containers: Iterable[Object]) -> dict[str, str]:
-    """The variables of these containers that are set in the template. They are compared and never leave."""
-    found = (one for container in containers for one in container.get("env") or ())
-    return {one["name"]: str(one["value"]) for one in found if one.get("value")}
+    """The variables of these containers that are set in the template. They are compared and never leave the process."""
+    variables = (variable for container in containers for variable in container.get("env") or ())
+    return {variable["name"]: str(variable["value"]) for variable in variables if variable.get("value")}

@@ -1,4 +1,4 @@
-"""The activities that reach people, behind their contract."""
+"""The activities that notify people and file tickets."""
 
 from functools import partial
 
@@ -26,12 +26,12 @@ class Notices(NoticeActivities):
 
     @activity.defn(name="notify", no_thread_cancel_exception=True)
     def notify(self, request: NotifyRequest) -> Delivery:
-        """See the contract. Never interrupted between sending and answer."""
+        """See the contract. Never interrupted between request and result."""
         with translate_errors(), heartbeating():
             return self._messenger.notify(request)
 
     @activity.defn(name="ticket", no_thread_cancel_exception=True)
     def ticket(self, request: TicketRequest) -> TicketRef:
-        """See the contract. Never interrupted between sending and answer."""
+        """See the contract. Never interrupted between request and result."""
         with translate_errors(), heartbeating():
             return self._ticketer.ticket(request)

@@ -1,4 +1,4 @@
-"""Notify: send one message to one channel, keep within what the channel takes, and say what became of it."""
+"""Notify: send one message to one channel within its rate limit, and report the result."""
 
 from collections.abc import Callable
 from typing import assert_never
@@ -18,16 +18,16 @@ from prunella_workflows.model.labels import CHANNEL
 
 _log = structlog.get_logger("prunella.notifications")
 
-_LINES = 20  # of a summary
+_MAX_SUMMARY_LINES = 20
 Links = Callable[[Message], tuple[Link, ...]]
 
 
 class Throttled(Unavailable):
-    """The channel was sent enough for now; the message waits for its turn."""
+    """The channel's rate limit is reached; the message is sent later."""
 
 
 class Messenger:
-    """Sends messages. One for the process, because it counts what each channel was sent."""
+    """Sends messages. One for the process, because it counts the messages to each channel."""
 
     def __init__(self, api: Api, notifier: Notifier, links: Links, limiter: Limiter | None = None) -> None:
         self._api = api
@@ -36,10 +36,10 @@ class Messenger:
         self._limiter = limiter or Limiter()
 
     def notify(self, request: NotifyRequest) -> Delivery:
-        """Send it now, or as a line of a summary, or ask to be called again when the channel takes more.
+        """Send it now, or as a line of a summary, or raise to be retried when the channel accepts more.
 
         Raises:
-            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it did not go out.
+            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it was not sent.
         """
         kind = "unknown"
         try:
@@ -48,7 +48,7 @@ class Messenger:
             result = self._deliver(request, url)
         except PrunellaError as error:
             metrics.NOTIFICATIONS.labels(kind, error.reason).inc()
-            _log.warning("a message did not go out", channel=request.channel, kind=kind, error=str(error))
+            _log.warning("cannot send message", channel=request.channel, kind=kind, error=str(error))
             raise
         metrics.NOTIFICATIONS.labels(kind, result.value).inc()
         return Delivery(channel=request.channel, kind=kind, result=result, at=clock.now())
@@ -65,7 +65,7 @@ class Messenger:
         assert_never(answer)
 
     def _send(self, request: NotifyRequest, url: str, send: Send) -> DeliveryResult:
-        message = _with_others(request.message, tuple(send.others.values()))
+        message = _add_titles(request.message, tuple(send.others.values()))
         try:
             with tracing.Call(f"notify {self._notifier.kind(url)}", {"prunella.channel": request.channel}):
                 self._notifier.send(url, message, self._links(message))
@@ -76,8 +76,8 @@ class Messenger:
         return DeliveryResult.DELIVERED
 
 
-def _with_others(message: Message, titles: tuple[str, ...]) -> Message:
+def _add_titles(message: Message, titles: tuple[str, ...]) -> Message:
     if not titles:
         return message
-    more = (f"and {len(titles) - _LINES} more",) if len(titles) > _LINES else ()
-    return message.model_copy(update={"also": (*message.also, *titles[:_LINES], *more)})
+    more = (f"and {len(titles) - _MAX_SUMMARY_LINES} more",) if len(titles) > _MAX_SUMMARY_LINES else ()
+    return message.model_copy(update={"also": (*message.also, *titles[:_MAX_SUMMARY_LINES], *more)})

@@ -1,4 +1,4 @@
-"""Ticket: keep the one ticket of an incident, whatever is repeated."""
+"""Ticket: keep exactly one ticket for an incident, however often a step is retried."""
 
 import threading
 from collections import defaultdict
@@ -19,25 +19,25 @@ from prunella_workflows.model.labels import TICKETS
 _log = structlog.get_logger("prunella.tickets")
 
 
-_REMEMBERED = 1000  # tickets
+_MAX_REMEMBERED_TICKETS = 1000
 
 
 class Ticketer:
-    """Opens, updates and closes tickets. One for the process, because an alert and its incident share a ticket: the
-    one waits for the other, and knows what it made even before a search finds it.
+    """Opens, updates and closes tickets. One for the process, because an alert and its incident share a ticket: each
+    waits for the other, and knows the ticket that it created even before a search finds it.
     """
 
     def __init__(self, api: Api, links: Links) -> None:
         self._api = api
         self._links = links
         self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
-        self._made: dict[tuple[str, str], TicketRef] = {}
+        self._tickets: dict[tuple[str, str], TicketRef] = {}
 
     def ticket(self, request: TicketRequest) -> TicketRef:
         """Take one step on the ticket of `request.thread`.
 
         Raises:
-            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it could not be taken.
+            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it failed.
         """
         kind = "unknown"
         try:
@@ -49,29 +49,29 @@ class Ticketer:
                 ref = self._step(system, request)
         except PrunellaError as error:
             metrics.TICKETS.labels(kind, request.step.value, error.reason).inc()
-            _log.warning("a ticket is not kept", system=request.system, step=request.step.value, error=str(error))
+            _log.warning("cannot update ticket", system=request.system, step=request.step.value, error=str(error))
             raise
         metrics.TICKETS.labels(kind, request.step.value, "Done").inc()
         return ref
 
     def _step(self, system: TicketSystem, request: TicketRequest) -> TicketRef:
         entry = Entry(request.key, request.message, self._links(request.message))
-        ref = request.ref or self._found_or_made(system, request, entry)
+        ref = request.ref or self._find_or_create(system, request, entry)
         if request.step is TicketStep.UPDATE:
             system.comment(request.thread, ref, entry)
         elif request.step is TicketStep.CLOSE:
             system.close(request.thread, ref, entry)
         return ref
 
-    def _found_or_made(self, system: TicketSystem, request: TicketRequest, entry: Entry) -> TicketRef:
+    def _find_or_create(self, system: TicketSystem, request: TicketRequest, entry: Entry) -> TicketRef:
         about = (request.system, request.thread)
         with self._locks[about]:
-            ref = self._made.get(about) or system.find(request.thread, request.since)
+            ref = self._tickets.get(about) or system.find(request.thread, request.since)
             if ref is None:
                 ref = system.create(request.thread, entry)
-            self._made[about] = ref
-            if len(self._made) > _REMEMBERED:
-                oldest = next(iter(self._made))
-                del self._made[oldest]
+            self._tickets[about] = ref
+            if len(self._tickets) > _MAX_REMEMBERED_TICKETS:
+                oldest = next(iter(self._tickets))
+                del self._tickets[oldest]
                 self._locks.pop(oldest, None)
         return ref

@@ -1,7 +1,7 @@
-"""The exact change between two pod templates or numbers, for people: values of environment variables only as marks.
+"""The exact change between two pod templates or numbers, for people, with values of environment variables masked.
 
-A mark tells equal from changed within one diff and is worth nothing beyond: it is keyed by a secret of this process, so
-that nobody can test guesses of a short value against it.
+A mask distinguishes equal from changed values within one diff and nothing else: it is keyed by a secret of this
+process, so that guesses of a short value cannot be tested against it.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from prunella_operator.kubernetes.views.templates import normalize
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.redaction import redact
 
-_LONGEST = 8000
+_MAX_CHARS = 8000
 _KEY = secrets.token_bytes(32)
 
 
@@ -31,19 +31,19 @@ def template_diff(before: Object, after: Object) -> str:
         n=2,
     )
     text = "\n".join(lines)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "\n... (cut)"
+    return text if len(text) <= _MAX_CHARS else text[:_MAX_CHARS] + "\n... (cut)"
 
 
 def number_diff(field: str, before: int, after: int) -> str:
     """The same for one number of an object's spec."""
-    one = (f"spec.{field} (now)", f"spec.{field} (repaired)")
-    return "\n".join(difflib.unified_diff([f"{field}: {before}"], [f"{field}: {after}"], *one, lineterm=""))
+    names = (f"spec.{field} (now)", f"spec.{field} (repaired)")
+    return "\n".join(difflib.unified_diff([f"{field}: {before}"], [f"{field}: {after}"], *names, lineterm=""))
 
 
 def memory_diff(container: str, before: int, after: int) -> str:
     """The same for the memory limit of one container of running pods."""
     field = f"containers[{container}].resources.limits.memory"
-    old, new = (f"memory: {format_bytes(one)}" for one in (before, after))
+    old, new = (f"memory: {format_bytes(value)}" for value in (before, after))
     return "\n".join(difflib.unified_diff([old], [new], f"{field} (now)", f"{field} (repaired)", lineterm=""))
 
 
@@ -51,19 +51,19 @@ def _lines(template: Object) -> list[str]:
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     shown = normalize(template)
     shown["metadata"] |= {"annotations": annotations} if annotations else {}  # restart stamps are worth showing
-    return yaml.safe_dump(_without_values(shown), sort_keys=True, width=200).splitlines()
+    return yaml.safe_dump(_mask_values(shown), sort_keys=True, width=200).splitlines()
 
 
-def _without_values(node: Any) -> Any:
+def _mask_values(node: Any) -> Any:
     if isinstance(node, list):
-        return [_without_values(one) for one in node]
+        return [_mask_values(item) for item in node]
     if isinstance(node, dict):
         return {
-            key: _masked(value) if key == "value" and "name" in node else _without_values(value)
+            key: _mask(value) if key == "value" and "name" in node else _mask_values(value)
             for key, value in node.items()
         }
     return redact(node) if isinstance(node, str) else node
 
 
-def _masked(value: Any) -> str:
+def _mask(value: Any) -> str:
     return f"(hidden, mark {hashlib.blake2s(str(value).encode(), key=_KEY).hexdigest()[:8]})"

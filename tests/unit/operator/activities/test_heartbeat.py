@@ -1,4 +1,4 @@
-"""A slow step shows that it is alive; one that is over says nothing more."""
+"""A slow activity sends heartbeats; a finished one sends no more."""
 
 import time
 
@@ -9,7 +9,7 @@ from prunella_operator.activities.heartbeat import heartbeating
 
 
 def test_beats_while_it_works_and_no_longer(monkeypatch):
-    monkeypatch.setattr(module, "_EVERY", 0.01)
+    monkeypatch.setattr(module, "_INTERVAL_SECONDS", 0.01)
     beats = []
     environment = ActivityEnvironment()
     environment.on_heartbeat = lambda *_: beats.append(1)
@@ -21,10 +21,10 @@ def test_beats_while_it_works_and_no_longer(monkeypatch):
                 time.sleep(0.01)
 
     environment.run(work)
-    told = len(beats)
+    counted = len(beats)
     time.sleep(0.1)
-    assert told >= 3
-    assert len(beats) == told
+    assert counted >= 3
+    assert len(beats) == counted
 
 
 def test_a_quick_step_is_not_slowed_down():

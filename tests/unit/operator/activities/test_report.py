@@ -61,7 +61,7 @@ def test_an_incident_that_is_gone_is_not_found(kube):
 
 
 def test_a_namesake_is_not_the_incident(kube):
-    with pytest.raises(NotFound, match="another one bears its name"):
+    with pytest.raises(NotFound, match="the same name but a different UID exists"):
         report(kube, a_note(), ref=REF.model_copy(update={"uid": "uid-before"}))
     assert kube.writes == []
 

@@ -83,7 +83,7 @@ def test_a_target_that_is_gone(collector):
 
 
 def test_a_namesake_is_not_the_workload(collector):
-    with pytest.raises(NotFound, match="another object bears its name"):
+    with pytest.raises(NotFound, match="the same name but a different UID exists"):
         collector.raw_workload(WEB.model_copy(update={"uid": "uid-before"}))
 
 

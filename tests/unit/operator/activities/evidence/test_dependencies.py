@@ -286,7 +286,7 @@ def on(node):
             f"NodeStatusUnknown since {LONG_AGO}",
         ),
         ([], False, "not ready since an unknown time"),
-        (None, False, "it is gone"),
+        (None, False, "it was deleted"),
     ],
 )
 def test_the_node_of_a_pod_that_is_not_ready(kube, conditions, ready, message):

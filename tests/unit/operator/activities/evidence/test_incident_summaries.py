@@ -19,8 +19,8 @@ def test_they_are_those_of_the_namespace():
     kube = FakeKube()
     put(kube, "web-1", phase="Healed", target="Deployment/web", causedBy={"target": "Secret/token"})
     put(kube, "web-1", namespace="bank")
-    (one,) = IncidentSummaryCache(kube).of("shop")
-    assert (one.name, one.workload, one.opened_at.hour, one.caused_by.target) == (
+    (summary,) = IncidentSummaryCache(kube).get("shop")
+    assert (summary.name, summary.workload, summary.opened_at.hour, summary.caused_by.target) == (
         "web-1",
         "Deployment/web",
         12,
@@ -32,21 +32,24 @@ def test_who_saw_the_fault_is_told():
     kube = FakeKube()
     put(kube, "web-1", source="pods")
     put(kube, "web-2")
-    assert {one.name: one.source for one in IncidentSummaryCache(kube).of("shop")} == {"web-1": "pods", "web-2": ""}
+    assert {summary.name: summary.source for summary in IncidentSummaryCache(kube).get("shop")} == {
+        "web-1": "pods",
+        "web-2": "",
+    }
 
 
 def test_a_crowd_reads_them_once():
-    kube, briefs = FakeKube(), None
+    kube = FakeKube()
     put(kube, "web-1")
-    briefs = IncidentSummaryCache(kube, fresh=60)
+    summaries = IncidentSummaryCache(kube, max_age=60)
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: briefs.of("shop"), range(200)))
-    assert (len(kube.requests), {len(one) for one in found}) == (1, {1})
+        found = list(pool.map(lambda _: summaries.get("shop"), range(200)))
+    assert (len(kube.requests), {len(summary) for summary in found}) == (1, {1})
 
 
 def test_each_namespace_is_read_for_itself_and_again_when_it_is_old():
     kube = FakeKube()
-    briefs = IncidentSummaryCache(kube, fresh=-1)
+    summaries = IncidentSummaryCache(kube, max_age=-1)
     for namespace in ("shop", "bank", "shop"):
-        briefs.of(namespace)
+        summaries.get(namespace)
     assert len(kube.requests) == 3
