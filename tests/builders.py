@@ -141,7 +141,7 @@ def a_deployment(*containers, **values):
 
 
 def an_unavailable_deployment(*containers, **values):
-    """Deployment web whose current revision does not come up."""
+    """Deployment web whose current revision does not start."""
     return a_deployment(*containers, **{"ready_replicas": 2, "available_replicas": 2, **values})
 
 

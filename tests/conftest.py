@@ -1,4 +1,4 @@
-"""What all tests share: the cluster, the order of the groups, and reports that say what a person needs to know.
+"""Shared by all tests: the cluster, the order of the groups, and the diagnostics of failures.
 
 Without a cluster the integration and e2e tests are skipped, and the end of the run says so in red; where CI=true they
 fail. `support/cluster.py` has the variables that choose a cluster.
@@ -64,7 +64,7 @@ def pytest_runtest_protocol(item):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """What a failed test's fixtures can tell about it: logs, incidents."""
+    """Diagnostics from a failed test's fixtures: logs, incidents."""
     report = yield
     if report.failed:
         for fixture in getattr(item, "funcargs", {}).values():
@@ -81,7 +81,7 @@ def _diagnostics(collect_diagnostics):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Silence would look like success."""
+    """Report what was not tested: silence would look like success."""
     untested, manager = config.stash[_UNTESTED], config.stash[_CLUSTER_MANAGER]
     if untested:
         terminalreporter.section("NOT TESTED: there is no cluster", sep="!", red=True, bold=True)

@@ -10,7 +10,7 @@ A cluster with fake nodes is made (`hack/cluster up --simulated`; needs Linux, r
            hundreds at once, all of them stay open for a while, and then a worker heals them
 
 Every row is kept in a file as soon as it is measured. The same command goes on where an interrupted one stopped;
---again measures anew. The machine's load is told with each row: memory and CPU do not depend on it, times do.
+--again measures everything again. Each row has the machine's load: memory and CPU do not depend on it, times do.
 """
 
 import argparse
@@ -128,7 +128,7 @@ def arguments():
     add("--patience", type=float, default=1800, help="seconds for all repairs (default: %(default)s)")
     add("--name", default="bench-scale", help="name of the cluster (default: %(default)s)")
     add("--keep", action="store_true", help="leave the cluster, with its pods, for the next run")
-    add("--again", action="store_true", help="measure anew what is in the file")
+    add("--again", action="store_true", help="measure again what is in the file")
     add("--show", action="store_true", help="print the table and end")
     add("--results", type=Path, default=ROOT / "build" / "bench" / "scale.json", help="the file (build/bench)")
     return parser.parse_args()

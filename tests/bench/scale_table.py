@@ -79,8 +79,8 @@ def _beside_go(size, row):
         return
     for figure, share in (("memory (MiB)", 5), ("sync (s)", 1)):
         ours, most = row["source"][figure], row["go"][figure] / share
-        told = f"{figure} {ours:.1f}, aim {most:.1f}: {_met(ours, most)}"
-        yield f"{int(size):,} pods, source beside the informer: {told}"
+        reported = f"{figure} {ours:.1f}, aim {most:.1f}: {_met(ours, most)}"
+        yield f"{int(size):,} pods, source beside the informer: {reported}"
 
 
 def _met(value, most):

@@ -22,7 +22,7 @@ from workloads import INCIDENTS, Breaker, create_workloads, delete_workloads
 from prunella_operator.incidents.sweeper import RESYNC_INTERVAL_SECONDS
 
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
-"""The API server's own count of the calls of service accounts: nobody but Prunella is one here."""
+"""The API server's own count of the calls of service accounts: only Prunella is one here."""
 _OPENING = "prunella_incident_opening_seconds"
 _OURS = "WorkflowType = 'SelfHealing'"
 _AT_ONCE = 16  # status writes in the storm
@@ -64,7 +64,7 @@ class Measurement:
         return 1000 * found["_sum"] / max(1.0, found["_count"])
 
     def put(self, name, value):
-        """Into the row, and told at once."""
+        """Add it to the row, and print it."""
         self.row[name] = value
         self.log_progress(f"  {name}: {value:.1f}" if isinstance(value, float) else f"  {name}: {value}")
 
@@ -108,7 +108,7 @@ def run_phases(bench, workloads):
         after = usage(bench.operator.pid)
         bench.put("worker, peak (MiB)", worker.peak)
         bench.put("operator, peak (MiB)", after.peak)
-        if healed:  # else nobody knows what one costs
+        if healed:  # else the cost of one is unknown
             bench.put("worker, CPU for an incident (ms)", 1000 * worker.cpu / len(workloads))
             cpu = 1000 * (after.cpu - before.cpu) / len(workloads)
             bench.put("operator, CPU for an incident while it is healed (ms)", cpu)
@@ -173,7 +173,7 @@ async def storm(bench, workloads):
 
 
 def hold_open(bench):
-    """Nobody works on the incidents; the operator looks after them once at least."""
+    """No worker runs; the operator resyncs the incidents at least once."""
     before, seconds = usage(bench.operator.pid), RESYNC_INTERVAL_SECONDS + 5
     time.sleep(seconds)
     after = usage(bench.operator.pid)

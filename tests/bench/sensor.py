@@ -59,7 +59,7 @@ class Result:
 
 
 class Contender:
-    """A process that tells `base`, `synced` and `event` on its stdout."""
+    """A process that prints `base`, `synced` and `event` on its stdout."""
 
     def __init__(self, process, log):
         self.process, self.log = process, log
@@ -153,7 +153,7 @@ async def patch(options, targets):
 
 
 async def patch_apart(options, targets):
-    """The same in a process of its own, which keeps nobody here waiting; answers how many were sent."""
+    """The same in a process of its own, so that nothing here waits; returns how many were sent."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return await asyncio.get_running_loop().run_in_executor(
             pool, _patch_all, options.rate, options.seconds, targets

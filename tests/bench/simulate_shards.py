@@ -90,7 +90,7 @@ def rendezvous(cluster, shards):
 
 
 def bounded(cluster, shards):
-    """The same, but nobody takes more than its share and a little; the largest namespaces choose first."""
+    """The same, but no shard takes more than its share and a little; the largest namespaces choose first."""
     room, fill, place = BOUND * cluster.pods / len(shards), Counter(), {}
     for name in sorted(cluster.sizes, key=lambda size: (-cluster.sizes[size], size)):
         wanted = choices(name, shards)
@@ -128,7 +128,7 @@ def by_uid(cluster, shards, chance):
 
 
 def after_a_death(cluster, function, shards):
-    """Which share of the survivors' pods moved although nobody had to, and the fullest survivor's fill."""
+    """Which share of the survivors' pods moved without need, and the fullest survivor's fill."""
     everybody = list(range(shards))
     before, after = function(cluster, everybody), function(cluster, everybody[:-1])
     moved = sum(size for name, size in cluster.sizes.items() if before[name] not in {after[name], everybody[-1]})

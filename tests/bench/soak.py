@@ -30,7 +30,7 @@ from bench_cluster import cluster, log_progress, prunella, up  # noqa: E402
 from proc import load, usage  # noqa: E402
 from rich.console import Console  # noqa: E402
 from soak_table import Soak, table, verdicts  # noqa: E402
-from soak_workloads import Ward  # noqa: E402
+from soak_workloads import WorkloadPool  # noqa: E402
 from support.api import Api  # noqa: E402
 
 from prunella_operator.kubernetes.access import load_access  # noqa: E402
@@ -43,14 +43,14 @@ examples:
   python tests/bench/soak.py --forget 0                    how memory grows with the number of Incidents
 """
 _STORED = "apiserver_storage_size_bytes"
-_WIDE = 200  # columns, when nobody looks: a table in a file is not folded
+_WIDE = 200  # columns, without a terminal: a table in a file is not folded
 
 
 class Soaking:
     """One run: the samples are taken here."""
 
-    def __init__(self, options, api, parts, ward):
-        self.options, self.api, self.parts, self.ward = options, api, parts, ward
+    def __init__(self, options, api, parts, pool):
+        self.options, self.api, self.parts, self.pool = options, api, parts, pool
         wanted = {key: getattr(options, key) for key in ("minutes", "rate", "forget", "linger")}
         self.soak = Soak(wanted)
         self._cpu = {}  # of the last sample: who -> (monotonic seconds, CPU seconds)
@@ -60,7 +60,7 @@ class Soaking:
         began = time.monotonic()
         for minute in range(24 * 60):
             await asyncio.sleep(max(0.0, began + 60 * minute - time.monotonic()))
-            sample = {"minute": minute, **self._processes(), **self.ward.count(), "load": load()}
+            sample = {"minute": minute, **self._processes(), **self.pool.count(), "load": load()}
             sample["etcd MiB"] = await asyncio.to_thread(self._stored)
             self.soak.samples.append(sample)
             self.soak.put(self.options.results)
@@ -98,25 +98,29 @@ class Soaking:
 
     async def play(self, access):
         """Faults for as long as was asked for, then patience until all Incidents have ended."""
-        options, ward = self.options, self.ward
-        always = [self.samples(), ward.admit(options.ahead), ward.release(options.linger, 60 * options.forget)]
+        options, pool = self.options, self.pool
+        always = [
+            self.samples(),
+            pool.create_ahead(options.ahead),
+            pool.remove_expired(options.linger, 60 * options.forget),
+        ]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(alway) for alway in (*always, *(each.run() for each in ward.watches(access)))
+                    group.create_task(alway) for alway in (*always, *(each.run() for each in pool.watches(access)))
                 ]
-                await ward.infect(options.rate, options.minutes)
+                await pool.break_steadily(options.rate, options.minutes)
                 log_progress("no more faults; waiting for the last Incidents")
                 await self._all_ended()
                 for task in tasks:
                     task.cancel()
         finally:
-            self.soak.faults = {"wanted": round(options.rate * options.minutes), **ward.ends()}
+            self.soak.faults = {"wanted": round(options.rate * options.minutes), **pool.ends()}
             self.soak.put(options.results)
 
     async def _all_ended(self):
         end = time.monotonic() + self.options.patience
-        while not self.ward.settled and time.monotonic() < end:  # noqa: ASYNC110 - a poll will do here
+        while not self.pool.settled and time.monotonic() < end:  # noqa: ASYNC110 - a poll will do here
             await asyncio.sleep(1)
 
 
@@ -127,7 +131,7 @@ async def measure(options, kubeconfig):
     with prunella(api, kubeconfig) as parts, parts.operator, parts.worker:
         async with AsyncExitStack() as stack:
             breaker = await stack.enter_async_context(workloads.Breaker(str(kubeconfig)))
-            soaking = Soaking(options, api, parts, Ward(api, breaker))
+            soaking = Soaking(options, api, parts, WorkloadPool(api, breaker))
             try:
                 await soaking.play(load_access(str(kubeconfig)))
             finally:

@@ -44,8 +44,8 @@ class Soak:
     def put(self, file: Path) -> None:
         """Into a file, after each sample, so that an interrupted run leaves what it has."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        told = {"verdicts": list(verdicts(self))} | asdict(self)
-        file.write_text(json.dumps(told, indent=1) + "\n")
+        reported = {"verdicts": list(verdicts(self))} | asdict(self)
+        file.write_text(json.dumps(reported, indent=1) + "\n")
 
 
 def table(soak: Soak, every: int) -> Table:
@@ -74,7 +74,7 @@ def verdicts(soak: Soak) -> list[str]:
 def _growth(samples: list[Sample], who: str) -> str:
     half = [sample for sample in samples if sample["minute"] >= samples[-1]["minute"] / 2]
     if len(half) < 3:
-        return f"{who}: too short a time to tell whether its memory grows"
+        return f"{who}: too short to determine whether its memory grows"
     points = [(one["minute"], one[f"{who} MiB"]) for one in half]
     least, most = min(mib for _, mib in points), max(mib for _, mib in points)
     during = f"over the last {points[-1][0] - points[0][0]:.0f} minutes"
@@ -92,9 +92,8 @@ def _ends(faults: dict[str, Any]) -> str:
     if not faults:
         return "faults: their ends are counted at the end"
     named = {key: faults[key] for key in ("lost", "doubled", "not healed")}
-    told = ", ".join(
+    reported = ", ".join(
         f"{len(names)} {key}" + (f" ({' '.join(names[:5])})" if names else "") for key, names in named.items()
     )
-    return (
-        f"faults: {faults['made']} of {faults['wanted']} made, {faults['healed']} with one Incident that healed; {told}"
-    )
+    made = f"{faults['made']} of {faults['wanted']} made, {faults['healed']} with one Incident that healed"
+    return f"faults: {made}; {reported}"

@@ -1,4 +1,4 @@
-"""The patients of `soak.py`: made a little ahead, broken at an even pace, followed to the end, and removed."""
+"""The workloads of `soak.py`: created a little ahead, broken at an even rate, followed to the end, and removed."""
 
 import asyncio
 import itertools
@@ -24,7 +24,7 @@ from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.workload import WorkloadRef
 
 _BUSY = (Unavailable, aiohttp.ClientError, TimeoutError)
-_AGAIN = 1.0
+_RETRY_INTERVAL_SECONDS = 1.0
 
 
 class Labels(WireStruct, frozen=True):
@@ -50,7 +50,7 @@ class Status(WireStruct, frozen=True):
     phase: str = ""
 
 
-class Seen(WireStruct, frozen=True):
+class WatchedObject(WireStruct, frozen=True):
     """A pod or an Incident, as far as it counts here."""
 
     metadata: Metadata
@@ -81,7 +81,7 @@ class Case:
 
 
 @dataclass
-class Ward:
+class WorkloadPool:
     """All cases, by the key of their workload, and the Incidents that are there."""
 
     api: Api
@@ -141,12 +141,12 @@ class Ward:
         """A new one."""
         return self.cases.setdefault(_key(namespace, name), Case(namespace, name))
 
-    def running(self, pod: Seen) -> None:
+    def running(self, pod: WatchedObject) -> None:
         case = self.cases.get(_key(pod.metadata.namespace, pod.metadata.labels.app))
         if case and not case.pod and pod.status.phase == "Running":
             case.pod = pod.metadata.name
 
-    def incident(self, seen: Seen) -> None:
+    def incident(self, seen: WatchedObject) -> None:
         meta, phase = seen.metadata, Phase(seen.status.phase or Phase.PENDING)
         ended = self.kept.get(meta.uid, ("", 0.0))[1] or (time.monotonic() if phase.closed else 0.0)
         self.kept[meta.uid] = (paths.incidents(meta.namespace, meta.name), ended)
@@ -158,28 +158,28 @@ class Ward:
         """An Incident was removed."""
         self.kept.pop(uid, None)
 
-    def watches(self, access: Any) -> Iterator[Watch[Seen]]:
+    def watches(self, access: Any) -> Iterator[Watch[WatchedObject]]:
         pods, incidents = (
-            Resource(*where, Seen)
+            Resource(*where, WatchedObject)
             for where in (
                 ("/api/v1", "pods", "Pod"),
                 (f"/apis/{labels.API_VERSION}", "incidents", "Incident"),
             )
         )
-        yield Watch(access, pods, Ear(self.running))
-        yield Watch(access, incidents, Ear(self.incident, self.gone))
+        yield Watch(access, pods, WatchHandler(self.running))
+        yield Watch(access, incidents, WatchHandler(self.incident, self.gone))
 
     # What is done.
 
-    async def admit(self, ahead: int) -> NoReturn:
+    async def create_ahead(self, ahead: int) -> NoReturn:
         """Keep so many ready to break."""
         for number in itertools.count():
             while sum(1 for _ in self.waiting) >= ahead:  # noqa: ASYNC110 - a poll will do here
                 await asyncio.sleep(0.2)
             self.case(*workloads.address(number))  # first: its pod may run at once
-            await self._surely(workloads.make, self.api, number)
+            await self._retry_while_busy(workloads.make, self.api, number)
 
-    async def infect(self, rate: float, minutes: float) -> None:
+    async def break_steadily(self, rate: float, minutes: float) -> None:
         """Break `rate` a minute. Who is late because none is ready catches up, but not after the time."""
         began = time.monotonic()
         for number in range(round(rate * minutes)):
@@ -196,41 +196,41 @@ class Ward:
             try:
                 return await self.breaker.break_one((case.namespace, case.name, case.pod))
             except _BUSY:
-                await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
 
-    async def release(self, linger: float, forget: float) -> NoReturn:
+    async def remove_expired(self, linger: float, forget: float) -> NoReturn:
         """Remove Deployments so many seconds after their end, and Incidents; 0: these stay."""
         while True:
             now = time.monotonic()
             for case in [one for one in self.broken if one.ended and not one.removed and now - one.ended > linger]:
-                await self._surely(self.api.delete, case.path)
+                await self._retry_while_busy(self.api.delete, case.path)
                 case.removed = True
             for path in [path for path, ended in self.kept.values() if forget and ended and now - ended > forget]:
-                await self._surely(self.api.delete, path)
-            await asyncio.sleep(_AGAIN)
+                await self._retry_while_busy(self.api.delete, path)
+            await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
 
     @staticmethod
-    async def _surely(call: Callable[..., Any], *args: Any) -> Any:
+    async def _retry_while_busy(call: Callable[..., Any], *args: Any) -> Any:
         """In a thread, and once more when the API server is busy."""
         while True:
             try:
                 return await asyncio.to_thread(call, *args)
             except _BUSY:
-                await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
 
 
 @dataclass
-class Ear:
-    """Hands on what a watch sees."""
+class WatchHandler:
+    """Passes the events of a watch on."""
 
-    hear: Callable[[Seen], None]
-    lose: Callable[[str], object] = bool
+    handle: Callable[[WatchedObject], None]
+    forget: Callable[[str], object] = bool
 
-    def on_upsert(self, obj: Seen, _at: object) -> None:
-        self.hear(obj)
+    def on_upsert(self, obj: WatchedObject, _at: object) -> None:
+        self.handle(obj)
 
     def on_delete(self, uid: str, _at: object) -> None:
-        self.lose(uid)
+        self.forget(uid)
 
 
 def _key(namespace: str, name: str) -> str:

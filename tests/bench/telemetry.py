@@ -134,7 +134,7 @@ async def throughput(bench, environment, options, result):
 
 @dataclass
 class Bench:
-    """Where the worker works. `take` gives numbers for healings that nobody had."""
+    """Where the worker works. `take` returns unused numbers for healings."""
 
     temporal: str
     api: Api

@@ -61,7 +61,7 @@ async def serve(args) -> None:
 
 
 async def work(args) -> None:
-    """A worker that only tells, until a signal."""
+    """A worker that only notifies, until a signal."""
     found = settings(args)
     client = await connect(found, lazy=False)
     told = enriched(AlertHandlingMode.NOTIFY)

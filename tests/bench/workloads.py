@@ -17,7 +17,7 @@ from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model.labels import WORKLOAD
 from prunella_workflows.model.workload import WorkloadRef
 
-NAMESPACES = tuple(f"patients-{number}" for number in range(10))
+NAMESPACES = tuple(f"workloads-{number}" for number in range(10))
 INCIDENTS = "/apis/prunella.dev/v1alpha1/incidents"
 _FREE = {"concurrentPerNamespace": 1000, "perHourPerNamespace": 10_000}
 _EVERYWHERE = {
@@ -43,7 +43,7 @@ def create_workloads(api, count):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: make(api, number), range(count)))
     return until(
-        lambda: found if len(found := list(_running(api))) >= count else None, 600, "the patients run", every=2
+        lambda: found if len(found := list(_running(api))) >= count else None, 600, "the workloads run", every=2
     )
 
 
@@ -71,7 +71,7 @@ def delete_workloads(api):
         api.delete(f"/api/v1/namespaces/{namespace}")
     api.delete("/apis/prunella.dev/v1alpha1/clusterhealingpolicies/bench")
     left = lambda: [one for one in NAMESPACES if api.find(f"/api/v1/namespaces/{one}")]  # noqa: E731
-    until(lambda: not left(), 600, "the patients are gone", every=2)
+    until(lambda: not left(), 600, "the workloads are gone", every=2)
 
 
 class Breaker:

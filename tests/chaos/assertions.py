@@ -1,4 +1,4 @@
-"""What became of a round: judged from the audit log, the objects, and Temporal."""
+"""Assertions about a round, from the audit log, the objects and Temporal."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,8 @@ from support.cases.run import CLOSED, LAST_ACTION
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that must not be. `kind`: lost, doubled, incomplete, foreign, or mistold (the effects are right, and an
-    incident tells otherwise).
+    """A violation. `kind`: lost, doubled, incomplete, foreign, or misreported (the effects are right, and an
+    incident reports otherwise).
     """
 
     kind: str
@@ -48,13 +48,13 @@ class RoundAssertions:
         return [*self._unexpected_writes(writes), *judged]
 
     def writes(self) -> list[Write]:
-        """Every write of Prunella to somebody else's object here, granted or not."""
+        """Every write of Prunella to a user's object here, granted or not."""
         return [write for write in self.audit.writes(self.user, self.namespace) if write.of_a_user]
 
     def _unexpected_writes(self, writes: Iterable[Write]) -> Iterator[Problem]:
         for write in writes:
             if not any(_is_repair(write, workload) or _is_deletion(write, workload) for workload in self.workloads):
-                yield Problem("foreign", write.name, f"a write that nobody could want: {write}")
+                yield Problem("foreign", write.name, f"an unexpected write: {write}")
 
     def _workload_problems(
         self, workload: ChaosWorkload, all_incidents: list[Object], writes: list[Write]
@@ -83,7 +83,7 @@ class RoundAssertions:
         yield from _object_problems(workload, ended)
 
     def _statuses(self, workload: ChaosWorkload, own: list[Object]) -> Iterator[Object]:
-        """The stories of all its incidents, those that were deleted first."""
+        """The statuses of all its incidents, deleted ones first."""
         yield from (self.deleted_statuses.get(incident["metadata"]["uid"], {}) for incident in workload.deleted)
         yield from (incident.get("status") or {} for incident in own)
 
@@ -99,15 +99,15 @@ class RoundAssertions:
             yield Problem("incomplete", workload.name, f"finalizers are left: {left}")
 
     def _write_problems(self, workload: ChaosWorkload, reported: list[str], writes: list[Write]) -> Iterator[Problem]:
-        """Each action id once, as the incidents tell it."""
+        """Each action id once, as the incidents report it."""
         made = Counter(written_action(write.request) for write in writes if write.made)
         for action, times in made.items():
             if times > 1 or not action:
                 yield Problem("doubled", workload.name, f"{action or 'no action id'} was written {times} times")
             if action not in reported:
-                yield Problem("mistold", workload.name, f"{action} was written, and no incident tells of it")
+                yield Problem("misreported", workload.name, f"{action} was written, and no incident reports it")
         if self.complete_log and (missing := [one for one in reported if one not in made]):
-            yield Problem("incomplete", workload.name, f"told, and never written: {missing}")
+            yield Problem("incomplete", workload.name, f"reported, and never written: {missing}")
 
     @staticmethod
     def _generation_problems(workload: ChaosWorkload, actions: list[str], reported: list[str]) -> Iterator[Problem]:
@@ -120,7 +120,7 @@ class RoundAssertions:
         last = (live["metadata"].get("annotations") or {}).get(LAST_ACTION)
         expected = (
             actions if len(actions) > len(reported) else reported[-1:]
-        )  # the order of what is not told is not known
+        )  # the order of unreported writes is unknown
         if last not in (expected or [None]):
             yield Problem("doubled", workload.name, f"the last action on the object is {last}, expected {expected}")
 
@@ -142,7 +142,7 @@ def _uid(write: Write) -> str:
 
 
 def _reported_actions(status: Object) -> Iterator[str]:
-    """The writes that an incident's own story tells of, in order."""
+    """The writes that an incident's status reports, in order."""
     for attempt in status.get("attempts") or ():
         if attempt.get("writtenAt"):
             yield attempt["actionId"]

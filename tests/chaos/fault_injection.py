@@ -1,4 +1,4 @@
-"""Who is struck, how, and at which point of an incident's way: every combination in turn, in a seeded order."""
+"""Fault injections: target, action and point of an incident's life. Every combination in turn, in a seeded order."""
 
 import random  # noqa: TID251 - seeded, and no part of the brain
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from chaos.proxy import Call
 
 TARGETS = ("worker", "operator", "temporal", "kube-apiserver", "etcd")
 SINGLE_PROCESS = ("prunella",)
-"""The one victim where operator, worker and Temporal are one process."""
+"""The only target where operator, worker and Temporal are one process."""
 ACTIONS = ("killed", "stopped")
 POINTS = (
     "opened",
@@ -23,7 +23,7 @@ POINTS = (
 )
 """The ladder's points. "After" is when the API server has done it and its answer is held back."""
 EXTRA_INJECTIONS = 8
-"""Strikes at processes in each round, besides the one at each point."""
+"""Injections into processes in each round, besides the one at each point."""
 SHORT_PLAN = (
     ("operator", "opened"),
     ("etcd", "confirming"),
@@ -31,7 +31,7 @@ SHORT_PLAN = (
     ("worker", "after the write"),
     ("temporal", "verifying"),
 )
-"""One kill of each victim, at points that every round comes to early."""
+"""One kill of each target, at points that every round reaches early."""
 _PHASES = {
     "Confirming": "confirming",
     "AwaitingApproval": "awaiting approval",
@@ -42,7 +42,7 @@ _PHASES = {
 _LAST_ACTION = "/metadata/annotations/prunella.dev~1last-action"
 _WORKLOADS = frozenset({"deployments", "statefulsets", "daemonsets"})
 _RARE = frozenset({"before the undo", "after the undo", "awaiting approval"})
-"""Points that only some patients come to: the first arrival is taken."""
+"""Points that only some workloads reach: the first arrival is taken."""
 
 
 @dataclass
@@ -59,15 +59,15 @@ class FaultInjection:
     """What becomes of the call that is held before a write: it is forwarded, lost, or forwarded much later."""
     workload: str = ""
     others: int = 0
-    """How many incidents were open when it struck."""
+    """How many incidents were open at the injection."""
     process: str = ""
-    """Who was struck: of two workers the one whose call was held."""
+    """The process that was hit: of two workers the one whose call was held."""
     tries: int = 1
     begun: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
         target = self.process or self.target
-        return f"{target} {self.action} for {self.seconds:.1f} s, {self.point} of {self.workload or 'nobody'}"
+        return f"{target} {self.action} for {self.seconds:.1f} s, {self.point} of {self.workload or 'no workload'}"
 
     @property
     def cell(self) -> tuple[str, str, str]:
@@ -78,11 +78,11 @@ class FaultInjection:
 def plan_round(
     seed: str, number: int, longest: float, targets: tuple[str, ...] = TARGETS, more: int = EXTRA_INJECTIONS
 ) -> list[FaultInjection]:
-    """The strikes of one round: one at each point, and `more` at processes.
+    """Plan the injections of one round: one at each point, and `more` at processes.
 
-    Each victim has its turn, and after as many rounds as there are blows (ten; with one victim two), every victim
+    After as many rounds as there are combinations of target and action (ten; with a single target two), every target
     was killed and stopped at every point once: a Latin square, whose rows and columns the seed shuffles. The others
-    are dealt from a deck of their own: eight a round are each of those combinations twice in fifteen rounds.
+    are drawn from a deck: eight a round are each of those combinations twice in fifteen rounds.
     """
     blows = [(target, action) for target in targets for action in ACTIONS]
     block, row = divmod(number, len(blows))
@@ -106,18 +106,18 @@ def _extra_cells(seed: str, number: int, count: int) -> list[tuple[str, str, str
 
 
 def plan_short_round(seed: str, longest: float) -> list[FaultInjection]:
-    """One kill of each victim."""
+    """One kill of each target."""
     rng = random.Random(f"{seed}/short")
     return [_draw_injection(rng, target, "killed", point, longest) for target, point in SHORT_PLAN]
 
 
 def retry_next_round(missed: FaultInjection) -> FaultInjection:
-    """The same strike for the next round, at the first arrival at its point."""
+    """The same injection for the next round, at the first arrival at its point."""
     return replace(missed, skip=0, tries=missed.tries + 1, begun=False)
 
 
 def _draw_injection(rng: random.Random, target: str, action: str, point: str, longest: float) -> FaultInjection:
-    """A third of the stops last as long as they may; a kill lasts until somebody starts it again."""
+    """A third of the stops last as long as they may; a kill lasts until the process is restarted."""
     stopped = longest if rng.random() < 1 / 3 else rng.uniform(min(4, longest), longest / 2)
     return FaultInjection(
         target,
@@ -131,7 +131,7 @@ def _draw_injection(rng: random.Random, target: str, action: str, point: str, lo
 
 
 def injection_point(call: Call, *, before: bool) -> tuple[str, str]:
-    """The point that a call is about and the patient's name; two empty strings when it is about none.
+    """The point that a call is about and the workload's name; two empty strings when it is about none.
 
     One process that is everything (`run`) makes the calls of both.
     """

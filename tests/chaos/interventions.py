@@ -1,4 +1,4 @@
-"""People who come in between: they answer, suspend, cancel, delete and mend, and most of them during an outage."""
+"""Interventions by people: they approve, reject, suspend, cancel, delete and fix, mostly during an outage."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ _INCIDENT_TIMEOUT_SECONDS = 600.0
 
 @dataclass
 class Intervention:
-    """What one person does to one patient's incident, once."""
+    """What one person does to the incident of one workload, once."""
 
     workload: ChaosWorkload
     down: Callable[[], frozenset[str]]
@@ -74,7 +74,7 @@ class Intervention:
                     until(self.down, _OUTAGE_TIMEOUT_SECONDS, "something is down", every=0.1)
             self.during = self.down()
             self._actions[self.workload.intervention]()
-        except Exception as error:  # noqa: BLE001 - told at the end of the round
+        except Exception as error:  # noqa: BLE001 - reported at the end of the round
             self.error = f"{self.workload.intervention}: {error!r}"
 
     @property
@@ -116,7 +116,7 @@ class Intervention:
         self._patch_incident(self._incident(), {"metadata": {"annotations": {labels.CANCEL: "true"}}})
 
     def _suspend(self) -> None:
-        """Suspended before it is approved, it must stand still until it is let go on."""
+        """Suspend before approving: nothing may happen until it is resumed."""
         incident = self._incident()
         self._patch_incident(incident, {"spec": {"suspend": True}})
         self._approve_or_reject("Approved")
@@ -132,7 +132,7 @@ class Intervention:
         return any((incident.get("status") or {}).get("reason") == "Suspended" for incident in self._incidents())
 
     def _delete(self) -> None:
-        """Nobody waits for that incident any more; the fault goes on, and gets another one."""
+        """Delete the incident; the fault persists and gets another one."""
         incident = self._incident()
         self.workload.deleted.append(incident)
         self.workload.use_short_window()

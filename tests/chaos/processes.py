@@ -1,4 +1,4 @@
-"""The two ways in which Prunella is run: as operator, worker(s) and a Temporal apart, or as one process."""
+"""The two ways to run Prunella: operator, worker(s) and Temporal as separate processes, or a single process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _SETTINGS = {"known_good_after": 2, "api_timeout": 5}
 
 @dataclass
 class ProcessSet:
-    """Everything of ours that can be struck."""
+    """All processes that faults can be injected into."""
 
     kind: str
     targets: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A TLS-terminating proxy before the API server that can be told to misbehave, and that holds a call at a named point.
+"""A TLS-terminating proxy before the API server that injects network faults and holds a call at a named point.
 
 It serves one port for each caller, so that it knows who calls. Credentials pass
 through, so the API server sees and records the real caller.
@@ -55,13 +55,13 @@ class Call:
 
 
 class Gate(Protocol):
-    """Whoever wants to do something exactly now. Both may take their time: the call is held meanwhile."""
+    """Hooks around a call. Both may block: the call is held until they return."""
 
     def before(self, call: Call) -> str:
-        """Before the API server gets it; says what to do then: "forward", "late" or "drop"."""
+        """Before the API server gets it; returns what to do then: "forward", "late" or "drop"."""
 
     def after(self, call: Call, code: int) -> None:
-        """After the API server did it, before the caller hears of it."""
+        """After the API server did it, before the caller receives the response."""
 
 
 class NetworkFaults:

@@ -1,4 +1,4 @@
-"""What was counted in all rounds: as a table for people, as JSON for machines, written anew after each round."""
+"""Counts of all rounds, as a Markdown table and as JSON, rewritten after each round."""
 
 import json
 import os
@@ -11,23 +11,23 @@ from typing import Any
 from chaos.assertions import Problem
 from chaos.fault_injection import ACTIONS, POINTS, FaultInjection
 
-_KINDS = ("lost", "doubled", "incomplete", "foreign", "mistold")
+_KINDS = ("lost", "doubled", "incomplete", "foreign", "misreported")
 
 
 @dataclass
 class ChaosResults:
-    """Rounds, strikes, and what became of them. `folder` gets results.json and results.md."""
+    """Rounds, fault injections and their outcomes. `folder` gets results.json and results.md."""
 
     folder: Path
     options: str
     injected: list[tuple[FaultInjection, str]] = field(default_factory=list)
-    """Each strike with the name of its round."""
+    """Each injection with the name of its round."""
     missed: Counter[str] = field(default_factory=Counter)
     faults: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Faults by the proxy: caller, method, fault."""
     problems: list[tuple[str, Problem]] = field(default_factory=list)
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How the incidents ended, by the patient's name."""
+    """How the incidents ended, by the workload's name."""
     interventions: Counter[tuple[str, bool]] = field(default_factory=Counter)
     """What people did, and whether something was down then."""
     rounds: list[dict[str, Any]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class ChaosResults:
         load = os.getloadavg()[1]
         self.problems += [(name, item) for item in found]
         injected = sum(at == name for _, at in self.injected)
-        results = {"name": name, "seconds": round(seconds), "load": round(load, 1), "strikes": injected}
+        results = {"name": name, "seconds": round(seconds), "load": round(load, 1), "injections": injected}
         self.rounds.append({**results, "problems": [str(item) for item in found]})
         self.save()
 
@@ -55,7 +55,7 @@ class ChaosResults:
             "chosen": self.options,
             "rounds": self.rounds,
             "incidents": sum(self.ends.values()),
-            "strikes": len(self.injected),
+            "injections": len(self.injected),
             "others_open": round(self.others, 1),
             "cells": cells,
             "not_reached": dict(self.missed),
@@ -67,11 +67,11 @@ class ChaosResults:
 
     @property
     def others(self) -> float:
-        """How many other incidents were open at a strike, on average."""
+        """How many other incidents were open at an injection, on average."""
         return sum(one.others for one, _ in self.injected) / max(1, len(self.injected))
 
     def cells(self) -> dict[tuple[str, str, str], Counter[str]]:
-        """Kill points: victim, action, point -> n, and the problems of the incidents that were struck."""
+        """Injections by (target, action, point): their number, and the problems of the incidents concerned."""
         rows: dict[tuple[str, str, str], Counter[str]] = {}
         for injection, name in self.injected:
             row = rows.setdefault(injection.cell, Counter(n=0))
@@ -80,7 +80,7 @@ class ChaosResults:
         return rows
 
     def table(self) -> str:
-        """Strikes by victim, action and point, as Markdown."""
+        """Injections by target, action and point, as Markdown."""
         cells = {cell: row["n"] for cell, row in self.cells().items()}
         lines = [f"| target | how | {' | '.join(POINTS)} | all |", "|---" * (len(POINTS) + 3) + "|"]
         targets = dict.fromkeys(one.target for one, _ in self.injected)
@@ -98,7 +98,7 @@ class ChaosResults:
     def _lines(self) -> Iterator[str]:
         total = Counter(one.kind for _, one in self.problems)
         yield (
-            f"{len(self.rounds)} rounds, {sum(self.ends.values())} incidents, {len(self.injected)} strikes "
+            f"{len(self.rounds)} rounds, {sum(self.ends.values())} incidents, {len(self.injected)} injections "
             f"(with {self.others:.1f} other incidents open), {sum(self.faults.values())} faults by the proxy; "
             f"{', '.join(f'{kind} {total[kind]}' for kind in _KINDS)}"
         )

@@ -1,4 +1,4 @@
-"""Rounds, one after the other: break many workloads at once, strike, wait for every incident's end, judge."""
+"""Chaos rounds: break many workloads at once, inject faults, wait for every incident's end, check the outcome."""
 
 import asyncio
 import random  # noqa: TID251 - seeded, and no part of the brain
@@ -36,7 +36,7 @@ _SETTLE_SECONDS = 3.0
 """Seconds after the end in which a late write would still show itself."""
 _INTENSITIES = (0.5, 1.0, 1.5, 0.0)
 _MAX_RETRIES = 2
-"""Strikes that a round did not come to are tried again in so many rounds."""
+"""Rounds in which an injection whose point was not reached is retried."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class ChaosRun:
             self.results.add_round(self.name(number), took, found)
             injections = len(self.results.injected)
             self.log_progress(
-                f"chaos: round {self.name(number)}: {len(found)} problems ({took:.0f} s), {injections} strikes so far"
+                f"chaos: round {self.name(number)}: {len(found)} problems ({took:.0f} s), {injections} injections"
             )
             for item in found:
                 self.log_progress(f"    {item}")
@@ -88,7 +88,7 @@ class ChaosRun:
         return f"chaos-{self.name(number)}-{self.run_id}"
 
     def prepare_round(self, number: int) -> None:
-        """Make a round's patients, well; they become known to be while the round before is played."""
+        """Create a round's workloads, healthy; they become known as good during the round before."""
         workloads = create_round_workloads(self.cluster.api, self.namespace(number), number, short=self.short)
         create_namespace(self.cluster.api, self.namespace(number))
         with ThreadPoolExecutor(4) as pool:
@@ -159,7 +159,7 @@ class ChaosRun:
         """Wait until every incident is closed and every person has acted."""
         deadline, waiting = time.monotonic() + _ROUND_TIMEOUT_SECONDS, list(workloads)
         while time.monotonic() < deadline:
-            if self.scheduler.errors:  # what could not be mended stays down; `_errors` tells it
+            if self.scheduler.errors:  # what was not restored stays down; `_process_problems` reports it
                 return []
             with suppress(PrunellaError):
                 incidents = self.cluster.api.incidents(self.namespace_of(workloads))
@@ -173,7 +173,7 @@ class ChaosRun:
         return [Problem("lost", workload.name, text) for workload in waiting] or [Problem("incomplete", "round", text)]
 
     def _stop_network_faults(self) -> None:
-        """No more faults by the proxy: what has to end can end."""
+        """Stop the proxy's faults, so that incidents can end."""
         self.proxy.network_faults, network_faults = NetworkFaults(), self.proxy.network_faults
         self.results.faults += network_faults.made
         self._faults_stopped = True
@@ -188,7 +188,7 @@ class ChaosRun:
         return (intervention is None or intervention.is_done) and workload.is_over(incidents, CLOSED)
 
     def _record_injections(self, injections: list[FaultInjection], number: int) -> list[FaultInjection]:
-        """Note what was struck; what was not is tried again."""
+        """Record the injections that happened; the others are retried."""
         begun = [injection for injection in injections if injection.workload]
         self.results.injected += [(one, self.name(number)) for one in begun]
         missed = [injection for injection in injections if not injection.workload]
@@ -205,7 +205,7 @@ class ChaosRun:
             try:
                 one.process.wait_ready(90)
                 if not killed and one.pid != pids[name]:
-                    found.append(Problem("incomplete", name, "it was started again by nobody"))
+                    found.append(Problem("incomplete", name, "it was restarted unexpectedly"))
             except AssertionError as error:
                 found.append(Problem("incomplete", name, str(error)))
                 if not one.process.running:
@@ -213,8 +213,8 @@ class ChaosRun:
         return found
 
     def _workflow_problems(self, number: int) -> list[Problem]:
-        """Each ends by itself. It may last a little longer than the incident: when the answer to the closing report was
-        lost, that is told again, and people after it.
+        """Each ends by itself. It may last longer than the incident: when the response to the closing report was lost,
+        the report is repeated, and people are notified after it.
         """
         names = {incident["metadata"]["uid"]: incident["metadata"]["name"] for incident in self._all_incidents(number)}
         deadline, states = time.monotonic() + _WORKFLOW_TIMEOUT_SECONDS, dict[str, str]()
@@ -262,7 +262,7 @@ class ChaosRun:
         self.log_progress(f"chaos: what is known of round {self.name(number)} is in {path}")
 
     def undeleted_namespaces(self) -> Iterator[Problem]:
-        """Namespaces that cannot go: something in them has a finalizer that nobody removes."""
+        """Namespaces that are not deleted: an object in them keeps a finalizer."""
         for number in self.workloads:
             path = f"/api/v1/namespaces/{self.namespace(number)}"
             try:
@@ -281,7 +281,7 @@ class ChaosRun:
             yield f"incident {incident['metadata']['name']}", yaml.safe_dump(incident, sort_keys=False, width=140)
         writes = [write for write in self.cluster.audit.writes(self.user, self.namespace(number)) if write.of_a_user]
         yield "writes", "\n".join(f"{write.at} {write}" for write in writes)
-        yield "strikes", "\n".join(str(one) for one, at in self.results.injected if at == self.name(number))
+        yield "injections", "\n".join(str(one) for one, at in self.results.injected if at == self.name(number))
         for name, one in self.processes.parts.items():
             yield f"the end of {name}'s log", one.process.tail(2000)
 
@@ -299,7 +299,7 @@ async def _workflow_states(address: str, uids: list[str]) -> dict[str, str]:
 
 
 async def _query_statuses(address: str, uids: list[str]) -> dict[str, Object]:
-    """What workflows tell of themselves, as their incidents would."""
+    """Query workflows for the statuses of their incidents."""
     client = await Client.connect(address, data_converter=pydantic_data_converter)
     handles = {uid: client.get_workflow_handle(workflow_id(uid)) for uid in uids}
     return {uid: (await one.query(SelfHealing.get_state)).to_object() for uid, one in handles.items()}

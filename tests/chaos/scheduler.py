@@ -1,4 +1,4 @@
-"""Strikes at the planned points, lets people come in between, and mends what was struck."""
+"""Schedule fault injections: at the planned points inject faults or interventions, and restore what is down."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ _COOLDOWN_SECONDS = {"control plane": 8.0}
 
 
 class FaultScheduler:
-    """The proxy's gate: at each point that a call reaches it looks whether a strike is due, or a person."""
+    """The proxy's gate: at each point that a call reaches, check whether an injection or an intervention is due."""
 
     def __init__(self, log_progress: Callable[[str], None]) -> None:
         self._report = log_progress
@@ -40,24 +40,24 @@ class FaultScheduler:
             self._open.clear()
 
     def stop(self) -> None:
-        """No more strikes; return when everything is mended."""
+        """Inject nothing more; return when everything is restored."""
         with self._lock:
             for one in self._planned:
                 one.begun = True
         for restorer in self._restorers:
             restorer.join(180)
-            assert not restorer.is_alive(), "something cannot be mended"
+            assert not restorer.is_alive(), "something cannot be restored"
         self._restorers.clear()
 
     @property
     def down(self) -> frozenset[str]:
-        """What is struck just now."""
+        """What is down now."""
         with self._lock:
             return frozenset(self._down)
 
     @property
     def all_begun(self) -> bool:
-        """Whether no strike is due any more."""
+        """Whether every injection has begun."""
         return all(one.begun for one in self._planned)
 
     def before(self, call: Call) -> str:
@@ -133,12 +133,12 @@ class FaultScheduler:
                     target.restore()
                 else:
                     os.kill(target.pid, signal.SIGCONT)
-            except Exception as error:  # noqa: BLE001 - told at the end of the round
+            except Exception as error:  # noqa: BLE001 - reported at the end of the round
                 self._end(injection, error)
             else:
                 self._end(injection)
 
-        thread = threading.Thread(target=restore, name=f"mend {injection.process}", daemon=True)
+        thread = threading.Thread(target=restore, name=f"restore {injection.process}", daemon=True)
         self._restorers.append(thread)
         thread.start()
 

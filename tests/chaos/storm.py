@@ -43,7 +43,7 @@ from prunella_workflows.model.labels import SNAPSHOT
 _READY_WITHIN = 300.0
 _ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
-"""The API server's own count of the calls of service accounts: nobody but Prunella is one here."""
+"""The API server's own count of the calls of service accounts: only Prunella is one here."""
 
 
 def settings(temporal: Temporal) -> dict[str, object]:
@@ -142,7 +142,7 @@ def _crash_loop(*, oom: bool) -> Object:
 
 @dataclass
 class Storm:
-    """One storm, from calm to calm."""
+    """One storm, from setup to cleanup."""
 
     api: Api
     audit: AuditLog
@@ -251,7 +251,7 @@ class Storm:
         return CLOSED.issuperset(phases)
 
     def problems(self) -> list[Problem]:
-        """Judge it by the audit log, the objects and Temporal."""
+        """Check it against the audit log, the objects and Temporal."""
         incidents = self._incidents()
         writes = [
             write
@@ -292,7 +292,7 @@ class Storm:
 
     def _generations(self, incidents: list[Object]) -> Iterator[Problem]:
         """The objects themselves count every write of their spec."""
-        told = {
+        reported = {
             (incident["metadata"]["namespace"], incident["spec"]["target"]["name"]): len(_written(incident))
             for incident in incidents
         }
@@ -301,7 +301,7 @@ class Storm:
             live = {item["metadata"]["name"]: item["metadata"]["generation"] for item in found}
             for workload in (each for each in self.workloads if each.namespace == namespace):
                 rise = live[workload.name] - workload.broken["metadata"]["generation"]
-                if rise != told.get((namespace, workload.name), 0):
+                if rise != reported.get((namespace, workload.name), 0):
                     yield Problem("doubled", f"{namespace}/{workload.name}", f"its spec was written {rise} times")
 
     def _budgets(self, incidents: list[Object], writes: list[Write]) -> Iterator[Problem]:
@@ -343,14 +343,14 @@ def _written(incident: Object) -> list[Object]:
 
 
 def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
-    """Each action once, told by its incident, and nothing but repairs."""
+    """Each action once, reported by its incident, and only repairs."""
     made = Counter(written_action(write.request) for write in writes)
-    told = {each["actionId"] for incident in incidents for each in _written(incident)}
+    reported = {each["actionId"] for incident in incidents for each in _written(incident)}
     for action, times in made.items():
-        if times > 1 or action not in told:
-            yield Problem("doubled", action or "no action id", f"written {times} times, told: {action in told}")
-    for action in told - set(made):
-        yield Problem("incomplete", action, "told, and never written")
+        if times > 1 or action not in reported:
+            yield Problem("doubled", action or "no action id", f"written {times} times, reported: {action in reported}")
+    for action in reported - set(made):
+        yield Problem("incomplete", action, "reported, and never written")
 
 
 def _at_once(runs: Iterable[tuple[str, datetime, datetime]]) -> int:

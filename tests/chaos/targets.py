@@ -1,4 +1,4 @@
-"""What can be struck: processes that can be killed, started again, and stopped for a while."""
+"""Targets of fault injection: processes that can be killed, restarted and paused."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,11 +9,11 @@ from support.outage import ControlPlane, Temporal
 from support.prunella import PrunellaProcess
 
 _TOGETHER = {"kube-apiserver": "control plane", "etcd": "control plane"}
-"""Not both at once: one is mended by waiting for the other."""
+"""Never both at once: restoring one waits for the other."""
 
 
 def group(target: str) -> str:
-    """Victims of one group are down one after the other, never together."""
+    """Targets of one group are down one after the other, never together."""
     return _TOGETHER.get(target, target)
 
 

@@ -1,4 +1,4 @@
-"""Exactly one effect, whatever dies: the parts are killed and stopped at every point of many incidents' ways."""
+"""Exactly one effect, whatever dies: processes are killed and paused at every stage of many incidents."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
 
 
 def run_chaos(environment, options, processes, rounds):
-    """Play them, tell the figures, and judge."""
+    """Run them, print the results, and assert that there are no problems."""
     if not rounds:
         pytest.skip("no round was asked for")
     before = len(environment.results.problems)

@@ -24,7 +24,7 @@ UNDO = b'[{"op":"add","path":"/metadata/annotations/prunella.dev~1last-action","
 
 
 class Open:
-    """A gate that lets everything pass, or says what it was told to."""
+    """A gate that lets everything pass, or returns a fixed order."""
 
     def __init__(self, order="forward"):
         self.order, self.seen = order, []

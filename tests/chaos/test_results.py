@@ -47,9 +47,9 @@ def test_figures_are_written_for_people_and_for_machines(tmp_path):
         (FaultInjection("etcd", "stopped", "opened", 0, 1.0, workload="db"), "separate-0"),
     ]
     results.add_round("separate-0", 100.4, [Problem("doubled", "web", "twice")])
-    told = json.loads((tmp_path / "results.json").read_text())
-    assert (told["strikes"], told["others_open"], told["rounds"][0]["seconds"]) == (2, 2.0, 100)
-    assert told["cells"][0] == {"target": "etcd", "action": "killed", "point": "opened", "n": 1, "doubled": 1}
+    saved = json.loads((tmp_path / "results.json").read_text())
+    assert (saved["injections"], saved["others_open"], saved["rounds"][0]["seconds"]) == (2, 2.0, 100)
+    assert saved["cells"][0] == {"target": "etcd", "action": "killed", "point": "opened", "n": 1, "doubled": 1}
     text = (tmp_path / "results.md").read_text()
     assert "| etcd | killed | 1 |" in text
     assert "separate-0: doubled: web: twice" in text

@@ -96,7 +96,7 @@ class ChaosWorkload(WorkloadUnderTest):
     def break_it(self) -> None:
         if self.fault in _CPU:
             self.first = self.broken = retry_until_done(self.live, f"{self.name} is read")
-            retry_until_done(lambda: self.api.apply(self._reported_incident), f"somebody says that {self.name} is busy")
+            retry_until_done(lambda: self.api.apply(self._reported_incident), f"{self.name} is reported as busy")
             return
         self.first = retry_until_done(self.live, f"{self.name} is read")
         self.pods = frozenset(
@@ -114,7 +114,7 @@ class ChaosWorkload(WorkloadUnderTest):
                 )
         if self.fault == "hang":  # the new pod has read it when it runs; what made it hang does not come back
             until(self._all_run, _RETRY_TIMEOUT_SECONDS, f"the new pod of {self.name} runs")
-            retry_until_done(lambda: self.api.apply(self._config({})), f"{self.name} is told not to hang")
+            retry_until_done(lambda: self.api.apply(self._config({})), f"{self.name} no longer hangs")
 
     @property
     def _reported_incident(self) -> Object:
@@ -142,7 +142,7 @@ class ChaosWorkload(WorkloadUnderTest):
         return len(states) == self.broken["spec"]["replicas"] and all("running" in state for state in states)
 
     def fix_by_release(self) -> None:
-        """The owner mends it himself: release 3 runs."""
+        """The owner fixes it: release 3 runs."""
         both = self._config({}), self._workload(3)
         _, fixed = retry_until_done(lambda: self.api.apply(*both), f"{self.name} gets release 3")
         self.owner_writes.append(fixed)
@@ -221,7 +221,7 @@ _BY_TURNS: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (
         ("rejected", {"needs_approval": True, "intervention": "rejects", "ends": ("Escalated",)}),
         ("unasked", {"needs_approval": True, "intervention": "cancels before", "ends": ("Cancelled",)}),
         ("forgotten", {"slow": True, "intervention": "deletes"}),
-        ("mended", {"slow": True, "intervention": "fixes", "ends": ("Escalated",)}),
+        ("fixed", {"slow": True, "intervention": "fixes", "ends": ("Escalated",)}),
         ("busy", {"fault": "busy"}),
     ),
     (
@@ -229,7 +229,7 @@ _BY_TURNS: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (
         ("daemon-memory", {"fault": "glutton", "kind": "DaemonSet", "ends": ("Escalated",)}),
         ("dropped", {"needs_approval": True, "intervention": "deletes before"}),
         ("overtaken", {"intervention": "fixes before the write", "ends": ("Recovered", "Escalated")}),
-        ("taken-back", {"fault": "dependency", "intervention": "fixes before the undo", "ends": ("Escalated",)}),
+        ("rolled-back", {"fault": "dependency", "intervention": "fixes before the undo", "ends": ("Escalated",)}),
         ("hangs", {"fault": "hang"}),
         ("busy", {"fault": "busy"}),
         ("busier", {"fault": "busier", "short_verification": True, "ends": ("Escalated",)}),
@@ -240,7 +240,7 @@ _FEW = ("release", "memory", "stateful", "asks", "cancelled")
 
 
 def create_round_workloads(api: Api, namespace: str, number: int, *, short: bool = False) -> list[ChaosWorkload]:
-    """Fifteen or sixteen patients, every kind of which comes at least every second round; or the few that are quick."""
+    """Fifteen or sixteen workloads, each kind at least every second round; or the few that are quick."""
     wanted = [one for one in _USUAL if not short or one[0] in _FEW]
     turns = () if short else _BY_TURNS[number % len(_BY_TURNS)]
     return [ChaosWorkload(api, namespace, name, **more) for name, more in (*wanted, *turns)]

@@ -1,6 +1,6 @@
-"""The stage of the end-to-end tests: every selected case is played first, then each test looks at one of them.
+"""Fixtures of the end-to-end tests: every selected case runs first, then each test checks one of them.
 
-The score of what was played goes to build/faults.md, and to the end of the run.
+The results go to build/faults.md and are printed at the end of the run.
 """
 
 import secrets
@@ -75,7 +75,7 @@ def case_run(runner, request):
     """One case; its name is the parameter."""
     made = runner.case_runs[request.param]
     if error := made.error:
-        made.error = AssertionError(f"{request.param} could not be played: the first error of it says why")
+        made.error = AssertionError(f"{request.param} could not be run: see its first error")
         raise error
     return made
 

@@ -1,4 +1,4 @@
-"""When all is over: what must hold for every case, and for Prunella as a whole."""
+"""After all cases: what must hold for every case, and for Prunella as a whole."""
 
 import re
 import time

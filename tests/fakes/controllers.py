@@ -33,7 +33,7 @@ class Nature:
 
 @dataclass
 class Web:
-    """The Deployment and all that lives on it. `clock()` tells the time."""
+    """The Deployment and all that lives on it. `clock()` returns the time."""
 
     kube: object
     clock: object

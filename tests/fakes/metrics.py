@@ -1,4 +1,4 @@
-"""A metrics source that says what a test tells it."""
+"""A metrics source with scripted answers."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""A Prometheus that speaks the real HTTP API on loopback, and misbehaves as it is told."""
+"""A Prometheus that speaks the real HTTP API on loopback, and misbehaves on request."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The hands on a real API server, without an operator: activities are called as the worker calls them."""
+"""Activities against a real API server, without an operator: called as the worker calls them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items):
 
 @dataclass
 class Wire:
-    """The way to the API server, with somebody on it who notes writes and may do something before or after one."""
+    """A client of the API server that records writes and runs hooks before or after one."""
 
     kube: SyncClient
     writes: list[tuple[str, str]] = field(default_factory=list)
@@ -98,7 +98,7 @@ def gatherer(wire):
 
 
 class Announced:
-    """A repairer whose orders are announced beforehand, as the workflow does: else a repair gets no turn."""
+    """A repairer whose orders are announced beforehand, as the workflow does: otherwise a repair gets no slot."""
 
     def __init__(self, repairer: Repairer, api: Any) -> None:
         self._repairer = repairer
@@ -154,7 +154,7 @@ def namespace(api):
 
 @pytest.fixture
 def nowhere(tmp_path):
-    """A kubeconfig for a server that nobody is."""
+    """A kubeconfig for a server that does not exist."""
     body = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,6 +1,6 @@
-"""Two kinds of Prunella in the cluster whose API server is killed, and all their patients.
+"""Two kinds of Prunella in the cluster whose API server is killed, and their workloads.
 
-Everything healthy is made once, for all tests. Each outage then serves the patients of both wards at once.
+Everything healthy is made once, for all tests. Each outage then covers the workloads of both systems at once.
 """
 
 import secrets
@@ -12,7 +12,7 @@ from support.outage import ControlPlane, SystemUnderTest, Temporal, all_good, pr
 from support.prunella import PrunellaProcess
 
 TESTS = {"stop": 1, "api": 4, "etcd": 1, "temporal": 2, "kill": 3}
-"""The patients that each test wants, in each ward."""
+"""The number of workloads of each test, in each system."""
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def log_progress(log_progress):
 
 @pytest.fixture(scope="module")
 def systems(disposable_cluster, tmp_path_factory, log_progress):
-    """Both wards, all patients well."""
+    """Both systems, all workloads healthy."""
     folder, run = tmp_path_factory.mktemp("outages"), secrets.token_hex(2)
     cluster = disposable_cluster
     (folder / "account").mkdir()
@@ -37,7 +37,7 @@ def systems(disposable_cluster, tmp_path_factory, log_progress):
     with identity(cluster.api, cluster.kubeconfig, cluster.context, folder / "account", name) as account:
         if cluster.audit:
             cluster.audit.users.add(account.user)
-        made = {kind: _ward(kind, cluster, account, folder / kind, run) for kind in ("whole", "apart")}
+        made = {kind: _system(kind, cluster, account, folder / kind, run) for kind in ("whole", "apart")}
         try:
             with ThreadPoolExecutor(4) as pool:
                 spaces = [namespace for system in made.values() for namespace in system.namespaces]
@@ -71,7 +71,7 @@ def _begin(systems, log_progress):
                 for workload in system.workloads(test, count)
             ]
         )
-        log_progress("all patients are well, and known to be")
+        log_progress("all workloads are healthy and known as good")
     except AssertionError as error:
         for system in systems:
             for process in system.processes.values():
@@ -79,7 +79,7 @@ def _begin(systems, log_progress):
         raise
 
 
-def _ward(kind, cluster, account, folder, run):
+def _system(kind, cluster, account, folder, run):
     namespaces = tuple(f"{kind}-{test}-{run}" for test in TESTS)
     shared = {"known_good_after": 2, "namespaces": ",".join(namespaces)}
     temporal = None
@@ -102,5 +102,5 @@ def single(systems):
 
 @pytest.fixture
 def separate(systems):
-    """Operator and worker as two processes, with a Temporal that is somebody else's."""
+    """Operator and worker as two processes, with an external Temporal."""
     return systems["apart"]

@@ -1,4 +1,4 @@
-"""Healing across outages: each of them really stops a process, and every patient is healed by exactly one write."""
+"""Healing across outages: each test stops a real process, and every workload is healed by exactly one write."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def healed_once(*wards_and_patients):
 
 
 def healed_in(*workloads):
-    """From the fault to health, as the incidents tell it."""
+    """Time from the fault to health, as the incidents report it."""
     return ", ".join(f"{workload.name} {workload.incidents()[0]['status'].get('healedIn')}" for workload in workloads)
 
 
@@ -65,7 +65,7 @@ def test_etcd_and_the_api_server_are_both_killed(single, separate, control_plane
 
 
 def test_temporal_goes_away(single, separate, log_progress):
-    """One Prunella starts its own server again; the other waits for somebody to do that, and says so."""
+    """One Prunella starts its own server again; the other waits for its external server, and reports so."""
     (mine, my_next), (theirs, their_next) = (
         single.workloads("temporal", 2),
         separate.workloads("temporal", 2),
@@ -105,7 +105,7 @@ def test_temporal_goes_away(single, separate, log_progress):
 
 
 def test_prunella_itself_is_killed(single, separate, log_progress):
-    """At the moment of a write, while verifying, and with a fault that happens while nobody watches."""
+    """At the moment of a write, while verifying, and with a fault while no operator runs."""
     (verifying, writing, unseen), (their_verifying, their_writing, their_unseen) = (
         system.workloads("kill", 3) for system in (single, separate)
     )

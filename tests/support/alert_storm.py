@@ -81,7 +81,7 @@ async def send(url: str, bodies: list[bytes], within: float) -> Sent:
 
 
 async def kept(client: Client, distinct: int, first: int = 0, within: float = 60.0) -> Counter[str]:
-    """How often each fingerprint was heard of, by the workflows; waits until each was heard of."""
+    """How often each fingerprint reached its workflow; waits until each did."""
     end, names = time.monotonic() + within, sorted(fingerprints(distinct, first))
     while True:
         found = Counter(dict(zip(names, await each(names, lambda name: _heard(client, name)), strict=True)))

@@ -1,4 +1,4 @@
-"""What was really written, by whom and when: the API server's audit log, which no final object can tell as well."""
+"""The API server's audit log: every write, with its author and time. Final objects do not show that."""
 
 import json
 import threading
@@ -38,14 +38,14 @@ class Write:
 
     @property
     def of_a_user(self) -> bool:
-        """Whether it is about somebody else's object: not our own kinds, not Events, not our snapshots."""
+        """Whether it is about a user's object: not our own kinds, not Events, not our snapshots."""
         group, _, plural = self.resource.partition("/")
         ours = plural == "controllerrevisions" and "-prunella-" in (self.name or str(self.request))
         return not ours and group != "prunella.dev" and plural != "events" and group != "authorization.k8s.io"
 
 
 class AuditLog:
-    """Reads on from where the session began, so that a cluster that is kept does not tell old stories."""
+    """Reads from the start of the session, so that a kept cluster does not report earlier runs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""An autoscaler as a test sees it, and the queue that it is to be moved by."""
+"""An autoscaler as a test sees it, and the task queue that drives it."""
 
 import asyncio
 import copy
@@ -116,7 +116,7 @@ class Queue:
     namespace: str = "default"
 
     def fill(self) -> None:
-        """Start workflows that nobody goes on with."""
+        """Start workflows for which no worker polls."""
 
         async def start(client: Client) -> None:
             for each in range(WAITING):
@@ -125,7 +125,7 @@ class Queue:
         self._run(start)
 
     def empty(self) -> None:
-        """End them, and let the worker take what is left of them."""
+        """Terminate them, and let a worker take the remaining tasks."""
 
         async def end(client: Client) -> None:
             for each in range(WAITING):

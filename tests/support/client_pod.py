@@ -27,7 +27,7 @@ except urllib.error.HTTPError as error:
 
 
 class ClientPod:
-    """A pod that waits, in a namespace that is there."""
+    """A waiting pod in an existing namespace."""
 
     def __init__(self, cluster: Cluster, namespace: str, image: str) -> None:
         self._cluster, self._namespace = cluster, namespace

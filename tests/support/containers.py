@@ -1,4 +1,4 @@
-"""Containers as their node has them: processes of this machine, looked at in /proc and struck by their pid."""
+"""Containers as processes of this machine: inspected in /proc, killed or paused by pid."""
 
 import os
 import signal
@@ -22,13 +22,13 @@ def process_of(pod: Object) -> int:
 
 
 def kill(pod: Object) -> None:
-    """SIGKILL, as the OOM killer does it: nothing is handed over and nobody is told."""
+    """SIGKILL, as the OOM killer sends it: no shutdown, no notification."""
     os.kill(process_of(pod), signal.SIGKILL)
 
 
 @contextmanager
 def paused(pod: Object) -> Iterator[None]:
-    """SIGSTOP, as a machine that is out of breath looks to others; it wakes at the end of the block."""
+    """SIGSTOP, which looks like an overloaded machine; it continues at the end of the block."""
     pid = process_of(pod)
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -39,7 +39,7 @@ def paused(pod: Object) -> Iterator[None]:
 
 @contextmanager
 def cut_off(pod: Object, *ports: int) -> Iterator[None]:
-    """What it sends to these TCP ports is lost, with no answer, until the end of the block; it can still be asked."""
+    """Drop its packets to these TCP ports until the end of the block; it can still be reached."""
     rule = ["OUTPUT", "-p", "tcp", "-m", "multiport", "--dports", ",".join(map(str, ports)), "-j", "DROP"]
     firewall = ["nsenter", f"--net=/proc/{process_of(pod)}/ns/net", "iptables", "-w", "10"]
     subprocess.run([*firewall, "-I", *rule], check=True)

@@ -1,4 +1,4 @@
-"""What a page tells people to type, typed into a shell as it stands."""
+"""The shell commands of a documentation page, run as they stand."""
 
 import importlib.util
 import os

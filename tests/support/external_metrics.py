@@ -1,4 +1,4 @@
-"""What tells an autoscaler how many tasks wait: programs of this machine that serve a cluster its external metrics."""
+"""Servers of external metrics, run on this machine: they report the task backlog to an autoscaler."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +52,7 @@ def serving(instance: Instance, served: Served) -> tuple[str, ...]:
 
 @contextmanager
 def registered(instance: Instance, api: Api, served: Served) -> Iterator[None]:
-    """The API server sends callers there. An API that nobody serves would keep namespaces from being deleted."""
+    """Register it as an aggregated API. An API without a server would keep namespaces from being deleted."""
     made = aggregation.objects(instance, served)
     api.apply(*made)
     try:

@@ -1,4 +1,4 @@
-"""A way to a server, such as the API server, that can be cut, so that packets vanish and nobody is told."""
+"""A TCP forwarder, for example to the API server, that can be cut: packets vanish and connections stay open."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""An account of Prunella's own: what it writes is told from what tests write by who did it, not by what it claims."""
+"""A service account for Prunella, so that the audit log separates its writes from those of the tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -114,7 +114,7 @@ class Installation:
         return SHOP
 
     def assert_healed_once(self, workload: WorkloadUnderTest) -> None:
-        """The one incident of the patient ends as healed, by one write, which was the worker's."""
+        """Assert that the workload's only incident ended as healed, by one write, made by the worker."""
         workload.closed()
         workload.assert_healed_once(None)
         if self.cluster.audit:
@@ -141,7 +141,7 @@ class Installation:
     def _holder(self) -> Object | None:
         path = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/prunella-operator"
         lease = self.cluster.api.find(path) or {"spec": {}}
-        holder = lease["spec"].get("holderIdentity") or "(nobody)"
+        holder = lease["spec"].get("holderIdentity") or "(none)"
         return next((pod for pod in self.pods("prunella-operator") if holder.startswith(f"{_name(pod)}_")), None)
 
     def log(self, pod: str, *options: str) -> str:

@@ -1,4 +1,4 @@
-"""A real KEDA for a cluster: its operator and its metrics adapter as processes of this machine, and what it is told."""
+"""A real KEDA for a cluster: its operator and metrics adapter as processes of this machine."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from support.prunella import free_ports
 
 @contextmanager
 def keda(instance: Instance, api: Api, folder: Path) -> Iterator[None]:
-    """KEDA for as long as the block lasts. Its ScaledObjects must be gone before the end: nobody else lets them go."""
+    """Run KEDA for the block. Delete its ScaledObjects before the end: only KEDA removes their finalizers."""
     port, secure = free_ports(2)
     served = Served(EXTERNAL, "keda-metrics-apiserver", "kube-system", instance.host_address, secure)
     keys, address, environment = _keys(instance, folder), f"127.0.0.1:{port}", _environment(instance)

@@ -1,4 +1,4 @@
-"""A mutating admission webhook of somebody else's: it gives new pods less memory than their template says.
+"""A third-party mutating admission webhook: it gives new pods less memory than their template says.
 
 It runs in the test's process, on the address by which our own cluster reaches this machine.
 """

@@ -1,4 +1,4 @@
-"""NetworkPolicies in force in the local cluster, whose own network knows none: kube-router's firewall, for a while."""
+"""Enforce NetworkPolicies in the local cluster, whose network ignores them, by kube-router's firewall."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Outages for real: components are killed by their pid, and patients are healed across them."""
+"""Real outages: components are killed by pid while workloads are healed."""
 
 import os
 import signal
@@ -52,8 +52,8 @@ class ControlPlane:
             os.kill(pid, signal.SIGKILL)
 
     def restore(self) -> None:
-        """Start again what died, and with it what would take up to a minute to find its way back (client-go waits
-        longer after each failure): their patience is not what is tested.
+        """Restart what was killed, and the components that would take up to a minute to reconnect (client-go backs off
+        after each failure): their backoff is not under test.
         """
         with suppress(AssertionError):
             self.kill("kubelet", "kube-controller-manager", "kube-scheduler")
@@ -138,7 +138,7 @@ class WorkloadUnderTest:
 
 
 class Temporal:
-    """A Temporal server that is not ours: the test starts it, and kills it."""
+    """An external Temporal server, which the test starts and kills."""
 
     def __init__(self, folder: Path, namespace: str = "default") -> None:
         self._folder = folder
@@ -190,7 +190,7 @@ def child_of(parent: PrunellaProcess, word: str) -> int:
 
 
 def readiness(process: PrunellaProcess) -> tuple[int, str]:
-    """The code and the text of /readyz; code 0 when nobody answers."""
+    """The code and the text of /readyz; code 0 without an answer."""
     url = f"http://127.0.0.1:{process.settings['http_port']}/readyz"
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
@@ -203,9 +203,9 @@ def readiness(process: PrunellaProcess) -> tuple[int, str]:
 
 @dataclass
 class SystemUnderTest:
-    """One Prunella (in one process, or as operator, worker and a Temporal of its own) and its patients.
+    """One Prunella (a single process, or operator, worker and Temporal) and the workloads it heals.
 
-    It looks after namespaces of its own, so that two kinds of Prunella share one cluster and each of its outages.
+    It watches its own namespaces, so that two kinds of Prunella share one cluster and each of its outages.
     """
 
     kind: str
@@ -240,7 +240,7 @@ class SystemUnderTest:
             raise errors[0]
 
     def workloads(self, test: str, count: int) -> list[WorkloadUnderTest]:
-        """New patients of one test, in their own namespace."""
+        """New workloads of one test, in their own namespace."""
         namespace = next(one for one in self.namespaces if one.rpartition("-")[0].endswith(test))
         return [WorkloadUnderTest(self.cluster.api, namespace, f"{test}-{number}") for number in range(count)]
 

@@ -45,7 +45,7 @@ class Manifests:
 
 @dataclass
 class Net:
-    """Addresses for pods and Services, out of one that nobody else uses: 127.x.y.*"""
+    """Addresses for pods and Services, in an unused loopback network: 127.x.y.*"""
 
     prefix: str = field(default_factory=lambda: f"127.{1 + secrets.randbelow(254)}.{secrets.randbelow(255)}")
     services: dict[str, str] = field(default_factory=dict)

@@ -52,7 +52,7 @@ def of_temporals_core(name: str) -> bool:
 
 
 def unknown(query: str) -> set[str]:
-    """The metrics of a query that nobody exposes."""
+    """The metrics of a query that no process exposes."""
     known = registered() | OF_OTHERS
     return {name for name in metrics_of(query) if name not in known and not of_temporals_core(name)}
 

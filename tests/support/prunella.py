@@ -23,7 +23,7 @@ _PORTS = range(15_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that nobody has."""
+    """Distinct unused ports."""
     found: list[int] = []
     while len(found) < count:
         port = secrets.choice(_PORTS)
@@ -134,7 +134,7 @@ class PrunellaProcess:
         assert not left, f"prunella left processes behind: {left}"
 
     def kill(self) -> None:
-        """What a node's failure or the OOM killer does to it. Its Temporal server must go with it by itself."""
+        """SIGKILL, as by a node failure or the OOM killer. Its Temporal server must end with it."""
         assert self._process is not None, "it is not running"
         self._process.kill()
         self._process.wait()
@@ -156,7 +156,7 @@ class PrunellaProcess:
         return [f"{pid} {name}" for pid, name in left]
 
     def _left(self) -> Iterator[tuple[int, str]]:
-        """Processes that inherited our settings: nobody else has this database."""
+        """Processes that inherited our settings: no other has this database."""
         mark = f"PRUNELLA_TEMPORAL_DB={self.settings['temporal_db']}\0".encode()
         for path in Path("/proc").glob("[0-9]*"):
             try:

@@ -32,7 +32,7 @@ def _parent(span, known):
 
 
 def orphans() -> list[str]:
-    """Spans that name a parent which nobody exported."""
+    """Spans whose parent was not exported."""
     spans = EXPORTER.get_finished_spans()
     known = {span.context.span_id for span in spans}
     return [span.name for span in spans if span.parent is not None and span.parent.span_id not in known]

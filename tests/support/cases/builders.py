@@ -75,7 +75,7 @@ def release(number: int) -> Edit:
 
 
 def bad(number: int = 2) -> Edit:
-    """A release that crashes at its start, as it needs what nobody configured."""
+    """A release that crashes at its start, because a required variable is missing."""
 
     def edit(obj: Object) -> None:
         release(number)(obj)

@@ -58,8 +58,8 @@ def _by_argo(*edits: shop.Edit) -> Callable[[CaseRun], None]:
 def _evicted_before(run: CaseRun) -> None:
     """What an eviction under pressure leaves behind, and then a bad release."""
     (pod,) = ours(run)
-    told = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
-    run.api.patch(f"{_pod_path(run, pod)}/status", {"status": told})
+    status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
+    run.api.patch(f"{_pod_path(run, pod)}/status", {"status": status})
     until(lambda: len(ours(run)) == 2, 60, "there is another pod")
     until(lambda: run.live()["status"].get("availableReplicas"), 90, "it serves")
     shop.applied(shop.bad())(run)
@@ -97,7 +97,7 @@ def _changed_again(run: CaseRun) -> None:
 
 
 def _recreated_otherwise(run: CaseRun) -> None:
-    """Made anew with another selector: no earlier template fits it."""
+    """Recreated with another selector: no earlier template fits it."""
     run.api.delete(run.path, propagation="Foreground")
     until(lambda: run.api.find(run.path) is None, 60, "it is deleted")
 

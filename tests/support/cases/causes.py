@@ -21,7 +21,7 @@ def _with_secret(run: CaseRun) -> None:
 
 
 def _secret_deleted(run: CaseRun) -> None:
-    """Nothing happens until a pod is made anew. The other one goes on with what it has read."""
+    """Nothing happens until a pod is recreated. The other one continues with the data that it has read."""
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/secrets/token")
     shop.drop_pod(run)
 

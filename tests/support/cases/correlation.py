@@ -103,7 +103,7 @@ def _both_are_well(run: CaseRun) -> None:
         ended(run, name)
 
 
-# A dependency that people have to mend
+# A dependency that people have to fix
 
 
 def _secret(run: CaseRun) -> None:
@@ -149,7 +149,7 @@ def _shared_gone(run: CaseRun) -> None:
         _drop(run, name)
 
 
-# What depends on something that nobody can know
+# A dependency that cannot be known
 
 
 def _at_an_address(run: CaseRun) -> None:

@@ -20,7 +20,7 @@ def _tonight() -> list[dict[str, Any]]:
 
 
 def _again(run: CaseRun) -> None:
-    """Another bad release, right after the first one was taken back."""
+    """Another bad release, right after the first one was rolled back."""
 
     def over() -> bool:
         return [(incident.get("status") or {}).get("phase") in CLOSED for incident in run.incidents()] == [True]

@@ -112,7 +112,7 @@ def _up_and_down(run: CaseRun) -> None:
 
 
 def _no_pods_behind(run: CaseRun) -> None:
-    """The pods are well; nobody can reach them. Only who watches the service can tell."""
+    """The pods are healthy but unreachable, which only a check of the Service would show."""
     meta = {"name": shop.NAME, "namespace": run.namespace}
     spec = {"selector": {"app.kubernetes.io/name": "renamed"}, "ports": [{"port": 8080}]}
     run.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})

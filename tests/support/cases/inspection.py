@@ -1,4 +1,4 @@
-"""How tests look at what became of a case."""
+"""Accessors for the incident and the workload of a case."""
 
 from collections.abc import Iterable
 

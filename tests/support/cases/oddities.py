@@ -64,7 +64,7 @@ def _said_to_be_oom(run: CaseRun) -> None:
 
 
 def _forged(run: CaseRun) -> None:
-    """Annotations that came with a copy of another object's manifest, and time that nobody can read."""
+    """Annotations that came with a copy of another object's manifest, and an unreadable time."""
     shop.applied(shop.bad())(run)
     current = template_hash(template_of(run.live()))
     marks = {

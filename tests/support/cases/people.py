@@ -34,7 +34,7 @@ def _cancel(run: CaseRun) -> None:
 
 
 def _delete(run: CaseRun) -> None:
-    """The owner mends the data by hand, wants to be left alone from now on, and deletes the incident as done."""
+    """The owner fixes the data by hand, opts out, and deletes the incident."""
     _phase(run, "Verifying")
     until(lambda: _serves(run), 60, "the repair is rolled out")
     shop.config_map(run)

@@ -1,4 +1,4 @@
-"""Bad releases in all their forms, with the deadline that nobody sets, on every kind of workload that is repaired."""
+"""Bad releases in all their forms, with the default deadline, on every kind of workload that is repaired."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ _APART = shop.pods(
 
 
 def _mounted(**volume: Any) -> shop.Edit:
-    """A volume that nobody made."""
+    """A volume that does not exist."""
 
     def edit(obj: Object) -> None:
         shop.pods(volumes=[{"name": "more", **volume}])(obj)
@@ -70,7 +70,7 @@ def _privileged(run: CaseRun) -> None:
 
 
 def _squatted(run: CaseRun) -> None:
-    """Somebody else's pod has the port of the node."""
+    """A pod of another workload has the host port."""
     _privileged(run)
     _, one = shop.app(run, _host_port(31999))
     meta = {"name": "squatter", "namespace": run.namespace, "labels": {"prunella.dev/ignore": "true"}}

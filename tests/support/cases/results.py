@@ -1,4 +1,4 @@
-"""The score of a play: what was expected of each case, what came of it, and what was written, from the audit log.
+"""Results of the cases: expected and actual end of each, and the writes, from the audit log.
 
 Four things are counted apart, for a healthy end proves little: healed what can be healed, left alone what cannot,
 the right cause, and ends that look right although the way was not.
@@ -38,7 +38,7 @@ class Result:
 
     @property
     def cause_right(self) -> bool:
-        """Whether the root cause was found, and none was claimed where there is none; a deleted incident tells none."""
+        """Whether the root cause was found, and none was claimed where there is none; a deleted incident has none."""
         return self.cause == (self.case.cause if self.case.phase else "")
 
     @property

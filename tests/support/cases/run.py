@@ -1,6 +1,6 @@
-"""What a case is, and a case being played in a namespace of its own. `case_runner.py` plays many of them.
+"""A case, and one run of it in its own namespace. `runner.py` runs many of them.
 
-A case is two functions. `before` makes what is healthy; `breaks` what is broken. The tests only look at the ends.
+A case is two functions: `before` creates the healthy state, `breaks` the fault. The tests only check the end states.
 """
 
 import os
@@ -43,7 +43,7 @@ class Case:
     writes: int = 0
     """How often Prunella writes to an object of the owner: each repair and each undo is one."""
     deletes: int = 0
-    """How many pods of the patient it deletes: the broken ones that a StatefulSet would wait for."""
+    """How many pods of the workload it deletes: the broken ones that a StatefulSet would wait for."""
     spared: int = 0
     """How many of them the StatefulSet may replace by itself, if they happen to be ready between two crashes."""
     incidents: int = 1
@@ -54,7 +54,7 @@ class Case:
     sample: str | None = None
     kind: str = "Deployment"
     ignored: bool = False
-    """Whether Prunella must look away, so that it keeps no snapshot either."""
+    """Whether Prunella must ignore it, so that it keeps no snapshot either."""
     slow: bool = False
     """Whether it takes minutes, and is to be begun first."""
     then: Callable[["CaseRun"], None] | None = None
@@ -62,7 +62,7 @@ class Case:
 
 
 class CaseRun:
-    """A case being played in its namespace."""
+    """One run of a case, in its namespace."""
 
     def __init__(self, case: Case, cluster: Cluster, prunella: PrunellaProcess, user: str, namespace: str) -> None:
         self.case = case
@@ -80,7 +80,7 @@ class CaseRun:
         self.broken_at: datetime | None = None
         """When it began to be broken."""
         self.error: BaseException | None = None
-        """What kept it from being played to its end."""
+        """The error that stopped the run."""
         self._prunella = prunella
         self._user = user
 
@@ -201,7 +201,7 @@ class CaseRun:
             return
         self._assert_audited()
         attempted = self.attempted()
-        assert not self.unsafe(), f"Prunella made writes that nobody could want: {self.unsafe()}"
+        assert not self.unsafe(), f"Prunella made unsafe writes: {self.unsafe()}"
         made = [one for one in attempted if one.made and one.verb != "delete"]
         assert len(made) == times, f"expected {times} writes, the audit log has {made or 'none'}"
         deleted = [one for one in attempted if one.made and one.verb == "delete"]
@@ -216,7 +216,7 @@ class CaseRun:
         return [one for one in self.attempted() if not any(known(one) for known in wanted)]
 
     def _is_repair(self, write: Write) -> bool:
-        """A patch of the patient's template, and of our own annotations, that tests what it was decided on."""
+        """A patch of the workload's template and of our annotations, with preconditions on what was diagnosed."""
         if (write.verb, write.resource, write.name) != ("patch", f"apps/{self.resource}s", self.case.workload):
             return False
         changes = {one["path"] for one in write.request if one["op"] != "test"}
@@ -226,7 +226,7 @@ class CaseRun:
         return inside and {"/metadata/uid", "/metadata/generation"} <= tested
 
     def _is_resize(self, write: Write) -> bool:
-        """A change of the memory of one of the patient's containers in a running pod, by uid and from a known limit."""
+        """A change of a container's memory in a running pod of the workload, by uid and from a known limit."""
         if (write.verb, write.resource) != ("patch", "/pods/resize") or not write.name.startswith(self.case.workload):
             return False
         changes = [one["path"] for one in write.request if one["op"] != "test"]

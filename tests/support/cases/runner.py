@@ -1,6 +1,6 @@
-"""Plays cases: each on its own from the healthy workload to the end of its incident, a few at any time.
+"""Run cases concurrently, each from the healthy workload to the end of its incident.
 
-All at once would only show how slow a kubelet gets on two cores: its events come late and its probes fail.
+Only a few run at a time: with all at once, a kubelet on two cores delays its events and fails its probes.
 """
 
 import time
@@ -23,11 +23,11 @@ _CROWD = {
         "budgets": {"concurrentPerCluster": 1000, "perHourPerCluster": 1000},
     },
 }
-"""So much breaks in the same minutes, which is what the budgets of a cluster are there to stop."""
+"""Cluster budgets would otherwise stop most repairs: many workloads break within the same minutes."""
 
 
 class CaseRunner:
-    """Plays cases, and keeps what became of each."""
+    """Runs cases and keeps the outcome of each."""
 
     def __init__(
         self, case_runs: Iterable[CaseRun], prunella: PrunellaProcess, log_progress: Callable[[str], None]
@@ -39,7 +39,7 @@ class CaseRunner:
         self._left = len(self.case_runs)
 
     def play(self) -> None:
-        """Play every case to its end. What fails is kept with its run, for the tests of that case to raise."""
+        """Run every case to its end. An error is kept with its run, for the tests of that case to raise."""
         case_runs = sorted(self.case_runs.values(), key=_longest_first)
         case_runs[0].api.apply(_CROWD)
         self._log_progress(f"{len(case_runs)} cases, {_AT_ONCE} at a time")
@@ -59,7 +59,7 @@ class CaseRunner:
         )
 
     def clear(self) -> None:
-        """Delete the namespaces; their going is not waited for."""
+        """Delete the namespaces without waiting."""
         for case_run in self.case_runs.values():
             case_run.api.delete(path_of(_CROWD))
             case_run.api.delete(f"/api/v1/namespaces/{case_run.namespace}")
@@ -69,7 +69,7 @@ class CaseRunner:
 
 
 def run_case(case_run: CaseRun) -> None:
-    """Make it healthy, wait until Prunella knows it, break it, let people do what they do, wait for the end."""
+    """Create it, wait until Prunella has recorded it as good, break it, run `then`, and wait for the end."""
     case = case_run.case
     case_run.prepare()
     if case.before:

@@ -130,7 +130,7 @@ def _with_budget(run: CaseRun) -> None:
 
 
 def _limit_put_back(run: CaseRun) -> None:
-    """Somebody's controller holds the limit where it was."""
+    """Another controller restores the limit."""
     run.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
     run.api.apply(*shop.app(run, SHOP_MEMORY_MIB="90"))
 
@@ -156,7 +156,7 @@ def _cron_job(run: CaseRun) -> None:
 
 
 def _never_gone(run: CaseRun) -> None:
-    """A pod that is deleted and stays, as nobody takes its finalizer away; its successor serves."""
+    """A deleted pod that stays because its finalizer is not removed; its successor serves."""
     (pod,) = ours(run)
     path = f"/api/v1/namespaces/{run.namespace}/pods/{pod['metadata']['name']}"
     run.api.patch(path, {"metadata": {"finalizers": ["shop.example.org/backup"]}})
@@ -166,7 +166,7 @@ def _never_gone(run: CaseRun) -> None:
 
 
 def _twin(run: CaseRun) -> None:
-    """Another Deployment, whose broken pods bear all labels that ours have."""
+    """Another Deployment whose broken pods have all labels of ours."""
     _, one = shop.app(run, shop.bad(1))
     one["metadata"] = {**one["metadata"], "name": "twin", "labels": {"prunella.dev/ignore": "true"}}
     run.api.apply(one)

@@ -13,7 +13,7 @@ import simulate_shards
 import soak_table
 from proc import percentile, usage
 from scale_table import Results, markdown
-from soak_workloads import Labels, Metadata, Seen, Status, Ward
+from soak_workloads import Labels, Metadata, Status, WatchedObject, WorkloadPool
 from workloads import address
 
 from prunella_operator.kubernetes.views.workloads import workload_key
@@ -92,13 +92,13 @@ def test_the_line_is_that_of_the_least_squares():
 def an_incident(number, uid, phase):
     namespace, name = address(number)
     key = workload_key(WorkloadRef(kind="Deployment", namespace=namespace, name=name))
-    return Seen(Metadata(namespace, f"{name}-{uid}", uid, "1", Labels(workload=key)), Status(phase))
+    return WatchedObject(Metadata(namespace, f"{name}-{uid}", uid, "1", Labels(workload=key)), Status(phase))
 
 
 @pytest.fixture
-def ward():
+def pool():
     """With one that is healed once, one healed twice, one handed over, one lost, and one that is well."""
-    found = Ward(None, None)
+    found = WorkloadPool(None, None)
     for number in range(5):
         found.case(*address(number)).broken = 1.0 if number < 4 else 0.0
     for seen in ((0, "a", ""), (0, "a", "Healed"), (1, "b", "Healed"), (1, "c", "Healed"), (2, "d", "Escalated")):
@@ -106,23 +106,23 @@ def ward():
     return found
 
 
-def test_every_fault_is_counted_by_its_end(ward):
-    ends = ward.ends()
+def test_every_fault_is_counted_by_its_end(pool):
+    ends = pool.ends()
     assert (ends["made"], ends["healed"], ends["lost"], ends["doubled"]) == (4, 1, ["service-3"], ["service-1"])
     assert ends["not healed"] == ["service-2:Escalated"]
     counts = {"faults": 4, "incidents": 4, "open": 0, "healed": 3, "otherwise": 1, "kept": 4}
-    assert ward.count() == counts
-    assert not ward.settled
+    assert pool.count() == counts
+    assert not pool.settled
 
 
-def test_an_incident_that_is_removed_still_counts(ward):
-    ward.gone("a")
-    assert ward.count()["kept"] == 3
-    assert ward.ends()["healed"] == 1
+def test_an_incident_that_is_removed_still_counts(pool):
+    pool.gone("a")
+    assert pool.count()["kept"] == 3
+    assert pool.ends()["healed"] == 1
 
 
-def test_a_case_knows_the_pod_that_it_had_before_its_fault(ward):
+def test_a_case_knows_the_pod_that_it_had_before_its_fault(pool):
     namespace, name = address(4)
     for pod, phase in (("early", "Pending"), ("first", "Running"), ("second", "Running")):
-        ward.running(Seen(Metadata(namespace, pod, pod, "1", Labels(app=name)), Status(phase)))
-    assert ward.ready.pod == "first"
+        pool.running(WatchedObject(Metadata(namespace, pod, pod, "1", Labels(app=name)), Status(phase)))
+    assert pool.ready.pod == "first"
