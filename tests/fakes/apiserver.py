@@ -1,7 +1,7 @@
-"""A fake API server on loopback that does what a test scripts, connection by connection, and else behaves.
+"""A fake API server on loopback that tests can script, request by request.
 
-Unscripted, it lists `objects` in pages and holds watches open; `send` writes to those. Scripted answers are taken from
-`lists` and `watches` in order, one for each request of that sort. With `protobuf` it answers in that format.
+Unscripted, it lists `objects` in pages and holds watches open; `send` writes to them. Scripted responses are taken from
+`lists` and `watches` in order, one for each request of that kind. With `protobuf` it responds in that format.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ JSON, PROTOBUF = "application/json", "application/vnd.kubernetes.protobuf"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A request as it came."""
+class ReceivedRequest:
+    """A received request."""
 
     method: str
     path: str
@@ -40,7 +40,7 @@ class FakeApi:
     lists: deque[Answer] = field(default_factory=deque)
     watches: deque[Answer] = field(default_factory=deque)
     others: deque[Answer] = field(default_factory=deque)
-    requests: list[Seen] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     token: Callable[[], str] = lambda: ""
     port: int = 0
     protobuf: bool = False
@@ -77,17 +77,17 @@ class FakeApi:
         return len(self._open)
 
     def of(self, sort):
-        """The requests of one sort: `list`, `watch` or `other`."""
+        """The requests of one kind: `list`, `watch` or `other`."""
         return [seen for seen in self.requests if _sort(seen.method, seen.query) == sort]
 
     def send(self, *changes):
         """Write to every open watch."""
         for stream in self._open:
             for change in changes:
-                stream.put_nowait(self.part(change))
+                stream.put_nowait(self.encode(change))
 
-    def part(self, change):
-        """A change as it travels; bytes travel as they are."""
+    def encode(self, change):
+        """The encoded change; bytes are sent as they are."""
         if isinstance(change, bytes):
             return change
         return protobuf.frame(change) if self.protobuf else json.dumps(change).encode() + b"\n"
@@ -95,8 +95,8 @@ class FakeApi:
     def watch_response(self):
         return web.StreamResponse(headers={"Content-Type": f"{PROTOBUF};stream=watch" if self.protobuf else JSON})
 
-    def _written(self, answer):
-        """The answer in the format that is spoken."""
+    def _encode_response(self, answer):
+        """The response in the server's format."""
         if self.protobuf and answer.content_type == JSON:
             body = protobuf.answer(json.loads(answer.body))
             return web.Response(body=body, status=answer.status, headers={**answer.headers, "Content-Type": PROTOBUF})
@@ -105,7 +105,7 @@ class FakeApi:
     async def _handle(self, request):
         query = dict(request.query)
         self.requests.append(
-            Seen(
+            ReceivedRequest(
                 request.method,
                 request.path,
                 query,
@@ -117,8 +117,8 @@ class FakeApi:
         sort = _sort(request.method, query)
         script = {"list": self.lists, "watch": self.watches, "other": self.others}[sort]
         if script:
-            return self._written(await script.popleft()(request))
-        return self._written(await (self._watch(request) if sort == "watch" else self._list(request)))
+            return self._encode_response(await script.popleft()(request))
+        return self._encode_response(await (self._watch(request) if sort == "watch" else self._list(request)))
 
     async def _list(self, request):
         start, limit = int(request.query.get("continue", 0)), int(request.query.get("limit", 500))
@@ -176,14 +176,14 @@ def raw(body, code=200):
 
 
 def stream(*changes, then="close"):
-    """A watch that sends these changes, and then closes, cuts the connection, or says nothing more."""
+    """A watch that sends these changes, and then closes, cuts or holds the connection."""
 
     async def answer(request):
         api = request.app[API]
         response = api.watch_response()
         await response.prepare(request)
         for change in changes:
-            await response.write(api.part(change))
+            await response.write(api.encode(change))
         if then == "hold":
             await asyncio.Event().wait()
         if then == "cut":

@@ -1,7 +1,7 @@
-"""An API server in memory, behind the two ports of ours: `FakeKube` (activities) and `FakeRest` (operator).
+"""An API server in memory, behind both of our clients: `FakeKube` (activities) and `FakeRest` (operator).
 
-It keeps objects by path, counts resourceVersion and generation, refuses names that are taken and patches whose tests
-fail, and records every write. It validates nothing: what a real API server says is the integration tests' business.
+It keeps objects by path, counts resourceVersion and generation, rejects names that are taken and patches whose tests
+fail, and records every write. It does not validate: real responses are covered by the integration tests.
 """
 
 import copy
@@ -22,7 +22,7 @@ _REQUIREMENT = re.compile(r"(\w[^,\s]*) (in|notin) \(([^)]*)\)|!([^,]+)|([^,=!]+
 
 @dataclass
 class FakeKube:
-    """Objects by path. `writes` tells what was written; `before` sees each request and may raise, or change things."""
+    """Objects by path. `writes` records all writes; `before` is called for each request, and may raise."""
 
     namespace: str = "prunella-system"
     objects: dict = field(default_factory=dict)
@@ -33,7 +33,7 @@ class FakeKube:
     _version: count = field(default_factory=lambda: count(100))
 
     def put(self, path, body, **status):
-        """An object that is there from the beginning; its path ends with its name."""
+        """Add an object; its path ends with its name."""
         meta = {"uid": f"uid-{path.rsplit('/', 1)[1]}", "resourceVersion": str(next(self._version)), "generation": 1}
         meta |= {"name": path.rsplit("/", 1)[1], **(body.get("metadata") or {})}
         self.objects[path] = {**copy.deepcopy(body), "metadata": meta} | ({"status": status} if status else {})
@@ -44,25 +44,25 @@ class FakeKube:
         return [write for write in self.writes if write[0] == verb]
 
     def get(self, path, **params):
-        self._ask("GET", path)
+        self._record("GET", path)
         return copy.deepcopy(self._find(path))
 
     def list(self, path, **params):
-        self._ask("GET", path)
+        self._record("GET", path)
         return iter([copy.deepcopy(one) for one in self._below(path) if _selected(one, params)])
 
     def metadata(self, path, **params):
         return iter([{"metadata": one["metadata"]} for one in self.list(path, **params)])
 
     def text(self, path, **params):
-        self._ask("GET", path)
+        self._record("GET", path)
         found = self.texts.get(path, NotFound(f"no text {path}"))
         if isinstance(found, Exception):
             raise found
         return found
 
     def create(self, path, body):
-        self._ask("POST", path)
+        self._record("POST", path)
         target = f"{path}/{body['metadata']['name']}"
         if target in self.objects:
             raise AlreadyExists(f"{target} already exists")
@@ -71,7 +71,7 @@ class FakeKube:
         return copy.deepcopy(self.put(target, {**body, "metadata": {"creationTimestamp": stamp, **body["metadata"]}}))
 
     def json_patch(self, path, operations):
-        self._ask("PATCH", path)
+        self._record("PATCH", path)
         real = path.removesuffix("/resize")
         changed = copy.deepcopy(self._find(real))
         for operation in operations:
@@ -80,33 +80,33 @@ class FakeKube:
         return self._store(real, changed)
 
     def merge_patch(self, path, body):
-        self._ask("PATCH", path)
+        self._record("PATCH", path)
         real = path.removesuffix("/status")
         live = self._find(real)
-        self._must_be_current(live, body)
+        self._check_preconditions(live, body)
         self.writes.append(("merge_patch", path, body))
-        changed = _merged(copy.deepcopy(live), body)
+        changed = _merge(copy.deepcopy(live), body)
         return copy.deepcopy(live) if changed == live else self._store(real, changed)
 
     def apply(self, path, body):
-        self._ask("PATCH", path)
+        self._record("PATCH", path)
         real = path.removesuffix("/status")
-        self._must_be_current(self._find(real), body)
+        self._check_preconditions(self._find(real), body)
         self.writes.append(("apply", path, body))
         return self._store(real, {**copy.deepcopy(self._find(real)), "status": body["status"]})
 
     def delete(self, path, uid=None, **seen):
-        self._ask("DELETE", path)
-        self._must_be_current(self._find(path), {"metadata": seen | ({"uid": uid} if uid else {})})
+        self._record("DELETE", path)
+        self._check_preconditions(self._find(path), {"metadata": seen | ({"uid": uid} if uid else {})})
         self.writes.append(("delete", path, None))
         del self.objects[path]
 
-    def _must_be_current(self, live, body):
+    def _check_preconditions(self, live, body):
         for key in ("resourceVersion", "uid"):
             if (body.get("metadata") or {}).get(key, live["metadata"][key]) != live["metadata"][key]:
                 raise Conflict(f"{key} differs: the object has been modified")
 
-    def _ask(self, method, path):
+    def _record(self, method, path):
         self.requests.append((method, path))
         self.before(method, path)
 
@@ -132,7 +132,7 @@ class FakeKube:
 
 
 class FakeRest:
-    """The same, as the operator's asynchronous client."""
+    """The same server, as the operator's asynchronous client sees it."""
 
     def __init__(self, kube=None):
         self.kube = kube or FakeKube()
@@ -210,12 +210,12 @@ def _apply(node, operation):
         node[key] = copy.deepcopy(operation["value"])
 
 
-def _merged(node, patch):
+def _merge(node, patch):
     for key, value in patch.items():
         if value is None:
             node.pop(key, None)
         elif isinstance(value, dict):
-            node[key] = _merged(node[key] if isinstance(node.get(key), dict) else {}, value)
+            node[key] = _merge(node[key] if isinstance(node.get(key), dict) else {}, value)
         else:
             node[key] = value
     return node

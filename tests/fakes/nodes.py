@@ -1,6 +1,6 @@
-"""Machines in virtual time, each with an event loop, a clock and a network of its own, to be paused, cut and killed.
+"""Machines in virtual time, each with its own event loop, clock and network, to be paused, partitioned and killed.
 
-A paused machine runs nothing, while its clock goes on; what was due meanwhile is done when it is woken, in order.
+A paused machine runs nothing while its clock goes on; overdue timers fire in order when it resumes.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _SETTLED = 1000  # passes of an event loop without a timer
 
 
 class World:
-    """The time that really is, one API server, and the machines."""
+    """The real time, an API server, and the machines."""
 
     def __init__(self):
         self.now = 0.0
@@ -48,7 +48,7 @@ class World:
         return self.now - began
 
     def close(self):
-        """Let go of all machines. What still runs there is told to end, and nothing of it is written any more."""
+        """Stop all machines. Their running tasks are cancelled, and write nothing any more."""
         self.after = lambda: None
         self.nodes += self.graveyard
         for node in self.nodes:
@@ -78,7 +78,7 @@ class Node:
     delay: float = 0.01
     paused: bool = False
     cut: str = ""
-    """How its network is broken: `hangs` or `refuses`, or `one-way`: what it sends arrives, and no answer does."""
+    """The network fault: `hangs`, `refuses`, or `one-way`, where requests arrive but responses do not."""
     _loop: _Loop = field(init=False)
     _task: asyncio.Task[Any] | None = None
 
@@ -94,7 +94,7 @@ class Node:
         self.work()
 
     def stop(self):
-        """What SIGTERM does: the work is cancelled, and has time to let go."""
+        """Stop as SIGTERM does: the work is cancelled, and has time to clean up."""
         self._task.cancel()
 
     def kill(self):
@@ -107,8 +107,8 @@ class Node:
         return self._task.done()
 
     def next_at(self):
-        """When it has something to do; never while it is paused."""
-        timers = [one for one in self._loop._scheduled if not one.cancelled()]
+        """The time of its next timer; infinity while it is paused."""
+        timers = [timer for timer in self._loop._scheduled if not timer.cancelled()]
         return heapq.nsmallest(1, timers)[0].when() if timers and not self.paused else float("inf")
 
     def work(self):
@@ -123,35 +123,35 @@ class Node:
 
     @property
     def rest(self):
-        return _Wire(self)
+        return _Network(self)
 
 
-class _Wire(FakeRest):
-    """The API server, as it is reached from one machine."""
+class _Network(FakeRest):
+    """The API server as reached from one machine."""
 
     def __init__(self, node):
         super().__init__(node.world.kube)
         self._node = node
 
     async def get(self, path, params=None):
-        return await self._through(super().get(path, params))
+        return await self._exchange(super().get(path, params))
 
     async def create(self, path, body, params=None):
-        return await self._through(super().create(path, body, params))
+        return await self._exchange(super().create(path, body, params))
 
     async def patch(self, path, body, content_type, params=None):
-        return await self._through(super().patch(path, body, content_type, params))
+        return await self._exchange(super().patch(path, body, content_type, params))
 
-    async def _through(self, call):
+    async def _exchange(self, call):
         try:
-            await self._on_the_way("hangs", "refuses")
+            await self._travel("hangs", "refuses")
             answer = await call
         finally:
             call.close()
-        await self._on_the_way("hangs", "refuses", "one-way")
+        await self._travel("hangs", "refuses", "one-way")
         return answer
 
-    async def _on_the_way(self, *broken):
+    async def _travel(self, *broken):
         await asyncio.sleep(self._node.delay)
         if self._node.cut not in broken:
             return

@@ -99,7 +99,7 @@ def owned_by(api_version, kind, name, uid):
 
 
 def a_snapshot(template, *, good_at=None, created=LONG_AGO):
-    """A template of web that we kept."""
+    """A snapshot of a template of web."""
     body = revisions.snapshot(
         a_deployment(template), WEB, revisions.KNOWN_GOOD if good_at else revisions.BEFORE, good_at
     )
@@ -108,7 +108,7 @@ def a_snapshot(template, *, good_at=None, created=LONG_AGO):
 
 
 def announced(kube, incident, action_id, **meta):
-    """The incident of a repair, which says that this very repair is being made."""
+    """The incident of a repair, with that repair as its current attempt."""
     body = {"metadata": {"namespace": incident.namespace, "uid": incident.uid, **meta}, "spec": {"type": "OOMKilled"}}
     path = paths.incidents(incident.namespace, incident.name)
     return kube.put(path, body, phase="Repairing", attempts=[{"actionId": action_id}])
@@ -123,8 +123,8 @@ def a_cluster(kube, deployment=None, replica_sets=(), pods=(), *, snapshots=(), 
         (paths.collection("ReplicaSet", NAMESPACE), replica_sets),
         (paths.core(NAMESPACE, "pods"), pods),
     ):
-        for one in found:
-            kube.put(f"{plural}/{one['metadata']['name']}", one)
+        for raw in found:
+            kube.put(f"{plural}/{raw['metadata']['name']}", raw)
     for snapshot in snapshots:
         kube.put(paths.snapshots(NAMESPACE, snapshot["metadata"]["name"]), snapshot)
     return kube

@@ -1,4 +1,4 @@
-"""Writes what tests have as JSON in Kubernetes' protobuf, as far as `MESSAGES` names it."""
+"""Encode JSON objects of tests in Kubernetes' protobuf, limited to the fields in `MESSAGES`."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ _BEYOND = 10**15  # seconds: in no calendar
 
 
 def frame(change):
-    """A change as it travels in a watch."""
+    """The frame of a watch event."""
     kind = "Status" if change["type"] == "ERROR" else change["object"].get("kind", "Object")
     event = message("WatchEvent")(type=change["type"].encode())
     event.object.raw = enveloped(kind, change["object"])
@@ -19,7 +19,7 @@ def frame(change):
 
 
 def answer(body):
-    """A list or a refusal as it travels."""
+    """The body of a list or an error."""
     if body["kind"] == "Status":
         return enveloped("Status", body)
     found = message("List")()
@@ -34,7 +34,7 @@ def enveloped(kind, obj):
 
 
 def packed(kind, obj):
-    """The bytes of a message; bytes and text are taken as they are."""
+    """The bytes of a message; bytes and text are kept as they are."""
     if not isinstance(obj, dict):
         return obj if isinstance(obj, bytes) else str(obj).encode()
     found = message(kind)()
@@ -58,8 +58,8 @@ def _set(found, name, value, of):
     elif of == "Time":
         getattr(found, name).seconds = _seconds(value)
     elif is_list(of):
-        for one in value:
-            fill(getattr(found, name).add(), one, of.strip("[]"))
+        for element in value:
+            fill(getattr(found, name).add(), element, of.strip("[]"))
     else:
         getattr(found, name).SetInParent()
         fill(getattr(found, name), value, of)

@@ -1,4 +1,4 @@
-"""`FakeKube` behind HTTP, for what only a request can show: the headers and spans of both of our clients."""
+"""`FakeKube` behind HTTP, to test the headers and spans of both of our clients."""
 
 from fakes.httpd import Answer, Httpd
 
@@ -9,7 +9,7 @@ _MAY_BE_EMPTY = {"incidents", "events", "healingpolicies", "clusterhealingpolici
 
 
 class ServedKube(Httpd):
-    """An API server on loopback with the objects of a fake. It knows no selectors and no pages."""
+    """An API server on loopback with the objects of a fake. It supports neither selectors nor pages."""
 
     def __init__(self, kube):
         super().__init__(self._do)
@@ -35,7 +35,7 @@ class ServedKube(Httpd):
         return write.get(kind, self.kube.merge_patch)(asked.path, asked.json)
 
     def _read(self, path):
-        """An object, or a collection; an empty one cannot be told from what is not there."""
+        """An object or a collection. An empty collection cannot be distinguished from a missing object."""
         if path in self.kube.objects:
             return self.kube.get(path)
         found = list(self.kube.list(path))

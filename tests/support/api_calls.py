@@ -1,7 +1,7 @@
-"""Which permissions the code needs, read from the code: every call to the API server, by verb and resource.
+"""The permissions that the code needs, read from the code: every call to the API server, by verb and resource.
 
-A path is worked out from its expression, with `{}` where only running would tell. One that cannot be worked out is an
-error, so that no call is overlooked.
+A path is derived from its expression, with `{}` for parts known only at run time. A path that cannot be derived is an
+error, so that no call is missed.
 """
 
 import ast
@@ -21,14 +21,14 @@ _WRITES = {"create": "create", "delete": "delete"} | dict.fromkeys(
     ("json_patch", "merge_patch", "apply", "patch"), "patch"
 )
 _METHODS = {"GET": "", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
-_EVERYBODY = {"authentication.k8s.io", "authorization.k8s.io"}  # every account may ask who it is and what it may
+_ALWAYS_ALLOWED = {"authentication.k8s.io", "authorization.k8s.io"}  # self reviews, allowed to every account
 _KINDS = tuple(paths._PLURALS)
 Need = tuple[str, str, str]
 """Verb, group, resource."""
 
 
 def needs(files: Iterable[str]) -> set[Need]:
-    """What the code of these files and folders of the operator asks of the API server."""
+    """The permissions needed by the code of these files and folders of the operator."""
     found = (module for name in files for module in _modules(PACKAGE / name))
     return {need for module in found for need in module.needs()}
 
@@ -54,11 +54,11 @@ class Module:
         for scope in (*self.functions.values(), self.tree):
             for node in _own(scope):
                 if isinstance(node, ast.Call):
-                    yield from self._of(node, scope)
+                    yield from self._call_needs(node, scope)
 
-    def _of(self, call: ast.Call, scope: ast.AST) -> Iterator[Need]:
+    def _call_needs(self, call: ast.Call, scope: ast.AST) -> Iterator[Need]:
         if isinstance(call.func, ast.Name) and call.func.id == "Resource" and isinstance(call.args[0], ast.Constant):
-            prefix, plural = (arg.value for arg in call.args[:2])  # what a source watches
+            prefix, plural = (arg.value for arg in call.args[:2])  # the resource of a watch
             yield from ((verb, _group(prefix), plural) for verb in ("list", "watch"))
             return
         if not isinstance(call.func, ast.Attribute) or _client(call.func.value) not in _CLIENTS or not call.args:
@@ -70,40 +70,40 @@ class Module:
         if verb is None:
             return
         kinds = _KINDS if method in _READS or verb == "" else tuple(sorted(_REPAIRED_KINDS))
-        for one in self.values(path, scope, kinds):
-            yield from _need(verb, one, f"{self.name}:{call.lineno}")
+        for value in self.values(path, scope, kinds):
+            yield from _need(verb, value, f"{self.name}:{call.lineno}")
 
     def values(self, node: ast.AST, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
-        """The texts that an expression may stand for."""
+        """The possible values of an expression."""
         found = {ANY}
         match node:
             case ast.Constant(value=str(text)):
                 found = {text}
             case ast.JoinedStr(values=parts):
-                found = self._joined(parts, scope, kinds)
+                found = self._join(parts, scope, kinds)
             case ast.FormattedValue(value=value):
                 found = self.values(value, scope, kinds)
             case ast.BinOp(left=left, right=right):
-                found = self._joined([left, right], scope, kinds)
+                found = self._join([left, right], scope, kinds)
             case ast.IfExp(body=one, orelse=other):
                 found = self.values(one, scope, kinds) | self.values(other, scope, kinds)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
                 found = {text for part in parts for text in self.values(part, scope, kinds)}
             case ast.Call():
-                found = self._returned(node, scope, kinds)
+                found = self._returned_values(node, scope, kinds)
             case ast.Name(id=name):
-                found = self._named(name, scope, kinds)
+                found = self._variable_values(name, scope, kinds)
         return found
 
-    def _joined(self, parts: list[ast.AST], scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
+    def _join(self, parts: list[ast.AST], scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         return {"".join(one) for one in itertools.product(*(self.values(part, scope, kinds) for part in parts))}
 
-    def _returned(self, call: ast.Call, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
+    def _returned_values(self, call: ast.Call, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
         if isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "paths":
-            return self._known(name, call, scope, kinds)
+            return self._path_values(name, call, scope, kinds)
         if name == "map" and len(call.args) > 1:
-            return self._known(
+            return self._path_values(
                 getattr(call.args[0], "attr", ""), ast.Call(call.args[0], [ast.Constant(ANY)]), scope, kinds
             )
         if name not in self.functions:
@@ -112,8 +112,8 @@ class Module:
         returns = (node.value for node in _own(inner) if isinstance(node, ast.Return) and node.value)
         return {text for value in returns for text in self.values(value, inner, kinds)}
 
-    def _known(self, name: str, call: ast.Call, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
-        """What a function of `cluster/paths.py` gives."""
+    def _path_values(self, name: str, call: ast.Call, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
+        """The values of a function of `kubernetes/paths.py`."""
         if name == "workload":
             return {f"{paths.collection(kind, ANY)}/{ANY}" for kind in kinds}
         function = getattr(paths, name, None)
@@ -124,7 +124,7 @@ class Module:
             choices[0] = set(kinds)
         return {function(*one) for one in itertools.product(*choices)}
 
-    def _named(self, name: str, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
+    def _variable_values(self, name: str, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         found: set[str] = set()
         for node in (*_own(scope), *self.tree.body):
             match node:
@@ -134,10 +134,10 @@ class Module:
                     target, name
                 ):
                     found |= self.values(value, scope, kinds)
-        return found or self._passed(name, scope, kinds) or {ANY}
+        return found or self._parameter_values(name, scope, kinds) or {ANY}
 
-    def _passed(self, name: str, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
-        """What callers of the same module give for a parameter."""
+    def _parameter_values(self, name: str, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
+        """The arguments that callers in the same module pass for a parameter."""
         arguments = [arg.arg for arg in scope.args.args if arg.arg != "self"] if hasattr(scope, "args") else []
         if name not in arguments:
             return set()
@@ -178,9 +178,9 @@ def _need(verb: str, path: str, where: str) -> Iterator[Need]:
     words = path.strip("/").split("/")
     head = 3 if words[0] == "apis" else 2
     if words[0] not in {"api", "apis"}:
-        raise AssertionError(f"{where}: cannot tell which object is meant by {path!r}")
+        raise AssertionError(f"{where}: cannot derive the path from {path!r}")
     group, rest = _group(path), words[head:]
-    if not rest or group in _EVERYBODY:
+    if not rest or group in _ALWAYS_ALLOWED:
         return
     if rest[0] == "namespaces" and len(rest) > 2:
         rest = rest[2:]

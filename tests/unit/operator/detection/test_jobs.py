@@ -23,16 +23,16 @@ def a_job(*conditions, **meta):
 
 
 def film(*views):
-    """What is reported for each view; None stands for the Job's deletion."""
-    told, result = [], []
-    source = JobSource(FakeApi().access, told.append)
+    """The reports for each view; None stands for the Job's deletion."""
+    reported, result = [], []
+    source = JobSource(FakeApi().access, reported.append)
     for body in views:
         if body is None:
             source.on_delete("j-1", NOW)
         else:
             source.on_upsert(msgspec.convert(body, Job), NOW)
-        result.append([one.reason for one in told])
-        told.clear()
+        result.append([one.reason for one in reported])
+        reported.clear()
     return result
 
 
@@ -41,45 +41,45 @@ ONCE = ["BackoffLimitExceeded"]
 
 
 @pytest.mark.parametrize(
-    ("views", "told"),
+    ("views", "reported"),
     [
         pytest.param([a_job()], [[]], id="at work, with a try that failed"),
         pytest.param([a_job(a_condition("FailureTarget"))], [[]], id="about to fail"),
-        pytest.param([a_job(), FAILED, FAILED], [[], ONCE, []], id="it fails, and is told once"),
+        pytest.param([a_job(), FAILED, FAILED], [[], ONCE, []], id="it fails, and is reported once"),
         pytest.param([a_job(a_condition("Complete"))], [[]], id="it completed"),
         pytest.param([a_job(a_condition(status="False"))], [[]], id="it has not failed"),
         pytest.param([a_job(a_condition(), deletionTimestamp="2026-11-24T09:59:58Z")], [[]], id="it goes"),
         pytest.param([a_job(a_condition(at="2026-11-24T09:29:00Z"))], [[]], id="it failed long ago"),
-        pytest.param([a_job(a_condition(at="2026-11-24T09:31:00Z"))], [ONCE], id="it failed while nobody watched"),
-        pytest.param([a_job(a_condition(at=None))], [ONCE], id="it failed, nobody knows when"),
+        pytest.param([a_job(a_condition(at="2026-11-24T09:31:00Z"))], [ONCE], id="it failed during a gap of the watch"),
+        pytest.param([a_job(a_condition(at=None))], [ONCE], id="it failed at an unknown time"),
         pytest.param([FAILED, None, FAILED], [ONCE, [], ONCE], id="it is gone, and seen again"),
     ],
 )
-def test_what_is_told_of_a_job(views, told):
-    assert film(*views) == told
+def test_reports_of_a_job(views, reported):
+    assert film(*views) == reported
 
 
 def test_a_signal_says_all_that_is_known():
-    told = []
-    source = JobSource(FakeApi().access, told.append)
+    reported = []
+    source = JobSource(FakeApi().access, reported.append)
     body = a_job(a_condition(), ownerReferences=[CRON_JOB], labels={"prunella.dev/ignore": "true"})
     source.on_upsert(msgspec.convert(body, Job), NOW)
-    (signal,) = told
+    (signal,) = reported
     assert (signal.source, signal.kind, signal.name, signal.uid) == ("jobs", "Job", "report-1", "j-1")
     assert (signal.owner.kind, signal.owner.name, signal.ignored) == ("CronJob", "report", True)
     assert signal.fault_at == datetime(2026, 11, 24, 9, 59, tzinfo=UTC)
 
 
 def test_a_handler_that_fails_is_given_the_job_again():
-    told = []
+    reported = []
 
     def emit(signal):
-        told.append(signal)
-        if len(told) == 1:
+        reported.append(signal)
+        if len(reported) == 1:
             raise RuntimeError
 
     source = JobSource(FakeApi().access, emit)
     with pytest.raises(RuntimeError):
         source.on_upsert(msgspec.convert(FAILED, Job), NOW)
     source.on_upsert(msgspec.convert(FAILED, Job), NOW)
-    assert len(told) == 2
+    assert len(reported) == 2

@@ -1,4 +1,4 @@
-"""What counts as new trouble of a pod: each case is a short film of views, and what is reported for each view."""
+"""New faults of a pod: each case is a sequence of views, and the reports for each view."""
 
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ def view(*containers, **more):
 
 
 def film(*views, seen_before=True):
-    """What is reported for each view, as `Type/reason container`."""
+    """The reports for each view, as `Type/reason container`."""
     memory, result = () if seen_before else None, []
     for body in views:
         found, memory = detect_faults(msgspec.convert(body, Pod), memory, NOW)
@@ -205,7 +205,7 @@ FOREIGN = [{"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w
 @pytest.mark.parametrize(
     ("owners", "found"),
     [
-        pytest.param(None, ["PodCrashLoop/Error app"], id="a bare pod: nobody makes another one"),
+        pytest.param(None, ["PodCrashLoop/Error app"], id="a bare pod is not replaced"),
         pytest.param(FOREIGN, ["PodCrashLoop/Error app"], id="an owner of whom we know nothing"),
         pytest.param(JOB, [], id="a try of a Job, which makes another one"),
         pytest.param(view()["metadata"]["ownerReferences"], [], id="a pod that is replaced at once"),

@@ -1,4 +1,4 @@
-"""Rollouts: those that do not come to an end are reported, those that do are told as settled."""
+"""Rollouts: those that do not come to an end are reported, those that do are settled."""
 
 from datetime import UTC, datetime
 
@@ -62,9 +62,9 @@ def film(*views):
 SETTLED = "shop/web d-1 {}"
 STUCK = deployment(2, have=4, updated=1, late=True)
 CASES = {
-    "a complete rollout is told once": ([deployment()] * 2, [(SETTLED.format(1),), ()]),
-    "each generation is told": ([deployment(), deployment(2)], [(SETTLED.format(1),), (SETTLED.format(2),)]),
-    "one that was incomplete is told again": (
+    "a complete rollout is reported once": ([deployment()] * 2, [(SETTLED.format(1),), ()]),
+    "each generation is reported": ([deployment(), deployment(2)], [(SETTLED.format(1),), (SETTLED.format(2),)]),
+    "one that was incomplete is reported again": (
         [deployment(), deployment(available=2), deployment()],
         [(SETTLED.format(1),), (), (SETTLED.format(1),)],
     ),
@@ -108,14 +108,14 @@ def test_a_signal_says_all_that_is_known():
 
 
 def test_a_deployment_that_is_gone_is_forgotten():
-    told = []
-    source = RolloutSource(FakeApi().access, DEPLOYMENTS, lambda _: None, lambda *what: told.append(what))
+    reported = []
+    source = RolloutSource(FakeApi().access, DEPLOYMENTS, lambda _: None, lambda *what: reported.append(what))
     body = msgspec.convert(deployment(), Rollout)
     source.on_upsert(body, NOW)
     source.on_delete("d-1", NOW)
     source.on_upsert(body, NOW)
 
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
 def test_a_deployment_with_hardly_any_fields_is_no_trouble():
@@ -145,16 +145,16 @@ def daemon(wanted=3, current=3, updated=3, available=3):
     ],
 )
 def test_a_daemon_set_is_settled_when(body, settled):
-    told = []
-    source = RolloutSource(FakeApi().access, DAEMON_SETS, told.append, lambda *what: told.append(what))
+    reported = []
+    source = RolloutSource(FakeApi().access, DAEMON_SETS, reported.append, lambda *what: reported.append(what))
     source.on_upsert(msgspec.convert(body, DaemonRollout), NOW)
 
-    assert told == ([("DaemonSet", "shop", "agent", "s-1", 1)] if settled else [])
+    assert reported == ([("DaemonSet", "shop", "agent", "s-1", 1)] if settled else [])
 
 
 def test_a_stateful_set_settles_like_a_deployment():
-    told = []
-    source = RolloutSource(FakeApi().access, STATEFUL_SETS, told.append, lambda *what: told.append(what))
+    reported = []
+    source = RolloutSource(FakeApi().access, STATEFUL_SETS, reported.append, lambda *what: reported.append(what))
     source.on_upsert(msgspec.convert(deployment(), Rollout), NOW)
 
-    assert told == [("StatefulSet", "shop", "web", "d-1", 1)]
+    assert reported == [("StatefulSet", "shop", "web", "d-1", 1)]

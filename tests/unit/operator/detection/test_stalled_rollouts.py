@@ -1,4 +1,4 @@
-"""Standstill: a workload that comes no closer to what is wanted is told once, after a while."""
+"""Stalled rollouts: a workload without progress toward its desired state is reported once, after a while."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -60,8 +60,8 @@ def daemon(wanted=2, available=1):
     )
 
 
-def told(*views, resource=STATEFUL_SETS):
-    """What is told after all these views, a minute apart, and a look each."""
+def reported(*views, resource=STATEFUL_SETS):
+    """The reports after all these views, a minute apart, each followed by a check."""
     signals = []
     source = RolloutSource(FakeApi().access, resource, signals.append, lambda *_: None)
     for minute, view in enumerate(views):
@@ -78,7 +78,7 @@ def told(*views, resource=STATEFUL_SETS):
     ("views", "since"),
     [
         pytest.param([stateful(updated=1, available=2), None], None, id="not yet"),
-        pytest.param([stateful(updated=1, available=2), None, None, None], 0, id="told once"),
+        pytest.param([stateful(updated=1, available=2), None, None, None], 0, id="reported once"),
         pytest.param(
             [stateful(available=2, conditions=[REFUSED_STALL_TIMEOUT]), None],
             0,
@@ -96,13 +96,13 @@ def told(*views, resource=STATEFUL_SETS):
         pytest.param([stateful(available=2), stateful(available=2, generation=2), None], None, id="another wish"),
     ],
 )
-def test_when_it_is_told(views, since):
+def test_when_it_is_reported(views, since):
     expected = [] if since is None else [("NoProgress", START + timedelta(minutes=since))]
-    assert told(*views) == expected
+    assert reported(*views) == expected
     assert timedelta(minutes=2) == STALL_TIMEOUT
 
 
 def test_daemon_sets_too():
-    assert len(told(daemon(), None, None, resource=DAEMON_SETS)) == 1
-    assert told(daemon(available=2), None, None, resource=DAEMON_SETS) == []
-    assert told(daemon(wanted=0), None, None, resource=DAEMON_SETS) == []
+    assert len(reported(daemon(), None, None, resource=DAEMON_SETS)) == 1
+    assert reported(daemon(available=2), None, None, resource=DAEMON_SETS) == []
+    assert reported(daemon(wanted=0), None, None, resource=DAEMON_SETS) == []

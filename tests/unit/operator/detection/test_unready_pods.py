@@ -1,4 +1,4 @@
-"""Silence: a pod that was ready and no longer is, is told once, after a while; one that starts is not."""
+"""Unready pods: a pod that was ready and no longer is, is reported once, after a while; a starting pod is not."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,7 @@ def a_pod(*, ready="False", since=60, state=None, phase="Running", containers_re
     )
 
 
-def told(*pods, looks=(89, 91, 200)):
+def reported(*pods, looks=(89, 91, 200)):
     """The reasons told at each look, so many seconds after START, after all these views of the pod."""
     signals = []
     tracker = UnreadyPodTracker(signals.append)
@@ -49,23 +49,23 @@ def told(*pods, looks=(89, 91, 200)):
 @pytest.mark.parametrize(
     ("pods", "expected"),
     [
-        pytest.param([a_pod()], [0, 1, 1], id="told once, after the patience"),
-        pytest.param([a_pod(), a_pod()], [0, 1, 1], id="seen twice is told once"),
+        pytest.param([a_pod()], [0, 1, 1], id="reported once, after the timeout"),
+        pytest.param([a_pod(), a_pod()], [0, 1, 1], id="seen twice is reported once"),
         pytest.param([a_pod(since=2)], [0, 0, 0], id="a pod that never was ready is still starting"),
         pytest.param([a_pod(ready="True")], [0, 0, 0], id="a ready pod"),
         pytest.param([a_pod(), a_pod(ready="True", since=70)], [0, 0, 0], id="it answers again in time"),
         pytest.param([a_pod(phase="Pending")], [0, 0, 0], id="a pod that does not run"),
         pytest.param(
-            [a_pod(state={"waiting": {"reason": "CrashLoopBackOff"}})], [0, 0, 0], id="a crash is told elsewhere"
+            [a_pod(state={"waiting": {"reason": "CrashLoopBackOff"}})], [0, 0, 0], id="a crash is reported elsewhere"
         ),
         pytest.param([a_pod(deletionTimestamp=START.isoformat())], [0, 0, 0], id="a pod on its way out"),
     ],
 )
-def test_told(pods, expected):
-    assert told(*pods) == expected
+def test_reported(pods, expected):
+    assert reported(*pods) == expected
 
 
-def test_a_second_silence_of_the_same_pod_is_told_again():
+def test_a_second_unready_period_of_the_same_pod_is_reported_again():
     signals = []
     tracker = UnreadyPodTracker(signals.append)
     for since in (60, 300):
@@ -88,4 +88,4 @@ def test_a_pod_that_is_gone_is_forgotten():
 
 
 def test_a_pod_of_a_lost_node_does_not_hang():
-    assert told(a_pod(state={"running": {}}, containers_ready=True)) == [0, 0, 0]
+    assert reported(a_pod(state={"running": {}}, containers_ready=True)) == [0, 0, 0]

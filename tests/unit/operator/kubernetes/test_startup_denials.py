@@ -1,4 +1,4 @@
-"""When a refusal is believed."""
+"""A denial is believed only from a server that is ready."""
 
 import pytest
 

@@ -218,7 +218,7 @@ async def test_requests_are_counted_by_the_code_of_their_answer(api):
     api.lists.append(status(404, "NotFound", "no such thing"))
     with pytest.raises(NotFound):
         await call(api, "get", "/x")
-    nobody = SyncClient(Access(server="http://127.0.0.1:9", authorization=lambda: ""), timeout=2)
+    unreachable = SyncClient(Access(server="http://127.0.0.1:9", authorization=lambda: ""), timeout=2)
     with pytest.raises(Unavailable):
-        await asyncio.to_thread(nobody.get, "/x")
+        await asyncio.to_thread(unreachable.get, "/x")
     assert [counted("GET", code) for code in ("404", "none")] == [one + 1 for one in before]

@@ -146,7 +146,7 @@ def test_errors_of_the_api_and_of_proxies(fake, source, *, code, more, reason, w
     answer = source.value("x")
     assert why(answer) is reason
     assert words in answer.message
-    assert len(fake.asked) == 1, "whoever asks again must know that he does"
+    assert len(fake.asked) == 1, "a retry must be the caller's decision"
 
 
 @pytest.mark.parametrize(

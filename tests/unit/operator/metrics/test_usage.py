@@ -78,7 +78,7 @@ def test_an_earlier_life_of_a_container_does_not_count(order):
 @pytest.mark.parametrize(
     ("values", "cores"),
     [((100,), None), ((100, 5, 7), 0.2), ((100, 5), None), ((5, float("nan")), None), ((3, 3), 0.0)],
-    ids=["one sample", "a counter that began anew", "just began anew", "no number", "idle"],
+    ids=["one sample", "a counter that was reset", "just reset", "no number", "idle"],
 )
 def test_a_rate_needs_two_samples_of_one_run(values, cores):
     one = the_one(read(a_series(CPU, *values), a_series(MEMORY, MI)))

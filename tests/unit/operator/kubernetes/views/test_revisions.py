@@ -1,4 +1,4 @@
-"""Which revisions a Deployment has had, and which of them were good."""
+"""The revisions of a Deployment, and which of them were good."""
 
 import pytest
 from fakes.objects import LONG_AGO, WEB, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, at

@@ -98,7 +98,7 @@ def test_every_field_that_is_read_has_its_number():
 
 
 def without_empty(said):
-    """JSON tells an empty list from none; protobuf has no such thing, and nobody here asks."""
+    """JSON distinguishes an empty list from none; protobuf does not, and no caller needs it."""
     if isinstance(said, Pod) and said.status.init_container_statuses == ():
         return structs.replace(said, status=structs.replace(said.status, init_container_statuses=None))
     return said

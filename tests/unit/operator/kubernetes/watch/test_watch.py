@@ -302,7 +302,7 @@ async def test_a_line_of_300_kb_arrives_whole(api):
 
 
 async def test_a_line_may_come_in_pieces(api):
-    data = api.part(added(pod("slow", version=101)))
+    data = api.encode(added(pod("slow", version=101)))
     async with running(api) as watch:
         await eventually(lambda: api.watching)
         for start in range(0, len(data), 150):
