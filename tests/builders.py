@@ -1,4 +1,4 @@
-"""Builders of the brain's values: the defaults are healthy, a test overrides what matters to it.
+"""Builders of model values: the defaults are healthy, a test overrides what matters to it.
 
 The cast: Deployment `web` in namespace `shop` with one container `app` of 64Mi, three replicas, all well for an hour.
 Its current revision is `web-2` (never recorded good unless a test says so), the one before is `web-1`, seen good.
@@ -285,7 +285,7 @@ def under_budget(desired_healthy, current_healthy=3):
 
 
 def a_usage(*values, container="app", cpu=True, at=None, pods=None):
-    """What the container uses in each of the pods web-2-a, -b, ...: cores, or MiB; None was not measured."""
+    """Usage of the container in each of the pods web-2-a, -b, ...: cores, or MiB; None: not measured."""
     names = pods or [f"web-2-{letter}" for letter in "abcdefghij"]
     containers = tuple(
         ContainerUsage(
@@ -377,7 +377,7 @@ def a_report(*steps, **values):
     return DiagnoseReport(
         **{
             "diagnosis": a_diagnosis(),
-            "plan": Plan(steps=steps or (a_step(),), next_step="Then a person is asked."),
+            "plan": Plan(steps=steps or (a_step(),), next_step="If that does not help, escalate."),
             "diff": "-64Mi\n+96Mi",
             "available": 2,
             "escalation": EscalationRule(channels=("shop/pager",)),
@@ -392,7 +392,7 @@ def a_question(*steps, **values):
 
 
 def a_request(**values):
-    """What the workflow of the incident starts from."""
+    """The request that starts the incident's workflow."""
     return HealingRequest(
         **{
             "incident": INCIDENT,

@@ -34,7 +34,6 @@ NOT_YET = {
     "workflows/prunella_workflows/temporal",
     "hack/monitoring",
     "tests/bench",
-    "tests/builders.py",
     "tests/chaos",
     "tests/conftest.py",
     "tests/e2e",

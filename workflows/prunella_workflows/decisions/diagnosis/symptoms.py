@@ -10,6 +10,8 @@ is not the program's.
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from itertools import chain
 
 from prunella_workflows.decisions.diagnosis.startup import (
     node_is_coming,
@@ -137,26 +139,27 @@ def _missing_pods(evidence: Evidence) -> Iterator[Symptom]:
 
 
 def _pod_symptoms(pod: PodView) -> Iterator[Symptom]:
-    found = [symptom for status in pod.containers for symptom in _container_symptoms(pod, status)]
+    symptom = partial(Symptom, pod=pod.name, revision=pod.revision)
+    found = list(chain.from_iterable(_container_symptoms(pod, status) for status in pod.containers))
     yield from found
     if pod.unschedulable:
-        yield _symptom(pod, Kind.UNSCHEDULABLE, reason="Unschedulable", message=pod.unschedulable, at=pod.created_at)
+        message = pod.unschedulable
+        yield symptom(kind=Kind.UNSCHEDULABLE, reason="Unschedulable", message=message, at=pod.created_at)
     elif not found and not pod.ready and pod.phase in _STARTED:
         message = f"{pod.phase.lower()} but not ready"
-        yield _symptom(pod, Kind.NOT_READY, reason="NotReady", message=message, at=pod.unready_since)
+        yield symptom(kind=Kind.NOT_READY, reason="NotReady", message=message, at=pod.unready_since)
 
 
 def _container_symptoms(pod: PodView, status: ContainerStatusView) -> Iterator[Symptom]:
+    symptom = partial(Symptom, pod=pod.name, revision=pod.revision, container=status.name)
     if status.waiting in IMAGE_REASONS:
-        yield _symptom(pod, Kind.IMAGE, status.name, reason=status.waiting, message=status.message)
+        yield symptom(kind=Kind.IMAGE, reason=status.waiting, message=status.message)
     elif status.waiting in CONFIG_REASONS:
-        yield _symptom(pod, Kind.CONFIG, status.name, reason=status.waiting, message=status.message)
+        yield symptom(kind=Kind.CONFIG, reason=status.waiting, message=status.message)
     elif (end := _last_failure(status)) is not None and not _is_past(pod, status):
         oom = _counts_as_oom(status, end)
-        yield _symptom(
-            pod,
-            Kind.OOM if oom else Kind.CRASH,
-            status.name,
+        yield symptom(
+            kind=Kind.OOM if oom else Kind.CRASH,
             reason=OOM_KILLED if oom else status.waiting or end.reason or "Error",
             message=end.message,
             exit_code=end.exit_code,
@@ -193,27 +196,3 @@ def _counts_as_oom(status: ContainerStatusView, latest: Termination) -> bool:
     """An OOM kill is sometimes reported as 137/Error: a 137 counts beside a recorded OOMKilled, but not alone."""
     recorded = any(is_oom(termination) for termination in status.terminations)
     return is_oom(latest) or (latest.exit_code == SIGKILL_EXIT and recorded)
-
-
-def _symptom(
-    pod: PodView,
-    kind: Kind,
-    container: str = "",
-    *,
-    reason: str,
-    message: str = "",
-    exit_code: int | None = None,
-    at: datetime | None = None,
-    active: bool = True,
-) -> Symptom:
-    return Symptom(
-        kind=kind,
-        pod=pod.name,
-        revision=pod.revision,
-        container=container,
-        reason=reason,
-        message=message,
-        exit_code=exit_code,
-        at=at,
-        active=active,
-    )
