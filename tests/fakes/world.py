@@ -41,8 +41,8 @@ class Cluster(FakeKube):
     def forget(self):
         self._left = None
 
-    def _ask(self, method, path):
-        super()._ask(method, path)
+    def _record(self, method, path):
+        super()._record(method, path)
         if self._left is not None:
             self._left -= 1
             if self._left < 0:
