@@ -13,7 +13,7 @@ from prunella_workflows.model.incident_status import IncidentStatus
 from prunella_workflows.model.labels import GROUP, VERSION
 from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import Action
-from prunella_workflows.model.policy import ClusterHealingPolicySpec, HealingPolicySpec
+from prunella_workflows.model.policy import BUILT_IN, ClusterHealingPolicySpec, HealingPolicySpec
 
 DEFINITIONS = Path(__file__).resolve().parents[1] / "definitions"
 FOLDER = Path(__file__).resolve().parents[3] / "crds"
@@ -62,8 +62,17 @@ def _root(plural: str, definition: Mapping[str, Any]) -> Schema:
     for part, model in _MODELS[plural].items():
         # A policy's unset field must stay unset, and a status claims nothing: only an Incident's spec has defaults.
         defaults = plural == "incidents" and part == "spec"
-        properties[part] = SchemaBuilder(validation, defaults=defaults).build(model, part)
+        built_in = {} if plural == "incidents" else dict(_flatten(BUILT_IN.to_object(), "spec"))
+        properties[part] = SchemaBuilder(validation, built_in, defaults=defaults).build(model, part)
     return {"type": "object", **definition["root"], "required": ["spec"], "properties": properties}
+
+
+def _flatten(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from _flatten(below, f"{path}.{name}")
+    else:
+        yield path, str(value) or '""'
 
 
 def _validation(definition: Mapping[str, Any]) -> dict[str, Schema]:

@@ -5,7 +5,7 @@ in `definitions/*.yaml`, by the path of the field, and are merged into the schem
 """
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -33,10 +33,16 @@ class UnknownPathError(Exception):
 
 
 class SchemaBuilder:
-    """Builds the schema of one `spec` or `status`; merges `validation` into it by path (`a.b`, `list[]`, `map{}`)."""
+    """Builds the schema of one `spec` or `status`; merges `validation` into it by path (`a.b`, `list[]`, `map{}`).
 
-    def __init__(self, validation: Mapping[str, Schema], *, defaults: bool) -> None:
+    `built_in` are the values of unset fields, by path, for the descriptions; with `defaults` the schema states them.
+    """
+
+    def __init__(
+        self, validation: Mapping[str, Schema], built_in: Mapping[str, str] | None = None, *, defaults: bool = False
+    ) -> None:
         self._validation = validation
+        self._built_in = built_in or {}
         self._defaults = defaults
         self._used: set[str] = set()
 
@@ -67,10 +73,12 @@ class SchemaBuilder:
 
     def _field(self, model: type[Value], name: str, field: FieldInfo, path: str) -> Schema:
         annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-        schema = self._type(annotation, path) | {"description": describe_field(model, name)}
+        schema = self._merge(self._type(annotation, path), path)
         if self._defaults and (default := _default(field)) is not None:
             schema["default"] = default
-        return self._merge(schema, path)
+        text = schema.pop("description", "") if "description" in self._validation.get(path, {}) else ""
+        facts = _facts(schema, self._built_in.get(path, ""))
+        return schema | {"description": " ".join([text or describe_field(model, name), *facts])}
 
     def _type(self, annotation: Any, path: str) -> Schema:
         annotation = _without_none(annotation)
@@ -92,6 +100,21 @@ class SchemaBuilder:
     def _merge(self, schema: Schema, path: str) -> Schema:
         self._used.add(path)
         return schema | self._validation.get(path, {})
+
+
+def _facts(schema: Schema, built_in: str) -> Iterator[str]:
+    """The sentences of a description that follow from the schema; takes the example out of it."""
+    if schema.get("type") == "integer" and "maximum" in schema:
+        yield f"From {schema['minimum']} to {schema['maximum']}."
+    if most := schema.get("maxItems") or schema.get("maxProperties"):
+        yield f"At most {most}."
+    if built_in:
+        yield f"Built-in: {built_in}."
+    if "default" in schema:
+        default = schema["default"]
+        yield f"Default: {str(default).lower() if isinstance(default, bool) else default}."
+    if example := schema.pop("example", ""):
+        yield f"Example: {example}"
 
 
 def _without_none(annotation: Any) -> Any:

@@ -27,36 +27,36 @@ class AlertLabels(Value):
     """
 
     namespace: str | None = None
-    """The label with the namespace; unset: namespace. Example: kube_namespace"""
+    """The label with the namespace; unset: namespace."""
     pod: str | None = None
-    """The label with the pod; unset: pod. Example: kube_pod"""
+    """The label with the pod; unset: pod."""
     container: str | None = None
-    """The label with the container; unset: container. Example: kube_container"""
+    """The label with the container; unset: container."""
     workload: str | None = None
-    """The label with the workload; unset: workload. Example: service"""
+    """The label with the workload; unset: workload."""
     workload_type: str | None = None
-    """The label with the kind of that workload; unset: workload_type. Example: kind"""
+    """The label with the kind of that workload; unset: workload_type."""
 
 
 class AlertRule(Value):
     """Handling of alerts with matching names. An unset field falls back to the built-in rule of that name."""
 
     name: str
-    """Name of the rule, for people. Example: checkout"""
+    """Name of the rule, for people."""
     alertname: str
     """A regular expression that the whole name of the alert must match. Groups must not be repeated, and at most
-    four things. Example: Checkout(Slow|Down)"""
+    four things."""
     type: IncidentType | None = None
-    """Type of the incident that the alert opens; unset: that of the built-in rule, or Other. Example: HighCPU"""
+    """Type of the incident that the alert opens; unset: that of the built-in rule, or Other."""
     severity: Severity | None = None
-    """Severity of the incident; unset: the alert's label severity. Example: Critical"""
+    """Severity of the incident; unset: the alert's label severity."""
     handling: AlertHandlingMode | None = None
     """Heal opens an incident for the workload and notifies people, Notify only notifies people, Record does
     neither. Unset: that of the built-in rule, or Heal for Critical alerts and Notify for others."""
     labels: AlertLabels = AlertLabels()
     """Labels of the alert that name its workload, where they differ from the usual ones."""
     channels: tuple[str, ...] | None = None
-    """Names of Secrets, as in alerts.channels; unset: those. Example: [team-chat]"""
+    """Names of Secrets, as in alerts.channels; unset: those."""
 
     @field_validator("alertname")
     @classmethod
@@ -82,17 +82,16 @@ class AlertPolicy(Value):
     """
 
     rules: tuple[AlertRule, ...] | None = None
-    """Rules for alerts, in order; the first with a matching alertname decides, merged over the built-in rule of
-    that name. Built-in: []. At most 64."""
+    """Rules for alerts, in order; the first with a matching alertname decides, merged over the built-in rule of that
+    name. Built-in: []."""
     channels: tuple[str, ...] | None = None
-    """Names of Secrets in Prunella's own namespace that hold the addresses of the channels for alerts. Built-in:
-    []. Example: [team-chat]"""
+    """Names of Secrets in Prunella's own namespace that hold the addresses of the channels for alerts. Built-in: []."""
     ticket: str | None = None
     """Name of the Secret in Prunella's own namespace that holds the address of a ticket system. A critical alert
-    that could not be repaired gets a ticket there. Built-in: "", no ticket. Example: team-jira"""
+    that could not be repaired gets a ticket there. Built-in: "", no ticket."""
     window: Duration | None = None
     """Time after handling during which a repeated firing of the same alert waits, as a duration from 0s to 24h. If
-    it still fires then, it is handled again. Built-in: 5m. Example: 15m"""
+    it still fires then, it is handled again. Built-in: 5m."""
     silence: str | None = None
     """Silencing of an alert in Alertmanager during the repair of its workload; needs the setting alertmanager_url.
     Built-in: WhileRepairing."""

@@ -13,11 +13,11 @@ class Hours(Value):
     """
 
     days: tuple[str, ...] = ()
-    """Days on which the span starts; none means every day. Example: [Sat, Sun]"""
+    """Days on which the span starts; none means every day."""
     start: str
-    """Start of the span, as HH:MM in UTC. Example: "02:00" """
+    """Start of the span, as HH:MM in UTC."""
     end: str
-    """End of the span, as HH:MM in UTC. Example: "05:30" """
+    """End of the span, as HH:MM in UTC."""
 
     def cover(self, now: datetime) -> bool:
         """Report whether the moment lies within the span."""

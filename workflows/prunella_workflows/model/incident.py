@@ -43,12 +43,12 @@ class TargetRef(Value):
     """The failing workload, in the Incident's namespace."""
 
     api_version: str = "apps/v1"
-    """API version of the workload: apps/v1, batch/v1 for Job and CronJob, v1 for Pod. Default: apps/v1."""
+    """API version of the workload: apps/v1, batch/v1 for Job and CronJob, v1 for Pod."""
     kind: str
-    """Kind of the workload. Prunella repairs Deployments, StatefulSets and DaemonSets; faults of the other kinds
-    are diagnosed and reported, never repaired. Example: Deployment"""
+    """Kind of the workload. Prunella repairs Deployments, StatefulSets and DaemonSets; faults of the other kinds are
+    diagnosed and reported, never repaired."""
     name: str
-    """Name of the workload. Example: checkout"""
+    """Name of the workload."""
 
 
 class Decision(StrEnum):
@@ -67,12 +67,12 @@ class Approval(Value):
     decision: Decision
     """Approved lets the repair proceed; Rejected escalates the incident."""
     by: str = ""
-    """The user who decided. Example: alice@example.org"""
+    """The user who decided."""
     groups: tuple[str, ...] = ()
     """Groups of that user, as the API server knows them; only those named in the policy's approval.approvers are
-    needed. Example: [sre]"""
+    needed."""
     reason: str = ""
-    """Reason for the decision, for later readers. Example: release 42 is known to be bad"""
+    """Reason for the decision, for later readers."""
 
     def is_by_one_of(self, approvers: tuple[str, ...]) -> bool:
         """Report whether the user is an approver: NAME, user:NAME, or through group:NAME. No approvers: everyone is."""
@@ -84,42 +84,38 @@ class Acknowledgement(Value):
     """A person takes over an escalated incident: no further level is notified."""
 
     by: str
-    """The user who takes over. Example: alice@example.org"""
+    """The user who takes over."""
     at: datetime | None = None
-    """Time of the acknowledgement; defaults to when Prunella receives it. Example: 2026-03-04T12:00:00Z"""
+    """Time of the acknowledgement; defaults to when Prunella receives it."""
 
 
 class IncidentSpec(Value):
     """The request: the workload, the observed fault, and how far Prunella may go."""
 
     target: TargetRef | None = None
-    """The failing workload, in the Incident's namespace. Set exactly one of target and podName. Example: {kind:
-    Deployment, name: checkout}"""
+    """The failing workload, in the Incident's namespace. Set exactly one of target and podName."""
     pod_name: str | None = None
-    """The failing pod; Prunella resolves the workload that owns it. Set exactly one of target and podName. Example:
-    checkout-6f7d9c5b8-x2x7k"""
+    """The failing pod; Prunella resolves the workload that owns it. Set exactly one of target and podName."""
     container_name: str | None = None
-    """The failing container, with either target or podName. Without it Prunella examines all containers of the pod.
-    Example: server"""
+    """The failing container, with either target or podName. Without it Prunella examines all containers of the pod."""
     type: IncidentType
-    """The observed fault, as reported. Not a root cause: Prunella diagnoses that itself. Example: PodCrashLoop"""
+    """The observed fault, as reported. Not a root cause: Prunella diagnoses that itself."""
     severity: Severity = Severity.HIGH
-    """Urgency of the fault. Policies may require approval by severity. Default: High."""
+    """Urgency of the fault. Policies may require approval by severity."""
     description: str = ""
-    """Free text for people, at most 4096 characters. Prunella shows it and never acts on it. Example: checkout
-    fails since the release of 14:00"""
+    """Free text for people, at most 4096 characters. Prunella shows it and never acts on it."""
     metrics: dict[str, str] = Field(default_factory=dict)
-    """Measured values that go with what was seen, by name, as strings. At most 32. Example: {cpuPercent: "97"}"""
+    """Measured values that go with what was seen, by name, as strings."""
     mode: Mode = Mode.HEAL
     """Heal repairs within the policies; DryRun diagnoses, shows the plan and its exact diff in the status, and
-    writes nothing. Default: Heal."""
+    writes nothing."""
     approval: Approval | None = None
     """A person's decision when a policy requires one (phase AwaitingApproval). `prunella incidents approve` and
     `reject` set it. A decision is final, but another person may submit their own: the first one by a person named
     in the policy's approval.approvers counts."""
     suspend: bool = False
     """True stops Prunella before the next step of this incident; false resumes it. A step already begun is finished
-    and verified. Default: false."""
+    and verified."""
     acknowledged: Acknowledgement | None = None
     """A person takes over an escalated incident: no further escalation level is notified. Cannot be changed to
     another person."""

@@ -48,11 +48,11 @@ class Condition(Value):
     """A Kubernetes condition; `lastTransitionTime` moves only when the status does."""
 
     type: str
-    """Type of the condition. Example: Succeeded"""
+    """Type of the condition."""
     status: str
     """True, False, or Unknown while undetermined."""
     reason: str
-    """Reason, as one CamelCase word. Example: Healed"""
+    """Reason, as one CamelCase word."""
     message: str = ""
     """Explanation, as a sentence."""
     observed_generation: int | None = None
@@ -65,20 +65,20 @@ class EvidenceNote(Value):
     """One observation that a person can check: its source and its content."""
 
     source: str
-    """The object it was read from. Example: Pod/checkout-6f7d9c5b8-x2x7k"""
+    """The object it was read from."""
     message: str
-    """The observation. Example: last exit code 1, 4 restarts"""
+    """The observation."""
 
 
 class GuardNote(Value):
     """The result of one guard: whether it blocked the repair, and the reason."""
 
     name: str
-    """Name of the guard. Example: GitOps"""
+    """Name of the guard."""
     held: bool
     """True when this guard blocked the repair."""
     reason: str
-    """Reason, as one CamelCase word. Example: ManagedByArgoCD"""
+    """Reason, as one CamelCase word."""
     message: str = ""
     """Explanation, as a sentence."""
 
@@ -91,11 +91,11 @@ class Attempt(Value):
     action_id: str
     """Id of the write, also found on the workload as the annotation prunella.dev/last-action."""
     action: str
-    """The repair. Example: raise memory of container server from 64Mi to 128Mi"""
+    """The repair."""
     target: str
-    """The object that was changed. Example: Deployment/checkout"""
+    """The object that was changed."""
     parameters: dict[str, str] = Field(default_factory=dict)
-    """The values of the action, by name. Example: {container: server, limit: 64Mi -> 128Mi}"""
+    """The values of the action, by name."""
     diff: str = ""
     """The exact change of the object, as a unified diff of its YAML."""
     started_at: datetime
@@ -116,7 +116,7 @@ class WorkflowLink(Value):
     """The incident's durable workflow in Temporal."""
 
     id: str
-    """Workflow id. Example: incident-1b4e28ba-2fa1-11d2-883f-0016d3cca427"""
+    """Workflow id."""
     run_id: str = ""
     """Run id of the workflow."""
 
@@ -153,13 +153,13 @@ class Delivery(Value):
     """One message on one channel (`NAMESPACE/SECRET`): `kind` is the service, "" when it is not known."""
 
     channel: str
-    """The channel, as NAMESPACE/SECRET. Example: shop/team-chat"""
+    """The channel, as NAMESPACE/SECRET."""
     kind: str = ""
-    """The service behind it. Example: slack"""
+    """The service behind it."""
     result: DeliveryResult
     """Delivered, Summarised (over the channel's rate limit, so sent as a line of a summary) or Failed."""
     reason: str = ""
-    """Reason for the failure, as one CamelCase word. Example: AuthenticationError"""
+    """Reason for the failure, as one CamelCase word."""
     message: str = ""
     """Explanation of the failure, as a sentence."""
     at: datetime | None = None
@@ -170,22 +170,22 @@ class TicketRef(Value):
     """A ticket that exists: the kind of system (jira, github, webhook), the ticket's key there, and its page."""
 
     system: str
-    """The kind of system. Example: jira"""
+    """The kind of system."""
     key: str
-    """The ticket's key. Example: SHOP-17"""
+    """The ticket's key."""
     url: str = ""
-    """The ticket's page. Example: https://jira.example.org/browse/SHOP-17"""
+    """The ticket's page."""
 
 
 class EscalationNote(Value):
     """Information for the person who takes over, the notifications sent, and their results."""
 
     reason: str
-    """Reason for the escalation, as one CamelCase word. Example: NoGoodRevision"""
+    """Reason for the escalation, as one CamelCase word."""
     message: str
     """Explanation, as a sentence, with the repairs that were tried."""
     next_step: str = ""
-    """Recommended next step. Example: kubectl -n shop logs deployment/checkout --previous"""
+    """Recommended next step."""
     at: datetime | None = None
     """Time of the escalation (UTC)."""
     level: int | None = None
@@ -197,7 +197,7 @@ class EscalationNote(Value):
     ticket_error: str = ""
     """Explanation of a missing or outdated ticket, as a sentence."""
     acknowledged_by: str = ""
-    """The user who took over. Example: alice@example.org"""
+    """The user who took over."""
     acknowledged_at: datetime | None = None
     """Time of the acknowledgement (UTC)."""
     ended: str = ""
@@ -210,9 +210,9 @@ class CausedBy(Value):
     """The cause of a fault elsewhere: `target` (`Deployment/ledger`, `Secret/token`, `Node/a`), and its Incident."""
 
     incident: str = ""
-    """The Incident of the cause, in this namespace. Example: ledger-1f2e3d4c"""
+    """The Incident of the cause, in this namespace."""
     target: str
-    """The cause: a workload, a missing object, or a node. Example: Deployment/ledger"""
+    """The cause: a workload, a missing object, or a node."""
     message: str = ""
     """Evidence for the cause and its current state, as a sentence."""
 
@@ -226,29 +226,29 @@ class IncidentStatus(Value):
     itself), Escalated (to people), DryRunDone, Suppressed (left alone because of a guard or policy), Cancelled,
     Failed (Prunella itself failed)."""
     reason: str = ""
-    """Reason for the phase, as one CamelCase word. Example: TemporalUnavailable"""
+    """Reason for the phase, as one CamelCase word."""
     message: str = ""
-    """The same as a sentence. Example: rolled back to revision 3; healthy for 1m0s"""
+    """The same as a sentence."""
     observed_generation: int | None = None
-    """The metadata.generation of the spec that this status is about. Example: 2"""
+    """The metadata.generation of the spec that this status is about."""
     conditions: tuple[Condition, ...] = ()
     """Conditions: Diagnosed, Approved, Repaired, Verified, Escalated, and Succeeded as the summary (True with
     reason Healed or Recovered, False with reason Escalated or Failed, Unknown while the incident is open)."""
     target: str = ""
-    """The failing workload, resolved from the spec. Example: Deployment/checkout"""
+    """The failing workload, resolved from the spec."""
     root_cause: str = ""
-    """The diagnosed root cause. Example: bad_release"""
+    """The diagnosed root cause."""
     confidence: str = ""
-    """Confidence of the diagnosis, in percent. Example: 95%"""
+    """Confidence of the diagnosis, in percent."""
     caused_by: CausedBy | None = None
     """The cause of this fault elsewhere: as long as it lasts, nothing is repaired here. Unset when the fault is the
     workload's own."""
     action: str = ""
-    """The kind of the latest repair that was tried. Example: RestoreTemplate"""
+    """The kind of the latest repair that was tried."""
     healed_in: str = ""
-    """Time from the detection of the fault to the workload being healthy again, as a duration. Example: 42s"""
+    """Time from the detection of the fault to the workload being healthy again, as a duration."""
     fault: str = ""
-    """The fault, in one sentence. Example: container server of checkout-6f7d9c5b8-x2x7k exited with code 1"""
+    """The fault, in one sentence."""
     evidence: tuple[EvidenceNote, ...] = ()
     """The observations that decided the diagnosis; a person can check each of them. Secrets are redacted."""
     guards: tuple[GuardNote, ...] = ()
@@ -262,12 +262,11 @@ class IncidentStatus(Value):
     """The exact change of the next repair, as a unified diff of the workload's YAML. With mode DryRun or Observe it
     is not applied."""
     next_step: str = ""
-    """The next step of Prunella, or of a person. Example: prunella incidents approve checkout-x7k2p"""
+    """The next step of Prunella, or of a person."""
     workflow: WorkflowLink | None = None
     """The incident's durable workflow in Temporal."""
     trace_id: str = ""
-    """Id of the trace from the fault to the end of its repair, as 32 hexadecimal digits. Example:
-    4bf92f3577b34da6a3ce929d0e0e4736"""
+    """Id of the trace from the fault to the end of its repair, as 32 hexadecimal digits."""
     times: Times = Times()
     """Timestamps from which time to detect and time to repair are computed. All are UTC."""
     escalation: EscalationNote | None = None

@@ -36,42 +36,37 @@ class Limits(Value):
     """Limits of a repair. None means: not set in this policy."""
 
     memory_max: Memory | None = None
-    """Maximum memory limit of a container after a raise, as a quantity of at least 1Mi. Built-in: 2Gi. Example:
-    512Mi"""
+    """Maximum memory limit of a container after a raise, as a quantity of at least 1Mi."""
     memory_factor: float | None = None
-    """Factor by which a container's memory limit is raised, more than 1 and at most 4. Built-in: 1.5. Example: 2"""
+    """Factor by which a container's memory limit is raised, more than 1 and at most 4."""
     memory_min_step: Memory | None = None
     """Minimum step by which a memory limit is raised, as a quantity of at least 1Mi, so that a raise of a small
-    container is large enough to matter. Built-in: 64Mi. Example: 128Mi"""
+    container is large enough to matter."""
     resize: Resize | None = None
     """Method of the first memory raise. InPlace resizes the running pods without a restart where the cluster
-    supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template.
-    Built-in: Rollout."""
+    supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template."""
     replicas_max: int | None = None
-    """Maximum replicas of a workload after a scale-out, and the highest maxReplicas of its autoscaler after a
-    raise, from 1 to 10000. Built-in: 10."""
+    """Maximum replicas of a workload after a scale-out, and the highest maxReplicas of its autoscaler after a raise."""
     attempts: int | None = None
-    """Maximum number of repairs tried for one incident before it is escalated, from 1 to 10. Built-in: 3."""
+    """Maximum number of repairs tried for one incident before it is escalated."""
 
 
 class Budgets(Value):
     """Limits on concurrent repairs, repairs per hour, and the healthy share of the namespace (percent)."""
 
     concurrent_per_namespace: int | None = None
-    """Maximum number of concurrent repairs in one namespace, from 1 to 1000. Built-in: 5."""
+    """Maximum number of concurrent repairs in one namespace."""
     concurrent_per_cluster: int | None = None
-    """Maximum number of concurrent repairs in the cluster, from 1 to 1000. Only in a ClusterHealingPolicy.
-    Built-in: 20."""
+    """Maximum number of concurrent repairs in the cluster. Only in a ClusterHealingPolicy."""
     per_hour_per_workload: int | None = None
-    """Maximum number of repairs of one workload in an hour, from 1 to 1000. Built-in: 6."""
+    """Maximum number of repairs of one workload in an hour."""
     per_hour_per_namespace: int | None = None
-    """Maximum number of repairs of all workloads of one namespace in an hour, from 1 to 10000. Built-in: 30."""
+    """Maximum number of repairs of all workloads of one namespace in an hour."""
     per_hour_per_cluster: int | None = None
-    """Maximum number of repairs in the cluster in an hour, from 1 to 100000. Only in a ClusterHealingPolicy.
-    Built-in: 120."""
+    """Maximum number of repairs in the cluster in an hour. Only in a ClusterHealingPolicy."""
     minimum_healthy_percent: int | None = None
     """Share of the namespace's workloads, in percent, that must be healthy for a repair: when more are broken, the
-    cause is elsewhere. From 0 (no such condition) to 100. Built-in: 0. Example: 50"""
+    cause is elsewhere. 0 disables this check."""
 
 
 class GitOps(StrEnum):
@@ -100,19 +95,17 @@ class ApprovalRule(Value):
     """Repairs that need approval, and the approvers: `NAME`, `user:NAME` or `group:NAME`; an empty list is everyone."""
 
     when: ApprovalWhen | None = None
-    """Never requires no approval; Always requires it for every repair; ByActionOrSeverity requires it for the
-    listed actions and for incidents of the listed severities. Built-in: Never."""
+    """Never requires no approval; Always requires it for every repair; ByActionOrSeverity requires it for the listed
+    actions and for incidents of the listed severities."""
     actions: tuple[str, ...] | None = None
-    """The actions that need approval, with when ByActionOrSeverity. Built-in: []. Example: [RestoreTemplate]"""
+    """The actions that need approval, with when ByActionOrSeverity."""
     severities: tuple[str, ...] | None = None
-    """The severities of incidents whose repairs need approval, with when ByActionOrSeverity. Built-in: []. Example:
-    [Critical]"""
+    """The severities of incidents whose repairs need approval, with when ByActionOrSeverity."""
     timeout: Duration | None = None
-    """Time to wait for a decision, as a duration of at least 1m, before the incident is escalated unrepaired.
-    Built-in: 7d. Example: 4h"""
+    """Time to wait for a decision, as a duration of at least 1m, before the incident is escalated unrepaired."""
     approvers: tuple[str, ...] | None = None
     """The people who may decide: users as NAME or user:NAME, and groups as group:NAME. With an empty list everyone
-    who may change the workload can. Built-in: []. Example: [alice@example.org, "group:sre"]"""
+    who may change the workload can."""
 
 
 class Check(Value):
@@ -122,28 +115,25 @@ class Check(Value):
     """
 
     name: str
-    """Name of the check, for people. Example: error-rate"""
+    """Name of the check, for people."""
     query: str
     """PromQL query that returns one number. $namespace, $workload and $kind stand for the workload, $pods for a
-    regex of its pods' names; use them inside the quotes of a label value. Example:
-    sum(rate(http_errors_total{namespace="$namespace",pod=~"$pods"}[1m]))"""
+    regex of its pods' names; use them inside the quotes of a label value."""
     operator: str = "<="
-    """Comparison of the value with the threshold. Default: <=."""
+    """Comparison of the value with the threshold."""
     threshold: float
-    """Threshold, in the query's unit. Example: 0.05"""
+    """Threshold, in the query's unit."""
 
 
 class Verification(Value):
     """Verification of a repair: rolled out within `timeout`, healthy for `window`, and all checks passed."""
 
     window: Duration | None = None
-    """Time the workload must stay healthy after the repair, as a duration from 1s to 1h. Built-in: 1m. Example:
-    2m30s"""
+    """Time the workload must stay healthy after the repair, as a duration from 1s to 1h."""
     timeout: Duration | None = None
-    """Maximum time for the rollout of a repair, as a duration from 10s to 6h. Built-in: 2m. Example: 10m"""
+    """Maximum time for the rollout of a repair, as a duration from 10s to 6h."""
     checks: tuple[Check, ...] | None = None
-    """Prometheus checks that must all pass before a repair counts as healed. A check without data does not pass.
-    Built-in: []. At most 16."""
+    """Prometheus checks that must all pass before a repair counts as healed. A check without data does not pass."""
 
     @field_validator("checks")
     @classmethod
@@ -165,9 +155,9 @@ class EscalationLevel(Value):
     """Channels to notify when no one has acknowledged `after` seconds after the escalation."""
 
     after: Duration
-    """Time since the escalation, at most 7d. Example: 15m"""
+    """Time since the escalation, at most 7d."""
     channels: tuple[str, ...]
-    """Names of Secrets, as in escalation.channels. Example: [duty-pager]"""
+    """Names of Secrets, as in escalation.channels."""
 
 
 class EscalationRule(Value):
@@ -178,16 +168,15 @@ class EscalationRule(Value):
 
     channels: tuple[str, ...] | None = None
     """Names of Secrets in the policy's namespace that hold the address of a notification channel. All of them are
-    notified. Built-in: []. Example: [team-chat]"""
+    notified."""
     levels: tuple[EscalationLevel, ...] | None = None
     """Further channels to notify as long as no one acknowledges the incident; each level is notified once, at its
-    time. Built-in: []. At most 8. Example: [{after: 15m, channels: [duty-pager]}]"""
+    time."""
     ticket: str | None = None
-    """Name of the Secret, in the same namespace as those of the channels, that holds the address of a ticket
-    system. Each escalated incident gets one ticket. Built-in: "", no ticket. Example: team-jira"""
+    """Name of the Secret, in the same namespace as those of the channels, that holds the address of a ticket system.
+    Each escalated incident gets one ticket. Empty: no tickets."""
     quiet_hours: tuple[QuietHours, ...] | None = None
-    """Hours in which no notification is sent for incidents that are not Critical; it is sent when they end.
-    Built-in: []. At most 16. Example: [{start: "22:00", end: "06:00"}]"""
+    """Hours in which no notification is sent for incidents that are not Critical; it is sent when they end."""
 
     @property
     def ladder(self) -> tuple[EscalationLevel, ...]:
@@ -209,7 +198,7 @@ class LabelSelector(Value):
     """Equality-based label selector; an empty one selects everything."""
 
     match_labels: dict[str, str] = Field(default_factory=dict)
-    """Labels that must all be present with these values. At most 16. Example: {tier: backend}"""
+    """Labels that must all be present with these values."""
 
     def matches(self, labels: dict[str, str]) -> bool:
         """Report whether all required labels are present with the required value."""
@@ -220,44 +209,40 @@ class PolicySpec(Value):
     """The fields that both kinds of policy share. All are optional; unset ones fall back to less specific ones."""
 
     mode: PolicyMode | None = None
-    """Observe diagnoses and shows the plan and its exact diff in the incident; Heal also carries it out. Built-in:
-    Observe (Heal in namespaces labelled prunella.dev/heal=enabled)."""
+    """Observe diagnoses and shows the plan and its exact diff in the incident; Heal also carries it out. In
+    namespaces labelled prunella.dev/heal=enabled an unset mode is Heal."""
     causes: tuple[str, ...] | None = None
-    """The root causes that may be repaired; an empty list allows all. Faults with other causes are escalated.
-    Built-in: []. Example: [pod_oom_killed]"""
+    """The root causes that may be repaired; an empty list allows all. Faults with other causes are escalated."""
     actions: tuple[str, ...] | None = None
     """The actions that may be used; an empty list allows all but RaiseMaxReplicas. SetMemory changes a container's
     memory, ResizePods does so in running pods only, RestoreTemplate rolls back to an earlier pod template, Restart
     replaces all pods with a rolling update, Scale sets the number of replicas where no autoscaler does,
-    RaiseMaxReplicas raises the maximum of a HorizontalPodAutoscaler and is used only if it is listed here.
-    Built-in: []. Example: [SetMemory]"""
+    RaiseMaxReplicas raises the maximum of a HorizontalPodAutoscaler and is used only if it is listed here."""
     grace: Duration | None = None
     """Time a fault must persist before Prunella acts, as a duration from 0s to 1h. Faults that end earlier are
-    closed as Recovered. Built-in: 10s. Example: 30s"""
+    closed as Recovered."""
     limits: Limits = Limits()
     """Limits of a repair."""
     budgets: Budgets = Budgets()
     """Limits on concurrent repairs and on repairs per hour. A repair over budget waits or is escalated; the
     incident names the budget."""
     cooldown: Duration | None = None
-    """Time a workload is left alone after a repair, as a duration. Built-in: 5m. Example: 15m"""
+    """Time a workload is left alone after a repair, as a duration."""
     approval: ApprovalRule = ApprovalRule()
     """Repairs that need a person's approval, and the people who may give it."""
     verification: Verification = Verification()
     """Verification of a repair: it must be rolled out within the timeout, stay healthy for the window, and pass all
     checks. Otherwise it is undone and the next one is tried."""
     maintenance_windows: tuple[MaintenanceWindow, ...] | None = None
-    """Hours in which repairs are allowed; outside of them incidents are diagnosed and wait. An empty list allows
-    all hours. Built-in: []. At most 16. Example: [{days: [Sat], start: "02:00", end: "05:00"}]"""
+    """Hours in which repairs are allowed; outside of them incidents are diagnosed and wait. An empty list allows all
+    hours."""
     escalation: EscalationRule = EscalationRule()
     """Notification of people when an incident is escalated."""
     git_ops: GitOps | None = None
     """Handling of workloads managed by Argo CD, Flux or the like, which would revert a repair. Escalate notifies
-    people with the change to make in Git; Act repairs once, and escalates when the repair is reverted. Built-in:
-    Escalate."""
+    people with the change to make in Git; Act repairs once, and escalates when the repair is reverted."""
     rollback: Rollback | None = None
-    """Allow lets Prunella roll back a bad release; Freeze leaves every release as it is and escalates. Built-in:
-    Allow."""
+    """Allow lets Prunella roll back a bad release; Freeze leaves every release as it is and escalates."""
 
 
 class HealingPolicySpec(PolicySpec):
@@ -265,15 +250,14 @@ class HealingPolicySpec(PolicySpec):
 
     selector: LabelSelector | None = None
     """The workloads this policy applies to, by the labels of the workload object. Omit it for all workloads of the
-    namespace. Example: {matchLabels: {tier: backend}}"""
+    namespace."""
 
 
 class ClusterHealingPolicySpec(PolicySpec):
     """A policy for the namespaces that `namespaceSelector` selects (all when absent)."""
 
     namespace_selector: LabelSelector | None = None
-    """The namespaces this policy applies to, by the labels of the Namespace object. Omit it for all namespaces.
-    Example: {matchLabels: {stage: production}}"""
+    """The namespaces this policy applies to, by the labels of the Namespace object. Omit it for all namespaces."""
     alerts: AlertPolicy = AlertPolicy()
     """Handling of alerts from Alertmanager. The rules of all policies apply, those of the policy whose name sorts
     last first; the other fields are taken from the last policy that sets them."""

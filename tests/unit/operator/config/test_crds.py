@@ -51,12 +51,12 @@ def test_a_field_without_a_docstring_is_refused():
         name: str
 
     with pytest.raises(UndescribedFieldError, match=r"Silent\.name"):
-        SchemaBuilder({}, defaults=False).build(Silent, "spec")
+        SchemaBuilder({}).build(Silent, "spec")
 
 
 def test_a_definition_for_a_field_that_no_model_has_is_refused():
     with pytest.raises(UnknownPathError, match=r"spec\.lost"):
-        SchemaBuilder({"spec.lost": {"maxLength": 1}}, defaults=False).build(IncidentSpec, "spec")
+        SchemaBuilder({"spec.lost": {"maxLength": 1}}).build(IncidentSpec, "spec")
 
 
 def test_the_folder_holds_exactly_the_known_crds():
