@@ -25,7 +25,7 @@ BACKOFF = 10.0
 
 @dataclass
 class Nature:
-    """How the pods of a release fare: good, crash, image, hang (never ready); and how much memory they need (bytes)."""
+    """The behaviour of a release's pods: good, crash, image, hang (never ready); and the memory they need (bytes)."""
 
     kind: str = "good"
     needs: int = 32 * MI

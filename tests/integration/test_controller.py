@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 
 class Noted:
-    """What the controller asks for."""
+    """A starter that records the controller's calls."""
 
     def __init__(self):
         self.started = []

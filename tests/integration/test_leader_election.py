@@ -42,7 +42,7 @@ class Eyes:
         self._thread.join(10)
 
     def _look(self):
-        """Who leads before and after the other was seen to lead led at the same time."""
+        """A process that leads before and after the other was seen to lead led at the same time."""
         while not self._end.wait(0.02):
             first, second = self._pair
             self.both += leads(first) and leads(second) and leads(first)
@@ -50,7 +50,7 @@ class Eyes:
 
 
 def figure(process, name):
-    """The value of a metric; 0 when nobody answers."""
+    """The value of a metric; 0 when the process does not answer."""
     try:
         text = process.http("/metrics") if process.running else ""
     except OSError:
@@ -68,7 +68,7 @@ def sees(process):
 
 
 def readiness(process):
-    """What it says of its parts, whether it is ready or not."""
+    """The readiness of its parts, whether it is ready or not."""
     try:
         return process.http("/readyz")
     except urllib.error.HTTPError as error:

@@ -75,7 +75,7 @@ class AlertDispatcher:
                 _complete(waiting, None)
 
     def _is_stored(self, alert: Alert) -> bool:
-        """Whether exactly this was stored last for the alert, within the deduplication window."""
+        """Check whether exactly this was stored last for the alert, within the deduplication window."""
         key, at = self._stored.get(alert.fingerprint, (None, 0.0))
         return key == _key(alert) and clock.monotonic() - at < DEDUPLICATION_WINDOW_SECONDS
 

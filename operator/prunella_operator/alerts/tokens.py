@@ -22,7 +22,7 @@ class TokenFile:
     _digests: tuple[bytes, ...] = field(default=(), repr=False)
 
     def accepts(self, authorization: str) -> bool:
-        """Whether an Authorization header has one of the tokens, compared in constant time.
+        """Check whether an Authorization header has one of the tokens, in constant time.
 
         Raises:
             NoTokens: there is no token to compare with.

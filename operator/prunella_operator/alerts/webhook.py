@@ -38,7 +38,7 @@ class Dispatcher(Protocol):
 
 
 IsAuthorized = Callable[[str], bool]
-"""Whether an Authorization header is valid."""
+"""Checks an Authorization header."""
 
 
 def allow_all(_authorization: str) -> bool:

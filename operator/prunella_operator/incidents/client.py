@@ -1,4 +1,4 @@
-"""Incidents as the command line reads and answers them. A person's answer is a patch of spec, never of status."""
+"""The full reader of Incidents, and people's actions on them. An action patches the spec, never the status."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,22 +14,22 @@ from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
 
-_GROUPS = 100  # as many as an answer may name
+_MAX_GROUPS = 100  # of an approval
 
 
 class AlreadyClosed(Permanent):
-    """The incident is over, so an answer would change nothing."""
+    """The incident is closed, so an action would change nothing."""
 
 
 class Metadata(Value):
-    """What identifies an incident."""
+    """Identity, labels and annotations."""
 
     name: str
     namespace: str
     uid: str = ""
     creation_timestamp: datetime
     labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict, exclude=True)  # kopf's fill pages
+    annotations: dict[str, str] = Field(default_factory=dict, exclude=True)  # long: kopf keeps the spec in one
     resource_version: str = Field(default="", exclude=True)
 
 
@@ -52,22 +52,22 @@ class Incident(Value):
 
     @property
     def phase(self) -> Phase:
-        """Where it stands."""
+        """Its phase."""
         return self.status.phase
 
     @property
     def target(self) -> str:
         """The workload, or the pod while its workload is not known yet."""
-        wanted = self.spec.target
-        return self.status.target or (f"{wanted.kind}/{wanted.name}" if wanted else f"Pod/{self.spec.pod_name}")
+        target = self.spec.target
+        return self.status.target or (f"{target.kind}/{target.name}" if target else f"Pod/{self.spec.pod_name}")
 
 
 class IncidentReader(Protocol):
-    """Reads incidents and writes people's answers."""
+    """Reads incidents and writes people's actions."""
 
     @property
     def namespace(self) -> str:
-        """The namespace when a command names none."""
+        """The namespace of a command that names none."""
 
     def find(self, namespace: str | None, selector: str = "") -> Sequence[Incident]:
         """The incidents of a namespace, or of all (None), oldest first."""
@@ -76,13 +76,13 @@ class IncidentReader(Protocol):
         """One incident."""
 
     def patch(self, incident: Incident, body: dict[str, Any]) -> None:
-        """Change it, if it is still the object that was read."""
+        """Patch it, if it is still the object that was read."""
 
     def whoami(self) -> str:
-        """The user name that the API server knows us by."""
+        """The user name that the API server authenticates us as."""
 
     def groups(self) -> tuple[str, ...]:
-        """The groups that the API server counts us among."""
+        """The groups that the API server authenticates us in."""
 
 
 class KubeIncidents:
@@ -115,92 +115,92 @@ class KubeIncidents:
             ) from error
 
     def patch(self, incident: Incident, body: dict[str, Any]) -> None:
-        """Merge-patch it. The uid keeps an answer from reaching a namesake that was made meanwhile."""
+        """Merge-patch it. The uid protects a later object of the same name from the patch."""
         path = f"{paths.API}/namespaces/{incident.namespace}/incidents/{incident.name}"
         metadata = {**body.get("metadata", {}), "uid": incident.metadata.uid}
         self._api.call("PATCH", path, {**body, "metadata": metadata}, MERGE_PATCH, fieldManager="prunella-cli")
 
     def whoami(self) -> str:
-        """The user name that the API server knows us by."""
+        """The user name that the API server authenticates us as."""
         return str(self._user()["username"])
 
     def groups(self) -> tuple[str, ...]:
-        """The groups that the API server counts us among."""
+        """The groups that the API server authenticates us in."""
         return tuple(self._user().get("groups") or ())
 
     def _user(self) -> dict[str, Any]:
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        answer = self._api.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
-        user: dict[str, Any] = answer["status"]["userInfo"]
+        response = self._api.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        user: dict[str, Any] = response["status"]["userInfo"]
         return user
 
 
 def parse(raw: dict[str, Any]) -> Incident:
-    """An Incident from what the API server sends.
+    """Read an object as the API server sent it.
 
     Raises:
-        InvalidIncident: it was made by another version, or by hand past the CRD's validation.
+        InvalidIncident: another version wrote it, or someone past the CRD's validation.
     """
     try:
         return Incident.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidIncident(f"an incident cannot be read: {where}: {first['msg']}") from error
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidIncident(f"an incident cannot be read: {field}: {first['msg']}") from error
 
 
 def decide(reader: IncidentReader, namespace: str, name: str, decision: str, reason: str) -> Incident:
-    """Answer the question whether a repair may be made, in the caller's name."""
-    incident = open_incident(reader, namespace, name)
-    groups = [group for group in reader.groups() if not group.startswith("system:")][:_GROUPS]
+    """Approve or reject a repair, in the caller's name."""
+    incident = get_open_incident(reader, namespace, name)
+    groups = [group for group in reader.groups() if not group.startswith("system:")][:_MAX_GROUPS]
     approval = {"decision": decision, "by": reader.whoami(), "groups": groups or None, "reason": reason}
     reader.patch(incident, {"spec": {"approval": approval}})
     return incident
 
 
 def suspend(reader: IncidentReader, namespace: str, name: str, wanted: bool) -> Incident:
-    """Stop before the next step, or go on."""
-    incident = open_incident(reader, namespace, name)
+    """Suspend it before the next step, or resume it."""
+    incident = get_open_incident(reader, namespace, name)
     reader.patch(incident, {"spec": {"suspend": wanted}})
     return incident
 
 
 def cancel(reader: IncidentReader, namespace: str, name: str) -> Incident:
-    """Ask for the end of an incident, or of the calls for people when it was handed over.
+    """Request the cancellation of an incident, or of its escalation.
 
     Raises:
-        AlreadyClosed: there is nothing left to end.
+        AlreadyClosed: there is nothing left to cancel.
     """
     incident = reader.get(namespace, name)
-    if not _being_escalated(incident):
+    if not _is_escalating(incident):
         _refuse_closed(incident)
     reader.patch(incident, {"metadata": {"annotations": {labels.CANCEL: "true"}}})
     return incident
 
 
 def acknowledge(reader: IncidentReader, namespace: str, name: str) -> Incident:
-    """Take an incident over from Prunella, in the caller's name: nobody else is called.
+    """Acknowledge an incident, in the caller's name: no further escalation.
 
     Raises:
-        AlreadyClosed: it was never handed over, or nobody is called any more.
+        AlreadyClosed: it was not escalated, or its escalation has ended.
     """
     incident = reader.get(namespace, name)
-    if not _being_escalated(incident):
+    if not _is_escalating(incident):
         _refuse_closed(incident)
     reader.patch(incident, {"spec": {"acknowledged": {"by": reader.whoami()}}})
     return incident
 
 
-def _being_escalated(incident: Incident) -> bool:
+def _is_escalating(incident: Incident) -> bool:
     note = incident.status.escalation
     return incident.phase is Phase.ESCALATED and note is not None and not note.ended
 
 
-def open_incident(reader: IncidentReader, namespace: str, name: str) -> Incident:
-    """An incident that can still be answered.
+def get_open_incident(reader: IncidentReader, namespace: str, name: str) -> Incident:
+    """Get an incident that is still open.
 
     Raises:
-        AlreadyClosed: it is over.
+        AlreadyClosed: it is closed.
     """
     incident = reader.get(namespace, name)
     _refuse_closed(incident)
@@ -209,6 +209,6 @@ def open_incident(reader: IncidentReader, namespace: str, name: str) -> Incident
 
 def _refuse_closed(incident: Incident) -> None:
     if incident.phase.closed:
-        why = f" ({incident.status.message})" if incident.status.message else ""
-        where = f"{incident.namespace}/{incident.name}"
-        raise AlreadyClosed(f"incident {where} is closed already: {incident.phase}{why}")
+        reason = f" ({incident.status.message})" if incident.status.message else ""
+        name = f"{incident.namespace}/{incident.name}"
+        raise AlreadyClosed(f"incident {name} is closed already: {incident.phase}{reason}")

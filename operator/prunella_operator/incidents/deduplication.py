@@ -66,7 +66,7 @@ def find_resolved_since(earlier: Earlier, observed_at: datetime) -> IncidentView
 
 
 def predates_repair(fault_at: datetime | None, earlier: Earlier) -> bool:
-    """Whether a fault happened before the repair that healed it: an operator that was down observes it late."""
+    """Check whether a fault happened before the repair that healed it: an operator that was down observes it late."""
     last = latest(earlier)
     if last is None or fault_at is None or last.status.phase is not Phase.HEALED:
         return False
@@ -135,7 +135,7 @@ def _generation(policy: Object) -> str:
 
 
 def targets_workload(incident: IncidentView, target: WorkloadRef) -> bool:
-    """Whether an incident that a person opened is there to heal this workload."""
+    """Check whether an incident that a person opened is there to heal this workload."""
     found = {incident.status.target, incident.requested_target}
     return incident.spec.get("mode") != Mode.DRY_RUN and str(target) in found
 

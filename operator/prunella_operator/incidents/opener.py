@@ -40,7 +40,7 @@ _API_VERSIONS = {"Pod": "v1", "Job": "batch/v1"}
 
 
 class Outcome(StrEnum):
-    """What became of a signal."""
+    """The outcome of a signal."""
 
     OPENED = "opened"
     JOINED = "joined"

@@ -76,7 +76,7 @@ def find_expired(incidents: Iterable[IncidentHead], limits: Limits, now: datetim
 
 
 def _closed_at(incident: IncidentHead) -> datetime | None:
-    """When it was over for people too; None while it is not."""
+    """The time at which it was over for people too; None while it is not."""
     if incident.is_active:
         return None
     return incident.status.times.closed_at or incident.metadata.creation_timestamp

@@ -85,7 +85,7 @@ class Status(WireStruct, frozen=True):
 
 
 class IncidentHead(WireStruct, frozen=True):
-    """An Incident without its spec, for whoever holds all of them."""
+    """An Incident without its spec, for sweeps that hold all of them."""
 
     metadata: Metadata
     status: Status = Status()
@@ -110,30 +110,30 @@ class IncidentHead(WireStruct, frozen=True):
 
     @property
     def closed(self) -> bool:
-        """Whether its workflow has ended it."""
+        """True once its workflow has closed it."""
         return self.status.phase.closed
 
     @property
     def escalating(self) -> bool:
-        """Whether people are still being notified."""
+        """True while people are still being notified."""
         note = self.status.escalation
         return note is not None and not note.ended
 
     @property
     def is_active(self) -> bool:
-        """Whether it is open, or people are still being notified."""
+        """True while it is open, or people are still being notified."""
         return not self.closed or self.escalating
 
     @property
     def is_resolved(self) -> bool:
-        """Whether it was closed because its fault was gone: the next signal is another fault."""
+        """True if it was closed because its fault was gone: the next signal is another fault."""
         phase = self.status.phase
         withdrawn = phase is Phase.CANCELLED and bool(self.metadata.annotations.withdrawn_by_alert)
         return withdrawn or phase in _RESOLVED
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether someone asked for its cancellation."""
+        """True if someone requested its cancellation."""
         return self.metadata.annotations.cancel == "true"
 
     def age(self, now: datetime) -> float:

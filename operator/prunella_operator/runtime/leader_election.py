@@ -22,7 +22,7 @@ from prunella_workflows.model.errors import Conflict, NotFound, PrunellaError, R
 _log = structlog.get_logger("prunella.leader_election")
 
 _NEVER = float("-inf")
-_UNHELD = "(nobody yet)"
+_UNHELD = "(none yet)"
 
 
 class NotLeader(Retryable):
@@ -102,7 +102,7 @@ class LeaderElector:
 
     @property
     def leading(self) -> bool:
-        """Whether we may act at this very moment."""
+        """True while we may act: valid at this very moment only."""
         return self._now() < self._until
 
     def check(self) -> None:

@@ -92,7 +92,7 @@ class EmbeddedTemporal:
 
     @property
     def answering(self) -> bool:
-        """Whether the server takes calls, as far as we know."""
+        """True while the server takes calls, as far as we know."""
         return self._up.is_set()
 
     async def __aenter__(self) -> Self:

@@ -83,7 +83,7 @@ class ServerProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it has exited."""
+        """True once it has exited."""
         return self._process.returncode is not None
 
     @property

@@ -22,12 +22,7 @@ ARCHAIC = re.compile(
 )
 NOT_YET = {
     "operator/prunella_operator/activities",
-    "operator/prunella_operator/alerts",
-    "operator/prunella_operator/incidents",
-    "operator/prunella_operator/integrations",
     "operator/prunella_operator/observability",
-    "operator/prunella_operator/runtime",
-    "operator/prunella_operator/temporal",
     "workflows/prunella_workflows/alerts",
     "workflows/prunella_workflows/contracts",
     "workflows/prunella_workflows/healing",

@@ -93,7 +93,7 @@ class AlertEnricher:
         return tuple(found), problems
 
     def _selects(self, spec: ClusterHealingPolicySpec, alert: Alert) -> bool:
-        """Whether a policy selects the namespace that the alert names by the policy's own rules."""
+        """Check whether a policy selects the namespace that the alert names by the policy's own rules."""
         if spec.namespace_selector is None:
             return True
         namespace = alert_classification.alert_namespace(alert, spec.alerts)

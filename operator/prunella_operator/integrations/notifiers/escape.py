@@ -37,7 +37,7 @@ def plain_target(target: str) -> str:
 
 
 def is_page(target: str) -> bool:
-    """Whether it is the address of a page that may be linked to, not a command or a script."""
+    """Check whether it is the address of a page that may be linked to, not a command or a script."""
     return _PAGE.match(target) is not None
 
 

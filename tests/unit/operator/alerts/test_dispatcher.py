@@ -1,4 +1,4 @@
-"""How alerts get to their workflows: few of them one by one, many by one write, all of them or an error."""
+"""Dispatching alerts to their workflows: a few one by one, many by one write, all of them or an error."""
 
 import asyncio
 

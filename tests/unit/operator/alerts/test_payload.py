@@ -1,4 +1,4 @@
-"""What Alertmanager sends, and what it never sends: understood as a whole, or refused with the name of the field."""
+"""Payloads that Alertmanager sends, and never sends: parsed as a whole, or refused with the name of the field."""
 
 import json
 from datetime import UTC, datetime

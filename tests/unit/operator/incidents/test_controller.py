@@ -1,6 +1,6 @@
-"""What counts as a change of an Incident: what people write, not the marks that repairs leave on it.
+"""Changes of an Incident that the controller handles: those of people, not the labels that repairs set.
 
-And what kopf holds of those that are over, which are many: as little as possible.
+Of the many closed incidents kopf holds as little as possible.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class Cluster(FakeApi):
 
 
 class Noted:
-    """What the controller asks for."""
+    """A starter that records the controller's calls."""
 
     def __init__(self):
         self.started = set()

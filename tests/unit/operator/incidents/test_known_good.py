@@ -1,4 +1,4 @@
-"""Which templates are remembered as good: only what was stable for the whole soak time."""
+"""Known-good templates: only those that were stable for the whole soak time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -52,7 +52,7 @@ def stamp(seconds):
 
 
 async def at(moment, recorder, seconds):
-    """What the recorder does when the clock says this."""
+    """Let the recorder do what is due at this time."""
     moment.seconds = seconds
     for rollout in [one for one in recorder._rollouts.values() if one.due <= seconds]:
         del recorder._rollouts[rollout.uid]

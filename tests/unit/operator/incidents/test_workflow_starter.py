@@ -28,7 +28,7 @@ ID = "incident-uid-web-1"
 
 
 class FakeTemporal:
-    """What we use of a client. `error` is raised by every call; `status` is that of a workflow which has ended."""
+    """A client's methods that we use. Every call raises `error`; `status` is that of a workflow that has ended."""
 
     def __init__(self):
         self.started = {}
@@ -406,7 +406,7 @@ async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
 
 
 async def test_what_is_looked_after_is_started_as_a_new_one_is(subject, rest, temporal, monkeypatch):
-    """A round reads less of an incident, but everything that its workflow is told."""
+    """A resync reads less of an incident, but everything in its workflow's request."""
     marks = {labels.DETECTED_AT: "2026-11-24T11:59:59+00:00", labels.FAULT_AT: "2026-11-24T11:59:58+00:00"}
     marks |= {labels.TRACEPARENT: f"00-{TRACE}-b7ad6b7169203331-01", "team": "shop"}
     spec = {"severity": "Low", "containerName": "app", "metrics": {"memory": "1Gi"}, "mode": "DryRun"}

@@ -227,8 +227,8 @@ def test_a_deleted_lease_takes_the_lead_from_nobody(world, pair):
 
 def test_who_is_robbed_stops(world, pair):
     first, _ = pair
-    world.after = lambda: None  # somebody who edits the Lease by hand is stronger than we are
-    world.kube.merge_patch(PATH, {"spec": {"holderIdentity": "somebody else"}})
+    world.after = lambda: None  # someone who edits the Lease by hand is stronger than we are
+    world.kube.merge_patch(PATH, {"spec": {"holderIdentity": "someone else"}})
     world.run(2.1)
     assert not first.leads
 
@@ -276,7 +276,7 @@ def test_whatever_happens_there_are_never_two_and_at_last_there_is_one(clocks, f
         for which, what, seconds in faults:
             strike(world, which, what)
             world.run(seconds)
-            mend(world, which)
+            repair(world, which)
         world.until(one_leads(*world.operators), 10)
         world.run(30)
         assert sum(operator.leads for operator in world.operators) == 1
@@ -298,7 +298,7 @@ def strike(world, which, what):
         one.node.cut = what
 
 
-def mend(world, which):
+def repair(world, which):
     one = world.operators[which]
     one.node.paused, one.node.cut, one.node.delay = False, "", 0.01
     if one.node not in world.nodes or one.node.ended:

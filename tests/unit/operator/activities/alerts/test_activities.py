@@ -371,7 +371,7 @@ def test_after_a_fault_that_is_over_the_next_one_has_an_incident_of_its_own(acti
 
 @pytest.mark.parametrize("phase", [Phase.HEALED, Phase.RECOVERED])
 def test_an_alert_that_came_in_time_and_is_handled_late_joins_what_ended_meanwhile(activities, kube, moment, phase):
-    """Of hundreds that come in a minute some have to wait."""
+    """Some of hundreds that arrive in a minute have to wait."""
     first = open_(activities)
     moment.now = NOW + timedelta(minutes=2)
     stands(kube, phase, times={"closedAt": (NOW + timedelta(minutes=1)).isoformat()})

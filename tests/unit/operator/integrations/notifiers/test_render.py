@@ -1,4 +1,4 @@
-"""What people read, and that nothing foreign in it is more than words."""
+"""Rendered messages: complete, within the limits, and without markup from foreign text."""
 
 import pytest
 
