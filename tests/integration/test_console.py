@@ -1,4 +1,4 @@
-"""The console in a real browser, on a real API server: people read, sign in with their token, and answer."""
+"""The console in a real browser, on a real API server: users read, sign in with their token, and act."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ def console(access):
     address = []
 
     async def serve():
-        app = Console(make_readers(access, 10), lambda reader, run: f"http://temporal.invalid/{reader}/{run}").app()
+        app = Console(make_readers(access, 10), lambda workflow, run: f"http://temporal.invalid/{workflow}/{run}").app()
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -70,7 +70,7 @@ def token_of(kube, namespace, name, *verbs):
 
 @pytest.fixture
 def people(kube, namespace):
-    """Tokens: alice may answer, bob may only read."""
+    """Tokens: alice may act, bob may only read."""
     yield {
         "alice": token_of(kube, namespace, "alice", "get", "list", "patch"),
         "bob": token_of(kube, namespace, "bob", "get", "list"),
@@ -110,46 +110,46 @@ def waiting(kube, namespace, console):
 def sign_in(page, console, token):
     page.get(f"{console}/login")
     page.find_element(By.NAME, "token").send_keys(token, Keys.ENTER)
-    WebDriverWait(page, 20).until(lambda one: one.find_elements(By.CSS_SELECTOR, ".who"))
+    WebDriverWait(page, 20).until(lambda browser: browser.find_elements(By.CSS_SELECTOR, ".who"))
 
 
 def complaints(page):
-    return [one for one in page.get_log("browser") if one["level"] == "SEVERE"]
+    return [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def test_a_person_approves_in_her_own_name(chromium, console, kube, people, waiting):
+def test_a_user_approves_in_their_own_name(chromium, console, kube, people, waiting):
     with chromium(1200, 900) as page:
         sign_in(page, console, people["alice"])
         page.get(waiting.page)
         assert "<b>exit code 1</b>" in page.find_element(By.TAG_NAME, "main").text
         page.find_element(By.NAME, "reason").send_keys("it is fine")
         page.find_element(By.CSS_SELECTOR, "button.approve").click()
-        until(lambda: kube.get(waiting.path)["spec"].get("approval"), 20, "the answer is on the incident")
+        until(lambda: kube.get(waiting.path)["spec"].get("approval"), 20, "the approval is on the incident")
         assert complaints(page) == []
     approval = kube.get(waiting.path)["spec"]["approval"]
     assert (approval["decision"], approval["reason"]) == ("Approved", "it is fine")
     assert re.fullmatch(r"system:serviceaccount:hands-.*:alice", approval["by"])
 
 
-def test_who_may_not_answer_is_told_so_by_the_api_server(chromium, console, kube, people, waiting):
+def test_the_api_server_refuses_a_user_without_permission(chromium, console, kube, people, waiting):
     with chromium(1200, 900) as page:
         sign_in(page, console, people["bob"])
         page.get(waiting.page)
         page.find_element(By.CSS_SELECTOR, "button.approve").click()
-        WebDriverWait(page, 20).until(lambda one: "cannot patch" in one.page_source)
+        WebDriverWait(page, 20).until(lambda browser: "cannot patch" in browser.page_source)
     assert "approval" not in kube.get(waiting.path)["spec"]
 
 
-def test_the_page_follows_by_itself(chromium, kube, waiting):
+def test_the_page_refreshes_itself(chromium, kube, waiting):
     with chromium(1200, 900) as page:
         page.get(waiting.page)
         kube.merge_patch(f"{waiting.path}/status", {"status": {"phase": "Healed", "message": "it runs"}})
-        WebDriverWait(page, 20).until(lambda one: "it runs" in one.find_element(By.TAG_NAME, "main").text)
+        WebDriverWait(page, 20).until(lambda browser: "it runs" in browser.find_element(By.TAG_NAME, "main").text)
         assert complaints(page) == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_on_a_phone_nothing_sticks_out(chromium, console, waiting, dark):
+def test_nothing_overflows_on_a_phone(chromium, console, waiting, dark):
     with chromium(360, 740, dark=dark) as page:
         for address in (console, waiting.page, f"{console}/login"):
             page.get(address)
@@ -158,7 +158,7 @@ def test_on_a_phone_nothing_sticks_out(chromium, console, waiting, dark):
     assert (max(map(int, ground.removeprefix("rgb(").rstrip(")").split(","))) < 80) == dark
 
 
-def test_everything_is_reached_by_keyboard(chromium, console, waiting):
+def test_everything_is_reachable_by_keyboard(chromium, console, waiting):
     with chromium(1200, 900) as page:
         page.get(console)
         seen = []
