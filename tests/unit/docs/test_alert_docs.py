@@ -69,7 +69,7 @@ def test_handling_and_outcomes():
 
 def test_answers():
     source = Path(webhook.__file__).read_text()
-    given = set(re.findall(r"_answer\((\d{3})", source)) | {"405"}
+    given = set(re.findall(r"_response\((\d{3})", source)) | {"405"}
     assert {row[0] for row in table("code", "means")} == given
 
 
