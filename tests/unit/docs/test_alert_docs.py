@@ -67,7 +67,7 @@ def test_handling_and_outcomes():
     assert {row[0] for row in table("outcome", "means")} == {one.value for one in Outcome if one}
 
 
-def test_answers():
+def test_status_codes():
     source = Path(webhook.__file__).read_text()
     given = set(re.findall(r"_response\((\d{3})", source)) | {"405"}
     assert {row[0] for row in table("code", "means")} == given
