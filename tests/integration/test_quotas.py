@@ -1,4 +1,4 @@
-"""What a real namespace allows: quotas and LimitRanges as they are counted, and what becomes of too much."""
+"""Limits of a real namespace: quotas and LimitRanges as they are counted, and the outcome of exceeding them."""
 
 import pytest
 from support.api import until

@@ -75,7 +75,7 @@ def version(api, web):
 
 
 def as_owner(api, web, **spec):
-    """What the owner's own hands do."""
+    """A change by the owner."""
     return api.patch(paths.workload(ref_of(web)), {"spec": spec})
 
 

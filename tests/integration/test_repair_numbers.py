@@ -279,7 +279,7 @@ def test_a_tool_that_applies_all_but_the_replicas_leaves_them_to_others(hands, k
     body = a_deployment(web["metadata"]["namespace"], annotations={"argocd.argoproj.io/tracking-id": "shop:web"})
     del body["spec"]["replicas"]
     apply_as(kube, body, TOOL)
-    # Nobody is left who set them but a person; the test's own manager would be somebody that Prunella does not know.
+    # Only a person is left as their manager; the test's own manager would be unknown to Prunella.
     scale = f"{paths.workload(ref_of(web))}/scale"
     kube.call("PATCH", scale, {"spec": {"replicas": 3}}, "application/merge-patch+json", fieldManager="kubectl-scale")
     found = observed(api, live(api, web))

@@ -64,7 +64,7 @@ def path(order, ref):
 
 
 def given(api, order):
-    """What the kubelets have given, and how often the containers were started."""
+    """The limits that the kubelets have set, and how often the containers were started."""
     found = [api.get(path(order, pod))["status"]["containerStatuses"][0] for pod in order.action.pods]
     return [(item["resources"]["limits"]["memory"], item["restartCount"]) for item in found]
 

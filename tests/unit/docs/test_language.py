@@ -21,7 +21,6 @@ ARCHAIC = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 NOT_YET = {
-    "operator/prunella_operator/activities",
     "operator/prunella_operator/observability",
     "workflows/prunella_workflows/alerts",
     "workflows/prunella_workflows/contracts",

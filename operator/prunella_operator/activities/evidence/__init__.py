@@ -1,1 +1,1 @@
-"""What the diagnosis reads from the cluster."""
+"""Evidence: everything a diagnosis reads from the cluster."""

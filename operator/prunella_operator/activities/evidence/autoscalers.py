@@ -1,4 +1,4 @@
-"""Reads what is_autoscaler_of a workload and which disruption budgets its pods are under."""
+"""Read the autoscalers of a workload and the disruption budgets of its pods."""
 
 from prunella_operator.activities.evidence.quotas import read_free_quota
 from prunella_operator.kubernetes import paths
@@ -14,7 +14,9 @@ def read_scaling(kube: SyncClient, raw: Object, *, quotas: bool = False) -> Scal
     """The autoscalers and disruption budgets of a workload now, and on request the free quota."""
     namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
     labels = (template_of(raw).get("metadata") or {}).get("labels") or {}
-    autoscalers = [one for one in kube.list(paths.autoscalers(namespace)) if is_autoscaler_of(one, raw["kind"], name)]
+    autoscalers = [
+        scaler for scaler in kube.list(paths.autoscalers(namespace)) if is_autoscaler_of(scaler, raw["kind"], name)
+    ]
     budgets = [budget for budget in kube.list(paths.budgets(namespace)) if _selects(budget, labels)]
     return Scaling(
         autoscalers=tuple(autoscaler_view(autoscaler) for autoscaler in autoscalers),

@@ -46,7 +46,7 @@ def kube():
 
 
 def use(kube, *cores):
-    """What metrics-server says now."""
+    """The usage that metrics-server reports now."""
     now = clock.now().isoformat()
     for name, used in zip(PODS, cores, strict=True):
         body = {"timestamp": now, "containers": [{"name": "app", "usage": {"cpu": used, "memory": "20Mi"}}]}
@@ -171,7 +171,7 @@ def test_a_number_that_is_not_ours_decides_nothing(kube):
 
 
 def test_the_calm_of_a_scaling_survives_the_policys_checks(kube):
-    """They are asked when the pods have held, and may be asked again: that must not start the window anew."""
+    """Checks run once the pods are stable, and may run again: that must not restart the window."""
     use(kube, "300m", "300m")
     long_calm = clock.now() - timedelta(seconds=61)
     judgement = verified(kube, scaled(), calm_since=long_calm, has_checks=True)
@@ -183,7 +183,7 @@ def test_the_calm_of_a_scaling_survives_the_policys_checks(kube):
     [(2, "a-9", "Holding"), (1, "a-9", "OwnedElsewhere"), (7, "a-9", "ChangedByOthers"), (2, "x", "ChangedByOthers")],
 )
 def test_a_higher_maximum_is_looked_for_on_the_autoscaler(kube, maximum, mark, reason):
-    """The workload bears the mark of an earlier action, which does not matter."""
+    """The workload carries the id of an earlier action, which does not matter."""
     use(kube, "300m", "300m")
     an_autoscaler(kube, maximum=maximum, annotations={LAST_ACTION: mark})
     assert verified(kube, raised(), action_id="a-9", template_hash="").reason == reason

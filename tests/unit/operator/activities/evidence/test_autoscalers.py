@@ -1,4 +1,4 @@
-"""What scales a workload, how it replaces its pods, and who manages which field, as the API server tells it."""
+"""Autoscalers of a workload, its update strategy, and the managers of its fields, as the API server reports them."""
 
 import pytest
 from fakes.kube import FakeKube
@@ -186,7 +186,7 @@ def test_only_budgets_of_its_pods(kube):
     a_budget(kube, "mine", {"matchLabels": {"app": "web"}}, currentHealthy=3)
     a_budget(kube, "theirs", {"matchLabels": {"app": "api"}})
     a_budget(kube, "all", {})
-    a_budget(kube, "nobody", None)
+    a_budget(kube, "no-pods", None)
     assert [(budget.name, budget.desired_healthy) for budget in scaling(kube).budgets] == [("mine", 2), ("all", 2)]
 
 

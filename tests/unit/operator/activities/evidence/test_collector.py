@@ -1,4 +1,4 @@
-"""What is read for a diagnosis."""
+"""The evidence for a diagnosis."""
 
 import pytest
 from builders import a_policy
@@ -156,7 +156,7 @@ def test_the_last_words_of_what_fails_are_redacted_and_short(collector, kube):
 
 @pytest.mark.parametrize("error", [NotFound("gone"), Refused("not started"), Forbidden("no"), Unavailable("no node")])
 def test_a_log_that_cannot_be_read_is_no_reason_to_stop(collector, kube, error):
-    """Nobody reads a log on a node that is lost: the incident must be diagnosed all the same."""
+    """A log on a lost node cannot be read: the incident must be diagnosed all the same."""
     failing_pod(kube)
     kube.texts[f"{PODS}/web-a/log"] = error
     assert gathered(collector).logs == ()

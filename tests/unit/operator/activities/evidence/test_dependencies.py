@@ -1,4 +1,4 @@
-"""What a workload needs, and what else may explain its fault."""
+"""Dependencies of a workload, and other explanations of its fault."""
 
 import pytest
 from fakes.kube import FakeKube, failing

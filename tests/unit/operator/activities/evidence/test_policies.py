@@ -1,4 +1,4 @@
-"""Which policy holds for a workload."""
+"""The effective policy of a workload."""
 
 import pytest
 from fakes.kube import FakeKube

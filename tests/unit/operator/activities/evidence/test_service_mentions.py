@@ -1,4 +1,4 @@
-"""Which Service a text speaks of."""
+"""Mentions of a Service in a text."""
 
 import pytest
 
@@ -28,7 +28,7 @@ LEDGER = parse_service(raw())
         "ledger.shop.svc is not there",
         "HTTPConnectionPool(host='ledger', port=8080): Max retries exceeded",
         "amqp://LEDGER:8080",
-        "LEDGER_SERVICE_HOST is set, and nobody answers there",
+        "LEDGER_SERVICE_HOST is set, and nothing answers there",
         "cannot connect to $LEDGER_URL",
         "neither PRIMARY nor FALLBACK answers",
     ],

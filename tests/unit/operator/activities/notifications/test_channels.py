@@ -295,7 +295,7 @@ def test_a_wait_reaches_temporal_as_the_time_of_the_next_try(httpd):
 
 @pytest.fixture
 def everything_logged():
-    """What reaches the root logger, as our own handler does, at the level at which libraries tell most."""
+    """Everything that reaches the root logger, through our own handler, at the level at which libraries log most."""
     root, told = logging.getLogger(), io.StringIO()
     handler, level = logging.StreamHandler(told), root.level
     root.addHandler(handler)

@@ -104,7 +104,7 @@ def test_a_repeated_order_completes_what_is_missing(repairer, kube):
     "change",
     [
         pytest.param(lambda k: k.objects.pop(PODS["web-b"]), id="gone"),
-        pytest.param(lambda k: k.objects[PODS["web-b"]]["metadata"].update(uid="other"), id="made anew"),
+        pytest.param(lambda k: k.objects[PODS["web-b"]]["metadata"].update(uid="other"), id="recreated"),
         pytest.param(lambda k: resources(k, "web-b")["limits"].update(memory="80Mi"), id="resized"),
     ],
 )

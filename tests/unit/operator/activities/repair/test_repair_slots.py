@@ -88,7 +88,7 @@ NONSENSE = [
 
 @pytest.mark.parametrize("note", NONSENSE, ids=range(len(NONSENSE)))
 def test_nonsense_on_one_incident_keeps_no_other_from_its_turn(kube, order, note):
-    """Whoever may write an annotation of one incident must not stop the repairs of a cluster."""
+    """Anyone who may annotate one incident must not be able to stop the repairs of a cluster."""
     other = ref("other", namespace="elsewhere")
     announced(kube, other, f"{other.uid}-1")
     take(kube, order_of(other))
@@ -277,7 +277,7 @@ def test_what_asks_for_ever_because_its_worker_died_counts_only_while_its_repair
 
 
 class Crowd:
-    """Incidents that all want to be repaired at once, and somebody who writes to them now and then."""
+    """Incidents that all want to be repaired at once, and someone who writes to them now and then."""
 
     def __init__(self, budgets, names):
         self.kube = FakeKube()
@@ -344,7 +344,7 @@ class Crowd:
             self.check()
 
     def play(self, choices):
-        """Step by choice, then in turn until all are done: nobody starves."""
+        """Step by choice, then round-robin until all are done: none starves."""
         for choice in choices:
             self.step(choice)
         for _ in range(400):
@@ -354,7 +354,7 @@ class Crowd:
                     self.check()
             if all(actor.done for actor in self.actors):
                 return
-        pytest.fail("somebody starves")
+        pytest.fail("an actor starves")
 
 
 BUDGETS = st.fixed_dictionaries(

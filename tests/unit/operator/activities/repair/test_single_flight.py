@@ -1,4 +1,4 @@
-"""One look serves everybody who asked before it began, and nobody who came later."""
+"""One read serves every thread that asked before it began, and none that asked later."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Which pods are deleted after an undo, so that their StatefulSet goes on. That it does is an e2e test."""
+"""Pods that are deleted after an undo, so that their StatefulSet goes on. An e2e test shows that it does."""
 
 import pytest
 from fakes.kube import FakeKube
