@@ -22,18 +22,18 @@ from prunella_workflows.contracts.healing import Repaired, RepairOrder
 from prunella_workflows.model.incident import IncidentRef
 
 _HERE = Path(__file__).parent
-_AT_MOST = 180  # seconds for a test whose waits are for a real cluster
+_TIMEOUT_SECONDS = 180  # seconds for a test whose waits are for a real cluster
 _WRITES = ("create", "json_patch", "merge_patch", "apply")
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(_AT_MOST))
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
 
 
 @dataclass
-class Wire:
+class RecordingClient:
     """A client of the API server that records writes and runs hooks before or after one."""
 
     kube: SyncClient
@@ -56,7 +56,7 @@ class Wire:
         return [path for verb, path in self.writes if verb == "json_patch"]
 
 
-def once(verb: str, do: Callable[[], Any]) -> Callable[[str, str], Any]:
+def hook_once(verb: str, do: Callable[[], Any]) -> Callable[[str, str], Any]:
     """A hook that does something at the first write of this verb."""
     left = [do]
 
@@ -78,26 +78,26 @@ def kube(access):
 
 
 @pytest.fixture
-def wire(kube):
-    return Wire(kube)
+def recording_client(kube):
+    return RecordingClient(kube)
 
 
 @pytest.fixture
-def meddle(wire):
+def run_once_around(recording_client):
     """Do something once, right before or right after the next write of a verb."""
 
-    def meddle(when: str, do: Callable[[], Any], verb: str = "json_patch") -> None:
-        setattr(wire, when, once(verb, do))
+    def run_once_around(when: str, do: Callable[[], Any], verb: str = "json_patch") -> None:
+        setattr(recording_client, when, hook_once(verb, do))
 
-    return meddle
+    return run_once_around
 
 
 @pytest.fixture
-def gatherer(wire):
-    return EvidenceCollector(wire, stable_for=2)
+def evidence_collector(recording_client):
+    return EvidenceCollector(recording_client, stable_for=2)
 
 
-class Announced:
+class AnnouncingRepairer:
     """A repairer whose orders are announced beforehand, as the workflow does: otherwise a repair gets no slot."""
 
     def __init__(self, repairer: Repairer, api: Any) -> None:
@@ -108,9 +108,9 @@ class Announced:
         return getattr(self._repairer, name)
 
     def repair(self, order: RepairOrder) -> Repaired:
-        return self._repairer.repair(self.announced(order))
+        return self._repairer.repair(self.announce(order))
 
-    def announced(self, order: RepairOrder) -> RepairOrder:
+    def announce(self, order: RepairOrder) -> RepairOrder:
         """The order, once its incident says that it is being carried out."""
         incident = self._incident(order)
         attempt = {"number": 1, "actionId": order.action_id, "action": order.action.kind, "target": "Deployment/web"}
@@ -135,8 +135,8 @@ class Announced:
 
 
 @pytest.fixture
-def repairer(wire, gatherer, api):
-    return Announced(Repairer(wire, gatherer, ("prunella-system",)), api)
+def repairer(recording_client, evidence_collector, api):
+    return AnnouncingRepairer(Repairer(recording_client, evidence_collector, ("prunella-system",)), api)
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +153,7 @@ def namespace(api):
 
 
 @pytest.fixture
-def nowhere(tmp_path):
+def unreachable_kubeconfig(tmp_path):
     """A kubeconfig for a server that does not exist."""
     body = {
         "apiVersion": "v1",

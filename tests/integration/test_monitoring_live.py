@@ -38,8 +38,8 @@ def fires(prometheus, *names):
     until(lambda: prometheus.alerts() & ALONE == set(names), 60, f"{names} fire, and no other", every=1)
 
 
-def test_a_blind_operator_and_one_that_is_gone(tmp_path, nowhere, hasty):
-    process = PrunellaProcess(tmp_path / "run", nowhere)
+def test_a_blind_operator_and_one_that_is_gone(tmp_path, unreachable_kubeconfig, hasty):
+    process = PrunellaProcess(tmp_path / "run", unreachable_kubeconfig)
     try:
         process.start()
         until(lambda: scraped(process), 60, "it serves its metrics")
@@ -53,9 +53,9 @@ def test_a_blind_operator_and_one_that_is_gone(tmp_path, nowhere, hasty):
         process._end()
 
 
-def test_an_operator_alone_that_reaches_no_temporal(tmp_path, nowhere, hasty):
+def test_an_operator_alone_that_reaches_no_temporal(tmp_path, unreachable_kubeconfig, hasty):
     away = f"127.0.0.1:{free_ports(1)[0]}"
-    process = PrunellaProcess(tmp_path / "operator", nowhere, "operator", temporal_address=away)
+    process = PrunellaProcess(tmp_path / "operator", unreachable_kubeconfig, "operator", temporal_address=away)
     try:
         process.start()
         until(lambda: scraped(process), 60, "it serves its metrics")

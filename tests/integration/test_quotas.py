@@ -66,11 +66,11 @@ def killed(api, namespace):
     return api.get(paths.workload(ref_of(web)))
 
 
-def test_quota_limit_range_and_node_as_they_are_counted(collector, api, namespace):
+def test_quota_limit_range_and_node_as_they_are_counted(evidence_collector, api, namespace):
     limit_range(api, namespace, max="300Mi", maxLimitRequestRatio="8")
     quota(api, namespace, **{"limits.memory": "512Mi", "memory": "256Mi"})
     web = killed(api, namespace)
-    evidence = collector.evidence(ref_of(web), SPEC, clock.now(), full=True)
+    evidence = evidence_collector.evidence(ref_of(web), SPEC, clock.now(), full=True)
     bounds = evidence.bounds
     assert bounds.quota_limits_free == (512 - 64) * MI
     assert bounds.quota_requests_free == (256 - 16) * MI
@@ -81,7 +81,7 @@ def test_quota_limit_range_and_node_as_they_are_counted(collector, api, namespac
 
 
 @pytest.mark.parametrize("by", ["quota", "LimitRange"])
-def test_more_than_the_namespace_allows_is_seen_as_not_healed(repairer, collector, api, namespace, by):
+def test_more_than_the_namespace_allows_is_seen_as_not_healed(repairer, evidence_collector, api, namespace, by):
     """The API server takes such a template and refuses its pods. A plan stays below, but a quota may shrink."""
     web = available(api, api.apply(a_deployment(namespace, replicas=1))[0])
     if by == "quota":
@@ -97,7 +97,7 @@ def test_more_than_the_namespace_allows_is_seen_as_not_healed(repairer, collecto
         available_before=1,
         settle=Settle(timeout=3, window=1),
     )
-    verifier = Verifier(collector)
+    verifier = Verifier(evidence_collector)
     judged = until(lambda: found if (found := verifier.verify(request)).verdict else None, 90, "a verdict")
     assert judged.verdict is Verdict.NOT_HEALED
     assert judged.reason == "NoPods"

@@ -136,23 +136,23 @@ def test_a_rollback_to_a_snapshot_when_the_history_is_gone(repairer, kube, api, 
     assert template_of(live(api, web)) == template_of(first)
 
 
-def test_a_rollback_to_a_replica_set_that_is_gone_meanwhile_writes_nothing(repairer, wire, api, web):
+def test_a_rollback_to_a_replica_set_that_is_gone_meanwhile_writes_nothing(repairer, recording_client, api, web):
     order = rollback(web, in_history(api, web))
     gone(api, f"{paths.collection('ReplicaSet', web['metadata']['namespace'])}/{order.action.revision.name}")
     before = version(api, web)
     with pytest.raises(NotFound):
         repairer.repair(order)
-    assert (wire.patches(), version(api, web)) == ([], before)
+    assert (recording_client.patches(), version(api, web)) == ([], before)
 
 
 @pytest.mark.parametrize("kind", ["memory", "rollback"])
-def test_a_repeated_order_gets_the_same_answer_and_writes_nothing(repairer, wire, api, web, kind):
+def test_a_repeated_order_gets_the_same_answer_and_writes_nothing(repairer, recording_client, api, web, kind):
     order = memory(web) if kind == "memory" else rollback(web, in_history(api, web))
     first = repairer.repair(order)
     settled = observed(api, live(api, web))
-    writes = list(wire.writes)
+    writes = list(recording_client.writes)
     assert [repairer.repair(order) for _ in range(3)] == [first] * 3
-    assert wire.writes == writes
+    assert recording_client.writes == writes
     assert version(api, web) == settled["metadata"]["resourceVersion"]
 
 
@@ -176,17 +176,20 @@ def test_it_is_one_write_in_the_audit_log(repairer, audit, api, web):
     assert [(our.verb, our.made) for our in ours()] == [("patch", True)]
 
 
-def test_the_answer_got_lost_and_the_retry_finds_its_own_write(repairer, wire, meddle, api, web):
+def test_the_answer_got_lost_and_the_retry_finds_its_own_write(repairer, recording_client, run_once_around, api, web):
     def lose():
         raise Unavailable("the connection broke after the write")
 
-    meddle("after", lose)
+    run_once_around("after", lose)
     order = memory(web)
     with pytest.raises(Unavailable):
         repairer.repair(order)
     before = live(api, web)["metadata"]["generation"]
     done = repairer.repair(order)
-    assert (live(api, web)["metadata"]["generation"], wire.patches()) == (before, [paths.workload(ref_of(web))])
+    assert (live(api, web)["metadata"]["generation"], recording_client.patches()) == (
+        before,
+        [paths.workload(ref_of(web))],
+    )
     assert "+        memory: 96Mi" in done.diff
     assert repairer.undo(order_of(done.undo, undo=True)).template_hash == template_hash(template_of(web))
 
@@ -204,7 +207,7 @@ def test_two_repairs_at_the_same_moment_are_one(repairer, kube, api, web):
             return kube.json_patch(path, operations)
 
     hands = Together()
-    order = repairer.announced(memory(web))
+    order = repairer.announce(memory(web))
 
     def attempt(_):
         try:
@@ -251,7 +254,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_changed_since_the_diagnosis_is_left_alone(repairer, wire, api, web, change):
+def test_what_changed_since_the_diagnosis_is_left_alone(repairer, recording_client, api, web, change):
     orders = memory(web), rollback(web, in_history(api, web))
     CHANGES[change](api, web)
     settled = observed(api, live(api, web))
@@ -259,57 +262,61 @@ def test_what_changed_since_the_diagnosis_is_left_alone(repairer, wire, api, web
         with pytest.raises(ChangedSince):
             repairer.repair(order)
     assert live(api, web)["spec"] == settled["spec"]
-    assert wire.writes == []
+    assert recording_client.writes == []
 
 
 def test_a_scaling_between_our_read_and_our_write_makes_it_fail_and_the_retry_succeeds(
-    repairer, wire, meddle, api, web
+    repairer, recording_client, run_once_around, api, web
 ):
-    meddle("before", lambda: as_owner(api, web, minReadySeconds=3))
+    run_once_around("before", lambda: as_owner(api, web, minReadySeconds=3))
     order = memory(web)
     with pytest.raises(Conflict):
         repairer.repair(order)
-    assert (wire.patches(), limit(live(api, web))) == ([], "64Mi")
+    assert (recording_client.patches(), limit(live(api, web))) == ([], "64Mi")
     repairer.repair(order)
     after = live(api, web)
     assert (limit(after), after["spec"]["minReadySeconds"]) == ("96Mi", 3)
 
 
-def test_a_release_between_our_read_and_our_write_makes_it_fail_for_good(repairer, wire, meddle, api, web):
-    meddle("before", lambda: new_release(api, web))
+def test_a_release_between_our_read_and_our_write_makes_it_fail_for_good(
+    repairer, recording_client, run_once_around, api, web
+):
+    run_once_around("before", lambda: new_release(api, web))
     order = memory(web)
     with pytest.raises(Conflict):
         repairer.repair(order)
     with pytest.raises(ChangedSince):
         repairer.repair(order)
-    assert (wire.patches(), limit(live(api, web))) == ([], "64Mi")
+    assert (recording_client.patches(), limit(live(api, web))) == ([], "64Mi")
 
 
-def test_a_re_creation_between_our_read_and_our_write_makes_it_fail_for_good(repairer, wire, meddle, api, web):
-    meddle("before", lambda: recreated(api, web))
+def test_a_re_creation_between_our_read_and_our_write_makes_it_fail_for_good(
+    repairer, recording_client, run_once_around, api, web
+):
+    run_once_around("before", lambda: recreated(api, web))
     with pytest.raises(ChangedSince):
         repairer.repair(memory(web))
-    assert wire.patches() == []
+    assert recording_client.patches() == []
 
 
-def test_a_deletion_between_our_read_and_our_write(repairer, wire, meddle, api, web):
-    meddle("before", lambda: gone(api, paths.workload(ref_of(web))))
+def test_a_deletion_between_our_read_and_our_write(repairer, recording_client, run_once_around, api, web):
+    run_once_around("before", lambda: gone(api, paths.workload(ref_of(web))))
     with pytest.raises(NotFound):
         repairer.repair(memory(web))
-    assert wire.patches() == []
+    assert recording_client.patches() == []
 
 
 # Refused
 
 
-def test_what_the_api_server_finds_invalid_is_refused_in_its_words(repairer, wire, api, web):
+def test_what_the_api_server_finds_invalid_is_refused_in_its_words(repairer, recording_client, api, web):
     before = version(api, web)
     with pytest.raises(Refused, match=r"memory limit"):
         repairer.repair(memory(web, "8Mi"))
-    assert (wire.patches(), version(api, web)) == ([], before)
+    assert (recording_client.patches(), version(api, web)) == ([], before)
 
 
-def test_without_leave_to_keep_the_snapshot_nothing_is_written(repairer, wire, api, web):
+def test_without_leave_to_keep_the_snapshot_nothing_is_written(repairer, recording_client, api, web):
     namespace = web["metadata"]["namespace"]
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}}
     api.create(
@@ -320,7 +327,7 @@ def test_without_leave_to_keep_the_snapshot_nothing_is_written(repairer, wire, a
     until(lambda: (api.get(path).get("status") or {}).get("hard"), 90, "the quota counts", every=0.1)
     with pytest.raises(Forbidden, match="exceeded quota"):
         repairer.repair(memory(web))
-    assert (wire.patches(), limit(live(api, web))) == ([], "64Mi")
+    assert (recording_client.patches(), limit(live(api, web))) == ([], "64Mi")
 
 
 # Taken back
@@ -336,7 +343,7 @@ def test_an_undo_restores_the_very_fields(repairer, api, web):
 
 @pytest.mark.parametrize("amount", ["67108864", "64000Ki", "128M", "0.5Gi", "1e8"])
 def test_an_undo_leads_back_to_the_same_replica_set_however_the_owner_wrote_the_amount(
-    repairer, gatherer, api, namespace, amount
+    repairer, evidence_collector, api, namespace, amount
 ):
     web = released(api, a_deployment(namespace, memory=amount))
     done = repairer.repair(memory(web, "1Gi"))
@@ -344,7 +351,7 @@ def test_an_undo_leads_back_to_the_same_replica_set_however_the_owner_wrote_the_
     back = repairer.undo(order_of(done.undo, undo=True))
     assert back.template_hash == template_hash(template_of(web))
     until(lambda: 3 in replica_sets(api, web), 90, "the first ReplicaSet is the newest revision again")
-    _, view, _ = gatherer.view(ref_of(web))
+    _, view, _ = evidence_collector.view(ref_of(web))
     (first,) = [set_ for set_ in replica_sets(api, web).values() if limit(set_) != "1Gi"]
     assert view.revision == first["metadata"]["labels"]["pod-template-hash"]
 
@@ -358,14 +365,14 @@ def test_an_undo_of_a_rollback_restores_the_template_even_when_the_history_is_go
 
 
 @pytest.mark.parametrize("kind", ["memory", "rollback"])
-def test_an_undo_is_refused_when_somebody_changed_the_template(repairer, wire, api, web, kind):
+def test_an_undo_is_refused_when_somebody_changed_the_template(repairer, recording_client, api, web, kind):
     order = memory(web) if kind == "memory" else rollback(web, in_history(api, web))
     done = repairer.repair(order)
     new_release(api, web)
     theirs = live(api, web)["spec"]
     with pytest.raises(ChangedSince):
         repairer.undo(order_of(done.undo, undo=True))
-    assert (len(wire.patches()), live(api, web)["spec"]) == (1, theirs)
+    assert (len(recording_client.patches()), live(api, web)["spec"]) == (1, theirs)
 
 
 def test_an_undo_keeps_what_somebody_changed_beside_it(repairer, api, web):
@@ -376,17 +383,17 @@ def test_an_undo_keeps_what_somebody_changed_beside_it(repairer, api, web):
     assert (after["minReadySeconds"], after["paused"], after["template"]) == (7, True, web["spec"]["template"])
 
 
-def test_a_repeated_undo_gets_the_same_answer_and_writes_nothing(repairer, wire, api, web):
+def test_a_repeated_undo_gets_the_same_answer_and_writes_nothing(repairer, recording_client, api, web):
     done = repairer.repair(memory(web))
     undo = order_of(done.undo, undo=True)
     first = repairer.undo(undo)
-    writes = list(wire.writes)
+    writes = list(recording_client.writes)
     assert repairer.undo(undo) == first
-    assert wire.writes == writes
+    assert recording_client.writes == writes
 
 
 @pytest.mark.parametrize("kind", ["memory", "rollback"])
-def test_a_late_duplicate_of_an_undone_action_does_nothing(repairer, wire, api, web, kind):
+def test_a_late_duplicate_of_an_undone_action_does_nothing(repairer, recording_client, api, web, kind):
     """The template is what the decision was made on, so only the last action tells."""
     order = memory(web) if kind == "memory" else rollback(web, in_history(api, web))
     done = repairer.repair(order)
@@ -394,7 +401,7 @@ def test_a_late_duplicate_of_an_undone_action_does_nothing(repairer, wire, api, 
     before = live(api, web)["spec"]
     with pytest.raises(ChangedSince, match="another repair"):
         repairer.repair(order)
-    assert (len(wire.patches()), live(api, web)["spec"]) == (2, before)
+    assert (len(recording_client.patches()), live(api, web)["spec"]) == (2, before)
 
 
 def test_the_next_attempt_starts_where_the_undo_left_it(repairer, api, web):

@@ -63,8 +63,8 @@ def hpa(api, web):
 class Hands:
     """Repairs as an incident orders them, which says beforehand that this very repair is being made."""
 
-    def __init__(self, repairer, wire, api, namespace):
-        self._repairer, self._api, self.patches = repairer, api, wire.patches
+    def __init__(self, repairer, recording_client, api, namespace):
+        self._repairer, self._api, self.patches = repairer, api, recording_client.patches
         spec = {"target": {"kind": "Deployment", "name": "web"}, "type": "HighCPU"}
         body = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": {"name": "web-1"}, "spec": spec}
         uid = api.create(paths.incidents(namespace), body)["metadata"]["uid"]
@@ -83,8 +83,8 @@ class Hands:
 
 
 @pytest.fixture
-def hands(repairer, wire, api, web):
-    return Hands(repairer, wire, api, web["metadata"]["namespace"])
+def hands(repairer, recording_client, api, web):
+    return Hands(repairer, recording_client, api, web["metadata"]["namespace"])
 
 
 def scaling(web, to=4, **values):
@@ -152,11 +152,11 @@ def test_a_repeated_order_gets_the_same_answer_and_writes_nothing(case, hands):
     assert hands.patches() == [case.path]
 
 
-def test_the_answer_got_lost_and_the_retry_finds_its_own_write(case, hands, meddle):
+def test_the_answer_got_lost_and_the_retry_finds_its_own_write(case, hands, run_once_around):
     def lose():
         raise Unavailable("the connection broke after the write")
 
-    meddle("after", lose)
+    run_once_around("after", lose)
     with pytest.raises(Unavailable):
         hands.repair(case.action)
     done = hands.repair(case.action)
@@ -192,8 +192,8 @@ def test_a_number_that_somebody_set_meanwhile_is_left_alone(case, hands):
     assert (hands.patches(), case.now) == ([], 3)
 
 
-def test_one_that_is_set_between_our_read_and_our_write_makes_it_fail_for_good(case, hands, meddle):
-    meddle("before", lambda: case.set(3))
+def test_one_that_is_set_between_our_read_and_our_write_makes_it_fail_for_good(case, hands, run_once_around):
+    run_once_around("before", lambda: case.set(3))
     with pytest.raises(Conflict):
         hands.repair(case.action)
     with pytest.raises(ChangedSince):
@@ -201,10 +201,12 @@ def test_one_that_is_set_between_our_read_and_our_write_makes_it_fail_for_good(c
     assert (hands.patches(), case.now) == ([], 3)
 
 
-def test_another_change_between_our_read_and_our_write_makes_it_fail_and_the_retry_succeeds(case, hands, meddle):
+def test_another_change_between_our_read_and_our_write_makes_it_fail_and_the_retry_succeeds(
+    case, hands, run_once_around
+):
     """An autoscaler notes what it sees all the time; the generation of a workload does not count such notes."""
     body = {"spec": {"minReadySeconds": 3}} if case.field == "replicas" else {"metadata": {"labels": {"seen": "now"}}}
-    meddle("before", lambda: case.api.patch(case.path, body))
+    run_once_around("before", lambda: case.api.patch(case.path, body))
     with pytest.raises(Conflict):
         hands.repair(case.action)
     assert (hands.patches(), case.now) == ([], 2)

@@ -30,7 +30,7 @@ def shop(api):
     api.delete(f"/api/v1/namespaces/{name}")
 
 
-def announced(kube, namespace, number):
+def announce(kube, namespace, number):
     """An incident whose first repair is announced, and the order of that repair."""
     target = {"kind": "Deployment", "name": f"web-{number}"}
     body = {"apiVersion": "prunella.dev/v1alpha1", "kind": "Incident", "metadata": {"name": f"web-{number}"}}
@@ -66,7 +66,7 @@ def acquires(kube, order, **budgets):
 
 @pytest.mark.parametrize("budget", ["concurrentPerNamespace", "perHourPerNamespace"])
 def test_of_many_requests_at_once_exactly_the_budget_passes(kube, shop, budget):
-    orders = [announced(kube, shop, number) for number in range(AT_ONCE)]
+    orders = [announce(kube, shop, number) for number in range(AT_ONCE)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         passed = list(pool.map(lambda order: acquires(kube, order, **{budget: BUDGET}), orders))
     assert sum(passed) == BUDGET
@@ -76,7 +76,7 @@ def test_of_many_requests_at_once_exactly_the_budget_passes(kube, shop, budget):
 
 
 def test_those_that_wait_acquire_their_slot_when_others_are_done(kube, shop):
-    orders = [announced(kube, shop, number) for number in range(3 * BUDGET)]
+    orders = [announce(kube, shop, number) for number in range(3 * BUDGET)]
     waiting, rounds = orders, 0
     while waiting and rounds < len(orders):
         rounds += 1
@@ -91,7 +91,7 @@ def test_those_that_wait_acquire_their_slot_when_others_are_done(kube, shop):
 
 
 def test_only_incidents_with_a_slot_or_a_request_are_read(kube, shop):
-    orders = [announced(kube, shop, number) for number in range(AT_ONCE)]
+    orders = [announce(kube, shop, number) for number in range(AT_ONCE)]
     assert acquires(kube, orders[0])
     seen = RepairSlotAllocator(kube).read("")
     assert {slot.name for slot in seen.running if slot.namespace == shop} == {"web-0"}
@@ -103,7 +103,7 @@ def test_only_incidents_with_a_slot_or_a_request_are_read(kube, shop):
 
 
 def test_metadata_is_all_that_is_read(kube, shop):
-    announced(kube, shop, 1)
+    announce(kube, shop, 1)
     (incident,) = kube.metadata(paths.incidents(shop))
     assert set(incident) == {"metadata"}
     assert {"name", "namespace", "uid", "resourceVersion"} <= set(incident["metadata"])

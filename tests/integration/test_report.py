@@ -48,8 +48,8 @@ def incident(api, quiet):
 
 
 @pytest.fixture
-def reporter(wire):
-    return Reporter(wire)
+def reporter(recording_client):
+    return Reporter(recording_client)
 
 
 def create(api, namespace, name="web-1"):
@@ -178,24 +178,24 @@ def test_events_of_an_incident_with_the_longest_name(reporter, api, quiet, name)
     assert len(event["note"]) == 1024
 
 
-def test_an_incident_that_was_deleted_is_not_found(reporter, wire, api, incident):
+def test_an_incident_that_was_deleted_is_not_found(reporter, recording_client, api, incident):
     api.delete(paths.incidents(incident["metadata"]["namespace"], "web-1"))
     with pytest.raises(NotFound):
         reporter.report(request(incident, a_note()))
-    assert wire.writes == []
+    assert recording_client.writes == []
 
 
-def test_another_incident_of_the_same_name_is_not_found(reporter, wire, api, incident):
+def test_another_incident_of_the_same_name_is_not_found(reporter, recording_client, api, incident):
     namespace = incident["metadata"]["namespace"]
     api.delete(paths.incidents(namespace, "web-1"))
     create(api, namespace)
     with pytest.raises(NotFound):
         reporter.report(request(incident, a_note()))
-    assert (wire.writes, "status" in live(api, incident)) == ([], False)
+    assert (recording_client.writes, "status" in live(api, incident)) == ([], False)
 
 
 def test_one_that_takes_its_place_between_our_look_and_our_write_is_not_written_to(
-    reporter, wire, meddle, api, incident
+    reporter, recording_client, run_once_around, api, incident
 ):
     namespace = incident["metadata"]["namespace"]
 
@@ -203,15 +203,15 @@ def test_one_that_takes_its_place_between_our_look_and_our_write_is_not_written_
         api.delete(paths.incidents(namespace, "web-1"))
         create(api, namespace)
 
-    meddle("before", replace, verb="apply")
+    run_once_around("before", replace, verb="apply")
     with pytest.raises(NotFound):
         reporter.report(request(incident))
-    assert ("status" in live(api, incident), wire.writes) == (False, [])
+    assert ("status" in live(api, incident), recording_client.writes) == (False, [])
 
 
-def test_a_persons_answer_between_our_look_and_our_write_is_kept(reporter, meddle, api, incident):
+def test_a_persons_answer_between_our_look_and_our_write_is_kept(reporter, run_once_around, api, incident):
     path = paths.incidents(incident["metadata"]["namespace"], "web-1")
-    meddle("before", lambda: api.patch(path, {"spec": {"approval": {"decision": "Approved"}}}), verb="apply")
+    run_once_around("before", lambda: api.patch(path, {"spec": {"approval": {"decision": "Approved"}}}), verb="apply")
     reporter.report(request(incident))
     after = live(api, incident)
     assert (after["spec"]["approval"]["decision"], after["status"]["phase"]) == ("Approved", "Verifying")

@@ -73,19 +73,19 @@ def test_the_cluster_offers_it(kube, namespace):
     assert read_memory_bounds(kube, namespace).resize_offered
 
 
-def test_running_containers_get_it_without_a_restart_and_once(repairer, wire, api, web, order):
+def test_running_containers_get_it_without_a_restart_and_once(repairer, recording_client, api, web, order):
     first = repairer.repair(order)
     assert repairer.repair(order) == first
-    assert len(wire.patches()) == 3
+    assert len(recording_client.patches()) == 3
     assert api.get(paths.workload(ref_of(web)))["spec"] == web["spec"]
     until(lambda: given(api, order) == [("96Mi", 0)] * 2, 90, "the kubelets have given it")
 
 
-def test_a_lost_answer_is_repeated_and_completes_the_rest(repairer, meddle, api, order):
+def test_a_lost_answer_is_repeated_and_completes_the_rest(repairer, run_once_around, api, order):
     def lose():
         raise Unavailable("the connection broke after the write")
 
-    meddle("after", lose)
+    run_once_around("after", lose)
     with pytest.raises(Unavailable):
         repairer.repair(order)
     assert limits(api, order) == ["64Mi", "64Mi"], "only the mark was written"
@@ -101,12 +101,12 @@ def test_an_undo_lowers_the_limit_again(repairer, api, order):
     until(lambda: given(api, order) == [("64Mi", 0)] * 2, 90, "the kubelets have taken it back")
 
 
-def test_a_pod_that_somebody_resized_stops_it(repairer, wire, api, kube, order):
+def test_a_pod_that_somebody_resized_stops_it(repairer, recording_client, api, kube, order):
     change = {"op": "replace", "path": "/spec/containers/0/resources/limits/memory", "value": "80Mi"}
     kube.json_patch(f"{path(order, order.action.pods[1])}/resize", [change])
     with pytest.raises(ChangedSince, match="replaced or resized"):
         repairer.repair(order)
-    assert wire.patches() == []
+    assert recording_client.patches() == []
     assert limits(api, order) == ["64Mi", "80Mi"]
 
 

@@ -16,12 +16,12 @@ SIGNALS = pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["
 
 
 @pytest.fixture
-def process(tmp_path, nowhere):
+def process(tmp_path, unreachable_kubeconfig):
     made = []
 
     def start(command):
         away = {} if command == "run" else {"temporal_address": f"127.0.0.1:{free_ports(1)[0]}"}
-        made.append(PrunellaProcess(tmp_path / command, nowhere, command, **away))
+        made.append(PrunellaProcess(tmp_path / command, unreachable_kubeconfig, command, **away))
         made[0].start()
         return made[0]
 

@@ -45,7 +45,7 @@ done
 OURS = "WorkflowType = 'SelfHealing'"
 
 
-class House:
+class Processes:
     """Everything the kustomization makes, as processes of this machine."""
 
     def __init__(self, folder):
@@ -115,8 +115,8 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    with House(tmp_path_factory.mktemp("temporal")).opened() as made:
+def processes(tmp_path_factory):
+    with Processes(tmp_path_factory.mktemp("temporal")).opened() as made:
         yield made
 
 
@@ -134,9 +134,9 @@ class Gate(Hands):
 
 
 @asynccontextmanager
-async def in_the_middle(house, uid):
+async def in_the_middle(processes, uid):
     """A run of its own whose repair is made and being watched."""
-    hands, client = Gate(), await house.client()
+    hands, client = Gate(), await processes.client()
     async with performing(client, hands):
         handle = await begin(client, incident=INCIDENT.model_copy(update={"uid": uid}))
         await asyncio.wait_for(hands.reached.wait(), 60)
@@ -166,9 +166,9 @@ async def kinds(handle):
     return [event.event_type for event in (await handle.fetch_history()).events]
 
 
-async def until_found(house, query, expected):
+async def until_found(processes, query, expected):
     """Temporal's index follows in moments."""
-    client, found = await house.client(), set()
+    client, found = await processes.client(), set()
     for _ in range(100):
         found = {(workflow.id, workflow.status) async for workflow in client.list_workflows(query)}
         if found == expected:
@@ -180,43 +180,43 @@ async def until_found(house, query, expected):
 # The way of a run
 
 
-async def test_a_run_outlives_the_servers_and_the_database(house):
-    async with in_the_middle(house, "uid-killed") as (handle, hands):
+async def test_a_run_outlives_the_servers_and_the_database(processes):
+    async with in_the_middle(processes, "uid-killed") as (handle, hands):
         before = await kinds(handle)
-        await asyncio.to_thread(house.kill)
+        await asyncio.to_thread(processes.kill)
         with pytest.raises(RPCError):
             await handle.describe(rpc_timeout=timedelta(seconds=1))
-        await asyncio.to_thread(house.database.crash)
-        await asyncio.to_thread(house.database.start)
-        assert "automatic recovery in progress" in house.database_pod.log.read_text()
-        await asyncio.to_thread(house.start)
+        await asyncio.to_thread(processes.database.crash)
+        await asyncio.to_thread(processes.database.start)
+        assert "automatic recovery in progress" in processes.database_pod.log.read_text()
+        await asyncio.to_thread(processes.start)
         assert (await kinds(handle))[: len(before)] == before, "nothing that was written down is lost"
         hands.passed.set()
         await heals(handle, hands)
         assert (await handle.describe()).run_id == handle.first_execution_run_id
 
 
-async def test_the_database_alone_is_restarted(house):
-    async with in_the_middle(house, "uid-database") as (handle, hands):
-        await asyncio.to_thread(house.database.stop)
-        await asyncio.to_thread(house.database.start)
+async def test_the_database_alone_is_restarted(processes):
+    async with in_the_middle(processes, "uid-database") as (handle, hands):
+        await asyncio.to_thread(processes.database.stop)
+        await asyncio.to_thread(processes.database.start)
         hands.passed.set()
         await heals(handle, hands)
-    assert all(server.running for server in house.servers.values())
+    assert all(server.running for server in processes.servers.values())
 
 
-async def test_another_history_server_takes_over(house):
+async def test_another_history_server_takes_over(processes):
     """The run begins while one server has all shards, so its shard must move."""
-    second = house.server("history", as_name="history-2")
+    second = processes.server("history", as_name="history-2")
     try:
-        async with in_the_middle(house, "uid-history") as (handle, hands):
+        async with in_the_middle(processes, "uid-history") as (handle, hands):
             second.start()
             await asyncio.to_thread(second.wait_ready)
-            await asyncio.to_thread(house.servers["history"].kill)
+            await asyncio.to_thread(processes.servers["history"].kill)
             hands.passed.set()
             await heals(handle, hands)
     finally:
-        await asyncio.to_thread(house.start)
+        await asyncio.to_thread(processes.start)
         await asyncio.to_thread(second.stop)
 
 
@@ -226,116 +226,116 @@ def of_the_page(section, program):
     return [line.partition(" -- ")[2] for line in text.splitlines() if f" -- {program} " in line]
 
 
-async def test_a_run_goes_on_from_a_backup(house):
+async def test_a_run_goes_on_from_a_backup(processes):
     """The backup is made while everything runs; what happened afterwards happens again, without a second write."""
     dumps, restores = of_the_page("Backup", "pg_dump"), of_the_page("Backup", "pg_restore")
     assert (len(dumps), len(restores)) == (2, 2)
-    async with in_the_middle(house, "uid-backup") as (handle, hands):
+    async with in_the_middle(processes, "uid-backup") as (handle, hands):
         for command in dumps:
-            house.database.run("sh", "-euc", command)
+            processes.database.run("sh", "-euc", command)
         hands.passed.set()
         await heals(handle, hands)
-        await asyncio.to_thread(house.kill)
+        await asyncio.to_thread(processes.kill)
         for command in restores:
-            house.database.run("sh", "-euc", command)
-        await asyncio.to_thread(house.start)
+            processes.database.run("sh", "-euc", command)
+        await asyncio.to_thread(processes.start)
         assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
         status = await asyncio.wait_for(end_of(handle), 120)
         assert status.phase is Phase.HEALED
         assert len(hands.writes) == 1
 
 
-async def test_what_prunella_asks_is_answered(house):
+async def test_what_prunella_asks_is_answered(processes):
     ours = ("incident-uid-asked", WorkflowExecutionStatus.RUNNING)
     mine = f"{OURS} AND WorkflowId = '{ours[0]}'"
-    async with in_the_middle(house, "uid-asked") as (handle, hands):
-        await until_found(house, f"{mine} AND ExecutionStatus = 'Running'", {ours})
+    async with in_the_middle(processes, "uid-asked") as (handle, hands):
+        await until_found(processes, f"{mine} AND ExecutionStatus = 'Running'", {ours})
         hands.passed.set()
         await heals(handle, hands)
-    await until_found(house, f"{mine} AND ExecutionStatus = 'Running'", set())
-    await until_found(house, mine, {(ours[0], WorkflowExecutionStatus.COMPLETED)})
-    await backlog.measure(await house.client(), "prunella-test")
+    await until_found(processes, f"{mine} AND ExecutionStatus = 'Running'", set())
+    await until_found(processes, mine, {(ours[0], WorkflowExecutionStatus.COMPLETED)})
+    await backlog.measure(await processes.client(), "prunella-test")
     assert backlog.DEPTH.labels("prunella-test", "workflow")._value.get() == 0
-    assert await asyncio.to_thread(temporal.probe, house.settings) == (
-        f"{house.settings.temporal_target} runs server {VERSION}, namespace prunella exists"
+    assert await asyncio.to_thread(temporal.probe, processes.settings) == (
+        f"{processes.settings.temporal_target} runs server {VERSION}, namespace prunella exists"
     )
 
 
 # Databases and schemas
 
 
-def schemas(house, *names):
-    return [house.database.ask("SELECT curr_version FROM schema_version", name) for name in names]
+def schemas(processes, *names):
+    return [processes.database.ask("SELECT curr_version FROM schema_version", name) for name in names]
 
 
-def tables(house, name):
-    return house.database.ask("SELECT * FROM schema_update_history ORDER BY update_time", name)
+def tables(processes, name):
+    return processes.database.ask("SELECT * FROM schema_update_history ORDER BY update_time", name)
 
 
-def test_the_schema_job_may_run_again(house):
-    before = [tables(house, name) for name in NAMES]
-    house.job("temporal-schema")
-    assert [tables(house, name) for name in NAMES] == before
+def test_the_schema_job_may_run_again(processes):
+    before = [tables(processes, name) for name in NAMES]
+    processes.job("temporal-schema")
+    assert [tables(processes, name) for name in NAMES] == before
     assert all(before)
 
 
-def test_the_namespace_job_may_run_again_with_another_retention(house):
-    said = house.job("temporal-namespace", RETENTION="240h")
+def test_the_namespace_job_may_run_again_with_another_retention(processes):
+    said = processes.job("temporal-namespace", RETENTION="240h")
     assert "updat" in said
-    house.job("temporal-namespace")
+    processes.job("temporal-namespace")
     show = ("temporal", "operator", "namespace", "describe", "--namespace", "prunella", "--output", "json")
-    assert '"workflowExecutionRetentionTtl": "2592000s"' in house.pod("Job", "temporal-namespace").run(*show)
+    assert '"workflowExecutionRetentionTtl": "2592000s"' in processes.pod("Job", "temporal-namespace").run(*show)
 
 
-def test_a_server_does_not_start_on_an_older_schema(house):
+def test_a_server_does_not_start_on_an_older_schema(processes):
     older = {"DBNAME": "older", "VISIBILITY_DBNAME": "older_visibility"}
-    house.pod("Job", "temporal-schema", **older).run("sh", "-euc", OLDER)
-    server = house.server("frontend", as_name="frontend-newer", **older)
+    processes.pod("Job", "temporal-schema", **older).run("sh", "-euc", OLDER)
+    server = processes.server("frontend", as_name="frontend-newer", **older)
     server.start()
     assert server.wait(60) != 0
     assert "Expected version: 1.19 cannot be greater than Actual version: 1.18" in server.tail()
-    house.job("temporal-schema", **older)
-    assert schemas(house, *older.values()) == schemas(house, *NAMES)
+    processes.job("temporal-schema", **older)
+    assert schemas(processes, *older.values()) == schemas(processes, *NAMES)
     server.start()
     server.wait_ready()
     assert server.stop() == 0
 
 
-def test_temporals_role_may_make_databases_and_nothing_else(house):
+def test_temporals_role_may_make_databases_and_nothing_else(processes):
     columns = "rolcreatedb, rolsuper, rolcreaterole, rolreplication, rolbypassrls"
-    assert house.database.ask(f"SELECT {columns} FROM pg_roles WHERE rolname = 'temporal'") == [
+    assert processes.database.ask(f"SELECT {columns} FROM pg_roles WHERE rolname = 'temporal'") == [
         ["t", "f", "f", "f", "f"]
     ]
 
 
-def test_a_pod_has_no_more_connections_than_its_share(house):
+def test_a_pod_has_no_more_connections_than_its_share(processes):
     query = "SELECT client_addr, count(*) FROM pg_stat_activity WHERE usename = 'temporal' GROUP BY client_addr"
-    settings = house.servers["frontend"].environment
+    settings = processes.servers["frontend"].environment
     share = int(settings["SQL_MAX_CONNS"]) + int(settings["SQL_VIS_MAX_CONNS"])
-    counts = [int(count) for _, count in house.database.ask(query)]
+    counts = [int(count) for _, count in processes.database.ask(query)]
     assert 0 < sum(counts) <= share * len(PARTS)
 
 
 # The server
 
 
-async def test_the_frontend_says_what_its_readiness_probe_asks_for(house):
-    probe = house.servers["frontend"].container["readinessProbe"]["grpc"]
-    client = await house.client()
+async def test_the_frontend_says_what_its_readiness_probe_asks_for(processes):
+    probe = processes.servers["frontend"].container["readinessProbe"]["grpc"]
+    client = await processes.client()
     assert client.service_client.config.target_host.endswith(f":{probe['port']}")
     assert await client.service_client.check_health(service=probe["service"])
 
 
-def test_the_dynamic_settings_are_known(house):
-    file = house.servers["frontend"].mounted("/etc/temporal/dynamic") / "dynamic.yaml"
-    said = house.servers["frontend"].run("temporal-server", "validate-dynamic-config", str(file))
+def test_the_dynamic_settings_are_known(processes):
+    file = processes.servers["frontend"].mounted("/etc/temporal/dynamic") / "dynamic.yaml"
+    said = processes.servers["frontend"].run("temporal-server", "validate-dynamic-config", str(file))
     assert "error" not in said
     assert "warning" not in said
 
 
-def test_a_part_that_is_asked_to_end_does_so_in_time(house):
-    worker = house.servers["worker"]
-    grace = house.manifests.pod("Deployment", worker.name)["terminationGracePeriodSeconds"]
+def test_a_part_that_is_asked_to_end_does_so_in_time(processes):
+    worker = processes.servers["worker"]
+    grace = processes.manifests.pod("Deployment", worker.name)["terminationGracePeriodSeconds"]
     began = time.monotonic()
     assert worker.stop() == 0
     assert time.monotonic() - began < grace

@@ -56,7 +56,7 @@ def table(section):
     return PAGE.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
 
 
-class House:
+class Processes:
     """A Temporal server, and what is said to commands in it."""
 
     def __init__(self, address):
@@ -90,13 +90,13 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def processes(tmp_path_factory):
     """A server of this module's own, in memory."""
     port = free_ports(1)[0]
     command = [BIN / "temporal", "server", "start-dev", "--headless", "--port", str(port), "--log-level", "never"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        made = House(f"127.0.0.1:{port}")
+        made = Processes(f"127.0.0.1:{port}")
         made.until("temporal operator namespace describe default", "NamespaceInfo")
         made.folder = tmp_path_factory.mktemp("processes")
         yield made
@@ -116,7 +116,7 @@ async def in_the_hands_of(code, client, workflow, until):
 
 
 @pytest.fixture(scope="module")
-def begun(house):
+def begun(processes):
     """Workflows that code of other kinds began."""
 
     async def begin(client):
@@ -124,8 +124,8 @@ def begun(house):
         await client.get_workflow_handle(BROKEN).terminate()
         await in_the_hands_of(CarelessSelfHealing, client, CHANGED, EventType.EVENT_TYPE_TIMER_STARTED)
 
-    house.run(begin)
-    return house
+    processes.run(begin)
+    return processes
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +137,9 @@ def starved(begun):
 
     begun.run(start)
     begun.until("temporal task-queue describe --task-queue prunella", r"workflow +[1-9]")
-    with standalone_process("worker", begun.folder) as nowhere:
-        begun.until("curl -s http://127.0.0.1:8080/readyz", "worker: ", port=nowhere.port)
-        begun.without_worker = {**begun.follow(STUCK), **begun.follow(WORKER, port=nowhere.port)}
+    with standalone_process("worker", begun.folder) as unreachable_kubeconfig:
+        begun.until("curl -s http://127.0.0.1:8080/readyz", "worker: ", port=unreachable_kubeconfig.port)
+        begun.without_worker = {**begun.follow(STUCK), **begun.follow(WORKER, port=unreachable_kubeconfig.port)}
     return begun
 
 
@@ -207,10 +207,12 @@ def test_code_that_raises(begun):
     assert "WORKFLOW_WORKER_UNHANDLED_FAILURE" in said
 
 
-def test_a_sensor_that_sees_nothing(house):
-    with standalone_process("operator", house.folder, temporal=house.address) as operator:
-        house.until("curl -s http://127.0.0.1:8080/readyz", "pods: the first list was not read yet", port=operator.port)
-        said = house.follow(SENSOR, port=operator.port)
+def test_a_sensor_that_sees_nothing(processes):
+    with standalone_process("operator", processes.folder, temporal=processes.address) as operator:
+        processes.until(
+            "curl -s http://127.0.0.1:8080/readyz", "pods: the first list was not read yet", port=operator.port
+        )
+        said = processes.follow(SENSOR, port=operator.port)
     metrics = said["curl -s http://127.0.0.1:8080/metrics"]
     assert 'prunella_watch_synced{resource="pods"} 0.0' in metrics
     for name in set(re.findall(r"`(prunella_\w+)`", table(SENSOR))) - {"prunella_signals_total"}:
