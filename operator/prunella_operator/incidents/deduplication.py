@@ -13,18 +13,9 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.observability import tracing
+from prunella_workflows.model import labels
 from prunella_workflows.model.incident import IncidentType, Mode
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.labels import (
-    API_VERSION,
-    DETECTED_AT,
-    FAULT,
-    FAULT_AT,
-    HEAL,
-    SOURCE,
-    TRACEPARENT,
-    WORKLOAD,
-)
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -39,7 +30,7 @@ Earlier = Sequence[IncidentView]
 
 def earlier_selectors(target: WorkloadRef) -> tuple[str, str]:
     """Label selectors of the incidents that may be about a workload: those of sources, and those of people."""
-    return f"{WORKLOAD}={workload_key(target)}", f"!{WORKLOAD}"
+    return f"{labels.WORKLOAD}={workload_key(target)}", f"!{labels.WORKLOAD}"
 
 
 def find_covering_incident(
@@ -84,18 +75,18 @@ def new_incident(
     annotations: Mapping[str, str] | None = None,
 ) -> Object:
     """Build the Incident that a signal opens. A source may describe it in its own words, and annotate it."""
-    annotations = {DETECTED_AT: signal.observed_at.isoformat(), FAULT: fault, **(annotations or {})}
+    annotations = {labels.DETECTED_AT: signal.observed_at.isoformat(), labels.FAULT: fault, **(annotations or {})}
     if signal.fault_at is not None:
-        annotations[FAULT_AT] = signal.fault_at.isoformat()
+        annotations[labels.FAULT_AT] = signal.fault_at.isoformat()
     if context := tracing.current():
-        annotations[TRACEPARENT] = str(context)
+        annotations[labels.TRACEPARENT] = str(context)
     return {
-        "apiVersion": API_VERSION,
+        "apiVersion": labels.API_VERSION,
         "kind": "Incident",
         "metadata": {
             "name": _name(target, earlier),
             "namespace": signal.namespace,
-            "labels": {WORKLOAD: workload_key(target), SOURCE: signal.source},
+            "labels": {labels.WORKLOAD: workload_key(target), labels.SOURCE: signal.source},
             "annotations": annotations,
         },
         "spec": {
@@ -115,15 +106,15 @@ def fault_fingerprint(target: WorkloadRef, raw: Object, namespace: Object, polic
     """
     namespace_labels, workload_labels = (each["metadata"].get("labels") or {} for each in (namespace, raw))
     rules = sorted(_generation(policy) for policy in policies if _selects(policy, namespace_labels, workload_labels))
-    text = f"{target.uid}/{template_hash(template_of(raw))}/{namespace_labels.get(HEAL, '')}/{rules}"
+    text = f"{target.uid}/{template_hash(template_of(raw))}/{namespace_labels.get(labels.HEAL, '')}/{rules}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _selects(policy: Object, namespace_labels: dict[str, str], workload_labels: dict[str, str]) -> bool:
     spec = policy.get("spec") or {}
     return all(
-        labels.get(key) == value
-        for name, labels in (("namespaceSelector", namespace_labels), ("selector", workload_labels))
+        found.get(key) == value
+        for name, found in (("namespaceSelector", namespace_labels), ("selector", workload_labels))
         for key, value in ((spec.get(name) or {}).get("matchLabels") or {}).items()
     )
 

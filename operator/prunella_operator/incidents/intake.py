@@ -14,13 +14,8 @@ from typing import NoReturn
 import structlog
 
 from prunella_operator import clock
-from prunella_operator.incidents.deduplication import (
-    REOPEN_WINDOW,
-    Earlier,
-    find_covering_incident,
-    latest,
-    predates_repair,
-)
+from prunella_operator.incidents import deduplication
+from prunella_operator.incidents.deduplication import REOPEN_WINDOW, Earlier
 from prunella_operator.incidents.opener import IncidentOpener
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes.async_client import AsyncClient
@@ -114,10 +109,10 @@ class Intake:
 
     def _find_covering(self, fault_at: datetime | None, uid: str, fault: str, earlier: Earlier) -> IncidentView | None:
         """An open incident, or an escalated one while its fault is seen again and again."""
-        if predates_repair(fault_at, earlier):
-            return latest(earlier)
+        if deduplication.predates_repair(fault_at, earlier):
+            return deduplication.latest(earlier)
         now = clock.now()
-        covering = find_covering_incident(earlier, fault, self._last_seen.get(uid), now)
+        covering = deduplication.find_covering_incident(earlier, fault, self._last_seen.get(uid), now)
         if all(incident.closed for incident in earlier):
             self._remember(uid, now)
         return covering
