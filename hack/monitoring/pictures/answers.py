@@ -1,4 +1,4 @@
-"""What a Prometheus answers to the queries of a dashboard, asked as Grafana asks it."""
+"""Answers of a Prometheus to the queries of a dashboard, with the parameters that Grafana sends."""
 
 import json
 import math
@@ -33,7 +33,7 @@ class Window:
 
     @property
     def length(self) -> int:
-        """How long it is, in seconds."""
+        """Length in seconds."""
         return self.end - self.start
 
     @property
@@ -56,7 +56,7 @@ class Line:
 
 
 class Source(Protocol):
-    """What answers queries: a Prometheus, or what a test invents."""
+    """Answers queries: a Prometheus, or a fake of a test."""
 
     def over(self, query: str, window: Window) -> list[Json]:
         """Series over the window: `metric` and `values`."""

@@ -19,7 +19,7 @@ _MARK = 16
 
 @dataclass(frozen=True)
 class Plane:
-    """Where a moment and a value are drawn."""
+    """Maps a moment and a value to their place in the picture."""
 
     box: Box
     window: Window
@@ -47,7 +47,7 @@ def course(panel: Json, lines: Sequence[Line], box: Box, window: Window) -> Iter
 
 
 def _highest(defaults: Json, drawn: Sequence[Points]) -> float:
-    """Where the axis ends: as Grafana has it, lines of thresholds do not count, but a soft maximum does."""
+    """The end of the axis, as in Grafana: lines of thresholds do not count, but a soft maximum does."""
     if "max" in defaults:
         return float(defaults["max"])
     values = [value for points in drawn for _, value in points]

@@ -8,7 +8,7 @@ from typing import Any
 Facts = dict[str, Any]
 
 LETTER = 6.4
-"""How wide a letter of the usual size is on average, in pixels; rather too much than too little."""
+"""Average width of a letter of the usual size, in pixels; rather too much than too little."""
 STYLE = """
 text { font: 11px system-ui, "DejaVu Sans", sans-serif; fill: #1d1b22; } .faint { fill: #5f5b69; }
 .title { font-weight: 600; } .head { font-size: 18px; font-weight: 600; } .row { font-size: 14px; font-weight: 600; }
@@ -30,7 +30,7 @@ rect.red, path.red { fill: #d23f35; }
 COLOURS = (
     "#7a54c7", "#1f9d57", "#dd8a1c", "#2f7fd0", "#d6455d", "#12a0a8", "#b56bc2", "#8a941b", "#bb6238", "#6b7a90",
 )  # fmt: skip
-"""Of lines, one after the other; each can be seen on white and on black."""
+"""Colours of lines, in order; each can be seen on white and on black."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Box:
 
     @property
     def right(self) -> float:
-        """Where it ends on the right."""
+        """The right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """Where it ends below."""
+        """The lower edge."""
         return self.y + self.height
 
     def less(self, left: float = 0, top: float = 0, right: float = 0, bottom: float = 0) -> "Box":
-        """What is left of it inside these margins."""
+        """The rest of it inside these margins."""
         return Box(self.x + left, self.y + top, self.width - left - right, self.height - top - bottom)
 
 

@@ -26,7 +26,6 @@ NOT_YET = {
     "workflows/prunella_workflows/contracts",
     "workflows/prunella_workflows/healing",
     "workflows/prunella_workflows/temporal",
-    "hack/monitoring",
     "tests/bench",
     "tests/chaos",
     "tests/e2e",
