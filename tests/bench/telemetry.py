@@ -41,7 +41,7 @@ from telemetry_parts import UNMEASURED  # noqa: E402
 from telemetry_table import show  # noqa: E402
 from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402
 from temporalio.contrib.pydantic import pydantic_data_converter  # noqa: E402
-from workflow.harness import BIN  # noqa: E402
+from workflow.healing_env import BIN  # noqa: E402
 from workloads import Breaker  # noqa: E402
 
 from prunella_operator.kubernetes import paths  # noqa: E402

@@ -17,7 +17,7 @@ from builders import WEB
 from opentelemetry import trace
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from workflow.harness import HEALED, Hands, performing, seen
+from workflow.healing_env import HEALED, ScriptedActivities, healing_worker, seen
 
 from prunella_operator.activities import Activities
 from prunella_operator.activities.evidence.collector import EvidenceCollector
@@ -36,7 +36,7 @@ UNMEASURED = "PRUNELLA_BENCH_UNMEASURED"
 TOUCH = {"op": "add", "path": "/metadata/annotations/bench", "value": "repaired"}  # which moves no pod
 
 
-class WorkingHands(Hands):
+class WorkingActivities(ScriptedActivities):
     """Each activity does what a real one does at the API server; the script answers, so that all runs go one way."""
 
     def __init__(self, kube):
@@ -44,9 +44,9 @@ class WorkingHands(Hands):
         super().__init__(confirm=[seen().model_copy(update={"target": self.target})], verify=[HEALED])
         self.kube, self.real, self.gatherer = kube, Activities(kube, 30, ()), EvidenceCollector(kube, 30)
 
-    async def _play(self, name, request):
+    async def _follow_script(self, name, request):
         await asyncio.to_thread(self._write if name == "repair" else getattr(self.real, name), request)
-        return await super()._play(name, request)
+        return await super()._follow_script(name, request)
 
     def _write(self, _order):
         self.gatherer.view(self.target)
@@ -73,7 +73,7 @@ async def serve(temporal):
         client = await Client.connect(
             temporal, data_converter=pydantic_data_converter, interceptors=interceptors, runtime=runtime
         )
-        async with performing(client, WorkingHands(SyncClient(load_access()))):
+        async with healing_worker(client, WorkingActivities(SyncClient(load_access()))):
             print("ready", flush=True)
             await (measures.drain() if measures else asyncio.Event().wait())
 

@@ -27,7 +27,7 @@ from rich.table import Table  # noqa: E402
 from support import alert_storm  # noqa: E402
 from support.prunella import free_ports  # noqa: E402
 from temporalio.client import Client  # noqa: E402
-from workflow.alert_stage import QUEUE, AlertScript, alert_worker, enriched  # noqa: E402
+from workflow.alert_env import QUEUE, ScriptedAlertActivities, alert_worker, enriched  # noqa: E402
 
 from prunella_operator.alerts.server import run_webhook  # noqa: E402
 from prunella_operator.config.settings import Settings  # noqa: E402
@@ -64,9 +64,9 @@ async def work(args) -> None:
     """A worker that only notifies, until a signal."""
     found = settings(args)
     client = await connect(found, lazy=False)
-    told = enriched(AlertHandlingMode.NOTIFY)
-    hands = AlertScript(enrich=told, distribute=alert_storm.distributing(client, QUEUE))
-    async with alert_worker(client, hands, max_cached_workflows=300):
+    sent = enriched(AlertHandlingMode.NOTIFY)
+    activities = ScriptedAlertActivities(enrich=sent, distribute=alert_storm.distributing(client, QUEUE))
+    async with alert_worker(client, activities, max_cached_workflows=300):
         await _signalled()
 
 

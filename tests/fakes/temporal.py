@@ -1,7 +1,7 @@
-"""Temporal in memory, one workflow run at a time: its real code, on a clock and with hands that a test moves.
+"""Temporal in memory, one workflow run at a time: its real code, with a clock and activities that a test controls.
 
-The run stands still wherever it waits for an activity, a timer or a person. A worker that dies is an activity that is
-done in part or in full and whose answer nobody hears; Temporal then gives the same call to another one.
+The run stops wherever it waits for an activity, a timer or a person. A worker that dies is an activity that is done in
+part or in full and whose result is lost; Temporal then gives the same call to another worker.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from prunella_workflows.healing import approval, repair_attempt, reporter
 from prunella_workflows.healing import workflow as healing
 from prunella_workflows.temporal import activity_calls
 
-_NEEDED = (activity_calls, repair_attempt, healing, approval, reporter)  # the modules that speak to Temporal
+_MODULES = (activity_calls, repair_attempt, healing, approval, reporter)  # those that use temporalio.workflow
 _LOG = logging.getLogger("fakes.temporal")
 
 
 @dataclass
 class Call:
-    """An activity that somebody has to do. `attempt` counts from 1."""
+    """A pending activity. `attempt` counts from 1."""
 
     name: str
     argument: object
@@ -35,13 +35,13 @@ class Call:
 
 
 class Run:
-    """A run of SelfHealing. `clock()` tells the time; whoever moves it calls `settle` afterwards."""
+    """A run of SelfHealing. `clock()` is the time; call `settle` after moving it."""
 
     def __init__(self, clock, request):
         self._clock = clock
         self._loop = asyncio.new_event_loop()
         self._patches = ExitStack()
-        for module in _NEEDED:
+        for module in _MODULES:
             self._patches.enter_context(patch.object(module, "workflow", self._workflow()))
         self.calls = []
         self.timers = []
@@ -71,16 +71,16 @@ class Run:
         return bool(self._conditions)
 
     def close(self):
-        """Forget it where it stands, as a worker that dies does."""
+        """Drop the run where it is, as a worker that dies does."""
         for task in asyncio.all_tasks(self._loop):
             task._log_destroy_pending = False
-            with suppress(RuntimeError):  # one that would like to go on
+            with suppress(RuntimeError):  # one that ignores it
                 task.get_coro().close()
         self._patches.close()
         self._loop.close()
 
     def settle(self):
-        """Let it go on until it stands still; an error that is none of Temporal's is one of the code."""
+        """Run until everything waits. An error that is not an ActivityError is a bug."""
         for _ in range(20):
             self._fire()
             self._loop.run_until_complete(asyncio.sleep(0))
@@ -93,19 +93,19 @@ class Run:
         self.settle()
 
     def next_timer(self):
-        """The seconds to the next moment at which something happens by itself; None if nothing does."""
+        """The seconds to the next timer; None without one."""
         due = [at for at, _ in self.timers] + [at for _, at, _ in self._conditions if at is not None]
         return max(0.0, (min(due) - self._clock()).total_seconds()) if due else None
 
     def answered(self, call, result):
-        """An activity was done and its answer was heard."""
+        """Complete an activity."""
         self.calls.remove(call)
         if not call.answer.done():
             call.answer.set_result(result)
         self.settle()
 
     def failed(self, call, error):
-        """An activity failed, or nobody answered (`error` is None): it is tried again, or was for the last time."""
+        """Fail an activity, or time it out (`error` is None): it is retried unless that was its last attempt."""
         final = isinstance(error, ApplicationError) and error.non_retryable
         if not final and call.attempt < call.most:
             call.attempt += 1
@@ -117,7 +117,7 @@ class Run:
 
     def _fire(self):
         now = self._clock()
-        for timer in [one for one in self.timers if one[0] <= now]:
+        for timer in [timer for timer in self.timers if timer[0] <= now]:
             self.timers.remove(timer)
             _resolve(timer[1])
         for condition in list(self._conditions):
@@ -134,13 +134,13 @@ class Run:
     async def _wait_condition(self, holds, *, timeout=None):  # noqa: ASYNC109 - as Temporal has it
         future = self._loop.create_future()
         until = self._clock() + timeout if timeout is not None else None
-        one = (holds, until, future)
-        self._conditions.append(one)
+        condition = (holds, until, future)
+        self._conditions.append(condition)
         try:
             await future
         finally:
-            if one in self._conditions:
-                self._conditions.remove(one)
+            if condition in self._conditions:
+                self._conditions.remove(condition)
         if not holds():
             raise TimeoutError
 

@@ -123,7 +123,7 @@ class World:
     def _busy(self, value):
         """Another repair begins or ends."""
         labels = {} if value % 2 else {REPAIR_SLOT: self.now.strftime("%Y-%m-%dT%H")}
-        meta = {"namespace": NAMESPACE, "labels": labels}
+        meta = {"namespace": NAMESPACE, "labels": labels, "creationTimestamp": self.now.isoformat()}
         self.kube.put(f"{INCIDENTS}/api-1", {"metadata": meta}, phase="Verifying", target="Deployment/api")
 
     def _rule(self, value):

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 from support import alert_storm
 from support.prunella import free_ports
-from workflow.alert_stage import AlertScript, alert_worker, enriched, firing, send
-from workflow.harness import real_stage
+from workflow.alert_env import ScriptedAlertActivities, alert_worker, enriched, firing, send
+from workflow.healing_env import start_dev_server
 
 from prunella_operator.alerts.server import run_webhook
 from prunella_operator.config.settings import Settings
@@ -49,7 +49,7 @@ async def listening(settings):
 def recording(client):
     """Hands that hand on what came together, and tell nobody."""
     record = enriched(AlertHandlingMode.RECORD)
-    return AlertScript(enrich=record, distribute=alert_storm.distributing(client, QUEUE))
+    return ScriptedAlertActivities(enrich=record, distribute=alert_storm.distributing(client, QUEUE))
 
 
 async def test_a_group_that_is_too_large_for_one_write_each_is_kept_at_once(settings):
@@ -65,14 +65,14 @@ async def test_a_group_that_is_too_large_for_one_write_each_is_kept_at_once(sett
 async def test_a_storm_is_kept_and_deduplicated(settings):
     async with EmbeddedTemporal(settings), listening(settings) as url:
         client = await connect(settings, lazy=False)
-        told = enriched(AlertHandlingMode.NOTIFY)
-        hands = AlertScript(enrich=told, distribute=alert_storm.distributing(client, QUEUE))
-        async with alert_worker(client, hands):
+        sent = enriched(AlertHandlingMode.NOTIFY)
+        activities = ScriptedAlertActivities(enrich=sent, distribute=alert_storm.distributing(client, QUEUE))
+        async with alert_worker(client, activities):
             sent = await alert_storm.send(url, alert_storm.notifications(300, distinct=60, group=1), within=15)
             kept = await alert_storm.kept(client, 60)
     assert sent.codes[200] == 300
     assert min(kept.values()) >= 1
-    assert len(hands.named("enrich")) == len(hands.named("notify")) == 60
+    assert len(activities.requests("enrich")) == len(activities.requests("notify")) == 60
 
 
 async def test_while_temporal_is_away_nothing_is_taken_and_nothing_is_lost(settings):
@@ -108,10 +108,10 @@ async def test_with_no_temporal_at_all_every_alert_comes_again(settings):
 
 async def test_a_history_that_has_grown_long_goes_on_in_a_new_run():
     """What is known is carried on: a repeat after that changes nothing either."""
-    hands = AlertScript(enrich=enriched(AlertHandlingMode.NOTIFY))
-    async with real_stage(dev_server_extra_args=["--dynamic-config-value", SHORT]) as environment:
+    activities = ScriptedAlertActivities(enrich=enriched(AlertHandlingMode.NOTIFY))
+    async with start_dev_server(dev_server_extra_args=["--dynamic-config-value", SHORT]) as environment:
         client = environment.client
-        async with alert_worker(client, hands):
+        async with alert_worker(client, activities):
             first = await send(client, firing())
             for _ in range(40):
                 await send(client, firing())
@@ -119,4 +119,9 @@ async def test_a_history_that_has_grown_long_goes_on_in_a_new_run():
             now = client.get_workflow_handle_for(AlertHandling.run, first.id)
             state, runs = await now.query(AlertHandling.get_state), (await now.describe()).run_id
     assert runs != first.first_execution_run_id
-    assert (state.round, state.book.repeats, len(hands.named("enrich")), len(hands.named("notify"))) == (1, 40, 1, 1)
+    assert (
+        state.round,
+        state.book.repeats,
+        len(activities.requests("enrich")),
+        len(activities.requests("notify")),
+    ) == (1, 40, 1, 1)

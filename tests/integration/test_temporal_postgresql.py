@@ -17,7 +17,7 @@ from support.pods import Manifests, Net, Pod
 from support.postgresql import Database
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
-from workflow.harness import HEALED, SETTLING, Hands, begin, performing
+from workflow.healing_env import HEALED, SETTLING, ScriptedActivities, healing_worker, start_incident
 
 from prunella_operator.config.settings import Settings
 from prunella_operator.temporal import backlog
@@ -120,7 +120,7 @@ def processes(tmp_path_factory):
         yield made
 
 
-class Gate(Hands):
+class Gate(ScriptedActivities):
     """Hands whose second look at the repair lasts until it is let through: the middle of a run."""
 
     def __init__(self):
@@ -136,11 +136,11 @@ class Gate(Hands):
 @asynccontextmanager
 async def in_the_middle(processes, uid):
     """A run of its own whose repair is made and being watched."""
-    hands, client = Gate(), await processes.client()
-    async with performing(client, hands):
-        handle = await begin(client, incident=INCIDENT.model_copy(update={"uid": uid}))
-        await asyncio.wait_for(hands.reached.wait(), 60)
-        yield handle, hands
+    activities, client = Gate(), await processes.client()
+    async with healing_worker(client, activities):
+        handle = await start_incident(client, incident=INCIDENT.model_copy(update={"uid": uid}))
+        await asyncio.wait_for(activities.reached.wait(), 60)
+        yield handle, activities
 
 
 async def end_of(handle):
@@ -154,11 +154,11 @@ async def end_of(handle):
             await asyncio.sleep(0.5)
 
 
-async def heals(handle, hands):
+async def heals(handle, activities):
     """It ends well, and everything that changes something or is told once was asked for once."""
     status = await asyncio.wait_for(end_of(handle), 120)
     assert (status.phase, status.reason) == (Phase.HEALED, "Stable")
-    assert [name for name in hands.order if name != "verify"] == ["confirm", "diagnose", "repair", "close"]
+    assert [name for name in activities.order if name != "verify"] == ["confirm", "diagnose", "repair", "close"]
 
 
 async def kinds(handle):
@@ -181,7 +181,7 @@ async def until_found(processes, query, expected):
 
 
 async def test_a_run_outlives_the_servers_and_the_database(processes):
-    async with in_the_middle(processes, "uid-killed") as (handle, hands):
+    async with in_the_middle(processes, "uid-killed") as (handle, activities):
         before = await kinds(handle)
         await asyncio.to_thread(processes.kill)
         with pytest.raises(RPCError):
@@ -191,17 +191,17 @@ async def test_a_run_outlives_the_servers_and_the_database(processes):
         assert "automatic recovery in progress" in processes.database_pod.log.read_text()
         await asyncio.to_thread(processes.start)
         assert (await kinds(handle))[: len(before)] == before, "nothing that was written down is lost"
-        hands.passed.set()
-        await heals(handle, hands)
+        activities.passed.set()
+        await heals(handle, activities)
         assert (await handle.describe()).run_id == handle.first_execution_run_id
 
 
 async def test_the_database_alone_is_restarted(processes):
-    async with in_the_middle(processes, "uid-database") as (handle, hands):
+    async with in_the_middle(processes, "uid-database") as (handle, activities):
         await asyncio.to_thread(processes.database.stop)
         await asyncio.to_thread(processes.database.start)
-        hands.passed.set()
-        await heals(handle, hands)
+        activities.passed.set()
+        await heals(handle, activities)
     assert all(server.running for server in processes.servers.values())
 
 
@@ -209,12 +209,12 @@ async def test_another_history_server_takes_over(processes):
     """The run begins while one server has all shards, so its shard must move."""
     second = processes.server("history", as_name="history-2")
     try:
-        async with in_the_middle(processes, "uid-history") as (handle, hands):
+        async with in_the_middle(processes, "uid-history") as (handle, activities):
             second.start()
             await asyncio.to_thread(second.wait_ready)
             await asyncio.to_thread(processes.servers["history"].kill)
-            hands.passed.set()
-            await heals(handle, hands)
+            activities.passed.set()
+            await heals(handle, activities)
     finally:
         await asyncio.to_thread(processes.start)
         await asyncio.to_thread(second.stop)
@@ -230,11 +230,11 @@ async def test_a_run_goes_on_from_a_backup(processes):
     """The backup is made while everything runs; what happened afterwards happens again, without a second write."""
     dumps, restores = of_the_page("Backup", "pg_dump"), of_the_page("Backup", "pg_restore")
     assert (len(dumps), len(restores)) == (2, 2)
-    async with in_the_middle(processes, "uid-backup") as (handle, hands):
+    async with in_the_middle(processes, "uid-backup") as (handle, activities):
         for command in dumps:
             processes.database.run("sh", "-euc", command)
-        hands.passed.set()
-        await heals(handle, hands)
+        activities.passed.set()
+        await heals(handle, activities)
         await asyncio.to_thread(processes.kill)
         for command in restores:
             processes.database.run("sh", "-euc", command)
@@ -242,16 +242,16 @@ async def test_a_run_goes_on_from_a_backup(processes):
         assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
         status = await asyncio.wait_for(end_of(handle), 120)
         assert status.phase is Phase.HEALED
-        assert len(hands.writes) == 1
+        assert len(activities.writes) == 1
 
 
 async def test_what_prunella_asks_is_answered(processes):
     ours = ("incident-uid-asked", WorkflowExecutionStatus.RUNNING)
     mine = f"{OURS} AND WorkflowId = '{ours[0]}'"
-    async with in_the_middle(processes, "uid-asked") as (handle, hands):
+    async with in_the_middle(processes, "uid-asked") as (handle, activities):
         await until_found(processes, f"{mine} AND ExecutionStatus = 'Running'", {ours})
-        hands.passed.set()
-        await heals(handle, hands)
+        activities.passed.set()
+        await heals(handle, activities)
     await until_found(processes, f"{mine} AND ExecutionStatus = 'Running'", set())
     await until_found(processes, mine, {(ours[0], WorkflowExecutionStatus.COMPLETED)})
     await backlog.measure(await processes.client(), "prunella-test")

@@ -22,7 +22,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 from workflow.changed_workflows import Broken, CarelessSelfHealing
-from workflow.harness import BIN
+from workflow.healing_env import BIN
 
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.temporal.sandbox import workflow_runner
@@ -184,8 +184,8 @@ def test_a_worker_that_is_not_starved(starved, worker):
     said = starved.follow(WORKER, port=worker.port)
     assert re.search(r"Pollers:\n.*\n +UNVERSIONED", said["temporal task-queue describe --task-queue prunella"])
     metrics = said["curl -s http://127.0.0.1:8080/metrics"]
-    named = set(re.findall(r"`(temporal_sdk_\w+|process_\w+|temporal_activity_duration_\w+)`", table(WORKER)))
-    assert {name for name in named if f"\n{name}" not in metrics} == set()
+    requests = set(re.findall(r"`(temporal_sdk_\w+|process_\w+|temporal_activity_duration_\w+)`", table(WORKER)))
+    assert {name for name in requests if f"\n{name}" not in metrics} == set()
     assert re.search(r"temporal_sdk_activity_execution_failed_total\{[^}]*\} [1-9]", metrics)
 
 

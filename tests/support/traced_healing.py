@@ -10,7 +10,7 @@ import sys
 from fakes.kube import FakeKube
 from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, owned_by
 from fakes.served import ServedKube
-from workflow.harness import Hands, performing, real_stage
+from workflow.healing_env import ScriptedActivities, healing_worker, start_dev_server
 
 from prunella_operator import clock
 from prunella_operator.incidents.intake import Intake
@@ -35,7 +35,7 @@ REPLICA_SETS = paths.collection("ReplicaSet", WEB.namespace)
 LIMIT = "/spec/template/spec/containers/0/resources"
 
 
-class RequestingHands(Hands):
+class RequestingActivities(ScriptedActivities):
     """Makes the requests of each activity, then answers by the script."""
 
     def __init__(self, kube, incident):
@@ -48,9 +48,9 @@ class RequestingHands(Hands):
             "verify": (DEPLOYMENT, PODS),
         }
 
-    async def _play(self, name, request):
+    async def _follow_script(self, name, request):
         await asyncio.to_thread(self._requests, name)
-        return await super()._play(name, request)
+        return await super()._follow_script(name, request)
 
     def _requests(self, name):
         for path in self.reads.get(name, ()):
@@ -81,11 +81,11 @@ def signal():
 
 async def heal(api, interceptors):
     """From the signal to the end of the workflow; its status."""
-    async with AsyncClient(api.access) as rest, real_stage(interceptors=interceptors) as environment:
+    async with AsyncClient(api.access) as rest, start_dev_server(interceptors=interceptors) as environment:
         assert await Intake(rest, ()).open(signal()) == "opened"
         (path,) = (path for path in api.kube.objects if path.startswith(paths.incidents(WEB.namespace)))
         incident = api.kube.get(path)
-        async with performing(environment.client, RequestingHands(SyncClient(api.access), path)):
+        async with healing_worker(environment.client, RequestingActivities(SyncClient(api.access), path)):
             await WorkflowStarter(rest, environment.client, "prunella-test").start(IncidentView.from_object(incident))
             handle = environment.client.get_workflow_handle_for(
                 SelfHealing.run, workflow_id(incident["metadata"]["uid"])

@@ -1,23 +1,23 @@
-"""Fixtures: a stage of one's own, with a worker that follows the test's script."""
+"""Fixtures: a Temporal server for each test, with a worker that follows the test's script."""
 
 import pytest
 from builders import INCIDENT
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
-from workflow.harness import Hands, begin, handle_of, performing, stage
+from workflow.healing_env import ScriptedActivities, handle_of, healing_worker, start_incident, start_time_skipping
 
 from prunella_workflows.escalation.workflow import EscalationRequest, escalation_id
 
 
-class Stage:
-    """Plays one incident and gives its end."""
+class HealingEnv:
+    """Runs one incident."""
 
     def __init__(self, environment):
         self.environment = environment
         self.client = environment.client
 
-    def performing(self, hands, **options):
-        return performing(self.client, hands, **options)
+    def healing_worker(self, activities, **options):
+        return healing_worker(self.client, activities, **options)
 
     @property
     def handle(self):
@@ -36,16 +36,16 @@ class Stage:
         (request,) = await pydantic_data_converter.decode(payloads, [EscalationRequest])
         return request
 
-    async def begin(self, **values):
-        return await begin(self.client, **values)
+    async def start_incident(self, **values):
+        return await start_incident(self.client, **values)
 
-    async def play(self, hands: Hands, **values):
-        """The status in which an incident ends that is left alone."""
-        async with self.performing(hands):
-            return await (await self.begin(**values)).result()
+    async def run_incident(self, activities: ScriptedActivities, **values):
+        """The final status of an incident without further input."""
+        async with self.healing_worker(activities):
+            return await (await self.start_incident(**values)).result()
 
 
 @pytest.fixture
-async def the_stage():
-    async with stage() as environment:
-        yield Stage(environment)
+async def workflow_env():
+    async with start_time_skipping() as environment:
+        yield HealingEnv(environment)

@@ -17,31 +17,31 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does
 
 from builders import MI, a_memory_raise, a_question, a_report, a_step  # noqa: E402
-from workflow import alert_stage  # noqa: E402
-from workflow.alert_stage import AlertScript, alert_worker, enriched, firing, resolved, sends, stands  # noqa: E402
-from workflow.call_stage import ALICE, TWO_LEVELS, Case  # noqa: E402
+from workflow import alert_env  # noqa: E402
+from workflow.alert_env import ScriptedAlertActivities, alert_worker, enriched, firing, resolved, sends, stands  # noqa: E402
 from workflow.changed_workflows import (  # noqa: E402
     CarelessAlertHandling,
     CarelessEscalation,
     CarelessSelfHealing,
     PatchedSelfHealing,
 )
-from workflow.harness import (  # noqa: E402
+from workflow.escalation_env import ALICE, TWO_LEVELS, EscalationEnv  # noqa: E402
+from workflow.healing_env import (  # noqa: E402
     HEALED,
     NOT_HEALED,
-    Hands,
-    begin,
+    ScriptedActivities,
     cancel_and_see,
     ending,
     handle_of,
+    healing_worker,
     idle,
-    performing,
     raised,
     seen,
-    stage,
+    start_incident,
+    start_time_skipping,
     written,
 )
-from workflow.notices import Notices  # noqa: E402
+from workflow.recording_notifications import RecordingNotifications  # noqa: E402
 
 from prunella_workflows.alerts.workflow import AlertHandling  # noqa: E402
 from prunella_workflows.contracts.alerts import StillFiring  # noqa: E402
@@ -77,31 +77,31 @@ async def _alone(_environment, handle, _hands):
     await ending(handle)
 
 
-async def _approve_after_five_minutes(environment, handle, hands):
-    await hands.told("ApprovalNeeded")
+async def _approve_after_five_minutes(environment, handle, activities):
+    await activities.wait_for_reason("ApprovalNeeded")
     await environment.sleep(timedelta(minutes=5))
     await handle.signal(SelfHealing.approve, Approval(decision="Approved", by="alice@example.org"))
     await ending(handle)
 
 
-async def _approve_after_people_were_asked(environment, handle, hands):
-    await hands.noted("Notified")
-    await _approve_after_five_minutes(environment, handle, hands)
+async def _approve_after_people_were_asked(environment, handle, activities):
+    await activities.wait_for_event("Notified")
+    await _approve_after_five_minutes(environment, handle, activities)
 
 
-async def _answer_until_one_counts(environment, handle, hands):
+async def _answer_until_one_counts(environment, handle, activities):
     """The first answer is of no approver; the second one is, after five minutes; the third contradicts it."""
-    await hands.told("ApprovalNeeded")
+    await activities.wait_for_reason("ApprovalNeeded")
     await handle.signal(SelfHealing.approve, Approval(decision="Rejected", by="bob"))
-    await hands.told("NotAnApprover")
+    await activities.wait_for_reason("NotAnApprover")
     await environment.sleep(timedelta(minutes=5))
     await handle.signal(SelfHealing.approve, Approval(decision="Approved", by="alice@example.org"))
     await handle.signal(SelfHealing.approve, Approval(decision="Rejected", by="carol", groups=("sre",)))
     await ending(handle)
 
 
-async def _suspend_for_five_minutes(environment, handle, hands):
-    await hands.told("Suspended")
+async def _suspend_for_five_minutes(environment, handle, activities):
+    await activities.wait_for_reason("Suspended")
     await environment.sleep(timedelta(minutes=5))
     await handle.signal(SelfHealing.suspend, arg=False)
     await ending(handle)
@@ -172,10 +172,10 @@ HEALINGS = {
 
 async def _run_healing(environment, scene, workflow=SelfHealing):
     script, act = scene
-    hands = Hands(**script(environment.client))
-    async with performing(environment.client, hands, healing=workflow):
-        handle = await begin(environment.client)
-        await act(environment, handle, hands)
+    activities = ScriptedActivities(**script(environment.client))
+    async with healing_worker(environment.client, activities, healing=workflow):
+        handle = await start_incident(environment.client)
+        await act(environment, handle, activities)
         return handle
 
 
@@ -186,27 +186,29 @@ async def _run_patched_healing(environment, scene):
 # Alerts: the activities, and the messages that arrive during them
 
 
-def _ends(client, hands, *at, end=None):
-    return hands.during(*at, sends(client, end or resolved(0, 60)))
+def _ends(client, activities, *at, end=None):
+    return activities.during(*at, sends(client, end or resolved(0, 60)))
 
 
 ALERTS = {
-    "repaired": lambda client: _ends(client, AlertScript(), "record", 1),
+    "repaired": lambda client: _ends(client, ScriptedAlertActivities(), "record", 1),
     "escalated": lambda client: _ends(
         client,
-        AlertScript(
+        ScriptedAlertActivities(
             follow=[stands(Phase.REPAIRING), stands(Phase.ESCALATED)], notify=raised(AuthenticationError("refused"))
         ),
         "ticket",
         1,
     ),
-    "notified": lambda client: _ends(client, AlertScript(enrich=enriched(AlertHandlingMode.NOTIFY)), "record", 1),
+    "notified": lambda client: _ends(
+        client, ScriptedAlertActivities(enrich=enriched(AlertHandlingMode.NOTIFY)), "record", 1
+    ),
     "withdrawn": lambda client: _ends(
-        client, AlertScript(follow=[stands(Phase.DIAGNOSING), stands(Phase.CANCELLED)]), "follow", 1
+        client, ScriptedAlertActivities(follow=[stands(Phase.DIAGNOSING), stands(Phase.CANCELLED)]), "follow", 1
     ),
     "fires-again": lambda client: _ends(
         client,
-        AlertScript(open=[raised(Unavailable("no answer"))] * 3 + AlertScript().script["open"])
+        ScriptedAlertActivities(open=[raised(Unavailable("no answer"))] * 3 + ScriptedAlertActivities().script["open"])
         .during("record", 1, sends(client, firing(), resolved(0, 1)))
         .during("record", 2, sends(client, firing(2))),
         "record",
@@ -214,15 +216,21 @@ ALERTS = {
         end=resolved(2, 90),
     ),
     "replaced": lambda client: _ends(
-        client, AlertScript().during("record", 1, sends(client, firing(30))), "record", 2, end=resolved(30, 90)
+        client,
+        ScriptedAlertActivities().during("record", 1, sends(client, firing(30))),
+        "record",
+        2,
+        end=resolved(30, 90),
     ),
-    "its-end-was-polled": lambda _: AlertScript(is_firing=[StillFiring(firing=True), StillFiring(firing=False)]),
+    "its-end-was-polled": lambda _: ScriptedAlertActivities(
+        is_firing=[StillFiring(firing=True), StillFiring(firing=False)]
+    ),
 }
 
 
 async def _run_alert(environment, scene):
     async with alert_worker(environment.client, scene(environment.client)):
-        handle = await alert_stage.send(environment.client, firing())
+        handle = await alert_env.send(environment.client, firing())
         await handle.result()
         return handle
 
@@ -260,9 +268,9 @@ ESCALATIONS = {
 
 async def _run_escalation(environment, scene):
     script, services, act = scene
-    case = Case(environment.client, Notices(**services), Hands(**script))
-    async with case.performing():
-        handle = await case.begin(TICKET_AND_LEVELS)
+    case = EscalationEnv(environment.client, RecordingNotifications(**services), ScriptedActivities(**script))
+    async with case.healing_worker():
+        handle = await case.start_incident(TICKET_AND_LEVELS)
         await act(case, handle)
         await handle.result()
         return handle
@@ -300,7 +308,7 @@ def history_path(name):
 async def record(name):
     """The history of one scene, as JSON without anything that belongs to this machine."""
     family, _, scene = name.partition("/")
-    async with stage() as environment:
+    async with start_time_skipping() as environment:
         handle = await FAMILIES[family].run(environment, FAMILIES[family].scenes[scene])
         history = json.loads((await handle.fetch_history()).to_json())
     _remove(history, "stackTrace")  # holds paths of the machine

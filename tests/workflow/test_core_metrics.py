@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from temporalio import activity, workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-from workflow.harness import stage
+from workflow.healing_env import start_time_skipping
 
 from prunella_operator.observability.core import measured_runtime
 
@@ -58,7 +58,7 @@ async def seen(registry, name, **labels):
 
 async def test_a_task_that_fails_is_counted_by_workflow_and_reason(registry):
     runtime, _ = measured_runtime(registry)
-    async with stage(runtime=runtime) as environment, worker(environment.client):
+    async with start_time_skipping(runtime=runtime) as environment, worker(environment.client):
         handle = await environment.client.start_workflow(Faulty.run, id="faulty", task_queue=QUEUE)
         labels = {"workflow_type": "Faulty", "failure_reason": "WorkflowError"}
         assert await seen(registry, "temporal_sdk_workflow_task_execution_failed_total", **labels) >= [1.0]
@@ -67,7 +67,7 @@ async def test_a_task_that_fails_is_counted_by_workflow_and_reason(registry):
 
 async def test_a_worker_has_pollers_while_it_runs_and_none_afterwards(registry):
     runtime, _ = measured_runtime(registry)
-    async with stage(runtime=runtime) as environment:
+    async with start_time_skipping(runtime=runtime) as environment:
         async with worker(environment.client):
             assert await seen(registry, "temporal_sdk_num_pollers", poller_type="activity_task") >= [1.0]
             for name in ("worker_task_slots_available", "worker_task_slots_used"):
@@ -77,7 +77,7 @@ async def test_a_worker_has_pollers_while_it_runs_and_none_afterwards(registry):
 
 async def test_calls_to_the_server_are_measured_by_operation(registry):
     runtime, _ = measured_runtime(registry)
-    async with stage(runtime=runtime) as environment:
+    async with start_time_skipping(runtime=runtime) as environment:
         handle = await environment.client.start_workflow("Nobodys", id="nobodys", task_queue=QUEUE)
         await handle.terminate()
         of_start = {"operation": "StartWorkflowExecution"}

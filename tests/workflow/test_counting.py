@@ -2,8 +2,17 @@
 
 import pytest
 from prometheus_client import REGISTRY
-from workflow.conftest import Stage
-from workflow.harness import SETTLING, Hands, cancel_and_see, ending, performing, raised, stage, written
+from workflow.conftest import HealingEnv
+from workflow.healing_env import (
+    SETTLING,
+    ScriptedActivities,
+    cancel_and_see,
+    ending,
+    healing_worker,
+    raised,
+    start_time_skipping,
+    written,
+)
 
 from prunella_operator.observability.workflows import CountingInterceptor, expose
 from prunella_workflows.model.errors import Conflict
@@ -13,8 +22,8 @@ NAMES = ("workflow_started", "workflow_completed", "workflow_failed")
 
 @pytest.fixture
 async def counted():
-    async with stage(interceptors=[CountingInterceptor()]) as environment:
-        yield Stage(environment)
+    async with start_time_skipping(interceptors=[CountingInterceptor()]) as environment:
+        yield HealingEnv(environment)
 
 
 def read(name, **labels):
@@ -28,8 +37,8 @@ def workflows():
 @pytest.mark.parametrize("cached", [0, 100], ids=["replayed at every task", "cached"])
 async def test_a_run_counts_once(counted, cached):
     before = workflows()
-    async with performing(counted.client, Hands(), max_cached_workflows=cached):
-        await (await counted.begin()).result()
+    async with healing_worker(counted.client, ScriptedActivities(), max_cached_workflows=cached):
+        await (await counted.start_incident()).result()
     assert [now - then for now, then in zip(workflows(), before, strict=True)] == [1, 1, 0]
 
 
@@ -43,8 +52,8 @@ def test_what_a_worker_may_run_is_exposed(name):
 
 async def test_what_has_not_failed_is_exposed(counted):
     """At 0, or `increase` would not see the first failure."""
-    async with performing(counted.client, Hands()):
-        await (await counted.begin()).result()
+    async with healing_worker(counted.client, ScriptedActivities()):
+        await (await counted.start_incident()).result()
     queue = {"task_queue": "prunella-test"}
     for name, kind in (
         ("activity_failed", {"activity_type": "confirm"}),
@@ -59,15 +68,15 @@ async def test_a_cancelled_run_did_not_end_well(counted):
         return SETTLING
 
     before = workflows()
-    async with performing(counted.client, Hands(verify=[cancel])):
-        assert await ending(await counted.begin()) == "Cancelled"
+    async with healing_worker(counted.client, ScriptedActivities(verify=[cancel])):
+        assert await ending(await counted.start_incident()) == "Cancelled"
     assert [now - then for now, then in zip(workflows(), before, strict=True)] == [1, 0, 1]
 
 
 async def test_a_failed_attempt_and_its_retry(counted):
     names = ("activity_started", "activity_completed", "activity_failed", "activity_retries")
     before = [read(name, activity_type="repair") for name in names]
-    async with performing(counted.client, Hands(repair=[raised(Conflict("moved")), written])):
-        await (await counted.begin()).result()
+    async with healing_worker(counted.client, ScriptedActivities(repair=[raised(Conflict("moved")), written])):
+        await (await counted.start_incident()).result()
     after = [read(name, activity_type="repair") for name in names]
     assert [now - then for now, then in zip(after, before, strict=True)] == [2, 1, 1, 1]

@@ -3,7 +3,15 @@
 import asyncio
 
 from builders import INCIDENT, a_report
-from workflow.harness import HEALED, Hands, begin, performing, real_stage, seen, written
+from workflow.healing_env import (
+    HEALED,
+    ScriptedActivities,
+    healing_worker,
+    seen,
+    start_dev_server,
+    start_incident,
+    written,
+)
 
 CROWD = 80
 
@@ -14,17 +22,17 @@ async def slowly(outcome):
 
 
 async def test_of_a_crowd_the_first_are_healed_before_the_last_are_diagnosed():
-    hands = Hands(
+    activities = ScriptedActivities(
         confirm=lambda _: slowly(seen()),
         diagnose=lambda _: slowly(a_report()),
         repair=lambda order: slowly(written(order)),
         verify=HEALED,
     )
     crowd = [INCIDENT.model_copy(update={"uid": f"uid-{number}"}) for number in range(CROWD)]
-    async with real_stage() as environment:
-        handles = [await begin(environment.client, incident=one) for one in crowd]
-        async with performing(environment.client, hands, max_concurrent_activities=2):
+    async with start_dev_server() as environment:
+        handles = [await start_incident(environment.client, incident=one) for one in crowd]
+        async with healing_worker(environment.client, activities, max_concurrent_activities=2):
             ends = [(await handle.result()).phase for handle in handles]
     assert ends == ["Healed"] * CROWD
-    diagnosed = hands.order[: hands.order.index("close")].count("diagnose")
+    diagnosed = activities.order[: activities.order.index("close")].count("diagnose")
     assert diagnosed < CROWD / 4

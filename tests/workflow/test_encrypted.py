@@ -9,7 +9,16 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
-from workflow.harness import HEALED, NOT_HEALED, Hands, begin, performing, raised, stage, written
+from workflow.healing_env import (
+    HEALED,
+    NOT_HEALED,
+    ScriptedActivities,
+    healing_worker,
+    raised,
+    start_incident,
+    start_time_skipping,
+    written,
+)
 
 from prunella_operator.temporal.payload_codec import data_converter
 from prunella_workflows.healing.workflow import SelfHealing
@@ -27,12 +36,12 @@ def key_file(tmp_path):
     return path
 
 
-def singing(hands):
+def singing(activities):
     """Everything that hands say has the canary in it: values, and an error that is tried again."""
-    hands.script["diagnose"] = [raised(Unavailable(f"{CANARY} does not answer")), a_report(diff=CANARY)]
-    hands.script["verify"] = [NOT_HEALED.model_copy(update={"message": CANARY}), HEALED]
-    hands.script["repair"] = [written]
-    return hands
+    activities.script["diagnose"] = [raised(Unavailable(f"{CANARY} does not answer")), a_report(diff=CANARY)]
+    activities.script["verify"] = [NOT_HEALED.model_copy(update={"message": CANARY}), HEALED]
+    activities.script["repair"] = [written]
+    return activities
 
 
 async def healed(environment, data_converter):
@@ -40,8 +49,8 @@ async def healed(environment, data_converter):
     config = environment.client.config()
     config["data_converter"] = data_converter
     client = Client(**config)
-    async with performing(client, singing(Hands())):
-        handle = await begin(client, spec=a_spec(description=CANARY))
+    async with healing_worker(client, singing(ScriptedActivities())):
+        handle = await start_incident(client, spec=a_spec(description=CANARY))
         status = await handle.result()
     raw = environment.client.get_workflow_handle(handle.id)
     return status, await raw.fetch_history()
@@ -53,7 +62,7 @@ def stored(history):
 
 
 async def test_no_word_is_stored_and_who_has_the_key_reads_all(key_file):
-    async with stage() as environment:
+    async with start_time_skipping() as environment:
         status, history = await healed(environment, data_converter(str(key_file)))
     assert status.phase is Phase.HEALED
     assert CANARY in status.model_dump_json()
@@ -64,14 +73,14 @@ async def test_no_word_is_stored_and_who_has_the_key_reads_all(key_file):
 
 async def test_without_a_key_the_canary_is_found(key_file):
     """So that its absence means something."""
-    async with stage() as environment:
+    async with start_time_skipping() as environment:
         _, history = await healed(environment, pydantic_data_converter)
     assert CANARY.encode() in stored(history)
     await replay(history, data_converter(str(key_file)))
 
 
 async def test_who_lacks_the_key_is_told(key_file):
-    async with stage() as environment:
+    async with start_time_skipping() as environment:
         _, history = await healed(environment, data_converter(str(key_file)))
     with pytest.raises(RuntimeError, match="payload_key_file has: none"):
         await replay(history, data_converter(None))

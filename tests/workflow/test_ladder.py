@@ -4,7 +4,17 @@ from datetime import timedelta
 
 import pytest
 from builders import MI, WEB, a_diagnosis, a_memory_raise, a_precondition, a_report, a_rollback, a_spec, a_step
-from workflow.harness import HEALED, NOT_HEALED, SETTLING, Hands, condition, judged, raised, seen, written
+from workflow.healing_env import (
+    HEALED,
+    NOT_HEALED,
+    SETTLING,
+    ScriptedActivities,
+    condition,
+    judged,
+    raised,
+    seen,
+    written,
+)
 
 from prunella_workflows.model.errors import ChangedSince
 from prunella_workflows.model.incident import Mode
@@ -28,11 +38,11 @@ def _held(effect, reason="Busy", message="5 repairs run in this namespace.", nex
     return a_report(guards=guards)
 
 
-async def test_heals_at_the_first_try(the_stage):
-    hands = Hands()
-    status = await the_stage.play(hands)
+async def test_heals_at_the_first_try(workflow_env):
+    activities = ScriptedActivities()
+    status = await workflow_env.run_incident(activities)
 
-    assert hands.order == ["confirm", "diagnose", "repair", "verify", "verify", "close"]
+    assert activities.order == ["confirm", "diagnose", "repair", "verify", "verify", "close"]
     assert (status.phase, status.reason) == (Phase.HEALED, "Stable")
     assert "SetMemory (container app, from 64Mi, to 96Mi) healed Deployment/web" in status.message
     assert (status.target, status.root_cause, status.confidence, status.action) == (
@@ -50,12 +60,12 @@ async def test_heals_at_the_first_try(the_stage):
         "Succeeded": ("True", "Healed"),
         "Escalated": None,
     }
-    assert hands.events == ["Diagnosed", "Repaired", "Verified", "Healed"]
-    assert hands.statuses[-1] == status
+    assert activities.events == ["Diagnosed", "Repaired", "Verified", "Healed"]
+    assert activities.statuses[-1] == status
 
 
-async def test_the_times_are_told_in_their_order(the_stage):
-    status = await the_stage.play(Hands())
+async def test_the_times_are_told_in_their_order(workflow_env):
+    status = await workflow_env.run_incident(ScriptedActivities())
     times = status.times
     assert times.fault_at <= times.detected_at <= times.started_at <= times.diagnosed_at <= times.healed_at
     assert times.healed_at == times.closed_at
@@ -66,81 +76,83 @@ async def test_the_times_are_told_in_their_order(the_stage):
     assert attempt.written_at == times.repaired_at
 
 
-async def test_an_open_incident_says_so(the_stage):
-    hands = Hands()
-    await the_stage.play(hands)
-    open_ones = [status for status in hands.statuses if not status.phase.closed]
+async def test_an_open_incident_says_so(workflow_env):
+    activities = ScriptedActivities()
+    await workflow_env.run_incident(activities)
+    open_ones = [status for status in activities.statuses if not status.phase.closed]
     assert {one.phase for one in open_ones} == {Phase.CONFIRMING, Phase.REPAIRING, Phase.VERIFYING}
     assert {condition(one, "Succeeded") for one in open_ones} == {("Unknown", "Open")}
     assert all(one.times.closed_at is None for one in open_ones)
-    assert hands.statuses[0].workflow.id == "incident-uid-incident"
-    assert hands.statuses[0].workflow.run_id
-    assert hands.statuses[0].trace_id == "0af7651916cd43dd8448eb211c80319c"
+    assert activities.statuses[0].workflow.id == "incident-uid-incident"
+    assert activities.statuses[0].workflow.run_id
+    assert activities.statuses[0].trace_id == "0af7651916cd43dd8448eb211c80319c"
 
 
-async def test_what_is_verified_is_what_was_written(the_stage):
-    hands = Hands(repair=lambda order: written(order, template_hash="hash-of-the-repair"))
-    await the_stage.play(hands)
-    (order,), look = hands.named("repair"), hands.named("verify")[0]
+async def test_what_is_verified_is_what_was_written(workflow_env):
+    activities = ScriptedActivities(repair=lambda order: written(order, template_hash="hash-of-the-repair"))
+    await workflow_env.run_incident(activities)
+    (order,), look = activities.requests("repair"), activities.requests("verify")[0]
     assert (order.action_id, order.action) == ("uid-incident-1", a_memory_raise())
     assert (look.action_id, look.template_hash, look.available_before) == ("uid-incident-1", "hash-of-the-repair", 2)
     assert (look.settle.timeout, look.settle.window) == (120, 60)
 
 
-async def test_the_second_attempt_follows_an_undo(the_stage):
-    hands = Hands(diagnose=[a_report(), SECOND], verify=[NOT_HEALED, HEALED])
-    status = await the_stage.play(hands)
+async def test_the_second_attempt_follows_an_undo(workflow_env):
+    activities = ScriptedActivities(diagnose=[a_report(), SECOND], verify=[NOT_HEALED, HEALED])
+    status = await workflow_env.run_incident(activities)
 
     assert status.phase is Phase.HEALED
-    assert hands.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2"]
+    assert activities.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2"]
     assert [(attempt.verdict, attempt.undone) for attempt in status.attempts] == [
         ("NotHealed", True),
         ("Healed", False),
     ]
     assert condition(status, "Repaired") == ("True", "SetMemory")
-    tried = hands.named("diagnose")[1].tried
+    tried = activities.requests("diagnose")[1].tried
     assert [(attempt.number, attempt.parameters["to"], attempt.undone) for attempt in tried] == [(1, "96Mi", True)]
-    assert hands.named("undo")[0].action == a_rollback(description="what was there before")
+    assert activities.requests("undo")[0].action == a_rollback(description="what was there before")
 
 
-async def test_after_an_undo_the_fault_must_be_seen_again(the_stage):
-    hands = Hands(confirm=[seen(), WATCHING, seen()], diagnose=[a_report(), SECOND], verify=[NOT_HEALED, HEALED])
-    await the_stage.play(hands)
-    assert hands.order == [
+async def test_after_an_undo_the_fault_must_be_seen_again(workflow_env):
+    activities = ScriptedActivities(
+        confirm=[seen(), WATCHING, seen()], diagnose=[a_report(), SECOND], verify=[NOT_HEALED, HEALED]
+    )
+    await workflow_env.run_incident(activities)
+    assert activities.order == [
         *("confirm", "diagnose", "repair", "verify", "undo"),
         *("confirm", "confirm", "diagnose", "repair", "verify", "close"),
     ]
 
 
-async def test_what_heals_by_itself_after_an_undo_is_recovered(the_stage):
-    hands = Hands(confirm=[seen(), RECOVERED], verify=NOT_HEALED)
-    status = await the_stage.play(hands)
+async def test_what_heals_by_itself_after_an_undo_is_recovered(workflow_env):
+    activities = ScriptedActivities(confirm=[seen(), RECOVERED], verify=NOT_HEALED)
+    status = await workflow_env.run_incident(activities)
     assert status.phase is Phase.RECOVERED
-    assert hands.writes == ["uid-incident-1", "uid-incident-1-undo"]
+    assert activities.writes == ["uid-incident-1", "uid-incident-1-undo"]
     assert status.attempts[0].undone
 
 
-async def test_a_restart_is_not_undone(the_stage):
+async def test_a_restart_is_not_undone(workflow_env):
     restart = a_step(Restart(target=WEB, require=a_precondition(), stamp="2026-03-04T12:00:00Z"))
-    hands = Hands(
+    activities = ScriptedActivities(
         diagnose=[a_report(restart), NOTHING_LEFT], repair=lambda order: written(order, undo=None), verify=NOT_HEALED
     )
-    status = await the_stage.play(hands)
-    assert (status.phase, hands.writes) == (Phase.ESCALATED, ["uid-incident-1"])
+    status = await workflow_env.run_incident(activities)
+    assert (status.phase, activities.writes) == (Phase.ESCALATED, ["uid-incident-1"])
     assert (status.attempts[0].verdict, status.attempts[0].undone) == ("NotHealed", False)
 
 
-async def test_a_repair_that_made_it_worse_is_undone_as_well(the_stage):
-    hands = Hands(diagnose=[a_report(), NOTHING_LEFT], verify=judged(Verdict.WORSE, "FewerAvailable"))
-    status = await the_stage.play(hands)
-    assert (status.phase, hands.writes) == (Phase.ESCALATED, ["uid-incident-1", "uid-incident-1-undo"])
+async def test_a_repair_that_made_it_worse_is_undone_as_well(workflow_env):
+    activities = ScriptedActivities(diagnose=[a_report(), NOTHING_LEFT], verify=judged(Verdict.WORSE, "FewerAvailable"))
+    status = await workflow_env.run_incident(activities)
+    assert (status.phase, activities.writes) == (Phase.ESCALATED, ["uid-incident-1", "uid-incident-1-undo"])
 
 
-async def test_when_nothing_is_left_a_person_takes_over_and_everything_is_undone(the_stage):
-    hands = Hands(diagnose=[a_report(), SECOND, NOTHING_LEFT], verify=NOT_HEALED)
-    status = await the_stage.play(hands)
+async def test_when_nothing_is_left_a_person_takes_over_and_everything_is_undone(workflow_env):
+    activities = ScriptedActivities(diagnose=[a_report(), SECOND, NOTHING_LEFT], verify=NOT_HEALED)
+    status = await workflow_env.run_incident(activities)
 
-    assert hands.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2", "uid-incident-2-undo"]
+    assert activities.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2", "uid-incident-2-undo"]
     assert (status.phase, status.reason, status.next_step) == (
         Phase.ESCALATED,
         "MemoryLeakSuspected",
@@ -151,68 +163,70 @@ async def test_when_nothing_is_left_a_person_takes_over_and_everything_is_undone
     assert condition(status, "Escalated") == ("True", "MemoryLeakSuspected")
     assert condition(status, "Repaired") == ("False", "Undone")
     assert (status.times.healed_at, status.healed_in) == (None, "")
-    escalation = await the_stage.escalation()
+    escalation = await workflow_env.escalation()
     assert escalation.rule.channels == ("shop/pager",)
     assert escalation.status == status
-    assert hands.order[-1] == "close"
+    assert activities.order[-1] == "close"
 
 
-async def test_the_policys_number_of_attempts_is_kept(the_stage):
-    hands = Hands(diagnose=a_report(attempts_max=2), verify=NOT_HEALED)
-    status = await the_stage.play(hands)
+async def test_the_policys_number_of_attempts_is_kept(workflow_env):
+    activities = ScriptedActivities(diagnose=a_report(attempts_max=2), verify=NOT_HEALED)
+    status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "AttemptsExhausted")
-    assert (len(hands.named("repair")), len(hands.named("undo"))) == (2, 2)
+    assert (len(activities.requests("repair")), len(activities.requests("undo"))) == (2, 2)
 
 
-async def test_no_attempt_is_allowed(the_stage):
-    hands = Hands(diagnose=a_report(attempts_max=0))
-    assert (await the_stage.play(hands)).reason == "AttemptsExhausted"
-    assert hands.writes == []
+async def test_no_attempt_is_allowed(workflow_env):
+    activities = ScriptedActivities(diagnose=a_report(attempts_max=0))
+    assert (await workflow_env.run_incident(activities)).reason == "AttemptsExhausted"
+    assert activities.writes == []
 
 
-async def test_what_heals_by_itself_is_recovered_and_nothing_is_written(the_stage):
-    hands = Hands(confirm=[WATCHING, WATCHING, RECOVERED])
-    status = await the_stage.play(hands)
-    assert hands.order == ["confirm", "confirm", "confirm", "close"]
+async def test_what_heals_by_itself_is_recovered_and_nothing_is_written(workflow_env):
+    activities = ScriptedActivities(confirm=[WATCHING, WATCHING, RECOVERED])
+    status = await workflow_env.run_incident(activities)
+    assert activities.order == ["confirm", "confirm", "confirm", "close"]
     assert (status.phase, status.reason) == (Phase.RECOVERED, "HealedByItself")
     assert condition(status, "Succeeded") == ("True", "Recovered")
     assert status.times.healed_at == status.times.closed_at
     assert status.attempts == ()
 
 
-async def test_what_neither_persists_nor_goes_away_is_diagnosed_after_a_while(the_stage):
-    hands = Hands(confirm=WATCHING)
-    status = await the_stage.play(hands)
+async def test_what_neither_persists_nor_goes_away_is_diagnosed_after_a_while(workflow_env):
+    activities = ScriptedActivities(confirm=WATCHING)
+    status = await workflow_env.run_incident(activities)
     assert status.phase is Phase.HEALED
     waited = status.times.diagnosed_at - status.times.started_at
     assert timedelta(minutes=15) < waited < timedelta(minutes=16)
-    assert len(hands.named("confirm")) < 150
+    assert len(activities.requests("confirm")) < 150
 
 
-async def test_a_dry_run_shows_the_exact_change_and_writes_nothing(the_stage):
-    hands = Hands()
-    status = await the_stage.play(hands, spec=a_spec(mode=Mode.DRY_RUN))
-    assert hands.order == ["confirm", "diagnose", "close"]
+async def test_a_dry_run_shows_the_exact_change_and_writes_nothing(workflow_env):
+    activities = ScriptedActivities()
+    status = await workflow_env.run_incident(activities, spec=a_spec(mode=Mode.DRY_RUN))
+    assert activities.order == ["confirm", "diagnose", "close"]
     assert (status.phase, status.reason) == (Phase.DRY_RUN_DONE, "DryRun")
     assert "Would do: Set the memory limit of container app from 64Mi to 96Mi" in status.message
     assert status.diff == "-64Mi\n+96Mi"
     assert condition(status, "Succeeded") == ("False", "DryRunDone")
 
 
-async def test_observe_mode_shows_the_change_and_writes_nothing(the_stage):
-    hands = Hands(diagnose=_held(Effect.SHOW_ONLY, "ObserveMode", next_step="kubectl label namespace shop ..."))
-    status = await the_stage.play(hands)
-    assert hands.order == ["confirm", "diagnose", "close"]
+async def test_observe_mode_shows_the_change_and_writes_nothing(workflow_env):
+    activities = ScriptedActivities(
+        diagnose=_held(Effect.SHOW_ONLY, "ObserveMode", next_step="kubectl label namespace shop ...")
+    )
+    status = await workflow_env.run_incident(activities)
+    assert activities.order == ["confirm", "diagnose", "close"]
     assert (status.phase, status.reason) == (Phase.DRY_RUN_DONE, "ObserveMode")
     assert status.next_step == "kubectl label namespace shop ..."
     assert [(guard.name, guard.held) for guard in status.guards] == [("OptedOut", False), ("Guard", True)]
 
 
-async def test_a_guard_that_suppresses_closes_the_incident_unseen(the_stage):
-    hands = Hands(diagnose=_held(Effect.SUPPRESS, "Ignored"))
-    status = await the_stage.play(hands, spec=a_spec(mode=Mode.DRY_RUN))
+async def test_a_guard_that_suppresses_closes_the_incident_unseen(workflow_env):
+    activities = ScriptedActivities(diagnose=_held(Effect.SUPPRESS, "Ignored"))
+    status = await workflow_env.run_incident(activities, spec=a_spec(mode=Mode.DRY_RUN))
     assert (status.phase, status.reason) == (Phase.SUPPRESSED, "Ignored")
-    assert hands.order == ["confirm", "diagnose", "close"]
+    assert activities.order == ["confirm", "diagnose", "close"]
     assert condition(status, "Succeeded") == ("False", "Suppressed")
 
 
@@ -224,98 +238,104 @@ async def test_a_guard_that_suppresses_closes_the_incident_unseen(the_stage):
     ],
     ids=["with the guard's advice", "with the change itself"],
 )
-async def test_a_guard_that_escalates_hands_over(the_stage, next_step, expected):
-    hands = Hands(diagnose=_held(Effect.ESCALATE, "OwnedElsewhere", next_step=next_step))
-    status = await the_stage.play(hands)
+async def test_a_guard_that_escalates_hands_over(workflow_env, next_step, expected):
+    activities = ScriptedActivities(diagnose=_held(Effect.ESCALATE, "OwnedElsewhere", next_step=next_step))
+    status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason, status.next_step) == (Phase.ESCALATED, "OwnedElsewhere", expected)
-    assert hands.writes == []
-    assert await the_stage.escalation()
+    assert activities.writes == []
+    assert await workflow_env.escalation()
 
 
-async def test_a_guard_that_waits_lets_go_later(the_stage):
-    hands = Hands(diagnose=[_held(Effect.WAIT), _held(Effect.WAIT), a_report()])
-    status = await the_stage.play(hands)
+async def test_a_guard_that_waits_lets_go_later(workflow_env):
+    activities = ScriptedActivities(diagnose=[_held(Effect.WAIT), _held(Effect.WAIT), a_report()])
+    status = await workflow_env.run_incident(activities)
     assert status.phase is Phase.HEALED
-    assert len(hands.named("diagnose")) == 3
-    assert [one.message for one in hands.statuses if one.reason == "Busy"] == ["5 repairs run in this namespace."]
-    assert hands.events.count("Diagnosed") == 1
+    assert len(activities.requests("diagnose")) == 3
+    assert [one.message for one in activities.statuses if one.reason == "Busy"] == ["5 repairs run in this namespace."]
+    assert activities.events.count("Diagnosed") == 1
 
 
-async def test_a_guard_that_waits_for_half_a_day_hands_over_with_a_small_history(the_stage):
-    hands = Hands(diagnose=_held(Effect.WAIT))
-    status = await the_stage.play(hands)
+async def test_a_guard_that_waits_for_half_a_day_hands_over_with_a_small_history(workflow_env):
+    activities = ScriptedActivities(diagnose=_held(Effect.WAIT))
+    status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "Busy")
     assert timedelta(hours=12) < status.times.closed_at - status.times.started_at < timedelta(hours=12, minutes=6)
-    assert len(hands.named("diagnose")) < 250
-    assert len(hands.named("report")) < 5
-    assert hands.writes == []
+    assert len(activities.requests("diagnose")) < 250
+    assert len(activities.requests("report")) < 5
+    assert activities.writes == []
 
 
-async def test_a_release_in_progress_is_waited_for_before_anybody_is_called(the_stage):
+async def test_a_release_in_progress_is_waited_for_before_anybody_is_called(workflow_env):
     waits = NOTHING_LEFT.model_copy(update={"guards": _held(Effect.WAIT).guards})
-    hands = Hands(diagnose=[waits, NOTHING_LEFT])
-    assert (await the_stage.play(hands)).reason == "MemoryLeakSuspected"
-    assert len(hands.named("diagnose")) == 2
+    activities = ScriptedActivities(diagnose=[waits, NOTHING_LEFT])
+    assert (await workflow_env.run_incident(activities)).reason == "MemoryLeakSuspected"
+    assert len(activities.requests("diagnose")) == 2
 
 
-async def test_a_guard_that_waits_is_heard_even_when_there_is_nothing_to_do_yet(the_stage):
+async def test_a_guard_that_waits_is_heard_even_when_there_is_nothing_to_do_yet(workflow_env):
     """A release that a person is rolling out may explain why there is no step: what it comes to is seen later."""
     waiting = NOTHING_LEFT.model_copy(update={"guards": _held(Effect.WAIT, "RolloutInProgress").guards})
-    hands = Hands(diagnose=[waiting, a_report()])
-    assert (await the_stage.play(hands)).phase is Phase.HEALED
-    assert len(hands.named("diagnose")) == 2
+    activities = ScriptedActivities(diagnose=[waiting, a_report()])
+    assert (await workflow_env.run_incident(activities)).phase is Phase.HEALED
+    assert len(activities.requests("diagnose")) == 2
 
 
-async def test_a_cause_that_cannot_be_repaired_is_handed_over(the_stage):
+async def test_a_cause_that_cannot_be_repaired_is_handed_over(workflow_env):
     plan = Plan(reason="NoPlaybook", message="No playbook recognises this.", next_step="Look at the evidence.")
-    hands = Hands(diagnose=a_report(diagnosis=a_diagnosis(Cause.UNKNOWN)).model_copy(update={"plan": plan}))
-    status = await the_stage.play(hands)
+    activities = ScriptedActivities(
+        diagnose=a_report(diagnosis=a_diagnosis(Cause.UNKNOWN)).model_copy(update={"plan": plan})
+    )
+    status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason, status.root_cause) == (Phase.ESCALATED, "NoPlaybook", "unknown")
-    assert hands.writes == []
+    assert activities.writes == []
 
 
-async def test_an_inconclusive_verdict_is_handed_over_and_not_undone(the_stage):
-    hands = Hands(verify=[SETTLING, judged(Verdict.INCONCLUSIVE, "ChangedByOthers", "Somebody changed it.")])
-    status = await the_stage.play(hands)
+async def test_an_inconclusive_verdict_is_handed_over_and_not_undone(workflow_env):
+    activities = ScriptedActivities(
+        verify=[SETTLING, judged(Verdict.INCONCLUSIVE, "ChangedByOthers", "Somebody changed it.")]
+    )
+    status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "ChangedByOthers")
-    assert hands.writes == ["uid-incident-1"]
+    assert activities.writes == ["uid-incident-1"]
     assert condition(status, "Verified") == ("False", "ChangedByOthers")
 
 
-async def test_an_object_that_changed_is_diagnosed_again_under_a_new_attempt(the_stage):
+async def test_an_object_that_changed_is_diagnosed_again_under_a_new_attempt(workflow_env):
     changed = raised(ChangedSince("the template is another one"))
-    hands = Hands(diagnose=[a_report(), SECOND], repair=[changed, written])
-    status = await the_stage.play(hands)
+    activities = ScriptedActivities(diagnose=[a_report(), SECOND], repair=[changed, written])
+    status = await workflow_env.run_incident(activities)
     assert status.phase is Phase.HEALED
-    assert hands.writes == ["uid-incident-1", "uid-incident-2"]
+    assert activities.writes == ["uid-incident-1", "uid-incident-2"]
     assert [(attempt.number, attempt.verdict, attempt.undone) for attempt in status.attempts] == [
         (1, "NotApplied", False),
         (2, "Healed", False),
     ]
-    assert hands.named("diagnose")[1].tried == ()  # nothing was written, so nothing was tried
-    assert "RepairNotMade" in hands.events
+    assert activities.requests("diagnose")[1].tried == ()  # nothing was written, so nothing was tried
+    assert "RepairNotMade" in activities.events
 
 
-async def test_an_object_that_changes_all_the_time_is_handed_over(the_stage):
-    hands = Hands(repair=raised(ChangedSince("the template is another one")))
-    status = await the_stage.play(hands)
+async def test_an_object_that_changes_all_the_time_is_handed_over(workflow_env):
+    activities = ScriptedActivities(repair=raised(ChangedSince("the template is another one")))
+    status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason, status.message) == (
         Phase.ESCALATED,
         "CannotRepair",
         "the template is another one",
     )
-    assert len(hands.writes) == 5
+    assert len(activities.writes) == 5
 
 
-async def test_a_long_verification_keeps_its_history_small(the_stage):
-    hands = Hands(verify=[*[SETTLING] * 120, HEALED])
-    status = await the_stage.play(hands)
+async def test_a_long_verification_keeps_its_history_small(workflow_env):
+    activities = ScriptedActivities(verify=[*[SETTLING] * 120, HEALED])
+    status = await workflow_env.run_incident(activities)
     assert status.times.closed_at - status.times.started_at > timedelta(minutes=10)
     assert status.phase is Phase.HEALED
 
 
-async def test_an_owner_who_mends_it_right_before_our_write_is_left_alone(the_stage):
-    hands = Hands(confirm=[seen(), RECOVERED], repair=raised(ChangedSince("the pod template of web was changed")))
-    status = await the_stage.play(hands)
-    assert hands.order == ["confirm", "diagnose", "repair", "confirm", "close"]
+async def test_an_owner_who_mends_it_right_before_our_write_is_left_alone(workflow_env):
+    activities = ScriptedActivities(
+        confirm=[seen(), RECOVERED], repair=raised(ChangedSince("the pod template of web was changed"))
+    )
+    status = await workflow_env.run_incident(activities)
+    assert activities.order == ["confirm", "diagnose", "repair", "confirm", "close"]
     assert (status.phase, status.attempts[0].verdict) == (Phase.RECOVERED, "NotApplied")

@@ -5,8 +5,18 @@ from collections import Counter
 import pytest
 from builders import a_request
 from support import spans
-from workflow.conftest import Stage
-from workflow.harness import NOT_HEALED, SETTLING, Hands, cancel_and_see, ending, performing, raised, stage, written
+from workflow.conftest import HealingEnv
+from workflow.healing_env import (
+    NOT_HEALED,
+    SETTLING,
+    ScriptedActivities,
+    cancel_and_see,
+    ending,
+    healing_worker,
+    raised,
+    start_time_skipping,
+    written,
+)
 
 from prunella_operator.observability import tracing
 from prunella_operator.observability.interceptors import TracingInterceptor
@@ -20,19 +30,19 @@ ALERT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 async def traced():
     interceptor = TracingInterceptor(spans.traces().emit)
     spans.EXPORTER.clear()
-    async with stage(interceptors=[interceptor]) as environment:
-        yield Stage(environment)
+    async with start_time_skipping(interceptors=[interceptor]) as environment:
+        yield HealingEnv(environment)
 
 
-async def play(traced, hands, **options):
-    async with performing(traced.client, hands, **options):
+async def run_incident(traced, activities, **options):
+    async with healing_worker(traced.client, activities, **options):
         with tracing.span("incident:start", {}, parent=ALERT):
-            handle = await traced.begin()
+            handle = await traced.start_incident()
         return await handle.result()
 
 
 async def test_the_tree_of_a_healing(traced):
-    await play(traced, Hands())
+    await run_incident(traced, ScriptedActivities())
     names = ["report", "confirm", "diagnose", "report", "repair", "report", "verify", "report", "verify", "close"]
     assert spans.tree() == [
         "incident:start",
@@ -43,8 +53,8 @@ async def test_the_tree_of_a_healing(traced):
 
 
 async def test_the_workflow_says_how_it_ended(traced):
-    await play(traced, Hands())
-    (span,) = spans.named("workflow:SelfHealing")
+    await run_incident(traced, ScriptedActivities())
+    (span,) = spans.requests("workflow:SelfHealing")
     said = dict(span.attributes)
     assert said.pop("workflow.run_id")
     assert said == {
@@ -61,19 +71,19 @@ async def test_the_workflow_says_how_it_ended(traced):
 
 
 async def test_nothing_is_told_twice_and_nothing_lost_when_every_task_is_replayed(traced):
-    hands = Hands(verify=[SETTLING, NOT_HEALED, SETTLING, SETTLING])
-    hands.script["verify"].append(hands.script["verify"][1])
-    await play(traced, hands, max_cached_workflows=0)
+    activities = ScriptedActivities(verify=[SETTLING, NOT_HEALED, SETTLING, SETTLING])
+    activities.script["verify"].append(activities.script["verify"][1])
+    await run_incident(traced, activities, max_cached_workflows=0)
     ids = Counter((span.name, span.context.span_id) for span in spans.EXPORTER.get_finished_spans())
     assert [one for one, times in ids.items() if times > 1] == []
-    assert len(spans.named("workflow:SelfHealing")) == 1
+    assert len(spans.requests("workflow:SelfHealing")) == 1
     assert spans.orphans() == ["incident:start"]  # its parent is the alert's
 
 
 async def test_each_attempt_has_its_span_and_a_failed_one_says_why(traced):
-    hands = Hands(repair=[raised(Conflict("password=hunter2 moved")), written])
-    await play(traced, hands)
-    first, second = sorted(spans.named("activity:repair"), key=lambda one: one.start_time)
+    activities = ScriptedActivities(repair=[raised(Conflict("password=hunter2 moved")), written])
+    await run_incident(traced, activities)
+    first, second = sorted(spans.requests("activity:repair"), key=lambda one: one.start_time)
     assert [one.attributes["attempt"] for one in (first, second)] == [1, 2]
     assert not first.status.is_ok
     assert second.status.is_ok
@@ -85,16 +95,16 @@ async def test_a_cancelled_workflow_has_its_span(traced):
         await cancel_and_see(traced.handle)
         return SETTLING
 
-    async with performing(traced.client, Hands(verify=[cancel])):
+    async with healing_worker(traced.client, ScriptedActivities(verify=[cancel])):
         with tracing.span("incident:start", {}):
-            handle = await traced.begin()
+            handle = await traced.start_incident()
         assert await ending(handle) == "Cancelled"
-    (span,) = spans.named("workflow:SelfHealing")
+    (span,) = spans.requests("workflow:SelfHealing")
     assert span.status.description == "cancelled"
 
 
 async def test_who_starts_without_a_trace_gets_none(traced):
-    await traced.play(Hands())
+    await traced.run_incident(ScriptedActivities())
     assert spans.tree() == []
 
 

@@ -9,8 +9,15 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 from workflow.changed_workflows import PatchedSelfHealing
-from workflow.harness import ACTIVITIES, SETTLING, Hands, begin, real_stage, stage
-from workflow.silence import Silence
+from workflow.healing_env import (
+    ACTIVITIES,
+    SETTLING,
+    ScriptedActivities,
+    start_dev_server,
+    start_incident,
+    start_time_skipping,
+)
+from workflow.no_escalation import NoEscalation
 
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.incident import IncidentRef
@@ -22,8 +29,8 @@ STEPS = ["confirm", "diagnose", "repair", "verify", "close"]
 pytestmark = pytest.mark.timeout(120)
 
 
-def activity_worker(client, hands):
-    return Worker(client, task_queue=QUEUE, activities=[getattr(hands, name) for name in ACTIVITIES])
+def activity_worker(client, activities):
+    return Worker(client, task_queue=QUEUE, activities=[getattr(activities, name) for name in ACTIVITIES])
 
 
 @asynccontextmanager
@@ -35,7 +42,7 @@ async def workflow_worker(client, healing):
     async with Worker(
         own,
         task_queue=QUEUE,
-        workflows=[healing, Silence],
+        workflows=[healing, NoEscalation],
         workflow_runner=workflow_runner(),
         max_cached_workflows=0,  # the test server gives what is kept for a worker that is gone to no other one
     ):
@@ -60,11 +67,11 @@ class Moment:
         self._go.set()
 
 
-def stopping(hands, step):
+def stopping(activities, step):
     """Pause in the first call of a step."""
     moment = Moment()
-    first, *others = hands.script[step]
-    hands.script[step] = [moment.before(first), *(others or [first])]
+    first, *others = activities.script[step]
+    activities.script[step] = [moment.before(first), *(others or [first])]
     return moment
 
 
@@ -77,13 +84,13 @@ async def workers_of(handle):
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_what_an_earlier_release_began_the_next_one_ends(step):
-    hands = Hands()
-    moment = stopping(hands, step)
-    async with stage() as environment:
+    activities = ScriptedActivities()
+    moment = stopping(activities, step)
+    async with start_time_skipping() as environment:
         client = environment.client
-        async with activity_worker(client, hands):
+        async with activity_worker(client, activities):
             async with workflow_worker(client, SelfHealing):
-                handle = await begin(client)
+                handle = await start_incident(client)
                 end = asyncio.create_task(handle.result())  # time is skipped while a result is awaited
                 await asyncio.wait_for(moment.reached.wait(), 30)
             async with workflow_worker(client, PatchedSelfHealing):
@@ -91,27 +98,27 @@ async def test_what_an_earlier_release_began_the_next_one_ends(step):
                 status = await asyncio.wait_for(end, 30)
         workers = await workers_of(handle)
     assert status.phase is Phase.HEALED
-    assert hands.writes == ["uid-incident-1"]
+    assert activities.writes == ["uid-incident-1"]
     assert len(status.attempts) == 1
     assert workers[0] == "SelfHealing"
     assert workers[-1] == "PatchedSelfHealing"
 
 
 async def test_while_both_releases_work_and_then_the_earlier_one_goes_all_are_healed():
-    hands = Hands(verify=[SETTLING] * 8 + Hands().script["verify"])
-    moment = stopping(hands, "verify")
-    async with real_stage() as environment:  # the time-skipping server may lose the tasks of a worker that goes
+    activities = ScriptedActivities(verify=[SETTLING] * 8 + ScriptedActivities().script["verify"])
+    moment = stopping(activities, "verify")
+    async with start_dev_server() as environment:  # the time-skipping server may lose the tasks of a worker that goes
         client = environment.client
-        async with activity_worker(client, hands), workflow_worker(client, PatchedSelfHealing):
+        async with activity_worker(client, activities), workflow_worker(client, PatchedSelfHealing):
             async with workflow_worker(client, SelfHealing):
-                handles = [await begin(client, incident=an_incident(number)) for number in range(8)]
+                handles = [await start_incident(client, incident=an_incident(number)) for number in range(8)]
                 ends = asyncio.gather(*(handle.result() for handle in handles))
                 await asyncio.wait_for(moment.reached.wait(), 30)
             moment.go()
             statuses = await asyncio.wait_for(ends, 60)
         busy = {identity for handle in handles for identity in await workers_of(handle)}
     assert [status.phase for status in statuses] == [Phase.HEALED] * 8
-    assert sorted(hands.writes) == [f"uid-{number}-1" for number in range(8)]
+    assert sorted(activities.writes) == [f"uid-{number}-1" for number in range(8)]
     assert busy == {"SelfHealing", "PatchedSelfHealing"}
 
 

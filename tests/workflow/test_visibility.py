@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from builders import INCIDENT, a_request
-from workflow.harness import Hands, begin, performing, real_stage
+from workflow.healing_env import ScriptedActivities, healing_worker, start_dev_server, start_incident
 
 from prunella_operator.reporting.archived_incidents import read_workflows
 
@@ -19,8 +19,8 @@ async def until_found(look):
 
 async def test_what_a_finished_workflow_tells_of_its_incident():
     request = a_request()
-    async with real_stage() as environment, performing(environment.client, Hands()):
-        status = await (await begin(environment.client)).result()
+    async with start_dev_server() as environment, healing_worker(environment.client, ScriptedActivities()):
+        status = await (await start_incident(environment.client)).result()
         since = (await environment.get_current_time()) - timedelta(hours=1)
         (found,) = await until_found(lambda: read_workflows(environment.client, since, ()))
         assert await read_workflows(environment.client, since, {INCIDENT.uid}) == []

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from builders import NOW, a_diagnosis, a_report
-from workflow.harness import HEALED, SETTLING, Hands, condition, raised, seen
+from workflow.healing_env import HEALED, SETTLING, ScriptedActivities, condition, raised, seen
 
 from prunella_workflows.model.errors import Held
 from prunella_workflows.model.incident_status import CausedBy, Phase
@@ -29,67 +29,67 @@ OVER = waits(GuardResult(name="Dependency"))
 
 
 @pytest.mark.parametrize("guard", [BUSY, DOWN])
-async def test_a_fault_that_goes_away_during_a_wait_is_recovered(the_stage, guard):
-    hands = Hands(confirm=[seen(), seen(), WATCHING, GONE], diagnose=waits(guard, None))
-    status = await the_stage.play(hands)
-    assert hands.order == ["confirm", "diagnose", "confirm", "diagnose", "confirm", "confirm", "close"]
+async def test_a_fault_that_goes_away_during_a_wait_is_recovered(workflow_env, guard):
+    activities = ScriptedActivities(confirm=[seen(), seen(), WATCHING, GONE], diagnose=waits(guard, None))
+    status = await workflow_env.run_incident(activities)
+    assert activities.order == ["confirm", "diagnose", "confirm", "diagnose", "confirm", "confirm", "close"]
     assert (status.phase, status.reason) == (Phase.RECOVERED, "HealedByItself")
     assert condition(status, "Succeeded") == ("True", "Recovered")
-    assert hands.writes == []
+    assert activities.writes == []
 
 
-async def test_what_recovers_with_what_caused_it_says_so(the_stage):
-    status = await the_stage.play(Hands(confirm=[seen(), GONE], diagnose=waits()))
+async def test_what_recovers_with_what_caused_it_says_so(workflow_env):
+    status = await workflow_env.run_incident(ScriptedActivities(confirm=[seen(), GONE], diagnose=waits()))
     assert (status.phase, status.reason) == (Phase.RECOVERED, "RecoveredWithCause")
     assert "Deployment/ledger was the cause" in status.message
     assert status.caused_by == NOTE
 
 
-async def test_where_nothing_may_be_written_what_it_depends_on_is_shown(the_stage):
+async def test_where_nothing_may_be_written_what_it_depends_on_is_shown(workflow_env):
     observed = GuardResult(name="Mode", effect=Effect.SHOW_ONLY, reason="ObserveMode", message="Only observed.")
     report = waits().model_copy(update={"guards": (observed, DOWN)})
-    status = await the_stage.play(Hands(diagnose=report))
+    status = await workflow_env.run_incident(ScriptedActivities(diagnose=report))
     assert (status.phase, status.caused_by) == (Phase.DRY_RUN_DONE, NOTE)
     assert status.message == "Deployment/ledger is down. Nothing was written."
 
 
-async def test_while_it_waits_the_status_says_for_what(the_stage):
-    hands = Hands(confirm=[seen(), seen(), GONE], diagnose=waits())
-    await the_stage.play(hands)
-    told = [status for status in hands.statuses if status.reason == "DependencyDown"]
-    assert [(one.phase, one.caused_by, one.root_cause) for one in told] == [(Phase.DIAGNOSING, NOTE, "dependency_down")]
-    assert hands.events.count("CausedElsewhere") == 1
+async def test_while_it_waits_the_status_says_for_what(workflow_env):
+    activities = ScriptedActivities(confirm=[seen(), seen(), GONE], diagnose=waits())
+    await workflow_env.run_incident(activities)
+    sent = [status for status in activities.statuses if status.reason == "DependencyDown"]
+    assert [(one.phase, one.caused_by, one.root_cause) for one in sent] == [(Phase.DIAGNOSING, NOTE, "dependency_down")]
+    assert activities.events.count("CausedElsewhere") == 1
 
 
-async def test_a_fault_that_is_still_there_once_the_wait_is_over_is_repaired(the_stage):
-    hands = Hands(diagnose=[waits(), a_report()], verify=[SETTLING, HEALED])
-    status = await the_stage.play(hands)
-    assert hands.order == ["confirm", "diagnose", "confirm", "diagnose", "repair", "verify", "verify", "close"]
+async def test_a_fault_that_is_still_there_once_the_wait_is_over_is_repaired(workflow_env):
+    activities = ScriptedActivities(diagnose=[waits(), a_report()], verify=[SETTLING, HEALED])
+    status = await workflow_env.run_incident(activities)
+    assert activities.order == ["confirm", "diagnose", "confirm", "diagnose", "repair", "verify", "verify", "close"]
     assert (status.phase, status.caused_by) == (Phase.HEALED, None)
 
 
-async def test_a_wait_that_is_over_ends_with_a_person_who_is_told_whose_incident_it_is(the_stage):
-    status = await the_stage.play(Hands(diagnose=[waits(), OVER]))
+async def test_a_wait_that_is_over_ends_with_a_person_who_is_told_whose_incident_it_is(workflow_env):
+    status = await workflow_env.run_incident(ScriptedActivities(diagnose=[waits(), OVER]))
     assert (status.phase, status.reason) == (Phase.ESCALATED, "DependencyDown")
     assert status.escalation.next_step == "See incident ledger-1."
     assert status.caused_by == NOTE
 
 
-async def test_each_look_after_the_first_counts_crashes_from_then_on(the_stage):
-    hands = Hands(confirm=[seen(), seen(), GONE], diagnose=waits())
-    await the_stage.play(hands)
-    first, *later = [one.since for one in hands.named("confirm")]
+async def test_each_look_after_the_first_counts_crashes_from_then_on(workflow_env):
+    activities = ScriptedActivities(confirm=[seen(), seen(), GONE], diagnose=waits())
+    await workflow_env.run_incident(activities)
+    first, *later = [one.since for one in activities.requests("confirm")]
     assert first is None
     assert [one - NOW >= timedelta(seconds=14) for one in later] == [True, True]
     assert later == sorted(later)
 
 
-async def test_the_diagnosis_hears_for_what_and_since_when_it_has_been_waiting(the_stage):
+async def test_the_diagnosis_hears_for_what_and_since_when_it_has_been_waiting(workflow_env):
     database = NOTE.model_copy(update={"target": "StatefulSet/db"})
     reports = [waits(BUSY, None), waits(), waits(), waits(note=database), waits(BUSY, None), OVER]
-    hands = Hands(diagnose=reports)
-    await the_stage.play(hands)
-    asked = hands.named("diagnose")
+    activities = ScriptedActivities(diagnose=reports)
+    await workflow_env.run_incident(activities)
+    asked = activities.requests("diagnose")
     assert [one.waiting_for for one in asked] == [
         *("", "", "Deployment/ledger", "Deployment/ledger", "StatefulSet/db", ""),
     ]
@@ -99,8 +99,8 @@ async def test_the_diagnosis_hears_for_what_and_since_when_it_has_been_waiting(t
     assert since[5] is None
 
 
-async def test_a_repair_that_is_held_back_at_the_last_moment_is_looked_at_again_too(the_stage):
-    hands = Hands(confirm=[seen(), GONE], repair=raised(Held("5 repairs run.")))
-    status = await the_stage.play(hands)
-    assert hands.order == ["confirm", "diagnose", "repair", "confirm", "close"]
+async def test_a_repair_that_is_held_back_at_the_last_moment_is_looked_at_again_too(workflow_env):
+    activities = ScriptedActivities(confirm=[seen(), GONE], repair=raised(Held("5 repairs run.")))
+    status = await workflow_env.run_incident(activities)
+    assert activities.order == ["confirm", "diagnose", "repair", "confirm", "close"]
     assert status.phase is Phase.RECOVERED

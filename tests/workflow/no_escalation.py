@@ -1,4 +1,4 @@
-"""An Escalation that calls nobody, for tests that are about the healing before it."""
+"""An Escalation that notifies no one, for tests of the healing before it."""
 
 from temporalio import workflow
 
@@ -6,8 +6,8 @@ from prunella_workflows.escalation.workflow import EscalationRequest
 
 
 @workflow.defn(name="Escalation")
-class Silence:
-    """It waits, as the real one does for hours: one that ended at once would disturb the last step of its parent."""
+class NoEscalation:
+    """It waits, as the real one does for hours: ending at once would disturb the last step of its parent."""
 
     @workflow.run
     async def run(self, request: EscalationRequest) -> None:

@@ -1,6 +1,6 @@
-"""The stage for AlertHandling: hands that follow a script and keep a record, beside those that tell people.
+"""The environment of AlertHandling: activities that follow a script and record their calls.
 
-As in `harness`, an outcome is a value, an exception, or an (async) function of the request; the last one is repeated.
+As in `healing_env`, an outcome is a value, an exception, or an (async) function of the request; the last is repeated.
 """
 
 from collections import Counter
@@ -73,7 +73,7 @@ def resolved(start: float = 0, end: float = 5) -> Alert:
 
 
 def enriched(handling=AlertHandlingMode.HEAL, *, can_silence=True, **values) -> Enriched:
-    """The alert is about Deployment web; people are told in one chat, and a ticket system is there."""
+    """The alert is about Deployment web; people are notified in one chat, and there is a ticket system."""
     return Enriched(
         classified=Classified(
             **{
@@ -117,8 +117,8 @@ HEALING = [
 ]
 
 
-class AlertScript(AlertActivities, AlertDistribution, NoticeActivities):
-    """By default a critical alert opens an incident that is healed, and everybody is reached."""
+class ScriptedAlertActivities(AlertActivities, AlertDistribution, NoticeActivities):
+    """By default a critical alert opens an incident that is healed, and every channel is reached."""
 
     def __init__(self, **script):
         self.script = {
@@ -140,11 +140,11 @@ class AlertScript(AlertActivities, AlertDistribution, NoticeActivities):
         self._meanwhile = {}
 
     def during(self, name, times, act):
-        """Do something during the so-manieth call of an activity: only that moment is certain when time is skipped."""
+        """Do something during the n-th call of an activity: only that moment is certain when time is skipped."""
         self._meanwhile[name, times] = act
         return self
 
-    async def _play(self, name, request):
+    async def _follow_script(self, name, request):
         self._counts[name] += 1
         number = self._counts[name]
         self.calls.append((name, request))
@@ -160,72 +160,72 @@ class AlertScript(AlertActivities, AlertDistribution, NoticeActivities):
             raise outcome
         return outcome
 
-    def named(self, name):
+    def requests(self, name):
         return [request for called, request in self.calls if called == name]
 
     @property
     def order(self):
-        """What was called, looks left out."""
+        """The names of the calls, without polls."""
         return [name for name, _ in self.calls if name not in ("follow", "is_firing")]
 
     @property
-    def told(self):
+    def titles(self):
         """The titles of the messages, in order, each once."""
-        return list(dict.fromkeys(request.message.title for request in self.named("notify")))
+        return list(dict.fromkeys(request.message.title for request in self.requests("notify")))
 
     @activity.defn(name="enrichAlert")
     async def enrich(self, request: EnrichRequest) -> Enriched:
-        return await self._play("enrich", request)
+        return await self._follow_script("enrich", request)
 
     @activity.defn(name="openIncident")
     async def open(self, request: OpenRequest) -> Opened:
-        return await self._play("open", request)
+        return await self._follow_script("open", request)
 
     @activity.defn(name="followIncident")
     async def follow(self, request: FollowRequest) -> Followed:
-        return await self._play("follow", request)
+        return await self._follow_script("follow", request)
 
     @activity.defn(name="withdrawIncident")
     async def withdraw(self, request: WithdrawRequest) -> Withdrawn:
-        return await self._play("withdraw", request)
+        return await self._follow_script("withdraw", request)
 
     @activity.defn(name="silenceAlert")
     async def silence(self, request: SilenceRequest) -> Silenced:
-        return await self._play("silence", request)
+        return await self._follow_script("silence", request)
 
     @activity.defn(name="unsilenceAlert")
     async def unsilence(self, request: UnsilenceRequest) -> None:
-        return await self._play("unsilence", request)
+        return await self._follow_script("unsilence", request)
 
     @activity.defn(name="isAlertFiring")
     async def is_firing(self, request: EnrichRequest) -> StillFiring:
-        return await self._play("is_firing", request)
+        return await self._follow_script("is_firing", request)
 
     @activity.defn(name="recordAlert")
     async def record(self, request: RecordRequest) -> None:
-        return await self._play("record", request)
+        return await self._follow_script("record", request)
 
     @activity.defn(name="distributeAlerts")
     async def distribute(self, batch: AlertBatch) -> None:
-        return await self._play("distribute", batch)
+        return await self._follow_script("distribute", batch)
 
     @activity.defn(name="notify")
     async def notify(self, request: NotifyRequest) -> Delivery:
-        return await self._play("notify", request)
+        return await self._follow_script("notify", request)
 
     @activity.defn(name="ticket")
     async def ticket(self, request: TicketRequest) -> TicketRef:
-        return await self._play("ticket", request)
+        return await self._follow_script("ticket", request)
 
 
 @asynccontextmanager
-async def alert_worker(client: Client, hands: AlertScript, **options):
-    """A worker with these hands."""
+async def alert_worker(client: Client, activities: ScriptedAlertActivities, **options):
+    """A worker with these activities."""
     async with Worker(
         client,
         task_queue=QUEUE,
         workflows=[AlertHandling, AlertIntake],
-        activities=[getattr(hands, name) for name in (*NAMES, "distribute", "notify", "ticket")],
+        activities=[getattr(activities, name) for name in (*NAMES, "distribute", "notify", "ticket")],
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],
         **options,

@@ -1,7 +1,7 @@
-"""The stage for SelfHealing: the time-skipping server, a worker, and hands that follow a script and keep a record.
+"""The environment of SelfHealing: the time-skipping server, a worker, and activities that follow a script.
 
 A script gives each activity a list of outcomes, one a call; the last one is repeated. An outcome is a value, an
-exception, or an (async) function of the request that returns one of both. Nothing here sleeps: the server skips time
+exception, or an (async) function of the request that returns either. Nothing here sleeps: the server skips time
 while a result is awaited, and what must happen at a certain moment is done from inside the activity of that moment.
 """
 
@@ -20,8 +20,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
-from workflow.notices import Notices
-from workflow.silence import Silence
+from workflow.no_escalation import NoEscalation
+from workflow.recording_notifications import RecordingNotifications
 
 from prunella_workflows.contracts.healing import (
     Confirmation,
@@ -47,14 +47,14 @@ ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "clos
 
 
 def seen(presence=Presence.FAILING, reason="FaultPersists"):
-    """What confirm answers."""
+    """A result of confirm."""
     return Confirmation(
         target=WEB, sighting=Sighting(presence=presence, reason=reason, message="pod web-2-a: OOMKilled")
     )
 
 
 def judged(verdict=None, reason="Settling", message="2 of 3 updated"):
-    """What verify answers."""
+    """A result of verify."""
     return Judgement(verdict=verdict, reason=reason, message=message)
 
 
@@ -64,21 +64,21 @@ NOT_HEALED = judged(Verdict.NOT_HEALED, "Relapse", "pod web-2-a, container app: 
 
 
 def raised(error):
-    """How our errors cross from an activity to the workflow."""
+    """An error of ours as it crosses from an activity to the workflow."""
     return ApplicationError(str(error), type=error.reason, non_retryable=isinstance(error, Permanent))
 
 
 def written(order, **values):
-    """The change that an order asked for is in force."""
+    """The result of an order that was applied."""
     return a_repaired(order.action_id, **values)
 
 
 def unanswered(_request):
-    """An activity whose worker died after it began: nobody ever answers."""
+    """An activity whose worker died after it began: it never completes."""
     activity.raise_complete_async()
 
 
-class Hands(HealingActivities):
+class ScriptedActivities(HealingActivities):
     """Activities that follow a script and record every call. By default the first repair heals."""
 
     def __init__(self, **script):
@@ -95,16 +95,16 @@ class Hands(HealingActivities):
         self.calls = []
         self.statuses = []
         self._counts = Counter()
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
-    async def _play(self, name, request):
+    async def _follow_script(self, name, request):
         number = self._counts[name]
         self._counts[name] += 1
         self.calls.append((name, request))
         if name in ("report", "close"):
-            async with self._news:
+            async with self._changed:
                 self.statuses.append(request.status)
-                self._news.notify_all()
+                self._changed.notify_all()
         outcomes = self.script[name]
         outcome = outcomes[min(number, len(outcomes) - 1)]
         if callable(outcome):
@@ -115,64 +115,64 @@ class Hands(HealingActivities):
             raise outcome
         return outcome
 
-    async def told(self, reason):
+    async def wait_for_reason(self, reason):
         """Wait until the status was reported with this reason."""
-        async with self._news:
-            await self._news.wait_for(lambda: any(status.reason == reason for status in self.statuses))
+        async with self._changed:
+            await self._changed.wait_for(lambda: any(status.reason == reason for status in self.statuses))
 
-    async def noted(self, reason):
+    async def wait_for_event(self, reason):
         """Wait until an Event with this reason was reported."""
-        async with self._news:
-            await self._news.wait_for(lambda: reason in self.events)
+        async with self._changed:
+            await self._changed.wait_for(lambda: reason in self.events)
 
-    def named(self, name):
+    def requests(self, name):
         """The requests of one activity, in order."""
         return [request for called, request in self.calls if called == name]
 
     @property
     def order(self):
-        """The names of what was called, reports left out."""
+        """The names of the calls, without reports."""
         return [name for name, _ in self.calls if name != "report"]
 
     @property
     def writes(self):
-        """The ids of the writes that were asked for, in order."""
+        """The action ids of the requested writes, in order."""
         return [request.action_id for name, request in self.calls if name in ("repair", "undo")]
 
     @property
     def events(self):
         """The reasons of the Events that were posted."""
         return [
-            event.reason for name in ("report", "close") for request in self.named(name) for event in request.events
+            event.reason for name in ("report", "close") for request in self.requests(name) for event in request.events
         ]
 
     @activity.defn(name="confirm")
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
-        return await self._play("confirm", request)
+        return await self._follow_script("confirm", request)
 
     @activity.defn(name="diagnose")
     async def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
-        return await self._play("diagnose", request)
+        return await self._follow_script("diagnose", request)
 
     @activity.defn(name="repair")
     async def repair(self, order: RepairOrder) -> Repaired:
-        return await self._play("repair", order)
+        return await self._follow_script("repair", order)
 
     @activity.defn(name="undo")
     async def undo(self, order: RepairOrder) -> Repaired:
-        return await self._play("undo", order)
+        return await self._follow_script("undo", order)
 
     @activity.defn(name="verify")
     async def verify(self, request: VerifyRequest) -> Judgement:
-        return await self._play("verify", request)
+        return await self._follow_script("verify", request)
 
     @activity.defn(name="report")
     async def report(self, request: ReportRequest) -> None:
-        return await self._play("report", request)
+        return await self._follow_script("report", request)
 
     @activity.defn(name="close")
     async def close(self, request: ReportRequest) -> None:
-        return await self._play("close", request)
+        return await self._follow_script("close", request)
 
 
 @asynccontextmanager
@@ -181,8 +181,8 @@ async def _starting(start, **options):
         yield environment
 
 
-def stage(**options):
-    """A time-skipping server of one test's own."""
+def start_time_skipping(**options):
+    """A time-skipping server for one test."""
     return _starting(
         WorkflowEnvironment.start_time_skipping,
         test_server_existing_path=str(BIN / "temporal-test-server"),
@@ -190,8 +190,8 @@ def stage(**options):
     )
 
 
-def real_stage(**options):
-    """A real server of one test's own, in memory; its time is not skipped."""
+def start_dev_server(**options):
+    """A real server for one test, in memory; its time is not skipped."""
     return _starting(WorkflowEnvironment.start_local, dev_server_existing_path=str(BIN / "temporal"), **options)
 
 
@@ -201,21 +201,21 @@ def handle_of(client: Client):
 
 
 @asynccontextmanager
-async def performing(
+async def healing_worker(
     client: Client,
-    hands: Hands,
-    others=(Silence,),
+    activities: ScriptedActivities,
+    others=(NoEscalation,),
     notices: NoticeActivities | None = None,
     healing=SelfHealing,
     **options,
 ):
-    """A worker with these hands on the queue `prunella-test`; nobody is called after a hand-over."""
-    notices = notices or Notices()
+    """A worker with these activities on the queue `prunella-test`; an escalation notifies no one."""
+    notices = notices or RecordingNotifications()
     async with Worker(
         client,
         task_queue="prunella-test",
         workflows=[healing, *others],
-        activities=[notices.notify, *(getattr(hands, name) for name in ACTIVITIES)],
+        activities=[notices.notify, *(getattr(activities, name) for name in ACTIVITIES)],
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],
         **options,
@@ -223,7 +223,7 @@ async def performing(
         yield worker
 
 
-async def begin(client: Client, **values):
+async def start_incident(client: Client, **values):
     """Start the workflow of the incident, as the controller does."""
     request = a_request(**values)
     return await client.start_workflow(
@@ -232,7 +232,7 @@ async def begin(client: Client, **values):
 
 
 async def ending(handle):
-    """How the workflow itself ended, in Temporal's words."""
+    """The status in which Temporal closed the workflow."""
     try:
         await handle.result()
     except WorkflowFailureError as error:

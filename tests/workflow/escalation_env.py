@@ -1,10 +1,10 @@
-"""The stage for Escalation: one that was handed over, with a rule, and who is called."""
+"""The environment of Escalation: an escalated incident, a rule, and recorded notifications."""
 
 from contextlib import asynccontextmanager
 
 from builders import INCIDENT, NOW, a_spec
 from temporalio.worker import Worker
-from workflow.harness import ACTIVITIES
+from workflow.healing_env import ACTIVITIES
 
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.model.incident import Acknowledgement
@@ -26,25 +26,29 @@ STATUS = IncidentStatus(
 )
 
 
-class Case:
+class EscalationEnv:
     """One escalation."""
 
-    def __init__(self, client, notices, hands):
-        self.client, self.notices, self.hands = client, notices, hands
+    def __init__(self, client, notices, activities):
+        self.client, self.notices, self.activities = client, notices, activities
 
     @asynccontextmanager
-    async def performing(self, *others):
+    async def healing_worker(self, *others):
         async with Worker(
             self.client,
             task_queue="prunella-test",
             workflows=[Escalation, *others],
-            activities=[self.notices.notify, self.notices.ticket, *(getattr(self.hands, name) for name in ACTIVITIES)],
+            activities=[
+                self.notices.notify,
+                self.notices.ticket,
+                *(getattr(self.activities, name) for name in ACTIVITIES),
+            ],
             workflow_runner=workflow_runner(),
             workflow_failure_exception_types=[Exception],
         ):
             yield
 
-    async def begin(self, rule, **values):
+    async def start_incident(self, rule, **values):
         request = EscalationRequest(
             **{
                 "incident": INCIDENT,
@@ -61,6 +65,6 @@ class Case:
         self.started = (await handle.describe()).start_time
         return handle
 
-    async def play(self, rule, **values):
-        async with self.performing():
-            return await (await self.begin(rule, **values)).result()
+    async def run_incident(self, rule, **values):
+        async with self.healing_worker():
+            return await (await self.start_incident(rule, **values)).result()
