@@ -7,6 +7,7 @@ apart from failed ones, and begins no series at 0, so that `increase` would miss
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from temporalio.worker import Interceptor as WorkerInterceptor
 
 from prunella_operator.observability.once import Once
-from prunella_workflows.temporal.metrics import COUNT, WorkflowCounts, WorkflowEnd
+from prunella_workflows.temporal.metrics import COUNT, RunEvent, WorkflowCounts
 
 _WORKFLOW_BUCKETS = (100, 500, 1e3, 5e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 86_400e3)
 _ACTIVITY_BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 10e3, 30e3, 60e3, 300e3)
@@ -98,22 +99,23 @@ def _measure(kind: str, queue: str, attempt: int) -> Iterator[None]:
         series.milliseconds.observe(1000 * (monotonic() - began))
 
 
+_RUNS: dict[RunEvent, Counter] = {
+    "started": WORKFLOWS_STARTED,
+    "completed": WORKFLOWS_COMPLETED,
+    "failed": WORKFLOWS_FAILED,
+}
+_counted_events = Once()
+
+
 def expose(kinds: Iterable[str], queue: str) -> None:
     """Expose the series of these types of workflows at 0, so that `rate` and `increase` see the first event."""
-    for kind in kinds:
-        for series in (WORKFLOWS_STARTED, WORKFLOWS_COMPLETED, WORKFLOWS_FAILED):
-            series.labels(kind, queue)
+    for kind, counter in product(kinds, _RUNS.values()):
+        counter.labels(kind, queue)
 
 
-_counted_runs = Once()
-
-
-def count(run_id: str, kind: str, queue: str, end: WorkflowEnd | None) -> None:
-    """Count a workflow that began (no end) or ended."""
-    if not _counted_runs.first(f"{run_id} {end is None}"):
-        return
-    if end is None:
-        WORKFLOWS_STARTED.labels(kind, queue).inc()
-        return
-    (WORKFLOWS_COMPLETED if end.well else WORKFLOWS_FAILED).labels(kind, queue).inc()
-    WORKFLOW_TIME.labels(kind, queue).observe(1000 * end.seconds)
+def count(run_id: str, kind: str, queue: str, event: RunEvent, seconds: float) -> None:
+    """Count a workflow run that began, or ended after so many seconds."""
+    if _counted_events.first(f"{run_id} {event == 'started'}"):
+        _RUNS[event].labels(kind, queue).inc()
+        if event != "started":
+            WORKFLOW_TIME.labels(kind, queue).observe(1000 * seconds)

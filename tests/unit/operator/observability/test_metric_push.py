@@ -16,7 +16,6 @@ from support.standalone import standalone_process
 from prunella_operator.observability import metrics, outcomes, workflows
 from prunella_operator.observability.metric_push import InvalidVariable, MetricPush
 from prunella_operator.observability.sending import sends
-from prunella_workflows.temporal.metrics import WorkflowEnd
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 OFTEN = {"OTEL_METRIC_EXPORT_INTERVAL": "50"}
@@ -49,9 +48,9 @@ def labelled(point):
 
 def test_the_names_that_temporal_users_know(receiver):
     queue = "dotted-names"
-    workflows.count("run-1", "SelfHealing", queue, None)
-    workflows.count("run-1", "SelfHealing", queue, WorkflowEnd(well=True, seconds=2.0))
-    workflows.count("run-2", "SelfHealing", queue, WorkflowEnd(well=False, seconds=0.2))
+    workflows.count("run-1", "SelfHealing", queue, "started", 0.0)
+    workflows.count("run-1", "SelfHealing", queue, "completed", 2.0)
+    workflows.count("run-2", "SelfHealing", queue, "failed", 0.2)
     with pytest.raises(ValueError, match="no"), workflows._measure("repair", queue, 2):
         raise ValueError("no")
     with pushing(receiver.address):
