@@ -20,7 +20,7 @@ from workflow.alert_env import (
 from workflow.healing_env import cancel_and_see, ending, raised
 
 from prunella_workflows.alerts.batch_workflow import AlertIntake
-from prunella_workflows.contracts.alerts import AlertBatch, HealingEnv, Opened, Outcome, StillFiring, Withdrawn
+from prunella_workflows.contracts.alerts import AlertBatch, Opened, Outcome, Stage, StillFiring, Withdrawn
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.errors import AuthenticationError, Forbidden, Unavailable
 from prunella_workflows.model.incident_status import Phase
@@ -48,7 +48,7 @@ async def run_incident(client, activities, *alerts, until=("record", 1), end=Non
 async def test_a_critical_alert_is_told_repaired_recorded_and_its_end_is_told(client):
     activities = ScriptedAlertActivities()
     state = await run_incident(client, activities, firing())
-    assert (state.stage, state.outcome, state.round) == (HealingEnv.DONE, Outcome.REPAIRED, 1)
+    assert (state.stage, state.outcome, state.round) == (Stage.DONE, Outcome.REPAIRED, 1)
     assert activities.titles == [
         "KubePodCrashLooping fires",
         "KubePodCrashLooping repaired",
@@ -292,7 +292,7 @@ async def test_a_chat_that_is_down_stops_nothing(client):
 async def test_a_chat_that_does_not_answer_delays_nothing(client):
     activities = ScriptedAlertActivities(notify=raised(Unavailable("no answer")))
     state = await run_incident(client, activities, firing())
-    assert (state.outcome, state.stage) == (Outcome.REPAIRED, HealingEnv.DONE)
+    assert (state.outcome, state.stage) == (Outcome.REPAIRED, Stage.DONE)
 
 
 async def test_a_ticket_system_that_is_down_stops_nothing(client):
@@ -400,7 +400,7 @@ async def test_an_end_that_alertmanager_kept_to_itself_is_asked_for(client):
         state = await (await send(client, firing())).result()
     assert (state.outcome, state.stage, activities.titles[-1]) == (
         Outcome.REPAIRED,
-        HealingEnv.DONE,
+        Stage.DONE,
         "KubePodCrashLooping is over",
     )
 
@@ -421,7 +421,7 @@ async def test_an_alert_of_which_nobody_speaks_for_days_is_forgotten(client):
     activities = ScriptedAlertActivities(enrich=enriched(can_silence=False))
     async with alert_worker(client, activities):
         state = await (await send(client, firing())).result()
-    assert (state.stage, state.notes) == (HealingEnv.DONE, ("nobody has spoken of it for days",))
+    assert (state.stage, state.notes) == (Stage.DONE, ("nobody has spoken of it for days",))
 
 
 async def test_a_firing_after_it_was_forgotten_or_ended_starts_anew(client):
