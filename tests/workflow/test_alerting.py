@@ -215,7 +215,7 @@ async def test_an_alert_that_ends_while_it_is_repaired_confirms_the_repair(clien
     async with alert_worker(client, activities):
         state = await (await send(client, firing())).result()
     assert (state.outcome, activities.requests("withdraw")) == (Outcome.REPAIRED, [])
-    assert "the alert was resolved; its incident goes on to its end" in state.notes
+    assert "the alert was resolved; its incident continues" in state.notes
     assert [request.resolved for request in activities.requests("record")] == [False, True]
 
 
@@ -233,7 +233,7 @@ async def test_an_incident_that_cannot_be_taken_back_goes_on(client):
     async with alert_worker(client, activities):
         state = await (await send(client, firing())).result()
     assert state.outcome is Outcome.REPAIRED
-    assert "its incident goes on: the pods are in trouble" in state.notes
+    assert "its incident continues: the pods are in trouble" in state.notes
 
 
 # Flapping
@@ -421,7 +421,7 @@ async def test_an_alert_of_which_nobody_speaks_for_days_is_forgotten(client):
     activities = ScriptedAlertActivities(enrich=enriched(can_silence=False))
     async with alert_worker(client, activities):
         state = await (await send(client, firing())).result()
-    assert (state.stage, state.notes) == (Stage.DONE, ("nobody has spoken of it for days",))
+    assert (state.stage, state.notes) == (Stage.DONE, ("no message about it for days",))
 
 
 async def test_a_firing_after_it_was_forgotten_or_ended_starts_anew(client):
