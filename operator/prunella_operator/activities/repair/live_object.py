@@ -21,6 +21,8 @@ class LiveObject:
     """
 
     raw: Object
+    workload: Object
+    """The workload that guards judge: the object itself, or the one that an autoscaler scales."""
     name: str
     uid: str
     version_field: str
@@ -62,13 +64,14 @@ class LiveObject:
         ]
 
 
-def parse(raw: Object) -> LiveObject:
+def parse(raw: Object, workload: Object | None = None) -> LiveObject:
     """Interpret a raw object; it must have its kind."""
     meta, scaler = raw["metadata"], raw["kind"] == AUTOSCALER
     version_field = "resourceVersion" if scaler else "generation"
     template = {} if scaler else template_of(raw)
     return LiveObject(
         raw=raw,
+        workload=workload or raw,
         name=f"{raw['kind']}/{meta['name']}",
         uid=meta["uid"],
         version_field=version_field,

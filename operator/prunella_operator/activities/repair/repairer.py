@@ -19,6 +19,7 @@ from prunella_operator.activities.repair.change_factory import change_for
 from prunella_operator.activities.repair.guard_checks import require_pass, require_within_limits
 from prunella_operator.activities.repair.live_object import LiveObject, parse
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
+from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.contracts.healing import Repaired, RepairOrder
@@ -68,20 +69,17 @@ class Repairer:
 
     def _apply(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> Repaired:
         change.check(live)
-        case = self._guard_case(order, live)
+        case = self._guard_case(order, live.workload)
         require_pass(guard.AT_WRITE, case)
         require_within_limits(case)
         with self._slots.acquire(order, case):
             return self._write(order, change, live)
 
-    def _guard_case(self, order: RepairOrder, live: LiveObject) -> guard.GuardCase:
-        """The facts for the guards right before the write. Slots are read when this repair acquires its own.
-
-        Guards judge the workload, also where the object that is written is its autoscaler.
-        """
-        target = order.action.target
-        raw = live.raw if live.raw["kind"] == target.kind else self._collector.raw_workload(target)
-        workload, namespace_labels = workload_view(raw), self._collector.namespace_labels(target.namespace)
+    def _guard_case(self, order: RepairOrder, raw: Object) -> guard.GuardCase:
+        """The facts for the guards right before the write. Slots are read when this repair acquires its own."""
+        workload = workload_view(raw)
+        namespace = workload.ref.namespace
+        namespace_labels = self._collector.namespace_labels(namespace)
         policy = effective_policy(self._kube, workload, namespace_labels)
         return guard.GuardCase(
             now=clock.now(),
@@ -95,7 +93,7 @@ class Repairer:
             action=order.action,
             severity=order.severity,
             approval=order.answer,
-            healthy_percent=self._collector.healthy_percent(target.namespace, policy),
+            healthy_percent=self._collector.healthy_percent(namespace, policy),
         )
 
     def _write(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> Repaired:

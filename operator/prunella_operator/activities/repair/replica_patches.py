@@ -70,12 +70,13 @@ class MaxReplicasChange(ReplicaChange[RaiseMaxReplicas]):
         return IntegerField("maxReplicas", self.action.max_from, self.action.max_to)
 
     def read(self) -> LiveObject:
-        """The autoscaler. Without it something else scales the workload by now."""
+        """The autoscaler, with the workload for the guards. Without it something else scales the workload by now."""
         try:
             raw = {"kind": AUTOSCALER, **self.kube.get(self._path())}
         except NotFound as error:
             raise ChangedSince(f"{AUTOSCALER}/{self.action.autoscaler} was deleted") from error
-        return self.require_uid(parse(raw))
+        workload = None if self.undoing else self.collector.raw_workload(self.action.target)
+        return self.require_uid(parse(raw, workload))
 
     def write(self, patch: list[Object]) -> Object:
         """Patch the autoscaler."""
