@@ -54,7 +54,7 @@ async def test_the_tree_of_a_healing(traced):
 
 async def test_the_workflow_says_how_it_ended(traced):
     await run_incident(traced, ScriptedActivities())
-    (span,) = spans.requests("workflow:SelfHealing")
+    (span,) = spans.named("workflow:SelfHealing")
     said = dict(span.attributes)
     assert said.pop("workflow.run_id")
     assert said == {
@@ -76,14 +76,14 @@ async def test_nothing_is_told_twice_and_nothing_lost_when_every_task_is_replaye
     await run_incident(traced, activities, max_cached_workflows=0)
     ids = Counter((span.name, span.context.span_id) for span in spans.EXPORTER.get_finished_spans())
     assert [one for one, times in ids.items() if times > 1] == []
-    assert len(spans.requests("workflow:SelfHealing")) == 1
+    assert len(spans.named("workflow:SelfHealing")) == 1
     assert spans.orphans() == ["incident:start"]  # its parent is the alert's
 
 
 async def test_each_attempt_has_its_span_and_a_failed_one_says_why(traced):
     activities = ScriptedActivities(repair=[raised(Conflict("password=hunter2 moved")), written])
     await run_incident(traced, activities)
-    first, second = sorted(spans.requests("activity:repair"), key=lambda one: one.start_time)
+    first, second = sorted(spans.named("activity:repair"), key=lambda one: one.start_time)
     assert [one.attributes["attempt"] for one in (first, second)] == [1, 2]
     assert not first.status.is_ok
     assert second.status.is_ok
@@ -99,7 +99,7 @@ async def test_a_cancelled_workflow_has_its_span(traced):
         with tracing.span("incident:start", {}):
             handle = await traced.start_incident()
         assert await ending(handle) == "Cancelled"
-    (span,) = spans.requests("workflow:SelfHealing")
+    (span,) = spans.named("workflow:SelfHealing")
     assert span.status.description == "cancelled"
 
 
