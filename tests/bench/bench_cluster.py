@@ -30,7 +30,7 @@ def log_progress(text: str) -> None:
 
 
 def cluster(command: str, *args: str) -> str:
-    """What `hack/cluster` prints. Raises CalledProcessError when it fails; what it says of that is on stderr."""
+    """Run `hack/cluster` and return its output. Raises CalledProcessError when it fails; its message is on stderr."""
     line = [sys.executable, str(ROOT / "hack" / "cluster"), command, *args]
     environment = {"GOGC": _GOGC, **os.environ}
     return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout.strip()

@@ -1,4 +1,4 @@
-"""What the whole operator process costs and how fast it is, against a real API server with simulated pods (kwok).
+"""Cost and speed of the whole operator process, against a real API server with simulated pods (kwok).
 
 Brings up a cluster of its own (`hack/cluster up --simulated`), fills it, runs `prunella operator` as a pod would run
 it (with a ServiceAccount's token, in a mount namespace of its own: needs root) beside a Temporal dev server, breaks

@@ -1,4 +1,4 @@
-"""What a process costs, read from /proc: memory, CPU, and how long it waited for a CPU that others had."""
+"""The cost of a process, from /proc: memory, CPU, and the time that it waited for a CPU that others had."""
 
 import os
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """How it stands now. Raises FileNotFoundError when the process is gone."""
+    """The usage so far. Raises FileNotFoundError when the process is gone."""
     folder = Path(f"/proc/{pid}")
     fields = (line.split() for line in (folder / "status").read_text().splitlines())
     status = {words[0]: words[1] for words in fields if len(words) > 1}
@@ -48,6 +48,6 @@ def load() -> float:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Of any values, in any order; not a number when there are none."""
+    """The percentile of values in any order; NaN when there are none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")

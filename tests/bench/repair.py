@@ -1,4 +1,4 @@
-"""How quickly a fault is repaired: real pods that crash on a real kubelet, with a grace period of 0 s.
+"""The time to repair a fault: real pods that crash on a real kubelet, with a grace period of 0 s.
 
 Brings up a cluster of its own (`hack/cluster up`), runs `prunella run`, breaks the releases of some services one
 after the other, and measures from the Incidents: fault to Incident, Incident to the write of the repair, and the end.

@@ -1,4 +1,4 @@
-"""What Prunella costs in a large cluster, and what others cost that see the same pods, in one run.
+"""The cost of Prunella in a large cluster, and of others that see the same pods, in one run.
 
 A cluster with fake nodes is made (`hack/cluster up --simulated`; needs Linux, root and Go) and filled with pods of
 9 to 10 KB; for each size, one after the other:

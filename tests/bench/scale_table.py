@@ -64,7 +64,7 @@ def _text(value):
 
 
 def verdicts(rows):
-    """What was aimed at, and whether it was met; nothing about what was not measured."""
+    """Yield each aim and whether it was met, except for figures that were not measured."""
     for pods, figure, most in AIMS:
         for who, row in rows.get(str(pods), {}).items():
             if who in _OURS and figure in row:

@@ -36,12 +36,12 @@ _ACTIONS = {
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
 }
-"""What Temporal Cloud bills, as far as a history shows it; an activity counts once for each of its attempts."""
+"""Events that Temporal Cloud bills, as far as a history shows; an activity counts once for each of its attempts."""
 
 
 @dataclass
 class Measurement:
-    """Who takes part, and the row that they fill."""
+    """The parts of a measurement, and the row that it fills."""
 
     options: Any
     api: Api

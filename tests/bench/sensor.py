@@ -1,4 +1,4 @@
-"""What seeing pods costs: Prunella's pod source, kopf's `on.event` and a Go informer, one after the other, in one run.
+"""The cost of seeing pods: Prunella's pod source, kopf's `on.event` and a Go informer, one after the other, in one run.
 
 For each: memory over what its imports need, time and CPU until all pods are known, and the time from sending a status
 patch until the handler is done with it. That includes the API server's own time, which the machine's load decides, so
@@ -260,7 +260,7 @@ NAMES = {"ours": "Prunella pod source", "kopf": "kopf on.event('pods')", "go": "
 
 
 def command(key, count):
-    """What is run to see so many pods."""
+    """The command that sees so many pods."""
     match key:
         case "go":
             return [build_informer()]

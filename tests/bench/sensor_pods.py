@@ -54,13 +54,13 @@ async def create(rest, number, nodes):
 
 
 async def count(rest, path="/api/v1/pods"):
-    """How many objects a collection has, without reading them."""
+    """Count the objects of a collection without reading them."""
     page = await rest.get(path, {"limit": "1"})
     return len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
 
 
 async def all_run(rest):
-    """Whether no pod waits any more for its (fake) kubelet. An API server that is too busy to say so is asked again."""
+    """Check that no pod waits any more for its (fake) kubelet; False also if the API server is too busy to answer."""
     waiting = {"fieldSelector": "status.phase=Pending", "limit": "1"}
     try:
         return not (await rest.read("/api/v1/pods", Page, waiting)).items

@@ -25,7 +25,7 @@ def resources(group_version, **kinds):
     return {"kind": "APIResourceList", "groupVersion": group_version, "resources": listed}
 
 
-# kopf does not start without these, even if it is told not to watch them.
+# kopf does not start without these, even if its settings tell it not to watch them.
 EXTENSIONS = "apiextensions.k8s.io"
 VERSION = {"groupVersion": f"{EXTENSIONS}/v1", "version": "v1"}
 DISCOVERY = {

@@ -1,4 +1,4 @@
-"""How evenly the pods of a large cluster fill the shards of a sensor, and what moves when one of them dies. No cluster.
+"""Balance of a large cluster's pods over a sensor's shards, and the moves when a shard dies. Needs no cluster.
 
 Clusters are drawn with namespaces as skewed as real ones are; each function then says which shard has which pod. The
 fill is that of the fullest shard over the mean: 1.00 is perfect, 2.00 means that one shard has twice its share.
@@ -128,7 +128,7 @@ def by_uid(cluster, shards, chance):
 
 
 def after_a_death(cluster, function, shards):
-    """Which share of the survivors' pods moved without need, and the fullest survivor's fill."""
+    """The share of the survivors' pods that moved without need, and the fullest survivor's fill."""
     everybody = list(range(shards))
     before, after = function(cluster, everybody), function(cluster, everybody[:-1])
     moved = sum(size for name, size in cluster.sizes.items() if before[name] not in {after[name], everybody[-1]})

@@ -84,7 +84,7 @@ class Soaking:
         return 100 * (cpu - before) / (now - at) if at else 0.0
 
     def _stored(self):
-        """What etcd's file takes, by the API server; None when that does not say."""
+        """The size of etcd's file by the API server's metrics; None when they do not have it."""
         try:
             lines = self.api.text("/metrics").splitlines()
         except Unavailable:

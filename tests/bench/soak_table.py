@@ -1,4 +1,4 @@
-"""What `soak.py` measured: kept as JSON, shown as a table, and judged."""
+"""The measurements of `soak.py`: kept as JSON, shown as a table, and judged."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -67,7 +67,7 @@ def _text(value: float | None) -> str:
 
 
 def verdicts(soak: Soak) -> list[str]:
-    """Whether memory grows, and whether every fault had its one healing."""
+    """Verdicts: does memory grow, and did every fault have exactly one healing?"""
     return [*(_growth(soak.samples, who) for who in ("operator", "worker")), _ends(soak.faults)]
 
 
@@ -82,7 +82,7 @@ def _growth(samples: list[Sample], who: str) -> str:
 
 
 def slope(points: list[tuple[float, float]]) -> float:
-    """Of the line with the least squares; 0 for points that stand over each other."""
+    """The slope of the least-squares line; 0 if all points have the same x."""
     x0, y0 = (sum(values) / len(points) for values in zip(*points, strict=True))
     square = sum((x - x0) ** 2 for x, _ in points)
     return sum((x - x0) * (y - y0) for x, y in points) / square if square else 0.0

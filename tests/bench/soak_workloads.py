@@ -35,7 +35,7 @@ class Labels(WireStruct, frozen=True):
 
 
 class Metadata(WireStruct, frozen=True):
-    """Which object it is."""
+    """The identity of an object."""
 
     namespace: str
     name: str
@@ -45,7 +45,7 @@ class Metadata(WireStruct, frozen=True):
 
 
 class Status(WireStruct, frozen=True):
-    """How it stands."""
+    """The status of an Incident."""
 
     phase: str = ""
 
@@ -68,7 +68,7 @@ class Case:
     ended: float = 0.0  # when the first of its Incidents had ended
     removed: bool = False
     phases: dict[str, Phase] = field(default_factory=dict)
-    """Of its Incidents, by uid; an Incident that was removed stays here."""
+    """The phases of its Incidents, by uid; an Incident that was removed stays here."""
 
     @property
     def path(self) -> str:
@@ -76,7 +76,7 @@ class Case:
 
     @property
     def healed(self) -> bool:
-        """Whether it has one Incident, and that is how it ended."""
+        """Check that it has one Incident, and that this was healed."""
         return list(self.phases.values()) == [Phase.HEALED]
 
 
@@ -106,7 +106,7 @@ class WorkloadPool:
 
     @property
     def settled(self) -> bool:
-        """Whether every fault has its Incident, and all of these have ended."""
+        """Check that every fault has its Incident, and that all of these have ended."""
         return all(case.phases and all(each.closed for each in case.phases.values()) for case in self.broken)
 
     def count(self) -> dict[str, int]:

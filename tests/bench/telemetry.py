@@ -1,4 +1,4 @@
-"""What tracing and metrics cost a worker and the sensor: without them, with them, and with no collector there.
+"""The cost of tracing and metrics for a worker and the sensor: without them, with them, and with no collector there.
 
 The three take turns in one run, so that whatever else the machine does meets them alike.
 
@@ -134,7 +134,7 @@ async def throughput(bench, environment, options, result):
 
 @dataclass
 class Bench:
-    """Where the worker works. `take` returns unused numbers for healings."""
+    """The servers that the worker uses. `take` returns unused numbers for healings."""
 
     temporal: str
     api: Api

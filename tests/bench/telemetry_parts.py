@@ -104,7 +104,7 @@ class Timed(PodSource):
 
 
 class Signalled:
-    """What the operator does for a signal, as far as telemetry is concerned."""
+    """The operator's telemetry for a signal."""
 
     def __init__(self):
         self.count = 0

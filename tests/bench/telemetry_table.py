@@ -1,4 +1,4 @@
-"""What `telemetry.py` prints: a row for each mode, the first of which is the one that the others are compared with."""
+"""The output of `telemetry.py`: a row for each mode, the first of which is the baseline for the others."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How fast the webhook answers when many alerts come, with a real Temporal and a worker that handles them.
+"""The speed of the webhook under many alerts, with a real Temporal and a worker that handles them.
 
 Webhook, worker, Temporal and the sender are processes of their own, as in a cluster; the worker's hands are scripted,
 so no API server is needed. Each row is one storm; its rate is kept whatever the answers take.

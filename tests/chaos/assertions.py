@@ -36,9 +36,9 @@ class RoundAssertions:
     namespace: str
     workloads: list[ChaosWorkload]
     complete_log: bool
-    """Whether the audit log has every write: an API server that is killed may have made one it did not log."""
+    """False if the audit log may lack a write: an API server that is killed may have made one that it did not log."""
     deleted_statuses: dict[str, Object] = field(default_factory=dict)
-    """What the workflows of incidents that are gone know, by the incident's uid: their status, from Temporal."""
+    """The status of each deleted incident, from its workflow in Temporal, by the incident's uid."""
 
     def problems(self) -> list[Problem]:
         incidents, writes = self.api.incidents(self.namespace), self.writes()
@@ -151,7 +151,7 @@ def _reported_actions(status: Object) -> Iterator[str]:
 
 
 def _net_repairs(workload: ChaosWorkload, actions: list[str], ended: str) -> Iterator[Problem]:
-    """What heals takes one write; what is cancelled leaves none that was not undone."""
+    """Check that a healing took one write, and that a cancelled one left no write that was not undone."""
     repairs = [action for action in actions if not action.endswith("-undo")]
     in_force = [repair for repair in repairs if f"{repair}-undo" not in actions]
     if ended == "Healed" and len(in_force) != 1:

@@ -41,7 +41,7 @@ def _number(name, usual):
 
 @dataclass(frozen=True)
 class ChaosOptions:
-    """How much chaos."""
+    """The amount of chaos, and its seed."""
 
     seed: str = os.environ.get("PRUNELLA_CHAOS_SEED") or "287"
     rounds: int = int(_number("ROUNDS", 12))
@@ -59,7 +59,7 @@ class ChaosOptions:
 
 @dataclass
 class ChaosEnvironment:
-    """What all rounds share, and what was counted in them."""
+    """The state that all rounds share, and their counts."""
 
     cluster: Cluster
     account: Identity

@@ -56,10 +56,10 @@ class FaultInjection:
     seconds: float
     delay: float = 0.0
     order: str = "forward"
-    """What becomes of the call that is held before a write: it is forwarded, lost, or forwarded much later."""
+    """The fate of the call that is held before a write: it is forwarded, lost, or forwarded much later."""
     workload: str = ""
     others: int = 0
-    """How many incidents were open at the injection."""
+    """The number of other incidents that were open at the injection."""
     process: str = ""
     """The process that was hit: of two workers the one whose call was held."""
     tries: int = 1

@@ -26,7 +26,7 @@ INTERVENTION_POINTS = {
     "fixes before the write": "before the write",
     "fixes before the undo": "before the undo",
 }
-"""Where each kind of person comes in."""
+"""The point at which each kind of person intervenes."""
 BLOCKING = frozenset({"before the write", "before the undo"})
 """Points at which the call waits for the person."""
 _OUTAGE_TIMEOUT_SECONDS = 8.0
@@ -38,13 +38,13 @@ _INCIDENT_TIMEOUT_SECONDS = 600.0
 
 @dataclass
 class Intervention:
-    """What one person does to the incident of one workload, once."""
+    """One action of one person on the incident of one workload."""
 
     workload: ChaosWorkload
     down: Callable[[], frozenset[str]]
-    """What is down just now."""
+    """Return the targets that are down now."""
     during: frozenset[str] = frozenset()
-    """What was down when the person acted."""
+    """The targets that were down when the person acted."""
     error: str = ""
     _thread: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -139,7 +139,7 @@ class Intervention:
         path, uid = self.workload.incident_path(incident), incident["metadata"]["uid"]
 
         def delete() -> None:
-            with suppress(Conflict):  # another one bears its name already
+            with suppress(Conflict):  # another one already has its name
                 self.workload.api.delete(path, uid=uid)
 
         retry_until_done(delete, f"{self.workload.name}: the incident is deleted")

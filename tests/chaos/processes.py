@@ -13,7 +13,7 @@ from support.outage import ControlPlane, Temporal
 from support.prunella import PrunellaProcess
 
 CALLERS = ("operator", "worker", "worker-2", "prunella")
-"""Who calls the API server, each by a port of its own."""
+"""The callers of the API server, each with its own port."""
 _SETTINGS = {"known_good_after": 2, "api_timeout": 5}
 
 
@@ -27,7 +27,7 @@ class ProcessSet:
     parts: dict[str, Part] = field(default_factory=dict)
     """Prunella's own processes that run."""
     dependencies: dict[str, FaultTarget] = field(default_factory=dict)
-    """What Prunella depends on."""
+    """The servers that Prunella depends on."""
     second: PrunellaProcess | None = None
     """A second worker, which is there in every other round."""
 

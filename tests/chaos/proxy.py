@@ -73,7 +73,7 @@ class NetworkFaults:
         self._longest = longest
         self._calls: Counter[tuple[str, str, str]] = Counter()
         self.made: Counter[tuple[str, str, str]] = Counter()
-        """How often, by caller, method and fault."""
+        """The number of faults, by caller, method and fault."""
 
     def fault(self, call: Call) -> tuple[str, float]:
         """The fault of this call, "" for none, and how many seconds it takes where it takes any."""
@@ -113,7 +113,7 @@ class Proxy:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="proxy", daemon=True)
         self.network_faults = NetworkFaults()
         self.pod_metrics: Callable[[str], Object] | None = None
-        """What a metrics-server would answer about the pods of a namespace."""
+        """The answer of a metrics-server about the pods of a namespace."""
         self.ports: dict[str, int] = {}
 
     def __enter__(self):
@@ -128,7 +128,7 @@ class Proxy:
 
     @property
     def idle(self) -> bool:
-        """Whether no late call is still on its way."""
+        """Check that no late call is still on its way."""
         return not self._late
 
     async def _serve(self) -> None:

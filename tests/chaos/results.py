@@ -27,9 +27,9 @@ class ChaosResults:
     """Faults by the proxy: caller, method, fault."""
     problems: list[tuple[str, Problem]] = field(default_factory=list)
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How the incidents ended, by the workload's name."""
+    """The number of incidents, by the workload's name and the phase in which they ended."""
     interventions: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    """What people did, and whether something was down then."""
+    """The number of interventions, by kind and by whether something was down then."""
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
     def add_round(self, name: str, seconds: float, found: list[Problem]) -> None:
@@ -67,7 +67,7 @@ class ChaosResults:
 
     @property
     def others(self) -> float:
-        """How many other incidents were open at an injection, on average."""
+        """The average number of other incidents that were open at an injection."""
         return sum(one.others for one, _ in self.injected) / max(1, len(self.injected))
 
     def cells(self) -> dict[tuple[str, str, str], Counter[str]]:

@@ -51,13 +51,13 @@ class FaultScheduler:
 
     @property
     def down(self) -> frozenset[str]:
-        """What is down now."""
+        """The targets that are down now."""
         with self._lock:
             return frozenset(self._down)
 
     @property
     def all_begun(self) -> bool:
-        """Whether every injection has begun."""
+        """Check that every injection has begun."""
         return all(one.begun for one in self._planned)
 
     def before(self, call: Call) -> str:
@@ -100,7 +100,7 @@ class FaultScheduler:
             return None
 
     def _is_spared(self, whom: str) -> bool:
-        """Who is down, or was a moment ago."""
+        """Check whether the target is down, or was a moment ago."""
         return whom in self._down or time.monotonic() < self._cooldown_until.get(whom, 0.0)
 
     def _draw_injection(self, injection: FaultInjection) -> None:

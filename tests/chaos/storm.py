@@ -2,7 +2,7 @@
 
 The control plane, Prunella and Temporal are real; kwok plays the kubelets, and the storm writes what a kubelet would
 write about a pod that is out of memory or whose new release crashes. Then it posts a critical alert about that pod, as
-Alertmanager would: it must join the incident that the pod has, or open it, whoever comes first.
+Alertmanager would: it must join the incident that the pod has, or open it, whichever comes first.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ def settings(temporal: Temporal) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Size:
-    """How large a storm is, and how much of it may be repaired."""
+    """The size of a storm, and the budgets that limit its repairs."""
 
     namespaces: int
     each: int
@@ -74,7 +74,7 @@ class Size:
 
     @property
     def repairs(self) -> int:
-        """How many may be repaired."""
+        """The number of workloads that may be repaired."""
         return min(self.hour_everywhere, self.namespaces * min(self.each, self.hour_here))
 
 
@@ -94,7 +94,7 @@ class StormWorkload:
 
     @property
     def fingerprint(self) -> str:
-        """Of its alert."""
+        """The fingerprint of its alert."""
         return hashlib.sha256(f"{self.namespace}/{self.name}".encode()).hexdigest()[:16]
 
     def make(self) -> None:
@@ -127,7 +127,7 @@ class StormWorkload:
 
 
 def _crash_loop(*, oom: bool) -> Object:
-    """What a kubelet says of a container that crashed again a moment ago."""
+    """The status that a kubelet writes for a container that has just crashed again."""
     now = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     reason, code = ("OOMKilled", 137) if oom else ("Error", 1)
     last = {"exitCode": code, "reason": reason, "startedAt": now, "finishedAt": now}
@@ -277,7 +277,7 @@ class Storm:
         self.results["writes to workloads"] = len(writes)
 
     def _lost(self, incidents: list[Object]) -> Iterator[Problem]:
-        """Each fault has one incident, which is healed, or handed over because the hour's budget is spent."""
+        """Check that each fault has one incident, which is healed, or escalated because the hour's budget is spent."""
         found = Counter((one["metadata"]["namespace"], one["spec"]["target"]["name"]) for one in incidents)
         for workload in self.workloads:
             if (count := found[workload.namespace, workload.name]) != 1:
@@ -354,7 +354,7 @@ def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
 
 
 def _at_once(runs: Iterable[tuple[str, datetime, datetime]]) -> int:
-    """How many of them overlapped at most."""
+    """The largest number of runs that overlapped."""
     steps = sorted((moment, step) for _, start, end in runs for moment, step in ((start, 1), (end, -1)))
     count = most = 0
     for _, step in steps:

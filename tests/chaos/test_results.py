@@ -1,4 +1,4 @@
-"""What is counted is counted right."""
+"""The counts of the results are right."""
 
 import json
 from datetime import UTC, datetime, timedelta

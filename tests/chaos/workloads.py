@@ -29,7 +29,7 @@ _DATA = {
     "glutton": {"SHOP_MEMORY_MIB": "400"},
     "hang": {"SHOP_HANG_AFTER": "3s"},
 }
-"""What each fault changes in the workload's ConfigMap, which only new pods read."""
+"""The change of each fault to the workload's ConfigMap, which only new pods read."""
 _CPU = {"busy": 9_000_000, "busier": 9_500_000}
 """Nanocores; a pod requests ten millicores."""
 _PLENTY = {"concurrentPerNamespace": 50, "perHourPerWorkload": 50, "perHourPerNamespace": 500}
@@ -51,16 +51,16 @@ class ChaosWorkload(WorkloadUnderTest):
     """
     ends: tuple[str, ...] = ("Healed",)
     intervention: str = ""
-    """Who interferes, see interventions.py; "" for no one."""
+    """The kind of person who intervenes (see interventions.py); "" for no one."""
     needs_approval: bool = False
     slow: bool = False
     short_verification: bool = False
-    """Whether it is soon seen that the repair does not help: nothing else happens in that round meanwhile."""
+    """The repair is soon seen not to help: nothing else happens in that round meanwhile."""
     first: Object = field(default_factory=dict)
     pods: frozenset[str] = frozenset()
     """The uids of the pods that were there before the fault."""
     owner_writes: list[Object] = field(default_factory=list)
-    """What the owner wrote after the fault, as the API server answered."""
+    """The owner's writes after the fault, as the API server answered them."""
     deleted: list[Object] = field(default_factory=list)
     """Incidents that a person deleted."""
     suspended_between: tuple[str, str] = ("", "")
@@ -125,7 +125,7 @@ class ChaosWorkload(WorkloadUnderTest):
         return {**kind, "metadata": meta, "spec": {"target": target, "type": "HighCPU"}}
 
     def usage(self) -> list[Object]:
-        """What its pods use, in metrics-server's words: one pod's work is shared by all of them, or is never less."""
+        """The usage of its pods, as metrics-server has it: all share the work of one, or each always has as much."""
         if self.fault not in _CPU:
             return []
         pods = [pod for pod in self._pods() if "deletionTimestamp" not in pod["metadata"]]
@@ -165,12 +165,12 @@ class ChaosWorkload(WorkloadUnderTest):
         return self.is_restored() if self.deleted else bool(own)
 
     def is_restored(self) -> bool:
-        """Whether it runs as it did before the fault."""
+        """Check that it runs as it did before the fault."""
         live = self.live()
         return same_template(self.kind, live, self.first["spec"]["template"]) and runs(live)
 
     def expected_spec(self, ended: str) -> Object:
-        """What else the spec must hold: what the owner wrote, but for the replicas of what was scaled out."""
+        """The rest of the expected spec: the owner's, except for the replicas of a workload that was scaled out."""
         rest = {key: value for key, value in self.broken["spec"].items() if key != "template"}
         return {**rest, "replicas": 2 * rest["replicas"]} if (self.fault, ended) == ("busy", "Healed") else rest
 
@@ -189,12 +189,12 @@ class ChaosWorkload(WorkloadUnderTest):
 
 
 def same_template(kind: str, live: Object, template: Object) -> bool:
-    """Whether this template is in force; stamps of restarts do not count."""
+    """Check that this template is in force; stamps of restarts do not count."""
     return template_hash(template_of({"kind": kind, **live})) == template_hash(template)
 
 
 def runs(live: Object) -> bool:
-    """Whether all pods that are wanted are of the current template, and available."""
+    """Check that all wanted pods have the current template and are available."""
     status, spec = live.get("status") or {}, live["spec"]
     if status.get("observedGeneration") != live["metadata"]["generation"]:
         return False

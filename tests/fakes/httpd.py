@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is said to it. A status of 0 hangs up without a word, after what was asked for was done."""
+    """A response. A status of 0 closes the connection without one, after the request was carried out."""
 
     status: int = 200
     body: object = None

@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as
 
 
 class Receiver(service.MetricsServiceServicer):
-    """What came, in order; `address` is where it listens."""
+    """Keep what arrives, in order; `address` is where it listens."""
 
     def __init__(self):
         self.came = Queue()

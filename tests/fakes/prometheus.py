@@ -25,7 +25,7 @@ class Asked:
 
 @dataclass
 class FakePrometheus:
-    """What it answers: `data` with code 200, or what `answer` gives. `asked` are the requests."""
+    """Answer `data` with code 200, or what `answer` returns. `asked` are the requests."""
 
     data: object = None
     code: int = 200

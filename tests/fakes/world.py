@@ -90,7 +90,7 @@ class World:
         self.web.release([*["good"] * 4, "crash", "image", "hang", "good"][value], 1000 if value == VALUES - 1 else 32)
 
     def _fate(self, value):
-        """What the pods need goes, or comes back."""
+        """Take away what the pods need, or restore it."""
         self.web.current().kind = ["good", "crash", "hang"][value % 3]
 
     def _memory(self, value):
@@ -105,7 +105,7 @@ class World:
     def _annotate(self, value):
         self.web.edit(lambda raw: raw["metadata"].setdefault("annotations", {}).update(owner=str(value)))
 
-    def _anew(self, _value):
+    def _recreate(self, _value):
         self.web.delete()
         self.web.apply(self.web.wanted)
 
@@ -138,7 +138,7 @@ EVENTS = {
     "time": World._passes,
     "scale": World._scale,
     "annotate": World._annotate,
-    "anew": World._anew,
+    "recreate": World._recreate,
     "pause": World._pause,
     "helm": World._helm,
     "permit": World._permit,

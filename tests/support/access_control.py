@@ -40,7 +40,7 @@ def _base(name: str) -> list[Object]:
 
 
 def allow(api: Api, *namespaces: str) -> None:
-    """What `prunella rbac NAMESPACE... | kubectl apply -f -` does."""
+    """Do what `prunella rbac NAMESPACE... | kubectl apply -f -` does."""
     api.apply(*yaml.safe_load_all(bindings(namespaces, HOME)))
 
 

@@ -81,7 +81,7 @@ async def send(url: str, bodies: list[bytes], within: float) -> Sent:
 
 
 async def kept(client: Client, distinct: int, first: int = 0, within: float = 60.0) -> Counter[str]:
-    """How often each fingerprint reached its workflow; waits until each did."""
+    """Wait until each fingerprint has reached its workflow, and return how often it did."""
     end, names = time.monotonic() + within, sorted(fingerprints(distinct, first))
     while True:
         found = Counter(dict(zip(names, await each(names, lambda name: _heard(client, name)), strict=True)))
@@ -111,5 +111,5 @@ async def _heard(client: Client, text: str) -> int:
 
 
 def distributing(client: Client, queue: str) -> Callable[[AlertBatch], Awaitable[None]]:
-    """What a scripted worker does with alerts that came together: the real thing."""
+    """The real distribution of a batch of alerts, for a worker whose other activities are scripted."""
     return Distribution(AlertDispatcher(client, queue)).distribute

@@ -56,7 +56,7 @@ def documents(path: Path) -> list[Object]:
 
 
 def path_of(obj: Object, *, collection: bool = False) -> str:
-    """Where an object lives."""
+    """The path of an object, or of its collection."""
     meta, kind = obj["metadata"], obj["kind"]
     scope = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
     plural = _PLURALS.get(kind, f"{kind.lower()}s")
@@ -74,7 +74,7 @@ class Api:
         return self._kube.call("GET", path, **query)
 
     def text(self, path: str) -> str:
-        """What is no object: metrics, logs."""
+        """Return an answer that is not an object: metrics, logs."""
         return self._kube.text(path)
 
     def find(self, path: str, **query: str) -> Object | None:

@@ -27,7 +27,7 @@ class Write:
 
     @property
     def made(self) -> bool:
-        """Whether it was granted."""
+        """Check that it was granted."""
         return self.code < _REFUSED
 
     @property
@@ -38,7 +38,7 @@ class Write:
 
     @property
     def of_a_user(self) -> bool:
-        """Whether it is about a user's object: not our own kinds, not Events, not our snapshots."""
+        """Check that it is about a user's object: not our own kinds, not Events, not our snapshots."""
         group, _, plural = self.resource.partition("/")
         ours = plural == "controllerrevisions" and "-prunella-" in (self.name or str(self.request))
         return not ours and group != "prunella.dev" and plural != "events" and group != "authorization.k8s.io"

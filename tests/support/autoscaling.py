@@ -45,7 +45,7 @@ class Autoscaler:
         return (found[0]["status"], found[0]["reason"]) if found else ("", "")
 
     def depth(self) -> int | None:
-        """How many tasks wait, by what it has read last: it shows the share of one worker."""
+        """The number of waiting tasks that it has read last; its status has only the share of one worker."""
         status = self._status
         read = [
             currentmetric for currentmetric in status.get("currentMetrics") or () if currentmetric["type"] == "External"
@@ -54,7 +54,7 @@ class Autoscaler:
         return None if share is None else round(share * status["currentReplicas"])
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
-        """What a failed test's report shows."""
+        """Yield the parts of a failed test's report."""
         yield "the autoscaler", yaml.safe_dump(self._status, sort_keys=False)
 
     @property

@@ -48,7 +48,7 @@ class Cluster:
     node_address: str = ""
 
     def kubectl(self, *arguments: str, timeout: float = 60) -> str:
-        """What kubectl prints.
+        """Run kubectl and return its output.
 
         Raises:
             subprocess.CalledProcessError: it ended with another code than 0.

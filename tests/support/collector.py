@@ -18,7 +18,7 @@ _START_WITHIN = 60
 
 @dataclass(frozen=True)
 class Collector:
-    """Where it listens, and the files it writes, one JSON message a line."""
+    """The endpoint of a collector, and the files that it writes, one JSON message per line."""
 
     endpoint: str
     traces: Path

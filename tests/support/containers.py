@@ -50,7 +50,7 @@ def cut_off(pod: Object, *ports: int) -> Iterator[None]:
 
 
 def facts(pod: Object) -> dict[str, str]:
-    """What the kernel says of the container's process: its user, capabilities, seccomp, and how its root is mounted."""
+    """The kernel's facts about the container's process: user, capabilities, seccomp, and how its root is mounted."""
     home = _PROC / str(process_of(pod))
     lines = (line.partition(":") for line in _read(home / "status").splitlines())
     status = {name: value.split() for name, _, value in lines}

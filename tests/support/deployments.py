@@ -73,7 +73,7 @@ def ref_of(obj: Object) -> WorkloadRef:
 
 
 def precondition_of(obj: Object) -> Precondition:
-    """What a decision that is made now relies on."""
+    """The precondition of a decision that is made now."""
     marks = obj["metadata"].get("annotations") or {}
     digest = template_hash(template_of({"kind": "Deployment", **obj}))
     return Precondition(uid=obj["metadata"]["uid"], template_hash=digest, last_action=marks.get(LAST_ACTION, ""))

@@ -33,7 +33,7 @@ def _commands_of(page: Path, section: str) -> Iterator[str]:
 
 
 def typed(command: str, kubeconfig: Path, instead: Mapping[str, str]) -> str:
-    """What a command prints. `instead` says by what some of its words are to be replaced."""
+    """Run a command, with the words that `instead` replaces, and return its output."""
     for word, other in instead.items():
         command = command.replace(word, other)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

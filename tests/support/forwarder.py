@@ -39,7 +39,7 @@ class Forwarder:
         self._loop.call_soon_threadsafe(self._whole.clear)
 
     def restore(self) -> None:
-        """What was held back gets through, and all that comes."""
+        """Let all data through again, including what was held back."""
         self._loop.call_soon_threadsafe(self._whole.set)
 
     def kubeconfig(self, path: Path, folder: Path) -> Path:

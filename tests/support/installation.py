@@ -121,7 +121,7 @@ class Installation:
             assert self.writers(workload.namespace, workload.name) == ["worker"]
 
     def writers(self, namespace: str, name: str = "") -> list[str]:
-        """Which parts wrote to objects of others there, once for each write that was granted. Needs the audit log."""
+        """The parts that wrote to users' objects there, once for each write that was granted. Needs the audit log."""
         assert self.cluster.audit
         found = [
             (part, write) for part, user in ACCOUNTS.items() for write in self.cluster.audit.writes(user, namespace)
@@ -145,11 +145,11 @@ class Installation:
         return next((pod for pod in self.pods("prunella-operator") if holder.startswith(f"{_name(pod)}_")), None)
 
     def log(self, pod: str, *options: str) -> str:
-        """What a pod printed."""
+        """Return the log of a pod."""
         return self.kubectl("logs", pod, *options)
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
-        """What a failed test's report shows."""
+        """Yield the parts of a failed test's report."""
         yield "pods", self.kubectl("get", "pods", "-o", "wide")
         yield "events", self.kubectl("get", "events", "--sort-by=.lastTimestamp")
         for pod in self.cluster.api.items(PODS):

@@ -76,7 +76,7 @@ def _defined(api: Api, definitions: list[Object]) -> Iterator[None]:
 
 
 def _keys(instance: Instance, folder: Path) -> Path:
-    """What operator and adapter know each other by: one certificate for both, as in KEDA's own Secret."""
+    """The certificate by which operator and adapter know each other: one for both, as in KEDA's own Secret."""
     certs.serving(instance, "keda", "IP:127.0.0.1")
     made = folder / "keda-certificates"
     made.mkdir()

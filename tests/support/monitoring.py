@@ -17,7 +17,7 @@ _SCRIPT = ROOT / "hack" / "cluster"
 
 @dataclass(frozen=True)
 class Monitoring:
-    """What runs, by its addresses, and the folders that tests put files into."""
+    """The addresses of the running servers, and the folders that tests put files into."""
 
     instance: Instance
 

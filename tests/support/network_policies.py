@@ -22,7 +22,7 @@ ipset list -n | xargs -r -n1 ipset destroy
 
 @contextmanager
 def enforced(instance: Instance, folder: Path) -> Iterator[None]:
-    """What no policy lets through is refused, for as long as the block lasts. Nothing of it is left in the firewall."""
+    """Refuse all traffic that no policy allows until the block ends. Nothing of it is left in the firewall."""
     if not shutil.which("ipset") and (problem := debian.install("ipset")):
         pytest.skip(f"NetworkPolicies cannot be enforced: {problem}")
     router = str(program("kube-router"))
@@ -39,7 +39,7 @@ def enforced(instance: Instance, folder: Path) -> Iterator[None]:
 
 
 def _cleaned(instance: Instance) -> bool:
-    """Whether it worked: kube-proxy writes to the same tables, and a set is busy for a moment after its last rule."""
+    """Return False to try again: kube-proxy writes to the same tables, and a set is busy just after its last rule."""
     line = network.enter(instance, "sh", "-ec", _CLEAN)
     return subprocess.run(line, check=False, capture_output=True, timeout=60).returncode == 0
 

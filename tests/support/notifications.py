@@ -1,4 +1,4 @@
-"""What Alertmanager sends, as Python values: builders for payloads of version 4."""
+"""Builders for Alertmanager's notifications as Python values: payloads of version 4."""
 
 import json
 

@@ -80,7 +80,7 @@ class WorkloadUnderTest:
         self.api.apply(a_deployment(self.namespace, self.name, replicas=1))
 
     def is_good(self) -> bool:
-        """Whether Prunella has recorded release 1 as good."""
+        """Check that Prunella has recorded release 1 as good."""
         ref = WorkloadRef(kind=self.kind, namespace=self.namespace, name=self.name)
         kept = self.api.items(paths.snapshots(self.namespace), labelSelector=revisions.snapshot_selector(ref))
         return any(revision["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD for revision in kept)
@@ -106,7 +106,7 @@ class WorkloadUnderTest:
         return [item for item in found if item["spec"].get("target", {}).get("name") == self.name]
 
     def phase(self) -> str:
-        """Where its newest incident stands; "" while there is none."""
+        """The phase of its newest incident; "" while there is none."""
         newest = max(self.incidents(), key=lambda incident: incident["metadata"]["creationTimestamp"], default={})
         return (newest.get("status") or {}).get("phase", "Pending") if newest else ""
 

@@ -24,7 +24,7 @@ Secrets = Mapping[str, Mapping[str, str]]
 
 
 class Manifests:
-    """What a kustomization renders."""
+    """The objects that a kustomization renders."""
 
     def __init__(self, folder: Path) -> None:
         text = subprocess.check_output([program("kubectl"), "kustomize", str(folder)], text=True)
@@ -123,7 +123,7 @@ class Pod:
                 yield mount["mountPath"], here
 
     def mounted(self, path: str) -> Path:
-        """Where the files of a mount are on this machine."""
+        """The folder on this machine with the files of a mount."""
         return self._mounts[path]
 
     def _here(self, word: str) -> str:
@@ -161,7 +161,7 @@ class Pod:
         until(ready, seconds, f"{self.name} is ready: see {self.log}")
 
     def _kept_running(self) -> bool:
-        """What ends by itself is started again, as the kubelet does: new servers race for the first records."""
+        """Restart a process that has ended, as the kubelet does: new servers race for the first records."""
         if self.running:
             return True
         assert self.restarts < _RESTARTS, f"{self.name} ends by itself, again and again:\n{self.tail()}"
@@ -194,7 +194,7 @@ class Pod:
             self._process = None
 
     def wait(self, seconds: float) -> int:
-        """How it ends by itself."""
+        """Wait for it to end by itself, and return its exit code."""
         assert self._process is not None
         return self._process.wait(seconds)
 
@@ -203,6 +203,6 @@ class Pod:
 
 
 def _path() -> str:
-    """Where the images have their programs."""
+    """The PATH with the programs of the images."""
     folders = [program("temporal-server").parent, program("temporal-sql-tool").parent, Path(sys.executable).parent]
     return os.pathsep.join([*map(str, dict.fromkeys(folders)), os.defpath])

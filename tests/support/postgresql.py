@@ -17,7 +17,8 @@ from support.api import until
 from support.pods import Pod
 from support.programs import postgresql
 
-_USERS = ("postgres", "nobody")
+_UNPRIVILEGED = 65534
+"""The uid of the system user that owns no files."""
 
 
 class Database:
@@ -127,11 +128,11 @@ class Database:
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
-    """Whose processes they are."""
+    """The user of its processes, to whom the folder is given: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
-    names = {one.pw_name: one for one in pwd.getpwall()}
-    user = next(names[name] for name in _USERS if name in names)
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    user = users.get("postgres") or pwd.getpwuid(_UNPRIVILEGED)
     folder.chmod(0o755)
     os.chown(folder, user.pw_uid, user.pw_gid)
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}

@@ -18,7 +18,7 @@ RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
 
 
 class Prometheus:
-    """What a running one answers."""
+    """Queries to a running Prometheus."""
 
     def __init__(self, address: str) -> None:
         self.url = f"http://{address}"
@@ -39,7 +39,7 @@ class Prometheus:
         }
 
     def answers(self) -> bool:
-        """Whether it serves."""
+        """Check that it serves."""
         try:
             return bool(self.query("vector(1)"))
         except OSError:

@@ -1,4 +1,4 @@
-"""Which metrics a query names, and which there are: ours by the registry, those of Temporal's core by its library."""
+"""Metrics that a query names, and those that exist: ours by the registry, those of Temporal's core by its library."""
 
 import importlib
 import re
@@ -46,7 +46,7 @@ def registered() -> set[str]:
 
 
 def of_temporals_core(name: str) -> bool:
-    """Whether the library of Temporal's SDK knows this metric; ours has its prefix, and a suffix by its kind."""
+    """Check that the library of Temporal's SDK has this metric; ours has a prefix, and a suffix by its kind."""
     bare = re.sub(r"(_total|_seconds_(bucket|sum|count))?$", "", name.removeprefix(PREFIX), count=1)
     return name.startswith(PREFIX) and any(bare.encode() in library for library in _libraries())
 

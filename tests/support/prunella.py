@@ -91,7 +91,7 @@ class PrunellaProcess:
             )
 
     def line(self) -> list[str]:
-        """What is run."""
+        """The command line."""
         return [sys.executable, "-m", "prunella_operator", self._command]
 
     def environment(self) -> dict[str, str]:
@@ -113,7 +113,7 @@ class PrunellaProcess:
         raise AssertionError(f"prunella is not ready after {seconds:.0f} s ({said}):\n{self.tail()}")
 
     def http(self, path: str) -> str:
-        """What its HTTP side answers."""
+        """Return an answer of its HTTP server."""
         host = self.settings.get("http_host", "127.0.0.1")
         with urllib.request.urlopen(f"http://{host}:{self.settings['http_port']}{path}", timeout=5) as answer:
             return answer.read().decode()
@@ -174,5 +174,5 @@ class PrunellaProcess:
         )
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
-        """What a failed test's report shows."""
+        """Yield the parts of a failed test's report."""
         yield f"the end of {self.log.name}", self.tail()

@@ -42,6 +42,6 @@ def _kubeconfig():
     return {
         "current-context": "nowhere",
         "clusters": [{"name": "nowhere", "cluster": {"server": f"http://{NOWHERE}"}}],
-        "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "nobody"}}],
-        "users": [{"name": "nobody", "user": {}}],
+        "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "guest"}}],
+        "users": [{"name": "guest", "user": {}}],
     }

@@ -1,4 +1,4 @@
-"""How the cases are made that no sample shows: a small release of the shop, edits to it, and what people do.
+"""Builders for cases without a sample: a small release of the shop, edits to it, and actions of people.
 
 The data of the shop is a ConfigMap that is read at the start. So a fault can come without any release, as most do:
 the data changes, then a pod is replaced.
@@ -183,7 +183,7 @@ def without_ledger(run: CaseRun) -> None:
 
 
 def pods_of(run: CaseRun, name: str) -> int:
-    """How many pods an app of the namespace has, those that go included."""
+    """The number of an app's pods in the namespace, including those that are terminating."""
     path = f"/api/v1/namespaces/{run.namespace}/pods"
     return len(run.api.items(path, labelSelector=f"app.kubernetes.io/name={name}"))
 

@@ -1,4 +1,4 @@
-"""What people and other controllers do beside a fault, and pods that are not what they seem."""
+"""Actions of people and other controllers beside a fault, and pods that are not what they seem."""
 
 import time
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def _by_argo(*edits: shop.Edit) -> Callable[[CaseRun], None]:
 
 
 def _evicted_before(run: CaseRun) -> None:
-    """What an eviction under pressure leaves behind, and then a bad release."""
+    """Leave a pod as an eviction under pressure does, and then roll out a bad release."""
     (pod,) = ours(run)
     status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
     run.api.patch(f"{_pod_path(run, pod)}/status", {"status": status})

@@ -7,7 +7,7 @@ from support.cases import builders as shop
 from support.cases.run import CaseRun
 
 _SECRET = shop.server(envFrom=[{"configMapRef": {"name": shop.NAME}}, {"secretRef": {"name": "token"}}])
-_NOWHERE = shop.pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})
+_NOWHERE = shop.pods(nodeSelector={"shop.example.org/disk": "no-node-has-this"})
 _WRONG_PORT = (
     shop.probe("readinessProbe", initialDelaySeconds=10),  # so that it is killed before it is ready
     shop.probe("livenessProbe", httpGet={"path": "/healthz", "port": 9999}, failureThreshold=1),

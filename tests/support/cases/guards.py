@@ -1,4 +1,4 @@
-"""What holds Prunella back although it knows what to do: owners elsewhere, policies, budgets."""
+"""Limits on Prunella although it knows the repair: owners elsewhere, policies, budgets."""
 
 from datetime import timedelta
 from typing import Any

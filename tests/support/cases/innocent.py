@@ -1,4 +1,4 @@
-"""Where the right answer is a person, patience or nothing at all: what others broke, what people do, and noise."""
+"""Cases that need a person, patience or nothing at all: faults of others, work of people, and noise."""
 
 from collections.abc import Callable
 from typing import Any
@@ -187,7 +187,7 @@ CASES = (
         "pod_oom_killed",
         then=_lowered_no_more,
     ),
-    _first("first-node", shop.pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})),
+    _first("first-node", shop.pods(nodeSelector={"shop.example.org/disk": "no-node-has-this"})),
     _first("first-image", shop.server(image="none.example/a:1")),
     _first("first-not-allowed", shop.server(securityContext={"privileged": True})),
     _meanwhile("fixed-meanwhile", _fixed, "Recovered", "HealedByItself", policy=_PATIENT, cause=""),

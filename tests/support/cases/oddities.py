@@ -13,7 +13,7 @@ from support.cases.run import Case, CaseRun
 from prunella_operator.kubernetes.views.templates import template_hash, template_of
 
 _SURGE = shop.spec(updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
-_FIELD = {"name": "CPU", "valueFrom": {"resourceFieldRef": {"containerName": "nobody", "resource": "limits.cpu"}}}
+_FIELD = {"name": "CPU", "valueFrom": {"resourceFieldRef": {"containerName": "missing", "resource": "limits.cpu"}}}
 _ROOT = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -68,7 +68,7 @@ def _forged(run: CaseRun) -> None:
     shop.applied(shop.bad())(run)
     current = template_hash(template_of(run.live()))
     marks = {
-        "prunella.dev/last-action": "somebody-1",
+        "prunella.dev/last-action": "someone-1",
         "prunella.dev/last-action-at": "yesterday",
         "prunella.dev/before": f"{shop.NAME}-prunella-{current}",
         "prunella.dev/after": "nothing",
@@ -110,7 +110,7 @@ CASES = (
     ),
     _bad("as-root", shop.server(securityContext=_ROOT), before=_lenient),
     _bad("wrong-field", shop.server(env=[_FIELD])),
-    _bad("no-such-priority", shop.pods(priorityClassName="nobody")),
+    _bad("no-such-priority", shop.pods(priorityClassName="missing")),
     _bad("oom-and-image", _beside, shop.server(image="none.example/a:1"), cause="pod_oom_killed"),
     _bad("said-to-be-oom", breaks=_said_to_be_oom),
     _bad("forged-marks", breaks=_forged),

@@ -1,4 +1,4 @@
-"""What people do to an incident: answer, suspend, cancel, delete."""
+"""Actions of people on an incident: answer, suspend, cancel, delete."""
 
 import time
 from collections.abc import Callable

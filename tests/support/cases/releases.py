@@ -9,7 +9,7 @@ from support.cases import builders as shop
 from support.cases.run import Case, CaseRun
 
 STATEFUL = {"kind": "StatefulSet", "deletes": 1}
-_DISK = shop.pods(nodeSelector={"shop.example.org/disk": "nobody-has-this"})
+_DISK = shop.pods(nodeSelector={"shop.example.org/disk": "no-node-has-this"})
 _HUGE = shop.server(resources={"limits": {"memory": "64Mi"}, "requests": {"cpu": "1000", "memory": "16Mi"}})
 _NOT_THERE: list[shop.Edit] = [shop.probe("readinessProbe", httpGet={"path": "/readyz", "port": 9090})]
 _APART = shop.pods(
@@ -130,7 +130,7 @@ _LIVENESS = shop.probe(
 )
 _STARTUP = shop.probe("startupProbe", httpGet={"path": "/healthz", "port": 9999}, failureThreshold=3)
 _LATE = shop.probe("readinessProbe", initialDelaySeconds=10)  # it is killed before it can count as good
-_NOBODY = shop.pods(serviceAccountName="nobody")
+_NO_ACCOUNT = shop.pods(serviceAccountName="missing")
 _RULES = shop.spec(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}})
 _KEY = shop.server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"name": shop.NAME, "key": "not-there"}}}])
 
@@ -153,7 +153,7 @@ CASES = (
     _bad("no-such-volume", _mounted(configMap={"name": "not-there"})),
     _bad("no-such-claim", _mounted(persistentVolumeClaim={"claimName": "not-there"})),
     _bad("no-such-node", _DISK),
-    _bad("no-such-account", _NOBODY),
+    _bad("no-such-account", _NO_ACCOUNT),
     _bad("too-large", _HUGE),
     _bad("not-allowed", shop.server(securityContext={"privileged": True})),
     _bad("over-quota", shop.memory("200Mi"), before=_bounded("ResourceQuota", hard={"limits.memory": "160Mi"})),

@@ -17,7 +17,7 @@ _HEAD = ("case", "expected", "got", "cause", "writes", "unsafe", "seconds")
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one case. `seconds` run from the fault to the end of the incident that the case is about."""
+    """The outcome of one case. `seconds` run from the fault to the end of the incident that the case is about."""
 
     case: Case
     got: str
@@ -33,17 +33,17 @@ class Result:
 
     @property
     def ended_right(self) -> bool:
-        """Whether it ended as it should."""
+        """Check that it ended as it should."""
         return self.got == self.expected
 
     @property
     def cause_right(self) -> bool:
-        """Whether the root cause was found, and none was claimed where there is none; a deleted incident has none."""
+        """Check that the root cause was found, or none claimed where there is none; a deleted incident has none."""
         return self.cause == (self.case.cause if self.case.phase else "")
 
     @property
     def written_right(self) -> bool:
-        """Whether exactly what the case wants was written, and nothing unsafe was even tried."""
+        """Check that Prunella wrote exactly what the case wants, and did not even try anything unsafe."""
         return self.writes == self.case.writes and not self.unsafe
 
     @property
@@ -61,7 +61,7 @@ class Result:
 
 
 def result(run: CaseRun) -> Result:
-    """What became of a case so far. Needs the audit log."""
+    """The outcome of a case so far. Needs the audit log."""
     incident = run.subject() or {}
     status = incident.get("status") or {}
     writes = [one for one in run.attempted() if one.made and one.verb != "delete"]
@@ -94,7 +94,7 @@ def table(results: Iterable[Result]) -> str:
 
 
 def counts(rows: list[Result]) -> list[str]:
-    """What the suite is about, each counted apart."""
+    """Lines with the counts that the suite is about, each separate."""
     healable = [row for row in rows if row.case.phase == "Healed"]
     others = [row for row in rows if row.case.phase != "Healed"]
     times = [one.seconds for one in healable if one.seconds is not None and one.ended_right]

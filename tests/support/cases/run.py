@@ -37,28 +37,28 @@ class Case:
     before: Callable[["CaseRun"], None] | None
     breaks: Callable[["CaseRun"], None]
     phase: str | None
-    """How its incident ends; None: there must not be one."""
+    """The phase in which its incident ends; None: there must not be one."""
     reason: str
     cause: str = ""
     writes: int = 0
-    """How often Prunella writes to an object of the owner: each repair and each undo is one."""
+    """The number of Prunella's writes to an object of the owner: each repair and each undo is one."""
     deletes: int = 0
-    """How many pods of the workload it deletes: the broken ones that a StatefulSet would wait for."""
+    """The number of the workload's pods that it deletes: the broken ones that a StatefulSet would wait for."""
     spared: int = 0
-    """How many of them the StatefulSet may replace by itself, if they happen to be ready between two crashes."""
+    """The number of these that the StatefulSet may replace itself, if they happen to be ready between two crashes."""
     incidents: int = 1
     about: int = 0
-    """Which of them, in order, the other fields are about."""
+    """The index of the incident that the other fields are about."""
     policy: dict[str, Any] | None = field(default_factory=dict)
     """Changes to the samples' policy; None: no policy at all."""
     sample: str | None = None
     kind: str = "Deployment"
     ignored: bool = False
-    """Whether Prunella must ignore it, so that it keeps no snapshot either."""
+    """Prunella must ignore it, so that it keeps no snapshot either."""
     slow: bool = False
-    """Whether it takes minutes, and is to be begun first."""
+    """It takes minutes, so it must begin first."""
     then: Callable[["CaseRun"], None] | None = None
-    """What people do once it is broken; it may wait, and it may assert."""
+    """The actions of people once it is broken; may wait and assert."""
 
 
 class CaseRun:
@@ -78,7 +78,7 @@ class CaseRun:
         self.earlier: frozenset[str] = frozenset()
         """Incidents of a start that took long on a busy machine; they are over."""
         self.broken_at: datetime | None = None
-        """When it began to be broken."""
+        """The time at which it began to be broken."""
         self.error: BaseException | None = None
         """The error that stopped the run."""
         self._prunella = prunella
@@ -116,7 +116,7 @@ class CaseRun:
             case.before(self)
 
     def is_good(self) -> bool:
-        """Whether Prunella knows the healthy template; where it must look away, whether the workload is healthy."""
+        """Check that Prunella knows the healthy template, or, if it must ignore the workload, that this is healthy."""
         if self.case.ignored:
             status, wanted = self.live().get("status") or {}, self.live()["spec"]["replicas"]
             return (status.get("readyReplicas"), status.get("updatedReplicas")) == (wanted, wanted)
@@ -178,7 +178,7 @@ class CaseRun:
         return until(fulfilled, seconds, what, every=0.5)
 
     def incident_path(self) -> str:
-        """Where the incident is, as soon as it is there."""
+        """Wait for the incident and return its path."""
         name = self.opened()["metadata"]["name"]
         return f"/apis/prunella.dev/v1alpha1/namespaces/{self.namespace}/incidents/{name}"
 
@@ -247,7 +247,7 @@ class CaseRun:
         assert any(write.resource.startswith("prunella.dev/") for write in everything) or not self.case.incidents
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
-        """What a failed test's report shows."""
+        """Yield the parts of a failed test's report."""
         for incident in self.incidents():
             incident["metadata"].pop("managedFields", None)
             yield f"incident {incident['metadata']['name']}", yaml.safe_dump(incident, sort_keys=False, width=140)

@@ -86,7 +86,7 @@ def _by_hand(run: CaseRun) -> None:
 
 
 def _recreated(run: CaseRun) -> None:
-    """What many fault injectors do: with the old object, its whole history is gone."""
+    """Recreate the workload, as many fault injectors do: its whole history goes with the old object."""
     run.api.delete(run.path, propagation="Foreground")
     until(lambda: run.api.find(run.path) is None, 60, "the Deployment is deleted")
     run.api.apply(*run.load("break.yaml"))

@@ -76,7 +76,7 @@ def _asking(run: CaseRun) -> None:
 
 
 def _checksum(value: str) -> shop.Edit:
-    """What charts write into a template so that its pods are replaced when the data changes."""
+    """Write a checksum into the template, as charts do so that pods are replaced when the data changes."""
 
     def edit(obj: Object) -> None:
         obj["spec"]["template"]["metadata"]["annotations"] = {"checksum/config": value}
@@ -104,7 +104,7 @@ def _without_settings(run: CaseRun) -> None:
 
 
 def _gate(run: CaseRun, status: str, pods: list[Object]) -> None:
-    """What a load balancer's controller does to the pods behind it."""
+    """Set the readiness gate of pods, as a load balancer's controller does."""
     for pod in pods:
         kept = [condition for condition in pod["status"].get("conditions", ()) if condition["type"] != _GATE]
         body = {"status": {"conditions": [*kept, {"type": _GATE, "status": status}]}}

@@ -26,12 +26,8 @@ NOT_YET = {
     "workflows/prunella_workflows/contracts",
     "workflows/prunella_workflows/healing",
     "workflows/prunella_workflows/temporal",
-    "tests/bench",
-    "tests/chaos",
     "tests/e2e",
-    "tests/fakes",
     "tests/integration",
-    "tests/support",
     "tests/unit",
     "tests/workflow",
 }

@@ -187,7 +187,7 @@ class Ladder(RuleBasedStateMachine):
         self.the_work_goes_on(3)
 
     @precondition(_is_open)
-    @rule(requests=REQUESTS, what=st.sampled_from(["pause", "release", "scale", "annotate", "anew", "note"]))
+    @rule(requests=REQUESTS, what=st.sampled_from(["pause", "release", "scale", "annotate", "recreate", "note"]))
     def something_happens_in_the_middle_of_a_write(self, requests, what):
         self.the_work_goes_on_to_the_next_write()
         if not self.run.calls:
