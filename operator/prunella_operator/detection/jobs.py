@@ -1,7 +1,4 @@
-"""`JobSource`: reports Jobs that have failed for good. A failed pod is no fault yet, because the Job retries.
-
-It only reports, and keeps the uid of each failed Job.
-"""
+"""`JobSource`: reports Jobs that have failed for good. A failed pod is no fault yet, because the Job retries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,17 +6,16 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from prunella_operator.detection.rollouts import Condition
+from prunella_operator.detection.signals import MAX_MESSAGE_LENGTH, create_signal
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.decoding import Metadata, WireStruct
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.signal import OwnerRef, Signal
+from prunella_workflows.model.signal import Signal
 
-# A failed Job does not change again. One that failed longer ago than this when first seen was reported before, or is
-# history.
+# A failed Job does not change again. If it failed longer ago when first seen, it was reported before, or is history.
 _RECENT = timedelta(minutes=30)
-_MAX_MESSAGE_LENGTH = 300  # characters
 
 
 class JobStatus(WireStruct, frozen=True):
@@ -39,11 +35,7 @@ class Job(WireStruct, frozen=True):
         """The condition of a permanent failure, if any."""
         if self.metadata.deletion_timestamp:
             return None
-        failures = (
-            condition
-            for condition in self.status.conditions or ()
-            if condition.type == "Failed" and condition.status == "True"
-        )
+        failures = (c for c in self.status.conditions or () if c.type == "Failed" and c.status == "True")
         return next(failures, None)
 
 
@@ -59,7 +51,7 @@ class JobSource:
     scope: Scope = field(default_factory=Scope)
     timings: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
-    _reported: set[str] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)  # uids of failed Jobs
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
@@ -81,18 +73,14 @@ class JobSource:
 
 
 def _signal(meta: Metadata, failure: Condition, at: datetime) -> Signal:
-    owner = meta.controller
-    return Signal(
+    return create_signal(
+        "Job",
+        meta,
+        at,
+        meta.controller,
         source="jobs",
         type=IncidentType.OTHER,
-        namespace=meta.namespace,
-        kind="Job",
-        name=meta.name,
-        uid=meta.uid,
-        owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         reason=failure.reason or "Failed",
-        message=failure.message[:_MAX_MESSAGE_LENGTH],
-        ignored=meta.ignored,
+        message=failure.message[:MAX_MESSAGE_LENGTH],
         fault_at=failure.last_transition_time,
-        observed_at=at,
     )

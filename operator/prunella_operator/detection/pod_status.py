@@ -1,7 +1,4 @@
-"""The fields of a pod that the watch reads to detect faults, with derived properties.
-
-These are wire types, not our model: they are dropped as soon as a pod has been checked.
-"""
+"""The fields of a pod that the watch reads to detect faults: wire types, dropped as soon as a pod has been checked."""
 
 from datetime import datetime, timedelta
 

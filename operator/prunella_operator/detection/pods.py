@@ -1,7 +1,6 @@
 """`PodSource`: reports faulty pods within milliseconds of the API server knowing of the fault.
 
-It keeps a few words per faulty pod and nothing of healthy ones. It only reports: the intake finds the pod's owner and
-any open incident, and the workflow decides whether to repair.
+It keeps a few words per faulty pod and nothing of healthy ones. The intake finds the pod's owner and open incidents.
 """
 
 import asyncio
@@ -12,6 +11,7 @@ from typing import NoReturn
 
 from prunella_operator.detection.pod_faults import Memory, detect_faults
 from prunella_operator.detection.pod_status import Pod
+from prunella_operator.detection.signals import check_regularly
 from prunella_operator.detection.unready_pods import UnreadyPodTracker
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
@@ -42,7 +42,7 @@ class PodSource:
         """Watch until cancelled."""
         scope = replace(self.scope, fields=",".join(filter(None, (self.scope.fields, _NOT_COMPLETED))))
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._unready.run())
+            group.create_task(check_regularly(self._unready.report_due))
             await Watch(self.access, PODS, self, scope, self.timings, self.stats).run()
 
     def on_upsert(self, obj: Pod, at: datetime) -> None:

@@ -1,16 +1,16 @@
-"""`RolloutSource`: reports rollouts that fail and rollouts that complete.
+"""`RolloutSource`: reports rollouts past their deadline (only Deployments have one), stalled ones and completed ones.
 
-One watch each for Deployments, StatefulSets and DaemonSets. A rollout past its deadline becomes a Signal (only
-Deployments have a deadline), and so does a stalled one. Completed rollouts are passed to `on_settled`, which records
-known-good revisions. It only reports, and keeps two numbers per workload.
+There is one watch per kind. Completed rollouts go to `on_settled`, which records known-good revisions.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, NamedTuple, NoReturn, TypeVar
+from functools import partial
+from typing import ClassVar, Generic, NamedTuple, NoReturn, TypeVar
 
+from prunella_operator.detection.signals import MAX_MESSAGE_LENGTH, check_regularly, create_signal
 from prunella_operator.detection.stalled_rollouts import Progress, StalledRolloutTracker
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.decoding import Metadata, WireStruct
@@ -20,7 +20,6 @@ from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
-_MAX_MESSAGE_LENGTH = 300  # characters
 
 OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
 
@@ -72,9 +71,7 @@ class Rollout(WireStruct, frozen=True):
         status = self.status
         if self.metadata.deletion_timestamp or self.spec.paused or self.spec.replicas == 0 or self.settled:
             return None
-        refused = any(
-            condition.type == "ReplicaFailure" and condition.status == "True" for condition in status.conditions or ()
-        )
+        refused = any(c.type == "ReplicaFailure" and c.status == "True" for c in status.conditions or ())
         numbers = (status.updated_replicas, status.available_replicas, status.replicas)
         return Progress(self.metadata.generation, *numbers, refused)
 
@@ -102,6 +99,7 @@ class DaemonRollout(WireStruct, frozen=True):
 
     metadata: Metadata
     status: DaemonStatus = DaemonStatus()
+    overdue: ClassVar[Condition | None] = None
 
     @property
     def settled(self) -> bool:
@@ -119,11 +117,6 @@ class DaemonRollout(WireStruct, frozen=True):
             return None
         numbers = (status.updated_number_scheduled, status.number_available, status.current_number_scheduled)
         return Progress(self.metadata.generation, *numbers)
-
-    @property
-    def overdue(self) -> Condition | None:
-        """None: a DaemonSet has no deadline."""
-        return None
 
 
 def _is_observed(metadata: Metadata, generation: int) -> bool:
@@ -164,7 +157,7 @@ class RolloutSource(Generic[R]):
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._stalled.run())
+            group.create_task(check_regularly(self._stalled.report_due))
             await Watch(self.access, self.resource, self, self.scope, self.timings, self.stats).run()
 
     def on_upsert(self, obj: R, at: datetime) -> None:
@@ -190,25 +183,13 @@ class RolloutSource(Generic[R]):
 
 
 def _overdue_signal(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
-    signal = _signal(kind, meta, DEADLINE_EXCEEDED, overdue.message[:_MAX_MESSAGE_LENGTH], at)
-    return signal.model_copy(update={"fault_at": overdue.last_transition_time})
+    message, since = overdue.message[:MAX_MESSAGE_LENGTH], overdue.last_transition_time
+    return _signal(kind, meta, at, reason=DEADLINE_EXCEEDED, message=message, fault_at=since)
 
 
 def _stalled_signal(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
     numbers = f"{progress.total} pod(s), {progress.updated} of the current revision, {progress.available} available"
-    return _signal(kind, meta, "NoProgress", numbers, at)
+    return _signal(kind, meta, at, reason="NoProgress", message=numbers)
 
 
-def _signal(kind: str, meta: Metadata, reason: str, message: str, at: datetime) -> Signal:
-    return Signal(
-        source="rollouts",
-        type=IncidentType.UNAVAILABLE,
-        namespace=meta.namespace,
-        kind=kind,
-        name=meta.name,
-        uid=meta.uid,
-        reason=reason,
-        message=message,
-        ignored=meta.ignored,
-        observed_at=at,
-    )
+_signal = partial(create_signal, source="rollouts", type=IncidentType.UNAVAILABLE)

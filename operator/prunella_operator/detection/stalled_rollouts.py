@@ -4,20 +4,16 @@ Their pods find no node, never start, never become ready, or are not even create
 but only after their deadline (ten minutes by default); StatefulSets and DaemonSets never do.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from prunella_operator import clock
 from prunella_workflows.model.signal import Signal
 
 STALL_TIMEOUT = timedelta(minutes=2)
 REFUSED_STALL_TIMEOUT = timedelta(minutes=1)
 """Timeout for pods that the API server refuses: there is no start to wait for, only a quota that may become free."""
-
-_CHECK_INTERVAL_SECONDS = 1.0
 
 
 class Progress(NamedTuple):
@@ -55,12 +51,6 @@ class StalledRolloutTracker:
     def forget(self, uid: str) -> None:
         """Forget the workload: it is complete, scaled to zero, paused, or deleted."""
         self._waiting.pop(uid, None)
-
-    async def run(self) -> NoReturn:
-        """Check the clock until cancelled."""
-        while True:
-            self.report_due(clock.now())
-            await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
 
     def report_due(self, now: datetime) -> None:
         """Report every stall that has lasted long enough."""

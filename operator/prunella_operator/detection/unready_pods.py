@@ -1,26 +1,20 @@
-"""Unready pods: running pods that were ready and have not been for a while, a fault that no further event announces.
+"""Unready pods: running pods that were ready and have not been for a while, a fault that no further event announces."""
 
-Hence a timer of its own. It keeps one entry per unready pod.
-"""
-
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NoReturn
 
-from prunella_operator import clock
 from prunella_operator.detection.pod_status import Pod
+from prunella_operator.detection.signals import create_signal
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.signal import OwnerRef, Signal
+from prunella_workflows.model.signal import Signal
 
 UNREADY_TIMEOUT = timedelta(seconds=30)
-_CHECK_INTERVAL_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class UnreadyPodTracker:
-    """Reports each unready period once, when it has lasted for `timeout`."""
+    """Reports each unready period once, when it has lasted for `timeout`. Keeps one entry per unready pod."""
 
     emit: Callable[[Signal], None]
     timeout: timedelta = UNREADY_TIMEOUT
@@ -40,12 +34,6 @@ class UnreadyPodTracker:
         self._waiting.pop(uid, None)
         self._reported.discard(uid)
 
-    async def run(self) -> NoReturn:
-        """Check the clock until cancelled."""
-        while True:
-            self.report_due(clock.now())
-            await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
-
     def report_due(self, now: datetime) -> None:
         """Report every unready period that has lasted long enough."""
         for uid, signal in list(self._waiting.items()):
@@ -56,18 +44,14 @@ class UnreadyPodTracker:
 
 
 def _signal(pod: Pod, since: datetime, at: datetime) -> Signal:
-    meta, owner = pod.metadata, pod.metadata.controller
-    return Signal(
+    return create_signal(
+        "Pod",
+        pod.metadata,
+        at,
+        pod.metadata.controller,
         source="pods",
         type=IncidentType.PROBE_FAILURE,
-        namespace=meta.namespace,
-        kind="Pod",
-        name=meta.name,
-        uid=meta.uid,
-        owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         reason="NotReady",
         message="the pod runs but is no longer ready",
-        ignored=meta.ignored,
         fault_at=since,
-        observed_at=at,
     )

@@ -1,8 +1,7 @@
 """Address and credentials of an API server, from a kubeconfig or from inside a pod.
 
 Files are read for each connection, so that rotated tokens and certificates are used. An SSL context is re-created only
-when a file changed, because aiohttp reuses connections only for the same context. This module sends nothing, and must
-not import the models of the kubernetes package, which the operator's memory limit does not allow.
+when a file changed, because aiohttp reuses connections only for the same context.
 """
 
 import os
@@ -37,10 +36,6 @@ class RequestOptions(TypedDict):
 Stamp = tuple[tuple[int, int, int], ...]  # modification time, inode and size of each TLS file
 
 
-def _anonymous() -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Access:
     """An API server and our credentials. `authorization` returns the current value of the header."""
@@ -53,7 +48,7 @@ class Access:
     tls_server_name: str | None = None
     proxy: str | None = None
     namespace: str = "default"
-    authorization: Callable[[], str] = field(default=_anonymous, repr=False)
+    authorization: Callable[[], str] = field(default=str, repr=False)  # by default "", for anonymous access
     _contexts: dict[Stamp, ssl.SSLContext] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def headers(self) -> dict[str, str]:
@@ -114,8 +109,7 @@ def load_access(
 ) -> Access:
     """Find the API server: the given kubeconfig or context, else the default kubeconfig, else the pod's own server.
 
-    Raises:
-        NoAccess: nothing is configured, or it cannot be used; the message says how to fix it.
+    Raises NoAccess if nothing is configured, or it cannot be used; the message says how to fix it.
     """
     paths = kubeconfig or environ.get("KUBECONFIG") or _DEFAULT_KUBECONFIG
     found = any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
@@ -133,7 +127,7 @@ def load_access(
 
 
 def _load_kubeconfig(paths: str, context: str | None) -> Access:
-    # Imported here: the loader pulls in 14 MiB of libraries, which an operator in a pod does not need.
+    # Imported here: the loader pulls in 14 MiB of libraries, which the memory limit of an operator in a pod forbids.
     from kubernetes.client import Configuration  # noqa: PLC0415
     from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415
 
@@ -190,8 +184,7 @@ def _configured_access(configuration: Any, namespace: str, token_file: Path | No
 def _load_service_account(environ: Mapping[str, str], account: Path) -> Access:
     """The mounted service account; its token changes every hour and is read for every call."""
     host, port = environ[_SERVICE_HOST], environ[_SERVICE_PORT]
-    token, authority = account / "token", account / "ca.crt"
-    for file in (token, authority):
+    for file in (token := account / "token", authority := account / "ca.crt"):
         if not file.read_text().strip():
             raise ValueError(f"{file} is empty")
     return Access(

@@ -1,7 +1,4 @@
-"""Raw objects, content types, and the port to the API server that commands use.
-
-Kept light: the command line imports it, and the operator must not pay for the official client.
-"""
+"""Raw objects, content types, and the port to the API server that commands use, without the heavy official client."""
 
 from datetime import datetime
 from typing import Any, Protocol
@@ -26,11 +23,7 @@ class Api(Protocol):
         """The default namespace of commands, as for kubectl."""
 
     def call(self, method: str, path: str, body: object = None, content_type: str = JSON, **query: str) -> Object:
-        """Send one request and return the object.
-
-        Raises:
-            PrunellaError: the request was refused, or the API server does not answer.
-        """
+        """Send one request. Raises PrunellaError when it is refused, or the API server does not answer."""
 
     def date(self) -> datetime:
         """The API server's clock, to the second."""

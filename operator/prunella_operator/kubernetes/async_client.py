@@ -1,12 +1,11 @@
 """The Kubernetes client of the operator process, which must stay below 110 MiB and so cannot hold typed models.
 
-Speaks JSON over aiohttp. Errors are those of `prunella_workflows.model.errors`, with the API server's message. It
-never retries, except for a denied request (see `DenialFilter`): the caller knows whether a retry makes sense.
+It raises the errors of `prunella_workflows.model.errors`. It never retries, except for a denied request: the caller
+knows whether a retry makes sense.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Self, TypeVar
 
 import aiohttp
@@ -14,15 +13,7 @@ import msgspec
 
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import JSON, Object
-from prunella_operator.kubernetes.request import (
-    READINESS,
-    Request,
-    RequestMonitor,
-    Response,
-    decode_page,
-    decode_response,
-    list_request,
-)
+from prunella_operator.kubernetes.request import READINESS, Request, RequestMonitor, Response, decode_response
 from prunella_operator.kubernetes.startup_denials import FORBIDDEN
 
 T = TypeVar("T")
@@ -50,9 +41,7 @@ class AsyncClient:
         self._session = aiohttp.ClientSession(timeout=self._timeout)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         assert self._session is not None
         await self._session.close()
         self._session = None
@@ -71,9 +60,9 @@ class AsyncClient:
 
     async def each(self, path: str, params: Params | None = None, *, into: type[T]) -> AsyncIterator[T]:
         """Iterate over the objects of a collection; of those that the caller drops, at most a page is held."""
-        request: Request | None = list_request(path, params)
+        request: Request | None = Request.first_page(path, params)
         while request is not None:
-            page = decode_page(await self._request(request))
+            page = (await self._request(request)).page()
             for item in page.items or ():
                 yield _decode(item, into)
             request = request.next_page(page)

@@ -1,7 +1,6 @@
 """One request to the API server, independent of the transport: its parts, tracing, metrics, errors and paging.
 
-Shared by `sync_client` and `async_client`. It must import neither the official client, which the operator cannot
-afford, nor aiohttp.
+It must import neither the official client, which the operator cannot afford, nor aiohttp.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,6 +46,11 @@ class Request:
     def __post_init__(self) -> None:
         check_path(self.path)
 
+    @classmethod
+    def first_page(cls, path: str, params: Mapping[str, str] | None = None) -> Self:
+        """The request for the first page of a collection."""
+        return cls("GET", path, {"limit": str(_PAGE_SIZE), **(params or {})})
+
     def next_page(self, page: Page) -> Self | None:
         """The request for the page after this one, if any."""
         token = page.metadata.continue_
@@ -66,18 +70,12 @@ class Response(NamedTuple):
             raise to_error(self.status, self.body)
         return self
 
+    def page(self) -> Page:
+        """A page, its items not yet decoded. Raises Unavailable for anything else."""
+        return decode_response(self.body, _PAGE)
+
 
 READINESS = Request("GET", READY)
-
-
-def list_request(path: str, params: Mapping[str, str] | None = None) -> Request:
-    """The request for the first page of a collection."""
-    return Request("GET", path, {"limit": str(_PAGE_SIZE), **(params or {})})
-
-
-def decode_page(response: Response) -> Page:
-    """A page, its items not yet decoded. Raises Unavailable for anything else."""
-    return decode_response(response.body, _PAGE)
 
 
 def decode_response(data: bytes | Raw, decoder: Decoder[T]) -> T:

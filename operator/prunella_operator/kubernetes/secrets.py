@@ -4,16 +4,14 @@ import base64
 import binascii
 
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.api import Api, Object
+from prunella_operator.kubernetes.api import Api
 from prunella_workflows.model.errors import Forbidden, InvalidInputError, NotFound
 
 
 def read_secret(api: Api, address: str, kind: str) -> dict[str, str]:
     """Read the Secret `NAMESPACE/NAME`. Its type must be `kind`, with which its author permits this use.
 
-    Raises:
-        InvalidInputError: it does not exist, has another type, or is not text.
-        Forbidden: we may not read it; the message says how to grant access.
+    Raises InvalidInputError if it does not exist, has another type or is not text; Forbidden says how to grant access.
     """
     namespace, _, name = address.partition("/")
     try:
@@ -27,23 +25,14 @@ def read_secret(api: Api, address: str, kind: str) -> dict[str, str]:
         ) from None
     if secret.get("type") != kind:
         raise InvalidInputError(f"Secret {address} must be of the type {kind}, so that none is used by mistake")
-    return {key: _decode(address, key, value) for key, value in _data(secret).items()}
+    return {key: _decode(address, key, value) for key, value in (secret.get("data") or {}).items()}
 
 
 def required(address: str, values: dict[str, str], key: str) -> str:
-    """Get a value.
-
-    Raises:
-        InvalidInputError: it is missing or empty.
-    """
+    """Get a value. Raises InvalidInputError if it is missing or empty."""
     if not values.get(key, "").strip():
         raise InvalidInputError(f"Secret {address} has no {key}")
     return values[key].strip()
-
-
-def _data(secret: Object) -> dict[str, str]:
-    data: dict[str, str] = secret.get("data") or {}
-    return data
 
 
 def _decode(address: str, key: str, value: str) -> str:

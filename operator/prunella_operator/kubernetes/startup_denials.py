@@ -29,11 +29,7 @@ class DenialFilter:
         self._outage_at = clock.monotonic()
 
     def check(self, code: int) -> None:
-        """Check the status code of `READY` after a denial.
-
-        Raises:
-            Unavailable: the API server is not ready, or was down a moment ago, so its denial means nothing.
-        """
+        """Check the status code of `READY` after a denial. Raises Unavailable if the denial means nothing."""
         now = clock.monotonic()
         if code < _REDIRECT:
             self._was_ready = True

@@ -23,15 +23,7 @@ from prunella_operator.kubernetes.access import Access, load_access
 from prunella_operator.kubernetes.api import APPLY_PATCH, JSON, JSON_PATCH, MERGE_PATCH, Object
 from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.kubernetes.paths import FIELD_MANAGER
-from prunella_operator.kubernetes.request import (
-    READINESS,
-    Request,
-    RequestMonitor,
-    Response,
-    decode_page,
-    decode_response,
-    list_request,
-)
+from prunella_operator.kubernetes.request import READINESS, Request, RequestMonitor, Response, decode_response
 from prunella_operator.kubernetes.startup_denials import FORBIDDEN
 
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -84,16 +76,16 @@ class SyncClient:
 
     def list(self, path: str, **params: str) -> Iterator[Object]:
         """Iterate over all objects of a collection; no more than one page of them is held."""
-        return (_object(bytes(item)) for item in self._items(list_request(path, params)))
+        return (_object(bytes(item)) for item in self._items(Request.first_page(path, params)))
 
     def metadata(self, path: str, **params: str) -> Iterator[Object]:
         """Iterate over all objects of a collection, limited to the metadata in `_Metadata`."""
-        for item in self._items(replace(list_request(path, params), accept=_METADATA_LIST)):
+        for item in self._items(replace(Request.first_page(path, params), accept=_METADATA_LIST)):
             yield to_builtins(decode_response(item, _METADATA_ONLY))
 
     def _items(self, request: Request | None) -> Iterator[Raw]:
         while request is not None:
-            page = decode_page(self._request(request))
+            page = self._request(request).page()
             yield from page.items or ()
             request = request.next_page(page)
 

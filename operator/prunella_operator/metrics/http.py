@@ -14,7 +14,6 @@ from prunella_operator.observability import tracing
 _CHUNK_BYTES = 65536
 _MAX_BODY_BYTES = 8 << 20  # a check or a workload needs a few thousand
 _CONNECT_TIMEOUT_SECONDS = 2.0
-_POST = "POST"
 
 
 class ResponseTimeout(Exception):
@@ -33,11 +32,7 @@ class CompleteResponse:
     content: bytes
 
     def json(self) -> Any:
-        """The decoded body.
-
-        Raises:
-            ValueError: it is not JSON.
-        """
+        """The decoded body. Raises ValueError if it is not JSON."""
         return json.loads(self.content)
 
 
@@ -60,12 +55,10 @@ class BoundedSession(requests.Session):
     ) -> CompleteResponse:
         """Send the request and read the whole response. A POST has its parameters in the body: URLs are limited.
 
-        Raises:
-            requests.RequestException: there was no response.
-            ResponseTimeout, ResponseTooLarge: the response was not read to its end.
+        Raises requests.RequestException without one, ResponseTimeout or ResponseTooLarge if it is not read to its end.
         """
         deadline = clock.monotonic() + self._seconds
-        placed = {"data": params} if method == _POST else {"params": params}
+        placed = {"data": params} if method == "POST" else {"params": params}
         limits = {"timeout": (min(self._seconds, _CONNECT_TIMEOUT_SECONDS), self._seconds)}
         bounds = {**options, **placed, **limits, "stream": True, "allow_redirects": False}
         with tracing.request("prometheus", method, urlsplit(url).path) as traced:

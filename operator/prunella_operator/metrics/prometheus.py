@@ -17,7 +17,7 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 
 from prunella_operator import clock
 from prunella_operator.metrics.http import BoundedSession, CompleteResponse, ResponseTimeout, ResponseTooLarge
-from prunella_operator.metrics.port import default_step
+from prunella_operator.metrics.port import Found, default_step
 from prunella_workflows.model.measurement import Answer, NoData, Reading, Series, Why
 from prunella_workflows.model.redaction import redact
 
@@ -29,8 +29,6 @@ _MAX_MESSAGE_LENGTH = 200  # characters
 _TIMED_OUT = frozenset({"timeout", "canceled"})
 _CREDENTIALS = frozenset({401, 403})
 _OK, _REDIRECT, _BAD, _BUSY, _SERVER_ERROR, _GATEWAY_TIMEOUT = 200, 300, 400, 429, 500, 504
-
-Query = Callable[[PrometheusConnect], Any]
 
 
 class UnreadableFile(Exception):
@@ -61,26 +59,23 @@ class Prometheus:
             return NoData(why=Why.STALE, message=f"the newest value is {age.total_seconds():.0f} s old")
         return reading
 
-    def vector(self, query: str) -> tuple[Series, ...] | NoData:
+    def vector(self, query: str) -> Found:
         """See the port. Versions of Prometheus that support it leave out stale samples themselves."""
         params = {**self._limits, "lookback_delta": f"{STALE_AFTER.total_seconds():.0f}s"}
         return self._query(query, lambda client: client.custom_query(query, params=params))
 
-    def series(
-        self, query: str, start: datetime, end: datetime, step: float | None = None
-    ) -> tuple[Series, ...] | NoData:
+    def series(self, query: str, start: datetime, end: datetime, step: float | None = None) -> Found:
         """See the port."""
         interval = f"{step or default_step(start, end):g}"
-        return self._query(
-            query, lambda client: client.custom_query_range(query, start, end, interval, params=dict(self._limits))
-        )
+        limits = self._limits
+        return self._query(query, lambda client: client.custom_query_range(query, start, end, interval, params=limits))
 
     @property
-    def _limits(self) -> Mapping[str, str]:
+    def _limits(self) -> dict[str, str]:
         """The timeout, so that Prometheus gives up when we do."""
         return {"timeout": f"{self._timeout:g}s"}
 
-    def _query(self, query: str, send: Query) -> tuple[Series, ...] | NoData:
+    def _query(self, query: str, send: Callable[[PrometheusConnect], Any]) -> Found:
         with BoundedSession(self._timeout, self._ca_file) as session:
             try:
                 result = send(self._client(query, session))
@@ -124,18 +119,15 @@ def _content(file: Path, setting: str) -> str:
     return text
 
 
-def _parse_result(result: Any) -> tuple[Series, ...] | NoData:
+def _parse_result(result: Any) -> Found:
     """The series of a result: a vector, a matrix, or a scalar."""
     try:
-        series = [_parse_series(raw) for raw in ([{"value": result}] if _is_scalar(result) else result)]
+        scalar = len(result) > 0 and isinstance(result[0], int | float)
+        series = [_parse_series(raw) for raw in ([{"value": result}] if scalar else result)]
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError):
         return NoData(why=Why.UNREADABLE, message="the response contains values that are not numbers")
     found = tuple(parsed for parsed in series if parsed.readings)
     return found or NoData(why=Why.EMPTY, message="the query returns no series")
-
-
-def _is_scalar(result: Any) -> bool:
-    return len(result) > 0 and isinstance(result[0], int | float)
 
 
 def _parse_series(raw: Mapping[str, Any]) -> Series:
@@ -158,8 +150,9 @@ def _response_error(response: CompleteResponse | None) -> NoData:
     if code >= _SERVER_ERROR or code == _BUSY:
         return NoData(why=Why.UNREACHABLE, message=f"Prometheus is unavailable ({code})")
     if code in _CREDENTIALS:
-        message = f"Prometheus refuses our credentials ({code}): see prometheus_token_file"
-        return NoData(why=Why.REFUSED, message=message)
+        return NoData(
+            why=Why.REFUSED, message=f"Prometheus refuses our credentials ({code}): see prometheus_token_file"
+        )
     if _REDIRECT <= code < _BAD:
         return NoData(why=Why.REFUSED, message=f"prometheus_url redirects ({code}): set the final address")
     return NoData(why=Why.REFUSED, message=f"Prometheus rejects the query ({code}): {message or 'no reason given'}")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from prunella_operator import clock
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics import metrics_server
-from prunella_operator.metrics.port import MetricsSource
+from prunella_operator.metrics.port import Found, MetricsSource
 from prunella_operator.metrics.prometheus import STALE_AFTER
 from prunella_workflows.model import promql
 from prunella_workflows.model.evidence import ContainerUsage, Usage
@@ -48,7 +48,7 @@ class UsageReader:
         why = second.why if first.why is Why.NOT_CONFIGURED else first.why
         return NoData(why=why, message=f"{first}; {second}")
 
-    def growth(self, workload: WorkloadRef, pods: Sequence[PodView]) -> tuple[Series, ...] | NoData:
+    def growth(self, workload: WorkloadRef, pods: Sequence[PodView]) -> Found:
         """The working sets of the pods' containers over the last hour, one series per container run if ids are kept."""
         query = promql.fill(_GROWTH, _values(workload, [pod.name for pod in pods]))
         end = clock.now()

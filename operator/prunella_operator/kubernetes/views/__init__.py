@@ -1,1 +1,1 @@
-"""Typed views of raw Kubernetes objects."""
+"""Typed views of raw Kubernetes objects, whose keys only these modules should read."""

@@ -46,10 +46,7 @@ def _revision(replica_set: Object) -> str:
 
 def _pod_fields(raw: Object) -> Object:
     status = raw.get("status") or {}
-    ready = any(
-        condition.get("type") == "Ready" and condition.get("status") == "True"
-        for condition in status.get("conditions") or ()
-    )
+    ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ())
     outcome = _PHASES.get(status.get("phase", ""), Outcome.RUNNING)
     return {
         "updated_replicas": 1,
@@ -63,12 +60,8 @@ def _pod_fields(raw: Object) -> Object:
 
 def _job_view(job: Object) -> JobView:
     status = job.get("status") or {}
-    ends = (
-        condition
-        for condition in status.get("conditions") or ()
-        if condition.get("type") in _CONDITIONS and condition.get("status") == "True"
-    )
-    end: Object = next(ends, {})
+    conditions: list[Object] = status.get("conditions") or []
+    end = next((c for c in conditions if c.get("type") in _CONDITIONS and c.get("status") == "True"), {})
     return JobView(
         name=job["metadata"]["name"],
         outcome=_CONDITIONS.get(end.get("type", ""), Outcome.RUNNING),

@@ -55,19 +55,13 @@ def _resize_error(conditions: Mapping[str, Object]) -> str:
 
 
 def _is_all_ready(status: Object) -> bool:
-    """True when the kubelet last reported every container ready.
-
-    That includes native sidecars; other init containers are ready when they are done.
-    """
+    """True when the kubelet last reported every container ready; init containers are ready when they are done."""
     return all(container.get("ready") for container, _ in _statuses(status))
 
 
 def _is_node_lost(status: Object, ready: Object) -> bool:
-    """True when the control plane set a pod unready that the kubelet last reported ready, so the kubelet is silent.
-
-    A readiness gate looks the same, but has a reason of its own.
-    """
-    gated = ready.get("reason") == "ReadinessGatesNotReady"
+    """True when the control plane set a pod unready that the kubelet last reported ready, so the kubelet is silent."""
+    gated = ready.get("reason") == "ReadinessGatesNotReady"  # looks the same otherwise
     was_ready = bool(status.get("containerStatuses")) and _is_all_ready(status)
     return status.get("phase") == "Running" and ready.get("status") in ("False", "Unknown") and was_ready and not gated
 

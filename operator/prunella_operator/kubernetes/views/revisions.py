@@ -9,17 +9,8 @@ from datetime import datetime
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import matches, selector_of
 from prunella_operator.kubernetes.times import parse_annotation_time, parse_time
+from prunella_operator.kubernetes.views import templates
 from prunella_operator.kubernetes.views.template_digest import release_digest
-from prunella_operator.kubernetes.views.templates import (
-    container_views,
-    containers,
-    plain_resources,
-    revision_label,
-    revision_number,
-    short_hash,
-    template_hash,
-    template_of,
-)
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model import labels
@@ -38,13 +29,13 @@ def snapshot_selector(ref: WorkloadRef) -> str:
 
 def snapshot(workload: Object, ref: WorkloadRef, why: str, good_at: datetime | None = None) -> Object:
     """A ControllerRevision with the workload's template. It is named by its content, so creating it is idempotent."""
-    template = template_of(workload)
+    template = templates.template_of(workload)
     annotations = {labels.GOOD_AT: good_at.isoformat()} if good_at else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
-            "name": f"{ref.name[:200].rstrip('.-')}-prunella-{template_hash(template)}",
+            "name": f"{ref.name[:200].rstrip('.-')}-prunella-{templates.template_hash(template)}",
             "labels": {
                 labels.WORKLOAD: workload_key(ref),
                 labels.SNAPSHOT: why,
@@ -71,13 +62,13 @@ def revision_views(
     Pods of an older revision that have been ready since before `stable_before` prove their revision good.
     """
     current, selector = workload.template_hash, selector_of(raw)
-    snapshot_by_hash = {template_hash(_snapshot_template(kept)): kept for kept in snapshots}
+    snapshot_by_hash = {templates.template_hash(_snapshot_template(kept)): kept for kept in snapshots}
     views: dict[str, RevisionView] = {}
     for digest, revision in _newest_by_hash(history).items():
-        serving = digest != current and _is_serving(revision_label(revision), pods, stable_before)
+        serving = digest != current and _is_serving(templates.revision_label(revision), pods, stable_before)
         good_at = _good_at(snapshot_by_hash.get(digest)) or (stable_before if serving else None)
-        view = _revision_view(revision, template_of(revision), selector, digest, _source(revision))
-        views[digest] = view.model_copy(update={"number": revision_number(revision), "good_at": good_at})
+        view = _revision_view(revision, templates.template_of(revision), selector, digest, _source(revision))
+        views[digest] = view.model_copy(update={"number": templates.revision_number(revision), "good_at": good_at})
     for digest, kept in snapshot_by_hash.items():
         if digest not in views:
             view = _revision_view(kept, _snapshot_template(kept), selector, digest, "Snapshot")
@@ -90,20 +81,21 @@ def revision_views(
 
 def _newest_by_hash(history: Iterable[Object]) -> dict[str, Object]:
     newest: dict[str, Object] = {}
-    for revision in sorted(history, key=revision_number, reverse=True):
-        newest.setdefault(template_hash(template_of(revision)), revision)
+    for revision in sorted(history, key=templates.revision_number, reverse=True):
+        newest.setdefault(templates.template_hash(templates.template_of(revision)), revision)
     return newest
 
 
 def _revision_view(raw: Object, template: Object, selector: Object, digest: str, source: str) -> RevisionView:
     """The view of one template. It is compatible if the workload's selector still matches its labels."""
-    views = container_views(template)
+    views = templates.container_views(template)
+    resources = [templates.plain_resources(container) for container in templates.containers(template)]
     return RevisionView(
         ref=RevisionRef(source=source, name=raw["metadata"]["name"], template_hash=digest),
         created_at=parse_time(raw["metadata"].get("creationTimestamp")),
         images=tuple(view.image for view in views if not view.init),
         memory_limits={view.name: view.memory_limit for view in views if view.memory_limit is not None},
-        resources=short_hash([plain_resources(container) for container in containers(template)]),
+        resources=templates.short_hash(resources),
         content=release_digest(template),
         compatible=matches(selector, (template.get("metadata") or {}).get("labels") or {}),
     )
@@ -129,5 +121,4 @@ def _good_since(kept: Object | None) -> datetime | None:
 
 
 def _snapshot_template(kept: Object) -> Object:
-    template: Object = (kept.get("data") or {}).get("template") or {}
-    return template
+    return (kept.get("data") or {}).get("template") or {}

@@ -9,7 +9,6 @@ from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Strategy
 
 _QUARTER = "25%"
-_KEDA = "keda-operator"
 
 
 def strategy_view(raw: Object, replicas: int) -> Strategy:
@@ -75,7 +74,7 @@ def _operator(meta: Object, labels: dict[str, str]) -> str:
     controllers = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
     if controllers:
         return f"{controllers[0]['kind']}/{controllers[0]['name']}"
-    if labels.get("app.kubernetes.io/managed-by") == _KEDA:
+    if labels.get("app.kubernetes.io/managed-by") == "keda-operator":
         return f"ScaledObject/{labels.get('scaledobject.keda.sh/name', meta['name'])}"
     return ""
 

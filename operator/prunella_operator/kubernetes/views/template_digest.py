@@ -1,7 +1,4 @@
-"""`release_digest`: tell a new release from a template change that only has pods replaced.
-
-Charts and Reloader have pods replaced when configuration changed elsewhere, by changing an annotation or a variable.
-"""
+"""`release_digest`: tell a new release from a change of an annotation or variable that only has pods replaced."""
 
 import copy
 
@@ -13,15 +10,12 @@ _ROLLOUT_VARIABLE = "STAKATER_"  # Reloader's alternative
 
 
 def release_digest(template: Object) -> str:
-    """The hash of a template without such annotations and variables: with the same digest, the same programs run."""
+    """The hash of a template without what charts and Reloader change: with the same digest, the same programs run."""
     kept = copy.deepcopy(normalize(template))
     annotations = kept["metadata"].get("annotations") or {}
-    kept["metadata"]["annotations"] = {
-        key: value for key, value in annotations.items() if not key.startswith(_ROLLOUT_ANNOTATIONS)
-    }
+    lasting = {key: value for key, value in annotations.items() if not key.startswith(_ROLLOUT_ANNOTATIONS)}
+    kept["metadata"]["annotations"] = lasting
     for container in kept["spec"].get("containers") or ():
         variables = container.get("env") or ()
-        container["env"] = [
-            variable for variable in variables if not str(variable.get("name")).startswith(_ROLLOUT_VARIABLE)
-        ]
+        container["env"] = [v for v in variables if not str(v.get("name")).startswith(_ROLLOUT_VARIABLE)]
     return template_hash(kept)

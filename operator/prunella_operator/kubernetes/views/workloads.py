@@ -1,25 +1,14 @@
-"""Views of workloads, and owners of objects. Views are lenient about missing fields and never guess.
-
-Only the modules of this folder should read raw keys.
-"""
+"""Views of workloads, and owners of objects. Views are lenient about missing fields and never guess."""
 
 import hashlib
 from collections.abc import Iterable
 
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.times import parse_time
+from prunella_operator.kubernetes.views import templates
 from prunella_operator.kubernetes.views.ownership import field_owners, tool_annotations
 from prunella_operator.kubernetes.views.probes import start_budget
 from prunella_operator.kubernetes.views.scaling import strategy_view
-from prunella_operator.kubernetes.views.templates import (
-    POD_TEMPLATE_HASH,
-    container_views,
-    revision_label,
-    revision_number,
-    template_hash,
-    template_of,
-    with_plain_resources,
-)
 from prunella_workflows.model.labels import IGNORE, LAST_ACTION
 from prunella_workflows.model.signal import OwnerRef
 from prunella_workflows.model.workload import WorkloadRef, WorkloadView
@@ -43,7 +32,7 @@ def is_workload(owner: OwnerRef) -> bool:
 
 def is_ignored(raw: Object) -> bool:
     """True when the object, or its pod template, opted out of Prunella by a label or annotation."""
-    metas = (raw["metadata"], template_of(raw).get("metadata") or {})
+    metas = (raw["metadata"], templates.template_of(raw).get("metadata") or {})
     return any((meta.get(kind) or {}).get(IGNORE) == "true" for meta in metas for kind in ("labels", "annotations"))
 
 
@@ -55,7 +44,7 @@ def workload_key(ref: WorkloadRef) -> str:
 def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView:
     """The view of a workload of any kind. `revisions` are its ReplicaSets or ControllerRevisions."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-    template = template_of(raw)
+    template = templates.template_of(raw)
     annotations = meta.get("annotations") or {}
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
     progressing, available = conditions.get("Progressing", {}), conditions.get("Available", {})
@@ -91,9 +80,9 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         create_failed_since=parse_time(failure.get("lastTransitionTime")),
         deadline=float(spec.get("progressDeadlineSeconds", 600)),
         start_budget=start_budget(template) + float(spec.get("minReadySeconds", 0)),
-        template_hash=template_hash(template),
+        template_hash=templates.template_hash(template),
         revision=_current_revision(template, revisions),
-        containers=container_views(template),
+        containers=templates.container_views(template),
         last_action=annotations.get(LAST_ACTION, ""),
     )
 
@@ -111,16 +100,16 @@ def _unavailable_message(available: Object) -> str:
 def _current_revision(template: Object, revisions: Iterable[Object]) -> str:
     """The label value of pods of the newest revision that has exactly this template."""
     exact = _comparable(template)
-    same = [revision for revision in revisions if _comparable(template_of(revision)) == exact]
-    newest = max(same, key=revision_number, default=None)
-    return revision_label(newest) if newest else ""
+    same = [revision for revision in revisions if _comparable(templates.template_of(revision)) == exact]
+    newest = max(same, key=templates.revision_number, default=None)
+    return templates.revision_label(newest) if newest else ""
 
 
 def _comparable(template: Object) -> Object:
     """The template as its controller compares it: unlike `normalize`, with the time of a restart."""
     meta = template.get("metadata") or {}
     return {
-        "labels": {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH},
+        "labels": {k: v for k, v in (meta.get("labels") or {}).items() if k != templates.POD_TEMPLATE_HASH},
         "annotations": meta.get("annotations") or {},
-        "spec": with_plain_resources(template.get("spec") or {}),
+        "spec": templates.with_plain_resources(template.get("spec") or {}),
     }
