@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.live_object import LiveObject, parse
@@ -25,6 +25,7 @@ class Change(ABC, Generic[A]):
     kube: SyncClient
     collector: EvidenceCollector
     undoing: bool = False
+    changes_template: ClassVar[bool] = False
 
     def read(self) -> LiveObject:
         """The object that is written, as it is now.

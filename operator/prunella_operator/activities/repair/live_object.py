@@ -1,6 +1,6 @@
 """The object that an action writes, read once, and the patch that fails if it changed after it was read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
@@ -40,6 +40,10 @@ class LiveObject:
     def precondition(self) -> Precondition:
         """The state that an action decided on now would require."""
         return Precondition(uid=self.uid, template_hash=self.template_hash, last_action=self.last_action)
+
+    def as_left(self) -> "LiveObject":
+        """The object as its last action left it: a later change of the template is not verified or undone as ours."""
+        return replace(self, template_hash=self.annotations.get(labels.AFTER, self.template_hash))
 
     def require(self, expected: Precondition) -> None:
         """Check that the object is still in the state that the decision was made on.

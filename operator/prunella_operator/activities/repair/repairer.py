@@ -111,13 +111,14 @@ class Repairer:
 
 
 def _result(order: RepairOrder, change: Change[Any], written: LiveObject, before: LiveObject | None = None) -> Repaired:
-    """The result of the write, even if an earlier attempt made it: then there is no `before`."""
+    """The result of the write. Without `before` an earlier attempt made it, and others may have written since."""
+    left = written.as_left() if change.changes_template and before is None else written
     return Repaired(
         action_id=order.action_id,
-        template_hash=written.template_hash,
-        written_at=datetime.fromisoformat(written.annotations[labels.LAST_ACTION_AT]),
-        diff=change.diff(before, written),
-        undo=change.undo(written),
+        template_hash=left.template_hash,
+        written_at=datetime.fromisoformat(left.annotations[labels.LAST_ACTION_AT]),
+        diff=change.diff(before, left),
+        undo=change.undo(left),
     )
 
 

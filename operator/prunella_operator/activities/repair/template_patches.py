@@ -32,6 +32,8 @@ A = TypeVar("A", bound=TemplateAction)
 class TemplateChange(Change[A]):
     """A change of a pod template: a subclass says what becomes of the template."""
 
+    changes_template = True
+
     @abstractmethod
     def apply(self, template: Object) -> tuple[Object, list[Object]]:
         """The template after the action, and the patch of exactly what the action changes in it."""
@@ -57,9 +59,11 @@ class TemplateChange(Change[A]):
         return template_diff(template, after)
 
     def diff(self, before: LiveObject | None, written: LiveObject) -> str:
-        """The diff that was made. If an earlier attempt made it and the snapshot is gone, the change still stands."""
+        """The diff that was made. "" if an earlier attempt made it and either template of it is gone."""
         if before is not None:
             return template_diff(before.template, written.template)
+        if template_hash(written.template) != written.template_hash:
+            return ""
         name = written.annotations.get(labels.BEFORE, "")
         try:
             kept = self.kube.get(paths.snapshots(self.action.target.namespace, name))

@@ -150,6 +150,17 @@ def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, k
     assert again == first.model_copy(update={"diff": ""})
 
 
+def test_a_release_after_a_write_whose_answer_was_lost_is_not_taken_for_the_repair(repairer, kube):
+    """A repeated order must not adopt the owner's template: its undo would overwrite their release."""
+    first = repairer.repair(memory())
+    kube.objects[PATH]["spec"]["template"] = a_template(3)
+    again = repairer.repair(memory())
+    assert again == first.model_copy(update={"diff": ""})
+    with pytest.raises(ChangedSince, match=r"template .* was changed"):
+        repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=again.undo))
+    assert kube.objects[PATH]["spec"]["template"] == a_template(3)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
