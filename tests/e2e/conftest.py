@@ -81,7 +81,7 @@ def case_run(runner, request):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """What was expected, what came of it, and what was written."""
+    """Print the expected and actual results of the cases, and their writes."""
     if results := config.stash.get(_RESULTS, None):
         _SCORE.parent.mkdir(exist_ok=True)
         _SCORE.write_text(text := table(results))

@@ -80,7 +80,7 @@ def chat(cluster, account):
 
 @pytest.fixture(scope="module")
 def duty(namespaces):
-    """Who is called for what cannot be repaired, by the policy there: two people by mail, and a ticket system."""
+    """The escalation of the policy there: two people by mail, and a ticket system."""
     api, namespace = namespaces["api"], namespaces["broken"]
     with MailServer(password="duty") as mail, Httpd(lambda _asked: Answer(body={"key": "T-1"})) as desk:
         address = f"mailto://bot:duty@127.0.0.1:{mail.port}?mode=insecure&from=bot@example.org&to=%s@example.org"
@@ -188,7 +188,7 @@ def closed(api, namespace, seconds=300):
 
 
 def _escalation(api, namespace, key):
-    """What the namespace's one incident says of who was called, once it says `key`."""
+    """The escalation in the status of the namespace's one incident, once it has `key`."""
     (one,) = api.incidents(namespace)
     note = one["status"].get("escalation") or {}
     return note.get(key) and note
@@ -253,7 +253,7 @@ def test_what_cannot_be_repaired_climbs_until_somebody_comes(namespaces, watchin
     acknowledged = {"spec": {"acknowledged": {"by": "carol@example.org"}}}
     (one,) = api.incidents(namespace)
     api.patch(paths.incidents(namespace, one["metadata"]["name"]), acknowledged)
-    note = until(lambda: _escalation(api, namespace, "acknowledgedBy"), 60, "somebody has come")
+    note = until(lambda: _escalation(api, namespace, "acknowledgedBy"), 60, "the incident is acknowledged")
     assert (note["level"], note["ticket"]["key"], note["acknowledgedBy"]) == (2, "T-1", "carol@example.org")
     assert duty.steps().count("open") == 1
 

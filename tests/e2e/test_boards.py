@@ -63,7 +63,7 @@ def namespaces(cluster):
 
 @pytest.fixture(scope="module")
 def people(cluster, namespaces):
-    """A chat and a ticket system, for what is handed over where a repair is undone."""
+    """A chat and a ticket system for the escalation after an undo."""
     path = f"/api/v1/namespaces/{namespaces['undone']}/secrets"
     with Httpd(lambda _asked: Answer(body={"key": "T-1"})) as server:
         desk = {"type": "webhook", "url": f"http://127.0.0.1:{server.port}/", "key": "k" * 32}
@@ -163,7 +163,7 @@ def told(monitoring):
 
 @pytest.fixture(scope="module")
 def chosen(namespaces):
-    """What a reader of the dashboards chooses."""
+    """The variables that a reader of the dashboards chooses."""
     return {"namespace": namespaces["healed"], "workload": "web", "incident": "web"}
 
 

@@ -1,4 +1,4 @@
-"""What the documents tell people to type, typed: the README's dry run as it stands, then every other kubectl command.
+"""Commands of the documents: the README's dry run as it stands, then every other kubectl command.
 
 Commands that would change something outside of the dry run are sent with --dry-run=server: the API server checks them.
 """
@@ -38,7 +38,7 @@ def readme(language):
 
 
 def is_typed(command):
-    """What is about Prunella's own namespace needs an installation."""
+    """Leave out commands for Prunella's own namespace: they need an installation."""
     return command.startswith(("kubectl ", "curl ")) and not command.startswith("kubectl -n prunella-system ")
 
 
@@ -83,9 +83,9 @@ class DryRun:
         self.shown = self._created("created", "create ")
 
     def _heal(self):
-        """What docs/troubleshooting.md says to do when healing is wanted now.
+        """Follow docs/troubleshooting.md for healing now.
 
-        Only when the incident of the sensor is closed as well, or that one would be the one that heals.
+        The incident of the sensor must be closed first, or that one would heal.
         """
         shown = "--for=jsonpath={.status.phase}=DryRunDone"
         self._kubectl("wait", "incident", "--all", shown, "--timeout=120s")
@@ -108,7 +108,7 @@ class DryRun:
 
 @pytest.fixture(scope="module")
 def dry_run(cluster, prunella):
-    """A shop of its own name; one that is there already is somebody's."""
+    """A shop in a namespace of its own; one that exists already belongs to someone else."""
     if cluster.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"):
         pytest.fail(f"namespace {NAMESPACE} is there already: this test would change it, and then delete it")
     made = DryRun(cluster)

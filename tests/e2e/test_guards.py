@@ -1,4 +1,4 @@
-"""What holds Prunella back, and what it says then."""
+"""Guards that block a repair, and the reasons that they report."""
 
 import pytest
 from support.cases.inspection import template, with_cases

@@ -1,4 +1,4 @@
-"""What others broke, what people do, and noise: Prunella tells, waits, or sees nothing at all."""
+"""Faults of others, actions of people, and noise: Prunella notifies, waits, or ignores them."""
 
 import pytest
 from support.cases import innocent

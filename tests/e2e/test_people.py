@@ -1,4 +1,4 @@
-"""What people do to an incident while Prunella is at work. What they saw meanwhile is asserted where they act."""
+"""Actions of people on an incident during its healing. What they saw meanwhile is asserted where they act."""
 
 import pytest
 from support.api import until

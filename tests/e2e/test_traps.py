@@ -1,4 +1,4 @@
-"""What looks like another fault, and repairs in odd circumstances: what must be seen besides the end of incidents."""
+"""Faults that look like others, and repairs in odd circumstances: checks besides the end of incidents."""
 
 import pytest
 from support.cases import bystanders, oddities, traps

@@ -1,4 +1,4 @@
-"""Who may ask Prunella for what, and who may answer it: decided by the API server, whatever a client writes."""
+"""Permission to make requests of Prunella and to answer it, enforced by the API server whatever a client writes."""
 
 import dataclasses
 from pathlib import Path

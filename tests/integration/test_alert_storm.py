@@ -47,7 +47,7 @@ async def listening(settings):
 
 
 def recording(client):
-    """Hands that hand on what came together, and tell nobody."""
+    """Activities that distribute grouped alerts and notify no one."""
     record = enriched(AlertHandlingMode.RECORD)
     return ScriptedAlertActivities(enrich=record, distribute=alert_storm.distributing(client, QUEUE))
 
@@ -107,7 +107,7 @@ async def test_with_no_temporal_at_all_every_alert_comes_again(settings):
 
 
 async def test_a_history_that_has_grown_long_goes_on_in_a_new_run():
-    """What is known is carried on: a repeat after that changes nothing either."""
+    """Its state is carried over: a repeat after that changes nothing either."""
     activities = ScriptedAlertActivities(enrich=enriched(AlertHandlingMode.NOTIFY))
     async with start_dev_server(dev_server_extra_args=["--dynamic-config-value", SHORT]) as environment:
         client = environment.client

@@ -39,7 +39,7 @@ def temporal(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def operator(cluster, monitoring, temporal, tmp_path_factory):
-    """A real one. Prometheus is told of it twice, because in production two of them measure the same queue."""
+    """A real one, as two targets of Prometheus, because in production two of them measure the same queue."""
     host = str(monitoring.instance.host_address)
     settings = {"temporal_address": temporal.address, "namespaces": HOME, "http_host": host}
     file = monitoring.targets / "autoscaling.json"

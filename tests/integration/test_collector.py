@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the collector writes; PRUNELLA_TRACE_FOLDER keeps it, for the picture in docs/tracing.md."""
+    """The folder of the collector; PRUNELLA_TRACE_FOLDER keeps it, for the picture in docs/tracing.md."""
     kept = os.environ.get("PRUNELLA_TRACE_FOLDER")
     if kept:
         Path(kept).mkdir(parents=True, exist_ok=True)

@@ -204,7 +204,7 @@ BAD_INCIDENTS = [
     ("too many metrics", POD | {"metrics": {f"m{n}": "1" for n in range(33)}}, ["spec.metrics", "32"]),
     ("approval without a decision", POD | {"approval": {"by": "alice"}}, ["spec.approval.decision", "Required"]),
     (
-        "taken over by nobody",
+        "taken over without a name",
         POD | {"acknowledged": {"by": ""}},
         ["spec.acknowledged.by", "must name the user who takes over"],
     ),
@@ -329,7 +329,7 @@ BAD_POLICIES = [
         ["spec.escalation.levels[0].after", "must be a duration such as 15m"],
     ),
     (
-        "level that tells nobody",
+        "level without channels",
         {"escalation": {"levels": [{"after": "15m", "channels": []}]}},
         ["spec.escalation.levels[0].channels"],
     ),
@@ -400,7 +400,7 @@ BAD_THERE_ONLY = [
     ),
     ("alert ticket at an address", {"alerts": {"ticket": "https://j"}}, ["spec.alerts.ticket", "name of a Secret"]),
     ("alert window of days", {"alerts": {"window": "25h"}}, ["spec.alerts.window", "0s to 24h"]),
-    ("alerts silenced for ever", {"alerts": {"silence": "Always"}}, ["spec.alerts.silence", '"Never"']),
+    ("alerts always silenced", {"alerts": {"silence": "Always"}}, ["spec.alerts.silence", '"Never"']),
 ]
 BAD = [
     pytest.param(kind, spec, words, id=f"{kind}: {name}")
@@ -585,7 +585,7 @@ def test_good_rules_for_alerts_mean_the_same_to_the_model(create, spec):
 
 
 def test_policies_get_no_defaults(create):
-    """A field that nobody set must stay unset, or it would override less specific policies."""
+    """A field that is not set must stay unset, or it would override less specific policies."""
     assert create("HealingPolicy", {"limits": {}}).ok()["spec"] == {"limits": {}}
 
 
@@ -669,7 +669,7 @@ def test_every_status_the_models_can_write_is_kept_as_it_is(server, opened, stat
 
 
 def test_a_shorter_status_replaces_a_longer_one(server, opened):
-    """What the writer no longer says must go, conditions included."""
+    """Fields that the writer omits must go, conditions included."""
     incident, _ = opened
     write_status(server, incident, FULL_STATUS).ok()
     stored = write_status(server, incident, IncidentStatus()).ok()["status"]

@@ -1,5 +1,5 @@
-"""What the pages on installing and upgrading tell people to type, and every command that makes a Secret for Prunella,
-tried on a real API server: what writes is sent as a dry run.
+"""Commands of the pages on installing and upgrading, and those that create Secrets for Prunella, on a real API server:
+writes are dry runs.
 """
 
 import importlib.util

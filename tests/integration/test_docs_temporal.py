@@ -1,6 +1,6 @@
-"""What docs/temporal.md tells people to type, typed on a real API server with its controllers.
+"""Commands of docs/temporal.md on a real API server with its controllers.
 
-Nodes take no pods meanwhile, so the pods are made, judged by Pod Security, and wait: their images are not here.
+Nodes accept no pods, because the images are not available: pods are created, checked by Pod Security, and stay pending.
 """
 
 import importlib.util
@@ -71,7 +71,7 @@ def counts(api):
 
 
 def warnings(api):
-    """What controllers were refused; that pods find no node is none of it."""
+    """Refusals of controllers, without those of the scheduler."""
     return [
         event["message"]
         for event in api.items(f"/api/v1/namespaces/{HOME}/events")
@@ -99,7 +99,7 @@ def _jobs(api):
 
 
 def test_it_is_upgraded(cluster, api, installed):
-    """The Jobs are made anew, and nothing else."""
+    """Only the Jobs are recreated."""
     before, old = counts(api), {job["metadata"]["uid"] for job in _jobs(api)}
     for arguments in commands("Upgrade"):
         cluster.kubectl(*arguments)

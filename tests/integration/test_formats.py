@@ -1,4 +1,4 @@
-"""What a real API server says of an object is the same in protobuf as in JSON, for all that the sensor watches."""
+"""Objects of a real API server read the same in protobuf as in JSON, for all that the sensor watches."""
 
 import asyncio
 
@@ -96,7 +96,7 @@ def a_pod(owner):
         "annotations": {"story": "Es wär' ein Glück"},
         "ownerReferences": [{**reference, "controller": True}],
     }
-    return {"metadata": meta, "spec": {"schedulerName": "nobody", "containers": [{"name": "app", "image": "shop"}]}}
+    return {"metadata": meta, "spec": {"schedulerName": "none", "containers": [{"name": "app", "image": "shop"}]}}
 
 
 def read(access, resource, space, accept):
@@ -116,7 +116,7 @@ def read(access, resource, space, accept):
 
 
 def telling(resource, one):
-    """Whether it says what it can: then a field that is read wrongly shows."""
+    """Check that its fields are set: then a field that is read wrongly shows."""
     if resource is PODS:
         return one.metadata.deletion_timestamp and one.metadata.ignored and one.metadata.controller
     if resource is JOBS:

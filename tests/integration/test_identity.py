@@ -1,4 +1,4 @@
-"""What Prunella's accounts may not write, even with all rights that RBAC can give: see identity.yaml."""
+"""Writes denied to Prunella's accounts even with all rights that RBAC can give: see identity.yaml."""
 
 import copy
 

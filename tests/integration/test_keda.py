@@ -91,7 +91,7 @@ def autoscaler(scaled, api, target):
 
 
 def conditions(api, scaled):
-    """What KEDA says of the ScaledObject."""
+    """The conditions of the ScaledObject, as KEDA reports them."""
     found = api.get(scaled).get("status", {}).get("conditions", ())
     return {(item["type"], item["status"], item.get("reason", "")) for item in found}
 

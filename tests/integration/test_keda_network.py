@@ -1,4 +1,4 @@
-"""Who reaches a Temporal of manifests/temporal, by its NetworkPolicies in force, before and after KEDA's is added."""
+"""Access to a Temporal of manifests/temporal under its NetworkPolicies, before and after KEDA's is added."""
 
 import pytest
 from support.access_control import MANIFESTS
@@ -47,12 +47,12 @@ def status(api, pod):
 
 
 def restarts(api, pod):
-    """How often it has failed: it ends at once when it cannot reach what it depends on."""
-    return sum(containerstatuse["restartCount"] for containerstatuse in status(api, pod).get("containerStatuses", ()))
+    """The number of its failures: it exits at once when it cannot reach what it depends on."""
+    return sum(container["restartCount"] for container in status(api, pod).get("containerStatuses", ()))
 
 
 def runs(api, pod):
-    return any(containerstatuse["ready"] for containerstatuse in status(api, pod).get("containerStatuses", ()))
+    return any(container["ready"] for container in status(api, pod).get("containerStatuses", ()))
 
 
 def test_kedas_operator_reaches_temporal_when_it_is_let_in_and_nobody_else_does(in_force, api, cluster):

@@ -1,4 +1,4 @@
-"""What Prunella's own accounts may do on a real API server: all that repairs need, and nothing beyond it."""
+"""Permissions of Prunella's own accounts on a real API server: all that repairs need, and nothing beyond it."""
 
 import pytest
 from support.access_control import HOME, MANIFESTS, RBAC, a_hpa, expand, rules

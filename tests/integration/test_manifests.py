@@ -23,7 +23,7 @@ def rendered(cluster, folder):
 
 
 def path_of(api, one):
-    """Where the API server has objects of a kind, by its own word."""
+    """The path of an object, by the API server's discovery."""
     version = one["apiVersion"]
     prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
     (kind,) = [

@@ -144,7 +144,7 @@ def test_prometheus_evaluates_every_rule(prometheus):
 
 
 def test_what_happens_at_this_target_is_told(prometheus):
-    """Of the real registry's own series, by a real Prometheus: the conditions that need no waiting."""
+    """A real Prometheus evaluates the conditions that need no waiting, on series of the real registry."""
 
     wanted = {"PrunellaUndoFailing", "PrunellaBudgetExhausted", "PrunellaWorkflowTaskFailures"}
     until(lambda: wanted <= prometheus.alerts(), 60, "the alerts without a delay fire", every=1)

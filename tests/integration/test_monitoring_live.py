@@ -26,7 +26,7 @@ def hasty(tmp_path):
 
 
 def scraped(process):
-    """Whether it answers at all."""
+    """Its metrics, or None while it does not respond."""
     try:
         return process.http("/metrics")
     except OSError:

@@ -45,7 +45,7 @@ def ended(process, how):
 @SIGNALS
 @pytest.mark.parametrize("command", ["run", "operator", "worker"])
 def test_while_nothing_answers(process, command, how):
-    """Neither the API server nor, but for `run`, Temporal: it says so, lives, and ends when it is told to."""
+    """No API server and (except with `run`) no Temporal: it logs that, keeps running, and ends on a signal."""
     one = process(command)
     until_logged(one, "prunella is up")
     time.sleep(1)

@@ -35,7 +35,7 @@ def settings(tmp_path):
 
 async def start_one(settings):
     client = await connect(settings, lazy=False)
-    await client.start_workflow("Anything", id="kept", task_queue="nobody")
+    await client.start_workflow("Anything", id="kept", task_queue="no-worker")
 
 
 async def finds_it(settings):

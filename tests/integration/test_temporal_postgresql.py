@@ -144,7 +144,7 @@ async def in_the_middle(processes, uid):
 
 
 async def end_of(handle):
-    """How it ends. While shards move nobody may answer for longer than a client tries by itself: it asks again."""
+    """The result. While shards move, responses may be missing for longer than a client retries by itself: ask again."""
     while True:
         try:
             return await handle.result()
@@ -155,14 +155,14 @@ async def end_of(handle):
 
 
 async def heals(handle, activities):
-    """It ends well, and everything that changes something or is told once was asked for once."""
+    """It heals, and each activity that writes or notifies is requested once."""
     status = await asyncio.wait_for(end_of(handle), 120)
     assert (status.phase, status.reason) == (Phase.HEALED, "Stable")
     assert [name for name in activities.order if name != "verify"] == ["confirm", "diagnose", "repair", "close"]
 
 
 async def kinds(handle):
-    """What its history says, so far."""
+    """The types of the events in its history so far."""
     return [event.event_type for event in (await handle.fetch_history()).events]
 
 

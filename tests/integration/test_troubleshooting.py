@@ -45,7 +45,7 @@ spec.loader.exec_module(pages)
 
 
 def commands(section):
-    """What the section tells people to type, but for kubectl and Prunella itself."""
+    """The commands of a section, except those of kubectl and Prunella itself."""
     blocks = [block for block in pages.blocks(PAGE) if block.section == section and block.language in pages.SHELL]
     found = [command for block in blocks for command in pages.commands(block)]
     return [item for item in found if item.startswith(("temporal ", "curl "))]

@@ -28,7 +28,7 @@ spec.loader.exec_module(pages)
 
 @pytest.fixture
 def said(api, kube, cluster, namespace):
-    """What each kubectl command of the sections prints, of a workload whose policy has a misspelt label."""
+    """The output of each kubectl command of the sections, about a workload whose policy has a misspelt label."""
     api.create(
         "/apis/apps/v1/namespaces/" + namespace + "/deployments", a_deployment(namespace, labels={"team": "web"})
     )

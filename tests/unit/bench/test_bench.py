@@ -1,4 +1,4 @@
-"""What the benchmarks calculate: nothing is measured here."""
+"""Calculations of the benchmarks: nothing is measured here."""
 
 import os
 import random  # noqa: TID251 - with a seed
@@ -97,7 +97,7 @@ def an_incident(number, uid, phase):
 
 @pytest.fixture
 def pool():
-    """With one that is healed once, one healed twice, one handed over, one lost, and one that is well."""
+    """Five workloads: one healed once, one healed twice, one escalated, one lost, and one that is well."""
     found = WorkloadPool(None, None)
     for number in range(5):
         found.case(*address(number)).broken = 1.0 if number < 4 else 0.0

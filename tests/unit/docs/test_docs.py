@@ -293,7 +293,7 @@ def test_policy_fields_and_built_in_values():
 
 
 def first_column(page, *, of):
-    """What stands in backticks in the first cells of the tables that have a header cell `of`."""
+    """The names in backticks in the first column of each table whose first header cell is `of`."""
     found, inside = set(), False
     for line in page.read_text().splitlines():
         if not line.startswith("|"):
@@ -401,7 +401,7 @@ def test_yaml_examples_fit_the_models(page):
 
 @pytest.mark.parametrize("page", ALL)
 def test_python_examples_run(page, monkeypatch):
-    """What they define is defined; a cause that the reader is about to add stands in as an existing one."""
+    """An existing cause replaces the one that the reader is about to add."""
     for block in pages.blocks(page):
         if block.language == "python":
             code = block.text.replace("Cause.UNSCHEDULABLE", "Cause.UNKNOWN")

@@ -26,9 +26,6 @@ NOT_YET = {
     "workflows/prunella_workflows/contracts",
     "workflows/prunella_workflows/healing",
     "workflows/prunella_workflows/temporal",
-    "tests/e2e",
-    "tests/integration",
-    "tests/unit",
     "tests/workflow",
 }
 """Places that are still to be cleaned: their findings are printed only."""

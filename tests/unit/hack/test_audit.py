@@ -188,13 +188,13 @@ def test_an_answer_of_another_shape_is_no_answer(pypi, body):
 def test_what_is_not_pinned_with_a_hash_and_tested_fails_offline_too(folder, capsys, lock, text, says):
     with (folder / lock).open("a") as file:
         file.write(text)
-    assert audit(folder, "http://nobody.invalid", "--may-be-offline") == 1
+    assert audit(folder, "http://absent.invalid", "--may-be-offline") == 1
     (told,) = capsys.readouterr().err.splitlines()
     assert told.endswith(says)
 
 
 def test_our_own_lock_files_and_list_are_in_order(capsys):
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    assert cli.main(["--source", nobody, "--may-be-offline"]) == 0
+        unreachable = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    assert cli.main(["--source", unreachable, "--may-be-offline"]) == 0
     assert "NOTHING WAS AUDITED" in capsys.readouterr().err

@@ -223,7 +223,7 @@ def test_a_finished_build_is_found_and_not_repeated(group, tmp_path, monkeypatch
 
     assert build.missing(simulated=False) == []
     assert build.binary("tool").read_text() == "half\n"
-    with (build.cache_folder() / "lock").open("w") as lock:  # somebody else builds something
+    with (build.cache_folder() / "lock").open("w") as lock:  # another process builds something
         fcntl.flock(lock, fcntl.LOCK_EX)
         build.build()
 
@@ -538,8 +538,8 @@ def test_certificates_verify_and_private_files_are_private(instance):
 
 
 def test_an_error_is_one_line_without_a_traceback(capsys):
-    assert main(["kubeconfig", "--name", "nobody"]) == 1
-    assert capsys.readouterr().err == "error: no cluster called `nobody`: run `up` first\n"
+    assert main(["kubeconfig", "--name", "absent"]) == 1
+    assert capsys.readouterr().err == "error: no cluster called `absent`: run `up` first\n"
 
 
 def test_env_is_for_eval(instance, capsys):

@@ -1,4 +1,4 @@
-"""docker-compose.yaml is what Compose's own schema allows, hangs together, and serves nobody but this machine."""
+"""docker-compose.yaml fits Compose's own schema, is consistent, and serves this machine only."""
 
 import json
 import re

@@ -171,7 +171,7 @@ def test_a_bad_release_is_a_release(path):
 
 @pytest.mark.parametrize("path", [one for one in BREAKS if one.parent.name.startswith("oom-")], ids=name)
 def test_memory_faults_are_no_releases(path):
-    """Or a rollback would repair them as well, and nobody could tell what was understood."""
+    """Otherwise a rollback would repair them as well, and the diagnosis would not be tested."""
     before = path.parent / "before.yaml"
     assert template(path) == template(before)
     assert deployment(path)["spec"]["replicas"] > deployment(before)["spec"]["replicas"]

@@ -1,4 +1,4 @@
-"""Programs that tests want: what is missing is told, and is a failure where CI=true."""
+"""Programs that tests need: a missing one skips the test, and fails it where CI=true."""
 
 import pytest
 from support import programs

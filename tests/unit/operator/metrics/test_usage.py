@@ -1,4 +1,4 @@
-"""What pods use: who is asked, what is taken from the answers, and what becomes of those that are none."""
+"""Usage of pods: queries, how responses are read, and how missing or invalid ones are handled."""
 
 from datetime import timedelta
 

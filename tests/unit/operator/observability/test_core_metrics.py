@@ -1,4 +1,4 @@
-"""What Temporal's core measures, as Prometheus reads it."""
+"""Metrics of Temporal's core in the format of Prometheus."""
 
 from types import SimpleNamespace
 

@@ -154,8 +154,8 @@ def test_an_interval_that_is_no_time(text):
 
 
 @contextmanager
-def nobody():
-    """An address where nobody listens."""
+def closed_port():
+    """An address where nothing listens."""
     with closing(socket.socket()) as one:
         one.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{one.getsockname()[1]}"
@@ -170,7 +170,7 @@ def silence():
         yield f"http://127.0.0.1:{one.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("collector", [nobody, silence])
+@pytest.mark.parametrize("collector", [closed_port, silence])
 def test_a_collector_that_is_away_slows_nothing(collector):
     registry = CollectorRegistry()
     counter = Counter("prunella_a", "How many.", registry=registry)

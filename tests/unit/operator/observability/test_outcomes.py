@@ -1,4 +1,4 @@
-"""What became of an incident, as metrics."""
+"""Outcomes of incidents, as metrics."""
 
 from datetime import UTC, datetime, timedelta
 

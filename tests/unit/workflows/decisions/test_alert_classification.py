@@ -1,4 +1,4 @@
-"""What an alert is about and how it is handled, by its labels and the rules."""
+"""Classification of alerts: their subject and handling, by labels and rules."""
 
 import time
 from datetime import UTC, datetime

@@ -45,7 +45,7 @@ REQUESTS = st.integers(0, 20)
 
 
 class WorkerDied(BaseException):
-    """Nobody hears any more of what this worker does."""
+    """The worker died: no result of its activities is reported any more."""
 
 
 def _is_open(machine):
@@ -193,7 +193,7 @@ class Ladder(RuleBasedStateMachine):
         if not self.run.calls:
             return
         kube, path = self.world.kube, f"{INCIDENTS}/web-{self.incidents}"
-        note = {"metadata": {"annotations": {"note": "of somebody"}}}
+        note = {"metadata": {"annotations": {"note": "by another writer"}}}
         kube.plan(requests, lambda: kube.merge_patch(path, note) if what == "note" else self.world.happen(what, 0))
         self._do(self.run.calls[0])
         kube.forget()
@@ -227,7 +227,7 @@ class Ladder(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(number=VALUE)
     def a_worker_that_seemed_dead_goes_on(self, number):
-        """It does an order that was given to somebody else long ago; nobody hears what came of it."""
+        """It performs an order that another worker has had since long ago; its result is discarded."""
         with suppress(ApplicationError):
             self._perform(self.orders[-1 - number % len(self.orders)])
 

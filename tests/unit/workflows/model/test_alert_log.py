@@ -63,7 +63,7 @@ def play(*messages):
             [MessageKind.NEW, MessageKind.STALE, MessageKind.LATE],
             True,
         ),
-        # an end that nobody told of
+        # an end that was never reported
         ([(0, firing(0)), (20, firing(19))], [MessageKind.NEW, MessageKind.NEW], True),
         (
             [(0, firing(0)), (20, firing(19)), (21, resolved(0, 8))],

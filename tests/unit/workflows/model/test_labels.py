@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[4]
 
 
 def spells_a_key(path):
-    """Whether code does; the docstrings of fields are texts for people."""
+    """Check the code only; the docstrings of fields are texts for people."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
     texts = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     values = (node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in texts)

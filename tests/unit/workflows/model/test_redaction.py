@@ -1,4 +1,4 @@
-"""What leaves the cluster's log lines carries no credentials, and stays readable."""
+"""Log lines that leave the cluster carry no credentials and stay readable."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What people are told about an incident; the message in docs/notifications.md is this one."""
+"""Messages about an incident; docs/notifications.md shows this one."""
 
 from datetime import timedelta
 from pathlib import Path

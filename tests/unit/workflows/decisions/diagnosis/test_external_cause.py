@@ -71,7 +71,7 @@ def evidence_of(*pods, **values):
     ("values", "words"),
     [
         pytest.param({}, "Deployment/ledger has 0 of 2 replicas available", id="none of its pods serves"),
-        pytest.param({"wanted": 0}, "Deployment/ledger is scaled to 0", id="somebody scaled it away"),
+        pytest.param({"wanted": 0}, "Deployment/ledger is scaled to 0", id="scaled to zero"),
         pytest.param(
             {"service": "", "known_by": "by its annotation prunella.dev/depends-on"},
             "by its annotation",
@@ -183,7 +183,7 @@ def test_a_dependency_that_has_just_come_back_gives_us_another_try(pods, since, 
 @pytest.mark.parametrize(
     ("values", "incidents", "max_wait"),
     [
-        pytest.param({}, (), 120, id="nobody is at work on it"),
+        pytest.param({}, (), 120, id="no incident about it"),
         pytest.param({"wanted": 0}, (of_ledger(),), 120, id="it is not meant to run"),
         pytest.param({}, (of_ledger(),), 1800, id="its incident is open"),
         pytest.param({}, (of_ledger(phase=Phase.ESCALATED, closed_at=ago(5)),), 0, id="people have its incident"),

@@ -1,4 +1,4 @@
-"""What counts as the growth of a leak, and what only looks like one."""
+"""Memory growth that counts as a leak, and growth that only looks like one."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What containers use as a share of what they may, and when nobody knows."""
+"""Usage of containers as a share of their limits and requests, and when it is unknown."""
 
 import pytest
 from builders import (
@@ -58,7 +58,7 @@ def test_share(load, share, high):
 @pytest.mark.parametrize(
     "load",
     [
-        pytest.param(measure("cpu", ONE_CORE, PODS, None, NOW), id="nobody measured"),
+        pytest.param(measure("cpu", ONE_CORE, PODS, None, NOW), id="not measured"),
         pytest.param(cpu(), id="no container was measured"),
         pytest.param(cpu(0.9, None, None), id="one of three pods says nothing about the others"),
         pytest.param(cpu(0.9, 0.9, 0.9, at=ago(181)), id="that was too long ago"),

@@ -1,4 +1,4 @@
-"""When a pod that was never ready, or was never made, counts as a fault."""
+"""Faults at startup: pods that were never ready or never created."""
 
 import pytest
 from builders import (
@@ -57,7 +57,7 @@ def told(reason, message="configmap not found", about="web-2-a", age=10):
 
 def kinds(*pods, events=(), **values):
     evidence = an_evidence(*pods, workload=a_deployment(**values), events=events)
-    return [one.kind for one in Findings(evidence).current_failures]
+    return [failure.kind for failure in Findings(evidence).current_failures]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def kinds(*pods, events=(), **values):
         pytest.param([running(1199), OLD], {"deadline": 1200.0}, [], id="its owner grants it more"),
         pytest.param([running(5), OLD], {"progress_deadline_exceeded": True}, [Kind.NOT_READY], id="the deadline"),
         pytest.param([preparing(299), OLD], {}, [], id="an init container may take longer"),
-        pytest.param([preparing(300), OLD], {}, [Kind.NOT_READY], id="but not for ever"),
+        pytest.param([preparing(300), OLD], {}, [Kind.NOT_READY], id="but not forever"),
         pytest.param([creating(599), OLD], {}, [], id="its image may be large"),
         pytest.param([creating(600), OLD], {}, [Kind.NOT_READY], id="no image is that large"),
     ],

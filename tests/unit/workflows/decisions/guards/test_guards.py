@@ -313,7 +313,7 @@ HOLDS = [
         },
         Effect.ESCALATE,
         "BudgetSpent",
-        id="somebody asks for the last one before us",
+        id="another repair requested the last one before us",
     ),
     pytest.param(
         check_concurrency,
@@ -340,21 +340,21 @@ HOLDS = [
         },
         Effect.WAIT,
         "NamespaceBusy",
-        id="somebody asks for the last place before us",
+        id="another repair requested the last slot before us",
     ),
     pytest.param(
         check_approval,
         {"policy": a_policy(approval={"when": "Always"})},
         Effect.ASK,
         "ApprovalNeeded",
-        id="nobody has answered",
+        id="no answer yet",
     ),
     pytest.param(
         check_approval,
         {"policy": a_policy(approval={"when": "Always"}), "approval": Approval(decision="Rejected", by="alice")},
         Effect.ASK,
         "ApprovalNeeded",
-        id="somebody said no",
+        id="rejected",
     ),
     pytest.param(
         check_approval,
@@ -364,7 +364,7 @@ HOLDS = [
         },
         Effect.ASK,
         "NotAnApprover",
-        id="somebody else said yes",
+        id="approved by a person who is not an approver",
     ),
     pytest.param(
         check_maintenance_window,
@@ -382,7 +382,7 @@ PASSES = [
         id="its node was waited for long enough",
     ),
     pytest.param(check_dependency, {"external_cause": CAUSES[CauseKind.SHARED]}, id="what it needs is up"),
-    pytest.param(check_shared_cause, {}, id="nobody else lacks the same"),
+    pytest.param(check_shared_cause, {}, id="no other workload lacks the same"),
     pytest.param(check_pending_report, {}, id="the kubelet has said why"),
     pytest.param(check_rollout_in_progress, {**RELEASED, "workload": a_deployment()}, id="a release that is complete"),
     pytest.param(check_rollout_in_progress, {**RELEASED, "release_since": ago(90)}, id="the release that failed"),
@@ -429,11 +429,15 @@ PASSES = [
     ),
     pytest.param(check_reverted, {"workload": _put_back(after="hash-2")}, id="a restart of ours changes no template"),
     pytest.param(check_reverted, {"workload": _put_back(at=ago(90_000))}, id="that was long ago"),
-    pytest.param(check_reverted, {"workload": _put_back(at="yesterday")}, id="nobody can read when that was"),
+    pytest.param(check_reverted, {"workload": _put_back(at="yesterday")}, id="the time is unreadable"),
     pytest.param(
         check_reverted, {"workload": _put_back(at="2026-03-04T11:50:00")}, id="a time of no zone is none of ours"
     ),
-    pytest.param(check_reverted, {"workload": _put_back(), "action": a_restart()}, id="a restart quarrels with nobody"),
+    pytest.param(
+        check_reverted,
+        {"workload": _put_back(), "action": a_restart()},
+        id="a restart changes nothing that was put back",
+    ),
     pytest.param(
         check_field_owner,
         {"workload": a_deployment(owners={"template": ("kubectl", "kube-controller-manager")})},
@@ -444,7 +448,7 @@ PASSES = [
         {"workload": a_deployment(labels={"app.kubernetes.io/managed-by": "Helm"}), "policy": a_policy(gitOps="Act")},
         id="the policy says Act",
     ),
-    pytest.param(check_autoscaler, {"action": a_scaling()}, id="nobody scales it"),
+    pytest.param(check_autoscaler, {"action": a_scaling()}, id="no autoscaler"),
     pytest.param(check_disruption, {"action": a_restart()}, id="no pod is taken away before another is there"),
     pytest.param(check_cooldown, {"incidents": (a_brief(repaired_at=ago(300)),)}, id="the cooldown is over"),
     pytest.param(
@@ -458,12 +462,12 @@ PASSES = [
     pytest.param(
         check_cooldown,
         {"slots": RepairSlots(own_uid="uid-mine", recent=(a_slot("mine", acquired_at=(ago(1),)),))},
-        id="its own turn",
+        id="its own slot",
     ),
     pytest.param(
         check_cooldown,
         {"slots": RepairSlots(running=(a_slot(requested=True, version=8),))},
-        id="who only looks counts nobody who asks",
+        id="without a request of its own, requests do not count",
     ),
     pytest.param(
         check_hourly_budget,
@@ -481,7 +485,7 @@ PASSES = [
             "slots": RepairSlots(own_version=7, running=(a_slot(requested=True, version=8),)),
             "policy": a_policy(budgets={"perHourPerCluster": 1}),
         },
-        id="somebody asks for the last one after us",
+        id="another repair requested the last one after us",
     ),
     pytest.param(
         check_hourly_budget,
@@ -493,7 +497,7 @@ PASSES = [
             ),
             "policy": a_policy(budgets={"perHourPerCluster": 2}),
         },
-        id="who asked and has it by now counts once",
+        id="a request that was granted meanwhile counts once",
     ),
     pytest.param(
         check_concurrency,
@@ -509,13 +513,13 @@ PASSES = [
             "slots": RepairSlots(own_version=7, running=(a_slot(requested=True, version=8),)),
             "policy": a_policy(budgets={"concurrentPerNamespace": 1}),
         },
-        id="somebody asks after us",
+        id="another repair requested a slot after us",
     ),
-    pytest.param(check_approval, {}, id="nobody has to agree"),
+    pytest.param(check_approval, {}, id="no approval needed"),
     pytest.param(
         check_approval,
         {"policy": a_policy(approval={"when": "Always"}), "approval": Approval(decision="Approved")},
-        id="somebody agreed, and nobody is named",
+        id="approved, and no approvers are named",
     ),
     pytest.param(
         check_approval,
@@ -523,7 +527,7 @@ PASSES = [
             "policy": a_policy(approval={"when": "Always", "approvers": ["group:sre"]}),
             "approval": Approval(decision="Approved", by="bob", groups=("dev", "sre")),
         },
-        id="one of the named group agreed",
+        id="approved by a member of the named group",
     ),
     pytest.param(check_maintenance_window, {}, id="no windows: always"),
 ]

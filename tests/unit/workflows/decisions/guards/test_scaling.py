@@ -169,7 +169,7 @@ def owned(action, **workload):
                 "owners": {"replicas": ("kube-controller-manager",), "template": ("kustomize-controller",)},
             },
             "",
-            id="a mark, and nobody but the cluster sets the replicas",
+            id="a mark, and only the cluster sets the replicas",
         ),
         pytest.param(
             a_scaling(), {"annotations": ARGO, "owners": {"replicas": ("kubectl-scale",)}}, "", id="a person scales it"
@@ -181,7 +181,7 @@ def owned(action, **workload):
             a_scaling(),
             {"labels": HELM, "owners": {"replicas": ("deploy-tool",)}},
             "Helm",
-            id="a mark, and somebody strange sets the replicas: it may be the tool",
+            id="a mark, and an unknown manager sets the replicas: it may be the tool",
         ),
         pytest.param(a_scaling(), {"labels": HELM}, "Helm", id="a mark, and the object does not tell its managers"),
         pytest.param(a_scaling(), {}, "", id="no mark, no managers"),
@@ -194,7 +194,7 @@ def test_the_owner_of_the_very_field(action, workload, tool):
 @pytest.mark.parametrize(
     ("autoscaler", "tool"),
     [
-        pytest.param({}, "", id="nobody's"),
+        pytest.param({}, "", id="no manager"),
         pytest.param({"operator": "ScaledObject/web"}, "ScaledObject/web", id="KEDA would write it back"),
         pytest.param({"owners": {"maxReplicas": ("helm",)}}, "Helm", id="Helm sets it"),
         pytest.param({"owners": {"maxReplicas": ("kubectl-edit",)}, "labels": HELM}, "", id="a person sets it"),
@@ -202,7 +202,7 @@ def test_the_owner_of_the_very_field(action, workload, tool):
     ],
 )
 def test_the_maximum_has_an_owner_of_its_own(autoscaler, tool):
-    """What owns the workload does not matter for it."""
+    """The owner of the workload does not matter for it."""
     values = {"action": a_higher_maximum(), "workload": a_deployment(labels=HELM)}
     block = check_field_owner(a_guard_case(**values, scaling=scaled_by(an_autoscaler(**autoscaler))))
     assert (f"is managed by {tool}" in block.message) if tool else block is None

@@ -193,7 +193,7 @@ def test_not_ready_counts_once_the_progress_deadline_has_passed(pod):
         pytest.param(
             (a_snapshot(), a_revision(2, current=True)),
             "web-snapshot-1",
-            id="a snapshot, when the Deployment was made anew",
+            id="a snapshot, when the Deployment was recreated",
         ),
         pytest.param((a_snapshot(),), "web-snapshot-1", id="a snapshot, when the current revision has no record yet"),
         pytest.param(
@@ -270,7 +270,7 @@ def _young(good_for=200, **values):
         pytest.param(
             _evidence(_late_crash(), revisions=the_history(good_at=ago(400)), soak=30.0),
             False,
-            id="nobody knows since when it is good",
+            id="unknown since when it is good",
         ),
     ],
 )

@@ -69,7 +69,7 @@ def test_recognises_what_is_measured():
             an_incident(1.0, 1.0, 0.1), id="one pod is idle: the work is not shared, more pods would not help"
         ),
         pytest.param(an_incident(incident=a_spec(type=IncidentType.HIGH_MEMORY)), id="another report"),
-        pytest.param(an_incident(incident=a_spec()), id="nobody reported it: no incident is made into another one"),
+        pytest.param(an_incident(incident=a_spec()), id="no one reported it: no incident is made into another one"),
     ],
 )
 def test_does_not_recognise(evidence):

@@ -130,7 +130,7 @@ def test_a_policy_that_allows_scaling_and_no_raise_gets_more_replicas():
 
 @pytest.mark.parametrize("actions", [[], ["Scale", "SetMemory"], ["SetMemory"], ["RestoreTemplate"]])
 def test_any_other_policy_means_memory(actions):
-    """What it does not allow at all, the guard refuses."""
+    """An action that it does not allow at all is blocked by the guard."""
     (step,) = _plan(an_incident(), a_policy(actions=actions)).steps
     assert isinstance(step.action, SetMemory)
 

@@ -56,7 +56,7 @@ def test_the_first_raise_is_made_in_all_running_pods():
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param({"policy": {}}, id="nobody prefers it"),
+        pytest.param({"policy": {}}, id="not preferred by the policy"),
         pytest.param({"policy": {**IN_PLACE, "actions": ["SetMemory"]}}, id="the policy does not name it"),
         pytest.param({"bounds": MemoryBounds()}, id="the cluster does not offer it"),
         pytest.param({"pods": (KILLED, FINE[0])}, id="a pod is missing"),
@@ -101,7 +101,7 @@ BIG = {"app": 128 * MI}
     [
         pytest.param([a_pod(memory_limits=BIG)], Verdict.HEALED, "Stable", id="it has it"),
         pytest.param([a_pod(memory_limits=BIG, resizing=True)], None, "Settling", id="being applied"),
-        pytest.param([a_pod(memory_limits=BIG), a_pod("n")], Verdict.NOT_HEALED, "NotResized", id="made anew"),
+        pytest.param([a_pod(memory_limits=BIG), a_pod("n")], Verdict.NOT_HEALED, "NotResized", id="recreated"),
         pytest.param(
             [a_pod(memory_limits=BIG, resize_refused="Infeasible: x")],
             Verdict.NOT_HEALED,

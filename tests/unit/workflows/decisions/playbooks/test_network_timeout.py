@@ -190,7 +190,7 @@ def test_a_pod_that_was_ready_in_between_is_looked_at_again(pods, early):
     [
         pytest.param({"restarts": 1, "running_since": ago(5)}, True, id="restarted, and no word of the run before"),
         pytest.param({"restarts": 1, "running_since": ago(90)}, False, id="no word will come"),
-        pytest.param({"restarts": 1, "last": a_termination()}, False, id="it is told"),
+        pytest.param({"restarts": 1, "last": a_termination()}, False, id="already reported"),
         pytest.param({"restarts": 0, "running_since": ago(5)}, False, id="its first run"),
     ],
 )

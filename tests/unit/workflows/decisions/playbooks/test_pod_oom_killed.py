@@ -102,7 +102,7 @@ def _first(evidence, policy=None, *tried):
         pytest.param(
             an_evidence(_survivor(301), a_pod("web-2-b", a_crashing_container(last=a_termination(exit_code=137)))),
             "app",
-            id="another pod's end is told as 137",
+            id="another pod's end is reported as 137",
         ),
         pytest.param(
             an_evidence(KILL_BY_137, **_SEEN),
@@ -276,7 +276,7 @@ def test_an_init_container_is_raised_as_such():
 
 
 def test_a_stateful_set_gets_its_killed_pod_replaced_and_only_that():
-    """Otherwise it waits for the killed pod for ever, and the raise never reaches one (kubernetes issue 67250)."""
+    """Otherwise it waits for the killed pod forever, and no pod gets the raise (kubernetes issue 67250)."""
     ref = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
     killed = a_pod("web-1", a_crashing_container(last=an_oom_kill()))
     action = _first(an_evidence(a_pod("web-0"), killed, workload=a_deployment(ref=ref)))

@@ -13,7 +13,7 @@ from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import Settle
 from prunella_workflows.model.policy import Check
 
-NOBODY = NoData(why=Why.NOT_CONFIGURED, message="no Prometheus is configured")
+NOT_CONFIGURED = NoData(why=Why.NOT_CONFIGURED, message="no Prometheus is configured")
 AWAY = NoData(why=Why.UNREACHABLE, message="Prometheus cannot be reached: Connection refused")
 OPERATORS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -92,7 +92,7 @@ def test_one_false_counts_more_than_one_without_an_answer():
 
 
 def test_without_a_prometheus_nobody_waits():
-    judgement = judged(asked(NOBODY))
+    judgement = judged(asked(NOT_CONFIGURED))
     assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "ChecksUnavailable")
 
 
@@ -123,7 +123,7 @@ def test_how_long_a_check_is_asked_again(query, held, values, open_):
     assert (judged(asked(0.2, query=query), held=held, **values).verdict is None) is open_
 
 
-ANSWERS = st.floats(allow_nan=False) | st.sampled_from([AWAY, NOBODY, NoData(why=Why.STALE, message="old")])
+ANSWERS = st.floats(allow_nan=False) | st.sampled_from([AWAY, NOT_CONFIGURED, NoData(why=Why.STALE, message="old")])
 
 
 @given(

@@ -52,9 +52,9 @@ HIGH, LOW = (0.9, 0.9, 0.9), (0.2, 0.2, 0.2)
         pytest.param(pressed(*LOW), None, Presence.WATCHING, "Calm", id="calm, the first look"),
         pytest.param(pressed(*LOW), ago(29), Presence.WATCHING, "Calm", id="calm, not for long"),
         pytest.param(pressed(*LOW), ago(30), Presence.RECOVERED, "HealedByItself", id="calm for the quiet time"),
-        pytest.param(pressed(opened_at=ago(179)), ago(179), Presence.WATCHING, "NotMeasured", id="nobody measures yet"),
+        pytest.param(pressed(opened_at=ago(179)), ago(179), Presence.WATCHING, "NotMeasured", id="no measurements yet"),
         pytest.param(
-            pressed(opened_at=ago(180)), None, Presence.FAILING, "NotMeasured", id="nobody measures: for the diagnosis"
+            pressed(opened_at=ago(180)), None, Presence.FAILING, "NotMeasured", id="no measurements: for the diagnosis"
         ),
         pytest.param(
             pressed(0.2, 0.2, None), ago(300), Presence.WATCHING, "NotMeasured", id="one pod was not measured"
@@ -203,19 +203,19 @@ LONG_CALM = {"calm_since": ago(60)}
             judged(*CALM, workload=FIVE.model_copy(update={"replicas": 6}), **LONG_CALM),
             Verdict.INCONCLUSIVE,
             "ChangedByOthers",
-            id="somebody scaled it",
+            id="scaled by a person",
         ),
         pytest.param(
             judged(*CALM, workload=FIVE.model_copy(update={"replicas": 3}), **LONG_CALM),
             Verdict.INCONCLUSIVE,
             "OwnedElsewhere",
-            id="somebody put the old number back",
+            id="the old number was put back",
         ),
         pytest.param(
             judged(*CALM, workload=FIVE.model_copy(update={"template_hash": "hash-9"}), **LONG_CALM),
             Verdict.INCONCLUSIVE,
             "ChangedByOthers",
-            id="somebody released",
+            id="a new release",
         ),
         pytest.param(judged(*CALM, has_checks=True, **LONG_CALM), None, CHECKS_DUE, id="then the policy's checks"),
     ],
@@ -240,7 +240,7 @@ def test_a_repair_that_was_judged_healed_says_what_is_used():
     assert "uses 50.0% of its CPU" in judged(*CALM, **LONG_CALM).message
 
 
-# With an autoscaler, which is what the repair wrote: the workload bears no mark of it
+# With an autoscaler, which is what the repair wrote: the workload has no mark of it
 
 RAISED = {"max_replicas": 5, "replicas": None, "template_hash": "", **LONG_CALM}
 OURS = an_autoscaler(max_replicas=5, last_action="uid-incident-1")
@@ -260,14 +260,14 @@ UNMARKED = FIVE.model_copy(update={"last_action": ""})
             OURS.model_copy(update={"max_replicas": 3}),
             Verdict.INCONCLUSIVE,
             "OwnedElsewhere",
-            id="somebody put the old maximum back",
+            id="the old maximum was put back",
         ),
         pytest.param(
             UNMARKED,
             OURS.model_copy(update={"max_replicas": 9}),
             Verdict.INCONCLUSIVE,
             "ChangedByOthers",
-            id="somebody set another maximum",
+            id="another maximum was set",
         ),
         pytest.param(
             UNMARKED,

@@ -135,7 +135,7 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
             ),
             Presence.RECOVERED,
             "HealedByItself",
-            id="the remains of an evicted pod are nobody's fault",
+            id="the remains of an evicted pod are no fault",
         ),
         pytest.param(
             an_evidence(workload=an_unavailable_deployment()),
@@ -159,7 +159,7 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
             an_evidence(a_pod(ready_since=None)),
             Presence.WATCHING,
             "Watching",
-            id="ready, nobody knows since when: no recovery",
+            id="ready, unknown since when: no recovery",
         ),
         pytest.param(
             an_evidence(NOT_READY.model_copy(update={"created_at": ago(60)}), a_pod("web-2-b")),
@@ -301,7 +301,7 @@ def _restarted(finished_at, **values):
             "Holding",
             id="a window begins with the write at the earliest",
         ),
-        pytest.param(GOOD, (a_pod("b", ready_since=None),), {}, None, "Holding", id="ready, nobody knows since when"),
+        pytest.param(GOOD, (a_pod("b", ready_since=None),), {}, None, "Holding", id="ready, unknown since when"),
         pytest.param(
             GOOD,
             (a_pod("b", ready_since=None),),
@@ -316,7 +316,7 @@ def _restarted(finished_at, **values):
             {"written_at": ago(420)},
             None,
             "Holding",
-            id="a pod was replaced of late",
+            id="a pod was replaced recently",
         ),
         pytest.param(
             GOOD,
@@ -572,7 +572,7 @@ def test_the_workload_is_named_as_people_name_it():
 
 
 @pytest.mark.parametrize(
-    ("blind", "reason"), [(0, "NotSettled"), (60, "Settling")], ids=["late", "late, but nobody could look for a minute"]
+    ("blind", "reason"), [(0, "NotSettled"), (60, "Settling")], ids=["late", "late, but unobserved for a minute"]
 )
 def test_time_in_which_nobody_could_look_does_not_count(blind, reason):
     expected = an_expectation(written_at=ago(150), blind=blind)
