@@ -1,4 +1,4 @@
-"""What the sources share: Signals about an object, and the timer for faults that no further event announces."""
+"""Shared parts of the sources: signals about an object, and the timer for faults that no further event announces."""
 
 import asyncio
 from collections.abc import Callable
