@@ -12,24 +12,14 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_operator.observability import outcomes
-from prunella_workflows.contracts.healing import (
-    Confirmation,
-    ConfirmRequest,
-    DiagnoseReport,
-    DiagnoseRequest,
-    HealingActivities,
-    Repaired,
-    RepairOrder,
-    ReportRequest,
-    VerifyRequest,
-)
+from prunella_workflows.contracts import healing
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Judgement
 
 _NO_METRICS = NotConfigured()
 
 
-class Activities(HealingActivities):
+class Activities(healing.HealingActivities):
     """The contract's activities over a real cluster. Synchronous: they run in the worker's thread pool."""
 
     def __init__(
@@ -42,43 +32,43 @@ class Activities(HealingActivities):
         self._reporter = Reporter(kube)
 
     @activity.defn(name="confirm")
-    def confirm(self, request: ConfirmRequest) -> Confirmation:
+    def confirm(self, request: healing.ConfirmRequest) -> healing.Confirmation:
         """See the contract."""
         with translate_errors():
             return self._diagnoser.confirm(request)
 
     @activity.defn(name="diagnose")
-    def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
+    def diagnose(self, request: healing.DiagnoseRequest) -> healing.DiagnoseReport:
         """See the contract."""
         with translate_errors():
             return self._diagnoser.diagnose(request)
 
     @activity.defn(name="repair", no_thread_cancel_exception=True)
-    def repair(self, order: RepairOrder) -> Repaired:
+    def repair(self, order: healing.RepairOrder) -> healing.Repaired:
         """See the contract. Never interrupted between write and result."""
         with translate_errors():
             return self._repairer.repair(order)
 
     @activity.defn(name="undo", no_thread_cancel_exception=True)
-    def undo(self, order: RepairOrder) -> Repaired:
+    def undo(self, order: healing.RepairOrder) -> healing.Repaired:
         """See the contract. Never interrupted between write and result."""
         with translate_errors():
             return self._repairer.undo(order)
 
     @activity.defn(name="verify")
-    def verify(self, request: VerifyRequest) -> Judgement:
+    def verify(self, request: healing.VerifyRequest) -> Judgement:
         """See the contract."""
         with translate_errors():
             return self._verifier.verify(request)
 
     @activity.defn(name="report")
-    def report(self, request: ReportRequest) -> None:
+    def report(self, request: healing.ReportRequest) -> None:
         """See the contract."""
         with translate_errors():
             self._reporter.report(request)
 
     @activity.defn(name="close")
-    def close(self, request: ReportRequest) -> None:
+    def close(self, request: healing.ReportRequest) -> None:
         """See the contract."""
         with translate_errors():
             self._reporter.report(request)

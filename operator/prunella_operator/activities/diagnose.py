@@ -9,8 +9,7 @@ from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
-from prunella_workflows.decisions import guards as guard
-from prunella_workflows.decisions import playbooks
+from prunella_workflows.decisions import guards, playbooks
 from prunella_workflows.decisions.diagnosis import probe_events
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
@@ -54,9 +53,8 @@ class Diagnoser:
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         findings = Findings(evidence)
         diagnosis, plan = playbooks.decide(findings, policy, request.tried)
-        action = plan.steps[0].action if plan.steps else None
         cause = findings.external_cause(diagnosis.cause)
-        case = guard.GuardCase(
+        case = guards.GuardCase(
             now=evidence.read_at,
             incident=name,
             workload=evidence.workload,
@@ -65,7 +63,7 @@ class Diagnoser:
             protected_namespaces=self._protected,
             policy=policy,
             cause=diagnosis.cause,
-            action=action,
+            action=plan.steps[0].action if plan.steps else None,
             severity=request.spec.severity,
             approval=request.answer or request.spec.approval,
             incidents=evidence.incidents,
@@ -77,31 +75,24 @@ class Diagnoser:
             waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
             pending=_pending_report(diagnosis, findings),
         )
-        return self._report(request, findings, policy, diagnosis=diagnosis, plan=plan, case=case)
+        return self._report(request, findings, diagnosis, plan, case)
 
     def _report(
-        self,
-        request: DiagnoseRequest,
-        findings: Findings,
-        policy: EffectivePolicy,
-        *,
-        diagnosis: Diagnosis,
-        plan: Plan,
-        case: guard.GuardCase,
+        self, request: DiagnoseRequest, findings: Findings, diagnosis: Diagnosis, plan: Plan, case: guards.GuardCase
     ) -> DiagnoseReport:
-        action = case.action
+        action, policy = case.action, case.policy
         assert policy.limits.attempts is not None
         assert policy.approval.timeout is not None
         return DiagnoseReport(
             diagnosis=diagnosis,
             plan=plan,
-            guards=evaluate(guard.GUARDS, case, request.known),
+            guards=evaluate(guards.GUARDS, case, request.known),
             evidence=_notes(findings, diagnosis, policy),
             diff=self._preview(action) if action is not None else "",
             available=findings.evidence.workload.available_replicas,
             attempts_max=policy.limits.attempts,
             has_checks=bool(policy.verification.checks),
-            approval_needed=action is not None and guard.approval_needed(policy, action, request.spec.severity),
+            approval_needed=action is not None and guards.approval_needed(policy, action, request.spec.severity),
             approval_timeout=policy.approval.timeout,
             approvers=policy.approval.approvers or (),
             escalation=policy.escalation,

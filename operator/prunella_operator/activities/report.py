@@ -16,6 +16,7 @@ from prunella_workflows.model.errors import Conflict, Forbidden, NotFound
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import IncidentStatus
 
+_INCIDENT = {"apiVersion": labels.API_VERSION, "kind": "Incident"}
 _MAX_ATTEMPTS = 5
 _log = structlog.get_logger("prunella.escalation")
 
@@ -27,11 +28,7 @@ class Reporter:
         self._kube = kube
 
     def report(self, request: ReportRequest) -> None:
-        """Write the whole status as it should be now.
-
-        Raises:
-            NotFound: the incident was deleted, or recreated under another uid: its workflow has nothing left to report.
-        """
+        """Write the status. Raises NotFound if the incident was deleted or recreated: nothing is left to report."""
         for _ in range(_MAX_ATTEMPTS):
             with suppress(Conflict):  # someone wrote to it between our read and our write
                 self._write(request.incident, request.status)
@@ -54,24 +51,15 @@ class Reporter:
             condition.model_copy(update={"observed_generation": generation}) for condition in status.conditions
         )
         complete = status.model_copy(update={"observed_generation": generation, "conditions": conditions})
-        return {
-            "apiVersion": labels.API_VERSION,
-            "kind": "Incident",
-            # The version, because the API server ignores a uid on the status subresource.
-            "metadata": {
-                "name": ref.name,
-                "namespace": ref.namespace,
-                "resourceVersion": live["metadata"]["resourceVersion"],
-            },
-            "status": complete.to_object(),
-        }
+        # The version, because the API server ignores a uid on the status subresource.
+        version = live["metadata"]["resourceVersion"]
+        meta = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": version}
+        return {**_INCIDENT, "metadata": meta, "status": complete.to_object()}
 
     def _post(self, ref: IncidentRef, status: IncidentStatus, note: EventNote) -> None:
         """Events are a convenience: a failure to post one does not stop the healing, as the status has everything."""
-        try:
+        with suppress(AlreadyExists, Forbidden, NotFound):
             self._kube.create(paths.events(ref.namespace), _event(ref, status, note))
-        except (AlreadyExists, Forbidden, NotFound):
-            return
 
 
 def log_escalation(request: ReportRequest) -> None:
@@ -106,13 +94,7 @@ def _event(ref: IncidentRef, status: IncidentStatus, note: EventNote) -> Object:
         "reason": note.reason,
         "action": note.action,
         "note": note.note[:1024],
-        "regarding": {
-            "apiVersion": labels.API_VERSION,
-            "kind": "Incident",
-            "namespace": ref.namespace,
-            "name": ref.name,
-            "uid": ref.uid,
-        },
+        "regarding": {**_INCIDENT, "namespace": ref.namespace, "name": ref.name, "uid": ref.uid},
         **_related(ref, status),
     }
 

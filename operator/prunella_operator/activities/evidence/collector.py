@@ -46,44 +46,26 @@ class EvidenceCollector:
         self._usage = usage or UsageReader(kube, NotConfigured())
 
     def resolve(self, incident: IncidentRef, spec: IncidentSpec) -> WorkloadRef:
-        """The workload an incident is about: its target, or the top owner of its pod.
-
-        Raises:
-            NotFound: it does not exist.
-            InvalidIncident: the incident names neither a target nor a pod.
-        """
+        """The incident's target, or the top owner of its pod. Raises NotFound; InvalidIncident if it names neither."""
         if spec.target is not None:
-            target = spec.target
-            ref = WorkloadRef(
-                api_version=target.api_version, kind=target.kind, namespace=incident.namespace, name=target.name
-            )
+            version, kind, name = spec.target.api_version, spec.target.kind, spec.target.name
         elif spec.pod_name:
-            ref = WorkloadRef(api_version="v1", kind="Pod", namespace=incident.namespace, name=spec.pod_name)
+            version, kind, name = "v1", "Pod", spec.pod_name
         else:
             raise InvalidIncident("spec.target: name a workload, or name a pod in spec.podName")
-        return self.top_owner(ref)
+        return self.top_owner(WorkloadRef(api_version=version, kind=kind, namespace=incident.namespace, name=name))
 
     def top_owner(self, ref: WorkloadRef) -> WorkloadRef:
-        """The workload at the top of the owners of an object, with its uid.
-
-        Raises:
-            NotFound: the object, or one of its owners, does not exist.
-        """
+        """The top owner of an object, with its uid. Raises NotFound if the object, or one of its owners, is gone."""
         raw = self._kube.get(paths.workload(ref))
         owner = controller_of(raw)
         if owner is not None and is_workload(owner):
-            above = WorkloadRef(
-                api_version=owner.api_version, kind=owner.kind, namespace=ref.namespace, name=owner.name
-            )
-            return self.top_owner(above)
+            version, kind = owner.api_version, owner.kind
+            return self.top_owner(WorkloadRef(api_version=version, kind=kind, namespace=ref.namespace, name=owner.name))
         return ref.model_copy(update={"uid": raw["metadata"]["uid"]})
 
     def raw_workload(self, ref: WorkloadRef) -> Object:
-        """The workload as it is now. A namesake with another uid does not count.
-
-        Raises:
-            NotFound: the workload is gone.
-        """
+        """The workload as it is now. Raises NotFound if it is gone; a namesake with another uid does not count."""
         raw = self._kube.get(paths.workload(ref))
         raw.setdefault("kind", ref.kind)
         raw.setdefault("apiVersion", ref.api_version)
@@ -99,16 +81,20 @@ class EvidenceCollector:
         return raw, view, self._pods(raw, revisions, jobs)
 
     def history(self, raw: Object) -> list[Object]:
-        """The revisions that a workload's controller keeps and that it owns (by uid, never by label alone)."""
-        namespace, uid = raw["metadata"]["namespace"], raw["metadata"]["uid"]
+        """The revisions that a workload's controller keeps and that it owns."""
+        namespace = raw["metadata"]["namespace"]
         if raw["kind"] == "Deployment":
             path = paths.collection("ReplicaSet", namespace)
         elif raw["kind"] in ("StatefulSet", "DaemonSet"):
             path = paths.snapshots(namespace)
         else:
             return []
+        return self._owned(path, raw, {raw["metadata"]["uid"]})
+
+    def _owned(self, path: str, raw: Object, owners: set[str]) -> list[Object]:
+        """The objects with a workload's labels that one of these owners controls (by uid, never by label alone)."""
         found = self._kube.list(path, labelSelector=format_selector(selector_of(raw)))
-        return [revision for revision in found if _controller_uid(revision) == uid]
+        return [item for item in found if (owner := controller_of(item)) is not None and owner.uid in owners]
 
     def _jobs(self, raw: Object) -> list[Object]:
         """The latest Job of a CronJob: earlier failures are over."""
@@ -122,9 +108,7 @@ class EvidenceCollector:
         if raw["kind"] == "Pod":
             return (pod_view(raw),)
         owners = {raw["metadata"]["uid"], *(revision["metadata"]["uid"] for revision in (*revisions, *jobs))}
-        path = paths.core(raw["metadata"]["namespace"], "pods")
-        found = self._kube.list(path, labelSelector=format_selector(selector_of(raw)))
-        return tuple(pod_view(pod) for pod in found if _controller_uid(pod) in owners)
+        return tuple(map(pod_view, self._owned(paths.core(raw["metadata"]["namespace"], "pods"), raw, owners)))
 
     def usage(self, ref: WorkloadRef, pods: tuple[PodView, ...]) -> Usage | NoData:
         """The usage of these pods now, or the reason why it is unknown."""
@@ -239,8 +223,3 @@ class EvidenceCollector:
         if not killed and saturated_resource(evidence.incident.type) != "memory":
             return MemoryBounds()
         return read_memory_bounds(self._kube, evidence.workload.ref.namespace)
-
-
-def _controller_uid(raw: Object) -> str:
-    owner = controller_of(raw)
-    return owner.uid if owner is not None else ""

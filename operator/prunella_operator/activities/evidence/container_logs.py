@@ -45,23 +45,18 @@ def tail_logs(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
                 text = kube.text(path, **wanted)
         except (NotFound, Refused, Forbidden):
             continue
-        except (
-            Unavailable
-        ):  # a node does not answer; waiting for the next one as well would delay the diagnosis too long
+        except Unavailable:  # a node does not answer; waiting for the next one too would delay the diagnosis too long
             return
         lines = (line for line in text.splitlines() if line.strip() and not line.startswith(_NO_LOG))
         yield RawLogTail(pod, status.name, tuple(line[:_MAX_RAW_LINE_CHARS] for line in lines))
 
 
 def _containers_to_read(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bool]]:
-    """Containers that crashed, with whether to read their previous run, and containers that are not ready.
-
-    A container that has just terminated and was not restarted is still in its last run.
-    """
+    """Containers that crashed, with whether to read their previous run, and containers that are not ready."""
     pods = {pod.name: pod for pod in evidence.live_pods}
     for symptom in find_symptoms(evidence.live_pods):
         for status in pods[symptom.pod].containers:
             if symptom.kind in (Kind.CRASH, Kind.OOM) and status.name == symptom.container:
-                yield symptom.pod, status, status.terminated is None
+                yield symptom.pod, status, status.terminated is None  # a terminated one is still in its last run
             elif symptom.kind is Kind.NOT_READY and not status.ready:
                 yield symptom.pod, status, False

@@ -1,6 +1,6 @@
-"""Dependencies of a workload in its namespace: those its owner declares, and Services that its failing pods mention.
+"""Dependencies of a failing workload: those its owner declares, and Services of its namespace that its pods mention.
 
-Read only when pods fail. Logs and environment are compared raw; only the Service's name leaves the process.
+Logs and environment are compared raw; only the Service's name leaves the process.
 """
 
 from collections.abc import Iterable, Iterator
@@ -63,12 +63,12 @@ def _find_mentioned(
     kube: SyncClient, raw: Object, evidence: Evidence, tails: Iterable[RawLogTail]
 ) -> Iterator[KnownDependency]:
     """The workloads behind the Services that the failing pods mention."""
-    texts = list(_texts(evidence, tails))
-    namespace = evidence.workload.ref.namespace
-    own = template_of(raw)
-    environment = read_environment(_containers(own))
+    texts, own = list(_texts(evidence, tails)), template_of(raw)
+    spec = own.get("spec") or {}
+    environment = read_environment((*(spec.get("initContainers") or ()), *(spec.get("containers") or ())))
+    path = paths.core(evidence.workload.ref.namespace, "services")
     try:
-        services = [parse_service(raw) for raw in kube.list(paths.core(namespace, "services"))] if texts else []
+        services = [parse_service(raw) for raw in kube.list(path)] if texts else []
     except Forbidden:
         return
     for service in services:
@@ -92,11 +92,6 @@ def _texts(evidence: Evidence, tails: Iterable[RawLogTail]) -> Iterator[tuple[st
     for event in evidence.events:
         if event.about in failing and event.reason == "Unhealthy":
             yield "an Event on its probe", event.message
-
-
-def _containers(template: Object) -> list[Object]:
-    spec = template.get("spec") or {}
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
 
 
 def _selects(service: Service, template: Object) -> bool:

@@ -1,7 +1,6 @@
-"""Summaries of the other incidents.
+"""Summaries of the other incidents. In a storm each of hundreds reads all others: they share one recent read.
 
-In a storm hundreds of incidents of one namespace are diagnosed at once, and each reads all others. They share one
-read, at most two seconds old: nothing that must be exact is decided on it (see `repair_slots`).
+Nothing that must be exact is decided on it (see `repair_slots`).
 """
 
 from dataclasses import dataclass, field

@@ -12,11 +12,8 @@ from prunella_workflows.model.measurement import NoData, Why
 
 def measure_usage(reader: UsageReader, evidence: Evidence, *, full: bool) -> dict[str, Any]:
     """The fields of the evidence that come from metrics. Without data they stay empty, and a note gives the reason."""
-    killed = (
-        sorted({symptom.container for symptom in find_symptoms(evidence.live_pods) if symptom.kind is Kind.OOM})
-        if full
-        else []
-    )
+    symptoms = find_symptoms(evidence.live_pods) if full else ()
+    killed = sorted({symptom.container for symptom in symptoms if symptom.kind is Kind.OOM})
     saturated = saturated_resource(evidence.incident.type) is not None
     if not killed and not saturated:
         return {}

@@ -1,7 +1,4 @@
-"""Other explanations of a fault: the nodes of the pods, and other workloads of the namespace that lack the same object.
-
-Read only when pods fail.
-"""
+"""Other explanations of a fault: the nodes of the pods, and workloads of the namespace that lack the same object."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -35,8 +32,7 @@ def _node(kube: SyncClient, name: str) -> NodeView | None:
         return NodeView(name=name, ready=False, message="it was deleted")
     except Forbidden:
         return None
-    conditions = (raw.get("status") or {}).get("conditions") or ()
-    ready: Object = next((condition for condition in conditions if condition.get("type") == "Ready"), {})
+    ready = _condition(raw, "Ready")
     reason = f"{ready.get('reason', 'not ready')} since {ready.get('lastTransitionTime', 'an unknown time')}"
     good = ready.get("status") == "True"
     return NodeView(name=name, ready=good, message="" if good else reason)
@@ -56,15 +52,17 @@ def workloads_missing_same_object(
     found = set()
     for pod in kube.list(paths.core(evidence.workload.ref.namespace, "pods")):
         meta = pod["metadata"]
-        if meta["uid"] not in ours and "deletionTimestamp" not in meta and not _is_ready(pod):
+        ready = _condition(pod, "Ready").get("status") == "True"
+        if meta["uid"] not in ours and "deletionTimestamp" not in meta and not ready:
             text = "\n".join((messages[meta["name"]], *_waiting_messages(pod)))
             found |= {(_workload_of(pod), name) for name in parse_missing_objects(text) & lacking}
     return tuple(AffectedWorkload(workload=workload, missing=name) for workload, name in sorted(found))
 
 
-def _is_ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
+def _condition(raw: Object, kind: str) -> Object:
+    """A condition of an object; empty if it has none of this type."""
+    conditions = (raw.get("status") or {}).get("conditions") or ()
+    return next((condition for condition in conditions if condition.get("type") == kind), {})
 
 
 def _waiting_messages(pod: Object) -> Iterator[str]:
@@ -72,8 +70,7 @@ def _waiting_messages(pod: Object) -> Iterator[str]:
     status = pod.get("status") or {}
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         yield ((container.get("state") or {}).get("waiting") or {}).get("message", "")
-    for condition in status.get("conditions") or ():
-        yield condition.get("message", "") if condition.get("type") == "PodScheduled" else ""
+    yield _condition(pod, "PodScheduled").get("message", "")
 
 
 def _workload_of(pod: Object) -> str:

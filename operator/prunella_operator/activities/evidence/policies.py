@@ -9,74 +9,62 @@ from pydantic import ValidationError
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_workflows.model import policy
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.labels import HEAL
-from prunella_workflows.model.policy import (
-    BUILT_IN,
-    ClusterHealingPolicySpec,
-    EffectivePolicy,
-    EscalationRule,
-    HealingPolicySpec,
-    PolicyMode,
-    PolicySpec,
-    merge,
-)
 from prunella_workflows.model.workload import WorkloadView
 
-P = TypeVar("P", bound=PolicySpec)
+P = TypeVar("P", bound=policy.PolicySpec)
 
 _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
 
-def effective_policy(kube: SyncClient, workload: WorkloadView, namespace_labels: dict[str, str]) -> EffectivePolicy:
+def effective_policy(
+    kube: SyncClient, workload: WorkloadView, namespace_labels: dict[str, str]
+) -> policy.EffectivePolicy:
     """The policy of one workload. Without one: Heal where the namespace opted in by label, else Observe.
 
-    Raises:
-        InvalidIncident: a policy does not parse; it names the policy and the field.
+    Raises InvalidIncident, which names policy and field, if one does not parse.
     """
-    opted_in = namespace_labels.get(HEAL) == "enabled"
-    base = BUILT_IN.model_copy(update={"mode": PolicyMode.HEAL if opted_in else PolicyMode.OBSERVE})
-    cluster = _sorted(kube.list(paths.policies()))
-    here = _sorted(kube.list(paths.policies(workload.ref.namespace)))
+    mode = policy.PolicyMode.HEAL if namespace_labels.get(HEAL) == "enabled" else policy.PolicyMode.OBSERVE
+    base = policy.BUILT_IN.model_copy(update={"mode": mode})
+    namespace = workload.ref.namespace
+    cluster = _read(
+        kube.list(paths.policies()), "ClusterHealingPolicy", policy.ClusterHealingPolicySpec, kube.namespace
+    )
+    own = _read(kube.list(paths.policies(namespace)), "HealingPolicy", policy.HealingPolicySpec, namespace)
     wide = [
-        (f"ClusterHealingPolicy/{name}", spec)
-        for name, spec in ((name, _parse(ClusterHealingPolicySpec, name, raw, kube.namespace)) for name, raw in cluster)
+        (name, spec)
+        for name, spec in cluster
         if spec.namespace_selector is None or spec.namespace_selector.matches(namespace_labels)
-    ]
-    own = [
-        (f"HealingPolicy/{name}", _parse(HealingPolicySpec, name, raw, workload.ref.namespace)) for name, raw in here
     ]
     general = [(name, spec) for name, spec in own if spec.selector is None]
     narrow = [
         (name, spec) for name, spec in own if spec.selector is not None and spec.selector.matches(workload.labels)
     ]
-    return merge(base, *wide, *general, *narrow)
+    return policy.merge(base, *wide, *general, *narrow)
 
 
-def _sorted(items: Iterable[Object]) -> list[tuple[str, Object]]:
-    return sorted(((item["metadata"]["name"], item.get("spec") or {}) for item in items), key=lambda pair: pair[0])
+def _read(items: Iterable[Object], kind: str, model: type[P], namespace: str) -> list[tuple[str, P]]:
+    specs = sorted(((item["metadata"]["name"], item.get("spec") or {}) for item in items), key=lambda pair: pair[0])
+    return [(f"{kind}/{name}", _parse(model, name, raw, namespace)) for name, raw in specs]
 
 
 def address(name: str, namespace: str) -> str:
-    """The address of a Secret that a policy names: `NAMESPACE/NAME`.
-
-    Raises:
-        ValueError: it is not a valid name, and might address a Secret of another namespace.
-    """
+    """The address `NAMESPACE/NAME` of a Secret. Raises ValueError for a name that might address another namespace."""
     if not _SECRET_NAME.match(name):
         raise ValueError(f"{name!r} is not the name of a Secret")
     return f"{namespace}/{name}"
 
 
-def _add_addresses(rule: EscalationRule, namespace: str) -> EscalationRule:
+def _add_addresses(rule: policy.EscalationRule, namespace: str) -> policy.EscalationRule:
     def all_of(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(address(name, namespace) for name in names)
 
-    return EscalationRule(
+    levels = tuple(level.model_copy(update={"channels": all_of(level.channels)}) for level in rule.levels or ())
+    return policy.EscalationRule(
         channels=None if rule.channels is None else all_of(rule.channels),
-        levels=None
-        if rule.levels is None
-        else tuple(level.model_copy(update={"channels": all_of(level.channels)}) for level in rule.levels),
+        levels=None if rule.levels is None else levels,
         ticket=address(rule.ticket, namespace) if rule.ticket else rule.ticket,
         quiet_hours=rule.quiet_hours,
     )

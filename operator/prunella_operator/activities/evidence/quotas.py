@@ -13,6 +13,7 @@ def read_memory_bounds(kube: SyncClient, namespace: str) -> MemoryBounds:
     """The upper bounds for memory."""
     free = read_free_quota(kube, namespace)
     ranges = list(kube.list(paths.core(namespace, "limitranges")))
+    ratios = map(parse_quantity, _container_limits(ranges, "maxLimitRequestRatio"))
     nodes = [
         parse_bytes(str(node["status"]["allocatable"]["memory"]))
         for node in kube.list("/api/v1/nodes")
@@ -21,8 +22,8 @@ def read_memory_bounds(kube: SyncClient, namespace: str) -> MemoryBounds:
     return MemoryBounds(
         quota_limits_free=_min_free(free, "limits.memory"),
         quota_requests_free=_min_free(free, "requests.memory", "memory"),
-        container_max=_container_max(ranges),
-        ratio_max=_ratio_max(ranges),
+        container_max=min(map(parse_bytes, _container_limits(ranges, "max")), default=None),
+        ratio_max=min(map(float, ratios), default=None),
         node_max=max(nodes, default=None),
         resize_offered=_resize_offered(kube),
     )
@@ -34,14 +35,11 @@ def _resize_offered(kube: SyncClient) -> bool:
 
 
 def read_free_quota(kube: SyncClient, namespace: str) -> dict[str, float]:
-    """The remainder of the tightest quota of each resource, in its base unit: pods, cores, bytes.
-
-    Pods of a long-running controller have no deadline, so quotas for pods with a deadline do not count.
-    """
+    """The remainder of the tightest quota of each resource, in its base unit: pods, cores, bytes."""
     free: dict[str, float] = {}
     for quota in kube.list(paths.core(namespace, "resourcequotas")):
         status = quota.get("status") or {}
-        if "Terminating" in ((quota.get("spec") or {}).get("scopes") or ()):
+        if "Terminating" in ((quota.get("spec") or {}).get("scopes") or ()):  # for pods with a deadline: ours have none
             continue
         for name, hard in (status.get("hard") or {}).items():
             used = (status.get("used") or {}).get(name, "0")
@@ -61,12 +59,3 @@ def _container_limits(ranges: Iterable[Object], key: str) -> Iterator[str]:
         for limit in (range_.get("spec") or {}).get("limits") or ():
             if limit.get("type") == "Container" and "memory" in (limit.get(key) or {}):
                 yield str(limit[key]["memory"])
-
-
-def _container_max(ranges: Iterable[Object]) -> int | None:
-    return min(map(parse_bytes, _container_limits(ranges, "max")), default=None)
-
-
-def _ratio_max(ranges: Iterable[Object]) -> float | None:
-    ratios = map(parse_quantity, _container_limits(ranges, "maxLimitRequestRatio"))
-    return min(map(float, ratios), default=None)

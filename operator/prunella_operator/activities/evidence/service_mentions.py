@@ -52,9 +52,7 @@ class Service(NamedTuple):
 def parse_service(raw: Object) -> Service | None:
     """The Service; None without a selector, or if it is headless or external: its pods are unknown."""
     spec, meta = raw.get("spec") or {}, raw["metadata"]
-    addresses = frozenset(
-        clusterip for clusterip in (spec.get("clusterIP"), *(spec.get("clusterIPs") or ())) if clusterip
-    )
+    addresses = frozenset(filter(None, (spec.get("clusterIP"), *(spec.get("clusterIPs") or ()))))
     selector = spec.get("selector") or {}
     if not selector or spec.get("type") == "ExternalName" or not addresses or "None" in addresses:
         return None

@@ -17,7 +17,6 @@ from prunella_workflows.model.incident_status import Delivery, DeliveryResult
 from prunella_workflows.model.labels import CHANNEL
 
 _log = structlog.get_logger("prunella.notifications")
-
 _MAX_SUMMARY_LINES = 20
 Links = Callable[[Message], tuple[Link, ...]]
 
@@ -38,8 +37,7 @@ class Messenger:
     def notify(self, request: NotifyRequest) -> Delivery:
         """Send it now, or as a line of a summary, or raise to be retried when the channel accepts more.
 
-        Raises:
-            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it was not sent.
+        Raises AuthenticationError, Forbidden, InvalidInputError, Unavailable if it was not sent.
         """
         kind = "unknown"
         try:

@@ -17,14 +17,13 @@ from prunella_workflows.model.incident_status import TicketRef
 from prunella_workflows.model.labels import TICKETS
 
 _log = structlog.get_logger("prunella.tickets")
-
-
 _MAX_REMEMBERED_TICKETS = 1000
 
 
 class Ticketer:
-    """Opens, updates and closes tickets. One for the process, because an alert and its incident share a ticket: each
-    waits for the other, and knows the ticket that it created even before a search finds it.
+    """Opens, updates and closes tickets. One for the process: an alert and its incident share a ticket.
+
+    Each waits for the other, and knows the ticket that it created even before a search finds it.
     """
 
     def __init__(self, api: Api, links: Links) -> None:
@@ -34,24 +33,18 @@ class Ticketer:
         self._tickets: dict[tuple[str, str], TicketRef] = {}
 
     def ticket(self, request: TicketRequest) -> TicketRef:
-        """Take one step on the ticket of `request.thread`.
-
-        Raises:
-            AuthenticationError, Forbidden, InvalidInputError, Unavailable: it failed.
-        """
-        kind = "unknown"
+        """Take a step on the thread's ticket. Raises AuthenticationError, Forbidden, InvalidInputError, Unavailable."""
+        kind, step = "unknown", request.step.value
         try:
             system = ticket_system(request.system, read_secret(self._api, request.system, TICKETS))
             kind = system.kind
-            with tracing.Call(
-                f"ticket {kind}", {"prunella.system": request.system, "prunella.step": request.step.value}
-            ):
+            with tracing.Call(f"ticket {kind}", {"prunella.system": request.system, "prunella.step": step}):
                 ref = self._step(system, request)
         except PrunellaError as error:
-            metrics.TICKETS.labels(kind, request.step.value, error.reason).inc()
-            _log.warning("cannot update ticket", system=request.system, step=request.step.value, error=str(error))
+            metrics.TICKETS.labels(kind, step, error.reason).inc()
+            _log.warning("cannot update ticket", system=request.system, step=step, error=str(error))
             raise
-        metrics.TICKETS.labels(kind, request.step.value, "Done").inc()
+        metrics.TICKETS.labels(kind, step, "Done").inc()
         return ref
 
     def _step(self, system: TicketSystem, request: TicketRequest) -> TicketRef:

@@ -28,11 +28,7 @@ class Change(ABC, Generic[A]):
     changes_template: ClassVar[bool] = False
 
     def read(self) -> LiveObject:
-        """The object that is written, as it is now.
-
-        Raises:
-            NotFound, ChangedSince: it is gone, or was recreated.
-        """
+        """The object that is written, as it is now. Raises NotFound if it is gone, ChangedSince if it was recreated."""
         raw = self.collector.raw_workload(self.action.target.model_copy(update={"uid": ""}))
         return self.require_uid(parse(raw))
 
@@ -43,11 +39,7 @@ class Change(ABC, Generic[A]):
         return live
 
     def check(self, live: LiveObject) -> None:
-        """Check what the action requires of the object and of what belongs to it.
-
-        Raises:
-            ChangedSince: it changed after the diagnosis.
-        """
+        """Check what the action requires. Raises ChangedSince if the object, or what belongs to it, changed."""
         live.require(self.action.require)
 
     @abstractmethod

@@ -1,8 +1,4 @@
-"""The exact change between two pod templates or numbers, for people, with values of environment variables masked.
-
-A mask distinguishes equal from changed values within one diff and nothing else: it is keyed by a secret of this
-process, so that guesses of a short value cannot be tested against it.
-"""
+"""The exact change between two pod templates or numbers, for people, with values of environment variables masked."""
 
 import difflib
 import hashlib
@@ -22,29 +18,23 @@ _KEY = secrets.token_bytes(32)
 
 def template_diff(before: Object, after: Object) -> str:
     """A unified diff of two templates as YAML, capped in size, without secrets."""
-    lines = difflib.unified_diff(
-        _lines(before),
-        _lines(after),
-        fromfile="spec.template (now)",
-        tofile="spec.template (repaired)",
-        lineterm="",
-        n=2,
-    )
-    text = "\n".join(lines)
+    text = _diff("spec.template", _lines(before), _lines(after))
     return text if len(text) <= _MAX_CHARS else text[:_MAX_CHARS] + "\n... (cut)"
 
 
 def number_diff(field: str, before: int, after: int) -> str:
     """The same for one number of an object's spec."""
-    names = (f"spec.{field} (now)", f"spec.{field} (repaired)")
-    return "\n".join(difflib.unified_diff([f"{field}: {before}"], [f"{field}: {after}"], *names, lineterm=""))
+    return _diff(f"spec.{field}", [f"{field}: {before}"], [f"{field}: {after}"])
 
 
 def memory_diff(container: str, before: int, after: int) -> str:
     """The same for the memory limit of one container of running pods."""
-    field = f"containers[{container}].resources.limits.memory"
-    old, new = (f"memory: {format_bytes(value)}" for value in (before, after))
-    return "\n".join(difflib.unified_diff([old], [new], f"{field} (now)", f"{field} (repaired)", lineterm=""))
+    old, new = ([f"memory: {format_bytes(value)}"] for value in (before, after))
+    return _diff(f"containers[{container}].resources.limits.memory", old, new)
+
+
+def _diff(name: str, before: list[str], after: list[str]) -> str:
+    return "\n".join(difflib.unified_diff(before, after, f"{name} (now)", f"{name} (repaired)", lineterm="", n=2))
 
 
 def _lines(template: Object) -> list[str]:
@@ -66,4 +56,5 @@ def _mask_values(node: Any) -> Any:
 
 
 def _mask(value: Any) -> str:
+    """A mask tells equal from changed values within a diff. Its key is secret: guesses cannot be tested against it."""
     return f"(hidden, mark {hashlib.blake2s(str(value).encode(), key=_KEY).hexdigest()[:8]})"

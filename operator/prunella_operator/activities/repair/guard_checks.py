@@ -21,12 +21,7 @@ def evaluate(guards: tuple[Guard, ...], case: GuardCase, known: Iterable[GuardNo
 
 
 def require_pass(guards: tuple[Guard, ...], case: GuardCase) -> None:
-    """Go on only if no guard blocks.
-
-    Raises:
-        Held: a guard says "not now".
-        ChangedSince: a guard blocks that passed at the diagnosis: decide again.
-    """
+    """Raises Held if a guard says "not now", and ChangedSince if one blocks that passed at the diagnosis."""
     block = guard.first_block(evaluate(guards, case))
     if block is not None:
         kind = Held if block.effect is Effect.WAIT else ChangedSince
@@ -34,10 +29,6 @@ def require_pass(guards: tuple[Guard, ...], case: GuardCase) -> None:
 
 
 def require_within_limits(case: GuardCase) -> None:
-    """Go on only if the current policy allows the numbers that the action sets.
-
-    Raises:
-        ChangedSince: it does not: decide again.
-    """
+    """Raises ChangedSince if the current policy does not allow the numbers that the action sets: decide again."""
     if case.action is not None and (excess := guard.out_of_limits(case.action, case.policy.limits)):
         raise ChangedSince(excess)

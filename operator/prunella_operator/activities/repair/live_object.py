@@ -14,11 +14,7 @@ AUTOSCALER = "HorizontalPodAutoscaler"
 
 @dataclass(frozen=True)
 class LiveObject:
-    """An object as it was read, with everything that a write depends on.
-
-    `version` is the value of `version_field`, the field of the metadata that counts changes: those of the spec where
-    the API server counts them separately, else all. An autoscaler has no template, and "" as its hash.
-    """
+    """An object as it was read, with all that a write depends on. An autoscaler has no template, and "" as its hash."""
 
     raw: Object
     workload: Object
@@ -26,6 +22,7 @@ class LiveObject:
     name: str
     uid: str
     version_field: str
+    """The metadata's count of changes: those of the spec where the API server counts them separately, else all."""
     version: Any
     annotations: dict[str, str]
     template: Object
@@ -46,11 +43,7 @@ class LiveObject:
         return replace(self, template_hash=self.annotations.get(labels.AFTER, self.template_hash))
 
     def require(self, expected: Precondition) -> None:
-        """Check that the object is still in the state that the decision was made on.
-
-        Raises:
-            ChangedSince: it was repaired, or its template was changed.
-        """
+        """Raises ChangedSince if the object was repaired, or its template changed, after the decision."""
         if self.last_action != expected.last_action:
             raise ChangedSince(f"{self.name} was changed by another repair ({self.last_action or 'rolled back'})")
         if self.template_hash != expected.template_hash:

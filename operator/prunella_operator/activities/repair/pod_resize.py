@@ -1,7 +1,6 @@
 """More memory for running pods, in place: each pod by its uid, from exactly the old limit to exactly the new one.
 
-The action id is written to the workload, then the pods are changed; doing it twice is doing it once. A pod that is gone
-is skipped, and so is one whose limit someone else has set: the verification sees that it does not have ours.
+A pod that is gone is skipped, and so is one whose limit someone else has set: the verification sees it.
 """
 
 from contextlib import suppress
@@ -30,16 +29,14 @@ class PodResize(Change[ResizePods]):
                 raise ChangedSince(f"pod {pod.name} was replaced or resized since the diagnosis")
 
     def patch(self, _live: LiveObject) -> tuple[dict[str, str], list[Object]]:
-        """Nothing of the workload is changed but its action id."""
+        """Only the action id is written to the workload; the pods follow in `finish`."""
         return {}, []
 
     def finish(self) -> None:
-        """Set the limit in all pods or, where the API server refuses one of them, in none. An undo sets the old limit
-        in as many pods as accept it.
+        """Set the limit in all pods or, where one is refused, in none. An undo sets the old one in all that accept it.
 
-        Raises:
-            Refused, Forbidden: a pod may not have it (a LimitRange, an admission rule; a quota).
-            Conflict: a pod changed while it was being written; the same order completes it.
+        Raises Refused or Forbidden for a LimitRange, an admission rule or a quota, and Conflict for a pod that changed
+        while it was being written: the same order completes it.
         """
         if self.undoing:
             self._resize_where_accepted()

@@ -1,11 +1,9 @@
 """Repair slots: a repair acquires one right before it writes, so budgets hold however many repairs start at once.
 
-The incident requests a slot (a label), reads all others (fresh lists), then acquires it (label and annotation), on the
-condition that its object is still the one that made the request. Held slots count, and so do earlier requests, in the
-API server's own order of writes. Why no two can both slip through is in docs/decisions/0014-turns.md; the unit test
-plays all interleavings of small crowds.
-
-Lists carry metadata only, and only of incidents that hold or request a slot: a storm of waiting ones costs nothing.
+The incident requests a slot (a label), reads all others (fresh lists), then acquires it (label and annotation) if its
+object is still the one that made the request. Held slots count, and so do earlier requests, in the API server's own
+order of writes; docs/decisions/0014-turns.md shows why no two can both slip through. Lists carry metadata only, and
+only of incidents that hold or request a slot: a storm of waiting ones costs nothing.
 """
 
 import json
@@ -23,21 +21,12 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_workflows.contracts.healing import RepairOrder
 from prunella_workflows.decisions.guards import IN_SLOT, GuardCase
-from prunella_workflows.model.errors import (
-    ChangedSince,
-    Conflict,
-    Held,
-    NotFound,
-    Permanent,
-    PrunellaError,
-    Unavailable,
-)
+from prunella_workflows.model import errors
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.labels import REPAIR_SLOT, REPAIR_SLOTS
 from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 
 REQUESTED = "requested"
-_HOUR_FORMAT = "%Y-%m-%dT%H"
 _ACTIVE = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 _IS_ACTIVE = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase not in _ACTIVE)
 _RECENT_HOURS = (-1, 0, 1)  # the last one because clocks differ
@@ -47,10 +36,7 @@ _RETRY_INTERVAL_SECONDS = 20.0
 
 
 class RepairSlotAllocator:
-    """Reads, acquires and releases slots. One repair of this process requests at a time, which keeps the lists short.
-
-    In a storm hundreds start at once. Most of them have to wait, and find out from one read that serves them all.
-    """
+    """Reads, acquires and releases slots. One repair of this process requests at a time, to keep lists short."""
 
     def __init__(self, kube: SyncClient) -> None:
         self._kube = kube
@@ -58,15 +44,12 @@ class RepairSlotAllocator:
         self._shared = SingleFlight(lambda: self.read(""))
 
     def peek(self, own_uid: str) -> RepairSlots:
-        """All slots that count now, from a read that may serve other repairs too."""
+        """All slots that count now, from a read that may serve other repairs too: a storm starts hundreds at once."""
         return self._shared().model_copy(update={"own_uid": own_uid})
 
     def read(self, own_uid: str, own_version: int | None = None) -> RepairSlots:
-        """All slots that count now.
-
-        List pending requests first. An incident seen requesting must then appear in the second list, either with its
-        earlier slots or with the slot it acquired in between.
-        """
+        """All slots that count now."""
+        # In this order: what is seen requesting is in the second list too, with a slot that it acquired in between.
         running = self._kube.metadata(paths.incidents(), labelSelector=REPAIR_SLOT, fieldSelector=_IS_ACTIVE)
         running_slots = tuple(map(_parse_slot, running))
         values = ",".join((REQUESTED, *(_hour(clock.now() + timedelta(hours=offset)) for offset in _RECENT_HOURS)))
@@ -78,10 +61,8 @@ class RepairSlotAllocator:
     def acquire(self, order: RepairOrder, case: GuardCase) -> Iterator[None]:
         """Hold a slot while the repair writes. A repair that is not made after all releases it.
 
-        Raises:
-            Held: not now: the budgets are full, or the incident is not in the state it should be in.
-            ChangedSince: a budget is used up for longer, or the incident is gone.
-            Unavailable: the API server does not answer.
+        Raises Held if the budgets are full or the incident is not in the state it should be in, ChangedSince if a
+        budget is used up for longer or the incident is gone, Unavailable if the API server does not answer.
         """
         own = self._own_incident_with_room(order, case)  # a repair that has to wait anyway requests nothing
         if order.action_id not in _acquired(own):  # else an earlier attempt of the same order acquired it
@@ -89,19 +70,15 @@ class RepairSlotAllocator:
                 self._acquire(order, case, own)
         try:
             yield
-        except Permanent:
+        except errors.Permanent:
             self._release(order)
             raise
 
     @contextmanager
     def local_limit(self) -> Iterator[None]:
-        """Limit the repairs that this process makes at once: hundreds would only slow each other down.
-
-        Raises:
-            Unavailable: the limit is reached.
-        """
+        """Limit the repairs of this process: hundreds only slow each other down. Raises Unavailable at the limit."""
         if not self._local.acquire(blocking=False):
-            raise Unavailable("this process is busy with other repairs", again=_RETRY_INTERVAL_SECONDS)
+            raise errors.Unavailable("this process is busy with other repairs", again=_RETRY_INTERVAL_SECONDS)
         try:
             yield
         finally:
@@ -116,20 +93,20 @@ class RepairSlotAllocator:
 
     def _acquire(self, order: RepairOrder, case: GuardCase, own: Object) -> None:
         for _ in range(_MAX_ATTEMPTS):
-            with suppress(Conflict):  # the incident was written to: the next request is behind those made since
+            with suppress(errors.Conflict):  # the incident was written to: the next request is behind those made since
                 self._request_and_acquire(order, case, own)
                 return
             own = self._own_incident_with_room(order, case)
             if order.action_id in _acquired(own):
                 return
-        raise Conflict(f"incident {order.incident.name} changes faster than its repair can acquire a slot")
+        raise errors.Conflict(f"incident {order.incident.name} changes faster than its repair can acquire a slot")
 
     def _request_and_acquire(self, order: RepairOrder, case: GuardCase, own: Object) -> None:
         requested = self._write(own, _acquired(own), order, REQUESTED)
         meta = requested["metadata"]
         try:
             _require_room(case, self.read(meta["uid"], int(meta["resourceVersion"])))
-        except Permanent:
+        except errors.Permanent:
             self._release(order)
             raise
         now = clock.now()
@@ -137,39 +114,32 @@ class RepairSlotAllocator:
         self._write(requested, acquired, order, _hour(now))
 
     def _own_incident(self, order: RepairOrder) -> Object:
-        """The incident, which must announce this very repair: that is how other incidents know of it.
-
-        An incident that records the attempt's outcome has given it up: then a slow worker is too late.
-        """
+        """The incident, which must announce this very repair to others. Once it has a verdict, a worker is too late."""
         try:
             own = self._kube.get(_path(order))
-        except NotFound as error:
-            raise ChangedSince(f"incident {order.incident.name} was deleted") from error
+        except errors.NotFound as error:
+            raise errors.ChangedSince(f"incident {order.incident.name} was deleted") from error
         if own["metadata"]["uid"] != order.incident.uid:
-            raise ChangedSince(f"incident {order.incident.name} was deleted and recreated")
+            raise errors.ChangedSince(f"incident {order.incident.name} was deleted and recreated")
         status = own.get("status") or {}
         latest = (status.get("attempts") or [{}])[-1]
         is_other = latest.get("actionId") != order.action_id or latest.get("verdict")
         if status.get("phase") != Phase.REPAIRING or is_other:
-            raise Held(f"incident {order.incident.name} does not announce this repair yet")
+            raise errors.Held(f"incident {order.incident.name} does not announce this repair yet")
         if (own.get("spec") or {}).get("suspend"):
-            raise Held(f"incident {order.incident.name} is suspended")
+            raise errors.Held(f"incident {order.incident.name} is suspended")
         return own
 
     def _release(self, order: RepairOrder) -> None:
         """Withdraw the request, or the slot of a repair that was not made. If that fails, one too many is counted."""
-        with suppress(PrunellaError):
+        with suppress(errors.PrunellaError):
             own = self._kube.get(_path(order))
             acquired = {key: at for key, at in _acquired(own).items() if key != order.action_id}
             last = max(map(datetime.fromisoformat, acquired.values()), default=None)  # `_acquired` validated them
             self._write(own, acquired, order, _hour(last) if last else None)
 
     def _write(self, own: Object, acquired: dict[str, str], order: RepairOrder, label: str | None) -> Object:
-        """Write label and annotation.
-
-        Raises:
-            Conflict: the incident was written to after it was read.
-        """
+        """Write label and annotation. Raises Conflict if the incident was written to after it was read."""
         note = json.dumps({"target": str(order.action.target), "taken": acquired})
         meta = {"resourceVersion": own["metadata"]["resourceVersion"], "uid": own["metadata"]["uid"]}
         slot = {"labels": {REPAIR_SLOT: label}, "annotations": {REPAIR_SLOTS: note if label else None}}
@@ -185,7 +155,7 @@ def _path(order: RepairOrder) -> str:
 
 
 def _hour(moment: datetime) -> str:
-    return moment.strftime(_HOUR_FORMAT)
+    return moment.strftime("%Y-%m-%dT%H")
 
 
 def _parse_note(raw: Object) -> Object:

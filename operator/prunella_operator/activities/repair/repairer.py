@@ -1,11 +1,8 @@
 """Repair and undo: the only writes to objects that are not ours.
 
-Each write is absolute, carries its action id in the same patch, and is guarded three times: the live object must be
-the one the decision was made on, the guards must still agree, and the patch itself tests uid, version and what it
-replaces, so that anything that happens between our read and the API server's write makes it fail. A repeated order
-finds its own id on the object and returns what the first one did.
-
-What an action reads, writes and leaves behind is the business of its `Change`; here is what all of them share.
+Each write is absolute and guarded three times: the live object must be the one the decision was made on, the guards
+must still agree, and the patch tests uid, version and what it replaces, so that it fails after any change since our
+read. It carries its action id: a repeated order finds it on the object and returns what the first one did.
 """
 
 from datetime import datetime
@@ -23,7 +20,7 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.contracts.healing import Repaired, RepairOrder
-from prunella_workflows.decisions import guards as guard
+from prunella_workflows.decisions import guards
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Refused
 from prunella_workflows.model.plan import Action
@@ -43,10 +40,8 @@ class Repairer:
         with self._slots.local_limit():
             change = change_for(order.action, self._kube, self._collector)
             live = change.read()
-            if live.last_action == order.action_id:
-                done = _result(order, change, live)
-            else:
-                done = self._apply(order, change, live)
+            repeated = live.last_action == order.action_id
+            done = _result(order, change, live) if repeated else self._apply(order, change, live)
             change.finish()
             return done
 
@@ -70,18 +65,18 @@ class Repairer:
     def _apply(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> Repaired:
         change.check(live)
         case = self._guard_case(order, live.workload)
-        require_pass(guard.AT_WRITE, case)
+        require_pass(guards.AT_WRITE, case)
         require_within_limits(case)
         with self._slots.acquire(order, case):
             return self._write(order, change, live)
 
-    def _guard_case(self, order: RepairOrder, raw: Object) -> guard.GuardCase:
+    def _guard_case(self, order: RepairOrder, raw: Object) -> guards.GuardCase:
         """The facts for the guards right before the write. Slots are read when this repair acquires its own."""
         workload = workload_view(raw)
         namespace = workload.ref.namespace
         namespace_labels = self._collector.namespace_labels(namespace)
         policy = effective_policy(self._kube, workload, namespace_labels)
-        return guard.GuardCase(
+        return guards.GuardCase(
             now=clock.now(),
             incident=order.incident.name,
             workload=workload,

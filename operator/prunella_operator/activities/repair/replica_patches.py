@@ -1,7 +1,6 @@
 """Actions that set one whole number in an object's spec."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TypeVar
 
 from prunella_operator.activities.repair.change import Change
@@ -15,59 +14,48 @@ from prunella_workflows.model.plan import RaiseMaxReplicas, ReplicaAction, Scale
 A = TypeVar("A", bound=ReplicaAction)
 
 
-@dataclass(frozen=True)
-class IntegerField:
-    """The field of the spec, its value before the action, and its value after it."""
-
-    name: str
-    before: int
-    after: int
-
-
 class ReplicaChange(Change[A]):
     """A change of one number. A subclass names it."""
 
     @property
     @abstractmethod
-    def field(self) -> IntegerField:
-        """The number."""
+    def number(self) -> tuple[str, int, int]:
+        """The field of the spec, its value before the action, and its value after it."""
 
     def check(self, live: LiveObject) -> None:
         """The object must have the number that the decision was made on as well."""
         super().check(live)
-        field = self.field
-        if (now := (live.raw.get("spec") or {}).get(field.name)) != field.before:
-            raise ChangedSince(f"spec.{field.name} of {live.name} is {now} and no longer {field.before}")
+        field, before, _ = self.number
+        if (now := (live.raw.get("spec") or {}).get(field)) != before:
+            raise ChangedSince(f"spec.{field} of {live.name} is {now} and no longer {before}")
 
     def patch(self, _live: LiveObject) -> tuple[dict[str, str], list[Object]]:
         """The new number. The write fails if the number changes first."""
-        field, path = self.field, f"/spec/{self.field.name}"
-        return {}, [
-            {"op": "test", "path": path, "value": field.before},
-            {"op": "replace", "path": path, "value": field.after},
-        ]
+        field, before, after = self.number
+        path = f"/spec/{field}"
+        return {}, [{"op": "test", "path": path, "value": before}, {"op": "replace", "path": path, "value": after}]
 
     def preview(self) -> str:
         """The diff of the number."""
-        return number_diff(self.field.name, self.field.before, self.field.after)
+        return number_diff(*self.number)
 
 
 class ScaleChange(ReplicaChange[Scale]):
     """Set the replicas of a workload."""
 
     @property
-    def field(self) -> IntegerField:
+    def number(self) -> tuple[str, int, int]:
         """The replicas."""
-        return IntegerField("replicas", self.action.replicas_from, self.action.replicas_to)
+        return "replicas", self.action.replicas_from, self.action.replicas_to
 
 
 class MaxReplicasChange(ReplicaChange[RaiseMaxReplicas]):
     """Set the maximum of the autoscaler of a workload."""
 
     @property
-    def field(self) -> IntegerField:
+    def number(self) -> tuple[str, int, int]:
         """The maximum."""
-        return IntegerField("maxReplicas", self.action.max_from, self.action.max_to)
+        return "maxReplicas", self.action.max_from, self.action.max_to
 
     def read(self) -> LiveObject:
         """The autoscaler, with the workload for the guards. Without it something else scales the workload by now."""

@@ -8,10 +8,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """A read that many threads want at once, made by one of them at a time.
-
-    Each gets the result of a read that began after its call, as if it had read itself.
-    """
+    """A read that many threads want, by one at a time. Each gets the result of a read that began after its call."""
 
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read

@@ -1,7 +1,4 @@
-"""Pods that their StatefulSet would wait for forever (kubernetes issue 67250): they are deleted, so that it goes on.
-
-By uid, so that a healthy successor of the same name is spared, and doing it twice is doing it once.
-"""
+"""Pods that their StatefulSet would wait for forever (kubernetes issue 67250): they are deleted, so that it goes on."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,7 +13,7 @@ from prunella_workflows.model.plan import Action, PodRef
 
 
 def delete(kube: SyncClient, namespace: str, pods: Iterable[PodRef]) -> None:
-    """Delete exactly these pods."""
+    """Delete these pods by uid: healthy successors of the same name are spared, and doing it twice is doing it once."""
     for pod in pods:
         with suppress(NotFound, Conflict):
             kube.delete(paths.core(namespace, "pods", pod.name), pod.uid)

@@ -11,14 +11,7 @@ from prunella_operator.activities.repair.live_object import LiveObject, escape
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.request import AlreadyExists
-from prunella_operator.kubernetes.views import revisions
-from prunella_operator.kubernetes.views.templates import (
-    POD_TEMPLATE_HASH,
-    RESTARTED_AT,
-    container_views,
-    template_hash,
-    template_of,
-)
+from prunella_operator.kubernetes.views import revisions, templates
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, NotFound
 from prunella_workflows.model.plan import Action, Restart, RestoreTemplate, SetMemory, TemplateAction
@@ -44,7 +37,7 @@ class TemplateChange(Change[A]):
         with suppress(AlreadyExists):  # the name is the content's hash: the same template is kept already
             self.kube.create(paths.snapshots(self.action.target.namespace), body)
         after, operations = self.apply(live.template)
-        return {labels.BEFORE: body["metadata"]["name"], labels.AFTER: template_hash(after)}, operations
+        return {labels.BEFORE: body["metadata"]["name"], labels.AFTER: templates.template_hash(after)}, operations
 
     def finish(self) -> None:
         """Delete the broken pods that their StatefulSet would wait for forever."""
@@ -54,7 +47,7 @@ class TemplateChange(Change[A]):
 
     def preview(self) -> str:
         """The diff between the template of now and the one after the action."""
-        template = template_of(self.collector.raw_workload(self.action.target))
+        template = templates.template_of(self.collector.raw_workload(self.action.target))
         after, _ = self.apply(template)
         return template_diff(template, after)
 
@@ -62,7 +55,7 @@ class TemplateChange(Change[A]):
         """The diff that was made. "" if an earlier attempt made it and either template of it is gone."""
         if before is not None:
             return template_diff(before.template, written.template)
-        if template_hash(written.template) != written.template_hash:
+        if templates.template_hash(written.template) != written.template_hash:
             return ""
         name = written.annotations.get(labels.BEFORE, "")
         try:
@@ -103,7 +96,7 @@ class MemoryChange(TemplateChange[SetMemory]):
 
     def _find(self, template: Object) -> ContainerView:
         wanted = (self.action.container, self.action.init)
-        found = [view for view in container_views(template) if (view.name, view.init) == wanted]
+        found = [view for view in templates.container_views(template) if (view.name, view.init) == wanted]
         if not found or found[0].memory_limit != self.action.limit_from:
             raise ChangedSince(f"the memory limit of container {self.action.container} was changed since the diagnosis")
         return found[0]
@@ -121,8 +114,8 @@ class RestoreChange(TemplateChange[RestoreTemplate]):
         if ref.source == "Snapshot":
             restored: Object = (raw.get("data") or {}).get("template") or {}
         else:
-            restored = _without_controller_fields(template_of(raw))
-        if template_hash(restored) != ref.template_hash:
+            restored = _without_controller_fields(templates.template_of(raw))
+        if templates.template_hash(restored) != ref.template_hash:
             raise NotFound(f"{ref.source} {ref.name} no longer holds the template it held at the diagnosis")
         return restored, [{"op": "replace", "path": _TEMPLATE, "value": restored}]
 
@@ -146,9 +139,9 @@ class RestartChange(TemplateChange[Restart]):
         annotations = meta.get("annotations") or {}
         patch: list[Object] = [
             *([] if annotations else [{"op": "add", "path": base, "value": {}}]),
-            {"op": "add", "path": f"{base}/{escape(RESTARTED_AT)}", "value": self.action.stamp},
+            {"op": "add", "path": f"{base}/{escape(templates.RESTARTED_AT)}", "value": self.action.stamp},
         ]
-        stamped = {**annotations, RESTARTED_AT: self.action.stamp}
+        stamped = {**annotations, templates.RESTARTED_AT: self.action.stamp}
         return {**template, "metadata": {**meta, "annotations": stamped}}, patch
 
     def undo(self, written: LiveObject) -> None:
@@ -158,6 +151,6 @@ class RestartChange(TemplateChange[Restart]):
 def _without_controller_fields(template: Object) -> Object:
     """A template of a revision without the fields that only its controller may set."""
     meta = template.get("metadata") or {}
-    kept = {key: value for key, value in (meta.get("labels") or {}).items() if key != POD_TEMPLATE_HASH}
+    kept = {key: value for key, value in (meta.get("labels") or {}).items() if key != templates.POD_TEMPLATE_HASH}
     rest = {key: value for key, value in template.items() if key != "$patch"}
     return {**rest, "metadata": {**meta, "labels": kept}}
