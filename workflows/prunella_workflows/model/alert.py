@@ -20,10 +20,9 @@ class AlertStatus(StrEnum):
 
 
 class Alert(Value):
-    """One alert as received from Alertmanager, with long texts cut and secrets masked.
+    """One alert from Alertmanager, with long texts cut and secrets masked: `whole` is False if that changed a label.
 
-    `fingerprint` identifies the label set, `starts_at` one firing of it. `whole` is False if a label was cut or masked:
-    then the labels no longer match the alert in Alertmanager.
+    `fingerprint` identifies the label set, `starts_at` one firing of it.
     """
 
     fingerprint: str
@@ -49,10 +48,7 @@ class Candidate(Value):
 
 
 class Classified(Value):
-    """The subject of an alert and its handling, by its labels and the rules.
-
-    `candidates` are looked up in order; without any the alert is not about a workload. `decided_by` names the rules.
-    """
+    """The subject of an alert (the first of its `candidates` that exists) and its handling, as `decided_by` rules."""
 
     type: IncidentType
     severity: Severity

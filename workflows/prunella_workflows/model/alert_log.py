@@ -29,10 +29,7 @@ class MessageKind(StrEnum):
 
 
 class AlertLog(Value):
-    """The state of one alert. `firing` is the current firing, if any; counts are for people.
-
-    `heard` and `resolved_heard` are the times at which the last message and the last resolution arrived.
-    """
+    """The state of one alert. `heard`, `resolved_heard`: when the last message and resolution arrived."""
 
     firing: Alert | None = None
     resolved_through: datetime | None = None

@@ -21,10 +21,7 @@ class AlertHandlingMode(StrEnum):
 
 
 class AlertLabels(Value):
-    """Labels of an alert that name its workload, where they differ from the usual ones. None: the usual one.
-
-    `workload` may name a workload of any kind; the label `workload_type`, if present, holds that kind.
-    """
+    """Labels of an alert that name its workload, where they differ from the usual ones."""
 
     namespace: str | None = None
     """The label with the namespace; unset: namespace."""
@@ -33,7 +30,7 @@ class AlertLabels(Value):
     container: str | None = None
     """The label with the container; unset: container."""
     workload: str | None = None
-    """The label with the workload; unset: workload."""
+    """The label with the workload, of any kind; unset: workload."""
     workload_type: str | None = None
     """The label with the kind of that workload; unset: workload_type."""
 
@@ -44,8 +41,7 @@ class AlertRule(Value):
     name: str
     """Name of the rule, for people."""
     alertname: str
-    """A regular expression that the whole name of the alert must match. Groups must not be repeated, and at most
-    four things."""
+    """A regular expression that the whole name must match. It must not repeat groups, nor repeat more than 4 times."""
     type: IncidentType | None = None
     """Type of the incident that the alert opens; unset: that of the built-in rule, or Other."""
     severity: Severity | None = None
@@ -76,10 +72,7 @@ class AlertRule(Value):
 
 
 class AlertPolicy(Value):
-    """Handling of alerts from Alertmanager: rules, channels, and the time in which repeats are not notified again.
-
-    Channels and the ticket system are names of Secrets in Prunella's own namespace.
-    """
+    """Handling of alerts from Alertmanager: rules, channels, and the time in which repeats are not notified again."""
 
     rules: tuple[AlertRule, ...] | None = None
     """Rules for alerts, in order; the first with a matching alertname decides, merged over the built-in rule of that

@@ -1,8 +1,4 @@
-"""The base of all values: frozen, comparable, tolerant of unknown fields.
-
-Payloads must survive rolling upgrades, so a field that a newer version added is ignored, never an error.
-Field names are snake_case in Python, camelCase in Kubernetes objects (`to_object`) and in workflow payloads.
-"""
+"""The base of all values. A field that a newer version added is ignored: payloads must survive rolling upgrades."""
 
 from typing import Any
 
@@ -11,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Value(BaseModel):
-    """A frozen value with camelCase aliases."""
+    """A frozen value; its fields are camelCase in Kubernetes objects and in workflow payloads."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 

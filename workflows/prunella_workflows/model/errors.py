@@ -1,18 +1,4 @@
-"""The error tree. Its two roots answer the caller's only question: is a retry worthwhile?
-
-    PrunellaError
-    ├── Retryable              the same call may succeed later
-    │   ├── Unavailable        the service did not respond, or asked to wait
-    │   └── Conflict           the object changed since it was read: read and decide again
-    └── Permanent              the same call will fail again
-        ├── NotFound           the object is gone
-        ├── Forbidden          we may not do this
-        ├── Refused            the API server finds the change invalid (quota, limits, admission)
-        ├── ChangedSince       the object is no longer what the decision was made on: never write
-        ├── Held               a guard blocks for now: nothing was written, try again later
-        ├── InvalidIncident    the incident is invalid
-        ├── AuthenticationError  a service outside the cluster refuses our credentials
-        └── InvalidInputError  a service outside the cluster rejects the configuration or the message
+"""The error tree. Its two roots, Retryable and Permanent, answer the caller's only question: is a retry worthwhile?
 
 Errors are translated at three edges only: Kubernetes to ours in `kubernetes/`, ours to Temporal in
 `activities/errors.py`, ours to kopf in `incidents/controller.py`.
@@ -41,7 +27,7 @@ class Unavailable(Retryable):
 
 
 class Conflict(Retryable):
-    """The object changed while we were writing."""
+    """The object changed since it was read: read and decide again."""
 
 
 class Permanent(PrunellaError):
@@ -57,11 +43,11 @@ class Forbidden(Permanent):
 
 
 class Refused(Permanent):
-    """The API server finds the change invalid."""
+    """The API server finds the change invalid (quota, limits, admission)."""
 
 
 class ChangedSince(Permanent):
-    """The object is no longer what the decision was made on."""
+    """The object is no longer what the decision was made on: never write."""
 
 
 class Held(Permanent):

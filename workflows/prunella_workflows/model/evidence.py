@@ -15,11 +15,9 @@ _PROGRESS_DEADLINE = timedelta(minutes=10)
 
 
 class MemoryBounds(Value):
-    """The bounds of the namespace and the nodes on memory, in bytes. None means that no bound is set.
+    """The bounds on memory, in bytes; None: not set. `container_max` and `ratio_max` come from LimitRanges.
 
-    `quota_limits_free` and `quota_requests_free` are what a ResourceQuota still grants; `container_max` and
-    `ratio_max` come from LimitRanges; `node_max` is the largest node's allocatable memory.
-    `resize_offered`: the API server can change the memory of running pods.
+    `node_max`: the largest node's allocatable memory; `resize_offered`: the API server can resize running pods.
     """
 
     quota_limits_free: int | None = None
@@ -80,12 +78,11 @@ class IncidentSummary(Value):
 
 
 class Evidence(Value):
-    """The facts about one workload at one moment.
+    """The facts about one workload at one moment. `usage_note`: why `usage` is missing where it is needed.
 
-    `usage_note` explains why `usage` is missing where it is needed. `memory_growing` lists the killed containers whose
-    memory grew steadily up to the limit in each of their lifetimes of the last hour. `soak`: seconds for which a
-    template must run well before it is recorded as good. `since`: the time from which crashes count, if later than
-    the opening.
+    `memory_growing`: the killed containers whose memory grew steadily up to the limit in each lifetime of the last
+    hour. `soak`: seconds for which a template must run well to be recorded as good. `since`: the time from which
+    crashes count, if later than the opening.
     """
 
     read_at: datetime

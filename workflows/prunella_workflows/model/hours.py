@@ -8,12 +8,10 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 class Hours(Value):
-    """A daily span (UTC, HH:MM) that starts on `days` (Mon..Sun, empty = all). If the end is before the start, it ends
-    on the next day.
-    """
+    """A daily time span in UTC. If the end is before the start, it ends on the next day."""
 
     days: tuple[str, ...] = ()
-    """Days on which the span starts; none means every day."""
+    """Days (Mon to Sun) on which the span starts; none means every day."""
     start: str
     """Start of the span, as HH:MM in UTC."""
     end: str

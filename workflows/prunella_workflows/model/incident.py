@@ -59,18 +59,14 @@ class Decision(StrEnum):
 
 
 class Approval(Value):
-    """A person's decision on a repair.
-
-    The admission policy ensures that `by` is the user who made the request, and that they are in all `groups`.
-    """
+    """A person's decision on a repair. The admission policy ensures that `by` and `groups` are the requester's own."""
 
     decision: Decision
     """Approved lets the repair proceed; Rejected escalates the incident."""
     by: str = ""
     """The user who decided."""
     groups: tuple[str, ...] = ()
-    """Groups of that user, as the API server knows them; only those named in the policy's approval.approvers are
-    needed."""
+    """Groups of that user in the API server; only those named in the policy's approval.approvers are needed."""
     reason: str = ""
     """Reason for the decision, for later readers."""
 
@@ -107,18 +103,15 @@ class IncidentSpec(Value):
     metrics: dict[str, str] = Field(default_factory=dict)
     """Measured values that go with what was seen, by name, as strings."""
     mode: Mode = Mode.HEAL
-    """Heal repairs within the policies; DryRun diagnoses, shows the plan and its exact diff in the status, and
-    writes nothing."""
+    """Heal repairs within the policies; DryRun writes nothing, and shows the plan and its exact diff in the status."""
     approval: Approval | None = None
     """A person's decision when a policy requires one (phase AwaitingApproval). `prunella incidents approve` and
     `reject` set it. A decision is final, but another person may submit their own: the first one by a person named
     in the policy's approval.approvers counts."""
     suspend: bool = False
-    """True stops Prunella before the next step of this incident; false resumes it. A step already begun is finished
-    and verified."""
+    """True stops Prunella before its next step; false resumes it. A step already begun is finished and verified."""
     acknowledged: Acknowledgement | None = None
-    """A person takes over an escalated incident: no further escalation level is notified. Cannot be changed to
-    another person."""
+    """A person takes over an escalated incident: no further level is notified. Cannot be changed to another person."""
 
 
 class IncidentRef(Value):

@@ -28,20 +28,10 @@ class Phase(StrEnum):
     @property
     def closed(self) -> bool:
         """Report whether an incident in this phase is closed."""
-        return self in _CLOSED
+        return self not in _OPEN
 
 
-_CLOSED = frozenset(
-    {
-        Phase.HEALED,
-        Phase.RECOVERED,
-        Phase.ESCALATED,
-        Phase.DRY_RUN_DONE,
-        Phase.SUPPRESSED,
-        Phase.CANCELLED,
-        Phase.FAILED,
-    }
-)
+_OPEN = (Phase.PENDING, Phase.CONFIRMING, Phase.DIAGNOSING, Phase.AWAITING_APPROVAL, Phase.REPAIRING, Phase.VERIFYING)
 
 
 class Condition(Value):
@@ -241,8 +231,7 @@ class IncidentStatus(Value):
     confidence: str = ""
     """Confidence of the diagnosis, in percent."""
     caused_by: CausedBy | None = None
-    """The cause of this fault elsewhere: as long as it lasts, nothing is repaired here. Unset when the fault is the
-    workload's own."""
+    """The cause of this fault elsewhere, unless it is the workload's own. While it lasts, nothing is repaired here."""
     action: str = ""
     """The kind of the latest repair that was tried."""
     healed_in: str = ""
@@ -252,15 +241,13 @@ class IncidentStatus(Value):
     evidence: tuple[EvidenceNote, ...] = ()
     """The observations that decided the diagnosis; a person can check each of them. Secrets are redacted."""
     guards: tuple[GuardNote, ...] = ()
-    """The guards checked before acting and their results: a guard that blocked is the reason why nothing was
-    written."""
+    """The guards checked before acting and their results. Nothing is written while one blocks the repair."""
     attempts: tuple[Attempt, ...] = ()
     """The repairs that were tried, oldest first, with exactly what each one changed."""
     plan: str = ""
     """The plan, step by step, in words."""
     diff: str = ""
-    """The exact change of the next repair, as a unified diff of the workload's YAML. With mode DryRun or Observe it
-    is not applied."""
+    """The exact change of the next repair, as a unified diff of YAML. With mode DryRun or Observe it is not applied."""
     next_step: str = ""
     """The next step of Prunella, or of a person."""
     workflow: WorkflowLink | None = None

@@ -7,10 +7,9 @@ from prunella_workflows.model.workload import WorkloadRef
 
 
 class DependencyView(Value):
-    """A workload of the same namespace that ours depends on, and its state.
+    """A workload of the same namespace that ours depends on, known by its annotation or by logs that name `service`.
 
-    `known_by` is the source of that: the annotation, or the logs of our failing pods, which mention the Service
-    `service`. `serving_since`: the time since when one of its pods has been ready; `failing`: what is wrong with them.
+    `serving_since`: the time since when one of its pods has been ready; `failing`: what is wrong with them.
     """
 
     ref: WorkloadRef

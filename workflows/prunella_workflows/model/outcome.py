@@ -48,10 +48,7 @@ class Diagnosis(Value):
 
 
 class Judgement(Value):
-    """The state of a check at one moment: still open (verdict None) or decided.
-
-    `calm_since`: the time since when measurements have shown no saturation; pass it to the next poll.
-    """
+    """The state of a check: open (verdict None) or decided. Pass `calm_since`, without saturation, to the next poll."""
 
     verdict: Verdict | None = None
     reason: str
@@ -68,10 +65,7 @@ class Presence(StrEnum):
 
 
 class Sighting(Value):
-    """The presence of the fault at one moment, with the reason; `again`: seconds until the next poll.
-
-    `calm_since`: see Judgement.
-    """
+    """The presence of the fault at one moment. `again`: seconds until the next poll; `calm_since`: see Judgement."""
 
     presence: Presence
     reason: str

@@ -11,11 +11,9 @@ from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 
 
 class Precondition(Value):
-    """Requirements that the live object must still meet at the write.
+    """What the live object must still be at the write; its template is "" if it has none.
 
-    The template must be the one the decision was made on ("" for an object without one), and the last action on the
-    object must not have changed since. So a late duplicate of an action that was already undone finds another last
-    action and stops.
+    A late duplicate of an action that was already undone finds another last action and stops.
     """
 
     uid: str
@@ -33,8 +31,7 @@ class PodRef(Value):
 class SetMemory(Value):
     """Set one container's memory. Bytes; None leaves the request as it is.
 
-    `replace_pods` are broken pods that their StatefulSet would wait for (kubernetes issue 67250). They are deleted
-    once the template is written, so that the StatefulSet recreates them.
+    `replace_pods`: broken pods that their StatefulSet would wait for (kubernetes issue 67250); deleted after the write.
     """
 
     kind: Literal["SetMemory"] = "SetMemory"
@@ -66,11 +63,10 @@ class SetMemory(Value):
 
 
 class ResizePods(Value):
-    """Set one container's memory limit in running pods, in place: no rollout, no restart. Bytes.
+    """Set one container's memory limit in running pods without a restart; new pods have the old one again. Bytes.
 
-    The template is not changed, so new pods have the old limit again. A pod's request that equals the limit is set with
-    it, which keeps the QoS class; `request_from` and `request_to` are the template's, for the persistent change that a
-    person makes.
+    A request that equals the limit is set with it, which keeps the QoS class; `request_from` and `request_to` are the
+    template's, for the persistent change that a person makes.
     """
 
     kind: Literal["ResizePods"] = "ResizePods"
@@ -122,10 +118,9 @@ class RestoreTemplate(Value):
 
 
 class Restart(Value):
-    """Replace all pods by the workload's own rolling update, which respects its surge and unavailability settings.
+    """Replace all pods by the workload's own rolling update. It has no undo, which would restart everything once more.
 
-    `stamp` goes into the template and is derived from the incident, not from the clock, so that a retry changes
-    nothing. Undoing it would restart everything once more, so it has no undo.
+    `stamp` goes into the template; it comes from the incident, not from the clock, so that a retry changes nothing.
     """
 
     kind: Literal["Restart"] = "Restart"
@@ -162,10 +157,7 @@ class Scale(Value):
 
 
 class RaiseMaxReplicas(Value):
-    """Set the maximum of the HorizontalPodAutoscaler of `target`. Absolute numbers.
-
-    The autoscaler is the object that is written, and `require` applies to it.
-    """
+    """Set the maximum of the HorizontalPodAutoscaler of `target`, to which `require` applies. Absolute numbers."""
 
     kind: Literal["RaiseMaxReplicas"] = "RaiseMaxReplicas"
     target: WorkloadRef

@@ -1,8 +1,6 @@
-"""Healing policies: the permissions that owners grant, and the merge of several policies into one.
+"""Healing policies: the permissions that owners grant. The most specific policy wins, field by field: `merge`.
 
-The most specific policy wins, field by field: built-in defaults, then ClusterHealingPolicies, then the namespace's
-policies without a selector, then those with one; within a level by name. Durations are seconds here and strings in
-YAML. The docstring below a field is its description in the CRD (`make crds`).
+The docstring below a field is its description in the CRD (`make crds`).
 """
 
 from datetime import datetime, timedelta
@@ -40,8 +38,7 @@ class Limits(Value):
     memory_factor: float | None = None
     """Factor by which a container's memory limit is raised, more than 1 and at most 4."""
     memory_min_step: Memory | None = None
-    """Minimum step by which a memory limit is raised, as a quantity of at least 1Mi, so that a raise of a small
-    container is large enough to matter."""
+    """Minimum step of a raise of a memory limit, as a quantity of at least 1Mi, so that small limits rise enough."""
     resize: Resize | None = None
     """Method of the first memory raise. InPlace resizes the running pods without a restart where the cluster
     supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template."""
@@ -104,15 +101,11 @@ class ApprovalRule(Value):
     timeout: Duration | None = None
     """Time to wait for a decision, as a duration of at least 1m, before the incident is escalated unrepaired."""
     approvers: tuple[str, ...] | None = None
-    """The people who may decide: users as NAME or user:NAME, and groups as group:NAME. With an empty list everyone
-    who may change the workload can."""
+    """The people who may decide, as NAME, user:NAME or group:NAME. Empty: everyone who may change the workload."""
 
 
 class Check(Value):
-    """A PromQL check that must pass before a repair counts: `query` compared with `threshold` by `operator`.
-
-    The query may contain the placeholders of `promql`.
-    """
+    """A PromQL check that must pass before a repair counts: `query` compared with `threshold` by `operator`."""
 
     name: str
     """Name of the check, for people."""
@@ -161,17 +154,12 @@ class EscalationLevel(Value):
 
 
 class EscalationRule(Value):
-    """Notification on escalation: names of Secrets in the policy's namespace that hold an address.
-
-    In a policy they are plain names; in an EffectivePolicy they are `NAMESPACE/NAME`.
-    """
+    """Notification on escalation. Secrets are plain names in a policy, and `NAMESPACE/NAME` in an EffectivePolicy."""
 
     channels: tuple[str, ...] | None = None
-    """Names of Secrets in the policy's namespace that hold the address of a notification channel. All of them are
-    notified."""
+    """Names of Secrets in the policy's namespace that hold the addresses of channels, all of which are notified."""
     levels: tuple[EscalationLevel, ...] | None = None
-    """Further channels to notify as long as no one acknowledges the incident; each level is notified once, at its
-    time."""
+    """Further channels to notify while no one acknowledges the incident; each level is notified once, at its time."""
     ticket: str | None = None
     """Name of the Secret, in the same namespace as those of the channels, that holds the address of a ticket system.
     Each escalated incident gets one ticket. Empty: no tickets."""
@@ -219,23 +207,19 @@ class PolicySpec(Value):
     replaces all pods with a rolling update, Scale sets the number of replicas where no autoscaler does,
     RaiseMaxReplicas raises the maximum of a HorizontalPodAutoscaler and is used only if it is listed here."""
     grace: Duration | None = None
-    """Time a fault must persist before Prunella acts, as a duration from 0s to 1h. Faults that end earlier are
-    closed as Recovered."""
+    """Time a fault must persist before Prunella acts (0s to 1h). Faults that end earlier are closed as Recovered."""
     limits: Limits = Limits()
     """Limits of a repair."""
     budgets: Budgets = Budgets()
-    """Limits on concurrent repairs and on repairs per hour. A repair over budget waits or is escalated; the
-    incident names the budget."""
+    """Limits on concurrent repairs and repairs per hour. One over budget waits or is escalated, naming the budget."""
     cooldown: Duration | None = None
     """Time a workload is left alone after a repair, as a duration."""
     approval: ApprovalRule = ApprovalRule()
     """Repairs that need a person's approval, and the people who may give it."""
     verification: Verification = Verification()
-    """Verification of a repair: it must be rolled out within the timeout, stay healthy for the window, and pass all
-    checks. Otherwise it is undone and the next one is tried."""
+    """Verification of a repair by timeout, window and checks. If it fails, the repair is undone and the next tried."""
     maintenance_windows: tuple[MaintenanceWindow, ...] | None = None
-    """Hours in which repairs are allowed; outside of them incidents are diagnosed and wait. An empty list allows all
-    hours."""
+    """Hours in which repairs are allowed; outside of them incidents are diagnosed and wait. Empty: all hours."""
     escalation: EscalationRule = EscalationRule()
     """Notification of people when an incident is escalated."""
     git_ops: GitOps | None = None
@@ -249,8 +233,7 @@ class HealingPolicySpec(PolicySpec):
     """A namespace's policy; `selector` restricts it to workloads with these labels."""
 
     selector: LabelSelector | None = None
-    """The workloads this policy applies to, by the labels of the workload object. Omit it for all workloads of the
-    namespace."""
+    """The workloads this policy applies to, by their own labels. Omit it for all workloads of the namespace."""
 
 
 class ClusterHealingPolicySpec(PolicySpec):
@@ -298,12 +281,14 @@ BUILT_IN = PolicySpec(
     git_ops=GitOps.ESCALATE,
     rollback=Rollback.ALLOW,
 )
-
 """The values of fields that no policy sets."""
 
 
 def merge(base: PolicySpec, *overrides: tuple[str, PolicySpec]) -> EffectivePolicy:
-    """Merge named policies over `base`, the most specific last, field by field."""
+    """Merge named policies over `base`, field by field, the most specific last.
+
+    The order: ClusterHealingPolicies, the namespace's policies without a selector, those with one; each by name.
+    """
     fields = base.model_dump(exclude_none=True)
     for _, policy in overrides:
         _overlay(fields, policy.model_dump(exclude_none=True))

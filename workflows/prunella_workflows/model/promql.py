@@ -1,8 +1,7 @@
 """PromQL templates of policies and playbooks: their placeholders, and how values are inserted safely.
 
-A placeholder ($namespace, $workload, $kind, $pods, or ${...}) is allowed only inside the quoted value of a
-label matcher. Its value is escaped for that place: with =~ and !~ as literal text of a regex first, then for the quotes
-around it. Strings and matchers follow the Prometheus documentation, regexes RE2.
+A placeholder ($namespace or ${namespace}) is allowed only inside the quoted value of a label matcher. There its value
+is escaped: with =~ and !~ for the regex (RE2) first, then for the quotes.
 """
 
 import re

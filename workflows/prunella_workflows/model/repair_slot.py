@@ -10,10 +10,7 @@ from prunella_workflows.model.base import Value
 
 
 class RepairSlot(Value):
-    """The slots of one incident (by its uid): whether it requests one now, and when it acquired earlier ones.
-
-    `version` is the resourceVersion of its object as a number: the smaller one was written earlier.
-    """
+    """The slots of one incident (a uid). `version`: its object's resourceVersion; the smaller was written earlier."""
 
     incident: str
     namespace: str
@@ -25,10 +22,9 @@ class RepairSlot(Value):
 
 
 class RepairSlots(Value):
-    """Repair slots that count toward budgets.
+    """Repair slots that count toward budgets: `running` (held or requested) and `recent` (used in the last hour).
 
-    `running` are held or requested, `recent` were used within the last hour. `own_uid` is this incident; `own_version`
-    is its resourceVersion when it requested a slot. A request is counted only by requests made after it.
+    `own_version` is our incident's resourceVersion when it requested a slot; only later requests count ours.
     """
 
     own_uid: str = ""

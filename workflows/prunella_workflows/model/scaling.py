@@ -51,8 +51,7 @@ class PodDisruptionBudgetView(Value):
 class Scaling(Value):
     """The objects that set and limit the number of pods.
 
-    `quota_free` is what the namespace's ResourceQuotas still grant, by the quota's own name of the resource
-    (`pods`, `requests.cpu`), in its base unit: pods, cores, bytes.
+    `quota_free`: what ResourceQuotas still grant, by resource (`pods`, `requests.cpu`), in pods, cores or bytes.
     """
 
     autoscalers: tuple[HorizontalPodAutoscalerView, ...] = ()

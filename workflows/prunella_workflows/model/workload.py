@@ -48,6 +48,16 @@ class ContainerView(Value):
     cpu_limit: float | None = None
     environment: tuple[str, ...] = ()
 
+    @property
+    def requested_memory(self) -> int | None:
+        """The memory that quotas count: without a request a container requests its limit."""
+        return self.memory_limit if self.memory_request is None else self.memory_request
+
+    @property
+    def requested_cpu(self) -> float | None:
+        """The CPU that quotas count."""
+        return self.cpu_limit if self.cpu_request is None else self.cpu_request
+
 
 class Outcome(StrEnum):
     """The state of work that runs to completion."""
@@ -58,10 +68,7 @@ class Outcome(StrEnum):
 
 
 class JobView(Value):
-    """Work that runs to completion: a Job, the latest Job of a CronJob, or a bare pod.
-
-    `failures` counts the tries that failed so far; `message` is the controller's message about the end.
-    """
+    """Work that runs to completion: a Job, the latest Job of a CronJob, or a bare pod. `failures`: failed tries."""
 
     name: str
     outcome: Outcome = Outcome.RUNNING

@@ -22,7 +22,7 @@ it in use, so only the last tenth before the OOM kill counts.
 """
 
 _RESOURCES: dict[IncidentType, Resource] = {IncidentType.HIGH_CPU: "cpu", IncidentType.HIGH_MEMORY: "memory"}
-_NAMES: dict[Resource, str] = {"cpu": "CPU", "memory": "memory"}
+NAMES: dict[Resource, str] = {"cpu": "CPU", "memory": "memory"}
 _MAX_USAGE_AGE = timedelta(minutes=3)
 
 
@@ -48,7 +48,7 @@ class Load(Value):
     def __str__(self) -> str:
         which = "on average" if self.resource == "cpu" else "in the fullest pod"
         return (
-            f"container {self.container} uses {self.share:.1%} of its {_NAMES[self.resource]} {which} "
+            f"container {self.container} uses {self.share:.1%} of its {NAMES[self.resource]} {which} "
             f"({self.measured} of {self.ready} ready pods measured, {HIGH[self.resource]:.0%} counts as high)"
         )
 

@@ -1,7 +1,4 @@
-"""The root causes Prunella knows, specific first: the first playbook that recognises the evidence decides.
-
-Playbooks are pure and are called from activities, so that their answers are recorded in the workflow's history.
-"""
+"""The root causes Prunella knows, specific first: the first playbook that recognises the evidence decides."""
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import (
@@ -15,7 +12,7 @@ from prunella_workflows.decisions.playbooks import (
     pod_oom_killed,
     unknown,
 )
-from prunella_workflows.decisions.playbooks.playbook import Playbook
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.decisions.playbooks.report_only import replace_plan
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Diagnosis, Rejected
@@ -42,6 +39,7 @@ def decide(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ..
         answer = playbook.diagnose(findings)
         if isinstance(answer, Diagnosis):
             diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
-            return diagnosis, replace_plan(diagnosis, playbook.plan(diagnosis, findings, policy, tried), findings)
+            plan = playbook.plan(PlanCase(diagnosis, findings, policy, tried))
+            return diagnosis, replace_plan(diagnosis, plan, findings)
         rejected.append(answer)
     raise AssertionError("the last playbook recognises everything")

@@ -1,20 +1,17 @@
 """A new release fails while an earlier one worked: roll back to the last revision that was seen available.
 
-The release is not to blame, and is left alone, if its template was good before or if pods of the last good revision
-fail as well (a dependency is down): then a rollback would only hide the cause.
+If pods of that revision fail as well, the release is not to blame, and a rollback would only hide the cause.
 """
 
 from datetime import timedelta
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
-from prunella_workflows.decisions.playbooks.playbook import Playbook
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
-from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import RevisionView
 
 _RECENT = timedelta(minutes=10)
@@ -40,9 +37,8 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
     if good is None:
         return _reject("no earlier revision is known to have been available")
     if _lacks_capacity(failures[0]) and not _requests_changed(evidence, good):
-        return _reject(
-            "a quota is used up or the nodes are full, and this release requests no more than the last good one"
-        )
+        spent = "a quota is used up or the nodes are full"
+        return _reject(f"{spent}, and this release requests no more than the last good one")
     if others := _failures_of_good(findings, good):
         return _reject(f"the last good revision fails as well ({others[0]})")
     return _diagnosis(evidence, failures, good)
@@ -53,17 +49,12 @@ def _failures_of_good(findings: Findings, good: RevisionView) -> list[Symptom]:
     evidence, kinds = findings.evidence, {failure.kind for failure in findings.current_failures}
     others = [pod for pod in evidence.live_pods if pod.revision != evidence.workload.revision]
     pods = {pod.name for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)}
-    return [
-        symptom
-        for symptom in findings.symptoms
-        if symptom.pod in pods and symptom.kind in kinds and _fails_now(symptom, evidence)
-    ]
+    alike = (symptom for symptom in findings.symptoms if symptom.pod in pods and symptom.kind in kinds)
+    return [symptom for symptom in alike if _fails_now(symptom, evidence)]
 
 
 def _lacks_capacity(symptom: Symptom) -> bool:
-    """Report whether a quota refuses the pods, or all nodes that may take them are full. If no node matches, that is
-    the release's own choice.
-    """
+    """Report whether a quota or full nodes refuse the pods. That no node matches is the release's own choice."""
     text = symptom.message
     if symptom.kind is Kind.UNSCHEDULABLE:
         return "Insufficient " in text and "didn't match" not in text
@@ -83,15 +74,13 @@ def _fails_now(symptom: Symptom, evidence: Evidence) -> bool:
 
 def _diagnosis(evidence: Evidence, failures: tuple[Symptom, ...], good: RevisionView) -> Diagnosis:
     first = failures[0]
+    unseen = f"{evidence.workload.ref}: the current template was never seen available; {good} was"
     return Diagnosis(
         cause=Cause.BAD_RELEASE,
         confidence=0.9,
         message=f"The current release {_FAULTS[first.kind]}; {good} was available before.",
         container=first.container,
-        decided_by=(
-            *map(str, failures[:4]),
-            f"{evidence.workload.ref}: the current template was never seen available; {good} was",
-        ),
+        decided_by=(*map(str, failures[:4]), unseen),
     )
 
 
@@ -99,16 +88,16 @@ def _reject(reason: str) -> Rejected:
     return Rejected(cause=Cause.BAD_RELEASE, reason=reason)
 
 
-def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+def plan(case: PlanCase) -> Plan:
     """Roll back once. A rollback that did not help was undone, so the release was not the cause."""
-    good = known_good(findings.evidence)
-    if any(attempt.action == "RestoreTemplate" for attempt in tried) or good is None:
+    good = known_good(case.findings.evidence)
+    if case.has_tried("RestoreTemplate") or good is None:
         return Plan(
             reason="RollbackDidNotHelp",
             message="The last good revision fails too, so the release is not the cause. The rollback was undone.",
             next_step="Check what the service depends on.",
         )
-    step = rollback(findings, policy, good, diagnosis.message)
+    step = rollback(case, good, case.diagnosis.message)
     return Plan(steps=(step,), next_step="If that does not help, undo the rollback and escalate.")
 
 

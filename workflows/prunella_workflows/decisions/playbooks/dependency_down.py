@@ -4,12 +4,10 @@ A rollback would only hide the cause, and the pods recover by themselves once th
 """
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.playbooks.playbook import Playbook
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
-from prunella_workflows.model.policy import EffectivePolicy
 
 
 def diagnose(findings: Findings) -> Diagnosis | Rejected:
@@ -30,11 +28,10 @@ def _rejection(evidence: Evidence) -> str:
     return f"{known}: available, or unrelated to the failures" if known else "no dependency is known"
 
 
-def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+def plan(case: PlanCase) -> Plan:
     """Change nothing: the guard waits for the dependency, then the incident is escalated."""
-    del policy, tried
-    cause = findings.dependency
-    return Plan(reason="DependencyDown", message=diagnosis.message, next_step=cause.next_step if cause else "")
+    cause = case.findings.dependency
+    return Plan(reason="DependencyDown", message=case.diagnosis.message, next_step=cause.next_step if cause else "")
 
 
 PLAYBOOK = Playbook(

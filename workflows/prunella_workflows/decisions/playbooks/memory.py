@@ -1,13 +1,10 @@
-"""The next raise of a container's memory limit: one raise within every bound, or why there is none.
-
-Factor and minimum step follow the Vertical Pod Autoscaler's OOM bump (the larger of a factor and an absolute step).
-"""
+"""The next raise of a container's memory limit: one raise within every bound, or why there is none."""
 
 import math
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind
-from prunella_workflows.decisions.playbooks.playbook import precondition, stuck_pods
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, precondition, stuck_pods
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.plan import Plan, PodRef, ResizePods, SetMemory
@@ -21,18 +18,15 @@ _MAX_RAISES = 2
 _MAX_RAISES_FOR_LEAK = 1  # it buys time for a person; the leak would use up a second one as well
 
 
-def next_raise(
-    container: ContainerView, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]
-) -> SetMemory | ResizePods | None:
+def next_raise(container: ContainerView, case: PlanCase) -> SetMemory | ResizePods | None:
     """The next raise of this container's limit; None after enough raises or if a bound allows no more.
 
     The first raise resizes the running pods where the API server offers that and the policy prefers it.
     """
     assert container.memory_limit is not None
-    evidence = findings.evidence
-    raises = _raises(container, tried)
-    bound, _ = _upper_bound(container, evidence, policy)
-    target = min(_raised(container.memory_limit, len(raises) + 1, policy), bound)
+    evidence, raises = case.findings.evidence, _raises(container, case.tried)
+    bound, _ = _upper_bound(container, evidence, case.policy)
+    target = min(_raised(container.memory_limit, len(raises) + 1, case.policy), bound)
     maximum = _MAX_RAISES_FOR_LEAK if container.name in evidence.memory_growing else _MAX_RAISES
     if target <= _highest_tried(container, raises) or len(raises) >= maximum:
         return None
@@ -45,9 +39,9 @@ def next_raise(
         limit_to=target,
         request_from=container.memory_request,
         request_to=target if container.memory_request == container.memory_limit else container.memory_request,
-        replace_pods=stuck_pods(findings),
+        replace_pods=stuck_pods(case.findings),
     )
-    return raised if raises or not _can_resize(container, evidence, policy) else _resize(raised, evidence)
+    return raised if raises or not _can_resize(container, evidence, case.policy) else _resize(raised, evidence)
 
 
 def _can_resize(container: ContainerView, evidence: Evidence, policy: EffectivePolicy) -> bool:
@@ -76,20 +70,14 @@ def _resize(raised: SetMemory, evidence: Evidence) -> ResizePods:
     return ResizePods(**raised.model_dump(exclude={"kind", "init", "replace_pods"}), pods=pods)
 
 
-def no_more_raises(
-    container: ContainerView, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]
-) -> Plan:
+def no_more_raises(container: ContainerView, case: PlanCase) -> Plan:
     """An empty plan that explains why there is no next raise."""
-    if raises := _raises(container, tried):
-        return escalate(
-            "MemoryLeakSuspected",
-            f"Container {container.name} ran out of memory again after {len(raises)} raise(s): it may be leaking.",
-        )
-    _, by = _upper_bound(container, evidence, policy)
-    return escalate(
-        "MemoryAtMaximum",
-        f"Container {container.name} has {format_bytes(container.memory_limit or 0)}, and {by} allows no more.",
-    )
+    if raises := _raises(container, case.tried):
+        message = f"Container {container.name} ran out of memory again after {len(raises)} raise(s): it may be leaking."
+        return escalate("MemoryLeakSuspected", message)
+    _, by = _upper_bound(container, case.findings.evidence, case.policy)
+    message = f"Container {container.name} has {format_bytes(container.memory_limit or 0)}, and {by} allows no more."
+    return escalate("MemoryAtMaximum", message)
 
 
 def find_overwritten_limit(container: ContainerView, findings: Findings) -> Plan | None:
@@ -118,11 +106,8 @@ def explain_missing_limit(container: str, evidence: Evidence) -> Plan:
     if not limits:
         return escalate("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
     actual = ", ".join(map(format_bytes, sorted(limits)))
-    return escalate(
-        "NoMemoryLimit",
-        f"The template sets no memory limit for container {container}; its pods got {actual} from elsewhere, such as "
-        "the default of a LimitRange.",
-    )
+    source = f"its pods got {actual} from elsewhere, such as the default of a LimitRange"
+    return escalate("NoMemoryLimit", f"The template sets no memory limit for container {container}; {source}.")
 
 
 def escalate(reason: str, message: str) -> Plan:
@@ -146,7 +131,7 @@ def _highest_tried(container: ContainerView, raises: list[Attempt]) -> int:
 
 
 def _raised(limit: int, nth: int, policy: EffectivePolicy) -> int:
-    """The n-th raise of `limit`, rounded up to whole MiB."""
+    """The n-th raise in whole MiB, as the Vertical Pod Autoscaler's after an OOM kill: by a factor or minimum step."""
     assert policy.limits.memory_factor is not None
     assert policy.limits.memory_min_step is not None
     grown = max(limit * policy.limits.memory_factor**nth, limit + nth * policy.limits.memory_min_step)
@@ -158,7 +143,7 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
     assert policy.limits.memory_max is not None
     limit, bounds = container.memory_limit or 0, evidence.bounds
     pods = max(1, evidence.workload.replicas) + 1  # one more during the rollout (surge)
-    surge = sum(view.memory_limit or 0 for view in evidence.workload.containers if not view.init or view is container)
+    surge = [view for view in evidence.workload.containers if not view.init or view is container]
     candidates = [(policy.limits.memory_max, "the policy's limits.memoryMax")]
     if bounds.node_max is not None:
         candidates.append((bounds.node_max, "the memory of the largest node"))
@@ -167,23 +152,12 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
     if bounds.ratio_max is not None and container.memory_request and not _request_follows(container):
         candidates.append((int(container.memory_request * bounds.ratio_max), "the namespace's LimitRange"))
     if bounds.quota_limits_free is not None:
-        candidates.append(
-            (limit + _share_per_pod(bounds.quota_limits_free - surge, pods), "the ResourceQuota of limits.memory")
-        )
+        free = _share_per_pod(bounds.quota_limits_free - sum(view.memory_limit or 0 for view in surge), pods)
+        candidates.append((limit + free, "the ResourceQuota of limits.memory"))
     if bounds.quota_requests_free is not None and _request_follows(container):
-        free = _share_per_pod(bounds.quota_requests_free - _request_of_surge(evidence, container), pods)
+        free = _share_per_pod(bounds.quota_requests_free - sum(view.requested_memory or 0 for view in surge), pods)
         candidates.append((limit + free, "the ResourceQuota of requests.memory"))
     return min(candidates)
-
-
-def _request_of_surge(evidence: Evidence, container: ContainerView) -> int:
-    """The memory that one more pod requests; a container without a request requests its limit."""
-    requests = (
-        (view.memory_request if view.memory_request is not None else view.memory_limit) or 0
-        for view in evidence.workload.containers
-        if not view.init or view is container
-    )
-    return sum(requests)
 
 
 def _share_per_pod(free: int, pods: int) -> int:
@@ -192,7 +166,5 @@ def _share_per_pod(free: int, pods: int) -> int:
 
 
 def _request_follows(container: ContainerView) -> bool:
-    """Report whether the request rises with the limit: one that equals it, so that the pod keeps its QoS class; and one
-    that is not set, because the API server defaults it to the limit.
-    """
+    """Report whether the request rises with the limit: to keep the QoS class, or as the API server's default for it."""
     return container.memory_request in (None, container.memory_limit)

@@ -1,20 +1,17 @@
 """A process hangs: it runs and has not crashed, but no longer responds to its probe in time. Restart it gradually.
 
-The kubelet's Events decide. A probe that times out shows a process that does not respond: a restart may help. A probe
-that gets an error response shows a process that works and reports "not ready", most often because a dependency is
-down: a restart would only make that worse, so escalate.
+The kubelet's Events decide. After a probe that times out a restart may help. A probe that gets an error response shows
+a process that works, most often without a dependency that is down: a restart would only make that worse.
 """
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.probe_events import is_timeout, latest_probe_event
 from prunella_workflows.decisions.diagnosis.symptoms import STABLE_AFTER, Kind
-from prunella_workflows.decisions.playbooks.playbook import Playbook, precondition, settle
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook, precondition, settle
 from prunella_workflows.decisions.playbooks.revisions import is_new_release
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Restart, Step
-from prunella_workflows.model.policy import EffectivePolicy
 
 
 def diagnose(findings: Findings) -> Diagnosis | Rejected:
@@ -41,12 +38,8 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
 
 def _restarted_recently(evidence: Evidence) -> bool:
     """Report whether a container that is not ready was restarted within the last minutes."""
-    unready = (
-        container
-        for pod in evidence.current_pods
-        for container in pod.containers
-        if not pod.ready and not container.ready
-    )
+    pods = (pod for pod in evidence.current_pods if not pod.ready)
+    unready = (container for pod in pods for container in pod.containers if not container.ready)
     times = (termination.finished_at for container in unready for termination in container.terminations)
     return any(at is not None and evidence.read_at - at < STABLE_AFTER for at in times)
 
@@ -55,10 +48,10 @@ def _reject(reason: str) -> Rejected:
     return Rejected(cause=Cause.NETWORK_TIMEOUT, reason=reason)
 
 
-def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+def plan(case: PlanCase) -> Plan:
     """Restart once; a process that hangs again soon needs a person."""
-    evidence = findings.evidence
-    if any(attempt.action == "Restart" for attempt in tried):
+    evidence = case.findings.evidence
+    if case.has_tried("Restart"):
         return Plan(
             reason="HangsAgain",
             message="The service was restarted and hangs again.",
@@ -69,7 +62,7 @@ def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, trie
         require=precondition(evidence),
         stamp=evidence.opened_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
-    step = Step(action=action, settle=settle(policy), why=diagnosis.message)
+    step = Step(action=action, settle=settle(case.policy), why=case.diagnosis.message)
     return Plan(steps=(step,), next_step="If that does not help, escalate.")
 
 

@@ -1,11 +1,9 @@
 """The node of the pods is lost: the control plane evicts them after a while, and no change of the workload helps."""
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.playbooks.playbook import Playbook
-from prunella_workflows.model.incident_status import Attempt
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
-from prunella_workflows.model.policy import EffectivePolicy
 
 
 def diagnose(findings: Findings) -> Diagnosis | Rejected:
@@ -22,11 +20,10 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
     )
 
 
-def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+def plan(case: PlanCase) -> Plan:
     """Change nothing: the guard waits for the eviction, then the incident is escalated."""
-    del policy, tried
-    cause = findings.lost_node
-    return Plan(reason="NodeLost", message=diagnosis.message, next_step=cause.next_step if cause else "")
+    cause = case.findings.lost_node
+    return Plan(reason="NodeLost", message=case.diagnosis.message, next_step=cause.next_step if cause else "")
 
 
 PLAYBOOK = Playbook(

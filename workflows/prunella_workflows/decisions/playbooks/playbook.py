@@ -4,35 +4,52 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.diagnosis.saturation import HIGH, Load
+from prunella_workflows.decisions.diagnosis.saturation import (
+    HIGH,
+    NAMES,
+    Load,
+    Resource,
+    measure_evidence,
+    saturated_resource,
+)
 from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
-from prunella_workflows.model.plan import Plan, PodRef, Precondition, Relief, Settle
+from prunella_workflows.model.plan import Action, Plan, PodRef, Precondition, Relief, Settle, Step
 from prunella_workflows.model.policy import EffectivePolicy
-
-Diagnose = Callable[[Findings], Diagnosis | Rejected]
-MakePlan = Callable[[Diagnosis, Findings, EffectivePolicy, tuple[Attempt, ...]], Plan]
 
 _MEASUREMENT_DELAY_SECONDS = 120.0
 """The time until measurements show a change: they are means over up to two minutes."""
 
 
 @dataclass(frozen=True)
+class PlanCase:
+    """Everything that a plan follows from. `tried`: the attempts already made (and undone)."""
+
+    diagnosis: Diagnosis
+    findings: Findings
+    policy: EffectivePolicy
+    tried: tuple[Attempt, ...] = ()
+
+    def has_tried(self, *actions: str) -> bool:
+        """Report whether one of these actions was tried."""
+        return any(attempt.action in actions for attempt in self.tried)
+
+
+@dataclass(frozen=True)
 class Playbook:
-    """One root cause.
+    """One root cause. `steps` describe its repair for people.
 
     `diagnose` returns the diagnosis, or why the evidence does not show this cause. `plan` returns the steps that are
-    left after the attempts already made (and undone); an empty plan says why none is left. `steps` is their order for
-    people.
+    left; an empty plan says why none is left.
     """
 
     cause: Cause
     summary: str
     steps: tuple[str, ...]
-    diagnose: Diagnose
-    plan: MakePlan
+    diagnose: Callable[[Findings], Diagnosis | Rejected]
+    plan: Callable[[PlanCase], Plan]
 
 
 def precondition(evidence: Evidence) -> Precondition:
@@ -60,11 +77,27 @@ def settle(policy: EffectivePolicy) -> Settle:
     return Settle(timeout=rule.timeout, window=rule.window, checks=rule.checks or ())
 
 
-def settle_relieved(policy: EffectivePolicy, load: Load) -> Settle:
-    """The policy's rule, with the requirement that the load falls below what counts as high."""
+def diagnose_load(cause: Cause, resource: Resource, message: str, findings: Findings) -> Diagnosis | Rejected:
+    """Match a report of high usage that measurements do not contradict. The message may name the `{container}`."""
+    if saturated_resource(findings.evidence.incident.type) != resource:
+        return Rejected(cause=cause, reason=f"no high {NAMES[resource]} usage was reported")
+    load = measure_evidence(resource, findings.evidence)
+    if load is None:
+        unconfirmed = f"High {NAMES[resource]} usage was reported; no measurement confirms it."
+        return Diagnosis(cause=cause, confidence=0.2, message=unconfirmed)
+    if not load.high:
+        return Rejected(cause=cause, reason=str(load))
+    text = message.format(container=load.container)
+    return Diagnosis(cause=cause, confidence=0.9, message=text, container=load.container, decided_by=(str(load),))
+
+
+def plan_relief(action: Action, load: Load, policy: EffectivePolicy) -> Plan:
+    """The step that must, by the policy's rule and measurements, bring the load below what counts as high."""
     rule = settle(policy)
     relief = Relief(resource=load.resource, container=load.container, below=HIGH[load.resource])
-    return rule.model_copy(update={"timeout": rule.timeout + _MEASUREMENT_DELAY_SECONDS, "relief": relief})
+    rule = rule.model_copy(update={"timeout": rule.timeout + _MEASUREMENT_DELAY_SECONDS, "relief": relief})
+    step = Step(action=action, settle=rule, why=str(load))
+    return Plan(steps=(step,), next_step="If that does not help, undo it and escalate.")
 
 
 def plan_without_metrics(diagnosis: Diagnosis) -> Plan:

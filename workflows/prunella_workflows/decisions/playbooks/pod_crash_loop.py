@@ -2,13 +2,11 @@
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
-from prunella_workflows.decisions.playbooks.playbook import Playbook
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
-from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import Outcome
 
 _CHECK_SURROUNDINGS = "Check what changed around the service: Secrets, ConfigMaps, dependencies, permissions."
@@ -59,19 +57,18 @@ def _describe_release(evidence: Evidence) -> str:
     return "the new release does not explain it"
 
 
-def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+def plan(case: PlanCase) -> Plan:
     """Escalate; never roll back a release that is not to blame."""
-    del policy, tried
-    evidence, failures = findings.evidence, findings.failures
+    evidence, failures, message = case.findings.evidence, case.findings.failures, case.diagnosis.message
     if is_new_release(evidence) and known_good(evidence) is None:
         return Plan(
             reason="NoKnownGoodRevision",
-            message=f"{diagnosis.message} There is no revision to roll back to.",
+            message=f"{message} There is no revision to roll back to.",
             next_step="Fix the release: the evidence names the failing container and its last log lines.",
         )
     return Plan(
         reason="InnocentRelease",
-        message=f"{diagnosis.message} A rollback would not help.",
+        message=f"{message} A rollback would not help.",
         next_step=_NEXT_STEPS.get(failures[0].kind, _CHECK_SURROUNDINGS) if failures else _CHECK_SURROUNDINGS,
     )
 

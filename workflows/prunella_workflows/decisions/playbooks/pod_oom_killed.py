@@ -1,8 +1,7 @@
-"""A container needs more memory than its limit: raise that container's limit within every bound, or escalate.
+"""A container needs more memory than its limit: raise that limit within every bound, or escalate.
 
-A relapse after a raise suggests a leak: raise once more, then roll back if the release is new, then escalate. Memory
-that was measured to grow steadily up to the limit suggests one too: then a new release is rolled back first, and
-otherwise there is only one raise.
+After a relapse raise once more, then roll back if the release is new. If memory was measured to grow steadily up to the
+limit (a leak), roll a new release back first, and raise only once.
 """
 
 from collections.abc import Iterator
@@ -15,14 +14,12 @@ from prunella_workflows.decisions.playbooks.memory import (
     next_raise,
     no_more_raises,
 )
-from prunella_workflows.decisions.playbooks.playbook import Playbook, settle
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook, settle
 from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan, Step
-from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import ContainerView
 
 
@@ -45,9 +42,7 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
 
 
 def _find_kills(findings: Findings) -> Iterator[Symptom]:
-    """OOM kills that may explain this incident. Ignore a kill that the pod has recovered from if the incident was
-    opened later for another symptom that is still present.
-    """
+    """OOM kills that may explain this incident: none survived before it was opened, if another symptom persists."""
     evidence = findings.evidence
     pods = {pod.name: pod for pod in evidence.current_pods}
     fails_otherwise = evidence.incident.type is not IncidentType.OOM_KILLED and _fails_otherwise(findings)
@@ -58,19 +53,14 @@ def _find_kills(findings: Findings) -> Iterator[Symptom]:
 
 
 def _fails_otherwise(findings: Findings) -> bool:
-    """Report whether a pod fails in another way, excluding a 137 that may be an OOM kill.
-
-    The pod may be running between two crashes.
-    """
+    """Report whether a pod fails in another way (not with a 137, which may be an OOM kill)."""
     ready = {pod.name for pod in findings.evidence.current_pods if pod.ready}
     failures = (failure for failure in findings.current_failures if failure.pod not in ready)
     return any(failure.kind is not Kind.OOM and failure.exit_code != SIGKILL_EXIT for failure in failures)
 
 
 def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
-    """A 137 counts if Prunella itself detected an OOM kill of this container when it opened the incident; a person's
-    report is not enough.
-    """
+    """A 137 counts if Prunella itself detected an OOM kill of this container; a person's report is not enough."""
     seen_before = (
         evidence.detected
         and evidence.incident.type is IncidentType.OOM_KILLED
@@ -80,32 +70,25 @@ def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
     return symptom.kind is Kind.OOM or seen_before
 
 
-def plan(diagnosis: Diagnosis, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Plan:
+def plan(case: PlanCase) -> Plan:
     """Raise the memory of the killed container, then roll back to a good release, then escalate."""
-    evidence = findings.evidence
-    containers = evidence.workload.containers
-    container = next((container for container in containers if container.name == diagnosis.container), None)
+    findings, evidence, name = case.findings, case.findings.evidence, case.diagnosis.container
+    container = next((container for container in evidence.workload.containers if container.name == name), None)
     if container is None or container.memory_limit is None:
-        return explain_missing_limit(diagnosis.container, evidence)
+        return explain_missing_limit(name, evidence)
     if (overwritten := find_overwritten_limit(container, findings)) is not None:
         return overwritten
-    back = _rollback_step(findings, policy, tried)
-    leaks = container.name in evidence.memory_growing
+    back, leaks = _rollback_step(case), name in evidence.memory_growing
     if back is not None and (leaks or _release_lowered_limit(container, evidence) or _cannot_start(findings)):
         return Plan(steps=(back,), next_step="If that does not help, escalate.")
-    raised = _raise_step(container, findings, policy, tried)
-    steps = tuple(step for step in (raised, back) if step is not None)
-    if steps:
-        return Plan(steps=steps, next_step=_describe_next(steps))
-    return no_more_raises(container, evidence, policy, tried)
+    steps = tuple(step for step in (_raise_step(container, case), back) if step is not None)
+    return Plan(steps=steps, next_step=_describe_next(steps)) if steps else no_more_raises(container, case)
 
 
-def _raise_step(
-    container: ContainerView, findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]
-) -> Step | None:
-    action = next_raise(container, findings, policy, tried)
+def _raise_step(container: ContainerView, case: PlanCase) -> Step | None:
+    action = next_raise(container, case)
     why = f"container {container.name} was OOM-killed"
-    return Step(action=action, settle=settle(policy), why=why) if action is not None else None
+    return Step(action=action, settle=settle(case.policy), why=why) if action is not None else None
 
 
 def _release_lowered_limit(container: ContainerView, evidence: Evidence) -> bool:
@@ -119,12 +102,11 @@ def _cannot_start(findings: Findings) -> bool:
     return any(symptom.kind in (Kind.IMAGE, Kind.CONFIG) for symptom in findings.on_current_revision(findings.symptoms))
 
 
-def _rollback_step(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...]) -> Step | None:
-    good = known_good(findings.evidence)
-    rolled_back = any(attempt.action == "RestoreTemplate" for attempt in tried)
-    if good is None or rolled_back or not is_new_release(findings.evidence):
+def _rollback_step(case: PlanCase) -> Step | None:
+    good = known_good(case.findings.evidence)
+    if good is None or case.has_tried("RestoreTemplate") or not is_new_release(case.findings.evidence):
         return None
-    return rollback(findings, policy, good, "the release that runs out of memory is new")
+    return rollback(case, good, "the release that runs out of memory is new")
 
 
 def _describe_next(steps: tuple[Step, ...]) -> str:

@@ -1,6 +1,4 @@
-"""Plans that are replaced whatever the playbook: of kinds that are only reported, and of causes that another incident
-is about.
-"""
+"""Plans that are replaced whatever the playbook: for kinds that are only reported, and causes of another incident."""
 
 from prunella_workflows.decisions.diagnosis.external_cause import CauseKind
 from prunella_workflows.decisions.diagnosis.findings import Findings

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.playbooks.playbook import precondition, settle, stuck_pods
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, precondition, settle, stuck_pods
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.plan import RestoreTemplate, Step
-from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.workload import RevisionView
 
 _YOUNG = timedelta(minutes=10)
@@ -15,17 +13,13 @@ _MIN_FAILURES = 2
 
 
 def is_new_release(evidence: Evidence) -> bool:
-    """Report whether the current template was never seen available and stable, or not long enough to prove anything.
-
-    The same template may be recorded more than once: before and after a restart, as a snapshot of a Deployment that
-    was deleted and recreated, or with another checksum annotation of the same configuration.
-    """
+    """Report whether the current template was never seen available and stable, or not long enough to prove anything."""
     good = [revision for revision in _current_records(evidence) if revision.good_at is not None]
     return not good or _always_fails_later(good, evidence)
 
 
 def _current_records(evidence: Evidence) -> list[RevisionView]:
-    """The records of the current template."""
+    """The records of the current template: also from before a restart, or with another checksum annotation."""
     template = evidence.workload.template_hash
     content = {revision.content for revision in evidence.revisions if revision.current and revision.content}
     return [
@@ -36,8 +30,9 @@ def _current_records(evidence: Evidence) -> list[RevisionView]:
 
 
 def _always_fails_later(good: list[RevisionView], evidence: Evidence) -> bool:
-    """Report whether a young release keeps failing, each time only after it ran longer than it took to be recorded as
-    good: then that record proves nothing. A release that breaks because of its data fails sooner on its second start.
+    """Report whether a young release fails each time after running for longer than it took to be recorded as good.
+
+    Then that record proves nothing. A release that breaks because of its data fails sooner on its second start.
     """
     since = min((revision.good_since for revision in good if revision.good_since is not None), default=None)
     if since is None or evidence.opened_at - since > _YOUNG or known_good(evidence) is None:
@@ -59,23 +54,19 @@ def _lifetimes(evidence: Evidence) -> Iterator[timedelta]:
 def known_good(evidence: Evidence) -> RevisionView | None:
     """The revision last seen available whose template runs differently from the current one and fits the selector."""
     current = _current_records(evidence)
-    candidates = [
-        revision
-        for revision in evidence.revisions
-        if revision.good_at is not None and revision.compatible and revision not in current
-    ]
-    return max(candidates, key=lambda candidate: (candidate.good_at, candidate.number), default=None)
+    good = (revision for revision in evidence.revisions if revision.good_at is not None and revision.compatible)
+    others = (revision for revision in good if revision not in current)
+    return max(others, key=lambda revision: (revision.good_at, revision.number), default=None)
 
 
-def rollback(findings: Findings, policy: EffectivePolicy, revision: RevisionView, why: str) -> Step:
+def rollback(case: PlanCase, revision: RevisionView, why: str) -> Step:
     """The step that restores `revision`'s template."""
-    evidence = findings.evidence
     action = RestoreTemplate(
-        target=evidence.workload.ref,
-        require=precondition(evidence),
+        target=case.findings.evidence.workload.ref,
+        require=precondition(case.findings.evidence),
         revision=revision.ref,
         number=revision.number,
         description=str(revision),
-        replace_pods=stuck_pods(findings),
+        replace_pods=stuck_pods(case.findings),
     )
-    return Step(action=action, settle=settle(policy), why=why)
+    return Step(action=action, settle=settle(case.policy), why=why)

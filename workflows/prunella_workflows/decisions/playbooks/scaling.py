@@ -1,18 +1,13 @@
-"""Scaling out: once, to an absolute number within every bound, through the owner of that number.
-
-Where a HorizontalPodAutoscaler sets the replicas, only its maximum may be raised, and only if the policy names that
-action.
-"""
+"""Scaling out: once, to an absolute number within every bound, through the owner of that number."""
 
 import math
 from collections.abc import Iterable
 
 from prunella_workflows.decisions.diagnosis.saturation import Load
-from prunella_workflows.decisions.playbooks.playbook import precondition, settle_relieved
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, plan_relief, precondition
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.kubectl import command, raise_maximum
-from prunella_workflows.model.plan import Action, Plan, Precondition, RaiseMaxReplicas, Scale, Step
+from prunella_workflows.model.plan import Plan, Precondition, RaiseMaxReplicas, Scale
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import ContainerView
@@ -20,15 +15,11 @@ from prunella_workflows.model.workload import ContainerView
 _MAX_FACTOR = 2
 """Doubling is enough for one step: a workload that needs more has a fault that should be found."""
 
-_ACTIONS = frozenset({"Scale", "RaiseMaxReplicas"})
 
-
-def scale_out(
-    load: Load, target_share: float, evidence: Evidence, policy: EffectivePolicy, tried: tuple[Attempt, ...]
-) -> Plan:
+def scale_out(load: Load, target_share: float, case: PlanCase) -> Plan:
     """Add replicas until each uses no more than `target_share`, or explain why not. One step per incident."""
-    workload = evidence.workload
-    if any(attempt.action in _ACTIONS for attempt in tried):
+    evidence, policy, workload = case.findings.evidence, case.policy, case.findings.evidence.workload
+    if case.has_tried("Scale", "RaiseMaxReplicas"):
         return Plan(
             reason="ScalingDidNotHelp",
             message=f"{_sentence(load)}, and more replicas did not help. The change was undone.",
@@ -52,7 +43,7 @@ def scale_out(
         replicas_from=workload.replicas,
         replicas_to=min(wanted, bound),
     )
-    return _plan(action, load, policy)
+    return plan_relief(action, load, policy)
 
 
 def _raise_autoscaler(load: Load, target_share: float, evidence: Evidence, policy: EffectivePolicy) -> Plan:
@@ -62,18 +53,12 @@ def _raise_autoscaler(load: Load, target_share: float, evidence: Evidence, polic
         state = (
             f"{first} and {others[0]} both scale it, so neither works" if others else f"{first} is not able to scale"
         )
-        return Plan(
-            reason="HpaCannotAct",
-            message=f"{_sentence(load)}. {state}.",
-            next_step=f"kubectl describe hpa {first.name} -n {first.namespace}",
-        )
+        next_step = f"kubectl describe hpa {first.name} -n {first.namespace}"
+        return Plan(reason="HpaCannotAct", message=f"{_sentence(load)}. {state}.", next_step=next_step)
     if not first.at_maximum:
         state = f"{first} is in charge and wants {first.desired_replicas} of at most {first.max_replicas} replicas"
-        return Plan(
-            reason="HpaActs",
-            message=f"{_sentence(load)}. {state}.",
-            next_step="Wait for it, or check the metrics by which it scales.",
-        )
+        next_step = "Wait for it, or check the metrics by which it scales."
+        return Plan(reason="HpaActs", message=f"{_sentence(load)}. {state}.", next_step=next_step)
     wanted = _wanted(first.max_replicas, load, target_share)
     bound, by = _lowest_bound(evidence, policy, first.max_replicas)
     if min(wanted, bound) <= first.max_replicas:
@@ -87,12 +72,7 @@ def _raise_autoscaler(load: Load, target_share: float, evidence: Evidence, polic
     )
     if first.operator or RaiseMaxReplicas.__name__ not in (policy.actions or ()):
         return _propose_maximum(load, first, action)
-    return _plan(action, load, policy)
-
-
-def _plan(action: Action, load: Load, policy: EffectivePolicy) -> Plan:
-    step = Step(action=action, settle=settle_relieved(policy, load), why=str(load))
-    return Plan(steps=(step,), next_step="If that does not help, undo it and escalate.")
+    return plan_relief(action, load, policy)
 
 
 def _propose_maximum(load: Load, autoscaler: HorizontalPodAutoscalerView, action: RaiseMaxReplicas) -> Plan:
@@ -134,24 +114,18 @@ def _lowest_bound(evidence: Evidence, policy: EffectivePolicy, replicas: int) ->
 
 
 def _pod_requirements(containers: tuple[ContainerView, ...]) -> dict[str, float]:
-    """The amount of each quota resource that one more pod takes. Without a request a container requests its limit."""
-    cpu = _pod_total(
-        (container.init, container.cpu_limit if container.cpu_request is None else container.cpu_request)
-        for container in containers
-    )
-    memory = _pod_total(
-        (container.init, container.memory_limit if container.memory_request is None else container.memory_request)
-        for container in containers
-    )
+    """The amount of each quota resource that one more pod takes."""
+    cpu = _pod_total((view.init, view.requested_cpu) for view in containers)
+    memory = _pod_total((view.init, view.requested_memory) for view in containers)
     return {
         "pods": 1,
         "count/pods": 1,
         "cpu": cpu,
         "requests.cpu": cpu,
-        "limits.cpu": _pod_total((container.init, container.cpu_limit) for container in containers),
+        "limits.cpu": _pod_total((view.init, view.cpu_limit) for view in containers),
         "memory": memory,
         "requests.memory": memory,
-        "limits.memory": _pod_total((container.init, container.memory_limit) for container in containers),
+        "limits.memory": _pod_total((view.init, view.memory_limit) for view in containers),
     }
 
 

@@ -19,6 +19,7 @@ from builders import (
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks.bad_release import diagnose, plan
+from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import RestoreTemplate
 
@@ -36,7 +37,7 @@ def _evidence(*pods, **values):
 def _target(evidence, *tried):
     diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    (step,) = plan(diagnosis, Findings(evidence), a_policy(), tried).steps
+    (step,) = plan(PlanCase(diagnosis, Findings(evidence), a_policy(), tried)).steps
     assert isinstance(step.action, RestoreTemplate)
     return step.action.revision
 
@@ -213,7 +214,7 @@ def test_where_it_goes_back_to(revisions, name):
 
 def test_the_write_is_bound_to_what_the_decision_was_made_on():
     evidence = _evidence(workload=an_unavailable_deployment(last_action="old-1"))
-    (step,) = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), ()).steps
+    (step,) = plan(PlanCase(diagnose(Findings(evidence)), Findings(evidence), a_policy())).steps
     assert (step.action.require.uid, step.action.require.template_hash) == ("uid-web", "hash-2")
     assert step.action.require.last_action == "old-1"
     assert step.action.parameters == {"to": "revision 1 (registry.example/web:1)"}
@@ -221,7 +222,9 @@ def test_the_write_is_bound_to_what_the_decision_was_made_on():
 
 def test_a_rollback_that_did_not_help_is_not_repeated():
     evidence = _evidence()
-    left = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), (an_attempt(action="RestoreTemplate"),))
+    left = plan(
+        PlanCase(diagnose(Findings(evidence)), Findings(evidence), a_policy(), (an_attempt(action="RestoreTemplate"),))
+    )
     assert (left.steps, left.reason) == ((), "RollbackDidNotHelp")
 
 

@@ -25,6 +25,7 @@ from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.guards import GUARDS, evaluate, first_block
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.decisions.playbooks.high_cpu import diagnose, plan
+from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import RaiseMaxReplicas, Scale
@@ -46,7 +47,7 @@ def an_incident(*used, replicas=3, **values):
 def _plan(evidence, policy=None, *tried):
     diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    return plan(diagnosis, Findings(evidence), policy or a_policy(), tried)
+    return plan(PlanCase(diagnosis, Findings(evidence), policy or a_policy(), tried))
 
 
 def replicas_after(evidence, policy=None):

@@ -19,6 +19,7 @@ from builders import (
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.decisions.playbooks.high_memory import diagnose, plan
+from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
@@ -37,7 +38,7 @@ def an_incident(*used, **values):
 def _plan(evidence, policy=None, *tried):
     diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    return plan(diagnosis, Findings(evidence), policy or a_policy(), tried)
+    return plan(PlanCase(diagnosis, Findings(evidence), policy or a_policy(), tried))
 
 
 def test_recognises_one_container_of_one_pod_that_is_about_to_reach_its_limit():

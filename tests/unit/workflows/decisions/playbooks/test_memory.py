@@ -20,6 +20,7 @@ from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.guards import GuardCase
 from prunella_workflows.decisions.guards.ownership import check_field_owner
 from prunella_workflows.decisions.guards.scaling import check_disruption
+from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.decisions.playbooks.pod_oom_killed import PLAYBOOK
 from prunella_workflows.decisions.verification.verification import Expectation, verify
 from prunella_workflows.model.evidence import MemoryBounds
@@ -40,7 +41,7 @@ RESIZE = ResizePods(
 def first(*tried, policy=IN_PLACE, bounds=OFFERED, pods=(KILLED, *FINE), **workload):
     evidence = an_evidence(*pods, workload=a_deployment(**workload), bounds=bounds)
     return (
-        PLAYBOOK.plan(PLAYBOOK.diagnose(Findings(evidence)), Findings(evidence), a_policy(**policy), tried)
+        PLAYBOOK.plan(PlanCase(PLAYBOOK.diagnose(Findings(evidence)), Findings(evidence), a_policy(**policy), tried))
         .steps[0]
         .action
     )
@@ -145,7 +146,7 @@ def test_the_lasting_change_is_told():
 def test_an_init_container_is_rolled_out():
     pod = a_pod("a", a_crashing_container("app", init=True, last=an_oom_kill()), phase="Pending")
     evidence = an_evidence(pod, workload=a_deployment(a_container(init=True), replicas=1), bounds=OFFERED)
-    (step,) = PLAYBOOK.plan(PLAYBOOK.diagnose(Findings(evidence)), Findings(evidence), a_policy(**IN_PLACE), ()).steps[
-        :1
-    ]
+    (step,) = PLAYBOOK.plan(
+        PlanCase(PLAYBOOK.diagnose(Findings(evidence)), Findings(evidence), a_policy(**IN_PLACE))
+    ).steps[:1]
     assert isinstance(step.action, SetMemory)

@@ -23,6 +23,7 @@ from prunella_workflows.decisions.diagnosis.probe_events import (
     termination_reason_pending,
 )
 from prunella_workflows.decisions.playbooks.network_timeout import diagnose, plan
+from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Restart
@@ -153,7 +154,7 @@ def test_without_a_word_of_the_kubelet_it_is_too_early_to_tell(evidence, early):
 
 def test_it_is_restarted_under_a_stamp_that_the_incident_gives():
     evidence = _evidence()
-    (step,) = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), ()).steps
+    (step,) = plan(PlanCase(diagnose(Findings(evidence)), Findings(evidence), a_policy())).steps
     assert isinstance(step.action, Restart)
     assert step.action.stamp == "2026-03-04T11:55:00Z"  # when the incident was opened, whenever this is asked
     assert (step.action.require.uid, step.action.require.template_hash) == ("uid-web", "hash-2")
@@ -162,7 +163,7 @@ def test_it_is_restarted_under_a_stamp_that_the_incident_gives():
 
 def test_it_is_restarted_once():
     evidence = _evidence()
-    left = plan(diagnose(Findings(evidence)), Findings(evidence), a_policy(), (an_attempt(action="Restart"),))
+    left = plan(PlanCase(diagnose(Findings(evidence)), Findings(evidence), a_policy(), (an_attempt(action="Restart"),)))
     assert (left.steps, left.reason) == ((), "HangsAgain")
 
 

@@ -28,6 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.decisions.playbooks.pod_oom_killed import diagnose, plan
 from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.incident import IncidentType
@@ -69,7 +70,7 @@ def _evidence(*containers, limits=None, bounds=None, **values):
 def _plan(evidence, policy=None, *tried):
     diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    return plan(diagnosis, Findings(evidence), policy or a_policy(), tried)
+    return plan(PlanCase(diagnosis, Findings(evidence), policy or a_policy(), tried))
 
 
 def _first(evidence, policy=None, *tried):
@@ -480,4 +481,4 @@ def test_of_pods_with_different_limits_those_of_the_killed_ones_count():
     evidence = an_evidence(a_pod("web-2-a"), killed)
     diagnosis = diagnose(Findings(evidence))
     assert isinstance(diagnosis, Diagnosis)
-    assert plan(diagnosis, Findings(evidence), a_policy(), ()).reason == "LimitOverwritten"
+    assert plan(PlanCase(diagnosis, Findings(evidence), a_policy())).reason == "LimitOverwritten"
