@@ -41,12 +41,12 @@ def cluster(*args):
 
 
 def service(file, number):
-    one = samples.deployment(samples.load("bad-release", file, NAMESPACE))
-    one["metadata"]["name"] = f"service-{number}"
-    one["spec"]["replicas"] = 1
+    deployment = samples.deployment(samples.load("bad-release", file, NAMESPACE))
+    deployment["metadata"]["name"] = f"service-{number}"
+    deployment["spec"]["replicas"] = 1
     labels = {"app": f"service-{number}"}
-    one["spec"]["selector"]["matchLabels"] = one["spec"]["template"]["metadata"]["labels"] = labels
-    return one
+    deployment["spec"]["selector"]["matchLabels"] = deployment["spec"]["template"]["metadata"]["labels"] = labels
+    return deployment
 
 
 def play(api, services, pause):
@@ -94,7 +94,7 @@ def main():
     healed = [incident for incident in incidents if incident["status"]["phase"] == "Healed"]
     table = Table("step", "p50", "p90", "max", title=f"{len(healed)} of {args.services} faults healed; seconds")
     for name, (start, end) in STEPS.items():
-        values = sorted(seconds(one, start, end) for one in healed)
+        values = sorted(seconds(incident, start, end) for incident in healed)
         p90 = values[int(len(values) * 0.9) - 1]
         table.add_row(name, f"{statistics.median(values):.2f}", f"{p90:.2f}", f"{values[-1]:.2f}")
     Console().print(table)

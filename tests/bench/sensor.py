@@ -135,7 +135,7 @@ async def patch(options, targets):
     settings["headers"]["Content-Type"] = "application/strategic-merge-patch+json"
     async with aiohttp.ClientSession() as session:
 
-        async def one(number):
+        async def send(number):
             namespace, name, container = targets[number % len(targets)]
             url = f"{access.server}/api/v1/namespaces/{namespace}/pods/{name}/status"
             at = time.time_ns()
@@ -147,7 +147,7 @@ async def patch(options, targets):
         begin = time.monotonic()
         for number in range(int(options.rate * options.seconds)):
             await asyncio.sleep(max(0.0, begin + number / options.rate - time.monotonic()))
-            tasks.append(asyncio.create_task(one(number)))
+            tasks.append(asyncio.create_task(send(number)))
         await asyncio.gather(*tasks)
     return sent
 

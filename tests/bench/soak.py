@@ -68,8 +68,8 @@ class Soaking:
 
     def _processes(self):
         parts, found = self.parts, {}
-        for one in (parts.operator, parts.worker):
-            assert one.running, f"the {one.log.stem} ended by itself"
+        for process in (parts.operator, parts.worker):
+            assert process.running, f"the {process.log.stem} ended by itself"
         for who, process in (("operator", parts.operator), ("worker", parts.worker), ("Temporal", parts.temporal)):
             now = usage(process.pid)
             found |= {f"{who} MiB": now.rss, f"{who} CPU": self._share(who, now.cpu)}
@@ -136,8 +136,8 @@ async def measure(options, kubeconfig):
                 await soaking.play(load_access(str(kubeconfig)))
             finally:
                 report(soaking.soak, options)
-                for one in (parts.operator, parts.worker):
-                    print(f"the log of {one.log.stem}, warnings only:\n{one.tail(options.lines)}")
+                for process in (parts.operator, parts.worker):
+                    print(f"the log of {process.log.stem}, warnings only:\n{process.tail(options.lines)}")
 
 
 def report(soak, options):

@@ -75,7 +75,7 @@ def _growth(samples: list[Sample], who: str) -> str:
     half = [sample for sample in samples if sample["minute"] >= samples[-1]["minute"] / 2]
     if len(half) < 3:
         return f"{who}: too short to determine whether its memory grows"
-    points = [(one["minute"], one[f"{who} MiB"]) for one in half]
+    points = [(sample["minute"], sample[f"{who} MiB"]) for sample in half]
     least, most = min(mib for _, mib in points), max(mib for _, mib in points)
     during = f"over the last {points[-1][0] - points[0][0]:.0f} minutes"
     return f"{who}: {60 * slope(points):+.1f} MiB an hour {during} ({least:.0f} to {most:.0f} MiB)"

@@ -98,7 +98,7 @@ class WorkloadPool:
     @property
     def ready(self) -> Case | None:
         """The next that breaks, if its pod runs already."""
-        return next((one for one in self.waiting if one.pod), None)
+        return next((case for case in self.waiting if case.pod), None)
 
     @property
     def broken(self) -> list[Case]:
@@ -202,7 +202,7 @@ class WorkloadPool:
         """Remove Deployments so many seconds after their end, and Incidents; 0: these stay."""
         while True:
             now = time.monotonic()
-            for case in [one for one in self.broken if one.ended and not one.removed and now - one.ended > linger]:
+            for case in [case for case in self.broken if case.ended and not case.removed and now - case.ended > linger]:
                 await self._retry_while_busy(self.api.delete, case.path)
                 case.removed = True
             for path in [path for path, ended in self.kept.values() if forget and ended and now - ended > forget]:

@@ -97,13 +97,13 @@ def worker(environment, *addresses):
 async def heal(bench, count):
     """Start so many healings at once and wait for their ends."""
 
-    async def one(number):
+    async def make(number):
         name = f"bench-{number}"
         made = await asyncio.to_thread(bench.api.create, paths.incidents(WEB.namespace), an_incident(name))
         incident = IncidentRef(namespace=WEB.namespace, name=name, uid=made["metadata"]["uid"])
         return a_request(incident=incident)
 
-    requests = await asyncio.gather(*(one(number) for number in bench.take(count)))
+    requests = await asyncio.gather(*(make(number) for number in bench.take(count)))
     began = time.monotonic()
     run = bench.client.execute_workflow
     await asyncio.gather(
@@ -189,9 +189,9 @@ def cluster_with_workload():
 
 
 def a_workload():
-    one = a_deployment(WEB.namespace, WEB.name, replicas=1, ready_every=None)
-    one["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
-    return one
+    deployment = a_deployment(WEB.namespace, WEB.name, replicas=1, ready_every=None)
+    deployment["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
+    return deployment
 
 
 async def break_workload(api, kubeconfig):

@@ -11,7 +11,7 @@ from rich.table import Table
 def cost(values, base, *, less_is_worse=False):
     """By how much more than without in the same round, in percent; the mean of the rounds."""
     pairs = zip(base, values, strict=True) if less_is_worse else zip(values, base, strict=True)
-    return f"{100 * (fmean(one / other for one, other in pairs) - 1):+.1f} %" if values else "-"
+    return f"{100 * (fmean(value / other for value, other in pairs) - 1):+.1f} %" if values else "-"
 
 
 def middle(values, digits):
@@ -24,16 +24,16 @@ def show(results, options, target):
     for column in ("", "healings/s", "cost", "worker CPU ms/healing", "cost", "sensor CPU ms/event", "cost"):
         table.add_column(column, justify="left" if not column else "right")
     base = next(iter(results.values()))
-    for mode, one in results.items():
+    for mode, result in results.items():
         table.add_row(
             mode,
-            middle(one.throughput, 1),
-            cost(one.throughput, base.throughput, less_is_worse=True),
-            middle(one.worker, 1),
-            cost(one.worker, base.worker),
-            middle(one.sensor, 3),
-            cost(one.sensor, base.sensor),
+            middle(result.throughput, 1),
+            cost(result.throughput, base.throughput, less_is_worse=True),
+            middle(result.worker, 1),
+            cost(result.worker, base.worker),
+            middle(result.sensor, 3),
+            cost(result.sensor, base.sensor),
         )
     Console(width=140).print(table)
     print(f"target: below {target:g} % each; load of the machine: {os.getloadavg()[0]:.1f}")
-    print(json.dumps({mode: vars(one) for mode, one in results.items()}))
+    print(json.dumps({mode: vars(result) for mode, result in results.items()}))

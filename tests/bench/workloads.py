@@ -49,9 +49,9 @@ def create_workloads(api, count):
 
 def make(api, number):
     """One workload, healthy at first."""
-    one = a_deployment(*address(number), replicas=1, ready_every=None)
-    one["spec"]["template"]["spec"].update(tolerations=[{"operator": "Exists"}], terminationGracePeriodSeconds=0)
-    api.apply(one)
+    deployment = a_deployment(*address(number), replicas=1, ready_every=None)
+    deployment["spec"]["template"]["spec"].update(tolerations=[{"operator": "Exists"}], terminationGracePeriodSeconds=0)
+    api.apply(deployment)
 
 
 def address(number):
@@ -70,7 +70,7 @@ def delete_workloads(api):
     for namespace in NAMESPACES:
         api.delete(f"/api/v1/namespaces/{namespace}")
     api.delete("/apis/prunella.dev/v1alpha1/clusterhealingpolicies/bench")
-    left = lambda: [one for one in NAMESPACES if api.find(f"/api/v1/namespaces/{one}")]  # noqa: E731
+    left = lambda: [namespace for namespace in NAMESPACES if api.find(f"/api/v1/namespaces/{namespace}")]  # noqa: E731
     until(lambda: not left(), 600, "the workloads are gone", every=2)
 
 

@@ -57,22 +57,25 @@ class RoundAssertions:
                 yield Problem("foreign", write.name, f"an unexpected write: {write}")
 
     def _workload_problems(
-        self, workload: ChaosWorkload, all_incidents: list[Object], writes: list[Write]
+        self, workload: ChaosWorkload, incidents: list[Object], writes: list[Write]
     ) -> Iterator[Problem]:
-        own = [one for one in all_incidents if (one["spec"].get("target") or {}).get("name") == workload.name]
+        own = [
+            incident for incident in incidents if (incident["spec"].get("target") or {}).get("name") == workload.name
+        ]
         most, least = 1, 0 if workload.deleted else 1
         if not least <= len(own) <= most:
-            found = [(one["metadata"]["name"], (one.get("status") or {}).get("phase")) for one in own]
+            found = [(incident["metadata"]["name"], (incident.get("status") or {}).get("phase")) for incident in own]
             yield Problem("doubled" if own else "lost", workload.name, f"{len(own)} incidents of one fault: {found}")
             return
         for incident in own:
             yield from self._end_problems(workload, incident)
-        ended = next((one["status"]["phase"] for one in own if one.get("status")), "Healed")
-        reported = [one for status in self._statuses(workload, own) for one in _reported_actions(status)]
+        ended = next((incident["status"]["phase"] for incident in own if incident.get("status")), "Healed")
+        reported = [action for status in self._statuses(workload, own) for action in _reported_actions(status)]
         own_writes = [
             write for write in writes if write.name == workload.name and write.resource == f"apps/{workload.plural}"
         ]
-        actions = list(dict.fromkeys([*reported, *(written_action(one.request) for one in own_writes if one.made)]))
+        written = [written_action(write.request) for write in own_writes if write.made]
+        actions = list(dict.fromkeys([*reported, *written]))
         yield from self._write_problems(workload, reported, own_writes)
         yield from self._generation_problems(workload, actions, reported)
         yield from _net_repairs(workload, actions, ended)
@@ -106,7 +109,7 @@ class RoundAssertions:
                 yield Problem("doubled", workload.name, f"{action or 'no action id'} was written {times} times")
             if action not in reported:
                 yield Problem("misreported", workload.name, f"{action} was written, and no incident reports it")
-        if self.complete_log and (missing := [one for one in reported if one not in made]):
+        if self.complete_log and (missing := [action for action in reported if action not in made]):
             yield Problem("incomplete", workload.name, f"reported, and never written: {missing}")
 
     @staticmethod

@@ -102,7 +102,7 @@ def _extra_cells(seed: str, number: int, count: int) -> list[tuple[str, str, str
         turn, place = divmod(position, len(deck))
         return random.Random(f"{seed}/{turn}/more").sample(deck, len(deck))[place]
 
-    return [card(number * count + one) for one in range(count)]
+    return [card(number * count + index) for index in range(count)]
 
 
 def plan_short_round(seed: str, longest: float) -> list[FaultInjection]:

@@ -93,7 +93,7 @@ class Intervention:
         }
 
     def _incidents(self) -> Iterator[Object]:
-        gone = {one["metadata"]["uid"] for one in self.workload.deleted}
+        gone = {incident["metadata"]["uid"] for incident in self.workload.deleted}
         return (incident for incident in self.workload.incidents() if incident["metadata"]["uid"] not in gone)
 
     def _incident(self) -> Object:

@@ -82,7 +82,7 @@ class NetworkFaults:
         rng = random.Random(f"{self._seed}/{key}/{self._calls[key]}")
         if rng.random() >= RATES.get(call.method, 0.0) * self._intensity:
             return "", 0.0
-        fault = rng.choice([one for one in FAULTS if call.method != "GET" or one not in _READS])
+        fault = rng.choice([fault for fault in FAULTS if call.method != "GET" or fault not in _READS])
         self.made[call.who, call.method, fault] += 1
         return fault, rng.uniform(0.5, self._longest)
 
@@ -140,8 +140,8 @@ class Proxy:
             runners = [await self._listen(who) for who in self._callers]
             self._up.set()
             await self._end.wait()
-            for one in self._late:
-                one.cancel()
+            for task in self._late:
+                task.cancel()
             for runner in runners:
                 await runner.cleanup()
 

@@ -62,13 +62,13 @@ class ChaosResults:
             "proxy_faults": {" ".join(key): count for key, count in sorted(self.faults.items())},
             "ends": {f"{name} {phase}": count for (name, phase), count in sorted(self.ends.items())},
             "people": {f"{who}, {_when(down)}": count for (who, down), count in sorted(self.interventions.items())},
-            "problems": [f"{name}: {one}" for name, one in self.problems],
+            "problems": [f"{name}: {problem}" for name, problem in self.problems],
         }
 
     @property
     def others(self) -> float:
         """The average number of other incidents that were open at an injection."""
-        return sum(one.others for one, _ in self.injected) / max(1, len(self.injected))
+        return sum(injection.others for injection, _ in self.injected) / max(1, len(self.injected))
 
     def cells(self) -> dict[tuple[str, str, str], Counter[str]]:
         """Injections by (target, action, point): their number, and the problems of the incidents concerned."""
@@ -76,14 +76,17 @@ class ChaosResults:
         for injection, name in self.injected:
             row = rows.setdefault(injection.cell, Counter(n=0))
             row["n"] += 1
-            row.update({one.kind for at, one in self.problems if at == name and one.workload == injection.workload})
+            problems = (
+                problem for at, problem in self.problems if (at, problem.workload) == (name, injection.workload)
+            )
+            row.update({problem.kind for problem in problems})
         return rows
 
     def table(self) -> str:
         """Injections by target, action and point, as Markdown."""
         cells = {cell: row["n"] for cell, row in self.cells().items()}
         lines = [f"| target | how | {' | '.join(POINTS)} | all |", "|---" * (len(POINTS) + 3) + "|"]
-        targets = dict.fromkeys(one.target for one, _ in self.injected)
+        targets = dict.fromkeys(injection.target for injection, _ in self.injected)
         for target in sorted(targets):
             for action in ACTIONS:
                 row = [cells.get((target, action, point), 0) for point in POINTS]
@@ -96,14 +99,14 @@ class ChaosResults:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        total = Counter(one.kind for _, one in self.problems)
+        total = Counter(problem.kind for _, problem in self.problems)
         yield (
             f"{len(self.rounds)} rounds, {sum(self.ends.values())} incidents, {len(self.injected)} injections "
             f"(with {self.others:.1f} other incidents open), {sum(self.faults.values())} faults by the proxy; "
             f"{', '.join(f'{kind} {total[kind]}' for kind in _KINDS)}"
         )
         if self.rounds:
-            seconds, loads = ([one[key] for one in self.rounds] for key in ("seconds", "load"))
+            seconds, loads = ([row[key] for row in self.rounds] for key in ("seconds", "load"))
             yield f"{min(seconds)} to {max(seconds)} s for each round; load {min(loads)} to {max(loads)}"
         for (who, down), count in sorted(self.interventions.items()):
             yield f"  a person {who} {count} times, {_when(down)}"
@@ -113,8 +116,8 @@ class ChaosResults:
             yield f"  proxy: {caller} {method} {fault} {count} times"
         for injection, count in sorted(self.missed.items()):
             yield f"  not reached: {injection} {count} times"
-        for name, one in self.problems:
-            yield f"  {name}: {one}"
+        for name, problem in self.problems:
+            yield f"  {name}: {problem}"
 
 
 def _when(down: bool) -> str:

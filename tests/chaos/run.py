@@ -120,7 +120,7 @@ class ChaosRun:
         self._faults_stopped = self.short
         self.scheduler.targets = self.processes.parts | self.processes.dependencies
         self.scheduler.arm(injections, interventions)
-        pids = {name: one.pid for name, one in self.processes.parts.items()}
+        pids = {name: target.pid for name, target in self.processes.parts.items()}
         self._break(workloads, draw_break_delays(workloads, random.Random(f"{seed}/moments")))
         found = self._wait_until_over(workloads, interventions)
         self._stop_network_faults()
@@ -190,26 +190,26 @@ class ChaosRun:
     def _record_injections(self, injections: list[FaultInjection], number: int) -> list[FaultInjection]:
         """Record the injections that happened; the others are retried."""
         begun = [injection for injection in injections if injection.workload]
-        self.results.injected += [(one, self.name(number)) for one in begun]
+        self.results.injected += [(injection, self.name(number)) for injection in begun]
         missed = [injection for injection in injections if not injection.workload]
-        self._retries = [retry_next_round(one) for one in missed if one.tries < _MAX_RETRIES]
-        self.results.missed.update(" ".join(one.cell) for one in missed if one.tries >= _MAX_RETRIES)
+        self._retries = [retry_next_round(injection) for injection in missed if injection.tries < _MAX_RETRIES]
+        self.results.missed.update(" ".join(injection.cell) for injection in missed if injection.tries >= _MAX_RETRIES)
         return begun
 
     def _process_problems(self, pids: dict[str, int], begun: list[FaultInjection]) -> list[Problem]:
         """A process that ended without being killed, or does not become ready again."""
-        found = [Problem("incomplete", "chaos", one) for one in self.scheduler.errors]
+        found = [Problem("incomplete", "chaos", error) for error in self.scheduler.errors]
         self.scheduler.errors.clear()
-        for name, one in self.processes.parts.items():
+        for name, target in self.processes.parts.items():
             killed = any((injection.process, injection.action) == (name, "killed") for injection in begun)
             try:
-                one.process.wait_ready(90)
-                if not killed and one.pid != pids[name]:
+                target.process.wait_ready(90)
+                if not killed and target.pid != pids[name]:
                     found.append(Problem("incomplete", name, "it was restarted unexpectedly"))
             except AssertionError as error:
                 found.append(Problem("incomplete", name, str(error)))
-                if not one.process.running:
-                    one.process.start()
+                if not target.process.running:
+                    target.process.start()
         return found
 
     def _workflow_problems(self, number: int) -> list[Problem]:
@@ -236,7 +236,8 @@ class ChaosRun:
             self.results.interventions[
                 intervention.workload.intervention, bool(intervention.during)
             ] += not intervention.is_pending
-        return [Problem("incomplete", name, one.error) for name, one in interventions.items() if one.error]
+        errors = {name: intervention.error for name, intervention in interventions.items()}
+        return [Problem("incomplete", name, error) for name, error in errors.items() if error]
 
     def _assert_round(self, number: int, begun: list[FaultInjection]) -> list[Problem]:
         dark = any(
@@ -246,9 +247,10 @@ class ChaosRun:
         gone = [incident["metadata"]["uid"] for workload in workloads for incident in workload.deleted]
         deleted_statuses = asyncio.run(_query_statuses(self.processes.temporal_address, gone))
         parts = (self.cluster.api, self.cluster.audit, self.user, self.namespace(number), workloads)
-        for one in retry_until_done(lambda: self.cluster.api.incidents(self.namespace(number)), "incidents are read"):
-            name = one["spec"]["target"]["name"]
-            self.results.ends[name, (one.get("status") or {}).get("phase", "Pending")] += 1
+        incidents = retry_until_done(lambda: self.cluster.api.incidents(self.namespace(number)), "incidents are read")
+        for incident in incidents:
+            name = incident["spec"]["target"]["name"]
+            self.results.ends[name, (incident.get("status") or {}).get("phase", "Pending")] += 1
         self.results.ends.update(
             (workload.name, "deleted by a person") for workload in workloads for _ in workload.deleted
         )
@@ -281,9 +283,10 @@ class ChaosRun:
             yield f"incident {incident['metadata']['name']}", yaml.safe_dump(incident, sort_keys=False, width=140)
         writes = [write for write in self.cluster.audit.writes(self.user, self.namespace(number)) if write.of_a_user]
         yield "writes", "\n".join(f"{write.at} {write}" for write in writes)
-        yield "injections", "\n".join(str(one) for one, at in self.results.injected if at == self.name(number))
-        for name, one in self.processes.parts.items():
-            yield f"the end of {name}'s log", one.process.tail(2000)
+        injected = [str(injection) for injection, at in self.results.injected if at == self.name(number)]
+        yield "injections", "\n".join(injected)
+        for name, target in self.processes.parts.items():
+            yield f"the end of {name}'s log", target.process.tail(2000)
 
     def delete_namespaces(self) -> None:
         """Delete every namespace, whatever state it is in."""
@@ -295,11 +298,11 @@ class ChaosRun:
 async def _workflow_states(address: str, uids: list[str]) -> dict[str, str]:
     client = await Client.connect(address)
     handles = {uid: client.get_workflow_handle(workflow_id(uid)) for uid in uids}
-    return {uid: (await one.describe()).status.name for uid, one in handles.items()}
+    return {uid: (await handle.describe()).status.name for uid, handle in handles.items()}
 
 
 async def _query_statuses(address: str, uids: list[str]) -> dict[str, Object]:
     """Query workflows for the statuses of their incidents."""
     client = await Client.connect(address, data_converter=pydantic_data_converter)
     handles = {uid: client.get_workflow_handle(workflow_id(uid)) for uid in uids}
-    return {uid: (await one.query(SelfHealing.get_state)).to_object() for uid, one in handles.items()}
+    return {uid: (await handle.query(SelfHealing.get_state)).to_object() for uid, handle in handles.items()}

@@ -42,8 +42,8 @@ class FaultScheduler:
     def stop(self) -> None:
         """Inject nothing more; return when everything is restored."""
         with self._lock:
-            for one in self._planned:
-                one.begun = True
+            for injection in self._planned:
+                injection.begun = True
         for restorer in self._restorers:
             restorer.join(180)
             assert not restorer.is_alive(), "something cannot be restored"
@@ -58,7 +58,7 @@ class FaultScheduler:
     @property
     def all_begun(self) -> bool:
         """Check that every injection has begun."""
-        return all(one.begun for one in self._planned)
+        return all(injection.begun for injection in self._planned)
 
     def before(self, call: Call) -> str:
         point, workload = injection_point(call, before=True)
@@ -86,17 +86,17 @@ class FaultScheduler:
     def _take_due(self, point: str, workload: str, caller: str) -> FaultInjection | None:
         with self._lock:
             (self._open.discard if point == _CLOSING else self._open.add)(workload)
-            for one in self._planned:
-                process = caller if caller.startswith(one.target) else one.target
-                if one.begun or one.point != point or self._is_spared(group(process)):
+            for injection in self._planned:
+                process = caller if caller.startswith(injection.target) else injection.target
+                if injection.begun or injection.point != point or self._is_spared(group(process)):
                     continue
-                if one.skip:
-                    one.skip -= 1
+                if injection.skip:
+                    injection.skip -= 1
                     continue
-                one.begun, one.workload, one.process = True, workload, process
-                one.others = len(self._open - {workload})
+                injection.begun, injection.workload, injection.process = True, workload, process
+                injection.others = len(self._open - {workload})
                 self._down.add(group(process))
-                return one
+                return injection
             return None
 
     def _is_spared(self, whom: str) -> bool:

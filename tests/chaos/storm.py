@@ -101,9 +101,9 @@ class StormWorkload:
         self.api.apply(self._deployment(1))
 
     def _deployment(self, version: int) -> Object:
-        one = a_deployment(self.namespace, self.name, version=version, replicas=1, ready_every=None)
-        one["spec"]["template"]["spec"].update(_ALWAYS)
-        return one
+        deployment = a_deployment(self.namespace, self.name, version=version, replicas=1, ready_every=None)
+        deployment["spec"]["template"]["spec"].update(_ALWAYS)
+        return deployment
 
     def break_it(self) -> Object:
         """Its pod crash-loops from now on; for a bad release the pod of that release, as soon as there is one.
@@ -231,8 +231,8 @@ class Storm:
         until(taken, 120, "the alert is taken", every=1)
 
     def _measure(self, calls: int) -> None:
-        for name, one in self.parts.items():
-            status = Path(f"/proc/{one.pid}/status").read_text()
+        for name, part in self.parts.items():
+            status = Path(f"/proc/{part.pid}/status").read_text()
             (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
             self.results[f"peak memory of the {name} (MiB)"] = int(peak) // 1024
         self.results["API calls for each incident"] = round((self._calls() - calls) / self.size.faults, 1)
@@ -278,7 +278,8 @@ class Storm:
 
     def _lost(self, incidents: list[Object]) -> Iterator[Problem]:
         """Check that each fault has one incident, which is healed, or escalated because the hour's budget is spent."""
-        found = Counter((one["metadata"]["namespace"], one["spec"]["target"]["name"]) for one in incidents)
+        targets = [(incident["metadata"]["namespace"], incident["spec"]["target"]["name"]) for incident in incidents]
+        found = Counter(targets)
         for workload in self.workloads:
             if (count := found[workload.namespace, workload.name]) != 1:
                 yield Problem(
@@ -314,19 +315,19 @@ class Storm:
             if each["actionId"] in at and each.get("finishedAt")
         ]
         self.results["repairs at once in the cluster, at most"] = most = _at_once(runs)
-        here = {one: _at_once(run for run in runs if run[0] == one) for one in self.namespaces}
+        here = {namespace: _at_once(run for run in runs if run[0] == namespace) for namespace in self.namespaces}
         self.results["repairs at once in a namespace, at most"] = max(here.values())
         made = Counter(namespace for namespace, _, _ in runs)
         self.results["repairs in the hour in a namespace, at most"] = max(made.values(), default=0)
         self.results["repairs in the hour"] = len(runs)
         if most > size.everywhere:
             yield Problem("budget", "cluster", f"{most} repairs at once, {size.everywhere} allowed")
-        for one, count in here.items():
+        for namespace, count in here.items():
             if count > size.here:
-                yield Problem("budget", one, f"{count} repairs at once, {size.here} allowed")
-        for one, count in made.items():
+                yield Problem("budget", namespace, f"{count} repairs at once, {size.here} allowed")
+        for namespace, count in made.items():
             if count > size.hour_here:
-                yield Problem("budget", one, f"{count} repairs in the hour, {size.hour_here} allowed")
+                yield Problem("budget", namespace, f"{count} repairs in the hour, {size.hour_here} allowed")
         if len(runs) > size.hour_everywhere:
             yield Problem("budget", "cluster", f"{len(runs)} repairs in the hour, {size.hour_everywhere} allowed")
         if len(runs) < size.repairs:

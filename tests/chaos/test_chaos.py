@@ -30,7 +30,7 @@ def run_chaos(environment, options, processes, rounds):
 def assert_no_problems(environment, before, options):
     problems = environment.results.problems[before:]
     rounds = "play a round again with PRUNELLA_CHAOS_FIRST, and PRUNELLA_CHAOS_ROUNDS or PRUNELLA_CHAOS_WHOLE = 1"
-    assert not problems, "\n".join([*(f"{name}: {one}" for name, one in problems), f"{options}: {rounds}"])
+    assert not problems, "\n".join([*(f"{name}: {problem}" for name, problem in problems), f"{options}: {rounds}"])
 
 
 @pytest.mark.chaos

@@ -111,25 +111,26 @@ async def test_the_gate_decides(pair, order, code):
 
 def test_the_same_seed_is_the_same_chaos():
     calls = [Call("worker", method, PATH) for method in RATES for _ in range(200)]
-    one, two = (
+    first, second = (
         [network_faults.fault(call) for call in calls]
         for network_faults in (NetworkFaults("7", 2.0), NetworkFaults("7", 2.0))
     )
-    assert one == two
-    assert {fault for fault, _ in one} == {"", *FAULTS}
+    assert first == second
+    assert {fault for fault, _ in first} == {"", *FAULTS}
     assert plan_round("7", 3, 30) == plan_round("7", 3, 30) != plan_round("8", 3, 30)
 
 
 @pytest.mark.parametrize("targets", [TARGETS, SINGLE_PROCESS])
 def test_every_target_is_killed_and_stopped_at_every_point_once(targets):
     rounds = len(targets) * len(ACTIONS)
-    injections = [one for number in range(rounds, 2 * rounds) for one in plan_round("7", number, 30, targets)]
+    numbers = range(rounds, 2 * rounds)
+    injections = [injection for number in numbers for injection in plan_round("7", number, 30, targets)]
     cells = {injection.cell for injection in injections}
     assert cells == {(target, how, point) for target in targets for how in ACTIONS for point in POINTS}
 
 
 def test_the_cheap_strikes_come_twice():
-    cells = Counter(one.cell for number in range(60) for one in plan_round("7", number, 30))
+    cells = Counter(injection.cell for number in range(60) for injection in plan_round("7", number, 30))
     assert {cells[cell] for cell in cells if cell[0] in {"etcd", "kube-apiserver"}} == {6}
     assert {cells[cell] for cell in cells if cell[0] not in {"etcd", "kube-apiserver"}} == {6 + 8}
 
@@ -144,7 +145,7 @@ def test_each_round_strikes_at_every_point_and_everybody():
 
 
 def test_the_short_round_kills_everybody_once():
-    assert Counter((one.target, one.action) for one in plan_short_round("7", 3)) == {
+    assert Counter((injection.target, injection.action) for injection in plan_short_round("7", 3)) == {
         (target, "killed"): 1 for target in TARGETS
     }
 

@@ -79,8 +79,8 @@ class ChaosWorkload(WorkloadUnderTest):
         marks = {NEEDS_APPROVAL: self.needs_approval, SLOW: self.slow, SHORT_VERIFICATION: self.short_verification}
         labels = {name: "yes" for name, wanted in marks.items() if wanted}
         replicas = more + (2 if self.kind == "StatefulSet" else 1)
-        one = a_deployment(self.namespace, self.name, version=version, replicas=replicas, env=env, labels=labels)
-        spec = one["spec"]
+        workload = a_deployment(self.namespace, self.name, version=version, replicas=replicas, env=env, labels=labels)
+        spec = workload["spec"]
         spec["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": self.name}}]
         if self.kind == "Deployment" and self.fault == "dependency":
             spec["strategy"] = {"type": "Recreate"}
@@ -88,7 +88,7 @@ class ChaosWorkload(WorkloadUnderTest):
             spec["serviceName"] = self.name
         if self.kind == "DaemonSet":
             del spec["replicas"]
-        return {**one, "kind": self.kind}
+        return {**workload, "kind": self.kind}
 
     def make(self) -> None:
         retry_until_done(lambda: self.api.apply(self._config({}), self._workload()), f"{self.name} is made")
@@ -100,13 +100,13 @@ class ChaosWorkload(WorkloadUnderTest):
             return
         self.first = retry_until_done(self.live, f"{self.name} is read")
         self.pods = frozenset(
-            one["metadata"]["uid"] for one in retry_until_done(self._pods, f"the pods of {self.name} are read")
+            pod["metadata"]["uid"] for pod in retry_until_done(self._pods, f"the pods of {self.name} are read")
         )
         release = self.fault in {"release", "dependency"}
         env = _CRASH if self.fault == "release" else None
-        one = self._workload(2, env=env) if release else self._workload(more=1)
+        workload = self._workload(2, env=env) if release else self._workload(more=1)
         config = self._config(_DATA.get(self.fault, {}))
-        _, self.broken = retry_until_done(lambda: self.api.apply(config, one), f"{self.name} is broken")
+        _, self.broken = retry_until_done(lambda: self.api.apply(config, workload), f"{self.name} is broken")
         if self.kind == "DaemonSet" and not release:  # no new pod comes by itself
             for pod in retry_until_done(self._pods, f"the pods of {self.name} are read"):
                 retry_until_done(
@@ -160,7 +160,7 @@ class ChaosWorkload(WorkloadUnderTest):
     def is_over(self, incidents: list[Object], closed: frozenset[str]) -> bool:
         """Nothing is to be expected any more. After a deletion it counts whether the workload is well."""
         own = [incident for incident in incidents if (incident["spec"].get("target") or {}).get("name") == self.name]
-        if not all((one.get("status") or {}).get("phase") in closed for one in own):
+        if not all((incident.get("status") or {}).get("phase") in closed for incident in own):
             return False
         return self.is_restored() if self.deleted else bool(own)
 
@@ -183,9 +183,9 @@ class ChaosWorkload(WorkloadUnderTest):
         wanted = self.broken["spec"]["template"]
         if (self.fault, ended) != ("memory", "Healed"):
             return wanted
-        (one,) = wanted["spec"]["containers"]
-        resources = {**one["resources"], "limits": {**one["resources"]["limits"], "memory": "128Mi"}}
-        return {**wanted, "spec": {**wanted["spec"], "containers": [{**one, "resources": resources}]}}
+        (container,) = wanted["spec"]["containers"]
+        resources = {**container["resources"], "limits": {**container["resources"]["limits"], "memory": "128Mi"}}
+        return {**wanted, "spec": {**wanted["spec"], "containers": [{**container, "resources": resources}]}}
 
 
 def same_template(kind: str, live: Object, template: Object) -> bool:
@@ -241,7 +241,7 @@ _FEW = ("release", "memory", "stateful", "asks", "cancelled")
 
 def create_round_workloads(api: Api, namespace: str, number: int, *, short: bool = False) -> list[ChaosWorkload]:
     """Fifteen or sixteen workloads, each kind at least every second round; or the few that are quick."""
-    wanted = [one for one in _USUAL if not short or one[0] in _FEW]
+    wanted = [row for row in _USUAL if not short or row[0] in _FEW]
     turns = () if short else _BY_TURNS[number % len(_BY_TURNS)]
     return [ChaosWorkload(api, namespace, name, **more) for name, more in (*wanted, *turns)]
 
@@ -271,9 +271,9 @@ def create_namespace(api: Api, namespace: str) -> None:
         "metadata": {"name": "chaos"},
         "spec": {"budgets": _CLUSTER},
     }
-    one = samples.namespace_of(None, namespace, {MANAGER: "chaos"})
+    labelled = samples.namespace_of(None, namespace, {MANAGER: "chaos"})
     retry_until_done(
-        lambda: api.apply(one, usual, asking, slow, short_verification, everywhere), f"{namespace} is made"
+        lambda: api.apply(labelled, usual, asking, slow, short_verification, everywhere), f"{namespace} is made"
     )
 
 

@@ -24,7 +24,9 @@ class FakeAlertmanager(Httpd):
         if (method, path) == ("POST", "/silences"):
             return self._set(asked.json)
         if (method, path) == ("GET", "/silences"):
-            found = [{"id": key, "status": {"state": self.state(key)}, **one} for key, one in self.silences.items()]
+            found = [
+                {"id": key, "status": {"state": self.state(key)}, **silence} for key, silence in self.silences.items()
+            ]
             return Answer(body=found)
         if method == "DELETE" and path.removeprefix("/silence/") in self.silences:
             self.silences[path.removeprefix("/silence/")]["endsAt"] = clock.now().isoformat()

@@ -57,7 +57,7 @@ class Web:
 
     @property
     def pods(self):
-        return [one for key, one in self.kube.objects.items() if key.startswith(f"{PODS}/")]
+        return [pod for key, pod in self.kube.objects.items() if key.startswith(f"{PODS}/")]
 
     def release(self, kind, needs=32):
         """A person applies a template: another image, with 64Mi as its file says."""
@@ -162,21 +162,21 @@ class Web:
             del self.kube.objects[f"{PODS}/{new[-1]['metadata']['name']}"]
 
     def _set_of(self, template):
-        for key, one in self.kube.objects.items():
-            if key.startswith(f"{SETS}/") and _bare(one["spec"]["template"]) == _bare(template):
-                self._newest(one)
-                return one
+        for key, replica_set in self.kube.objects.items():
+            if key.startswith(f"{SETS}/") and _bare(replica_set["spec"]["template"]) == _bare(template):
+                self._newest(replica_set)
+                return replica_set
         return None
 
-    def _newest(self, one):
+    def _newest(self, replica_set):
         """The ReplicaSet of a template that comes back gets the next number."""
         numbers = [int(replica_set["metadata"]["annotations"][REVISION]) for replica_set in self._sets()]
-        marks = one["metadata"]["annotations"]
+        marks = replica_set["metadata"]["annotations"]
         if int(marks[REVISION]) < max(numbers):
             marks[REVISION] = str(max(numbers) + 1)
 
     def _sets(self):
-        return [one for key, one in self.kube.objects.items() if key.startswith(f"{SETS}/")]
+        return [replica_set for key, replica_set in self.kube.objects.items() if key.startswith(f"{SETS}/")]
 
     def _new_set(self, raw):
         self.names += 1

@@ -60,7 +60,7 @@ class GithubServer(Httpd):
             issue["comments_there"].append(asked.json["body"])
             return Answer(201, {"id": len(issue["comments_there"]), "body": asked.json["body"]})
         if comments:
-            return Answer(body=[{"id": i, "body": one} for i, one in enumerate(issue["comments_there"])])
+            return Answer(body=[{"id": i, "body": comment} for i, comment in enumerate(issue["comments_there"])])
         if asked.method == "PATCH":
             issue.update(asked.json)
         return Answer(body=issue)

@@ -41,7 +41,7 @@ class JiraServer(Httpd):
 
     def _search(self, asked):
         label = re.search(r'labels = "([^"]+)"', asked.query["jql"])[1]
-        found = [{"key": key} for key, one in self.issues.items() if label in one["fields"]["labels"]]
+        found = [{"key": key} for key, issue in self.issues.items() if label in issue["fields"]["labels"]]
         return Answer(body={"issues": found[: int(asked.query["maxResults"])], "total": len(found)})
 
     def _create(self, fields):
@@ -57,7 +57,7 @@ class JiraServer(Httpd):
             issue["comments"].append(asked.json["body"])
             return Answer(201, {"id": str(len(issue["comments"])), "body": asked.json["body"]})
         if part == "/comment":
-            return Answer(body={"comments": [{"id": str(i), "body": one} for i, one in enumerate(issue["comments"])]})
+            return Answer(body={"comments": [{"id": str(i), "body": text} for i, text in enumerate(issue["comments"])]})
         if part == "/transitions" and asked.method == "POST":
             chosen = next(
                 transition for transition in self.transitions if transition["id"] == str(asked.json["transition"]["id"])

@@ -49,10 +49,10 @@ class FakeKube:
 
     def list(self, path, **params):
         self._record("GET", path)
-        return iter([copy.deepcopy(one) for one in self._below(path) if _selected(one, params)])
+        return iter([copy.deepcopy(obj) for obj in self._below(path) if _selected(obj, params)])
 
     def metadata(self, path, **params):
-        return iter([{"metadata": one["metadata"]} for one in self.list(path, **params)])
+        return iter([{"metadata": obj["metadata"]} for obj in self.list(path, **params)])
 
     def text(self, path, **params):
         self._record("GET", path)
@@ -118,10 +118,10 @@ class FakeKube:
     def _below(self, path):
         everywhere = "/namespaces/" not in path
         start, _, plural = path.rpartition("/")
-        for key, one in list(self.objects.items()):
+        for key, obj in list(self.objects.items()):
             parent = key.rpartition("/")[0]
             if parent == path or (everywhere and parent.startswith(start) and parent.endswith(f"/{plural}")):
-                yield one
+                yield obj
 
     def _store(self, path, changed):
         if changed.get("spec") != self.objects[path].get("spec"):
@@ -141,11 +141,11 @@ class FakeRest:
         return self.kube.get(path)
 
     async def list(self, path, params=None, *, into=dict):
-        return tuple([one async for one in self.each(path, params, into=into)])
+        return tuple([obj async for obj in self.each(path, params, into=into)])
 
     async def each(self, path, params=None, *, into=dict):
-        for one in self.kube.list(path, **(params or {})):
-            yield msgspec.convert(one, into)
+        for obj in self.kube.list(path, **(params or {})):
+            yield msgspec.convert(obj, into)
 
     async def create(self, path, body, params=None):
         return self.kube.create(path, body)
@@ -169,8 +169,8 @@ def failing(error: PrunellaError, times=1, method=None, part=""):
     return before
 
 
-def _selected(one, params):
-    labels = one["metadata"].get("labels") or {}
+def _selected(obj, params):
+    labels = obj["metadata"].get("labels") or {}
     for key, how, values, absent, equal, value, present in _REQUIREMENT.findall(params.get("labelSelector", "")):
         has = labels.get(key or absent or equal or present)
         wanted = {part.strip() for part in values.split(",")}
@@ -181,17 +181,17 @@ def _selected(one, params):
         }
         if not holds[how]:
             return False
-    return all(map(partial(_field_holds, one), filter(None, params.get("fieldSelector", "").split(","))))
+    return all(map(partial(_field_holds, obj), filter(None, params.get("fieldSelector", "").split(","))))
 
 
-def _field_holds(one, requirement):
+def _field_holds(obj, requirement):
     """One requirement of a field selector: `path=value` or `path!=value`; a field that is not there is ""."""
     path, differs, value = requirement.partition("!=")
     if not differs:
         path, _, value = requirement.partition("=")
     for part in path.removeprefix(".").split("."):
-        one = one.get(part, "") if isinstance(one, dict) else ""
-    return (str(one) != value) if differs else (str(one) == value)
+        obj = obj.get(part, "") if isinstance(obj, dict) else ""
+    return (str(obj) != value) if differs else (str(obj) == value)
 
 
 def _apply(node, operation):

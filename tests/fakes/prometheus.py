@@ -46,7 +46,7 @@ class FakePrometheus:
     def vector(self, *values, at=None, **labels):
         """Answer with one series a value, measured at a time (now by default)."""
         at = clock.now().timestamp() if at is None else at
-        series = [{"metric": {**labels, "n": str(n)}, "value": [at, str(one)]} for n, one in enumerate(values)]
+        series = [{"metric": {**labels, "n": str(n)}, "value": [at, str(value)]} for n, value in enumerate(values)]
         self.data = {"resultType": "vector", "result": series}
 
     def content(self):

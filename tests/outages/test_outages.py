@@ -29,8 +29,8 @@ def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(
     ours, theirs = single.workloads("api", 4), separate.workloads("api", 4)
     pids = [process.pid for system in (single, separate) for process in system.processes.values()]
     for pair in zip(ours, theirs, strict=True):
-        for one in pair:
-            one.break_it()
+        for workload in pair:
+            workload.break_it()
         time.sleep(1.5)
     ours[3].written()
     log_progress(f"a repair was just written; the others are {[our.phase() for our in (*ours, *theirs)]}")
@@ -51,10 +51,10 @@ def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(
 
 def test_etcd_and_the_api_server_are_both_killed(single, separate, control_plane, log_progress):
     workloads = {system.kind: system.workloads("etcd", 1) for system in (single, separate)}
-    for (one,) in workloads.values():
-        one.break_it()
-    for (one,) in workloads.values():
-        one.reaches("Verifying")
+    for (workload,) in workloads.values():
+        workload.break_it()
+    for (workload,) in workloads.values():
+        workload.reaches("Verifying")
     control_plane.kill("etcd", "kube-apiserver")
     since = time.monotonic()
     log_progress("etcd and the API server are killed")
@@ -100,8 +100,8 @@ def test_temporal_goes_away(single, separate, log_progress):
     log_progress("the other Temporal is back")
     healed_once((single, [mine, my_next]), (separate, [theirs, their_next]))
     log_progress(f"all are healed: {healed_in(mine, my_next, theirs, their_next)}")
-    for one in (operator, worker):
-        one.wait_ready(30)
+    for process in (operator, worker):
+        process.wait_ready(30)
 
 
 def test_prunella_itself_is_killed(single, separate, log_progress):
@@ -130,10 +130,10 @@ def test_prunella_itself_is_killed(single, separate, log_progress):
     unseen.break_it()
     their_unseen.break_it()
     time.sleep(3)
-    for one in (run, operator, worker):
-        one.start()
-    for one in (run, operator, worker):
-        one.wait_ready()
+    for process in (run, operator, worker):
+        process.start()
+    for process in (run, operator, worker):
+        process.wait_ready()
     log_progress("all are back")
     ours, theirs = [verifying, writing, unseen], [their_verifying, their_writing, their_unseen]
     healed_once((single, ours), (separate, theirs))
@@ -146,10 +146,10 @@ def test_it_stops_within_seconds_and_goes_on_later(single, separate, log_progres
     workloads = {system.kind: system.workloads("stop", 1) for system in (single, separate)}
     busy = how is signal.SIGTERM
     if busy:
-        for (one,) in workloads.values():
-            one.break_it()
-        for (one,) in workloads.values():
-            one.reaches("Verifying")
+        for (workload,) in workloads.values():
+            workload.break_it()
+        for (workload,) in workloads.values():
+            workload.reaches("Verifying")
     processes = [process for system in (single, separate) for process in system.processes.values()]
     for process in processes:
         seconds, code, said = ends(process, how)

@@ -24,14 +24,14 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 @contextmanager
 def installed(api: Api) -> Iterator[None]:
     """Accounts, roles, their bindings in the whole cluster, and what bounds the accounts' writes."""
-    accounts = [{**one, "metadata": {**one["metadata"], "namespace": HOME}} for one in _base("accounts")]
+    accounts = [{**account, "metadata": {**account["metadata"], "namespace": HOME}} for account in _base("accounts")]
     wide = [*_base("roles"), *_base("bindings"), *documents(IDENTITY)]
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}, *accounts, *wide)
     try:
         yield
     finally:
-        for one in reversed(wide):
-            api.delete(path_of(one))
+        for obj in reversed(wide):
+            api.delete(path_of(obj))
         gone(api, f"/api/v1/namespaces/{HOME}")
 
 
@@ -86,7 +86,7 @@ def rules(kube, namespace):
     status = kube.call("POST", path, {"spec": {"namespace": namespace}})["status"]
     assert not status["incomplete"]
     expanded = expand(status["resourceRules"])
-    return {one for one in expanded if one[1] not in {"authorization.k8s.io", "authentication.k8s.io"}}
+    return {rule for rule in expanded if rule[1] not in {"authorization.k8s.io", "authentication.k8s.io"}}
 
 
 def expand(given):

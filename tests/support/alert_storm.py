@@ -64,7 +64,7 @@ async def send(url: str, bodies: list[bytes], within: float) -> Sent:
     sent, began = Sent(), time.monotonic()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as session:
 
-        async def one(number: int, data: bytes) -> None:
+        async def post(number: int, data: bytes) -> None:
             await asyncio.sleep(max(0.0, began + within * number / len(bodies) - time.monotonic()))
             for attempt in range(60):
                 start = time.monotonic()
@@ -76,7 +76,7 @@ async def send(url: str, bodies: list[bytes], within: float) -> Sent:
                     return
                 await asyncio.sleep(min(0.2 * 2**attempt, 2.0))
 
-        await asyncio.gather(*(one(number, data) for number, data in enumerate(bodies)))
+        await asyncio.gather(*(post(number, data) for number, data in enumerate(bodies)))
     return sent
 
 
@@ -94,11 +94,11 @@ async def each(names: list[str], do: Callable[[str], Awaitable[T]]) -> list[T]:
     """Do something for each of them, a few at a time."""
     slots = asyncio.Semaphore(10)
 
-    async def one(name: str) -> T:
+    async def limited(name: str) -> T:
         async with slots:
             return await do(name)
 
-    return await asyncio.gather(*map(one, names))
+    return await asyncio.gather(*map(limited, names))
 
 
 async def _heard(client: Client, text: str) -> int:

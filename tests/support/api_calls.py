@@ -85,8 +85,8 @@ class Module:
                 found = self.values(value, scope, kinds)
             case ast.BinOp(left=left, right=right):
                 found = self._join([left, right], scope, kinds)
-            case ast.IfExp(body=one, orelse=other):
-                found = self.values(one, scope, kinds) | self.values(other, scope, kinds)
+            case ast.IfExp(body=body, orelse=other):
+                found = self.values(body, scope, kinds) | self.values(other, scope, kinds)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
                 found = {text for part in parts for text in self.values(part, scope, kinds)}
             case ast.Call():
@@ -96,7 +96,7 @@ class Module:
         return found
 
     def _join(self, parts: list[ast.AST], scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
-        return {"".join(one) for one in itertools.product(*(self.values(part, scope, kinds) for part in parts))}
+        return {"".join(texts) for texts in itertools.product(*(self.values(part, scope, kinds) for part in parts))}
 
     def _returned_values(self, call: ast.Call, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
@@ -122,7 +122,7 @@ class Module:
         choices = [self.values(arg, scope, kinds) for arg in call.args]
         if name == "collection" and choices[0] == {ANY}:
             choices[0] = set(kinds)
-        return {function(*one) for one in itertools.product(*choices)}
+        return {function(*texts) for texts in itertools.product(*choices)}
 
     def _variable_values(self, name: str, scope: ast.AST, kinds: tuple[str, ...]) -> set[str]:
         found: set[str] = set()

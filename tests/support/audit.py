@@ -61,7 +61,7 @@ class AuditLog:
         assert user in self.users, f"the audit log was not asked to keep {user}"
         with self._reading:  # two threads that read on together would each skip what the other has read
             self._read_on()
-        return [one for one in self._kept if one.user == user and one.namespace == namespace]
+        return [write for write in self._kept if write.user == user and write.namespace == namespace]
 
     def _read_on(self) -> None:
         if self._path.stat().st_ino != self._inode:  # rotated: the rest of the old file comes first

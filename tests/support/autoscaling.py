@@ -41,7 +41,7 @@ class Autoscaler:
 
     def condition(self, kind: str) -> tuple[str, str]:
         """The status and the reason of a condition."""
-        found = [one for one in self._status.get("conditions", ()) if one["type"] == kind]
+        found = [condition for condition in self._status.get("conditions", ()) if condition["type"] == kind]
         return (found[0]["status"], found[0]["reason"]) if found else ("", "")
 
     def depth(self) -> int | None:
@@ -65,21 +65,21 @@ class Autoscaler:
 
 def the_worker(rendered: list[Object], kind: str) -> Object:
     """A copy of the worker's object of this kind."""
-    (one,) = [obj for obj in rendered if (obj["kind"], obj["metadata"]["name"]) == (kind, "prunella-worker")]
-    return copy.deepcopy(one)
+    (obj,) = [obj for obj in rendered if (obj["kind"], obj["metadata"]["name"]) == (kind, "prunella-worker")]
+    return copy.deepcopy(obj)
 
 
 @contextmanager
 def workers(api: Api, rendered: list[Object]) -> Iterator[str]:
     """The worker's Deployment with the shop in its pods, and its settings; where it is."""
-    one = the_worker(rendered, "Deployment")
-    pod = one["spec"]["template"]["spec"]
+    deployment = the_worker(rendered, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     del pod["serviceAccountName"], pod["priorityClassName"], container["args"]
     container["image"] = f"{IMAGE}:1"
-    api.apply(*[obj for obj in rendered if obj["kind"] == "ConfigMap"], one)
-    yield path_of(one)
-    gone(api, path_of(one))
+    api.apply(*[obj for obj in rendered if obj["kind"] == "ConfigMap"], deployment)
+    yield path_of(deployment)
+    gone(api, path_of(deployment))
 
 
 def assert_follows_queue(

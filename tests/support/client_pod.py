@@ -8,17 +8,17 @@ _SLEEP = "import time; time.sleep(3600)"
 CONNECT = """
 import socket, sys
 for address in sys.argv[1:]:
-    with socket.socket() as one:
-        one.settimeout(3)
+    with socket.socket() as probe:
+        probe.settimeout(3)
         host, port = address.split(":")
-        if one.connect_ex((host, int(port))) == 0:
+        if probe.connect_ex((host, int(port))) == 0:
             print(address)
 """
 """A program: it prints those of its arguments to which a connection can be opened."""
 _POST = """
 import sys, urllib.error, urllib.request
 url, body, *headers = sys.argv[1:]
-request = urllib.request.Request(url, body.encode(), dict(one.split(": ", 1) for one in headers))
+request = urllib.request.Request(url, body.encode(), dict(header.split(": ", 1) for header in headers))
 try:
     print(urllib.request.urlopen(request, timeout=10).status)
 except urllib.error.HTTPError as error:

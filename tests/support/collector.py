@@ -58,26 +58,26 @@ def program():
 def collecting(folder):
     """A collector on a free port; its files are whole when the context is closed."""
     port = free_ports(1)[0]
-    one = Collector(f"http://127.0.0.1:{port}", folder / "traces.json", folder / "metrics.json")
+    collector = Collector(f"http://127.0.0.1:{port}", folder / "traces.json", folder / "metrics.json")
     config, log = folder / "collector.json", folder / "collector.log"
-    config.write_text(json.dumps(_configuration(one, port)))
+    config.write_text(json.dumps(_configuration(collector, port)))
     with log.open("w") as words:
         process = subprocess.Popen([program(), "--config", config], stdout=words, stderr=words)
     try:
         _wait(process, log)
-        yield one
+        yield collector
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _configuration(one, port):
+def _configuration(collector, port):
     pipeline = {"receivers": ["otlp"]}
     return {
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
         "exporters": {
-            "file/traces": {"path": str(one.traces)},
-            "file/metrics": {"path": str(one.metrics)},
+            "file/traces": {"path": str(collector.traces)},
+            "file/metrics": {"path": str(collector.metrics)},
             "debug": {},
         },
         "service": {

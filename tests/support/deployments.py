@@ -88,8 +88,8 @@ def replica_sets(api: Api, obj: Object) -> dict[int, Object]:
 
 def released(api: Api, *versions: Object) -> Object:
     """Apply releases one by one, each once the one before has its ReplicaSet; the Deployment as it is then."""
-    for number, one in enumerate(versions, 1):
-        (live,) = api.apply(one)
+    for number, deployment in enumerate(versions, 1):
+        (live,) = api.apply(deployment)
         until(lambda live=live, number=number: number in replica_sets(api, live), 90, f"revision {number}", every=0.05)
     return observed(api, live)
 

@@ -102,14 +102,14 @@ def ours():
 def happen(metric):
     """One event for each combination of some labels."""
     for values in product(*(_VALUES.get(name, (f"a-{name}",)) for name in metric._labelnames)):
-        one = metric.labels(*values) if values else metric
+        child = metric.labels(*values) if values else metric
         match metric:
             case Counter():
-                one.inc()
+                child.inc()
             case Gauge():
-                one.set(1)
+                child.set(1)
             case Histogram():
-                one.observe(3)
+                child.observe(3)
 
 
 class Events(Collector):

@@ -55,8 +55,8 @@ def _key() -> str:
 
 def _files() -> Iterator[Path]:
     for name in _SOURCES:
-        one = ROOT / name
-        found = one.rglob("*") if one.is_dir() else [one]
+        path = ROOT / name
+        found = path.rglob("*") if path.is_dir() else [path]
         yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
 
 

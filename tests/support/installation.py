@@ -75,7 +75,7 @@ class Installation:
 
     def type(self, section: str) -> dict[str, str]:
         """Type what the page on installing says below a heading; what each command printed."""
-        return {one: self._typed(one) for one in commands_of("docs/install.md", section)}
+        return {command: self._typed(command) for command in commands_of("docs/install.md", section)}
 
     def _typed(self, command: str) -> str:
         try:
@@ -126,7 +126,7 @@ class Installation:
         found = [
             (part, write) for part, user in ACCOUNTS.items() for write in self.cluster.audit.writes(user, namespace)
         ]
-        return [part for part, one in found if one.made and one.of_a_user and name in ("", one.name)]
+        return [part for part, write in found if write.made and write.of_a_user and name in ("", write.name)]
 
     def pods(self, name: str) -> list[Object]:
         """The live pods of a part, oldest first."""

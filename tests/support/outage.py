@@ -241,7 +241,7 @@ class SystemUnderTest:
 
     def workloads(self, test: str, count: int) -> list[WorkloadUnderTest]:
         """New workloads of one test, in their own namespace."""
-        namespace = next(one for one in self.namespaces if one.rpartition("-")[0].endswith(test))
+        namespace = next(namespace for namespace in self.namespaces if namespace.rpartition("-")[0].endswith(test))
         return [WorkloadUnderTest(self.cluster.api, namespace, f"{test}-{number}") for number in range(count)]
 
     def writes(self, namespace: str) -> list[Write] | None:
@@ -273,7 +273,7 @@ def all_good(workloads: list[WorkloadUnderTest]) -> None:
     waiting = list(workloads)
 
     def good() -> bool:
-        waiting[:] = [one for one in waiting if not one.is_good()]
+        waiting[:] = [workload for workload in waiting if not workload.is_good()]
         return not waiting
 
     until(good, _GOOD_WITHIN, f"all of {[workload.name for workload in workloads]} are known to be good", every=0.5)

@@ -36,8 +36,8 @@ class Manifests:
 
     def container(self, kind: str, name: str) -> dict[str, Any]:
         """The only container of a workload."""
-        (one,) = self.pod(kind, name)["containers"]
-        return one
+        (container,) = self.pod(kind, name)["containers"]
+        return container
 
     def pod(self, kind: str, name: str) -> dict[str, Any]:
         return self.of(kind)[name]["spec"]["template"]["spec"]
@@ -112,7 +112,8 @@ class Pod:
 
     def _mounted(self) -> Iterator[tuple[str, Path]]:
         """The files of ConfigMaps, written down here, and where the container would have them."""
-        maps = {one["name"]: one for one in self.manifests.pod(self.kind, self.name)["volumes"] if "configMap" in one}
+        volumes = self.manifests.pod(self.kind, self.name)["volumes"]
+        maps = {volume["name"]: volume for volume in volumes if "configMap" in volume}
         for mount in self.container.get("volumeMounts", ()):
             if volume := maps.get(mount["name"]):
                 here = self.folder / mount["name"]
@@ -171,7 +172,7 @@ class Pod:
 
     def _listens(self) -> bool:
         port = self.container["startupProbe"]["tcpSocket"]["port"]
-        (number,) = [one["containerPort"] for one in self.container["ports"] if one["name"] == port]
+        (number,) = [entry["containerPort"] for entry in self.container["ports"] if entry["name"] == port]
         with socket.socket() as probe:
             return probe.connect_ex((self.address, number)) == 0
 

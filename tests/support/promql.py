@@ -42,7 +42,7 @@ def registered() -> set[str]:
     """The series of everything that this process can expose."""
     for module in MODULES:
         importlib.import_module(f"prunella_operator.{module}")
-    return {f"{one.name}{suffix}" for one in REGISTRY.collect() for suffix in _SUFFIXES[one.type]}
+    return {f"{metric.name}{suffix}" for metric in REGISTRY.collect() for suffix in _SUFFIXES[metric.type]}
 
 
 def of_temporals_core(name: str) -> bool:

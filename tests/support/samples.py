@@ -31,9 +31,9 @@ def policy(namespace: str, **changes: Any) -> Object:
 def namespace_of(sample: str | None, name: str, labels: dict[str, str]) -> Object:
     """The sample's own namespace object, or that of all samples, under another name."""
     path = SAMPLES / (sample or "") / "namespace.yaml"
-    (one,) = documents(path if path.exists() else SAMPLES / "namespace.yaml")
-    meta = one["metadata"]
-    return {**one, "metadata": {**meta, "name": name, "labels": {**(meta.get("labels") or {}), **labels}}}
+    (namespace,) = documents(path if path.exists() else SAMPLES / "namespace.yaml")
+    meta = namespace["metadata"]
+    return {**namespace, "metadata": {**meta, "name": name, "labels": {**(meta.get("labels") or {}), **labels}}}
 
 
 def deployment(objects: list[Object]) -> Object:

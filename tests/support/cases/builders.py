@@ -20,20 +20,20 @@ _ANSWERS_WITHIN = 5
 
 def app(run: CaseRun, *edits: Edit, **data: str) -> list[Object]:
     """The shop's ConfigMap with this data, and its workload (one replica) after the edits."""
-    config, one = run.load("before.yaml", SAMPLE)
+    config, workload = run.load("before.yaml", SAMPLE)
     config["data"] = {"SHOP_MEMORY_MIB": "24", **data}
-    one["kind"] = run.case.kind
-    pod_spec(one)["dnsPolicy"] = "Default"  # else the kubelet of our cluster, without DNS, floods its own events
-    container = samples.container(one)
+    workload["kind"] = run.case.kind
+    pod_spec(workload)["dnsPolicy"] = "Default"  # else the kubelet of our cluster, without DNS, floods its own events
+    container = samples.container(workload)
     container["readinessProbe"]["timeoutSeconds"] = _ANSWERS_WITHIN
     container["resources"]["requests"]["cpu"] = "2m"  # all cases stay until the end, and the node has two cores
     if run.case.kind == "StatefulSet":
-        one["spec"]["serviceName"] = NAME
+        workload["spec"]["serviceName"] = NAME
     if run.case.kind == "DaemonSet":
-        del one["spec"]["replicas"]
+        del workload["spec"]["replicas"]
     for edit in edits:
-        edit(one)
-    return [config, one]
+        edit(workload)
+    return [config, workload]
 
 
 def applied(*edits: Edit, **data: str) -> Callable[[CaseRun], None]:
@@ -86,12 +86,12 @@ def bad(number: int = 2) -> Edit:
 
 def env(**values: str) -> Edit:
     """Environment variables of the server."""
-    return lambda one: samples.set_env(one, **values)
+    return lambda obj: samples.set_env(obj, **values)
 
 
 def server(**values: Any) -> Edit:
     """Fields of the server's container."""
-    return lambda one: samples.container(one).update(values)
+    return lambda obj: samples.container(obj).update(values)
 
 
 def probe(kind: str, **values: Any) -> Edit:
@@ -116,23 +116,23 @@ def memory(limit: str, request: str = "16Mi") -> Edit:
 
 def replicas(count: int) -> Edit:
     """The number of replicas."""
-    return lambda one: one["spec"].update(replicas=count)
+    return lambda obj: obj["spec"].update(replicas=count)
 
 
 def spec(**values: Any) -> Edit:
     """Fields of the workload's spec."""
-    return lambda one: one["spec"].update(values)
+    return lambda obj: obj["spec"].update(values)
 
 
 def pods(**values: Any) -> Edit:
     """Fields of the pod spec."""
-    return lambda one: pod_spec(one).update(values)
+    return lambda obj: pod_spec(obj).update(values)
 
 
 def marked(kind: str, **marks: str) -> Edit:
     """Labels or annotations of the workload; a double underscore stands for a slash, a single one for a dot."""
     named = {key.replace("__", "/").replace("_", "."): value for key, value in marks.items()}
-    return lambda one: one["metadata"].setdefault(kind, {}).update(named)
+    return lambda obj: obj["metadata"].setdefault(kind, {}).update(named)
 
 
 def second(key: str, **values: Any) -> Edit:
@@ -154,12 +154,12 @@ def config_map(run: CaseRun, **data: str) -> None:
 
 def ledger(run: CaseRun, count: int, **values: str) -> Object:
     """Another service, `ledger`, that the shop may depend on."""
-    (one,) = samples.load("image-pull", "before.yaml", run.namespace)
+    (base,) = samples.load("image-pull", "before.yaml", run.namespace)
     labels = {"app.kubernetes.io/name": "ledger"}
-    template = one["spec"]["template"]
-    more = {**one["spec"], "replicas": count, "selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"}}
+    template = base["spec"]["template"]
+    more = {**base["spec"], "replicas": count, "selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"}}
     more["template"] = {**template, "metadata": {"labels": labels}}
-    made = {**one, "metadata": {**one["metadata"], "name": "ledger", "labels": labels}, "spec": more}
+    made = {**base, "metadata": {**base["metadata"], "name": "ledger", "labels": labels}, "spec": more}
     probe("readinessProbe", httpGet={"path": "/", "port": 8080})(made)
     samples.set_env(made, **values)
     return made

@@ -140,9 +140,9 @@ def _node_comes(run: CaseRun) -> None:
 
 
 def _replica_set(run: CaseRun) -> None:
-    _, one = shop.app(run, shop.bad())
-    del one["spec"]["template"]["spec"]["containers"][0]["envFrom"]
-    run.api.apply(one)
+    _, workload = shop.app(run, shop.bad())
+    del workload["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    run.api.apply(workload)
 
 
 CASES = (

@@ -38,16 +38,16 @@ def _dependency_gone(run: CaseRun) -> None:
 
 def _ledger(run: CaseRun, image: str, ready: str) -> Object:
     """A pod that says whether it is ready. Its image is changed in place, so that its address stays."""
-    config, one = shop.app(run, shop.server(image=image))
+    config, workload = shop.app(run, shop.server(image=image))
     meta = {"name": "ledger", "namespace": run.namespace, "labels": {"prunella.dev/ignore": "true"}}
-    container = {**shop.pod_spec(one)["containers"][0], "envFrom": [{"configMapRef": {"name": "ledger"}}]}
+    container = {**shop.pod_spec(workload)["containers"][0], "envFrom": [{"configMapRef": {"name": "ledger"}}]}
     del container["readinessProbe"]
     run.api.apply({**config, "metadata": {**config["metadata"], "name": "ledger"}, "data": {"SHOP_READY": ready}})
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": meta,
-        "spec": {**shop.pod_spec(one), "containers": [container]},
+        "spec": {**shop.pod_spec(workload), "containers": [container]},
     }
     return run.api.apply(pod)[0]
 

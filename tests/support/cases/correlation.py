@@ -50,7 +50,7 @@ def _known(run: CaseRun, *names: str) -> None:
 
     def all_kept() -> bool:
         kept = [item["metadata"]["name"] for item in run.api.items(path)]
-        return all(any(name.startswith(f"{one}-prunella-") for name in kept) for one in names)
+        return all(any(name.startswith(f"{workload}-prunella-") for name in kept) for workload in names)
 
     until(all_kept, 180, "Prunella knows every healthy template", every=1)
 
@@ -170,8 +170,8 @@ def _address_gone(run: CaseRun) -> None:
 
 def _of_its_own(run: CaseRun, kind: str, **values: Any) -> None:
     """A pod, or a Job, of the program that reads the ConfigMap."""
-    config, one = shop.app(run, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")
-    pod = {**shop.pod_spec(one), **values.pop("pod")}
+    config, workload = shop.app(run, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")
+    pod = {**shop.pod_spec(workload), **values.pop("pod")}
     pod["containers"][0].pop("readinessProbe")
     version, wish = ("v1", pod) if kind == "Pod" else ("batch/v1", {"template": {"spec": pod}, **values})
     meta = {"name": shop.NAME, "namespace": run.namespace}

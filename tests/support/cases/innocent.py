@@ -77,8 +77,8 @@ def _without_label(run: CaseRun) -> None:
 def _quota(memory: str, *then: Callable[[CaseRun], None]) -> Callable[[CaseRun], None]:
     def act(run: CaseRun) -> None:
         shop.limits_of_namespace(run, "ResourceQuota", hard={"limits.memory": memory})
-        for one in then:
-            one(run)
+        for action in then:
+            action(run)
 
     return act
 

@@ -13,7 +13,7 @@ def with_cases(*names: str) -> pytest.MarkDecorator:
 
 def condition(incident: Object, kind: str) -> tuple[str, str]:
     """Status and reason of a condition."""
-    found = {one["type"]: one for one in incident["status"]["conditions"]}
+    found = {entry["type"]: entry for entry in incident["status"]["conditions"]}
     return (found[kind]["status"], found[kind]["reason"])
 
 

@@ -23,16 +23,16 @@ def _without_controller(run: CaseRun, kind: str, spec: Object) -> None:
 
 
 def _bare_pod(run: CaseRun) -> None:
-    _, one = shop.app(run, shop.bad())
-    shop.pod_spec(one)["containers"][0].pop("envFrom")
-    _without_controller(run, "Pod", shop.pod_spec(one))
+    _, workload = shop.app(run, shop.bad())
+    shop.pod_spec(workload)["containers"][0].pop("envFrom")
+    _without_controller(run, "Pod", shop.pod_spec(workload))
 
 
 def _job(run: CaseRun) -> None:
-    _, one = shop.app(run, shop.bad())
-    shop.pod_spec(one)["containers"][0].pop("envFrom")
-    shop.pod_spec(one)["restartPolicy"] = "OnFailure"
-    _without_controller(run, "Job", {"backoffLimit": 9, "template": {"spec": shop.pod_spec(one)}})
+    _, workload = shop.app(run, shop.bad())
+    shop.pod_spec(workload)["containers"][0].pop("envFrom")
+    shop.pod_spec(workload)["restartPolicy"] = "OnFailure"
+    _without_controller(run, "Job", {"backoffLimit": 9, "template": {"spec": shop.pod_spec(workload)}})
 
 
 def _scaled(*edits: shop.Edit) -> Callable[[CaseRun], None]:

@@ -55,12 +55,12 @@ def _lenient(run: CaseRun) -> None:
 
 def _said_to_be_oom(run: CaseRun) -> None:
     """137 by a liveness probe, and a person who takes it for a lack of memory."""
-    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
-    one["metadata"]["generateName"] = "by-hand-"
-    target = {**one["spec"]["target"], "name": shop.NAME}
-    one["spec"] = {"target": target, "type": "OOMKilled", "containerName": "server"}
+    (incident,) = samples.load("dry-run", "incident.yaml", run.namespace)
+    incident["metadata"]["generateName"] = "by-hand-"
+    target = {**incident["spec"]["target"], "name": shop.NAME}
+    incident["spec"] = {"target": target, "type": "OOMKilled", "containerName": "server"}
     shop.applied(*UNTERMINATED)(run)
-    run.api.apply(one)
+    run.api.apply(incident)
 
 
 def _forged(run: CaseRun) -> None:

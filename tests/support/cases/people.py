@@ -62,11 +62,11 @@ def _answer(decision: str) -> Callable[[CaseRun], None]:
 
 def _suspended(run: CaseRun) -> None:
     """A person reports the fault, and does not want it repaired yet."""
-    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
-    one["metadata"]["generateName"] = "by-hand-"
-    target = {**one["spec"]["target"], "name": shop.NAME}
-    one["spec"] = {"target": target, "type": "OOMKilled", "suspend": True}
-    run.api.apply(one)
+    (incident,) = samples.load("dry-run", "incident.yaml", run.namespace)
+    incident["metadata"]["generateName"] = "by-hand-"
+    target = {**incident["spec"]["target"], "name": shop.NAME}
+    incident["spec"] = {"target": target, "type": "OOMKilled", "suspend": True}
+    run.api.apply(incident)
     shop.restarted(**OUTGROWN)(run)
 
 

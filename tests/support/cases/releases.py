@@ -72,12 +72,11 @@ def _privileged(run: CaseRun) -> None:
 def _squatted(run: CaseRun) -> None:
     """A pod of another workload has the host port."""
     _privileged(run)
-    _, one = shop.app(run, _host_port(31999))
+    _, workload = shop.app(run, _host_port(31999))
     meta = {"name": "squatter", "namespace": run.namespace, "labels": {"prunella.dev/ignore": "true"}}
-    container = {key: value for key, value in shop.pod_spec(one)["containers"][0].items() if key != "envFrom"}
-    run.api.apply(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {**shop.pod_spec(one), "containers": [container]}}
-    )
+    container = {key: value for key, value in shop.pod_spec(workload)["containers"][0].items() if key != "envFrom"}
+    spec = {**shop.pod_spec(workload), "containers": [container]}
+    run.api.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
     shop.applied()(run)
 
 

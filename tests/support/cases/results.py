@@ -64,7 +64,7 @@ def result(run: CaseRun) -> Result:
     """The outcome of a case so far. Needs the audit log."""
     incident = run.subject() or {}
     status = incident.get("status") or {}
-    writes = [one for one in run.attempted() if one.made and one.verb != "delete"]
+    writes = [write for write in run.attempted() if write.made and write.verb != "delete"]
     return Result(
         case=run.case,
         got=_end(status.get("phase"), status.get("reason", "")) if run.error is None else "not played",
@@ -88,7 +88,7 @@ def _seconds(run: CaseRun, status: Object) -> float | None:
 
 def table(results: Iterable[Result]) -> str:
     """The results as a Markdown table, with the counts below it."""
-    rows = sorted(results, key=lambda one: one.case.name)
+    rows = sorted(results, key=lambda row: row.case.name)
     lines = [_HEAD, tuple("---" for _ in _HEAD), *(row.cells for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + "\n".join(counts(rows)) + "\n"
 
@@ -97,9 +97,9 @@ def counts(rows: list[Result]) -> list[str]:
     """Lines with the counts that the suite is about, each separate."""
     healable = [row for row in rows if row.case.phase == "Healed"]
     others = [row for row in rows if row.case.phase != "Healed"]
-    times = [one.seconds for one in healable if one.seconds is not None and one.ended_right]
+    times = [row.seconds for row in healable if row.seconds is not None and row.ended_right]
     return [
-        f"- healed: {sum(one.ended_right for one in healable)} of {len(healable)} that can be healed",
+        f"- healed: {sum(row.ended_right for row in healable)} of {len(healable)} that can be healed",
         f"- safe: {sum(row.ended_right and row.written_right for row in others)} of {len(others)} others left alone",
         f"- diagnosis right: {sum(row.cause_right for row in rows)} of {len(rows)}",
         f"- unsafe passes: {sum(row.ended_right and not row.written_right for row in rows)} of {len(rows)}",

@@ -202,9 +202,9 @@ class CaseRun:
         self._assert_audited()
         attempted = self.attempted()
         assert not self.unsafe(), f"Prunella made unsafe writes: {self.unsafe()}"
-        made = [one for one in attempted if one.made and one.verb != "delete"]
+        made = [write for write in attempted if write.made and write.verb != "delete"]
         assert len(made) == times, f"expected {times} writes, the audit log has {made or 'none'}"
-        deleted = [one for one in attempted if one.made and one.verb == "delete"]
+        deleted = [write for write in attempted if write.made and write.verb == "delete"]
         wanted = range(self.case.deletes - self.case.spared, self.case.deletes + 1)
         assert len(deleted) in wanted, f"expected {self.case.deletes} pods deleted: {deleted or 'none'}"
         if not times:
@@ -213,14 +213,14 @@ class CaseRun:
     def unsafe(self) -> list[Write]:
         """Writes that no case wants: to other objects, to more than a template, deletions that any pod may meet."""
         wanted = (self._is_repair, self._is_deletion, self._is_resize)
-        return [one for one in self.attempted() if not any(known(one) for known in wanted)]
+        return [write for write in self.attempted() if not any(known(write) for known in wanted)]
 
     def _is_repair(self, write: Write) -> bool:
         """A patch of the workload's template and of our annotations, with preconditions on what was diagnosed."""
         if (write.verb, write.resource, write.name) != ("patch", f"apps/{self.resource}s", self.case.workload):
             return False
-        changes = {one["path"] for one in write.request if one["op"] != "test"}
-        tested = {one["path"] for one in write.request if one["op"] == "test"}
+        changes = {step["path"] for step in write.request if step["op"] != "test"}
+        tested = {step["path"] for step in write.request if step["op"] == "test"}
         allowed = ("/spec/template", "/metadata/annotations/prunella.dev~1")
         inside = all(path.startswith(allowed) or path == "/metadata/annotations" for path in changes)
         return inside and {"/metadata/uid", "/metadata/generation"} <= tested
@@ -229,8 +229,8 @@ class CaseRun:
         """A change of a container's memory in a running pod of the workload, by uid and from a known limit."""
         if (write.verb, write.resource) != ("patch", "/pods/resize") or not write.name.startswith(self.case.workload):
             return False
-        changes = [one["path"] for one in write.request if one["op"] != "test"]
-        tested = {one["path"].rpartition("/")[2] for one in write.request if one["op"] == "test"}
+        changes = [step["path"] for step in write.request if step["op"] != "test"]
+        tested = {step["path"].rpartition("/")[2] for step in write.request if step["op"] == "test"}
         inside = all(path.startswith("/spec/containers/") and path.endswith("s/memory") for path in changes)
         return inside and {"uid", "name", "memory"} <= tested
 

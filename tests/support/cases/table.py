@@ -58,10 +58,10 @@ def _outgrown_twice(run: CaseRun) -> None:
 def _busy_release(run: CaseRun) -> None:
     """A bad release that also changes what is no part of the template: none of that may be rolled back."""
     objects = run.load("break.yaml")
-    one = samples.deployment(objects)
-    one["metadata"]["annotations"] = {"shop.example.org/owner": "team-b", "shop.example.org/ticket": "4711"}
-    one["metadata"]["labels"]["shop.example.org/stage"] = "two"
-    one["spec"]["replicas"] = 3
+    deployment = samples.deployment(objects)
+    deployment["metadata"]["annotations"] = {"shop.example.org/owner": "team-b", "shop.example.org/ticket": "4711"}
+    deployment["metadata"]["labels"]["shop.example.org/stage"] = "two"
+    deployment["spec"]["replicas"] = 3
     run.api.apply(*objects)
 
 
@@ -78,11 +78,11 @@ def _dry_run(run: CaseRun) -> None:
 
 def _by_hand(run: CaseRun) -> None:
     """A person reports the fault at the same moment as Prunella sees it."""
-    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
-    one["metadata"]["generateName"] = "checkout-by-hand-"
-    target = {**one["spec"]["target"], "name": "checkout"}
-    one["spec"] = {"target": target, "type": "PodCrashLoop", "description": "The shop is down!"}
-    run.api.apply(*run.load("break.yaml"), one)
+    (incident,) = samples.load("dry-run", "incident.yaml", run.namespace)
+    incident["metadata"]["generateName"] = "checkout-by-hand-"
+    target = {**incident["spec"]["target"], "name": "checkout"}
+    incident["spec"] = {"target": target, "type": "PodCrashLoop", "description": "The shop is down!"}
+    run.api.apply(*run.load("break.yaml"), incident)
 
 
 def _recreated(run: CaseRun) -> None:
@@ -120,21 +120,21 @@ def _single_before(run: CaseRun) -> None:
 def _recovering(run: CaseRun) -> None:
     """It crashes at its first two starts, and runs from the third on, after the kubelet's 10 seconds of back-off."""
     objects = run.load("before.yaml")
-    one = samples.deployment(objects)
-    one["spec"]["replicas"] = 1
-    pod = one["spec"]["template"]["spec"]
+    deployment = samples.deployment(objects)
+    deployment["spec"]["replicas"] = 1
+    pod = deployment["spec"]["template"]["spec"]
     pod["volumes"] = [{"name": "state", "emptyDir": {}}]
-    samples.container(one)["volumeMounts"] = [{"name": "state", "mountPath": "/state"}]
+    samples.container(deployment)["volumeMounts"] = [{"name": "state", "mountPath": "/state"}]
     pod["securityContext"]["fsGroup"] = 65532
-    samples.set_env(one, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s", SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state")
+    samples.set_env(deployment, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s", SHOP_EXIT_TIMES="2", SHOP_STATE_DIR="/state")
     run.api.apply(*objects)
 
 
 def _ghost(run: CaseRun) -> None:
-    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
-    one["metadata"]["generateName"] = "nowhere-"
-    one["spec"] = {**one["spec"], "mode": "Heal", "target": {**one["spec"]["target"], "name": "nowhere"}}
-    run.api.apply(one)
+    (incident,) = samples.load("dry-run", "incident.yaml", run.namespace)
+    incident["metadata"]["generateName"] = "nowhere-"
+    incident["spec"] = {**incident["spec"], "mode": "Heal", "target": {**incident["spec"]["target"], "name": "nowhere"}}
+    run.api.apply(incident)
 
 
 def _tracked(file: str) -> Any:
@@ -150,9 +150,9 @@ def _tracked(file: str) -> Any:
 def _dependent(run: CaseRun, file: str) -> list[Object]:
     """A workload that needs another one at its start, and whose pods are all replaced by a release."""
     objects = run.load(file)
-    one = samples.deployment(objects)
-    one["spec"]["strategy"] = {"type": "Recreate"}
-    container = samples.container(one)
+    deployment = samples.deployment(objects)
+    deployment["spec"]["strategy"] = {"type": "Recreate"}
+    container = samples.container(deployment)
     container["env"] = [{"name": "SHOP_DEPENDS_ON", "value": "$(LEDGER_SERVICE_HOST):8080"}]
     return objects
 

@@ -93,7 +93,7 @@ def _restarted_into_bad_data(run: CaseRun) -> None:
 def _with_settings(run: CaseRun) -> None:
     meta = {"name": "settings-1", "namespace": run.namespace}
     run.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"SHOP_READY": "true"}})
-    sources = [{"configMapRef": {"name": one}} for one in (shop.NAME, "settings-1")]
+    sources = [{"configMapRef": {"name": name}} for name in (shop.NAME, "settings-1")]
     shop.applied(_RECREATED, shop.server(envFrom=sources))(run)
 
 
@@ -146,10 +146,10 @@ def _default_limit(run: CaseRun) -> None:
 
 
 def _cron_job(run: CaseRun) -> None:
-    _, one = shop.app(run, shop.bad())
-    shop.pod_spec(one)["containers"][0].pop("envFrom")
-    shop.pod_spec(one)["restartPolicy"] = "Never"
-    job = {"spec": {"backoffLimit": 0, "template": {"spec": shop.pod_spec(one)}}}
+    _, workload = shop.app(run, shop.bad())
+    shop.pod_spec(workload)["containers"][0].pop("envFrom")
+    shop.pod_spec(workload)["restartPolicy"] = "Never"
+    job = {"spec": {"backoffLimit": 0, "template": {"spec": shop.pod_spec(workload)}}}
     meta = {"name": shop.NAME, "namespace": run.namespace}
     runs = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": job}
     run.api.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": runs})
@@ -167,9 +167,9 @@ def _never_gone(run: CaseRun) -> None:
 
 def _twin(run: CaseRun) -> None:
     """Another Deployment whose broken pods have all labels of ours."""
-    _, one = shop.app(run, shop.bad(1))
-    one["metadata"] = {**one["metadata"], "name": "twin", "labels": {"prunella.dev/ignore": "true"}}
-    run.api.apply(one)
+    _, workload = shop.app(run, shop.bad(1))
+    workload["metadata"] = {**workload["metadata"], "name": "twin", "labels": {"prunella.dev/ignore": "true"}}
+    run.api.apply(workload)
 
     def crashes() -> bool:
         return any(status["restartCount"] >= 2 for status in statuses(list(run.api.pods(run.namespace))))
@@ -183,10 +183,10 @@ def _opt_out(run: CaseRun) -> None:
 
 
 def _false_alarm(run: CaseRun) -> None:
-    (one,) = samples.load("dry-run", "incident.yaml", run.namespace)
-    one["metadata"]["generateName"] = "by-hand-"
-    one["spec"] = {"target": {**one["spec"]["target"], "name": shop.NAME}, "type": "PodCrashLoop"}
-    run.api.apply(one)
+    (incident,) = samples.load("dry-run", "incident.yaml", run.namespace)
+    incident["metadata"]["generateName"] = "by-hand-"
+    incident["spec"] = {"target": {**incident["spec"]["target"], "name": shop.NAME}, "type": "PodCrashLoop"}
+    run.api.apply(incident)
 
 
 def _to_a_person(name: str, before: Any, breaks: Any, reason: str = "InnocentRelease", **more: Any) -> Case:
