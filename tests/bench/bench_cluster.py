@@ -25,7 +25,7 @@ _BEGAN = time.monotonic()
 
 
 def log_progress(text: str) -> None:
-    """Tell how far it is, at what time and load."""
+    """Print the progress, with time and load."""
     print(f"[{time.monotonic() - _BEGAN:5.0f} s, load {load():4.1f}] {text}", flush=True)
 
 
@@ -37,7 +37,7 @@ def cluster(command: str, *args: str) -> str:
 
 
 def up(name: str, nodes: int) -> Path:
-    """A cluster of fake nodes with our resource definitions; its kubeconfig."""
+    """Bring up a cluster of fake nodes with our resource definitions; yield its kubeconfig."""
     cluster("up", "--name", name, "--simulated", "--no-audit", "--nodes", str(nodes))
     kubeconfig = Path(cluster("kubeconfig", "--name", name))
     api = Api(str(kubeconfig))
@@ -53,7 +53,7 @@ def _collection(crd) -> str:
 
 
 class InPod(PrunellaProcess):
-    """As a pod runs it: its account's files are where the kubelet mounts them, in a mount namespace of its own.
+    """Run it as a pod does: its account's files are where the kubelet mounts them, in a mount namespace of its own.
 
     A kubeconfig would cost it more memory: the kubernetes package reads it.
     """
@@ -76,7 +76,7 @@ class InPod(PrunellaProcess):
 
 @dataclass(frozen=True)
 class Prunella:
-    """Temporal runs; operator and worker are ready to be started."""
+    """The parts of Prunella: Temporal runs; operator and worker can be started."""
 
     temporal: Temporal
     operator: InPod
@@ -85,7 +85,7 @@ class Prunella:
 
 @contextmanager
 def prunella(api: Api, kubeconfig: Path) -> Iterator[Prunella]:
-    """Prunella with an account of its own, its Temporal started; all that it keeps goes at the end."""
+    """Prunella with an account of its own and a running Temporal; all its data is deleted at the end."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         temporal = Temporal(folder / "temporal")

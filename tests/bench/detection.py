@@ -50,7 +50,7 @@ def cluster(*args, name):
 
 
 class Api:
-    """Just enough of a client: one session, one TLS context."""
+    """A minimal client: one session, one TLS context."""
 
     def __init__(self, kubeconfig):
         self.access = load_access(kubeconfig, None)

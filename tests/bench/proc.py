@@ -9,13 +9,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """One look at a process; memory in MiB, times in seconds since its start."""
+    """A sample of a process; memory in MiB, times in seconds since its start."""
 
     rss: float
     peak: float
     cpu: float
     waited: float
-    """Ready to run, all its threads together, but without a CPU: the machine's load, not the program's."""
+    """The time that all its threads were ready to run but had no CPU: the machine's load, not the program's."""
     threads: int
     files: int
     """Open descriptors: files, sockets and the like."""
@@ -43,7 +43,7 @@ def _waited(folder: Path) -> float:
 
 
 def load() -> float:
-    """The machine's load of the last minute: what others do, too."""
+    """The machine's load of the last minute, including that of others."""
     return os.getloadavg()[0]
 
 

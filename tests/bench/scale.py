@@ -68,7 +68,7 @@ async def fill(kubeconfig, pods, nodes):
 
 
 def see(who, options, targets, count):
-    """The row of one who only sees pods."""
+    """The row of a process that only sees pods."""
     options.count, key = count, {"source": "ours"}.get(who, who)
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AIMS = ((10_000, "operator, quiet (MiB)", 120.0), (50_000, "operator, quiet (MiB)", 200.0), (10_000, "p99 (ms)", 50.0))
-"""At so many pods a figure must be at most so much."""
+"""The number of pods, the figure, and its maximum."""
 _OURS = ("source", "whole")
 _BESIDE_GO = 20_000  # pods, from which on a fifth of the informer's memory must do
 
@@ -30,7 +30,7 @@ class Results:
 
 
 def markdown(rows):
-    """One table for those who see pods, one for Prunella as a whole; the sizes from small to large."""
+    """A table for the processes that see pods, another for Prunella as a whole; sizes from small to large."""
     sizes = sorted(rows, key=int)
     seen = [(f"{int(size):,}", who, row) for size in sizes for who, row in rows[size].items() if who != "whole"]
     whole = {f"{int(size):,} pods": rows[size]["whole"] for size in sizes if "whole" in rows[size]}

@@ -1,6 +1,6 @@
 """Prunella as a whole, for `scale.py`: operator, worker and Temporal in processes of their own, and what breaks.
 
-At first there is no worker, so every incident stays open: what seeing and opening costs. Then a worker heals them all.
+At first there is no worker, so every incident stays open: the cost of seeing and opening. Then a worker heals all.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from workloads import INCIDENTS, Breaker, create_workloads, delete_workloads
 from prunella_operator.incidents.sweeper import RESYNC_INTERVAL_SECONDS
 
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
-"""The API server's own count of the calls of service accounts: only Prunella is one here."""
+"""The API server's own count of calls by service accounts: Prunella is the only one here."""
 _OPENING = "prunella_incident_opening_seconds"
 _OURS = "WorkflowType = 'SelfHealing'"
 _AT_ONCE = 16  # status writes in the storm
@@ -88,7 +88,7 @@ def measure(options, kubeconfig, targets, log_progress):
 
 
 def run_phases(bench, workloads):
-    """The acts, one after the other."""
+    """Run the phases, one after the other."""
     bench.put("load at the start", load())
     began, faults = time.monotonic(), bench.options.faults
     with bench.operator:
@@ -117,7 +117,7 @@ def run_phases(bench, workloads):
 
 
 async def events(bench):
-    """Pods that change, and nothing to open."""
+    """Change pods without a fault: no incident is opened."""
     before = usage(bench.operator.pid)
     sent = await patch_apart(bench.options, bench.targets)
     await asyncio.sleep(1)
@@ -126,7 +126,7 @@ async def events(bench):
 
 
 async def detection(bench, workloads):
-    """Some workloads break while as many pods change as before."""
+    """Break some workloads while as many pods change as before."""
     options, before = bench.options, usage(bench.operator.pid)
     async with Breaker(str(bench.kubeconfig)) as breaker:
         watching = asyncio.create_task(breaker.watch())
@@ -154,7 +154,7 @@ async def _seen(breaker):
 
 
 async def storm(bench, workloads):
-    """All the others break at once."""
+    """Break all the others at once."""
     client, calls = await Client.connect(bench.address), bench.calls()
     before, began, rest = await _count(client, _OURS), time.monotonic(), iter(workloads)
     async with Breaker(str(bench.kubeconfig)) as breaker:
@@ -173,7 +173,7 @@ async def storm(bench, workloads):
 
 
 def hold_open(bench):
-    """No worker runs; the operator resyncs the incidents at least once."""
+    """Wait without a worker; the operator resyncs the incidents at least once."""
     before, seconds = usage(bench.operator.pid), RESYNC_INTERVAL_SECONDS + 5
     time.sleep(seconds)
     after = usage(bench.operator.pid)
@@ -183,7 +183,7 @@ def hold_open(bench):
 
 
 async def heal(bench):
-    """Until every workflow has ended, which is answered, or patience has."""
+    """Wait until every workflow has ended or the time is over; return whether all have ended."""
     client, began = await Client.connect(bench.address), time.monotonic()
     total = await _count(client, _OURS)
     running = f"{_OURS} AND ExecutionStatus = 'Running'"

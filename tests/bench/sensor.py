@@ -129,7 +129,7 @@ async def measure(name, command, log, options, targets):
 
 
 async def patch(options, targets):
-    """Patch statuses at a steady rate; answers when each was sent, by name and the resourceVersion it got."""
+    """Patch statuses at a steady rate; return the time each was sent, by its name and new resourceVersion."""
     access, sent, tasks = load_access(), {}, []
     settings = access.options()
     settings["headers"]["Content-Type"] = "application/strategic-merge-patch+json"
@@ -153,7 +153,7 @@ async def patch(options, targets):
 
 
 async def patch_apart(options, targets):
-    """The same in a process of its own, so that nothing here waits; returns how many were sent."""
+    """Patch in a process of its own, so that nothing here waits; return the number sent."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return await asyncio.get_running_loop().run_in_executor(
             pool, _patch_all, options.rate, options.seconds, targets
@@ -190,7 +190,7 @@ async def find_targets(limit=500):
 
 
 def fake_server(pods, folder):
-    """Start it and answer the process; its kubeconfig is in the folder."""
+    """Start it and return the process; its kubeconfig is in the folder."""
     port = 18765
     process = subprocess.Popen(
         [sys.executable, HERE / "sensor_server.py", "--pods", str(pods), "--port", str(port)],
@@ -219,7 +219,7 @@ async def answering(within=60):
 
 
 def build_informer():
-    """Built as the cluster's programs are, and kept where they are."""
+    """Build it like the cluster's programs, and keep it with them."""
     (program,) = INFORMER.programs
     return build.ensure_program(INFORMER, program)
 

@@ -9,7 +9,7 @@ from prunella_operator.kubernetes.access import load_access
 
 
 class Timed(PodSource):
-    """Tells when a pod has been judged and its signals were emitted."""
+    """Print when a pod has been judged and its signals were emitted."""
 
     def on_upsert(self, obj, at):
         super().on_upsert(obj, at)

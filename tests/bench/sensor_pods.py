@@ -69,7 +69,7 @@ async def all_run(rest):
 
 
 async def fill(rest, pods, nodes, log_progress=print):
-    """Create what is missing of so many pods; those that are there already stay."""
+    """Create pods until there are so many; existing ones stay."""
     for number in range(NAMESPACES):
         try:
             await rest.create("/api/v1/namespaces", {"metadata": {"name": f"shop-{number}"}})
@@ -93,7 +93,7 @@ async def fill(rest, pods, nodes, log_progress=print):
 async def relieve(rest, targets):
     """Let the API server forget which fields of these pods are whose.
 
-    To keep account of that is a third of its work for a status write, and two cores could not take 200 a second.
+    Tracking that is a third of its work for a status write, and two cores could not handle 200 a second.
     """
     for namespace, name, _ in targets:
         await rest.patch(paths.core(namespace, "pods", name), {"metadata": {"managedFields": [{}]}}, MERGE_PATCH)

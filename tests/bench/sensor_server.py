@@ -1,6 +1,6 @@
 """A fake API server with many realistic pods, in a process of its own so that its memory and CPU are not the sensor's.
 
-Pods are kept as bytes. It knows lists in pages, watches, and the one kind of status patch that `sensor.py` sends.
+Pods are kept as bytes. It supports lists in pages, watches, and the one kind of status patch that `sensor.py` sends.
 """
 
 import argparse

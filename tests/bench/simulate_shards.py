@@ -33,7 +33,7 @@ def sha(text):
 
 @dataclass(frozen=True)
 class Cluster:
-    """Its namespaces and how many pods each has."""
+    """A cluster's namespaces and the number of pods of each."""
 
     sizes: dict[str, int]
 
@@ -81,7 +81,7 @@ def modulo(cluster, shards):
 
 
 def choices(name, shards):
-    """All shards, as this namespace prefers them: each draws a number for the two of them, the highest wins."""
+    """All shards in the order that this namespace prefers: by a number drawn for each pair, highest first."""
     return sorted(shards, key=lambda shard: sha(f"{shard}/{name}"), reverse=True)
 
 
@@ -90,7 +90,7 @@ def rendezvous(cluster, shards):
 
 
 def bounded(cluster, shards):
-    """The same, but no shard takes more than its share and a little; the largest namespaces choose first."""
+    """The same, but no shard takes much more than its share; the largest namespaces choose first."""
     room, fill, place = BOUND * cluster.pods / len(shards), Counter(), {}
     for name in sorted(cluster.sizes, key=lambda size: (-cluster.sizes[size], size)):
         wanted = choices(name, shards)

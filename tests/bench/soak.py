@@ -5,8 +5,8 @@ Temporal beside it. Every fault has a fresh Deployment of one pod, of which the 
 of memory, as a kubelet would. Prunella heals it; later the Deployment is removed, as people remove what they tried.
 
 The operator deletes no Incident within its first three hours, whatever the settings say, so Incidents pile up at the
-beginning. From --forget minutes on they are deleted, so that there are about as many at any time: what grows before
-that is what an Incident costs, and what grows after that is a leak. --forget 0 leaves all of them.
+beginning. From --forget minutes on they are deleted, so that there are about as many at any time: growth before
+that is the cost of Incidents, growth after that is a leak. --forget 0 leaves all of them.
 
 Once a minute memory, CPU, threads and descriptors are read, and all figures are written to a file, so that an
 interrupted run leaves what it has. At the end: a table, the growth of memory in the second half (least squares), and
@@ -56,7 +56,7 @@ class Soaking:
         self._cpu = {}  # of the last sample: who -> (monotonic seconds, CPU seconds)
 
     async def samples(self):
-        """One at once, then one each minute, until cancelled."""
+        """Take a sample at once, then one each minute, until cancelled."""
         began = time.monotonic()
         for minute in range(24 * 60):
             await asyncio.sleep(max(0.0, began + 60 * minute - time.monotonic()))
@@ -97,7 +97,7 @@ class Soaking:
         log_progress(f"minute {sample['minute']}: " + ", ".join(f"{name} {sample[name]:.0f}" for name in names))
 
     async def play(self, access):
-        """Faults for as long as was asked for, then patience until all Incidents have ended."""
+        """Make faults for the given time, then wait until all Incidents have ended."""
         options, pool = self.options, self.pool
         always = [
             self.samples(),
@@ -125,7 +125,7 @@ class Soaking:
 
 
 async def measure(options, kubeconfig):
-    """The run on a cluster that is up; prints its table however it ends."""
+    """Run on a cluster that is up; print the table however it ends."""
     api = Api(str(kubeconfig))
     workloads.prepare(api)
     with prunella(api, kubeconfig) as parts, parts.operator, parts.worker:

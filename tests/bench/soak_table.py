@@ -30,7 +30,7 @@ _COLUMNS = (
     ("etcd (MiB)", "etcd MiB"),
     ("load", "load"),
 )
-"""Heads of the table's columns, and which figure of a sample they show."""
+"""The heads of the table's columns, and the figure of a sample that each shows."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Soak:
     faults: dict[str, Any] = field(default_factory=dict)
 
     def put(self, file: Path) -> None:
-        """Into a file, after each sample, so that an interrupted run leaves what it has."""
+        """Write it to a file, after each sample, so that an interrupted run keeps its figures."""
         file.parent.mkdir(parents=True, exist_ok=True)
         reported = {"verdicts": list(verdicts(self))} | asdict(self)
         file.write_text(json.dumps(reported, indent=1) + "\n")

@@ -28,7 +28,7 @@ _RETRY_INTERVAL_SECONDS = 1.0
 
 
 class Labels(WireStruct, frozen=True):
-    """Whose it is: a pod's Deployment, an Incident's workload."""
+    """The owner: a pod's Deployment, an Incident's workload."""
 
     app: str = ""
     workload: str = wire(name=labels.WORKLOAD, default="")
@@ -92,12 +92,12 @@ class WorkloadPool:
 
     @property
     def waiting(self) -> Iterator[Case]:
-        """Those that are well and will break."""
+        """The cases that are healthy and will break."""
         return (case for case in self.cases.values() if not case.broken)
 
     @property
     def ready(self) -> Case | None:
-        """The next that breaks, if its pod runs already."""
+        """The next case to break, if its pod runs already."""
         return next((case for case in self.waiting if case.pod), None)
 
     @property
@@ -110,7 +110,7 @@ class WorkloadPool:
         return all(case.phases and all(each.closed for each in case.phases.values()) for case in self.broken)
 
     def count(self) -> dict[str, int]:
-        """Faults, and what became of them; `open` are Incidents that go on, `kept` those that are there."""
+        """Count faults by outcome; `open` are Incidents that go on, `kept` those that are there."""
         phases = Counter(each for case in self.cases.values() for each in case.phases.values())
         ended = sum(number for phase, number in phases.items() if phase.closed)
         return {
@@ -123,7 +123,7 @@ class WorkloadPool:
         }
 
     def ends(self) -> dict[str, Any]:
-        """Every fault by what became of it; a `doubled` one has several Incidents, all the same how they ended."""
+        """Every fault by outcome; a `doubled` one has several Incidents, however they ended."""
         single = [case for case in self.broken if len(case.phases) == 1]
         return {
             "made": len(self.broken),
@@ -138,7 +138,7 @@ class WorkloadPool:
     # What is watched.
 
     def case(self, namespace: str, name: str) -> Case:
-        """A new one."""
+        """Add a new case."""
         return self.cases.setdefault(_key(namespace, name), Case(namespace, name))
 
     def running(self, pod: WatchedObject) -> None:
@@ -155,7 +155,7 @@ class WorkloadPool:
             case.ended = case.ended or ended
 
     def gone(self, uid: str) -> None:
-        """An Incident was removed."""
+        """Handle the removal of an Incident."""
         self.kept.pop(uid, None)
 
     def watches(self, access: Any) -> Iterator[Watch[WatchedObject]]:
@@ -172,7 +172,7 @@ class WorkloadPool:
     # What is done.
 
     async def create_ahead(self, ahead: int) -> NoReturn:
-        """Keep so many ready to break."""
+        """Keep that many ready to break."""
         for number in itertools.count():
             while sum(1 for _ in self.waiting) >= ahead:  # noqa: ASYNC110 - a poll will do here
                 await asyncio.sleep(0.2)
@@ -180,7 +180,7 @@ class WorkloadPool:
             await self._retry_while_busy(workloads.make, self.api, number)
 
     async def break_steadily(self, rate: float, minutes: float) -> None:
-        """Break `rate` a minute. Who is late because none is ready catches up, but not after the time."""
+        """Break `rate` a minute. Catch up when none was ready in time, but not after the end."""
         began = time.monotonic()
         for number in range(round(rate * minutes)):
             await asyncio.sleep(max(0.0, began + number * 60 / rate - time.monotonic()))
@@ -211,7 +211,7 @@ class WorkloadPool:
 
     @staticmethod
     async def _retry_while_busy(call: Callable[..., Any], *args: Any) -> Any:
-        """In a thread, and once more when the API server is busy."""
+        """Call in a thread, and again when the API server is busy."""
         while True:
             try:
                 return await asyncio.to_thread(call, *args)
@@ -221,7 +221,7 @@ class WorkloadPool:
 
 @dataclass
 class WatchHandler:
-    """Passes the events of a watch on."""
+    """Pass on the events of a watch."""
 
     handle: Callable[[WatchedObject], None]
     forget: Callable[[str], object] = bool

@@ -1,6 +1,6 @@
 """The cost of tracing and metrics for a worker and the sensor: without them, with them, and with no collector there.
 
-The three take turns in one run, so that whatever else the machine does meets them alike.
+The three take turns in one run, so that the machine's other load affects them alike.
 
 The worker is a process of its own that carries out SelfHealing against a real Temporal and a real API server (a cluster
 of its own, whose one pod is simulated and broken). Its activities do what real ones do, and then answer by a script, so
@@ -82,7 +82,7 @@ class _Outbound(OutboundInterceptor):
 
 @contextmanager
 def worker(environment, *addresses):
-    """The worker's process, when it is ready."""
+    """Start the worker's process; yield it when it is ready."""
     command = [sys.executable, HERE / "telemetry_parts.py", "serve", *addresses]
     child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
@@ -229,7 +229,7 @@ async def measure_sensor(options, modes, results, folder):
 
 
 def turned(modes, number):
-    """There and back again: what grows slower from one to the next meets all alike in two rounds."""
+    """Alternate the order of the modes: over two rounds, a gradual slowdown affects all alike."""
     return modes[::-1] if number % 2 else modes
 
 

@@ -37,7 +37,7 @@ TOUCH = {"op": "add", "path": "/metadata/annotations/bench", "value": "repaired"
 
 
 class WorkingActivities(ScriptedActivities):
-    """Each activity does what a real one does at the API server; the script answers, so that all runs go one way."""
+    """Each activity makes a real one's requests to the API server; a script answers, so that all runs are alike."""
 
     def __init__(self, kube):
         self.target = WEB.model_copy(update={"uid": kube.get(paths.workload(WEB))["metadata"]["uid"]})
@@ -64,7 +64,7 @@ def telemetry(stack):
 
 
 async def serve(temporal):
-    """A worker with working hands."""
+    """A worker whose activities call the API server."""
     async with AsyncExitStack() as stack:
         runtime, measures, interceptors = None, None, []
         if UNMEASURED not in os.environ:
@@ -95,7 +95,7 @@ async def sense():
 
 
 class Timed(PodSource):
-    """Tells when a pod has been judged and its signals were emitted."""
+    """Print when a pod has been judged and its signals were emitted."""
 
     def on_upsert(self, obj, at):
         super().on_upsert(obj, at)

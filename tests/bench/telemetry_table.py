@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 def cost(values, base, *, less_is_worse=False):
-    """By how much more than without in the same round, in percent; the mean of the rounds."""
+    """The extra cost over the same round of the baseline, in percent; the mean of the rounds."""
     pairs = zip(base, values, strict=True) if less_is_worse else zip(values, base, strict=True)
     return f"{100 * (fmean(value / other for value, other in pairs) - 1):+.1f} %" if values else "-"
 

@@ -1,7 +1,7 @@
 """The speed of the webhook under many alerts, with a real Temporal and a worker that handles them.
 
-Webhook, worker, Temporal and the sender are processes of their own, as in a cluster; the worker's hands are scripted,
-so no API server is needed. Each row is one storm; its rate is kept whatever the answers take.
+Webhook, worker, Temporal and the sender are processes of their own, as in a cluster; the activities are scripted, so no
+API server is needed. Each row is one storm; its rate does not depend on the answers.
 
     python tests/bench/webhook.py --alerts 1000 --seconds 60
 """
@@ -54,14 +54,14 @@ def settings(args) -> Settings:
 
 
 async def serve(args) -> None:
-    """The webhook, until a signal."""
+    """Run the webhook until a signal."""
     found = settings(args)
     async with run_webhook(found, await connect(found), Process()):
         await _signalled()
 
 
 async def work(args) -> None:
-    """A worker that only notifies, until a signal."""
+    """Run a worker that only notifies, until a signal."""
     found = settings(args)
     client = await connect(found, lazy=False)
     sent = enriched(AlertHandlingMode.NOTIFY)
@@ -100,7 +100,7 @@ async def reachable(port: int) -> None:
 
 @dataclass
 class Storm:
-    """So many alerts, half of them repeats, in groups, within so many seconds; the number of its first alert."""
+    """A storm: the number of alerts, half of them repeats, in groups; its seconds; the number of its first alert."""
 
     alerts: int
     group: int
@@ -109,7 +109,7 @@ class Storm:
 
 
 async def storm(client: Client, url: str, this: Storm) -> list[str]:
-    """One row: what was sent, how it was answered, what was kept."""
+    """One row: alerts sent, answers, alerts kept."""
     distinct = this.alerts // 2
     sent = await alert_storm.send(
         url, alert_storm.notifications(this.alerts, distinct, this.group, this.first), this.seconds

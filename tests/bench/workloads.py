@@ -75,7 +75,7 @@ def delete_workloads(api):
 
 
 class Breaker:
-    """Writes what a kubelet would write of a pod that was out of memory; notes when the API server had it."""
+    """Write the status of a pod that was out of memory, as a kubelet does; note when the API server had it."""
 
     def __init__(self, kubeconfig):
         self._access = load_access(kubeconfig, None)

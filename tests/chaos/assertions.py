@@ -102,7 +102,7 @@ class RoundAssertions:
             yield Problem("incomplete", workload.name, f"finalizers are left: {left}")
 
     def _write_problems(self, workload: ChaosWorkload, reported: list[str], writes: list[Write]) -> Iterator[Problem]:
-        """Each action id once, as the incidents report it."""
+        """Check that each action id was written once, as the incidents report it."""
         made = Counter(written_action(write.request) for write in writes if write.made)
         for action, times in made.items():
             if times > 1 or not action:
@@ -114,7 +114,7 @@ class RoundAssertions:
 
     @staticmethod
     def _generation_problems(workload: ChaosWorkload, actions: list[str], reported: list[str]) -> Iterator[Problem]:
-        """The object itself counts every write of its spec, and has the last one's id."""
+        """Check the object itself: it counts every write of its spec, and has the last one's id."""
         live = workload.live()
         rise = live["metadata"]["generation"] - workload.broken["metadata"]["generation"] - len(workload.owner_writes)
         if rise != len(actions):
@@ -133,7 +133,7 @@ def _is_repair(write: Write, workload: ChaosWorkload) -> bool:
 
 
 def _is_deletion(write: Write, workload: ChaosWorkload) -> bool:
-    """The deletion, by uid, of a pod that its StatefulSet waits for: none of those that were healthy."""
+    """Check for the deletion, by uid, of a pod that its StatefulSet waits for, and that was not there while healthy."""
     if (write.verb, write.resource, workload.kind) != ("delete", "/pods", "StatefulSet"):
         return False
     return write.name.rpartition("-")[0] == workload.name and _uid(write) not in {"", *workload.pods}
@@ -166,7 +166,7 @@ def _net_repairs(workload: ChaosWorkload, actions: list[str], ended: str) -> Ite
 
 
 def _pod_deletions(workload: ChaosWorkload, deletions: list[Write], complete_log: bool) -> Iterator[Problem]:
-    """Each pod that a StatefulSet waits for was deleted once."""
+    """Check that each pod that a StatefulSet waits for was deleted once."""
     made = Counter(_uid(deletion) for deletion in deletions if deletion.made)
     for uid, times in made.items():
         if times > 1:
@@ -176,7 +176,7 @@ def _pod_deletions(workload: ChaosWorkload, deletions: list[Write], complete_log
 
 
 def _suspension_problems(workload: ChaosWorkload, writes: list[Write]) -> Iterator[Problem]:
-    """Nothing is written between the moment an incident says that it is suspended, and its resumption."""
+    """Check that nothing was written from the moment an incident said that it was suspended until its resumption."""
     if workload.intervention != "suspends":
         return
     since, until = workload.suspended_between
@@ -190,7 +190,7 @@ def _suspension_problems(workload: ChaosWorkload, writes: list[Write]) -> Iterat
 
 
 def _object_problems(workload: ChaosWorkload, ended: str) -> Iterator[Problem]:
-    """The template is exactly the wanted one, nothing else was touched, and what is healed runs."""
+    """Check that the template is the wanted one, nothing else was touched, and the workload runs if it was healed."""
     live, wanted = workload.live(), workload.template(ended)
     if not same_template(workload.kind, live, wanted):
         yield Problem("incomplete", workload.name, f"the template is {live['spec']['template']}, not {wanted}")

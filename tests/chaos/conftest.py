@@ -1,13 +1,13 @@
 """A cluster whose control plane is killed, and Prunella behind a proxy. One seed decides everything.
 
-PRUNELLA_CHAOS_SEED      of the rounds (287)
-PRUNELLA_CHAOS_ROUNDS    how many rounds with operator, worker and Temporal apart (12; ten are each combination once)
-PRUNELLA_CHAOS_WHOLE     how many rounds with `prunella run` (2: each combination once)
-PRUNELLA_CHAOS_MORE      strikes at worker, operator and Temporal in each round, besides the ten (8)
+PRUNELLA_CHAOS_SEED      seed of the rounds (287)
+PRUNELLA_CHAOS_ROUNDS    rounds with operator, worker and Temporal apart (12; ten have each combination once)
+PRUNELLA_CHAOS_WHOLE     rounds with `prunella run` (2: each combination once)
+PRUNELLA_CHAOS_MORE      injections into worker, operator and Temporal in each round, besides the ten (8)
 PRUNELLA_CHAOS_FIRST     the first round's number, to play one again (0)
 PRUNELLA_CHAOS_LONGEST   the longest outage in seconds (30)
 PRUNELLA_CHAOS_MINUTES   no round begins later (115)
-PRUNELLA_CHAOS_FOLDER    where figures and what is known of failed rounds are put (a folder in the temporary one)
+PRUNELLA_CHAOS_FOLDER    folder for figures and diagnostics of failed rounds (a temporary one)
 """
 
 import os

@@ -21,7 +21,7 @@ POINTS = (
     "after the undo",
     "closing",
 )
-"""The ladder's points. "After" is when the API server has done it and its answer is held back."""
+"""The points of an incident's life. "After": the API server has done it, and its answer is held back."""
 EXTRA_INJECTIONS = 8
 """Injections into processes in each round, besides the one at each point."""
 SHORT_PLAN = (
@@ -47,7 +47,7 @@ _RARE = frozenset({"before the undo", "after the undo", "awaiting approval"})
 
 @dataclass
 class FaultInjection:
-    """One outage, planned. `skip`: at how many arrivals at the point it waits for the next one."""
+    """A planned outage. `skip`: the number of arrivals at the point that it lets pass."""
 
     target: str
     action: str
@@ -95,7 +95,7 @@ def plan_round(
 
 
 def _extra_cells(seed: str, number: int, count: int) -> list[tuple[str, str, str]]:
-    """The processes besides the control plane, which needs half a minute to find its way back, once more."""
+    """Additional injections, into all targets but the control plane, which needs half a minute to recover."""
     deck = [(target, action, point) for target in TARGETS[:3] for action in ACTIONS for point in POINTS]
 
     def card(position: int) -> tuple[str, str, str]:
@@ -117,7 +117,7 @@ def retry_next_round(missed: FaultInjection) -> FaultInjection:
 
 
 def _draw_injection(rng: random.Random, target: str, action: str, point: str, longest: float) -> FaultInjection:
-    """A third of the stops last as long as they may; a kill lasts until the process is restarted."""
+    """Draw an injection. A third of the pauses last as long as allowed; a kill lasts until the restart."""
     stopped = longest if rng.random() < 1 / 3 else rng.uniform(min(4, longest), longest / 2)
     return FaultInjection(
         target,
@@ -159,5 +159,5 @@ def written_action(operations: object) -> str:
 
 
 def _workload_name(incident: str) -> str:
-    """An incident's name is its workload's and a hash."""
+    """The workload's name, from the incident's, which is that and a hash."""
     return incident.rpartition("-")[0]

@@ -30,7 +30,7 @@ INTERVENTION_POINTS = {
 BLOCKING = frozenset({"before the write", "before the undo"})
 """Points at which the call waits for the person."""
 _OUTAGE_TIMEOUT_SECONDS = 8.0
-"""Seconds a person waits for something to be down; most of the time something is."""
+"""The seconds that a person waits for something to be down; usually something is."""
 _SUSPENSION_SECONDS = 8.0
 _SUSPENDED_TIMEOUT_SECONDS = 600.0
 _INCIDENT_TIMEOUT_SECONDS = 600.0
@@ -58,7 +58,7 @@ class Intervention:
         return self._thread is not None and not self._thread.is_alive()
 
     def arrive(self, point: str) -> None:
-        """The incident has come to this point: act there, in a thread; a call that is held waits for that."""
+        """Act, in a thread, when the incident has come to this point; a call that is held waits for that."""
         with self._lock:
             if not self.is_pending or point != INTERVENTION_POINTS[self.workload.intervention]:
                 return
@@ -145,7 +145,7 @@ class Intervention:
         retry_until_done(delete, f"{self.workload.name}: the incident is deleted")
 
     def _delete_and_approve(self) -> None:
-        """The repair that the second incident asks for is approved."""
+        """Approve the repair that the second incident asks for."""
         self._delete()
 
         def next_request() -> Object | None:

@@ -105,7 +105,7 @@ def _running(processes: ProcessSet) -> Iterator[None]:
 
 
 def _proxied_kubeconfig(kubeconfig: Path, who: str, port: int) -> Path:
-    """The same account, by way of the proxy."""
+    """A kubeconfig for the same account through the proxy."""
     config = yaml.safe_load(kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
     path = kubeconfig.with_name(f"kubeconfig-{who}")

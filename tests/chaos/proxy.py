@@ -29,7 +29,7 @@ from prunella_workflows.model.errors import PrunellaError
 T = TypeVar("T")
 
 FAULTS = ("409", "429", "500", "time-out", "lost reply", "late")
-"""Answers in the API server's name; no answer and no effect; an effect without an answer; one that comes late."""
+"""Error answers in the API server's name; no answer and no effect; an effect without an answer; a late effect."""
 
 RATES = {"PATCH": 0.15, "POST": 0.08, "GET": 0.01}
 _READS = ("409", "lost reply", "late")  # make no sense, or no difference, for a GET
@@ -88,7 +88,7 @@ class NetworkFaults:
 
 
 class Proxy:
-    """Serves in a thread of its own. Use it as a context manager."""
+    """A proxy in a thread of its own. Use it as a context manager."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class Proxy:
         return await self._forward_through_gate(request, call, fault, seconds)
 
     async def _serve_pod_metrics(self, request: web.Request, namespace: str) -> web.StreamResponse:
-        """In metrics-server's name."""
+        """Answer in metrics-server's name."""
         assert self.pod_metrics is not None
         try:
             return web.json_response(await self._call_gate(self.pod_metrics, namespace))
@@ -180,7 +180,7 @@ class Proxy:
     async def _forward_through_gate(
         self, request: web.Request, call: Call, fault: str, seconds: float
     ) -> web.StreamResponse:
-        """Through the gate to the API server, and the answer through the gate to the caller."""
+        """Pass a call through the gate to the API server, and the answer through the gate to the caller."""
         pod_metrics_path = await self._call_gate(self._gate.before, call)
         order = "late" if fault == "late" else pod_metrics_path
         if order != "forward":
@@ -223,7 +223,7 @@ class Proxy:
             return answer.status, _end_to_end_headers(answer.headers), await answer.read()
 
     async def _stream(self, request: web.Request, call: Call) -> web.StreamResponse:
-        """A watch, chunk by chunk; when the API server goes, so do we."""
+        """Pass on a watch, chunk by chunk; hang up when the API server does."""
         try:
             async with self._send(request, call, None) as answer:
                 response = web.StreamResponse(status=answer.status, headers=_end_to_end_headers(answer.headers))

@@ -33,7 +33,7 @@ class ChaosResults:
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
     def add_round(self, name: str, seconds: float, found: list[Problem]) -> None:
-        """A round is over."""
+        """Record the end of a round."""
         load = os.getloadavg()[1]
         self.problems += [(name, item) for item in found]
         injected = sum(at == name for _, at in self.injected)

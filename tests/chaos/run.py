@@ -30,7 +30,7 @@ from prunella_workflows.model.errors import PrunellaError, Unavailable
 
 _KNOWN_GOOD_TIMEOUT_SECONDS = 240.0
 _ROUND_TIMEOUT_SECONDS = 900.0
-"""More than the longest pause between two tries of an activity, of 256 s."""
+"""Seconds: more than the longest pause between two tries of an activity, 256 s."""
 _WORKFLOW_TIMEOUT_SECONDS = 180.0
 _SETTLE_SECONDS = 3.0
 """Seconds after the end in which a late write would still show itself."""
@@ -61,7 +61,7 @@ class ChaosRun:
     _faults_stopped: bool = True
 
     def run_rounds(self, rounds: range, until_monotonic: float | None = None) -> None:
-        """Every round; one that fails does not keep the next from being played. None begins after the given time."""
+        """Play every round, even after one that fails. None begins after the given time."""
         self.prepare_round(rounds[0])
         for number in rounds:
             if until_monotonic is not None and time.monotonic() > until_monotonic:
@@ -197,7 +197,7 @@ class ChaosRun:
         return begun
 
     def _process_problems(self, pids: dict[str, int], begun: list[FaultInjection]) -> list[Problem]:
-        """A process that ended without being killed, or does not become ready again."""
+        """Report processes that ended without being killed, or do not become ready again."""
         found = [Problem("incomplete", "chaos", error) for error in self.scheduler.errors]
         self.scheduler.errors.clear()
         for name, target in self.processes.parts.items():
@@ -213,8 +213,8 @@ class ChaosRun:
         return found
 
     def _workflow_problems(self, number: int) -> list[Problem]:
-        """Each ends by itself. It may last longer than the incident: when the response to the closing report was lost,
-        the report is repeated, and people are notified after it.
+        """Check that each ends by itself. It may last longer than the incident: if the response to the closing report
+        was lost, the report is repeated, and people are notified after it.
         """
         names = {incident["metadata"]["uid"]: incident["metadata"]["name"] for incident in self._all_incidents(number)}
         deadline, states = time.monotonic() + _WORKFLOW_TIMEOUT_SECONDS, dict[str, str]()

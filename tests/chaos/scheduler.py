@@ -34,7 +34,7 @@ class FaultScheduler:
         self.errors: list[str] = []
 
     def arm(self, planned: list[FaultInjection], interventions: dict[str, Intervention]) -> None:
-        """These are due from now on."""
+        """Set the injections and interventions that are due from now on."""
         with self._lock:
             self._planned, self._people = planned, interventions
             self._open.clear()
@@ -104,7 +104,7 @@ class FaultScheduler:
         return whom in self._down or time.monotonic() < self._cooldown_until.get(whom, 0.0)
 
     def _draw_injection(self, injection: FaultInjection) -> None:
-        """Begin the outage; it is ended by a thread. One with a delay lets its call pass first."""
+        """Begin the outage; a thread ends it. An outage with a delay lets its call pass first."""
         if injection.delay:
             self._end_later(injection, lambda: (time.sleep(injection.delay), self._begin(injection)))
             return
@@ -152,7 +152,7 @@ class FaultScheduler:
             )
 
     def resume_all(self) -> None:
-        """Whatever happened: leave nothing stopped."""
+        """Leave nothing stopped, whatever happened."""
         for target in self.targets.values():
             with suppress(AssertionError, ProcessLookupError):
                 os.kill(target.pid, signal.SIGCONT)

@@ -43,7 +43,7 @@ from prunella_workflows.model.labels import SNAPSHOT
 _READY_WITHIN = 300.0
 _ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
-"""The API server's own count of the calls of service accounts: only Prunella is one here."""
+"""The API server's own count of calls by service accounts: Prunella is the only one here."""
 
 
 def settings(temporal: Temporal) -> dict[str, object]:
@@ -106,7 +106,7 @@ class StormWorkload:
         return deployment
 
     def break_it(self) -> Object:
-        """Its pod crash-loops from now on; for a bad release the pod of that release, as soon as there is one.
+        """Let its pod crash-loop from now on; for a bad release the pod of that release, as soon as there is one.
 
         Returns the alert about it.
         """
@@ -160,7 +160,7 @@ class Storm:
         return [f"storm-{number}-{self.run}" for number in range(self.size.namespaces)]
 
     def prepare(self) -> None:
-        """Everything is well, and known to be."""
+        """Wait until everything is healthy and recorded as known good."""
         size, everywhere = self.size, self._everywhere()
         self.api.apply(everywhere)
         for namespace in self.namespaces:
@@ -213,7 +213,7 @@ class Storm:
             self._measure(calls)
 
     def _post(self, alert: Object) -> None:
-        """As Alertmanager does: again until it is taken."""
+        """Post the alert again until it is accepted, as Alertmanager does."""
         url = f"http://127.0.0.1:{self.parts['operator'].settings['webhook_port']}{PATH}"
         request = Request(url, data=body(alert), headers=HEADERS)
 
@@ -292,7 +292,7 @@ class Storm:
                 yield Problem("incomplete", incident["metadata"]["name"], f"{end}: {status.get('message')}")
 
     def _generations(self, incidents: list[Object]) -> Iterator[Problem]:
-        """The objects themselves count every write of their spec."""
+        """Check the objects themselves, which count every write of their spec."""
         reported = {
             (incident["metadata"]["namespace"], incident["spec"]["target"]["name"]): len(_written(incident))
             for incident in incidents
@@ -306,7 +306,7 @@ class Storm:
                     yield Problem("doubled", f"{namespace}/{workload.name}", f"its spec was written {rise} times")
 
     def _budgets(self, incidents: list[Object], writes: list[Write]) -> Iterator[Problem]:
-        """From the write to the verdict a repair runs."""
+        """Check the budgets: a repair runs from its write to its verdict."""
         size, at = self.size, {written_action(write.request): datetime.fromisoformat(write.at) for write in writes}
         runs = [
             (incident["metadata"]["namespace"], at[each["actionId"]], datetime.fromisoformat(each["finishedAt"]))
@@ -344,7 +344,7 @@ def _written(incident: Object) -> list[Object]:
 
 
 def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
-    """Each action once, reported by its incident, and only repairs."""
+    """Check that each action was written once, is reported by its incident, and is a repair."""
     made = Counter(written_action(write.request) for write in writes)
     reported = {each["actionId"] for incident in incidents for each in _written(incident)}
     for action, times in made.items():
@@ -365,7 +365,7 @@ def _at_once(runs: Iterable[tuple[str, datetime, datetime]]) -> int:
 
 
 async def _workflows(address: str, incidents: list[Object]) -> list[Problem]:
-    """One workflow for each incident, which completes; no other."""
+    """Check that each incident has one workflow, which completes, and that there is no other."""
     client, end = await Client.connect(address), time.monotonic() + 120
     names = {workflow_id(incident["metadata"]["uid"]): incident["metadata"]["name"] for incident in incidents}
     while True:
@@ -387,7 +387,7 @@ async def _workflows(address: str, incidents: list[Object]) -> list[Problem]:
 
 
 async def _alerts(address: str, fingerprints: list[str]) -> list[Problem]:
-    """One workflow for each alert, which knows of it."""
+    """Check that each alert has one workflow, which received it."""
     client = await Client.connect(address, data_converter=pydantic_data_converter)
     found = [workflow.id async for workflow in client.list_workflows("WorkflowType = 'AlertHandling'")]
     wanted = {alert_workflow_id(fingerprint) for fingerprint in fingerprints}

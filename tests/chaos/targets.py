@@ -9,7 +9,7 @@ from support.outage import ControlPlane, Temporal
 from support.prunella import PrunellaProcess
 
 _TOGETHER = {"kube-apiserver": "control plane", "etcd": "control plane"}
-"""Never both at once: restoring one waits for the other."""
+"""Targets that are never down at once: restoring one waits for the other."""
 
 
 def group(target: str) -> str:
@@ -30,7 +30,7 @@ class FaultTarget(Protocol):
 
 @dataclass
 class Part:
-    """Operator, worker, or all of Prunella."""
+    """The target operator, worker, or all of Prunella."""
 
     process: PrunellaProcess
 

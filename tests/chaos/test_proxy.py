@@ -1,4 +1,4 @@
-"""The proxy does what its name for each fault says: a chaos that injects nothing would find nothing."""
+"""The proxy injects each of its faults: chaos that injects nothing would find nothing."""
 
 import asyncio
 import subprocess

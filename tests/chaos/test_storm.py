@@ -27,7 +27,7 @@ def simulated(log_progress):
 
 @pytest.fixture
 def prunella(simulated, tmp_path):
-    """Operator, worker and Temporal, and who they are."""
+    """Operator, worker and Temporal, and their account."""
     temporal, run = Temporal(tmp_path / "temporal"), secrets.token_hex(2)
     temporal.start()
     try:
@@ -46,7 +46,7 @@ def prunella(simulated, tmp_path):
 
 
 def run_storm(simulated, prunella, size, log_progress):
-    """A storm of this size; its figures are put into a file."""
+    """Play a storm of this size; write its figures to a file."""
     user, temporal, parts, run = prunella
     storm = Storm(simulated.api, simulated.audit, user, size, temporal, parts, run, log_progress)
     folder = Path(os.environ.get("PRUNELLA_CHAOS_FOLDER") or Path(tempfile.gettempdir()) / f"prunella-storm-{run}")

@@ -1,4 +1,4 @@
-"""The workloads of a round: each has one fault, perhaps a person who interferes, and ends that this must come to."""
+"""The workloads of a round: each has one fault, perhaps a person who intervenes, and its expected ends."""
 
 import random  # noqa: TID251 - seeded, and no part of the brain
 from collections.abc import Callable
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 NEEDS_APPROVAL, SLOW, SHORT_VERIFICATION = "chaos-asks", "chaos-slow", "chaos-brief"
 _LONG_WINDOW = "90s"
-"""So long is a repair verified where a person comes in between: an outage must not outlast it."""
+"""The time for which a repair is verified if a person intervenes: an outage must not outlast it."""
 _RETRY_TIMEOUT_SECONDS = 240.0
 _CRASH = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "100ms", "SHOP_READY": "false"}
 _LITTLE = {"SHOP_MEMORY_MIB": "4"}
@@ -37,13 +37,13 @@ _CLUSTER = {"concurrentPerCluster": 200, "perHourPerCluster": 5000}
 
 
 def retry_until_done(call: Callable[[], T], what: str) -> T:
-    """Call until the API server takes it: it may be away just now. For calls that may be repeated."""
+    """Repeat a call until the API server accepts it, as it may be down. For calls that may be repeated."""
     return until(lambda: (call(),), _RETRY_TIMEOUT_SECONDS, what)[0]
 
 
 @dataclass
 class ChaosWorkload(WorkloadUnderTest):
-    """One workload, the fault it gets, and how that must end."""
+    """One workload, its fault, and the expected ends."""
 
     fault: str = "release"
     """release and dependency (a new one, guilty or not), memory and glutton (needs more, more than allowed), hang,
@@ -64,7 +64,7 @@ class ChaosWorkload(WorkloadUnderTest):
     deleted: list[Object] = field(default_factory=list)
     """Incidents that a person deleted."""
     suspended_between: tuple[str, str] = ("", "")
-    """Between which two moments the incident said that it was suspended."""
+    """The two moments between which the incident said that it was suspended."""
 
     @property
     def plural(self) -> str:
@@ -142,13 +142,13 @@ class ChaosWorkload(WorkloadUnderTest):
         return len(states) == self.broken["spec"]["replicas"] and all("running" in state for state in states)
 
     def fix_by_release(self) -> None:
-        """The owner fixes it: release 3 runs."""
+        """Fix it as the owner: release 3 runs."""
         both = self._config({}), self._workload(3)
         _, fixed = retry_until_done(lambda: self.api.apply(*both), f"{self.name} gets release 3")
         self.owner_writes.append(fixed)
 
     def use_short_window(self) -> None:
-        """Verify the next repair in the usual time. A label of the workload: no write that its generation counts."""
+        """Verify the next repair in the usual time, by a label of the workload, which its generation does not count."""
         self.slow = False
         retry_until_done(
             lambda: self.api.patch(self.path, {"metadata": {"labels": {SLOW: None}}}), f"{self.name} may be quick"
@@ -158,7 +158,7 @@ class ChaosWorkload(WorkloadUnderTest):
         return paths.incidents(self.namespace, incident["metadata"]["name"])
 
     def is_over(self, incidents: list[Object], closed: frozenset[str]) -> bool:
-        """Nothing is to be expected any more. After a deletion it counts whether the workload is well."""
+        """Check that nothing more is expected. After a deletion the workload must be healthy."""
         own = [incident for incident in incidents if (incident["spec"].get("target") or {}).get("name") == self.name]
         if not all((incident.get("status") or {}).get("phase") in closed for incident in own):
             return False
@@ -236,7 +236,7 @@ _BY_TURNS: tuple[tuple[tuple[str, dict[str, Any]], ...], ...] = (
     ),
 )
 _FEW = ("release", "memory", "stateful", "asks", "cancelled")
-"""Those of the short round."""
+"""The workloads of the short round."""
 
 
 def create_round_workloads(api: Api, namespace: str, number: int, *, short: bool = False) -> list[ChaosWorkload]:
@@ -247,7 +247,7 @@ def create_round_workloads(api: Api, namespace: str, number: int, *, short: bool
 
 
 def draw_break_delays(workloads: list[ChaosWorkload], rng: random.Random) -> dict[str, float]:
-    """After how many seconds each of them breaks."""
+    """Draw the seconds after which each workload breaks."""
     return {workload.name: rng.uniform(0, 4) for workload in workloads}
 
 

@@ -1,7 +1,7 @@
 """Models of the Deployment controller, the kubelet and the Historian, over the API server in memory.
 
-Deployment `web` in namespace `shop`. A release's image tells how its pods fare: `nature` has an entry for each one.
-`tick` is a second of their lives: pods are made and deleted, crash and recover, and the Deployment's status follows.
+Deployment `web` in namespace `shop`. A release's image determines how its pods behave: `nature` has an entry for each.
+`tick` simulates one second: pods are made and deleted, crash and recover, and the Deployment's status follows.
 """
 
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Web:
         return [pod for key, pod in self.kube.objects.items() if key.startswith(f"{PODS}/")]
 
     def release(self, kind, needs=32):
-        """A person applies a template: another image, with 64Mi as its file says."""
+        """Apply a template as a person: another image, with 64Mi as in its file."""
         self.releases += 1
         self.natures[self.releases] = Nature(kind, needs * MI)
         self.apply(a_template(self.releases))
@@ -76,7 +76,7 @@ class Web:
         self.wanted = template
 
     def edit(self, change):
-        """A person changes the object, and the API server counts it."""
+        """Change the object as a person; the API server counts it."""
         raw = self.deployment
         if raw is not None:
             fresh = self.kube.get(PATH)
@@ -84,7 +84,7 @@ class Web:
             self.kube._store(PATH, fresh)
 
     def delete(self):
-        """The object goes, and what it owns with it."""
+        """Delete the object and the objects that it owns."""
         for key in [PATH, *(key for key in self.kube.objects if key.startswith((f"{SETS}/", f"{PODS}/")))]:
             self.kube.objects.pop(key, None)
 
@@ -95,7 +95,7 @@ class Web:
         return self.natures[int(self.wanted["spec"]["containers"][0]["image"].rpartition(":")[2])]
 
     def healthy_since(self):
-        """Since when all wanted pods are of the live template and ready; None when they are not."""
+        """The time since which all wanted pods have the live template and are ready; None when they are not."""
         raw = self.deployment
         now_set = self._set_of(raw["spec"]["template"])
         mine = [pod for pod in self.pods if now_set and _set_name(pod) == now_set["metadata"]["name"]]
@@ -105,7 +105,7 @@ class Web:
         return max(since)
 
     def tick(self):
-        """Some time has passed: the clock was moved already."""
+        """Simulate the time that has passed; the clock was moved already."""
         for pod in self.pods:
             self._live(pod)
         if self.deployment is not None:
@@ -128,7 +128,7 @@ class Web:
             self._ready(pod, ready=nature.kind != "hang")
 
     def _crash(self, pod, status, reason):
-        """It dies, and is started again when the back-off is over."""
+        """Let it crash, and restart it when the back-off is over."""
         self._ready(pod, ready=False)
         last = ((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt")
         pause = timedelta(seconds=min(300.0, BACKOFF * 2 ** min(5, status["restartCount"])))
@@ -146,7 +146,7 @@ class Web:
         pod["status"]["containerStatuses"][0]["ready"] = ready
 
     def _roll_out(self):
-        """One more pod than wanted at most, and none fewer that serve."""
+        """Roll out with at most one more pod than wanted, and no fewer that serve."""
         raw = self.deployment
         if raw["spec"].get("paused"):
             return
@@ -169,7 +169,7 @@ class Web:
         return None
 
     def _newest(self, replica_set):
-        """The ReplicaSet of a template that comes back gets the next number."""
+        """Give the ReplicaSet of a template that comes back the next number."""
         numbers = [int(replica_set["metadata"]["annotations"][REVISION]) for replica_set in self._sets()]
         marks = replica_set["metadata"]["annotations"]
         if int(marks[REVISION]) < max(numbers):
@@ -229,7 +229,7 @@ class Web:
         }
 
     def _remember(self):
-        """As the Historian does: what served for long enough is kept as known to be good."""
+        """Keep a template that has served for long enough as known good, as the Historian does."""
         since, raw = self.healthy_since(), self.deployment
         for pod in self.pods:
             at = _ready_since(pod)

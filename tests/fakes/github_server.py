@@ -12,7 +12,7 @@ _ISSUE = re.compile(r"/repos/shop/web/issues/(\d+)(/comments)?\Z")
 
 
 class GithubServer(Httpd):
-    """`issues` by number. The account must bear TOKEN; it may not set labels, which GitHub then drops silently."""
+    """`issues` by number. The account must have TOKEN; it may not set labels, which GitHub then drops silently."""
 
     def __init__(self):
         super().__init__(self._answer)

@@ -11,7 +11,7 @@ _ISSUE = re.compile(r"/rest/api/2/issue/([A-Z]+-\d+)(/\w+)?\Z")
 
 
 class JiraServer(Httpd):
-    """`issues` by key; each has fields and comments. The account must bear TOKEN."""
+    """`issues` by key; each has fields and comments. The account must have TOKEN."""
 
     def __init__(self, *, cloud=False):
         super().__init__(self._answer)

@@ -1,4 +1,4 @@
-"""A mail server on loopback that keeps what it is given; it may ask for a password, or refuse."""
+"""A mail server on loopback that keeps its messages; it may ask for a password, or refuse."""
 
 import socket
 from email import message_from_bytes, policy
@@ -8,7 +8,7 @@ from aiosmtpd.smtp import AuthResult
 
 
 class MailServer:
-    """Use it as a context manager. `refuse` is said to every message, such as "550 no such user"."""
+    """Use it as a context manager. `refuse` is the answer to every message, such as "550 no such user"."""
 
     def __init__(self, password=None):
         self.password = password

@@ -24,7 +24,7 @@ class World:
         self.nodes = []
         self.graveyard = []
         self.after = lambda: None
-        """Called after every step of every machine, to see that all is well."""
+        """Called after every step of every machine, to check invariants."""
 
     def run(self, seconds):
         """Let time pass, from one timer of a machine to the next."""
@@ -40,7 +40,7 @@ class World:
             self.after()
 
     def until(self, holds, at_most):
-        """Let time pass until something holds; the seconds it took."""
+        """Let time pass until something holds; return the seconds."""
         began = self.now
         while not holds():
             assert self.now - began < at_most, f"it did not happen within {at_most} s"
@@ -70,7 +70,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 @dataclass
 class Node:
-    """A machine. `rate` and `offset` are its clock's; `delay` is how long a request is on its way, there and back."""
+    """A machine. `rate` and `offset` are its clock's; `delay` is the time of a request's round trip."""
 
     world: World
     rate: float = 1.0
@@ -98,7 +98,7 @@ class Node:
         self._task.cancel()
 
     def kill(self):
-        """Gone from one moment to the next; nothing of it runs any more, not even what would clean up."""
+        """Kill it: nothing of it runs any more, not even clean-up."""
         self.world.nodes.remove(self)
         self.world.graveyard.append(self)
 
@@ -112,7 +112,7 @@ class Node:
         return heapq.nsmallest(1, timers)[0].when() if timers and not self.paused else float("inf")
 
     def work(self):
-        """Do what is due now."""
+        """Run the callbacks that are due now."""
         if self.paused:
             return
         for _ in range(_SETTLED):

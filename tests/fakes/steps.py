@@ -1,13 +1,13 @@
 """Actors that take one step at a time, in an order that a test chooses: every interleaving of them can be played.
 
-An actor is a thread that stands still before each request to the API server. Only one moves at any moment.
+An actor is a thread that stops before each request to the API server. Only one runs at any moment.
 """
 
 from threading import Semaphore, Thread
 
 
 class Actor:
-    """Does `work(api)` step by step; `api` is a fake API server that stands still before each request."""
+    """Run `work(api)` step by step; `api` is a fake API server that stops before each request."""
 
     def __init__(self, kube, work):
         self.done = False
@@ -25,7 +25,7 @@ class Actor:
         self._stands.release()
 
     def step(self):
-        """Let it make its next request and come to the one after that, or to its end."""
+        """Let it make its next request and run to the one after that, or to its end."""
         self._go.release()
         self._stands.acquire()
         if self.error:

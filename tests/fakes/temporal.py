@@ -1,6 +1,6 @@
 """Temporal in memory, one workflow run at a time: its real code, with a clock and activities that a test controls.
 
-The run stops wherever it waits for an activity, a timer or a person. A worker that dies is an activity that is done in
+The run stops wherever it waits for an activity, a timer or a person. A worker's death means an activity that is done in
 part or in full and whose result is lost; Temporal then gives the same call to another worker.
 """
 

@@ -1,4 +1,4 @@
-"""A cluster with one Deployment in it and all that may happen to it, for tests that choose what happens when."""
+"""A cluster with one Deployment and all that may happen to it, for tests that choose the events and their order."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,14 +28,14 @@ VALUES = len(POLICIES)
 
 
 class Cluster(FakeKube):
-    """Tells `on_write` of each write to the Deployment by our hands, and lets things happen before a request."""
+    """Call `on_write` for each of Prunella's writes to the Deployment, and let events happen before a request."""
 
     on_write = None
     _left = None
     _then = None
 
     def plan(self, requests, then):
-        """Before so many more requests from now on, once."""
+        """Plan an action, once, before that many more requests."""
         self._left, self._then = requests, then
 
     def forget(self):
@@ -76,7 +76,7 @@ class World:
         return self.now.timestamp()
 
     def move(self, seconds):
-        """Time passes, in steps small enough for what lives in it."""
+        """Let time pass, in steps small enough for the controllers."""
         step = max(1.0, seconds / 12)
         while seconds > 0:
             self.now += timedelta(seconds=min(step, seconds))
@@ -121,7 +121,7 @@ class World:
         self.kube.put(PLACE, {"metadata": {"labels": self.labels}})
 
     def _busy(self, value):
-        """Another repair begins or ends."""
+        """Begin or end another repair."""
         labels = {} if value % 2 else {REPAIR_SLOT: self.now.strftime("%Y-%m-%dT%H")}
         meta = {"namespace": NAMESPACE, "labels": labels, "creationTimestamp": self.now.isoformat()}
         self.kube.put(f"{INCIDENTS}/api-1", {"metadata": meta}, phase="Verifying", target="Deployment/api")

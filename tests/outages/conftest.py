@@ -29,7 +29,7 @@ def log_progress(log_progress):
 
 @pytest.fixture(scope="module")
 def systems(disposable_cluster, tmp_path_factory, log_progress):
-    """Both systems, all workloads healthy."""
+    """Start both systems, with all workloads healthy."""
     folder, run = tmp_path_factory.mktemp("outages"), secrets.token_hex(2)
     cluster = disposable_cluster
     (folder / "account").mkdir()

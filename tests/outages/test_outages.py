@@ -25,7 +25,7 @@ def healed_in(*workloads):
 def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(
     single, separate, control_plane, log_progress
 ):
-    """Killed for 20 seconds at the moment of a write, while others are at every other point of their way."""
+    """The API server is down for 20 seconds from the moment of a write, while others are at every other point."""
     ours, theirs = single.workloads("api", 4), separate.workloads("api", 4)
     pids = [process.pid for system in (single, separate) for process in system.processes.values()]
     for pair in zip(ours, theirs, strict=True):
@@ -105,7 +105,7 @@ def test_temporal_goes_away(single, separate, log_progress):
 
 
 def test_prunella_itself_is_killed(single, separate, log_progress):
-    """At the moment of a write, while verifying, and with a fault while no operator runs."""
+    """Kill it at the moment of a write, while verifying, and with a fault while no operator runs."""
     (verifying, writing, unseen), (their_verifying, their_writing, their_unseen) = (
         system.workloads("kill", 3) for system in (single, separate)
     )
@@ -142,7 +142,7 @@ def test_prunella_itself_is_killed(single, separate, log_progress):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_it_stops_within_seconds_and_goes_on_later(single, separate, log_progress, how):
-    """Also in the middle of a verification: the next start goes on where it stopped."""
+    """Stop it also in the middle of a verification: the next start continues where it stopped."""
     workloads = {system.kind: system.workloads("stop", 1) for system in (single, separate)}
     busy = how is signal.SIGTERM
     if busy:
@@ -166,7 +166,7 @@ def test_it_stops_within_seconds_and_goes_on_later(single, separate, log_progres
 
 
 def ends(process, how):
-    """Send the signal; how long it took, the exit code, and what it said meanwhile."""
+    """Send the signal; return the seconds until the end, the exit code, and the output meanwhile."""
     before = process.log.stat().st_size
     began = time.monotonic()
     os.kill(process.pid, how)

@@ -23,7 +23,7 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 @contextmanager
 def installed(api: Api) -> Iterator[None]:
-    """Accounts, roles, their bindings in the whole cluster, and what bounds the accounts' writes."""
+    """Install accounts, roles, their cluster-wide bindings, and the policies that limit the accounts' writes."""
     accounts = [{**account, "metadata": {**account["metadata"], "namespace": HOME}} for account in _base("accounts")]
     wide = [*_base("roles"), *_base("bindings"), *documents(IDENTITY)]
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}, *accounts, *wide)
@@ -45,9 +45,9 @@ def allow(api: Api, *namespaces: str) -> None:
 
 
 def in_force(api: Api, operator: SyncClient, namespace: str) -> None:
-    """Wait until all admission policies count.
+    """Wait until all admission policies are in force.
 
-    The API server takes them up in passes, in any order, while they still come in: the last may count before another.
+    The API server loads them in passes, in any order, while they still come in: the last may be in force before others.
     A pass that begins with a binding made after that has them all.
     """
     body = {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "probe"}, "revision": 1}
@@ -68,12 +68,12 @@ def in_force(api: Api, operator: SyncClient, namespace: str) -> None:
 
 
 def account(api: Api, access: Access, name: str) -> SyncClient:
-    """The API server as one of Prunella's ServiceAccounts reaches it, with a token of its own."""
+    """A client of the API server with the token of one of Prunella's ServiceAccounts."""
     return SyncClient(access_of(api, access, name))
 
 
 def access_of(api: Api, access: Access, name: str) -> Access:
-    """The way to the API server for one of Prunella's ServiceAccounts."""
+    """The access to the API server of one of Prunella's ServiceAccounts."""
     path = f"/api/v1/namespaces/{HOME}/serviceaccounts/prunella-{name}/token"
     token = api.create(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
     theirs = {"cert_path": None, "key_path": None, "authorization": lambda: f"Bearer {token}"}
@@ -81,7 +81,7 @@ def access_of(api: Api, access: Access, name: str) -> Access:
 
 
 def rules(kube, namespace):
-    """Every permission in a namespace, as the API server lists them, but for what every account has."""
+    """Every permission in a namespace, as the API server lists them, except those that every account has."""
     path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
     status = kube.call("POST", path, {"spec": {"namespace": namespace}})["status"]
     assert not status["incomplete"]

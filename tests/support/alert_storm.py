@@ -1,4 +1,4 @@
-"""A storm of alerts against a real webhook and a real Temporal: what was sent, how long it took, what was kept."""
+"""A storm of alerts against a real webhook and a real Temporal: the alerts sent, their time, and those kept."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ def fingerprints(distinct: int, first: int = 0) -> set[str]:
 
 
 def notifications(alerts: int, distinct: int, group: int, first: int = 0) -> list[bytes]:
-    """So many alerts of so many distinct label sets, in notifications of a group each; repeats come last."""
+    """The given number of alerts with `distinct` label sets, in notifications of one group each; repeats come last."""
     found = [
         an_alert(
             fingerprint=fingerprint(first + number % distinct),

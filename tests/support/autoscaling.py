@@ -18,7 +18,7 @@ QUEUE = "prunella"
 VALID = ("True", "ValidMetricFound")
 MISSING = ("False", "FailedGetExternalMetric")
 WAITING = 70
-"""Tasks. One worker's share is 20, so they call for four workers; from two that is one step of the autoscaler."""
+"""Tasks. One worker's share is 20, so they need four workers: one step of the autoscaler from two."""
 
 
 @dataclass
@@ -31,12 +31,12 @@ class Autoscaler:
 
     @property
     def replicas(self) -> int:
-        """As many as it has asked for."""
+        """The number of replicas that it has asked for."""
         return int(self.api.get(self.target)["spec"]["replicas"])
 
     @property
     def seen(self) -> int:
-        """As many as it has seen."""
+        """The number of replicas that it has seen."""
         return int(self._status.get("currentReplicas", 0))
 
     def condition(self, kind: str) -> tuple[str, str]:
@@ -71,7 +71,7 @@ def the_worker(rendered: list[Object], kind: str) -> Object:
 
 @contextmanager
 def workers(api: Api, rendered: list[Object]) -> Iterator[str]:
-    """The worker's Deployment with the shop in its pods, and its settings; where it is."""
+    """Apply the worker's Deployment, with the shop in its pods, and its settings; yield its path."""
     deployment = the_worker(rendered, "Deployment")
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -85,7 +85,7 @@ def workers(api: Api, rendered: list[Object]) -> Iterator[str]:
 def assert_follows_queue(
     autoscaler: Autoscaler, queue: "Queue", printed: Iterable[str], skip_stabilisation: Callable[[], None]
 ) -> None:
-    """Two workers become four when tasks wait, then fewer. `printed`: what kubectl prints of its metric and itself."""
+    """Two workers become four when tasks wait, then fewer. `printed`: kubectl's output on metric and autoscaler."""
     queue.fill()
     until(lambda: autoscaler.depth() == WAITING, 120, "the autoscaler sees the backlog")
     metric, row = printed
@@ -103,13 +103,13 @@ def assert_follows_queue(
 
 
 def number(quantity: str) -> Decimal:
-    """`17500m` is 17.5."""
+    """Parse a Kubernetes quantity: `17500m` is 17.5."""
     return Decimal(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1)
 
 
 @dataclass
 class Queue:
-    """The one of Prunella's workers, and a worker that is not begun yet."""
+    """The task queue of Prunella's workers, and a worker that is not started yet."""
 
     address: str
     worker: PrunellaProcess

@@ -24,7 +24,7 @@ _FLAGS = (
 
 
 def ensure() -> str:
-    """Install the browser if it is missing; why there can be none, or ""."""
+    """Install the browser if it is missing; return why that is impossible, or ""."""
     if all(map(shutil.which, _PROGRAMS)):
         return ""
     return debian.install(*_PACKAGES)

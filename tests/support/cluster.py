@@ -34,7 +34,7 @@ class NoCluster(Exception):
 
 
 class ClusterBroken(Exception):
-    """It can, but it did not work: that is a failure, not a reason to skip."""
+    """Bringing the cluster up failed although this machine can have one: a failure, not a reason to skip."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class ClusterManager:
         self.error: NoCluster | ClusterBroken | None = None
 
     def ensure(self) -> None:
-        """Outside of every test, so that no test's time limit counts the minutes of a first build."""
+        """Bring it up outside every test, so that no test's time limit counts the minutes of a first build."""
         if self.cluster or self.error:
             return
         self._lock_cluster()

@@ -1,4 +1,4 @@
-"""Debian's packages, for the programs that tests want: installed where we may, named where we may not."""
+"""Debian's packages with the programs that tests need: installed as root, otherwise named."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ _KEEP = ("-o", "Dpkg::Options::=--force-confold")  # a file that was made before
 
 
 def install(*packages: str) -> str:
-    """Install packages; why that cannot be done, or ""."""
+    """Install packages; return why that is impossible, or ""."""
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return f"please install {' '.join(packages)}"
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

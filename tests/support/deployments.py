@@ -1,4 +1,4 @@
-"""Small Deployments of the shop image, and a look at what became of them."""
+"""Small Deployments of the shop image, and their state later."""
 
 from contextlib import suppress
 

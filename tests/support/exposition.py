@@ -1,7 +1,7 @@
 """`python -m support.exposition PORT`: the real /metrics of a process in which much happens, and cAdvisor's beside it.
 
-Ours come from the real registry, Temporal's from its real collector over an invented buffer: what is invented are the
-events. Each scrape finds more of them than the last one.
+Ours come from the real registry, Temporal's from its real collector over a fake buffer: only the events are invented.
+Each scrape finds more of them than the last one.
 """
 
 import importlib
@@ -113,7 +113,7 @@ def happen(metric):
 
 
 class Events(Collector):
-    """Whatever can happen, happens once at each scrape. It exposes nothing itself."""
+    """Make every event happen once at each scrape. It exposes nothing itself."""
 
     def __init__(self):
         self._metrics = ours()

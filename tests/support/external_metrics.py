@@ -36,7 +36,7 @@ def prometheus_adapter(instance: Instance, api: Api, prometheus: str, folder: Pa
 
 
 def serving(instance: Instance, served: Served) -> tuple[str, ...]:
-    """The options of every server behind the API server: where it listens, and whom it asks about callers."""
+    """The options of every server behind the API server: its address, and the kubeconfig for authenticating callers."""
     certs.serving(instance, served.service, f"DNS:{served.host}")
     pki = certs.folder(instance)
     return (

@@ -35,7 +35,7 @@ class Forwarder:
         self._thread.join(10)
 
     def cut(self) -> None:
-        """From now on nothing gets through; connections stay open."""
+        """Let nothing through from now on; connections stay open."""
         self._loop.call_soon_threadsafe(self._whole.clear)
 
     def restore(self) -> None:
@@ -43,7 +43,7 @@ class Forwarder:
         self._loop.call_soon_threadsafe(self._whole.set)
 
     def kubeconfig(self, path: Path, folder: Path) -> Path:
-        """The same cluster and user, by this way."""
+        """A kubeconfig for the same cluster and user through this forwarder."""
         config = yaml.safe_load(path.read_text())
         config["clusters"][0]["cluster"] |= {
             "server": f"https://127.0.0.1:{self.port}",

@@ -15,7 +15,7 @@ _VALID_FOR = 24 * 3600
 
 @dataclass(frozen=True)
 class Identity:
-    """A service account and a kubeconfig to be it."""
+    """A service account and its kubeconfig."""
 
     user: str
     kubeconfig: Path
@@ -42,7 +42,7 @@ def identity(api: Api, admin_kubeconfig: Path, context: str | None, folder: Path
 
 
 def _kubeconfig(admin: Path, context: str | None, folder: Path, token: str) -> Path:
-    """The same server as the admin's, another user. The token is in a file, as it is in a pod."""
+    """A kubeconfig for the admin's server and another user. The token is in a file, as in a pod."""
     access = load_access(str(admin), context)
     (folder / "token").write_text(token)
     cluster: dict[str, object] = {"server": access.server}

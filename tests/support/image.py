@@ -46,7 +46,7 @@ def archive() -> Path:
 
 
 def _key() -> str:
-    """The same for the same sources."""
+    """A key that is the same for the same sources."""
     digest = hashlib.sha256()
     for path in sorted(_files()):
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())

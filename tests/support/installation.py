@@ -55,7 +55,7 @@ def own_cluster(cluster: Cluster) -> Instance:
 
 @dataclass
 class Installation:
-    """One overlay. `names` are what its pods call at `address`; `settings` are added to those of the overlay."""
+    """One overlay. Its pods reach `address` under each of `names`; `settings` are added to those of the overlay."""
 
     cluster: Cluster
     overlay: str
@@ -66,7 +66,7 @@ class Installation:
     patches: Sequence[Patch] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     first: list[Object] = field(default_factory=list, init=False)
-    """All pods when everything was ready for the first time."""
+    """All pods as they were when everything was ready for the first time."""
 
     def __post_init__(self) -> None:
         if self.cluster.audit:
@@ -74,7 +74,7 @@ class Installation:
         (self.folder / "kustomization.yaml").write_text(yaml.safe_dump(self._kustomization()))
 
     def type(self, section: str) -> dict[str, str]:
-        """Type what the page on installing says below a heading; what each command printed."""
+        """Run the commands below a heading of the page on installing; return the output of each."""
         return {command: self._typed(command) for command in commands_of("docs/install.md", section)}
 
     def _typed(self, command: str) -> str:
@@ -98,7 +98,7 @@ class Installation:
         }
 
     def ready(self) -> None:
-        """Wait until every replica is, and remember the pods as they were then."""
+        """Wait until every replica is ready, and remember the pods as they were then."""
         for name in ("operator", "worker", "console"):
             self.kubectl("rollout", "status", f"deployment/prunella-{name}", f"--timeout={_READY_WITHIN}s", timeout=300)
         self.first = self.first or self.cluster.api.items(PODS)
@@ -156,7 +156,7 @@ class Installation:
             yield f"the log of {_name(pod)}", self.log(_name(pod), "--tail=40", "--ignore-errors")
 
     def remove(self, *namespaces: str) -> None:
-        """Whatever is still there goes, these namespaces too; the definitions come back, which others rely on."""
+        """Delete the rest, including these namespaces, and restore the definitions, which others rely on."""
         for namespace in namespaces:
             self.cluster.api.delete(f"/api/v1/namespaces/{namespace}")
         self.cluster.kubectl("delete", "--ignore-not-found", "-k", str(self.folder), timeout=180)
@@ -177,7 +177,7 @@ def _patch(kind: str, name: str, path: str, value: Any) -> Patch:
 
 
 def relative_path(folder: Path, target: Path) -> str:
-    """The way from one folder to another, which kustomize wants to be relative."""
+    """The relative path from one folder to another, as kustomize requires."""
     return str(Path(*[".."] * len(folder.resolve().parts[1:])) / target.resolve().relative_to("/"))
 
 

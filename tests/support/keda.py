@@ -37,13 +37,13 @@ def keda(instance: Instance, api: Api, folder: Path) -> Iterator[None]:
 
 
 def _environment(instance: Instance) -> dict[str, str]:
-    """All namespaces; what is read from a pod's own files in a cluster is said."""
+    """The environment: all namespaces are watched, and settings replace the files that a pod has in a cluster."""
     home = {"POD_NAMESPACE": "keda", "KEDA_CLUSTER_OBJECT_NAMESPACE": "keda"}
     return {**os.environ, **home, "KUBECONFIG": str(instance.kubeconfig), "WATCH_NAMESPACE": ""}
 
 
 def _operator(keys: Path, address: str) -> tuple[str, ...]:
-    """It asks the sources, makes autoscalers, and answers the adapter at this address."""
+    """The operator's command: it queries the sources, makes autoscalers, and answers the adapter at this address."""
     return (
         str(program("keda-operator")),
         f"--cert-dir={keys}",
@@ -54,7 +54,7 @@ def _operator(keys: Path, address: str) -> tuple[str, ...]:
 
 
 def _adapter(keys: Path, address: str) -> tuple[str, ...]:
-    """It hands the operator's figures to the API server. Its own metrics cannot be turned off."""
+    """The adapter's command: it gives the operator's figures to the API server. Its metrics cannot be disabled."""
     return (
         str(program("keda-adapter")),
         f"--cert-dir={keys}",
@@ -65,7 +65,7 @@ def _adapter(keys: Path, address: str) -> tuple[str, ...]:
 
 @contextmanager
 def _defined(api: Api, definitions: list[Object]) -> Iterator[None]:
-    """KEDA's own kinds: its operator wants to see all of them."""
+    """Define KEDA's own kinds: its operator needs all of them."""
     try:
         for definition in definitions:
             define(api, definition)
@@ -86,7 +86,7 @@ def _keys(instance: Instance, folder: Path) -> Path:
 
 
 def with_keda(cluster: Cluster, folder: Path, **settings: str) -> list[Object]:
-    """The objects of the overlay for production with KEDA's component, and with settings of one's own."""
+    """The objects of the overlay for production with KEDA's component and the given settings."""
     parts = {"resources": "overlays/production", "components": "components/keda"}
     body: Object = {kind: [relative_path(folder, MANIFESTS / place)] for kind, place in parts.items()}
     literals = [f"PRUNELLA_{name.upper()}={value}" for name, value in settings.items()]

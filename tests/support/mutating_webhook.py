@@ -19,7 +19,7 @@ _LIMIT = "/spec/containers/0/resources/limits/memory"
 
 
 def lower_limits(run: CaseRun, memory: str) -> None:
-    """From now on every new pod of the case's namespace gets this limit."""
+    """Give every new pod of the case's namespace this limit from now on."""
     address = _this_machine(run)
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = _certificate(Path(folder), address)
@@ -33,7 +33,7 @@ def lower_limits(run: CaseRun, memory: str) -> None:
 
 
 def leave_limits(run: CaseRun) -> None:
-    """No longer."""
+    """Stop changing pods."""
     run.api.delete(f"{_CONFIGURATIONS}/{run.namespace}")
 
 
@@ -87,6 +87,6 @@ def _handler(memory: str) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     return Handler

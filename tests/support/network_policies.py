@@ -45,7 +45,7 @@ def _cleaned(instance: Instance) -> bool:
 
 
 def _options(instance: Instance) -> list[str]:
-    """The firewall alone: routes and Services are others' work here."""
+    """The options for the firewall alone: other components provide routes and Services here."""
     return [
         "--run-firewall=true",
         "--run-router=false",

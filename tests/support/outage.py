@@ -98,7 +98,7 @@ class WorkloadUnderTest:
         return (self.live()["metadata"].get("annotations") or {}).get(LAST_ACTION, "")
 
     def written(self) -> None:
-        """Return at the very moment that the repair is on the object: its writer may not know yet."""
+        """Return as soon as the repair is on the object: its writer may not know yet."""
         until(lambda: self.last_action, _SEEN_WITHIN, f"{self.name} is repaired", every=0.01)
 
     def incidents(self) -> list[Object]:
@@ -118,7 +118,7 @@ class WorkloadUnderTest:
         return self.incidents()[-1]
 
     def assert_healed_once(self, writes: Iterable[Write] | None) -> None:
-        """One incident, healed by one write: by the object's generation, which counts every write of the spec,
+        """Assert one incident, healed by one write: by the object's generation, which counts every write of the spec,
         and by the audit log, which may lack the line of a request during which the API server was killed.
         """
         status = self.closed()["status"]
@@ -216,7 +216,7 @@ class SystemUnderTest:
     temporal: Temporal | None = None
 
     def start(self) -> None:
-        """Start all of it, at once."""
+        """Start all processes at once."""
         if self.temporal:
             self.temporal.start()
         for process in self.processes.values():
@@ -227,7 +227,7 @@ class SystemUnderTest:
             process.wait_ready()
 
     def stop(self) -> None:
-        """End all of it, whatever state it is in."""
+        """End all processes, whatever their state."""
         errors = []
         for process in self.processes.values():
             try:
@@ -280,11 +280,11 @@ def all_good(workloads: list[WorkloadUnderTest]) -> None:
 
 
 def away(seconds: float, since: float) -> None:
-    """Let an outage last so long in all."""
+    """Sleep until an outage has lasted that long."""
     time.sleep(max(0.0, seconds - (time.monotonic() - since)))
 
 
 def timed(log_progress: Callable[[str], None]) -> Callable[[str], None]:
-    """Say how far a test has come."""
+    """Print the progress of a test."""
     began = time.monotonic()
     return lambda what: log_progress(f"outages: {what} ({time.monotonic() - began:.0f} s)")

@@ -52,7 +52,7 @@ class Net:
     _last: int = 0
 
     def address(self) -> str:
-        """The next one."""
+        """The next address."""
         self._last += 1
         return f"{self.prefix}.{self._last}"
 
@@ -90,7 +90,7 @@ class Pod:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The container's variables; of this machine's only the way to the programs."""
+        """The container's variables, and of this machine's only the PATH."""
         declared = {name: self._here(value) for name, value in self._declared()}
         return {"PATH": _path(), "HOME": str(self.folder), **declared, **self.settings}
 
@@ -111,7 +111,7 @@ class Pod:
         return self.manifests.of("ConfigMap")[name]["data"]
 
     def _mounted(self) -> Iterator[tuple[str, Path]]:
-        """The files of ConfigMaps, written down here, and where the container would have them."""
+        """Write the files of ConfigMaps here; yield each mount path of the container with its folder."""
         volumes = self.manifests.pod(self.kind, self.name)["volumes"]
         maps = {volume["name"]: volume for volume in volumes if "configMap" in volume}
         for mount in self.container.get("volumeMounts", ()):
@@ -128,7 +128,7 @@ class Pod:
         return self._mounts[path]
 
     def _here(self, word: str) -> str:
-        """A word of the manifest in this world: mounted files, Services and the address of the pod."""
+        """Translate a word of the manifest to this machine: mounted files, Services and the address of the pod."""
         for path, here in self._mounts.items():
             word = word.replace(path, str(here))
         for service, address in self.net.services.items():
@@ -136,7 +136,7 @@ class Pod:
         return word.replace("0.0.0.0", self.address)
 
     def run(self, *command: str, seconds: float = 60) -> str:
-        """Run it to its end, as a Job's, or another command in its place; what it said."""
+        """Run it to its end, as a Job does, or another command in its place; return its output."""
         words, variables = list(command) or self.command, self.environment
         done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=seconds, check=False)
         assert done.returncode == 0, f"{self.name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -154,7 +154,7 @@ class Pod:
         return self._process is not None and self._process.poll() is None
 
     def wait_ready(self, seconds: float = 120) -> None:
-        """Return when the manifest's startup probe would say so."""
+        """Return when the manifest's startup probe would succeed."""
 
         def ready() -> bool:
             return self._kept_running() and self._listens()
@@ -180,7 +180,7 @@ class Pod:
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """As the kubelet asks; its code."""
+        """Stop it with SIGTERM, as the kubelet does; return its exit code."""
         return self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> int:

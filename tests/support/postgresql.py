@@ -1,7 +1,7 @@
 """A real PostgreSQL in a folder of its own, as the StatefulSet has it: its arguments, its roles, its passwords.
 
-What the image's start script does with them is done here. PostgreSQL refuses to run as root, so root lends it a user
-that may do nothing.
+This module does the work of the image's start script. PostgreSQL refuses to run as root, so root runs it as an
+unprivileged user.
 """
 
 import os
@@ -53,7 +53,7 @@ class Database:
         shutil.rmtree(self.folder)
 
     def _initialise(self) -> None:
-        """A new data directory, and the script of the ConfigMap once, while only the socket answers."""
+        """Create the data directory, and run the ConfigMap's script once, while only the socket answers."""
         variables = self.environment
         (word := self.folder / "password").write_text(variables["POSTGRES_PASSWORD"])
         word.chmod(0o644)
@@ -73,7 +73,7 @@ class Database:
         self.stop()
 
     def start(self, *more: str) -> None:
-        """With the arguments of the manifest."""
+        """Start it with the arguments of the manifest."""
         own = ("-D", self._data, "-c", f"listen_addresses={self._pod.address}")
         command = [*self._pod.command, *own, "-c", f"unix_socket_directories={self.folder}", *more]
         with self._pod.log.open("ab") as log:
@@ -89,11 +89,11 @@ class Database:
         return done.returncode == 0
 
     def stop(self) -> None:
-        """As the image asks to be stopped: connections are cut, everything is written down."""
+        """Stop it with the image's stop signal: connections are cut, and all data is written to disk."""
         assert self._end(signal.SIGINT) == 0, self._pod.tail()
 
     def crash(self) -> None:
-        """Everything at once and without a checkpoint: the next start has to recover from the log."""
+        """Kill all processes at once, without a checkpoint: the next start has to recover from the log."""
         self._end(signal.SIGQUIT)
 
     def _end(self, number: signal.Signals) -> int:
@@ -106,7 +106,7 @@ class Database:
             self._process = None
 
     def run(self, name: str, *arguments: str, database: str = "postgres") -> str:
-        """A program, those of PostgreSQL among them, as its superuser."""
+        """Run a program, such as one of PostgreSQL's, as its superuser."""
         variables = {**self.environment, "PGUSER": self.environment["POSTGRES_USER"], "PGDATABASE": database}
         done = subprocess.run(
             [shutil.which(name, path=variables["PATH"]) or name, *arguments],

@@ -24,7 +24,7 @@ class Prometheus:
         self.url = f"http://{address}"
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The data of an answer; raises if the question is refused."""
+        """The data of an answer; raises if the query is refused."""
         with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
             return json.load(answer)["data"]
 
@@ -48,7 +48,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus_of(folder: Path, target: int, rules: Path, address: str = "") -> Iterator[Prometheus]:
-    """One that reads a port of this machine, for as long as the block lasts. Without an address it takes a free one."""
+    """Run one that scrapes a port of this machine until the block ends. Without an address it takes a free one."""
     address = address or f"127.0.0.1:{free_ports(1)[0]}"
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -69,7 +69,7 @@ def prometheus_of(folder: Path, target: int, rules: Path, address: str = "") -> 
 
 @contextmanager
 def running(log: Path, *command: str, **options: Any) -> Iterator[None]:
-    """A process for as long as the block lasts."""
+    """Run a process until the block ends."""
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, **options) as process:
         try:
             yield

@@ -19,7 +19,7 @@ _LAST_LINES = 60
 
 
 _PORTS = range(15_000, 32_000)
-"""Below those that Linux gives to connections: a process that is stopped for a while must find its port free again."""
+"""Ports below those that Linux gives to connections, so that a process that was stopped finds its port free again."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -95,13 +95,13 @@ class PrunellaProcess:
         return [sys.executable, "-m", "prunella_operator", self._command]
 
     def environment(self) -> dict[str, str]:
-        """The environment it is run in."""
+        """The environment of the process."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
         ours = {f"PRUNELLA_{name.upper()}": str(value) for name, value in self.settings.items()}
         return {**clean, **ours, "XDG_STATE_HOME": str(self._folder), "NO_COLOR": "1"}
 
     def wait_ready(self, seconds: float = READY_WITHIN) -> None:
-        """Return when /readyz says so."""
+        """Return when /readyz reports ready."""
         end, said = time.monotonic() + seconds, ""
         while time.monotonic() < end:
             assert self.running, f"prunella ended by itself:\n{self.tail()}"
@@ -119,7 +119,7 @@ class PrunellaProcess:
             return answer.read().decode()
 
     def stop(self) -> None:
-        """Ask it to end, and hold it to that: code 0, in time, and nothing left behind."""
+        """Stop it, and assert that it ends with code 0, in time, and leaves nothing behind."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)

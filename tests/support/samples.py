@@ -7,11 +7,11 @@ from support.cluster import ROOT
 
 SAMPLES = ROOT / "manifests" / "samples"
 SHORT: Object = {"grace": "3s", "cooldown": "10s", "verification": {"window": "6s", "timeout": "90s"}}
-"""Instead of the samples' windows; the time-out is longer, because here everything is broken at once."""
+"""Replaces the samples' windows; the timeout is longer, because here everything is broken at once."""
 
 
 def load(sample: str, file: str, namespace: str) -> list[Object]:
-    """The objects of a file, moved to another namespace. Namespaces are left out: the stage makes them."""
+    """The objects of a file, moved to another namespace. Namespaces are left out: the tests make them."""
     return [
         moved(document, namespace) for document in documents(SAMPLES / sample / file) if document["kind"] != "Namespace"
     ]

@@ -11,7 +11,7 @@ EXPORTER = InMemorySpanExporter()
 
 @cache
 def traces() -> Tracing:
-    """Tracing into memory."""
+    """Keep spans in memory."""
     return Tracing("prunella-test", EXPORTER)
 
 

@@ -1,4 +1,4 @@
-"""A part of Prunella as people start it, without a cluster: only its log and what it sends can be checked."""
+"""A part of Prunella as users start it, without a cluster: only its log and its telemetry can be checked."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class StandaloneProcess:
 
 @contextmanager
 def standalone_process(part, folder, *, temporal=NOWHERE, **variables):
-    """`prunella operator` or `prunella worker`, until the context is left."""
+    """Run `prunella operator` or `prunella worker` until the block ends."""
     config, log, port = folder / f"{part}.kubeconfig", folder / f"{part}.log", free_ports(1)[0]
     config.write_text(json.dumps(_kubeconfig()))
     command = [sys.executable, "-m", "prunella_operator", part, "--kubeconfig", str(config)]

@@ -1,7 +1,7 @@
-"""A healing as a process of its own, traced and measured to where OTEL_EXPORTER_OTLP_ENDPOINT says; prints its end.
+"""A healing as a process of its own, with traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT; prints its end.
 
 Real are: intake, the start of the workflow, Temporal, the workflow, the clients and their requests, and all of tracing.
-The hands follow a script, and read and write what hands do at an API server that is a fake.
+The activities follow a script; their reads and writes are the real ones, at a fake API server.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ def signal():
 
 
 async def heal(api, interceptors):
-    """From the signal to the end of the workflow; its status."""
+    """Run from the signal to the end of the workflow; return its status."""
     async with AsyncClient(api.access) as rest, start_dev_server(interceptors=interceptors) as environment:
         assert await Intake(rest, ()).open(signal()) == "opened"
         (path,) = (path for path in api.kube.objects if path.startswith(paths.incidents(WEB.namespace)))

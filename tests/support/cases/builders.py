@@ -200,7 +200,7 @@ def healed(name: str, before: Any, breaks: Any, cause: str, **more: Any) -> Case
     return Case(name, NAME, before=before, breaks=breaks, **{**values, **more})
 
 
-def handed_over(name: str, before: Any, breaks: Any, reason: str, cause: str, **more: Any) -> Case:
-    """A case that a person gets, with no write unless it says otherwise."""
+def escalated(name: str, before: Any, breaks: Any, reason: str, cause: str, **more: Any) -> Case:
+    """A case that is escalated to a person, with no write unless it says otherwise."""
     values: dict[str, Any] = {"phase": "Escalated", "reason": reason, "cause": cause, "sample": SAMPLE}
     return Case(name, NAME, before=before, breaks=breaks, **{**values, **more})

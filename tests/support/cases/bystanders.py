@@ -38,7 +38,7 @@ def _survived(run: CaseRun) -> None:
 
 
 def _then_another_crashes(run: CaseRun) -> None:
-    """The one that was not killed is replaced and meets other data."""
+    """Replace the pod that was not killed; it reads other data."""
     until(lambda: _phases(run) == ["Recovered"], 180, "it is well again", every=0.5)
     shop.config_map(run, **_CRASHES)
     (other,) = [our for our in ours(run) if not statuses([our])[0]["restartCount"]]
@@ -51,7 +51,7 @@ def _pause(run: CaseRun) -> None:
 
 
 def _by_argo(*edits: shop.Edit) -> Callable[[CaseRun], None]:
-    """Argo CD tracks by label here, and applies on the server: only the field managers tell."""
+    """Apply as Argo CD with tracking by label: only the field managers show that it owns the workload."""
     return lambda run: run.api.apply(*shop.app(run, *edits), manager=_ARGO) and None
 
 
@@ -97,7 +97,7 @@ def _changed_again(run: CaseRun) -> None:
 
 
 def _recreated_otherwise(run: CaseRun) -> None:
-    """Recreated with another selector: no earlier template fits it."""
+    """Recreate it with another selector: no earlier template fits it."""
     run.api.delete(run.path, propagation="Foreground")
     until(lambda: run.api.find(run.path) is None, 60, "it is deleted")
 
@@ -146,7 +146,7 @@ def _replica_set(run: CaseRun) -> None:
 
 
 CASES = (
-    shop.handed_over(
+    shop.escalated(
         "killed-another",
         shop.applied(shop.replicas(2)),
         _survived,
@@ -157,14 +157,14 @@ CASES = (
         about=1,
         policy={"grace": "15s"},
     ),
-    shop.handed_over(
+    shop.escalated(
         "hangs-after-crash",
         shop.applied(*_CRASHES_ONCE),
         shop.restarted(*_CRASHES_ONCE, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="3s", SHOP_HANG_AFTER="20s"),
         "InnocentRelease",
         "pod_crash_loop",
     ),
-    shop.handed_over(
+    shop.escalated(
         "paused-meanwhile",
         shop.applied(),
         shop.applied(shop.bad()),
@@ -173,8 +173,8 @@ CASES = (
         then=_pause,
         policy={"grace": "25s"},
     ),
-    shop.handed_over("argo-by-manager", _by_argo(), _by_argo(shop.bad()), "OwnedElsewhere", "bad_release"),
-    shop.handed_over(
+    shop.escalated("argo-by-manager", _by_argo(), _by_argo(shop.bad()), "OwnedElsewhere", "bad_release"),
+    shop.escalated(
         "changed-again",
         shop.applied(),
         shop.applied(shop.bad()),
@@ -185,10 +185,10 @@ CASES = (
         incidents=2,
         policy={"cooldown": "1s", "verification": {"window": "20s", "timeout": "90s"}},
     ),
-    shop.handed_over(
+    shop.escalated(
         "recreated-otherwise", shop.applied(), _recreated_otherwise, "NoKnownGoodRevision", "pod_crash_loop"
     ),
-    shop.handed_over("replica-set", None, _replica_set, "ReportOnly", "pod_crash_loop", kind="ReplicaSet"),
+    shop.escalated("replica-set", None, _replica_set, "ReportOnly", "pod_crash_loop", kind="ReplicaSet"),
     Case(
         "node-on-its-way",
         shop.NAME,

@@ -1,4 +1,4 @@
-"""Causes that look alike: a release that is to blame, one that is not, a process that hangs, one that says no."""
+"""Causes that look alike: a release that is to blame, one that is not, a process that hangs, one that answers 503."""
 
 from collections.abc import Callable
 
@@ -53,7 +53,7 @@ def _ledger(run: CaseRun, image: str, ready: str) -> Object:
 
 
 def as_ready_as_ledger(run: CaseRun) -> shop.Edit:
-    """The shop is ready when the ledger says that it is: a pattern that is as common as it is disputed."""
+    """The shop is ready when the ledger says that it is: a common but disputed pattern."""
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # the stricter ones forbid probes of another host
     run.api.patch(f"/api/v1/namespaces/{run.namespace}", {"metadata": {"labels": labels}})
     path = path_of(_ledger(run, "prunella.local/shop:1", "true"))
@@ -111,9 +111,9 @@ _TWO_AT_ONCE: tuple[shop.Edit, ...] = (shop.replicas(2), shop.spec(strategy={"ty
 _late: Callable[[CaseRun], None] = shop.applied(shop.release(2), _NOWHERE, shop.spec(progressDeadlineSeconds=15))
 
 CASES = (
-    shop.handed_over("secret-deleted", _with_secret, _secret_deleted, "InnocentRelease", "pod_crash_loop"),
-    shop.handed_over("dependency-gone", _dependent, _dependency_gone, "DependencyDown", "dependency_down"),
-    shop.handed_over(
+    shop.escalated("secret-deleted", _with_secret, _secret_deleted, "InnocentRelease", "pod_crash_loop"),
+    shop.escalated("dependency-gone", _dependent, _dependency_gone, "DependencyDown", "dependency_down"),
+    shop.escalated(
         "says-no",
         lambda run: shop.applied(as_ready_as_ledger(run))(run),
         ledger_says_no,
@@ -121,14 +121,14 @@ CASES = (
         "pod_crash_loop",
     ),
     shop.healed("hung", shop.applied(), _hung, "network_timeout", then=_no_longer),
-    shop.handed_over(
+    shop.escalated(
         "hung-one-of-two",
         shop.applied(*_TWO_AT_ONCE),
         shop.restarted(*_TWO_AT_ONCE, SHOP_HANG_AFTER="12s"),
         "Interruption",
         "network_timeout",
     ),
-    shop.handed_over(
+    shop.escalated(
         "hangs-again",
         shop.applied(),
         _hung,
@@ -140,7 +140,7 @@ CASES = (
     ),
     shop.healed("unschedulable", shop.applied(shop.spec(progressDeadlineSeconds=15)), _late, "bad_release"),
     shop.healed("wrong-probe", shop.applied(), shop.applied(shop.release(2), *_WRONG_PORT), "bad_release"),
-    shop.handed_over(
+    shop.escalated(
         "flapping",
         shop.applied(*_FLAPS),
         _flapping,

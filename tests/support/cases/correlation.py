@@ -1,4 +1,4 @@
-"""Faults whose cause is elsewhere: a dependency, an object that several workloads lack; and what is only reported."""
+"""Faults with a cause elsewhere (a dependency, an object that several lack), and others that are only reported."""
 
 from typing import Any
 
@@ -186,8 +186,8 @@ def _retrying_job(run: CaseRun) -> None:
     _of_its_own(run, "Job", backoffLimit=6, pod={"restartPolicy": "OnFailure"})
 
 
-def _data_mended(run: CaseRun) -> None:
-    """The next try of the Job comes to a good end."""
+def _data_fixed(run: CaseRun) -> None:
+    """Let the next try of the Job succeed."""
     run.opened()
     shop.config_map(run, SHOP_EXIT_CODE="0", SHOP_EXIT_AFTER="0s")
 
@@ -211,7 +211,7 @@ CASES = (
         sample=shop.SAMPLE,
         slow=True,
     ),
-    shop.handed_over(
+    shop.escalated(
         "dependency-escalated",
         _secret_ledger,
         _secret_gone,
@@ -220,13 +220,11 @@ CASES = (
         incidents=2,
         about=1,
     ),
-    shop.handed_over("shared-secret", _shared, _shared_gone, "SharedCause", "pod_crash_loop", incidents=2, about=1),
-    shop.handed_over(
-        "dependency-unknown", _at_an_address, _address_gone, "RollbackDidNotHelp", "bad_release", writes=2
+    shop.escalated("shared-secret", _shared, _shared_gone, "SharedCause", "pod_crash_loop", incidents=2, about=1),
+    shop.escalated("dependency-unknown", _at_an_address, _address_gone, "RollbackDidNotHelp", "bad_release", writes=2),
+    shop.escalated("job-failed", None, _failing_job, "ReportOnly", "pod_crash_loop", kind="Job"),
+    shop.escalated(
+        "job-retried", None, _retrying_job, "RunCompleted", "", kind="Job", phase="Recovered", then=_data_fixed
     ),
-    shop.handed_over("job-failed", None, _failing_job, "ReportOnly", "pod_crash_loop", kind="Job"),
-    shop.handed_over(
-        "job-retried", None, _retrying_job, "RunCompleted", "", kind="Job", phase="Recovered", then=_data_mended
-    ),
-    shop.handed_over("pod-failed", None, _one_pod, "ReportOnly", "pod_crash_loop", kind="Pod"),
+    shop.escalated("pod-failed", None, _one_pod, "ReportOnly", "pod_crash_loop", kind="Pod"),
 )

@@ -30,11 +30,11 @@ def _again(run: CaseRun) -> None:
 
 
 def _held(name: str, reason: str, **more: Any) -> Case:
-    return shop.handed_over(name, shop.applied(), shop.applied(shop.bad()), reason, "bad_release", **more)
+    return shop.escalated(name, shop.applied(), shop.applied(shop.bad()), reason, "bad_release", **more)
 
 
 def _owned(name: str, mark: Any) -> Case:
-    return shop.handed_over(name, shop.applied(mark), shop.applied(mark, shop.bad()), "OwnedElsewhere", "bad_release")
+    return shop.escalated(name, shop.applied(mark), shop.applied(mark, shop.bad()), "OwnedElsewhere", "bad_release")
 
 
 _TWICE: dict[str, Any] = {"then": _again, "writes": 1, "incidents": 2, "about": 1}

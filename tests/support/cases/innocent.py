@@ -94,7 +94,7 @@ def _lowered_no_more(run: CaseRun) -> None:
 
 
 def _evicted(run: CaseRun) -> None:
-    """As a drain does it."""
+    """Evict a pod, as a drain does."""
     name = next(pod["metadata"]["name"] for pod in run.api.pods(run.namespace))
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": run.namespace}}
     run.api.create(f"/api/v1/namespaces/{run.namespace}/pods/{name}/eviction", body)
@@ -132,25 +132,25 @@ def _ignored_namespace(run: CaseRun) -> None:
 
 
 def _someone(name: str, breaks: Any, **more: Any) -> Case:
-    """A person gets it, as the release is not to blame."""
+    """A case that is escalated to a person, as the release is not to blame."""
     before = more.pop("before", shop.applied(_TWO))
-    return shop.handed_over(name, before, breaks, "InnocentRelease", "pod_crash_loop", **more)
+    return shop.escalated(name, before, breaks, "InnocentRelease", "pod_crash_loop", **more)
 
 
 def _noise(name: str, breaks: Any, **more: Any) -> Case:
-    """There must be no incident."""
+    """A case that must have no incident."""
     values = {"before": shop.applied(), "phase": None, "reason": "", "incidents": 0, "sample": shop.SAMPLE, **more}
     return Case(name, shop.NAME, breaks=breaks, **values)
 
 
 def _first(name: str, *edits: shop.Edit) -> Case:
-    return shop.handed_over(name, None, shop.applied(*edits), "NoKnownGoodRevision", "pod_crash_loop")
+    return shop.escalated(name, None, shop.applied(*edits), "NoKnownGoodRevision", "pod_crash_loop")
 
 
 def _meanwhile(name: str, then: Any, phase: str, reason: str, **more: Any) -> Case:
     """A bad release, and people who do not wait."""
     values = {"phase": phase, "then": then, **more}
-    return shop.handed_over(
+    return shop.escalated(
         name, shop.applied(), shop.applied(shop.bad()), reason, values.pop("cause", "bad_release"), **values
     )
 
@@ -179,7 +179,7 @@ CASES = (
         before=shop.applied(),
         kind="DaemonSet",
     ),
-    shop.handed_over(
+    shop.escalated(
         "limit-overwritten",
         shop.applied(_TWO),
         _lowered,

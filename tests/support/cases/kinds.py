@@ -80,7 +80,7 @@ CASES = (
     ),
     shop.healed("stateful-recreated", shop.applied(shop.replicas(2)), _recreated, "bad_release", **STATEFUL),
     shop.healed("daemon-release", shop.applied(), shop.applied(shop.bad()), "bad_release", kind="DaemonSet"),
-    shop.handed_over("bare-pod", None, _bare_pod, "ReportOnly", "pod_crash_loop", kind="Pod"),
-    shop.handed_over("job", None, _job, "ReportOnly", "pod_crash_loop", kind="Job"),
+    shop.escalated("bare-pod", None, _bare_pod, "ReportOnly", "pod_crash_loop", kind="Pod"),
+    shop.escalated("job", None, _job, "ReportOnly", "pod_crash_loop", kind="Job"),
     shop.healed("autoscaled", _scaled(), _scaled(shop.bad()), "bad_release"),
 )

@@ -1,4 +1,4 @@
-"""Memory: whose it is, how far it may be raised, and when more of it is no answer."""
+"""Memory: the container that needs it, the limit of its raises, and cases in which more of it does not help."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ CASES = (
     # The annotations of the workload, and one pod.
     _grown("oom-in-place", policy={"limits": {"resize": "InPlace"}}),
     # One pod and one more during the rollout: all that is granted is in use then.
-    shop.handed_over(
+    shop.escalated(
         "oom-quota",
         _bounded("ResourceQuota", hard={"limits.memory": "128Mi"}),
         shop.restarted(SHOP_MEMORY_MIB="90"),
@@ -52,7 +52,7 @@ CASES = (
     _grown(
         "oom-limit-range", before=_bounded("LimitRange", limits=[{"type": "Container", "max": {"memory": "112Mi"}}])
     ),
-    shop.handed_over(
+    shop.escalated(
         "memory-leak",
         shop.applied(),
         shop.restarted(SHOP_LEAK_MIB_PER_S="20"),

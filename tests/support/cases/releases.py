@@ -47,7 +47,7 @@ def _beside(name: str, key: str = "containers", **values: Any) -> shop.Edit:
 
 
 def _program(run: CaseRun) -> None:
-    """A file that is no program, as an image of another architecture is none."""
+    """A file that cannot be executed, as in an image of another architecture."""
     run.api.apply(*shop.app(run, shop.release(2), shop.server(command=["/data/shop"]), *_script(run)))
 
 

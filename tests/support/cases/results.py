@@ -1,7 +1,7 @@
 """Results of the cases: expected and actual end of each, and the writes, from the audit log.
 
-Four things are counted apart, for a healthy end proves little: healed what can be healed, left alone what cannot,
-the right cause, and ends that look right although the way was not.
+Four things are counted separately, because a healthy end proves little: cases healed that can be healed, cases left
+alone that cannot, the right cause, and right ends that were reached by wrong writes.
 """
 
 from collections.abc import Iterable

@@ -25,12 +25,12 @@ _SNAPSHOT = "prunella.dev/snapshot=known-good"
 LAST_ACTION = "prunella.dev/last-action"
 CASE_LABELS = {"prunella-tests-stage": "e2e"}
 BUILT_IN = os.environ.get("PRUNELLA_TEST_BUILT_IN") == "1"
-"""Play with what Prunella does by itself: no policy but that of a case which needs one, and the default settings."""
+"""Use Prunella's defaults: the default settings, and a policy only for a case that needs one."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One fault and what must become of it."""
+    """One fault and its expected outcome."""
 
     name: str
     workload: str
@@ -125,7 +125,7 @@ class CaseRun:
         return any(item["metadata"]["name"].startswith(f"{self.case.workload}-prunella-") for item in kept)
 
     def break_it(self) -> None:
-        """Break it, and remember what the owner wished for."""
+        """Break it, and remember the owner's version."""
         if self.case.before and self.case.workload:
             self.first = self.live()
             self.pods = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in self.api.pods(self.namespace)}
@@ -162,7 +162,7 @@ class CaseRun:
         return self.when(self._is_end, f"an incident in {self.namespace} is closed")
 
     def _is_end(self, status: Object) -> bool:
-        """Closed; a case that ends with an open incident says exactly where that stands."""
+        """Check that it is closed, or in the exact state that a case with an open incident expects."""
         if self.case.phase in CLOSED:
             return status.get("phase") in CLOSED
         return (status.get("phase"), status.get("reason")) == (self.case.phase, self.case.reason)
@@ -194,7 +194,7 @@ class CaseRun:
         return [write for write in everything if write.resource == "apps/controllerrevisions"]
 
     def assert_written(self, times: int) -> None:
-        """Prunella wrote so often, only to the workload; judged from the audit log where there is one."""
+        """Assert that Prunella made that many writes, only to the workload; from the audit log if there is one."""
         if self.cluster.audit is None:
             marked = self.case.workload and LAST_ACTION in (self.live()["metadata"].get("annotations") or {})
             assert bool(marked) == bool(times)

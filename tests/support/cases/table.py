@@ -1,4 +1,4 @@
-"""The faults that e2e plays: the samples, and what only a test needs."""
+"""The faults of the e2e tests: the samples, and others that only a test needs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Traps: what looks like a fault that Prunella repairs, and is another one or none. Little or nothing is written."""
+"""Traps: they look like a fault that Prunella repairs, but are another one or none. Little or nothing is written."""
 
 from collections.abc import Callable
 from typing import Any
@@ -190,7 +190,7 @@ def _false_alarm(run: CaseRun) -> None:
 
 
 def _to_a_person(name: str, before: Any, breaks: Any, reason: str = "InnocentRelease", **more: Any) -> Case:
-    return shop.handed_over(name, before, breaks, reason, more.pop("cause", "pod_crash_loop"), **more)
+    return shop.escalated(name, before, breaks, reason, more.pop("cause", "pod_crash_loop"), **more)
 
 
 def _closed(name: str, phase: str, reason: str, breaks: Callable[[CaseRun], None], **more: Any) -> Case:
