@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from prunella_operator.detection.rollouts import Condition
-from prunella_operator.detection.signals import MAX_MESSAGE_LENGTH, create_signal
+from prunella_operator.detection.rollouts import MAX_MESSAGE_LENGTH, Condition
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.decoding import Metadata, WireStruct
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.signal import Signal
+from prunella_workflows.model.signal import OwnerRef, Signal
 
 # A failed Job does not change again. If it failed longer ago when first seen, it was reported before, or is history.
 _RECENT = timedelta(minutes=30)
@@ -73,14 +72,18 @@ class JobSource:
 
 
 def _signal(meta: Metadata, failure: Condition, at: datetime) -> Signal:
-    return create_signal(
-        "Job",
-        meta,
-        at,
-        meta.controller,
+    owner = meta.controller
+    return Signal(
         source="jobs",
         type=IncidentType.OTHER,
+        namespace=meta.namespace,
+        kind="Job",
+        name=meta.name,
+        uid=meta.uid,
+        owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         reason=failure.reason or "Failed",
         message=failure.message[:MAX_MESSAGE_LENGTH],
+        ignored=meta.ignored,
         fault_at=failure.last_transition_time,
+        observed_at=at,
     )

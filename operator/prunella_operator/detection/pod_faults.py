@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from prunella_operator.detection.pod_status import CRASH_LOOP, ContainerStatus, Pod, Terminated
-from prunella_operator.detection.signals import MAX_MESSAGE_LENGTH, create_signal
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.signal import Signal
+from prunella_workflows.model.signal import OwnerRef, Signal
 
 OOM_KILLED = "OOMKilled"
 _IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
@@ -21,6 +20,7 @@ _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 # A termination before a container's current run is a fault only if it is recent. Without this limit, every restart of
 # the operator would report all terminations of the past weeks again.
 _RECENT = timedelta(minutes=15)
+_MAX_MESSAGE_LENGTH = 300  # characters
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _CRASH_LOOP_TERMINATIONS = 2
 
@@ -132,16 +132,20 @@ def _describe(state: Terminated) -> str:
 
 
 def _signal(pod: Pod, container: ContainerStatus, fault: Fault, at: datetime) -> Signal:
-    return create_signal(
-        "Pod",
-        pod.metadata,
-        at,
-        pod.metadata.controller,
+    owner = pod.metadata.controller
+    return Signal(
         source="pods",
         type=fault.type,
+        namespace=pod.metadata.namespace,
+        kind="Pod",
+        name=pod.metadata.name,
+        uid=pod.metadata.uid,
+        owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         container=container.name,
         reason=fault.reason,
-        message=fault.message[:MAX_MESSAGE_LENGTH],
+        message=fault.message[:_MAX_MESSAGE_LENGTH],
         restarts=container.restart_count,
+        ignored=pod.metadata.ignored,
         fault_at=fault.fault_at,
+        observed_at=at,
     )

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from prunella_operator.detection.pod_faults import Memory, detect_faults
 from prunella_operator.detection.pod_status import Pod
-from prunella_operator.detection.signals import check_regularly
+from prunella_operator.detection.timer import check_regularly
 from prunella_operator.detection.unready_pods import UnreadyPodTracker
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings

@@ -7,11 +7,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import ClassVar, Generic, NamedTuple, NoReturn, TypeVar
 
-from prunella_operator.detection.signals import MAX_MESSAGE_LENGTH, check_regularly, create_signal
 from prunella_operator.detection.stalled_rollouts import Progress, StalledRolloutTracker
+from prunella_operator.detection.timer import check_regularly
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.decoding import Metadata, WireStruct
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
@@ -20,6 +19,7 @@ from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+MAX_MESSAGE_LENGTH = 300  # characters
 
 OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
 
@@ -183,13 +183,25 @@ class RolloutSource(Generic[R]):
 
 
 def _overdue_signal(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
-    message, since = overdue.message[:MAX_MESSAGE_LENGTH], overdue.last_transition_time
-    return _signal(kind, meta, at, reason=DEADLINE_EXCEEDED, message=message, fault_at=since)
+    signal = _signal(kind, meta, DEADLINE_EXCEEDED, overdue.message[:MAX_MESSAGE_LENGTH], at)
+    return signal.model_copy(update={"fault_at": overdue.last_transition_time})
 
 
 def _stalled_signal(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
     numbers = f"{progress.total} pod(s), {progress.updated} of the current revision, {progress.available} available"
-    return _signal(kind, meta, at, reason="NoProgress", message=numbers)
+    return _signal(kind, meta, "NoProgress", numbers, at)
 
 
-_signal = partial(create_signal, source="rollouts", type=IncidentType.UNAVAILABLE)
+def _signal(kind: str, meta: Metadata, reason: str, message: str, at: datetime) -> Signal:
+    return Signal(
+        source="rollouts",
+        type=IncidentType.UNAVAILABLE,
+        namespace=meta.namespace,
+        kind=kind,
+        name=meta.name,
+        uid=meta.uid,
+        reason=reason,
+        message=message,
+        ignored=meta.ignored,
+        observed_at=at,
+    )

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from prunella_operator.detection.pod_status import Pod
-from prunella_operator.detection.signals import create_signal
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.signal import Signal
+from prunella_workflows.model.signal import OwnerRef, Signal
 
 UNREADY_TIMEOUT = timedelta(seconds=30)
 
@@ -44,14 +43,18 @@ class UnreadyPodTracker:
 
 
 def _signal(pod: Pod, since: datetime, at: datetime) -> Signal:
-    return create_signal(
-        "Pod",
-        pod.metadata,
-        at,
-        pod.metadata.controller,
+    meta, owner = pod.metadata, pod.metadata.controller
+    return Signal(
         source="pods",
         type=IncidentType.PROBE_FAILURE,
+        namespace=meta.namespace,
+        kind="Pod",
+        name=meta.name,
+        uid=meta.uid,
+        owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         reason="NotReady",
         message="the pod runs but is no longer ready",
+        ignored=meta.ignored,
         fault_at=since,
+        observed_at=at,
     )

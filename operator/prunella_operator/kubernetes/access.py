@@ -145,9 +145,8 @@ def _load_kubeconfig(paths: str, context: str | None) -> Access:
         loader.load_and_set(configuration)
     except ConfigException as error:
         raise ValueError(f"{error}") from error
-    return _configured_access(
-        configuration, chosen.safe_get("namespace") or "default", _token_file(config, chosen.safe_get("user"))
-    )
+    token_file = _token_file(config, chosen.safe_get("user"))
+    return _configured_access(configuration, chosen.safe_get("namespace") or "default", token_file)
 
 
 def _token_file(config: Any, user: str | None) -> Path | None:

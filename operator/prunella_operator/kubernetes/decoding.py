@@ -121,11 +121,11 @@ def decode(decoder: Decoder[T], data: bytes | Raw) -> T:
         raise Undecodable(f"{type(error).__name__}: {error}") from error
 
 
-decode_status: Callable[[bytes | Raw], Status] = partial(decode, Decoder(Status))
+_decode_status: Callable[[bytes | Raw], Status] = partial(decode, Decoder(Status))
 
 
 def read_status(
-    body: bytes | Raw, code: int = 0, decode_body: Callable[[bytes | Raw], Status] = decode_status
+    body: bytes | Raw, code: int = 0, decode_body: Callable[[bytes | Raw], Status] = _decode_status
 ) -> Status:
     """The error in a response. Any other body (a proxy's page, say) becomes one with its beginning as message."""
     try:

@@ -11,15 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from prunella_operator.kubernetes.decoding import (
-    Page,
-    PageMetadata,
-    Status,
-    Undecodable,
-    WatchEvent,
-    decode,
-    decode_status,
-)
+from prunella_operator.kubernetes.decoding import Page, PageMetadata, Status, Undecodable, WatchEvent, decode
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPT = f"{PROTOBUF},application/json"
@@ -46,8 +38,7 @@ class Splitter(Protocol):
 class Format(Protocol):
     """A wire format of the API server. All decoding methods raise Undecodable for malformed bytes."""
 
-    def splitter(self) -> Splitter:
-        """A splitter for one watch."""
+    splitter: type[Splitter]
 
     def event(self, frame: bytes) -> WatchEvent:
         """An event of a watch, its object not yet decoded."""
@@ -55,11 +46,12 @@ class Format(Protocol):
     def page(self, body: bytes) -> Listing:
         """A page of a list, its objects not yet decoded."""
 
-    def status(self, raw: bytes | Raw) -> Status:
-        """An error response."""
-
     def read(self, raw: bytes | Raw, into: type[T], kind: str) -> T:
         """An object of this kind, with the fields that `into` names."""
+
+    def status(self, raw: bytes | Raw) -> Status:
+        """An error response."""
+        return self.read(raw, Status, "Status")
 
 
 class LineSplitter:
@@ -87,12 +79,10 @@ class LineSplitter:
             raise Undecodable(f"a line of more than {MAX_FRAME_BYTES} bytes")
 
 
-class Json:
+class Json(Format):
     """JSON, an event per line."""
 
-    def splitter(self) -> LineSplitter:
-        """A line splitter for one watch."""
-        return LineSplitter()
+    splitter = LineSplitter
 
     def event(self, frame: bytes) -> WatchEvent:
         """An event of a watch, its object not yet decoded."""
@@ -102,10 +92,6 @@ class Json:
         """A page of a list, its objects not yet decoded."""
         page = decode(_PAGE, body)
         return Listing(page.metadata, page.items or ())
-
-    def status(self, raw: bytes | Raw) -> Status:
-        """An error response."""
-        return decode_status(raw)
 
     def read(self, raw: bytes | Raw, into: type[T], _kind: str) -> T:
         """An object, with the fields that `into` names."""

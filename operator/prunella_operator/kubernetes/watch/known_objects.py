@@ -1,7 +1,6 @@
 """`KnownObjects`: the identity of each object a watch knows, just enough to find changes and deletions after a gap.
 
-It decodes one object at a time and passes it to the handler. No input can stop it: undecodable objects and failures of
-the handler are counted, logged once per kind and skipped. It does no I/O and keeps no objects.
+No input can stop it: undecodable objects and failures of the handler are counted, logged once per kind and skipped.
 """
 
 import logging

@@ -13,8 +13,8 @@ from typing import Any, NoReturn, TypeVar, cast, get_args, get_type_hints
 from google.protobuf.message import DecodeError
 from msgspec import NODEFAULT, Raw, structs
 
-from prunella_operator.kubernetes.decoding import PageMetadata, Status, Undecodable, WatchEvent
-from prunella_operator.kubernetes.watch.formats import MAX_FRAME_BYTES, Listing
+from prunella_operator.kubernetes.decoding import PageMetadata, Undecodable, WatchEvent
+from prunella_operator.kubernetes.watch.formats import MAX_FRAME_BYTES, Format, Listing
 from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES, Kind, envelope, is_list, message
 
 _MAGIC = b"k8s\0"
@@ -44,12 +44,10 @@ class FrameSplitter:
             yield frame
 
 
-class Protobuf:
+class Protobuf(Format):
     """Kubernetes' protobuf, an event per frame."""
 
-    def splitter(self) -> FrameSplitter:
-        """A frame splitter for one watch."""
-        return FrameSplitter()
+    splitter = FrameSplitter
 
     def event(self, frame: bytes) -> WatchEvent:
         """An event of a watch, its object not yet decoded."""
@@ -60,10 +58,6 @@ class Protobuf:
         """A page of a list, its objects not yet decoded."""
         found = _parse("List", body)
         return Listing(_reader(PageMetadata, "ListMeta")(found.metadata), map(Raw, found.items))
-
-    def status(self, raw: bytes | Raw) -> Status:
-        """An error response."""
-        return self.read(raw, Status, "Status")
 
     def read(self, raw: bytes | Raw, into: type[T], kind: str) -> T:
         """An object of this kind, with the fields that `into` names."""

@@ -64,11 +64,7 @@ MESSAGES: dict[str, dict[str, Kind]] = {
     "ContainerState": {"waiting": (1, "ContainerStateWaiting"), "terminated": (3, "ContainerStateTerminated")},
     "ContainerStateWaiting": {"reason": (1, "text"), "message": (2, "text")},
     "ContainerStateTerminated": {"exitCode": (1, "int"), "reason": (3, "text"), "finishedAt": (6, "Time")},
-    "Deployment": {
-        "metadata": (1, "ObjectMeta"),
-        "spec": (2, "DeploymentSpec"),
-        "status": (3, "DeploymentStatus"),
-    },
+    "Deployment": {"metadata": (1, "ObjectMeta"), "spec": (2, "DeploymentSpec"), "status": (3, "DeploymentStatus")},
     "DeploymentSpec": {"replicas": (1, "int"), "paused": (7, "bool")},
     "DeploymentStatus": {
         "observedGeneration": (1, "int"),
@@ -84,11 +80,7 @@ MESSAGES: dict[str, dict[str, Kind]] = {
         "message": (5, "text"),
         "lastTransitionTime": (7, "Time"),
     },
-    "StatefulSet": {
-        "metadata": (1, "ObjectMeta"),
-        "spec": (2, "StatefulSetSpec"),
-        "status": (3, "StatefulSetStatus"),
-    },
+    "StatefulSet": {"metadata": (1, "ObjectMeta"), "spec": (2, "StatefulSetSpec"), "status": (3, "StatefulSetStatus")},
     "StatefulSetSpec": {"replicas": (1, "int")},
     "StatefulSetStatus": {
         "observedGeneration": (1, "int"),

@@ -1,7 +1,4 @@
-"""A watch's parameters and its statistics: the resource, its scope, timings, and the handler.
-
-Values and ports only; `watch.py` does the work.
-"""
+"""A watch's parameters and its statistics: the resource, its scope, timings, and the handler."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +6,10 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from prunella_operator import clock
+from prunella_operator.kubernetes.decoding import HeadMetadata, Metadata
 
-
-class Identity(Protocol):
-    """The identity of a decoded object."""
-
-    @property
-    def uid(self) -> str:
-        """Distinguishes it from a deleted object of the same name."""
-
-    @property
-    def resource_version(self) -> str:
-        """Its position in the history of the cluster."""
+Identity = Metadata | HeadMetadata
+"""What has the uid and the resourceVersion of a decoded object."""
 
 
 class Observed(Protocol):

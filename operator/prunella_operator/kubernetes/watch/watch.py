@@ -1,8 +1,6 @@
 """`Watch`: list and watch one resource until cancelled. Its handler misses no change, and no input can stop it.
 
-Pages are decoded one object at a time and dropped; `KnownObjects` keeps only what is needed to find changes and
-deletions after a gap. A watch must never hold objects, never exit on an error, never spin, and never block the event
-loop.
+A watch must never hold objects, never exit on an error, never spin, and never block the event loop.
 """
 
 import asyncio
@@ -30,6 +28,7 @@ _OK, _GONE = 200, 410
 # Identity, because decompressing a long list costs more than the network saves inside a cluster.
 _HEADERS = {"Accept": ACCEPT, "Accept-Encoding": "identity"}
 _JSON, _PROTOBUF = Json(), Protobuf()
+_Page = tuple[Listing, Format]
 
 
 class WatchError(Exception):
@@ -104,9 +103,7 @@ class Watch(Generic[T]):
         self.stats.relists += self.stats.synced
         self.stats.synced = True
 
-    async def _pages(
-        self, session: aiohttp.ClientSession, options: RequestOptions
-    ) -> AsyncGenerator[tuple[Listing, Format]]:
+    async def _pages(self, session: aiohttp.ClientSession, options: RequestOptions) -> AsyncGenerator[_Page]:
         """The pages of the list. Each is requested while the previous one is handled: both take about as long."""
         pending = asyncio.create_task(self._page(session, options, ""))
         try:
@@ -119,9 +116,7 @@ class Watch(Generic[T]):
         finally:
             pending.cancel()
 
-    async def _page(
-        self, session: aiohttp.ClientSession, options: RequestOptions, token: str
-    ) -> tuple[Listing, Format]:
+    async def _page(self, session: aiohttp.ClientSession, options: RequestOptions, token: str) -> _Page:
         params = {**self.scope.params, "limit": str(self.timings.page_size), **({"continue": token} if token else {})}
         timeout = aiohttp.ClientTimeout(total=self.timings.page_timeout)
         async with session.get(self._url, params=params, timeout=timeout, **options) as response:
