@@ -9,7 +9,7 @@ from prunella_operator import clock
 from prunella_operator.kubernetes.decoding import HeadMetadata, Metadata
 
 Identity = Metadata | HeadMetadata
-"""What has the uid and the resourceVersion of a decoded object."""
+"""The metadata of a decoded object: it has at least the uid and the resourceVersion."""
 
 
 class Observed(Protocol):
