@@ -1,8 +1,4 @@
-"""The operator's clock and dice: the only module that reads time and chance.
-
-Workflow code and decisions (`prunella_workflows`) take the time as an argument and never import this. Nothing here
-decides anything.
-"""
+"""The clock and dice: the only module that reads time and chance. Workflows and decisions never import this."""
 
 import random  # noqa: TID251 - spreading retries is the one use of chance, and this module is where it lives
 import time

@@ -22,7 +22,6 @@ class Process:
     """Interceptors of all Temporal clients of the process: counting, and tracing when it is on."""
     runtime: Runtime | None = None
     """The runtime of all Temporal clients of the process, with their metrics."""
-
     parts: list["Process"] = field(default_factory=list)
     """Parts that run for a limited time."""
 
@@ -49,11 +48,7 @@ class Process:
         self.tasks.append(asyncio.create_task(work, name=name))
 
     async def ended(self) -> NoReturn:
-        """Wait until any task ends, which none should.
-
-        Raises:
-            whatever ended it.
-        """
+        """Wait until any task ends, which none should. Raises whatever ended it."""
         done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
         first = done.pop()
         first.result()

@@ -1,9 +1,8 @@
 """Dispatch alerts to their workflows. Used by the webhook and by the worker.
 
 A few alerts are signalled one by one, which is the shortest way to a repair. Many are batched into one write (see
-`AlertIntake`), and the worker distributes them. Alerts that arrive during a write form the next batch: a storm costs as
-many writes as fit into its time, and no request waits for more than two of them. Alerts that were stored within the
-last minute are not written again: Alertmanager repeats a whole group when one alert of it changes.
+`AlertIntake`), and the worker distributes them. Alerts that arrive during a write form the next batch: no request waits
+for more than two writes. Alertmanager repeats whole groups: what was stored in the last minute is not written again.
 """
 
 import asyncio
@@ -21,12 +20,8 @@ from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.contracts.alerts import AlertBatch, AlertRequest, alert_workflow_id
 from prunella_workflows.model.alert import Alert, AlertStatus
 
-MAX_SIGNALLED = 8
-"""Alerts of one write that are signalled one by one."""
-
-DEDUPLICATION_WINDOW_SECONDS = 60.0
-"""Far below the interval after which a repeated notification could mean anything."""
-
+MAX_SIGNALLED = 8  # alerts of one write that are signalled one by one
+DEDUPLICATION_WINDOW_SECONDS = 60.0  # far below the interval after which a repeated notification could mean anything
 _MAX_REMEMBERED = 10_000  # alerts
 _WRITE_TIMEOUT_SECONDS = 8.0
 _MAX_BATCH_BYTES = 256 * 1024  # Temporal warns of larger payloads, and refuses those of 2 MiB
@@ -47,11 +42,7 @@ class AlertDispatcher:
         self._stored: dict[str, tuple[DeduplicationKey, float]] = {}
 
     async def dispatch(self, alerts: tuple[Alert, ...]) -> None:
-        """Return when Temporal has stored all of them. Storing them again changes nothing.
-
-        Raises:
-            TemporalUnavailable: some may not be stored; send all of them again.
-        """
+        """Return when Temporal has all of them. Raises TemporalUnavailable: send all again; repeats are harmless."""
         fresh = tuple(alert for alert in alerts if not self._is_stored(alert))
         if not fresh:
             return
@@ -83,11 +74,8 @@ class AlertDispatcher:
         now = clock.monotonic()
         self._stored |= {alert.fingerprint: (_key(alert), now) for alert in alerts}
         if len(self._stored) > _MAX_REMEMBERED:
-            self._stored = {
-                fingerprint: (key, at)
-                for fingerprint, (key, at) in self._stored.items()
-                if now - at < DEDUPLICATION_WINDOW_SECONDS
-            }
+            oldest = now - DEDUPLICATION_WINDOW_SECONDS
+            self._stored = {name: (key, at) for name, (key, at) in self._stored.items() if at > oldest}
 
     async def _write(self, alerts: tuple[Alert, ...]) -> None:
         if len(alerts) <= MAX_SIGNALLED:
@@ -153,9 +141,7 @@ def batches(alerts: Iterable[Alert]) -> Iterator[AlertBatch]:
 
 def _complete(waiting: list[tuple[tuple[Alert, ...], asyncio.Future[None]]], error: Exception | None) -> None:
     """Complete all waiting requests but those that were cancelled."""
-    for _, stored in waiting:
-        if stored.done():
-            continue
+    for stored in (stored for _, stored in waiting if not stored.done()):
         if error is None:
             stored.set_result(None)
         else:

@@ -56,12 +56,7 @@ _DECODER = Decoder(_Payload)
 
 
 def parse(body: bytes) -> tuple[tuple[Alert, ...], int]:
-    """Parse the alerts of one notification, and the number of those that Alertmanager left out.
-
-    Raises:
-        Malformed: it is not JSON.
-        Unprocessable: it is not a notification of Alertmanager.
-    """
+    """Parse a notification: its alerts, and the number of those left out. Raises Malformed or Unprocessable."""
     try:
         payload = _DECODER.decode(body)
     except ValidationError as error:
@@ -88,21 +83,17 @@ def _alert(raw: _Alert, where: str) -> Alert:
     texts = _texts(raw.labels, f"{where}.labels")
     labels = {name: MASK if names_secret(name) else _truncate(value, _MAX_VALUE) for name, value in texts.items()}
     annotations = _texts(raw.annotations, f"{where}.annotations")
+    end = _utc(raw.ends_at or _UNSET, f"{where}.endsAt")
     return Alert(
         fingerprint=raw.fingerprint,
         status=raw.status,
         labels=labels,
         annotations={name: redact(_truncate(value, _MAX_TEXT)) for name, value in annotations.items()},
         starts_at=_utc(raw.starts_at, f"{where}.startsAt"),
-        ends_at=_end(raw, where),
+        ends_at=end if end != _UNSET and raw.status is AlertStatus.RESOLVED else None,
         generator_url=redact(_truncate(raw.generator_url, _MAX_URL)),
         whole=labels == texts,
     )
-
-
-def _end(raw: _Alert, where: str) -> datetime | None:
-    end = _utc(raw.ends_at, f"{where}.endsAt") if raw.ends_at is not None else _UNSET
-    return end if end != _UNSET and raw.status is AlertStatus.RESOLVED else None
 
 
 def _texts(raw: dict[str, Any], where: str) -> dict[str, str]:

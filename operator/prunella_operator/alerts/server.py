@@ -6,9 +6,8 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import structlog
 from aiohttp import web
@@ -33,8 +32,7 @@ class CannotListen(Permanent):
     """The webhook's address is in use, or its certificate is invalid."""
 
 
-@dataclass(frozen=True)
-class Exposure:
+class Exposure(NamedTuple):
     """The address that is served, and a warning when it is not the configured one."""
 
     host: str
@@ -52,11 +50,7 @@ def exposure(settings: Settings) -> Exposure:
 
 @asynccontextmanager
 async def run_webhook(settings: Settings, client: Client, process: Process) -> AsyncIterator[None]:
-    """Serve the webhook for as long as the context is open; do nothing when its port is 0.
-
-    Raises:
-        CannotListen: the port is taken, or the certificate cannot be loaded.
-    """
+    """Serve the webhook for as long as the context is open; do nothing when its port is 0. Raises CannotListen."""
     if settings.webhook_port == 0:
         yield
         return
@@ -77,17 +71,15 @@ async def run_webhook(settings: Settings, client: Client, process: Process) -> A
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None) -> None:
-    served = exposure(settings)
+    served, port = exposure(settings), settings.webhook_port
     if served.warning:
         _log.warning(served.warning)
     try:
-        await web.TCPSite(runner, served.host, settings.webhook_port, ssl_context=context).start()
+        await web.TCPSite(runner, served.host, port, ssl_context=context).start()
     except OSError as error:
-        address = f"{served.host}:{settings.webhook_port}"
-        raise CannotListen(
-            f"cannot serve the webhook on {address}: {error.strerror}. Choose another webhook_port"
-        ) from error
-    _log.info("the webhook listens", host=served.host, port=settings.webhook_port, tls=context is not None)
+        reason = f"{error.strerror}. Choose another webhook_port"
+        raise CannotListen(f"cannot serve the webhook on {served.host}:{port}: {reason}") from error
+    _log.info("the webhook listens", host=served.host, port=port, tls=context is not None)
 
 
 @asynccontextmanager
@@ -107,11 +99,7 @@ async def _tls(settings: Settings) -> AsyncIterator[ssl.SSLContext | None]:
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
-    """Build the TLS context of the settings; a client CA makes client certificates required.
-
-    Raises:
-        CannotListen: a file is missing or invalid.
-    """
+    """Build the TLS context; a client CA makes client certificates required. Raises CannotListen for a bad file."""
     if not settings.webhook_tls_cert:
         raise CannotListen("webhook_client_ca and webhook_tls_key need webhook_tls_cert")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-MIN_LENGTH = 16
-"""Characters; a shorter token can be guessed."""
+MIN_LENGTH = 16  # characters; a shorter token can be guessed
 
 
 class NoTokens(Exception):
@@ -22,11 +21,7 @@ class TokenFile:
     _digests: tuple[bytes, ...] = field(default=(), repr=False)
 
     def accepts(self, authorization: str) -> bool:
-        """Check whether an Authorization header has one of the tokens, in constant time.
-
-        Raises:
-            NoTokens: there is no token to compare with.
-        """
+        """Check whether an Authorization header has one of the tokens, in constant time. Raises NoTokens."""
         self._reload()
         scheme, _, token = authorization.partition(" ")
         digest = sha256(token.strip().encode("utf-8", "surrogateescape")).digest()

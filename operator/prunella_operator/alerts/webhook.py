@@ -7,12 +7,12 @@ Unauthorized clients learn nothing, and no response quotes the request.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 from aiohttp import web
 
 from prunella_operator import clock
+from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.alerts.payload import Malformed, Unprocessable, parse
 from prunella_operator.alerts.rate_limit import RateLimit
 from prunella_operator.alerts.tokens import NoTokens
@@ -29,14 +29,6 @@ _BODY_TIMEOUT_SECONDS = 5.0
 _REQUEST_TIMEOUT_SECONDS = 9.0  # Alertmanager gives up after 10 at the earliest, and sends again anyway
 _RETRY_AFTER_SECONDS = "10"  # while something of ours is unavailable
 
-
-class Dispatcher(Protocol):
-    """Stores alerts durably."""
-
-    async def dispatch(self, alerts: tuple[Alert, ...]) -> None:
-        """Store all of them; Retryable when that is not certain."""
-
-
 IsAuthorized = Callable[[str], bool]
 """Checks an Authorization header."""
 
@@ -50,7 +42,7 @@ def allow_all(_authorization: str) -> bool:
 class Webhook:
     """The request handler. `limit` counts authorized requests only, so that others cannot exhaust it."""
 
-    dispatcher: Dispatcher
+    dispatcher: AlertDispatcher
     is_authorized: IsAuthorized
     limit: RateLimit
     max_body: int

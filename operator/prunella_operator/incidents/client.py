@@ -110,9 +110,8 @@ class KubeIncidents:
         try:
             return parse(self._api.call("GET", f"{paths.API}/namespaces/{namespace}/incidents/{name}"))
         except NotFound as error:
-            raise NotFound(
-                f"there is no incident {name} in namespace {namespace}; `prunella incidents list -A` shows all"
-            ) from error
+            help_text = "`prunella incidents list -A` shows all"
+            raise NotFound(f"there is no incident {name} in namespace {namespace}; {help_text}") from error
 
     def patch(self, incident: Incident, body: dict[str, Any]) -> None:
         """Merge-patch it. The uid protects a later object of the same name from the patch."""
@@ -136,11 +135,7 @@ class KubeIncidents:
 
 
 def parse(raw: dict[str, Any]) -> Incident:
-    """Read an object as the API server sent it.
-
-    Raises:
-        InvalidIncident: another version wrote it, or someone past the CRD's validation.
-    """
+    """Read an object. Raises InvalidIncident if another version wrote it, or someone past the CRD's validation."""
     try:
         return Incident.model_validate(raw)
     except ValidationError as error:
@@ -150,8 +145,8 @@ def parse(raw: dict[str, Any]) -> Incident:
 
 
 def decide(reader: IncidentReader, namespace: str, name: str, decision: str, reason: str) -> Incident:
-    """Approve or reject a repair, in the caller's name."""
-    incident = get_open_incident(reader, namespace, name)
+    """Approve or reject a repair, in the caller's name. Raises AlreadyClosed."""
+    incident = _refuse_closed(reader.get(namespace, name))
     groups = [group for group in reader.groups() if not group.startswith("system:")][:_MAX_GROUPS]
     approval = {"decision": decision, "by": reader.whoami(), "groups": groups or None, "reason": reason}
     reader.patch(incident, {"spec": {"approval": approval}})
@@ -159,56 +154,36 @@ def decide(reader: IncidentReader, namespace: str, name: str, decision: str, rea
 
 
 def suspend(reader: IncidentReader, namespace: str, name: str, wanted: bool) -> Incident:
-    """Suspend it before the next step, or resume it."""
-    incident = get_open_incident(reader, namespace, name)
+    """Suspend it before the next step, or resume it. Raises AlreadyClosed."""
+    incident = _refuse_closed(reader.get(namespace, name))
     reader.patch(incident, {"spec": {"suspend": wanted}})
     return incident
 
 
 def cancel(reader: IncidentReader, namespace: str, name: str) -> Incident:
-    """Request the cancellation of an incident, or of its escalation.
-
-    Raises:
-        AlreadyClosed: there is nothing left to cancel.
-    """
-    incident = reader.get(namespace, name)
-    if not _is_escalating(incident):
-        _refuse_closed(incident)
+    """Request the cancellation of an incident, or of its escalation. Raises AlreadyClosed when nothing is left."""
+    incident = _get_open_or_escalating(reader, namespace, name)
     reader.patch(incident, {"metadata": {"annotations": {labels.CANCEL: "true"}}})
     return incident
 
 
 def acknowledge(reader: IncidentReader, namespace: str, name: str) -> Incident:
-    """Acknowledge an incident, in the caller's name: no further escalation.
-
-    Raises:
-        AlreadyClosed: it was not escalated, or its escalation has ended.
-    """
-    incident = reader.get(namespace, name)
-    if not _is_escalating(incident):
-        _refuse_closed(incident)
+    """Acknowledge an incident, in the caller's name: no further escalation. Raises AlreadyClosed if none can follow."""
+    incident = _get_open_or_escalating(reader, namespace, name)
     reader.patch(incident, {"spec": {"acknowledged": {"by": reader.whoami()}}})
     return incident
 
 
-def _is_escalating(incident: Incident) -> bool:
-    note = incident.status.escalation
-    return incident.phase is Phase.ESCALATED and note is not None and not note.ended
-
-
-def get_open_incident(reader: IncidentReader, namespace: str, name: str) -> Incident:
-    """Get an incident that is still open.
-
-    Raises:
-        AlreadyClosed: it is closed.
-    """
+def _get_open_or_escalating(reader: IncidentReader, namespace: str, name: str) -> Incident:
     incident = reader.get(namespace, name)
-    _refuse_closed(incident)
-    return incident
+    note = incident.status.escalation
+    escalating = incident.phase is Phase.ESCALATED and note is not None and not note.ended
+    return incident if escalating else _refuse_closed(incident)
 
 
-def _refuse_closed(incident: Incident) -> None:
+def _refuse_closed(incident: Incident) -> Incident:
     if incident.phase.closed:
         reason = f" ({incident.status.message})" if incident.status.message else ""
         name = f"{incident.namespace}/{incident.name}"
         raise AlreadyClosed(f"incident {name} is closed already: {incident.phase}{reason}")
+    return incident

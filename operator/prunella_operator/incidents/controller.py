@@ -27,15 +27,11 @@ _log = structlog.get_logger("prunella.controller")
 _RETRY_INTERVAL_SECONDS = 5.0
 _STOP_TIMEOUT_SECONDS = 10.0
 _CREDENTIALS_INTERVAL = timedelta(minutes=5)
-# Our own keys, which are no wish of a person.
-_IGNORED_FIELDS = [
-    ("metadata", "labels", labels.REPAIR_SLOT),
-    ("metadata", "annotations", labels.REPAIR_SLOTS),
-]  # set by our own repairs, not by people
+_IGNORED_FIELDS = [("metadata", "labels", labels.REPAIR_SLOT), ("metadata", "annotations", labels.REPAIR_SLOTS)]
+"""Set by our own repairs, not by people."""
 _INCIDENTS = (labels.GROUP, labels.VERSION, "incidents")
 _PAGE_LIMIT = 250  # incidents; kopf would read all at once, and hours of them are kept
 _IDLE_TIMEOUT_SECONDS = 1.0  # kopf holds an incident, at 35 KiB each, for so long after it has handled it
-
 
 Work = Coroutine[Any, Any, None]
 
@@ -71,9 +67,7 @@ class Controller:
             self._stop.wait(_RETRY_INTERVAL_SECONDS)
 
     async def _operate(self) -> None:
-        """Run kopf once. Its stop flag belongs to its loop: a thread waiting for a flag would outlive a kopf that gave
-        up, and closing the loop would wait for that thread indefinitely.
-        """
+        """Run kopf once. Its stop flag is its loop's: a thread waiting for one would keep the loop from closing."""
         stop = asyncio.Event()
         self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
         if self._stop.is_set():

@@ -1,8 +1,4 @@
-"""Deduplication: which Incident covers a fault already, and what a new one contains. Pure.
-
-An Incident's name is derived from the workload and the incident before it, so that two observations of one fault make
-one Incident, from whichever source and process they come.
-"""
+"""Deduplication: which Incident covers a fault already, and what a new one contains. Pure."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +17,6 @@ from prunella_workflows.model.workload import WorkloadRef
 
 REOPEN_WINDOW = timedelta(minutes=30)
 """A fault that is seen again within this time never went away. The kubelet's back-off ends at 5 minutes."""
-
 MAX_DESCRIPTION = 1000  # characters
 
 Earlier = Sequence[IncidentView]
@@ -80,6 +75,7 @@ def new_incident(
         annotations[labels.FAULT_AT] = signal.fault_at.isoformat()
     if context := tracing.current():
         annotations[labels.TRACEPARENT] = str(context)
+    reference = {"apiVersion": target.api_version, "kind": target.kind, "name": target.name}
     return {
         "apiVersion": labels.API_VERSION,
         "kind": "Incident",
@@ -94,7 +90,7 @@ def new_incident(
             "severity": signal.severity.value,
             "description": (description or _description(signal))[:MAX_DESCRIPTION],
             **({"containerName": signal.container} if signal.container else {}),
-            **_target_fields(signal, target),
+            **({"podName": signal.name} if target.kind == "Pod" else {"target": reference}),
         },
     }
 
@@ -125,23 +121,16 @@ def _generation(policy: Object) -> str:
     return f"{meta['uid']}/{meta.get('generation', 0)}"
 
 
-def targets_workload(incident: IncidentView, target: WorkloadRef) -> bool:
-    """Check whether an incident that a person opened is there to heal this workload."""
-    found = {incident.status.target, incident.requested_target}
-    return incident.spec.get("mode") != Mode.DRY_RUN and str(target) in found
+def merge(target: WorkloadRef, by_sources: Iterable[IncidentView], by_people: Iterable[IncidentView]) -> Earlier:
+    """Add to the incidents that sources opened those that people opened to have this workload healed."""
+    wanted = (each for each in by_people if each.spec.get("mode") != Mode.DRY_RUN)
+    name = str(target)
+    return [*by_sources, *(each for each in wanted if name in (each.status.target, each.requested_target))]
 
 
 def latest(earlier: Earlier) -> IncidentView | None:
     """The newest of a workload's incidents."""
-    return max(
-        earlier, key=lambda incident: (incident.metadata.creation_timestamp, incident.metadata.name), default=None
-    )
-
-
-def _target_fields(signal: Signal, target: WorkloadRef) -> Object:
-    if target.kind == "Pod":
-        return {"podName": signal.name}
-    return {"target": {"apiVersion": target.api_version, "kind": target.kind, "name": target.name}}
+    return max(earlier, key=lambda each: (each.metadata.creation_timestamp, each.metadata.name), default=None)
 
 
 def _description(signal: Signal) -> str:
@@ -153,7 +142,7 @@ def _description(signal: Signal) -> str:
 
 
 def _name(target: WorkloadRef, earlier: Earlier) -> str:
-    """The same from every observer of the same workload with the same history."""
+    """The same from every observer of the same workload with the same history: two observations make one Incident."""
     last = latest(earlier)
     previous = last.metadata.uid if last else ""
     digest = hashlib.sha256(f"{target.uid}/{previous}".encode()).hexdigest()[:8]

@@ -1,8 +1,7 @@
 """Intake: accept Signals at once and open their Incidents in the background, once each.
 
-A signal of a workload with an open incident joins it; so does one of an escalated fault that persists. A signal waits
-here until the API server has its incident. A lost process loses nothing: after a restart the sources report everything
-that is unhealthy again.
+A signal waits here until the API server has its incident. A lost process loses nothing: after a restart the sources
+report everything that is unhealthy again.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ _BACKOFF_SECONDS = (0.2, 5.0)  # the first pause and the longest
 
 @dataclass(slots=True)
 class Intake:
-    """Accepts signals at once and opens incidents in the background. Use `run` in the same event loop."""
+    """Accepts signals and opens their incidents. Use `run` in the same event loop."""
 
     rest: AsyncClient
     protected: tuple[str, ...] = ()
@@ -76,27 +75,25 @@ class Intake:
             key = await self._queue.get()
             self._busy.add(key)
             try:
-                await self._open_with_retries(self._pending.pop(key))
+                signal = self._pending.pop(key)
+                self._count(signal, await self._open_with_retries(signal))
             finally:
                 self._busy.discard(key)
                 if key in self._pending:
                     self._queue.put_nowait(key)
 
-    async def _open_with_retries(self, signal: Signal) -> None:
+    async def _open_with_retries(self, signal: Signal) -> str:
         pause, max_pause = _BACKOFF_SECONDS
         while True:
             try:
-                self._count(signal, await self.open(signal))
+                return await self.open(signal)
             except Retryable as error:
                 _log.warning("cannot open the incident yet", signal=signal.name, error=str(error), retry_in=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, max_pause)
             except Permanent as error:
-                self._count(signal, "refused")
                 _log.error("cannot open the incident", signal=signal.name, error=str(error))
-                return
-            else:
-                return
+                return "refused"
 
     async def open(self, signal: Signal) -> str:
         """Open the incident of a signal unless one covers it; return what became of the signal, for the metric."""

@@ -36,7 +36,7 @@ _REFRESH_INTERVAL = timedelta(minutes=10)
 _MAX_SNAPSHOTS = 10  # of one workload
 _IMMUTABLE = "immutable"  # the API server's word for a patch that changes the data
 _SOAK_AFTER_REPAIR_SECONDS = 300.0  # more than a usual verification
-_SOAK_AFTER_CRASH_SECONDS = 600.0  # the kubelet forgets its back-off after as long
+_SOAK_AFTER_CRASH_SECONDS = 600.0  # as the kubelet's memory: what dies every few minutes is ready in between
 
 
 class Rollout(NamedTuple):
@@ -109,10 +109,8 @@ class KnownGoodRecorder:
             await self._record(raw, view)
 
     async def _required_soak(self, raw: Object, view: WorkloadView) -> float:
-        """Seconds for which the template must have run well.
-
-        A template that follows another must also have outlived its own liveness probes: a wrong probe kills it only
-        then, and it would be recorded as good before. One that a repair left is no release, so it has to prove more.
+        """Seconds for which the template must have run well. One that follows another must also have outlived its own
+        liveness probes: a wrong probe kills it only then. One that a repair left is no release: it has to prove more.
         """
         snapshots = await self._snapshots(view)
         suffix = f"-{view.template_hash}"
@@ -148,9 +146,7 @@ class KnownGoodRecorder:
             await self._mark_good(view, body, now)
 
     async def _mark_good(self, view: WorkloadView, body: Object, now: datetime) -> None:
-        """Label and annotate a snapshot as good. One that a worker wrote is replaced: the API server compares the data
-        of a ControllerRevision byte by byte, and a patched one lacks the blanks that the worker's client wrote.
-        """
+        """Label and annotate a snapshot as good. A worker's is replaced: a patch would lose the blanks of its data."""
         path = paths.snapshots(view.ref.namespace, body["metadata"]["name"])
         patch = {"metadata": {"annotations": {GOOD_AT: now.isoformat()}, "labels": {SNAPSHOT: revisions.KNOWN_GOOD}}}
         try:
@@ -186,10 +182,7 @@ def _recorded_at(raw: Object) -> datetime:
 
 
 def _remaining_soak(pods: tuple[PodView, ...], soak: float, now: datetime) -> float | None:
-    """Seconds until the pods have been stable for long enough; 0 when they have; None when one is not ready.
-
-    After a crash it takes longer: a program that dies every few minutes is ready in between.
-    """
+    """Seconds until the pods were stable for long enough, longer after a crash; 0 if so; None when one is not ready."""
     live = [pod for pod in pods if pod.live]
     if not live or not all(pod.ready and pod.ready_since for pod in live):
         return None

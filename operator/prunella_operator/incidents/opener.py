@@ -13,13 +13,8 @@ from typing import NamedTuple
 import structlog
 
 from prunella_operator import clock
-from prunella_operator.incidents.deduplication import (
-    Earlier,
-    earlier_selectors,
-    fault_fingerprint,
-    new_incident,
-    targets_workload,
-)
+from prunella_operator.incidents import deduplication
+from prunella_operator.incidents.deduplication import Earlier, new_incident
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
@@ -87,7 +82,7 @@ class IncidentOpener:
         if is_ignored(subject.raw) or is_ignored(subject.namespace):
             return Opening(Outcome.IGNORED)
         policies = await self._policies(earlier, target.namespace)
-        fault = fault_fingerprint(target, subject.raw, subject.namespace, policies)
+        fault = deduplication.fault_fingerprint(target, subject.raw, subject.namespace, policies)
         if (covering := find_covering(fault, earlier)) is not None:
             return Opening(Outcome.JOINED, covering)
         facts = {"prunella.source": signal.source, "prunella.target": str(target), "prunella.fault": signal.reason}
@@ -118,22 +113,13 @@ class IncidentOpener:
         return (*cluster, *own)
 
     async def find_subject(self, signal: Signal) -> Subject:
-        """Resolve the top owner of the object that a signal is about. A pod without an owner stands for itself.
-
-        Raises:
-            NotFound: the object is gone, and its fault with it.
-        """
-        namespace, (target, raw, earlier) = await asyncio.gather(
-            self._namespace(signal.namespace), self._top_owner(signal)
-        )
+        """Resolve the top owner of a signal's object: itself without an owner. Raises NotFound when it is gone."""
+        namespace, found = await asyncio.gather(self._namespace(signal.namespace), self._top_owner(signal))
+        target, raw, earlier = found
         return Subject(target, raw, namespace, earlier)
 
     async def read_subject(self, target: WorkloadRef) -> Subject:
-        """Read a workload that is known to be at the top of the owners.
-
-        Raises:
-            NotFound: it is gone.
-        """
+        """Read a workload that is known to be at the top of the owners. Raises NotFound when it is gone."""
         namespace, (raw, earlier) = await asyncio.gather(self._namespace(target.namespace), self._read(target))
         return Subject(target, raw, namespace, earlier)
 
@@ -153,12 +139,11 @@ class IncidentOpener:
 
     async def _read(self, ref: WorkloadRef) -> tuple[Object, Earlier]:
         """Read the object and its incidents at once. A ReplicaSet is rarely at the top: its incidents come second."""
-        if ref.kind == "ReplicaSet":
-            raw = await self._object(ref)
-            owner = controller_of(raw)
-            return raw, [] if owner is not None and is_workload(owner) else await self._earlier(ref)
-        raw, earlier = await asyncio.gather(self._object(ref), self._earlier(ref))
-        return raw, earlier
+        if ref.kind != "ReplicaSet":
+            return await asyncio.gather(self._object(ref), self._earlier(ref))
+        raw = await self._object(ref)
+        owner = controller_of(raw)
+        return raw, [] if owner is not None and is_workload(owner) else await self._earlier(ref)
 
     async def _object(self, ref: WorkloadRef) -> Object:
         raw = await self.rest.get(paths.workload(ref))
@@ -170,16 +155,10 @@ class IncidentOpener:
     async def _earlier(self, target: WorkloadRef) -> Earlier:
         """The workload's incidents: those that sources opened, and those that people opened to have it healed."""
         path = paths.incidents(target.namespace)
-        by_sources, by_people = await asyncio.gather(
-            *(
-                self.rest.list(path, {"labelSelector": selector}, into=IncidentView)
-                for selector in earlier_selectors(target)
-            )
-        )
-        return [*by_sources, *(incident for incident in by_people if targets_workload(incident, target))]
+        selectors = ({"labelSelector": selector} for selector in deduplication.earlier_selectors(target))
+        found = await asyncio.gather(*(self.rest.list(path, selector, into=IncidentView) for selector in selectors))
+        return deduplication.merge(target, *found)
 
 
 def _workload_ref(owner: OwnerRef, namespace: str) -> WorkloadRef:
-    return WorkloadRef(
-        api_version=owner.api_version, kind=owner.kind, namespace=namespace, name=owner.name, uid=owner.uid
-    )
+    return WorkloadRef(namespace=namespace, **owner.model_dump())

@@ -26,7 +26,6 @@ _log = structlog.get_logger("prunella.retention")
 SWEEP_INTERVAL_SECONDS = 600.0
 MIN_AGE = timedelta(hours=3)
 """Budgets look back one hour, and a fault that persists is seen again within half an hour."""
-
 _DELETE_INTERVAL_SECONDS = 0.02  # leaves the API server to more urgent requests
 _FOR_PEOPLE = frozenset({Phase.ESCALATED, Phase.FAILED})
 
@@ -42,12 +41,9 @@ class Limits(NamedTuple):
     @classmethod
     def from_settings(cls, settings: Settings) -> "Limits":
         """Read them."""
-        return cls(
-            timedelta(hours=settings.keep_healed_hours),
-            timedelta(hours=settings.keep_escalated_hours),
-            settings.keep_per_workload,
-            settings.keep_incidents,
-        )
+        ages = (settings.keep_healed_hours, settings.keep_escalated_hours)
+        healed, for_people = (timedelta(hours=hours) for hours in ages)
+        return cls(healed, for_people, settings.keep_per_workload, settings.keep_incidents)
 
 
 class Expired(NamedTuple):

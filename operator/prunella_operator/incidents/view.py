@@ -92,11 +92,7 @@ class IncidentHead(WireStruct, frozen=True):
 
     @classmethod
     def from_object(cls, raw: Mapping[str, Any]) -> Self:
-        """Read an object as the API server sent it.
-
-        Raises:
-            InvalidIncident: it was written past the CRD's validation.
-        """
+        """Read an object. Raises InvalidIncident if it was written past the CRD's validation."""
         try:
             return convert(raw, cls)
         except ValidationError as error:
@@ -127,9 +123,8 @@ class IncidentHead(WireStruct, frozen=True):
     @property
     def is_resolved(self) -> bool:
         """True if it was closed because its fault was gone: the next signal is another fault."""
-        phase = self.status.phase
-        withdrawn = phase is Phase.CANCELLED and bool(self.metadata.annotations.withdrawn_by_alert)
-        return withdrawn or phase in _RESOLVED
+        withdrawn = self.status.phase is Phase.CANCELLED and bool(self.metadata.annotations.withdrawn_by_alert)
+        return withdrawn or self.status.phase in _RESOLVED
 
     @property
     def is_cancelled(self) -> bool:

@@ -20,7 +20,6 @@ from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
 from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_operator.observability import metrics, tracing
 from prunella_operator.temporal import rpc
-from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.contracts.healing import HealingRequest, workflow_id
 from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
@@ -56,10 +55,7 @@ class WorkflowStarter:
     async def start(self, incident: IncidentView) -> None:
         """Start the workflow of an open incident, or find it started.
 
-        Raises:
-            InvalidIncident: its spec is invalid; its status says so.
-            TemporalUnavailable: retry; its status says that it waits.
-            NotLeader: another operator may act by now. The same goes for the methods below.
+        Raises InvalidIncident or TemporalUnavailable, and its status says so; as all methods here, NotLeader.
         """
         self._may_act()
         if incident.closed:
@@ -73,7 +69,7 @@ class WorkflowStarter:
             await self._call(self._start_traced(incident, request))
         except WorkflowAlreadyStartedError:
             await self._check_lost(incident)
-        except TemporalUnavailable as error:
+        except rpc.TemporalUnavailable as error:
             if incident.status.phase is Phase.PENDING:  # else its workflow runs, and owns the status
                 await self._set_status(incident, Phase.PENDING, "TemporalUnavailable", str(error))
             raise
@@ -101,10 +97,7 @@ class WorkflowStarter:
         )
 
     async def update(self, incident: IncidentView) -> None:
-        """Signal a person's changes: suspension, approval, cancellation. Repeating them is harmless.
-
-        Stopping comes before continuing: who suspends and then approves wants nothing changed yet.
-        """
+        """Signal a person's changes; repeating is harmless. Suspension first: who then approves wants no change yet."""
         self._may_act()
         if incident.closed:
             await self.update_escalation(incident)
@@ -143,7 +136,7 @@ class WorkflowStarter:
 
     async def probe(self) -> None:
         """Check whether Temporal serves, and update `temporal_error`."""
-        with suppress(TemporalUnavailable):
+        with suppress(rpc.TemporalUnavailable):
             await self._call(self._client.service_client.check_health())
 
     async def _check_lost(self, incident: IncidentView) -> None:
@@ -176,7 +169,7 @@ class WorkflowStarter:
         """Call Temporal, and update `temporal_error`."""
         try:
             response = await rpc.call(request, _REQUEST_TIMEOUT_SECONDS)
-        except TemporalUnavailable as error:
+        except rpc.TemporalUnavailable as error:
             self.temporal_error = error.detail
             raise
         self.temporal_error = ""

@@ -31,10 +31,9 @@ class PortTaken(Permanent):
 
 def run(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> int:
     """Run until a signal; the exit code is 0 after a clean stop, 1 after an error."""
+    work = _main(settings, operator=operator, worker=worker, console=console, embedded=embedded)
     try:
-        asyncio.run(
-            _run_until_signalled(_main(settings, operator=operator, worker=worker, console=console, embedded=embedded))
-        )
+        asyncio.run(_run_until_signalled(work))
         code = 0
     except Permanent as error:
         print(f"prunella: {error}", file=sys.stderr)  # noqa: T201 - the log may be JSON; this is for a person

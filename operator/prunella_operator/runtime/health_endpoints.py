@@ -1,6 +1,7 @@
 """The process's HTTP endpoints: /healthz, /readyz with reasons, /metrics."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
@@ -14,7 +15,7 @@ def build_app(readiness: Readiness) -> web.Application:
     """Build the application. /healthz shows that the event loop runs; /readyz is the readiness of all parts."""
     app = web.Application()
     app.router.add_get("/healthz", _healthz)
-    app.router.add_get("/readyz", _readyz(readiness))
+    app.router.add_get("/readyz", partial(_readyz, readiness))
     app.router.add_get("/metrics", _metrics)
     return app
 
@@ -23,13 +24,10 @@ async def _healthz(_: web.Request) -> web.Response:
     return web.Response(text="ok\n")
 
 
-def _readyz(readiness: Readiness) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(_: web.Request) -> web.Response:
-        parts = readiness()
-        lines = [f"{name}: {reason or 'ok'}" for name, reason in parts.items()]
-        return web.Response(text="\n".join(lines) + "\n", status=503 if any(parts.values()) else 200)
-
-    return handle
+async def _readyz(readiness: Readiness, _: web.Request) -> web.Response:
+    parts = readiness()
+    lines = [f"{name}: {reason or 'ok'}" for name, reason in parts.items()]
+    return web.Response(text="\n".join(lines) + "\n", status=503 if any(parts.values()) else 200)
 
 
 async def _metrics(request: web.Request) -> web.Response:

@@ -106,11 +106,7 @@ class LeaderElector:
         return self._now() < self._until
 
     def check(self) -> None:
-        """Check the lead right before a write: a leader that was paused notices it here.
-
-        Raises:
-            NotLeader: another one may act by now.
-        """
+        """Check the lead right before a write: a leader that was paused notices it here. Raises NotLeader."""
         if not self.leading:
             raise NotLeader("another operator may lead by now")
 
@@ -132,11 +128,7 @@ class LeaderElector:
             await asyncio.sleep(self._pause(began))
 
     async def _renew_while_running(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do the work for as long as renewals succeed.
-
-        Raises:
-            whatever ended the work.
-        """
+        """Do the work for as long as renewals succeed. Raises whatever ended the work."""
         _log.info("acquired leadership", lease=self._name, identity=self._identity)
         working = asyncio.create_task(work(), name="leader's work")
         try:

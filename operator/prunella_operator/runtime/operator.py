@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn
 
 from temporalio.client import Client
 
@@ -35,25 +35,14 @@ _WATCH_SILENCE_LIMIT_SECONDS = 120.0
 """Bookmarks come every minute: a watch without a byte for so long misses changes."""
 
 Watches = dict[str, WatchStats]
-
-
-class Source(Protocol):
-    """A source of signals that watches the API server."""
-
-    @property
-    def stats(self) -> WatchStats:
-        """The state of its watch."""
-
-    async def run(self) -> NoReturn:
-        """Watch until cancelled."""
+NamedSource = tuple[str, PodSource | JobSource | RolloutSource[Any]]
+MayAct = Callable[[], None]
 
 
 @asynccontextmanager
 async def run_operator(settings: Settings, access: Access, client: Client, process: Process) -> AsyncIterator[None]:
-    """Detect faults and start workflows for as long as the context is open.
-
-    With leader election only one of several operators acts. Each of them accepts alerts: these go to Temporal alone,
-    which receives the same from every operator.
+    """Detect faults and start workflows for as long as the context is open. With leader election only one of several
+    operators acts. Each of them accepts alerts: Temporal receives the same from all.
     """
     process.start("backlog", _measure_backlog(client, settings.task_queue))
     async with run_webhook(settings, client, process), AsyncClient(access, settings.api_timeout) as rest:
@@ -75,9 +64,7 @@ def _elector(settings: Settings, access: Access, rest: AsyncClient) -> LeaderEle
     return LeaderElector(rest, namespace, settings.leader_lease_name, timing, identity=new_identity())
 
 
-async def _act(
-    settings: Settings, access: Access, client: Client, process: Process, may_act: Callable[[], None]
-) -> NoReturn:
+async def _act(settings: Settings, access: Access, client: Client, process: Process, may_act: MayAct) -> NoReturn:
     """Detect faults and start workflows until cancelled. `may_act` is called right before every write."""
     namespaces, protected = settings.namespaces, settings.protected_namespaces
     async with AsyncClient(access, settings.api_timeout, may_act) as rest, process.part() as part:
@@ -99,9 +86,7 @@ async def _act(
             await part.ended()
 
 
-def _sources(
-    settings: Settings, access: Access, intake: Intake, recorder: KnownGoodRecorder
-) -> Iterator[tuple[str, Source]]:
+def _sources(settings: Settings, access: Access, intake: Intake, recorder: KnownGoodRecorder) -> Iterator[NamedSource]:
     callbacks = (intake.accept, recorder.schedule)
     for namespace in settings.namespaces or (None,):
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""

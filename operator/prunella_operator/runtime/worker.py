@@ -39,9 +39,7 @@ _RETRY_INTERVAL_SECONDS = 2.0
 _GRACE_PERIOD = timedelta(seconds=30)
 _MAX_CACHED_WORKFLOWS = 300  # about 0.1 MB each; the others are replayed when they continue
 _WORKFLOWS: tuple[type, ...] = (SelfHealing, Escalation, AlertHandling, AlertIntake)
-
-Registered = list[Callable[..., Any]]
-"""Activities as a worker registers them."""
+Registered = list[Callable[..., Any]]  # activities
 
 
 def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
@@ -75,36 +73,16 @@ async def run_worker(settings: Settings, access: Access, process: Process) -> As
     pool = ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity")
     async with AsyncClient(access, settings.api_timeout) as client:
         alerts = AlertActivitiesImpl(kube, client, collector, protected, connect_alertmanager(settings))
-        registered: Registered = [*_healing_activities(healing), *_alert_activities(alerts)]
-        registered += [notices.notify, notices.ticket]
+        registered: Registered = [*_activities(healing, alerts), notices.notify, notices.ticket]
         with pool:
             process.start("worker", _serve(settings, registered, pool, process))
             yield
 
 
-def _healing_activities(activities: Activities) -> Registered:
-    return [
-        activities.confirm,
-        activities.diagnose,
-        activities.repair,
-        activities.undo,
-        activities.verify,
-        activities.report,
-        activities.close,
-    ]
-
-
-def _alert_activities(activities: AlertActivitiesImpl) -> Registered:
-    return [
-        activities.enrich,
-        activities.open,
-        activities.follow,
-        activities.withdraw,
-        activities.silence,
-        activities.unsilence,
-        activities.is_firing,
-        activities.record,
-    ]
+def _activities(own: Activities, alerts: AlertActivitiesImpl) -> Registered:
+    healing: Registered = [own.confirm, own.diagnose, own.repair, own.undo, own.verify, own.report, own.close]
+    incidents: Registered = [alerts.open, alerts.follow, alerts.withdraw, alerts.record]
+    return [*healing, *incidents, alerts.enrich, alerts.silence, alerts.unsilence, alerts.is_firing]
 
 
 async def _serve(settings: Settings, activities: Registered, pool: ThreadPoolExecutor, process: Process) -> None:

@@ -9,7 +9,6 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from prunella_operator.temporal import rpc
-from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.model.errors import NotFound
 
 DEPTH = Gauge(
@@ -25,6 +24,6 @@ async def measure(client: Client, queue: str) -> None:
         request = DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=number, report_stats=True
         )
-        with suppress(TemporalUnavailable, NotFound):
+        with suppress(rpc.TemporalUnavailable, NotFound):
             response = await rpc.call(client.workflow_service.describe_task_queue(request), _REQUEST_TIMEOUT_SECONDS)
             DEPTH.labels(queue, kind).set(response.stats.approximate_backlog_count)

@@ -5,7 +5,6 @@ import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -33,10 +32,7 @@ async def connect(
     settings: Settings, *, lazy: bool = True, interceptors: Sequence[Interceptor] = (), runtime: Runtime | None = None
 ) -> Client:
     """Connect to the configured server. A lazy client connects at its first call: we start while Temporal is down.
-
-    Raises:
-        RuntimeError: not lazy, and the server does not answer.
-        KeyFileError: the file of payload keys cannot be used.
+    Raises RuntimeError when it is not lazy and the server does not answer, KeyFileError for bad payload keys.
     """
     key = settings.temporal_api_key
     return await Client.connect(
@@ -52,12 +48,7 @@ async def connect(
 
 
 def probe(settings: Settings) -> str:
-    """Describe the server for `prunella doctor`: its version, and that it has our namespace.
-
-    Raises:
-        Unavailable: it does not answer.
-        NotFound: the namespace is missing.
-    """
+    """Describe the server for `prunella doctor`. Raises Unavailable, or NotFound when our namespace is missing."""
     return asyncio.run(_probe(settings))
 
 
@@ -103,9 +94,7 @@ class EmbeddedTemporal:
         _log.info("temporal is up", address=self._settings.temporal_target, db=self._settings.temporal_db)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         if self._supervisor:
             self._supervisor.cancel()
             with suppress(asyncio.CancelledError):
@@ -146,11 +135,7 @@ class EmbeddedTemporal:
 
 
 async def _wait_until_serving(settings: Settings, server: ServerProcess) -> None:
-    """Return when the server takes calls.
-
-    Raises:
-        ServerFailed: it exited instead.
-    """
+    """Return when the server takes calls. Raises ServerFailed when it exits instead."""
     while not server.ended:
         with suppress(RuntimeError, RPCError):
             client = await connect(settings, lazy=False)

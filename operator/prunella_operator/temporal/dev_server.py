@@ -23,10 +23,7 @@ class ServerFailed(Permanent):
 
 
 def arguments(settings: Settings) -> list[str]:
-    """Build the command line of the server.
-
-    `setpriv` lets the kernel stop the server with us, so that a SIGKILL of ours leaves no orphan on the port and file.
-    """
+    """Build the command line. `setpriv` stops the server with us: a SIGKILL leaves no orphan on port and file."""
     die_with_parent = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     options = {
         "--ip": LOOPBACK,
@@ -37,13 +34,8 @@ def arguments(settings: Settings) -> list[str]:
         "--sqlite-pragma": "journal_mode=wal",  # three times as many writes a second; a kill loses none of them
         "--log-level": "error",
     }
-    return [
-        *die_with_parent,
-        str(_find_binary()),
-        "server",
-        "start-dev",
-        *(str(part) for pair in options.items() for part in pair),
-    ]
+    flags = (str(part) for pair in options.items() for part in pair)
+    return [*die_with_parent, str(_find_binary()), "server", "start-dev", *flags]
 
 
 def _database_path(settings: Settings) -> Path:
@@ -70,11 +62,10 @@ class ServerProcess:
     async def start(cls, settings: Settings) -> Self:
         """Start it in a session of its own: a Ctrl-C on the terminal reaches only us, and we stop it in order."""
         _database_path(settings).parent.mkdir(parents=True, exist_ok=True)
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *arguments(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
-            )
+        process = await asyncio.create_subprocess_exec(
+            *arguments(settings), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
         )
+        return cls(process)
 
     @property
     def pid(self) -> int:

@@ -30,9 +30,6 @@ _CIPHER = b"AES-256-GCM"
 _KEY_LENGTH = 32  # bytes
 _NONCE_LENGTH = 12  # bytes; random, which is safe for about 2**32 payloads of one key
 
-FileVersion = tuple[int, int, int]
-"""Modification time in nanoseconds, size in bytes, and inode."""
-
 
 class KeyFileError(Permanent):
     """The key file is missing or invalid; the message never contains a key."""
@@ -48,11 +45,7 @@ def key_id(key: bytes) -> str:
 
 
 def parse_keys(text: str) -> dict[str, "AESGCM"]:
-    """Parse a key file: one key a line, in base64; empty lines and comments (#) are ignored. Keys are by id, in order.
-
-    Raises:
-        KeyFileError: there is no key, or a line is not a key.
-    """
+    """Parse keys by id, in order: base64, one a line; empty lines and comments (#) are ignored. Raises KeyFileError."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - processes without keys do not pay for it
 
     keys: dict[str, AESGCM] = {}
@@ -72,9 +65,8 @@ def _parse_key(text: str, number: int) -> bytes:
     except binascii.Error:
         raise KeyFileError(f"line {number} is not base64") from None
     if len(key) != _KEY_LENGTH:
-        raise KeyFileError(
-            f"line {number} is a key of {len(key)} bytes instead of {_KEY_LENGTH}: openssl rand -base64 {_KEY_LENGTH}"
-        )
+        wanted = f"{_KEY_LENGTH}: openssl rand -base64 {_KEY_LENGTH}"
+        raise KeyFileError(f"line {number} is a key of {len(key)} bytes instead of {wanted}")
     return key
 
 
@@ -84,15 +76,11 @@ class KeyFile:
 
     path: Path
     _keys: dict[str, "AESGCM"] = field(default_factory=dict, repr=False)
-    _seen: FileVersion = (0, 0, 0)
+    _seen: tuple[int, int, int] = (0, 0, 0)
     _problem: str = ""
 
     def keys(self) -> dict[str, "AESGCM"]:
-        """Return the current keys.
-
-        Raises:
-            KeyFileError: they could never be read.
-        """
+        """Return the current keys. Raises KeyFileError if they could never be read."""
         try:
             stat = self.path.stat()
             seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -126,11 +114,7 @@ class EncryptionCodec(PayloadCodec):
         return [_encrypt(payload, name, key) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt what is encrypted.
-
-        Raises:
-            CannotDecrypt: a key is missing, or a payload was changed.
-        """
+        """Decrypt what is encrypted. Raises CannotDecrypt if a key is missing, or a payload was changed."""
         if all(payload.metadata.get("encoding") != ENCODING for payload in payloads):
             return list(payloads)
         keys = self.file.keys() if self.file else {}
@@ -166,11 +150,7 @@ def _decrypt(payload: Payload, keys: dict[str, "AESGCM"]) -> Payload:
 
 
 def data_converter(path: str | None) -> DataConverter:
-    """Build the converter of clients and workers between values and payloads. With keys it encrypts errors too.
-
-    Raises:
-        KeyFileError: the file is missing or invalid.
-    """
+    """Build the converter between values and payloads. With keys it encrypts errors too. Raises KeyFileError."""
     if path is None:
         return replace(pydantic_data_converter, payload_codec=EncryptionCodec())
     file = KeyFile(Path(path))

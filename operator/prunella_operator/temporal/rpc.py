@@ -20,13 +20,9 @@ class TemporalUnavailable(Unavailable):
 
 
 async def call(request: Awaitable[T], timeout_seconds: float) -> T:
-    """Await the response for `timeout_seconds`.
+    """Await the response. Raises NotFound without such a workflow, TemporalUnavailable when a retry may help.
 
     The client may turn a cancellation into an error, or lose it when a response arrives: it is raised again.
-
-    Raises:
-        NotFound: there is no such workflow.
-        TemporalUnavailable: no answer, or one that asks for a retry.
     """
     try:
         async with asyncio.timeout(timeout_seconds):

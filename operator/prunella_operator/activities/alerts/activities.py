@@ -12,33 +12,15 @@ from prunella_operator.incidents.opener import IncidentOpener
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.observability import metrics
-from prunella_workflows.contracts.alerts import (
-    AlertActivities,
-    EnrichRequest,
-    Followed,
-    FollowRequest,
-    Opened,
-    OpenRequest,
-    RecordRequest,
-    Silenced,
-    SilenceRequest,
-    StillFiring,
-    UnsilenceRequest,
-    Withdrawn,
-    WithdrawRequest,
-)
+from prunella_workflows.contracts import alerts as contract
 from prunella_workflows.model.alert import Enriched
 from prunella_workflows.model.errors import InvalidInputError
-from prunella_workflows.model.incident import IncidentRef
 
 _log = structlog.get_logger("prunella.alerts")
 
 
-class AlertActivitiesImpl(AlertActivities):
-    """The contract's activities over a real cluster and, if configured, a real Alertmanager.
-
-    Synchronous but for `open`, which belongs to the worker's event loop as its client does.
-    """
+class AlertActivitiesImpl(contract.AlertActivities):
+    """The contract's activities. Synchronous but for `open`, which belongs to the worker's event loop as its client."""
 
     def __init__(
         self,
@@ -53,50 +35,50 @@ class AlertActivitiesImpl(AlertActivities):
         self._alertmanager = alertmanager
 
     @activity.defn(name="enrichAlert")
-    def enrich(self, request: EnrichRequest) -> Enriched:
+    def enrich(self, request: contract.EnrichRequest) -> Enriched:
         """See the contract."""
         with translate_errors():
             return self._enricher.enrich(request.alert, activity.heartbeat)
 
     @activity.defn(name="openIncident")
-    async def open(self, request: OpenRequest) -> Opened:
+    async def open(self, request: contract.OpenRequest) -> contract.Opened:
         """See the contract."""
         with translate_errors():
             return await self._incidents.open(request)
 
     @activity.defn(name="followIncident")
-    def follow(self, request: FollowRequest) -> Followed:
+    def follow(self, request: contract.FollowRequest) -> contract.Followed:
         """See the contract."""
         with translate_errors():
             return self._incidents.follow(request.incident)
 
     @activity.defn(name="withdrawIncident")
-    def withdraw(self, request: WithdrawRequest) -> Withdrawn:
+    def withdraw(self, request: contract.WithdrawRequest) -> contract.Withdrawn:
         """See the contract."""
         with translate_errors():
             return self._incidents.withdraw(request)
 
     @activity.defn(name="silenceAlert")
-    def silence(self, request: SilenceRequest) -> Silenced:
+    def silence(self, request: contract.SilenceRequest) -> contract.Silenced:
         """See the contract."""
         with translate_errors():
-            found = self._required()
-            return Silenced(silence_id=found.silence(request.alert, request.until, request.comment, request.silence_id))
+            found = self._required().silence(request.alert, request.until, request.comment, request.silence_id)
+            return contract.Silenced(silence_id=found)
 
     @activity.defn(name="unsilenceAlert")
-    def unsilence(self, request: UnsilenceRequest) -> None:
+    def unsilence(self, request: contract.UnsilenceRequest) -> None:
         """See the contract."""
         with translate_errors():
             self._required().unsilence(request.silence_id)
 
     @activity.defn(name="isAlertFiring")
-    def is_firing(self, request: EnrichRequest) -> StillFiring:
+    def is_firing(self, request: contract.EnrichRequest) -> contract.StillFiring:
         """See the contract."""
         with translate_errors():
-            return StillFiring(firing=self._required().is_firing(request.alert))
+            return contract.StillFiring(firing=self._required().is_firing(request.alert))
 
     @activity.defn(name="recordAlert")
-    def record(self, request: RecordRequest) -> None:
+    def record(self, request: contract.RecordRequest) -> None:
         """See the contract. The log names the alert, never its values."""
         state = request.state
         with translate_errors():
@@ -108,7 +90,7 @@ class AlertActivitiesImpl(AlertActivities):
             alert=state.name,
             fingerprint=state.fingerprint,
             outcome=state.outcome.value,
-            incident=_name(state.incident),
+            incident=f"{ref.namespace}/{ref.name}" if (ref := state.incident) else "",
             reason=state.reason,
             repeats=state.book.repeats,
         )
@@ -117,7 +99,3 @@ class AlertActivitiesImpl(AlertActivities):
         if self._alertmanager is None:
             raise InvalidInputError("no Alertmanager is configured (setting alertmanager_url)")
         return self._alertmanager
-
-
-def _name(incident: IncidentRef | None) -> str:
-    return f"{incident.namespace}/{incident.name}" if incident else ""

@@ -41,10 +41,7 @@ class Alertmanager:
 
     def silence(self, alert: Alert, until: datetime, comment: str, known: str) -> str:
         """Silence the alert until then, or extend the silence in force; return its id. `known` is its id, if recorded.
-
-        Raises:
-            AuthenticationError, InvalidInputError: it refuses our credentials, or the request.
-            Unavailable: it does not answer.
+        Raises AuthenticationError or InvalidInputError when it refuses, Unavailable when it does not answer.
         """
         ours = known or self._find_silence(alert)
         body = {
@@ -74,27 +71,26 @@ class Alertmanager:
 
     def is_firing(self, alert: Alert) -> bool:
         """Check whether it has the alert, silenced or not."""
-        query = {"filter": f"alertname={_quote(alert.labels.get('alertname', ''))}"}
-        firing = self._call("GET", "/alerts", query=query)
-        return any(found.get("fingerprint") == alert.fingerprint for found in firing)
+        return any(found.get("fingerprint") == alert.fingerprint for found in self._find("/alerts", alert))
 
     def _find_silence(self, alert: Alert) -> str:
         """Find the silence of an earlier attempt; "" if there is none."""
         suffix = f"[{alert.fingerprint}]"
-        query = {"filter": f"alertname={_quote(alert.labels.get('alertname', ''))}"}
-        found = [
-            str(silence["id"])
-            for silence in self._call("GET", "/silences", query=query)
-            if silence.get("createdBy") == AUTHOR
-            and str(silence.get("comment", "")).endswith(suffix)
-            and (silence.get("status") or {}).get("state") == "active"
-        ]
-        return next(iter(found), "")
+        for silence in self._find("/silences", alert):
+            ours = silence.get("createdBy") == AUTHOR and str(silence.get("comment")).endswith(suffix)
+            if ours and (silence.get("status") or {}).get("state") == "active":
+                return str(silence["id"])
+        return ""
 
-    def _call(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
+    def _find(self, path: str, alert: Alert) -> Any:
+        """Find what has the alert's name, quoted in Alertmanager's notation."""
+        name = alert.labels.get("alertname", "").replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return self._call("GET", path, query="?" + urlencode({"filter": f'alertname="{name}"'}))
+
+    def _call(self, method: str, path: str, body: Any = None, query: str = "") -> Any:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        url = self._url + path + (f"?{urlencode(query)}" if query else "")
+        url = self._url + path + query
         try:
             if self._token_file is not None:
                 headers["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"
@@ -134,12 +130,6 @@ def _parse_response(code: int, content: bytes) -> Any:
         return json.loads(content) if content else None
     except ValueError:
         raise Unavailable("Alertmanager's answer cannot be read") from None
-
-
-def _quote(value: str) -> str:
-    """Quote a value for a matcher in Alertmanager's notation."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
 
 
 def _format_time(moment: datetime) -> str:

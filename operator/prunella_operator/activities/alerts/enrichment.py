@@ -14,7 +14,7 @@ from prunella_operator import clock
 from prunella_operator.activities.alerts.target import TargetResolver
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import address
-from prunella_operator.incidents.deduplication import earlier_selectors, targets_workload
+from prunella_operator.incidents import deduplication
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
@@ -34,7 +34,6 @@ from prunella_workflows.model.workload import WorkloadRef
 
 Heartbeat = Callable[[], None]
 """Reports that the activity is alive."""
-
 _MAX_FACT = 600  # characters
 _MAX_LISTED = 3  # releases, containers or incidents
 _MAX_URL = 500  # characters
@@ -105,12 +104,9 @@ class AlertEnricher:
     def _qualify_secrets(self, classified: Classified) -> Classified:
         """Prefix the names of Secrets with Prunella's own namespace, as the notifiers expect."""
         here = self._kube.namespace
-        return classified.model_copy(
-            update={
-                "channels": tuple(address(channel, here) for channel in classified.channels),
-                "ticket": address(classified.ticket, here) if classified.ticket else "",
-            }
-        )
+        channels = tuple(address(channel, here) for channel in classified.channels)
+        ticket = address(classified.ticket, here) if classified.ticket else ""
+        return classified.model_copy(update={"channels": channels, "ticket": ticket})
 
     def _facts(self, target: WorkloadRef, heartbeat: Heartbeat) -> list[EvidenceNote]:
         facts: list[EvidenceNote] = []
@@ -150,9 +146,9 @@ class AlertEnricher:
         path = paths.incidents(target.namespace)
         by_sources, by_people = (
             map(IncidentView.from_object, self._kube.list(path, labelSelector=selector))
-            for selector in earlier_selectors(target)
+            for selector in deduplication.earlier_selectors(target)
         )
-        found = [*by_sources, *(incident for incident in by_people if targets_workload(incident, target))]
+        found = deduplication.merge(target, by_sources, by_people)
         newest = sorted(found, key=lambda incident: incident.metadata.creation_timestamp, reverse=True)
         yield from map(_summary, sorted(newest, key=lambda incident: incident.closed)[:_MAX_LISTED])
 

@@ -6,13 +6,9 @@ from functools import partial
 
 from prunella_operator import clock
 from prunella_operator.activities.evidence.collector import EvidenceCollector
+from prunella_operator.incidents import deduplication
 from prunella_operator.incidents.client import Incident, parse
-from prunella_operator.incidents.deduplication import (
-    MAX_DESCRIPTION,
-    Earlier,
-    find_covering_incident,
-    find_resolved_since,
-)
+from prunella_operator.incidents.deduplication import Earlier
 from prunella_operator.incidents.opener import IncidentOpener, Outcome
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
@@ -82,11 +78,7 @@ class AlertIncidents:
         return _followed(incident) if incident is not None else Followed(gone=True)
 
     def withdraw(self, request: WithdrawRequest) -> Withdrawn:
-        """Request its cancellation, if nothing was changed and no pod is unhealthy.
-
-        Raises:
-            Conflict: it was written to since it was read; retry.
-        """
+        """Request its cancellation, if nothing was changed and no pod is unhealthy. Raises Conflict; then retry."""
         incident = self._read(request.incident)
         if incident is None:
             return Withdrawn(done=True, reason="it was deleted")
@@ -140,7 +132,8 @@ class AlertIncidents:
 
 def _find_covering(observed_at: datetime, fault: str, earlier: Earlier) -> IncidentView | None:
     """An alert may be handled minutes after its observation, and no one remembers when its fault was last seen."""
-    return find_covering_incident(earlier, fault, None, clock.now()) or find_resolved_since(earlier, observed_at)
+    covering = deduplication.find_covering_incident(earlier, fault, None, clock.now())
+    return covering or deduplication.find_resolved_since(earlier, observed_at)
 
 
 def _has_acted(incident: Incident) -> bool:
@@ -181,7 +174,7 @@ def _signal(request: OpenRequest, target: WorkloadRef, raw: Object) -> Signal:
 
 def _description(alert: Alert) -> str:
     text = alert.annotations.get("summary") or alert.annotations.get("description") or ""
-    return redact(f"Alert {alert.name}: {text}" if text else f"Alert {alert.name}")[:MAX_DESCRIPTION]
+    return redact(f"Alert {alert.name}: {text}" if text else f"Alert {alert.name}")[: deduplication.MAX_DESCRIPTION]
 
 
 def _alert_annotation(alert: Alert, resolved_at: datetime | None = None) -> dict[str, str]:

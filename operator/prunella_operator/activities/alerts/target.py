@@ -49,9 +49,5 @@ class TargetResolver:
         """The workload that an autoscaler scales."""
         raw: Object = self._kube.get(paths.autoscalers(namespace, name))
         target = (raw.get("spec") or {}).get("scaleTargetRef") or {}
-        return WorkloadRef(
-            api_version=target.get("apiVersion", ""),
-            kind=target.get("kind", ""),
-            namespace=namespace,
-            name=target.get("name", ""),
-        )
+        version, kind, name = (target.get(key, "") for key in ("apiVersion", "kind", "name"))
+        return WorkloadRef(api_version=version, kind=kind, namespace=namespace, name=name)

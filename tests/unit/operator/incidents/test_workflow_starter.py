@@ -16,9 +16,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from prunella_operator.incidents import sweeper, workflow_starter
 from prunella_operator.incidents.sweeper import Sweeper
 from prunella_operator.incidents.view import EscalationNote, IncidentView, Metadata, Status
-from prunella_operator.incidents.workflow_starter import TemporalUnavailable, WorkflowStarter
+from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
+from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import InvalidIncident, Unavailable
 from prunella_workflows.model.incident_status import Phase
