@@ -1,7 +1,4 @@
-"""`kubectl_complete-prunella`, which kubectl runs to complete `kubectl prunella ...`.
-
-Its arguments are the words so far, the incomplete one last. Prints one candidate per line, then a directive.
-"""
+"""`kubectl_complete-prunella`, which kubectl runs with the words so far: prints candidates, then a directive."""
 
 import os
 import shlex

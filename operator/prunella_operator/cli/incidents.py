@@ -10,7 +10,7 @@ from prunella_operator.cli.arguments import Name, Namespace
 from prunella_operator.cli.options import CONNECTION, KUBERNETES, Invocation, Json, add_options
 from prunella_operator.presentation.incident import render_incident
 from prunella_operator.presentation.terminal import NO_INCIDENTS, console, incident_table, safe
-from prunella_operator.presentation.watch import all_closed, follow, never
+from prunella_operator.presentation.watch import all_closed, follow
 from prunella_workflows.model.incident_status import Phase
 
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")]
@@ -81,6 +81,6 @@ def watch(
     reader = invocation.reader()
     scope = None if all_namespaces else namespace or reader.namespace
     try:
-        follow(lambda: reader.find(scope, selector), console(), clock.now, all_closed if until else never)
+        follow(lambda: reader.find(scope, selector), console(), clock.now, all_closed if until else lambda _: False)
     except KeyboardInterrupt:
         raise typer.Exit(1 if until else 0) from None

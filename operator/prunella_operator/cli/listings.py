@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 from rich.table import Table
@@ -13,33 +13,20 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.redaction import redact
 
+if TYPE_CHECKING:
+    from prunella_workflows.decisions.playbooks.playbook import Playbook
+
 _SOURCE_STYLE = {"default": "dim", "env": "cyan", "flag": "yellow"}
-
-
-class DescribedPlaybook(Protocol):
-    """The printed part of a playbook."""
-
-    @property
-    def cause(self) -> str:
-        """Its root cause."""
-
-    @property
-    def summary(self) -> str:
-        """The symptoms of the cause."""
-
-    @property
-    def steps(self) -> Sequence[str]:
-        """Its steps, in order."""
 
 
 def print_settings(settings: Settings, flags: Collection[str], as_json: bool) -> None:
     """Print each setting with value, source and meaning."""
-    origins = find_sources(Settings.model_fields, flags, os.environ)
+    sources = find_sources(Settings.model_fields, flags, os.environ)
     rows = [
         {
             "name": name,
             "value": _printable(getattr(settings, name)),
-            "source": origins[name],
+            "source": sources[name],
             "about": field.description,
         }
         for name, field in Settings.model_fields.items()
@@ -64,7 +51,7 @@ def _printable(value: object) -> object:
     return redact(value) if isinstance(value, str) else value
 
 
-def print_playbooks(playbooks: Sequence[DescribedPlaybook], as_json: bool) -> None:
+def print_playbooks(playbooks: Sequence["Playbook"], as_json: bool) -> None:
     """Print each root cause, its symptoms and its steps."""
     out = console()
     if as_json:

@@ -1,12 +1,10 @@
-"""The command line and composition root: builds the settings and passes them on. Each command calls one function.
-
-Imports stay inside commands, so that `--help` and completion are fast.
-"""
+"""The command line and composition root. Imports stay inside commands, so that `--help` and completion are fast."""
 
 import json
 import logging
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -35,8 +33,7 @@ def _run(settings: Settings, *, operator: bool, worker: bool, console: bool) -> 
     from prunella_operator.runtime.app import run as run_app
 
     configure(settings.log_format, settings.log_level)
-    code: int = run_app(settings, operator=operator, worker=worker, console=console, embedded=settings.embedded)
-    return code
+    return run_app(settings, operator=operator, worker=worker, console=console, embedded=settings.embedded)
 
 
 def _reader(settings: Settings) -> "IncidentReader":
@@ -94,10 +91,8 @@ def doctor(invocation: Invocation, *, as_json: Json = False) -> None:
     from prunella_operator.temporal.client import probe
 
     settings = invocation.settings
-    metrics = create_source(settings)
-    checks = run_checks(
-        settings, lambda: SyncClient.connect(settings), crds, lambda: probe(settings), clock.now, metrics=metrics
-    )
+    connect, metrics = partial(SyncClient.connect, settings), create_source(settings)
+    checks = run_checks(settings, connect, crds, partial(probe, settings), clock.now, metrics=metrics)
     raise typer.Exit(0 if print_checks(checks, as_json) else 1)
 
 
@@ -161,10 +156,7 @@ def version(as_json: Json = False) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit at once.
-
-    os._exit because a process that used Temporal's SDK may crash while Python tears it down (sdk-python#300).
-    """
+    """Run the command line, then os._exit: Temporal's SDK may crash while Python tears it down (sdk-python#300)."""
     try:
         app()
         code: object = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -39,30 +39,23 @@ ASSIGNMENTS: Options = {
     "assignments": Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, as named by `prunella settings`."),
-    ],
+    ]
 }
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-class Run(Protocol):
-    """Runs parts of Prunella in this process until it is stopped."""
-
-    def __call__(self, settings: Settings, *, operator: bool, worker: bool, console: bool) -> int:
-        """The exit code."""
-
-
-ReadArchived = Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
-"""Deleted incidents since a time, from Temporal; the uids to leave out."""
-
-
 @dataclass(frozen=True)
 class Tools:
-    """Access to the outside world; tests pass their own as typer's context object."""
+    """Access to the outside world; tests pass their own as typer's context object.
+
+    `run` runs parts of Prunella and returns the exit code. `archived` reads incidents deleted since a time from
+    Temporal, except those with the given uids.
+    """
 
     reader: Callable[[Settings], IncidentReader]
-    run: Run
-    archived: ReadArchived
+    run: Callable[..., int]
+    archived: Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
 
 
 @dataclass(frozen=True)
@@ -105,8 +98,7 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except PrunellaError as error:
-            errors = typer.get_text_stream("stderr")
-            console(errors).print(safe(f"error: {error}"), soft_wrap=True)
+            console(typer.get_text_stream("stderr")).print(safe(f"error: {error}"), soft_wrap=True)
             raise typer.Exit(1) from error
 
 

@@ -59,17 +59,10 @@ def report(
     start = _parse_since(since, now)
     incidents = _find(invocation, namespace)
     archived = _find_archived(invocation, start, incidents, namespace) if deleted else []
-    _print(
-        build(
-            [*incidents, *archived],
-            start,
-            now,
-            namespace=namespace,
-            manual_minutes=manual_minutes,
-            deleted=len(archived),
-        ),
-        output,
+    made = build(
+        [*incidents, *archived], start, now, namespace=namespace, manual_minutes=manual_minutes, deleted=len(archived)
     )
+    _print(made, output)
 
 
 def _parse_since(text: str, now: datetime) -> datetime:

@@ -14,7 +14,7 @@ _PROCESS: Options = {
     **ASSIGNMENTS,
 }
 _NAMESPACES: Options = {
-    "namespaces": Annotated[str | None, typer.Option(help="Watch only these, comma-separated; default: all.")],
+    "namespaces": Annotated[str | None, typer.Option(help="Watch only these, comma-separated; default: all.")]
 }
 _TEMPORAL = typer.Option(
     "--temporal",

@@ -2,22 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prunella_operator.cli.options import KUBERNETES, Invocation, Options, add_options
-from prunella_operator.cli.uninstaller import Cluster, Leftover, find_leftovers
+from prunella_operator.cli.uninstaller import Leftover, find_leftovers
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import Conflict, PrunellaError
+
+if TYPE_CHECKING:
+    from prunella_operator.kubernetes.sync_client import SyncClient
 
 _SCOPE: Options = {
     "namespaces": Annotated[str | None, typer.Option(help="Only in these, comma-separated; default: all.")],
     "leader_lease_namespace": Annotated[
         str | None,
         typer.Option(
-            "--lease-namespace",
-            help="Namespace of the operator's Lease; default: that of the kubeconfig's context.",
+            "--lease-namespace", help="Namespace of the operator's Lease; default: that of the kubeconfig's context."
         ),
     ],
 }
@@ -45,14 +47,14 @@ def uninstall(
     raise typer.Exit(1 if results["failed"] else 0)
 
 
-def _process(cluster: Cluster, leftovers: Sequence[Leftover], yes: bool) -> Iterator[str]:
+def _process(cluster: "SyncClient", leftovers: Sequence[Leftover], yes: bool) -> Iterator[str]:
     for leftover in leftovers:
         error = _try_remove(cluster, leftover) if yes else ""
         console().print(safe(f"{leftover.object}: {leftover.kinds}{error and f' - {error}'}"), soft_wrap=True)
         yield "failed" if error else "done"
 
 
-def _try_remove(cluster: Cluster, leftover: Leftover) -> str:
+def _try_remove(cluster: "SyncClient", leftover: Leftover) -> str:
     """The error; "" when it was removed."""
     try:
         leftover.remove(cluster)

@@ -1,7 +1,4 @@
-"""kopf without the kubernetes package (14 MiB), which it imports only to accept that package's typed models.
-
-We pass it none. A process that needs the package anyway (a worker in the operator's process) imports it itself.
-"""
+"""kopf without the kubernetes package (14 MiB), which it imports only for its models. A worker imports it itself."""
 
 from prunella_operator.compat.import_without import hide_package
 

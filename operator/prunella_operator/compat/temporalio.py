@@ -1,7 +1,4 @@
-"""temporalio without grpc (8 MiB), which it imports if installed, only for stubs that it does not use itself.
-
-Import this before anything else imports temporalio. Tracing needs grpc and imports it itself.
-"""
+"""temporalio without grpc (8 MiB), whose stubs it does not use. Import this first; tracing imports grpc itself."""
 
 from prunella_operator.compat.import_without import hide_package
 

@@ -10,11 +10,7 @@ from prunella_workflows.model.errors import NotFound
 
 
 def crd_files() -> Sequence[Path]:
-    """The CRD manifests.
-
-    Raises:
-        NotFound: this installation does not contain them.
-    """
+    """The CRD manifests. Raises NotFound if this installation does not contain them."""
     here = Path(__file__).resolve().parents[1]
     for folder in (here / "crds", here.parents[1] / "crds"):
         if files := sorted(folder.glob("*.yaml")):

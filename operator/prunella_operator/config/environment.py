@@ -35,11 +35,7 @@ def variable(field: str) -> str:
 
 
 def check_variables(fields: Collection[str], environ: Mapping[str, str]) -> None:
-    """Reject variables with our prefix that are not settings.
-
-    Raises:
-        UnknownSetting: names each variable and the closest setting.
-    """
+    """Raise UnknownSetting for variables with our prefix that are not settings, and name the closest settings."""
     known = {variable(field) for field in fields}
     others = [name for name in sorted(environ) if name.upper().startswith(PREFIX) and name.upper() not in known]
     unknown = [name for name in others if not _is_service_link(name, environ[name])]
@@ -49,10 +45,8 @@ def check_variables(fields: Collection[str], environ: Mapping[str, str]) -> None
 
 def find_sources(fields: Iterable[str], flags: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
     """The source of each setting's value: flag, env or default."""
-    variables = {name.upper() for name, value in environ.items() if value}
-    return {
-        field: "flag" if field in flags else "env" if variable(field) in variables else "default" for field in fields
-    }
+    given = {name.upper() for name, value in environ.items() if value}
+    return {field: "flag" if field in flags else "env" if variable(field) in given else "default" for field in fields}
 
 
 def _is_service_link(name: str, value: str) -> bool:

@@ -1,7 +1,4 @@
-"""The settings: one frozen value, built once by the command line and passed by argument.
-
-Precedence, lowest first: the default, a `PRUNELLA_*` environment variable, a flag. Each description states the unit.
-"""
+"""The settings: a frozen value. Precedence, lowest first: the default, a `PRUNELLA_*` environment variable, a flag."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -43,10 +40,11 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Url = Annotated[str, AfterValidator(_check_url)]
 
 
 class Settings(BaseSettings):
-    """All settings. Times are in seconds."""
+    """All settings. Times are in seconds; a description states any other unit."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -58,162 +56,146 @@ class Settings(BaseSettings):
     )
 
     kubeconfig: str | None = Field(
-        default=None, description="path of a kubeconfig; unset: $KUBECONFIG, ~/.kube/config or the pod's own account"
+        None, description="path of a kubeconfig; unset: $KUBECONFIG, ~/.kube/config or the pod's own account"
     )
-    context: str | None = Field(default=None, description="context of the kubeconfig; unset: its current one")
-    namespaces: Names = Field(default=(), description="namespaces to watch, comma-separated; empty: the whole cluster")
+    context: str | None = Field(None, description="context of the kubeconfig; unset: its current one")
+    namespaces: Names = Field((), description="namespaces to watch, comma-separated; empty: the whole cluster")
     protected_namespaces: Names = Field(
-        default=("kube-system", "kube-public", "kube-node-lease", "prunella-system"),
+        ("kube-system", "kube-public", "kube-node-lease", "prunella-system"),
         description="never repaired, regardless of policies: a mistake there could take down the cluster, "
         "or Prunella itself",
     )
     known_good_after: Seconds = Field(
-        default=30.0,
-        description="seconds a rollout must be stable before its template is recorded as known good",
+        30.0, description="seconds a rollout must be stable before its template is recorded as known good"
     )
     api_timeout: Seconds = Field(
-        default=10.0, description="timeout of a Kubernetes API request, in seconds; watches have their own timeouts"
+        10.0, description="timeout of a Kubernetes API request, in seconds; watches have their own timeouts"
     )
 
     leader_election: bool = Field(
         default=False,
         description="elect one of several operators as leader, by a Lease; without it, run only one operator",
     )
-    leader_lease_name: str = Field(default="prunella-operator", description="name of the Lease")
+    leader_lease_name: str = Field("prunella-operator", description="name of the Lease")
     leader_lease_namespace: str | None = Field(
-        default=None, description="namespace of the Lease; unset: the pod's own, or that of the kubeconfig's context"
+        None, description="namespace of the Lease; unset: the pod's own, or that of the kubeconfig's context"
     )
     leader_lease_seconds: Annotated[int, Field(ge=3, le=60)] = Field(
-        default=6,
+        6,
         description="seconds without a renewal after which another operator may take over; "
         "a leader that cannot renew the Lease stops after two thirds of that",
     )
 
     keep_healed_hours: Annotated[float, Field(ge=3)] = Field(
-        default=168.0,
+        168.0,
         description="hours to keep a closed incident that was not escalated: Healed, Recovered, DryRunDone, Suppressed "
         "or Cancelled",
     )
     keep_escalated_hours: Annotated[float, Field(ge=3)] = Field(
-        default=720.0, description="hours to keep an Escalated or Failed incident after it was closed"
+        720.0, description="hours to keep an Escalated or Failed incident after it was closed"
     )
-    keep_per_workload: Count = Field(
-        default=20, description="number of closed incidents to keep per workload, the latest ones"
-    )
+    keep_per_workload: Count = Field(20, description="number of closed incidents to keep per workload, the latest ones")
     keep_incidents: Count = Field(
-        default=2000,
-        description="number of incidents to keep in total, to limit etcd usage; open ones are never deleted",
+        2000, description="number of incidents to keep in total, to limit etcd usage; open ones are never deleted"
     )
 
-    prometheus_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
-        default=None, description="URL of Prometheus or a compatible API; unset: metrics-server is used"
+    prometheus_url: Url | None = Field(
+        None, description="URL of Prometheus or a compatible API; unset: metrics-server is used"
     )
     prometheus_token_file: str | None = Field(
-        default=None, description="file with a bearer token for Prometheus; read for each query, so it can be rotated"
+        None, description="file with a bearer token for Prometheus; read for each query, so it can be rotated"
     )
     prometheus_ca_file: str | None = Field(
-        default=None, description="PEM file with the CA of Prometheus's certificate; unset: the system's"
+        None, description="PEM file with the CA of Prometheus's certificate; unset: the system's"
     )
     prometheus_timeout: Annotated[float, Field(gt=0, le=10)] = Field(
-        default=5.0, description="timeout of a query, in seconds, at most 10; a query that times out returns no data"
+        5.0, description="timeout of a query, in seconds, at most 10; a query that times out returns no data"
     )
 
     temporal_address: Annotated[str, AfterValidator(_check_address)] = Field(
-        default="127.0.0.1:7233", description="HOST:PORT of Temporal; `prunella run` accepts `embedded` too"
+        "127.0.0.1:7233", description="HOST:PORT of Temporal; `prunella run` accepts `embedded` too"
     )
-    temporal_namespace: str = Field(default="default", description="Temporal namespace of the workflows")
+    temporal_namespace: str = Field("default", description="Temporal namespace of the workflows")
     temporal_api_key: SecretStr | None = Field(
-        default=None, description="API key for Temporal Cloud or a server that requires one; enables TLS"
+        None, description="API key for Temporal Cloud or a server that requires one; enables TLS"
     )
     temporal_tls: bool = Field(default=False, description="connect to Temporal with TLS")
     payload_key_file: str | None = Field(
-        default=None,
+        None,
         description="file with the keys that encrypt payloads in Temporal (AES-256, base64, one per line); the first "
         "one encrypts, all decrypt; reloaded on change. Operator and workers need the same keys",
     )
-    temporal_port: Port = Field(default=7233, description="port of the embedded server")
-    temporal_ui_port: Port = Field(default=8233, description="port of the embedded server's web UI")
+    temporal_port: Port = Field(7233, description="port of the embedded server")
+    temporal_ui_port: Port = Field(8233, description="port of the embedded server's web UI")
     temporal_ui_url: str | None = Field(
-        default=None, description="URL of Temporal's web UI, for links; unset: the embedded server's"
+        None, description="URL of Temporal's web UI, for links; unset: the embedded server's"
     )
     trace_url: str | None = Field(
-        default=None,
-        description="URL of a trace in your tracing backend, for links in messages; {trace_id} is replaced",
+        None, description="URL of a trace in your tracing backend, for links in messages; {trace_id} is replaced"
     )
     dashboard_url: str | None = Field(
-        default=None,
-        description="URL of a dashboard, for links in messages; {namespace} and {incident} are replaced",
+        None, description="URL of a dashboard, for links in messages; {namespace} and {incident} are replaced"
     )
     temporal_db: str = Field(
         default_factory=lambda: str(state_home() / "temporal.db"),
         description="SQLite file of the embedded server; keeps open incidents across restarts",
     )
-    task_queue: str = Field(default="prunella", description="Temporal task queue shared by operator and workers")
+    task_queue: str = Field("prunella", description="Temporal task queue shared by operator and workers")
     sticky_timeout: Seconds = Field(
-        default=5.0,
-        description="seconds a workflow waits for the worker that has it cached before another worker takes it",
+        5.0, description="seconds a workflow waits for the worker that has it cached before another worker takes it"
     )
-    max_workflow_tasks: Count = Field(default=100, description="maximum concurrent workflow tasks per worker")
-    max_activities: Count = Field(default=50, description="maximum concurrent activities per worker")
-    pollers: Count = Field(default=5, description="concurrent polls of each task type per worker")
+    max_workflow_tasks: Count = Field(100, description="maximum concurrent workflow tasks per worker")
+    max_activities: Count = Field(50, description="maximum concurrent activities per worker")
+    pollers: Count = Field(5, description="concurrent polls of each task type per worker")
 
     http_host: str = Field(
         default_factory=lambda: "0.0.0.0" if in_cluster() else "127.0.0.1",  # noqa: S104 - the kubelet probes the pod's IP
         description="listen address of /healthz, /readyz and /metrics; outside a cluster only loopback",
     )
-    http_port: Port = Field(default=8080, description="port of /healthz, /readyz and /metrics")
+    http_port: Port = Field(8080, description="port of /healthz, /readyz and /metrics")
     console_port: Port = Field(
-        default=8081, description="port of the web console of `prunella run` and `prunella console`; 0 disables it"
+        8081, description="port of the web console of `prunella run` and `prunella console`; 0 disables it"
     )
     console_anonymous: bool = Field(
-        default=True,
-        description="allow reading incidents in the console without a token; actions always need one",
+        default=True, description="allow reading incidents in the console without a token; actions always need one"
     )
 
     webhook_host: str = Field(
         default_factory=lambda: "0.0.0.0" if in_cluster() else "127.0.0.1",  # noqa: S104 - Alertmanager calls the pod's IP
         description="listen address of the alert webhook; loopback only without token file, client CA or webhook_open",
     )
-    webhook_port: Port = Field(
-        default=9095, description="port of the alert webhook, `/webhooks/alertmanager`; 0 disables it"
-    )
+    webhook_port: Port = Field(9095, description="port of the alert webhook, `/webhooks/alertmanager`; 0 disables it")
     webhook_token_file: str | None = Field(
-        default=None,
-        description="file with the bearer tokens that the webhook accepts, one per line; reloaded on change",
+        None, description="file with the bearer tokens that the webhook accepts, one per line; reloaded on change"
     )
     webhook_open: bool = Field(
         default=False,
         description="accept alerts without authentication; only where something else protects the webhook",
     )
     webhook_tls_cert: str | None = Field(
-        default=None, description="PEM file with the webhook's certificate chain; enables TLS, reloaded on change"
+        None, description="PEM file with the webhook's certificate chain; enables TLS, reloaded on change"
     )
-    webhook_tls_key: str | None = Field(default=None, description="PEM file with the private key of that certificate")
+    webhook_tls_key: str | None = Field(None, description="PEM file with the private key of that certificate")
     webhook_client_ca: str | None = Field(
-        default=None, description="PEM file with the CA of client certificates; makes the webhook require one"
+        None, description="PEM file with the CA of client certificates; makes the webhook require one"
     )
-    webhook_max_body: Count = Field(default=1 << 20, description="maximum size of a webhook request, in bytes")
+    webhook_max_body: Count = Field(1 << 20, description="maximum size of a webhook request, in bytes")
     webhook_rate: Annotated[float, Field(gt=0)] = Field(
-        default=50.0, description="maximum webhook requests per second, on average"
+        50.0, description="maximum webhook requests per second, on average"
     )
-    webhook_burst: Count = Field(default=200, description="maximum burst of webhook requests")
-    alertmanager_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
-        default=None,
-        description="URL of Alertmanager's API, to silence alerts during repairs; unset: no silences",
+    webhook_burst: Count = Field(200, description="maximum burst of webhook requests")
+    alertmanager_url: Url | None = Field(
+        None, description="URL of Alertmanager's API, to silence alerts during repairs; unset: no silences"
     )
     alertmanager_token_file: str | None = Field(
-        default=None, description="file with a bearer token for Alertmanager's API; reloaded on change"
+        None, description="file with a bearer token for Alertmanager's API; reloaded on change"
     )
     alertmanager_ca_file: str | None = Field(
-        default=None, description="PEM file with the CA of Alertmanager's certificate; unset: the system's"
+        None, description="PEM file with the CA of Alertmanager's certificate; unset: the system's"
     )
 
-    log_format: Literal["auto", "json", "text"] = Field(
-        default="auto", description="json, text, or auto: text on a terminal"
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="minimum level that is logged"
-    )
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="json, text, or auto: text on a terminal")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum level that is logged")
 
     @property
     def embedded(self) -> bool:
@@ -234,9 +216,5 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, flags: Mapping[str, Any]) -> Self:
-        """The settings of this process. Flags that are None are ignored.
-
-        Raises:
-            pydantic.ValidationError: a value is invalid.
-        """
+        """The settings of this process. Flags that are None are ignored. Raises pydantic.ValidationError."""
         return cls(**{name: value for name, value in flags.items() if value is not None})

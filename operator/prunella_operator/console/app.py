@@ -1,7 +1,4 @@
-"""The web console's HTTP application: pages for anyone who can reach it, actions for users with a Kubernetes token.
-
-Reads with Prunella's own account; changes are sent to the API server with the user's token.
-"""
+"""The web console's HTTP application: pages for anyone who can reach it, actions with the user's Kubernetes token."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -45,10 +42,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Console:
-    """The pages. `workflow_url` links to Temporal; `anonymous` allows reading without a token.
-
-    With `local` only this machine is served. A request for another host name is then DNS rebinding: a site pointed its
-    name here to read what a browser on this machine may read.
+    """The pages. `workflow_url` links to Temporal; `anonymous` allows reading without a token, with our own account.
+    With `local`, other host names are refused: DNS rebinding, by a site that wants to read what a local browser may.
     """
 
     readers: Readers

@@ -77,12 +77,8 @@ def incident_page(incident: Incident, now: datetime, workflow_url: str, actions:
 
 
 def _row(incident: Incident, now: datetime) -> dict[str, Any]:
-    return {"incident": incident, "tone": _tone(incident.phase), "age": age(incident.metadata.creation_timestamp, now)}
-
-
-def _tone(phase: Phase) -> str:
-    """The colour of a phase: good, bad, warn (someone must act), busy, or none."""
-    return PHASE_TONES.get(phase, "" if phase.closed else "busy")
+    tone = PHASE_TONES.get(incident.phase, "" if incident.phase.closed else "busy")
+    return {"incident": incident, "tone": tone, "age": age(incident.metadata.creation_timestamp, now)}
 
 
 def possible_actions(incident: Incident) -> list[str]:

@@ -25,15 +25,9 @@ class ConsolePortTaken(Permanent):
 
 @asynccontextmanager
 async def run_console(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
-    """The console, for as long as the context is open.
-
-    Raises:
-        ConsolePortTaken: choose another port.
-    """
-    local = settings.http_host in LOCAL
-    console = Console(
-        make_readers(access, settings.api_timeout), settings.workflow_url, settings.console_anonymous, local
-    )
+    """The console, for as long as the context is open. Raises ConsolePortTaken."""
+    readers, local = make_readers(access, settings.api_timeout), settings.http_host in LOCAL
+    console = Console(readers, settings.workflow_url, settings.console_anonymous, local)
     runner = web.AppRunner(console.app(), access_log=None)
     await runner.setup()
     try:
@@ -41,10 +35,8 @@ async def run_console(settings: Settings, access: Access, process: Process) -> A
         try:
             await web.TCPSite(runner, settings.http_host, settings.console_port).start()
         except OSError as error:
-            message = (
-                f"cannot serve the console on {where}: {error.strerror}. Set another console_port, or 0 to disable it"
-            )
-            raise ConsolePortTaken(message) from error
+            problem = f"cannot serve the console on {where}: {error.strerror}"
+            raise ConsolePortTaken(f"{problem}. Set another console_port, or 0 to disable it") from error
         process.start("console", asyncio.Event().wait())
         _log.info("console started", url=f"http://{where}")
         yield

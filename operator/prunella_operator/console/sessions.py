@@ -1,7 +1,5 @@
-"""Browser sessions: a Kubernetes bearer token, kept on the server, behind a random cookie.
-
-The token is the user's own, and every change is sent with it: so the API server decides what they may do, and its audit
-log and admission policies see them, not Prunella.
+"""Browser sessions: the user's own Kubernetes token, kept on the server, behind a random cookie.
+The API server decides what they may do, and its audit log and admission policies see them, not Prunella.
 """
 
 import hmac

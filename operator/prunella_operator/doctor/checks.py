@@ -1,7 +1,4 @@
-"""The checks of `prunella doctor`: everything operator and worker need. A check that fails says how to fix it.
-
-Read-only. A check that depends on a failed one is skipped.
-"""
+"""The read-only checks of `prunella doctor`. A failure says how to fix it; checks that depend on it are skipped."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping

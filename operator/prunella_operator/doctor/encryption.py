@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from prunella_operator.config.settings import Settings
-from prunella_operator.doctor.check import Check
+from prunella_operator.doctor.check import Check, check_not_world_readable
 from prunella_operator.temporal.payload_codec import KeyFile, KeyFileError
 
 _NAME = "Payload keys"
-_WORLD_READABLE = 0o004
 
 
 def check_payloads(settings: Settings) -> Check:
@@ -20,7 +19,5 @@ def check_payloads(settings: Settings) -> Check:
     except KeyFileError as error:
         fix = "write keys into it, one per line: openssl rand -base64 32 > FILE"
         return Check(_NAME, passed=False, message=str(error), fix=fix)
-    if path.stat().st_mode & _WORLD_READABLE:
-        fix = f"chmod o-r {path}; for a Secret volume: set defaultMode 0440"
-        return Check(_NAME, passed=False, message=f"{path} is world-readable", fix=fix)
-    return Check(_NAME, passed=True, message=f"encrypts with {keys[0]}, decrypts with {len(keys)} key(s)")
+    good = Check(_NAME, passed=True, message=f"encrypts with {keys[0]}, decrypts with {len(keys)} key(s)")
+    return check_not_world_readable(_NAME, path) or good

@@ -1,7 +1,4 @@
-"""The permissions of operator and worker, by role of manifests/base, and the doctor checks of them.
-
-A test derives these permissions from the code and compares them with the roles, in both directions.
-"""
+"""The permissions of operator and worker, by role of manifests/base (a test compares them), and the doctor's checks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,6 +46,7 @@ class Rule:
         return f"{', '.join(self.verbs)} {self.resource}" + (f" ({self.group})" if self.group else "")
 
 
+_WORKLOADS = ("deployments", "statefulsets", "daemonsets")
 RULES = (
     Rule("write incidents", ("create", "patch", "delete"), "incidents", GROUP),
     Rule("write incidents", ("patch",), "incidents/status", GROUP),
@@ -59,25 +57,18 @@ RULES = (
     Rule("read incidents and policies", ("get", "list"), "namespaces", cluster=True),
     Rule("read incidents and policies", ("get",), "customresourcedefinitions", "apiextensions.k8s.io", cluster=True),
     Rule("watch workloads", _READ, "pods"),
-    Rule("watch workloads", _READ, "deployments", "apps"),
-    Rule("watch workloads", _READ, "statefulsets", "apps"),
-    Rule("watch workloads", _READ, "daemonsets", "apps"),
-    Rule("watch workloads", ("get", "list"), "replicasets", "apps"),
-    Rule("watch workloads", ("get", "list"), "controllerrevisions", "apps"),
+    *(Rule("watch workloads", _READ, plural, "apps") for plural in _WORKLOADS),
+    *(Rule("watch workloads", ("get", "list"), plural, "apps") for plural in ("replicasets", "controllerrevisions")),
     Rule("watch workloads", _READ, "jobs", "batch"),
     Rule("watch workloads", ("get",), "cronjobs", "batch"),
     Rule("collect evidence", ("get",), "pods/log"),
-    Rule("collect evidence", ("list",), "events"),
-    Rule("collect evidence", ("list",), "resourcequotas"),
-    Rule("collect evidence", ("list",), "limitranges"),
+    *(Rule("collect evidence", ("list",), plural) for plural in ("events", "resourcequotas", "limitranges")),
     Rule("collect evidence", ("get", "list"), "horizontalpodautoscalers", "autoscaling"),
     Rule("collect evidence", ("list",), "poddisruptionbudgets", "policy"),
     Rule("collect evidence", ("list",), "services"),
     Rule("collect evidence", ("get", "list"), "nodes", cluster=True),
     Rule("collect evidence", ("list",), "pods", "metrics.k8s.io"),
-    Rule("repair", ("patch",), "deployments", "apps"),
-    Rule("repair", ("patch",), "statefulsets", "apps"),
-    Rule("repair", ("patch",), "daemonsets", "apps"),
+    *(Rule("repair", ("patch",), plural, "apps") for plural in _WORKLOADS),
     Rule("repair", ("patch",), "horizontalpodautoscalers", "autoscaling"),
     Rule("repair", ("patch",), "pods/resize"),
     Rule("repair", ("delete",), "pods"),

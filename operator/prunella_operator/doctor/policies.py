@@ -16,7 +16,6 @@ from prunella_workflows.model.labels import CHANNEL, TICKETS
 from prunella_workflows.model.policy import ClusterHealingPolicySpec, EscalationRule, HealingPolicySpec, LabelSelector
 
 _KINDS = ("deployments", "statefulsets", "daemonsets")
-_COMPARE_LABELS = "compare the labels: kubectl get {resources} --show-labels"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def _check_selection(api: Api, policy: Policy) -> Check:
         items = (item for plural in _KINDS for item in _items(api, f"/apis/apps/v1/namespaces/{home}/{plural}"))
         count = _count_matches(items, spec.selector)
         noun, resources = "workloads", f"{','.join(_KINDS)} -n {home}"
-    fix = _COMPARE_LABELS.format(resources=resources)
+    fix = f"compare the labels: kubectl get {resources} --show-labels"
     return Check(policy.title, passed=count > 0, message=f"selects {count} {noun}", fix=fix)
 
 

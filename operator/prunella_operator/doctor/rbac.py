@@ -12,10 +12,7 @@ _LABELS = {"app.kubernetes.io/part-of": "prunella"}
 
 
 def bindings(namespaces: tuple[str, ...], accounts: str) -> str:
-    """YAML for kubectl: RoleBindings in each of these namespaces, or ClusterRoleBindings if there are none.
-
-    `accounts` is the namespace of Prunella's ServiceAccounts.
-    """
+    """YAML of RoleBindings in each of these namespaces, else of ClusterRoleBindings, for accounts in `accounts`."""
     objects = [_binding(role, namespace, accounts) for namespace in namespaces or ("",) for role in _ACCOUNTS]
     return yaml.safe_dump_all(objects, sort_keys=False)
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from prunella_operator.alerts.server import CannotListen, exposure, tls_context
 from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.config.settings import Settings
-from prunella_operator.doctor.check import Check
+from prunella_operator.doctor.check import Check, check_not_world_readable
 
 _NAME = "Webhook"
-_WORLD_READABLE = 0o004
 
 
 def check_webhook(settings: Settings) -> Check:
@@ -30,10 +29,7 @@ def _check_tokens(settings: Settings) -> Check | None:
     if problem := TokenFile(path).problem():
         fix = "write tokens into it, one per line: openssl rand -hex 32 > FILE"
         return Check(_NAME, passed=False, message=problem, fix=fix)
-    if path.stat().st_mode & _WORLD_READABLE:
-        fix = f"chmod o-r {path}; for a Secret volume: set defaultMode 0440"
-        return Check(_NAME, passed=False, message=f"the token file {path} is world-readable", fix=fix)
-    return None
+    return check_not_world_readable(_NAME, path, "the token file ")
 
 
 def _check_certificates(settings: Settings) -> Check | None:

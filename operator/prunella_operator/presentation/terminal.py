@@ -1,7 +1,4 @@
-"""Consoles, colours and the table of incidents. Builds renderables and prints nothing itself.
-
-Texts from a cluster and its logs are rendered as plain text, so that they cannot forge colours or move the cursor.
-"""
+"""Consoles, colours and the table of incidents. Texts from a cluster cannot forge colours or move the cursor."""
 
 import re
 import sys
@@ -125,12 +122,7 @@ def _cells(incident: Incident, now: datetime) -> dict[str, Text]:
 def change_line(incident: Incident) -> str:
     """One line per change, for logs and pipes: incident, phase, target, details."""
     status = incident.status
-    facts = (
-        status.root_cause,
-        status.action,
-        f"healed in {status.healed_in}" if status.healed_in else "",
-        status.message,
-    )
-    return f"{incident.namespace}/{incident.name} {incident.phase} {incident.target}" + "".join(
-        f" | {fact}" for fact in facts if fact
-    )
+    healed = status.healed_in and f"healed in {status.healed_in}"
+    facts = (status.root_cause, status.action, healed, status.message)
+    start = f"{incident.namespace}/{incident.name} {incident.phase} {incident.target}"
+    return " | ".join((start, *filter(None, facts)))

@@ -94,9 +94,8 @@ def _diagnosis(incident: Incident) -> Moment:
     status = incident.status
     confidence = f", confidence {status.confidence}" if status.confidence else ""
     title = f"Diagnosed: {status.root_cause or 'no known cause'}{confidence}"
-    return Moment(
-        status.times.diagnosed_at, title, _lines(*(f"{note.source}: {note.message}" for note in status.evidence))
-    )
+    notes = (f"{note.source}: {note.message}" for note in status.evidence)
+    return Moment(status.times.diagnosed_at, title, _lines(*notes))
 
 
 def _guards(incident: Incident) -> Moment:

@@ -22,16 +22,11 @@ def all_closed(incidents: Sequence[Incident]) -> bool:
     return bool(incidents) and all(incident.phase.closed for incident in incidents)
 
 
-def never(_: Sequence[Incident]) -> bool:
-    """Never done: watch until interrupted."""
-    return False
-
-
 def follow(
     poll: Poll,
     out: Console,
     now: Callable[[], datetime],
-    is_done: Predicate = never,
+    is_done: Predicate = lambda _: False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Sequence[Incident]:
     """Show what `poll` returns, every second, until `is_done`. Tolerates an unavailable API server."""
@@ -68,9 +63,8 @@ def _append(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequen
     incidents: Sequence[Incident] = ()
     printed: dict[str, str] = {}
     for incidents, error in polled:
-        lines = {incident.metadata.uid: change_line(incident) for incident in incidents} | (
-            {"": error} if error else {}
-        )
+        lines = {incident.metadata.uid: change_line(incident) for incident in incidents}
+        lines |= {"": error} if error else {}
         for key, line in lines.items():
             if printed.get(key) != line:
                 out.print(Text(f"{now():%H:%M:%S} ") + safe(line), soft_wrap=True)
@@ -80,13 +74,8 @@ def _append(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequen
 
 def _screen(incidents: Sequence[Incident], now: datetime, error: str, width: int) -> RenderableType:
     several = len({incident.namespace for incident in incidents}) > 1
-    parts: list[RenderableType] = [incident_table(incidents, now, several, width)] if incidents else []
-    if not incidents:
-        parts.append(Text("No incidents yet. Press Ctrl-C to stop.", style="dim"))
-    parts += [
-        Text("  ") + safe(f"{incident.name}: {incident.status.message}", "dim")
-        for incident in incidents
-        if incident.status.message
-    ]
-    parts += [safe(error, "yellow")] if error else []
-    return Group(*parts)
+    nothing = Text("No incidents yet. Press Ctrl-C to stop.", style="dim")
+    table = incident_table(incidents, now, several, width) if incidents else nothing
+    messages = ((incident.name, incident.status.message) for incident in incidents if incident.status.message)
+    lines = [Text("  ") + safe(f"{name}: {message}", "dim") for name, message in messages]
+    return Group(table, *lines, *([safe(error, "yellow")] if error else []))

@@ -19,11 +19,7 @@ _TIMEOUT_SECONDS = 120.0
 
 
 def read_archived(settings: Settings, since: datetime, known: Collection[str]) -> Sequence[Incident]:
-    """The closed incidents since then whose uids are not `known`.
-
-    Raises:
-        TemporalUnavailable: it does not respond.
-    """
+    """The closed incidents since then whose uids are not `known`. Raises TemporalUnavailable."""
     return asyncio.run(_connect_and_read(settings, since, known))
 
 
@@ -35,8 +31,7 @@ async def _connect_and_read(settings: Settings, since: datetime, known: Collecti
 async def read_workflows(client: Client, since: datetime, known: Collection[str]) -> Sequence[Incident]:
     """List the workflows, then read the input and the result of each."""
     known_ids = {workflow_id(uid) for uid in known}
-    query = _QUERY.format(since=since)
-    runs = [run async for run in client.list_workflows(query) if run.id not in known_ids]
+    runs = [run async for run in client.list_workflows(_QUERY.format(since=since)) if run.id not in known_ids]
     slots = asyncio.Semaphore(_MAX_CONCURRENT_READS)
 
     async def read(run: WorkflowExecution) -> Incident:

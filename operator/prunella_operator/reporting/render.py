@@ -41,18 +41,15 @@ def to_json(report: Report) -> str:
 
 def to_html(report: Report) -> str:
     """An HTML page that loads nothing."""
-    return (
-        make_environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            heading=heading(report),
-            outcomes=OUTCOMES,
-            formula=FORMULA,
-            style=(STATIC / "console.css").read_text(),
-            detection=_known_times(report.causes, "detection"),
-            repair=_known_times(report.causes, "repair"),
-        )
+    template = make_environment().get_template("report.html")
+    return template.render(
+        report=report,
+        heading=heading(report),
+        outcomes=OUTCOMES,
+        formula=FORMULA,
+        style=(STATIC / "console.css").read_text(),
+        detection=_known_times(report.causes, "detection"),
+        repair=_known_times(report.causes, "repair"),
     )
 
 

@@ -28,10 +28,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Report:
-    """Incidents opened in a period. `deleted` of them are known only from Temporal; their objects no longer exist.
-
-    Each of `days` covers `each` days.
-    """
+    """Incidents opened in a period; `deleted` of them only Temporal still has. Each of `days` covers `each` days."""
 
     since: datetime
     until: datetime
@@ -57,17 +54,11 @@ class Report:
 
 
 def parse_start(text: str, now: datetime) -> datetime:
-    """The start of the period given as "30d", "12h" or "2026-11-01" (UTC).
-
-    Raises:
-        ValueError: it is neither a span nor a date, or not in the past.
-    """
+    """The start of the period given as "30d", "12h" or "2026-11-01" (UTC). Raises ValueError unless in the past."""
     try:
-        span = timedelta(seconds=parse_duration(text))
+        start = now - timedelta(seconds=parse_duration(text))
     except ValueError:
         start = _parse_date(text, now)
-    else:
-        start = now - span
     if start >= now:
         raise ValueError("must be in the past")
     return start
@@ -93,6 +84,7 @@ def build(
     covered = [incident for incident in incidents if since <= incident.metadata.creation_timestamp <= until]
     days = (until.date() - since.date()).days + 1
     each = ceil(days / _MAX_BARS)
+    escalated = [incident for incident in covered if incident.phase in (Phase.ESCALATED, Phase.FAILED)]
     return Report(
         since=since,
         until=until,
@@ -101,7 +93,7 @@ def build(
         total=_line("all", covered, manual_minutes),
         namespaces=_group(covered, manual_minutes, lambda incident: incident.namespace),
         causes=_group(covered, manual_minutes, lambda incident: incident.status.root_cause or _UNKNOWN),
-        reasons=tuple(Counter(map(_reason, filter(_is_escalated, covered))).most_common()),
+        reasons=tuple(Counter(map(_reason, escalated)).most_common()),
         days=tuple(count_per_day(covered, until.date(), ceil(days / each), each)),
         each=each,
         deleted=deleted,
@@ -120,10 +112,6 @@ def _group(incidents: Sequence[Incident], manual_minutes: float, key: Callable[[
         groups.setdefault(key(incident), []).append(incident)
     lines = (_line(name, group, manual_minutes) for name, group in groups.items())
     return tuple(sorted(lines, key=lambda line: (-line.incidents, line.name)))
-
-
-def _is_escalated(incident: Incident) -> bool:
-    return incident.phase in (Phase.ESCALATED, Phase.FAILED)
 
 
 def _reason(incident: Incident) -> str:

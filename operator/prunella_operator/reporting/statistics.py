@@ -37,10 +37,10 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class IncidentStats:
-    """Counts, and times in seconds of closed incidents; None while there is no data.
+    """Counts, and times in seconds; None while there is no data. `unattended` were healed without approval.
 
     The auto-repair rate (0 to 1) is Healed / (Healed + Escalated + Failed): incidents that recovered without a repair,
-    were cancelled, or were only observed say nothing about repairs. `unattended` were healed without approval.
+    were cancelled, or were only observed say nothing about repairs. `detection` is from the fault that the kubelet saw.
     """
 
     open: int
@@ -71,6 +71,7 @@ def compute_stats(incidents: Iterable[Incident]) -> IncidentStats:
     known = list(incidents)
     outcomes = Counter(_outcome(incident) for incident in known if incident.phase.closed)
     repairable = outcomes[HEALED] + outcomes[ESCALATED]
+    all_times = [incident.status.times for incident in known]
     return IncidentStats(
         open=sum(not incident.phase.closed for incident in known),
         healed=outcomes[HEALED],
@@ -78,7 +79,7 @@ def compute_stats(incidents: Iterable[Incident]) -> IncidentStats:
         recovered=outcomes[RECOVERED],
         escalated=outcomes[ESCALATED],
         auto_repair_rate=outcomes[HEALED] / repairable if repairable else None,
-        detection=Percentiles.from_values(map(_detection_seconds, known)),
+        detection=Percentiles.from_values(_seconds_between(times.fault_at, times.detected_at) for times in all_times),
         repair=Percentiles.from_values(map(_repair_seconds, known)),
     )
 
@@ -105,12 +106,6 @@ def _outcome(incident: Incident) -> str:
 
 def _is_approved(incident: Incident) -> bool:
     return any((condition.type, condition.status) == ("Approved", "True") for condition in incident.status.conditions)
-
-
-def _detection_seconds(incident: Incident) -> float | None:
-    """From the fault, as recorded by the kubelet, to its detection."""
-    times = incident.status.times
-    return _seconds_between(times.fault_at, times.detected_at)
 
 
 def _repair_seconds(incident: Incident) -> float | None:

@@ -1,7 +1,5 @@
-"""Send messages over apprise, which has the services. This adds errors, escaping and threads, and silences its log.
-
-Apprise returns yes or no and logs the rest, addresses included. So its log goes only to `_StatusCodes`, which keeps the
-status code and nothing else, and an exception of its services becomes one of ours that names only its type.
+"""Send messages over apprise, which returns yes or no and logs the rest, addresses included. So its log goes only to
+`_StatusCodes`, and an exception of its services becomes one of ours that names only its type.
 """
 
 import hashlib

@@ -1,7 +1,4 @@
-"""Escape foreign text: values of pods, alerts and objects may contain markup, mentions and line breaks.
-
-Every value passes `plain` once (control characters, secrets) and then the escape of the format it is put into.
-"""
+"""Escape foreign text, which may contain markup and mentions: by `plain` once, then by the escape of its format."""
 
 import re
 from html import escape as escape_html

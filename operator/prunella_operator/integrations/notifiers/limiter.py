@@ -1,7 +1,5 @@
-"""Rate limit of a channel: a bounded number of messages in a window, then one summary of the rest.
-
-No message is lost: a deferred one is retried by its activity, and the next one that may be sent carries the titles of
-all deferred ones. Each worker counts for itself, so a channel gets at most `LIMIT` messages from each worker.
+"""Rate limit of a channel: a bounded number of messages in a window, then one summary of the rest. None is lost: a
+deferred one is retried by its activity, and the next one that may be sent carries the titles of all deferred ones.
 """
 
 import threading
@@ -10,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 LIMIT = 10
-"""Messages of one worker to one channel within WINDOW_SECONDS."""
+"""Messages of one worker to one channel within WINDOW_SECONDS; each worker counts for itself."""
 
 WINDOW_SECONDS = 60.0
 _IN_FLIGHT_RETRY_SECONDS = 5.0  # for a message that is being sent in a summary

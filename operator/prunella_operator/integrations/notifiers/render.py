@@ -1,7 +1,4 @@
-"""Render a message as plain text, Markdown, HTML or chat markup, within the length limit of the service.
-
-Sections that do not fit are dropped in the order of DROPPED: a person on call needs the next step, not the diff.
-"""
+"""Render a message as plain text, Markdown, HTML or chat markup, within the length limit of the service."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +8,7 @@ from prunella_operator.integrations.notifiers import escape
 from prunella_workflows.contracts.notifications import Link, Message
 
 DROPPED = ("Changed", "Would change", "Evidence", "Tried", "Also", "Links", "Cause", "Where", "What happened")
+"""Sections that are dropped to fit, in this order: a person on call needs the next step, not the diff."""
 _LINE_WIDTHS = (1000, 300, 120, 60)  # characters, tried in turn
 _MAX_BLOCK_LINES = 40
 _CODE = ("Changed", "Would change")
@@ -75,40 +73,13 @@ def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
 
 def _clean(section: Section) -> Section:
     clean = escape.plain_code if section.heading in _CODE else escape.plain
-    lines = tuple(line for line in map(clean, section.lines) if line)
-    links = tuple(
-        Link(label=escape.plain(link.label), target=escape.plain_target(link.target)) for link in section.links
-    )
-    return replace(section, lines=lines, links=links)
+    links = (Link(label=escape.plain(link.label), target=escape.plain_target(link.target)) for link in section.links)
+    return replace(section, lines=tuple(filter(None, map(clean, section.lines))), links=tuple(links))
 
 
 def _narrow(section: Section, width: int) -> Section:
     lines = tuple(line if len(line) <= width else f"{line[: width - 3]}..." for line in section.lines)
     return replace(section, lines=lines)
-
-
-@dataclass(frozen=True)
-class _Markup:
-    """The functions that render the parts in one style."""
-
-    value: Callable[[str], str]
-    heading: Callable[[str], str]
-    lines: Callable[[Sequence[str]], str]
-    block: Callable[[Sequence[str]], str]
-    page: Callable[[str], str]
-    command: Callable[[str], str]
-    title: Callable[[str], str]
-    between: str = "\n\n"
-
-
-def _render(section: Section, markup: _Markup) -> str:
-    if section.block:
-        return markup.heading(section.heading) + markup.block(section.lines)
-    linked = [
-        f"{markup.value(link.label)}: {(markup.page if escape.is_page(link.target) else markup.command)(link.target)}"
-        for link in section.links
-    ]
-    return markup.heading(section.heading) + markup.lines([*map(markup.value, section.lines), *linked])
 
 
 def _list(lines: Sequence[str]) -> str:
@@ -123,13 +94,35 @@ def _indent(lines: Sequence[str]) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
+@dataclass(frozen=True)
+class _Markup:
+    """The functions that render the parts in one style; the defaults are those of plain text."""
+
+    value: Callable[[str], str] = str
+    heading: Callable[[str], str] = "{}:\n".format
+    lines: Callable[[Sequence[str]], str] = _indent
+    block: Callable[[Sequence[str]], str] = _indent
+    page: Callable[[str], str] = str
+    command: Callable[[str], str] = str
+    title: Callable[[str], str] = str
+    between: str = "\n\n"
+
+
+def _render(section: Section, markup: _Markup) -> str:
+    if section.block:
+        return markup.heading(section.heading) + markup.block(section.lines)
+    linked = [
+        f"{markup.value(link.label)}: {(markup.page if escape.is_page(link.target) else markup.command)(link.target)}"
+        for link in section.links
+    ]
+    return markup.heading(section.heading) + markup.lines([*map(markup.value, section.lines), *linked])
+
+
 _MARKUP = {
-    Style.TEXT: _Markup(
-        value=str, heading=lambda name: f"{name}:\n", lines=_indent, block=_indent, page=str, command=str, title=str
-    ),
+    Style.TEXT: _Markup(),
     Style.MARKDOWN: _Markup(
         value=escape.markdown,
-        heading=lambda name: f"**{name}**\n\n",
+        heading="**{}**\n\n".format,
         lines=_list,
         block=_fence,
         page=lambda page: f"<{page}>",
@@ -138,17 +131,14 @@ _MARKUP = {
     ),
     Style.GOOGLE: _Markup(
         value=escape.chat,
-        heading=lambda name: f"*{name}*\n",
+        heading="*{}*\n".format,
         lines=_list,
         block=_fence,
-        page=str,
         command=escape.code,
         title=escape.chat,
     ),
     Style.SLACK: _Markup(
         value=escape.slack,
-        heading=lambda name: f"{name}:\n",
-        lines=_indent,
         block=lambda lines: _indent([escape.slack(line) for line in lines]),
         page=escape.slack,
         command=escape.slack,

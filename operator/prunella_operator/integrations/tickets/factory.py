@@ -1,7 +1,7 @@
 """Build the ticket system that a Secret describes."""
 
 import re
-from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from prunella_operator.integrations.tickets.port import TicketSystem
@@ -14,13 +14,8 @@ _GITHUB = "https://api.github.com"
 
 
 def ticket_system(address: str, values: dict[str, str]) -> TicketSystem:
-    """Build it from the values of the Secret `NAMESPACE/NAME`.
-
-    Raises:
-        InvalidInputError: a value is missing or invalid; the message names it.
-    """
-    kind = required(address, values, "type")
-    match kind:
+    """Build it from the values of the Secret `NAMESPACE/NAME`. Raises InvalidInputError, which names the bad one."""
+    match required(address, values, "type"):
         case "jira":
             return _jira(address, values)
         case "github":
@@ -35,7 +30,7 @@ def _jira(address: str, values: dict[str, str]) -> TicketSystem:
     from prunella_operator.integrations.tickets.jira import JiraTickets  # noqa: PLC0415
 
     return JiraTickets(
-        _url(address, values, "url"),
+        _url(address, values),
         _match(address, values, "project", _PROJECT),
         required(address, values, "token"),
         user=values.get("user", "").strip(),
@@ -48,7 +43,7 @@ def _github(address: str, values: dict[str, str]) -> TicketSystem:
     from prunella_operator.integrations.tickets.github import GithubTickets  # noqa: PLC0415
 
     return GithubTickets(
-        _url(address, {"url": _GITHUB, **values}, "url"),
+        _url(address, {"url": _GITHUB, **values}),
         _match(address, values, "repo", _REPO),
         required(address, values, "token"),
     )
@@ -57,22 +52,16 @@ def _github(address: str, values: dict[str, str]) -> TicketSystem:
 def _webhook(address: str, values: dict[str, str]) -> TicketSystem:
     from prunella_operator.integrations.tickets.webhook import WebhookTickets  # noqa: PLC0415
 
-    return WebhookTickets(_url(address, values, "url"), required(address, values, "key"))
+    return WebhookTickets(_url(address, values), required(address, values, "key"))
 
 
-def _url(address: str, values: Mapping[str, str], key: str) -> str:
-    url = required(address, dict(values), key)
-    if not _is_url(url):
-        raise InvalidInputError(f"Secret {address}: {key} must be http(s)://HOST..., without a user")
-    return url
-
-
-def _is_url(url: str) -> bool:
-    try:
+def _url(address: str, values: dict[str, str]) -> str:
+    url = required(address, values, "url")
+    with suppress(ValueError):
         parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+        if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc:
+            return url
+    raise InvalidInputError(f"Secret {address}: url must be http(s)://HOST..., without a user")
 
 
 def _match(address: str, values: dict[str, str], key: str, pattern: re.Pattern[str]) -> str:

@@ -1,7 +1,4 @@
-"""Tickets as GitHub issues. A ticket and each comment end with a marker that readers do not see.
-
-Issues are listed, not searched: GitHub's search lags, and labels need more permissions than opening an issue.
-"""
+"""Tickets as GitHub issues. A ticket and each comment end with a marker that readers do not see."""
 
 import logging
 from collections.abc import Callable
@@ -42,7 +39,7 @@ class GithubTickets:
         marker, begin = _hide(ticket_label(thread)), since - _CLOCK_SKEW
 
         def search(repo: Repository) -> Issue | None:
-            found = None
+            found = None  # listed, not searched: search lags, and labels need more permissions than opening an issue
             for issue in repo.get_issues(state="all", since=begin, sort="created", direction="desc"):
                 if issue.created_at < begin:
                     break

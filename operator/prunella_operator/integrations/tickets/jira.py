@@ -1,7 +1,4 @@
-"""Tickets in Jira, Cloud or Data Center. A ticket is found again by its label, a comment by its last line.
-
-Jira's search may lag a few seconds; a retry comes later than that.
-"""
+"""Tickets in Jira, found again by their label, and comments by their last line. Search lags less than a retry takes."""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +24,6 @@ _BREAK = "\u200b"
 
 class JiraTickets:
     """One project. `user` is needed for Cloud, where the token is an API token; without it the token is a personal one.
-
     `close_by` is the name of the transition that closes a ticket; by default the first one to a "done" status.
     """
 
@@ -107,9 +103,8 @@ class JiraTickets:
 
     def _connect(self) -> JIRA:
         if self._jira is None:
-            auth: dict[str, Any] = {"token_auth": self._token}
-            if self._user:
-                auth = {"basic_auth": (self._user, self._token)}
+            user, token = self._user, self._token
+            auth: dict[str, Any] = {"basic_auth": (user, token)} if user else {"token_auth": token}
             self._jira = JIRA(self._url, **auth, timeout=_TIMEOUT_SECONDS, max_retries=0, logging=False)
         return self._jira
 
@@ -127,7 +122,6 @@ def _done(status: dict[str, Any]) -> bool:
 def _text(entry: Entry) -> str:
     """Render the message in a verbatim block; text that could end the block is broken up."""
     text = body(entry.message, entry.links, Style.TEXT, _MAX_TEXT).replace("{", "{" + _BREAK)
-    pages = [
-        link.target for link in (*entry.links, *entry.message.links) if link.target.startswith(("http://", "https://"))
-    ]
+    targets = [link.target for link in (*entry.links, *entry.message.links)]
+    pages = [target for target in targets if target.startswith(("http://", "https://"))]
     return "\n".join(("{noformat}", text, "{noformat}", *pages))

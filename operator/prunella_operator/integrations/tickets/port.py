@@ -18,10 +18,7 @@ class Entry:
 
 
 class TicketSystem(Protocol):
-    """One project or repository of a ticket system, reached with its own credentials.
-
-    Every method raises AuthenticationError, InvalidInputError or Unavailable; none of them names a credential.
-    """
+    """One project or repository. Raises AuthenticationError, InvalidInputError or Unavailable, without credentials."""
 
     kind: str
 

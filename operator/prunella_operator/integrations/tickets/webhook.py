@@ -1,7 +1,4 @@
-"""Tickets in any other system: each step is a signed POST, and the receiver keeps one ticket per thread.
-
-The signature is HMAC-SHA256 over `TIMESTAMP.BODY`; a receiver refuses old timestamps and ignores known deliveries.
-"""
+"""Tickets in any other system: each step is a signed POST, and the receiver keeps one ticket per thread."""
 
 import hashlib
 import hmac
@@ -72,6 +69,7 @@ class WebhookTickets:
         raise Unavailable(f"the webhook does not answer: {name}")
 
     def _signature(self, content: bytes) -> dict[str, str]:
+        """HMAC-SHA256 over `TIMESTAMP.BODY`; a receiver refuses old timestamps and ignores known deliveries."""
         stamp = str(int(clock.now().timestamp()))
         digest = hmac.new(self._key.encode(), stamp.encode() + b"." + content, hashlib.sha256).hexdigest()
         return {"X-Prunella-Timestamp": stamp, "X-Prunella-Signature": f"sha256={digest}"}
