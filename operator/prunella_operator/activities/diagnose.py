@@ -120,9 +120,8 @@ def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) ->
     evidence = findings.evidence
     notes = [EvidenceNote(source="Decided by", message=fact) for fact in diagnosis.decided_by]
     seen = set(diagnosis.decided_by)
-    notes += [
-        EvidenceNote(source="Pod", message=str(symptom)) for symptom in findings.symptoms if str(symptom) not in seen
-    ][:5]
+    unseen = [str(symptom) for symptom in findings.symptoms if str(symptom) not in seen]
+    notes += [EvidenceNote(source="Pod", message=symptom) for symptom in unseen[:5]]
     notes += [EvidenceNote(source="Usage", message=line) for line in _usage(evidence)]
     notes += [
         EvidenceNote(source=f"Log {tail.pod}/{tail.container}", message=" | ".join(tail.lines[-3:]))

@@ -20,15 +20,14 @@ from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import PodView, WorkloadView
 
 _CHECKS_TIMEOUT_SECONDS = 8.0
-_NO_METRICS = NotConfigured()
 
 
 class Verifier:
     """Reads the workload and calls the decision."""
 
-    def __init__(self, collector: EvidenceCollector, metrics: MetricsSource = _NO_METRICS) -> None:
+    def __init__(self, collector: EvidenceCollector, metrics: MetricsSource | None = None) -> None:
         self._collector = collector
-        self._metrics = metrics
+        self._metrics = metrics or NotConfigured()
 
     def verify(self, request: VerifyRequest) -> Judgement:
         """A verdict, or still undecided. A deleted workload is Inconclusive."""

@@ -29,9 +29,8 @@ class RawLogTail(NamedTuple):
     @property
     def redacted(self) -> LogTail:
         """The lines that may leave the process."""
-        return LogTail(
-            pod=self.pod, container=self.container, lines=tuple(redact(line)[:_MAX_LINE_CHARS] for line in self.lines)
-        )
+        lines = tuple(redact(line)[:_MAX_LINE_CHARS] for line in self.lines)
+        return LogTail(pod=self.pod, container=self.container, lines=lines)
 
 
 def tail_logs(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
