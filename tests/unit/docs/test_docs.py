@@ -347,7 +347,7 @@ def reasons_to_escalate():
     for path in files:
         for name, words, named, effects in called(ast.parse(path.read_text())):
             if (name == "Block" and words and effects & {"ESCALATE", "WAIT"}) or (
-                name in {"hand_over", "_hand_over", "escalate", "_inconclusive"} and words
+                name in {"hand_over", "_hand_over", "escalate", "inconclusive"} and words
             ):
                 yield words[0]
             elif named.get("reason") and (name == "Plan" or (name, path.name) == ("Judgement", "verify.py")):

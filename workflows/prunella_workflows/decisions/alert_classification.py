@@ -1,8 +1,7 @@
 """Classifies alerts: the subject and the handling of an alert, as pure functions of its labels and the rules.
 
 Label values are hostile input. They are compared with fixed names, matched against patterns of the policy, and used as
-a Kubernetes name only if they are a valid one; nothing else. Called from an activity, so that its answers are recorded
-and the built-in rules may change between releases.
+a Kubernetes name only if they are a valid one; nothing else.
 """
 
 import re
@@ -68,57 +67,27 @@ class BuiltIn:
     handling: AlertHandlingMode | None = None
 
 
-_NO_WORKLOAD = BuiltIn(workload=False, handling=AlertHandlingMode.NOTIFY)
-_RECORD_ONLY = BuiltIn(workload=False, handling=AlertHandlingMode.RECORD)
-_NOTIFY_ONLY = BuiltIn(handling=AlertHandlingMode.NOTIFY)
 _UNAVAILABLE = BuiltIn(IncidentType.UNAVAILABLE)
-_CPU = BuiltIn(IncidentType.HIGH_CPU)
-_MEMORY = BuiltIn(IncidentType.HIGH_MEMORY)
-
-BUILT_IN: dict[str, BuiltIn] = {
-    "KubePodCrashLooping": BuiltIn(IncidentType.POD_CRASH_LOOP),
-    "KubePodNotReady": _UNAVAILABLE,
-    "KubeContainerWaiting": _UNAVAILABLE,
-    "KubeContainerOOMKilled": BuiltIn(IncidentType.OOM_KILLED),
-    "KubeDeploymentReplicasMismatch": _UNAVAILABLE,
-    "KubeDeploymentRolloutStuck": _UNAVAILABLE,
-    "KubeDeploymentGenerationMismatch": _UNAVAILABLE,
-    "KubeStatefulSetReplicasMismatch": _UNAVAILABLE,
-    "KubeStatefulSetGenerationMismatch": _UNAVAILABLE,
-    "KubeStatefulSetUpdateNotRolledOut": _UNAVAILABLE,
-    "KubeDaemonSetRolloutStuck": _UNAVAILABLE,
-    "KubeDaemonSetNotScheduled": _NOTIFY_ONLY,
-    "KubeDaemonSetMisScheduled": _NOTIFY_ONLY,
-    "CPUThrottlingHigh": _CPU,
-    "KubeHpaMaxedOut": _CPU,
-    "KubeHpaReplicasMismatch": _UNAVAILABLE,
-    "ContainerHighCpuUtilization": _CPU,
-    "ContainerHighMemoryUsage": _MEMORY,
-    "KubeJobFailed": BuiltIn(),
-    "KubeJobNotCompleted": BuiltIn(),
-    "KubePdbNotEnoughHealthyPods": _NOTIFY_ONLY,
-    "KubeQuotaAlmostFull": _NOTIFY_ONLY,
-    "KubeQuotaFullyUsed": _NOTIFY_ONLY,
-    "KubeQuotaExceeded": _NOTIFY_ONLY,
-    "KubePersistentVolumeFillingUp": _NOTIFY_ONLY,
-    "KubeNodeNotReady": _NO_WORKLOAD,
-    "KubeNodeUnreachable": _NO_WORKLOAD,
-    "KubeNodeReadinessFlapping": _NO_WORKLOAD,
-    "KubeNodePressure": _NO_WORKLOAD,
-    "KubeNodeEviction": _NO_WORKLOAD,
-    "KubeletDown": _NO_WORKLOAD,
-    "KubeletTooManyPods": _NO_WORKLOAD,
-    "KubeAPIDown": _NO_WORKLOAD,
-    "KubeAPIErrorBudgetBurn": _NO_WORKLOAD,
-    "KubeControllerManagerDown": _NO_WORKLOAD,
-    "KubeSchedulerDown": _NO_WORKLOAD,
-    "KubeProxyDown": _NO_WORKLOAD,
-    "KubeCPUOvercommit": _NO_WORKLOAD,
-    "KubeMemoryOvercommit": _NO_WORKLOAD,
-    "TargetDown": _NO_WORKLOAD,
-    "Watchdog": _RECORD_ONLY,
-    "InfoInhibitor": _RECORD_ONLY,
-}
+_NOTIFY_ONLY = BuiltIn(handling=AlertHandlingMode.NOTIFY)
+_NO_WORKLOAD = BuiltIn(workload=False, handling=AlertHandlingMode.NOTIFY)
+_RULES = (
+    (BuiltIn(IncidentType.POD_CRASH_LOOP), "KubePodCrashLooping"),
+    (BuiltIn(IncidentType.OOM_KILLED), "KubeContainerOOMKilled"),
+    (BuiltIn(IncidentType.HIGH_CPU), "CPUThrottlingHigh KubeHpaMaxedOut ContainerHighCpuUtilization"),
+    (BuiltIn(IncidentType.HIGH_MEMORY), "ContainerHighMemoryUsage"),
+    (BuiltIn(), "KubeJobFailed KubeJobNotCompleted"),
+    (_UNAVAILABLE, "KubePodNotReady KubeContainerWaiting KubeHpaReplicasMismatch KubeDaemonSetRolloutStuck"),
+    (_UNAVAILABLE, "KubeDeploymentReplicasMismatch KubeDeploymentRolloutStuck KubeDeploymentGenerationMismatch"),
+    (_UNAVAILABLE, "KubeStatefulSetReplicasMismatch KubeStatefulSetGenerationMismatch"),
+    (_UNAVAILABLE, "KubeStatefulSetUpdateNotRolledOut"),
+    (_NOTIFY_ONLY, "KubeDaemonSetNotScheduled KubeDaemonSetMisScheduled KubePdbNotEnoughHealthyPods"),
+    (_NOTIFY_ONLY, "KubeQuotaAlmostFull KubeQuotaFullyUsed KubeQuotaExceeded KubePersistentVolumeFillingUp"),
+    (_NO_WORKLOAD, "KubeNodeNotReady KubeNodeUnreachable KubeNodeReadinessFlapping KubeNodePressure KubeNodeEviction"),
+    (_NO_WORKLOAD, "KubeletDown KubeletTooManyPods KubeAPIDown KubeAPIErrorBudgetBurn KubeControllerManagerDown"),
+    (_NO_WORKLOAD, "KubeSchedulerDown KubeProxyDown KubeCPUOvercommit KubeMemoryOvercommit TargetDown"),
+    (BuiltIn(workload=False, handling=AlertHandlingMode.RECORD), "Watchdog InfoInhibitor"),
+)
+BUILT_IN = {name: rule for rule, names in _RULES for name in names.split()}
 """The alerts of kube-prometheus and a few common ones, by name."""
 
 

@@ -11,7 +11,7 @@ from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 
 
 class Precondition(Value):
-    """What the live object must still be at the write; its template is "" if it has none.
+    """Requirements that the live object must still meet at the write; the template is "" if it has none.
 
     A late duplicate of an action that was already undone finds another last action and stops.
     """

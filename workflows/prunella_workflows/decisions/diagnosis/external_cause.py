@@ -228,12 +228,8 @@ def _incident_about(workload: str, evidence: Evidence) -> IncidentSummary | None
 
 def _others(evidence: Evidence) -> list[IncidentSummary]:
     """The other incidents of our namespace."""
-    namespace = evidence.workload.ref.namespace
-    return [
-        incident
-        for incident in evidence.incidents
-        if incident.namespace == namespace and incident.name != evidence.incident_name
-    ]
+    here = (other for other in evidence.incidents if other.namespace == evidence.workload.ref.namespace)
+    return [other for other in here if other.name != evidence.incident_name]
 
 
 def _age(incident: IncidentSummary) -> tuple[datetime, str]:

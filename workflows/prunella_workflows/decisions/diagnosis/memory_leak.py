@@ -1,7 +1,6 @@
 """Memory leaks: memory that grows steadily up to the container's limit, in each of its lifetimes.
 
-A program that loads its data at the start may also need more memory than its limit, but it reaches the limit within
-moments or in one step. So a lifetime that was short, or grew in leaps, is no sign of a leak.
+A lifetime that was short, or grew in leaps, is no sign of a leak: the program may just have loaded its data.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,27 +30,21 @@ _RESTART_DROP = 0.5
 
 
 def is_leaking(container: str, pods: Iterable[PodView], working_sets: Iterable[Series]) -> bool:
-    """Report whether each lifetime of this container, of those observed long enough, grew up to the limit.
-
-    There must be at least one. The current lifetime is not judged, as it has not ended.
-    """
+    """Report whether each ended lifetime of this container that was observed long enough (one or more) grew so."""
     limits = {pod.name: pod.memory_limits.get(container, 0) for pod in pods}
     running = {pod.name: _running_since(container, pod) for pod in pods}
     grew: list[bool] = []
     for series in working_sets:
         pod = series.labels.get("pod", "")
         if series.labels.get("container") == container and limits.get(pod):
-            ended = [reading for reading in series.readings if _is_before(reading, running[pod])]
+            end = running[pod]
+            ended = [reading for reading in series.readings if end is None or reading.at < end]
             grew += [_grew_steadily(life, limits[pod]) for life in _container_lifetimes(ended) if _is_long(life)]
     return bool(grew) and all(grew)
 
 
 def _running_since(container: str, pod: PodView) -> datetime | None:
     return next((status.running_since for status in pod.containers if status.name == container), None)
-
-
-def _is_before(reading: Reading, moment: datetime | None) -> bool:
-    return moment is None or reading.at < moment
 
 
 def _container_lifetimes(readings: Sequence[Reading]) -> Iterator[list[Reading]]:

@@ -1,7 +1,6 @@
-"""The kubelet's Events about the probes of a pod that is not ready.
+"""The kubelet's Events about the probes of a pod that is not ready, from the moment on at which it lost its readiness.
 
-These Events come late when there are many, and those of the pod's start are still there. So only Events from the
-moment on at which the pod lost its readiness count, and for a while the absence of Events proves nothing.
+Earlier ones are about the pod's start. Many Events come late, so for a while their absence proves nothing.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,7 @@
 """Saturation: what a workload's containers use, as a share of their bounds. Facts only, without a root cause.
 
-CPU is the mean over the ready pods, because pods share the work; memory is that of the fullest pod, because that pod
-is killed. Of several containers the most saturated counts.
+CPU is the mean over the ready pods, which share the work; memory is that of the fullest pod, which is killed.
+Of several containers the most saturated counts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,7 @@ Resource = Literal["cpu", "memory"]
 HIGH: dict[Resource, float] = {"cpu": 0.8, "memory": 0.9}
 """The share from which saturation is high. At 80 % of its CPU a service has no room left for a peak within the averaged
 minute, and autoscalers target no more. Memory does not peak and fall like CPU, and many services run well with most of
-it in use, so only the last tenth before the OOM kill counts.
-"""
+it in use, so only the last tenth before the OOM kill counts."""
 
 _RESOURCES: dict[IncidentType, Resource] = {IncidentType.HIGH_CPU: "cpu", IncidentType.HIGH_MEMORY: "memory"}
 NAMES: dict[Resource, str] = {"cpu": "CPU", "memory": "memory"}

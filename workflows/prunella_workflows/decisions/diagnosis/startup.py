@@ -1,8 +1,7 @@
 """Pods that were never ready, and pods that were never created: the time after which that is a fault.
 
-Only time tells a slow start from one that never ends. The owner's settings count first (deadline, probes), then how
-long the workload's other pods took. A container that initialises gets more time, and one that is not even created
-gets all of it, unless the kubelet reports what it waits for.
+The owner's settings count first (deadline, probes), then how long other pods took. A container that initialises gets
+more time, and one that is not even created gets all of it, unless the kubelet reports what it waits for.
 """
 
 from datetime import timedelta
@@ -36,9 +35,8 @@ def within_probe_budget(pod: PodView, evidence: Evidence) -> bool:
     """Report whether a pod that never was ready still has time by its own probes, whatever the deadline."""
     if pod.unready_since is not None:
         return False
-    since = max(
-        [container.running_since for container in pod.containers if container.running_since], default=pod.created_at
-    )
+    starts = (container.running_since for container in pod.containers if container.running_since)
+    since = max(starts, default=pod.created_at)
     return since is not None and evidence.read_at - since < timedelta(seconds=evidence.workload.start_budget)
 
 

@@ -13,13 +13,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import chain
 
-from prunella_workflows.decisions.diagnosis.startup import (
-    node_is_coming,
-    pod_creation_error,
-    startup_blocker,
-    startup_overdue,
-    within_probe_budget,
-)
+from prunella_workflows.decisions.diagnosis import startup
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
@@ -68,9 +62,8 @@ class Symptom(Value):
     active: bool = True
 
     def __str__(self) -> str:
-        where = (f"pod {self.pod}" if self.pod else "a pod") + (
-            f", container {self.container}" if self.container else ""
-        )
+        where = f"pod {self.pod}" if self.pod else "a pod"
+        where += f", container {self.container}" if self.container else ""
         code = f" (exit code {self.exit_code})" if self.exit_code is not None else ""
         return f"{where}: {self.reason}{code}" + (f": {self.message}" if self.message else "")
 
@@ -103,29 +96,27 @@ def select_failures(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Sy
     lasted for a while.
     """
     pods = {pod.name: pod for pod in evidence.live_pods}
-    found = (
-        symptom
-        for symptom in symptoms
-        if symptom.kind not in _GRACE or _has_lasted(symptom, pods[symptom.pod], evidence)
-    )
+    found = (symptom for symptom in symptoms if _has_lasted(symptom, pods[symptom.pod], evidence))
     return (*(_explain(symptom, pods[symptom.pod], evidence) for symptom in found), *_missing_pods(evidence))
 
 
 def _has_lasted(symptom: Symptom, pod: PodView, evidence: Evidence) -> bool:
+    if symptom.kind not in _GRACE:
+        return True
     if pod.node_lost:  # its state is unknown
         return False
-    if symptom.kind is Kind.UNSCHEDULABLE and node_is_coming(pod, evidence):
+    if symptom.kind is Kind.UNSCHEDULABLE and startup.node_is_coming(pod, evidence):
         return False
     if evidence.past_deadline:
-        return symptom.kind is not Kind.NOT_READY or not within_probe_budget(pod, evidence)
+        return symptom.kind is not Kind.NOT_READY or not startup.within_probe_budget(pod, evidence)
     if symptom.at is None:
-        return startup_overdue(pod, evidence)
+        return startup.startup_overdue(pod, evidence)
     return evidence.read_at - symptom.at >= _GRACE[symptom.kind]
 
 
 def _explain(symptom: Symptom, pod: PodView, evidence: Evidence) -> Symptom:
     """A pod that is not ready because its containers cannot be created lacks an object that its template refers to."""
-    event = startup_blocker(pod, evidence) if symptom.kind is Kind.NOT_READY else None
+    event = startup.startup_blocker(pod, evidence) if symptom.kind is Kind.NOT_READY else None
     if event is None:
         return symptom
     return symptom.model_copy(update={"kind": Kind.CONFIG, "reason": event.reason, "message": event.message})
@@ -133,7 +124,7 @@ def _explain(symptom: Symptom, pod: PodView, evidence: Evidence) -> Symptom:
 
 def _missing_pods(evidence: Evidence) -> Iterator[Symptom]:
     """Pods that are wanted, and refused by the API server."""
-    if message := pod_creation_error(evidence):
+    if message := startup.pod_creation_error(evidence):
         revision = evidence.workload.revision
         yield Symptom(kind=Kind.NOT_MADE, pod="", revision=revision, reason="FailedCreate", message=message)
 
@@ -180,9 +171,7 @@ def _last_failure(status: ContainerStatusView) -> Termination | None:
 
 
 def _is_past(pod: PodView, status: ContainerStatusView) -> bool:
-    """Report whether the pod became ready after that termination and lost its readiness in the current run. Then the
-    earlier termination is not what is wrong now.
-    """
+    """Report whether the pod lost its readiness in the current run, so that no earlier end is what is wrong now."""
     since, unready = status.running_since, pod.unready_since
     return since is not None and unready is not None and unready > since
 

@@ -1,17 +1,6 @@
-"""Guards decide whether a repair may be made. All results are reported; the first guard that blocks decides.
+"""Guards decide whether a repair may be made. All results are reported; the first guard that blocks decides."""
 
-A block shows the plan only (Observe), closes the incident (opt-out), asks for approval, waits (budget), or escalates
-with the exact change to make.
-"""
-
-from prunella_workflows.decisions.guards import (
-    budgets,
-    external_cause,
-    ownership,
-    permission,
-    reverted_externally,
-    scaling,
-)
+from prunella_workflows.decisions.guards import budgets, external_cause, ownership, permission, scaling
 from prunella_workflows.decisions.guards.case import Guard, GuardCase
 from prunella_workflows.decisions.guards.limits import out_of_limits
 from prunella_workflows.decisions.guards.permission import approval_needed
@@ -44,7 +33,7 @@ GUARDS = (
     Guard("PolicyAllows", permission.check_cause_and_action),
     Guard("RollbackFrozen", permission.check_rollback_freeze),
     Guard("GitOpsOwned", ownership.check_field_owner),
-    Guard("RevertedExternally", reverted_externally.check_reverted),
+    Guard("RevertedExternally", ownership.check_reverted),
     Guard("HpaOwned", scaling.check_autoscaler),
     Guard("Disruption", scaling.check_disruption),
     Guard("MinimumHealthy", budgets.check_minimum_healthy),

@@ -53,11 +53,8 @@ def check_cooldown(case: GuardCase) -> Block | None:
     """Block when another incident has just repaired this workload: if it fails again, a person is needed."""
     assert case.policy.cooldown is not None
     since = case.now - timedelta(seconds=case.policy.cooldown)
-    known = [
-        other.name
-        for other in case.other_incidents
-        if case.is_same_workload(other) and (other.repaired_at or since) > since
-    ]
+    incidents = (other for other in case.other_incidents if case.is_same_workload(other))
+    known = [other.name for other in incidents if (other.repaired_at or since) > since]
     slots = [slot for slot in case.slots.since(since) if slot.incident != case.slots.own_uid]
     repaired = [*known, *(slot.name for slot in slots if case.is_same_workload(slot))]
     if not repaired:

@@ -1,8 +1,4 @@
-"""The policy's limits on the numbers that a repair sets, checked once more at the write.
-
-The diagnosis keeps to them, but by the time of the write the policy may be stricter, and an order need not come from
-one of our diagnoses.
-"""
+"""The policy's limits on numbers, checked again at the write: it may be stricter now, or the order not from us."""
 
 from collections.abc import Callable
 

@@ -1,17 +1,25 @@
-"""Guards for changes that belong to others: a paused rollout, pods that only their owner replaces, fields that Git or
-Helm own, and a release that is being rolled out.
-"""
+"""Guards for changes that belong to others, such as fields that Git or Helm own, and for releases that roll out."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.model.kubectl import command
+from prunella_workflows.model.labels import AFTER, BEFORE, LAST_ACTION_AT
 from prunella_workflows.model.outcome import Effect
-from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Restart, Scale, TemplateAction
+from prunella_workflows.model.plan import (
+    RaiseMaxReplicas,
+    ResizePods,
+    Restart,
+    RestoreTemplate,
+    Scale,
+    SetMemory,
+    TemplateAction,
+)
 from prunella_workflows.model.policy import GitOps
 from prunella_workflows.model.scaling import FieldOwners
 
 _ROLLOUT_GRACE = timedelta(minutes=2)
+_REVERT_WINDOW = timedelta(days=1)
 _ARGO, _FLUX, _HELM = "Argo CD", "Flux", "Helm"
 _MANAGERS = (
     ("argocd", _ARGO),
@@ -42,12 +50,8 @@ def check_on_delete_strategy(case: GuardCase) -> Block | None:
     on_delete = isinstance(action, TemplateAction) and workload.strategy.kind == "OnDelete"
     if action is None or not on_delete or not (workload.ref.kind == "DaemonSet" or isinstance(action, Restart)):
         return None
-    return Block(
-        Effect.ESCALATE,
-        "OnDelete",
-        f"{workload.ref} uses the OnDelete strategy: changing its template alone replaces no pod.",
-        f"{command(action)}; then delete the failing pods.",
-    )
+    message = f"{workload.ref} uses the OnDelete strategy: changing its template alone replaces no pod."
+    return Block(Effect.ESCALATE, "OnDelete", message, f"{command(action)}; then delete the failing pods.")
 
 
 def check_field_owner(case: GuardCase) -> Block | None:
@@ -99,6 +103,29 @@ def _labelled_tool(marks: dict[str, str]) -> str:
     if "meta.helm.sh/release-name" in marks or marks.get("app.kubernetes.io/managed-by") == _HELM:
         return _HELM
     return ""
+
+
+def check_reverted(case: GuardCase) -> Block | None:
+    """Block when the template is again what our last change replaced: repairing it again would start a tug-of-war."""
+    workload, annotations = case.workload, case.workload.annotations
+    replaced = annotations.get(BEFORE, "").endswith(f"-{workload.template_hash}") and bool(workload.template_hash)
+    ours = annotations.get(AFTER, workload.template_hash) == workload.template_hash
+    if not isinstance(case.action, RestoreTemplate | SetMemory) or not replaced or ours or not _acted_recently(case):
+        return None
+    message = (
+        f"Prunella repaired {workload.ref} at {annotations[LAST_ACTION_AT]}, and the repair has since been reverted."
+    )
+    next_step = f"Make this change in its source: {case.action} ({command(case.action)})."
+    return Block(Effect.ESCALATE, "OwnedElsewhere", message, next_step)
+
+
+def _acted_recently(case: GuardCase) -> bool:
+    """Report whether our last action was recent. Ignore unreadable times: annotations are copied and edited."""
+    try:
+        at = datetime.fromisoformat(case.workload.annotations.get(LAST_ACTION_AT, ""))
+    except ValueError:
+        return False
+    return at.tzinfo is not None and case.now - at < _REVERT_WINDOW
 
 
 def check_rollout_in_progress(case: GuardCase) -> Block | None:

@@ -42,7 +42,9 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
 
 
 def _find_kills(findings: Findings) -> Iterator[Symptom]:
-    """OOM kills that may explain this incident: none survived before it was opened, if another symptom persists."""
+    """OOM kills that may explain this incident. Ignore a kill that the pod has recovered from if the incident was
+    opened later for another symptom that is still present.
+    """
     evidence = findings.evidence
     pods = {pod.name: pod for pod in evidence.current_pods}
     fails_otherwise = evidence.incident.type is not IncidentType.OOM_KILLED and _fails_otherwise(findings)
@@ -53,7 +55,7 @@ def _find_kills(findings: Findings) -> Iterator[Symptom]:
 
 
 def _fails_otherwise(findings: Findings) -> bool:
-    """Report whether a pod fails in another way (not with a 137, which may be an OOM kill)."""
+    """Report whether a pod, even one that runs between two crashes, fails other than by a 137 (maybe an OOM kill)."""
     ready = {pod.name for pod in findings.evidence.current_pods if pod.ready}
     failures = (failure for failure in findings.current_failures if failure.pod not in ready)
     return any(failure.kind is not Kind.OOM and failure.exit_code != SIGKILL_EXIT for failure in failures)

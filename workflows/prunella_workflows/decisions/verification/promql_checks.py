@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from prunella_workflows.decisions.verification.verification import Expectation
+from prunella_workflows.decisions.verification.verification import Expectation, inconclusive
 from prunella_workflows.model import promql
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.measurement import Answer, NoData, Reading, Why
@@ -52,7 +52,7 @@ class CheckResult(Value):
 def judge(results: tuple[CheckResult, ...], expected: Expectation, since: datetime, now: datetime) -> Judgement:
     """The verdict on a repair whose pods have been stable `since` then, for at least the window; or still open."""
     if not results:  # a step that began before checks were recorded with it
-        return _inconclusive("ChecksUnavailable", "The policy's checks for this repair were not recorded.")
+        return inconclusive("ChecksUnavailable", "The policy's checks for this repair were not recorded.")
     failed = [result for result in results if result.passes is False]
     unknown = [result for result in results if result.passes is None]
     stable = (now - since).total_seconds()
@@ -63,7 +63,7 @@ def judge(results: tuple[CheckResult, ...], expected: Expectation, since: dateti
         return Judgement(reason="Checking", message=_summarise(failed or unknown))
     if failed:
         return Judgement(verdict=Verdict.NOT_HEALED, reason="CheckFailed", message=_summarise(failed))
-    return _inconclusive("ChecksUnavailable", _summarise(unknown))
+    return inconclusive("ChecksUnavailable", _summarise(unknown))
 
 
 def _deadline(results: tuple[CheckResult, ...], expected: Expectation, since: datetime) -> datetime:
@@ -84,7 +84,3 @@ def _is_unconfigured(unknown: list[CheckResult]) -> bool:
 
 def _summarise(results: list[CheckResult]) -> str:
     return "; ".join(str(result) for result in results[:3])
-
-
-def _inconclusive(reason: str, message: str) -> Judgement:
-    return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)

@@ -1,14 +1,11 @@
-"""Judges whether a workload is saturated, and whether a repair relieved it. Saturated pods are ready, so only
-measurements tell. Missing data proves neither.
-"""
+"""Judges by measurements whether a workload is saturated, and whether a repair relieved it. No data proves neither."""
 
 from datetime import datetime, timedelta
 
-from prunella_workflows.decisions.diagnosis.saturation import Load, Resource, measure, measure_evidence
-from prunella_workflows.model.evidence import Evidence, Usage
+from prunella_workflows.decisions.diagnosis.saturation import Load, Resource, measure_evidence
+from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verdict
 from prunella_workflows.model.plan import Relief
-from prunella_workflows.model.workload import PodView, WorkloadView
 
 _POLL_INTERVAL_SECONDS = 2.0
 _METRICS_TIMEOUT = timedelta(minutes=3)
@@ -20,14 +17,12 @@ def confirm(
 ) -> Sighting:
     """Failing once the saturation lasts for `grace`, recovered once healthy pods are below it for `quiet` seconds.
 
-    Without metrics, keep watching for `_METRICS_TIMEOUT`, then report FAILING so that the diagnosis can say that
-    metrics are unavailable.
+    Without metrics for `_METRICS_TIMEOUT` report FAILING, so that the diagnosis can say that they are unavailable.
     """
     now, load = evidence.read_at, measure_evidence(resource, evidence)
     if load is None and now - evidence.opened_at >= _METRICS_TIMEOUT:
-        return Sighting(
-            presence=Presence.FAILING, reason="NotMeasured", message="no metrics are available for the pods"
-        )
+        message = "no metrics are available for the pods"
+        return Sighting(presence=Presence.FAILING, reason="NotMeasured", message=message)
     if load is None or not (load.high or load.fully_measured):
         return _watching("NotMeasured", "waiting for metrics of the pods")
     if load.high:
@@ -57,21 +52,6 @@ def _watching(reason: str, message: str, calm_since: datetime | None = None) -> 
     return Sighting(
         presence=Presence.WATCHING, reason=reason, message=message, again=_POLL_INTERVAL_SECONDS, calm_since=calm_since
     )
-
-
-def measure_since(
-    rule: Relief,
-    workload: WorkloadView,
-    pods: tuple[PodView, ...],
-    usage: Usage | None,
-    *,
-    since: datetime,
-    now: datetime,
-) -> Load | None:
-    """The load that the rule is about, if it was measured after `since`."""
-    if usage is None or usage.at <= since:
-        return None
-    return measure(rule.resource, workload, pods, usage, now, container=rule.container)
 
 
 def judge(rule: Relief, load: Load | None, deadline: datetime, grace: float, now: datetime) -> Judgement | None:

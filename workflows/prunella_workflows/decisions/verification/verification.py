@@ -1,12 +1,11 @@
 """Verifies that a repair helped: pure functions of the workload's state at one moment, polled until they decide.
 
-They err on the safe side: missing data never counts as healthy, a relapse fails at once, and health must last. A
-workload that someone else changed after the repair proves nothing about it.
+Missing data never counts as healthy, a relapse fails at once, and health must last.
 """
 
 from datetime import datetime, timedelta
 
-from prunella_workflows.decisions.diagnosis.saturation import Load
+from prunella_workflows.decisions.diagnosis.saturation import Load, measure
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom, find_symptoms
 from prunella_workflows.decisions.verification import saturation
 from prunella_workflows.model.base import Value
@@ -76,7 +75,8 @@ def verify(
     if observed and workload.complete and ready:
         if expected.settle.relief is not None:
             rule = expected.settle.relief
-            load = saturation.measure_since(rule, workload, current, usage, since=expected.written_at, now=now)
+            after = usage if usage is not None and usage.at > expected.written_at else None
+            load = measure(rule.resource, workload, current, after, now, container=rule.container)
             return _judge_load(rule, load, current, expected, now)
         return _judge_stability(current, expected, now)
     if now < expected.deadline:
@@ -94,15 +94,14 @@ def _check_unchanged(
 ) -> Judgement | None:
     """A workload that was changed, reverted, deleted or scaled to zero says nothing about our repair."""
     if workload.deleting:
-        return _inconclusive("TargetDeleted", "The workload is being deleted.")
+        return inconclusive("TargetDeleted", "The workload is being deleted.")
     if not _is_ours(workload, expected, autoscaler):
         if _is_reverted(workload, expected, autoscaler):
-            return _inconclusive(
-                "OwnedElsewhere", "The repair was reverted by someone else: make the change at its source."
-            )
-        return _inconclusive("ChangedByOthers", "The workload was changed by someone else after the repair.")
+            message = "The repair was reverted by someone else: make the change at its source."
+            return inconclusive("OwnedElsewhere", message)
+        return inconclusive("ChangedByOthers", "The workload was changed by someone else after the repair.")
     if workload.replicas == 0:
-        return _inconclusive("ScaledToZero", "The workload is scaled to 0, so there are no pods to verify.")
+        return inconclusive("ScaledToZero", "The workload is scaled to 0, so there are no pods to verify.")
     return None
 
 
@@ -168,9 +167,8 @@ def _judge_stability(pods: tuple[PodView, ...], expected: Expectation, now: date
     window, stable = expected.settle.window, (now - stable_since(pods, expected, now)).total_seconds()
     if stable < window:
         if now > expected.deadline + timedelta(seconds=_MAX_WINDOWS * window):
-            return _inconclusive(
-                "NeverStable", "The pods are ready, but they are replaced or restarted too often to judge."
-            )
+            message = "The pods are ready, but they are replaced or restarted too often to judge."
+            return inconclusive("NeverStable", message)
         return Judgement(reason="Holding", message=f"healthy for {stable:.0f} of {window:.0f} s")
     if expected.has_checks:
         return Judgement(reason=CHECKS_DUE, message=f"healthy for {stable:.0f} s; running the policy's checks")
@@ -199,7 +197,7 @@ def discount_node_loss(judgement: Judgement, pods: tuple[PodView, ...], nodes: t
     affected = next((pod.node for pod in pods if pod.node in lost), None)
     if judgement.reason not in _TIMEOUT_REASONS or affected is None:
         return judgement
-    return _inconclusive("NodeLost", f"Node {affected} was lost during verification; {judgement.message}")
+    return inconclusive("NodeLost", f"Node {affected} was lost during verification; {judgement.message}")
 
 
 def _progress(workload: WorkloadView) -> str:
@@ -208,5 +206,6 @@ def _progress(workload: WorkloadView) -> str:
     return counts + details
 
 
-def _inconclusive(reason: str, message: str) -> Judgement:
+def inconclusive(reason: str, message: str) -> Judgement:
+    """A judgement that proves nothing."""
     return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)

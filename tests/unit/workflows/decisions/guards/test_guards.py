@@ -39,6 +39,7 @@ from prunella_workflows.decisions.guards.ownership import (
     check_field_owner,
     check_on_delete_strategy,
     check_paused_rollout,
+    check_reverted,
     check_rollout_in_progress,
 )
 from prunella_workflows.decisions.guards.permission import (
@@ -51,7 +52,6 @@ from prunella_workflows.decisions.guards.permission import (
     check_protected_namespace,
     check_rollback_freeze,
 )
-from prunella_workflows.decisions.guards.reverted_externally import check_reverted
 from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
