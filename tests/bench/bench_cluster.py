@@ -37,7 +37,7 @@ def cluster(command: str, *args: str) -> str:
 
 
 def up(name: str, nodes: int) -> Path:
-    """Bring up a cluster of fake nodes with our resource definitions; yield its kubeconfig."""
+    """Bring up a cluster of fake nodes with our resource definitions; return its kubeconfig."""
     cluster("up", "--name", name, "--simulated", "--no-audit", "--nodes", str(nodes))
     kubeconfig = Path(cluster("kubeconfig", "--name", name))
     api = Api(str(kubeconfig))
@@ -53,7 +53,7 @@ def _collection(crd) -> str:
 
 
 class InPod(PrunellaProcess):
-    """Run it as a pod does: its account's files are where the kubelet mounts them, in a mount namespace of its own.
+    """A process as in a pod: its account's files are where the kubelet mounts them, in a mount namespace of its own.
 
     A kubeconfig would cost it more memory: the kubernetes package reads it.
     """

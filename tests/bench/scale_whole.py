@@ -187,11 +187,11 @@ async def heal(bench):
     client, began = await Client.connect(bench.address), time.monotonic()
     total = await _count(client, _OURS)
     running = f"{_OURS} AND ExecutionStatus = 'Running'"
-    told = began
+    reported = began
     while (left := await _count(client, running)) and time.monotonic() - began < bench.options.patience:
-        if time.monotonic() - told > 15:
-            told = time.monotonic()
-            bench.log_progress(f"  {total - left} of {total} incidents are closed ({told - began:.0f} s)")
+        if time.monotonic() - reported > 15:
+            reported = time.monotonic()
+            bench.log_progress(f"  {total - left} of {total} incidents are closed ({reported - began:.0f} s)")
         await asyncio.sleep(1)
     took = time.monotonic() - began
     phases = Counter((incident.get("status") or {}).get("phase", "Pending") for incident in bench.api.items(INCIDENTS))

@@ -90,7 +90,7 @@ def rendezvous(cluster, shards):
 
 
 def bounded(cluster, shards):
-    """The same, but no shard takes much more than its share; the largest namespaces choose first."""
+    """The same, but no shard takes more than BOUND times the mean; the largest namespaces choose first."""
     room, fill, place = BOUND * cluster.pods / len(shards), Counter(), {}
     for name in sorted(cluster.sizes, key=lambda size: (-cluster.sizes[size], size)):
         wanted = choices(name, shards)

@@ -107,7 +107,7 @@ class Soaking:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(alway) for alway in (*always, *(each.run() for each in pool.watches(access)))
+                    group.create_task(task) for task in (*always, *(watch.run() for watch in pool.watches(access)))
                 ]
                 await pool.break_steadily(options.rate, options.minutes)
                 log_progress("no more faults; waiting for the last Incidents")

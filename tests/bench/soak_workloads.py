@@ -107,11 +107,11 @@ class WorkloadPool:
     @property
     def settled(self) -> bool:
         """Check that every fault has its Incident, and that all of these have ended."""
-        return all(case.phases and all(each.closed for each in case.phases.values()) for case in self.broken)
+        return all(case.phases and all(phase.closed for phase in case.phases.values()) for case in self.broken)
 
     def count(self) -> dict[str, int]:
         """Count faults by outcome; `open` are Incidents that go on, `kept` those that are there."""
-        phases = Counter(each for case in self.cases.values() for each in case.phases.values())
+        phases = Counter(phase for case in self.cases.values() for phase in case.phases.values())
         ended = sum(number for phase, number in phases.items() if phase.closed)
         return {
             "faults": len(self.broken),

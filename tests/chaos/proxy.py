@@ -181,8 +181,8 @@ class Proxy:
         self, request: web.Request, call: Call, fault: str, seconds: float
     ) -> web.StreamResponse:
         """Pass a call through the gate to the API server, and the answer through the gate to the caller."""
-        pod_metrics_path = await self._call_gate(self._gate.before, call)
-        order = "late" if fault == "late" else pod_metrics_path
+        order = await self._call_gate(self._gate.before, call)
+        order = "late" if fault == "late" else order
         if order != "forward":
             if order == "late":
                 self._forward_late(request, call, seconds or 5.0)

@@ -68,7 +68,7 @@ class FaultScheduler:
         injection = self._take_due(point, workload, call.who)
         if injection is None:
             return "forward"
-        self._draw_injection(injection)
+        self._begin_outage(injection)
         return injection.order
 
     def after(self, call: Call, code: int) -> None:
@@ -76,7 +76,7 @@ class FaultScheduler:
         if not point or code >= _OK:
             return
         if injection := self._take_due(point, workload, call.who):
-            self._draw_injection(injection)
+            self._begin_outage(injection)
         self._arrive(point, workload)
 
     def _arrive(self, point: str, workload: str) -> None:
@@ -103,7 +103,7 @@ class FaultScheduler:
         """Check whether the target is down, or was a moment ago."""
         return whom in self._down or time.monotonic() < self._cooldown_until.get(whom, 0.0)
 
-    def _draw_injection(self, injection: FaultInjection) -> None:
+    def _begin_outage(self, injection: FaultInjection) -> None:
         """Begin the outage; a thread ends it. An outage with a delay lets its call pass first."""
         if injection.delay:
             self._end_later(injection, lambda: (time.sleep(injection.delay), self._begin(injection)))

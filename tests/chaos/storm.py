@@ -300,7 +300,7 @@ class Storm:
         for namespace in self.namespaces:
             found = self.api.items(paths.collection("Deployment", namespace))
             live = {item["metadata"]["name"]: item["metadata"]["generation"] for item in found}
-            for workload in (each for each in self.workloads if each.namespace == namespace):
+            for workload in (workload for workload in self.workloads if workload.namespace == namespace):
                 rise = live[workload.name] - workload.broken["metadata"]["generation"]
                 if rise != reported.get((namespace, workload.name), 0):
                     yield Problem("doubled", f"{namespace}/{workload.name}", f"its spec was written {rise} times")
@@ -309,10 +309,10 @@ class Storm:
         """Check the budgets: a repair runs from its write to its verdict."""
         size, at = self.size, {written_action(write.request): datetime.fromisoformat(write.at) for write in writes}
         runs = [
-            (incident["metadata"]["namespace"], at[each["actionId"]], datetime.fromisoformat(each["finishedAt"]))
+            (incident["metadata"]["namespace"], at[attempt["actionId"]], datetime.fromisoformat(attempt["finishedAt"]))
             for incident in incidents
-            for each in _written(incident)
-            if each["actionId"] in at and each.get("finishedAt")
+            for attempt in _written(incident)
+            if attempt["actionId"] in at and attempt.get("finishedAt")
         ]
         self.results["repairs at once in the cluster, at most"] = most = _at_once(runs)
         here = {namespace: _at_once(run for run in runs if run[0] == namespace) for namespace in self.namespaces}
@@ -346,7 +346,7 @@ def _written(incident: Object) -> list[Object]:
 def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
     """Check that each action was written once, is reported by its incident, and is a repair."""
     made = Counter(written_action(write.request) for write in writes)
-    reported = {each["actionId"] for incident in incidents for each in _written(incident)}
+    reported = {attempt["actionId"] for incident in incidents for attempt in _written(incident)}
     for action, times in made.items():
         if times > 1 or action not in reported:
             yield Problem("doubled", action or "no action id", f"written {times} times, reported: {action in reported}")

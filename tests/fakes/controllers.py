@@ -1,7 +1,7 @@
 """Models of the Deployment controller, the kubelet and the Historian, over the API server in memory.
 
-Deployment `web` in namespace `shop`. A release's image determines how its pods behave: `nature` has an entry for each.
-`tick` simulates one second: pods are made and deleted, crash and recover, and the Deployment's status follows.
+Deployment `web` in namespace `shop`. A release's image decides how its pods behave: `nature` has an entry for each.
+`tick` simulates the time that has passed: pods come and go, crash and recover, and the Deployment's status follows.
 """
 
 from dataclasses import dataclass, field

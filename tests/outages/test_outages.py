@@ -33,7 +33,7 @@ def test_the_api_server_goes_away_in_the_middle_of_repair_and_verification(
             workload.break_it()
         time.sleep(1.5)
     ours[3].written()
-    log_progress(f"a repair was just written; the others are {[our.phase() for our in (*ours, *theirs)]}")
+    log_progress(f"a repair was just written; the others are {[workload.phase() for workload in (*ours, *theirs)]}")
     control_plane.kill("kube-apiserver")
     since = time.monotonic()
     log_progress("the API server is killed")

@@ -47,9 +47,7 @@ class Autoscaler:
     def depth(self) -> int | None:
         """The number of waiting tasks that it has read last; its status has only the share of one worker."""
         status = self._status
-        read = [
-            currentmetric for currentmetric in status.get("currentMetrics") or () if currentmetric["type"] == "External"
-        ]
+        read = [metric for metric in status.get("currentMetrics") or () if metric["type"] == "External"]
         share = number(read[0]["external"]["current"]["averageValue"]) if read else None
         return None if share is None else round(share * status["currentReplicas"])
 

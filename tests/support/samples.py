@@ -44,7 +44,7 @@ def deployment(objects: list[Object]) -> Object:
 
 def container(obj: Object, name: str = "server") -> Object:
     """A container of a Deployment's template."""
-    return next(each for each in obj["spec"]["template"]["spec"]["containers"] if each["name"] == name)
+    return next(entry for entry in obj["spec"]["template"]["spec"]["containers"] if entry["name"] == name)
 
 
 def set_env(obj: Object, **values: str) -> None:

@@ -30,7 +30,7 @@ def _survived(run: CaseRun) -> None:
     shop.restarted(shop.replicas(2), SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(run)
 
     def has_read() -> bool:
-        fresh = [our for our in ours(run) if our["metadata"]["name"] not in run.pods]
+        fresh = [pod for pod in ours(run) if pod["metadata"]["name"] not in run.pods]
         return any(status["state"].get("running") for status in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
@@ -41,7 +41,7 @@ def _then_another_crashes(run: CaseRun) -> None:
     """Replace the pod that was not killed; it reads other data."""
     until(lambda: _phases(run) == ["Recovered"], 180, "it is well again", every=0.5)
     shop.config_map(run, **_CRASHES)
-    (other,) = [our for our in ours(run) if not statuses([our])[0]["restartCount"]]
+    (other,) = [pod for pod in ours(run) if not statuses([pod])[0]["restartCount"]]
     run.api.delete(_pod_path(run, other))
 
 
@@ -114,7 +114,7 @@ def _needs_a_node(run: CaseRun) -> None:
     shop.applied(shop.release(2), shop.pods(nodeSelector={_kind_of_node(run): "yes"}))(run)
 
     def homeless() -> list[Object]:
-        return [our for our in ours(run) if our["metadata"]["name"] not in run.pods]
+        return [pod for pod in ours(run) if pod["metadata"]["name"] not in run.pods]
 
     (pod,) = until(homeless, 60, "its pod is made")
     about = {"kind": "Pod", "namespace": run.namespace} | {key: pod["metadata"][key] for key in ("name", "uid")}

@@ -55,7 +55,7 @@ def _killed_once(run: CaseRun) -> None:
     shop.restarted(asks, SHOP_MEMORY_MIB="90", SHOP_MEMORY_AFTER="10s")(run)
 
     def has_read() -> bool:
-        fresh = [our for our in ours(run) if our["metadata"]["name"] not in run.pods]
+        fresh = [pod for pod in ours(run) if pod["metadata"]["name"] not in run.pods]
         return any(status["state"].get("running") for status in statuses(fresh))
 
     until(has_read, 60, "the new pod has read its data")
