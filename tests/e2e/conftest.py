@@ -57,7 +57,7 @@ def runner(request, cluster, account, prunella, log_progress):
     run = secrets.token_hex(2)
     cases = [case for name, case in CASES.items() if name in wanted]
     made = CaseRunner(
-        [CaseRun(one, cluster, prunella, account.user, f"e2e-{one.name}-{run}") for one in cases],
+        [CaseRun(case, cluster, prunella, account.user, f"e2e-{case.name}-{run}") for case in cases],
         prunella,
         log_progress,
     )

@@ -169,7 +169,7 @@ def rules(monitoring):
 
     def ended():
         with urllib.request.urlopen(f"{monitoring.alertmanager}/api/v2/alerts", timeout=5) as answer:
-            return not {one["labels"]["alertname"] for one in json.load(answer)} & known.keys()
+            return not {alert["labels"]["alertname"] for alert in json.load(answer)} & known.keys()
 
     add.end = end
     yield add
@@ -182,15 +182,16 @@ def rules(monitoring):
 
 def closed(api, namespace, seconds=300):
     def incident():
-        return next((one for one in api.incidents(namespace) if (one.get("status") or {}).get("phase") in CLOSED), None)
+        ended = (item for item in api.incidents(namespace) if (item.get("status") or {}).get("phase") in CLOSED)
+        return next(ended, None)
 
     return until(incident, seconds, f"an incident in {namespace} is closed")
 
 
 def _escalation(api, namespace, key):
     """The escalation in the status of the namespace's one incident, once it has `key`."""
-    (one,) = api.incidents(namespace)
-    note = one["status"].get("escalation") or {}
+    (incident,) = api.incidents(namespace)
+    note = incident["status"].get("escalation") or {}
     return note.get(key) and note
 
 
@@ -215,9 +216,9 @@ def test_a_busy_workload_is_scaled_out_once_and_its_alert_ends(namespaces, watch
     api.apply(*samples.load("high-cpu", "before.yaml", namespace), *samples.load("high-cpu", "load.yaml", namespace))
     labels = {"namespace": namespace, "deployment": "pricing", "prunella_cause": "high_cpu"}
     rules("PricingBusy", BUSY % (namespace, namespace), **labels)
-    one = closed(api, namespace)
-    assert (one["spec"]["type"], one["metadata"]["labels"][SOURCE]) == ("HighCPU", "alerts")
-    assert (one["status"]["phase"], one["status"]["rootCause"]) == ("Healed", "high_cpu"), one["status"]
+    incident = closed(api, namespace)
+    assert (incident["spec"]["type"], incident["metadata"]["labels"][SOURCE]) == ("HighCPU", "alerts")
+    assert (incident["status"]["phase"], incident["status"]["rootCause"]) == ("Healed", "high_cpu"), incident["status"]
     assert (replicas := replicas_of(api, namespace)) > 1
     until(lambda: handled(watching, "PricingBusy").book.repeats, 180, "Alertmanager repeats it", every=2)
     rules.end("PricingBusy")
@@ -251,8 +252,8 @@ def test_what_cannot_be_repaired_climbs_until_somebody_comes(namespaces, watchin
     assert [to for to, _ in duty.mails] == [["ann@example.org"], ["bob@example.org"]]
     assert "No one has acknowledged this" in duty.mails[1][1].get_body(("plain",)).get_content()
     acknowledged = {"spec": {"acknowledged": {"by": "carol@example.org"}}}
-    (one,) = api.incidents(namespace)
-    api.patch(paths.incidents(namespace, one["metadata"]["name"]), acknowledged)
+    (incident,) = api.incidents(namespace)
+    api.patch(paths.incidents(namespace, incident["metadata"]["name"]), acknowledged)
     note = until(lambda: _escalation(api, namespace, "acknowledgedBy"), 60, "the incident is acknowledged")
     assert (note["level"], note["ticket"]["key"], note["acknowledgedBy"]) == (2, "T-1", "carol@example.org")
     assert duty.steps().count("open") == 1

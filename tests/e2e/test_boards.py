@@ -155,7 +155,7 @@ def test_a_prunella_that_is_away_is_told_to_alertmanager(monitoring, prometheus,
 def told(monitoring):
     url = f"{monitoring.alertmanager}/api/v2/alerts?filter=hasty=yes"
     with urllib.request.urlopen(url, timeout=5) as answer:
-        return {one["labels"]["alertname"] for one in json.load(answer)}
+        return {alert["labels"]["alertname"] for alert in json.load(answer)}
 
 
 # Dashboards

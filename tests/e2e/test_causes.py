@@ -33,15 +33,15 @@ def test_the_replica_that_still_serves_is_untouched(case_run):
 def test_the_dependency_is_named_and_the_pods_own_words_are_shown(case_run):
     status = case_run.closed()["status"]
     assert "Deployment/ledger is scaled to 0" in status["message"]
-    assert any("cannot reach dependency" in one["message"] for one in status["evidence"])
+    assert any("cannot reach dependency" in note["message"] for note in status["evidence"])
     assert case_run.live()["spec"] == case_run.broken["spec"]
 
 
 @with_cases("says-no")
 def test_the_probes_answer_is_shown(case_run):
     evidence = case_run.closed()["status"]["evidence"]
-    assert any("statuscode: 503" in one["message"] for one in evidence), evidence
-    assert any(one["source"] == "Not network_timeout" for one in evidence)
+    assert any("statuscode: 503" in note["message"] for note in evidence), evidence
+    assert any(note["source"] == "Not network_timeout" for note in evidence)
 
 
 @with_cases("hung")

@@ -13,7 +13,7 @@ def test_what_is_held_back_is_shown_and_not_done(case_run):
     assert "Roll back to revision 1" in status["plan"]
     assert "shop:1" in status["diff"]
     held = [guard for guard in status["guards"] if guard["held"]]
-    assert status["reason"] in {one["reason"] for one in held}
+    assert status["reason"] in {block["reason"] for block in held}
 
 
 @with_cases("flux", "helm")

@@ -35,7 +35,7 @@ def test_it_ends_as_it_should(case_run):
     assert status.get("rootCause", "") == case.cause
     wanted = {"Healed": "True", "Recovered": "True"}.get(case.phase, "False")
     assert condition(incident, "Succeeded") == (wanted, case.phase)
-    closed, detected = (datetime.fromisoformat(status["times"][one]) for one in ("closedAt", "detectedAt"))
+    closed, detected = (datetime.fromisoformat(status["times"][moment]) for moment in ("closedAt", "detectedAt"))
     assert closed >= detected
     case_run.assert_written(case.writes)
 
@@ -45,7 +45,7 @@ def test_memory_of_the_killed_container_is_raised_once(case_run):
     incident = case_run.closed()
     live = case_run.live()
     assert parse_bytes("64Mi") < parse_bytes(limits(live)["server"]) <= parse_bytes("256Mi")
-    container = next(one for one in template(live)["spec"]["containers"] if one["name"] == "server")
+    container = next(item for item in template(live)["spec"]["containers"] if item["name"] == "server")
     assert container["resources"]["requests"]["memory"] == "16Mi"
 
     container["resources"]["limits"]["memory"] = "64Mi"
@@ -112,8 +112,8 @@ def test_a_release_that_never_worked_is_not_gone_back_to(case_run):
 
 @with_cases("init-crash")
 def test_the_init_container_is_named(case_run):
-    decided = [one["message"] for one in case_run.closed()["status"]["evidence"] if one["source"] == "Decided by"]
-    assert any("migrate" in one for one in decided), decided
+    decided = [note["message"] for note in case_run.closed()["status"]["evidence"] if note["source"] == "Decided by"]
+    assert any("migrate" in message for message in decided), decided
 
 
 @with_cases("recreated")
@@ -240,9 +240,9 @@ def test_what_a_release_needs_is_named_and_the_release_is_left_alone(case_run):
 def test_each_write_carries_its_reason(case_run, audit):
     case_run.closed()
     uids = [incident["metadata"]["uid"] for incident in case_run.incidents()]
-    for write in [one for one in case_run.attempted() if one.verb != "delete"]:
+    for write in [attempt for attempt in case_run.attempted() if attempt.verb != "delete"]:
         assert (write.verb, write.manager) == ("patch", "prunella")
-        stamps = [one for one in write.request if one["path"].endswith("prunella.dev~1last-action")]
+        stamps = [operation for operation in write.request if operation["path"].endswith("prunella.dev~1last-action")]
         assert [any(uid in stamp["value"] for uid in uids) for stamp in stamps] == [True]
-        assert {"/metadata/uid"} <= {one["path"] for one in write.request if one["op"] == "test"}
+        assert {"/metadata/uid"} <= {operation["path"] for operation in write.request if operation["op"] == "test"}
     assert {snapshot.verb for snapshot in case_run.snapshots()} <= {"create", "patch"}

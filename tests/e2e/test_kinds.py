@@ -27,7 +27,7 @@ def test_the_healthy_pod_of_a_stateful_set_is_untouched(case_run):
 @with_cases("stateful-release", "stateful-oom", "stateful-recreated")
 def test_only_the_broken_pod_is_deleted_and_by_uid(case_run, audit):
     case_run.closed()
-    (deleted,) = [one for one in case_run.attempted() if one.verb == "delete"]
+    (deleted,) = [write for write in case_run.attempted() if write.verb == "delete"]
     assert deleted.made
     assert deleted.request["preconditions"]["uid"] not in uids(case_run).values()
 

@@ -41,7 +41,7 @@ def test_describe_tells_the_story(case_run):
         "Recovered": [],
     }[case_run.case.phase]
     story += ["Undone"] if case_run.case.writes > 1 else []
-    positions = [events.find(one) for one in story]
+    positions = [events.find(part) for part in story]
     assert -1 not in positions, f"missing in:\n{events}"
 
 

@@ -31,7 +31,7 @@ def test_a_container_in_back_off_is_not_resized_in_place(case_run):
     (attempt,) = case_run.closed()["status"]["attempts"]
     assert (attempt["action"], attempt["verdict"]) == ("SetMemory", "Healed")
     assert limits(case_run.live()) == {"server": "128Mi"}
-    assert [one.resource for one in case_run.attempted()] == ["apps/deployments"]
+    assert [write.resource for write in case_run.attempted()] == ["apps/deployments"]
 
 
 @with_cases("oom-quota")
@@ -66,5 +66,5 @@ def test_a_release_is_taken_back_and_no_memory_given(case_run):
 @with_cases("killed-137")
 def test_137_alone_is_no_lack_of_memory(case_run):
     status = case_run.closed()["status"]
-    assert any("137" in one["message"] for one in status["evidence"])
-    assert any(one["source"] == "Not pod_oom_killed" for one in status["evidence"])
+    assert any("137" in note["message"] for note in status["evidence"])
+    assert any(note["source"] == "Not pod_oom_killed" for note in status["evidence"])

@@ -90,10 +90,10 @@ def test_what_a_pod_uses(kube, prometheus, pods, by):
         return usage if complete and usage.source == by else None
 
     usage = until(measured, 90, f"a measurement by {by}", every=1)
-    (one,) = usage.containers
-    assert one.container == "app"
-    assert 38 * MI < one.memory_bytes < 60 * MI
-    assert 0.02 < one.cpu_cores < 0.5, "the first samples are of its start"
+    (read,) = usage.containers
+    assert read.container == "app"
+    assert 38 * MI < read.memory_bytes < 60 * MI
+    assert 0.02 < read.cpu_cores < 0.5, "the first samples are of its start"
 
 
 def test_the_history_of_a_pods_memory(kube, prometheus, pods):
@@ -165,7 +165,8 @@ def broken(api, namespace, threshold, **verification):
 
 def closed(api, namespace):
     def incident():
-        return next((one for one in api.incidents(namespace) if (one.get("status") or {}).get("phase") in CLOSED), None)
+        ended = (item for item in api.incidents(namespace) if (item.get("status") or {}).get("phase") in CLOSED)
+        return next(ended, None)
 
     return until(incident, 300, f"an incident in {namespace} is closed")["status"]
 

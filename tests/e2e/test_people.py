@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 def test_what_was_repaired_is_taken_back(case_run):
     until(lambda: template(case_run.live()) == template(case_run.first), 60, "the owner's template is back")
     until(
-        lambda: len([one for one in case_run.attempted() if one.made]) == CASES[case_run.case.name].writes,
+        lambda: len([write for write in case_run.attempted() if write.made]) == CASES[case_run.case.name].writes,
         30,
         "written",
     )
@@ -35,7 +35,7 @@ def test_a_deleted_incident_does_not_come_back(case_run):
 def test_who_approved_is_on_record(case_run):
     incident = case_run.closed()
     assert condition(incident, "Approved") == ("True", "Approved")
-    found = next(one for one in incident["status"]["conditions"] if one["type"] == "Approved")
+    found = next(item for item in incident["status"]["conditions"] if item["type"] == "Approved")
     assert "alice" in found["message"]
     assert limits(case_run.live()) == {"server": "128Mi"}
 

@@ -116,6 +116,6 @@ def test_what_it_left_on_objects_of_others_is_gone(cluster, observed):
 
 
 def test_it_is_gone_itself_and_nothing_hangs(cluster, observed):
-    ours = [one for one in observed.rest if "prunella" in one.rpartition("/")[2]]
+    ours = [name for name in observed.rest if "prunella" in name.rpartition("/")[2]]
     assert [our for our in ours if "prunella-tests" not in our] == []
     assert cluster.api.find(f"/api/v1/namespaces/{HOME}") is None

@@ -28,8 +28,8 @@ def test_the_words_of_who_refused_it_are_shown(case_run):
         "over-quota": "exceeded quota: bounds",
         "no-such-volume": 'configmap "not-there" not found',
     }[case_run.case.name]
-    decided = [one["message"] for one in case_run.closed()["status"]["evidence"] if one["source"] == "Decided by"]
-    assert any(words in one for one in decided), decided
+    decided = [note["message"] for note in case_run.closed()["status"]["evidence"] if note["source"] == "Decided by"]
+    assert any(words in message for message in decided), decided
 
 
 @with_cases("leaking-release")

@@ -121,36 +121,36 @@ def test_everybody_may_ask_for_a_dry_run_and_nobody_can_turn_it_into_more(guest,
 
 def test_an_answer_bears_the_name_of_the_one_who_gives_it(mechanic, guest, guarded):
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
-    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    incident = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
     answer = {"decision": "Approved", "reason": "go ahead"}
     with pytest.raises(Forbidden, match=r"spec\.approval\.by: must be your own name"):
-        mechanic.merge_patch(one, {"spec": {"approval": {**answer, "by": "alice@example.org"}}})
+        mechanic.merge_patch(incident, {"spec": {"approval": {**answer, "by": "alice@example.org"}}})
     with pytest.raises(Forbidden, match=r"spec\.approval: you may not patch deployments/web"):
-        guest.merge_patch(one, {"spec": {"approval": {**answer, "by": me(guarded, "guest")}}})
-    given = mechanic.merge_patch(one, {"spec": {"approval": {**answer, "by": me(guarded, "mechanic")}}})
+        guest.merge_patch(incident, {"spec": {"approval": {**answer, "by": me(guarded, "guest")}}})
+    given = mechanic.merge_patch(incident, {"spec": {"approval": {**answer, "by": me(guarded, "mechanic")}}})
     assert given["spec"]["approval"]["by"] == me(guarded, "mechanic")
 
 
 def test_an_answer_names_only_groups_of_the_one_who_gives_it(mechanic, guarded):
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
-    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    incident = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
     mine = f"system:serviceaccounts:{guarded}"
     answer = {"decision": "Approved", "by": me(guarded, "mechanic")}
     for groups in (["system:masters"], [mine, "sre"]):
         with pytest.raises(Forbidden, match=r"spec\.approval\.groups: must be groups of yours"):
-            mechanic.merge_patch(one, {"spec": {"approval": {**answer, "groups": groups}}})
-    given = mechanic.merge_patch(one, {"spec": {"approval": {**answer, "groups": [mine]}}})
+            mechanic.merge_patch(incident, {"spec": {"approval": {**answer, "groups": groups}}})
+    given = mechanic.merge_patch(incident, {"spec": {"approval": {**answer, "groups": [mine]}}})
     assert given["spec"]["approval"]["groups"] == [mine]
 
 
 def test_nobody_inherits_the_groups_of_an_earlier_answer(kube, mechanic, guarded):
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
-    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    incident = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
     admin = KubeIncidents(kube)
     first = {"decision": "Rejected", "by": admin.whoami(), "groups": ["system:masters"]}
-    kube.merge_patch(one, {"spec": {"approval": first}})
+    kube.merge_patch(incident, {"spec": {"approval": first}})
     with pytest.raises(Forbidden, match="must be groups of yours"):
-        mechanic.merge_patch(one, {"spec": {"approval": {"decision": "Approved", "by": me(guarded, "mechanic")}}})
+        mechanic.merge_patch(incident, {"spec": {"approval": {"decision": "Approved", "by": me(guarded, "mechanic")}}})
 
 
 def test_the_command_line_answers_so_that_it_is_admitted(mechanic, guarded):
@@ -174,8 +174,8 @@ def test_who_takes_over_bears_his_own_name(guest, guarded):
 
 def test_other_changes_of_an_incident_need_no_more_than_rbac_asks_for(mechanic, guest, guarded):
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
-    one = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
-    assert guest.merge_patch(one, {"spec": {"suspend": True}})["spec"]["suspend"] is True
+    incident = f"{path}/{mechanic.create(path, an_incident())['metadata']['name']}"
+    assert guest.merge_patch(incident, {"spec": {"suspend": True}})["spec"]["suspend"] is True
 
 
 def by_pod(**spec):
@@ -206,13 +206,13 @@ def test_nobody_but_who_writes_the_status_sets_the_marks_that_budgets_count(kube
     body = an_incident()
     with pytest.raises(Forbidden, match="only Prunella sets them"):
         mechanic.create(path, {**body, "metadata": {**body["metadata"], **marks}})
-    one = f"{path}/{mechanic.create(path, body)['metadata']['name']}"
+    incident = f"{path}/{mechanic.create(path, body)['metadata']['name']}"
     with pytest.raises(Forbidden, match="only Prunella sets them"):
-        mechanic.merge_patch(one, {"metadata": marks})
-    kube.merge_patch(one, {"metadata": marks})
-    mechanic.merge_patch(one, {"spec": {"suspend": True}})
+        mechanic.merge_patch(incident, {"metadata": marks})
+    kube.merge_patch(incident, {"metadata": marks})
+    mechanic.merge_patch(incident, {"spec": {"suspend": True}})
     (kind,) = marks
-    mechanic.merge_patch(one, {"metadata": {kind: dict.fromkeys(marks[kind])}})
+    mechanic.merge_patch(incident, {"metadata": {kind: dict.fromkeys(marks[kind])}})
 
 
 def test_prunella_itself_opens_incidents_also_where_it_may_not_repair(worker, operator, guarded):

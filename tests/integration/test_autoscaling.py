@@ -21,7 +21,7 @@ from support.prunella import PrunellaProcess
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600, func_only=True)]
 
 OVERLAY = MANIFESTS / "overlays" / "production"
-SHOW_COMMANDS = [one for one in commands_of("docs/install.md", "With prometheus-adapter") if " get " in one]
+SHOW_COMMANDS = [command for command in commands_of("docs/install.md", "With prometheus-adapter") if " get " in command]
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,10 @@ def target(api, system_namespace, rendered):
 @pytest.fixture
 def autoscaler(api, target, rendered):
     """The one of the overlay."""
-    one = the_worker(rendered, "HorizontalPodAutoscaler")
-    api.apply(one)
-    yield Autoscaler(api, path_of(one), target)
-    gone(api, path_of(one))
+    manifest = the_worker(rendered, "HorizontalPodAutoscaler")
+    api.apply(manifest)
+    yield Autoscaler(api, path_of(manifest), target)
+    gone(api, path_of(manifest))
 
 
 def skip_stabilisation(api, path):

@@ -66,7 +66,7 @@ class Server:
     def __init__(self, kubeconfig):
         self._client = config.new_client_from_config(config_file=str(kubeconfig))
         auth = self._client.configuration.auth_settings().values()
-        self._headers = {one["key"]: one["value"] for one in auth if one["in"] == "header"}
+        self._headers = {parameter["key"]: parameter["value"] for parameter in auth if parameter["in"] == "header"}
 
     def __call__(self, method, path, body=None, content="application/json", accept="application/json", **query):
         url = f"{self._client.configuration.host}{path}?{urllib.parse.urlencode(query)}"
@@ -494,7 +494,7 @@ def test_another_person_may_answer_otherwise(opened):
     assert patch({"approval": answer}).ok()["spec"]["approval"] == answer
 
 
-@pytest.mark.parametrize("phase", sorted(one.value for one in Phase))
+@pytest.mark.parametrize("phase", sorted(phase.value for phase in Phase))
 def test_it_is_too_late_for_an_answer_to_a_closed_incident(opened, kube, phase):
     incident, patch = opened
     path = f"{GROUP}/namespaces/{incident['metadata']['namespace']}/incidents/{incident['metadata']['name']}/status"
@@ -742,9 +742,9 @@ def test_every_field_can_be_explained(server, crds):
     def silent(node, path):
         own = [] if node.get("description") or path.count(".") == 0 else [path]
         below = [*node.get("properties", {}).items(), *(("[]", node[key]) for key in ("items",) if key in node)]
-        return own + [one for name, child in below for one in silent(child, f"{path}.{name}")]
+        return own + [field for name, child in below for field in silent(child, f"{path}.{name}")]
 
-    assert [one for name in names for one in silent(schemas()[name], name.rpartition(".")[2])] == []
+    assert [field for name in names for field in silent(schemas()[name], name.rpartition(".")[2])] == []
 
 
 @pytest.fixture

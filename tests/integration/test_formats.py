@@ -70,11 +70,11 @@ def things(api, space):
 
 def a_workload(space, kind, **spec):
     """One of a kind, whose pods cannot start."""
-    one = a_deployment(space, kind.lower(), replicas=2)
-    one["spec"]["template"]["spec"]["containers"][0]["command"] = ["/nothing"]
+    workload = a_deployment(space, kind.lower(), replicas=2)
+    workload["spec"]["template"]["spec"]["containers"][0]["command"] = ["/nothing"]
     if kind == "DaemonSet":
-        del one["spec"]["replicas"]
-    return {**one, "kind": kind, "spec": {**one["spec"], **spec}}
+        del workload["spec"]["replicas"]
+    return {**workload, "kind": kind, "spec": {**workload["spec"], **spec}}
 
 
 def a_job(space):
@@ -115,21 +115,23 @@ def read(access, resource, space, accept):
     return content_type, {(item.metadata.uid, item.metadata.resource_version): item for item in found}
 
 
-def telling(resource, one):
+def telling(resource, item):
     """Check that its fields are set: then a field that is read wrongly shows."""
     if resource is PODS:
-        return one.metadata.deletion_timestamp and one.metadata.ignored and one.metadata.controller
+        return item.metadata.deletion_timestamp and item.metadata.ignored and item.metadata.controller
     if resource is JOBS:
-        return one.failure
+        return item.failure
     if resource is DEPLOYMENTS:
-        return one.overdue
-    return one.progress and one.progress.total == (2 if resource is STATEFUL_SETS else 1)
+        return item.overdue
+    return item.progress and item.progress.total == (2 if resource is STATEFUL_SETS else 1)
 
 
-@pytest.mark.parametrize("resource", [PODS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS], ids=lambda one: one.kind)
+@pytest.mark.parametrize(
+    "resource", [PODS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS], ids=lambda resource: resource.kind
+)
 def test_both_formats_say_the_same_of_real_objects(access, space, things, resource):
     def both():
-        (kind, fast), (_, plain) = (read(access, resource, space, one) for one in (ACCEPT, "application/json"))
+        (kind, fast), (_, plain) = (read(access, resource, space, accept) for accept in (ACCEPT, "application/json"))
         assert kind == PROTOBUF
         told = fast.keys() & plain.keys()
         return [(fast[key], plain[key]) for key in told] if any(telling(resource, fast[key]) for key in told) else None

@@ -39,19 +39,19 @@ def target(api, shop):
     return released(api, a_deployment(shop, "target", replicas=1, annotations={"team": "shop"}))
 
 
-def change(kube, one, spec=None, **meta):
+def change(kube, workload, spec=None, **meta):
     """A change of a workload as an action would make it, with its stamp."""
     annotations = {**STAMP, **meta.pop("annotations", {})}
     body = {"metadata": {"annotations": annotations, **meta}, **({"spec": spec} if spec else {})}
-    kind, its = one.get("kind", "Deployment"), one["metadata"]
+    kind, its = workload.get("kind", "Deployment"), workload["metadata"]
     return kube.call(
         "PATCH", f"{paths.collection(kind, its['namespace'])}/{its['name']}", body, MERGE_PATCH, dryRun="All"
     )
 
 
-def with_pod(one, **spec):
+def with_pod(workload, **spec):
     """The template with other fields in its pod spec, or in its container."""
-    template = copy.deepcopy(template_of(one))
+    template = copy.deepcopy(template_of(workload))
     template["spec"]["containers"][0].update(spec.pop("container", {}))
     template["spec"].update(spec)
     return {"template": template}
@@ -91,8 +91,8 @@ def test_a_rollback_has_no_more_rights_than_what_it_replaces(mighty, target, wha
 
 def of_kind(kind, namespace, name):
     """A workload that was privileged from the beginning, by its owner's will."""
-    one = a_deployment(namespace, f"{name}-{kind.lower()}")
-    one["kind"], spec = kind, one["spec"]
+    workload = a_deployment(namespace, f"{name}-{kind.lower()}")
+    workload["kind"], spec = kind, workload["spec"]
     spec["template"]["spec"] |= {"hostNetwork": True, "volumes": host_path(), "serviceAccountName": "default"}
     spec["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
     if kind == "DaemonSet":
@@ -100,13 +100,13 @@ def of_kind(kind, namespace, name):
         spec["template"]["spec"]["nodeSelector"] = {"none": "such"}
     if kind == "StatefulSet":
         spec["serviceName"] = name
-    return one
+    return workload
 
 
 @pytest.fixture(scope="module", params=["Deployment", "StatefulSet", "DaemonSet"])
 def privileged(request, api, shop):
-    (one,) = api.apply(of_kind(request.param, shop, "agent"))
-    return {"kind": request.param, **one}
+    (workload,) = api.apply(of_kind(request.param, shop, "agent"))
+    return {"kind": request.param, **workload}
 
 
 def test_memory_and_restarts_of_a_privileged_workload_give_it_nothing_more(mighty, privileged):
@@ -193,9 +193,9 @@ def test_namespaces_that_did_not_opt_in_are_never_touched(api, mighty, billing):
     api.patch(f"/api/v1/namespaces/{billing}", {"metadata": {"labels": {"prunella.dev/heal": None}}})
 
 
-def _tried(kube, one):
+def _tried(kube, workload):
     try:
-        return change(kube, one, {"replicas": 2})
+        return change(kube, workload, {"replicas": 2})
     except Forbidden:
         return None
 
@@ -203,18 +203,18 @@ def _tried(kube, one):
 @pytest.mark.parametrize("namespace", ["kube-system", HOME])
 def test_protected_namespaces_are_never_touched_whatever_their_labels_say(api, mighty, namespace):
     path = f"/api/v1/namespaces/{namespace}"
-    one = released(api, a_deployment(namespace, "protected"))
+    workload = released(api, a_deployment(namespace, "protected"))
     api.patch(path, {"metadata": {"labels": {"prunella.dev/heal": "enabled"}}})
     try:
         with pytest.raises(Forbidden, match="is protected"):
-            change(mighty, one, {"replicas": 2})
+            change(mighty, workload, {"replicas": 2})
     finally:
         api.patch(path, {"metadata": {"labels": {"prunella.dev/heal": None}}})
-        api.delete(paths.workload(ref_of(one)))
+        api.delete(paths.workload(ref_of(workload)))
 
 
 def test_a_pod_is_deleted_only_where_its_stateful_set_waits_for_it_and_resized_only_in_memory(api, mighty, shop):
-    one = released(api, a_deployment(shop, "pods", replicas=1))
+    deployment = released(api, a_deployment(shop, "pods", replicas=1))
     found = until(lambda: api.items(paths.core(shop, "pods"), labelSelector="app=pods"), 60, "the Deployment's pod")
     path = paths.core(shop, "pods", found[0]["metadata"]["name"])
     with pytest.raises(Forbidden, match="only pods that a StatefulSet waits for"):
@@ -223,7 +223,7 @@ def test_a_pod_is_deleted_only_where_its_stateful_set_waits_for_it_and_resized_o
     with pytest.raises(Forbidden, match="memory only"):
         mighty.json_patch(f"{path}/resize", cpu)
     body = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "set", "namespace": shop}}
-    spec = {key: one["spec"][key] for key in ("template", "selector")}
+    spec = {key: deployment["spec"][key] for key in ("template", "selector")}
     spec = copy.deepcopy({**spec, "serviceName": "set", "replicas": 1})
     spec["selector"]["matchLabels"] = spec["template"]["metadata"]["labels"] = {"app": "set"}
     api.apply({**body, "spec": spec})

@@ -43,9 +43,9 @@ def space(api):
 @pytest.fixture
 def web(api, space):
     """Deployment web with two pods that can never start: nothing is needed of them but their owners."""
-    one = a_deployment(space, replicas=2)
-    one["spec"]["template"]["spec"]["nodeSelector"] = {"nowhere": "true"}
-    (live,) = api.apply(one)
+    workload = a_deployment(space, replicas=2)
+    workload["spec"]["template"]["spec"]["nodeSelector"] = {"nowhere": "true"}
+    (live,) = api.apply(workload)
     return live
 
 
@@ -87,7 +87,7 @@ def close(api, incident, phase):
 
 async def test_two_pods_and_their_deployment_are_one_incident(intake, api, space, web):
     first, second = pods(api, space)
-    answers = [await intake.open(one) for one in (signal(first), signal(second), signal(web, "Deployment"))]
+    answers = [await intake.open(fault) for fault in (signal(first), signal(second), signal(web, "Deployment"))]
     assert answers == ["opened", "joined", "joined"]
     (incident,) = api.incidents(space)
     assert incident["spec"]["target"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
@@ -98,7 +98,9 @@ async def test_two_pods_and_their_deployment_are_one_incident(intake, api, space
 async def test_two_replicas_of_prunella_at_the_same_moment_create_one(rest, api, space, web):
     first, second = pods(api, space)
     replicas = [Intake(rest) for _ in range(8)]
-    answers = await asyncio.gather(*(one.open(signal((first, second)[n % 2])) for n, one in enumerate(replicas)))
+    answers = await asyncio.gather(
+        *(replica.open(signal((first, second)[n % 2])) for n, replica in enumerate(replicas))
+    )
     assert sorted(answers) == ["joined"] * 7 + ["opened"]
     assert len(api.incidents(space)) == 1
 
@@ -185,13 +187,13 @@ async def test_a_pod_of_an_unknown_owner_stands_for_itself(intake, api, space):
 async def test_the_pods_of_an_argo_rollout_are_about_their_replica_set(intake, api, space, web):
     """An incident for each pod would be a flood; the ReplicaSet is the last owner that we know."""
     pods(api, space)
-    (one,) = replica_sets(api, web).values()
+    (replica_set,) = replica_sets(api, web).values()
     rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "r", "uid": "u", "controller": True}
     # The garbage collector takes what has no owner any more, so it must not see this one for long.
     body = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
-        "spec": {**one["spec"], "selector": {"matchLabels": {"app": "r"}}},
+        "spec": {**replica_set["spec"], "selector": {"matchLabels": {"app": "r"}}},
     }
     body["spec"]["template"]["metadata"]["labels"] = {"app": "r"}
     made = api.create(

@@ -73,11 +73,11 @@ def target(api, system_namespace, rendered):
 @pytest.fixture
 def scaled(instance, api, target, rendered, tmp_path):
     """KEDA, and the ScaledObject; where that is."""
-    one = the_worker(rendered, "ScaledObject")
+    scaled_object = the_worker(rendered, "ScaledObject")
     with keda(instance, api, tmp_path):
-        api.apply(one)
-        yield path_of(one)
-        gone(api, path_of(one))
+        api.apply(scaled_object)
+        yield path_of(scaled_object)
+        gone(api, path_of(scaled_object))
     assert api.find(AUTOSCALER) is None
 
 

@@ -11,7 +11,7 @@ from support.network_policies import enforced
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]
 
 TEMPORAL, KEDA, OTHERS = "temporal", "keda", "prunella-tests-keda"
-(LETS_IN,) = [one for one in commands_of("docs/install.md", "With KEDA") if " apply " in one]
+(LETS_IN,) = [command for command in commands_of("docs/install.md", "With KEDA") if " apply " in command]
 
 
 @pytest.fixture(scope="module")

@@ -53,8 +53,8 @@ def kept(api, namespace, name="web"):
     return api.items(paths.snapshots(namespace), labelSelector=revisions.snapshot_selector(ref))
 
 
-def good_at(one):
-    return one["metadata"]["annotations"].get(labels.GOOD_AT)
+def good_at(snapshot):
+    return snapshot["metadata"]["annotations"].get(labels.GOOD_AT)
 
 
 async def within(seconds, condition, what):
@@ -73,11 +73,11 @@ async def test_stable_is_kept_after_the_soak_and_one_that_crashes_after_a_second
         a_deployment(space, "crashing", replicas=1, env=crashing, ready_every=None),
     )
     began = clock.monotonic()
-    (one,) = await within(40, lambda: kept(api, space, "stable"), "stable is kept")
+    (snapshot,) = await within(40, lambda: kept(api, space, "stable"), "stable is kept")
     assert clock.monotonic() - began > SOAK
-    assert one["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
+    assert snapshot["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
     live = api.get(f"{paths.collection('Deployment', space)}/stable")
-    assert one["data"]["template"] == live["spec"]["template"]
+    assert snapshot["data"]["template"] == live["spec"]["template"]
     restarts = lambda: [  # noqa: E731
         status["restartCount"]
         for pod in api.pods(space)
@@ -117,7 +117,7 @@ async def test_only_the_newest_are_kept(cluster, kube, api, space):
         ours = KnownGoodRecorder(rest, 0.0)
         ours.schedule("Deployment", space, "web", web["metadata"]["uid"], web["metadata"]["generation"])
         await ours._check(ours._rollouts.popitem()[1])
-    left = {one["metadata"]["name"] for one in kept(api, space)}
+    left = {snapshot["metadata"]["name"] for snapshot in kept(api, space)}
     assert set(old[:9]) < left
     assert len(left) == 11
     assert old[-1] in left, "what the latest repair may be undone with stays"

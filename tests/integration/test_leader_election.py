@@ -107,9 +107,9 @@ def pair(kubeconfig, space, way, tmp_path):
     first = PrunellaProcess(tmp_path / "first", way.kubeconfig(kubeconfig, tmp_path), "operator", **settings)
     second = PrunellaProcess(tmp_path / "second", kubeconfig, "operator", **settings)
     with ExitStack() as stack:
-        for one in (first, second):
-            stack.callback(one._end)
-            one.start()
+        for operator in (first, second):
+            stack.callback(operator._end)
+            operator.start()
             until(lambda: sees(first), 60, "the first one leads")
         second.wait_ready()  # to stand by is to be ready
         with Eyes(first, second) as eyes:

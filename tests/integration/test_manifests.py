@@ -22,17 +22,17 @@ def rendered(cluster, folder):
     return [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if document]
 
 
-def path_of(api, one):
+def path_of(api, document):
     """The path of an object, by the API server's discovery."""
-    version = one["apiVersion"]
+    version = document["apiVersion"]
     prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
     (kind,) = [
         resource
         for resource in api.get(prefix)["resources"]
-        if resource["kind"] == one["kind"] and "/" not in resource["name"]
+        if resource["kind"] == document["kind"] and "/" not in resource["name"]
     ]
-    scope = f"/namespaces/{one['metadata']['namespace']}" if kind["namespaced"] else ""
-    return f"{prefix}{scope}/{kind['name']}/{one['metadata']['name']}"
+    scope = f"/namespaces/{document['metadata']['namespace']}" if kind["namespaced"] else ""
+    return f"{prefix}{scope}/{kind['name']}/{document['metadata']['name']}"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def system_namespace(api):
     gone(api, f"/api/v1/namespaces/{HOME}")
 
 
-@pytest.mark.parametrize("folder", BASES, ids=lambda one: one.name)
+@pytest.mark.parametrize("folder", BASES, ids=lambda path: path.name)
 def test_the_api_server_takes_what_is_rendered(cluster, api, kube, system_namespace, folder):
     objects, query = rendered(cluster, folder), {"dryRun": "All", "fieldManager": MANAGER, "force": "true"}
     assert objects
@@ -52,7 +52,7 @@ def test_the_api_server_takes_what_is_rendered(cluster, api, kube, system_namesp
         kube.call("PATCH", path_of(api, obj), obj, APPLY_PATCH, **query)
 
 
-@pytest.mark.parametrize("folder", BASES[1:], ids=lambda one: one.name)
+@pytest.mark.parametrize("folder", BASES[1:], ids=lambda path: path.name)
 def test_pods_are_what_the_namespace_asks_for(cluster, kube, system_namespace, folder):
     """Pod Security judges pods, and of a Deployment it only warns: so its pod is sent."""
     for obj in rendered(cluster, folder):
@@ -65,7 +65,7 @@ def test_pods_are_what_the_namespace_asks_for(cluster, kube, system_namespace, f
             kube.call("POST", f"/api/v1/namespaces/{system_namespace}/pods", body, dryRun="All")
 
 
-@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda one: one.name)
+@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda path: path.name)
 def test_an_overlay_names_an_image_and_a_temporal_server(cluster, folder):
     objects = rendered(cluster, folder)
     images = {
@@ -83,7 +83,7 @@ def test_an_overlay_names_an_image_and_a_temporal_server(cluster, folder):
 
 def test_keda_takes_the_place_of_the_autoscaler_and_asks_the_same_temporal(cluster, tmp_path):
     theirs = {"temporal_address": "mine.example.org:7233", "temporal_namespace": "mine"}
-    objects = {one["kind"]: one for one in with_keda(cluster, tmp_path, **theirs)}
+    objects = {document["kind"]: document for document in with_keda(cluster, tmp_path, **theirs)}
     assert "HorizontalPodAutoscaler" not in objects
     asked = objects["ScaledObject"]["spec"]["triggers"][0]["metadata"]
     assert (asked["endpoint"], asked["namespace"]) == tuple(theirs.values())

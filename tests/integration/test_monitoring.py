@@ -97,7 +97,7 @@ def filled(query):
 
 
 def has_numbers(result):
-    return any(not math.isnan(float(one["value"][1])) for one in result)
+    return any(not math.isnan(float(series["value"][1])) for series in result)
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -126,9 +126,9 @@ def test_a_dashboard_is_drawn_by_its_command(prometheus, board):
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 def test_every_choice_of_a_dashboard_has_values(prometheus, board):
-    for one in board["templating"]["list"]:
-        if one["type"] == "query":
-            metric, label = one["definition"].removeprefix("label_values(").removesuffix(")").split(", ")
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            metric, label = variable["definition"].removeprefix("label_values(").removesuffix(")").split(", ")
             assert prometheus.get(f"/api/v1/label/{label}/values", **{"match[]": metric})
 
 

@@ -45,7 +45,7 @@ def test_a_blind_operator_and_one_that_is_gone(tmp_path, unreachable_kubeconfig,
         until(lambda: scraped(process), 60, "it serves its metrics")
         with prometheus_of(tmp_path, process.settings["http_port"], hasty) as prometheus:
             fires(prometheus, "PrunellaSensorBlind")
-            blind = {one["metric"]["part"] for one in prometheus.query("prunella_ready == 0")}
+            blind = {series["metric"]["part"] for series in prometheus.query("prunella_ready == 0")}
             assert {"pods", "jobs", "deployments", "statefulsets", "daemonsets"} <= blind
             process.stop()
             fires(prometheus, "PrunellaDown", "PrunellaWorkerDown")

@@ -62,8 +62,9 @@ def rollback(web, ref):
 
 
 def in_history(api, web, number=1):
-    one = replica_sets(api, web)[number]
-    return RevisionRef(source="ReplicaSet", name=one["metadata"]["name"], template_hash=template_hash(template_of(one)))
+    replica_set = replica_sets(api, web)[number]
+    name = replica_set["metadata"]["name"]
+    return RevisionRef(source="ReplicaSet", name=name, template_hash=template_hash(template_of(replica_set)))
 
 
 def live(api, web):
@@ -86,8 +87,8 @@ def new_release(api, web):
     )
 
 
-def limit(one):
-    return template_of(one)["spec"]["containers"][0]["resources"]["limits"]["memory"]
+def limit(workload):
+    return template_of(workload)["spec"]["containers"][0]["resources"]["limits"]["memory"]
 
 
 # Written once

@@ -35,7 +35,7 @@ def an_autoscaler(api, web, maximum=2, **meta):
         "type": "Resource",
         "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
     }
-    (one,) = api.apply(
+    (deployment,) = api.apply(
         {
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",
@@ -43,7 +43,7 @@ def an_autoscaler(api, web, maximum=2, **meta):
             "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": maximum, "metrics": [metric]},
         }
     )
-    return one
+    return deployment
 
 
 @pytest.fixture
@@ -263,11 +263,11 @@ def test_what_the_api_server_finds_invalid_is_refused_in_its_words(hands, api, w
 # Who owns the field, by the API server's own account
 
 
-def apply_as(kube, one, manager):
+def apply_as(kube, workload, manager):
     """Server-side apply by a tool."""
-    meta = one["metadata"]
+    meta = workload["metadata"]
     path = f"/apis/apps/v1/namespaces/{meta['namespace']}/deployments/{meta['name']}"
-    return kube.call("PATCH", path, one, "application/apply-patch+yaml", fieldManager=manager, force="true")
+    return kube.call("PATCH", path, workload, "application/apply-patch+yaml", fieldManager=manager, force="true")
 
 
 def test_a_tool_that_applies_the_replicas_owns_them(hands, kube, api, web):

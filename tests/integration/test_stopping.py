@@ -46,10 +46,10 @@ def ended(process, how):
 @pytest.mark.parametrize("command", ["run", "operator", "worker"])
 def test_while_nothing_answers(process, command, how):
     """No API server and (except with `run`) no Temporal: it logs that, keeps running, and ends on a signal."""
-    one = process(command)
-    until_logged(one, "prunella is up")
+    running = process(command)
+    until_logged(running, "prunella is up")
     time.sleep(1)
-    code, took = ended(one, how)
+    code, took = ended(running, how)
     assert code == 0
     assert took < 10
 
@@ -57,9 +57,9 @@ def test_while_nothing_answers(process, command, how):
 @SIGNALS
 def test_while_temporal_is_being_started(process, how):
     """It takes seconds until the embedded server answers; nothing is left behind, it neither."""
-    one = process("run")
-    until(lambda: started(one), 30, "its Temporal is started", every=0.02)
-    code, took = ended(one, how)
+    running = process("run")
+    until(lambda: started(running), 30, "its Temporal is started", every=0.02)
+    code, took = ended(running, how)
     assert code == 0
     assert took < 10
 
@@ -72,9 +72,9 @@ def started(process):
 @pytest.mark.parametrize("after", [0.3, 1.0])
 def test_while_it_is_still_loading(process, after):
     """Before it has said what it does at a signal, SIGTERM ends it as any program."""
-    one = process("run")
+    running = process("run")
     time.sleep(after)
-    code, took = ended(one, signal.SIGTERM)
+    code, took = ended(running, signal.SIGTERM)
     assert code in {0, -signal.SIGTERM}
     assert took < 10
 

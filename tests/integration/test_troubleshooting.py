@@ -146,10 +146,10 @@ def starved(begun):
 @pytest.fixture(scope="module")
 def worker(starved):
     """Then a worker comes, and takes up all that waits."""
-    with standalone_process("worker", starved.folder, temporal=starved.address) as one:
+    with standalone_process("worker", starved.folder, temporal=starved.address) as process:
         starved.until("temporal workflow describe --workflow-id incident-UID", r"Attempt +[2-9]")
         starved.until("temporal workflow show --workflow-id incident-UID", "WorkflowTaskFailed", workflow=CHANGED)
-        yield one
+        yield process
 
 
 def test_nobody_asks_for_work(starved):

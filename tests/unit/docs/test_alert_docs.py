@@ -63,8 +63,8 @@ def test_severities():
 
 
 def test_handling_and_outcomes():
-    assert {row[0] for row in table("`handling`", "means")} == {one.value for one in AlertHandlingMode}
-    assert {row[0] for row in table("outcome", "means")} == {one.value for one in Outcome if one}
+    assert {row[0] for row in table("`handling`", "means")} == {mode.value for mode in AlertHandlingMode}
+    assert {row[0] for row in table("outcome", "means")} == {outcome.value for outcome in Outcome if outcome}
 
 
 def test_status_codes():

@@ -39,7 +39,7 @@ spec.loader.exec_module(pages)
 
 ALL = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages.PAGES]
 SHELL = [block for page in pages.PAGES for block in pages.blocks(page) if block.language in pages.SHELL]
-COMMANDS = sorted({(one.page, command) for one in SHELL for command in pages.commands(one)})
+COMMANDS = sorted({(block.page, command) for block in SHELL for command in pages.commands(block)})
 KUBECTL = {
     "annotate", "apply", "create", "delete", "describe", "events", "exec", "get", "label", "patch", "rollout",
     "scale", "wait",
@@ -145,13 +145,18 @@ def test_one_sentence_a_line_and_no_traces_of_a_machine(page):
 
 def test_every_command_is_run_or_says_why_not():
     unknown, used = [], set()
-    run = {command for one in SHELL for command in pages.commands(one) if is_run_by_e2e(one.page, one.section, command)}
-    for one in SHELL:
-        for command in pages.commands(one):
+    run = {
+        command
+        for block in SHELL
+        for command in pages.commands(block)
+        if is_run_by_e2e(block.page, block.section, command)
+    }
+    for block in SHELL:
+        for command in pages.commands(block):
             patterns = [pattern for pattern in NOT_RUN if fnmatch(command, pattern) or command == pattern]
             used.update(patterns)
             if not patterns and command not in run:  # runbooks repeat what the other pages have
-                unknown.append(f"{one.page.name}: {command}")
+                unknown.append(f"{block.page.name}: {command}")
     assert unknown == []
     assert set(NOT_RUN) - used == set(), "no document has such a command any more"
 
@@ -232,7 +237,7 @@ def test_prunella_commands_in_the_text_exist(page):
 def test_the_command_line_page_has_every_command():
     text = (ROOT / "docs" / "cli.md").read_text()
     tree = typer.main.get_command(app)
-    groups = {name: one for name, one in tree.commands.items() if hasattr(one, "commands")}
+    groups = {name: entry for name, entry in tree.commands.items() if hasattr(entry, "commands")}
     wanted = {name for name in tree.commands if name not in groups}
     wanted |= {f"{name} {under}" for name, group in groups.items() for under in group.commands}
     assert [name for name in sorted(wanted) if f"| `prunella {name}` |" not in text] == []
@@ -259,7 +264,7 @@ def test_computed_settings_are_explained(monkeypatch):
 
 def test_metrics_table_has_every_metric():
     listed = {row[0].strip("`").removesuffix("_total") for row in pages.tables(pages.METRICS_PAGE)}
-    exposed = {one.name for one in REGISTRY.collect() if re.match(r"prunella_|temporal_(?!sdk_)", one.name)}
+    exposed = {metric.name for metric in REGISTRY.collect() if re.match(r"prunella_|temporal_(?!sdk_)", metric.name)}
     assert exposed - listed == set()
 
 
@@ -310,7 +315,9 @@ def test_incident_fields_and_phases():
     fields = first_column(page, of="field")
     for model in (IncidentSpec, IncidentStatus):
         assert [
-            one for one in (field.alias or name for name, field in model.model_fields.items()) if one not in fields
+            entry
+            for entry in (field.alias or name for name, field in model.model_fields.items())
+            if entry not in fields
         ] == []
     assert first_column(page, of="phase") == {phase.value for phase in Phase}
 
@@ -358,10 +365,10 @@ def reasons_to_escalate():
 
 def error_reasons(kind):
     """The kinds of our errors that an activity can let out: those of the shared tree."""
-    for one in kind.__subclasses__():
-        if one.__module__ == "prunella_workflows.model.errors" and one.__name__ not in {"Retryable", "Permanent"}:
-            yield one.__name__
-        yield from error_reasons(one)
+    for error in kind.__subclasses__():
+        if error.__module__ == "prunella_workflows.model.errors" and error.__name__ not in {"Retryable", "Permanent"}:
+            yield error.__name__
+        yield from error_reasons(error)
 
 
 def test_every_reason_to_escalate_is_explained():
@@ -393,10 +400,10 @@ def test_yaml_examples_fit_the_models(page):
     }
     for block in pages.blocks(page):
         if block.language == "yaml":
-            for one in yaml.safe_load_all(block.text):
-                parsed = kinds[one["kind"]].model_validate(one["spec"])
+            for document in yaml.safe_load_all(block.text):
+                parsed = kinds[document["kind"]].model_validate(document["spec"])
                 kept = parsed.model_dump(by_alias=True, exclude_unset=True)
-                assert set(one["spec"]) == set(kept), "a field that the model does not know"
+                assert set(document["spec"]) == set(kept), "a field that the model does not know"
 
 
 @pytest.mark.parametrize("page", ALL)

@@ -27,7 +27,7 @@ def places(entries):
 def test_every_page_is_in_the_navigation():
     found = set(places(yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]))
     pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
-    assert {one for one in pages - found if one.partition("/")[0] not in LISTED} == set()
+    assert {page for page in pages - found if page.partition("/")[0] not in LISTED} == set()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

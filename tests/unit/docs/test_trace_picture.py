@@ -32,25 +32,27 @@ def spans(tmp_path):
         span("b", "activity:<confirm>", SECOND, 3 * SECOND, "a", status={"code": 2}),
     ]
     file = tmp_path / "traces.json"
-    file.write_text("".join(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [one]}]}]}) + "\n" for one in raw))
+    file.write_text(
+        "".join(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [item]}]}]}) + "\n" for item in raw)
+    )
     return drawing.read(file)
 
 
 def test_each_span_stands_below_its_parent(spans):
-    assert [(depth, one.name) for depth, one in drawing.in_order(spans)] == [
+    assert [(depth, item.name) for depth, item in drawing.in_order(spans)] == [
         (0, "incident:open"),
         (1, "activity:<confirm>"),
         (2, "kubernetes GET"),
     ]
-    assert [(one.begin, one.end) for one in spans] == [(0.0, 100.0), (1000.0, 3000.0), (1500.0, 2000.0)]
+    assert [(item.begin, item.end) for item in spans] == [(0.0, 100.0), (1000.0, 3000.0), (1500.0, 2000.0)]
 
 
 def test_the_picture_is_valid_and_loads_nothing(spans):
     text = drawing.picture(spans)
     drawn = ET.fromstring(text)
-    bars = [one.get("class") for one in drawn.iter(f"{SVG}rect")]
+    bars = [element.get("class") for element in drawn.iter(f"{SVG}rect")]
     assert bars == ["ground", "incident", "failed", "kubernetes"]
-    words = ["".join(one.itertext()) for one in drawn.iter(f"{SVG}text")]
+    words = ["".join(element.itertext()) for element in drawn.iter(f"{SVG}text")]
     assert "activity:<confirm>" in words
     assert "kubernetes GET pods" in words
     assert "2000 ms" in words
@@ -59,6 +61,6 @@ def test_the_picture_is_valid_and_loads_nothing(spans):
 
 def test_the_picture_of_the_documents_is_one_of_a_whole_healing():
     drawn = ET.parse(ROOT / "docs" / "images" / "trace.svg")
-    words = ["".join(one.itertext()) for one in drawn.iter(f"{SVG}text")]
+    words = ["".join(element.itertext()) for element in drawn.iter(f"{SVG}text")]
     for name in ("incident:open", "workflow:SelfHealing Healed", "activity:repair", "kubernetes PATCH deployments/web"):
         assert name in words

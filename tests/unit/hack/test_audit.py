@@ -30,7 +30,7 @@ LINE = (
 
 
 def pin(name, version="1.2", *hashed):
-    hashes = [hashlib.sha256(one.encode()).hexdigest() for one in hashed or (name,)]
+    hashes = [hashlib.sha256(content.encode()).hexdigest() for content in hashed or (name,)]
     return "".join([f"{name}=={version}", *(f" \\\n    --hash=sha256:{digest}" for digest in hashes), "\n"])
 
 

@@ -28,7 +28,7 @@ def folders(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def one(monkeypatch):
+def instance(monkeypatch):
     """An instance with the number 7, and certificates that are only names."""
     made = Instance("test", 7, monitoring=True)
     made.save()
@@ -57,7 +57,7 @@ def test_each_program_has_a_place():
 @pytest.mark.parametrize("folder", ["prometheus", "metrics-server"])
 def test_the_modules_name_their_programs(folder):
     module = (sources.GO_FOLDER / folder / "go.mod").read_text()
-    (group,) = (one for one in sources.MONITORING if one.folder.name == folder)
+    (group,) = (entry for entry in sources.MONITORING if entry.folder.name == folder)
     assert all(
         f"\t{program.package}\n" in module or f"tool {program.package}\n" in module for program in group.programs
     )
@@ -80,21 +80,21 @@ def test_an_instance_of_an_earlier_version_has_none():
     assert instances.load("test") == made
 
 
-def test_its_components_come_last_and_go_with_the_rest(one):
-    assert [part.name for part in own.components(one)][-3:] == ["metrics-server", "alertmanager", "prometheus"]
+def test_its_components_come_last_and_go_with_the_rest(instance):
+    assert [part.name for part in own.components(instance)][-3:] == ["metrics-server", "alertmanager", "prometheus"]
     assert "prometheus" not in {part.name for part in own.components(Instance("test", 7))}
 
 
-def test_they_listen_in_the_clusters_own_network_only(one):
-    for part in monitoring.components(one):
+def test_they_listen_in_the_clusters_own_network_only(instance):
+    for part in monitoring.components(instance):
         listening = [word for word in part.command if "listen-address=" in word or "bind-address=" in word]
         addresses = [word.partition("=")[2].partition(":")[0] for word in listening]
         assert "10.88.7.2" in addresses
         assert set(addresses) <= {"10.88.7.2", ""}
 
 
-def test_what_is_scraped(one):
-    config = scraping.configuration(one, Path("/state/monitoring"), 9093)
+def test_what_is_scraped(instance):
+    config = scraping.configuration(instance, Path("/state/monitoring"), 9093)
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     assert set(jobs) == {"kubelet", "cadvisor", "apiserver", "pods", "files"}
     assert jobs["cadvisor"]["metrics_path"] == "/metrics/cadvisor"
@@ -105,8 +105,8 @@ def test_what_is_scraped(one):
     assert config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["10.88.7.2:9093"]
 
 
-def test_the_api_server_learns_where_metrics_are_served(one):
-    service, slice_, api = aggregation.objects(one, monitoring.served(one))
+def test_the_api_server_learns_where_metrics_are_served(instance):
+    service, slice_, api = aggregation.objects(instance, monitoring.served(instance))
     assert "selector" not in service["spec"]
     assert slice_["endpoints"] == [{"addresses": ["10.88.7.2"]}]
     assert slice_["metadata"]["labels"] == {"kubernetes.io/service-name": service["metadata"]["name"]}
@@ -118,33 +118,33 @@ def test_the_api_server_learns_where_metrics_are_served(one):
 # Alerts
 
 
-def routing(one):
-    return json.loads((monitoring.folder(one) / "alertmanager.json").read_text())
+def routing(instance):
+    return json.loads((monitoring.folder(instance) / "alertmanager.json").read_text())
 
 
-def test_at_first_alerts_go_nowhere(one):
-    monitoring.prepare(one, Alerts())
-    assert routing(one)["receivers"] == [{"name": "prunella"}, {"name": "none"}]
+def test_at_first_alerts_go_nowhere(instance):
+    monitoring.prepare(instance, Alerts())
+    assert routing(instance)["receivers"] == [{"name": "prunella"}, {"name": "none"}]
 
 
-def test_alerts_go_to_the_webhook_with_the_token_of_a_file(one, tmp_path):
-    monitoring.prepare(one, Alerts("http://10.88.7.1:9095/webhooks/alertmanager", tmp_path / "token"))
-    (hook,) = routing(one)["receivers"][0]["webhook_configs"]
+def test_alerts_go_to_the_webhook_with_the_token_of_a_file(instance, tmp_path):
+    monitoring.prepare(instance, Alerts("http://10.88.7.1:9095/webhooks/alertmanager", tmp_path / "token"))
+    (hook,) = routing(instance)["receivers"][0]["webhook_configs"]
     assert hook["url"] == "http://10.88.7.1:9095/webhooks/alertmanager"
     assert hook["send_resolved"]
     assert hook["http_config"] == {"authorization": {"credentials_file": str(tmp_path / "token")}}
 
 
-def test_what_is_told_about_prunella_itself_does_not_go_to_prunella(one):
-    monitoring.prepare(one, Alerts("http://10.88.7.1:9095/"))
-    (route,) = routing(one)["route"]["routes"]
+def test_what_is_told_about_prunella_itself_does_not_go_to_prunella(instance):
+    monitoring.prepare(instance, Alerts("http://10.88.7.1:9095/"))
+    (route,) = routing(instance)["route"]["routes"]
     assert (route["matchers"], route["receiver"]) == (['alertname=~"Prunella.*"'], "none")
 
 
-def test_a_later_start_keeps_the_routing(one):
-    monitoring.prepare(one, Alerts("http://here/"))
-    monitoring.prepare(one, Alerts())
-    assert routing(one)["receivers"][0]["webhook_configs"][0]["url"] == "http://here/"
+def test_a_later_start_keeps_the_routing(instance):
+    monitoring.prepare(instance, Alerts("http://here/"))
+    monitoring.prepare(instance, Alerts())
+    assert routing(instance)["receivers"][0]["webhook_configs"][0]["url"] == "http://here/"
 
 
 def test_an_installed_alertmanager_is_taken(tmp_path, monkeypatch):
@@ -200,15 +200,15 @@ def test_only_a_real_cluster_of_our_own_can_have_it(kind, more, monkeypatch, cap
     assert "only a real cluster of our own" in capsys.readouterr().err
 
 
-def test_promtool_is_on_the_path_of_a_watched_cluster(one, capsys):
+def test_promtool_is_on_the_path_of_a_watched_cluster(instance, capsys):
     assert main(["env", "--name", "test"]) == 0
     assert str(build.folder(sources.PROMETHEUS)) in capsys.readouterr().out
 
 
-def test_a_component_that_refuses_its_configuration_is_told(one, monkeypatch):
+def test_a_component_that_refuses_its_configuration_is_told(instance, monkeypatch):
     monkeypatch.setattr(monitoring.api, "answers", lambda url, **_: "9093" not in url)
     with pytest.raises(ClusterError, match=r"http://10\.88\.7\.2:9093 refuses its configuration"):
-        monitoring.reload(one)
+        monitoring.reload(instance)
 
 
 def test_the_certificate_of_one_more_server_is_made_once(tmp_path, monkeypatch):

@@ -132,7 +132,7 @@ def test_the_kind_file_has_two_workers_and_the_pages_on_loopback():
     config = yaml.safe_load((Path(__file__).parents[3] / "kind-config.yaml").read_text())
     ports = config["nodes"][0]["extraPortMappings"]
 
-    assert [one["role"] for one in config["nodes"]] == ["control-plane", "worker", "worker"]
+    assert [entry["role"] for entry in config["nodes"]] == ["control-plane", "worker", "worker"]
     assert {port["hostPort"] for port in ports} == {8233, 8080, 9095}
     assert {port["listenAddress"] for port in ports} == {"127.0.0.1"}
 
@@ -237,7 +237,7 @@ def test_one_program_is_built_alone_and_once(group, tmp_path, monkeypatch):
     written = path.stat().st_mtime_ns
 
     assert build.ensure("tool").stat().st_mtime_ns == written
-    assert {one.name for one in path.parent.iterdir()} == {"tool"}
+    assert {path_.name for path_ in path.parent.iterdir()} == {"tool"}
     with pytest.raises(ClusterError, match="no program called hammer"):
         build.ensure("hammer")
 
@@ -247,7 +247,7 @@ def test_what_is_part_of_no_cluster_is_built_when_it_is_asked_for(group, tmp_pat
     monkeypatch.setattr(sources, "alone", lambda: [(group, group.programs[0])])
 
     assert build.ensure("tool").read_text() == "half\n"
-    assert not {"temporal-server"} & {one.name for _, one in sources.wanted(simulated=False, monitoring=True)}
+    assert not {"temporal-server"} & {program.name for _, program in sources.wanted(simulated=False, monitoring=True)}
 
 
 def test_a_failed_build_leaves_no_binary_and_shows_the_compilers_words(group, tmp_path, monkeypatch):
@@ -265,7 +265,7 @@ def test_what_is_part_of_no_cluster_is_built_by_itself_and_once(group, tmp_path,
     monkeypatch.setattr(sources, "alone", lambda: [(group, group.programs[0])])
 
     assert build.ensure("tool").read_text() == "half\n"
-    assert not {"collector"} & {one.name for _, one in sources.wanted(simulated=False, monitoring=True)}
+    assert not {"collector"} & {program.name for _, program in sources.wanted(simulated=False, monitoring=True)}
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_state_folder_too_deep_for_sockets_is_refused(monkeypatch):
     ],
 )
 def test_the_first_number_whose_ranges_are_free(taken, in_use, expected):
-    assert instances.free_number(taken, [IPv4Network(one) for one in in_use]) == expected
+    assert instances.free_number(taken, [IPv4Network(subnet) for subnet in in_use]) == expected
 
 
 def test_no_free_number_is_an_error():
@@ -361,7 +361,7 @@ def test_no_free_number_is_an_error():
 
 
 def test_no_two_instances_share_an_address():
-    ranges = [one for number in instances.NUMBERS for one in Instance("any", number).networks]
+    ranges = [subnet for number in instances.NUMBERS for subnet in Instance("any", number).networks]
 
     assert not [(a, b) for i, a in enumerate(ranges) for b in ranges[i + 1 :] if a.overlaps(b)]
 
@@ -386,7 +386,7 @@ def test_addresses_of_an_instance():
 
     assert instance.url == "https://10.88.7.2:6443"
     assert str(instance.host_address) == "10.88.7.1"
-    assert [str(one) for one in instance.networks] == ["10.88.7.0/30", "10.107.0.0/16", "10.157.0.0/16"]
+    assert [str(subnet) for subnet in instance.networks] == ["10.88.7.0/30", "10.107.0.0/16", "10.157.0.0/16"]
     assert len(instance.veth) <= 15
 
 

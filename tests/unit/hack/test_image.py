@@ -54,7 +54,7 @@ def test_nothing_but_sources_gets_into_the_build():
     wanted = {line.removeprefix("!") for line in said if line.startswith("!")}
     copied = set(re.findall(r"[\w./-]+", " ".join(re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE))))
     assert copied == wanted
-    assert not any(re.search(r"secret|token|\.env|key", one) for one in wanted)
+    assert not any(re.search(r"secret|token|\.env|key", file) for file in wanted)
 
 
 def test_the_version_is_the_projects():

@@ -43,12 +43,12 @@ def test_ports_are_this_machines_only(name):
 
 @by_service
 def test_what_a_service_needs_is_there(name):
-    one = SERVICES[name]
-    assert set(one.get("depends_on", {})) <= set(SERVICES)
-    for needed, how in one.get("depends_on", {}).items():
+    service = SERVICES[name]
+    assert set(service.get("depends_on", {})) <= set(SERVICES)
+    for needed, how in service.get("depends_on", {}).items():
         assert how["condition"] != "service_healthy" or "healthcheck" in SERVICES[needed]
-    assert {each["source"] for each in one.get("configs", ())} <= set(BODY["configs"])
-    volumes = {volume.partition(":")[0] for volume in one.get("volumes", ())}
+    assert {each["source"] for each in service.get("configs", ())} <= set(BODY["configs"])
+    volumes = {volume.partition(":")[0] for volume in service.get("volumes", ())}
     assert volumes <= set(BODY["volumes"])
 
 

@@ -27,7 +27,7 @@ POD = "app.kubernetes.io/name"
 
 
 def named(kind):
-    return {one["metadata"]["name"]: one for one in ALL if one["kind"] == kind}
+    return {document["metadata"]["name"]: document for document in ALL if document["kind"] == kind}
 
 
 def pod(deployment):
@@ -35,11 +35,11 @@ def pod(deployment):
 
 
 def container(deployment):
-    (one,) = pod(deployment)["containers"]
-    return one
+    (only,) = pod(deployment)["containers"]
+    return only
 
 
-by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["metadata"]["name"])
+by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda document: document["metadata"]["name"])
 
 
 @by_name
@@ -63,11 +63,11 @@ def test_pods_are_hardened(deployment):
 
 @by_name
 def test_pods_have_probes_and_resources(deployment):
-    one = container(deployment)
-    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= one.keys()
-    assert one["resources"]["requests"].keys() == {"cpu", "memory"}
-    assert "memory" in one["resources"]["limits"]
-    assert "cpu" not in one["resources"]["limits"], "a throttled operator sees late"
+    main = container(deployment)
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= main.keys()
+    assert main["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "memory" in main["resources"]["limits"]
+    assert "cpu" not in main["resources"]["limits"], "a throttled operator sees late"
 
 
 @by_name
@@ -75,7 +75,7 @@ def test_selectors_of_deployments_services_and_budgets_find_the_pods(deployment)
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
     ports = {port["name"] for port in container(deployment)["ports"]}
-    serving = [one for one in named("Service").values() if one["spec"]["selector"][POD] == labels[POD]]
+    serving = [item for item in named("Service").values() if item["spec"]["selector"][POD] == labels[POD]]
     assert serving
     for service in serving:
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
@@ -83,17 +83,17 @@ def test_selectors_of_deployments_services_and_budgets_find_the_pods(deployment)
 
 @pytest.mark.parametrize("name", ["operator", "worker", "console"])
 def test_each_part_runs_its_command_with_an_account_of_its_own(name):
-    one = named("Deployment")[f"prunella-{name}"]
-    assert container(one)["args"] == [name]
-    assert pod(one)["serviceAccountName"] == f"prunella-{name}"
+    workload = named("Deployment")[f"prunella-{name}"]
+    assert container(workload)["args"] == [name]
+    assert pod(workload)["serviceAccountName"] == f"prunella-{name}"
     assert f"prunella-{name}" in named("ServiceAccount")
 
 
 def test_operator_and_worker_are_two_spread_and_bounded_in_their_disruptions():
     for name in ("prunella-operator", "prunella-worker"):
-        one = named("Deployment")[name]
-        assert one["spec"]["replicas"] == 2
-        assert {each["topologyKey"] for each in pod(one)["topologySpreadConstraints"]} == {
+        workload = named("Deployment")[name]
+        assert workload["spec"]["replicas"] == 2
+        assert {each["topologyKey"] for each in pod(workload)["topologySpreadConstraints"]} == {
             "kubernetes.io/hostname",
             "topology.kubernetes.io/zone",
         }
@@ -124,8 +124,8 @@ def variables(node):
     if isinstance(node, dict):
         yield from variables(list(node.values()))
     elif isinstance(node, list):
-        for one in node:
-            yield from variables(one)
+        for item in node:
+            yield from variables(item)
     elif isinstance(node, str) and node.startswith("PRUNELLA_"):
         yield node.partition("=")[0]
     elif isinstance(node, str) and "name: PRUNELLA_" in node:
@@ -139,7 +139,7 @@ def test_every_variable_is_a_setting():
     assert found - known == set()
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda one: str(one.relative_to(MANIFESTS)))
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(MANIFESTS)))
 def test_every_file_of_a_kustomization_is_there_and_used(folder):
     body = yaml.safe_load((folder / "kustomization.yaml").read_text())
     named_there = {*body.get("resources", ()), *body.get("components", ())}
@@ -189,11 +189,11 @@ def test_everybody_is_cut_off_but_for_what_is_let_through():
 
 
 def test_only_kedas_operator_is_let_to_temporal():
-    (one,) = documents(MANIFESTS / "keda" / "network.yaml")
-    (rule,) = one["spec"]["ingress"]
+    (policy,) = documents(MANIFESTS / "keda" / "network.yaml")
+    (rule,) = policy["spec"]["ingress"]
     (who,) = rule["from"]
-    assert one["metadata"]["namespace"] == "temporal"
-    assert one["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "temporal-frontend"}
+    assert policy["metadata"]["namespace"] == "temporal"
+    assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "temporal-frontend"}
     assert who["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "keda"}
     assert who["podSelector"]["matchLabels"] == {"app": "keda-operator"}
 

@@ -42,7 +42,7 @@ def template(path: Path) -> dict[str, Any]:
 
 
 def containers(path: Path) -> list[dict[str, Any]]:
-    pods = [one["spec"]["template"]["spec"] for one in of_kind(path, "Deployment")]
+    pods = [document["spec"]["template"]["spec"] for document in of_kind(path, "Deployment")]
     return [container for pod in pods for container in (*pod.get("initContainers", ()), *pod["containers"])]
 
 
@@ -68,7 +68,8 @@ def test_the_folders_are_the_known_faults():
 
 
 @pytest.mark.parametrize(
-    "folder", [one for one in FOLDERS if one not in {"dry-run", "first-release", "high-cpu", "two-bad-releases"}]
+    "folder",
+    [folder for folder in FOLDERS if folder not in {"dry-run", "first-release", "high-cpu", "two-bad-releases"}],
 )
 def test_a_sample_has_a_healthy_start_and_one_break(folder):
     files = {path.name for path in (SAMPLES / folder).iterdir()} - {"namespace.yaml"}
@@ -105,8 +106,8 @@ class TestEveryFile:
         assert {container["imagePullPolicy"] for container in containers(path)} <= {"IfNotPresent"}
 
     def test_pods_are_restricted_and_small(self, path):
-        for one in of_kind(path, "Deployment"):
-            security = one["spec"]["template"]["spec"]["securityContext"]
+        for document in of_kind(path, "Deployment"):
+            security = document["spec"]["template"]["spec"]["securityContext"]
             assert security == {
                 "runAsNonRoot": True,
                 "runAsUser": 65532,
@@ -122,21 +123,21 @@ class TestEveryFile:
             assert container["resources"] == {"requests": {"cpu": cpu, "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 
     def test_readiness_is_probed_quickly(self, path):
-        for one in of_kind(path, "Deployment"):
-            (server,) = one["spec"]["template"]["spec"]["containers"]
+        for document in of_kind(path, "Deployment"):
+            (server,) = document["spec"]["template"]["spec"]["containers"]
             probe = server["readinessProbe"]
             assert (probe["httpGet"]["path"], probe["periodSeconds"]) == ("/readyz", 1)
 
     def test_selectors_match_their_pods(self, path):
-        for one in of_kind(path, "Deployment"):
-            wanted = one["spec"]["selector"]["matchLabels"].items()
-            assert wanted <= one["spec"]["template"]["metadata"]["labels"].items()
+        for document in of_kind(path, "Deployment"):
+            wanted = document["spec"]["selector"]["matchLabels"].items()
+            assert wanted <= document["spec"]["template"]["metadata"]["labels"].items()
 
     def test_our_own_kinds_are_what_the_models_say(self, path):
-        for one in of_kind(path, "HealingPolicy"):
-            HealingPolicySpec.model_validate(one["spec"])
-        for one in of_kind(path, "Incident"):
-            IncidentSpec.model_validate(one["spec"])
+        for document in of_kind(path, "HealingPolicy"):
+            HealingPolicySpec.model_validate(document["spec"])
+        for document in of_kind(path, "Incident"):
+            IncidentSpec.model_validate(document["spec"])
 
 
 def test_workloads_are_named_once():
@@ -149,7 +150,7 @@ def test_workloads_are_named_once():
                 assert seen.setdefault(key, path.parent.name) == path.parent.name, key
 
 
-@pytest.mark.parametrize("path", [one for one in BREAKS if one.parent.name != "first-release"], ids=name)
+@pytest.mark.parametrize("path", [path for path in BREAKS if path.parent.name != "first-release"], ids=name)
 def test_a_break_changes_what_before_made_and_nothing_else(path):
     before = path.parent / "before.yaml"
 
@@ -161,7 +162,7 @@ def test_a_break_changes_what_before_made_and_nothing_else(path):
     assert deployment(path)["spec"]["selector"] == deployment(before)["spec"]["selector"]
 
 
-@pytest.mark.parametrize("path", [one for one in BREAKS if not one.parent.name.startswith("oom-")], ids=name)
+@pytest.mark.parametrize("path", [path for path in BREAKS if not path.parent.name.startswith("oom-")], ids=name)
 def test_a_bad_release_is_a_release(path):
     if path.parent.name == "first-release":
         return
@@ -169,13 +170,13 @@ def test_a_bad_release_is_a_release(path):
     assert template(path)["metadata"]["labels"]["app.kubernetes.io/version"] in {"2", "3"}
 
 
-@pytest.mark.parametrize("path", [one for one in BREAKS if one.parent.name.startswith("oom-")], ids=name)
+@pytest.mark.parametrize("path", [path for path in BREAKS if path.parent.name.startswith("oom-")], ids=name)
 def test_memory_faults_are_no_releases(path):
     """Otherwise a rollback would repair them as well, and the diagnosis would not be tested."""
     before = path.parent / "before.yaml"
     assert template(path) == template(before)
     assert deployment(path)["spec"]["replicas"] > deployment(before)["spec"]["replicas"]
-    needs = [int(of_kind(one, "ConfigMap")[0]["data"]["SHOP_MEMORY_MIB"]) for one in (before, path)]
+    needs = [int(of_kind(file, "ConfigMap")[0]["data"]["SHOP_MEMORY_MIB"]) for file in (before, path)]
     assert needs[0] < 64 < needs[1] < 128, "works with the limit, breaks it, and fits what the first raise gives"
 
 
@@ -216,7 +217,7 @@ def test_the_second_bad_release_fails_in_its_own_way():
 def test_the_config_error_names_a_key_that_the_config_map_lacks():
     (config,) = of_kind(SAMPLES / "config-error" / "before.yaml", "ConfigMap")
     (server,) = containers(SAMPLES / "config-error" / "break.yaml")
-    keys = {one["configMapKeyRef"]["key"] for one in environment(server).values()}
+    keys = {variable["configMapKeyRef"]["key"] for variable in environment(server).values()}
     assert keys - config["data"].keys() == {"tax-rate"}
 
 
@@ -242,9 +243,13 @@ def test_only_the_shop_is_healed():
     )
     assert ours["labels"]["prunella.dev/heal"] == "enabled"
     assert "prunella.dev/heal" not in observed["labels"]
-    assert {one["labels"]["pod-security.kubernetes.io/enforce"] for one in (ours, observed)} == {"restricted"}
+    assert {namespace["labels"]["pod-security.kubernetes.io/enforce"] for namespace in (ours, observed)} == {
+        "restricted"
+    }
     assert not any(
-        one["metadata"]["namespace"] == observed["name"] for path in FILES for one in of_kind(path, "HealingPolicy")
+        document["metadata"]["namespace"] == observed["name"]
+        for path in FILES
+        for document in of_kind(path, "HealingPolicy")
     )
 
 

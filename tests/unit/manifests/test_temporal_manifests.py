@@ -15,11 +15,11 @@ ALL = [document for name in KUSTOMIZATION["resources"] for document in documents
 SERVERS = ("frontend", "history", "matching", "worker")
 WORKLOADS = [document for document in ALL if document["kind"] in {"Deployment", "StatefulSet", "Job"}]
 NAME = "app.kubernetes.io/name"
-by_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda one: one["metadata"]["name"])
+by_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda document: document["metadata"]["name"])
 
 
 def named(kind):
-    return {one["metadata"]["name"]: one for one in ALL if one["kind"] == kind}
+    return {document["metadata"]["name"]: document for document in ALL if document["kind"] == kind}
 
 
 def is_server(workload):
@@ -38,7 +38,11 @@ def container(workload):
 
 
 def settings():
-    (literals,) = [one["literals"] for one in KUSTOMIZATION["configMapGenerator"] if one["name"] == "temporal-settings"]
+    (literals,) = [
+        generator["literals"]
+        for generator in KUSTOMIZATION["configMapGenerator"]
+        if generator["name"] == "temporal-settings"
+    ]
     return dict(literal.split("=", 1) for literal in literals)
 
 
@@ -58,11 +62,11 @@ def test_pods_are_hardened(workload):
 
 @by_workload
 def test_pods_have_resources_and_what_stays_has_probes(workload):
-    one = container(workload)
-    assert one["resources"]["requests"].keys() == {"cpu", "memory"}
-    assert one["resources"]["limits"].keys() == {"memory"}
+    main = container(workload)
+    assert main["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert main["resources"]["limits"].keys() == {"memory"}
     if workload["kind"] != "Job":
-        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= one.keys()
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= main.keys()
 
 
 @by_workload
@@ -89,26 +93,26 @@ def test_what_is_deployed_is_the_version_that_is_tested():
 @pytest.mark.parametrize("part", SERVERS)
 def test_each_part_of_the_server_has_three_replicas_that_go_one_at_a_time(part):
     name = f"temporal-{part}"
-    one, scaler = named("Deployment")[name], named("HorizontalPodAutoscaler").get(name)
-    assert container(one)["args"] == ["start", f"--service={part}"]
-    assert (scaler["spec"]["minReplicas"] if scaler else one["spec"]["replicas"]) == 3
-    assert not (scaler and "replicas" in one["spec"]), "two would write the same field"
+    workload, scaler = named("Deployment")[name], named("HorizontalPodAutoscaler").get(name)
+    assert container(workload)["args"] == ["start", f"--service={part}"]
+    assert (scaler["spec"]["minReplicas"] if scaler else workload["spec"]["replicas"]) == 3
+    assert not (scaler and "replicas" in workload["spec"]), "two would write the same field"
     budget = named("PodDisruptionBudget")[name]["spec"]
     assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": {NAME: name}}}
-    assert len(pod(one)["topologySpreadConstraints"]) == 2
+    assert len(pod(workload)["topologySpreadConstraints"]) == 2
 
 
 def test_only_what_holds_no_shards_is_scaled():
     scalers = named("HorizontalPodAutoscaler")
     assert set(scalers) == {"temporal-frontend", "temporal-matching"}
-    for name, one in scalers.items():
-        assert one["spec"]["scaleTargetRef"]["name"] == name
-        assert one["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    for name, scaler in scalers.items():
+        assert scaler["spec"]["scaleTargetRef"]["name"] == name
+        assert scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
 
 
 def test_the_database_has_connections_for_all_pods_even_during_an_upgrade():
     scalers = named("HorizontalPodAutoscaler")
-    most = {name: one["spec"]["maxReplicas"] for name, one in scalers.items()}
+    most = {name: scaler["spec"]["maxReplicas"] for name, scaler in scalers.items()}
     pods = sum(most.get(f"temporal-{part}", 3) + 1 for part in SERVERS)
     share = sum(int(settings()[name]) for name in ("SQL_MAX_CONNS", "SQL_VIS_MAX_CONNS"))
     (given,) = [
@@ -144,12 +148,12 @@ def test_nobody_writes_a_password_down():
         if "secretKeyRef" in variable.get("valueFrom", {})
     }
     assert secrets == {("temporal-postgresql", "postgres-password"), ("temporal-postgresql", "temporal-password")}
-    assert not [one for one in ALL if one["kind"] == "Secret"]
+    assert not [document for document in ALL if document["kind"] == "Secret"]
     assert not any("PASSWORD" in name or "PWD" in name for name in settings())
 
 
 def test_every_file_is_used():
-    generated = {file for one in KUSTOMIZATION["configMapGenerator"] for file in one.get("files", ())}
+    generated = {file for generator in KUSTOMIZATION["configMapGenerator"] for file in generator.get("files", ())}
     patches = {patch["path"] for patch in KUSTOMIZATION["patches"]}
     used = {*KUSTOMIZATION["resources"], *generated, *patches, "kustomization.yaml"}
     assert {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.*")} == used
@@ -167,7 +171,7 @@ def test_only_prunella_the_page_and_the_job_call_the_frontend():
 
 def test_the_database_is_reached_by_servers_and_the_schema_job_alone():
     (rule,) = named("NetworkPolicy")["postgresql"]["spec"]["ingress"]
-    assert [one["podSelector"]["matchLabels"] for one in rule["from"]] == [
+    assert [peer["podSelector"]["matchLabels"] for peer in rule["from"]] == [
         {"app.kubernetes.io/component": "server"},
         {NAME: "temporal-schema"},
     ]

@@ -83,7 +83,7 @@ def test_panels_lie_side_by_side_within_24_columns(board):
 def test_every_variable_that_is_used_is_there(board):
     text = json.dumps([board["panels"], board["templating"]])
     used = set(re.findall(r"\$\{?(\w+)", text)) - {"__range", "__rate_interval"}
-    assert used == {one["name"] for one in board["templating"]["list"]}
+    assert used == {variable["name"] for variable in board["templating"]["list"]}
 
 
 @EACH
@@ -91,8 +91,8 @@ def test_every_metric_exists(board):
     for query in queries(board):
         assert metrics_of(query), query
         assert unknown(query) == set(), query
-    for one in board["templating"]["list"]:
-        if found := re.fullmatch(r"label_values\((\w+), \w+\)", one.get("definition", "")):
+    for variable in board["templating"]["list"]:
+        if found := re.fullmatch(r"label_values\((\w+), \w+\)", variable.get("definition", "")):
             assert unknown(found[1]) == set()
 
 

@@ -41,7 +41,7 @@ class Invented:
         ]
 
     def at_the_end(self, query, window):
-        return [{**one, "values": one["values"][-1:]} for one in self.over(query, window)]
+        return [{**series, "values": series["values"][-1:]} for series in self.over(query, window)]
 
 
 def drawn(board, source=None):
@@ -49,7 +49,7 @@ def drawn(board, source=None):
 
 
 def texts(root):
-    return ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
+    return ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
 
 
 def panel_of(kind, width=12, steps=(), **defaults):
@@ -129,7 +129,10 @@ def test_a_target_is_drawn_where_it_is_within_the_axis():
 def test_a_number_has_its_unit_its_name_and_its_colour():
     steps = ({"color": "yellow", "value": 2}, {"color": "red", "value": 9})
     root = drawn(panel_of("stat", steps=steps, unit="s"), Invented(2.5))
-    assert {(one.text, one.get("class")) for one in root.iter(f"{SVG}text")} >= {("2.5 s", "yellow"), ("up-1", "faint")}
+    assert {(element.text, element.get("class")) for element in root.iter(f"{SVG}text")} >= {
+        ("2.5 s", "yellow"),
+        ("up-1", "faint"),
+    }
 
 
 def test_a_value_has_the_word_for_it():
@@ -146,19 +149,24 @@ def test_a_bar_is_as_long_as_its_share():
 def test_stacked_series_stand_on_each_other():
     root = drawn(panel_of("timeseries", custom={"stacking": {"mode": "normal"}}))
     heights = [
-        float(re.search(r",([\d.]+)", one.get("d"))[1]) for one in root.iter(f"{SVG}path") if "L" in one.get("d")
+        float(re.search(r",([\d.]+)", element.get("d"))[1])
+        for element in root.iter(f"{SVG}path")
+        if "L" in element.get("d")
     ]
     assert len(set(heights)) == 2
-    assert len([one for one in root.iter(f"{SVG}path") if one.get("class") == "area"]) == 2
+    assert len([element for element in root.iter(f"{SVG}path") if element.get("class") == "area"]) == 2
 
 
 def test_a_line_ends_where_nothing_is_known():
     class Away(Invented):
         def over(self, query, window):
-            return [{**one, "values": one["values"][:5] + one["values"][9:]} for one in super().over(query, window)]
+            return [
+                {**series, "values": series["values"][:5] + series["values"][9:]}
+                for series in super().over(query, window)
+            ]
 
     root = drawn(panel_of("timeseries"), Away(series=1))
-    assert len([one for one in root.iter(f"{SVG}path") if "L" in one.get("d")]) == 2
+    assert len([element for element in root.iter(f"{SVG}path") if "L" in element.get("d")]) == 2
 
 
 def test_a_long_legend_is_cut_and_says_how_much():

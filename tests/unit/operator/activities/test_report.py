@@ -48,8 +48,8 @@ def test_the_whole_status_is_applied_to_the_subresource_of_the_version_that_was_
 
 
 def test_status_and_conditions_say_which_generation_they_are_about(kube):
-    one = Condition(type="Diagnosed", status="True", reason="x", last_transition_time=NOW)
-    report(kube, conditions=(one,))
+    condition = Condition(type="Diagnosed", status="True", reason="x", last_transition_time=NOW)
+    report(kube, conditions=(condition,))
     status = kube.of("apply")[0][2]["status"]
     assert (status["observedGeneration"], status["conditions"][0]["observedGeneration"]) == (3, 3)
 
@@ -110,7 +110,7 @@ def test_a_namesakes_events_have_other_names(kube):
     report(kube, a_note())
     kube.objects[PATH]["metadata"]["uid"] = "uid-after"
     report(kube, a_note(), ref=REF.model_copy(update={"uid": "uid-after"}))
-    assert len({one["metadata"]["name"] for one in posted(kube)}) == 2
+    assert len({event["metadata"]["name"] for event in posted(kube)}) == 2
 
 
 @pytest.mark.parametrize("name", ["n" * 253, "n" * 199 + "." + "n" * 50])

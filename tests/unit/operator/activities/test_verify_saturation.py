@@ -130,7 +130,7 @@ def test_a_diagnosis_plans_a_scaling_within_the_quota_and_shows_its_diff(kube):
 def test_a_diagnosis_without_metrics_hands_over(kube):
     report = diagnosed(kube)
     assert (report.plan.steps, report.plan.reason) == ((), "MetricsUnavailable")
-    assert any(one.source == "Usage" for one in report.evidence)
+    assert any(note.source == "Usage" for note in report.evidence)
 
 
 def test_a_diagnosis_leaves_the_replicas_to_an_autoscaler(kube):

@@ -77,7 +77,7 @@ async def test_what_comes_while_a_write_is_under_way_is_written_together():
     dispatcher = AlertDispatcher(temporal, "queue")
     first = asyncio.create_task(dispatcher.dispatch(alerts(1)))
     await asyncio.sleep(0)
-    others = [asyncio.create_task(dispatcher.dispatch((one,))) for one in alerts(50)[1:] + alerts(50)[1:]]
+    others = [asyncio.create_task(dispatcher.dispatch((alert,))) for alert in alerts(50)[1:] + alerts(50)[1:]]
     await asyncio.sleep(0)
     temporal.gate.set()
     await asyncio.gather(first, *others)

@@ -147,7 +147,7 @@ def test_columns_of_incidents():
 
 def test_names_that_people_type():
     names = {plural: load(plural)["spec"]["names"] for plural in PLURALS}
-    assert {plural: one["shortNames"] for plural, one in names.items()} == {
+    assert {plural: entry["shortNames"] for plural, entry in names.items()} == {
         "incidents": ["inc"],
         "healingpolicies": ["hp"],
         "clusterhealingpolicies": ["chp"],

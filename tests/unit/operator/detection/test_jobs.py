@@ -31,7 +31,7 @@ def film(*views):
             source.on_delete("j-1", NOW)
         else:
             source.on_upsert(msgspec.convert(body, Job), NOW)
-        result.append([one.reason for one in reported])
+        result.append([signal.reason for signal in reported])
         reported.clear()
     return result
 

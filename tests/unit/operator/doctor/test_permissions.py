@@ -23,7 +23,7 @@ OTHERS = {
 WORKER = needs([*WORKERS, "kubernetes/secrets.py"])
 DOCTOR = needs(DOCTORS)
 OPERATOR = needs(OTHERS)
-LEADER = {one for one in OPERATOR if one[1] == "coordination.k8s.io"}
+LEADER = {right for right in OPERATOR if right[1] == "coordination.k8s.io"}
 OPERATOR -= LEADER
 KOPF = {(verb, "prunella.dev", "incidents") for verb in ("list", "watch", "patch")}  # what it handles: controller.py
 READS = {"get", "list", "watch"}
@@ -32,11 +32,11 @@ OURS = {"prunella.dev", "events.k8s.io"}
 
 
 def reads(found):
-    return {one for one in found if one[0] in READS}
+    return {right for right in found if right[0] in READS}
 
 
 def writes(found, *, ours):
-    return {one for one in found if one[0] not in READS and (one[1] in OURS) == ours}
+    return {right for right in found if right[0] not in READS and (right[1] in OURS) == ours}
 
 
 WANTED = {
@@ -85,9 +85,13 @@ def test_the_lease_is_written_by_a_role_of_its_own_namespace():
 
 def test_no_wildcards_no_secrets_and_no_way_to_more_rights():
     every = set().union(*(given(rules) for rules in ROLES.values()))
-    assert not [one for one in every if "*" in one or one[0] in {"escalate", "bind", "impersonate", "deletecollection"}]
-    assert not [one for one in every if one[2].split("/")[0] in {"secrets", "serviceaccounts", "roles", "rolebindings"}]
-    assert not [one for one in every if one[2] in {"pods/exec", "pods/ephemeralcontainers", "pods/eviction"}]
+    assert not [
+        right for right in every if "*" in right or right[0] in {"escalate", "bind", "impersonate", "deletecollection"}
+    ]
+    assert not [
+        right for right in every if right[2].split("/")[0] in {"secrets", "serviceaccounts", "roles", "rolebindings"}
+    ]
+    assert not [right for right in every if right[2] in {"pods/exec", "pods/ephemeralcontainers", "pods/eviction"}]
 
 
 def test_only_what_reads_and_what_is_ours_is_bound_in_the_whole_cluster():

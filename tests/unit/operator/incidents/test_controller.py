@@ -54,8 +54,8 @@ def kinds(group_version, **found):
 def versions(group):
     """A group with one version, as the discovery API tells it."""
     name, _, version = group.partition("/")
-    one = {"groupVersion": group, "version": version}
-    return {"name": name, "versions": [one], "preferredVersion": one}
+    known_version = {"groupVersion": group, "version": version}
+    return {"name": name, "versions": [known_version], "preferredVersion": known_version}
 
 
 OURS, THEIRS = API_VERSION, "apiextensions.k8s.io/v1"
@@ -90,10 +90,10 @@ class Noted:
 
 def dealt_with(name):
     """An incident that is over, and was seen by a kopf that ran before."""
-    one = incident(name, phase="Healed")
-    known = {f"kopf.{GROUP}/last-handled-configuration": json.dumps({"spec": one["spec"]})}
-    one["metadata"].update(resourceVersion="7", annotations=known)
-    return one
+    item = incident(name, phase="Healed")
+    known = {f"kopf.{GROUP}/last-handled-configuration": json.dumps({"spec": item["spec"]})}
+    item["metadata"].update(resourceVersion="7", annotations=known)
+    return item
 
 
 def held():
@@ -109,6 +109,6 @@ async def test_incidents_are_read_in_pages_and_not_held_when_they_are_dealt_with
         async with controller.Controller(api.access, starter, ()):
             await eventually(lambda: len(starter.started) == len(kept), within=30)
             await eventually(lambda: not held(), within=controller._IDLE_TIMEOUT_SECONDS + 3)
-        lists = [one.query for one in api.of("list") if one.path == paths.incidents()]
+        lists = [call.query for call in api.of("list") if call.path == paths.incidents()]
         assert [list_.get("limit") for list_ in lists] == [str(controller._PAGE_LIMIT)] * 2
         assert not any(request.method == "PATCH" for request in api.requests)

@@ -77,7 +77,7 @@ def of_deployment(**values):
 
 
 def incidents(rest):
-    return [one for path, one in rest.kube.objects.items() if path.startswith(INCIDENTS)]
+    return [incident for path, incident in rest.kube.objects.items() if path.startswith(INCIDENTS)]
 
 
 def close(rest, phase, at=NOW):
@@ -113,9 +113,9 @@ async def test_everything_about_one_workload_is_one_incident(opener, rest, secon
 
 async def test_two_replicas_that_see_the_same_create_it_once(rest, moment):
     """Both have looked before either has written: the name makes them one."""
-    one, two = Intake(rest), Intake(rest)
+    first, second = Intake(rest), Intake(rest)
     rest.kube.list = lambda *_, **__: iter(())
-    answers = [await one.open(a_signal()), await two.open(a_signal("web-b"))]
+    answers = [await first.open(a_signal()), await second.open(a_signal("web-b"))]
     assert answers == ["opened", "joined"]
     assert len(incidents(rest)) == 1
 
@@ -196,8 +196,8 @@ async def test_an_incident_is_four_round_trips_away(rest, moment):
             await asyncio.sleep(0)
         asked, slow.pending = slow.pending, []
         rounds += bool(asked)
-        for one in asked:
-            one.set_result(None)
+        for future in asked:
+            future.set_result(None)
     assert (await opening, rounds) == ("opened", 4)
 
 

@@ -54,7 +54,7 @@ def stamp(seconds):
 async def at(moment, recorder, seconds):
     """Let the recorder do what is due at this time."""
     moment.seconds = seconds
-    for rollout in [one for one in recorder._rollouts.values() if one.due <= seconds]:
+    for rollout in [item for item in recorder._rollouts.values() if item.due <= seconds]:
         del recorder._rollouts[rollout.uid]
         await recorder._try(rollout)
 
@@ -64,7 +64,7 @@ def settled(recorder, generation=1):
 
 
 def kept(rest):
-    return {path.rsplit("/", 1)[1]: one for path, one in rest.kube.objects.items() if path.startswith(SNAPSHOTS)}
+    return {path.rsplit("/", 1)[1]: item for path, item in rest.kube.objects.items() if path.startswith(SNAPSHOTS)}
 
 
 def put_pod(rest, **values):
@@ -76,10 +76,10 @@ async def test_stable_for_the_soak_time_is_good(recorder, rest, moment):
     await at(moment, recorder, SOAK - 1)
     assert kept(rest) == {}
     await at(moment, recorder, SOAK)
-    (one,) = kept(rest).values()
-    assert one["metadata"]["annotations"][labels.GOOD_AT] == stamp(SOAK)
-    assert one["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
-    assert one["data"]["template"] == a_template(1)
+    (snapshot,) = kept(rest).values()
+    assert snapshot["metadata"]["annotations"][labels.GOOD_AT] == stamp(SOAK)
+    assert snapshot["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
+    assert snapshot["data"]["template"] == a_template(1)
 
 
 async def test_a_container_that_is_available_for_a_second_and_crashes_is_never_good(recorder, rest, moment):

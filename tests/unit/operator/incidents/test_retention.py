@@ -24,7 +24,7 @@ from prunella_workflows.model.labels import KEEP, WORKLOAD
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LIMITS = Limits(healed=timedelta(days=7), for_people=timedelta(days=30), per_workload=3, total=100)
-OPEN = [one for one in Phase if not one.closed]
+OPEN = [phase for phase in Phase if not phase.closed]
 NEEDS_NOBODY = [Phase.HEALED, Phase.RECOVERED, Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED]
 FOR_PEOPLE = [Phase.ESCALATED, Phase.FAILED]
 
@@ -165,17 +165,17 @@ INCIDENTS = st.lists(st.tuples(st.sampled_from(list(Phase)), AGES, st.sampled_fr
 
 @given(INCIDENTS, st.integers(1, 5), st.integers(1, 20))
 def test_whatever_there_is_only_what_may_go_goes_and_the_limits_hold(several, per_workload, total):
-    incidents = [an_incident(number, *one) for number, one in enumerate(several)]
+    incidents = [an_incident(number, *fields) for number, fields in enumerate(several)]
     limits = LIMITS._replace(per_workload=per_workload, total=total)
     gone = {expired.incident.metadata.uid for expired in find_expired(incidents, limits, NOW)}
     kept = [incident for incident in incidents if incident.metadata.uid not in gone]
     must_stay = [
         incident for incident in incidents if incident.is_active or NOW - incident.status.times.closed_at <= MIN_AGE
     ]
-    assert gone.isdisjoint(one.metadata.uid for one in must_stay)
+    assert gone.isdisjoint(incident.metadata.uid for incident in must_stay)
     assert len(kept) <= max(total, len(must_stay))
     for workload in "abc":
-        assert len([one for one in kept if one not in must_stay and one.status.target == workload]) <= per_workload
+        assert len([item for item in kept if item not in must_stay and item.status.target == workload]) <= per_workload
 
 
 def an_incident(number, phase, age, workload, is_told):

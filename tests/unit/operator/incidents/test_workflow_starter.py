@@ -135,7 +135,7 @@ async def test_started_twice_is_started_once(subject, rest, temporal):
     assert len(temporal.started) == 1
 
 
-@pytest.mark.parametrize("phase", [one for one in Phase if one.closed])
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase.closed])
 async def test_a_closed_incident_is_left_alone(subject, rest, temporal, phase):
     incident = put(rest, phase)
     await subject.start(incident)
@@ -392,14 +392,14 @@ async def test_those_that_are_over_are_not_held(subject, rest, monkeypatch):
     async def each(*_, **__):
         nonlocal most
         for _ in range(20):
-            one = IncidentView(
+            incident = IncidentView(
                 Metadata("shop", "web-1", "u", "7", datetime(2026, 11, 24, 12, tzinfo=UTC)),
                 spec=Held(),
                 status=Status(Phase.HEALED, escalation=EscalationNote("Recovered")),
             )
-            held.append(weakref.ref(one.spec))
+            held.append(weakref.ref(incident.spec))
             most = max(most, sum(each() is not None for each in held))
-            yield one
+            yield incident
 
     monkeypatch.setattr(rest, "each", each)
     await resynced(subject, lambda: len(held) >= 20, monkeypatch)

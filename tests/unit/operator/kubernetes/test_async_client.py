@@ -200,4 +200,4 @@ async def test_requests_are_counted_by_the_code_of_their_answer(api, rest):
     async with AsyncClient(Access(server="http://127.0.0.1:9", authorization=lambda: "")) as unreachable:
         with pytest.raises(Unavailable):
             await unreachable.create(PATH, {})
-    assert [counted("POST", code) for code in ("201", "409", "none")] == [one + 1 for one in before]
+    assert [counted("POST", code) for code in ("201", "409", "none")] == [count + 1 for count in before]

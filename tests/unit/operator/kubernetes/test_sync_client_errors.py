@@ -221,4 +221,4 @@ async def test_requests_are_counted_by_the_code_of_their_answer(api):
     unreachable = SyncClient(Access(server="http://127.0.0.1:9", authorization=lambda: ""), timeout=2)
     with pytest.raises(Unavailable):
         await asyncio.to_thread(unreachable.get, "/x")
-    assert [counted("GET", code) for code in ("404", "none")] == [one + 1 for one in before]
+    assert [counted("GET", code) for code in ("404", "none")] == [count + 1 for count in before]

@@ -245,16 +245,16 @@ def test_a_range_selector_gives_readings_with_the_times_of_their_own(fake, sourc
             {"metric": {"pod": "b"}, "values": []},
         ],
     }
-    (one,) = source.vector("x[2m]")
-    assert one.labels == {"pod": "a"}
-    assert [str(reading.value) for reading in one.readings] == ["1.0", "nan", "3.0"]
-    assert one.last.value == 3
+    (series,) = source.vector("x[2m]")
+    assert series.labels == {"pod": "a"}
+    assert [str(reading.value) for reading in series.readings] == ["1.0", "nan", "3.0"]
+    assert series.last.value == 3
 
 
 def test_a_range_query_says_from_when_to_when_and_how_often(fake, source):
     fake.data = {"resultType": "matrix", "result": [{"metric": {}, "values": [[1, "1"]]}]}
-    (one,) = source.series("x", START, START + timedelta(hours=1))
-    assert one.last.value == 1
+    (series,) = source.series("x", START, START + timedelta(hours=1))
+    assert series.last.value == 1
     (asked,) = fake.asked
     assert asked.path == "/api/v1/query_range"
     start = int(START.timestamp())
@@ -298,7 +298,7 @@ def test_the_token_is_read_at_each_call(fake, token):
     source.value("x")
     token.write_text("another")
     source.value("x")
-    assert [one.headers["Authorization"] for one in fake.asked] == [f"Bearer {TOKEN}", "Bearer another"]
+    assert [request.headers["Authorization"] for request in fake.asked] == [f"Bearer {TOKEN}", "Bearer another"]
 
 
 def test_a_token_that_is_refused_is_not_told(fake, token, caplog, monkeypatch):

@@ -36,16 +36,16 @@ def read(*found, kube=None, pods=PODS):
 
 def the_one(usage):
     assert isinstance(usage, Usage), usage
-    (one,) = usage.containers
-    return one
+    (container,) = usage.containers
+    return container
 
 
 def test_cpu_is_a_rate_and_memory_the_newest_value():
     usage = read(a_series(CPU, 100, 102, 104), a_series(MEMORY, 10 * MI, 20 * MI))
     assert usage.source == "Prometheus"
-    one = the_one(usage)
-    assert (one.pod, one.container, one.memory_bytes) == ("web-a", "app", 20 * MI)
-    assert one.cpu_cores == pytest.approx(0.2)
+    container = the_one(usage)
+    assert (container.pod, container.container, container.memory_bytes) == ("web-a", "app", 20 * MI)
+    assert container.cpu_cores == pytest.approx(0.2)
     assert clock.now() - usage.at < timedelta(seconds=30)
 
 
@@ -71,8 +71,8 @@ def test_an_earlier_life_of_a_container_does_not_count(order):
     """Its last samples linger for minutes, with another id."""
     before = [a_series(CPU, 500, 600, ended=60, id="1"), a_series(MEMORY, 60 * MI, ended=60, id="1")]
     now = [a_series(CPU, 1, 2, id="2"), a_series(MEMORY, 5 * MI, id="2")]
-    one = the_one(read(*[*before, *now][::order]))
-    assert (one.cpu_cores, one.memory_bytes) == (pytest.approx(0.1), 5 * MI)
+    container = the_one(read(*[*before, *now][::order]))
+    assert (container.cpu_cores, container.memory_bytes) == (pytest.approx(0.1), 5 * MI)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_an_earlier_life_of_a_container_does_not_count(order):
     ids=["one sample", "a counter that was reset", "just reset", "no number", "idle"],
 )
 def test_a_rate_needs_two_samples_of_one_run(values, cores):
-    one = the_one(read(a_series(CPU, *values), a_series(MEMORY, MI)))
-    assert one.cpu_cores == (pytest.approx(cores) if cores is not None else None)
-    assert one.memory_bytes == MI
+    container = the_one(read(a_series(CPU, *values), a_series(MEMORY, MI)))
+    assert container.cpu_cores == (pytest.approx(cores) if cores is not None else None)
+    assert container.memory_bytes == MI
 
 
 def test_what_is_no_number_is_not_measured():
@@ -117,15 +117,15 @@ def test_metrics_server_is_asked_where_there_is_no_prometheus():
     measured(kube, "other")
     usage = UsageReader(kube, NotConfigured()).now(WEB, PODS)
     assert usage.source == "metrics-server"
-    one = the_one(usage)
-    assert (one.pod, one.container, one.cpu_cores, one.memory_bytes) == ("web-a", "app", 0.25, 20 * MI)
+    used = the_one(usage)
+    assert (used.pod, used.container, used.cpu_cores, used.memory_bytes) == ("web-a", "app", 0.25, 20 * MI)
 
 
 def test_metrics_server_is_asked_when_prometheus_has_no_answer():
     kube = FakeKube()
     measured(kube, cpu="1234567n", memory="20480Ki")
-    one = the_one(UsageReader(kube, FakeSource(found=AWAY)).now(WEB, PODS))
-    assert (one.cpu_cores, one.memory_bytes) == (pytest.approx(0.001234567), 20 * MI)
+    container = the_one(UsageReader(kube, FakeSource(found=AWAY)).now(WEB, PODS))
+    assert (container.cpu_cores, container.memory_bytes) == (pytest.approx(0.001234567), 20 * MI)
 
 
 def test_a_pod_that_was_measured_long_ago_is_left_out():

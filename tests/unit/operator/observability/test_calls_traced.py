@@ -143,7 +143,7 @@ def test_prometheus_and_alertmanager_are_called_in_the_trace(root, httpd):
     assert Alertmanager(httpd.url).is_firing(ALERT) is False
     paths = {span.name: span.attributes["url.path"] for span in spans.EXPORTER.get_finished_spans()}
     assert paths == {"prometheus GET": "/api/v1/query", "alertmanager GET": "/alerts"}
-    assert all("Traceparent" in one.headers for one in httpd.asked)
+    assert all("Traceparent" in request.headers for request in httpd.asked)
 
 
 def test_who_sends_is_the_same_to_the_sdk_however_often_it_is_hashed():

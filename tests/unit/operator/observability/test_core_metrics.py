@@ -40,8 +40,8 @@ def scraped(*batches, scrapes=1):
 
 
 def test_a_counter_adds_up_over_scrapes():
-    one = update(BUFFERED_METRIC_KIND_COUNTER, 2)
-    assert scraped([one], [one], scrapes=2) == ['temporal_sdk_polls_total{task_queue="prunella"} 4.0']
+    metric = update(BUFFERED_METRIC_KIND_COUNTER, 2)
+    assert scraped([metric], [metric], scrapes=2) == ['temporal_sdk_polls_total{task_queue="prunella"} 4.0']
 
 
 def test_a_gauge_is_what_was_said_last():

@@ -29,8 +29,8 @@ def clean_environment(monkeypatch):
 
 @pytest.fixture
 def receiver():
-    with receiving() as one:
-        yield one
+    with receiving() as collector:
+        yield collector
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def test_everything_that_metrics_shows_is_sent(receiver):
     outcomes.STAGES.labels("heal").observe(20)
     with pushing(receiver.address):
         _, sent = receiver.next()
-    shown = {one.name for one in REGISTRY.collect() if one.samples and one.name.startswith("prunella_")}
+    shown = {metric.name for metric in REGISTRY.collect() if metric.samples and metric.name.startswith("prunella_")}
     assert {"prunella_signals", "prunella_stage_seconds", "prunella_ready"} <= shown
     assert shown - set(sent) == set()
 
@@ -156,18 +156,18 @@ def test_an_interval_that_is_no_time(text):
 @contextmanager
 def closed_port():
     """An address where nothing listens."""
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{one.getsockname()[1]}"
+    with closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
 
 
 @contextmanager
 def silence():
     """A collector that takes connections and never answers."""
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        one.listen(8)
-        yield f"http://127.0.0.1:{one.getsockname()[1]}"
+    with closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(8)
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("collector", [closed_port, silence])

@@ -54,7 +54,7 @@ def test_what_has_no_cause_and_no_times_is_counted_too():
 
 
 def test_every_series_begins_at_nought_so_that_its_first_event_is_an_increase():
-    known = {tuple(sample.labels.values()) for one in outcomes.REPAIRS.collect() for sample in one.samples}
+    known = {tuple(sample.labels.values()) for metric in outcomes.REPAIRS.collect() for sample in metric.samples}
     assert {("Scale", "Inconclusive"), ("ResizePods", "Healed"), ("RestoreTemplate", "Worse")} <= known
     suppressed = {"phase": "Suppressed", "cause": "node_lost"}
     assert REGISTRY.get_sample_value("prunella_incidents_closed_total", suppressed) is not None

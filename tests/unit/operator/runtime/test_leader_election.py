@@ -138,7 +138,7 @@ def test_who_was_paused_while_it_led_may_not_write_when_it_wakes(world, pair, pa
     with pytest.raises(NotLeader):  # asked before anything of its event loop ran
         first.elector.check()
     world.run(10)
-    assert sum(one.leads for one in (first, second)) == 1
+    assert sum(operator.leads for operator in (first, second)) == 1
     assert second.leads is (pause > TIMING.lease)
 
 
@@ -283,23 +283,25 @@ def test_whatever_happens_there_are_never_two_and_at_last_there_is_one(clocks, f
 
 
 def strike(world, which, what):
-    one = world.operators[which]
+    operator = world.operators[which]
     if what == "delete":
         world.kube.objects.pop(PATH, None)
     elif what == "kill":
-        one.node.kill()
+        operator.node.kill()
     elif what == "stop":
-        one.node.stop()
+        operator.node.stop()
     elif what == "pause":
-        one.node.paused = True
+        operator.node.paused = True
     elif what == "slow":
-        one.node.delay = 1.0
+        operator.node.delay = 1.0
     else:
-        one.node.cut = what
+        operator.node.cut = what
 
 
 def repair(world, which):
-    one = world.operators[which]
-    one.node.paused, one.node.cut, one.node.delay = False, "", 0.01
-    if one.node not in world.nodes or one.node.ended:
-        world.operators[which] = Operator(world, f"{which}-{world.now}", rate=one.node.rate, offset=one.node.offset)
+    operator = world.operators[which]
+    operator.node.paused, operator.node.cut, operator.node.delay = False, "", 0.01
+    if operator.node not in world.nodes or operator.node.ended:
+        world.operators[which] = Operator(
+            world, f"{which}-{world.now}", rate=operator.node.rate, offset=operator.node.offset
+        )

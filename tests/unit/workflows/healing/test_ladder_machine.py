@@ -326,7 +326,7 @@ class Ladder(RuleBasedStateMachine):
             if attempt.written_at and not attempt.undone and attempt.action != "Restart"
         ]
         if status.reason not in {"NotUndone", "OutcomeUnknown"}:
-            assert [one for one in in_force if one.verdict not in LEFT_AS_THEY_ARE] == []
+            assert [attempt for attempt in in_force if attempt.verdict not in LEFT_AS_THEY_ARE] == []
             assert len(in_force) <= 1
             assert in_force or _bare(live) == _bare(self.world.web.wanted), "what the owner wants is there again"
         self.world.web.wanted = live  # what people find is what they go on from

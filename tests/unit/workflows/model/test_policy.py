@@ -196,9 +196,9 @@ def _moment(text):
 def test_the_ladder_begins_with_the_channels_and_goes_by_time():
     levels = (EscalationLevel(after=3600, channels=("boss",)), EscalationLevel(after="15m", channels=("pager",)))
     rule = EscalationRule(channels=("chat",), levels=levels)
-    assert [(one.after, one.channels) for one in rule.ladder] == [
+    assert [(level.after, level.channels) for level in rule.ladder] == [
         (0, ("chat",)),
         (900, ("pager",)),
         (3600, ("boss",)),
     ]
-    assert [one.channels for one in EscalationRule().ladder] == [()]
+    assert [level.channels for level in EscalationRule().ladder] == [()]

@@ -58,7 +58,7 @@ def test_a_template_is_filled_in(template, query):
     ],
 )
 def test_what_cannot_be_filled_in_safely_is_refused(template, words):
-    for refuse in (check, lambda one: fill(one, SHOP)):
+    for refuse in (check, lambda text: fill(text, SHOP)):
         with pytest.raises(ValueError, match=re.escape(words)):
             refuse(template)
 
@@ -88,18 +88,18 @@ def strings(query):
             continue
         value = ""
         while query[place] != mark:
-            one = query[place]
-            assert one >= " ", "a control character inside a string"
-            if one == "\\":
+            char = query[place]
+            assert char >= " ", "a control character inside a string"
+            if char == "\\":
                 place += 1
-                one = query[place]
-                if one == "u":
-                    one = chr(int(query[place + 1 : place + 5], 16))
+                char = query[place]
+                if char == "u":
+                    char = chr(int(query[place + 1 : place + 5], 16))
                     place += 4
                 else:
-                    assert one in {mark, *_SIMPLE}, f"Prometheus knows no \\{one} here"
-                    one = mark if one == mark else _SIMPLE[one]
-            value += one
+                    assert char in {mark, *_SIMPLE}, f"Prometheus knows no \\{char} here"
+                    char = mark if char == mark else _SIMPLE[char]
+            value += char
             place += 1
         place += 1
         found.append((mark, value))
@@ -164,8 +164,8 @@ def a_check(query):
 
 
 def test_a_policy_with_a_template_is_read():
-    (one,) = a_policy(**a_check('x{pod=~"$pods"}')).verification.checks
-    assert (one.query, one.operator) == ('x{pod=~"$pods"}', "<=")
+    (only,) = a_policy(**a_check('x{pod=~"$pods"}')).verification.checks
+    assert (only.query, only.operator) == ('x{pod=~"$pods"}', "<=")
 
 
 def test_a_policy_with_an_unknown_placeholder_is_refused_with_the_field():

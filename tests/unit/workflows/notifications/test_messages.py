@@ -129,4 +129,4 @@ def test_who_took_over_and_that_it_is_over():
     over = messages.resolved(REF, SPEC, STATUS, "The fault is gone.")
     assert "no longer needs a person" in over.title
     assert (over.what, over.next_step, over.evidence) == ("The fault is gone.", "", ())
-    assert len({one.thread for one in (over, messages.acknowledged(REF, SPEC, STATUS, "a"))}) == 1
+    assert len({message.thread for message in (over, messages.acknowledged(REF, SPEC, STATUS, "a"))}) == 1

@@ -92,13 +92,13 @@ def open_(activities, alert=None):
 
 
 def incidents(kube):
-    return [one for path, one in kube.objects.items() if path.startswith(f"{INCIDENTS}/")]
+    return [incident for path, incident in kube.objects.items() if path.startswith(f"{INCIDENTS}/")]
 
 
 def stands(kube, phase, **status):
-    (one,) = incidents(kube)
-    one["status"] = {"phase": phase.value, **status}
-    return one
+    (incident,) = incidents(kube)
+    incident["status"] = {"phase": phase.value, **status}
+    return incident
 
 
 def facts(enriched, source):
@@ -280,21 +280,21 @@ def test_only_web_addresses_become_links(text, good):
 
 def test_an_alert_opens_an_incident_as_a_signal_would(activities, kube):
     opened = open_(activities, an_alert(labels={"pod": "web-a", "container": "app"}))
-    (one,) = incidents(kube)
+    (incident,) = incidents(kube)
     assert (opened.incident.name, opened.opened, opened.incident.uid) == (
-        one["metadata"]["name"],
+        incident["metadata"]["name"],
         True,
-        one["metadata"]["uid"],
+        incident["metadata"]["uid"],
     )
-    assert one["spec"] == {
+    assert incident["spec"] == {
         "type": "PodCrashLoop",
         "severity": "Critical",
         "description": "Alert KubePodCrashLooping: It crashes.",
         "containerName": "app",
         "target": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
     }
-    assert one["metadata"]["labels"] == {WORKLOAD: workload_key(WEB), SOURCE: "alerts"}
-    marks = one["metadata"]["annotations"]
+    assert incident["metadata"]["labels"] == {WORKLOAD: workload_key(WEB), SOURCE: "alerts"}
+    marks = incident["metadata"]["annotations"]
     assert marks[FAULT_AT] == (NOW - timedelta(minutes=5)).isoformat()
     assert marks[f"{ALERT_PREFIX}f1"] == "KubePodCrashLooping since 2026-11-24T11:55:00Z"
 
@@ -334,7 +334,7 @@ async def test_a_pod_and_an_alert_make_one_incident_whoever_comes_first(activiti
     opened = await asyncio.to_thread(open_, activities)
     assert (opened.opened, len(incidents(kube))) == (False, 1)
     assert f"{ALERT_PREFIX}f1" in incidents(kube)[0]["metadata"]["annotations"]
-    kube.objects = {path: one for path, one in kube.objects.items() if not path.startswith(INCIDENTS)}
+    kube.objects = {path: incident for path, incident in kube.objects.items() if not path.startswith(INCIDENTS)}
     assert (await asyncio.to_thread(open_, activities)).opened
     assert await intake.open(signal) == "joined"
     assert len(incidents(kube)) == 1
@@ -456,8 +456,8 @@ def test_how_an_incident_stands(activities, kube):
 
 def test_an_incident_that_was_deleted_or_made_anew_is_gone(activities, kube):
     opened = open_(activities)
-    (one,) = incidents(kube)
-    one["metadata"]["uid"] = "another"
+    (incident,) = incidents(kube)
+    incident["metadata"]["uid"] = "another"
     assert look(activities, opened).gone
     kube.objects.pop(f"{INCIDENTS}/{opened.incident.name}")
     assert look(activities, opened).gone
@@ -466,12 +466,12 @@ def test_an_incident_that_was_deleted_or_made_anew_is_gone(activities, kube):
 @pytest.mark.parametrize("phase", [Phase.PENDING, Phase.CONFIRMING, Phase.DIAGNOSING, Phase.AWAITING_APPROVAL])
 def test_what_has_not_acted_is_taken_back(activities, kube, phase):
     opened = open_(activities)
-    one = stands(kube, phase)
+    incident = stands(kube, phase)
     assert withdraw(activities, opened).done
     marks = incidents(kube)[0]["metadata"]["annotations"]
     assert (marks[CANCEL], marks[WITHDRAWN_BY_ALERT]) == ("true", "f1")
     _, _, patch = kube.of("merge_patch")[-1]
-    assert patch["metadata"]["resourceVersion"] == one["metadata"]["resourceVersion"]
+    assert patch["metadata"]["resourceVersion"] == incident["metadata"]["resourceVersion"]
 
 
 def test_after_an_incident_that_was_taken_back_the_next_fault_has_one_of_its_own(activities, kube):

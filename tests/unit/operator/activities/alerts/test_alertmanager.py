@@ -124,7 +124,7 @@ def test_the_token_is_read_at_each_call(server, tmp_path):
     api.is_firing(an_alert())
     path.write_text("second\n")
     api.is_firing(an_alert())
-    assert [one.headers["Authorization"] for one in server.asked] == ["Bearer first", "Bearer second"]
+    assert [request.headers["Authorization"] for request in server.asked] == ["Bearer first", "Bearer second"]
 
 
 def test_a_token_that_cannot_be_read_is_told_without_asking(server, tmp_path):

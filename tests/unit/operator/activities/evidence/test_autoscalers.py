@@ -65,8 +65,8 @@ def test_the_kind_of_strategy():
 def test_cpu_in_cores():
     template = a_template()
     template["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "250m"}, "limits": {"cpu": "1"}}
-    (one,) = container_views(template)
-    assert (one.cpu_request, one.cpu_limit) == (0.25, 1.0)
+    (container,) = container_views(template)
+    assert (container.cpu_request, container.cpu_limit) == (0.25, 1.0)
     (none,) = container_views(a_template())
     assert (none.cpu_request, none.cpu_limit) == (None, None)
 
@@ -129,10 +129,10 @@ def test_only_autoscalers_of_this_workload(kube):
     an_autoscaler(kube, "other", target="api")
     an_autoscaler(kube, "set", kind="StatefulSet")
     an_autoscaler(kube, "rollout", group="argoproj.io/v1alpha1")
-    (one,) = scaling(kube).autoscalers
-    assert (one.name, one.max_replicas, one.desired_replicas) == ("web", 5, 5)
-    assert one.at_maximum
-    assert one.active
+    (autoscaler,) = scaling(kube).autoscalers
+    assert (autoscaler.name, autoscaler.max_replicas, autoscaler.desired_replicas) == ("web", 5, 5)
+    assert autoscaler.at_maximum
+    assert autoscaler.active
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_warnings_about_it_oldest_first_and_redacted(collector, kube):
     an_event(kube, "new-kind", at=None, eventTime="2026-11-24T10:00:00.000001Z")
     kube.objects["/api/v1/namespaces/shop/events/new-kind"].pop("lastTimestamp")
     found = gathered(collector).events
-    assert [one.count for one in found] == [1, 3, 1]
+    assert [event.count for event in found] == [1, 3, 1]
     assert "hunter2secret" not in found[1].message
     assert found[2].at == at("2026-11-24T10:00:00.000001+00:00")
 

@@ -50,9 +50,9 @@ def put_service(kube, name="ledger", **spec):
 
 
 def put_pod(kube, name, app, **values):
-    one = a_pod(name, **values)
-    one["metadata"]["labels"] = {**one["metadata"]["labels"], "app": app}
-    kube.put(f"{PODS}/{name}", one)
+    pod = a_pod(name, **values)
+    pod["metadata"]["labels"] = {**pod["metadata"]["labels"], "app": app}
+    kube.put(f"{PODS}/{name}", pod)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_pod_that_is_just_not_ready_is_heard_as_it_runs(kube):
     asked = []
     kube.text = lambda path, **params: asked.append(params) or "ledger:8080 is down"
     assert known(kube) == [("Deployment/ledger", "ledger", 2, 0)]
-    assert [one.get("previous") for one in asked] == [None]
+    assert [query.get("previous") for query in asked] == [None]
 
 
 def test_a_container_that_has_just_ended_is_heard_in_its_last_run(kube):
@@ -135,7 +135,7 @@ def test_a_container_that_has_just_ended_is_heard_in_its_last_run(kube):
     asked = []
     kube.text = lambda path, **params: asked.append(params) or "x"
     evidence_of(kube)
-    assert [one.get("previous") for one in asked] == [None]
+    assert [query.get("previous") for query in asked] == [None]
 
 
 @pytest.mark.parametrize(
@@ -272,8 +272,8 @@ def test_incidents_tell_what_they_are_about_and_what_causes_them(lacking):
 
 
 def on(node):
-    one = a_pod(ready_since=None, status=CRASHED)
-    return {**one, "spec": {**one["spec"], "nodeName": node}}
+    pod = a_pod(ready_since=None, status=CRASHED)
+    return {**pod, "spec": {**pod["spec"], "nodeName": node}}
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ def gathered(kube, source, type_, *, full):
 @pytest.mark.parametrize("type_", [IncidentType.HIGH_CPU, IncidentType.HIGH_MEMORY])
 def test_use_is_measured_where_pressure_is_the_question(kube, type_, full):
     evidence = gathered(kube, FakeSource(found=use()), type_, full=full)
-    (one,) = evidence.usage.containers
-    assert (one.pod, one.memory_bytes, evidence.usage_note) == ("web-a", 60 * MI, "")
+    (container,) = evidence.usage.containers
+    assert (container.pod, container.memory_bytes, evidence.usage_note) == ("web-a", 60 * MI, "")
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["brief", "full"])
@@ -126,14 +126,14 @@ def diagnosed(kube, source, type_):
 
 def test_people_read_what_the_pods_use(killed):
     report = diagnosed(killed, FakeSource(found=use(), grown=(a_ramp(),)), IncidentType.OOM_KILLED)
-    notes = {one.source: one.message for one in report.evidence}
+    notes = {note.source: note.message for note in report.evidence}
     assert notes["Usage"] == "pod web-a, container app: ?, 60 MiB"
     assert "it may be leaking" in report.diagnosis.message
 
 
 def test_people_read_why_nobody_knows(killed):
     report = diagnosed(killed, FakeSource(found=AWAY), IncidentType.OOM_KILLED)
-    assert "Connection refused" in {one.source: one.message for one in report.evidence}["Usage"]
+    assert "Connection refused" in {note.source: note.message for note in report.evidence}["Usage"]
 
 
 # Checks

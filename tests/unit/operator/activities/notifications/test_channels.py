@@ -171,7 +171,7 @@ def test_what_a_status_means(httpd, status, error, scheme):
         Channel(f"{scheme}://127.0.0.1:{httpd.port}/{CANARY}").tell()
     assert type(caught.value) is error
     assert str(status) in str(caught.value)
-    assert {one.path for one in httpd.asked} & {"/elsewhere"} == set()
+    assert {request.path for request in httpd.asked} & {"/elsewhere"} == set()
     assert counted(SERVICES[scheme].name, error.__name__) == before + 1
 
 

@@ -65,9 +65,9 @@ def test_the_workload_is_marked_and_then_each_pod_is_changed(repairer, kube):
     before = copy.deepcopy(kube.objects[paths.workload(WEB)]["spec"])
     done = repairer.repair(ORDER)
     first, *rest = kube.of("json_patch")
-    assert (first[1], [one[1] for one in rest]) == (paths.workload(WEB), [f"{pod}/resize" for pod in PODS.values()])
-    assert all("annotations" in one["path"] for one in first[2] if one["op"] != "test")
-    assert [(one["op"], one["path"]) for one in rest[0][2]] == [
+    assert (first[1], [write[1] for write in rest]) == (paths.workload(WEB), [f"{pod}/resize" for pod in PODS.values()])
+    assert all("annotations" in operation["path"] for operation in first[2] if operation["op"] != "test")
+    assert [(operation["op"], operation["path"]) for operation in rest[0][2]] == [
         ("test", "/metadata/uid"),
         ("test", "/spec/containers/0/name"),
         ("test", "/spec/containers/0/resources/limits/memory"),

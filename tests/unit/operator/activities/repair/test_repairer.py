@@ -68,7 +68,7 @@ def rollback(source="ReplicaSet", name="web-hash1", digest=None):
 def operations(kube):
     ((_, path, body),) = kube.of("json_patch")
     assert path == PATH
-    return {one["path"]: one for one in body}
+    return {operation["path"]: operation for operation in body}
 
 
 def live(kube):
@@ -77,7 +77,7 @@ def live(kube):
 
 def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):
     done = repairer.repair(memory())
-    touched = {path for path, one in operations(kube).items() if one["op"] != "test"}
+    touched = {path for path, operation in operations(kube).items() if operation["op"] != "test"}
     assert touched == {
         "/spec/template/spec/containers/0/resources/limits/memory",
         "/metadata/annotations",
@@ -99,7 +99,7 @@ def test_annotations_that_are_there_stay(repairer, kube):
 
 def test_the_patch_tests_that_nothing_happened_since_it_was_read(repairer, kube):
     repairer.repair(memory())
-    tests = {path: one["value"] for path, one in operations(kube).items() if one["op"] == "test"}
+    tests = {path: operation["value"] for path, operation in operations(kube).items() if operation["op"] == "test"}
     assert tests == {
         "/metadata/uid": WEB.uid,
         "/metadata/generation": 1,

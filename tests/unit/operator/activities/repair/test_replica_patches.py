@@ -63,8 +63,8 @@ def undo_of(done):
 def written(kube):
     """The only patch: its path, its tests, and what it changes."""
     ((_, path, body),) = kube.of("json_patch")
-    tests = {one["path"]: one["value"] for one in body if one["op"] == "test"}
-    return path, tests, {one["path"]: one["value"] for one in body if one["op"] != "test"}
+    tests = {operation["path"]: operation["value"] for operation in body if operation["op"] == "test"}
+    return path, tests, {operation["path"]: operation["value"] for operation in body if operation["op"] != "test"}
 
 
 def test_a_scaling_sets_the_replicas_and_two_marks_of_ours(repairer, kube):

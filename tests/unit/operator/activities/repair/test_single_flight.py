@@ -66,7 +66,7 @@ def test_who_comes_while_another_looks_shares_the_next_look(look, pool):
     late = pool.submit(combined)
     eventually(lambda: waiting(combined) == 10)
     look.go.release()
-    assert {one.result(5) for one in rest} == {2}
+    assert {future.result(5) for future in rest} == {2}
     look.go.release()
     assert late.result(5) == 3
 
@@ -80,9 +80,9 @@ def test_who_waits_for_a_look_that_fails_looks_again(look, pool):
     eventually(lambda: waiting(combined) == 5)
     look.go.release(3)
     assert first.result(5) == 1
-    errors = [one.exception(5) for one in rest]
+    errors = [future.exception(5) for future in rest]
     assert [type(error) for error in errors if error] == [OSError], "the one who looked hears of it"
-    assert {one.result() for one in rest if not one.exception()} == {3}
+    assert {future.result() for future in rest if not future.exception()} == {3}
 
 
 def test_a_look_always_begins_after_it_was_asked_for(pool):

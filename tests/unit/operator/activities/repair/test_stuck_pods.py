@@ -32,9 +32,9 @@ def revision(name, number, template):
 
 
 def pod(name, label, *, broken):
-    one = a_pod(name, owner=OWNER, ready_since=None if broken else LONG_AGO, status=CRASHED if broken else None)
-    one["metadata"]["labels"] = {"app": "web", REVISION_HASH: label}
-    return one
+    made = a_pod(name, owner=OWNER, ready_since=None if broken else LONG_AGO, status=CRASHED if broken else None)
+    made["metadata"]["labels"] = {"app": "web", REVISION_HASH: label}
+    return made
 
 
 def undo(ref, template):
@@ -55,7 +55,7 @@ def collector():
 
 
 def test_only_broken_pods_of_the_template_that_was_undone(collector):
-    assert [(one.name, one.uid) for one in pods_stuck_after_undo(collector, undo(STATEFUL, RAISED))] == [
+    assert [(stuck.name, stuck.uid) for stuck in pods_stuck_after_undo(collector, undo(STATEFUL, RAISED))] == [
         ("web-1", "uid-web-1")
     ]
 

@@ -215,7 +215,7 @@ def test_a_ticket_that_people_closed_stays_closed(keeper):
     keeper.do("Close", "end", ref)
     before = len(keeper.server.asked)
     keeper.do("Close", "end", ref)
-    assert not [one for one in keeper.server.asked[before:] if one.method in {"POST", "PATCH"}]
+    assert not [request for request in keeper.server.asked[before:] if request.method in {"POST", "PATCH"}]
 
 
 def test_jira_closes_by_the_transition_that_is_named_or_says_that_there_is_none(jira):
@@ -232,7 +232,7 @@ def test_jira_cloud_is_searched_by_its_own_endpoint():
         first = cloud.do("Open")
         cloud.restart()
         assert cloud.do("Open") == first
-        assert {one.path for one in server.asked if "search" in one.path} == {"/rest/api/2/search/jql"}
+        assert {request.path for request in server.asked if "search" in request.path} == {"/rest/api/2/search/jql"}
 
 
 def test_github_reads_on_and_leaves_pages_of_others_alone(github):

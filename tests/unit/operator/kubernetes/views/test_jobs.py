@@ -23,12 +23,12 @@ def a_job(name, *conditions, created=LONG_AGO, failed=0, owner=None):
 
 
 def a_try(name, job, phase="Failed", status=None, **meta):
-    one = a_pod(name, ready_since=None, status=status or {"state": ENDED}, owner=owned_by("batch/v1", "Job", job, "u"))
+    pod = a_pod(name, ready_since=None, status=status or {"state": ENDED}, owner=owned_by("batch/v1", "Job", job, "u"))
     owner = owned_by("batch/v1", "Job", job, f"uid-{job}")
-    one["metadata"] |= {"labels": {"job-name": job}, "ownerReferences": [owner]}
-    one["metadata"] |= meta
-    one["status"]["phase"] = phase
-    return one
+    pod["metadata"] |= {"labels": {"job-name": job}, "ownerReferences": [owner]}
+    pod["metadata"] |= meta
+    pod["status"]["phase"] = phase
+    return pod
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def test_the_tries_of_a_job_that_failed_count_and_those_that_were_evicted_do_not
     kube.put(f"{JOBS}/report", a_job("report"))
     evicted = a_try("report-b", "report")
     evicted["status"]["reason"] = "Evicted"
-    for one in (a_try("report-a", "report"), evicted, a_try("report-c", "report", "Succeeded")):
-        kube.put(f"{PODS}/{one['metadata']['name']}", one)
+    for item in (a_try("report-a", "report"), evicted, a_try("report-c", "report", "Succeeded")):
+        kube.put(f"{PODS}/{item['metadata']['name']}", item)
     _, pods = view_of(kube, "Job", "report")
     assert [(pod.name, pod.failed, pod.live) for pod in pods] == [
         ("report-a", True, True),
@@ -118,19 +118,19 @@ def test_a_cron_job_that_never_ran(kube):
     ],
 )
 def test_a_bare_pod_is_its_own_replica(kube, values, phase, complete, outcome):
-    one = a_pod("alone", **values)
-    one["metadata"] |= {"ownerReferences": [], "generation": 1}
-    one["status"]["phase"] = phase
-    kube.put(f"{PODS}/alone", one)
+    bare = a_pod("alone", **values)
+    bare["metadata"] |= {"ownerReferences": [], "generation": 1}
+    bare["status"]["phase"] = phase
+    kube.put(f"{PODS}/alone", bare)
     workload, pods = view_of(kube, "Pod", "alone", "v1")
     assert (workload.complete, workload.run.outcome, len(pods)) == (complete, outcome, 1)
 
 
 def test_a_replica_set_of_somebody_else_can_be_healthy(kube):
-    one = a_replica_set(1, ownerReferences=[owned_by("argoproj.io/v1alpha1", "Rollout", "web", "u")])
-    one["spec"] |= {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}}
+    replica_set = a_replica_set(1, ownerReferences=[owned_by("argoproj.io/v1alpha1", "Rollout", "web", "u")])
+    replica_set["spec"] |= {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}}
     counts = {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1, "observedGeneration": 1}
-    kube.put(f"{paths.collection('ReplicaSet', NAMESPACE)}/web-hash1", {"kind": "ReplicaSet", **one}, **counts)
+    kube.put(f"{paths.collection('ReplicaSet', NAMESPACE)}/web-hash1", {"kind": "ReplicaSet", **replica_set}, **counts)
     kube.put(f"{PODS}/web-a", a_pod())
     workload, (pod,) = view_of(kube, "ReplicaSet", "web-hash1", "apps/v1")
     assert workload.complete
@@ -150,10 +150,10 @@ def test_a_replica_set_of_somebody_else_can_be_healthy(kube):
     ],
 )
 def test_a_pod_whose_node_is_lost(kube, condition, container, lost):
-    one = a_pod(status=container)
-    one["status"]["conditions"] = [{"type": "Ready", "lastTransitionTime": LONG_AGO, **condition}]
-    one["status"]["startTime"] = "2026-11-24T07:00:00Z"
-    kube.put(f"{PODS}/web-a", one)
+    broken = a_pod(status=container)
+    broken["status"]["conditions"] = [{"type": "Ready", "lastTransitionTime": LONG_AGO, **condition}]
+    broken["status"]["startTime"] = "2026-11-24T07:00:00Z"
+    kube.put(f"{PODS}/web-a", broken)
     _, (pod,) = view_of(kube, "Pod", "web-a", "v1")
     assert pod.node_lost is lost
     assert pod.unready_since == (at(LONG_AGO) if container == {"ready": False} else None)
@@ -162,10 +162,10 @@ def test_a_pod_whose_node_is_lost(kube, condition, container, lost):
 @pytest.mark.parametrize("done", [True, False])
 def test_a_sidecar_that_fails_beside_a_program_that_serves_is_no_lost_node(kube, done):
     sidecar = {"name": "sidecar", "ready": done, "restartCount": 2}
-    one = a_pod(status={"ready": True})
-    one["status"] |= {"initContainerStatuses": [sidecar], "startTime": "2026-11-24T07:00:00Z"}
-    one["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": LONG_AGO}]
-    kube.put(f"{PODS}/web-a", one)
+    broken = a_pod(status={"ready": True})
+    broken["status"] |= {"initContainerStatuses": [sidecar], "startTime": "2026-11-24T07:00:00Z"}
+    broken["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": LONG_AGO}]
+    kube.put(f"{PODS}/web-a", broken)
     _, (pod,) = view_of(kube, "Pod", "web-a", "v1")
     assert pod.node_lost is done
     assert pod.unready_since == (None if done else at(LONG_AGO))
@@ -181,11 +181,11 @@ def test_words_of_a_program_are_redacted():
 
 def test_the_pods_of_a_replica_set_of_its_own_are_its_current_ones(kube):
     """They bear no label of a revision, and that is theirs."""
-    one = a_replica_set(7)
-    one["metadata"] |= {"name": "alone", "uid": "uid-alone", "ownerReferences": []}
-    del one["spec"]["template"]["metadata"]["labels"]["pod-template-hash"]
-    one["spec"]["selector"] = {"matchLabels": {"app": "web"}}
-    kube.put(f"{paths.collection('ReplicaSet', NAMESPACE)}/alone", {"kind": "ReplicaSet", **one}, replicas=1)
+    replica_set = a_replica_set(7)
+    replica_set["metadata"] |= {"name": "alone", "uid": "uid-alone", "ownerReferences": []}
+    del replica_set["spec"]["template"]["metadata"]["labels"]["pod-template-hash"]
+    replica_set["spec"]["selector"] = {"matchLabels": {"app": "web"}}
+    kube.put(f"{paths.collection('ReplicaSet', NAMESPACE)}/alone", {"kind": "ReplicaSet", **replica_set}, replicas=1)
     mine = a_pod("alone-a", owner=owned_by("apps/v1", "ReplicaSet", "alone", "uid-alone"))
     del mine["metadata"]["labels"]["pod-template-hash"]
     kube.put(f"{PODS}/alone-a", mine)

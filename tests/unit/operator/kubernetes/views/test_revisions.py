@@ -23,7 +23,7 @@ def revisions(deployment=None, replica_sets=(), snapshots=(), pods=()):
 
 def test_newest_first_with_number_images_and_memory():
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)])
-    assert [(one.number, one.images, one.current, one.good_at) for one in found] == [
+    assert [(revision.number, revision.images, revision.current, revision.good_at) for revision in found] == [
         (2, ("registry.example/web:2",), True, None),
         (1, ("registry.example/web:1",), False, None),
     ]
@@ -34,25 +34,25 @@ def test_newest_first_with_number_images_and_memory():
 
 def test_numbers_are_numbers():
     found = revisions(replica_sets=[a_replica_set(9, a_template(1)), a_replica_set(10, a_template(2))])
-    assert [one.number for one in found] == [10, 9]
+    assert [revision.number for revision in found] == [10, 9]
 
 
 def test_a_template_that_came_back_counts_once_as_its_newest_revision():
     found = revisions(replica_sets=[a_replica_set(1, a_template(1)), a_replica_set(3, a_template(1)), a_replica_set(2)])
-    assert [one.number for one in found] == [3, 2]
+    assert [revision.number for revision in found] == [3, 2]
 
 
 def test_a_restart_is_no_revision_of_its_own():
     restarted = a_template(1, annotations={"kubectl.kubernetes.io/restartedAt": LATER})
     found = revisions(a_deployment(restarted), [a_replica_set(1), a_replica_set(2, restarted)])
-    assert [(one.number, one.current) for one in found] == [(2, True)]
+    assert [(revision.number, revision.current) for revision in found] == [(2, True)]
 
 
 def test_a_snapshot_tells_that_a_revision_was_good():
     found = revisions(
         replica_sets=[a_replica_set(1), a_replica_set(2)], snapshots=[a_snapshot(a_template(1), good_at=GOOD_AT)]
     )
-    assert [(one.number, one.good_at, one.ref.source) for one in found] == [
+    assert [(revision.number, revision.good_at, revision.ref.source) for revision in found] == [
         (2, None, "ReplicaSet"),
         (1, GOOD_AT, "ReplicaSet"),
     ]
@@ -64,7 +64,7 @@ def test_a_snapshot_tells_since_when_a_revision_is_good():
     before = a_snapshot(a_template(3))
     before["metadata"]["creationTimestamp"] = LONG_AGO
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], snapshots=[kept, before])
-    assert [one.good_since for one in found] == [None, at(LONG_AGO), None]
+    assert [revision.good_since for revision in found] == [None, at(LONG_AGO), None]
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_marks_of_configuration_are_no_content(other, same):
 
 def test_a_snapshot_from_before_a_repair_proves_nothing():
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], snapshots=[a_snapshot(a_template(1))])
-    assert [one.good_at for one in found] == [None, None]
+    assert [revision.good_at for revision in found] == [None, None]
 
 
 def test_a_snapshot_stands_in_for_a_history_that_was_deleted():
     snapshot = a_snapshot(a_template(1), good_at=GOOD_AT)
     found = revisions(replica_sets=[a_replica_set(2)], snapshots=[snapshot])
-    assert [(one.ref.source, one.number) for one in found] == [("ReplicaSet", 2), ("Snapshot", 0)]
+    assert [(revision.ref.source, revision.number) for revision in found] == [("ReplicaSet", 2), ("Snapshot", 0)]
     assert found[1].good_at == GOOD_AT
     assert found[1].ref.name == snapshot["metadata"]["name"]
     assert found[1].ref.template_hash == template_hash(a_template(1))
@@ -105,12 +105,12 @@ def test_no_history_at_all():
 
 def test_pods_of_an_older_revision_that_serve_prove_it_good():
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], pods=[a_pod(revision=1)])
-    assert [one.good_at for one in found] == [None, STABLE_BEFORE]
+    assert [revision.good_at for revision in found] == [None, STABLE_BEFORE]
 
 
 def test_pods_of_the_current_revision_prove_nothing_yet():
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], pods=[a_pod(revision=2)])
-    assert [one.good_at for one in found] == [None, None]
+    assert [revision.good_at for revision in found] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -125,30 +125,30 @@ def test_pods_of_the_current_revision_prove_nothing_yet():
 )
 def test_pods_that_do_not_prove_it(pods):
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], pods=pods)
-    assert [one.good_at for one in found] == [None, None]
+    assert [revision.good_at for revision in found] == [None, None]
 
 
 def test_a_template_that_the_selector_does_not_match_cannot_be_gone_back_to():
     other = a_template(1)
     other["metadata"]["labels"] = {"app": "web-old"}
     found = revisions(replica_sets=[a_replica_set(2)], snapshots=[a_snapshot(other, good_at=GOOD_AT)])
-    assert [one.compatible for one in found] == [True, False]
+    assert [revision.compatible for revision in found] == [True, False]
 
 
 def test_an_expression_of_the_selector_counts_too():
     selector = {"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "tier", "operator": "Exists"}]}
     raw = a_deployment(a_template(2, labels={"tier": "front"}), selector=selector)
     found = revisions(raw, [a_replica_set(1), a_replica_set(2, a_template(2, labels={"tier": "front"}))])
-    assert [one.compatible for one in found] == [True, False]
+    assert [revision.compatible for revision in found] == [True, False]
 
 
 def test_a_snapshots_name_is_its_content():
-    one, same, other = (
+    snapshot, same, other = (
         history.snapshot(a_deployment(t), WEB, "w") for t in (a_template(1), a_template(1), a_template(2))
     )
-    assert one["metadata"]["name"] == same["metadata"]["name"] != other["metadata"]["name"]
-    assert one["metadata"]["labels"][labels.WORKLOAD] in history.snapshot_selector(WEB)
-    assert "ownerReferences" not in one["metadata"], "it must outlive the Deployment"
+    assert snapshot["metadata"]["name"] == same["metadata"]["name"] != other["metadata"]["name"]
+    assert snapshot["metadata"]["labels"][labels.WORKLOAD] in history.snapshot_selector(WEB)
+    assert "ownerReferences" not in snapshot["metadata"], "it must outlive the Deployment"
 
 
 @pytest.mark.parametrize("name", ["a" * 199 + "." + "b" * 40, "a" * 198 + ".-" + "b" * 40, "web"])

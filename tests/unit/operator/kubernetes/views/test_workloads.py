@@ -18,7 +18,7 @@ def test_the_revision_is_the_replica_set_with_exactly_this_template():
 def test_a_restart_is_another_revision_of_the_same_template():
     restarted = a_template(1, annotations=RESTARTED)
     sets = [a_replica_set(1), a_replica_set(2, restarted)]
-    before, after = (workload_view(a_deployment(one), sets) for one in (a_template(1), restarted))
+    before, after = (workload_view(a_deployment(template), sets) for template in (a_template(1), restarted))
     assert (before.revision, after.revision) == ("hash1", "hash2")
     assert before.template_hash == after.template_hash
 

@@ -93,7 +93,7 @@ def unnumbered(into, kind):
 
 def test_every_field_that_is_read_has_its_number():
     every = (PODS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS)
-    assert [name for one in every for name in unnumbered(one.into, one.kind)] == ["StatefulSetSpec.paused"]
+    assert [name for item in every for name in unnumbered(item.into, item.kind)] == ["StatefulSetSpec.paused"]
     assert not list(unnumbered(Status, "Status"))
 
 

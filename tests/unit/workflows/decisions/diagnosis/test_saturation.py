@@ -114,7 +114,7 @@ def test_the_container_that_the_incident_names():
 
 
 def test_which_incidents_are_about_pressure():
-    found = {one: saturated_resource(one) for one in IncidentType if saturated_resource(one)}
+    found = {kind: saturated_resource(kind) for kind in IncidentType if saturated_resource(kind)}
     assert found == {IncidentType.HIGH_CPU: "cpu", IncidentType.HIGH_MEMORY: "memory"}
 
 

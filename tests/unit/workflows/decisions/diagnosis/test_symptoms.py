@@ -248,7 +248,7 @@ def test_the_symptoms_of_many_pods_in_their_order():
     found = find_symptoms(
         [a_pod("a"), a_pod("b", a_crashing_container()), a_pod("c", a_waiting_container("ErrImagePull"))]
     )
-    assert [(one.pod, one.kind) for one in found] == [("b", Kind.CRASH), ("c", Kind.IMAGE)]
+    assert [(failure.pod, failure.kind) for failure in found] == [("b", Kind.CRASH), ("c", Kind.IMAGE)]
 
 
 def test_a_symptom_in_words():

@@ -27,7 +27,7 @@ def a_resize(to):
 @pytest.mark.parametrize(
     "action",
     [a_memory_raise(), a_resize(96 * MI), a_scaling(), a_higher_maximum(), a_rollback(), a_restart()],
-    ids=lambda one: one.kind,
+    ids=lambda action: action.kind,
 )
 def test_up_to_the_limit(action):
     assert out_of_limits(action, LIMITS) == ""

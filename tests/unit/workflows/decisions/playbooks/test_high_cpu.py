@@ -80,7 +80,7 @@ def test_does_not_recognise(evidence):
 def test_what_was_reported_and_is_not_so_goes_to_a_person_with_the_figures():
     diagnosis, left = decide(Findings(an_incident(0.2, 0.2, 0.2)), a_policy())
     assert (diagnosis.cause, left.steps) == (Cause.UNKNOWN, ())
-    assert "20.0% of its CPU" in next(one.reason for one in diagnosis.rejected if one.cause is Cause.HIGH_CPU)
+    assert "20.0% of its CPU" in next(item.reason for item in diagnosis.rejected if item.cause is Cause.HIGH_CPU)
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def test_decides(evidence, cause, action):
     diagnosis, plan = decide(Findings(evidence), a_policy())
     assert diagnosis.cause is cause
     asked_before = [playbook.cause for playbook in PLAYBOOKS[: [playbook.cause for playbook in PLAYBOOKS].index(cause)]]
-    assert [one.cause for one in diagnosis.rejected] == asked_before
+    assert [rejection.cause for rejection in diagnosis.rejected] == asked_before
     assert (plan.steps[0].action.kind if plan.steps else None) == action
-    assert all(one.reason for one in diagnosis.rejected)
+    assert all(rejection.reason for rejection in diagnosis.rejected)
 
 
 def test_it_is_the_same_whatever_the_number_of_times():

@@ -57,9 +57,9 @@ def test_a_check_says_what_it_is():
 
 
 def test_an_operator_of_a_later_release_is_no_answer():
-    one = asked(1, operator="~")
-    assert one.passes is None
-    assert judged(one, held=121).message == "check errors has the unknown operator ~"
+    check = asked(1, operator="~")
+    assert check.passes is None
+    assert judged(check, held=121).message == "check errors has the unknown operator ~"
 
 
 def test_all_true_heals_at_once():
@@ -133,7 +133,7 @@ ANSWERS = st.floats(allow_nan=False) | st.sampled_from([AWAY, NOT_CONFIGURED, No
 def test_health_is_said_only_when_every_check_is_true_and_all_is_decided_in_the_end(answers, held):
     all_asked = [asked(answer, operator=operator, threshold=limit) for answer, operator, limit in answers]
     judgement = judged(*all_asked, held=held)
-    true = [one.passes for one in all_asked]
+    true = [check.passes for check in all_asked]
     if judgement.verdict is Verdict.HEALED:
         assert true
         assert all(true)
