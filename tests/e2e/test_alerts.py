@@ -44,7 +44,7 @@ def monitoring(cluster):
 
 @pytest.fixture(scope="module")
 def namespaces(cluster):
-    """One namespace for each story, in all of which healing is allowed."""
+    """One namespace for each scenario; healing is allowed in all of them."""
     run = secrets.token_hex(2)
     made = {name: a_namespace(cluster.api, f"e2e-alerts-{name}-{run}-", heal="enabled") for name in STORIES}
     yield {**made, "api": cluster.api}
@@ -122,7 +122,7 @@ def watching(account, monitoring, namespaces, chat, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def told(chat):
-    """The titles of what people were told of an alert, in order."""
+    """The titles of the notifications about an alert, in order."""
 
     def told(name):
         return [title for request in chat.asked if name in (title := request.json.get("title", ""))]

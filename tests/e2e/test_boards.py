@@ -53,7 +53,7 @@ def prometheus(monitoring):
 
 @pytest.fixture(scope="module")
 def namespaces(cluster):
-    """One for each story."""
+    """One namespace for each scenario."""
     run = secrets.token_hex(2)
     made = {name: a_namespace(cluster.api, f"e2e-boards-{name}-{run}-", heal="enabled") for name in STORIES}
     yield made
@@ -129,7 +129,7 @@ def test_every_rule_is_loaded_and_is_evaluated(prometheus, window):
 
 
 def test_a_prunella_that_works_sets_no_alert_off(prometheus, window):
-    """Those that say it is away were right before it came. One looks back an hour, at earlier runs in this cluster."""
+    """Alerts about its absence were right before it started. One looks back an hour, at earlier runs in this cluster."""
     ours = ALERTS.keys() - {"PrunellaRepairsFailing"}
     until(lambda: not (prometheus.alerts() | prometheus.alerts("pending")) & ours, 60, "no alert is on", every=1)
 

@@ -1,4 +1,4 @@
-"""Incidents with nothing but kubectl: the table, the story, and waiting for the end."""
+"""Incidents with kubectl only: the table, the events, and waiting for the end."""
 
 import pytest
 from support.cases.inspection import with_cases

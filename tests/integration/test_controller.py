@@ -35,10 +35,10 @@ def space(api):
 @pytest.fixture
 def quick(monkeypatch):
     """kopf gives up after a moment instead of a minute."""
-    patient = controller._settings
+    usual = controller._settings
 
     def impatient():
-        settings = patient()
+        settings = usual()
         settings.networking.error_backoffs = [0.05]
         return settings
 

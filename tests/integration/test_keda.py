@@ -97,7 +97,7 @@ def conditions(api, scaled):
 
 
 def skip_stabilisation(api, scaled):
-    """From now on it goes down at once, and not after five minutes. KEDA hands it on to its autoscaler."""
+    """Scale down at once from now on, not after five minutes. KEDA passes this on to its autoscaler."""
     behavior = {"scaleDown": {"stabilizationWindowSeconds": 0}}
     api.patch(scaled, {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}}}})
     until(

@@ -1,4 +1,4 @@
-"""Two operators at a real API server: one acts; when it is killed, paused, cut off or told to end, the other does."""
+"""Two operators at a real API server: one acts; when it is killed, paused, cut off or terminated, the other does."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ SETTINGS = {"leader_election": "true", "api_timeout": 5}
 
 
 class Eyes:
-    """Looks at both without a pause: they may never lead at once."""
+    """Poll both without a pause: they may never lead at the same time."""
 
     def __init__(self, first, second):
         self._pair = (first, second)

@@ -85,7 +85,7 @@ def test_what_no_role_gives_is_forbidden(worker, operator, shop, billing, reques
 
 
 class Hands:
-    """The worker's hands with the worker's own account."""
+    """The worker's activities, with the worker's own account."""
 
     def __init__(self, worker, api):
         self.api, self.repairer = api, Repairer(worker, EvidenceCollector(worker, 2), (HOME,))
@@ -110,8 +110,8 @@ class Hands:
 
 
 @pytest.fixture(scope="module")
-def patient(api, shop):
-    """A namespace's policy that allows everything, and nothing that makes repairs wait for each other."""
+def permissive(api, shop):
+    """A namespace whose policy allows everything and lets no repair wait for another."""
     budgets = {f"perHourPer{scope}": 100 for scope in ("Workload", "Namespace")}
     spec = {
         "actions": ["SetMemory", "ResizePods", "RestoreTemplate", "Restart", "Scale", "RaiseMaxReplicas"],
@@ -127,9 +127,9 @@ def limits(**values):
     return {"container": "app", "limit_from": 64 * MI, "limit_to": 96 * MI, **values}
 
 
-def test_every_action_and_its_undo_can_be_made_with_the_workers_account(api, worker, patient):
+def test_every_action_and_its_undo_can_be_made_with_the_workers_account(api, worker, permissive):
     hands = Hands(worker, api)
-    web = released(api, a_deployment(patient, replicas=1), a_deployment(patient, version=2, replicas=1))
+    web = released(api, a_deployment(permissive, replicas=1), a_deployment(permissive, version=2, replicas=1))
     old = replica_sets(api, web)[1]
     earlier = RevisionRef(
         source="ReplicaSet", name=old["metadata"]["name"], template_hash=template_hash(template_of(old))
@@ -148,15 +148,15 @@ def test_every_action_and_its_undo_can_be_made_with_the_workers_account(api, wor
     scaled = hands.repair(Scale(**on(now(), replicas_from=1, replicas_to=2)), 3)
     hands.undo(*scaled)
     hands.repair(Restart(**on(now(), stamp="2026-11-25T10:00:00Z")), 4)
-    hpa = api.apply(a_hpa(patient))[0]
-    scaled_by_it = api.apply(a_deployment(patient, "scaled", replicas=2))[0]
+    hpa = api.apply(a_hpa(permissive))[0]
+    scaled_by_it = api.apply(a_deployment(permissive, "scaled", replicas=2))[0]
     require = {"uid": hpa["metadata"]["uid"]}
     raise_max = RaiseMaxReplicas(
         target=ref_of(scaled_by_it), require=require, autoscaler="scaled", max_from=2, max_to=3
     )
     hands.undo(*hands.repair(raise_max, 5))
     pod = until(
-        lambda: next(iter(api.items(paths.core(patient, "pods"), labelSelector="app=scaled")), None), 60, "a pod"
+        lambda: next(iter(api.items(paths.core(permissive, "pods"), labelSelector="app=scaled")), None), 60, "a pod"
     )
     refs = (PodRef(name=pod["metadata"]["name"], uid=pod["metadata"]["uid"]),)
     resize = ResizePods(**on(observed(api, scaled_by_it), **limits(pods=refs)))

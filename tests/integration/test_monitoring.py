@@ -30,7 +30,7 @@ CHOSEN = {"$__range": "1m", "$__rate_interval": "10s", "$namespace": "shop", "$w
 
 @pytest.fixture(scope="session")
 def promtool():
-    """Runs promtool, and gives what it says."""
+    """Run promtool and return its output."""
     path = program("promtool")
 
     def promtool(*arguments):

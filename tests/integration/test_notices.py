@@ -32,7 +32,7 @@ def namespace(api):
 
 @pytest.fixture(scope="module")
 def worker(kube, access, namespace):
-    """An account that docs/notifications.md gives what it needs: get on two Secrets by name."""
+    """An account with the permissions of docs/notifications.md: get on two Secrets by name."""
     kube.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "worker"}})
     rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["mail", "hook"], "verbs": ["get"]}
     kube.create(f"{RBAC}/namespaces/{namespace}/roles", {"metadata": {"name": "channels"}, "rules": [rule]})

@@ -1,4 +1,4 @@
-"""Budgets on a real API server: many repairs acquire their slots at once, each as if in a process of its own."""
+"""Budgets on a real API server: many repairs acquire repair slots at once, as if in separate processes."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Memory in running pods of a real cluster: the kubelet gives it without a restart, once, and it is taken back."""
+"""Memory in running pods of a real cluster: the kubelet raises it without a restart, once, and the undo lowers it again."""
 
 import pytest
 from support.api import until

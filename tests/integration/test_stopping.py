@@ -1,4 +1,4 @@
-"""Ending at any moment: at once, in order, and without a word that looks like a crash. Needs no cluster."""
+"""Termination at any moment: immediate, orderly, and without log lines that look like a crash. Needs no cluster."""
 
 import os
 import signal

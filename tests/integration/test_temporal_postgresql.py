@@ -121,7 +121,7 @@ def processes(tmp_path_factory):
 
 
 class Gate(ScriptedActivities):
-    """Hands whose second look at the repair lasts until it is let through: the middle of a run."""
+    """Activities whose second verification blocks until it is released: the middle of a run."""
 
     def __init__(self):
         self.reached, self.passed = asyncio.Event(), asyncio.Event()
@@ -135,7 +135,7 @@ class Gate(ScriptedActivities):
 
 @asynccontextmanager
 async def in_the_middle(processes, uid):
-    """A run of its own whose repair is made and being watched."""
+    """A new run whose repair is made and being verified."""
     activities, client = Gate(), await processes.client()
     async with healing_worker(client, activities):
         handle = await start_incident(client, incident=INCIDENT.model_copy(update={"uid": uid}))

@@ -274,7 +274,7 @@ def test_whatever_happens_there_are_never_two_and_at_last_there_is_one(clocks, f
         for number, (rate, offset) in enumerate(clocks):
             candidate(world, f"n{number}", rate=rate, offset=offset)
         for which, what, seconds in faults:
-            strike(world, which, what)
+            inject(world, which, what)
             world.run(seconds)
             repair(world, which)
         world.until(one_leads(*world.operators), 10)
@@ -282,7 +282,7 @@ def test_whatever_happens_there_are_never_two_and_at_last_there_is_one(clocks, f
         assert sum(operator.leads for operator in world.operators) == 1
 
 
-def strike(world, which, what):
+def inject(world, which, what):
     operator = world.operators[which]
     if what == "delete":
         world.kube.objects.pop(PATH, None)
