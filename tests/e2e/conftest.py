@@ -48,7 +48,7 @@ def prunella(account, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def runner(request, cluster, account, prunella, log_progress):
-    """The cases that the selected tests want, all played."""
+    """The cases that the selected tests need, all run."""
     wanted = {
         item.callspec.params["case_run"]
         for item in request.session.items

@@ -14,7 +14,7 @@ _AFTERMATH = 10.0
 
 @pytest.fixture(scope="module")
 def aftermath(runner):
-    """Everything was played, and there was time for what should not come any more."""
+    """All cases have run, and unexpected late effects have had time to appear."""
     assert runner.case_runs
     time.sleep(_AFTERMATH)
 
@@ -31,7 +31,7 @@ def test_nothing_more_is_written(case_run, aftermath):
 
 
 def test_no_write_was_unsafe(runner, aftermath, audit):
-    """Over all cases at once, tried or granted: the number that docs/results/benchmarks.md may quote."""
+    """Over all cases, attempted or granted: the number that docs/results/benchmarks.md may quote."""
     unsafe = {name: case_run.unsafe() for name, case_run in runner.case_runs.items() if case_run.unsafe()}
     assert not unsafe
 

@@ -146,7 +146,7 @@ def silences(monitoring):
 
 @pytest.fixture(scope="module")
 def rules(monitoring):
-    """Adds alerting rules by name, and ends their alerts; they are gone afterwards."""
+    """Add alerting rules by name, and end their alerts; the rules are removed afterwards."""
     file, known = monitoring.rules / "e2e-alerts.json", {}
 
     def write():
@@ -163,7 +163,7 @@ def rules(monitoring):
         write()
 
     def end(name):
-        """Its expression holds no longer. Of a rule that is taken away Prometheus says nothing more."""
+        """Make the expression false: Prometheus sends nothing about a rule that was removed."""
         known[name]["expr"] = "vector(0) > 1"
         write()
 

@@ -89,7 +89,7 @@ def watching(account, monitoring, namespaces, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def window(cluster, watching, prometheus, namespaces, people):
-    """All stories, played: the time that they took. The first scrape is before the first fault."""
+    """Run all scenarios; their time window. The first scrape is before the first fault."""
     until(lambda: prometheus.query("prunella_ready"), 60, "Prunella is scraped", every=1)
     start = int(clock.now().timestamp())
     api = cluster.api
@@ -129,13 +129,13 @@ def test_every_rule_is_loaded_and_is_evaluated(prometheus, window):
 
 
 def test_a_prunella_that_works_sets_no_alert_off(prometheus, window):
-    """Alerts about its absence were right before it started. One looks back an hour, at earlier runs in this cluster."""
+    """Alerts about its absence were right before its start. One looks back an hour, at earlier runs in this cluster."""
     ours = ALERTS.keys() - {"PrunellaRepairsFailing"}
     until(lambda: not (prometheus.alerts() | prometheus.alerts("pending")) & ours, 60, "no alert is on", every=1)
 
 
 def test_a_prunella_that_is_away_is_told_to_alertmanager(monitoring, prometheus, watching, window):
-    """By the shipped rule without its delay; the shipped one is pending meanwhile."""
+    """The shipped rule without its delay fires; the shipped one is pending meanwhile."""
     file = monitoring.rules / "e2e-boards.json"
     hasty = {**ALERTS["PrunellaDown"], "for": "0s", "labels": {"severity": "critical", "hasty": "yes"}}
     file.write_text(json.dumps({"groups": [{"name": "e2e-boards", "interval": "1s", "rules": [hasty]}]}))
@@ -168,7 +168,7 @@ def chosen(namespaces):
 
 
 def asked(monitoring, board, window, chosen):
-    """Each query of a dashboard, with what a real Prometheus has to say."""
+    """Each query of a dashboard, with the answer of a real Prometheus."""
     source = answers.Prometheus(monitoring.prometheus)
     for target in (target for panel in board["panels"] for target in panel.get("targets", ())):
         yield target["expr"], list(answers.lines_of(target, source, window, chosen))
@@ -200,7 +200,7 @@ def value_of(monitoring, board, title, window):
 
 
 def test_the_overview_says_what_happened(monitoring, window):
-    """To the nearest: `increase` answers for a whole time, of which it has seen a little less."""
+    """Rounded: `increase` extrapolates to the whole window, of which slightly less was scraped."""
     said = {title: value_of(monitoring, "overview", title, window) for title in (
         "Auto-repair rate", "Top causes", "Guards that blocked", "Repairs by action and verdict", "Open incidents"
     )}  # fmt: skip
@@ -215,7 +215,7 @@ def test_the_overview_says_what_happened(monitoring, window):
 
 
 def test_times_are_told_as_they_were(cluster, monitoring, namespaces, window):
-    """The mean of the one healing, as its status has it."""
+    """The mean of the only healing, as in its status."""
     (healed,) = cluster.api.incidents(namespaces["healed"])
     began, ended = (datetime.fromisoformat(healed["status"]["times"][name]) for name in ("detectedAt", "healedAt"))
     said = value_of(monitoring, "overview", "Mean time to repair", window)

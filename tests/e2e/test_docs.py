@@ -69,7 +69,7 @@ class DryRun:
         self.shown = self.healed = ""
 
     def act(self):
-        """Play, and when that fails say how every incident stands: by then the namespace is gone."""
+        """Run it, and on failure report the state of every incident: the namespace is deleted afterwards."""
         try:
             self._play()
             self._heal()

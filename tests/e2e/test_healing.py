@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 def changes(diff):
-    """The lines of a diff that were taken away or added."""
+    """The lines of a diff that were removed or added."""
     return [line[1:].strip() for line in diff.splitlines() if re.match(r"[-+] ", line)]
 
 

@@ -139,7 +139,7 @@ def test_a_number(prometheus):
     ids=ascii,
 )
 def test_hostile_names_are_names_to_prometheus(prometheus, name):
-    """Every one of them is understood, and selects nothing."""
+    """Each of them is valid and selects nothing."""
     template = 'count({%s=\'$namespace\'} or {%s=~"x-$workload.*",a=~\'$pods\'} or {%s!~"",kind="$kind"})'
     query = promql.fill(template.replace("%s", "container"), promql.Values(name, name, name, [name, name]))
     answer = prometheus.value(query)
@@ -156,7 +156,7 @@ def test_no_pods_select_nothing(prometheus):
 
 
 def broken(api, namespace, threshold, **verification):
-    """A Deployment that needs more memory than it may have, under a policy with one check of what it uses then."""
+    """A Deployment that needs more memory than its limit, under a policy with one check of its usage."""
     check = {"name": "memory", "query": USED, "operator": ">", "threshold": threshold}
     rule = {"window": "6s", "timeout": "30s", "checks": [check], **verification}
     api.apply(samples.policy(namespace, limits={"attempts": 1}, verification=rule))

@@ -35,7 +35,7 @@ HARDENED = {
 
 @pytest.fixture(scope="module")
 def installation(cluster, tmp_path_factory):
-    """The quickstart, ready; at the end it is gone."""
+    """The quickstart, ready; it is removed afterwards."""
     instance, folder = own_cluster(cluster), tmp_path_factory.mktemp("quickstart")
     overlay = quickstart(cluster, instance, folder, known_good_after=3)
     try:
@@ -58,7 +58,7 @@ def shop(cluster, installation):
 
 @pytest.fixture(scope="module")
 def billing(cluster, installation):
-    """One that did not."""
+    """A namespace that did not opt in."""
     cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": BILLING}})
     return BILLING
 

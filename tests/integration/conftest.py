@@ -84,7 +84,7 @@ def recording_client(kube):
 
 @pytest.fixture
 def run_once_around(recording_client):
-    """Do something once, right before or right after the next write of a verb."""
+    """Do something once, immediately before or after the next write of a verb."""
 
     def run_once_around(when: str, do: Callable[[], Any], verb: str = "json_patch") -> None:
         setattr(recording_client, when, hook_once(verb, do))
@@ -98,7 +98,7 @@ def evidence_collector(recording_client):
 
 
 class AnnouncingRepairer:
-    """A repairer whose orders are announced beforehand, as the workflow does: otherwise a repair gets no slot."""
+    """A repairer whose orders are announced first, as the workflow does: otherwise a repair gets no slot."""
 
     def __init__(self, repairer: Repairer, api: Any) -> None:
         self._repairer = repairer
@@ -111,7 +111,7 @@ class AnnouncingRepairer:
         return self._repairer.repair(self.announce(order))
 
     def announce(self, order: RepairOrder) -> RepairOrder:
-        """The order, once its incident says that it is being carried out."""
+        """The order, once its incident announces it."""
         incident = self._incident(order)
         attempt = {"number": 1, "actionId": order.action_id, "action": order.action.kind, "target": "Deployment/web"}
         status = {"phase": "Repairing", "attempts": [{**attempt, "startedAt": clock.now().isoformat()}]}
@@ -120,7 +120,7 @@ class AnnouncingRepairer:
         return order.model_copy(update={"incident": incident})
 
     def _incident(self, order: RepairOrder) -> IncidentRef:
-        """The order's incident, made if there is none yet."""
+        """The order's incident, created if there is none yet."""
         wanted, target = order.incident, {"kind": "Deployment", "name": order.action.target.name}
         found = self._api.find(paths.incidents(wanted.namespace, wanted.name))
         if found is None:
@@ -170,7 +170,7 @@ def unreachable_kubeconfig(tmp_path):
 
 @pytest.fixture(scope="module")
 def accounts(api):
-    """Prunella's accounts, with their roles and what bounds their writes."""
+    """Prunella's accounts, with their roles and the policies that restrict their writes."""
     with installed(api):
         yield
 
@@ -195,7 +195,7 @@ def shop(api, operator):
 
 @pytest.fixture(scope="module")
 def billing(api):
-    """A namespace that did not."""
+    """A namespace that did not opt in."""
     name = a_namespace(api, "least-")
     yield name
     api.delete(f"/api/v1/namespaces/{name}")

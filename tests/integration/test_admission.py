@@ -23,7 +23,7 @@ DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["g
 
 @pytest.fixture(scope="module")
 def guarded(kube, api):
-    """A namespace in which alone the policy holds, and its two people: one may patch Deployments, one may not."""
+    """The only namespace in which the policy is in force, and two people: one may patch Deployments, one may not."""
     name = a_namespace(api, "admission-", heal="enabled")
     policy, binding = documents(MANIFEST)
     labels = {"matchLabels": {"kubernetes.io/metadata.name": name}}
@@ -71,7 +71,7 @@ def guest(kube, access, guarded):
 
 @pytest.fixture(scope="module", autouse=True)
 def in_force(guest, guarded):
-    """A policy counts some moments after it was written."""
+    """A policy takes effect some moments after it was written."""
 
     def refused():
         try:

@@ -80,7 +80,7 @@ def target(api, system_namespace, rendered):
 
 @pytest.fixture
 def autoscaler(api, target, rendered):
-    """The one of the overlay."""
+    """The autoscaler of the overlay."""
     manifest = the_worker(rendered, "HorizontalPodAutoscaler")
     api.apply(manifest)
     yield Autoscaler(api, path_of(manifest), target)
@@ -88,7 +88,7 @@ def autoscaler(api, target, rendered):
 
 
 def skip_stabilisation(api, path):
-    """From now on it goes down at once, and not after five minutes."""
+    """Scale down at once from now on, not after five minutes."""
     api.patch(path, {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}})
 
 

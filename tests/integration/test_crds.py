@@ -61,7 +61,7 @@ class Answer:
 
 
 class Server:
-    """Plain requests: the tests are about what the server says, so nothing may be added or lost on the way."""
+    """Plain requests: the tests are about the server's responses, so no client may change them."""
 
     def __init__(self, kubeconfig):
         self._client = config.new_client_from_config(config_file=str(kubeconfig))
@@ -487,7 +487,7 @@ def test_a_decision_stands(opened, first, second):
 
 
 def test_another_person_may_answer_otherwise(opened):
-    """Whose answer counts is for the policy's approvers to say: one that does not count must not lock others out."""
+    """The policy's approvers decide whose answer counts: one that does not must not lock others out."""
     _, patch = opened
     patch({"approval": {"decision": "Rejected", "by": "mallory@example.org"}}).ok()
     answer = {"decision": "Approved", "by": "bob@example.org", "groups": ["sre"]}

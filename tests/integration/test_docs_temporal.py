@@ -28,7 +28,7 @@ APPS = f"/apis/apps/v1/namespaces/{HOME}"
 
 
 def commands(section):
-    """The arguments of the section's kubectl commands that need no pod that runs."""
+    """The arguments of the section's kubectl commands that need no running pod."""
     for block in pages.blocks(ROOT / "docs" / "temporal.md"):
         if block.section == section and block.language in pages.SHELL:
             for command in pages.commands(block):
@@ -80,7 +80,7 @@ def warnings(api):
 
 
 def test_every_pod_is_made(api, installed):
-    """By controllers, in a namespace with Pod Security: also those whose number the autoscaler sets."""
+    """Controllers create them under Pod Security, including those whose number the autoscaler sets."""
     until(lambda: counts(api) == PODS, 90, "all Deployments have their pods")
     (database,) = api.items(f"{APPS}/statefulsets")
     assert database["status"]["replicas"] == 1

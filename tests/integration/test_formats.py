@@ -87,7 +87,7 @@ def a_job(space):
 
 
 def a_pod(owner):
-    """A pod on no node, so that its status is ours to write; its deletion has to wait for us."""
+    """A pod without a node, so that no kubelet writes its status; a finalizer delays its deletion."""
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": owner["name"], "uid": owner["uid"]}
     meta = {
         "name": "odd",
@@ -100,7 +100,7 @@ def a_pod(owner):
 
 
 def read(access, resource, space, accept):
-    """The objects by uid and version, as a list in this format tells of them."""
+    """The objects by uid and version, as listed in this format."""
 
     async def ask():
         options = access.options()
@@ -178,7 +178,7 @@ async def test_a_refusal_in_protobuf_is_told_in_the_api_servers_words(access, sp
 
 
 class Silent:
-    """A handler that wants nothing."""
+    """A handler that ignores everything."""
 
     def on_upsert(self, obj, at):
         pass

@@ -42,7 +42,7 @@ def space(api):
 
 @pytest.fixture
 def web(api, space):
-    """Deployment web with two pods that can never start: nothing is needed of them but their owners."""
+    """Deployment web with two pods that can never start: only their owners matter."""
     workload = a_deployment(space, replicas=2)
     workload["spec"]["template"]["spec"]["nodeSelector"] = {"nowhere": "true"}
     (live,) = api.apply(workload)
@@ -185,7 +185,7 @@ async def test_a_pod_of_an_unknown_owner_stands_for_itself(intake, api, space):
 
 
 async def test_the_pods_of_an_argo_rollout_are_about_their_replica_set(intake, api, space, web):
-    """An incident for each pod would be a flood; the ReplicaSet is the last owner that we know."""
+    """One incident for each pod would be too many; the ReplicaSet is the last known owner."""
     pods(api, space)
     (replica_set,) = replica_sets(api, web).values()
     rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "r", "uid": "u", "controller": True}

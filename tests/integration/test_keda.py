@@ -30,7 +30,7 @@ AUTOSCALER = f"/apis/autoscaling/v2/namespaces/{HOME}/horizontalpodautoscalers/k
 
 @pytest.fixture(scope="module")
 def instance(cluster):
-    """The cluster, with metrics-server for the trigger that goes by CPU."""
+    """The cluster, with metrics-server for the CPU trigger."""
     return monitored.start(cluster).instance
 
 
@@ -44,7 +44,7 @@ def temporal(tmp_path):
 
 @pytest.fixture
 def away(temporal):
-    """Temporal does not answer from the start."""
+    """Temporal needs some time before it responds."""
     temporal.kill()
     return temporal
 
@@ -72,7 +72,7 @@ def target(api, system_namespace, rendered):
 
 @pytest.fixture
 def scaled(instance, api, target, rendered, tmp_path):
-    """KEDA, and the ScaledObject; where that is."""
+    """KEDA and the ScaledObject; yields its path."""
     scaled_object = the_worker(rendered, "ScaledObject")
     with keda(instance, api, tmp_path):
         api.apply(scaled_object)
@@ -83,7 +83,7 @@ def scaled(instance, api, target, rendered, tmp_path):
 
 @pytest.fixture
 def autoscaler(scaled, api, target):
-    """The one that KEDA makes, once it reads what waits."""
+    """The autoscaler that KEDA makes, once it reads the backlog."""
     made = Autoscaler(api, AUTOSCALER, target)
     until(lambda: api.find(AUTOSCALER), 60, "KEDA makes an autoscaler")
     until(lambda: made.condition("ScalingActive") == VALID and made.depth() == 0, 120, "nothing waits")

@@ -42,7 +42,7 @@ class Eyes:
         self._thread.join(10)
 
     def _look(self):
-        """A process that leads before and after the other was seen to lead led at the same time."""
+        """A process that leads before and after the other was seen leading has led at the same time."""
         while not self._end.wait(0.02):
             first, second = self._pair
             self.both += leads(first) and leads(second) and leads(first)
@@ -81,7 +81,7 @@ def paused(process):
 
 @pytest.fixture
 def space(api):
-    """A namespace with a lease that was given back, so that the first need not wait for it."""
+    """A namespace with a released lease, so that the first need not wait for it."""
     name = a_namespace(api, "leading-", ignore="true")
     body = {"apiVersion": paths.LEASES, "kind": "Lease", "metadata": {"name": LEASE}, "spec": {}}
     api.create(paths.leases(name), body)

@@ -54,7 +54,7 @@ def test_the_api_server_takes_what_is_rendered(cluster, api, kube, system_namesp
 
 @pytest.mark.parametrize("folder", BASES[1:], ids=lambda path: path.name)
 def test_pods_are_what_the_namespace_asks_for(cluster, kube, system_namespace, folder):
-    """Pod Security judges pods, and of a Deployment it only warns: so its pod is sent."""
+    """Pod Security rejects pods but only warns about Deployments, so the pod is sent."""
     for obj in rendered(cluster, folder):
         if obj["kind"] == "Deployment":
             template = obj["spec"]["template"]

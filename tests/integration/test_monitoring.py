@@ -55,7 +55,7 @@ def test_every_alert_fires_when_it_should_and_only_then(promtool, cases):
 
 
 def test_a_case_that_is_wrong_is_found(promtool, tmp_path):
-    """Else all of the above would prove nothing."""
+    """Otherwise all of the above would prove nothing."""
     wrong = yaml.safe_load(CASES[0].read_text())
     wrong["rule_files"] = [str(RULES)]
     wrong["tests"][0]["alert_rule_test"] = [{"eval_time": "14h", "alertname": "PrunellaIncidentsStuck"}]
@@ -76,7 +76,7 @@ def test_the_local_clusters_prometheus_takes_the_rules(promtool, tmp_path):
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
-    """A Prometheus with the shipped rules, which scrapes the real /metrics of a process in which much happens."""
+    """A Prometheus with the shipped rules, which scrapes the real /metrics of a busy process."""
     folder = tmp_path_factory.mktemp("prometheus")
     (target,) = free_ports(1)
     command = [sys.executable, "-m", "support.exposition", str(target)]

@@ -51,7 +51,7 @@ def worker(kube, access, namespace):
 
 @pytest.fixture
 def secret(kube, namespace):
-    """Makes a Secret, and takes it away again."""
+    """Create a Secret, and delete it afterwards."""
     made = []
 
     def make(name, kind, **values):
@@ -67,7 +67,7 @@ def secret(kube, namespace):
 
 @pytest.fixture
 def notices(worker, kube, namespace, secret):
-    """Once the Role counts."""
+    """Wait until the Role is in force."""
     address = secret("hook", "prunella.dev/tickets", type="jira")
 
     def allowed():

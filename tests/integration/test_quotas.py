@@ -50,7 +50,7 @@ def memory(web, to):
 
 
 def killed(api, namespace):
-    """A container that the kubelet will call OOMKilled: it wants 200 MiB in 64."""
+    """A container that gets OOM-killed: it allocates 200 MiB with a limit of 64."""
     (web,) = api.apply(a_deployment(namespace, replicas=1, env={"SHOP_MEMORY_MIB": "200"}))
 
     def seen():
@@ -82,7 +82,7 @@ def test_quota_limit_range_and_node_as_they_are_counted(evidence_collector, api,
 
 @pytest.mark.parametrize("by", ["quota", "LimitRange"])
 def test_more_than_the_namespace_allows_is_seen_as_not_healed(repairer, evidence_collector, api, namespace, by):
-    """The API server takes such a template and refuses its pods. A plan stays below, but a quota may shrink."""
+    """The API server accepts such a template and refuses its pods. A plan stays within the quota, which may shrink."""
     web = available(api, api.apply(a_deployment(namespace, replicas=1))[0])
     if by == "quota":
         quota(api, namespace, **{"limits.memory": "128Mi"})

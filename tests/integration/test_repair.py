@@ -158,7 +158,7 @@ def test_a_repeated_order_gets_the_same_answer_and_writes_nothing(repairer, reco
 
 
 def test_it_is_one_write_in_the_audit_log(repairer, audit, api, web):
-    """Whatever our own books say: this is the API server's."""
+    """Independent of our own records: the count is the API server's."""
     user = api.create(
         "/apis/authentication.k8s.io/v1/selfsubjectreviews",
         {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
@@ -395,7 +395,7 @@ def test_a_repeated_undo_gets_the_same_answer_and_writes_nothing(repairer, recor
 
 @pytest.mark.parametrize("kind", ["memory", "rollback"])
 def test_a_late_duplicate_of_an_undone_action_does_nothing(repairer, recording_client, api, web, kind):
-    """The template is what the decision was made on, so only the last action tells."""
+    """The template is unchanged since the decision, so only the last action shows it."""
     order = memory(web) if kind == "memory" else rollback(web, in_history(api, web))
     done = repairer.repair(order)
     repairer.undo(order_of(done.undo, undo=True))

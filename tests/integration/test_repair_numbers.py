@@ -61,7 +61,7 @@ def hpa(api, web):
 
 
 class Hands:
-    """Repairs as an incident orders them, which says beforehand that this very repair is being made."""
+    """Repairs as requested by an incident that announces each of them first."""
 
     def __init__(self, repairer, recording_client, api, namespace):
         self._repairer, self._api, self.patches = repairer, api, recording_client.patches
@@ -166,7 +166,7 @@ def test_the_answer_got_lost_and_the_retry_finds_its_own_write(case, hands, run_
 
 
 def test_it_is_one_write_in_the_audit_log(case, hands, audit, api):
-    """Whatever our own books say: this is the API server's."""
+    """Independent of our own records: the count is the API server's."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     user = api.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)["status"]["userInfo"]["username"]
     audit.users.add(user)
@@ -204,7 +204,7 @@ def test_one_that_is_set_between_our_read_and_our_write_makes_it_fail_for_good(c
 def test_another_change_between_our_read_and_our_write_makes_it_fail_and_the_retry_succeeds(
     case, hands, run_once_around
 ):
-    """An autoscaler notes what it sees all the time; the generation of a workload does not count such notes."""
+    """An autoscaler updates its status all the time; the generation of a workload does not count that."""
     body = {"spec": {"minReadySeconds": 3}} if case.field == "replicas" else {"metadata": {"labels": {"seen": "now"}}}
     run_once_around("before", lambda: case.api.patch(case.path, body))
     with pytest.raises(Conflict):
@@ -318,7 +318,7 @@ def test_an_undo_is_refused_when_somebody_set_the_number(case, hands):
 
 
 def test_a_late_duplicate_of_an_undone_action_does_nothing(case, hands):
-    """The number is what the decision was made on, so only the last action tells."""
+    """The number is unchanged since the decision, so only the last action shows it."""
     done = hands.repair(case.action)
     hands.undo(done)
     with pytest.raises(ChangedSince, match="another repair"):

@@ -89,7 +89,7 @@ def events(api, namespace):
 
 
 def everything():
-    """A status with each field in use, at its fullest."""
+    """A status with all fields set, at their maximum size."""
     attempt = Attempt(
         number=1,
         action_id="u-1",

@@ -1,4 +1,4 @@
-"""Memory in running pods of a real cluster: the kubelet raises it without a restart, once, and the undo lowers it again."""
+"""Resizing memory of running pods in a real cluster: raised once, without a restart, and lowered by the undo."""
 
 import pytest
 from support.api import until

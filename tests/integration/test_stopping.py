@@ -56,7 +56,7 @@ def test_while_nothing_answers(process, command, how):
 
 @SIGNALS
 def test_while_temporal_is_being_started(process, how):
-    """It takes seconds until the embedded server answers; nothing is left behind, it neither."""
+    """The embedded server needs seconds to respond; no process is left behind, nor is the server."""
     running = process("run")
     until(lambda: started(running), 30, "its Temporal is started", every=0.02)
     code, took = ended(running, how)
@@ -71,7 +71,7 @@ def started(process):
 
 @pytest.mark.parametrize("after", [0.3, 1.0])
 def test_while_it_is_still_loading(process, after):
-    """Before it has said what it does at a signal, SIGTERM ends it as any program."""
+    """Before its signal handlers are installed, SIGTERM ends it like any program."""
     running = process("run")
     time.sleep(after)
     code, took = ended(running, signal.SIGTERM)

@@ -46,7 +46,7 @@ OURS = "WorkflowType = 'SelfHealing'"
 
 
 class Processes:
-    """Everything the kustomization makes, as processes of this machine."""
+    """Everything that the kustomization creates, as processes on this machine."""
 
     def __init__(self, folder):
         self.folder, self.manifests, self.net = folder, Manifests(FOLDER), Net()
@@ -79,7 +79,7 @@ class Processes:
                 self.kill()
 
     def start(self):
-        """Start what does not run, and wait until all are ready."""
+        """Start the processes that do not run, and wait until all are ready."""
         for server in self.servers.values():
             if not server.running:
                 server.start()
@@ -94,7 +94,7 @@ class Processes:
         return await temporal.connect(self.settings, lazy=False)
 
     async def known(self):
-        """Wait until the server knows the new namespace: it remembers for a moment that there was none."""
+        """Wait until the server knows the new namespace: it caches for a moment that there is none."""
         client = await self.client()
         async with asyncio.timeout(30):
             while True:
@@ -167,7 +167,7 @@ async def kinds(handle):
 
 
 async def until_found(processes, query, expected):
-    """Temporal's index follows in moments."""
+    """Wait for Temporal's index, which is updated with a delay."""
     client, found = await processes.client(), set()
     for _ in range(100):
         found = {(workflow.id, workflow.status) async for workflow in client.list_workflows(query)}
@@ -221,13 +221,13 @@ async def test_another_history_server_takes_over(processes):
 
 
 def of_the_page(section, program):
-    """The commands of docs/temporal.md that run a program in the database's pod, without the way there."""
+    """The commands of docs/temporal.md that run a program in the database's pod, without `kubectl exec`."""
     text = PAGE.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return [line.partition(" -- ")[2] for line in text.splitlines() if f" -- {program} " in line]
 
 
 async def test_a_run_goes_on_from_a_backup(processes):
-    """The backup is made while everything runs; what happened afterwards happens again, without a second write."""
+    """The backup is made while everything runs; later steps are repeated after the restore, without a second write."""
     dumps, restores = of_the_page("Backup", "pg_dump"), of_the_page("Backup", "pg_restore")
     assert (len(dumps), len(restores)) == (2, 2)
     async with in_the_middle(processes, "uid-backup") as (handle, activities):

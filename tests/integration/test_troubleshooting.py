@@ -57,7 +57,7 @@ def table(section):
 
 
 class Processes:
-    """A Temporal server, and what is said to commands in it."""
+    """A Temporal server, and the output of commands on it."""
 
     def __init__(self, address):
         self.address = address
@@ -71,11 +71,11 @@ class Processes:
         return done.stdout + done.stderr
 
     def follow(self, section, **where):
-        """All that the commands of a section say."""
+        """The output of all commands of a section."""
         return {command: self.type(command, **where) for command in commands(section)}
 
     def until(self, command, pattern, **where):
-        """Type it until it says this."""
+        """Run it until its output contains this."""
         deadline = time.monotonic() + 60
         while not re.search(pattern, said := self.type(command, **where)):
             assert time.monotonic() < deadline, said[-3000:]
@@ -117,7 +117,7 @@ async def in_the_hands_of(code, client, workflow, until):
 
 @pytest.fixture(scope="module")
 def begun(processes):
-    """Workflows that code of other kinds began."""
+    """Workflows that were started by other versions of the code."""
 
     async def begin(client):
         await in_the_hands_of(Broken, client, BROKEN, EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
@@ -130,7 +130,7 @@ def begun(processes):
 
 @pytest.fixture(scope="module")
 def starved(begun):
-    """A workflow that was started while no worker runs; what is said then is kept."""
+    """A workflow that was started without a worker; the output of that time is kept."""
 
     async def start(client):
         await client.start_workflow(SelfHealing.run, a_request(), id=STARVED, task_queue=QUEUE)
@@ -145,7 +145,7 @@ def starved(begun):
 
 @pytest.fixture(scope="module")
 def worker(starved):
-    """Then a worker comes, and takes up all that waits."""
+    """A worker starts and processes all that waits."""
     with standalone_process("worker", starved.folder, temporal=starved.address) as process:
         starved.until("temporal workflow describe --workflow-id incident-UID", r"Attempt +[2-9]")
         starved.until("temporal workflow show --workflow-id incident-UID", "WorkflowTaskFailed", workflow=CHANGED)
