@@ -1,4 +1,4 @@
-"""The page about alerts says what the code says: rules, labels, answers, outcomes, and an example that works."""
+"""The page about alerts agrees with the code: rules, labels, answers, outcomes, and an example that works."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""The documents say what the code says: links, commands, settings, reasons, policy fields.
+"""The documents agree with the code: links, commands, settings, reasons, policy fields.
 
 A command in a `sh` block is run by a test (`tests/e2e/test_docs.py`), or stands in NOT_RUN with the reason why not.
 """
@@ -203,7 +203,7 @@ def check_kubectl(arguments):
 
 
 def check_prunella(arguments):
-    """Every word is a command or an option of it, and its help is there."""
+    """Every word is a command or one of its options, and has a help text."""
     command, words, path = typer.main.get_command(app), list(arguments), []
     while words and words[0] in getattr(command, "commands", {}):
         path.append(words.pop(0))

@@ -45,7 +45,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def pypi():
-    """PyPI's JSON API, which knows of no vulnerability until a test says so."""
+    """PyPI's JSON API, without vulnerabilities until a test adds some."""
     with Httpd() as server:
         server.known = {}
         server.answer = lambda queried: Answer(200, {"info": {}, "vulnerabilities": server.known.get(queried.path, [])})

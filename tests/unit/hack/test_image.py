@@ -1,4 +1,4 @@
-"""The container image: the Dockerfile says what hack/image says, and the archive's parts name each other rightly."""
+"""The container image: the Dockerfile agrees with hack/image, and the references within the archive are correct."""
 
 import hashlib
 import json

@@ -120,7 +120,7 @@ def test_ports_are_those_of_the_settings():
 
 
 def variables(node):
-    """All names of variables of ours, wherever they stand."""
+    """The names of all our variables, at any depth."""
     if isinstance(node, dict):
         yield from variables(list(node.values()))
     elif isinstance(node, list):

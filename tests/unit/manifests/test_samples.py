@@ -1,4 +1,4 @@
-"""The samples are what the demo and the e2e tests apply: they must be whole, small, local and say what they claim."""
+"""The samples are what the demo and the e2e tests apply: they must be complete, small, local and do what they claim."""
 
 import re
 from pathlib import Path

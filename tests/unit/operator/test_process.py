@@ -1,4 +1,4 @@
-"""The parts of a process: what they say, and that they let go."""
+"""The parts of a process: their log lines, and their orderly end."""
 
 import asyncio
 

@@ -23,7 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 class Invented:
-    """Two series for whatever is asked for, with the same value all the time."""
+    """Two series for every query, with constant values."""
 
     def __init__(self, value=3.0, series=2):
         self.value, self.series, self.asked = value, series, []

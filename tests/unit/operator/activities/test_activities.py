@@ -1,4 +1,4 @@
-"""Confirm, diagnose, verify, close: they read, ask the brain, hand its answers on. And the edge to Temporal."""
+"""Confirm, diagnose, verify, close: they read, call the decisions, return the results. And the Temporal boundary."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Looks at pressure: what is read for confirming it and for judging its repair, and what is handed to the next look."""
+"""Verification of saturation: what is read to confirm it and to judge its repair, and the state for the next poll."""
 
 from datetime import timedelta
 
@@ -75,7 +75,7 @@ def diagnosed(kube):
 
 
 def verified(kube, action=None, after=70.0, **values):
-    """One look so long after the write."""
+    """One poll that long after the write."""
     asked = {"action_id": "a-1", "template_hash": DIGEST, "settle": SETTLE, **values}
     written = clock.now() - timedelta(seconds=after)
     return Verifier(EvidenceCollector(kube, 30)).verify(

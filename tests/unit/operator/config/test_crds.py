@@ -1,4 +1,4 @@
-"""The CRDs are those that the models give, and every field in them is described, bounded and mergeable."""
+"""The CRDs are those generated from the models, and every field in them is described, bounded and mergeable."""
 
 from pathlib import Path
 from typing import Any

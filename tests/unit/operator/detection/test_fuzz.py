@@ -45,7 +45,7 @@ def with_value(value, path, new):
 
 
 def sensor():
-    """A pod source whose watch is fed by hand, and what it emits."""
+    """A pod source with a scripted watch, and its signals."""
     emitted = []
     source = PodSource(FakeApi().access, emitted.append)
     return Watch(source.access, PODS, source, stats=WatchStats()), emitted

@@ -1,4 +1,4 @@
-"""Rollouts: those that do not come to an end are reported, those that do are settled."""
+"""Rollouts: unfinished ones are reported, finished ones are settled."""
 
 from datetime import UTC, datetime
 

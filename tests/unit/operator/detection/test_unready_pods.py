@@ -34,7 +34,7 @@ def a_pod(*, ready="False", since=60, state=None, phase="Running", containers_re
 
 
 def reported(*pods, looks=(89, 91, 200)):
-    """The reasons told at each look, so many seconds after START, after all these views of the pod."""
+    """The reasons reported at these seconds after START, after all these views of the pod."""
     signals = []
     tracker = UnreadyPodTracker(signals.append)
     for pod in pods:

@@ -52,7 +52,7 @@ def kinds(group_version, **found):
 
 
 def versions(group):
-    """A group with one version, as the discovery API tells it."""
+    """A group with one version, as the discovery API lists it."""
     name, _, version = group.partition("/")
     known_version = {"groupVersion": group, "version": version}
     return {"name": name, "versions": [known_version], "preferredVersion": known_version}
@@ -70,7 +70,7 @@ DISCOVERY = {
 
 
 class Cluster(FakeApi):
-    """An API server that also says what it serves, as kopf asks first."""
+    """An API server with discovery, which kopf reads first."""
 
     async def _list(self, request):
         if request.path in DISCOVERY:

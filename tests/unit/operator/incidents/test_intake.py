@@ -171,7 +171,7 @@ async def test_any_name_of_a_workload_makes_a_name_of_an_incident(rest, moment, 
 
 
 class Rounds:
-    """A client whose answers come in rounds: everything that is asked before one ends is answered together."""
+    """A client that answers in rounds: all requests made before a round ends are answered together."""
 
     def __init__(self, rest):
         self.rest = rest

@@ -83,7 +83,7 @@ async def test_stable_for_the_soak_time_is_good(recorder, rest, moment):
 
 
 async def test_a_container_that_is_available_for_a_second_and_crashes_is_never_good(recorder, rest, moment):
-    """Without a probe it is ready while it runs. Each time it is complete again we are told again."""
+    """Without a probe it is ready while it runs. Each time it is complete again there is another call."""
     for start in range(0, 600, 60):
         moment.seconds = start
         settled(recorder)

@@ -120,7 +120,7 @@ async def test_of_too_many_those_go_that_ended_first(rest):
 
 
 async def test_what_ended_a_moment_ago_stays(rest):
-    """Budgets and the question whether a fault goes on look at it."""
+    """Budgets and the check for a continuing fault read it."""
     for number in range(20):
         put(rest, f"web-{number}", age=timedelta(minutes=number))
     assert len(await swept(rest, LIMITS._replace(per_workload=1, total=1))) == 20

@@ -464,7 +464,7 @@ async def test_other_namespaces_have_their_own_prunella(subject, rest, temporal,
 
 @pytest.mark.parametrize("turned_into", [*AWAY, None])
 async def test_a_cancellation_that_the_client_swallows_stays_one(subject, temporal, turned_into):
-    """The real client answers a cancelled first connection with an error of its own; its caller must end."""
+    """The real client raises its own error when its first connection is cancelled; its caller must end."""
     asked = asyncio.Event()
 
     async def check_health():

@@ -1,4 +1,4 @@
-"""Finding the API server: kubeconfig, pod, or a clear word on what is missing."""
+"""Finding the API server: kubeconfig, pod, or a clear error about what is missing."""
 
 import base64
 import os

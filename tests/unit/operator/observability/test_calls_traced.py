@@ -1,4 +1,4 @@
-"""Each call of another system is a span of its own in the trace of who makes it, and names itself to the other side."""
+"""Each call of another system has its own span in the caller's trace, and sends the trace context along."""
 
 import pytest
 from builders import NOW

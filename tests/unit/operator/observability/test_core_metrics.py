@@ -16,7 +16,7 @@ QUEUE = {"task_queue": "prunella"}
 
 
 class Buffer:
-    """Gives each batch of updates once."""
+    """Return each batch of updates once."""
 
     def __init__(self, *batches):
         self.batches = list(batches)

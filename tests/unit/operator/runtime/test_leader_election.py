@@ -1,4 +1,4 @@
-"""Leadership, in virtual time: machines with clocks of their own are paused, cut off, killed, and told to end."""
+"""Leadership, in virtual time: machines with separate clocks are paused, cut off, killed, and terminated."""
 
 import asyncio
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ AT_MOST = 7.5  # seconds from the loss of a leader to the next one: the lease, o
 
 
 class Operator:
-    """A candidate on a machine of its own. Its work says when it runs, and may take a while to let go."""
+    """A candidate on its own machine. Its work records when it runs, and may take a while to stop."""
 
     def __init__(self, world, name, takes=0.0, fails=None, **machine):
         self.world = world

@@ -1,4 +1,4 @@
-"""Encrypted payloads: only who has the key reads them, keys can be exchanged, and what is wrong is said."""
+"""Encrypted payloads: unreadable without the key, keys can be rotated, and errors are reported."""
 
 import base64
 import secrets
@@ -59,7 +59,7 @@ async def test_what_was_stored_before_stays_readable(codec):
 
 
 async def test_keys_are_exchanged_while_it_runs(codec, file):
-    """First the new one is known everywhere, then it is used, then the old one goes."""
+    """First every process reads the new key, then it is used, then the old key is removed."""
     (old,) = await codec.encode([PLAIN])
     file.write_text(text(ONE, TWO))
     (still,) = await codec.encode([PLAIN])

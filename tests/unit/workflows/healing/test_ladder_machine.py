@@ -88,7 +88,7 @@ class Ladder(RuleBasedStateMachine):
             self._patches.close()
 
     def _end(self):
-        """Left alone from now on, every incident comes to its end."""
+        """Without further events, every incident ends."""
         if self.ended:
             return
         self.somebody_says("go on", "alice")
@@ -201,7 +201,7 @@ class Ladder(RuleBasedStateMachine):
     @precondition(_is_called)
     @rule(requests=REQUESTS, dies=st.booleans())
     def it_is_interrupted(self, requests, dies):
-        """The worker dies, or the API server goes away, before the next but so many requests."""
+        """The worker dies, or the API server becomes unavailable, after this many requests."""
 
         def stop():
             raise WorkerDied if dies else Unavailable("away")
@@ -232,7 +232,7 @@ class Ladder(RuleBasedStateMachine):
             self._perform(self.orders[-1 - number % len(self.orders)])
 
     def _step(self):
-        """Whatever comes next by itself: an activity, or the time of a timer."""
+        """The next step: an activity or a timer."""
         if self.run.done:
             return
         if self.run.calls:

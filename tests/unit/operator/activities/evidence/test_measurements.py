@@ -1,4 +1,4 @@
-"""Measurements in the evidence, and the policy's checks in a look at a repair: no answer is never an error."""
+"""Measurements in the evidence, and the policy's checks during verification: a missing answer is never an error."""
 
 from datetime import timedelta
 
@@ -164,7 +164,7 @@ def test_a_placeholder_that_nobody_knows_names_policy_and_field(killed):
 
 
 def looked(kube, source, *checks, has_checks=False, timeout=60):
-    """A look at a repair that was written long ago and has held since."""
+    """Verification of a repair that was written long ago and has held since."""
     live = kube.objects[paths.workload(WEB)]
     live["metadata"].setdefault("annotations", {})[LAST_ACTION] = "uid-web-1-1"
     request = VerifyRequest(

@@ -1,4 +1,4 @@
-"""Guards are counted when they begin to hold, and what they say right before a write is an error with a meaning."""
+"""Guards are counted when they begin to block, and a block immediately before a write is a typed error."""
 
 import pytest
 from builders import a_deployment, a_guard_case, a_policy

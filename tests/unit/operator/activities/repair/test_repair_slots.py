@@ -318,7 +318,7 @@ class Crowd:
             api.merge_patch(path_of(order.incident), {"metadata": {"annotations": {"seen-by-kopf": str(number)}}})
 
     def again(self, number):
-        """A worker seemed dead and its order was given to another one; now it goes on all the same."""
+        """A worker seemed dead and another got its order; now it continues nevertheless."""
         order = self.orders[number]
         self.actors.append(Actor(self.kube, lambda api: self._try(api, order)))
 

@@ -1,4 +1,4 @@
-"""One change, once. How a real API server answers is tested with one; here is what is asked of it."""
+"""One change, made once: the requests to the API server. Integration tests cover a real server's responses."""
 
 import copy
 

@@ -10,7 +10,7 @@ from prunella_operator.activities.repair.single_flight import SingleFlight
 
 
 class Slow:
-    """A look that takes until it is let go; each has a number."""
+    """A numbered read that blocks until it is released."""
 
     def __init__(self):
         self.began, self.go = [], threading.Semaphore(0)

@@ -63,7 +63,7 @@ class Secrets:
 
 
 class System:
-    """One kind of ticket system: its server, the Secret for it, and how to look into it."""
+    """One kind of ticket system: its server, its Secret, and how to read its tickets."""
 
     def __init__(self, server, values, secret):
         self.server, self.secret, self._values = server, secret, values

@@ -34,7 +34,7 @@ NEVER = "the thirtieth of February"  # a time that cannot be read, and with it t
 
 
 class Recorder:
-    """A handler that writes down what it hears."""
+    """A handler that records its calls."""
 
     def __init__(self):
         self.heard = []

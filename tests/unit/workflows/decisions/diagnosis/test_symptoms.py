@@ -1,4 +1,4 @@
-"""Symptoms: what is wrong with pods, and the traps of how Kubernetes tells it."""
+"""Symptoms: faults of pods, and the pitfalls of how Kubernetes reports them."""
 
 import pytest
 from builders import (

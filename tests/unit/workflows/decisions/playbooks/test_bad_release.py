@@ -1,4 +1,4 @@
-"""Playbook bad_release: back to the last GOOD revision, and hands off an innocent release."""
+"""Playbook bad_release: back to the last good revision; an innocent release is left alone."""
 
 import pytest
 from builders import (

@@ -190,7 +190,7 @@ def test_one_step_an_incident(action):
 
 
 def test_a_repeated_alert_does_not_add_more():
-    """The next incident comes right after the repair: the cooldown hands it over, whatever is measured."""
+    """The next incident follows right after the repair: the cooldown escalates it, whatever is measured."""
     repaired = a_brief("web-cpu", repaired_at=ago(60))
     evidence = an_incident(incidents=(repaired,), workload={"last_action": "uid-web-cpu-1"})
     diagnosis, left = decide(Findings(evidence), a_policy())
@@ -205,7 +205,7 @@ def test_a_repeated_alert_does_not_add_more():
 
 
 def test_the_alert_of_a_repair_that_helped_is_not_confirmed():
-    """Alertmanager goes on for minutes after more pods share the work."""
+    """Alertmanager keeps firing for minutes after more pods share the load."""
     assert isinstance(diagnose(Findings(an_incident(0.54, 0.54, 0.54, 0.54, 0.54, replicas=5))), Rejected)
 
 

@@ -1,4 +1,4 @@
-"""Memory in running pods: when it is tried, what it must lead to, and whose leave it needs."""
+"""Resizing memory in running pods: conditions, expected result, and required permission."""
 
 import pytest
 from builders import (

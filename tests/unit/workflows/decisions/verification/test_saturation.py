@@ -150,7 +150,7 @@ def scaled(**values):
 
 
 def judged(*used, workload=FIVE, pods=PODS, at=None, expected=None, autoscaler=None, after=100.0, **values):
-    """One look `after` seconds after the write; what was used was measured right before it."""
+    """One poll `after` seconds after the write; usage was measured immediately before it."""
     now = WRITTEN + timedelta(seconds=after)
     usage = a_usage(*used, at=at or now - timedelta(seconds=5)) if used else None
     wanted = expected or scaled(**values)
