@@ -7,10 +7,11 @@ from support.api import until
 
 from prunella_operator.activities.report import Reporter
 from prunella_operator.incidents.view import IncidentView
-from prunella_operator.incidents.workflow_starter import TemporalUnavailable, WorkflowStarter
+from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import IncidentRef
