@@ -64,8 +64,8 @@ async def work(args) -> None:
     """Run a worker that only notifies, until a signal."""
     found = settings(args)
     client = await connect(found, lazy=False)
-    sent = enriched(AlertHandlingMode.NOTIFY)
-    activities = ScriptedAlertActivities(enrich=sent, distribute=alert_storm.distributing(client, QUEUE))
+    notified = enriched(AlertHandlingMode.NOTIFY)
+    activities = ScriptedAlertActivities(enrich=notified, distribute=alert_storm.distributing(client, QUEUE))
     async with alert_worker(client, activities, max_cached_workflows=300):
         await _signalled()
 
@@ -111,14 +111,14 @@ class Storm:
 async def storm(client: Client, url: str, this: Storm) -> list[str]:
     """One row: alerts sent, answers, alerts kept."""
     distinct = this.alerts // 2
-    sent = await alert_storm.send(
+    answers = await alert_storm.send(
         url, alert_storm.notifications(this.alerts, distinct, this.group, this.first), this.seconds
     )
     kept = await alert_storm.kept(client, distinct, this.first, within=120)
     lost = sum(not count for count in kept.values())
-    p99 = sent.percentile(0.99)
-    figures = [f"{sent.percentile(share) * 1000:.0f}" for share in (0.5, 0.95, 0.99, 1.0)]
-    codes = ", ".join(f"{code}: {count}" for code, count in sorted(sent.codes.items()))
+    p99 = answers.percentile(0.99)
+    figures = [f"{answers.percentile(share) * 1000:.0f}" for share in (0.5, 0.95, 0.99, 1.0)]
+    codes = ", ".join(f"{code}: {count}" for code, count in sorted(answers.codes.items()))
     verdict = "yes" if p99 < TARGET and not lost else "NO"
     return [str(this.alerts), str(this.group), f"{this.seconds:.0f}", *figures, codes, str(lost), verdict]
 

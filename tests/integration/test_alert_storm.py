@@ -56,21 +56,21 @@ async def test_a_group_that_is_too_large_for_one_write_each_is_kept_at_once(sett
     async with EmbeddedTemporal(settings), listening(settings) as url:
         client = await connect(settings, lazy=False)
         async with alert_worker(client, recording(client)):
-            sent = await alert_storm.send(url, alert_storm.notifications(200, distinct=200, group=200), within=0)
+            answers = await alert_storm.send(url, alert_storm.notifications(200, distinct=200, group=200), within=0)
             kept = await alert_storm.kept(client, 200)
-    assert sent.codes == {200: 1}
+    assert answers.codes == {200: 1}
     assert set(kept.values()) == {1}
 
 
 async def test_a_storm_is_kept_and_deduplicated(settings):
     async with EmbeddedTemporal(settings), listening(settings) as url:
         client = await connect(settings, lazy=False)
-        sent = enriched(AlertHandlingMode.NOTIFY)
-        activities = ScriptedAlertActivities(enrich=sent, distribute=alert_storm.distributing(client, QUEUE))
+        notified = enriched(AlertHandlingMode.NOTIFY)
+        activities = ScriptedAlertActivities(enrich=notified, distribute=alert_storm.distributing(client, QUEUE))
         async with alert_worker(client, activities):
-            sent = await alert_storm.send(url, alert_storm.notifications(300, distinct=60, group=1), within=15)
+            answers = await alert_storm.send(url, alert_storm.notifications(300, distinct=60, group=1), within=15)
             kept = await alert_storm.kept(client, 60)
-    assert sent.codes[200] == 300
+    assert answers.codes[200] == 300
     assert min(kept.values()) >= 1
     assert len(activities.requests("enrich")) == len(activities.requests("notify")) == 60
 
@@ -81,12 +81,12 @@ async def test_while_temporal_is_away_nothing_is_taken_and_nothing_is_lost(setti
         sending = asyncio.create_task(alert_storm.send(url, bodies, within=5))
         await asyncio.sleep(2)
         os.kill(server.pid, signal.SIGKILL)  # it is started again by itself
-        sent = await sending
+        answers = await sending
         client = await connect(settings, lazy=False)
         async with alert_worker(client, recording(client)):
             kept = await alert_storm.kept(client, 100)
-    assert set(sent.codes) <= {200, 503}
-    assert sent.codes[200] == 20
+    assert set(answers.codes) <= {200, 503}
+    assert answers.codes[200] == 20
     assert set(kept) == alert_storm.fingerprints(100)
     assert min(kept.values()) >= 1
 
@@ -98,11 +98,11 @@ async def test_with_no_temporal_at_all_every_alert_comes_again(settings):
         )
         await asyncio.sleep(1)
         async with EmbeddedTemporal(settings):
-            sent = await sending
+            answers = await sending
             client = await connect(settings, lazy=False)
             async with alert_worker(client, recording(client)):
                 kept = await alert_storm.kept(client, 4)
-    assert sent.codes[503] >= 1
+    assert answers.codes[503] >= 1
     assert sum(kept.values()) == 4
 
 

@@ -234,7 +234,7 @@ async def alert_worker(client: Client, activities: ScriptedAlertActivities, **op
 
 
 async def send(client: Client, alert: Alert):
-    """What the webhook does with an alert."""
+    """Send an alert to its workflow, as the webhook does."""
     return await client.start_workflow(
         AlertHandling.run,
         AlertRequest(fingerprint=alert.fingerprint),

@@ -392,7 +392,7 @@ async def test_a_silence_that_cannot_be_taken_back_ends_by_itself(client):
 
 
 async def test_an_end_that_alertmanager_kept_to_itself_is_asked_for(client):
-    """While an alert is silenced Alertmanager tells nobody that it is over."""
+    """While an alert is silenced Alertmanager does not report that it is over."""
     activities = ScriptedAlertActivities(
         is_firing=[raised(Unavailable("down")), StillFiring(firing=True), StillFiring(firing=False)]
     )

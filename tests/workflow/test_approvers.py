@@ -1,4 +1,4 @@
-"""Who may answer: the policy names them, and that is tested whenever there is an answer and before each write."""
+"""The people who may answer: the policy names them, and checked at each answer and before each write."""
 
 from datetime import timedelta
 

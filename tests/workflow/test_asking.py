@@ -1,4 +1,4 @@
-"""Who is told that a repair waits for an answer, when, and what stops it."""
+"""Notifications that a repair waits for an answer: to whom they go, when, and what stops them."""
 
 from datetime import timedelta
 
@@ -118,7 +118,7 @@ async def test_cancelled_while_people_are_told(workflow_env):
 
 @pytest.mark.parametrize("waits_for", ["ApprovalNeeded", "Suspended"])
 async def test_an_incident_that_is_deleted_unseen_is_not_waited_for(workflow_env, waits_for):
-    """Whoever watches the incidents was away when it went."""
+    """The watch of incidents was down when it was deleted."""
     gone = raised(NotFound("incidents.prunella.dev"))
     activities = _hands(
         {}, report=lambda _: gone if waits_for in {one.reason for one in activities.statuses[:-1]} else None

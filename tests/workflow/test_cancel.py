@@ -1,4 +1,4 @@
-"""Cancelled at every moment: nothing is left half done, nothing new is begun, and the end is told.
+"""Cancelled at every moment: nothing is left half done, nothing new is begun, and the end is reported.
 
 The moment is chosen from inside the activity that is under way then.
 """

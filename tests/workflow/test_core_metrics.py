@@ -1,4 +1,4 @@
-"""What Temporal's real core measures: under the names and labels that the shipped alerts and dashboards use."""
+"""The metrics of Temporal's real core: under the names and labels that the shipped alerts and dashboards use."""
 
 import asyncio
 

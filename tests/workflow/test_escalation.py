@@ -1,4 +1,4 @@
-"""Who is told of an incident that was handed over, when, and what stops it."""
+"""Notifications of an escalated incident: to whom they go, when, and what stops them."""
 
 from datetime import UTC, datetime, timedelta
 

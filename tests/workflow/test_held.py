@@ -62,7 +62,7 @@ async def test_waiting_at_the_diagnosis_and_being_held_at_the_write_are_one_wait
 
 
 async def test_a_repair_that_was_made_ends_the_wait(workflow_env, monkeypatch):
-    """What waits before the second step has a wait of its own."""
+    """A wait before the second step has a limit of its own."""
     monkeypatch.setattr(healing, "GUARD_WAIT_LIMIT", timedelta(minutes=2))
     waits = [a_report(guards=(BUSY,))] * 6
     activities = ScriptedActivities(diagnose=[*waits, a_report(), *waits, a_report()], verify=[NOT_HEALED, HEALED])

@@ -292,7 +292,7 @@ async def test_a_cause_that_cannot_be_repaired_is_handed_over(workflow_env):
 
 async def test_an_inconclusive_verdict_is_handed_over_and_not_undone(workflow_env):
     activities = ScriptedActivities(
-        verify=[SETTLING, judged(Verdict.INCONCLUSIVE, "ChangedByOthers", "Somebody changed it.")]
+        verify=[SETTLING, judged(Verdict.INCONCLUSIVE, "ChangedByOthers", "Someone changed it.")]
     )
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "ChangedByOthers")

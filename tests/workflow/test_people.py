@@ -1,4 +1,4 @@
-"""What people say to a healing: approval, suspension, and questions about how it stands."""
+"""Messages of people to a healing: approval, suspension, and questions about how it stands."""
 
 from datetime import timedelta
 

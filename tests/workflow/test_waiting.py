@@ -1,4 +1,4 @@
-"""Waiting with a guard: the fault is looked at again each time, and what caused it elsewhere is told all along."""
+"""Waiting with a guard: the fault is checked again each time, and its cause elsewhere is reported all along."""
 
 from datetime import timedelta
 

@@ -98,16 +98,12 @@ class CoreMetrics(Collector):
 
 def _family(name: str, series: _Series) -> Metric:
     names = sorted({key for labels in series.values for key, _ in labels})
-    if series.kind == BUFFERED_METRIC_KIND_COUNTER:
-        counter = CounterMetricFamily(name, series.help, labels=names)
+    if series.kind in (BUFFERED_METRIC_KIND_COUNTER, BUFFERED_METRIC_KIND_GAUGE):
+        family = CounterMetricFamily if series.kind == BUFFERED_METRIC_KIND_COUNTER else GaugeMetricFamily
+        numbers = family(name, series.help, labels=names)
         for labels, value in series.values.items():
-            counter.add_metric(_ordered_values(names, labels), value)
-        return counter
-    if series.kind == BUFFERED_METRIC_KIND_GAUGE:
-        gauge = GaugeMetricFamily(name, series.help, labels=names)
-        for labels, value in series.values.items():
-            gauge.add_metric(_ordered_values(names, labels), value)
-        return gauge
+            numbers.add_metric(_ordered_values(names, labels), value)
+        return numbers
     histogram = HistogramMetricFamily(f"{name}_seconds", series.help, labels=names)
     for labels, counts in series.buckets.items():
         histogram.add_metric(_ordered_values(names, labels), _cumulate(counts), series.values[labels])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -38,25 +39,24 @@ class Tracing:
     def emit(self, span: WorkflowSpan) -> None:
         """Export the span of a finished workflow, with the ids chosen by the workflow."""
         context = span_context(span.context)
-        if not context.trace_flags.sampled or not self._emitted.first(span.context.span_id):
-            return
-        self._processor.on_end(
-            ReadableSpan(
+        if context.trace_flags.sampled and self._emitted.first(span.context.span_id):
+            self._export(
                 name=span.name,
                 context=context,
                 parent=span_context(span.parent),
-                resource=self._provider.resource,
-                instrumentation_scope=_SCOPE,
                 attributes=span.attributes,
                 kind=SpanKind.SERVER,
-                status=Status(StatusCode.ERROR, redact(span.error)) if span.error else Status(StatusCode.OK),
+                status=Status(StatusCode.ERROR, redact(span.error)) if span.error else _OK,
                 start_time=nanoseconds(span.started),
                 end_time=nanoseconds(span.ended),
             )
-        )
+
+    def _export(self, **values: Any) -> None:
+        span = ReadableSpan(resource=self._provider.resource, instrumentation_scope=_SCOPE, **values)
+        self._processor.on_end(span)
 
     def samples(self, name: str, parent: SpanContext) -> bool:
-        """Whether OTEL_TRACES_SAMPLER of this process records work below that span."""
+        """True when OTEL_TRACES_SAMPLER of this process records work below that span."""
         above = trace.set_span_in_context(NonRecordingSpan(parent))
         result = self._provider.sampler.should_sample(above, parent.trace_id, name)
         return result.decision is Decision.RECORD_AND_SAMPLE
@@ -64,20 +64,16 @@ class Tracing:
     def keep(self, call: Call) -> None:
         """Export the span of a call that has just ended."""
         events, status = _span_result(call)
-        self._processor.on_end(
-            ReadableSpan(
-                name=call.name,
-                context=call.context,
-                parent=call.parent,
-                resource=self._provider.resource,
-                instrumentation_scope=_SCOPE,
-                attributes=call.attributes,
-                events=events,
-                kind=call.kind,
-                status=status,
-                start_time=call.started,
-                end_time=time.time_ns(),
-            )
+        self._export(
+            name=call.name,
+            context=call.context,
+            parent=call.parent,
+            attributes=call.attributes,
+            events=events,
+            kind=call.kind,
+            status=status,
+            start_time=call.started,
+            end_time=time.time_ns(),
         )
 
     def stop(self) -> None:

@@ -15,7 +15,7 @@ class Once:
         self._lock = Lock()
 
     def first(self, key: str) -> bool:
-        """Whether this key is seen for the first time, within the last `limit` keys."""
+        """True when this key is seen for the first time within the last `limit` keys."""
         with self._lock:
             if key in self._seen:
                 return False

@@ -6,21 +6,14 @@ Names of Temporal are written with dots, such as `temporal.workflow.started`; al
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Gauge,
-    Histogram,
-    HistogramDataPoint,
-    Metric,
-    NumberDataPoint,
-    Sum,
-)
+from opentelemetry.sdk.metrics import export
+from opentelemetry.sdk.metrics.export import Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, Sum
 from prometheus_client.core import Metric as Family
 from prometheus_client.samples import Sample
 
 _DOTTED = ("temporal_workflow_", "temporal_activity_", "temporal_task_queue_")
 _MILLISECONDS, _SECONDS = "_milliseconds", "_seconds"
-_TOTAL = AggregationTemporality.CUMULATIVE
+_TOTAL = export.AggregationTemporality.CUMULATIVE
 
 Labels = tuple[tuple[str, str], ...]
 

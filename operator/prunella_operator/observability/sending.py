@@ -1,4 +1,4 @@
-"""Whether traces and metrics are sent: OpenTelemetry's standard variables decide. Does not import its SDK."""
+"""The switch of traces and metrics: OpenTelemetry's standard variables. Does not import its SDK."""
 
 import os
 from collections.abc import Mapping
@@ -8,11 +8,7 @@ Signal = Literal["traces", "metrics"]
 
 
 def sends(signal: Signal, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a signal is to be sent by OTLP.
-
-    An endpoint turns it on. OTEL_TRACES_EXPORTER or OTEL_METRICS_EXPORTER without `otlp` in it, such as `none`, and
-    OTEL_SDK_DISABLED turn it off again.
-    """
+    """True when a signal is to be sent by OTLP: an endpoint is set, and no other standard variable turns it off."""
     kind = signal.upper()
     exporters = environment.get(f"OTEL_{kind}_EXPORTER") or "otlp"
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{kind}_ENDPOINT")

@@ -164,7 +164,7 @@ class Keeper(Protocol):
     """Exports calls as spans when they have ended."""
 
     def samples(self, name: str, parent: SpanContext) -> bool:
-        """Whether this process records work below that span."""
+        """True when this process records work below that span."""
 
     def keep(self, call: Call) -> None:
         """Export a call that has just ended."""

@@ -7,13 +7,8 @@ from typing import Any, TypeVar, overload
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.contracts.alerts import (
-    HEARTBEAT_TIMEOUT,
-    LOCAL_TIMEOUT,
-    RETRY,
-    START_TO_CLOSE_TIMEOUT,
-    AlertActivities,
-)
+from prunella_workflows.contracts import alerts, options
+from prunella_workflows.contracts.alerts import AlertActivities
 from prunella_workflows.temporal import activity_calls
 from prunella_workflows.temporal.failures import error_message, error_type
 
@@ -38,9 +33,9 @@ async def call(method: Callable[[AlertActivities, A], Any], argument: A) -> Any:
     return await workflow.execute_activity_method(
         method,
         argument,
-        start_to_close_timeout=START_TO_CLOSE_TIMEOUT,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=RETRY,
+        start_to_close_timeout=alerts.START_TO_CLOSE_TIMEOUT,
+        heartbeat_timeout=alerts.HEARTBEAT_TIMEOUT,
+        retry_policy=options.ALERT,
     )
 
 
@@ -51,7 +46,7 @@ async def call_local(method: Callable[[AlertActivities, A], R], argument: A) -> 
         ActivityError: it failed for good, or all its attempts did.
     """
     return await workflow.execute_local_activity_method(
-        method, argument, schedule_to_close_timeout=LOCAL_TIMEOUT, retry_policy=RETRY
+        method, argument, schedule_to_close_timeout=alerts.LOCAL_TIMEOUT, retry_policy=options.ALERT
     )
 
 

@@ -8,16 +8,8 @@ from temporalio.exceptions import ActivityError
 from prunella_workflows.alerts import messages
 from prunella_workflows.alerts.activity_calls import backoff, call, failure_text, wait_until
 from prunella_workflows.alerts.state import AlertCase
-from prunella_workflows.contracts.alerts import (
-    AlertActivities,
-    EnrichRequest,
-    Followed,
-    FollowRequest,
-    Outcome,
-    SilenceRequest,
-    UnsilenceRequest,
-    WithdrawRequest,
-)
+from prunella_workflows.contracts import alerts
+from prunella_workflows.contracts.alerts import AlertActivities, Followed, Outcome
 from prunella_workflows.model.incident_status import Phase
 
 SILENCE_DURATION = timedelta(minutes=10)
@@ -57,7 +49,7 @@ class IncidentFollower:
         case = self._case
         if not case.state.silence_id:
             return
-        request = UnsilenceRequest(silence_id=case.state.silence_id)
+        request = alerts.UnsilenceRequest(silence_id=case.state.silence_id)
         case.set(silence_id="", silenced_until=None)
         try:
             await call(AlertActivities.unsilence, request)
@@ -67,7 +59,7 @@ class IncidentFollower:
     async def poll(self) -> None:
         """Query Alertmanager for the alert: it sends no resolution for an alert that ended while silenced."""
         try:
-            answer = await call(AlertActivities.is_firing, EnrichRequest(alert=self._case.alert))
+            answer = await call(AlertActivities.is_firing, alerts.EnrichRequest(alert=self._case.alert))
         except ActivityError as error:
             self._case.note(failure_text(error))
             return
@@ -82,19 +74,11 @@ class IncidentFollower:
         case = self._case
         assert case.state.incident is not None
         try:
-            seen = await call(AlertActivities.follow, FollowRequest(incident=case.state.incident))
+            seen = await call(AlertActivities.follow, alerts.FollowRequest(incident=case.state.incident))
         except ActivityError as error:
             case.note(failure_text(error))
             return None
-        case.set(
-            phase=seen.phase,
-            reason=seen.reason,
-            message=seen.message,
-            next_step=seen.next_step,
-            root_cause=seen.root_cause,
-            tried=seen.tried,
-            acted=case.state.acted or seen.acted,
-        )
+        case.set(**seen.model_dump(exclude={"acted", "gone"}), acted=case.state.acted or seen.acted)
         return seen
 
     def _outcome(self, seen: Followed) -> Outcome:
@@ -113,7 +97,7 @@ class IncidentFollower:
             case.note("the alert was resolved; its incident continues")
             return
         try:
-            answer = await call(AlertActivities.withdraw, WithdrawRequest(incident=incident, alert=case.alert))
+            answer = await call(AlertActivities.withdraw, alerts.WithdrawRequest(incident=incident, alert=case.alert))
             case.note("its incident was cancelled" if answer.done else f"its incident continues: {answer.reason}")
         except ActivityError as error:
             case.note(f"its incident continues: {failure_text(error)}")
@@ -127,7 +111,9 @@ class IncidentFollower:
         if case.state.silenced_until is not None and case.state.silenced_until - workflow.now() > SILENCE_DURATION / 2:
             return
         comment = messages.silence_comment(case.state)
-        request = SilenceRequest(alert=case.alert, until=until, comment=comment, silence_id=case.state.silence_id)
+        request = alerts.SilenceRequest(
+            alert=case.alert, until=until, comment=comment, silence_id=case.state.silence_id
+        )
         try:
             silenced = await call(AlertActivities.silence, request)
             case.set(silence_id=silenced.silence_id, silenced_until=until, was_silenced=True)

@@ -17,7 +17,7 @@ _NOTES = 20
 
 
 class AlertCase:
-    """What the parts of AlertHandling share. Used inside the workflow only."""
+    """The state that the parts of AlertHandling share. Used inside the workflow only."""
 
     def __init__(self, request: AlertRequest) -> None:
         self.state = request.state or AlertState(fingerprint=request.fingerprint)
@@ -52,13 +52,13 @@ class AlertCase:
 
     @property
     def classified(self) -> Classified:
-        """How it is handled."""
+        """The kind of handling, by the policies' rules."""
         assert self.state.enriched is not None
         return self.state.enriched.classified
 
     @property
     def begun_at(self) -> datetime:
-        """When the round began."""
+        """The beginning of the round."""
         assert self.state.begun_at is not None
         return self.state.begun_at
 
@@ -69,13 +69,13 @@ class AlertCase:
 
     @property
     def is_pending(self) -> bool:
-        """Whether there is a firing that no round has handled."""
+        """True when there is a firing that no round has handled."""
         firing, handled = self.state.book.firing, self.state.alert
         return firing is not None and (handled is None or firing.starts_at != handled.starts_at)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing fires any more."""
+        """True when nothing fires any more."""
         return self.state.book.firing is None
 
     @property

@@ -14,17 +14,8 @@ from prunella_workflows.alerts.activity_calls import backoff, call, call_local, 
 from prunella_workflows.alerts.incident_follower import CHECK_INTERVAL, CHECK_INTERVAL_LIMIT, IncidentFollower
 from prunella_workflows.alerts.notifications import AlertNotifier
 from prunella_workflows.alerts.state import AlertCase
-from prunella_workflows.contracts.alerts import (
-    AlertActivities,
-    AlertRequest,
-    AlertState,
-    EnrichRequest,
-    Opened,
-    OpenRequest,
-    Outcome,
-    RecordRequest,
-    Stage,
-)
+from prunella_workflows.contracts import alerts
+from prunella_workflows.contracts.alerts import AlertActivities, AlertRequest, AlertState, Opened, Outcome, Stage
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.temporal.activity_calls import ActivityCaller
@@ -101,7 +92,7 @@ class AlertHandling:
         """Classify the alert; nothing can be decided before, so that is retried until it succeeds."""
         case = self._case
         try:
-            enriched = await call(AlertActivities.enrich, EnrichRequest(alert=case.alert))
+            enriched = await call(AlertActivities.enrich, alerts.EnrichRequest(alert=case.alert))
         except ActivityError as error:
             case.note(failure_text(error))
             if is_permanent(error):
@@ -139,7 +130,7 @@ class AlertHandling:
         """Open or join the incident of the alert; None when that must be retried."""
         case = self._case
         assert case.state.enriched is not None
-        request = OpenRequest(alert=case.alert, enriched=case.state.enriched, observed_at=case.begun_at)
+        request = alerts.OpenRequest(alert=case.alert, enriched=case.state.enriched, observed_at=case.begun_at)
         try:
             opened = await call(AlertActivities.open, request)
         except ActivityError as error:
@@ -187,17 +178,14 @@ class AlertHandling:
         case, heard, since = self._case, self._case.state.book.heard, self._case.state.processed_at
         assert since is not None
         quiet = case.state.was_silenced and (heard is None or heard <= since)
-        until = (
-            workflow.now() + backoff(since, 2 * CHECK_INTERVAL, CHECK_INTERVAL_LIMIT)
-            if quiet
-            else case.quiet_since + FORGET_AFTER_INTERVAL
-        )
+        check = workflow.now() + backoff(since, 2 * CHECK_INTERVAL, CHECK_INTERVAL_LIMIT)
+        until = check if quiet else case.quiet_since + FORGET_AFTER_INTERVAL
         if not await wait_until(lambda: case.state.book.heard != heard, until) and quiet:
             await self._incident.poll()
 
     async def _record(self, *, resolved: bool) -> None:
         """Record the outcome. Without an incident that is only a log line, so a local activity is enough."""
-        request = RecordRequest(state=self._case.state, resolved=resolved)
+        request = alerts.RecordRequest(state=self._case.state, resolved=resolved)
         run = call if self._case.state.incident else call_local
         try:
             await run(AlertActivities.record, request)

@@ -1,14 +1,10 @@
-"""The contract of the AlertHandling workflow: its id, its activities with their time-outs and retries, its state.
-
-`prunella_operator.activities.alerts.activities` implements the stubs. Add optional fields only.
-"""
+"""The contract of the AlertHandling workflow: its id, state and activities. Add optional fields only."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from temporalio import activity
-from temporalio.common import RetryPolicy
 
 from prunella_workflows.model.alert import Alert, Enriched
 from prunella_workflows.model.alert_log import AlertLog
@@ -20,16 +16,6 @@ START_TO_CLOSE_TIMEOUT = timedelta(minutes=5)
 HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 LOCAL_TIMEOUT = timedelta(seconds=1)
 """For local activities."""
-RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(minutes=1),
-    maximum_attempts=3,
-)
-DISTRIBUTION_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
-)
-"""For alerts that are stored but not distributed yet: retried until they are."""
 
 
 def alert_workflow_id(fingerprint: str) -> str:
@@ -168,7 +154,7 @@ class WithdrawRequest(Value):
 
 
 class Withdrawn(Value):
-    """Whether it was cancelled, and if not, why."""
+    """The answer: done, or the reason why not."""
 
     done: bool
     reason: str = ""
@@ -196,7 +182,7 @@ class UnsilenceRequest(Value):
 
 
 class StillFiring(Value):
-    """Whether Alertmanager still has the alert as active."""
+    """The answer of Alertmanager: it still has the alert as active, or not."""
 
     firing: bool
 

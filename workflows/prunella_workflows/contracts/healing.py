@@ -1,16 +1,15 @@
-"""The contract between workflows and activities: typed stubs, their timeouts and retry classes, queues and ids.
+"""The contract between workflows and activities: typed stubs that `prunella_operator.activities` implements.
 
-The workflow calls the stubs; `prunella_operator.activities` implements them. Add optional fields only.
+Add optional fields only.
 """
 
 from abc import ABC, abstractmethod
 from datetime import datetime
 
-from pydantic import Field
 from temporalio import activity
 from temporalio.common import Priority
 
-from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_WRITTEN, Options
+from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_DONE, Options
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
@@ -44,10 +43,7 @@ class HealingRequest(Value):
 
 
 class ConfirmRequest(Value):
-    """Check whether the fault is present. `calm_since` is the result of the last check.
-
-    `since` is set after a wait for a guard: crashes before that moment no longer count.
-    """
+    """Check whether the fault is present, after the last check's `calm_since`. Crashes before `since` do not count."""
 
     incident: IncidentRef
     spec: IncidentSpec
@@ -153,7 +149,7 @@ class ReportRequest(Value):
 
     incident: IncidentRef
     status: IncidentStatus
-    events: tuple[EventNote, ...] = Field(default=())
+    events: tuple[EventNote, ...] = ()
 
 
 # Started repairs are finished before new ones begin. Otherwise, of a thousand incidents at once, none would be
@@ -166,7 +162,7 @@ OPTIONS: dict[str, Options] = {
     "undo": Options(20, NON_IDEMPOTENT),
     "verify": Options(20, IDEMPOTENT),
     "report": Options(15, IDEMPOTENT),
-    "close": Options(15, UNTIL_WRITTEN, schedule_to_close=7 * 86400),
+    "close": Options(15, UNTIL_DONE, schedule_to_close=7 * 86400),
 }
 
 

@@ -1,6 +1,5 @@
 """Notifications: messages, channels, tickets, and the typed stubs of the activities that deliver them.
 
-`prunella_operator.activities.notifications` implements the stubs; workflows call them by `notifications.delivery`.
 A channel or ticket system is named `NAMESPACE/SECRET`: the Secret that holds its address, which never comes here.
 """
 
@@ -24,12 +23,11 @@ class Link(Value):
 
 
 class Message(Value):
-    """What a person must know to take over. Renderers escape it for mail, chat and tickets.
+    """Everything a person must know to take over. The renderer escapes it and adds the pages of workflow and trace.
 
     `thread` groups all messages about one thing: the uid of the incident, or the fingerprint of an alert that has none.
-    `changed` and `proposed` are diffs: what is applied, and what waits for approval. `also` is one line each about
-    other things that go out with it. The pages of workflow and trace are added by the renderer, which knows where they
-    are.
+    `changed` and `proposed` are diffs: what is applied, and what waits for approval. `also` is one line for each other
+    thing that goes out with it.
     """
 
     thread: str
@@ -67,10 +65,9 @@ class TicketStep(StrEnum):
 
 
 class TicketRequest(Value):
-    """Open the one ticket of an incident (or alert), or comment on it, or close it.
+    """Open the one ticket of an incident or alert, comment on it, or close it.
 
-    `thread` finds the ticket again; `key` names this comment, so that a retry does not write it twice;
-    `since` is when the incident was opened: older tickets are ignored.
+    `thread` finds it again, unless it is older than `since`; `key` keeps a retry from writing a comment twice.
     """
 
     system: str
@@ -85,35 +82,25 @@ class TicketRequest(Value):
 HEARTBEAT_TIMEOUT_SECONDS = 20.0
 """Seconds without a heartbeat after which a delivery is retried: people wait for it."""
 
-NOTIFICATION_OPTIONS: dict[str, Options] = {
-    "notify": Options(60, EXTERNAL),
-    "ticket": Options(120, EXTERNAL),
-}
+NOTIFICATION_OPTIONS: dict[str, Options] = {"notify": Options(60, EXTERNAL), "ticket": Options(120, EXTERNAL)}
 
 
 class NoticeActivities(ABC):
-    """The activities that reach people. Their errors never contain an address, a token or a service's raw answer."""
+    """The activities that reach people. Their errors never contain an address, a token or a service's raw answer.
+
+    Raises:
+        AuthenticationError: the service refuses our credentials.
+        Forbidden: we may not read the Secret.
+        InvalidInputError: the Secret is missing or invalid, or the service refuses the request.
+        Unavailable: the service did not answer, or asked to wait.
+    """
 
     @abstractmethod
     @activity.defn(name="notify")
     def notify(self, request: NotifyRequest) -> Delivery:
-        """Send one message; Delivered or Summarised.
-
-        Raises:
-            AuthenticationError: the service refuses our credentials.
-            Forbidden: we may not read the Secret.
-            InvalidInputError: the Secret is missing or invalid, or the service refuses the message.
-            Unavailable: the service did not answer, or asked to wait.
-        """
+        """Send one message; Delivered or Summarised."""
 
     @abstractmethod
     @activity.defn(name="ticket")
     def ticket(self, request: TicketRequest) -> TicketRef:
-        """Open, update or close the one ticket of `request.thread`, however often it is repeated.
-
-        Raises:
-            AuthenticationError: the system refuses our credentials.
-            Forbidden: we may not read the Secret.
-            InvalidInputError: the Secret is missing or invalid, or the system refuses the request.
-            Unavailable: the system did not answer, or asked to wait.
-        """
+        """Open, update or close the one ticket of `request.thread`, however often it is repeated."""

@@ -5,36 +5,28 @@ from datetime import timedelta
 
 from temporalio.common import Priority, RetryPolicy
 
-IDEMPOTENT = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(minutes=5),
-    maximum_attempts=10,
-)
-NON_IDEMPOTENT = RetryPolicy(
-    initial_interval=timedelta(seconds=5),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(minutes=1),
-    maximum_attempts=3,
-)
-EXTERNAL = RetryPolicy(
-    initial_interval=timedelta(seconds=10),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(minutes=10),
-    maximum_attempts=5,
-    non_retryable_error_types=["AuthenticationError", "InvalidInputError"],
-)
-UNTIL_WRITTEN = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
-)
-"""For the closing report: without it the end of an incident cannot be read, so it is retried until it is written."""
+
+def _retry(first: int, longest: int, attempts: int = 0, permanent: tuple[str, ...] = ()) -> RetryPolicy:
+    """Retry after `first` seconds, then after doubled pauses of `longest` seconds at most; 0 attempts: no limit."""
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=first),
+        maximum_interval=timedelta(seconds=longest),
+        maximum_attempts=attempts,
+        non_retryable_error_types=permanent or None,
+    )
+
+
+IDEMPOTENT = _retry(1, 300, attempts=10)
+NON_IDEMPOTENT = _retry(5, 60, attempts=3)
+EXTERNAL = _retry(10, 600, attempts=5, permanent=("AuthenticationError", "InvalidInputError"))
+ALERT = _retry(1, 60, attempts=3)
+UNTIL_DONE = _retry(1, 60)
+"""For what must not be lost: the end of an incident, and alerts that are stored but not distributed yet."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Seconds for one attempt, seconds in total (None: no limit), the retry class, and the priority among waiting
-    activities.
-    """
+    """Seconds for one attempt and in total (None: no limit), retry class, and priority among waiting activities."""
 
     start_to_close: float
     retry: RetryPolicy

@@ -118,9 +118,8 @@ class Escalation:
             if ended := await self._wait(loud):
                 return ended
             if level.channels:
-                self._run_in_background(
-                    self._notify_level(number, level)
-                )  # a channel that is down must not delay the next level
+                # a channel that is down must not delay the next level
+                self._run_in_background(self._notify_level(number, level))
         return await self._wait(self._started + ESCALATION_LIMIT)
 
     async def _wait(self, until: datetime, *, for_people: bool = True) -> str:
@@ -166,9 +165,8 @@ class Escalation:
         if self._deleted and ended == CANCELLED:
             ended = DELETED
         self._set(ended=ended, ended_at=workflow.now())
-        self._event(
-            "Normal", "EscalationEnded", "Escalate", _END_MESSAGES.get(ended, f"{ended}: no further notifications")
-        )
+        note = _END_MESSAGES.get(ended, f"{ended}: no further notifications")
+        self._event("Normal", "EscalationEnded", "Escalate", note)
         if ended in _END_MESSAGES:
             message = messages.resolved(self._request.incident, self._request.spec, self._status, _END_MESSAGES[ended])
             await asyncio.gather(self._close_ticket(message), self._send_all_clear(message))
@@ -180,10 +178,8 @@ class Escalation:
             delivery.channel for delivery in self._note.delivered if delivery.result is not DeliveryResult.FAILED
         )
         if notified and self._acknowledged is None:
-            deliveries = await notify_all(
-                tuple(notified), self._add_ticket_link(message), f"{self._request.incident.uid}-end"
-            )
-            self._add_deliveries(deliveries)
+            key = f"{self._request.incident.uid}-end"
+            self._add_deliveries(await notify_all(tuple(notified), self._add_ticket_link(message), key))
 
     async def _open_ticket(self) -> None:
         message = messages.escalated(self._request.incident, self._request.spec, self._status)

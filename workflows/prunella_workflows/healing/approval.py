@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 from prunella_workflows.contracts.healing import DiagnoseReport
-from prunella_workflows.healing.approval_status import ApprovalStatus, author
 from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import HealingState
-from prunella_workflows.healing.status_builder import StatusBuilder
+from prunella_workflows.healing.status_builder import StatusBuilder, author
 from prunella_workflows.model.incident import Approval, Decision
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.plan import Action
@@ -26,15 +25,13 @@ _POLL_INTERVAL, _POLL_INTERVAL_LIMIT = timedelta(minutes=1), timedelta(hours=1)
 class ApprovalGate:
     """Lets a repair pass when it needs no approval or has one, and the incident is not suspended.
 
-    The first answer of an approver counts. That is checked again with every new diagnosis, and once more right before
-    the write.
+    The first answer of an approver counts: checked with every new diagnosis, and once more right before the write.
     """
 
     def __init__(self, state: HealingState, reporter: IncidentReporter) -> None:
         self._state = state
         self._reporter = reporter
         self._status = StatusBuilder(state)
-        self._approval = ApprovalStatus(state)
 
     @property
     def latest(self) -> Approval | None:
@@ -52,7 +49,7 @@ class ApprovalGate:
     def _ignore(self, answer: Approval, counts: Approval) -> None:
         if answer not in self._state.late_answers:
             self._state.late_answers.append(answer)
-            self._approval.answer_ignored(answer, counts)
+            self._status.answer_ignored(answer, counts)
 
     async def approve(self, report: DiagnoseReport) -> bool:
         """Wait for an approval if the policy requires one, for days if need be. False when the incident was escalated.
@@ -77,26 +74,22 @@ class ApprovalGate:
         state = self._state
         received = [*([state.answer] if state.answer else []), *state.new_answers]
         valid = [answer for answer in received if answer.is_by_one_of(approvers)]
-        state.answer = next(iter(valid), None)
-        if state.answer is None:
-            state.new_answers = received
-            return False
-        state.new_answers = []
+        state.answer, state.new_answers = next(iter(valid), None), [] if valid else received
         for late in valid[1:]:
-            self._ignore(late, state.answer)
-        return True
+            self._ignore(late, valid[0])
+        return bool(valid)
 
     def _reject_unauthorized(self, approvers: tuple[str, ...]) -> None:
         """Drop answers by people who are no approvers, and report that."""
         for answer in self._state.new_answers:
-            self._approval.approver_rejected(answer, approvers, workflow.now())
+            self._status.approver_rejected(answer, approvers, workflow.now())
         self._state.new_answers = []
 
     async def _request(self, seconds: float) -> bool:
         """Request an approval and wait. False when no answer came within the time since the first request."""
         state, now = self._state, workflow.now()
         state.approval_requested_at = state.approval_requested_at or now
-        self._approval.approval_requested(now)
+        self._status.approval_requested(now)
         await self._reporter.report()
         until = state.approval_requested_at + timedelta(seconds=seconds)
         if state.rule.channels and not state.approvers_notified:
@@ -109,7 +102,7 @@ class ApprovalGate:
         notifying = asyncio.create_task(self._reporter.request_approval())
         try:
             if await self._wait_for_answer(until, or_when=notifying.done) and notifying.done():
-                self._approval.approvers_notified(await notifying)
+                self._status.approvers_notified(await notifying)
                 await self._reporter.report()
         finally:
             notifying.cancel()
@@ -139,12 +132,12 @@ class ApprovalGate:
                 return True
 
     async def _apply_answer(self, action: Action) -> bool:
-        """Whether the answer permits the action: this kind of repair, and no other that may follow it."""
+        """True when the answer permits the action: this kind of repair, and no other that may follow it."""
         state, answer = self._state, self._state.answer
         assert answer is not None
         who = author(answer) + (f": {answer.reason}" if answer.reason else "")
         if answer.decision is not Decision.APPROVED:
-            self._approval.rejected(who, workflow.now())
+            self._status.rejected(who, workflow.now())
             await self._reporter.escalate("Rejected", f"The repair was rejected by {who}", "Fix the fault another way.")
             return False
         if state.approved_action not in (None, action.kind):
@@ -152,7 +145,7 @@ class ApprovalGate:
             await self._reporter.escalate("ActionNotApproved", message, state.status.plan)
             return False
         state.approved_action = action.kind
-        self._approval.approved(who, workflow.now())
+        self._status.approved(who, workflow.now())
         return True
 
     async def wait_while_suspended(self) -> None:

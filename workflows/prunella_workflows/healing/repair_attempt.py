@@ -9,17 +9,11 @@ from enum import Enum, auto
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from prunella_workflows.contracts.healing import (
-    DiagnoseReport,
-    HealingActivities,
-    HealingRequest,
-    RepairOrder,
-    VerifyRequest,
-    action_id,
-)
-from prunella_workflows.healing.attempt_status import AttemptStatus
+from prunella_workflows.contracts import healing
+from prunella_workflows.contracts.healing import DiagnoseReport, HealingActivities, HealingRequest
 from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import HealingState
+from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.outcome import Judgement, Verdict
 from prunella_workflows.model.plan import Step
@@ -34,13 +28,11 @@ BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
 
 
 class RepairOutcome(Enum):
-    """The outcome of an order."""
+    """The outcome of an order. Stale: the object has changed, decide again. Blocked: a guard says no for now."""
 
     APPLIED = auto()
     STALE = auto()
-    """The object has changed since the diagnosis: decide again."""
     BLOCKED = auto()
-    """A guard does not allow it now: try again later."""
 
 
 class RepairExecutor:
@@ -53,14 +45,14 @@ class RepairExecutor:
         self._calls = calls
         self._reporter = reporter
         self._request = request
-        self._status = AttemptStatus(state)
+        self._status = StatusBuilder(state)
 
     async def apply(self, step: Step, report: DiagnoseReport) -> RepairOutcome:
         """Make one change, once. Unless the outcome is APPLIED nothing was written."""
         self._state.orders += 1
-        order = RepairOrder(
+        order = healing.RepairOrder(
             incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, self._state.orders),
+            action_id=healing.action_id(self._request.incident.uid, self._state.orders),
             action=step.action,
             cause=report.diagnosis.cause,
             severity=self._request.spec.severity,
@@ -98,7 +90,7 @@ class RepairExecutor:
         """Check the applied change repeatedly until there is a verdict."""
         done = self._state.applied
         assert done is not None
-        request = VerifyRequest(
+        request = healing.VerifyRequest(
             target=step.action.target,
             action=step.action,
             action_id=done.action_id,
@@ -131,9 +123,9 @@ class RepairExecutor:
         if done.undo is None:
             self._state.applied = None
             return True
-        order = RepairOrder(
+        order = healing.RepairOrder(
             incident=self._request.incident,
-            action_id=action_id(self._request.incident.uid, self._state.orders, undo=True),
+            action_id=healing.action_id(self._request.incident.uid, self._state.orders, undo=True),
             action=done.undo,
         )
         try:

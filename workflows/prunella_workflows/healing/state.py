@@ -5,16 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from prunella_workflows.contracts.healing import HealingRequest, Repaired, workflow_id
-from prunella_workflows.healing.conditions import set_condition
 from prunella_workflows.healing.events import EventLog
 from prunella_workflows.model.incident import Acknowledgement, Approval
-from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase, Times, WorkflowLink
+from prunella_workflows.model.incident_status import Attempt, Condition, IncidentStatus, Phase, Times, WorkflowLink
 from prunella_workflows.model.policy import EscalationRule
 
 
 @dataclass
 class HealingState:
-    """What is known and was done so far.
+    """Everything that is known and was done so far.
 
     `status` and `events` are what users see. `rule` is the escalation rule of the latest diagnosis. `obstacle` is why
     the last change was not applied. `blocked_since` is when guards began to block the repair; `waiting_for` is the
@@ -63,11 +62,16 @@ class HealingState:
         *earlier, last = self.attempts
         self.update(attempts=(*earlier, last.model_copy(update=values)))
 
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of this type."""
+        return next((condition for condition in self.status.conditions if condition.type == kind), None)
+
     def set_condition(self, kind: str, value: str, reason: str, message: str, now: datetime) -> None:
-        """Set a condition of the status."""
-        self.update(
-            conditions=set_condition(self.status.conditions, kind, value, reason=reason, message=message, now=now)
-        )
+        """Add or replace a condition; its transition time moves only when its status does."""
+        old = self.condition(kind)
+        since = old.last_transition_time if old is not None and old.status == value else now
+        new = Condition(type=kind, status=value, reason=reason, message=message, last_transition_time=since)
+        self.update(conditions=(*(other for other in self.status.conditions if other is not old), new))
 
 
 def initial_state(request: HealingRequest, run_id: str, now: datetime) -> HealingState:

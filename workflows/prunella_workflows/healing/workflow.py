@@ -10,24 +10,18 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.contracts.healing import (
-    ConfirmRequest,
-    DiagnoseReport,
-    DiagnoseRequest,
-    HealingActivities,
-    HealingRequest,
-)
+from prunella_workflows.contracts import healing
+from prunella_workflows.contracts.healing import DiagnoseReport, HealingActivities, HealingRequest
 from prunella_workflows.healing.approval import DIAGNOSIS_FRESHNESS_LIMIT, ApprovalGate
-from prunella_workflows.healing.attempt_status import AttemptStatus, format_parameters
 from prunella_workflows.healing.repair_attempt import RepairExecutor, RepairOutcome
 from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import initial_state
-from prunella_workflows.healing.status_builder import StatusBuilder
+from prunella_workflows.healing.status_builder import StatusBuilder, format_parameters
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, Mode
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
 from prunella_workflows.model.kubectl import persistent_change_hint
-from prunella_workflows.model.outcome import Effect, GuardResult, Judgement, Presence, Verdict
+from prunella_workflows.model.outcome import Effect, GuardResult, Presence, Verdict
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.workload import WorkloadRef
 from prunella_workflows.temporal.activity_calls import ActivityCaller, backoff
@@ -49,7 +43,6 @@ class SelfHealing:
         self._state = initial_state(request, workflow.info().run_id, workflow.now())
         self._calls = ActivityCaller()
         self._status = StatusBuilder(self._state)
-        self._attempts = AttemptStatus(self._state)
         self._reporter = IncidentReporter(self._state, self._calls, request)
         self._repairs = RepairExecutor(self._state, self._calls, self._reporter, request)
         self._approval = ApprovalGate(self._state, self._reporter)
@@ -99,13 +92,15 @@ class SelfHealing:
     async def _confirm(self, since: datetime | None = None) -> WorkloadRef | None:
         """Wait until the fault has persisted or is gone. Crashes before `since` no longer count."""
         request = self._request
-        check = ConfirmRequest(incident=request.incident, spec=request.spec, opened_at=request.opened_at, since=since)
+        check = healing.ConfirmRequest(
+            incident=request.incident, spec=request.spec, opened_at=request.opened_at, since=since
+        )
         started = workflow.now()
         while True:
             answer = await self._calls.retry_until_reachable(HealingActivities.confirm, check)
             sighting = answer.sighting
             check = check.model_copy(update={"calm_since": sighting.calm_since})
-            self._status.target_found(answer.target, sighting.message)
+            self._state.update(target=str(answer.target), message=sighting.message)
             if sighting.presence is Presence.FAILING or workflow.now() - started > CONFIRM_LIMIT:
                 return answer.target
             if sighting.presence is Presence.RECOVERED:
@@ -154,7 +149,7 @@ class SelfHealing:
             self._status.set_phase(Phase.DIAGNOSING, "Diagnosing", "Gathering evidence.")
             report = await self._calls.retry_until_reachable(
                 HealingActivities.diagnose,
-                DiagnoseRequest(
+                healing.DiagnoseRequest(
                     incident=request.incident,
                     spec=request.spec,
                     opened_at=request.opened_at,
@@ -200,9 +195,8 @@ class SelfHealing:
         elif block is not None:
             await self._reporter.escalate(block.reason, block.message, block.next_step or self._state.status.plan)
         elif len(self._state.written_attempts) >= report.attempts_max:
-            await self._reporter.escalate(
-                "AttemptsExhausted", "All attempts allowed by the policy have been used.", plan.next_step
-            )
+            message = "All attempts allowed by the policy have been used."
+            await self._reporter.escalate("AttemptsExhausted", message, plan.next_step)
         else:
             return False
         return True
@@ -217,11 +211,12 @@ class SelfHealing:
     async def _judge(self, step: Step, report: DiagnoseReport) -> bool:
         """Verify until there is a verdict. True when the incident is closed."""
         judgement = await self._repairs.verify(step, report)
-        self._attempts.judged(judgement, workflow.now())
+        self._status.judged(judgement, workflow.now())
         if judgement.verdict is Verdict.HEALED:
             self._state.applied = None
-            message, next_step = self._healed_message(judgement), persistent_change_hint(step.action)
-            await self._reporter.close(Phase.HEALED, judgement.reason, message, next_step)
+            attempt, hint = self._state.attempts[-1], persistent_change_hint(step.action)
+            done = f"{attempt.action} ({format_parameters(attempt)}) healed {attempt.target}"
+            await self._reporter.close(Phase.HEALED, judgement.reason, f"{done}: {judgement.message}.", hint)
             return True
         if judgement.verdict is Verdict.INCONCLUSIVE:
             self._state.applied = None
@@ -236,34 +231,22 @@ class SelfHealing:
 
     async def _end_early(self, error: BaseException) -> None:
         """Undo and close after a cancellation, or after an activity failed for good."""
-        state = self._state
+        state, escalate, close = self._state, self._reporter.escalate, self._reporter.close
         if state.applied is not None and not await self._repairs.undo():
             return
-        self._attempts.abandoned(workflow.now())
-        if self._attempts.is_outcome_unknown:
-            await self._reporter.escalate(
-                "OutcomeUnknown", state.attempts[-1].message, "Check whether the change is applied."
-            )
+        self._status.abandoned(workflow.now())
+        if self._status.is_outcome_unknown:
+            await escalate("OutcomeUnknown", state.attempts[-1].message, "Check whether the change is applied.")
         elif state.incident_deleted:
-            await self._reporter.close(
-                Phase.CANCELLED, "IncidentDeleted", "The incident was deleted; nothing is left half done."
-            )
+            await close(Phase.CANCELLED, "IncidentDeleted", "The incident was deleted; nothing is left half done.")
         elif is_cancelled_exception(error):
-            await self._reporter.close(Phase.CANCELLED, "Cancelled", "Cancelled on request; nothing is left half done.")
+            await close(Phase.CANCELLED, "Cancelled", "Cancelled on request; nothing is left half done.")
         elif state.attempts:
-            await self._reporter.escalate(
-                error_type(error), error_message(error), "Check the workflow's history in Temporal."
-            )
+            await escalate(error_type(error), error_message(error), "Check the workflow's history in Temporal.")
         elif error_type(error) == NotFound.__name__ and state.status.target:  # it existed at first
-            await self._reporter.close(
-                Phase.SUPPRESSED, "TargetDeleted", "The workload was deleted before anything was changed."
-            )
+            await close(Phase.SUPPRESSED, "TargetDeleted", "The workload was deleted before anything was changed.")
         else:
-            await self._reporter.close(Phase.FAILED, error_type(error), error_message(error))
-
-    def _healed_message(self, judgement: Judgement) -> str:
-        attempt = self._state.attempts[-1]
-        return f"{attempt.action} ({format_parameters(attempt)}) healed {attempt.target}: {judgement.message}."
+            await close(Phase.FAILED, error_type(error), error_message(error))
 
 
 def _blocking_guard(report: DiagnoseReport) -> GuardResult | None:

@@ -11,14 +11,8 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.contracts.notifications import (
-    HEARTBEAT_TIMEOUT_SECONDS,
-    NOTIFICATION_OPTIONS,
-    Message,
-    NoticeActivities,
-    NotifyRequest,
-    TicketRequest,
-)
+from prunella_workflows.contracts import notifications
+from prunella_workflows.contracts.notifications import Message, NoticeActivities, NotifyRequest, TicketRequest
 from prunella_workflows.model.incident_status import Delivery, DeliveryResult, TicketRef
 from prunella_workflows.temporal.failures import error_message, error_type
 
@@ -57,11 +51,11 @@ async def _notify(channel: str, message: Message, key: str) -> Delivery:
 
 
 async def _call(method: Callable[[NoticeActivities, A], R], argument: A) -> R:
-    options = NOTIFICATION_OPTIONS[method.__name__]
+    options = notifications.NOTIFICATION_OPTIONS[method.__name__]
     return await workflow.execute_activity_method(
         method,
         argument,
         start_to_close_timeout=timedelta(seconds=options.start_to_close),
-        heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT_SECONDS),
+        heartbeat_timeout=timedelta(seconds=notifications.HEARTBEAT_TIMEOUT_SECONDS),
         retry_policy=options.retry,
     )

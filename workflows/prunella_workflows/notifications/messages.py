@@ -12,13 +12,7 @@ _MAX_EVIDENCE = 8
 
 def approval_requested(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus) -> Message:
     """A repair waits for approval: what it would change, and how to answer."""
-    message = _message(
-        ref,
-        spec,
-        status,
-        title=f"{_target(spec, status)} in {ref.namespace} waits for approval: {status.plan}",
-        what=f"{_sentence(status.message)} What was seen: {status.fault or spec.type}.",
-    )
+    message = _message(ref, spec, status, f" waits for approval: {status.plan}")
     answer = f"prunella incidents approve {ref.name} -n {ref.namespace}"
     next_step = f"Approve: {answer} (or reject: {answer.replace('approve', 'reject', 1)} --reason WHY)"
     return message.model_copy(update={"proposed": status.diff, "next_step": next_step})
@@ -26,13 +20,7 @@ def approval_requested(ref: IncidentRef, spec: IncidentSpec, status: IncidentSta
 
 def escalated(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus) -> Message:
     """The incident was escalated: everything a person needs to take over."""
-    return _message(
-        ref,
-        spec,
-        status,
-        title=f"{_target(spec, status)} in {ref.namespace} needs a person: {status.reason}",
-        what=f"{_sentence(status.message)} What was seen: {status.fault or spec.type}.",
-    )
+    return _message(ref, spec, status, f" needs a person: {status.reason}")
 
 
 def unacknowledged(message: Message, waited: timedelta) -> Message:
@@ -43,41 +31,39 @@ def unacknowledged(message: Message, waited: timedelta) -> Message:
 
 def acknowledged(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus, who: str) -> Message:
     """A person has acknowledged the incident."""
-    title = f"{_target(spec, status)} in {ref.namespace}: acknowledged by {who}"
-    return _message(ref, spec, status, title=title, what=f"{who} has acknowledged the incident.")
+    return _message(ref, spec, status, f": acknowledged by {who}", f"{who} has acknowledged the incident.")
 
 
 def resolved(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus, why: str) -> Message:
     """No person is needed any more."""
-    title = f"{_target(spec, status)} in {ref.namespace} no longer needs a person"
-    message = _message(ref, spec, status, title=title, what=why)
+    message = _message(ref, spec, status, " no longer needs a person", why)
     return message.model_copy(update={"next_step": "", "evidence": (), "changed": ""})
 
 
 def delivery_event(delivery: Delivery) -> tuple[str, str, str]:
     """The result of a delivery, as type, reason and note of an Event."""
     if delivery.result is DeliveryResult.FAILED:
-        return (
-            "Warning",
-            "NotifyFailed",
-            f"{delivery.channel}: {delivery.result}, {delivery.reason}: {delivery.message}",
-        )
+        note = f"{delivery.channel}: {delivery.result}, {delivery.reason}: {delivery.message}"
+        return "Warning", "NotifyFailed", note
     return "Normal", "Notified", f"{delivery.channel}: {delivery.result}"
 
 
-def _message(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus, *, title: str, what: str) -> Message:
+def _message(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus, ending: str, what: str = "") -> Message:
+    """A message whose title ends like this. Without `what` it describes the status and the fault."""
+    target, text = _target(spec, status), status.message
+    sentence = text if text.endswith((".", "!", "?")) else f"{text}."
     diagnosis = next((condition.message for condition in status.conditions if condition.type == "Diagnosed"), "")
     confidence = f" ({status.confidence})" if status.confidence else ""
     return Message(
         thread=ref.uid,
         severity=spec.severity,
-        title=title,
-        where=f"{_target(spec, status)} in namespace {ref.namespace}",
-        what=what,
+        title=f"{target} in {ref.namespace}{ending}",
+        where=f"{target} in namespace {ref.namespace}",
+        what=what or f"{sentence} What was seen: {status.fault or spec.type}.",
         cause=f"{status.root_cause}{confidence}: {diagnosis}" if status.root_cause else "",
         evidence=status.evidence[:_MAX_EVIDENCE],
         tried=tuple(map(_format_attempt, status.attempts)),
-        changed=_applied_diffs(status),
+        changed="\n".join(made.diff for made in status.attempts if made.written_at is not None and not made.undone),
         next_step=status.next_step,
         incident=ref,
         workflow=status.workflow,
@@ -92,17 +78,6 @@ def _format_attempt(attempt: Attempt) -> str:
     return f"{attempt.action} of {attempt.target} ({values}): {attempt.verdict or 'not known'}{undone}{why}"
 
 
-def _applied_diffs(status: IncidentStatus) -> str:
-    """The diffs of repairs that were not undone."""
-    return "\n".join(
-        attempt.diff for attempt in status.attempts if attempt.written_at is not None and not attempt.undone
-    )
-
-
 def _target(spec: IncidentSpec, status: IncidentStatus) -> str:
     target = spec.target
     return status.target or (f"{target.kind}/{target.name}" if target else f"Pod/{spec.pod_name}")
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."

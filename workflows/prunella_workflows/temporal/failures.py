@@ -6,7 +6,7 @@ UNANSWERED = "Unanswered"
 
 
 def is_permanent(error: ActivityError) -> bool:
-    """Whether the same call would fail again."""
+    """True when the same call would fail again."""
     cause = _cause(error)
     return cause is not None and cause.non_retryable
 

@@ -3,8 +3,6 @@
 from builders import NOW, a_question, a_repaired, a_report, a_request, a_step
 from pydantic import TypeAdapter
 
-from prunella_workflows.healing.approval_status import ApprovalStatus
-from prunella_workflows.healing.attempt_status import AttemptStatus
 from prunella_workflows.healing.events import EventLog
 from prunella_workflows.healing.state import HealingState, initial_state
 from prunella_workflows.healing.status_builder import StatusBuilder
@@ -16,9 +14,9 @@ def test_a_state_in_the_middle_of_a_repair_survives_json():
     state = initial_state(a_request(), "run", NOW)
     state.orders = 1
     StatusBuilder(state).diagnosed(a_question(), NOW)
-    ApprovalStatus(state).approval_requested(NOW)
+    StatusBuilder(state).approval_requested(NOW)
     state.answer = Approval(decision="Approved", by="alice")
-    AttemptStatus(state).attempt_started(a_step(), "uid-1", "-a\n+b", NOW)
+    StatusBuilder(state).attempt_started(a_step(), "uid-1", "-a\n+b", NOW)
     state.applied = a_repaired("uid-1")
     adapter = TypeAdapter(HealingState)
     assert adapter.validate_json(adapter.dump_json(state)) == state
