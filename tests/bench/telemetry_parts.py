@@ -57,7 +57,7 @@ def telemetry(stack):
     """Tracing and metrics as the application sets them up; the interceptors that a client needs."""
     interceptors = [CountingInterceptor()]
     if sends("traces"):
-        interceptors.append(app._traced(stack))
+        interceptors.append(app._tracing_interceptor(stack))
     if sends("metrics"):
         app._push_metrics(stack)
     return interceptors

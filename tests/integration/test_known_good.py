@@ -34,7 +34,7 @@ async def space(api):
 @pytest.fixture
 async def watching(cluster, space, monkeypatch):
     """The recorder and the watch that calls it."""
-    monkeypatch.setattr(known_good, "_LOOK_EVERY", 0.2)
+    monkeypatch.setattr(known_good, "_POLL_INTERVAL_SECONDS", 0.2)
     access = load_access(str(cluster.kubeconfig), cluster.context)
     async with AsyncClient(access) as rest:
         ours = KnownGoodRecorder(rest, SOAK)
