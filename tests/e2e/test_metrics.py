@@ -188,7 +188,7 @@ def test_a_check_that_is_true_heals(cluster, both):
     status = closed(cluster.api, both["holds"])
     assert (status["phase"], status["reason"]) == ("Healed", "Stable")
     (attempt,) = status["attempts"]
-    assert "1 check(s) are true" in attempt["message"]
+    assert "1 check(s) pass" in attempt["message"]
     assert limit(cluster.api, both["holds"]) == "128Mi"
 
 
