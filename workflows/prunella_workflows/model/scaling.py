@@ -29,6 +29,7 @@ class HorizontalPodAutoscalerView(Value):
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
     owners: FieldOwners = Field(default_factory=dict)
+    appliers: FieldOwners = Field(default_factory=dict)
     last_action: str = ""
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.scaling import FieldOwners, Strategy
+from prunella_workflows.model.signal import OwnerRef
 
 _ENDED = frozenset({"Failed", "Succeeded"})
 _REPAIRED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
@@ -81,9 +82,10 @@ class WorkloadView(Value):
     """A workload's spec and status, as far as decisions need it.
 
     `template_hash` is the hash of the pod template without restart stamps; `revision` is the pods' template label
-    of the current revision ("" before its pods are created). `owners` are the field managers of `replicas` and of the
-    `template`. `create_failure` is a Deployment's reason why its pods cannot be created. Seconds: `deadline` is that of
-    a rollout, `start_budget` the time that probes allow a pod to start.
+    of the current revision ("" before its pods are created). `custom_owners` are custom resources that own it, `owners`
+    the field managers of `replicas` and of the `template`, `appliers` those of them that use server-side apply.
+    `create_failure` is a Deployment's reason why its pods cannot be created. Seconds: `deadline` is that of a rollout,
+    `start_budget` the time that probes allow a pod to start.
     """
 
     ref: WorkloadRef
@@ -91,7 +93,9 @@ class WorkloadView(Value):
     observed_generation: int = 0
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+    custom_owners: tuple[OwnerRef, ...] = ()
     owners: FieldOwners = Field(default_factory=dict)
+    appliers: FieldOwners = Field(default_factory=dict)
     strategy: Strategy = Strategy()
     deleting: bool = False
     paused: bool = False

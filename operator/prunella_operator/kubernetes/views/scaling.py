@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.ownership import field_owners, tool_annotations
+from prunella_operator.kubernetes.views.ownership import field_appliers, field_owners, tool_annotations
 from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Strategy
 
@@ -65,6 +65,7 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
         labels=labels,
         annotations=tool_annotations(annotations),
         owners=field_owners(meta, maxReplicas="maxReplicas"),
+        appliers=field_appliers(meta, maxReplicas="maxReplicas"),
         last_action=annotations.get(LAST_ACTION, ""),
     )
 

@@ -32,6 +32,7 @@ GUARDS = (
     Guard("OnDeleteStrategy", ownership.check_on_delete_strategy),
     Guard("PolicyAllows", permission.check_cause_and_action),
     Guard("RollbackFrozen", permission.check_rollback_freeze),
+    Guard("CustomResourceOwned", ownership.check_custom_owner),
     Guard("GitOpsOwned", ownership.check_field_owner),
     Guard("RevertedExternally", ownership.check_reverted),
     Guard("HpaOwned", scaling.check_autoscaler),

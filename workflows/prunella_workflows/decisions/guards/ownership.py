@@ -1,5 +1,6 @@
 """Guards for changes that belong to others, such as fields that Git or Helm own, and for releases that roll out."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from prunella_workflows.decisions.guards.case import Block, GuardCase
@@ -28,8 +29,8 @@ _MANAGERS = (
     ("flux", _FLUX),
     ("helm", _HELM),
 )
-_NOT_TOOLS = ("kubectl", "kube-controller-manager")
-_OURS = "prunella"
+_NOT_TOOLS = ("kubectl", "kube-controller-manager", "prunella")
+"""Prefixes of the field managers of people, the cluster and Prunella. The cluster's autoscalers are read as objects."""
 
 
 def check_paused_rollout(case: GuardCase) -> Block | None:
@@ -54,8 +55,23 @@ def check_on_delete_strategy(case: GuardCase) -> Block | None:
     return Block(Effect.ESCALATE, "OnDelete", message, f"{command(action)}; then delete the failing pods.")
 
 
+def check_custom_owner(case: GuardCase) -> Block | None:
+    """Block changes of a workload that a custom resource owns: its operator would revert them at once.
+
+    Some operators do not mark their resource as the controller, so any owner counts.
+    """
+    owner, ref = next(iter(case.workload.custom_owners), None), case.workload.ref
+    if owner is None:
+        return None
+    change = f"Make this change there: {case.action}. " if case.action else ""
+    edit = f"kubectl edit {owner.kind.lower()}.{owner.group} {owner.name} -n {ref.namespace}"
+    return Block(
+        Effect.ESCALATE, "CustomResourceOwned", f"{ref} belongs to {owner} ({owner.api_version}).", change + edit
+    )
+
+
 def check_field_owner(case: GuardCase) -> Block | None:
-    """Block changes of a field that Git or Helm owns: the owner would revert it, or the two would fight."""
+    """Block changes of a field that Git, Helm or a server-side apply owns: the owner would revert it or be refused."""
     target, owner = _target_and_owner(case)
     if not owner or case.policy.git_ops is GitOps.ACT:
         return None
@@ -72,11 +88,15 @@ def _target_and_owner(case: GuardCase) -> tuple[str, str]:
         for autoscaler in case.scaling.autoscalers:
             if autoscaler.name == action.autoscaler:
                 tool = _labelled_tool({**autoscaler.labels, **autoscaler.annotations})
-                return str(autoscaler), autoscaler.operator or _field_owner("maxReplicas", autoscaler.owners, tool)
+                owner = autoscaler.operator or _field_owner("maxReplicas", autoscaler.owners, tool)
+                return str(autoscaler), owner or first_foreign(autoscaler.appliers.get("maxReplicas", ()))
     tool = _labelled_tool({**workload.labels, **workload.annotations})
     if isinstance(action, Scale):
-        return f"The number of replicas of {workload.ref}", _field_owner("replicas", workload.owners, tool)
-    return str(workload.ref), tool or _managing_tool(workload.owners.get("template", ()))
+        owner = _field_owner("replicas", workload.owners, tool) or first_foreign(workload.appliers.get("replicas", ()))
+        return f"The number of replicas of {workload.ref}", owner
+    # A restart only adds an annotation, which no applied manifest holds.
+    appliers = () if isinstance(action, Restart) else workload.appliers.get("template", ())
+    return str(workload.ref), tool or _managing_tool(workload.owners.get("template", ())) or first_foreign(appliers)
 
 
 def _field_owner(field: str, owners: FieldOwners, labelled: str) -> str:
@@ -86,8 +106,12 @@ def _field_owner(field: str, owners: FieldOwners, labelled: str) -> str:
     it may be that tool under another name.
     """
     managers = owners.get(field, ())
-    unknown = [manager for manager in managers if manager != _OURS and not manager.startswith(_NOT_TOOLS)]
-    return _managing_tool(managers) or (labelled if unknown or not owners else "")
+    return _managing_tool(managers) or (labelled if first_foreign(managers) or not owners else "")
+
+
+def first_foreign(managers: Iterable[str]) -> str:
+    """The first field manager that is neither a person's kubectl, nor the cluster, nor Prunella; "" for none."""
+    return next((manager for manager in managers if not manager.startswith(_NOT_TOOLS)), "")
 
 
 def _managing_tool(managers: tuple[str, ...]) -> str:

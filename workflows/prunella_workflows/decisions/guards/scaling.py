@@ -1,6 +1,7 @@
 """Guards for replicas that an autoscaler sets, and for pods that must stay healthy during a repair."""
 
 from prunella_workflows.decisions.guards.case import Block, GuardCase
+from prunella_workflows.decisions.guards.ownership import first_foreign
 from prunella_workflows.model.kubectl import command
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Restart, Scale
@@ -12,11 +13,23 @@ def check_autoscaler(case: GuardCase) -> Block | None:
     """Block writes to replicas that an autoscaler sets; raise its maximum only if the policy names that action."""
     if isinstance(case.action, RaiseMaxReplicas):
         return _check_maximum(case, case.action)
-    first = next(iter(case.scaling.autoscalers), None)
-    if not isinstance(case.action, Scale) or first is None:
+    if not isinstance(case.action, Scale):
         return None
-    message = f"{first} sets the replicas of {case.workload.ref}."
-    return Block(Effect.ESCALATE, "HpaOwned", message, f"kubectl describe hpa {first.name} -n {first.namespace}")
+    if (first := next(iter(case.scaling.autoscalers), None)) is not None:
+        message = f"{first} sets the replicas of {case.workload.ref}."
+        return Block(Effect.ESCALATE, "HpaOwned", message, f"kubectl describe hpa {first.name} -n {first.namespace}")
+    if manager := _find_other_scaler(case.workload):
+        message = f"{manager} sets the replicas of {case.workload.ref}, as autoscalers do."
+        return Block(
+            Effect.ESCALATE, "ReplicasOwned", message, f"Find out what {manager} is; else {command(case.action)}"
+        )
+    return None
+
+
+def _find_other_scaler(workload: WorkloadView) -> str:
+    """The field manager that owns the replicas and nothing of the template, such as Knative's autoscaler."""
+    template = workload.owners.get("template", ())
+    return first_foreign(manager for manager in workload.owners.get("replicas", ()) if manager not in template)
 
 
 def _check_maximum(case: GuardCase, action: RaiseMaxReplicas) -> Block | None:

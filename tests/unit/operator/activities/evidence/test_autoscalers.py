@@ -81,7 +81,7 @@ def managed(manager, *fields, **entry):
 def test_managers_by_field():
     raw = a_deployment()
     raw["metadata"]["managedFields"] = [
-        managed("argocd-controller", "template", "selector"),
+        managed("argocd-controller", "template", "selector", operation="Apply"),
         managed("kubectl-edit", "template", "replicas"),
         managed("kube-controller-manager", "replicas", subresource="scale"),
         managed("kube-controller-manager", "template", subresource="status"),
@@ -92,6 +92,7 @@ def test_managers_by_field():
         "replicas": ("kube-controller-manager", "kubectl-edit"),
         "template": ("argocd-controller", "kubectl-edit"),
     }
+    assert workload_view(raw).appliers == {"replicas": (), "template": ("argocd-controller",)}
 
 
 def test_fields_that_nobody_manages_are_told_from_objects_that_do_not_tell():
@@ -171,14 +172,15 @@ def test_what_made_it(kube, meta, operator):
 
 
 def test_its_marks_and_managers(kube):
-    entry = managed("helm", "maxReplicas", "metrics")
+    entry = managed("helm", "maxReplicas", "metrics", operation="Apply")
     raw = an_autoscaler(
         kube,
         annotations={"meta.helm.sh/release-name": "shop", "password": "x", labels.LAST_ACTION: "a-1"},
         managedFields=[entry],
     )
     view = autoscaler_view(raw)
-    assert (view.owners, view.last_action) == ({"maxReplicas": ("helm",)}, "a-1")
+    assert view.owners == view.appliers == {"maxReplicas": ("helm",)}
+    assert view.last_action == "a-1"
     assert sorted(view.annotations) == ["meta.helm.sh/release-name", labels.LAST_ACTION]
 
 

@@ -124,6 +124,16 @@ def test_owners_are_known_by_group_and_kind(api_version, kind, known):
     assert is_workload(OwnerRef(api_version=api_version, kind=kind, name="x", uid="u")) is known
 
 
+@pytest.mark.parametrize(
+    ("api_version", "custom"),
+    [("monitoring.coreos.com/v1", True), ("apps.kruise.io/v1beta1", True), ("apps/v1", False), ("v1", False)],
+)
+def test_custom_resources_own_it_even_if_they_do_not_control_it(api_version, custom):
+    raw = a_deployment()
+    raw["metadata"]["ownerReferences"] = [{"apiVersion": api_version, "kind": "Shop", "name": "main", "uid": "u"}]
+    assert [str(owner) for owner in workload_view(raw).custom_owners] == (["Shop/main"] if custom else [])
+
+
 def test_an_owner_that_does_not_control_is_none():
     plain = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "u"}
     assert controller_of({"metadata": {"ownerReferences": [plain]}}) is None

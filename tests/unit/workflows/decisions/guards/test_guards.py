@@ -36,6 +36,7 @@ from prunella_workflows.decisions.guards.external_cause import (
     check_shared_cause,
 )
 from prunella_workflows.decisions.guards.ownership import (
+    check_custom_owner,
     check_field_owner,
     check_on_delete_strategy,
     check_paused_rollout,
@@ -59,6 +60,7 @@ from prunella_workflows.model.outcome import Cause, Effect, GuardResult
 from prunella_workflows.model.policy import BUILT_IN, merge
 from prunella_workflows.model.repair_slot import RepairSlots
 from prunella_workflows.model.scaling import Strategy
+from prunella_workflows.model.signal import OwnerRef
 
 
 def _in(namespace):
@@ -80,6 +82,9 @@ def _put_back(before="hash-2", after="hash-1", at=None):
     return a_deployment(annotations={f"prunella.dev/{key}": value for key, value in marks.items()})
 
 
+OPERATED = a_deployment(
+    custom_owners=(OwnerRef(api_version="monitoring.coreos.com/v1", kind="Prometheus", name="main", uid="u"),)
+)
 IGNORE = {"prunella.dev/ignore": "true"}
 
 FAILED_THRICE = tuple(
@@ -206,6 +211,9 @@ HOLDS = [
     pytest.param(
         check_reverted, {"workload": _put_back()}, Effect.ESCALATE, "OwnedElsewhere", id="our repair was put back"
     ),
+    pytest.param(
+        check_custom_owner, {"workload": OPERATED}, Effect.ESCALATE, "CustomResourceOwned", id="an operator's workload"
+    ),
     *(
         pytest.param(check_field_owner, {"workload": a_deployment(**mark)}, Effect.ESCALATE, "OwnedElsewhere", id=name)
         for name, mark in {
@@ -217,6 +225,7 @@ HOLDS = [
             "Flux Helm release": {"labels": {"helm.toolkit.fluxcd.io/name": "shop"}},
             "Helm by its annotation": {"annotations": {"meta.helm.sh/release-name": "shop"}},
             "Helm by its label": {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
+            "another tool by server-side apply": {"appliers": {"template": ("kubectl", "kapp-server")}},
         }.items()
     ),
     pytest.param(
@@ -438,10 +447,26 @@ PASSES = [
         {"workload": _put_back(), "action": a_restart()},
         id="a restart changes nothing that was put back",
     ),
+    pytest.param(check_custom_owner, {}, id="a workload without owners"),
     pytest.param(
         check_field_owner,
         {"workload": a_deployment(owners={"template": ("kubectl", "kube-controller-manager")})},
         id="people's own",
+    ),
+    pytest.param(
+        check_field_owner,
+        {"workload": a_deployment(appliers={"template": ("kubectl",)})},
+        id="a person's kubectl apply --server-side",
+    ),
+    pytest.param(
+        check_field_owner,
+        {"workload": a_deployment(appliers={"replicas": ("kapp-server",)})},
+        id="another tool applies only the replicas",
+    ),
+    pytest.param(
+        check_field_owner,
+        {"workload": a_deployment(appliers={"template": ("kapp-server",)}), "action": a_restart()},
+        id="a restart writes no field that was applied",
     ),
     pytest.param(
         check_field_owner,
@@ -689,6 +714,12 @@ def test_a_held_guard_tells_what_a_person_can_do():
         "kubectl rollout resume Deployment/web -n shop"
         in check_paused_rollout(a_guard_case(workload=a_deployment(paused=True))).next_step
     )
+
+
+def test_the_owner_of_an_operated_workload_is_named():
+    block = check_custom_owner(a_guard_case(workload=OPERATED))
+    assert block.message == "Deployment/web belongs to Prometheus/main (monitoring.coreos.com/v1)."
+    assert block.next_step.endswith("kubectl edit prometheus.monitoring.coreos.com main -n shop")
 
 
 def test_the_change_for_git_is_shown_exactly():

@@ -45,6 +45,16 @@ def test_they_are_asked_right_before_the_write():
             id="one that cannot act now owns them as well",
         ),
         pytest.param(
+            {
+                "action": a_scaling(),
+                "workload": a_deployment(owners={"replicas": ("kubectl", "autoscaler"), "template": ("kubectl",)}),
+                "policy": a_policy(gitOps="Act"),
+            },
+            "ReplicasOwned",
+            "autoscaler sets the replicas",
+            id="a manager of the replicas alone, whatever the policy says about Git",
+        ),
+        pytest.param(
             {"action": a_higher_maximum(), "scaling": scaled_by()},
             "HpaAtMaximum",
             "do not include RaiseMaxReplicas",
@@ -80,6 +90,14 @@ def test_whose_number_it_is(values, reason, words):
     "values",
     [
         pytest.param({"action": a_scaling()}, id="no autoscaler"),
+        pytest.param(
+            {"action": a_scaling(), "workload": a_deployment(owners={"replicas": ("ci",), "template": ("ci",)})},
+            id="who made the workload set its replicas, too",
+        ),
+        pytest.param(
+            {"action": a_scaling(), "workload": a_deployment(owners={"replicas": ("kubectl-scale",)})},
+            id="a person set them",
+        ),
         pytest.param({"action": a_higher_maximum(), "scaling": scaled_by(), "policy": NAMED}, id="named in the policy"),
         pytest.param({"action": a_memory_raise(), "scaling": scaled_by()}, id="memory is not what it sets"),
         pytest.param({"action": None, "scaling": scaled_by()}, id="nothing to do"),
@@ -184,6 +202,7 @@ def owned(action, **workload):
             id="a mark, and an unknown manager sets the replicas: it may be the tool",
         ),
         pytest.param(a_scaling(), {"labels": HELM}, "Helm", id="a mark, and the object does not tell its managers"),
+        pytest.param(a_scaling(), {"appliers": {"replicas": ("kapp-server",)}}, "kapp-server", id="an applied number"),
         pytest.param(a_scaling(), {}, "", id="no mark, no managers"),
     ],
 )
@@ -199,6 +218,7 @@ def test_the_owner_of_the_very_field(action, workload, tool):
         pytest.param({"owners": {"maxReplicas": ("helm",)}}, "Helm", id="Helm sets it"),
         pytest.param({"owners": {"maxReplicas": ("kubectl-edit",)}, "labels": HELM}, "", id="a person sets it"),
         pytest.param({"labels": FLUX}, "Flux", id="a mark, and no managers told"),
+        pytest.param({"appliers": {"maxReplicas": ("kapp-server",)}}, "kapp-server", id="another tool applies it"),
     ],
 )
 def test_the_maximum_has_an_owner_of_its_own(autoscaler, tool):
