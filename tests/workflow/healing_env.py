@@ -6,6 +6,7 @@ while a result is awaited, and what must happen at a certain moment is done from
 """
 
 import asyncio
+import re
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -73,6 +74,11 @@ def written(order, **values):
     return a_repaired(order.action_id, **values)
 
 
+def without_run(action_id):
+    """An action id without the run of the workflow, which is another one each time."""
+    return re.sub(r"-[0-9a-f]{8}(-\d+(-undo)?)$", r"\1", action_id)
+
+
 def unanswered(_request):
     """An activity whose worker died after it began: it never completes."""
     activity.raise_complete_async()
@@ -136,8 +142,8 @@ class ScriptedActivities(HealingActivities):
 
     @property
     def writes(self):
-        """The action ids of the requested writes, in order."""
-        return [request.action_id for name, request in self.calls if name in ("repair", "undo")]
+        """The action ids of the requested writes, in order, without the run of the workflow."""
+        return [without_run(request.action_id) for name, request in self.calls if name in ("repair", "undo")]
 
     @property
     def events(self):

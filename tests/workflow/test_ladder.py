@@ -3,7 +3,18 @@
 from datetime import timedelta
 
 import pytest
-from builders import MI, WEB, a_diagnosis, a_memory_raise, a_precondition, a_report, a_rollback, a_spec, a_step
+from builders import (
+    MI,
+    WEB,
+    a_diagnosis,
+    a_memory_raise,
+    a_precondition,
+    a_report,
+    a_rollback,
+    a_spec,
+    a_step,
+    an_attempt,
+)
 from workflow.healing_env import (
     HEALED,
     NOT_HEALED,
@@ -92,8 +103,8 @@ async def test_what_is_verified_is_what_was_written(workflow_env):
     activities = ScriptedActivities(repair=lambda order: written(order, template_hash="hash-of-the-repair"))
     await workflow_env.run_incident(activities)
     (order,), look = activities.requests("repair"), activities.requests("verify")[0]
-    assert (order.action_id, order.action) == ("uid-incident-1", a_memory_raise())
-    assert (look.action_id, look.template_hash, look.available_before) == ("uid-incident-1", "hash-of-the-repair", 2)
+    assert order.action == a_memory_raise()
+    assert (look.action_id, look.template_hash, look.available_before) == (order.action_id, "hash-of-the-repair", 2)
     assert (look.settle.timeout, look.settle.window) == (120, 60)
 
 
@@ -174,6 +185,15 @@ async def test_the_policys_number_of_attempts_is_kept(workflow_env):
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "AttemptsExhausted")
     assert (len(activities.requests("repair")), len(activities.requests("undo"))) == (2, 2)
+
+
+async def test_what_a_lost_run_tried_counts_and_its_ids_are_not_used_again(workflow_env):
+    activities = ScriptedActivities(diagnose=a_report(attempts_max=2), verify=NOT_HEALED)
+    status = await workflow_env.run_incident(activities, attempts=(an_attempt(1),))
+    (order,), (undo,) = activities.requests("repair"), activities.requests("undo")
+    assert order.action_id == f"uid-incident-{status.workflow.run_id[-8:]}-2"
+    assert undo.action_id == f"{order.action_id}-undo"
+    assert (status.reason, [attempt.number for attempt in status.attempts]) == ("AttemptsExhausted", [1, 2])
 
 
 async def test_no_attempt_is_allowed(workflow_env):

@@ -70,6 +70,22 @@ class EscalationNote(WireStruct, frozen=True):
     acknowledged_at: str = ""
 
 
+class AttemptView(WireStruct, frozen=True):
+    """A repair that was tried, without its diff."""
+
+    number: int = 0
+    action_id: str = ""
+    action: str = ""
+    target: str = ""
+    started_at: datetime | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    written_at: datetime | None = None
+    finished_at: datetime | None = None
+    verdict: str | None = None
+    message: str = ""
+    undone: bool = False
+
+
 class Status(WireStruct, frozen=True):
     """The status, without its story."""
 
@@ -82,6 +98,7 @@ class Status(WireStruct, frozen=True):
     caused_by: dict[str, Any] | None = None
     escalation: EscalationNote | None = None
     workflow: dict[str, Any] | None = None
+    attempts: tuple[AttemptView, ...] = ()
 
 
 class IncidentHead(WireStruct, frozen=True):

@@ -26,13 +26,25 @@ def workflow_id(incident_uid: str) -> str:
     return f"incident-{incident_uid}"
 
 
-def action_id(incident_uid: str, attempt: int, *, undo: bool = False) -> str:
-    """The id of one write: the same in every retry and after every crash."""
-    return f"{incident_uid}-{attempt}" + ("-undo" if undo else "")
+def action_id(incident_uid: str, run_id: str, attempt: int) -> str:
+    """The id of one write: the same in every retry and after every crash, but another one in another run.
+
+    The run is its run id's end, which is random. A workflow that is started a second time, because Temporal's data was
+    lost or restored, must not take a write of the former run for its own.
+    """
+    return f"{incident_uid}-{run_id[-8:]}-{attempt}"
+
+
+def undo_id(repair_id: str) -> str:
+    """The id of the undo of a write."""
+    return f"{repair_id}-undo"
 
 
 class HealingRequest(Value):
-    """The input of a SelfHealing workflow. `opened_at` is the Incident's creation."""
+    """The input of a SelfHealing workflow. `opened_at` is the Incident's creation.
+
+    `attempts` are those of a former run that was lost, as the Incident's status records them.
+    """
 
     incident: IncidentRef
     spec: IncidentSpec
@@ -40,6 +52,7 @@ class HealingRequest(Value):
     detected_at: datetime | None = None
     fault_at: datetime | None = None
     trace_id: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class ConfirmRequest(Value):

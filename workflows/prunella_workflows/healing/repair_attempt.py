@@ -52,7 +52,7 @@ class RepairExecutor:
         self._state.orders += 1
         order = healing.RepairOrder(
             incident=self._request.incident,
-            action_id=healing.action_id(self._request.incident.uid, self._state.orders),
+            action_id=healing.action_id(self._request.incident.uid, self._state.run_id, self._state.orders),
             action=step.action,
             cause=report.diagnosis.cause,
             severity=self._request.spec.severity,
@@ -125,7 +125,7 @@ class RepairExecutor:
             return True
         order = healing.RepairOrder(
             incident=self._request.incident,
-            action_id=healing.action_id(self._request.incident.uid, self._state.orders, undo=True),
+            action_id=healing.undo_id(done.action_id),
             action=done.undo,
         )
         try:

@@ -15,9 +15,11 @@ KEEP = f"{GROUP}/keep"
 CHANNEL = f"{GROUP}/channel"
 TICKETS = f"{GROUP}/tickets"
 
-# What a repair leaves on its target: its action id, its time, the snapshot of what it replaced, and what it left.
+# What a repair leaves on its target: its action id, its time, the change in words, the snapshot of what it replaced,
+# and what it left.
 LAST_ACTION = f"{GROUP}/last-action"
 LAST_ACTION_AT = f"{GROUP}/last-action-at"
+LAST_CHANGE = f"{GROUP}/last-change"
 BEFORE = f"{GROUP}/before"
 AFTER = f"{GROUP}/after"
 

@@ -128,6 +128,14 @@ async def test_an_incident_starts_its_workflow_with_all_it_knows(subject, rest, 
     assert rest.kube.writes == []
 
 
+async def test_a_workflow_that_was_lost_goes_on_from_the_attempts_in_the_status(subject, rest, temporal):
+    attempt = {"number": 2, "actionId": "uid-web-1-2", "action": "SetMemory", "target": "Deployment/web"}
+    attempt |= {"startedAt": "2026-11-24T12:00:01Z", "parameters": {"to": "96Mi"}, "diff": "-64Mi"}
+    await subject.start(put(rest, phase="Verifying", attempts=[attempt], workflow={"id": ID}))
+    (found,) = temporal.started[ID][0].attempts
+    assert (found.number, found.action_id, found.parameters) == (2, "uid-web-1-2", {"to": "96Mi"})
+
+
 async def test_started_twice_is_started_once(subject, rest, temporal):
     incident = put(rest)
     await subject.start(incident)

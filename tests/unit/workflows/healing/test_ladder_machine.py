@@ -30,7 +30,9 @@ from prunella_workflows.model.outcome import Verdict
 pytestmark = pytest.mark.timeout(900)  # what it finds takes long to make small
 
 MARK = "/metadata/annotations/prunella.dev~1last-action"
-OURS = re.compile(r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|before|after))?|/spec/template.*")
+OURS = re.compile(
+    r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|last-change|before|after))?|/spec/template.*"
+)
 WRITES = ("repair", "undo")
 KINDS = ["crash", "image", "hang", "hungry", "hungry", "good"]
 WINDOW = 15.0

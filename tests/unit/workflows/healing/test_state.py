@@ -1,6 +1,6 @@
 """The state of a healing is one serialisable structure, and Events are posted once each."""
 
-from builders import NOW, a_question, a_repaired, a_report, a_request, a_step
+from builders import NOW, a_question, a_repaired, a_report, a_request, a_step, an_attempt
 from pydantic import TypeAdapter
 
 from prunella_workflows.healing.events import EventLog
@@ -20,6 +20,13 @@ def test_a_state_in_the_middle_of_a_repair_survives_json():
     state.applied = a_repaired("uid-1")
     adapter = TypeAdapter(HealingState)
     assert adapter.validate_json(adapter.dump_json(state)) == state
+
+
+def test_a_run_that_follows_a_lost_one_counts_on_and_takes_what_was_not_judged_for_written():
+    lost = an_attempt(2, written_at=None, finished_at=None, verdict=None, undone=False)
+    state = initial_state(a_request(attempts=(an_attempt(1), lost)), "run", NOW)
+    assert state.orders == 2
+    assert [(made.number, made.verdict) for made in state.written_attempts] == [(1, "NotHealed"), (2, "Inconclusive")]
 
 
 def test_a_guard_is_an_event_when_it_begins_to_block_and_when_it_no_longer_does():

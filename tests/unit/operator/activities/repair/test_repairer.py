@@ -83,6 +83,7 @@ def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):
         "/metadata/annotations",
         "/metadata/annotations/prunella.dev~1last-action",
         "/metadata/annotations/prunella.dev~1last-action-at",
+        "/metadata/annotations/prunella.dev~1last-change",
         "/metadata/annotations/prunella.dev~1before",
         "/metadata/annotations/prunella.dev~1after",
     }
@@ -141,6 +142,13 @@ def test_a_repeated_order_is_answered_from_the_object(repairer, kube):
     writes = len(kube.writes)
     assert repairer.repair(memory()) == first
     assert len(kube.writes) == writes
+
+
+def test_another_order_under_the_same_id_is_not_taken_for_made(repairer, kube):
+    repairer.repair(memory())
+    with pytest.raises(ChangedSince, match="another change: set the memory limit of container app from 64Mi to 96Mi"):
+        repairer.repair(rollback())
+    assert len(kube.of("json_patch")) == 1
 
 
 def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, kube):

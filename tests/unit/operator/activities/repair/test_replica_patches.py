@@ -75,6 +75,7 @@ def test_a_scaling_sets_the_replicas_and_two_marks_of_ours(repairer, kube):
         "/metadata/annotations",
         "/metadata/annotations/prunella.dev~1last-action",
         "/metadata/annotations/prunella.dev~1last-action-at",
+        "/metadata/annotations/prunella.dev~1last-change",
         "/spec/replicas",
     }
     assert changes["/spec/replicas"] == 4
