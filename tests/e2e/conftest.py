@@ -12,7 +12,7 @@ from support.cases.run import BUILT_IN, CaseRun
 from support.cases.runner import CaseRunner
 from support.cases.table import CASES, FAULTS
 from support.identity import identity
-from support.prunella import PrunellaProcess
+from support.prunella import PrunellaProcess, free_ports
 
 _SCORE = Path(__file__).parents[2] / "build" / "faults.md"
 _RESULTS = pytest.StashKey[list]()
@@ -41,8 +41,9 @@ def account(cluster, tmp_path_factory):
 def prunella(account, tmp_path_factory):
     """Prunella, for as long as the session lasts."""
     folder = tmp_path_factory.mktemp("prunella")
+    (port,) = free_ports(1)
     settings = {} if BUILT_IN else {"known_good_after": 3}
-    with PrunellaProcess(folder, account.kubeconfig, **settings) as process:
+    with PrunellaProcess(folder, account.kubeconfig, webhook_port=port, **settings) as process:
         yield process
 
 

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 )
 def test_it_ends_as_it_should(case_run):
     status, case = case_run.closed()["status"], case_run.case
-    assert (status["phase"], status["reason"]) == (case.phase, case.reason), status["message"]
+    assert case.ends_as(status["phase"], status["reason"]), f"{status['reason']}: {status['message']}"
     assert status.get("rootCause", "") == case.cause
     assert len(case_run.incidents()) == case.incidents
     case_run.assert_written(case.writes)

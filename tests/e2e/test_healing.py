@@ -31,7 +31,7 @@ def marks(workload, kind):
 def test_it_ends_as_it_should(case_run):
     incident = case_run.closed()
     case, status = case_run.case, incident["status"]
-    assert (status["phase"], status["reason"]) == (case.phase, case.reason), status["message"]
+    assert case.ends_as(status["phase"], status["reason"]), f"{status['reason']}: {status['message']}"
     assert status.get("rootCause", "") == case.cause
     wanted = {"Healed": "True", "Recovered": "True"}.get(case.phase, "False")
     assert condition(incident, "Succeeded") == (wanted, case.phase)

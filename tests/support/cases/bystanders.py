@@ -200,7 +200,7 @@ CASES = (
         sample=shop.SAMPLE,
         slow=True,
     ),
-    shop.healed("evicted-before", shop.applied(), _evicted_before, "bad_release"),
+    shop.rolled_back("evicted-before", shop.applied(), _evicted_before),
     *(
         Case(
             name,

@@ -5,8 +5,9 @@ from typing import Any
 
 from support.api import Object, until
 from support.cases import builders as shop
+from support.cases.environment import label_node
 from support.cases.run import CLOSED, Case, CaseRun
-from support.mutating_webhook import leave_limits, lower_limits
+from support.mutating_webhook import leave_pods, lower_limits
 
 _TWO = shop.replicas(2)
 _KEY = shop.server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"name": shop.NAME, "key": "TOKEN"}}}])
@@ -57,20 +58,12 @@ def _without_account(run: CaseRun) -> None:
     shop.drop_pod(run)
 
 
-def _label_node(run: CaseRun, value: str | None) -> shop.Edit:
-    """A mark of the node that only this case's pods ask for: without it the node is as good as cordoned for them."""
-    key = f"shop.example.org/{run.namespace}"
-    (node,) = run.api.items("/api/v1/nodes")
-    run.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": {key: value}}})
-    return shop.pods(nodeSelector={key: "yes"})
-
-
 def _on_labelled_node(run: CaseRun) -> None:
-    shop.applied(_label_node(run, "yes"), _TWO)(run)
+    shop.applied(label_node(run, "yes"), _TWO)(run)
 
 
 def _without_label(run: CaseRun) -> None:
-    _label_node(run, None)
+    label_node(run, None)
     shop.drop_pod(run)
 
 
@@ -90,7 +83,7 @@ def _lowered(run: CaseRun) -> None:
 
 def _lowered_no_more(run: CaseRun) -> None:
     _phase(run, *CLOSED)
-    leave_limits(run)
+    leave_pods(run)
 
 
 def _evicted(run: CaseRun) -> None:

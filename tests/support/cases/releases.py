@@ -136,6 +136,8 @@ _KEY = shop.server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"nam
 
 def _bad(name: str, *edits: shop.Edit, before: Any = None, good: tuple[shop.Edit, ...] = (), **more: Any) -> Case:
     breaks = more.pop("breaks", None) or shop.applied(*good, shop.release(2), *edits)
+    if more.get("kind", "Deployment") == "Deployment":
+        return shop.rolled_back(name, before or shop.applied(*good), breaks, **more)
     return shop.healed(name, before or shop.applied(*good), breaks, "bad_release", **more)
 
 
@@ -144,9 +146,9 @@ CASES = (
     _bad("wrong-program", breaks=_program),
     _bad("wrong-setting", breaks=_bad_data_too),
     _bad("exits-at-once", shop.env(SHOP_EXIT_CODE="0", SHOP_EXIT_AFTER="0s")),
-    _bad("wrong-port", shop.env(SHOP_PORT="9090")),
-    _bad("wrong-readiness", *_NOT_THERE),
-    _bad("wrong-liveness", _LIVENESS),
+    _bad("wrong-port", shop.env(SHOP_PORT="9090"), shop.deadline()),
+    _bad("wrong-readiness", *_NOT_THERE, shop.deadline()),
+    _bad("wrong-liveness", _LIVENESS, reason="Stable"),
     _bad("wrong-startup", _STARTUP),
     _bad("wrong-key", _KEY),
     _bad("no-such-volume", _mounted(configMap={"name": "not-there"})),
@@ -161,16 +163,23 @@ CASES = (
         shop.memory("200Mi"),
         before=_bounded("LimitRange", limits=[{"type": "Container", "max": {"memory": "100Mi"}}]),
     ),
-    _bad("apart", _APART, good=(shop.replicas(2),)),
+    _bad("apart", _APART, good=(shop.replicas(2),), reason="Stable"),
     _bad("port-taken", before=_squatted, breaks=shop.applied(shop.release(2), _host_port(31999))),
-    _bad("sidecar-takes-port", _beside("sidecar")),
+    _bad("sidecar-takes-port", _beside("sidecar"), reason=""),
     _bad("native-sidecar-crashes", _beside("sidecar", "initContainers", restartPolicy="Always", command=["/none"])),
-    _bad("init-hangs", _beside("prepare", "initContainers"), slow=True),
-    _bad("all-at-once", _RULES, shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.replicas(3), _RULES)),
+    shop.escalated(
+        "init-hangs",
+        shop.applied(),
+        shop.applied(shop.release(2), _beside("prepare", "initContainers"), shop.deadline()),
+        "InitContainerRunning",
+        "bad_release",
+    ),
+    _bad("all-at-once", _RULES, shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.replicas(3), _RULES), reason="Stable"),
     _bad(
         "recreate",
         shop.env(SHOP_REQUIRE_ENV="TOKEN"),
         good=(shop.replicas(2), shop.spec(strategy={"type": "Recreate"})),
+        reason="Stable",
     ),
     _bad("no-history", shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.spec(revisionHistoryLimit=0),)),
     _bad(
@@ -182,6 +191,7 @@ CASES = (
         shop.applied(),
         shop.applied(shop.release(2), shop.env(SHOP_LEAK_MIB_PER_S="20"), _LATE),
         "pod_oom_killed",
+        reason=shop.SERVED,
         writes=5,
         policy={"verification": {"window": "20s", "timeout": "90s"}},
         slow=True,

@@ -39,6 +39,7 @@ class Case:
     phase: str | None
     """The phase in which its incident ends; None: there must not be one."""
     reason: str
+    """The reason of that phase; "": any, where several are right."""
     cause: str = ""
     writes: int = 0
     """The number of Prunella's writes to an object of the owner: each repair and each undo is one."""
@@ -49,6 +50,8 @@ class Case:
     incidents: int = 1
     about: int = 0
     """The index of the incident that the other fields are about."""
+    beside: tuple[str, ...] = ()
+    """Other workloads that Prunella may repair too; their repairs count as writes of this case."""
     policy: dict[str, Any] | None = field(default_factory=dict)
     """Changes to the samples' policy; None: no policy at all."""
     sample: str | None = None
@@ -59,6 +62,10 @@ class Case:
     """It takes minutes, so it must begin first."""
     then: Callable[["CaseRun"], None] | None = None
     """The actions of people once it is broken; may wait and assert."""
+
+    def ends_as(self, phase: str | None, reason: str) -> bool:
+        """Check that this is an end that is right."""
+        return phase == self.phase and self.reason in ("", reason)
 
 
 class CaseRun:
@@ -77,11 +84,13 @@ class CaseRun:
         """The names and uids of the pods of the namespace when it was healthy."""
         self.earlier: frozenset[str] = frozenset()
         """Incidents of a start that took long on a busy machine; they are over."""
+        self.cluster_scoped: list[str] = []
+        """Paths of what was made outside of the namespace; it is deleted at the end."""
         self.broken_at: datetime | None = None
         """The time at which it began to be broken."""
         self.error: BaseException | None = None
         """The error that stopped the run."""
-        self._prunella = prunella
+        self.prunella = prunella
         self._user = user
 
     def load(self, file: str, sample: str | None = None) -> list[Object]:
@@ -165,7 +174,7 @@ class CaseRun:
         """Check that it is closed, or in the exact state that a case with an open incident expects."""
         if self.case.phase in CLOSED:
             return status.get("phase") in CLOSED
-        return (status.get("phase"), status.get("reason")) == (self.case.phase, self.case.reason)
+        return self.case.ends_as(status.get("phase"), status.get("reason", ""))
 
     def when(self, condition: Callable[[Object], Any], what: str, seconds: float = _CLOSED_WITHIN) -> Object:
         """The incident, once its status fulfils the condition."""
@@ -217,7 +226,8 @@ class CaseRun:
 
     def _is_repair(self, write: Write) -> bool:
         """A patch of the workload's template and of our annotations, with preconditions on what was diagnosed."""
-        if (write.verb, write.resource, write.name) != ("patch", f"apps/{self.resource}s", self.case.workload):
+        ours = write.name in (self.case.workload, *self.case.beside)
+        if not ours or (write.verb, write.resource) != ("patch", f"apps/{self.resource}s"):
             return False
         changes = {step["path"] for step in write.request if step["op"] != "test"}
         tested = {step["path"] for step in write.request if step["op"] == "test"}
@@ -253,7 +263,7 @@ class CaseRun:
             yield f"incident {incident['metadata']['name']}", yaml.safe_dump(incident, sort_keys=False, width=140)
         if self.cluster.audit is not None:
             yield "Prunella's writes", "\n".join(map(str, self.attempted())) or "none"
-        yield from self._prunella.diagnostics()
+        yield from self.prunella.diagnostics()
 
 
 def _is_over(incident: Object) -> bool:

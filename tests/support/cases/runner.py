@@ -63,6 +63,8 @@ class CaseRunner:
         for case_run in self.case_runs.values():
             case_run.api.delete(path_of(_CROWD))
             case_run.api.delete(f"/api/v1/namespaces/{case_run.namespace}")
+            for path in case_run.cluster_scoped:
+                case_run.api.delete(path)
 
     def _log_progress(self, what: str) -> None:
         self._log_progress(f"e2e: {what} ({time.monotonic() - self._began:.0f} s)")

@@ -5,6 +5,7 @@ from typing import Any
 from support import samples
 from support.api import Object, until
 from support.cases import (
+    alarms,
     bystanders,
     causes,
     correlation,
@@ -13,11 +14,20 @@ from support.cases import (
     kinds,
     memory,
     oddities,
+    owners,
+    patience,
     people,
+    places,
+    progress,
+    refusals,
+    relapses,
     releases,
+    shared,
+    small,
+    tenants,
     traps,
-)  # fmt: skip
-from support.cases.builders import with_ledger, without_ledger
+)
+from support.cases.builders import SERVED, with_ledger, without_ledger
 from support.cases.run import Case, CaseRun
 
 TRACKING = "argocd.argoproj.io/tracking-id"
@@ -168,7 +178,7 @@ def _dependency_down(run: CaseRun) -> None:
 
 
 def _rolled_back(name: str, workload: str, **more: Any) -> Case:
-    values: dict[str, Any] = {"before": _before, "breaks": _break, "phase": "Healed", "reason": "Stable"}
+    values: dict[str, Any] = {"before": _before, "breaks": _break, "phase": "Healed", "reason": SERVED}
     return Case(name, workload, **{**values, "cause": "bad_release", "writes": 1, **more})
 
 
@@ -176,7 +186,10 @@ def _left_alone(name: str, workload: str, phase: str | None, reason: str, **more
     return Case(name, workload, **{"before": _before, "breaks": _break, "phase": phase, "reason": reason, **more})
 
 
-LARGER = (people, kinds, memory, causes, guards, releases, innocent, correlation, traps, oddities, bystanders)
+LARGER = (
+    *(people, kinds, memory, causes, guards, releases, innocent, correlation, traps, oddities, bystanders),
+    *(patience, progress, refusals, places, shared, relapses, owners, tenants, alarms, small),
+)
 CASES: dict[str, Case] = {
     case.name: case
     for case in (
@@ -208,7 +221,7 @@ CASES: dict[str, Case] = {
         _rolled_back("config-error", "orders"),
         _rolled_back("rollout-stuck", "inventory"),
         _rolled_back("init-crash", "shipping"),
-        _rolled_back("recreated", "checkout", sample="bad-release", breaks=_recreated),
+        _rolled_back("recreated", "checkout", sample="bad-release", breaks=_recreated, reason="Stable"),
         _left_alone(
             "first-release", "wishlist", "Escalated", "NoKnownGoodRevision", before=None, cause="pod_crash_loop"
         ),

@@ -13,7 +13,7 @@ _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
 _RECREATED = shop.spec(strategy={"type": "Recreate"})
 _ALL_AT_ONCE = shop.spec(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}})
 _GATE = "shop.example.org/open"
-_GATED = shop.pods(readinessGates=[{"conditionType": _GATE}])
+GATED = shop.pods(readinessGates=[{"conditionType": _GATE}])
 _ON_DELETE = shop.spec(updateStrategy={"type": "OnDelete"})
 _LATE = shop.probe("readinessProbe", initialDelaySeconds=40)
 _SLOW_STOP: tuple[shop.Edit, ...] = (
@@ -103,7 +103,7 @@ def _without_settings(run: CaseRun) -> None:
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/configmaps/settings-1")
 
 
-def _gate(run: CaseRun, status: str, pods: list[Object]) -> None:
+def set_gate(run: CaseRun, status: str, pods: list[Object]) -> None:
     """Set the readiness gate of pods, as a load balancer's controller does."""
     for pod in pods:
         kept = [condition for condition in pod["status"].get("conditions", ()) if condition["type"] != _GATE]
@@ -112,13 +112,13 @@ def _gate(run: CaseRun, status: str, pods: list[Object]) -> None:
 
 
 def _gates_opened(run: CaseRun) -> None:
-    shop.applied(_GATED, shop.replicas(2))(run)
+    shop.applied(GATED, shop.replicas(2))(run)
     until(lambda: [status["ready"] for status in statuses(ours(run))] == [True] * 2, 90, "both would be ready")
-    _gate(run, "True", ours(run))
+    set_gate(run, "True", ours(run))
 
 
 def _gate_closed(run: CaseRun) -> None:
-    _gate(run, "False", ours(run)[:1])
+    set_gate(run, "False", ours(run)[:1])
 
 
 def _with_budget(run: CaseRun) -> None:
