@@ -11,11 +11,15 @@ from typing import Any, Self
 from msgspec import ValidationError, convert, field
 
 from prunella_operator.kubernetes.decoding import WireStruct
+from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_workflows.escalation.recovery_check import RECOVERED, TARGET_GONE
 from prunella_workflows.model import labels as keys
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.workload import WorkloadRef
 
+_ALL_CLEAR = frozenset({RECOVERED, TARGET_GONE})
 _RESOLVED = frozenset({Phase.HEALED, Phase.RECOVERED})
 
 
@@ -34,6 +38,7 @@ class Annotations(WireStruct, frozen=True):
     fault: str = field(name=keys.FAULT, default="")
     fault_at: str = field(name=keys.FAULT_AT, default="")
     detected_at: str = field(name=keys.DETECTED_AT, default="")
+    recovered_at: str = field(name=keys.RECOVERED_AT, default="")
     traceparent: str = field(name=keys.TRACEPARENT, default="")
     opened_by_alert: str = field(name=keys.OPENED_BY_ALERT, default="")
     withdrawn_by_alert: str = field(name=keys.WITHDRAWN_BY_ALERT, default="")
@@ -144,6 +149,13 @@ class IncidentHead(WireStruct, frozen=True):
         return withdrawn or self.status.phase in _RESOLVED
 
     @property
+    def is_over(self) -> bool:
+        """True if its fault is gone: at its end, when people got the all-clear, or seen later."""
+        note = self.status.escalation
+        all_clear = note is not None and note.ended in _ALL_CLEAR
+        return self.is_resolved or all_clear or bool(self.metadata.annotations.recovered_at)
+
+    @property
     def is_cancelled(self) -> bool:
         """True if someone requested its cancellation."""
         return self.metadata.annotations.cancel == "true"
@@ -163,3 +175,11 @@ class IncidentView(IncidentHead, frozen=True):
         """The target that the spec names: `Deployment/web`, or `Pod/web-a`."""
         target = self.spec.get("target") or {"kind": "Pod", "name": self.spec.get("podName")}
         return f"{target['kind']}/{target['name']}"
+
+    @property
+    def detector(self) -> str:
+        """The source that opened it; "" for a person, who can set the label but not what goes with it."""
+        kind, _, name = self.requested_target.partition("/")
+        meta, target = self.metadata, WorkloadRef(kind=kind, namespace=self.metadata.namespace, name=name)
+        genuine = meta.annotations.fault and meta.labels.workload == workload_key(target)
+        return meta.labels.source if genuine else ""

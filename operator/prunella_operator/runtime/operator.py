@@ -17,6 +17,7 @@ from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATE
 from prunella_operator.incidents.controller import Controller
 from prunella_operator.incidents.intake import Intake
 from prunella_operator.incidents.known_good import KnownGoodRecorder
+from prunella_operator.incidents.recovery import RecoveryRecorder
 from prunella_operator.incidents.retention import Limits, Retention
 from prunella_operator.incidents.sweeper import Sweeper
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
@@ -80,6 +81,7 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("intake", intake.run())
         part.start("known-good", recorder.run())
         part.start("sweeper", Sweeper(rest, starter, namespaces).run())
+        part.start("recovery", RecoveryRecorder(rest, namespaces).run())
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
         part.start("metrics", _update_metrics(process, watches, starter))
         async with Controller(access, starter, namespaces):

@@ -57,7 +57,7 @@ class AlertIncidents:
         opening = await self._opener.open(
             _signal(request, target, subject.raw),
             subject,
-            partial(_find_covering, request.observed_at),
+            partial(_find_covering, request),
             description=_description(alert),
             annotations={OPENED_BY_ALERT: alert.fingerprint, **_alert_annotation(alert)},
         )
@@ -130,10 +130,11 @@ class AlertIncidents:
         return incident if incident.metadata.uid == ref.uid else None
 
 
-def _find_covering(observed_at: datetime, fault: str, earlier: Earlier) -> IncidentView | None:
-    """An alert may be handled minutes after its observation, and no one remembers when its fault was last seen."""
-    covering = deduplication.find_covering_incident(earlier, fault, None, clock.now())
-    return covering or deduplication.find_resolved_since(earlier, observed_at)
+def _find_covering(request: OpenRequest, fault: str, earlier: Earlier) -> IncidentView | None:
+    """The incident that an alert joins. It may be handled minutes after its observation."""
+    kind = request.enriched.classified.type
+    covering = deduplication.find_covering_incident(earlier, fault, kind, clock.now())
+    return covering or deduplication.find_resolved_since(earlier, request.observed_at)
 
 
 def _has_acted(incident: Incident) -> bool:

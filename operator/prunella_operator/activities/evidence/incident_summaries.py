@@ -57,5 +57,5 @@ def summarize(raw: Object) -> IncidentSummary:
         repaired_at=status.times.repaired_at,
         closed_at=status.times.closed_at,
         caused_by=CausedBy.model_validate(status.caused_by) if status.caused_by else None,
-        source=meta.labels.source,
+        source=incident.detector,
     )

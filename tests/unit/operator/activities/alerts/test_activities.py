@@ -34,7 +34,15 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.errors import Forbidden, Unavailable
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.labels import ALERT_PREFIX, CANCEL, FAULT_AT, SOURCE, WITHDRAWN_BY_ALERT, WORKLOAD
+from prunella_workflows.model.labels import (
+    ALERT_PREFIX,
+    CANCEL,
+    FAULT_AT,
+    RECOVERED_AT,
+    SOURCE,
+    WITHDRAWN_BY_ALERT,
+    WORKLOAD,
+)
 from prunella_workflows.model.signal import Signal
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -134,7 +142,8 @@ def test_earlier_incidents_are_told_open_ones_first(activities, kube):
         ("new", "Escalated", "2026-11-24T11:00:00Z"),
         ("oldest", "Healed", "2026-11-24T07:00:00Z"),
     ):
-        body = {"metadata": {"namespace": "shop", "labels": labels, "creationTimestamp": made}, "spec": {}}
+        meta = {"namespace": "shop", "labels": labels, "creationTimestamp": made}
+        body = {"metadata": meta, "spec": {"target": {"kind": "Deployment", "name": "web"}}}
         kube.put(f"{INCIDENTS}/{name}", body, phase=phase, rootCause="pod_oom_killed", action="SetMemory")
     assert facts(enrich(activities, an_alert()), "Incident") == [
         "open: Verifying, pod_oom_killed, by SetMemory, opened 4h ago",
@@ -357,8 +366,10 @@ def test_an_incident_names_no_more_alerts_than_people_can_read(activities, kube)
 def test_an_incident_that_people_have_is_joined_while_its_fault_goes_on(activities, kube, moment):
     first = open_(activities)
     stands(kube, Phase.ESCALATED, times={"closedAt": NOW.isoformat()})
+    moment.now = NOW + timedelta(hours=3)
     assert open_(activities).incident == first.incident
-    moment.now = NOW + timedelta(minutes=31)
+    incident = kube.objects[f"{INCIDENTS}/{first.incident.name}"]
+    incident["metadata"]["annotations"][RECOVERED_AT] = NOW.isoformat()
     assert open_(activities).incident != first.incident
 
 
