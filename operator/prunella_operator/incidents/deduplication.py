@@ -25,7 +25,7 @@ Earlier = Sequence[IncidentView]
 """The incidents of one workload."""
 
 # These stay with people, or with the policy that they wrote, until the fault is gone. Failed and Suppressed ones do
-# not: nobody was told.
+# not: no one was notified.
 _LASTING = frozenset({Phase.ESCALATED, Phase.CANCELLED, Phase.DRY_RUN_DONE})
 # One fault of a pod shows in several ways, one after the other; the unspecific types say nothing about the way.
 _FAMILIES = (
@@ -184,7 +184,7 @@ def _name(target: WorkloadRef, earlier: Earlier) -> str:
 
 
 def random_name(target: WorkloadRef) -> str:
-    """A name that nobody can have taken in advance."""
+    """A name that no one can have taken in advance."""
     return _with_suffix(target, token_hex(4))
 
 
