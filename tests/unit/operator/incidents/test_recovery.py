@@ -1,4 +1,4 @@
-"""When the fault of a closed incident counts as gone."""
+"""The fault of a closed incident, and the note that it is gone."""
 
 from datetime import UTC, datetime, timedelta
 
