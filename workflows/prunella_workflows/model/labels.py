@@ -35,7 +35,7 @@ FAULT = f"{GROUP}/fault"
 DETECTED_AT = f"{GROUP}/detected-at"
 FAULT_AT = f"{GROUP}/fault-at"
 RECOVERED_AT = f"{GROUP}/recovered-at"
-"""The time at which the workload of a closed Incident was seen well again: the next sighting of its fault is a new one."""
+"""The time at which the workload of a closed Incident was seen well: its next fault is a new one."""
 TRACEPARENT = f"{GROUP}/traceparent"
 
 # Alerts about an Incident: the one that opened it, the one that withdrew it, and one annotation for each.
