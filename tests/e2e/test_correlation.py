@@ -58,7 +58,7 @@ def test_people_are_told_whose_incident_to_look_at(case_run):
 def test_the_second_that_lacks_the_same_points_at_the_first(case_run):
     status = case_run.closed()["status"]
     first, second = case_run.incidents()
-    assert (first["status"]["phase"], first["status"]["reason"]) == ("Escalated", "InnocentRelease")
+    assert (first["status"]["phase"], first["status"]["reason"]) == ("Escalated", "ConfigMissing")
     assert second["status"] == status
     assert (status["causedBy"]["target"], status["causedBy"]["incident"]) == (
         "Secret/token",

@@ -20,7 +20,8 @@ from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy
 
-_MAX_NOTES = 20
+_UNEXPLAINED = frozenset({Cause.BAD_RELEASE, Cause.ENVIRONMENT_CHANGED, Cause.POD_CRASH_LOOP})
+_MAX_NOTES = 30
 _MAX_CONTAINERS = 3
 _MIB = 1 << 20
 
@@ -73,7 +74,7 @@ class Diagnoser:
             healthy_percent=self._collector.healthy_percent(request.target.namespace, policy),
             external_cause=cause,
             waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
-            pending=_pending_report(diagnosis, findings),
+            pending=_pending_report(diagnosis, plan, findings),
         )
         return self._report(request, findings, diagnosis, plan, case)
 
@@ -96,7 +97,7 @@ class Diagnoser:
             approval_timeout=policy.approval.timeout,
             approvers=policy.approval.approvers or (),
             escalation=policy.escalation,
-            caused_by=case.external_cause.note if case.external_cause is not None else None,
+            caused_by=case.external_cause.note if case.external_cause is not None else diagnosis.caused_by,
         )
 
     def _preview(self, action: Action) -> str:
@@ -107,12 +108,13 @@ class Diagnoser:
             return f"(no diff: {error})"
 
 
-def _pending_report(diagnosis: Diagnosis, findings: Findings) -> str:
+def _pending_report(diagnosis: Diagnosis, plan: Plan, findings: Findings) -> str:
     """The kubelet's report that is still missing, where it may change the diagnosis."""
     if diagnosis.cause is Cause.UNKNOWN:
         pending = probe_events.termination_reason_pending(findings.evidence)
         return pending or probe_events.readiness_pending(findings)
-    return probe_events.probe_reason_pending(findings) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
+    unexplained = diagnosis.cause in _UNEXPLAINED and not plan.steps
+    return probe_events.probe_reason_pending(findings) if unexplained else ""
 
 
 def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:

@@ -116,14 +116,14 @@ _TWO_AT_ONCE: tuple[shop.Edit, ...] = (shop.replicas(2), shop.spec(strategy={"ty
 _late: Callable[[CaseRun], None] = shop.applied(shop.release(2), _NOWHERE, shop.spec(progressDeadlineSeconds=15))
 
 CASES = (
-    shop.escalated("secret-deleted", _with_secret, _secret_deleted, "InnocentRelease", "pod_crash_loop"),
+    shop.escalated("secret-deleted", _with_secret, _secret_deleted, "ConfigMissing", "config_missing"),
     shop.escalated("dependency-gone", _dependent, _dependency_gone, "DependencyDown", "dependency_down"),
     shop.escalated(
         "says-no",
         lambda run: shop.applied(as_ready_as_ledger(run))(run),
         ledger_says_no,
         "InnocentRelease",
-        "pod_crash_loop",
+        "environment_changed",
     ),
     shop.healed("hung", shop.applied(), _hung, "network_timeout", then=_no_longer),
     shop.escalated(
@@ -150,7 +150,7 @@ CASES = (
         shop.applied(*_FLAPS),
         _flapping,
         "InnocentRelease",
-        "pod_crash_loop",
+        "environment_changed",
         then=_flap_on,
         incidents=3,
         about=2,

@@ -220,8 +220,8 @@ CASES = (
         incidents=2,
         about=1,
     ),
-    shop.escalated("shared-secret", _shared, _shared_gone, "SharedCause", "pod_crash_loop", incidents=2, about=1),
-    shop.escalated("dependency-unknown", _at_an_address, _address_gone, "RollbackDidNotHelp", "bad_release", writes=2),
+    shop.escalated("shared-secret", _shared, _shared_gone, "SharedCause", "config_missing", incidents=2, about=1),
+    shop.escalated("dependency-unknown", _at_an_address, _address_gone, "DependencyDown", "dependency_down", writes=2),
     shop.escalated("job-failed", None, _failing_job, "ReportOnly", "pod_crash_loop", kind="Job"),
     shop.escalated(
         "job-retried", None, _retrying_job, "RunCompleted", "", kind="Job", phase="Recovered", then=_data_fixed

@@ -222,9 +222,7 @@ CASES: dict[str, Case] = {
         _rolled_back("rollout-stuck", "inventory"),
         _rolled_back("init-crash", "shipping"),
         _rolled_back("recreated", "checkout", sample="bad-release", breaks=_recreated, reason="Stable"),
-        _left_alone(
-            "first-release", "wishlist", "Escalated", "NoKnownGoodRevision", before=None, cause="pod_crash_loop"
-        ),
+        _left_alone("first-release", "wishlist", "Escalated", "NoKnownGoodRevision", before=None, cause="bad_release"),
         _left_alone("oom-at-max", "thumbnails", "Escalated", "MemoryAtMaximum", cause="pod_oom_killed"),
         _left_alone(
             "dry-run",

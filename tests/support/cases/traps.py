@@ -190,7 +190,7 @@ def _false_alarm(run: CaseRun) -> None:
 
 
 def _to_a_person(name: str, before: Any, breaks: Any, reason: str = "InnocentRelease", **more: Any) -> Case:
-    return shop.escalated(name, before, breaks, reason, more.pop("cause", "pod_crash_loop"), **more)
+    return shop.escalated(name, before, breaks, reason, more.pop("cause", "environment_changed"), **more)
 
 
 def _closed(name: str, phase: str, reason: str, breaks: Callable[[CaseRun], None], **more: Any) -> Case:
@@ -215,16 +215,19 @@ CASES = (
         _without_settings,
         "RollbackDidNotHelp",
         writes=2,
-        cause="bad_release",
     ),
     _to_a_person("gate-closed", _gates_opened, _gate_closed),
     _to_a_person(
-        "scaled-too-far", shop.applied(_ALONE, _RECREATED), shop.applied(_ALONE, _RECREATED, shop.replicas(2))
+        "scaled-too-far",
+        shop.applied(_ALONE, _RECREATED),
+        shop.applied(_ALONE, _RECREATED, shop.replicas(2)),
+        "Unschedulable",
+        cause="unschedulable",
     ),
     _to_a_person(
         "daemon-by-hand", shop.applied(_ON_DELETE), _replaced_by_hand, "OnDelete", cause="bad_release", kind="DaemonSet"
     ),
-    _to_a_person("cron-job", None, _cron_job, "ReportOnly", kind="CronJob"),
+    _to_a_person("cron-job", None, _cron_job, "ReportOnly", cause="pod_crash_loop", kind="CronJob"),
     _to_a_person(
         "oom-disruption",
         _with_budget,

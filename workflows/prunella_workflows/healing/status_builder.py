@@ -11,12 +11,13 @@ from prunella_workflows.healing.state import HealingState
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Attempt, CausedBy, Delivery, EscalationNote, GuardNote, Phase
-from prunella_workflows.model.outcome import Judgement, Sighting, Verdict
-from prunella_workflows.model.plan import Step
+from prunella_workflows.model.outcome import Cause, Judgement, Sighting, Verdict
+from prunella_workflows.model.plan import RestoreTemplate, Step
 from prunella_workflows.notifications.messages import delivery_event
 
 _SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
 _NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
+_DISPROVED = frozenset({Verdict.NOT_HEALED, Verdict.WORSE})
 _APPROVED = "Approved"
 _NOT_APPROVER = "NotAnApprover"
 _UNKNOWN = "Unknown"
@@ -211,8 +212,15 @@ class StatusBuilder:
         assert verdict is not None
         healed = verdict is Verdict.HEALED
         self._state.update_attempt(finished_at=now, verdict=verdict, message=message)
+        if verdict in _DISPROVED and self._state.attempts[-1].action == RestoreTemplate.__name__:
+            self._acquit_release(now)
         self._state.set_condition("Verified", "True" if healed else "False", judgement.reason, message, now)
         self._state.events.post(NORMAL if healed else WARNING, "Verified", "Verify", f"{verdict}: {message}")
+
+    def _acquit_release(self, now: datetime) -> None:
+        """A rollback did not help, so the release was not the cause; no other is known until the next diagnosis."""
+        self._state.update(root_cause=Cause.UNKNOWN, confidence="")
+        self._state.set_condition("Diagnosed", "Unknown", "RollbackDidNotHelp", "A rollback did not help.", now)
 
     def undone(self, now: datetime) -> None:
         """The last attempt was undone."""

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.incident_status import CausedBy
 
 
 class Cause(StrEnum):
@@ -13,6 +14,15 @@ class Cause(StrEnum):
     NODE_LOST = "node_lost"
     DEPENDENCY_DOWN = "dependency_down"
     BAD_RELEASE = "bad_release"
+    CONFIG_MISSING = "config_missing"
+    IMAGE_UNAVAILABLE = "image_unavailable"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    ADMISSION_REFUSED = "admission_refused"
+    NODE_PRESSURE = "node_pressure"
+    UNSCHEDULABLE = "unschedulable"
+    SANDBOX_FAILED = "sandbox_failed"
+    VOLUME_UNAVAILABLE = "volume_unavailable"
+    ENVIRONMENT_CHANGED = "environment_changed"
     POD_CRASH_LOOP = "pod_crash_loop"
     NETWORK_TIMEOUT = "network_timeout"
     HIGH_CPU = "high_cpu"
@@ -37,13 +47,16 @@ class Rejected(Value):
 
 
 class Diagnosis(Value):
-    """The root cause, how sure we are (0 to 1), and the facts that decided it."""
+    """The root cause, how sure we are (0 to 1), the facts that decided it, and the object outside of the workload that
+    is to blame, if there is one.
+    """
 
     cause: Cause
     confidence: float
     message: str
     container: str = ""
     decided_by: tuple[str, ...] = ()
+    caused_by: CausedBy | None = None
     rejected: tuple[Rejected, ...] = ()
 
 

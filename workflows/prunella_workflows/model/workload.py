@@ -85,7 +85,8 @@ class WorkloadView(Value):
     of the current revision ("" before its pods are created). `custom_owners` are custom resources that own it, `owners`
     the field managers of `replicas` and of the `template`, `appliers` those of them that use server-side apply.
     `create_failure` is a Deployment's reason why its pods cannot be created. Seconds: `deadline` is that of a rollout,
-    `start_budget` the time that probes allow a pod to start.
+    `start_budget` the time that probes allow a pod to start. `references`: the
+    ConfigMaps and Secrets of its template (`Secret/token`).
     """
 
     ref: WorkloadRef
@@ -113,6 +114,7 @@ class WorkloadView(Value):
     template_hash: str = ""
     revision: str = ""
     containers: tuple[ContainerView, ...] = ()
+    references: tuple[str, ...] = ()
     last_action: str = ""
     run: JobView | None = None
 
@@ -163,6 +165,7 @@ class PodView(Value):
     `node_lost`: its kubelet reported "ready", but the node has stopped reporting since.
     `resizing`: its kubelet has not applied its new resources yet; `resize_refused`: why it will not, or not now.
     `failed`: it ended in failure and is not replaced at once, as a ReplicaSet would do.
+    `evicted`: why its kubelet evicted it, at `evicted_at`.
     """
 
     name: str
@@ -178,6 +181,8 @@ class PodView(Value):
     node: str = ""
     node_lost: bool = False
     failed: bool = False
+    evicted: str = ""
+    evicted_at: datetime | None = None
     containers: tuple[ContainerStatusView, ...] = ()
     memory_limits: dict[str, int] = Field(default_factory=dict)
     resizing: bool = False

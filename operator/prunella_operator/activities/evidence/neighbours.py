@@ -16,6 +16,7 @@ from prunella_workflows.model.neighbours import AffectedWorkload, NodeView
 from prunella_workflows.model.workload import PodView
 
 _MAX_NODES = 5
+_PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 
 
 def read_nodes(kube: SyncClient, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
@@ -33,9 +34,10 @@ def _node(kube: SyncClient, name: str) -> NodeView | None:
     except Forbidden:
         return None
     ready = _condition(raw, "Ready")
+    pressure = tuple(kind for kind in _PRESSURES if _condition(raw, kind).get("status") == "True")
     reason = f"{ready.get('reason', 'not ready')} since {ready.get('lastTransitionTime', 'an unknown time')}"
     good = ready.get("status") == "True"
-    return NodeView(name=name, ready=good, message="" if good else reason)
+    return NodeView(name=name, ready=good, message="" if good else reason, pressure=pressure)
 
 
 def workloads_missing_same_object(

@@ -11,6 +11,7 @@ from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
 
 _START_TOLERANCE = timedelta(seconds=5)
+_EVICTED = "Evicted"
 _REPLACING_OWNERS = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"})
 
 
@@ -34,6 +35,8 @@ def pod_view(raw: Object) -> PodView:
         node=spec.get("nodeName", ""),
         node_lost=_is_node_lost(status, ready),
         failed=_is_failed(raw),
+        evicted=status.get("message", "") if status.get("reason") == _EVICTED else "",
+        evicted_at=parse_time(ready.get("lastTransitionTime")) if status.get("reason") == _EVICTED else None,
         containers=tuple(_status_view(container, init=init) for container, init in _statuses(status)),
         memory_limits={view.name: view.memory_limit for view in containers if view.memory_limit is not None},
         resizing="PodResizeInProgress" in conditions,

@@ -90,6 +90,7 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         template_hash=templates.template_hash(template),
         revision=_current_revision(template, revisions),
         containers=templates.container_views(template),
+        references=templates.references(template),
         last_action=annotations.get(LAST_ACTION, ""),
     )
 

@@ -82,6 +82,14 @@ def test_a_fault_that_is_gone_for_a_moment_is_looked_at_again(activities, kube):
     assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "ProbeEvents", Effect.WAIT)
 
 
+def test_the_guilty_object_is_in_the_report(activities, kube):
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "token" not found'}
+    kube.put("/api/v1/namespaces/shop/pods/web-a", a_pod(ready_since=None, status={"state": {"waiting": waiting}}))
+    report = diagnosed(activities)
+    assert (report.diagnosis.cause, report.caused_by.target) == (Cause.CONFIG_MISSING, "Secret/token")
+    assert (report.plan.steps, report.guards[0].held) == ((), False)
+
+
 def test_a_preview_that_cannot_be_made_says_why_and_stops_nothing(activities, kube):
     def vanish(method, path):
         if path == paths.workload(WEB) and sum(request == (method, path) for request in kube.requests) > 1:

@@ -31,8 +31,12 @@ _RECENTLY_CLOSED = timedelta(minutes=10)
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _OWN_FAULTS = frozenset({Kind.OOM, Kind.IMAGE, Kind.CONFIG, Kind.UNSCHEDULABLE, Kind.NOT_MADE})
 _ESCALATED = frozenset({Phase.ESCALATED, Phase.FAILED})
-_KINDS = {"secret": "Secret", "configmap": "ConfigMap", "persistentvolumeclaim": "PersistentVolumeClaim"}
-_NOT_FOUND = re.compile(r'\b(secret|configmap|persistentvolumeclaim) "([^"\s]+)" not found', re.IGNORECASE)
+_KINDS = {
+    kind.lower(): kind
+    for kind in ("Secret", "ConfigMap", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass", "RuntimeClass")
+}
+_NOT_FOUND = re.compile(rf'\b({"|".join(_KINDS)}) "([^"\s]+)" not found', re.IGNORECASE)
+_NO_CLASS = re.compile(r"\bno (PriorityClass) with name ([^\s,]+) was found")
 _NO_KEY = re.compile(r"\bcouldn't find key (\S+) in (Secret|ConfigMap) [^/\s]+/(\S+)")
 
 
@@ -62,7 +66,8 @@ class ExternalCause(Value):
 
 def parse_missing_objects(text: str) -> frozenset[str]:
     """The objects, or keys of them, that a kubelet or scheduler reports as not existing (`Secret/token`)."""
-    found = {f"{_KINDS[kind.lower()]}/{name}" for kind, name in _NOT_FOUND.findall(text)}
+    pairs = (*_NOT_FOUND.findall(text), *_NO_CLASS.findall(text))
+    found = {f"{_KINDS[kind.lower()]}/{name}" for kind, name in pairs}
     return frozenset(found | {f"{kind}/{name} (key {key})" for key, kind, name in _NO_KEY.findall(text)})
 
 

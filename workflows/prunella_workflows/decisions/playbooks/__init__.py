@@ -4,19 +4,23 @@ from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import (
     bad_release,
     dependency_down,
+    environment_changed,
+    first_release,
     high_cpu,
     high_memory,
+    missing_variable,
     network_timeout,
     node_lost,
     pod_crash_loop,
     pod_oom_killed,
+    surroundings,
     unknown,
 )
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.decisions.playbooks.report_only import replace_plan
 from prunella_workflows.model.incident_status import Attempt
-from prunella_workflows.model.outcome import Diagnosis, Rejected
-from prunella_workflows.model.plan import Plan
+from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected, Verdict
+from prunella_workflows.model.plan import Plan, RestoreTemplate
 from prunella_workflows.model.policy import EffectivePolicy
 
 PLAYBOOKS: tuple[Playbook, ...] = (
@@ -24,7 +28,12 @@ PLAYBOOKS: tuple[Playbook, ...] = (
     pod_oom_killed.PLAYBOOK,
     dependency_down.PLAYBOOK,
     bad_release.PLAYBOOK,
+    *surroundings.PLAYBOOKS,
     network_timeout.PLAYBOOK,
+    dependency_down.BY_OUTPUT,
+    first_release.PLAYBOOK,
+    missing_variable.PLAYBOOK,
+    environment_changed.PLAYBOOK,
     pod_crash_loop.PLAYBOOK,
     high_cpu.PLAYBOOK,
     high_memory.PLAYBOOK,
@@ -36,10 +45,19 @@ def decide(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ..
     """The root cause, with the causes that were ruled out, and the plan for what is left to try."""
     rejected: list[Rejected] = []
     for playbook in PLAYBOOKS:
-        answer = playbook.diagnose(findings)
+        answer = _ruled_out(playbook.cause, tried) or playbook.diagnose(findings)
         if isinstance(answer, Diagnosis):
             diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
             plan = playbook.plan(PlanCase(diagnosis, findings, policy, tried))
             return diagnosis, replace_plan(diagnosis, plan, findings)
         rejected.append(answer)
     raise AssertionError("the last playbook recognises everything")
+
+
+def _ruled_out(cause: Cause, tried: tuple[Attempt, ...]) -> Rejected | None:
+    """A cause that its own repair has disproved: a rollback that did not help acquits the release."""
+    bad = (Verdict.NOT_HEALED, Verdict.WORSE)
+    failed = any(attempt.action == RestoreTemplate.__name__ and attempt.verdict in bad for attempt in tried)
+    if cause is not Cause.BAD_RELEASE or not failed:
+        return None
+    return Rejected(cause=cause, reason="a rollback did not help")

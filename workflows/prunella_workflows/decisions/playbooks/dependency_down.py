@@ -4,8 +4,10 @@ A rollback would only hide the cause, and the pods recover by themselves once th
 """
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.program_output import find_unreachable_address
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.incident_status import CausedBy
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 
@@ -34,10 +36,56 @@ def plan(case: PlanCase) -> Plan:
     return Plan(reason="DependencyDown", message=case.diagnosis.message, next_step=cause.next_step if cause else "")
 
 
+def diagnose_by_output(findings: Findings) -> Diagnosis | Rejected:
+    """Match a program that crashed because an address did not answer, when no release explains it."""
+    host, line = find_unreachable_address(findings)
+    if not host:
+        return Rejected(cause=Cause.DEPENDENCY_DOWN, reason="no crashed program names an address that did not answer")
+    target, message = _target(host, findings.evidence), f'{findings.failures[0]}. It could not reach {host}: "{line}".'
+    return Diagnosis(
+        cause=Cause.DEPENDENCY_DOWN,
+        confidence=0.7,
+        message=message,
+        container=findings.failures[0].container,
+        decided_by=tuple(map(str, findings.failures[:4])),
+        caused_by=CausedBy(target=target, message=message),
+    )
+
+
+def _target(host: str, evidence: Evidence) -> str:
+    """The Service that a host is: one that the pods mention, or one by its name; or else the host."""
+    mentioned = [dependency.service for dependency in evidence.dependencies if dependency.service]
+    name = host.partition(".")[0]
+    if name in mentioned or (mentioned and host.replace(".", "").isdigit()):
+        return f"Service/{name if name in mentioned else mentioned[0]}"
+    is_service = "." not in host or host.partition(".")[2].startswith(f"{evidence.workload.ref.namespace}.svc")
+    return f"Service/{name}" if is_service else host
+
+
+def plan_by_output(case: PlanCase) -> Plan:
+    """Escalate, naming what did not answer."""
+    cause, namespace = case.diagnosis.caused_by, case.findings.evidence.workload.ref.namespace
+    kind, _, name = (cause.target if cause else "").partition("/")
+    step = f"kubectl get endpointslices -n {namespace} -l kubernetes.io/service-name={name}" if name else kind
+    return Plan(
+        reason="DependencyDown",
+        message=case.diagnosis.message,
+        next_step=f"See what serves it: {step}" if name else f"Check {kind} and the way to it.",
+    )
+
+
 PLAYBOOK = Playbook(
     cause=Cause.DEPENDENCY_DOWN,
     summary="What the workload needs is down.",
     steps=("wait for the dependency", "escalate, naming it and its incident"),
     diagnose=diagnose,
     plan=plan,
+)
+
+BY_OUTPUT = Playbook(
+    cause=Cause.DEPENDENCY_DOWN,
+    summary="What a crashed program could not reach, when no release explains it.",
+    steps=("escalate, naming it",),
+    diagnose=diagnose_by_output,
+    plan=plan_by_output,
 )

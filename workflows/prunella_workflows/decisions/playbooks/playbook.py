@@ -1,6 +1,6 @@
 """A playbook: one root cause, how to recognise it, and the ordered steps that repair it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
@@ -12,7 +12,7 @@ from prunella_workflows.decisions.diagnosis.saturation import (
     measure_evidence,
     saturated_resource,
 )
-from prunella_workflows.decisions.diagnosis.symptoms import Kind
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
@@ -67,6 +67,22 @@ def stuck_pods(findings: Findings) -> tuple[PodRef, ...]:
     return tuple(
         PodRef(name=pod.name, uid=pod.uid) for pod in evidence.current_pods if pod.name in broken and not pod.ready
     )
+
+
+def describe_failure(evidence: Evidence, failure: Symptom, known: str) -> str:
+    """The failure, what is `known` of the release, and the last line of the container's log."""
+    log = next((tail.lines[-1] for tail in evidence.logs if tail.container == failure.container and tail.lines), "")
+    return "; ".join(filter(None, (str(failure), known))) + "." + (f' Last log line: "{log}"' if log else "")
+
+
+def look_at(evidence: Evidence, failures: Sequence[Symptom]) -> str:
+    """The command that shows more of the first failure: the log of a program that ran, or the events of its pod."""
+    namespace, first = evidence.workload.ref.namespace, next(iter(failures), None)
+    if first is None or not first.pod:
+        return f"kubectl describe {evidence.workload.ref} -n {namespace}"
+    if first.kind in (Kind.CRASH, Kind.OOM) and first.container:
+        return f"kubectl logs {first.pod} -c {first.container} -n {namespace} --previous"
+    return f"kubectl describe pod {first.pod} -n {namespace}"
 
 
 def settle(policy: EffectivePolicy) -> Settle:

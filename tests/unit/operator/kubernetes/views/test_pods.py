@@ -21,6 +21,14 @@ def test_a_pod_on_its_way_out_is_not_live():
     assert not pod_view(a_pod(deletionTimestamp=LONG_AGO)).live
 
 
+def test_an_evicted_pod_has_the_reason_and_the_time():
+    conditions = [{"type": "Ready", "status": "False", "lastTransitionTime": LONG_AGO}]
+    status = {"phase": "Failed", "reason": "Evicted", "message": "low on memory", "conditions": conditions}
+    view = pod_view({**a_pod(), "status": status})
+    assert (view.live, view.evicted, view.evicted_at) == (False, "low on memory", at(LONG_AGO))
+    assert (pod_view(a_pod()).evicted, pod_view(a_pod()).evicted_at) == ("", None)
+
+
 def ended(reason, code, at=LONG_AGO):
     return {"terminated": {"reason": reason, "exitCode": code, "startedAt": at, "finishedAt": at, "message": "m"}}
 

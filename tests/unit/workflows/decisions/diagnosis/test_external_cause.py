@@ -303,7 +303,7 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
     evidence = lacking(incidents=(of_cart(),))
     diagnosis, plan = decide(Findings(evidence), a_policy())
     found = Findings(evidence).external_cause(diagnosis.cause)
-    assert (diagnosis.cause, plan.reason, plan.steps) == (Cause.POD_CRASH_LOOP, "SharedCause", ())
+    assert (diagnosis.cause, plan.reason, plan.steps) == (Cause.CONFIG_MISSING, "SharedCause", ())
     assert (found.kind, found.target, found.incident, found.max_wait) == (
         CauseKind.SHARED,
         "Secret/token",
