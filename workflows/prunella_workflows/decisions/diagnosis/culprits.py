@@ -135,7 +135,7 @@ def _admission(text: str, namespace: str) -> tuple[str, str]:
 
 
 def find_full_nodes(findings: Findings) -> Culprit | None:
-    """What the scheduler finds no node for."""
+    """The nodes, when the scheduler finds none that takes the pods."""
     failures = _kept_from_running(findings, Kind.UNSCHEDULABLE)
     if not failures:
         return None

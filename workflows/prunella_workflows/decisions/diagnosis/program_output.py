@@ -1,4 +1,4 @@
-"""What a program that crashed said itself: the variable that it lacks, or the address that did not answer it."""
+"""The last words of a program that crashed: the variable that it lacks, or the address that did not answer it."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A release that never worked, without an earlier one that did: the release is to blame, and a person must mend it."""
+"""A release that never worked, without an earlier one that did: the release is to blame, and a person must fix it."""
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.program_output import find_missing_variable

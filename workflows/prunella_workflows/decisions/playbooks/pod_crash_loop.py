@@ -39,7 +39,7 @@ def _describe(evidence: Evidence, failure: Symptom) -> str:
 
 
 def _describe_release(evidence: Evidence) -> str:
-    """What is known of the current release; "" where there are none."""
+    """The history of the current release as a clause; "" for kinds that have no releases."""
     if not evidence.workload.ref.repairable:
         return ""
     return "the new release does not explain it" if is_new_release(evidence) else "this revision was good before"
