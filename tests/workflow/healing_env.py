@@ -47,11 +47,10 @@ BIN = Path(sys.executable).parent
 ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "close")
 
 
-def seen(presence=Presence.FAILING, reason="FaultPersists"):
+def seen(presence=Presence.FAILING, reason="FaultPersists", **values):
     """A result of confirm."""
-    return Confirmation(
-        target=WEB, sighting=Sighting(presence=presence, reason=reason, message="pod web-2-a: OOMKilled")
-    )
+    sighting = Sighting(presence=presence, reason=reason, message="pod web-2-a: OOMKilled", **values)
+    return Confirmation(target=WEB, sighting=sighting)
 
 
 def judged(verdict=None, reason="Settling", message="2 of 3 updated"):

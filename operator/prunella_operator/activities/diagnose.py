@@ -10,7 +10,7 @@ from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
-from prunella_workflows.decisions.diagnosis import probe_events
+from prunella_workflows.decisions.diagnosis import probe_events, startup
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
 from prunella_workflows.model.errors import PrunellaError
@@ -75,6 +75,7 @@ class Diagnoser:
             external_cause=cause,
             waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
             pending=_pending_report(diagnosis, plan, findings),
+            running_init=startup.find_running_init(evidence),
         )
         return self._report(request, findings, diagnosis, plan, case)
 

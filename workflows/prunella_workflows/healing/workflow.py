@@ -95,17 +95,21 @@ class SelfHealing:
         check = healing.ConfirmRequest(
             incident=request.incident, spec=request.spec, opened_at=request.opened_at, since=since
         )
-        started = workflow.now()
+        started, deadline = workflow.now(), None
         while True:
             answer = await self._calls.retry_until_reachable(HealingActivities.confirm, check)
             sighting = answer.sighting
             check = check.model_copy(update={"calm_since": sighting.calm_since})
             self._state.update(target=str(answer.target), message=sighting.message)
-            if sighting.presence is Presence.FAILING or workflow.now() - started > CONFIRM_LIMIT:
-                return answer.target
             if sighting.presence is Presence.RECOVERED:
                 await self._reporter.close(Phase.RECOVERED, *self._status.recovery(sighting))
                 return None
+            tired = sighting.until is None and workflow.now() - started > CONFIRM_LIMIT
+            if sighting.presence is Presence.FAILING or tired:
+                return answer.target
+            if sighting.until != deadline:
+                deadline = sighting.until
+                await self._reporter.report()
             await workflow.sleep(backoff(workflow.now() - started, timedelta(seconds=sighting.again)))
 
     async def _repair_until_decided(self, found: WorkloadRef) -> None:

@@ -78,13 +78,17 @@ class Presence(StrEnum):
 
 
 class Sighting(Value):
-    """The presence of the fault at one moment. `again`: seconds until the next poll; `calm_since`: see Judgement."""
+    """The presence of the fault at one moment. `again`: seconds until the next poll; `calm_since`: see Judgement.
+
+    `until`: the deadline that a start is given, before which nothing is decided.
+    """
 
     presence: Presence
     reason: str
     message: str = ""
     again: float = 2.0
     calm_since: datetime | None = None
+    until: datetime | None = None
 
 
 class Effect(StrEnum):

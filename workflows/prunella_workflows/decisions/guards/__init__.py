@@ -1,6 +1,6 @@
 """Guards decide whether a repair may be made. All results are reported; the first guard that blocks decides."""
 
-from prunella_workflows.decisions.guards import budgets, external_cause, ownership, permission, scaling
+from prunella_workflows.decisions.guards import budgets, external_cause, init_containers, ownership, permission, scaling
 from prunella_workflows.decisions.guards.case import Guard, GuardCase
 from prunella_workflows.decisions.guards.limits import out_of_limits
 from prunella_workflows.decisions.guards.permission import approval_needed
@@ -37,6 +37,7 @@ GUARDS = (
     Guard("RevertedExternally", ownership.check_reverted),
     Guard("HpaOwned", scaling.check_autoscaler),
     Guard("Disruption", scaling.check_disruption),
+    Guard("InitContainer", init_containers.check_running_init_container, at_write=False),
     Guard("MinimumHealthy", budgets.check_minimum_healthy),
     Guard("RepeatedFailures", budgets.check_repeated_failures, at_write=False),
     Guard("Cooldown", budgets.check_cooldown, in_slot=True),

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from prunella_workflows.decisions.diagnosis.external_cause import ExternalCause
+from prunella_workflows.decisions.diagnosis.startup import RunningInit
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident import Approval
@@ -39,6 +40,7 @@ class GuardCase(Value):
     external_cause: ExternalCause | None = None
     waiting_since: datetime | None = None
     pending: str = ""
+    running_init: RunningInit | None = None
 
     @property
     def other_incidents(self) -> list[IncidentSummary]:

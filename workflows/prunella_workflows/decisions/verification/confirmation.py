@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from prunella_workflows.decisions.diagnosis import startup
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
@@ -14,6 +15,7 @@ QUIET = 30.0
 """Seconds that pods must stay healthy before the fault counts as gone by itself (at least; a longer grace wins)."""
 
 _POLL_INTERVAL_SECONDS = 2.0
+_PATIENT_POLL_INTERVAL_SECONDS = 10.0
 _FLAPPING_WINDOW = timedelta(hours=1)
 _FLAPPING_COUNT = 2
 
@@ -46,11 +48,23 @@ def _confirm_replicas(findings: Findings, grace: float, calm_since: datetime | N
         message = "it recovered by itself several times within the last hour and failed again"
         return Sighting(presence=Presence.FAILING, reason="Flapping", message=message)
     if active or not stable:
-        left = grace - waited
-        again = min(_POLL_INTERVAL_SECONDS, left) if left > 0 else _POLL_INTERVAL_SECONDS
-        message = "waiting to see whether it persists"
-        return Sighting(presence=Presence.WATCHING, reason="Watching", message=message, again=again)
+        return _watch(evidence, grace - waited, startup.patient_until(evidence) if not active else None)
     return Sighting(presence=Presence.RECOVERED, reason="HealedByItself", message="the pods are healthy again")
+
+
+def _watch(evidence: Evidence, left: float, until: datetime | None) -> Sighting:
+    """Watch on: for what is `left` of the grace period (seconds), or until the deadline of a start."""
+    if until is not None:
+        workload = evidence.workload
+        message = (
+            f"{workload.available_replicas} of {workload.replicas} replicas are available; the pods that start have "
+            f"until {until:%H:%M:%S} UTC (deadline of the rollout: {workload.deadline:g} s)"
+        )
+        again = _PATIENT_POLL_INTERVAL_SECONDS
+        return Sighting(presence=Presence.WATCHING, reason="Starting", message=message, again=again, until=until)
+    again = min(_POLL_INTERVAL_SECONDS, left) if left > 0 else _POLL_INTERVAL_SECONDS
+    message = "waiting to see whether it persists"
+    return Sighting(presence=Presence.WATCHING, reason="Watching", message=message, again=again)
 
 
 def _counts_old_revisions(evidence: Evidence) -> bool:

@@ -4,9 +4,11 @@ import pytest
 from builders import (
     WEB,
     a_container_status,
+    a_crashing_container,
     a_deployment,
     a_pod,
     a_revision,
+    a_termination,
     a_waiting_container,
     ago,
     an_evidence,
@@ -15,11 +17,12 @@ from builders import (
 )
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.diagnosis.startup import needs_events, pod_creation_error
+from prunella_workflows.decisions.diagnosis.startup import find_running_init, needs_events, pod_creation_error
 from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.decisions.playbooks import bad_release
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Diagnosis
+from prunella_workflows.model.scaling import Strategy
 
 OLD = a_pod("web-1-a", revision="1")
 QUOTA = 'pods "web-2-x" is forbidden: exceeded quota: bounds, requested: limits.memory=1Gi, used: limits.memory=1Gi'
@@ -43,6 +46,12 @@ def preparing(age):
     return starting(age, migrate, a_waiting_container("PodInitializing"), phase="Pending")
 
 
+def prepared(age):
+    """Its init container is done, and the next container is not started."""
+    done = a_container_status("migrate", init=True, running_since=None, terminated=a_termination("Completed", 0))
+    return starting(age, done, a_waiting_container("PodInitializing"), phase="Pending")
+
+
 def creating(age):
     return starting(age, a_waiting_container("ContainerCreating"), phase="Pending")
 
@@ -55,8 +64,9 @@ def told(reason, message="configmap not found", about="web-2-a", age=10):
     return EventView(about=about, reason=reason, message=message, at=ago(age))
 
 
-def kinds(*pods, events=(), **values):
-    evidence = an_evidence(*pods, workload=a_deployment(**values), events=events)
+def kinds(*pods, events=(), workload=an_unavailable_deployment, **values):
+    """The failures of an outage: fewer replicas are available than are wanted."""
+    evidence = an_evidence(*pods, workload=workload(**values), events=events)
     return [failure.kind for failure in Findings(evidence).current_failures]
 
 
@@ -74,14 +84,64 @@ def kinds(*pods, events=(), **values):
         pytest.param([running(299), OLD], {"start_budget": 300.0}, [], id="its probes grant it more"),
         pytest.param([running(1199), OLD], {"deadline": 1200.0}, [], id="its owner grants it more"),
         pytest.param([running(5), OLD], {"progress_deadline_exceeded": True}, [Kind.NOT_READY], id="the deadline"),
-        pytest.param([preparing(299), OLD], {}, [], id="an init container may take longer"),
-        pytest.param([preparing(300), OLD], {}, [Kind.NOT_READY], id="but not forever"),
+        pytest.param([preparing(599), OLD], {}, [], id="an init container that runs has until the deadline"),
+        pytest.param([preparing(600), OLD], {}, [Kind.NOT_READY], id="but not forever"),
+        pytest.param([prepared(299), OLD], {}, [], id="between two init containers it may take longer"),
+        pytest.param([prepared(300), OLD], {}, [Kind.NOT_READY], id="but not until the deadline"),
         pytest.param([creating(599), OLD], {}, [], id="its image may be large"),
         pytest.param([creating(600), OLD], {}, [Kind.NOT_READY], id="no image is that large"),
     ],
 )
 def test_a_start_takes_its_time(pods, values, expected):
     assert kinds(*pods, **values) == expected
+
+
+ROLLING = {"strategy": Strategy(max_unavailable=1, max_surge=0), "available_replicas": 2}
+
+
+@pytest.mark.parametrize(
+    ("pods", "values", "expected"),
+    [
+        pytest.param([running(599), OLD], {}, [], id="its probes never succeed, but nobody misses it"),
+        pytest.param([running(600), OLD], {}, [Kind.NOT_READY], id="the default deadline is over"),
+        pytest.param([running(299), OLD], {"deadline": 120.0}, [Kind.NOT_READY], id="the owner's own deadline"),
+        pytest.param([running(599), OLD], ROLLING, [], id="one is spared by the strategy"),
+        pytest.param(
+            [running(120), OLD], {**ROLLING, "available_replicas": 1}, [Kind.NOT_READY], id="more than that are missing"
+        ),
+        pytest.param([running(120), OLD], {"available_replicas": 0}, [Kind.NOT_READY], id="nobody serves"),
+        pytest.param(
+            [running(300)],
+            {"available_replicas": 0, "strategy": Strategy(kind="Recreate", max_unavailable=3)},
+            [Kind.NOT_READY],
+            id="a Recreate spares all, so nobody serves",
+        ),
+        pytest.param([preparing(599), OLD], {}, [], id="an init container"),
+    ],
+)
+def test_a_start_that_nobody_misses_has_until_the_owners_deadline(pods, values, expected):
+    assert kinds(*pods, workload=a_deployment, **values) == expected
+
+
+def test_what_cannot_be_mounted_is_found_at_once_while_others_serve():
+    assert kinds(creating(120), OLD, events=(told("FailedMount"),), workload=a_deployment) == [Kind.CONFIG]
+
+
+@pytest.mark.parametrize(
+    ("container", "runs"),
+    [
+        pytest.param(a_container_status("m", init=True, ready=False), True, id="it runs"),
+        pytest.param(a_container_status("m", init=True, ready=True), False, id="a sidecar"),
+        pytest.param(
+            a_container_status("m", init=True, ready=False, last=a_termination()), False, id="it failed before"
+        ),
+        pytest.param(a_crashing_container("m", init=True), False, id="it waits for its next try"),
+    ],
+)
+def test_an_init_container_that_a_rollout_would_interrupt(container, runs):
+    pod = starting(60, container, a_waiting_container("PodInitializing"))
+    found = find_running_init(an_evidence(pod))
+    assert (found and (found.pod, found.container, found.until)) == (("web-2-a", "m", ago(-540)) if runs else None)
 
 
 def test_what_cannot_be_mounted_is_configuration():

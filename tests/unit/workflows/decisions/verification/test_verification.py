@@ -164,7 +164,7 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
         pytest.param(
             an_evidence(NOT_READY.model_copy(update={"created_at": ago(60)}), a_pod("web-2-b")),
             Presence.WATCHING,
-            "Watching",
+            "Starting",
             id="not ready yet",
         ),
         pytest.param(
@@ -185,6 +185,20 @@ def test_confirm(evidence, presence, reason):
     sighting = confirm(Findings(evidence), grace=10)
     assert (sighting.presence, sighting.reason) == (presence, reason)
     assert sighting.message
+
+
+def test_a_start_that_nobody_misses_is_watched_until_the_deadline_which_is_named():
+    starting = a_pod("web-2-a", ready=False, ready_since=None, created_at=ago(400))
+    sighting = confirm(Findings(an_evidence(starting, a_pod("web-1-a", revision="1"))), grace=10)
+    assert (sighting.presence, sighting.until) == (Presence.WATCHING, ago(-200))
+    assert sighting.message == (
+        "3 of 3 replicas are available; the pods that start have until 12:03:20 UTC (deadline of the rollout: 600 s)"
+    )
+
+
+def test_a_start_is_not_waited_for_while_another_pod_crashes():
+    starting = a_pod("web-2-b", ready=False, ready_since=None, created_at=ago(100))
+    assert confirm(Findings(an_evidence(CRASHING, starting)), grace=10).presence is Presence.FAILING
 
 
 def test_a_long_grace_is_waited_for_before_a_recovery_is_believed():
