@@ -20,6 +20,7 @@ from builders import (
 )
 
 from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause
+from prunella_workflows.decisions.diagnosis.startup import RunningInit
 from prunella_workflows.decisions.guards import AT_WRITE, GUARDS, IN_SLOT, approval_needed, evaluate, first_block
 from prunella_workflows.decisions.guards.budgets import (
     check_concurrency,
@@ -35,6 +36,7 @@ from prunella_workflows.decisions.guards.external_cause import (
     check_pending_report,
     check_shared_cause,
 )
+from prunella_workflows.decisions.guards.init_containers import check_running_init_container
 from prunella_workflows.decisions.guards.ownership import (
     check_custom_owner,
     check_field_owner,
@@ -104,6 +106,11 @@ CAUSES = {
     )
     for kind in CauseKind
 }
+
+
+def migrating(until):
+    return RunningInit(pod="web-2-a", container="migrate", until=until)
+
 
 HOLDS = [
     pytest.param(
@@ -241,6 +248,17 @@ HOLDS = [
         Effect.ESCALATE,
         "DisruptionBudget",
         id="a budget wants every pod healthy",
+    ),
+    *(
+        pytest.param(
+            check_running_init_container,
+            {"action": action, "running_init": migrating(until)},
+            effect,
+            "InitContainerRunning",
+            id=f"an init container that runs, {action.kind} would {effect}",
+        )
+        for until, effect in ((ago(-1), Effect.WAIT), (ago(0), Effect.ESCALATE))
+        for action in (a_rollback(), a_memory_raise(), a_restart())
     ),
     pytest.param(
         check_cooldown,
@@ -475,6 +493,15 @@ PASSES = [
     ),
     pytest.param(check_autoscaler, {"action": a_scaling()}, id="no autoscaler"),
     pytest.param(check_disruption, {"action": a_restart()}, id="no pod is taken away before another is there"),
+    pytest.param(check_running_init_container, {"action": a_rollback()}, id="no init container runs"),
+    pytest.param(
+        check_running_init_container,
+        {"action": a_scaling(), "running_init": migrating(ago(0))},
+        id="no pod is replaced",
+    ),
+    pytest.param(
+        check_running_init_container, {"action": None, "running_init": migrating(ago(0))}, id="nothing is written"
+    ),
     pytest.param(check_cooldown, {"incidents": (a_brief(repaired_at=ago(300)),)}, id="the cooldown is over"),
     pytest.param(
         check_cooldown, {"incidents": (a_brief(workload="Deployment/api", repaired_at=ago(1)),)}, id="another workload"
@@ -581,7 +608,7 @@ def test_a_guard_is_named_once():
 
 def test_right_before_a_write_all_are_evaluated_again_but_those_about_the_fault():
     names = ["Node", "Dependency", "SharedCause", "ProbeEvents", "RepeatedFailures", "RolloutInProgress"]
-    assert [guard.name for guard in GUARDS if guard not in AT_WRITE] == names
+    assert [guard.name for guard in GUARDS if guard not in AT_WRITE] == [*names, "InitContainer"]
 
 
 def test_the_guards_that_count_slots_are_evaluated_while_one_is_held():
