@@ -59,6 +59,7 @@ class Diagnoser:
             now=evidence.read_at,
             incident=name,
             workload=evidence.workload,
+            pods=evidence.pods,
             scaling=evidence.scaling,
             namespace_labels=evidence.namespace_labels,
             protected_namespaces=self._protected,

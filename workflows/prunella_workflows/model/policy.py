@@ -41,7 +41,8 @@ class Limits(Value):
     """Minimum step of a raise of a memory limit, as a quantity of at least 1Mi, so that small limits rise enough."""
     resize: Resize | None = None
     """Method of the first memory raise. InPlace resizes the running pods without a restart where the cluster
-    supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template."""
+    supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template, unless
+    that would take away too many healthy pods."""
     replicas_max: int | None = None
     """Maximum replicas of a workload after a scale-out, and the highest maxReplicas of its autoscaler after a raise."""
     attempts: int | None = None

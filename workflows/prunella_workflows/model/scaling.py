@@ -9,11 +9,18 @@ FieldOwners = dict[str, tuple[str, ...]]
 
 
 class Strategy(Value):
-    """The update strategy of a workload: `kind` (RollingUpdate, Recreate, OnDelete) and absolute numbers of pods."""
+    """The update strategy of a workload: `kind` (RollingUpdate, Recreate, OnDelete) and absolute numbers of pods.
+
+    Of StatefulSets only: the `partition` first pods keep their revision, counted from `first_ordinal`; `parallel` pod
+    management does not wait for broken pods.
+    """
 
     kind: str = "RollingUpdate"
     max_unavailable: int = 0
     max_surge: int = 1
+    partition: int = 0
+    first_ordinal: int = 0
+    parallel: bool = False
 
 
 class HorizontalPodAutoscalerView(Value):

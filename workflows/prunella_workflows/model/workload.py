@@ -31,6 +31,12 @@ class WorkloadRef(Value):
         return f"{self.kind}/{self.name}"
 
 
+def ordinal(pod: str) -> int:
+    """The ordinal in the name of a StatefulSet's pod; 0 for other names."""
+    suffix = pod.rpartition("-")[2]
+    return int(suffix) if suffix.isdecimal() else 0
+
+
 def is_protected_namespace(namespace: str, protected: tuple[str, ...]) -> bool:
     """Report whether nothing in a namespace may be touched: kube-* never, nor those that the settings protect."""
     return namespace.startswith("kube-") or namespace in protected
@@ -121,12 +127,25 @@ class WorkloadView(Value):
     @property
     def complete(self) -> bool:
         """True if the current revision is rolled out and every replica is available."""
+        return self.settled and self.updated_replicas == self.replicas
+
+    @property
+    def settled(self) -> bool:
+        """True if every replica is available, and the current revision is rolled out as far as the strategy goes.
+
+        Pods below the partition, and with OnDelete all that their owner did not delete, keep their revision.
+        """
+        updated = 0 if self.strategy.kind == "OnDelete" else self.replicas - self.strategy.partition
         return (
             self.observed_generation >= self.generation
-            and self.updated_replicas == self.replicas
+            and self.updated_replicas >= updated
             and self.available_replicas == self.replicas
             and self.total_replicas == self.replicas
         )
+
+    def is_held(self, pod: str) -> bool:
+        """Report whether the partition keeps this pod on its revision."""
+        return bool(self.strategy.partition) and ordinal(pod) < self.strategy.first_ordinal + self.strategy.partition
 
 
 class Termination(Value):

@@ -76,9 +76,13 @@ class EvidenceCollector:
     def view(self, ref: WorkloadRef) -> tuple[Object, WorkloadView, tuple[PodView, ...]]:
         """The workload and its pods, enough to judge its health."""
         raw = self.raw_workload(ref)
+        return raw, *self.view_of(raw)
+
+    def view_of(self, raw: Object) -> tuple[WorkloadView, tuple[PodView, ...]]:
+        """The views of a workload that was just read, and of its pods."""
         revisions, jobs = self.history(raw), self._jobs(raw)
         view = runs.job_like_view(raw, workload_view(raw, revisions), jobs)
-        return raw, view, self._pods(raw, revisions, jobs)
+        return view, self._pods(raw, revisions, jobs)
 
     def history(self, raw: Object) -> list[Object]:
         """The revisions that a workload's controller keeps and that it owns."""

@@ -19,7 +19,6 @@ from prunella_operator.activities.repair.live_object import LiveObject, parse
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.contracts.healing import Repaired, RepairOrder, undo_id
 from prunella_workflows.decisions import guards
 from prunella_workflows.model import labels
@@ -73,7 +72,7 @@ class Repairer:
 
     def _guard_case(self, order: RepairOrder, raw: Object) -> guards.GuardCase:
         """The facts for the guards right before the write. Slots are read when this repair acquires its own."""
-        workload = workload_view(raw)
+        workload, pods = self._collector.view_of(raw)
         namespace = workload.ref.namespace
         namespace_labels = self._collector.namespace_labels(namespace)
         policy = effective_policy(self._kube, workload, namespace_labels)
@@ -81,6 +80,7 @@ class Repairer:
             now=clock.now(),
             incident=order.incident.name,
             workload=workload,
+            pods=pods,
             scaling=self._collector.scaling(raw),
             namespace_labels=namespace_labels,
             protected_namespaces=self._protected,

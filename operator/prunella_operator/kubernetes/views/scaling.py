@@ -25,13 +25,25 @@ def strategy_view(raw: Object, replicas: int) -> Strategy:
         return Strategy(kind=kind, max_unavailable=replicas, max_surge=0)
     if kind == "OnDelete":
         return Strategy(kind=kind, max_unavailable=0, max_surge=0)
+    if raw["kind"] == "StatefulSet":
+        return _stateful_strategy(spec, rolling, replicas)
     if raw["kind"] == "Deployment":
         surge = _number(rolling.get("maxSurge", _QUARTER), replicas, up=True)
         unavailable = _number(rolling.get("maxUnavailable", _QUARTER), replicas, up=False)
         return Strategy(max_unavailable=unavailable or (0 if surge else 1), max_surge=surge)
-    surge = _number(rolling.get("maxSurge", 0), replicas, up=True) if raw["kind"] == "DaemonSet" else 0
+    surge = _number(rolling.get("maxSurge", 0), replicas, up=True)
     unavailable = _number(rolling.get("maxUnavailable", 0 if surge else 1), replicas, up=True)
     return Strategy(max_unavailable=unavailable or (0 if surge else 1), max_surge=surge)
+
+
+def _stateful_strategy(spec: Object, rolling: Object, replicas: int) -> Strategy:
+    return Strategy(
+        max_unavailable=_number(rolling.get("maxUnavailable", 1), replicas, up=True) or 1,
+        max_surge=0,
+        partition=min(int(rolling.get("partition") or 0), replicas),
+        first_ordinal=int((spec.get("ordinals") or {}).get("start", 0)),
+        parallel=spec.get("podManagementPolicy") == "Parallel",
+    )
 
 
 def _number(value: Any, replicas: int, *, up: bool) -> int:

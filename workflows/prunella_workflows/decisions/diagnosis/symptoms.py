@@ -78,6 +78,13 @@ def find_symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
     return tuple(symptom for pod in pods if pod.live for symptom in _pod_symptoms(pod))
 
 
+def select_healthy(pods: Iterable[PodView], now: datetime) -> tuple[PodView, ...]:
+    """The ready pods that have not failed lately: one that runs between two crashes does not count."""
+    ready = tuple(pod for pod in pods if pod.live and pod.ready)
+    failing = {symptom.pod for symptom in find_symptoms(ready) if symptom.at is None or now - symptom.at < STABLE_AFTER}
+    return tuple(pod for pod in ready if pod.name not in failing)
+
+
 def drop_survived(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Symptom, ...]:
     """Drop terminations from long ago of pods that are ready now: they do not explain the present fault."""
     ready = {pod.name for pod in evidence.live_pods if pod.ready}

@@ -30,6 +30,7 @@ GUARDS = (
     Guard("ProbeEvents", external_cause.check_pending_report, at_write=False),
     Guard("PausedRollout", ownership.check_paused_rollout),
     Guard("OnDeleteStrategy", ownership.check_on_delete_strategy),
+    Guard("Partition", ownership.check_partition),
     Guard("PolicyAllows", permission.check_cause_and_action),
     Guard("RollbackFrozen", permission.check_rollback_freeze),
     Guard("CustomResourceOwned", ownership.check_custom_owner),

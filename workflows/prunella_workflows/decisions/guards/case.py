@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from prunella_workflows.decisions.diagnosis.external_cause import ExternalCause
 from prunella_workflows.decisions.diagnosis.startup import RunningInit
+from prunella_workflows.decisions.diagnosis.symptoms import select_healthy
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident import Approval
@@ -15,7 +16,7 @@ from prunella_workflows.model.plan import Action
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 from prunella_workflows.model.scaling import Scaling
-from prunella_workflows.model.workload import WorkloadView
+from prunella_workflows.model.workload import PodView, WorkloadView
 
 
 class GuardCase(Value):
@@ -24,6 +25,7 @@ class GuardCase(Value):
     now: datetime
     incident: str = ""
     workload: WorkloadView
+    pods: tuple[PodView, ...] = ()
     scaling: Scaling = Scaling()
     namespace_labels: dict[str, str]
     protected_namespaces: tuple[str, ...] = ()
@@ -47,6 +49,18 @@ class GuardCase(Value):
         """All incidents but this one."""
         own = (self.incident, self.workload.ref.namespace)
         return [incident for incident in self.incidents if (incident.name, incident.namespace) != own]
+
+    @property
+    def healthy_pods(self) -> tuple[PodView, ...]:
+        """The pods that serve now."""
+        return select_healthy(self.pods, self.now)
+
+    @property
+    def failing_pods(self) -> tuple[str, ...]:
+        """The names of the live pods of the current revision that do not serve."""
+        healthy = {pod.name for pod in self.healthy_pods}
+        current = (pod for pod in self.pods if pod.live and pod.revision == self.workload.revision)
+        return tuple(pod.name for pod in current if pod.name not in healthy)
 
     def is_same_workload(self, other: IncidentSummary | RepairSlot) -> bool:
         """Report whether another incident is about the same workload."""

@@ -43,16 +43,29 @@ def check_paused_rollout(case: GuardCase) -> Block | None:
 
 
 def check_on_delete_strategy(case: GuardCase) -> Block | None:
-    """Block template changes that no pod would receive, because only the owner replaces pods.
+    """Block template changes that wait for the owner, who replaces the pods by hand.
 
-    Prunella replaces the broken pods of a StatefulSet itself; a restart has no broken pods.
+    A rollback of a StatefulSet passes if it replaces every failing pod: the others were not replaced yet.
     """
     action, workload = case.action, case.workload
-    on_delete = isinstance(action, TemplateAction) and workload.strategy.kind == "OnDelete"
-    if action is None or not on_delete or not (workload.ref.kind == "DaemonSet" or isinstance(action, Restart)):
+    if not isinstance(action, TemplateAction) or workload.strategy.kind != "OnDelete":
         return None
-    message = f"{workload.ref} uses the OnDelete strategy: changing its template alone replaces no pod."
+    replaced = {pod.name for pod in action.replace_pods}
+    if isinstance(action, RestoreTemplate) and replaced and replaced.issuperset(case.failing_pods):
+        return None
+    message = f"{workload.ref} uses the OnDelete strategy: its owner replaces the pods by hand."
     return Block(Effect.ESCALATE, "OnDelete", message, f"{command(action)}; then delete the failing pods.")
+
+
+def check_partition(case: GuardCase) -> Block | None:
+    """Block template changes that a failing pod would not receive, because the partition holds it on its revision."""
+    action, workload = case.action, case.workload
+    held = next(filter(workload.is_held, case.failing_pods), None)
+    if not isinstance(action, TemplateAction) or held is None:
+        return None
+    message = f"The partition of {workload.ref} ({workload.strategy.partition}) holds pod {held} on its revision."
+    next_step = f"{command(action)}; then lower the partition, and delete the failing pods."
+    return Block(Effect.ESCALATE, "Partition", message, next_step)
 
 
 def check_custom_owner(case: GuardCase) -> Block | None:

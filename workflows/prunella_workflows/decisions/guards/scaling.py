@@ -1,11 +1,11 @@
 """Guards for replicas that an autoscaler sets, and for pods that must stay healthy during a repair."""
 
+from prunella_workflows.decisions.diagnosis.disruption import expect_disruption
 from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.decisions.guards.ownership import first_foreign
 from prunella_workflows.model.kubectl import command
 from prunella_workflows.model.outcome import Effect
-from prunella_workflows.model.plan import RaiseMaxReplicas, ResizePods, Restart, Scale
-from prunella_workflows.model.scaling import PodDisruptionBudgetView
+from prunella_workflows.model.plan import RaiseMaxReplicas, RestoreTemplate, Scale, TemplateAction
 from prunella_workflows.model.workload import WorkloadView
 
 
@@ -51,32 +51,17 @@ def check_disruption(case: GuardCase) -> Block | None:
     The API server enforces budgets for evictions only; a rolling update follows the workload's own strategy.
     """
     action, workload = case.action, case.workload
-    if action is None or isinstance(action, Scale | RaiseMaxReplicas | ResizePods):
+    if not isinstance(action, TemplateAction):
         return None
-    left = _count_kept(workload)
-    if left >= workload.available_replicas:
+    restored = action.revision if isinstance(action, RestoreTemplate) else None
+    disruption = expect_disruption(workload, case.scaling, case.healthy_pods, restored)
+    if disruption is None:
         return None
     next_step = f"If it is safe: {command(action)}"
-    if (budget := _violated_budget(case, left)) is not None:
+    if (budget := disruption.budget) is not None:
         required = "an unknown number" if budget.desired_healthy is None else budget.desired_healthy
-        message = f"It may leave only {left} pod(s) of {workload.ref} healthy; "
+        message = f"It may leave only {disruption.kept} pod(s) of {workload.ref} healthy; "
         message += f"PodDisruptionBudget/{budget.name} requires {required}."
         return Block(Effect.ESCALATE, "DisruptionBudget", message, next_step)
-    if isinstance(action, Restart) and left == 0:
-        message = f"It may interrupt the service: no pod of {workload.ref} is guaranteed to stay healthy."
-        return Block(Effect.ESCALATE, "Interruption", message, next_step)
-    return None
-
-
-def _count_kept(workload: WorkloadView) -> int:
-    """The number of healthy pods that the workload's own strategy keeps while it replaces them."""
-    return max(0, min(workload.available_replicas, workload.replicas - workload.strategy.max_unavailable))
-
-
-def _violated_budget(case: GuardCase, left: int) -> PodDisruptionBudgetView | None:
-    """The first budget that would be violated. Pods of other workloads under it are not affected."""
-    for budget in case.scaling.budgets:
-        others = max(0, budget.current_healthy - case.workload.available_replicas)
-        if budget.desired_healthy is None or left + others < budget.desired_healthy:
-            return budget
-    return None
+    message = f"It may interrupt the service: no pod of {workload.ref} is guaranteed to stay healthy."
+    return Block(Effect.ESCALATE, "Interruption", message, next_step)

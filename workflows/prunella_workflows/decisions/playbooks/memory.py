@@ -2,8 +2,9 @@
 
 import math
 
+from prunella_workflows.decisions.diagnosis.disruption import expect_disruption
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.diagnosis.symptoms import Kind
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, select_healthy
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, precondition, stuck_pods
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
@@ -21,7 +22,8 @@ _MAX_RAISES_FOR_LEAK = 1  # it buys time for a person; the leak would use up a s
 def next_raise(container: ContainerView, case: PlanCase) -> SetMemory | ResizePods | None:
     """The next raise of this container's limit; None after enough raises or if a bound allows no more.
 
-    The first raise resizes the running pods where the API server offers that and the policy prefers it.
+    The first raise resizes the running pods where the API server offers that, if the policy prefers it or a rollout
+    would take away too many healthy pods.
     """
     assert container.memory_limit is not None
     evidence, raises = case.findings.evidence, _raises(container, case.tried)
@@ -49,16 +51,21 @@ def _can_resize(container: ContainerView, evidence: Evidence, policy: EffectiveP
 
     A kubelet resizes only a container that runs: one in back-off would be killed at its next start as before.
     """
-    preferred = policy.limits.resize is Resize.IN_PLACE and ResizePods.__name__ in (policy.actions or ("ResizePods",))
     pods = evidence.live_pods
     return (
-        preferred
+        ResizePods.__name__ in (policy.actions or (ResizePods.__name__,))
+        and (policy.limits.resize is Resize.IN_PLACE or _rollout_disrupts(evidence))
         and evidence.bounds.resize_offered
         and not container.init
         and len(pods) == len(evidence.current_pods) == evidence.workload.replicas
         and all(pod.node and pod.memory_limits.get(container.name) == container.memory_limit for pod in pods)
         and all(_runs(pod, container.name) for pod in pods)
     )
+
+
+def _rollout_disrupts(evidence: Evidence) -> bool:
+    healthy = select_healthy(evidence.pods, evidence.read_at)
+    return expect_disruption(evidence.workload, evidence.scaling, healthy) is not None
 
 
 def _runs(pod: PodView, container: str) -> bool:

@@ -59,11 +59,15 @@ def precondition(evidence: Evidence) -> Precondition:
 
 
 def stuck_pods(findings: Findings) -> tuple[PodRef, ...]:
-    """The broken pods of a StatefulSet: its rollout waits for them without end, so delete them after the repair."""
+    """The failing pods of a StatefulSet: its rollout waits for them without end, so delete them after the repair.
+
+    A pod that is merely not ready may be starting for good reasons, unless that is the very fault.
+    """
     evidence = findings.evidence
     if evidence.workload.ref.kind != "StatefulSet":
         return ()
-    broken = {symptom.pod for symptom in findings.symptoms if symptom.active or symptom.kind is not Kind.NOT_READY}
+    certain = {failure.pod for failure in findings.current_failures if failure.kind is not Kind.NOT_READY}
+    broken = certain or {failure.pod for failure in findings.current_failures}
     return tuple(
         PodRef(name=pod.name, uid=pod.uid) for pod in evidence.current_pods if pod.name in broken and not pod.ready
     )

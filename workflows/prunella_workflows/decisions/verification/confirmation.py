@@ -106,7 +106,7 @@ def _is_flapping(evidence: Evidence) -> bool:
 def _is_stable(evidence: Evidence, symptoms: tuple[Symptom, ...], seconds: float) -> bool:
     """Report whether every wanted pod has been ready, and nothing has crashed, for that long."""
     pods = evidence.live_pods
-    if not evidence.workload.complete or not pods:
+    if not evidence.workload.settled or not pods:
         return False
     since = evidence.since or evidence.opened_at
     times = [symptom.at for symptom in symptoms if symptom.at is not None]

@@ -72,7 +72,7 @@ def verify(
     if observed and (failed := _check_failures(current, expected)) is not None:
         return failed
     ready = bool(current) and all(pod.ready and not pod.resizing for pod in current)
-    if observed and workload.complete and ready:
+    if observed and workload.settled and ready:
         if expected.settle.relief is not None:
             rule = expected.settle.relief
             after = usage if usage is not None and usage.at > expected.written_at else None

@@ -57,6 +57,15 @@ def test_how_pods_are_replaced(found, expected):
     assert (found.max_unavailable, found.max_surge) == expected
 
 
+def test_the_pods_that_a_partition_holds():
+    spec = {"updateStrategy": rolling(partition=1), "ordinals": {"start": 2}, "podManagementPolicy": "Parallel"}
+    found = strategy(3, kind="StatefulSet", **spec)
+    assert (found.partition, found.first_ordinal, found.parallel) == (1, 2, True)
+    assert strategy(3, kind="StatefulSet", updateStrategy=rolling(partition=99)).partition == 3
+    plain = strategy(3, kind="StatefulSet")
+    assert (plain.partition, plain.parallel) == (0, False)
+
+
 def test_the_kind_of_strategy():
     assert strategy().kind == Strategy().kind == "RollingUpdate"
     assert strategy(strategy={"type": "Recreate"}).kind == "Recreate"

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from fakes.kube import FakeKube, failing
-from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_snapshot, a_template, announced
+from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, announced
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
@@ -73,6 +73,14 @@ def operations(kube):
 
 def live(kube):
     return kube.objects[PATH]
+
+
+def test_the_pods_are_looked_at_once_more_before_a_rollout_takes_them_away(repairer, kube):
+    live(kube)["spec"]["strategy"] = {"type": "Recreate"}
+    kube.put(f"{paths.core('shop', 'pods')}/web-a", a_pod(revision=2))
+    with pytest.raises(ChangedSince, match="guard Disruption blocks now"):
+        repairer.repair(memory())
+    assert kube.of("json_patch") == []
 
 
 def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):

@@ -59,6 +59,28 @@ def test_complete_means_all_of_it_and_nothing_else(status, complete):
     assert workload_view(a_deployment(status=status)).complete is complete
 
 
+@pytest.mark.parametrize(
+    ("strategy", "updated", "settled"),
+    [
+        ({}, 3, True),
+        ({}, 2, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, 2, True),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, 1, False),
+        ({"type": "OnDelete"}, 1, True),
+    ],
+)
+def test_a_rollout_settles_where_its_owner_holds_it(strategy, updated, settled):
+    raw = a_deployment(replicas=3, updateStrategy=strategy, status={"updatedReplicas": updated})
+    view = workload_view({**raw, "kind": "StatefulSet"})
+    assert (view.settled, view.complete) == (settled, updated == 3)
+
+
+@pytest.mark.parametrize(("pod", "held"), [("web-2", True), ("web-3", False), ("web-12", False)])
+def test_a_partition_holds_the_first_pods(pod, held):
+    spec = {"updateStrategy": {"rollingUpdate": {"partition": 1}}, "ordinals": {"start": 2}}
+    assert workload_view({**a_deployment(replicas=9, **spec), "kind": "StatefulSet"}).is_held(pod) is held
+
+
 def test_a_rollout_past_its_deadline_says_so():
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too long"}
     view = workload_view(a_deployment(status={"conditions": [late]}))

@@ -6,9 +6,11 @@ import pytest
 from builders import (
     WEB,
     a_brief,
+    a_crashing_container,
     a_deployment,
     a_guard_case,
     a_memory_raise,
+    a_pod,
     a_policy,
     a_restart,
     a_rollback,
@@ -41,6 +43,7 @@ from prunella_workflows.decisions.guards.ownership import (
     check_custom_owner,
     check_field_owner,
     check_on_delete_strategy,
+    check_partition,
     check_paused_rollout,
     check_reverted,
     check_rollout_in_progress,
@@ -59,6 +62,7 @@ from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
+from prunella_workflows.model.plan import PodRef
 from prunella_workflows.model.policy import BUILT_IN, merge
 from prunella_workflows.model.repair_slot import RepairSlots
 from prunella_workflows.model.scaling import Strategy
@@ -75,6 +79,22 @@ def _a(kind):
 
 def _by_hand(kind):
     return _a(kind).model_copy(update={"strategy": Strategy(kind="OnDelete", max_surge=0)})
+
+
+def _parted(partition, broken):
+    """A StatefulSet with this partition, one of whose two pods is broken."""
+    strategy = Strategy(max_unavailable=1, max_surge=0, partition=partition)
+    names = ("web-0", "web-1")
+    pods = [a_pod(name, *([a_crashing_container()] if name == broken else [])) for name in names]
+    return {"workload": _a("StatefulSet").model_copy(update={"strategy": strategy}), "pods": pods}
+
+
+def _replacing(*names):
+    """A rollback that replaces these pods."""
+    return a_rollback(replace_pods=tuple(PodRef(name=name, uid=f"uid-{name}") for name in names))
+
+
+CRASHED = a_pod("web-0", a_crashing_container())
 
 
 def _put_back(before="hash-2", after="hash-1", at=None):
@@ -216,6 +236,23 @@ HOLDS = [
         id="a restart that would reach no pod",
     ),
     pytest.param(
+        check_on_delete_strategy,
+        {"workload": _by_hand("StatefulSet"), "pods": [CRASHED]},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="a raise that the other pods would wait for",
+    ),
+    pytest.param(
+        check_on_delete_strategy,
+        {"workload": _by_hand("StatefulSet"), "pods": [CRASHED], "action": a_rollback()},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="a rollback that replaces no broken pod",
+    ),
+    pytest.param(
+        check_partition, _parted(1, "web-0"), Effect.ESCALATE, "Partition", id="a pod that the partition holds"
+    ),
+    pytest.param(
         check_reverted, {"workload": _put_back()}, Effect.ESCALATE, "OwnedElsewhere", id="our repair was put back"
     ),
     pytest.param(
@@ -244,7 +281,12 @@ HOLDS = [
     ),
     pytest.param(
         check_disruption,
-        {"action": a_restart(), "workload": a_deployment(strategy=ONE_AWAY), "scaling": under_budget(3)},
+        {
+            "action": a_restart(),
+            "workload": a_deployment(strategy=ONE_AWAY),
+            "pods": [a_pod(), a_pod("web-2-b"), a_pod("web-2-c")],
+            "scaling": under_budget(3),
+        },
         Effect.ESCALATE,
         "DisruptionBudget",
         id="a budget wants every pod healthy",
@@ -445,9 +487,11 @@ PASSES = [
     pytest.param(check_rollback_freeze, {"action": a_rollback()}, id="a rollback without a freeze"),
     pytest.param(
         check_on_delete_strategy,
-        {"workload": _by_hand("StatefulSet"), "action": a_rollback()},
+        {"workload": _by_hand("StatefulSet"), "pods": [CRASHED, a_pod("web-1")], "action": _replacing("web-0")},
         id="broken pods of a StatefulSet are replaced",
     ),
+    pytest.param(check_partition, _parted(1, "web-1"), id="a pod that the partition does not hold"),
+    pytest.param(check_partition, _parted(0, "web-0"), id="no partition"),
     pytest.param(
         check_on_delete_strategy, {"workload": _a("DaemonSet"), "action": a_rollback()}, id="a rolling update"
     ),

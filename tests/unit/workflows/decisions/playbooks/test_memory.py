@@ -27,6 +27,7 @@ from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.kubectl import persistent_change_hint
 from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import PodRef, ResizePods, SetMemory, Settle
+from prunella_workflows.model.scaling import Strategy
 
 KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill(), waiting="", running_since=ago(5)))
 DOWN = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
@@ -69,6 +70,15 @@ def test_the_first_raise_is_made_in_all_running_pods():
 )
 def test_otherwise_it_is_rolled_out(case):
     assert isinstance(first(**case), SetMemory)
+
+
+RECREATE = Strategy(kind="Recreate", max_unavailable=3, max_surge=0)
+
+
+def test_running_pods_are_resized_first_where_a_rollout_would_take_the_healthy_ones_away():
+    assert isinstance(first(policy={}, strategy=RECREATE), ResizePods)
+    assert isinstance(first(policy={"actions": ["SetMemory"]}, strategy=RECREATE), SetMemory)
+    assert isinstance(first(policy={}, strategy=RECREATE, pods=(KILLED,), replicas=1), SetMemory)
 
 
 @pytest.mark.parametrize(("maximum", "to"), [("2Gi", 192 * MI), ("128Mi", 128 * MI)])

@@ -284,6 +284,14 @@ def test_a_stateful_set_gets_its_killed_pod_replaced_and_only_that():
     assert [(pod.name, pod.uid) for pod in action.replace_pods] == [(killed.name, killed.uid)]
 
 
+def test_a_pod_that_is_merely_not_ready_is_not_replaced():
+    ref = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
+    syncing = a_pod("web-0", a_container_status(ready=False), created_at=ago(7200))
+    killed = a_pod("web-1", a_crashing_container(last=an_oom_kill()))
+    action = _first(an_evidence(syncing, killed, workload=a_deployment(ref=ref)))
+    assert [pod.name for pod in action.replace_pods] == ["web-1"]
+
+
 def test_a_deployment_replaces_its_pods_itself():
     assert _first(_evidence()).replace_pods == ()
 
