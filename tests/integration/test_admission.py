@@ -9,7 +9,7 @@ from support.deployments import a_namespace
 
 from prunella_operator.incidents.client import KubeIncidents, acknowledge, decide
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_workflows.model.errors import Forbidden, PrunellaError
+from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -213,6 +213,24 @@ def test_nobody_but_who_writes_the_status_sets_the_marks_that_budgets_count(kube
     mechanic.merge_patch(incident, {"spec": {"suspend": True}})
     (kind,) = marks
     mechanic.merge_patch(incident, {"metadata": {kind: dict.fromkeys(marks[kind])}})
+
+
+def test_an_incident_that_is_being_deleted_only_loses_its_finalizers(mechanic, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    body = an_incident()
+    body["metadata"]["finalizers"] = ["example.org/kept", "example.org/other"]
+    incident = f"{path}/{mechanic.create(path, body)['metadata']['name']}"
+    mechanic.call("DELETE", incident)
+    marks = {"labels": {"prunella.dev/repair-slot": "requested"}, "annotations": TURNS}
+    approval = {"decision": "Approved", "by": me(guarded, "mechanic")}
+    more = {"metadata": {"finalizers": ["example.org/kept", "example.org/new"]}}
+    for change in ({"metadata": marks}, {"spec": {"approval": approval}}, more):
+        with pytest.raises(Forbidden, match="is being deleted"):
+            mechanic.merge_patch(incident, change)
+    mechanic.merge_patch(incident, {"metadata": {"finalizers": ["example.org/kept"]}})
+    mechanic.merge_patch(incident, {"metadata": {"finalizers": None}})
+    with pytest.raises(NotFound):
+        mechanic.get(incident)
 
 
 def test_prunella_itself_opens_incidents_also_where_it_may_not_repair(worker, operator, guarded):
