@@ -76,6 +76,12 @@ class Api:
     def get(self, path: str, **query: str) -> Object:
         return self._kube.call("GET", path, **query)
 
+    def user(self) -> str:
+        """The name under which the API server knows the caller."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self._kube.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        return str(answer["status"]["userInfo"]["username"])
+
     def text(self, path: str) -> str:
         """Return an answer that is not an object: metrics, logs."""
         return self._kube.text(path)

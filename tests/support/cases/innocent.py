@@ -211,6 +211,6 @@ CASES = (
     _noise("good-release", shop.applied(shop.release(2))),
     _noise("slow-release", shop.applied(shop.release(2), shop.probe("readinessProbe", initialDelaySeconds=50))),
     _noise("service-renamed", _no_pods_behind),
-    _noise("pods-ignored", _ignored_pods(shop.bad()), before=_ignored_pods(), ignored=True),
+    _noise("pods-ignored", _ignored_pods(shop.bad()), before=_ignored_pods(), unrecorded=True),
     _noise("namespace-ignored", _ignored_namespace),
 )

@@ -6,7 +6,7 @@ A case is two functions: `before` creates the healthy state, `breaks` the fault.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import yaml
@@ -14,9 +14,10 @@ from support import samples
 from support.api import Object, until
 from support.audit import Write
 from support.cluster import Cluster
-from support.prunella import PrunellaProcess
+from support.prunella import SeparateProcesses
 
 from prunella_operator import clock
+from prunella_operator.kubernetes.views.pods import pod_view
 
 CLOSED = frozenset({"Healed", "Recovered", "Escalated", "DryRunDone", "Suppressed", "Cancelled", "Failed"})
 _OPENED_WITHIN = 150.0
@@ -26,6 +27,7 @@ LAST_ACTION = "prunella.dev/last-action"
 CASE_LABELS = {"prunella-tests-stage": "e2e"}
 BUILT_IN = os.environ.get("PRUNELLA_TEST_BUILT_IN") == "1"
 """Use Prunella's defaults: the default settings, and a policy only for a case that needs one."""
+_SETTLED_FOR = timedelta(seconds=33 if BUILT_IN else 6)
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class Case:
     """Changes to the samples' policy; None: no policy at all."""
     sample: str | None = None
     kind: str = "Deployment"
-    ignored: bool = False
-    """Prunella must ignore it, so that it keeps no snapshot either."""
+    unrecorded: bool = False
+    """Prunella keeps no snapshot of it: it must ignore it, or may write nothing in its namespace."""
     slow: bool = False
     """It takes minutes, so it must begin first."""
     then: Callable[["CaseRun"], None] | None = None
@@ -71,7 +73,9 @@ class Case:
 class CaseRun:
     """One run of a case, in its namespace."""
 
-    def __init__(self, case: Case, cluster: Cluster, prunella: PrunellaProcess, user: str, namespace: str) -> None:
+    def __init__(
+        self, case: Case, cluster: Cluster, prunella: SeparateProcesses, users: tuple[str, ...], namespace: str
+    ) -> None:
         self.case = case
         self.cluster = cluster
         self.api = cluster.api
@@ -91,7 +95,7 @@ class CaseRun:
         self.error: BaseException | None = None
         """The error that stopped the run."""
         self.prunella = prunella
-        self._user = user
+        self._users = users
 
     def load(self, file: str, sample: str | None = None) -> list[Object]:
         """The objects of one of the sample's files, in this namespace."""
@@ -125,13 +129,19 @@ class CaseRun:
             case.before(self)
 
     def is_good(self) -> bool:
-        """Check that Prunella knows the healthy template, or, if it must ignore the workload, that this is healthy."""
-        if self.case.ignored:
-            status, wanted = self.live().get("status") or {}, self.live()["spec"]["replicas"]
-            return (status.get("readyReplicas"), status.get("updatedReplicas")) == (wanted, wanted)
+        """Check that Prunella knows the healthy template, or, if it records none, that its pods were ready so long."""
+        if self.case.unrecorded:
+            return self._settled()
         path = f"/apis/apps/v1/namespaces/{self.namespace}/controllerrevisions"
         kept = self.api.items(path, labelSelector=_SNAPSHOT)
         return any(item["metadata"]["name"].startswith(f"{self.case.workload}-prunella-") for item in kept)
+
+    def _settled(self) -> bool:
+        """Check that all pods are there, and have been ready for longer than a template needs to be known as good."""
+        pods = [pod_view(pod) for pod in self.api.pods(self.namespace)]
+        since = [pod.ready_since for pod in pods if pod.ready and pod.ready_since]
+        complete = len(pods) == len(since) == self.live()["spec"]["replicas"]
+        return complete and clock.now() - max(since) > _SETTLED_FOR
 
     def break_it(self) -> None:
         """Break it, and remember the owner's version."""
@@ -193,14 +203,17 @@ class CaseRun:
 
     def attempted(self) -> list[Write]:
         """Every write to the owner's objects here that Prunella tried, granted or not. Needs the audit log."""
+        return [write for write in self._writes() if write.of_a_user]
+
+    def _writes(self) -> list[Write]:
+        """All writes of Prunella's accounts here, in order. Needs the audit log."""
         assert self.cluster.audit is not None
-        return [write for write in self.cluster.audit.writes(self._user, self.namespace) if write.of_a_user]
+        found = [write for user in self._users for write in self.cluster.audit.writes(user, self.namespace)]
+        return sorted(found, key=lambda write: write.at)
 
     def snapshots(self) -> list[Write]:
         """Prunella's writes of its own snapshots. Needs the audit log."""
-        assert self.cluster.audit is not None
-        everything = self.cluster.audit.writes(self._user, self.namespace)
-        return [write for write in everything if write.resource == "apps/controllerrevisions"]
+        return [write for write in self._writes() if write.resource == "apps/controllerrevisions"]
 
     def assert_written(self, times: int) -> None:
         """Assert that Prunella made that many writes, only to the workload; from the audit log if there is one."""
@@ -252,9 +265,8 @@ class CaseRun:
 
     def _assert_audited(self) -> None:
         """An audit log that shows nothing at all proves nothing: Prunella's reports must be in it."""
-        assert self.cluster.audit is not None
-        everything = self.cluster.audit.writes(self._user, self.namespace)
-        assert any(write.resource.startswith("prunella.dev/") for write in everything) or not self.case.incidents
+        reported = any(write.resource.startswith("prunella.dev/") for write in self._writes())
+        assert reported or not self.case.incidents
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
         """Yield the parts of a failed test's report."""

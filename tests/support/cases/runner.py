@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.api import path_of, until
 from support.cases.run import CASE_LABELS, CaseRun
-from support.prunella import PrunellaProcess
+from support.prunella import SeparateProcesses
 
 _AT_ONCE = 14
 _GOOD_WITHIN = 240.0
@@ -30,7 +30,7 @@ class CaseRunner:
     """Runs cases and keeps the outcome of each."""
 
     def __init__(
-        self, case_runs: Iterable[CaseRun], prunella: PrunellaProcess, log_progress: Callable[[str], None]
+        self, case_runs: Iterable[CaseRun], prunella: SeparateProcesses, log_progress: Callable[[str], None]
     ) -> None:
         self._prunella = prunella
         self.case_runs = {case_run.case.name: case_run for case_run in case_runs}

@@ -236,7 +236,15 @@ CASES: dict[str, Case] = {
             policy={"approval": {"when": "Always"}},
             incidents=2,
         ),
-        _left_alone("observed-only", "checkout", "DryRunDone", "ObserveMode", cause="bad_release", policy=None),
+        _left_alone(
+            "observed-only",
+            "checkout",
+            "DryRunDone",
+            "ObserveMode",
+            cause="bad_release",
+            policy=None,
+            unrecorded=True,
+        ),
         _left_alone(
             "opted-out",
             "checkout",
@@ -246,7 +254,7 @@ CASES: dict[str, Case] = {
             before=_labelled_before,
             breaks=_labelled,
             incidents=0,
-            ignored=True,
+            unrecorded=True,
         ),
         _left_alone(
             "paused",
