@@ -176,7 +176,7 @@ def _acquired(raw: Object) -> dict[str, str]:
 
 
 def _parse_slots(incidents: Iterable[Object]) -> tuple[RepairSlot, ...]:
-    """The slots of incidents. One that is being deleted counts for nothing: a finalizer may keep it for ever."""
+    """The slots of incidents. One that is being deleted counts for nothing: a finalizer can keep it."""
     return tuple(_parse_slot(raw) for raw in incidents if "deletionTimestamp" not in raw["metadata"])
 
 
