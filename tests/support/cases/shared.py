@@ -28,6 +28,7 @@ def _leaning(run: CaseRun) -> None:
 def _outage(run: CaseRun) -> None:
     """The ledger is gone in the middle of a rollout: new pods crash, and old ones are not ready any more."""
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/pods/ledger")
+    until(lambda: run.live()["status"].get("availableReplicas", 0) < 2, 60, "an old pod is not ready any more")
     server = samples.container(run.first)
     shop.applied(_TWO, shop.release(2), shop.server(env=server["env"], readinessProbe=server["readinessProbe"]))(run)
 
