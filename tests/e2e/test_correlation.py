@@ -47,7 +47,7 @@ def test_a_new_release_is_not_blamed_for_what_it_needs(case_run):
 def test_people_are_told_whose_incident_to_look_at(case_run):
     status = case_run.closed()["status"]
     first = ended(case_run, "ledger")
-    assert (first["status"]["phase"], first["status"]["reason"]) == ("Escalated", "InnocentRelease")
+    assert (first["status"]["phase"], first["status"]["reason"]) == ("Escalated", "ConfigMissing")
     name = first["metadata"]["name"]
     assert (status["causedBy"]["target"], status["causedBy"]["incident"]) == ("Deployment/ledger", name)
     assert status["escalation"]["nextStep"] == f"See incident {name} of Deployment/ledger."

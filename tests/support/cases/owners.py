@@ -133,10 +133,10 @@ CASES = (
     shop.escalated("kapp", _by("kapp"), _by("kapp", shop.bad()), "OwnedElsewhere", "bad_release"),
     _held("terraform-oom", "OwnedElsewhere", before=_by("Terraform"), breaks=_grown_by("Terraform")),
     shop.rolled_back("labelled-by-another", _labelled_by_another, shop.applied(shop.bad())),
-    _held("partition-holds", "", _TWO, _down_to(2), kind="StatefulSet"),
+    _held("partition-holds", "Partition", _TWO, _down_to(2), kind="StatefulSet"),
     _oom("partition-lets-through", _TWO, _down_to(1), **_STATEFUL),
     _oom("singleton-oom", _RECREATED),
-    _held("recreate-interrupts", "", _THREE, _RECREATED),
+    _held("recreate-interrupts", "Interruption", _THREE, _RECREATED),
     _oom("budget-used-up-but-surge", _TWO, before=_budget(2, _TWO)),
     _held(
         "budget-used-up",

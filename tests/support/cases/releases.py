@@ -196,7 +196,7 @@ CASES = (
         policy={"verification": {"window": "20s", "timeout": "90s"}},
         slow=True,
     ),
-    _bad("stateful-readiness", *_NOT_THERE, good=(shop.replicas(2),), **STATEFUL),
+    _bad("stateful-readiness", *_NOT_THERE, **STATEFUL, slow=True),
     _bad("stateful-node", _DISK, good=(shop.replicas(2),), **STATEFUL),
     _bad("stateful-image", shop.server(image="none.example/a:1"), good=(shop.replicas(2),), **STATEFUL),
     _bad("stateful-key", _KEY, **STATEFUL),
