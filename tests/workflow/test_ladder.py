@@ -75,6 +75,14 @@ async def test_heals_at_the_first_try(workflow_env):
     assert activities.statuses[-1] == status
 
 
+async def test_healed_by_pods_from_before_the_repair_is_not_called_verified(workflow_env):
+    activities = ScriptedActivities(verify=judged(Verdict.HEALED, "ServedByExistingPods"))
+    status = await workflow_env.run_incident(activities)
+    assert (status.phase, status.reason) == (Phase.HEALED, "ServedByExistingPods")
+    assert condition(status, "Verified") == ("Unknown", "ServedByExistingPods")
+    assert condition(status, "Succeeded") == ("True", "Healed")
+
+
 async def test_the_times_are_told_in_their_order(workflow_env):
     status = await workflow_env.run_incident(ScriptedActivities())
     times = status.times
@@ -104,7 +112,7 @@ async def test_what_is_verified_is_what_was_written(workflow_env):
     await workflow_env.run_incident(activities)
     (order,), look = activities.requests("repair"), activities.requests("verify")[0]
     assert order.action == a_memory_raise()
-    assert (look.action_id, look.template_hash, look.available_before) == (order.action_id, "hash-of-the-repair", 2)
+    assert (look.action_id, look.template_hash, look.baseline.available) == (order.action_id, "hash-of-the-repair", 2)
     assert (look.settle.timeout, look.settle.window) == (120, 60)
 
 

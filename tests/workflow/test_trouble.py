@@ -106,7 +106,7 @@ async def test_a_permanent_error_before_any_attempt_fails_the_incident(workflow_
     assert (activities.writes, await workflow_env.escalation()) == ([], None)
 
 
-@pytest.mark.parametrize("name", ["confirm", "diagnose"])
+@pytest.mark.parametrize("name", ["confirm", "diagnose", "verify"])
 async def test_an_api_server_that_is_away_for_longer_is_waited_for(workflow_env, name):
     works = ScriptedActivities().script[name]
     activities = ScriptedActivities(**{name: [*[DOWN] * 25, *works]})
@@ -137,12 +137,21 @@ async def test_a_permanent_error_after_an_attempt_is_handed_over(workflow_env):
     assert await workflow_env.escalation()
 
 
-async def test_a_repair_that_cannot_be_judged_is_undone_and_handed_over(workflow_env):
+async def test_a_repair_that_nobody_can_judge_stays_in_force_and_is_handed_over(workflow_env):
     activities = ScriptedActivities(verify=raised(Forbidden("may not read pods")))
     status = await workflow_env.run_incident(activities)
-    assert (status.phase, status.reason) == (Phase.ESCALATED, "Forbidden")
-    assert activities.writes == ["uid-incident-1", "uid-incident-1-undo"]
-    assert status.attempts[0].undone
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "CannotVerify")
+    assert status.message == "The repair could not be verified and stays in force: may not read pods"
+    assert activities.writes == ["uid-incident-1"]
+    assert (status.attempts[0].verdict, status.attempts[0].undone) == ("Inconclusive", False)
+
+
+async def test_a_repair_is_not_undone_because_the_api_server_stays_away(workflow_env, monkeypatch):
+    monkeypatch.setattr(activity_calls, "UNREACHABLE_LIMIT", timedelta(minutes=2))
+    activities = ScriptedActivities(verify=DOWN)
+    status = await workflow_env.run_incident(activities)
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "CannotVerify")
+    assert activities.writes == ["uid-incident-1"]
 
 
 async def test_a_repair_that_is_refused_is_handed_over_with_nothing_to_undo(workflow_env):

@@ -13,6 +13,7 @@ from prunella_workflows.decisions import guards, playbooks
 from prunella_workflows.decisions.diagnosis import probe_events, startup
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
+from prunella_workflows.decisions.verification.baseline import measure_baseline
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import EvidenceNote
@@ -92,7 +93,7 @@ class Diagnoser:
             guards=evaluate(guards.GUARDS, case, request.known),
             evidence=_notes(findings, diagnosis, policy),
             diff=self._preview(action) if action is not None else "",
-            available=findings.evidence.workload.available_replicas,
+            baseline=measure_baseline(findings),
             attempts_max=policy.limits.attempts,
             has_checks=bool(policy.verification.checks),
             approval_needed=action is not None and guards.approval_needed(policy, action, request.spec.severity),

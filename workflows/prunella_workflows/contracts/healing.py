@@ -13,7 +13,7 @@ from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNT
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
-from prunella_workflows.model.outcome import Cause, Diagnosis, GuardResult, Judgement, Sighting
+from prunella_workflows.model.outcome import Baseline, Cause, Diagnosis, GuardResult, Judgement, Sighting
 from prunella_workflows.model.plan import Action, Plan, Settle
 from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.model.workload import WorkloadRef
@@ -98,7 +98,7 @@ class DiagnoseReport(Value):
     guards: tuple[GuardResult, ...] = ()
     evidence: tuple[EvidenceNote, ...] = ()
     diff: str = ""
-    available: int = 0
+    baseline: Baseline = Baseline()
     attempts_max: int = 3
     has_checks: bool = False
     approval_needed: bool = False
@@ -141,7 +141,7 @@ class VerifyRequest(Value):
     action_id: str
     template_hash: str
     written_at: datetime
-    available_before: int = 0
+    baseline: Baseline = Baseline()
     settle: Settle
     has_checks: bool = False
     blind: float = 0.0

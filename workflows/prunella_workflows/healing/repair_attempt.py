@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import Enum, auto
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.contracts import healing
 from prunella_workflows.contracts.healing import DiagnoseReport, HealingActivities, HealingRequest
@@ -24,7 +24,7 @@ VERIFY_INTERVAL = timedelta(seconds=2)
 BLIND_INTERVAL = timedelta(seconds=20)
 """A longer gap between two checks than this means that the workload could not be observed."""
 BLIND_LIMIT = timedelta(hours=1)
-BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
+_CANNOT_VERIFY = "CannotVerify"
 
 
 class RepairOutcome(Enum):
@@ -96,18 +96,18 @@ class RepairExecutor:
             action_id=done.action_id,
             template_hash=done.template_hash,
             written_at=done.written_at,
-            available_before=report.available,
+            baseline=report.baseline,
             settle=step.settle,
             has_checks=report.has_checks,
         )
         started = checked = workflow.now()
         pause = timedelta()
         while True:
-            judgement = await self._calls.call(HealingActivities.verify, request)
+            judgement = await self._check(request)
             request = request.model_copy(update={"calm_since": judgement.calm_since})
             gap, checked = workflow.now() - checked - pause, workflow.now()
             pause = backoff(checked - started, VERIFY_INTERVAL)
-            if gap > BLIND_INTERVAL and judgement.verdict in BAD and request.blind < BLIND_LIMIT.total_seconds():
+            if gap > BLIND_INTERVAL and _is_doubtful(judgement) and request.blind < BLIND_LIMIT.total_seconds():
                 # Nothing was observed during the gap, so it does not count: what was late may still come.
                 request = request.model_copy(update={"blind": request.blind + gap.total_seconds()})
             elif judgement.verdict is not None:
@@ -115,6 +115,16 @@ class RepairExecutor:
             elif self._status.progress(judgement):
                 await self._reporter.report()
             await workflow.sleep(pause)
+
+    async def _check(self, request: healing.VerifyRequest) -> Judgement:
+        """Check once. What nobody can judge is undecided: an outage or a lost permission is no evidence."""
+        try:
+            return await self._calls.retry_until_reachable(HealingActivities.verify, request)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            message = f"The repair could not be verified and stays in force: {error_message(error)}"
+            return Judgement(verdict=Verdict.INCONCLUSIVE, reason=_CANNOT_VERIFY, message=message)
 
     async def undo(self) -> bool:
         """Undo the applied change. False when someone has changed the object since: then it was escalated."""
@@ -139,3 +149,8 @@ class RepairExecutor:
         self._state.applied = None
         self._status.undone(workflow.now())
         return True
+
+
+def _is_doubtful(judgement: Judgement) -> bool:
+    """Report whether a verdict may come from what was late only because nobody could look."""
+    return judgement.verdict not in (None, Verdict.HEALED) and judgement.reason != _CANNOT_VERIFY

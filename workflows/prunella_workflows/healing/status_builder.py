@@ -11,7 +11,7 @@ from prunella_workflows.healing.state import HealingState
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Attempt, CausedBy, Delivery, EscalationNote, GuardNote, Phase
-from prunella_workflows.model.outcome import Cause, Judgement, Sighting, Verdict
+from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Cause, Judgement, Sighting, Verdict
 from prunella_workflows.model.plan import RestoreTemplate, Step
 from prunella_workflows.notifications.messages import delivery_event
 
@@ -211,10 +211,11 @@ class StatusBuilder:
         verdict, message = judgement.verdict, judgement.message
         assert verdict is not None
         healed = verdict is Verdict.HEALED
+        proven = _UNKNOWN if judgement.reason == SERVED_BY_EXISTING_PODS else str(healed)
         self._state.update_attempt(finished_at=now, verdict=verdict, message=message)
         if verdict in _DISPROVED and self._state.attempts[-1].action == RestoreTemplate.__name__:
             self._acquit_release(now)
-        self._state.set_condition("Verified", "True" if healed else "False", judgement.reason, message, now)
+        self._state.set_condition("Verified", proven, judgement.reason, message, now)
         self._state.events.post(NORMAL if healed else WARNING, "Verified", "Verify", f"{verdict}: {message}")
 
     def _acquit_release(self, now: datetime) -> None:

@@ -39,6 +39,10 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "Inconclusive"
 
 
+SERVED_BY_EXISTING_PODS = "ServedByExistingPods"
+"""The reason of Healed where no pod was made after the repair: the workload's health is proven, the cause is not."""
+
+
 class Rejected(Value):
     """A root cause that was considered and ruled out."""
 
@@ -58,6 +62,17 @@ class Diagnosis(Value):
     decided_by: tuple[str, ...] = ()
     caused_by: CausedBy | None = None
     rejected: tuple[Rejected, ...] = ()
+
+
+class Baseline(Value):
+    """The state before a repair: pods `available`, kinds of symptom `failing`, and pods `unplaced`.
+
+    `unplaced`: the pods that had no node before the fault was noticed, which the repair does not address.
+    """
+
+    available: int = 0
+    failing: tuple[str, ...] = ()
+    unplaced: int = 0
 
 
 class Judgement(Value):

@@ -189,7 +189,7 @@ class Relief(Value):
 
 
 class Settle(Value):
-    """The rule for verifying a step. Seconds: it must be rolled out within `timeout`, then stay healthy for `window`.
+    """The rule for verifying a step. Seconds: it may stand still for `timeout`, then must stay healthy for `window`.
 
     With `relief` healthy pods are not enough: their usage decides. At the end all `checks` must pass as well.
     """

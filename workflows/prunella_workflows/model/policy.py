@@ -120,12 +120,12 @@ class Check(Value):
 
 
 class Verification(Value):
-    """Verification of a repair: rolled out within `timeout`, healthy for `window`, and all checks passed."""
+    """Verification of a repair: no standstill for `timeout`, then healthy for `window`, and all checks passed."""
 
     window: Duration | None = None
     """Time the workload must stay healthy after the repair, as a duration from 1s to 1h."""
     timeout: Duration | None = None
-    """Maximum time for the rollout of a repair, as a duration from 10s to 6h."""
+    """Maximum time in which the rollout of a repair makes no progress, as a duration from 10s to 6h."""
     checks: tuple[Check, ...] | None = None
     """Prometheus checks that must all pass before a repair counts as healed. A check without data does not pass."""
 

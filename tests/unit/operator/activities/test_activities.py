@@ -66,7 +66,7 @@ def test_diagnose_answers_with_cause_plan_guards_and_the_exact_diff(activities, 
     assert isinstance(step.action, SetMemory)
     assert not any(guard.held for guard in report.guards)
     assert "-        memory: 64Mi" in report.diff
-    assert report.available == 1
+    assert report.baseline.available == 1
     assert kube.writes == []
 
 

@@ -8,7 +8,8 @@ import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from prunella_workflows.decisions.verification.verification import Expectation, inconclusive
+from prunella_workflows.decisions.verification.expectation import Expectation
+from prunella_workflows.decisions.verification.verification import inconclusive
 from prunella_workflows.model import promql
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.measurement import Answer, NoData, Reading, Why

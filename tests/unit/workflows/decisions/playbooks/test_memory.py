@@ -22,7 +22,8 @@ from prunella_workflows.decisions.guards.ownership import check_field_owner
 from prunella_workflows.decisions.guards.scaling import check_disruption
 from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.decisions.playbooks.pod_oom_killed import PLAYBOOK
-from prunella_workflows.decisions.verification.verification import Expectation, verify
+from prunella_workflows.decisions.verification.expectation import Expectation
+from prunella_workflows.decisions.verification.verification import verify
 from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.kubectl import persistent_change_hint
 from prunella_workflows.model.outcome import Verdict
@@ -97,7 +98,6 @@ def judged(*pods):
         template_before="hash-2",
         action_id="a",
         written_at=ago(90),
-        available_before=1,
         settle=settle,
         resized=("app", 128 * MI),
     )

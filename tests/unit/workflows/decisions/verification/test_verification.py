@@ -24,11 +24,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.verification.baseline import measure_baseline
 from prunella_workflows.decisions.verification.confirmation import confirm
 from prunella_workflows.decisions.verification.verification import discount_node_loss, verify
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.neighbours import NodeView
-from prunella_workflows.model.outcome import Judgement, Presence, Verdict
+from prunella_workflows.model.outcome import Baseline, Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Settle
 
 CRASHING = a_pod("web-2-a", a_crashing_container(last=a_termination(finished_at=ago(400))))
@@ -290,14 +291,16 @@ def test_a_pod_that_nothing_takes_away_is(change):
 OURS = {"last_action": "uid-incident-1"}
 GOOD = a_deployment(**OURS)
 HALF = an_unavailable_deployment(**OURS)
-READY = a_pod("web-2-a", ready_since=ago(61))
-LATE = {"written_at": ago(121)}
+READY = a_pod("web-2-a", created_at=ago(100), ready_since=ago(61))
+LATE = {"written_at": ago(300)}  # and no pod was made or became ready in the last two minutes
+EARLIER = a_pod("web-2-a", created_at=ago(200), ready_since=ago(121))
+SERVED = a_pod("web-2-a", ready_since=ago(61))
+STARTING = a_container_status(ready=False)
 
 
 def _restarted(finished_at, **values):
-    return a_pod(
-        "web-2-a", a_restarted_container(last=an_oom_kill(finished_at=finished_at)), ready_since=ago(61), **values
-    )
+    container = a_restarted_container(last=an_oom_kill(finished_at=finished_at))
+    return a_pod("web-2-a", container, **{"created_at": ago(3600), "ready_since": ago(61), **values})
 
 
 @pytest.mark.parametrize(
@@ -319,7 +322,7 @@ def _restarted(finished_at, **values):
         pytest.param(
             GOOD,
             (a_pod("b", ready_since=None),),
-            {"written_at": ago(500)},
+            {"written_at": ago(781)},
             Verdict.INCONCLUSIVE,
             "NeverStable",
             id="nor ever will",
@@ -327,7 +330,7 @@ def _restarted(finished_at, **values):
         pytest.param(
             GOOD,
             (a_pod("b", ready_since=ago(3)),),
-            {"written_at": ago(420)},
+            {"written_at": ago(780)},
             None,
             "Holding",
             id="a pod was replaced recently",
@@ -335,7 +338,7 @@ def _restarted(finished_at, **values):
         pytest.param(
             GOOD,
             (a_pod("b", ready_since=ago(3)),),
-            {"written_at": ago(421)},
+            {"written_at": ago(781)},
             Verdict.INCONCLUSIVE,
             "NeverStable",
             id="pods are replaced again and again",
@@ -373,21 +376,13 @@ def _restarted(finished_at, **values):
             "Stable",
             id="the remains of an evicted pod do not count",
         ),
-        pytest.param(HALF, (READY,), LATE, Verdict.NOT_HEALED, "NotSettled", id="time-out"),
-        pytest.param(GOOD, (), LATE, Verdict.NOT_HEALED, "NoPods", id="time-out without pods is no health"),
-        pytest.param(
-            HALF,
-            (READY,),
-            {**LATE, "available_before": 3},
-            Verdict.WORSE,
-            "FewerAvailable",
-            id="fewer available than before",
-        ),
+        pytest.param(HALF, (EARLIER,), LATE, Verdict.INCONCLUSIVE, "NotSettled", id="late is undecided"),
+        pytest.param(GOOD, (), LATE, Verdict.INCONCLUSIVE, "NoPods", id="late without pods is undecided"),
         pytest.param(
             a_deployment(generation=3, **OURS),
-            (READY,),
+            (EARLIER,),
             LATE,
-            Verdict.NOT_HEALED,
+            Verdict.INCONCLUSIVE,
             "NotSettled",
             id="the controller never saw it",
         ),
@@ -403,8 +398,25 @@ def _restarted(finished_at, **values):
             id="a late relapse, though all is ready",
         ),
         pytest.param(
-            GOOD, (_restarted(ago(110)),), {}, Verdict.HEALED, "Stable", id="a kill before the write is no relapse"
+            GOOD,
+            (_restarted(ago(110)), READY.model_copy(update={"name": "web-2-b"})),
+            {},
+            Verdict.HEALED,
+            "Stable",
+            id="a kill before the write is no relapse",
         ),
+        pytest.param(
+            GOOD,
+            (_restarted(ago(300), created_at=ago(110)),),
+            {},
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="a pod made since was killed, by a node whose clock is slow",
+        ),
+        pytest.param(
+            GOOD, (SERVED,), {}, Verdict.HEALED, "ServedByExistingPods", id="only pods that ran before the repair"
+        ),
+        pytest.param(GOOD, (SERVED, READY), {}, Verdict.HEALED, "Stable", id="one of the pods was made since"),
         pytest.param(
             HALF,
             (READY, _restarted(ago(2), revision="1")),
@@ -489,6 +501,145 @@ def test_verify(workload, pods, expected, verdict, reason):
     judgement = verify(workload, pods, an_expectation(**expected), NOW)
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
     assert judgement.message
+
+
+def _starting(made=200, **values):
+    return a_pod("web-2-b", STARTING, **{"created_at": ago(made), **values})
+
+
+def _failed_by(kind, available=0):
+    return {**LATE, "baseline": Baseline(failing=(kind,), available=available)}
+
+
+UNPLACED = a_pod("web-2-c", a_waiting_container(""), phase="Pending", unschedulable="no node", created_at=ago(200))
+COSTLY = {**LATE, "baseline": Baseline(available=3)}
+STATEFUL_HALF = HALF.model_copy(update={"ref": STATEFUL, "start_budget": 110.0})
+REFUSED = a_deployment(create_failure="exceeded quota: team", **OURS)
+
+
+@pytest.mark.parametrize(
+    ("workload", "pods", "expected", "verdict", "reason"),
+    [
+        pytest.param(HALF, (_starting(119),), LATE, None, "Settling", id="a pod was made within the time-out"),
+        pytest.param(HALF, (READY,), LATE, None, "Settling", id="a pod became ready within the time-out"),
+        pytest.param(
+            HALF,
+            (_starting(600), a_pod(created_at=ago(700), ready_since=ago(1))),
+            {"written_at": ago(601)},
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="a pod that flaps moves the deadline no further than the slowest rollout",
+        ),
+        pytest.param(
+            STATEFUL_HALF, (EARLIER, _starting()), LATE, None, "Settling", id="three pods of 110 s each by their probes"
+        ),
+        pytest.param(
+            HALF.model_copy(update={"start_budget": 300.0}),
+            (_starting(299),),
+            LATE,
+            None,
+            "Settling",
+            id="the probes grant it 300 s",
+        ),
+        pytest.param(HALF, (_starting(),), _failed_by("Crash"), Verdict.INCONCLUSIVE, "NotSettled", id="not as before"),
+        pytest.param(
+            HALF, (_starting(),), _failed_by("NotReady"), Verdict.NOT_HEALED, "StillFailing", id="not ready, as before"
+        ),
+        pytest.param(
+            HALF,
+            (_starting(), EARLIER),
+            _failed_by("NotReady"),
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="not ready as before, but another pod is ready",
+        ),
+        pytest.param(
+            HALF, (UNPLACED,), _failed_by("Unschedulable"), Verdict.NOT_HEALED, "StillFailing", id="no node, as before"
+        ),
+        pytest.param(HALF, (), _failed_by("NotMade"), Verdict.NOT_HEALED, "NoPods", id="not made, as before"),
+        pytest.param(REFUSED, (), LATE, Verdict.NOT_HEALED, "NoPods", id="its pods are refused"),
+        pytest.param(
+            REFUSED.model_copy(update={"create_failure": 'failed calling webhook "inject": connection refused'}),
+            (),
+            LATE,
+            Verdict.INCONCLUSIVE,
+            "NoPods",
+            id="pods cannot be made because of a webhook that is away",
+        ),
+        pytest.param(HALF, (_starting(),), COSTLY, None, "Settling", id="fewer than before, within the owner's time"),
+        pytest.param(
+            HALF,
+            (_starting(700),),
+            {**COSTLY, "written_at": ago(701)},
+            Verdict.WORSE,
+            "FewerAvailable",
+            id="fewer than before, beyond the owner's time",
+        ),
+        pytest.param(
+            HALF,
+            (a_pod(created_at=ago(700), ready_since=ago(650)),),
+            {**COSTLY, "written_at": ago(701)},
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="fewer than before, but every repaired pod is ready",
+        ),
+        pytest.param(
+            HALF,
+            (READY, UNPLACED),
+            {"written_at": ago(300), "baseline": Baseline(unplaced=1)},
+            Verdict.HEALED,
+            "Stable",
+            id="a pod had no node before the fault either",
+        ),
+        pytest.param(
+            HALF,
+            (READY, UNPLACED),
+            {"written_at": ago(300), "baseline": Baseline()},
+            None,
+            "Settling",
+            id="a pod has no node since the repair",
+        ),
+        pytest.param(
+            a_deployment(available_replicas=1, **OURS),
+            (EARLIER, UNPLACED, _starting()),
+            {"written_at": ago(300), "baseline": Baseline(unplaced=1)},
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="nor is another one ready",
+        ),
+    ],
+)
+def test_a_rollout_that_is_not_finished(workload, pods, expected, verdict, reason):
+    judgement = verify(workload, pods, an_expectation(**{"baseline": Baseline(), **expected}), NOW)
+    assert (judgement.verdict, judgement.reason) == (verdict, reason)
+
+
+def test_what_is_not_finished_is_said():
+    message = verify(HALF, (_starting(),), an_expectation(**LATE), NOW).message
+    assert message == (
+        "The rollout of the repair is not finished 300 s after the repair: 3 of 3 updated, 2 available; "
+        "pod web-2-b: NotReady: running but not ready. The repair stays in force."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pods", "baseline"),
+    [
+        pytest.param((CRASHING, UNPLACED), Baseline(available=3, failing=("Crash", "Unschedulable")), id="new"),
+        pytest.param(
+            (CRASHING, UNPLACED.model_copy(update={"created_at": ago(7200)})),
+            Baseline(available=3, failing=("Crash", "Unschedulable"), unplaced=1),
+            id="for long",
+        ),
+        pytest.param(
+            (UNPLACED.model_copy(update={"created_at": ago(7200)}),),
+            Baseline(available=3, failing=("Unschedulable",)),
+            id="the fault itself",
+        ),
+    ],
+)
+def test_the_pods_that_had_no_node_before_the_fault_are_known(pods, baseline):
+    assert measure_baseline(Findings(an_evidence(*pods, opened_at=ago(300)))) == baseline
 
 
 SECONDS = st.integers(min_value=0, max_value=600)
@@ -589,6 +740,6 @@ def test_the_workload_is_named_as_people_name_it():
     ("blind", "reason"), [(0, "NotSettled"), (60, "Settling")], ids=["late", "late, but unobserved for a minute"]
 )
 def test_time_in_which_nobody_could_look_does_not_count(blind, reason):
-    expected = an_expectation(written_at=ago(150), blind=blind)
+    expected = an_expectation(written_at=ago(150), blind=blind, baseline=Baseline())
     workload = an_unavailable_deployment(last_action="uid-incident-1")
     assert verify(workload, (a_pod("web-2-a"),), expected, NOW).reason == reason
