@@ -117,7 +117,7 @@ class RepairExecutor:
             await workflow.sleep(pause)
 
     async def _check(self, request: healing.VerifyRequest) -> Judgement:
-        """Check once. What nobody can judge is undecided: an outage or a lost permission is no evidence."""
+        """Check once. A repair that cannot be looked at is undecided: an outage or a lost permission is no evidence."""
         try:
             return await self._calls.retry_until_reachable(HealingActivities.verify, request)
         except ActivityError as error:
@@ -152,5 +152,5 @@ class RepairExecutor:
 
 
 def _is_doubtful(judgement: Judgement) -> bool:
-    """Report whether a verdict may come from what was late only because nobody could look."""
+    """Report whether a verdict may come from a rollout that was late while it could not be observed."""
     return judgement.verdict not in (None, Verdict.HEALED) and judgement.reason != _CANNOT_VERIFY
