@@ -15,7 +15,7 @@ from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import HealingState
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import ChangedSince, Held
-from prunella_workflows.model.outcome import Judgement, Verdict
+from prunella_workflows.model.outcome import Judgement, Verdict, inconclusive
 from prunella_workflows.model.plan import Step
 from prunella_workflows.temporal.activity_calls import ActivityCaller, backoff
 from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
@@ -24,7 +24,6 @@ VERIFY_INTERVAL = timedelta(seconds=2)
 BLIND_INTERVAL = timedelta(seconds=20)
 """A longer gap between two checks than this means that the workload could not be observed."""
 BLIND_LIMIT = timedelta(hours=1)
-_CANNOT_VERIFY = "CannotVerify"
 
 
 class RepairOutcome(Enum):
@@ -124,7 +123,7 @@ class RepairExecutor:
             if is_cancelled_exception(error):
                 raise
             message = f"The repair could not be verified and stays in force: {error_message(error)}"
-            return Judgement(verdict=Verdict.INCONCLUSIVE, reason=_CANNOT_VERIFY, message=message)
+            return inconclusive("CannotVerify", message)
 
     async def undo(self) -> bool:
         """Undo the applied change. False when someone has changed the object since: then it was escalated."""
@@ -153,4 +152,4 @@ class RepairExecutor:
 
 def _is_doubtful(judgement: Judgement) -> bool:
     """Report whether a verdict may come from a rollout that was late while it could not be observed."""
-    return judgement.verdict not in (None, Verdict.HEALED) and judgement.reason != _CANNOT_VERIFY
+    return judgement.verdict not in (None, Verdict.HEALED) and judgement.reason != "CannotVerify"

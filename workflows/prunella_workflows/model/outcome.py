@@ -84,6 +84,11 @@ class Judgement(Value):
     calm_since: datetime | None = None
 
 
+def inconclusive(reason: str, message: str) -> Judgement:
+    """A judgement that proves nothing."""
+    return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)
+
+
 class Presence(StrEnum):
     """The presence of an incident's fault."""
 

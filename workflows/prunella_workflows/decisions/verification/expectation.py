@@ -1,4 +1,4 @@
-"""What a repair must lead to, recorded when it was written."""
+"""The state that a repair must lead to."""
 
 from datetime import datetime, timedelta
 

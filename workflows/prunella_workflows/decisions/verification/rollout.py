@@ -57,7 +57,7 @@ class Rollout:
 
     @property
     def _moved_at(self) -> datetime:
-        """When a pod was last made, became ready or unready; pods that do so forever do not move the deadline."""
+        """The time at which a pod was last made, became ready or unready; no later than in the slowest rollout."""
         changes = (at for pod in self.pods for at in (pod.created_at, pod.ready_since, pod.unready_since) if at)
         moved = max([self.expected.written_at, *changes]) + self._blind
         return min(moved, self.limit - self._step)
@@ -68,7 +68,7 @@ class Rollout:
 
     @property
     def _steps(self) -> int:
-        """How many times the rollout waits for pods, by the owner's strategy."""
+        """The number of times that the rollout waits for pods, by the owner's strategy."""
         strategy = self.workload.strategy
         return max(1, math.ceil(self.workload.replicas / max(1, strategy.max_unavailable + strategy.max_surge)))
 

@@ -14,7 +14,7 @@ from prunella_workflows.decisions.verification.expectation import Expectation
 from prunella_workflows.decisions.verification.rollout import Rollout
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.neighbours import NodeView
-from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Judgement, Verdict
+from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Judgement, Verdict, inconclusive
 from prunella_workflows.model.plan import Relief
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
@@ -186,8 +186,8 @@ def _judge_unfinished(rollout: Rollout, now: datetime) -> Judgement:
     if now < rollout.deadline:
         return waiting
     seen = "".join(f"; {symptom}" for symptom in find_symptoms(rollout.pods)[:1])
-    reason = "NotSettled" if rollout.pods else "NoPods"
-    return inconclusive(reason, f"The rollout of the repair is {message}{seen}. The repair stays in force.")
+    full = f"The rollout of the repair is {message}{seen}. The repair stays in force."
+    return inconclusive("NotSettled", full) if rollout.pods else inconclusive("NoPods", full)
 
 
 def _check_persistence(rollout: Rollout) -> Judgement | None:
@@ -222,8 +222,3 @@ def discount_node_loss(judgement: Judgement, pods: tuple[PodView, ...], nodes: t
 
 def _against(verdict: Verdict, reason: str, message: str) -> Judgement:
     return Judgement(verdict=verdict, reason=reason, message=message)
-
-
-def inconclusive(reason: str, message: str) -> Judgement:
-    """A judgement that proves nothing."""
-    return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)
