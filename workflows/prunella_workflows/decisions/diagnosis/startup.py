@@ -81,7 +81,7 @@ def _may_start(pod: PodView, evidence: Evidence) -> bool:
 
 
 def _is_patient(pod: PodView, evidence: Evidence) -> bool:
-    """Report whether the owner's deadline decides: nobody misses the pod, or it must not be interrupted."""
+    """Report whether the owner's deadline decides: no user misses the pod, or it must not be interrupted."""
     return serves(evidence) or running_init_container(pod) is not None
 
 
