@@ -66,6 +66,7 @@ RULES = (
     Rule("collect evidence", ("get", "list"), "horizontalpodautoscalers", "autoscaling"),
     Rule("collect evidence", ("list",), "poddisruptionbudgets", "policy"),
     Rule("collect evidence", ("list",), "services"),
+    Rule("collect evidence", ("get",), "persistentvolumeclaims"),
     Rule("collect evidence", ("get", "list"), "nodes", cluster=True),
     Rule("collect evidence", ("list",), "pods", "metrics.k8s.io"),
     *(Rule("repair", ("patch",), plural, "apps") for plural in _WORKLOADS),

@@ -29,6 +29,7 @@ class HorizontalPodAutoscalerView(Value):
     name: str
     namespace: str
     uid: str
+    min_replicas: int = 1
     max_replicas: int
     desired_replicas: int = 0
     active: bool = True
@@ -41,6 +42,13 @@ class HorizontalPodAutoscalerView(Value):
 
     def __str__(self) -> str:
         return f"HorizontalPodAutoscaler/{self.name}"
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot scale out, whatever its maximum: a number that its owner fixed, or no metrics; "" if it can."""
+        if self.min_replicas >= self.max_replicas:
+            return f"has a fixed size: its minimum and its maximum are {self.max_replicas}"
+        return "" if self.active else "is not able to scale"
 
     @property
     def at_maximum(self) -> bool:
@@ -60,8 +68,10 @@ class Scaling(Value):
     """The objects that set and limit the number of pods.
 
     `quota_free`: what ResourceQuotas still grant, by resource (`pods`, `requests.cpu`), in pods, cores or bytes.
+    `exclusive_claims`: PersistentVolumeClaims of the template that only one node or pod may write to.
     """
 
     autoscalers: tuple[HorizontalPodAutoscalerView, ...] = ()
     budgets: tuple[PodDisruptionBudgetView, ...] = ()
     quota_free: dict[str, float] = Field(default_factory=dict)
+    exclusive_claims: tuple[str, ...] = ()

@@ -196,7 +196,7 @@ class EvidenceCollector:
     def _scaling(self, raw: Object, spec: IncidentSpec, *, full: bool) -> Scaling:
         """The autoscalers. A confirmation needs them only to decide whether one reacts to the saturation."""
         saturated = saturated_resource(spec.type) is not None
-        return read_scaling(self._kube, raw, quotas=saturated and full) if saturated or full else Scaling()
+        return read_scaling(self._kube, raw, bounds=saturated and full) if saturated or full else Scaling()
 
     def _revisions(self, raw: Object, evidence: Evidence) -> Any:
         ref = evidence.workload.ref

@@ -70,6 +70,7 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
         name=meta["name"],
         namespace=meta["namespace"],
         uid=meta["uid"],
+        min_replicas=raw["spec"].get("minReplicas", 1),
         max_replicas=raw["spec"]["maxReplicas"],
         desired_replicas=status.get("desiredReplicas", 0),
         active="False" not in (conditions.get("AbleToScale"), conditions.get("ScalingActive")),

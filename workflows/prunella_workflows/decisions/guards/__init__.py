@@ -37,6 +37,7 @@ GUARDS = (
     Guard("GitOpsOwned", ownership.check_field_owner),
     Guard("RevertedExternally", ownership.check_reverted),
     Guard("HpaOwned", scaling.check_autoscaler),
+    Guard("Singleton", scaling.check_singleton),
     Guard("Disruption", scaling.check_disruption),
     Guard("MinimumHealthy", budgets.check_minimum_healthy),
     Guard("RepeatedFailures", budgets.check_repeated_failures, at_write=False),

@@ -1,4 +1,4 @@
-"""Guards for replicas that an autoscaler sets, and for pods that must stay healthy during a repair."""
+"""Guards for replicas that an autoscaler sets, for singletons, and for pods that must stay healthy during a repair."""
 
 from prunella_workflows.decisions.diagnosis.disruption import expect_disruption
 from prunella_workflows.decisions.guards.case import Block, GuardCase
@@ -6,6 +6,7 @@ from prunella_workflows.decisions.guards.ownership import first_foreign
 from prunella_workflows.model.kubectl import command
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import RaiseMaxReplicas, RestoreTemplate, Scale, TemplateAction
+from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import WorkloadView
 
 
@@ -17,12 +18,11 @@ def check_autoscaler(case: GuardCase) -> Block | None:
         return None
     if (first := next(iter(case.scaling.autoscalers), None)) is not None:
         message = f"{first} sets the replicas of {case.workload.ref}."
-        return Block(Effect.ESCALATE, "HpaOwned", message, f"kubectl describe hpa {first.name} -n {first.namespace}")
+        return Block(Effect.ESCALATE, "HpaOwned", message, _describe(first))
     if manager := _find_other_scaler(case.workload):
         message = f"{manager} sets the replicas of {case.workload.ref}, as autoscalers do."
-        return Block(
-            Effect.ESCALATE, "ReplicasOwned", message, f"Find out what {manager} is; else {command(case.action)}"
-        )
+        next_step = f"If {manager} is no longer in use: {command(case.action)}"
+        return Block(Effect.ESCALATE, "ReplicasOwned", message, next_step)
     return None
 
 
@@ -33,16 +33,45 @@ def _find_other_scaler(workload: WorkloadView) -> str:
 
 
 def _check_maximum(case: GuardCase, action: RaiseMaxReplicas) -> Block | None:
-    """Block unless the policy names the action: the maximum is the owner's statement of what the service may cost."""
+    """Block unless the policy names the action: the maximum is the owner's statement of what the service may cost.
+
+    A higher maximum is no help where the autoscaler has no metrics or its owner fixed its size.
+    """
     names = [autoscaler.name for autoscaler in case.scaling.autoscalers]
     if names != [action.autoscaler]:
         actual = ", ".join(names) or "no autoscaler"
         message = f"{case.workload.ref} is scaled by {actual}, not by {action.autoscaler}."
         return Block(Effect.ESCALATE, "HpaOwned", message)
+    (autoscaler,) = case.scaling.autoscalers
+    if autoscaler.obstacle:
+        return Block(Effect.ESCALATE, "HpaCannotAct", f"{autoscaler} {autoscaler.obstacle}.", _describe(autoscaler))
     if action.kind not in (case.policy.actions or ()):
         message = f"The policy's actions do not include {action.kind}."
         return Block(Effect.ESCALATE, "HpaAtMaximum", message, command(action))
     return None
+
+
+def _describe(autoscaler: HorizontalPodAutoscalerView) -> str:
+    return f"kubectl describe hpa {autoscaler.name} -n {autoscaler.namespace}"
+
+
+def check_singleton(case: GuardCase) -> Block | None:
+    """Block more replicas where a second process beside the first may do harm; other repairs are not affected."""
+    if not isinstance(case.action, Scale) or not (reason := _why_single(case)):
+        return None
+    next_step = f"If more replicas are safe: {command(case.action)}"
+    return Block(Effect.ESCALATE, "Singleton", f"{case.workload.ref} is not scaled out: {reason}.", next_step)
+
+
+def _why_single(case: GuardCase) -> str:
+    """The reason to take the workload for a singleton; "" for none. Members of a StatefulSet are rarely alike."""
+    if case.workload.strategy.kind == "Recreate":
+        return "with the strategy Recreate no two of its releases may run at once"
+    if case.scaling.exclusive_claims:
+        return f"its pods cannot share PersistentVolumeClaim/{case.scaling.exclusive_claims[0]}"
+    if case.workload.ref.kind == "StatefulSet" and Scale.__name__ not in (case.policy.actions or ()):
+        return "it is a StatefulSet, and the policy's actions do not name Scale"
+    return ""
 
 
 def check_disruption(case: GuardCase) -> Block | None:

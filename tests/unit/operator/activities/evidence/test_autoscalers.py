@@ -213,4 +213,33 @@ def test_quotas_are_read_when_they_matter(kube):
     kube.put("/api/v1/namespaces/shop/resourcequotas/a", {"spec": {}}, hard=quota, used=used)
     kube.put("/api/v1/namespaces/shop/resourcequotas/b", {"spec": {}}, hard={"pods": "8"}, used={"pods": "7"})
     assert scaling(kube).quota_free == {}
-    assert scaling(kube, quotas=True).quota_free == {"pods": 1, "requests.cpu": 0.5, "memory": 1 << 30}
+    assert scaling(kube, bounds=True).quota_free == {"pods": 1, "requests.cpu": 0.5, "memory": 1 << 30}
+
+
+@pytest.mark.parametrize(
+    ("modes", "exclusive"),
+    [
+        (["ReadWriteOnce"], ("data",)),
+        (["ReadWriteOncePod"], ("data",)),
+        (["ReadWriteOnce", "ReadWriteMany"], ()),
+        (["ReadOnlyMany"], ()),
+        (None, ("data",)),
+    ],
+)
+def test_claims_that_pods_cannot_share(kube, modes, exclusive):
+    volumes = [
+        {"name": "config", "configMap": {"name": "c"}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+    ]
+    kube.put(paths.workload(WEB), a_deployment(a_template(volumes=volumes)))
+    if modes:
+        kube.put(paths.core("shop", "persistentvolumeclaims", "data"), {"spec": {"accessModes": modes}})
+    assert scaling(kube).exclusive_claims == ()
+    assert scaling(kube, bounds=True).exclusive_claims == exclusive
+
+
+def test_an_autoscaler_of_a_fixed_size(kube):
+    raw = an_autoscaler(kube)
+    assert autoscaler_view(raw).obstacle == ""
+    raw["spec"]["minReplicas"] = 5
+    assert autoscaler_view(raw).obstacle == "has a fixed size: its minimum and its maximum are 5"

@@ -58,7 +58,7 @@ from prunella_workflows.decisions.guards.permission import (
     check_protected_namespace,
     check_rollback_freeze,
 )
-from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption
+from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption, check_singleton
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
@@ -278,6 +278,13 @@ HOLDS = [
         Effect.ESCALATE,
         "HpaOwned",
         id="an autoscaler sets the replicas",
+    ),
+    pytest.param(
+        check_singleton,
+        {"action": a_scaling(), "workload": a_deployment(strategy=Strategy(kind="Recreate"))},
+        Effect.ESCALATE,
+        "Singleton",
+        id="releases that must not run at once",
     ),
     pytest.param(
         check_disruption,
@@ -536,6 +543,12 @@ PASSES = [
         id="the policy says Act",
     ),
     pytest.param(check_autoscaler, {"action": a_scaling()}, id="no autoscaler"),
+    pytest.param(check_singleton, {"action": a_scaling()}, id="an ordinary Deployment"),
+    pytest.param(
+        check_singleton,
+        {"workload": a_deployment(strategy=Strategy(kind="Recreate"))},
+        id="other repairs of a singleton",
+    ),
     pytest.param(check_disruption, {"action": a_restart()}, id="no pod is taken away before another is there"),
     pytest.param(check_running_init_container, {"action": a_rollback()}, id="no init container runs"),
     pytest.param(

@@ -22,7 +22,7 @@ from builders import (
 
 from prunella_workflows.decisions.guards import AT_WRITE
 from prunella_workflows.decisions.guards.ownership import check_field_owner
-from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption
+from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption, check_singleton
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.scaling import Scaling, Strategy
 from prunella_workflows.model.workload import RevisionRef
@@ -74,6 +74,15 @@ def test_they_are_asked_right_before_the_write():
             "do not include RaiseMaxReplicas",
             id="a maximum, and the policy names other actions",
         ),
+        *(
+            pytest.param(
+                {"action": a_higher_maximum(), "policy": NAMED, "scaling": scaled_by(an_autoscaler(**values))},
+                "HpaCannotAct",
+                words,
+                id=words,
+            )
+            for values, words in (({"active": False}, "not able to scale"), ({"min_replicas": 3}, "a fixed size"))
+        ),
         pytest.param(
             {"action": a_higher_maximum(), "policy": NAMED},
             "HpaOwned",
@@ -113,6 +122,24 @@ def test_whose_number_it_is(values, reason, words):
 )
 def test_whose_number_it_is_does_not_matter(values):
     assert check_autoscaler(a_guard_case(**values)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        pytest.param({"workload": a_deployment(strategy=RECREATE), "policy": NAMED}, "Recreate", id="one at a time"),
+        pytest.param(
+            {"scaling": Scaling(exclusive_claims=("data",)), "policy": NAMED},
+            "PersistentVolumeClaim/data",
+            id="a volume",
+        ),
+        pytest.param({"workload": a_deployment(ref=SET)}, "do not name Scale", id="members, and no policy names it"),
+        pytest.param({"workload": a_deployment(ref=SET), "policy": NAMED}, "", id="members that the policy names"),
+    ],
+)
+def test_singletons_are_not_scaled_out(values, words):
+    block = check_singleton(a_guard_case(**{"action": a_scaling(), **values}))
+    assert (words in block.message) if words else block is None
 
 
 @pytest.mark.parametrize(
