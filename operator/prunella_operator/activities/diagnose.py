@@ -116,6 +116,8 @@ def _pending_report(diagnosis: Diagnosis, plan: Plan, findings: Findings) -> str
     if diagnosis.cause is Cause.UNKNOWN:
         pending = probe_events.termination_reason_pending(findings.evidence)
         return pending or probe_events.readiness_pending(findings)
+    if diagnosis.cause is Cause.BAD_RELEASE and plan.steps:
+        return probe_events.old_pods_pending(findings)
     unexplained = diagnosis.cause in _UNEXPLAINED and not plan.steps
     return probe_events.probe_reason_pending(findings) if unexplained else ""
 

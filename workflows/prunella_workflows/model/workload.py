@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.pod_demands import PodDemands
 from prunella_workflows.model.scaling import FieldOwners, Strategy
 from prunella_workflows.model.signal import OwnerRef
 
@@ -225,8 +226,7 @@ class RevisionView(Value):
     """A template this workload has had.
 
     `good_at`: when it was last seen available and stable; `good_since`: when for the first time; None means never.
-    Digests: `resources` of the requests and limits of its containers, `content` of all but the checksum annotations
-    that tools set to have pods replaced.
+    `content`: a digest of all but the checksum annotations that tools set to have pods replaced.
     """
 
     ref: RevisionRef
@@ -237,7 +237,7 @@ class RevisionView(Value):
     current: bool = False
     good_at: datetime | None = None
     good_since: datetime | None = None
-    resources: str = ""
+    demands: PodDemands = PodDemands()
     content: str = ""
     compatible: bool = True
 

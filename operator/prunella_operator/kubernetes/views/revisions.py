@@ -10,6 +10,7 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import matches, selector_of
 from prunella_operator.kubernetes.times import parse_annotation_time, parse_time
 from prunella_operator.kubernetes.views import templates
+from prunella_operator.kubernetes.views.pod_demands import pod_demands
 from prunella_operator.kubernetes.views.template_digest import release_digest
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
@@ -89,13 +90,12 @@ def _newest_by_hash(history: Iterable[Object]) -> dict[str, Object]:
 def _revision_view(raw: Object, template: Object, selector: Object, digest: str, source: str) -> RevisionView:
     """The view of one template. It is compatible if the workload's selector still matches its labels."""
     views = templates.container_views(template)
-    resources = [templates.plain_resources(container) for container in templates.containers(template)]
     return RevisionView(
         ref=RevisionRef(source=source, name=raw["metadata"]["name"], template_hash=digest),
         created_at=parse_time(raw["metadata"].get("creationTimestamp")),
         images=tuple(view.image for view in views if not view.init),
         memory_limits={view.name: view.memory_limit for view in views if view.memory_limit is not None},
-        resources=templates.short_hash(resources),
+        demands=pod_demands(template),
         content=release_digest(template),
         compatible=matches(selector, (template.get("metadata") or {}).get("labels") or {}),
     )

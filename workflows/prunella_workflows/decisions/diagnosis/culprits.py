@@ -21,12 +21,12 @@ _ADMISSION_POLICY = re.compile(r"\bValidatingAdmissionPolicy '([^']+)'")
 _VOLUME = re.compile(r"\bvolume \"([^\"]+)\"")
 _KEYLESS_VOLUME = re.compile(r"\bvolume \"([^\"]+)\" : references non-existent (?:secret|config) key: (\S+)")
 _IMAGE = re.compile(r"\bimage \"([^\"]+)\"")
-_REGISTRY_SILENT = re.compile(
+REGISTRY_SILENT = re.compile(
     r"connection refused|i/o timeout|no such host|TLS handshake timeout|deadline exceeded|server misbehaving|"
     r"network is unreachable|no route to host|connection reset|50[0234] |too ?many ?requests|x509:",
     re.IGNORECASE,
 )
-_PULL_REFUSED = re.compile(r"unauthorized|access denied|denied:|forbidden|authentication required", re.IGNORECASE)
+PULL_REFUSED = re.compile(r"unauthorized|access denied|denied:|forbidden|authentication required", re.IGNORECASE)
 _NODES = "the nodes"
 
 
@@ -63,9 +63,9 @@ def find_unavailable_image(findings: Findings) -> Culprit | None:
     first, evidence = failures[0], findings.evidence
     image = _image(first, evidence)
     where = f"kubectl describe pod {first.pod} -n {evidence.workload.ref.namespace}"
-    if any(_REGISTRY_SILENT.search(text) for text in _pull_messages(first, evidence)):
+    if any(REGISTRY_SILENT.search(text) for text in pull_messages(first, evidence)):
         state, step = f"its registry {_registry(image)} does not answer", "Check the registry and the way to it"
-    elif any(_PULL_REFUSED.search(text) for text in _pull_messages(first, evidence)):
+    elif any(PULL_REFUSED.search(text) for text in pull_messages(first, evidence)):
         state, step = f"its registry {_registry(image)} refuses it", "Check that it exists, and the pull secret"
     else:
         state, step = "it does not exist", "Push it again"
@@ -77,7 +77,7 @@ def find_unavailable_image(findings: Findings) -> Culprit | None:
     )
 
 
-def _pull_messages(failure: Symptom, evidence: Evidence) -> list[str]:
+def pull_messages(failure: Symptom, evidence: Evidence) -> list[str]:
     """The kubelet's words on a pull; while it backs off only Events have the registry's answer."""
     return [failure.message, *(event.message for event in evidence.events if event.about == failure.pod)]
 

@@ -13,7 +13,6 @@ from builders import (
     ago,
     an_evidence,
     an_unavailable_deployment,
-    the_history,
 )
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
@@ -22,9 +21,16 @@ from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.decisions.playbooks import bad_release
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Diagnosis
+from prunella_workflows.model.pod_demands import PodDemands
 from prunella_workflows.model.scaling import Strategy
 
 OLD = a_pod("web-1-a", revision="1")
+ASKS = {
+    "same": PodDemands(resources={"requests.cpu": 0.1}, placement="a"),
+    "more": PodDemands(resources={"requests.cpu": 0.2}, placement="a"),
+    "less": PodDemands(resources={"requests.cpu": 0.05}, placement="a"),
+    "elsewhere": PodDemands(resources={"requests.cpu": 0.1}, placement="b"),
+}
 QUOTA = 'pods "web-2-x" is forbidden: exceeded quota: bounds, requested: limits.memory=1Gi, used: limits.memory=1Gi'
 PRIVILEGED = 'pods "web-2-x" is forbidden: violates PodSecurity "restricted:latest": privileged'
 
@@ -62,6 +68,12 @@ def old(took):
 
 def told(reason, message="configmap not found", about="web-2-a", age=10):
     return EventView(about=about, reason=reason, message=message, at=ago(age))
+
+
+def asking(words):
+    """The history of a release that asks for something else than the good one, by a word."""
+    good = a_revision(1, good_at=ago(7200), demands=ASKS["same"])
+    return good, a_revision(2, current=True, demands=ASKS[words])
 
 
 def kinds(*pods, events=(), workload=an_unavailable_deployment, **values):
@@ -196,14 +208,13 @@ def test_past_its_deadline_a_pod_still_gets_what_its_probes_grant(pod, counts):
     [
         pytest.param(PRIVILEGED, "same", True, id="a pod that is not allowed"),
         pytest.param(QUOTA, "more", True, id="a quota, and the release asks for more"),
+        pytest.param(QUOTA, "less", False, id="a quota, and the release asks for less"),
         pytest.param(QUOTA, "same", False, id="a quota that others have spent"),
     ],
 )
 def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
     workload = an_unavailable_deployment(create_failure=words, create_failed_since=ago(90))
-    _, current = the_history(resources=asks)
-    revisions = (a_revision(1, good_at=ago(7200), resources="same"), current)
-    answer = bad_release.diagnose(Findings(an_evidence(OLD, workload=workload, revisions=revisions)))
+    answer = bad_release.diagnose(Findings(an_evidence(OLD, workload=workload, revisions=asking(asks))))
     assert isinstance(answer, Diagnosis) is blamed
 
 
@@ -218,20 +229,17 @@ def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
             False,
             id="a taint as well",
         ),
-        pytest.param("1 node(s) didn't match Pod's node affinity/selector", "same", True, id="no such node"),
-        pytest.param(
-            "2 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector",
-            "same",
-            True,
-            id="a choice of nodes",
-        ),
+        pytest.param("1 node(s) didn't match Pod's node affinity/selector", "same", False, id="a label is gone"),
+        pytest.param("1 node(s) didn't match Pod's node affinity/selector", "elsewhere", True, id="no such node"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "same", False, id="a full pool of nodes"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "less", False, id="it asks for less"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "more", True, id="it asks for more of it"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "elsewhere", True, id="a choice of nodes"),
     ],
 )
 def test_a_release_is_not_blamed_for_nodes_that_are_full(words, asks, blamed):
     pod = starting(150, phase="Pending", unschedulable=f"0/3 nodes are available: {words}", node="")
-    _, current = the_history(resources=asks)
-    revisions = (a_revision(1, good_at=ago(7200), resources="same"), current)
-    evidence = an_evidence(OLD, pod, workload=an_unavailable_deployment(), revisions=revisions)
+    evidence = an_evidence(OLD, pod, workload=an_unavailable_deployment(), revisions=asking(asks))
     assert isinstance(bad_release.diagnose(Findings(evidence)), Diagnosis) is blamed
 
 

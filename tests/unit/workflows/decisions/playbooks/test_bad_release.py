@@ -2,6 +2,7 @@
 
 import pytest
 from builders import (
+    a_container,
     a_crashing_container,
     a_pod,
     a_policy,
@@ -22,6 +23,7 @@ from prunella_workflows.decisions.playbooks.bad_release import diagnose, plan
 from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import RestoreTemplate
+from prunella_workflows.model.pod_demands import PodDemands
 
 CRASHING = a_pod("web-2-a", a_crashing_container())
 OLD = a_pod("web-1-a", revision="1")
@@ -64,7 +66,9 @@ def _target(evidence, *tried):
     ],
 )
 def test_recognises_a_new_release_that_does_not_run(pod, what):
-    diagnosis = diagnose(Findings(_evidence(pod, OLD)))
+    workload = an_unavailable_deployment(a_container(), a_container("init", init=True))
+    revisions = the_history(demands=PodDemands(placement="elsewhere"))
+    diagnosis = diagnose(Findings(_evidence(pod, OLD, workload=workload, revisions=revisions)))
     assert isinstance(diagnosis, Diagnosis)
     assert diagnosis.cause is Cause.BAD_RELEASE
     assert what in diagnosis.message

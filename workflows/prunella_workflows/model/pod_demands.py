@@ -1,0 +1,26 @@
+"""What a pod template asks of the cluster, so that two releases can be compared."""
+
+from pydantic import Field
+
+from prunella_workflows.model.base import Value
+
+
+class PodDemands(Value):
+    """The demands of one pod of a template.
+
+    `resources`: sums over its containers, by the names of quotas (`requests.cpu`, `limits.memory`), in cores or bytes.
+    `images`: by container. `references`: the objects that must exist (`Secret/token`, `Secret/token (key user)`).
+    Digests: `placement` of what restricts its nodes, `volumes` of each volume by name.
+    """
+
+    resources: dict[str, float] = Field(default_factory=dict)
+    images: dict[str, str] = Field(default_factory=dict)
+    references: frozenset[str] = frozenset()
+    placement: str = ""
+    volumes: dict[str, str] = Field(default_factory=dict)
+    runtime_class: str = ""
+
+    def exceeds(self, other: "PodDemands") -> bool:
+        """Report whether it asks for more of any resource than the other, or leaves out a limit that the other has."""
+        more = any(value > other.resources.get(name, 0) for name, value in self.resources.items())
+        return more or any(name not in self.resources for name in other.resources if name.startswith("limits."))
