@@ -13,8 +13,8 @@ from prunella_workflows.model.errors import PrunellaError
 
 CLOSED_PORT = "127.0.0.1:1"
 """Nothing listens there: every connection is refused."""
-NO_SUCH_IMAGE = "127.0.0.1:10248/shop:2"
-"""There a server answers that it has no such image: the kubelet's health checks, where all else is 404."""
+NO_SUCH_IMAGE = "prunella.local/shop:none"
+"""Its registry answers that it has no such image."""
 _PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
 
 

@@ -194,7 +194,7 @@ CASES = (
         "unschedulable",
         shop.pods(nodeSelector={"shop.example.org/disk": "no-node-has-this"}),
     ),
-    _first("first-image", "ImageUnavailable", "image_unavailable", shop.server(image="none.example/a:1")),
+    _first("first-image", "ImageUnavailable", "image_unavailable", shop.server(image="prunella.local/none:1")),
     _first(
         "first-not-allowed", "AdmissionRefused", "admission_refused", shop.server(securityContext={"privileged": True})
     ),

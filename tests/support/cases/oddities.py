@@ -111,7 +111,7 @@ CASES = (
     _bad("as-root", shop.server(securityContext=_ROOT), before=_lenient),
     _bad("wrong-field", shop.server(env=[_FIELD])),
     _bad("no-such-priority", shop.pods(priorityClassName="missing")),
-    _bad("oom-and-image", _beside, shop.server(image="none.example/a:1"), cause="pod_oom_killed"),
+    _bad("oom-and-image", _beside, shop.server(image="prunella.local/none:1"), cause="pod_oom_killed"),
     _bad("said-to-be-oom", breaks=_said_to_be_oom),
     _bad("forged-marks", breaks=_forged),
     _bad("scaled-meanwhile", breaks=shop.applied(shop.bad()), then=_scaled_meanwhile, policy=_LONG, reason="Stable"),

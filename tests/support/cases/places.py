@@ -9,6 +9,7 @@ from support.cases.environment import CLOSED_PORT, NO_SUCH_IMAGE, label_node, ne
 from support.cases.run import CLOSED, CaseRun
 
 _AWAY = shop.server(image=f"{CLOSED_PORT}/shop:2")
+_NO_SUCH_HOST = shop.server(image="registry.shop.example/shop:2")  # a name that cannot be looked up
 
 
 def over(run: CaseRun) -> None:
@@ -74,6 +75,7 @@ CASES = (
         then=over,
         incidents=2,
     ),
+    shop.rolled_back("no-such-registry", shop.applied(), shop.applied(shop.release(2), _NO_SUCH_HOST)),
     shop.rolled_back("no-such-tag", shop.applied(), shop.applied(shop.release(2), shop.server(image=NO_SUCH_IMAGE))),
     shop.escalated("seat-taken", _seated, _seat_taken, *_NO_NODE),
     shop.rolled_back("more-seats", _seated, _more_seats),

@@ -184,7 +184,7 @@ CASES = (
     _bad("no-history", shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.spec(revisionHistoryLimit=0),)),
     _bad(
         "four-releases",
-        breaks=_one_after_the_other(shop.env(SHOP_REQUIRE_ENV="A"), shop.server(image="none.example/a:1"), _KEY),
+        breaks=_one_after_the_other(shop.env(SHOP_REQUIRE_ENV="A"), shop.server(image="prunella.local/none:1"), _KEY),
     ),
     shop.healed(
         "leaking-release",
@@ -198,7 +198,7 @@ CASES = (
     ),
     _bad("stateful-readiness", *_NOT_THERE, **STATEFUL, slow=True),
     _bad("stateful-node", _DISK, good=(shop.replicas(2),), **STATEFUL),
-    _bad("stateful-image", shop.server(image="none.example/a:1"), good=(shop.replicas(2),), **STATEFUL),
+    _bad("stateful-image", shop.server(image="prunella.local/none:1"), good=(shop.replicas(2),), **STATEFUL),
     _bad("stateful-key", _KEY, **STATEFUL),
     _bad(
         "stateful-not-allowed",
@@ -214,7 +214,7 @@ CASES = (
     ),
     _bad("stateful-parted", _PARTED, shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.replicas(2),), **STATEFUL),
     _bad("stateful-by-hand", before=shop.applied(*_BY_HAND), breaks=_on_delete, **STATEFUL),
-    _bad("daemon-image", shop.server(image="none.example/a:1"), kind="DaemonSet"),
+    _bad("daemon-image", shop.server(image="prunella.local/none:1"), kind="DaemonSet"),
     _bad("daemon-readiness", *_NOT_THERE, kind="DaemonSet", slow=True),
     _bad("daemon-key", _KEY, kind="DaemonSet"),
     _bad("daemon-too-large", _HUGE, kind="DaemonSet"),
