@@ -10,7 +10,7 @@ from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
-from prunella_workflows.decisions.diagnosis import probe_events, startup
+from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, startup
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
 from prunella_workflows.decisions.verification.baseline import measure_baseline
@@ -113,6 +113,8 @@ class Diagnoser:
 
 def _pending_report(diagnosis: Diagnosis, plan: Plan, findings: Findings) -> str:
     """The kubelet's report that is still missing, where it may change the diagnosis."""
+    if diagnosis.cause is not Cause.POD_OOM_KILLED and (unclear := memory_kills.reason_pending(findings)):
+        return unclear
     if diagnosis.cause is Cause.UNKNOWN:
         pending = probe_events.termination_reason_pending(findings.evidence)
         return pending or probe_events.readiness_pending(findings)

@@ -29,12 +29,16 @@ class MemoryBounds(Value):
 
 
 class ContainerUsage(Value):
-    """The usage of one container of one pod: CPU in cores, memory (working set) in bytes; None: not measured."""
+    """The usage of one container of one pod: CPU in cores, memory (working set) in bytes; None: not measured.
+
+    `oom_kills`: how many processes were killed for want of memory in its latest runs, as cAdvisor counts them.
+    """
 
     pod: str
     container: str
     cpu_cores: float | None = None
     memory_bytes: int | None = None
+    oom_kills: int = 0
 
 
 class Usage(Value):

@@ -179,7 +179,8 @@ class ContainerStatusView(Value):
 
 
 class PodView(Value):
-    """A pod of the workload. `memory_limits` are the pod's own, which a webhook may have changed.
+    """A pod of the workload. `memory_limits` are those of its containers, which a webhook may have changed, and
+    `memory_limit` that of the pod as a whole.
 
     `unready_since` is set for a pod that was ready once and is not now; a pod that is still starting has none.
     `node_lost`: its kubelet reported "ready", but the node has stopped reporting since.
@@ -205,6 +206,7 @@ class PodView(Value):
     evicted_at: datetime | None = None
     containers: tuple[ContainerStatusView, ...] = ()
     memory_limits: dict[str, int] = Field(default_factory=dict)
+    memory_limit: int | None = None
     resizing: bool = False
     resize_refused: str = ""
 

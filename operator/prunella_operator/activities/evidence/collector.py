@@ -22,9 +22,10 @@ from prunella_operator.kubernetes.views.pods import pod_view
 from prunella_operator.kubernetes.views.workloads import controller_of, is_workload, workload_key, workload_view
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
+from prunella_workflows.decisions.diagnosis.memory_kills import may_be_kill
 from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
 from prunella_workflows.decisions.diagnosis.startup import needs_events
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.errors import InvalidIncident, NotFound
 from prunella_workflows.model.evidence import Evidence, IncidentSummary, MemoryBounds, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
@@ -223,7 +224,7 @@ class EvidenceCollector:
 
     def _bounds(self, evidence: Evidence) -> MemoryBounds:
         """The limits of namespace and nodes; read only when memory is the problem."""
-        killed = any(symptom.kind is Kind.OOM for symptom in find_symptoms(evidence.live_pods))
+        killed = any(map(may_be_kill, find_symptoms(evidence.live_pods)))
         if not killed and saturated_resource(evidence.incident.type) != "memory":
             return MemoryBounds()
         return read_memory_bounds(self._kube, evidence.workload.ref.namespace)

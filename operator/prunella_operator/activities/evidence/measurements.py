@@ -3,9 +3,10 @@
 from typing import Any
 
 from prunella_operator.metrics.usage import UsageReader
+from prunella_workflows.decisions.diagnosis.memory_kills import may_be_kill
 from prunella_workflows.decisions.diagnosis.memory_leak import is_leaking
 from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.evidence import Evidence, Usage
 from prunella_workflows.model.measurement import NoData, Why
 
@@ -13,7 +14,7 @@ from prunella_workflows.model.measurement import NoData, Why
 def measure_usage(reader: UsageReader, evidence: Evidence, *, full: bool) -> dict[str, Any]:
     """The fields of the evidence that come from metrics. Without data they stay empty, and a note gives the reason."""
     symptoms = find_symptoms(evidence.live_pods) if full else ()
-    killed = sorted({symptom.container for symptom in symptoms if symptom.kind is Kind.OOM})
+    killed = sorted({symptom.container for symptom in symptoms if may_be_kill(symptom)})
     saturated = saturated_resource(evidence.incident.type) is not None
     if not killed and not saturated:
         return {}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.times import parse_time
-from prunella_operator.kubernetes.views.templates import container_views, pod_revision
+from prunella_operator.kubernetes.views.templates import container_views, memory_limit, pod_revision
 from prunella_operator.kubernetes.views.workloads import controller_of
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
@@ -39,6 +39,7 @@ def pod_view(raw: Object) -> PodView:
         evicted_at=parse_time(ready.get("lastTransitionTime")) if status.get("reason") == _EVICTED else None,
         containers=tuple(_status_view(container, init=init) for container, init in _statuses(status)),
         memory_limits={view.name: view.memory_limit for view in containers if view.memory_limit is not None},
+        memory_limit=memory_limit(spec),
         resizing="PodResizeInProgress" in conditions,
         resize_refused=_resize_error(conditions),
     )

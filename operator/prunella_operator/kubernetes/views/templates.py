@@ -151,6 +151,11 @@ def _container_view(raw: Object, index: int, *, init: bool) -> ContainerView:
     )
 
 
+def memory_limit(spec: Object) -> int | None:
+    """The memory limit of a pod as a whole, beside those of its containers."""
+    return _memory((spec.get("resources") or {}).get("limits"))
+
+
 def _memory(resources: Object | None) -> int | None:
     value = (resources or {}).get("memory")
     return parse_bytes(str(value)) if value is not None else None

@@ -82,6 +82,16 @@ def test_a_fault_that_is_gone_for_a_moment_is_looked_at_again(activities, kube):
     assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "ProbeEvents", Effect.WAIT)
 
 
+def test_a_kill_without_a_reason_waits_for_the_next_run(activities, kube):
+    at_once = (clock.now() - timedelta(seconds=5)).isoformat()
+    ended = {"terminated": {"reason": "Error", "exitCode": 137, "finishedAt": at_once}}
+    status = {"restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended}
+    kube.put("/api/v1/namespaces/shop/pods/web-a", a_pod(ready_since=None, status=status))
+    held = next(guard for guard in diagnosed(activities).guards if guard.held)
+    assert (held.name, held.effect, held.reason) == ("ProbeEvents", Effect.WAIT, "AwaitingKubeletEvents")
+    assert "waiting for the end of its next run" in held.message
+
+
 def test_the_guilty_object_is_in_the_report(activities, kube):
     waiting = {"reason": "CreateContainerConfigError", "message": 'secret "token" not found'}
     kube.put("/api/v1/namespaces/shop/pods/web-a", a_pod(ready_since=None, status={"state": {"waiting": waiting}}))

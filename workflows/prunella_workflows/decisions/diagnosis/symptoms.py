@@ -25,6 +25,7 @@ CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"
 CRASH_LOOP = "CrashLoopBackOff"
 OOM_KILLED = "OOMKilled"
 SIGKILL_EXIT = 137
+_KILLED_AT_START = "init was OOM-killed"  # the runtime's words: the limit is too low even for it
 _NO_OOM_EXITS = frozenset({0, 143})
 _START_ERROR, _CANCELED = "StartError", "context canceled"
 _STARTED = frozenset({"Pending", "Running"})
@@ -126,7 +127,10 @@ def _explain(symptom: Symptom, pod: PodView, evidence: Evidence) -> Symptom:
     event = startup.startup_blocker(pod, evidence) if symptom.kind is Kind.NOT_READY else None
     if event is None:
         return symptom
-    return symptom.model_copy(update={"kind": Kind.CONFIG, "reason": event.reason, "message": event.message})
+    blocked = symptom.model_copy(update={"kind": Kind.CONFIG, "reason": event.reason, "message": event.message})
+    if _KILLED_AT_START not in event.message:
+        return blocked
+    return blocked.model_copy(update={"kind": Kind.OOM, "container": next(iter(pod.memory_limits), "")})
 
 
 def _missing_pods(evidence: Evidence) -> Iterator[Symptom]:
@@ -153,7 +157,8 @@ def _container_symptoms(pod: PodView, status: ContainerStatusView) -> Iterator[S
     if status.waiting in IMAGE_REASONS:
         yield symptom(kind=Kind.IMAGE, reason=status.waiting, message=status.message)
     elif status.waiting in CONFIG_REASONS:
-        yield symptom(kind=Kind.CONFIG, reason=status.waiting, message=status.message)
+        kind = Kind.OOM if _KILLED_AT_START in status.message else Kind.CONFIG
+        yield symptom(kind=kind, reason=status.waiting, message=status.message)
     elif (end := _last_failure(status)) is not None and not _is_past(pod, status):
         oom = _counts_as_oom(status, end)
         yield symptom(
@@ -191,4 +196,5 @@ def _was_aborted(termination: Termination) -> bool:
 def _counts_as_oom(status: ContainerStatusView, latest: Termination) -> bool:
     """An OOM kill is sometimes reported as 137/Error: a 137 counts beside a recorded OOMKilled, but not alone."""
     recorded = any(is_oom(termination) for termination in status.terminations)
-    return is_oom(latest) or (latest.exit_code == SIGKILL_EXIT and recorded)
+    named = is_oom(latest) or _KILLED_AT_START in latest.message
+    return named or (latest.exit_code == SIGKILL_EXIT and recorded)

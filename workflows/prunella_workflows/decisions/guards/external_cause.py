@@ -26,7 +26,7 @@ def check_shared_cause(case: GuardCase) -> Block | None:
 
 
 def check_pending_report(case: GuardCase) -> Block | None:
-    """Block until the kubelet has reported why a pod is not ready: its Events are late when there are many."""
+    """Block until the kubelet has reported why a pod is not ready or was killed: its reports may be late."""
     return Block(Effect.WAIT, "AwaitingKubeletEvents", case.pending) if case.pending else None
 
 

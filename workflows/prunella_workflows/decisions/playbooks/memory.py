@@ -110,6 +110,9 @@ def find_overwritten_limit(container: ContainerView, findings: Findings) -> Plan
 def explain_missing_limit(container: str, evidence: Evidence) -> Plan:
     """An empty plan: the template sets no limit to raise, though the pods may have one from elsewhere."""
     limits = {limit for pod in evidence.current_pods if (limit := pod.memory_limits.get(container)) is not None}
+    if whole := _pod_limit(evidence):
+        message = f"Container {container} has no memory limit; its pods have one of {format_bytes(whole)} as a whole."
+        return escalate("NoMemoryLimit", message)
     if not limits:
         return escalate("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
     actual = ", ".join(map(format_bytes, sorted(limits)))
@@ -154,6 +157,9 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
     candidates = [(policy.limits.memory_max, "the policy's limits.memoryMax")]
     if bounds.node_max is not None:
         candidates.append((bounds.node_max, "the memory of the largest node"))
+    if whole := _pod_limit(evidence):
+        others = sum(view.memory_limit or 0 for view in evidence.workload.containers if not view.init) - limit
+        candidates.append((max(limit, whole - others), "the memory limit of the pod as a whole"))
     if bounds.container_max is not None:
         candidates.append((bounds.container_max, "the namespace's LimitRange"))
     if bounds.ratio_max is not None and container.memory_request and not _request_follows(container):
@@ -165,6 +171,11 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
         free = _share_per_pod(bounds.quota_requests_free - sum(view.requested_memory or 0 for view in surge), pods)
         candidates.append((limit + free, "the ResourceQuota of requests.memory"))
     return min(candidates)
+
+
+def _pod_limit(evidence: Evidence) -> int | None:
+    """The memory limit of the current pods as a whole, which no container may exceed."""
+    return min((pod.memory_limit for pod in evidence.current_pods if pod.memory_limit is not None), default=None)
 
 
 def _share_per_pod(free: int, pods: int) -> int:

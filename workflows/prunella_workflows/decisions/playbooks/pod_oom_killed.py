@@ -7,6 +7,7 @@ limit (a leak), roll a new release back first, and raise only once.
 from collections.abc import Iterator
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.memory_kills import find_proof
 from prunella_workflows.decisions.diagnosis.symptoms import SIGKILL_EXIT, Kind, Symptom
 from prunella_workflows.decisions.playbooks.memory import (
     explain_missing_limit,
@@ -26,6 +27,7 @@ from prunella_workflows.model.workload import ContainerView
 def diagnose(findings: Findings) -> Diagnosis | Rejected:
     """Match an OOM kill of a container of the current revision; exit code 137 alone is not enough."""
     kills = list(_find_kills(findings))
+    proofs = dict.fromkeys(filter(None, (find_proof(kill, findings.evidence) for kill in kills)))
     if not kills:
         return Rejected(cause=Cause.POD_OOM_KILLED, reason="no container was OOM-killed in its last run")
     first = kills[0]
@@ -37,7 +39,7 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
         message=f"Container {first.container} needs more memory than its limit: it was OOM-killed."
         + (" Its memory grew steadily until then: it may be leaking." if leaks else ""),
         container=first.container,
-        decided_by=(*map(str, kills[:5]), *((growth,) if leaks else ())),
+        decided_by=(*map(str, kills[:5]), *proofs, *((growth,) if leaks else ())),
     )
 
 
@@ -48,8 +50,14 @@ def _find_kills(findings: Findings) -> Iterator[Symptom]:
     evidence = findings.evidence
     pods = {pod.name: pod for pod in evidence.current_pods}
     fails_otherwise = evidence.incident.type is not IncidentType.OOM_KILLED and _fails_otherwise(findings)
-    for symptom in findings.on_current_revision(findings.recent_symptoms):
-        survived = pods[symptom.pod].ready and symptom.at is not None and symptom.at < evidence.opened_at
+    symptoms = dict.fromkeys((*findings.recent_symptoms, *findings.failures))  # only failures know what blocks a start
+    for symptom in findings.on_current_revision(tuple(symptoms)):
+        survived = (
+            symptom.pod in pods
+            and pods[symptom.pod].ready
+            and symptom.at is not None
+            and symptom.at < evidence.opened_at
+        )
         if _is_kill(symptom, evidence) and not (survived and fails_otherwise):
             yield symptom
 
@@ -62,14 +70,16 @@ def _fails_otherwise(findings: Findings) -> bool:
 
 
 def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
-    """A 137 counts if Prunella itself detected an OOM kill of this container; a person's report is not enough."""
+    """A 137 counts if Prunella itself detected an OOM kill of this container, or if there is another proof of one; a
+    person's report is not enough.
+    """
     seen_before = (
         evidence.detected
         and evidence.incident.type is IncidentType.OOM_KILLED
         and evidence.incident.container_name == symptom.container
         and symptom.exit_code == SIGKILL_EXIT
     )
-    return symptom.kind is Kind.OOM or seen_before
+    return symptom.kind is Kind.OOM or seen_before or bool(find_proof(symptom, evidence))
 
 
 def plan(case: PlanCase) -> Plan:

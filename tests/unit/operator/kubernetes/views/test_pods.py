@@ -29,6 +29,13 @@ def test_an_evicted_pod_has_the_reason_and_the_time():
     assert (pod_view(a_pod()).evicted, pod_view(a_pod()).evicted_at) == ("", None)
 
 
+def test_the_memory_limit_of_a_pod_as_a_whole():
+    pod = a_pod()
+    assert pod_view(pod).memory_limit is None
+    pod["spec"] = {**pod["spec"], "resources": {"limits": {"memory": "1Gi"}}}
+    assert pod_view(pod).memory_limit == parse_bytes("1Gi")
+
+
 def ended(reason, code, at=LONG_AGO):
     return {"terminated": {"reason": reason, "exitCode": code, "startedAt": at, "finishedAt": at, "message": "m"}}
 
