@@ -19,6 +19,7 @@ from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+ON_DELETE = "OnDelete"
 MAX_MESSAGE_LENGTH = 300  # characters
 
 OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
@@ -34,11 +35,31 @@ class Condition(WireStruct, frozen=True):
     last_transition_time: datetime | None = None
 
 
+class RollingUpdate(WireStruct, frozen=True):
+    """The parameters of a StatefulSet's rolling update."""
+
+    partition: int = 0
+
+
+class UpdateStrategy(WireStruct, frozen=True):
+    """The update strategy of a StatefulSet, by which its owner may hold pods on their revision."""
+
+    type: str = ""
+    rolling_update: RollingUpdate | None = None
+
+    def held(self, replicas: int) -> int:
+        """The number of pods that are not updated without the owner."""
+        if self.type == ON_DELETE:
+            return replicas
+        return self.rolling_update.partition if self.rolling_update else 0
+
+
 class RolloutSpec(WireStruct, frozen=True):
     """The part of the spec needed to decide whether a rollout is complete."""
 
     replicas: int = 1
     paused: bool = False
+    update_strategy: UpdateStrategy = UpdateStrategy()
 
 
 class RolloutStatus(WireStruct, frozen=True):
@@ -61,15 +82,21 @@ class Rollout(WireStruct, frozen=True):
     @property
     def settled(self) -> bool:
         """True when exactly the desired pods run, all of the current revision and available."""
+        return self._runs(self.spec.replicas)
+
+    def _runs(self, updated: int) -> bool:
+        """Report whether exactly the desired pods run, all available and at least `updated` of the current revision."""
         status, wanted = self.status, self.spec.replicas
-        counts = {status.updated_replicas, status.available_replicas, status.replicas}
-        return _is_observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+        counts = {status.available_replicas, status.replicas}
+        observed = _is_observed(self.metadata, status.observed_generation)
+        return observed and wanted > 0 and counts == {wanted} and status.updated_replicas >= updated
 
     @property
     def progress(self) -> Progress | None:
-        """The progress of an incomplete rollout; None when there is nothing left to do."""
-        status = self.status
-        if self.metadata.deletion_timestamp or self.spec.paused or self.spec.replicas == 0 or self.settled:
+        """The progress of an incomplete rollout; None when there is nothing left to do without the owner."""
+        status, wanted = self.status, self.spec.replicas
+        done = self._runs(wanted - self.spec.update_strategy.held(wanted))
+        if self.metadata.deletion_timestamp or self.spec.paused or wanted == 0 or done:
             return None
         refused = any(c.type == "ReplicaFailure" and c.status == "True" for c in status.conditions or ())
         numbers = (status.updated_replicas, status.available_replicas, status.replicas)
@@ -82,6 +109,18 @@ class Rollout(WireStruct, frozen=True):
             return None
         failed = (c for c in self.status.conditions or () if c.type == "Progressing" and c.status == "False")
         return next((condition for condition in failed if condition.reason == DEADLINE_EXCEEDED), None)
+
+
+class DaemonStrategy(WireStruct, frozen=True):
+    """The update strategy of a DaemonSet."""
+
+    type: str = ""
+
+
+class DaemonSpec(WireStruct, frozen=True):
+    """The part of a DaemonSet's spec needed to decide whether its rollout is complete."""
+
+    update_strategy: DaemonStrategy = DaemonStrategy()
 
 
 class DaemonStatus(WireStruct, frozen=True):
@@ -98,22 +137,28 @@ class DaemonRollout(WireStruct, frozen=True):
     """The fields of a DaemonSet that the watch reads. It has no deadline."""
 
     metadata: Metadata
+    spec: DaemonSpec = DaemonSpec()
     status: DaemonStatus = DaemonStatus()
     overdue: ClassVar[Condition | None] = None
 
     @property
     def settled(self) -> bool:
         """True when every eligible node has an available pod of the current revision, and nothing else runs."""
-        status = self.status
-        counts = {status.current_number_scheduled, status.updated_number_scheduled, status.number_available}
-        wanted = status.desired_number_scheduled
-        return _is_observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+        return self._runs(self.status.desired_number_scheduled)
+
+    def _runs(self, updated: int) -> bool:
+        """Report whether every eligible node has an available pod, at least `updated` of them of this revision."""
+        status, wanted = self.status, self.status.desired_number_scheduled
+        counts = {status.current_number_scheduled, status.number_available}
+        observed = _is_observed(self.metadata, status.observed_generation)
+        return observed and wanted > 0 and counts == {wanted} and status.updated_number_scheduled >= updated
 
     @property
     def progress(self) -> Progress | None:
-        """The progress of an incomplete rollout; None when there is nothing left to do."""
-        status = self.status
-        if self.metadata.deletion_timestamp or status.desired_number_scheduled == 0 or self.settled:
+        """The progress of an incomplete rollout; None when there is nothing left to do without the owner."""
+        status, wanted = self.status, self.status.desired_number_scheduled
+        done = self._runs(0 if self.spec.update_strategy.type == ON_DELETE else wanted)
+        if self.metadata.deletion_timestamp or wanted == 0 or done:
             return None
         numbers = (status.updated_number_scheduled, status.number_available, status.current_number_scheduled)
         return Progress(self.metadata.generation, *numbers)

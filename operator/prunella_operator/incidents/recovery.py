@@ -93,7 +93,7 @@ class RecoveryRecorder:
         """The time from which on the workload has been well; None while it is not."""
         if raw["kind"] in _LAST_SUCCESS:
             return parse_time((raw.get("status") or {}).get(_LAST_SUCCESS[raw["kind"]]))
-        if not job_like_view(raw, workload_view(raw)).complete:
+        if not job_like_view(raw, workload_view(raw)).settled:
             return None
         return _stable_since([pod for pod in map(pod_view, await self._pods(raw)) if pod.live])
 
