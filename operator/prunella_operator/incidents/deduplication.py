@@ -8,6 +8,7 @@ from secrets import token_hex
 
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.observability import tracing
@@ -129,11 +130,8 @@ def fault_fingerprint(target: WorkloadRef, raw: Object, namespace: Object, polic
 
 def _selects(policy: Object, namespace_labels: dict[str, str], workload_labels: dict[str, str]) -> bool:
     spec = policy.get("spec") or {}
-    return all(
-        found.get(key) == value
-        for name, found in (("namespaceSelector", namespace_labels), ("selector", workload_labels))
-        for key, value in ((spec.get(name) or {}).get("matchLabels") or {}).items()
-    )
+    selectors = (spec.get("namespaceSelector") or {}, namespace_labels), (spec.get("selector") or {}, workload_labels)
+    return all(matches(selector, found) for selector, found in selectors)
 
 
 def _generation(policy: Object) -> str:

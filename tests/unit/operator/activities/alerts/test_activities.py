@@ -219,6 +219,12 @@ def test_a_policy_is_for_the_namespaces_it_selects(activities, kube, stage, hand
     assert enrich(activities, unknown).classified.handling is HEAL
 
 
+def test_a_policy_for_others_that_cannot_be_read_does_not_matter(activities, kube):
+    selector = {"matchLabels": {"stage": "production"}}
+    a_policy(kube, namespaceSelector=selector, alerts={"rules": [{"name": "x", "alertname": "("}]})
+    assert enrich(activities, an_alert()).classified.handling is HEAL
+
+
 def test_a_policy_that_cannot_be_read_heals_nothing(activities, kube):
     a_policy(kube, alerts={"rules": [{"name": "x", "alertname": "("}]})
     found = enrich(activities, an_alert())
