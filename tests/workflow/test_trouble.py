@@ -89,18 +89,19 @@ async def test_an_undo_that_stays_uncertain_is_handed_over_as_such(workflow_env,
 
 
 @pytest.mark.parametrize(
-    ("name", "error"),
+    ("name", "error", "next_step"),
     [
-        ("confirm", NotFound("Deployment shop/web does not exist")),
-        ("confirm", InvalidIncident("neither target nor podName")),
-        ("diagnose", Forbidden("may not list pods")),
+        ("confirm", NotFound("Deployment shop/web does not exist"), "kubectl get deployment -n shop"),
+        ("confirm", InvalidIncident("neither target nor podName"), "Correct what the message names"),
+        ("diagnose", Forbidden("may not list pods"), "Correct what the message names"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.reason,
 )
-async def test_a_permanent_error_before_any_attempt_fails_the_incident(workflow_env, name, error):
+async def test_a_permanent_error_before_any_attempt_fails_the_incident(workflow_env, name, error, next_step):
     activities = ScriptedActivities(**{name: raised(error)})
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason, status.message) == (Phase.FAILED, error.reason, str(error))
+    assert next_step in status.next_step
     assert condition(status, "Succeeded") == ("False", "Failed")
     assert len(activities.requests(name)) == 1
     assert (activities.writes, await workflow_env.escalation()) == ([], None)

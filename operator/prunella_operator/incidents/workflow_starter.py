@@ -164,6 +164,7 @@ class WorkflowStarter:
         body: Object = {"phase": phase.value, "reason": reason, "message": message}
         if phase.closed:
             now = clock.now().isoformat()
+            body["nextStep"] = "Correct what the message names, then open a new incident."
             condition = {"type": "Succeeded", "status": "False", "reason": "Failed", "message": message}
             body |= {"times": {"closedAt": now}, "conditions": [{**condition, "lastTransitionTime": now}]}
         patch = {"metadata": meta.preconditions, "status": body}

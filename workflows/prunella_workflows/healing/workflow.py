@@ -20,7 +20,7 @@ from prunella_workflows.healing.status_builder import StatusBuilder, format_para
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, Mode
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
-from prunella_workflows.model.kubectl import persistent_change_hint
+from prunella_workflows.model.kubectl import list_targets, persistent_change_hint
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence, Verdict
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.workload import WorkloadRef
@@ -250,7 +250,14 @@ class SelfHealing:
         elif error_type(error) == NotFound.__name__ and state.status.target:  # it existed at first
             await close(Phase.SUPPRESSED, "TargetDeleted", "The workload was deleted before anything was changed.")
         else:
-            await close(Phase.FAILED, error_type(error), error_message(error))
+            await close(Phase.FAILED, error_type(error), error_message(error), self._correction(error))
+
+    def _correction(self, error: BaseException) -> str:
+        """The next step after an incident that cannot be handled."""
+        if error_type(error) != NotFound.__name__:
+            return "Correct what the message names, then open a new incident."
+        command = list_targets(self._request.incident.namespace, self._request.spec)
+        return f"Compare the name with what exists: {command}. Then open a new incident."
 
 
 def _blocking_guard(report: DiagnoseReport) -> GuardResult | None:

@@ -176,6 +176,7 @@ async def test_an_incident_that_makes_no_sense_says_so(subject, rest):
     (condition,) = status(rest)["conditions"]
     assert (condition["type"], condition["status"]) == ("Succeeded", "False")
     assert "closedAt" in status(rest)["times"]
+    assert "open a new incident" in status(rest)["nextStep"]
 
 
 # Temporal is away
