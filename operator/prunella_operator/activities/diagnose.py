@@ -14,6 +14,7 @@ from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, s
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
 from prunella_workflows.decisions.verification.baseline import measure_baseline
+from prunella_workflows.decisions.verification.firing_alert import wait_while_firing
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import EvidenceNote
@@ -42,11 +43,13 @@ class Diagnoser:
     def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Resolve the target and check whether the fault is present."""
         target = self._collector.resolve(request.incident, request.spec)
-        evidence = self._collector.evidence(target, request.spec, request.opened_at, full=False, since=request.since)
+        name, opened_at = request.incident.name, request.opened_at
+        evidence = self._collector.evidence(target, request.spec, opened_at, full=False, name=name, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         assert policy.grace is not None
+        assert policy.alert_patience is not None
         sighting = confirmation.confirm(Findings(evidence), policy.grace, request.calm_since)
-        return Confirmation(target=target, sighting=sighting)
+        return Confirmation(target=target, sighting=wait_while_firing(sighting, evidence, policy.alert_patience))
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """The root cause, the steps still to try, every guard's result, and the exact change of the next step."""

@@ -11,6 +11,7 @@ from typing import Any, Self
 from msgspec import ValidationError, convert, field
 
 from prunella_operator.kubernetes.decoding import WireStruct
+from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.escalation.recovery_check import RECOVERED, TARGET_GONE
 from prunella_workflows.model import labels as keys
@@ -41,6 +42,7 @@ class Annotations(WireStruct, frozen=True):
     recovered_at: str = field(name=keys.RECOVERED_AT, default="")
     traceparent: str = field(name=keys.TRACEPARENT, default="")
     opened_by_alert: str = field(name=keys.OPENED_BY_ALERT, default="")
+    alert_resolved_at: str = field(name=keys.ALERT_RESOLVED_AT, default="")
     withdrawn_by_alert: str = field(name=keys.WITHDRAWN_BY_ALERT, default="")
 
 
@@ -159,6 +161,13 @@ class IncidentHead(WireStruct, frozen=True):
     def is_cancelled(self) -> bool:
         """True if someone requested its cancellation."""
         return self.metadata.annotations.cancel == "true"
+
+    @property
+    def alert_since(self) -> datetime | None:
+        """The start of the alert that opened it, while that fires."""
+        marks = self.metadata.annotations
+        fires = marks.opened_by_alert and not marks.alert_resolved_at
+        return parse_annotation_time(marks.fault_at) if fires else None
 
     def age(self, now: datetime) -> float:
         """Seconds since its creation."""

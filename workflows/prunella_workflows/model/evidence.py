@@ -68,7 +68,10 @@ class EventView(Value):
 
 
 class IncidentSummary(Value):
-    """Another incident, as budgets, cooldowns and correlation need it. `source`: the detector; "" for a person."""
+    """An incident, as budgets, cooldowns and correlation need it. `source`: the detector; "" for a person.
+
+    `alert_since`: the start of the alert that opened it, while that fires.
+    """
 
     name: str
     namespace: str
@@ -79,6 +82,7 @@ class IncidentSummary(Value):
     closed_at: datetime | None = None
     caused_by: CausedBy | None = None
     source: str = ""
+    alert_since: datetime | None = None
 
 
 class Evidence(Value):
@@ -115,6 +119,12 @@ class Evidence(Value):
     def detected(self) -> bool:
         """Report whether Prunella detected the fault itself, rather than a person who reported it."""
         return any(incident.source for incident in self.incidents if incident.name == self.incident_name)
+
+    @property
+    def alert_since(self) -> datetime | None:
+        """The start of the alert that opened this incident, while that fires."""
+        own = (incident for incident in self.incidents if incident.name == self.incident_name)
+        return next((incident.alert_since for incident in own if incident.source), None)
 
     @property
     def past_deadline(self) -> bool:

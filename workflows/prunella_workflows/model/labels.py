@@ -38,8 +38,9 @@ RECOVERED_AT = f"{GROUP}/recovered-at"
 """The time at which the workload of a closed Incident was seen well: its next fault is a new one."""
 TRACEPARENT = f"{GROUP}/traceparent"
 
-# Alerts about an Incident: the one that opened it, the one that withdrew it, and one annotation for each.
+# Alerts about an Incident: the one that opened it and its end, the one that withdrew it, and one annotation for each.
 OPENED_BY_ALERT = f"{GROUP}/opened-by-alert"
+ALERT_RESOLVED_AT = f"{GROUP}/alert-resolved-at"
 WITHDRAWN_BY_ALERT = f"{GROUP}/withdrawn-by-alert"
 ALERT_PREFIX = f"alert.{GROUP}/"
 

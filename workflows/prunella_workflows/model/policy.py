@@ -210,6 +210,9 @@ class PolicySpec(Value):
     only if it is listed here."""
     grace: Duration | None = None
     """Time a fault must persist before Prunella acts (0s to 1h). Faults that end earlier are closed as Recovered."""
+    alert_patience: Duration | None = None
+    """Time for which an incident that an alert opened is watched while the alert fires and the pods look well (0s to
+    15m). Then it is escalated."""
     limits: Limits = Limits()
     """Limits of a repair."""
     budgets: Budgets = Budgets()
@@ -259,6 +262,7 @@ BUILT_IN = PolicySpec(
     causes=(),
     actions=(),
     grace=10.0,
+    alert_patience=600.0,
     limits=Limits(
         memory_max=2 << 30,
         memory_factor=1.5,

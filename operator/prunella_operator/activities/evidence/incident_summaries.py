@@ -58,4 +58,5 @@ def summarize(raw: Object) -> IncidentSummary:
         closed_at=status.times.closed_at,
         caused_by=CausedBy.model_validate(status.caused_by) if status.caused_by else None,
         source=incident.detector,
+        alert_since=incident.alert_since,
     )

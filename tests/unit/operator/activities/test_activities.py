@@ -12,7 +12,9 @@ from prunella_operator import clock
 from prunella_operator.activities import Activities
 from prunella_operator.activities.errors import translate_errors
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, ReportRequest, VerifyRequest
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
@@ -57,6 +59,31 @@ def test_confirm_of_a_target_that_is_gone_is_final(activities, kube):
     with pytest.raises(ApplicationError) as raised:
         activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
     assert (raised.value.type, raised.value.non_retryable) == ("NotFound", True)
+
+
+def opened_by_an_alert(kube, **annotations):
+    """The incident of an alert that fires, with a workload that looks well."""
+    marks = {labels.OPENED_BY_ALERT: "f1", labels.FAULT: "f", labels.FAULT_AT: LONG_AGO, **annotations}
+    meta = {"namespace": "shop", "creationTimestamp": LONG_AGO, "annotations": marks}
+    meta["labels"] = {labels.WORKLOAD: workload_key(WEB), labels.SOURCE: "alerts"}
+    kube.put(paths.incidents("shop", "web-1"), {"metadata": meta, "spec": SPEC.to_object()})
+    pods = [a_pod("web-a"), a_pod("web-b")]
+    a_cluster(kube, a_deployment(), [a_replica_set(1)], pods, labels={"prunella.dev/heal": "enabled"})
+
+
+def test_calm_pods_are_no_recovery_while_the_alert_fires(activities, kube):
+    opened_by_an_alert(kube)
+    found = activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
+    assert (found.sighting.presence, found.sighting.reason) == (Presence.FAILING, "AlertStillFiring")
+    report = diagnosed(activities)
+    assert (report.plan.steps, report.plan.reason) == ((), "AlertStillFiring")
+    assert "although 2 of 2 pods are ready" in report.plan.message
+
+
+def test_calm_pods_are_a_recovery_once_the_alert_has_ended(activities, kube):
+    opened_by_an_alert(kube, **{labels.ALERT_RESOLVED_AT: clock.now().isoformat()})
+    found = activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
+    assert found.sighting.presence is Presence.RECOVERED
 
 
 def test_diagnose_answers_with_cause_plan_guards_and_the_exact_diff(activities, kube):

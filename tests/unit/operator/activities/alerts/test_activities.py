@@ -36,6 +36,7 @@ from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.labels import (
     ALERT_PREFIX,
+    ALERT_RESOLVED_AT,
     CANCEL,
     FAULT_AT,
     RECOVERED_AT,
@@ -508,15 +509,22 @@ def test_after_an_incident_that_was_taken_back_the_next_fault_has_one_of_its_own
             {"attempts": [{**ATTEMPT, "writtenAt": NOW.isoformat()}]},
             "it has changed the workload already",
         ),
-        (Phase.HEALED, {}, "it is closed"),
     ],
-    ids=["repairing", "verifying", "second step", "closed"],
+    ids=["repairing", "verifying", "second step"],
 )
 def test_what_has_acted_is_not_taken_back(activities, kube, phase, status, reason):
     opened = open_(activities)
     stands(kube, phase, **status)
     found = withdraw(activities, opened)
     assert (found.done, found.reason) == (False, reason)
+    annotations = incidents(kube)[0]["metadata"]["annotations"]
+    assert (CANCEL in annotations, annotations[ALERT_RESOLVED_AT]) == (False, NOW.isoformat())
+
+
+def test_what_is_closed_is_not_taken_back(activities, kube):
+    opened = open_(activities)
+    stands(kube, Phase.HEALED)
+    assert withdraw(activities, opened).reason == "it is closed"
     assert kube.of("merge_patch") == []
 
 
