@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from prunella_workflows.decisions.diagnosis.culprits import PULL_REFUSED, REGISTRY_SILENT, pull_messages
+from prunella_workflows.decisions.diagnosis.culprits import PULL_REFUSED, REGISTRY_SILENT, pull_messages, registry
 from prunella_workflows.decisions.diagnosis.external_cause import parse_missing_objects
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import CONFIG_REASONS, Kind, Symptom
@@ -22,6 +22,7 @@ _ABOUT_RESOURCES = re.compile(r"quota|(?:maximum|minimum) \S+ usage per|must be 
 _NO_RUNTIME = re.compile(r"runtime ?handler|no runtime for", re.IGNORECASE)
 _TOO_SMALL = re.compile(r"memory limit|OOM-killed", re.IGNORECASE)
 _NODE_SLOW = re.compile(r"failed to sync|deadline exceeded|timed out")
+_LOOKUP = re.compile(r"\blookup \S+")
 _NO_IMAGE = re.compile(r"not found|manifest unknown|no such host", re.IGNORECASE)
 _BY_DEMAND = frozenset({Kind.UNSCHEDULABLE, Kind.NOT_MADE})
 
@@ -51,7 +52,7 @@ def excuse(failure: Symptom, findings: Findings, good: RevisionView) -> str:
         return "an admission webhook or the API server itself fails"
     if failure.kind is Kind.CONFIG and _is_of_node(failure, current, good.demands):
         return "the node cannot start it, whatever the template says"
-    if failure.kind is Kind.IMAGE and _is_of_registry(failure, evidence):
+    if failure.kind is Kind.IMAGE and _is_of_registry(failure, evidence, current, good.demands):
         return "the registry does not answer"
     return _describe_shared(failure, evidence, current, good.demands) if current is not None else ""
 
@@ -71,10 +72,18 @@ def _is_of_node(failure: Symptom, current: PodDemands | None, good: PodDemands) 
     return not _TOO_SMALL.search(failure.message) and (same_runtime or not _NO_RUNTIME.search(failure.message))
 
 
-def _is_of_registry(failure: Symptom, evidence: Evidence) -> bool:
-    """Report whether the registry is silent. One whose name does not exist is a mistake of the release."""
+def _is_of_registry(failure: Symptom, evidence: Evidence, current: PodDemands | None, good: PodDemands) -> bool:
+    """Report whether the registry is silent.
+
+    One whose name does not exist is a mistake of the release; so is one whose name cannot be looked up, unless the
+    last good revision uses it too.
+    """
     texts = pull_messages(failure, evidence)
-    return any(map(REGISTRY_SILENT.search, texts)) and not any(map(_NO_IMAGE.search, texts))
+    if any(map(_NO_IMAGE.search, texts)) or not any(map(REGISTRY_SILENT.search, texts)):
+        return False
+    image = current.images.get(failure.container, "") if current is not None else ""
+    known = registry(image) in {registry(other) for other in good.images.values()}
+    return known or not any(map(_LOOKUP.search, texts))
 
 
 def _describe_shared(failure: Symptom, evidence: Evidence, current: PodDemands, good: PodDemands) -> str:

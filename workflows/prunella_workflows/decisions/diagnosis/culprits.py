@@ -64,9 +64,9 @@ def find_unavailable_image(findings: Findings) -> Culprit | None:
     image = _image(first, evidence)
     where = f"kubectl describe pod {first.pod} -n {evidence.workload.ref.namespace}"
     if any(REGISTRY_SILENT.search(text) for text in pull_messages(first, evidence)):
-        state, step = f"its registry {_registry(image)} does not answer", "Check the registry and the way to it"
+        state, step = f"its registry {registry(image)} does not answer", "Check the registry and the way to it"
     elif any(PULL_REFUSED.search(text) for text in pull_messages(first, evidence)):
-        state, step = f"its registry {_registry(image)} refuses it", "Check that it exists, and the pull secret"
+        state, step = f"its registry {registry(image)} refuses it", "Check that it exists, and the pull secret"
     else:
         state, step = "it does not exist", "Push it again"
     return Culprit(
@@ -88,7 +88,8 @@ def _image(failure: Symptom, evidence: Evidence) -> str:
     return named[1] if named else next(images, "")
 
 
-def _registry(image: str) -> str:
+def registry(image: str) -> str:
+    """The host of an image's registry."""
     host, _, rest = image.partition("/")
     return host if rest and ("." in host or ":" in host or host == "localhost") else "docker.io"
 

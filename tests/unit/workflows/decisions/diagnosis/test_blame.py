@@ -144,6 +144,18 @@ def test_configuration(message, innocent):
         pytest.param("x509: certificate has expired", "registry.example/web:2", True, id="its certificate"),
         pytest.param("registry.example/web:2: not found", "registry.example/web:2", False, id="no such tag"),
         pytest.param("lookup none.example: no such host", "none.example/a:1", False, id="no such registry"),
+        pytest.param(
+            "dial tcp: lookup none.example on 10.0.0.10:53: dial udp: connect: network is unreachable",
+            "none.example/a:1",
+            False,
+            id="a name that only the release uses",
+        ),
+        pytest.param(
+            "dial tcp: lookup registry.example on 10.0.0.10:53: server misbehaving",
+            "registry.example/web:2",
+            True,
+            id="name servers are away",
+        ),
         pytest.param("lookup registry.example: no such host", "registry.example/web:1", True, id="the same image"),
         pytest.param("401 Unauthorized", "registry.example/web:2", True, id="a pull secret that has expired"),
         pytest.param("pull access denied", "registry.example/secret:2", False, id="a repository of its own"),
