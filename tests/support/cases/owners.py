@@ -31,6 +31,7 @@ _DEFINITION: Object = {
 _TWO, _THREE = shop.replicas(2), shop.replicas(3)
 _GROWN = {"SHOP_MEMORY_MIB": "90"}
 _RECREATED = shop.spec(strategy={"type": "Recreate"})
+_ON_DELETE = shop.spec(updateStrategy={"type": "OnDelete"})
 _PARALLEL = shop.spec(podManagementPolicy="Parallel")
 
 
@@ -134,6 +135,7 @@ CASES = (
     _held("terraform-oom", "OwnedElsewhere", before=_by("Terraform"), breaks=_grown_by("Terraform")),
     shop.rolled_back("labelled-by-another", _labelled_by_another, shop.applied(shop.bad())),
     _held("partition-holds", "Partition", _TWO, _down_to(2), kind="StatefulSet"),
+    _held("on-delete-holds", "OnDelete", _TWO, _ON_DELETE, kind="StatefulSet"),
     _oom("partition-lets-through", _TWO, _down_to(1), **_STATEFUL),
     _oom("singleton-oom", _RECREATED),
     _held("recreate-interrupts", "Interruption", _THREE, _RECREATED),
