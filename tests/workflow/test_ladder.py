@@ -204,6 +204,34 @@ async def test_what_a_lost_run_tried_counts_and_its_ids_are_not_used_again(workf
     assert (status.reason, [attempt.number for attempt in status.attempts]) == ("AttemptsExhausted", [1, 2])
 
 
+EARLIER = an_attempt(1, undone=False, incident="web-1")
+
+
+async def test_a_relapse_goes_on_from_the_attempts_of_the_earlier_incident(workflow_env):
+    step = a_step(a_rollback(undo_to=a_rollback().revision))
+    activities = ScriptedActivities(diagnose=a_report(step, earlier=(EARLIER,)))
+    status = await workflow_env.run_incident(activities)
+    (order,) = activities.requests("repair")
+    assert (order.continues, activities.writes) == (("web-1",), ["uid-incident-2"])
+    assert [(made.number, made.incident, made.undone) for made in status.attempts] == [
+        (1, "web-1", True),
+        (2, "", False),
+    ]
+    assert status.phase is Phase.HEALED
+
+
+async def test_a_relapse_of_which_nothing_is_left_undoes_what_did_not_last_and_escalates(workflow_env):
+    plan = Plan(steps=(a_step(a_rollback()),), undoes=True, reason="MemoryLeakSuspected", message="It is undone.")
+    report = a_report(earlier=(EARLIER,), attempts_max=1).model_copy(update={"plan": plan})
+    activities = ScriptedActivities(diagnose=report)
+    status = await workflow_env.run_incident(activities)
+    assert activities.order == ["confirm", "diagnose", "undo", "close"]
+    (undo,) = activities.requests("undo")
+    assert (undo.action_id, undo.action) == ("uid-incident-1-undo", a_rollback())
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "MemoryLeakSuspected")
+    assert status.attempts[0].undone
+
+
 async def test_no_attempt_is_allowed(workflow_env):
     activities = ScriptedActivities(diagnose=a_report(attempts_max=0))
     assert (await workflow_env.run_incident(activities)).reason == "AttemptsExhausted"

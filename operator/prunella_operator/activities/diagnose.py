@@ -10,14 +10,14 @@ from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
-from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, startup
+from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, relapse, startup
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
 from prunella_workflows.decisions.verification.baseline import measure_baseline
 from prunella_workflows.decisions.verification.firing_alert import wait_while_firing
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import EvidenceNote
+from prunella_workflows.model.incident_status import Attempt, EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy
@@ -58,6 +58,9 @@ class Diagnoser:
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         findings = Findings(evidence)
         diagnosis, plan = playbooks.decide(findings, policy, request.tried)
+        earlier = () if request.tried else _earlier_attempts(findings, diagnosis, policy)
+        if earlier:
+            diagnosis, plan = playbooks.decide(findings, policy, earlier)
         cause = findings.external_cause(diagnosis.cause)
         case = guards.GuardCase(
             now=evidence.read_at,
@@ -81,8 +84,12 @@ class Diagnoser:
             waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
             pending=_pending_report(diagnosis, plan, findings),
             running_init=startup.find_running_init(evidence),
+            continues=playbooks.earlier_incidents(request.tried or earlier),
+            undoes=plan.undoes,
+            unjudged_since=relapse.find_unjudged(evidence, request.tried),
         )
-        return self._report(request, findings, diagnosis, plan, case)
+        report = self._report(request, findings, diagnosis, plan, case)
+        return report.model_copy(update={"earlier": earlier})
 
     def _report(
         self, request: DiagnoseRequest, findings: Findings, diagnosis: Diagnosis, plan: Plan, case: guards.GuardCase
@@ -112,6 +119,14 @@ class Diagnoser:
             return self._repairer.preview(action)
         except PrunellaError as error:
             return f"(no diff: {error})"
+
+
+def _earlier_attempts(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[Attempt, ...]:
+    """The attempts of the incident whose fault is back. A fault that has its cause elsewhere is no relapse."""
+    assert policy.relapse_window is not None
+    if findings.external_cause(diagnosis.cause) is not None:
+        return ()
+    return relapse.find_earlier_attempts(findings.evidence, diagnosis.cause, policy.relapse_window)
 
 
 def _pending_report(diagnosis: Diagnosis, plan: Plan, findings: Findings) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from msgspec import ValidationError, convert, field
+from msgspec.structs import asdict
 
 from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.kubernetes.times import parse_annotation_time
@@ -17,7 +18,7 @@ from prunella_workflows.escalation.recovery_check import RECOVERED, TARGET_GONE
 from prunella_workflows.model import labels as keys
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.incident import IncidentRef
-from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.incident_status import Attempt, Phase
 from prunella_workflows.model.workload import WorkloadRef
 
 _ALL_CLEAR = frozenset({RECOVERED, TARGET_GONE})
@@ -91,6 +92,7 @@ class AttemptView(WireStruct, frozen=True):
     verdict: str | None = None
     message: str = ""
     undone: bool = False
+    incident: str = ""
 
 
 class Status(WireStruct, frozen=True):
@@ -106,6 +108,11 @@ class Status(WireStruct, frozen=True):
     escalation: EscalationNote | None = None
     workflow: dict[str, Any] | None = None
     attempts: tuple[AttemptView, ...] = ()
+
+    @property
+    def made_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts, without their diffs."""
+        return tuple(Attempt.model_validate(asdict(attempt)) for attempt in self.attempts)
 
 
 class IncidentHead(WireStruct, frozen=True):

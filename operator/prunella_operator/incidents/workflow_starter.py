@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from msgspec.structs import asdict
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -26,7 +25,7 @@ from prunella_workflows.escalation.workflow import Escalation, escalation_id
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentSpec
-from prunella_workflows.model.incident_status import Attempt, Phase
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.temporal.tracing import TraceContext
 
 T = TypeVar("T")
@@ -208,5 +207,5 @@ def _request(incident: IncidentView) -> HealingRequest:
         detected_at=parse_annotation_time(meta.annotations.detected_at),
         fault_at=parse_annotation_time(meta.annotations.fault_at),
         trace_id=parent.trace_id if (parent := trace_context(incident)) else "",
-        attempts=tuple(Attempt.model_validate(asdict(attempt)) for attempt in incident.status.attempts),
+        attempts=incident.status.made_attempts,
     )

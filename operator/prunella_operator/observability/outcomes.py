@@ -50,7 +50,7 @@ _begin()
 def observe(status: IncidentStatus) -> None:
     """Count a closed incident. A report that is repeated because its response was lost counts again."""
     CLOSED.labels(status.phase.value, status.root_cause or "none").inc()
-    for attempt in status.attempts:
+    for attempt in (made for made in status.attempts if not made.incident):
         if attempt.verdict:
             REPAIRS.labels(attempt.action, attempt.verdict).inc()
         if attempt.undone:

@@ -119,7 +119,7 @@ CASES = (
         _leaks_slowly,
         cause="pod_oom_killed",
         then=_outgrown,
-        writes=3,
+        writes=2,
         incidents=2,
         about=1,
         slow=True,

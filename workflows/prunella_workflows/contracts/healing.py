@@ -91,7 +91,10 @@ class DiagnoseRequest(Value):
 
 
 class DiagnoseReport(Value):
-    """The diagnosis, the plan, every guard's result, and the exact change of the next step."""
+    """The diagnosis, the plan, every guard's result, and the exact change of the next step.
+
+    `earlier`: the attempts of the incident whose fault is back, from which this one goes on.
+    """
 
     diagnosis: Diagnosis
     plan: Plan
@@ -106,10 +109,14 @@ class DiagnoseReport(Value):
     approvers: tuple[str, ...] = ()
     escalation: EscalationRule = EscalationRule()
     caused_by: CausedBy | None = None
+    earlier: tuple[Attempt, ...] = ()
 
 
 class RepairOrder(Value):
-    """Make one change, once. Cause, severity and approval are for the guards that are checked at the write."""
+    """Make one change, once. Cause, severity and approval are for the guards that are checked at the write.
+
+    `continues`: the names of the earlier incidents whose ladder this one goes on with.
+    """
 
     incident: IncidentRef
     action_id: str
@@ -117,6 +124,7 @@ class RepairOrder(Value):
     cause: Cause = Cause.UNKNOWN
     severity: str = ""
     answer: Approval | None = None
+    continues: tuple[str, ...] = ()
 
 
 class Repaired(Value):

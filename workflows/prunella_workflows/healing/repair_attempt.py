@@ -16,7 +16,7 @@ from prunella_workflows.healing.state import HealingState
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.outcome import Judgement, Verdict, inconclusive
-from prunella_workflows.model.plan import Step
+from prunella_workflows.model.plan import Action, RestoreTemplate, SetMemory, Step
 from prunella_workflows.temporal.activity_calls import ActivityCaller, backoff
 from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
 
@@ -56,6 +56,7 @@ class RepairExecutor:
             cause=report.diagnosis.cause,
             severity=self._request.spec.severity,
             answer=self._state.answer,
+            continues=self._state.continues,
         )
         self._status.attempt_started(step, order.action_id, report.diff, workflow.now())
         await self._reporter.report()
@@ -65,6 +66,8 @@ class RepairExecutor:
             return await self._handle_failure(error)
         self._state.applied = done
         self._status.repaired(done, workflow.now())
+        if isinstance(step.action, SetMemory | RestoreTemplate) and step.action.undo_to is not None:
+            self._status.earlier_replaced()
         self._calls.stop_if_cancelled()
         await self._reporter.report()
         return RepairOutcome.APPLIED
@@ -132,18 +135,18 @@ class RepairExecutor:
         if done.undo is None:
             self._state.applied = None
             return True
-        order = healing.RepairOrder(
-            incident=self._request.incident,
-            action_id=healing.undo_id(done.action_id),
-            action=done.undo,
-        )
+        return await self.undo_change(done.undo, healing.undo_id(done.action_id))
+
+    async def undo_change(self, undo: Action, action_id: str) -> bool:
+        """Undo the last attempt. False when someone has changed the object since: then it was escalated."""
+        order = healing.RepairOrder(incident=self._request.incident, action_id=action_id, action=undo)
         try:
             await self._calls.shielded(self._calls.retry_until_known(HealingActivities.undo, order))
         except ActivityError as error:
             self._state.applied = None
             message = error_message(error)
             self._status.not_undone(message)
-            await self._reporter.escalate("NotUndone", f"The repair could not be undone: {message}", str(done.undo))
+            await self._reporter.escalate("NotUndone", f"The repair could not be undone: {message}", str(undo))
             return False
         self._state.applied = None
         self._status.undone(workflow.now())

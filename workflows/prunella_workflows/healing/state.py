@@ -59,6 +59,17 @@ class HealingState:
         """The attempts that changed the workload."""
         return tuple(attempt for attempt in self.attempts if attempt.written_at is not None)
 
+    @property
+    def continues(self) -> tuple[str, ...]:
+        """The names of the earlier incidents whose ladder goes on here."""
+        return tuple(dict.fromkeys(attempt.incident for attempt in self.attempts if attempt.incident))
+
+    def adopt(self, earlier: tuple[Attempt, ...]) -> None:
+        """Go on from the attempts of an earlier incident."""
+        if earlier and not self.attempts:
+            self.orders = max(attempt.number for attempt in earlier)
+            self.update(attempts=earlier)
+
     def update(self, **values: Any) -> None:
         """Change fields of the status."""
         self.status = self.status.model_copy(update=values)

@@ -168,6 +168,11 @@ class StatusBuilder:
         note = f"{attempt.action} of {attempt.target}: {format_parameters(attempt)} (action id {attempt.action_id})"
         state.events.post(NORMAL, "Repaired", attempt.action, note)
 
+    def earlier_replaced(self) -> None:
+        """The change took the place of an earlier incident's: its undo leaves neither in force."""
+        *earlier, last = self._state.attempts
+        self._state.update(attempts=(*(made.model_copy(update={"undone": True}) for made in earlier), last))
+
     def blocked(self, message: str) -> None:
         """A guard blocked the change right before the write, so the attempt has not begun and is removed."""
         state, earlier = self._state, self._state.attempts[:-1]

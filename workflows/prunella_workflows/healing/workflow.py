@@ -118,10 +118,8 @@ class SelfHealing:
         replans = 0
         while target is not None:
             report = await self._diagnose(target)
-            if report is None or await self._no_step(report):
-                return
             diagnosed_at = workflow.now()
-            if not await self._approval.approve(report):
+            if report is None or await self._no_step(report) or not await self._approval.approve(report):
                 return
             await self._approval.wait_while_suspended()
             if workflow.now() - diagnosed_at > DIAGNOSIS_FRESHNESS_LIMIT:  # the fault may be gone, the plan out of date
@@ -129,6 +127,9 @@ class SelfHealing:
                 target = await self._confirm()
                 continue
             step = report.plan.steps[0]
+            if report.plan.undoes:
+                await self._undo_and_escalate(step, report)
+                return
             outcome = await self._repairs.apply(step, report)
             if outcome is not RepairOutcome.APPLIED:
                 replans += outcome is RepairOutcome.STALE
@@ -165,6 +166,7 @@ class SelfHealing:
                     waiting_since=state.waiting_since,
                 ),
             )
+            state.adopt(report.earlier)
             self._status.diagnosed(report, workflow.now())
             state.rule = report.escalation
             block = _blocking_guard(report)
@@ -198,12 +200,18 @@ class SelfHealing:
             await self._reporter.escalate(plan.reason, plan.message, plan.next_step)
         elif block is not None:
             await self._reporter.escalate(block.reason, block.message, block.next_step or self._state.status.plan)
-        elif len(self._state.written_attempts) >= report.attempts_max:
+        elif len(self._state.written_attempts) >= report.attempts_max and not plan.undoes:
             message = "All attempts allowed by the policy have been used."
             await self._reporter.escalate("AttemptsExhausted", message, plan.next_step)
         else:
             return False
         return True
+
+    async def _undo_and_escalate(self, step: Step, report: DiagnoseReport) -> None:
+        """Undo what an earlier incident left in force and what did not last; nothing else is left to try."""
+        repair_id = self._state.attempts[-1].action_id
+        if await self._repairs.undo_change(step.action, healing.undo_id(repair_id)):
+            await self._reporter.escalate(report.plan.reason, report.plan.message, report.plan.next_step)
 
     async def _show_only(self, report: DiagnoseReport, block: GuardResult | None) -> None:
         reason = block.reason if block is not None else "DryRun"

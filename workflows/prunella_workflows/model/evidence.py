@@ -6,7 +6,7 @@ from pydantic import Field
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentSpec
-from prunella_workflows.model.incident_status import CausedBy, Phase
+from prunella_workflows.model.incident_status import Attempt, CausedBy, Phase
 from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.scaling import Scaling
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
@@ -68,9 +68,9 @@ class EventView(Value):
 
 
 class IncidentSummary(Value):
-    """An incident, as budgets, cooldowns and correlation need it. `source`: the detector; "" for a person.
+    """An incident, as budgets, cooldowns, correlation and relapses need it. `source`: the detector; "" for a person.
 
-    `alert_since`: the start of the alert that opened it, while that fires.
+    `alert_since`: the start of the alert that opened it, while that fires. `attempts`: only of one that ended well.
     """
 
     name: str
@@ -83,6 +83,11 @@ class IncidentSummary(Value):
     caused_by: CausedBy | None = None
     source: str = ""
     alert_since: datetime | None = None
+    type: str = ""
+    container: str = ""
+    reason: str = ""
+    root_cause: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Evidence(Value):
@@ -90,7 +95,8 @@ class Evidence(Value):
 
     `memory_growing`: the killed containers whose memory grew steadily up to the limit in each lifetime of the last
     hour. `soak`: seconds for which a template must run well to be recorded as good. `since`: the time from which
-    crashes count, if later than the opening.
+    crashes count, if later than the opening. `raised_from`: the template hash of the same release before our raise of
+    its memory, which did not last.
     """
 
     read_at: datetime
@@ -114,6 +120,7 @@ class Evidence(Value):
     affected_workloads: tuple[AffectedWorkload, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     soak: float = 0.0
+    raised_from: str = ""
 
     @property
     def detected(self) -> bool:

@@ -100,6 +100,8 @@ class Attempt(Value):
     """The verdict's reason, as a sentence."""
     undone: bool = False
     """True when the change was undone."""
+    incident: str = ""
+    """Name of the earlier incident that made this attempt and that this one continues; empty: this incident."""
 
 
 class WorkflowLink(Value):

@@ -32,6 +32,7 @@ class SetMemory(Value):
     """Set one container's memory. Bytes; None leaves the request as it is.
 
     `replace_pods`: broken pods that their StatefulSet would wait for (kubernetes issue 67250); deleted after the write.
+    `undo_to`: the template that an undo restores, if it is not the one of now but that before an earlier repair.
     """
 
     kind: Literal["SetMemory"] = "SetMemory"
@@ -44,6 +45,7 @@ class SetMemory(Value):
     request_from: int | None = None
     request_to: int | None = None
     replace_pods: tuple[PodRef, ...] = ()
+    undo_to: RevisionRef | None = None
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -97,7 +99,8 @@ class ResizePods(Value):
 class RestoreTemplate(Value):
     """Restore an earlier pod template (a rollback, or the undo of one). The template itself stays in the cluster.
 
-    `number` is the controller's number of that revision; 0 if only our snapshot has it. `replace_pods`: see SetMemory.
+    `number` is the controller's number of that revision; 0 if only our snapshot has it. `replace_pods`, `undo_to`: see
+    SetMemory.
     """
 
     kind: Literal["RestoreTemplate"] = "RestoreTemplate"
@@ -107,6 +110,7 @@ class RestoreTemplate(Value):
     number: int = 0
     description: str
     replace_pods: tuple[PodRef, ...] = ()
+    undo_to: RevisionRef | None = None
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -209,9 +213,13 @@ class Step(Value):
 
 
 class Plan(Value):
-    """The steps still to try, in order. An empty plan explains in `reason` and `message` why none is left."""
+    """The steps still to try, in order. An empty plan explains in `reason` and `message` why none is left.
+
+    With `undoes` the one step only undoes a repair of an earlier incident: it explains why none is left after it.
+    """
 
     steps: tuple[Step, ...] = ()
     reason: str = ""
     message: str = ""
     next_step: str = ""
+    undoes: bool = False

@@ -218,7 +218,11 @@ class PolicySpec(Value):
     budgets: Budgets = Budgets()
     """Limits on concurrent repairs and repairs per hour. One over budget waits or is escalated, naming the budget."""
     cooldown: Duration | None = None
-    """Time a workload is left alone after a repair, as a duration."""
+    """Time a workload is left alone after a repair, as a duration. A new release of its owner is repaired meanwhile,
+    and the same fault again within relapseWindow continues the earlier incident."""
+    relapse_window: Duration | None = None
+    """Time after an incident in which the same fault of the same release is its relapse, as a duration up to 3h: the
+    next incident takes its attempts over, undoes what did not last, and tries what is left. 0s disables this."""
     approval: ApprovalRule = ApprovalRule()
     """Repairs that need a person's approval, and the people who may give it."""
     verification: Verification = Verification()
@@ -280,6 +284,7 @@ BUILT_IN = PolicySpec(
         minimum_healthy_percent=0,
     ),
     cooldown=300.0,
+    relapse_window=3600.0,
     approval=ApprovalRule(when=ApprovalWhen.NEVER, actions=(), severities=(), timeout=7 * 86400.0, approvers=()),
     verification=Verification(window=60.0, timeout=120.0, checks=()),
     maintenance_windows=(),

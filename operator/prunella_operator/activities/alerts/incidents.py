@@ -149,7 +149,7 @@ def _find_covering(request: OpenRequest, fault: str, earlier: Earlier) -> Incide
 
 
 def _has_acted(incident: Incident) -> bool:
-    return incident.phase in _ACTED or any(attempt.written_at for attempt in incident.status.attempts)
+    return incident.phase in _ACTED or any(made.written_at and not made.incident for made in incident.status.attempts)
 
 
 def _followed(incident: Incident) -> Followed:

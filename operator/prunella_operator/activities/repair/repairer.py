@@ -89,6 +89,7 @@ class Repairer:
             action=order.action,
             severity=order.severity,
             approval=order.answer,
+            continues=order.continues,
             healthy_percent=self._collector.healthy_percent(namespace, policy),
         )
 

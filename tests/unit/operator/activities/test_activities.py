@@ -12,6 +12,7 @@ from prunella_operator import clock
 from prunella_operator.activities import Activities
 from prunella_operator.activities.errors import translate_errors
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, ReportRequest, VerifyRequest
 from prunella_workflows.model import labels
@@ -147,6 +148,22 @@ def test_what_was_tried_reaches_the_playbook(activities):
     )
     first, second = diagnosed(activities), diagnosed(activities, tried=(tried,))
     assert second.plan.steps[0].action.limit_to > first.plan.steps[0].action.limit_to
+
+
+def test_the_same_fault_after_a_repair_goes_on_from_its_attempts(activities, kube):
+    marks = {"last-action": "uid-web-0-1", "after": template_hash(a_template(1)), "before": "web-prunella-1"}
+    deployment = kube.objects[paths.workload(WEB)]
+    deployment["metadata"]["annotations"] = {f"prunella.dev/{key}": value for key, value in marks.items()}
+    attempt = {"number": 1, "actionId": "uid-web-0-1", "action": "SetMemory", "target": "Deployment/web"}
+    attempt |= {"startedAt": LONG_AGO, "writtenAt": LONG_AGO, "verdict": "Healed"}
+    attempt |= {"parameters": {"container": "app", "from": "32Mi", "to": "64Mi"}}
+    body = {"metadata": {"namespace": "shop", "creationTimestamp": LONG_AGO}, "spec": {"type": "OOMKilled"}}
+    status = {"phase": "Healed", "target": "Deployment/web", "times": {"closedAt": LONG_AGO}, "attempts": [attempt]}
+    kube.put(paths.incidents("shop", "web-0"), body, **status)
+    report = diagnosed(activities)
+    assert [(made.incident, made.verdict) for made in report.earlier] == [("web-0", "NotHealed")]
+    assert report.plan.steps[0].action.undo_to.name == "web-prunella-1"
+    assert diagnosed(activities, tried=report.earlier).earlier == ()
 
 
 def verify(activities):

@@ -1,7 +1,7 @@
 """Guards for changes that belong to others, such as fields that Git or Helm own, and for releases that roll out."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.model.kubectl import command
@@ -157,19 +157,20 @@ def check_reverted(case: GuardCase) -> Block | None:
 
 
 def _acted_recently(case: GuardCase) -> bool:
-    """Report whether our last action was recent. Ignore unreadable times: annotations are copied and edited."""
-    try:
-        at = datetime.fromisoformat(case.workload.annotations.get(LAST_ACTION_AT, ""))
-    except ValueError:
-        return False
-    return at.tzinfo is not None and case.now - at < _REVERT_WINDOW
+    """Report whether our last action was recent."""
+    at = case.last_action_at
+    return at is not None and case.now - at < _REVERT_WINDOW
 
 
 def check_rollout_in_progress(case: GuardCase) -> Block | None:
-    """Block while a release that is newer than the fault is rolling out: let it finish before judging it."""
+    """Block while a release that is newer than the fault, or a repair of a lost run, rolls out: let it finish first."""
+    if case.workload.complete:
+        return None
+    if case.unjudged_since is not None and case.now - case.unjudged_since < _ROLLOUT_GRACE:
+        message = f"A repair of {case.workload.ref} is rolling out; waiting for it to finish."
+        return Block(Effect.WAIT, "RolloutInProgress", message)
     since, opened = case.release_since, case.opened_at
-    fresh = since is not None and opened is not None and since > opened and case.now - since < _ROLLOUT_GRACE
-    if not fresh or case.workload.complete:
+    if since is None or opened is None or since <= opened or case.now - since >= _ROLLOUT_GRACE:
         return None
     message = f"A new release of {case.workload.ref} is rolling out; waiting for it to finish."
     return Block(Effect.WAIT, "RolloutInProgress", message)

@@ -1,6 +1,7 @@
 """The root causes Prunella knows, specific first: the first playbook that recognises the evidence decides."""
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.relapse import find_repair_in_force
 from prunella_workflows.decisions.playbooks import (
     bad_release,
     dependency_down,
@@ -18,10 +19,13 @@ from prunella_workflows.decisions.playbooks import (
 )
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.decisions.playbooks.report_only import replace_plan
+from prunella_workflows.decisions.playbooks.resume import earlier_incidents, resume
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected, Verdict
-from prunella_workflows.model.plan import Plan, RestoreTemplate
+from prunella_workflows.model.plan import Plan, RestoreTemplate, SetMemory
 from prunella_workflows.model.policy import EffectivePolicy
+
+__all__ = ["PLAYBOOKS", "decide", "earlier_incidents"]
 
 PLAYBOOKS: tuple[Playbook, ...] = (
     node_lost.PLAYBOOK,
@@ -43,12 +47,16 @@ PLAYBOOKS: tuple[Playbook, ...] = (
 
 def decide(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ...] = ()) -> tuple[Diagnosis, Plan]:
     """The root cause, with the causes that were ruled out, and the plan for what is left to try."""
+    held = find_repair_in_force(findings.evidence, tried)
+    if held is not None and held.attempt.action == SetMemory.__name__:
+        findings = Findings(findings.evidence.model_copy(update={"raised_from": held.before.template_hash}))
     rejected: list[Rejected] = []
     for playbook in PLAYBOOKS:
         answer = _ruled_out(playbook.cause, tried) or playbook.diagnose(findings)
         if isinstance(answer, Diagnosis):
             diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
-            plan = playbook.plan(PlanCase(diagnosis, findings, policy, tried))
+            case = PlanCase(diagnosis, findings, policy, tried, held)
+            plan = resume(playbook.plan(case), case)
             return diagnosis, replace_plan(diagnosis, plan, findings)
         rejected.append(answer)
     raise AssertionError("the last playbook recognises everything")

@@ -28,7 +28,7 @@ def next_raise(container: ContainerView, case: PlanCase) -> SetMemory | ResizePo
     assert container.memory_limit is not None
     evidence, raises = case.findings.evidence, _raises(container, case.tried)
     bound, _ = _upper_bound(container, evidence, case.policy)
-    target = min(_raised(container.memory_limit, len(raises) + 1, case.policy), bound)
+    target = min(_raised(_owner_limit(container, case), len(raises) + 1, case.policy), bound)
     maximum = _MAX_RAISES_FOR_LEAK if container.name in evidence.memory_growing else _MAX_RAISES
     if target <= _highest_tried(container, raises) or len(raises) >= maximum:
         return None
@@ -138,6 +138,14 @@ def _highest_tried(container: ContainerView, raises: list[Attempt]) -> int:
     """The highest limit that was rolled out. A resize of running pods may have failed for another reason."""
     rolled_out = (attempt for attempt in raises if attempt.action == SetMemory.__name__)
     return max([container.memory_limit or 0, *(parse_bytes(attempt.parameters["to"]) for attempt in rolled_out)])
+
+
+def _owner_limit(container: ContainerView, case: PlanCase) -> int:
+    """The limit that the owner set: the live one, unless a raise of an earlier incident is still in force."""
+    raises, held = _raises(container, case.tried), case.in_force
+    if held is not None and held.attempt in raises:
+        return parse_bytes(raises[0].parameters["from"])
+    return container.memory_limit or 0
 
 
 def _raised(limit: int, nth: int, policy: EffectivePolicy) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.relapse import EarlierRepair
 from prunella_workflows.decisions.diagnosis.saturation import (
     HIGH,
     NAMES,
@@ -25,12 +26,13 @@ _MEASUREMENT_DELAY_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class PlanCase:
-    """Everything that a plan follows from. `tried`: the attempts already made (and undone)."""
+    """Everything that a plan follows from. `tried`: the attempts already made. `in_force`: the one not undone yet."""
 
     diagnosis: Diagnosis
     findings: Findings
     policy: EffectivePolicy
     tried: tuple[Attempt, ...] = ()
+    in_force: EarlierRepair | None = None
 
     def has_tried(self, *actions: str) -> bool:
         """Report whether one of these actions was tried."""

@@ -1,10 +1,11 @@
 """A container needs more memory than its limit: raise that limit within every bound, or escalate.
 
 After a relapse raise once more, then roll back if the release is new. If memory was measured to grow steadily up to the
-limit (a leak), roll a new release back first, and raise only once.
+limit (a leak), or outgrew the raise of an earlier incident, roll a new release back first.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.memory_kills import find_proof
@@ -16,11 +17,11 @@ from prunella_workflows.decisions.playbooks.memory import (
     no_more_raises,
 )
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook, settle
-from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
+from prunella_workflows.decisions.playbooks.revisions import is_new_release, is_younger_than, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
-from prunella_workflows.model.plan import Plan, Step
+from prunella_workflows.model.plan import Plan, SetMemory, Step
 from prunella_workflows.model.workload import ContainerView
 
 
@@ -90,7 +91,7 @@ def plan(case: PlanCase) -> Plan:
         return explain_missing_limit(name, evidence)
     if (overwritten := find_overwritten_limit(container, findings)) is not None:
         return overwritten
-    back, leaks = _rollback_step(case), name in evidence.memory_growing
+    back, leaks = _rollback_step(case), name in evidence.memory_growing or _outgrew_raise(case)
     if back is not None and (leaks or _release_lowered_limit(container, evidence) or _cannot_start(findings)):
         return Plan(steps=(back,), next_step="If that does not help, escalate.")
     steps = tuple(step for step in (_raise_step(container, case), back) if step is not None)
@@ -116,9 +117,19 @@ def _cannot_start(findings: Findings) -> bool:
 
 def _rollback_step(case: PlanCase) -> Step | None:
     good = known_good(case.findings.evidence)
-    if good is None or case.has_tried("RestoreTemplate") or not is_new_release(case.findings.evidence):
+    new = is_new_release(case.findings.evidence) or _outgrew_raise(case)
+    if good is None or case.has_tried("RestoreTemplate") or not new:
         return None
     return rollback(case, good, "the release that runs out of memory is new")
+
+
+def _outgrew_raise(case: PlanCase) -> bool:
+    """Report whether a release that was new at its first raise has used that up, after it had run well for a while."""
+    if case.in_force is None or case.in_force.attempt.action != SetMemory.__name__:
+        return False
+    assert case.policy.relapse_window is not None
+    window = timedelta(seconds=case.policy.relapse_window)
+    return is_younger_than(window, case.tried[0].started_at, case.findings.evidence)
 
 
 def _describe_next(steps: tuple[Step, ...]) -> str:

@@ -1,7 +1,7 @@
 """The revision to roll back to: the last one that was seen available, never simply the previous one."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, precondition, settle, stuck_pods
 from prunella_workflows.model.evidence import Evidence
@@ -18,14 +18,20 @@ def is_new_release(evidence: Evidence) -> bool:
     return not good or _always_fails_later(good, evidence)
 
 
+def is_younger_than(age: timedelta, at: datetime, evidence: Evidence) -> bool:
+    """Report whether the current release was rolled out less than `age` before `at`."""
+    made = [revision.created_at for revision in _current_records(evidence) if revision.created_at is not None]
+    return bool(made) and at - min(made) < age
+
+
 def _current_records(evidence: Evidence) -> list[RevisionView]:
-    """The records of the current template: also from before a restart, or with another checksum annotation."""
-    template = evidence.workload.template_hash
+    """The records of the current release: also from before a restart or a raise, or with other checksum annotations."""
+    templates = (evidence.workload.template_hash, evidence.raised_from)
     content = {revision.content for revision in evidence.revisions if revision.current and revision.content}
     return [
         revision
         for revision in evidence.revisions
-        if revision.current or revision.ref.template_hash == template or revision.content in content
+        if revision.current or revision.ref.template_hash in templates or revision.content in content
     ]
 
 

@@ -337,6 +337,19 @@ def test_an_undo_of_a_rollback_takes_the_snapshot(repairer, kube):
     assert live(kube)["spec"]["template"] == a_template(2)
 
 
+@pytest.mark.parametrize("order", [memory(to=192 * MI), rollback()], ids=["raise", "rollback"])
+def test_what_replaces_an_earlier_repair_is_undone_to_what_was_there_before_that(repairer, kube, order):
+    owner = a_snapshot(a_template(7))
+    kube.put(paths.snapshots("shop", owner["metadata"]["name"]), owner)
+    digest = template_hash(a_template(7))
+    ref = RevisionRef(source="Snapshot", name=owner["metadata"]["name"], template_hash=digest)
+    action = order.action.model_copy(update={"undo_to": ref})
+    done = repairer.repair(order.model_copy(update={"action": action}))
+    assert live(kube)["metadata"]["annotations"]["prunella.dev/before"] == ref.name
+    repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
+    assert live(kube)["spec"]["template"] == a_template(7)
+
+
 def test_guards_do_not_stop_an_undo_somebodys_change_does(repairer, kube):
     done = repairer.repair(memory())
     live(kube)["metadata"]["labels"]["prunella.dev/ignore"] = "true"

@@ -109,6 +109,12 @@ OPERATED = a_deployment(
 )
 IGNORE = {"prunella.dev/ignore": "true"}
 
+NEXT_RELEASE = _put_back(before="hash-0", after="hash-1", at=ago(200))
+REPAIRED = (a_brief(phase=Phase.HEALED, repaired_at=ago(200)),)
+HEALED_THRICE = tuple(
+    a_brief(name=f"web-{number}", phase=Phase.HEALED, root_cause="pod_oom_killed", repaired_at=ago(3600.0 * number))
+    for number in (1, 2, 3)
+)
 FAILED_THRICE = tuple(
     a_brief(name=f"web-{number}", phase=Phase.ESCALATED, repaired_at=ago(3600.0 * number)) for number in (1, 2, 3)
 )
@@ -159,11 +165,25 @@ HOLDS = [
     ),
     pytest.param(check_rollout_in_progress, RELEASED, Effect.WAIT, "RolloutInProgress", id="a release since the fault"),
     pytest.param(
+        check_rollout_in_progress,
+        {"workload": a_deployment(updated_replicas=1), "unjudged_since": ago(30)},
+        Effect.WAIT,
+        "RolloutInProgress",
+        id="a repair of a lost run rolls out",
+    ),
+    pytest.param(
         check_repeated_failures,
         {"incidents": FAILED_THRICE},
         Effect.ESCALATE,
         "RepeatedFailures",
         id="three incidents that no repair ended",
+    ),
+    pytest.param(
+        check_repeated_failures,
+        {"incidents": HEALED_THRICE},
+        Effect.ESCALATE,
+        "RepeatedFailures",
+        id="three repairs of the same fault that did not last",
     ),
     pytest.param(check_minimum_healthy, HALF_SICK, Effect.ESCALATE, "Storm", id="half of the namespace is sick"),
     pytest.param(
@@ -325,6 +345,13 @@ HOLDS = [
     ),
     pytest.param(
         check_cooldown,
+        {"incidents": REPAIRED, "workload": NEXT_RELEASE, "release_since": ago(900)},
+        Effect.ESCALATE,
+        "RepairedRecently",
+        id="a template that is older than the repair",
+    ),
+    pytest.param(
+        check_cooldown,
         {"slots": RepairSlots(recent=(a_slot(acquired_at=(ago(299),)),))},
         Effect.ESCALATE,
         "RepairedRecently",
@@ -469,6 +496,14 @@ PASSES = [
     ),
     pytest.param(check_repeated_failures, {"incidents": FAILED_THRICE[:2]}, id="two incidents that no repair ended"),
     pytest.param(
+        check_repeated_failures,
+        {"incidents": HEALED_THRICE, "workload": NEXT_RELEASE},
+        id="three repairs of earlier releases",
+    ),
+    pytest.param(
+        check_repeated_failures, {"incidents": HEALED_THRICE, "cause": Cause.BAD_RELEASE}, id="repairs of another fault"
+    ),
+    pytest.param(
         check_minimum_healthy, {**HALF_SICK, "healthy_percent": 60.0}, id="enough of the namespace is healthy"
     ),
     pytest.param(check_minimum_healthy, {**HALF_SICK, "healthy_percent": None}, id="a namespace without Deployments"),
@@ -560,6 +595,14 @@ PASSES = [
         check_running_init_container, {"action": None, "running_init": migrating(ago(0))}, id="nothing is written"
     ),
     pytest.param(check_cooldown, {"incidents": (a_brief(repaired_at=ago(300)),)}, id="the cooldown is over"),
+    pytest.param(
+        check_cooldown,
+        {"incidents": REPAIRED, "workload": NEXT_RELEASE},
+        id="the owner's next release",
+    ),
+    pytest.param(
+        check_cooldown, {"incidents": REPAIRED, "continues": ("other",)}, id="the ladder of that incident goes on"
+    ),
     pytest.param(
         check_cooldown, {"incidents": (a_brief(workload="Deployment/api", repaired_at=ago(1)),)}, id="another workload"
     ),
