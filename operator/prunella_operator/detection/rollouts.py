@@ -1,6 +1,7 @@
 """`RolloutSource`: reports rollouts past their deadline (only Deployments have one), stalled ones and completed ones.
 
-There is one watch per kind. Completed rollouts go to `on_settled`, which records known-good revisions.
+There is one watch per kind. Rollouts that are complete, but for a minority of their pods, go to `on_settled`, which
+records known-good revisions.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 ON_DELETE = "OnDelete"
 MAX_MESSAGE_LENGTH = 300  # characters
 
-OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
+OnSettled = Callable[[str, str, str, str, bool], None]  # kind, namespace, name, uid, whether it has just happened
 
 
 class Condition(WireStruct, frozen=True):
@@ -81,8 +82,10 @@ class Rollout(WireStruct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """True when exactly the desired pods run, all of the current revision and available."""
-        return self._runs(self.spec.replicas)
+        """True when there are exactly the desired pods, all of the current revision, and most of them are available."""
+        status, wanted = self.status, self.spec.replicas
+        rolled_out = status.updated_replicas == status.replicas == wanted and 2 * status.available_replicas > wanted
+        return _is_observed(self.metadata, status.observed_generation) and rolled_out
 
     def _runs(self, updated: int) -> bool:
         """Report whether exactly the desired pods run, all available and at least `updated` of the current revision."""
@@ -143,8 +146,11 @@ class DaemonRollout(WireStruct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """True when every eligible node has an available pod of the current revision, and nothing else runs."""
-        return self._runs(self.status.desired_number_scheduled)
+        """True when every eligible node has a pod of the current revision, and most of them are available."""
+        status, wanted = self.status, self.status.desired_number_scheduled
+        counts = {status.current_number_scheduled, status.updated_number_scheduled}
+        rolled_out = counts == {wanted} and 2 * status.number_available > wanted
+        return _is_observed(self.metadata, status.observed_generation) and rolled_out
 
     def _runs(self, updated: int) -> bool:
         """Report whether every eligible node has an available pod, at least `updated` of them of this revision."""
@@ -207,10 +213,11 @@ class RolloutSource(Generic[R]):
 
     def on_upsert(self, obj: R, at: datetime) -> None:
         """Report changes of the rollout. They are remembered only after the callbacks have accepted them."""
-        meta, before = obj.metadata, self._memory.get(obj.metadata.uid, Memory())
+        meta, watched = obj.metadata, obj.metadata.uid in self._memory
+        before = self._memory.get(meta.uid, Memory())
         settled = meta.generation if obj.settled else 0
         if settled and settled != before.settled:
-            self.on_settled(self.resource.kind, meta.namespace, meta.name, meta.uid, settled)
+            self.on_settled(self.resource.kind, meta.namespace, meta.name, meta.uid, watched)
         # The condition describes the generation that the controller has observed, which may not be the latest.
         overdue = obj.status.observed_generation if obj.overdue else before.overdue
         if obj.overdue and overdue != before.overdue:

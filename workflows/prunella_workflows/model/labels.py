@@ -23,11 +23,14 @@ LAST_CHANGE = f"{GROUP}/last-change"
 BEFORE = f"{GROUP}/before"
 AFTER = f"{GROUP}/after"
 
-# Snapshots of pod templates: why one was taken, whose it is, and when it was last seen available and stable.
+# Snapshots of pod templates: why one was taken, whose it is, when it was last seen available and stable, or the seconds
+# for which its pods were seen ready, when that is too short to prove anything.
 SNAPSHOT = f"{GROUP}/snapshot"
 WORKLOAD = f"{GROUP}/workload"
 """The key of the workload that a snapshot or an Incident is about."""
+WORKLOAD_UID = f"{GROUP}/workload-uid"
 GOOD_AT = f"{GROUP}/good-at"
+READY_FOR = f"{GROUP}/ready-for"
 
 # How an Incident was opened.
 SOURCE = f"{GROUP}/source"

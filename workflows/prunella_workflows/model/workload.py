@@ -228,6 +228,8 @@ class RevisionView(Value):
     """A template this workload has had.
 
     `good_at`: when it was last seen available and stable; `good_since`: when for the first time; None means never.
+    `ready_for`: seconds for which its pods were ready, when that was too short to prove it good.
+    `inherited`: it is known only of a deleted workload of the same name.
     `content`: a digest of all but the checksum annotations that tools set to have pods replaced.
     """
 
@@ -239,6 +241,8 @@ class RevisionView(Value):
     current: bool = False
     good_at: datetime | None = None
     good_since: datetime | None = None
+    ready_for: float | None = None
+    inherited: bool = False
     demands: PodDemands = PodDemands()
     content: str = ""
     compatible: bool = True

@@ -207,7 +207,8 @@ class EvidenceCollector:
             self.history(raw),
             self._kube.list(paths.snapshots(ref.namespace), labelSelector=history.snapshot_selector(ref)),
             pods=evidence.pods,
-            stable_before=evidence.read_at - self._stable_for,
+            read_at=evidence.read_at,
+            soak=self._stable_for,
         )
 
     def healthy_percent(self, namespace: str, policy: EffectivePolicy) -> float | None:

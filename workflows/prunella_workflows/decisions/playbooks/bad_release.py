@@ -7,7 +7,7 @@ from prunella_workflows.decisions.diagnosis import blame
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
-from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
+from prunella_workflows.decisions.playbooks.revisions import doubt, is_new_release, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
@@ -40,12 +40,13 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
 
 
 def _diagnosis(evidence: Evidence, failures: tuple[Symptom, ...], good: RevisionView) -> Diagnosis:
-    first = failures[0]
+    first, unsure = failures[0], doubt(good)
+    was = f"{good} was available before, but {unsure}" if unsure else f"{good} was available before"
     unseen = f"{evidence.workload.ref}: the current template was never seen available; {good} was"
     return Diagnosis(
         cause=Cause.BAD_RELEASE,
-        confidence=0.9,
-        message=f"The current release {_FAULTS[first.kind]}; {good} was available before.",
+        confidence=0.6 if unsure else 0.9,
+        message=f"The current release {_FAULTS[first.kind]}; {was}.",
         container=first.container,
         decided_by=(*map(str, failures[:4]), unseen),
     )

@@ -1,4 +1,7 @@
-"""The revision to roll back to: the last one that was seen available, never simply the previous one."""
+"""The revision to roll back to: the last one that was seen available, never simply the previous one.
+
+One that was ready too briefly to be good, or that is known of a deleted workload of the same name, is better than none.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -60,9 +63,27 @@ def _lifetimes(evidence: Evidence) -> Iterator[timedelta]:
 def known_good(evidence: Evidence) -> RevisionView | None:
     """The revision last seen available whose template runs differently from the current one and fits the selector."""
     current = _current_records(evidence)
-    good = (revision for revision in evidence.revisions if revision.good_at is not None and revision.compatible)
-    others = (revision for revision in good if revision not in current)
-    return max(others, key=lambda revision: (revision.good_at, revision.number), default=None)
+    others = (revision for revision in evidence.revisions if revision.compatible and revision not in current)
+    return max((revision for revision in others if _ran(revision)), key=_trust, default=None)
+
+
+def _ran(revision: RevisionView) -> bool:
+    return revision.good_at is not None or revision.ready_for is not None
+
+
+def _trust(revision: RevisionView) -> tuple[bool, bool, float, int]:
+    """What was proven comes before what was seen briefly, and this workload's own before what an earlier one left."""
+    good_at = revision.good_at.timestamp() if revision.good_at else 0.0
+    return not revision.inherited, revision.good_at is not None, good_at, revision.number
+
+
+def doubt(revision: RevisionView) -> str:
+    """Why the revision may not be good after all; "" if nothing speaks against it."""
+    if revision.inherited:
+        return "it is known of a deleted workload of this name"
+    if revision.good_at is None and revision.ready_for is not None:
+        return f"it was ready for {revision.ready_for:.0f} s, which proves little"
+    return ""
 
 
 def rollback(case: PlanCase, revision: RevisionView, why: str) -> Step:

@@ -290,3 +290,34 @@ def test_a_mark_of_the_configuration_makes_no_new_release():
     answer = diagnose(Findings(_evidence(CRASHING, revisions=revisions)))
     assert isinstance(answer, Rejected)
     assert "was available and stable before" in answer.reason
+
+
+BRIEF = a_revision(1, ready_for=20.0)
+INHERITED = a_revision(0, good_at=ago(7200), inherited=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [(BRIEF, "but it was ready for 20 s, which proves little"), (INHERITED, "but it is known of a deleted workload")],
+)
+def test_a_doubtful_revision_is_better_than_none_and_the_doubt_is_told(known, why):
+    evidence = _evidence(revisions=(a_revision(2, current=True), known))
+    diagnosis = diagnose(Findings(evidence))
+    assert isinstance(diagnosis, Diagnosis)
+    assert (diagnosis.confidence, why in diagnosis.message) == (0.6, True)
+    assert _target(evidence) == known.ref
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [(a_revision(1, good_at=ago(7200)), a_revision(2, ready_for=25.0)), (BRIEF, INHERITED)],
+    ids=["proven", "its own"],
+)
+def test_what_is_known_better_comes_first(better, worse):
+    evidence = _evidence(revisions=(a_revision(3, current=True), worse, better))
+    assert _target(evidence) == better.ref
+
+
+def test_a_current_release_that_was_ready_briefly_is_new():
+    evidence = _evidence(revisions=(a_revision(2, current=True, ready_for=12.0), a_revision(1, good_at=ago(7200))))
+    assert isinstance(diagnose(Findings(evidence)), Diagnosis)
