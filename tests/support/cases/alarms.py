@@ -39,7 +39,7 @@ def _fires(*first: Callable[[CaseRun], None]) -> Callable[[CaseRun], None]:
     return act
 
 
-def _fires_on(seconds: int) -> Callable[[CaseRun], None]:
+def _fires_for(seconds: int) -> Callable[[CaseRun], None]:
     """It fires for longer than calm pods need to count as recovered, and then ends."""
 
     def act(run: CaseRun) -> None:
@@ -63,7 +63,10 @@ def _about_nothing(run: CaseRun) -> None:
 
 
 CASES = (
-    shop.recovered("alert-fires-on", shop.applied(), _fires(), then=_fires_on(60)),
+    shop.escalated("alert-ends", shop.applied(), _fires(), "Cancelled", "", phase="Cancelled", then=_fires_for(60)),
+    shop.escalated(
+        "alert-fires-on", shop.applied(), _fires(), "AlertStillFiring", "unknown", policy={"alertPatience": "45s"}
+    ),
     shop.rolled_back("alert-and-release", shop.applied(), _fires(shop.applied(shop.bad()))),
     shop.healed("alert-and-oom", shop.applied(), _fires(shop.restarted(SHOP_MEMORY_MIB="90")), "pod_oom_killed"),
     shop.escalated("nowhere", shop.applied(), _about_nothing, "NotFound", "", phase="Failed"),
