@@ -122,8 +122,8 @@ CASES = (
         "says-no",
         lambda run: shop.applied(as_ready_as_ledger(run))(run),
         ledger_says_no,
-        "InnocentRelease",
-        "environment_changed",
+        "DependencyDown",
+        "dependency_down",
     ),
     shop.healed("hung", shop.applied(), _hung, "network_timeout", then=_no_longer),
     shop.escalated(

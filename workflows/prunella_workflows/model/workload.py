@@ -92,8 +92,8 @@ class WorkloadView(Value):
     of the current revision ("" before its pods are created). `custom_owners` are custom resources that own it, `owners`
     the field managers of `replicas` and of the `template`, `appliers` those of them that use server-side apply.
     `create_failure` is a Deployment's reason why its pods cannot be created. Seconds: `deadline` is that of a rollout,
-    `start_budget` the time that probes allow a pod to start. `references`: the
-    ConfigMaps and Secrets of its template (`Secret/token`).
+    `start_budget` the time that probes allow a pod to start. `references` are the
+    ConfigMaps and Secrets of its template (`Secret/token`), `probe_hosts` the hosts that its probes ask in its place.
     """
 
     ref: WorkloadRef
@@ -122,6 +122,7 @@ class WorkloadView(Value):
     revision: str = ""
     containers: tuple[ContainerView, ...] = ()
     references: tuple[str, ...] = ()
+    probe_hosts: tuple[str, ...] = ()
     last_action: str = ""
     run: JobView | None = None
 

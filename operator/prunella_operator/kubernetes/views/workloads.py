@@ -12,7 +12,7 @@ from prunella_operator.kubernetes.views.ownership import (
     field_owners,
     tool_annotations,
 )
-from prunella_operator.kubernetes.views.probes import start_budget
+from prunella_operator.kubernetes.views.probes import probe_hosts, start_budget
 from prunella_operator.kubernetes.views.scaling import strategy_view
 from prunella_workflows.model.labels import IGNORE, LAST_ACTION
 from prunella_workflows.model.signal import OwnerRef
@@ -91,6 +91,7 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         revision=_current_revision(template, revisions),
         containers=templates.container_views(template),
         references=templates.references(template),
+        probe_hosts=probe_hosts(template),
         last_action=annotations.get(LAST_ACTION, ""),
     )
 

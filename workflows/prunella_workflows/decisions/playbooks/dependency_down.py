@@ -4,7 +4,9 @@ A rollback would only hide the cause, and the pods recover by themselves once th
 """
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.probe_events import latest_probe_event
 from prunella_workflows.decisions.diagnosis.program_output import find_unreachable_address
+from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import CausedBy
@@ -37,11 +39,16 @@ def plan(case: PlanCase) -> Plan:
 
 
 def diagnose_by_output(findings: Findings) -> Diagnosis | Rejected:
-    """Match a program that crashed because an address did not answer, when no release explains it."""
+    """Match a program that crashed because an address did not answer, or a probe that asks another host than its pod,
+    when no release explains it.
+    """
     host, line = find_unreachable_address(findings)
+    proof = f'It could not reach {host}: "{line}".'
     if not host:
-        return Rejected(cause=Cause.DEPENDENCY_DOWN, reason="no crashed program names an address that did not answer")
-    target, message = _target(host, findings.evidence), f'{findings.failures[0]}. It could not reach {host}: "{line}".'
+        host, proof = _probed_host(findings)
+    if not host:
+        return Rejected(cause=Cause.DEPENDENCY_DOWN, reason="no failing pod names an address that did not answer")
+    target, message = _target(host, findings.evidence), f"{findings.failures[0]}. {proof}"
     return Diagnosis(
         cause=Cause.DEPENDENCY_DOWN,
         confidence=0.7,
@@ -50,6 +57,16 @@ def diagnose_by_output(findings: Findings) -> Diagnosis | Rejected:
         decided_by=tuple(map(str, findings.failures[:4])),
         caused_by=CausedBy(target=target, message=message),
     )
+
+
+def _probed_host(findings: Findings) -> tuple[str, str]:
+    """The host that the probes of the pods ask in their place, if that is what fails, and the proof; empty for none."""
+    hosts, failures = findings.evidence.workload.probe_hosts, findings.current_failures
+    if not hosts or any(failure.kind is not Kind.NOT_READY for failure in failures):
+        return "", ""
+    events = (latest_probe_event(findings.evidence, failure) for failure in failures)
+    event = next((event for event in events if event is not None), None)
+    return (hosts[0], f'Its probe asks {hosts[0]}: "{event.message}".') if event is not None else ("", "")
 
 
 def _target(host: str, evidence: Evidence) -> str:

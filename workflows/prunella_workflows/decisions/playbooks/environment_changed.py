@@ -4,10 +4,12 @@ from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook, describe_failure, look_at
 from prunella_workflows.decisions.playbooks.revisions import is_new_release
 from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.incident_status import CausedBy
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 
 _CHECK = "Check what changed around the service: its configuration, data, dependencies and permissions."
+_INJECTED = "It fails and is not in the template: something has injected it."
 _COLUMNS = "KIND:.kind,NAME:.metadata.name,CHANGED:.metadata.managedFields[*].time"
 
 
@@ -27,7 +29,16 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
         message=f"{describe_failure(evidence, failures[0], known)} What changed is outside of the release.",
         container=failures[0].container,
         decided_by=(*map(str, failures[:4]), known),
+        caused_by=_injected(findings),
     )
+
+
+def _injected(findings: Findings) -> CausedBy | None:
+    """The failing container that is not in the template, as an admission webhook adds it."""
+    known = {container.name for container in findings.evidence.workload.containers}
+    names = (failure.container for failure in findings.failures if failure.container)
+    name = next((name for name in names if known and name not in known), "")
+    return CausedBy(target=f"container {name}", message=_INJECTED) if name else None
 
 
 def _begun_well(evidence: Evidence) -> str:

@@ -160,3 +160,13 @@ def test_an_owner_that_does_not_control_is_none():
     plain = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "u"}
     assert controller_of({"metadata": {"ownerReferences": [plain]}}) is None
     assert controller_of({"metadata": {}}) is None
+
+
+def test_the_hosts_that_probes_ask_instead_of_the_pod():
+    template = a_template()
+    template["spec"]["containers"][0] |= {
+        "readinessProbe": {"httpGet": {"host": "db.example.org", "port": 80}},
+        "livenessProbe": {"tcpSocket": {"host": "127.0.0.1", "port": 80}},
+        "startupProbe": {"httpGet": {"port": 80}},
+    }
+    assert workload_view(a_deployment(template)).probe_hosts == ("db.example.org",)

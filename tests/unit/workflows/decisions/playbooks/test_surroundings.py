@@ -229,6 +229,25 @@ def says(line, revisions=GOOD, **values):
             id="a host outside of the cluster",
         ),
         pytest.param(
+            an_evidence(
+                a_pod("web-2-a", ready=False, unready_since=ago(120), ready_since=None),
+                revisions=GOOD,
+                workload=a_deployment(probe_hosts=("10.0.0.9",)),
+                events=(
+                    EventView(
+                        about="web-2-a",
+                        reason="Unhealthy",
+                        message='Readiness probe failed: Get "http://10.0.0.9/": context deadline exceeded',
+                        at=ago(60),
+                    ),
+                ),
+            ),
+            Cause.DEPENDENCY_DOWN,
+            "10.0.0.9",
+            "Check 10.0.0.9",
+            id="another host that the probe asks",
+        ),
+        pytest.param(
             says("KeyError: 'DB_URL'", workload=a_deployment(references=("ConfigMap/web",))),
             Cause.CONFIG_MISSING,
             "ConfigMap/web (key DB_URL)",
@@ -333,3 +352,11 @@ def test_a_first_release_that_is_broken_is_a_bad_release(line, step):
     diagnosis, plan = decide(Findings(says(line, FIRST)), a_policy())
     assert (diagnosis.cause, plan.steps, plan.reason) == (Cause.BAD_RELEASE, (), "NoKnownGoodRevision")
     assert step in plan.next_step
+
+
+def test_a_failing_container_that_is_not_in_the_template_is_named():
+    injected = a_pod("web-2-a", a_crashing_container("mesh"))
+    diagnosis, _ = decide(Findings(an_evidence(injected, revisions=GOOD)), a_policy())
+    assert (diagnosis.cause, diagnosis.caused_by.target) == (Cause.ENVIRONMENT_CHANGED, "container mesh")
+    ours = decide(Findings(an_evidence(CRASHING, revisions=GOOD)), a_policy())[0]
+    assert ours.caused_by is None
