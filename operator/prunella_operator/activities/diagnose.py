@@ -46,9 +46,8 @@ class Diagnoser:
         name, opened_at = request.incident.name, request.opened_at
         evidence = self._collector.evidence(target, request.spec, opened_at, full=False, name=name, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
-        assert policy.grace is not None
         assert policy.alert_patience is not None
-        sighting = confirmation.confirm(Findings(evidence), policy.grace, request.calm_since)
+        sighting = confirmation.confirm(Findings(evidence), policy, request.calm_since)
         return Confirmation(target=target, sighting=wait_while_firing(sighting, evidence, policy.alert_patience))
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:

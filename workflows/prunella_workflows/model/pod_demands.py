@@ -1,4 +1,4 @@
-"""What a pod template asks of the cluster, so that two releases can be compared."""
+"""Demands: the parts of a pod template that need something of the cluster, so that two releases can be compared."""
 
 from pydantic import Field
 

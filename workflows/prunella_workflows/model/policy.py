@@ -67,6 +67,15 @@ class Budgets(Value):
     cause is elsewhere. 0 disables this check."""
 
 
+class BackOff(Value):
+    """Patience with a minority of pods that crash after the rollout was complete: the kubelet restarts them itself."""
+
+    restarts: int | None = None
+    """Restarts that the kubelet is left to make, at least. 0 disables the patience together with time 0s."""
+    time: Duration | None = None
+    """Time that is waited since the incident was opened, at least, as a duration of at most 10m."""
+
+
 class GitOps(StrEnum):
     """Handling of a workload that Git or Helm owns: escalate with the change, or make it."""
 
@@ -213,6 +222,9 @@ class PolicySpec(Value):
     alert_patience: Duration | None = None
     """Time for which an incident that an alert opened is watched while the alert fires and the pods look well (0s to
     15m). Then it is escalated."""
+    back_off: BackOff = BackOff()
+    """Patience with a minority of pods that crash after the rollout was complete, until both values are reached.
+    OOM kills, single replicas and a majority that crashes are diagnosed after grace, as usual."""
     limits: Limits = Limits()
     """Limits of a repair."""
     budgets: Budgets = Budgets()
@@ -267,6 +279,7 @@ BUILT_IN = PolicySpec(
     actions=(),
     grace=10.0,
     alert_patience=600.0,
+    back_off=BackOff(restarts=3, time=60.0),
     limits=Limits(
         memory_max=2 << 30,
         memory_factor=1.5,

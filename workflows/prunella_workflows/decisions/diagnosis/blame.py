@@ -87,7 +87,7 @@ def _is_of_registry(failure: Symptom, evidence: Evidence, current: PodDemands | 
 
 
 def _describe_shared(failure: Symptom, evidence: Evidence, current: PodDemands, good: PodDemands) -> str:
-    """What fails and is demanded by both revisions; "" if it is not."""
+    """The demand of both revisions that fails; "" if it is not."""
     if missing := _missing_objects(failure, evidence):
         return f"the last good revision needs {', '.join(sorted(missing))} too" if missing <= good.references else ""
     if failure.kind is Kind.IMAGE:
@@ -102,7 +102,7 @@ def _describe_shared(failure: Symptom, evidence: Evidence, current: PodDemands, 
 
 
 def _missing_objects(failure: Symptom, evidence: Evidence) -> frozenset[str]:
-    """What does not exist, by the failure or by the kubelet's other Events about the pod."""
+    """The objects that do not exist, by the failure or by the kubelet's other Events about the pod."""
     texts = [failure.message, *(event.message for event in evidence.events if event.about == failure.pod)]
     return frozenset().union(*map(parse_missing_objects, texts))
 
@@ -168,7 +168,7 @@ def _began_now(symptom: Symptom, pod: PodView, evidence: Evidence) -> bool:
 
 
 def describe_majority(findings: Findings, failures: tuple[Symptom, ...]) -> str:
-    """How most pods of the current revision run well; "" if they do not, or if the release asks for too much."""
+    """The number of pods that run well if they are most of this release's; "" otherwise, or if it asks for too much."""
     if any(failure.kind in _BY_DEMAND for failure in failures):
         return ""
     evidence = findings.evidence

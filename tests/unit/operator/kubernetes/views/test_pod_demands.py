@@ -1,4 +1,4 @@
-"""What a template asks of the cluster."""
+"""Demands of a pod template: resources, nodes, images, and objects that must exist."""
 
 import pytest
 

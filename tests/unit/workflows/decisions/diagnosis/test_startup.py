@@ -114,24 +114,24 @@ ROLLING = {"strategy": Strategy(max_unavailable=1, max_surge=0), "available_repl
 @pytest.mark.parametrize(
     ("pods", "values", "expected"),
     [
-        pytest.param([running(599), OLD], {}, [], id="its probes never succeed, but nobody misses it"),
+        pytest.param([running(599), OLD], {}, [], id="its probes never succeed, but no one misses it"),
         pytest.param([running(600), OLD], {}, [Kind.NOT_READY], id="the default deadline is over"),
         pytest.param([running(299), OLD], {"deadline": 120.0}, [Kind.NOT_READY], id="the owner's own deadline"),
         pytest.param([running(599), OLD], ROLLING, [], id="one is spared by the strategy"),
         pytest.param(
             [running(120), OLD], {**ROLLING, "available_replicas": 1}, [Kind.NOT_READY], id="more than that are missing"
         ),
-        pytest.param([running(120), OLD], {"available_replicas": 0}, [Kind.NOT_READY], id="nobody serves"),
+        pytest.param([running(120), OLD], {"available_replicas": 0}, [Kind.NOT_READY], id="no replica serves"),
         pytest.param(
             [running(300)],
             {"available_replicas": 0, "strategy": Strategy(kind="Recreate", max_unavailable=3)},
             [Kind.NOT_READY],
-            id="a Recreate spares all, so nobody serves",
+            id="a Recreate spares all, so no replica serves",
         ),
         pytest.param([preparing(599), OLD], {}, [], id="an init container"),
     ],
 )
-def test_a_start_that_nobody_misses_has_until_the_owners_deadline(pods, values, expected):
+def test_a_start_that_no_one_misses_has_until_the_owners_deadline(pods, values, expected):
     assert kinds(*pods, workload=a_deployment, **values) == expected
 
 

@@ -9,6 +9,7 @@ from builders import (
     a_crashing_container,
     a_deployment,
     a_pod,
+    a_policy,
     a_spec,
     a_termination,
     a_usage,
@@ -120,20 +121,20 @@ HIGH, LOW = (0.9, 0.9, 0.9), (0.2, 0.2, 0.2)
     ],
 )
 def test_confirm(evidence, calm_since, presence, reason):
-    sighting = confirm(Findings(evidence), GRACE, calm_since)
+    sighting = confirm(Findings(evidence), a_policy(grace=GRACE), calm_since)
     assert (sighting.presence, sighting.reason) == (presence, reason)
 
 
 def test_a_longer_grace_is_a_longer_quiet_time():
-    assert confirm(Findings(pressed(*LOW)), 120, ago(119)).presence is Presence.WATCHING
-    assert confirm(Findings(pressed(*LOW)), 120, ago(120)).presence is Presence.RECOVERED
+    assert confirm(Findings(pressed(*LOW)), a_policy(grace=120), ago(119)).presence is Presence.WATCHING
+    assert confirm(Findings(pressed(*LOW)), a_policy(grace=120), ago(120)).presence is Presence.RECOVERED
 
 
 def test_the_calm_is_handed_back_until_it_ends():
-    assert confirm(Findings(pressed(*LOW)), GRACE).calm_since == NOW
-    assert confirm(Findings(pressed(*LOW)), GRACE, ago(10)).calm_since == ago(10)
+    assert confirm(Findings(pressed(*LOW)), a_policy(grace=GRACE)).calm_since == NOW
+    assert confirm(Findings(pressed(*LOW)), a_policy(grace=GRACE), ago(10)).calm_since == ago(10)
     for ended in (pressed(*HIGH, opened_at=ago(1)), pressed()):
-        assert confirm(Findings(ended), GRACE, ago(10)).calm_since is None
+        assert confirm(Findings(ended), a_policy(grace=GRACE), ago(10)).calm_since is None
 
 
 # After a repair

@@ -11,6 +11,7 @@ from builders import (
     a_crashing_container,
     a_deployment,
     a_pod,
+    a_policy,
     a_restarted_container,
     a_termination,
     a_waiting_container,
@@ -183,14 +184,14 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
     ],
 )
 def test_confirm(evidence, presence, reason):
-    sighting = confirm(Findings(evidence), grace=10)
+    sighting = confirm(Findings(evidence), a_policy(grace=10))
     assert (sighting.presence, sighting.reason) == (presence, reason)
     assert sighting.message
 
 
-def test_a_start_that_nobody_misses_is_watched_until_the_deadline_which_is_named():
+def test_a_start_that_no_one_misses_is_watched_until_the_deadline_which_is_named():
     starting = a_pod("web-2-a", ready=False, ready_since=None, created_at=ago(400))
-    sighting = confirm(Findings(an_evidence(starting, a_pod("web-1-a", revision="1"))), grace=10)
+    sighting = confirm(Findings(an_evidence(starting, a_pod("web-1-a", revision="1"))), a_policy(grace=10))
     assert (sighting.presence, sighting.until) == (Presence.WATCHING, ago(-200))
     assert sighting.message == (
         "3 of 3 replicas are available; the pods that start have until 12:03:20 UTC (deadline of the rollout: 600 s)"
@@ -199,17 +200,66 @@ def test_a_start_that_nobody_misses_is_watched_until_the_deadline_which_is_named
 
 def test_a_start_is_not_waited_for_while_another_pod_crashes():
     starting = a_pod("web-2-b", ready=False, ready_since=None, created_at=ago(100))
-    assert confirm(Findings(an_evidence(CRASHING, starting)), grace=10).presence is Presence.FAILING
+    assert confirm(Findings(an_evidence(CRASHING, starting)), a_policy(grace=10)).presence is Presence.FAILING
+
+
+def _loop(letter="a", restarts=2):
+    """A pod that crashed again a moment ago."""
+    return a_pod(f"web-2-{letter}", a_crashing_container(restarts=restarts, last=a_termination(finished_at=ago(2))))
+
+
+OOM_KILLED = a_pod("web-2-a", a_crashing_container(restarts=2, last=an_oom_kill()))
+WELL = (a_pod("web-2-b"), a_pod("web-2-c"))
+FEW_BACKED_OFF = {"backOff": {"restarts": 1, "time": "20s"}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "opened", "policy", "presence"),
+    [
+        pytest.param((_loop(), *WELL), 300, {}, Presence.WATCHING, id="two restarts"),
+        pytest.param((_loop(restarts=3), *WELL), 59, {}, Presence.WATCHING, id="less than a minute"),
+        pytest.param((_loop(restarts=3), *WELL), 60, {}, Presence.FAILING, id="three restarts and a minute"),
+        pytest.param((_loop(), *WELL), 30, FEW_BACKED_OFF, Presence.FAILING, id="as the policy says"),
+        pytest.param((_loop(), _loop("b"), a_pod("web-2-c")), 30, {}, Presence.FAILING, id="a majority"),
+        pytest.param((_loop(),), 30, {}, Presence.FAILING, id="a single replica"),
+        pytest.param((_loop(), a_pod("web-1-a", revision="1"), *WELL), 30, {}, Presence.FAILING, id="a rollout"),
+        pytest.param((OOM_KILLED, *WELL), 30, {}, Presence.FAILING, id="an OOM kill"),
+        pytest.param(
+            (a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(2)), restarts=2)), *WELL),
+            30,
+            {},
+            Presence.WATCHING,
+            id="between two crashes",
+        ),
+        pytest.param(
+            (a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(20)), restarts=2)), *WELL),
+            60,
+            {},
+            Presence.WATCHING,
+            id="it runs again, but not for long",
+        ),
+    ],
+)
+def test_a_minority_that_crashes_is_left_to_the_kubelet_at_first(pods, opened, policy, presence):
+    workload = a_deployment(replicas=min(3, len(pods)))
+    evidence = an_evidence(*pods, workload=workload, opened_at=ago(opened))
+    assert confirm(Findings(evidence), a_policy(**policy)).presence is presence
+
+
+def test_what_the_kubelet_has_restarted_is_recovered():
+    restarted = a_restarted_container(last=a_termination(finished_at=ago(40)), restarts=2, running_since=ago(35))
+    evidence = an_evidence(a_pod("web-2-a", restarted, ready_since=ago(34)), *WELL, opened_at=ago(50))
+    assert confirm(Findings(evidence), a_policy()).presence is Presence.RECOVERED
 
 
 def test_a_long_grace_is_waited_for_before_a_recovery_is_believed():
-    assert confirm(Findings(an_evidence(opened_at=ago(100))), grace=101).presence is Presence.WATCHING
-    assert confirm(Findings(an_evidence(opened_at=ago(100))), grace=100).presence is Presence.RECOVERED
+    assert confirm(Findings(an_evidence(opened_at=ago(100))), a_policy(grace=101)).presence is Presence.WATCHING
+    assert confirm(Findings(an_evidence(opened_at=ago(100))), a_policy(grace=100)).presence is Presence.RECOVERED
 
 
 def test_even_without_grace_a_recovery_must_hold_for_a_while():
-    assert confirm(Findings(an_evidence(opened_at=ago(29))), grace=0).presence is Presence.WATCHING
-    assert confirm(Findings(an_evidence(opened_at=ago(30))), grace=0).presence is Presence.RECOVERED
+    assert confirm(Findings(an_evidence(opened_at=ago(29))), a_policy(grace=0)).presence is Presence.WATCHING
+    assert confirm(Findings(an_evidence(opened_at=ago(30))), a_policy(grace=0)).presence is Presence.RECOVERED
 
 
 OLDER = a_pod("web-1-a", a_crashing_container(last=an_oom_kill()), revision="1")
@@ -232,13 +282,13 @@ STATEFUL = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
 )
 def test_what_was_waited_with_counts_from_then_on(pods, presence, reason):
     evidence = an_evidence(*pods, since=ago(40), incidents=RECOVERED_TWICE, opened_at=ago(3600))
-    sighting = confirm(Findings(evidence), 30)
+    sighting = confirm(Findings(evidence), a_policy(grace=30))
     assert (sighting.presence, sighting.reason) == (presence, reason)
 
 
 def test_a_pod_whose_node_is_lost_is_a_fault_that_lasts():
     away = a_pod("web-2-a", ready=False, ready_since=None, node_lost=True)
-    sighting = confirm(Findings(an_evidence(away, workload=an_unavailable_deployment())), 10)
+    sighting = confirm(Findings(an_evidence(away, workload=an_unavailable_deployment())), a_policy(grace=10))
     assert (sighting.presence, sighting.reason) == (Presence.FAILING, "NodeLost")
     assert "node-a" in sighting.message
 
@@ -271,7 +321,10 @@ def test_a_node_that_is_lost_meanwhile_says_nothing_about_a_repair(judgement, no
 def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
     """After an undo the pods of the repair still crash for a while: whether the owner's do must be seen first."""
     moving = an_unavailable_deployment()
-    assert confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), grace=10).presence is Presence.WATCHING
+    assert (
+        confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), a_policy(grace=10)).presence
+        is Presence.WATCHING
+    )
 
 
 @pytest.mark.parametrize(
@@ -284,7 +337,9 @@ def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
 )
 def test_a_pod_that_nothing_takes_away_is(change):
     moving = an_unavailable_deployment(**change)
-    assert confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), grace=10).presence is Presence.FAILING
+    assert (
+        confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), a_policy(grace=10)).presence is Presence.FAILING
+    )
 
 
 # The repair was written 110 s ago, may take 120 s and must hold for 60 s.
@@ -724,7 +779,7 @@ def test_every_repair_is_judged_in_the_end(workload, pods, window):
 @given(pods=st.lists(PODS, max_size=4), workload=WORKLOADS, opened=SECONDS)
 def test_a_recovery_is_believed_only_when_every_pod_is_ready(pods, workload, opened):
     evidence = an_evidence(workload=workload, opened_at=ago(opened)).model_copy(update={"pods": tuple(pods)})
-    if confirm(Findings(evidence), grace=10).presence is Presence.RECOVERED:
+    if confirm(Findings(evidence), a_policy(grace=10)).presence is Presence.RECOVERED:
         live = [pod for pod in pods if not pod.deleting and pod.phase != "Failed"]
         assert live
         assert all(pod.ready and NOW - pod.ready_since >= timedelta(seconds=30) for pod in live)
