@@ -167,7 +167,7 @@ def kubelet_config(instance: Instance) -> dict[str, Any]:
         # The machine's disk is shared with other work: only a really full one may evict pods.
         "evictionHard": full,
         "imageGCHighThresholdPercent": 100,
-        "maxPods": 250,
+        "maxPods": 500,  # the fault suite keeps its pods until its end
         "registryPullQPS": 0,
         # Not 0: the kubelet says "no limit" but means its client's own limit of 5, and is minutes behind in a crowd.
         "eventRecordQPS": 500,

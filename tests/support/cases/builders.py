@@ -23,12 +23,12 @@ _ANSWERS_WITHIN = 5
 def app(run: CaseRun, *edits: Edit, **data: str) -> list[Object]:
     """The shop's ConfigMap with this data, and its workload (one replica) after the edits."""
     config, workload = run.load("before.yaml", SAMPLE)
-    config["data"] = {"SHOP_MEMORY_MIB": "24", **data}
+    config["data"] = {"SHOP_MEMORY_MIB": "8", **data}  # all cases stay until the end
     workload["kind"] = run.case.kind
     pod_spec(workload)["dnsPolicy"] = "Default"  # else the kubelet of our cluster, without DNS, floods its own events
     container = samples.container(workload)
     container["readinessProbe"]["timeoutSeconds"] = _ANSWERS_WITHIN
-    container["resources"]["requests"]["cpu"] = "2m"  # all cases stay until the end, and the node has two cores
+    container["resources"]["requests"]["cpu"] = "2m"  # and the node has two cores
     if run.case.kind == "StatefulSet":
         workload["spec"]["serviceName"] = NAME
     if run.case.kind == "DaemonSet":

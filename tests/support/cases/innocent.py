@@ -182,7 +182,7 @@ CASES = (
     ),
     shop.escalated(
         "limit-overwritten",
-        shop.applied(_TWO),
+        shop.applied(_TWO, SHOP_MEMORY_MIB="24"),
         _lowered,
         "LimitOverwritten",
         "pod_oom_killed",

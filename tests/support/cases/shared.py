@@ -60,8 +60,8 @@ def _bad_in_its_own_way(run: CaseRun) -> None:
 
 CASES = (
     shop.escalated("old-pods-too", shop.applied(_TWO), _old_ones_too, "InnocentRelease", "environment_changed"),
-    shop.escalated("outage-and-release", _leaning, _outage, "", "dependency_down"),
-    shop.escalated("hangs-together", _ready_with_ledger, ledger_hangs, "", "dependency_down"),
+    shop.escalated("outage-and-release", _leaning, _outage, "DependencyDown", "dependency_down"),
+    shop.escalated("hangs-together", _ready_with_ledger, ledger_hangs, "DependencyDown", "dependency_down"),
     shop.escalated(
         "stateful-last-one",
         shop.applied(_THREE),
