@@ -94,7 +94,7 @@ def _status_view(raw: Object, *, init: bool) -> ContainerStatusView:
         ready=bool(raw.get("ready")),
         restarts=raw.get("restartCount", 0),
         waiting=waiting.get("reason", ""),
-        message=waiting.get("message", ""),
+        message=redact(waiting.get("message", "")),  # may quote the command
         running_since=parse_time(running.get("startedAt")),
         terminated=_termination(state.get("terminated")),
         last=_termination(last.get("terminated")),

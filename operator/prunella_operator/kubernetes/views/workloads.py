@@ -15,6 +15,7 @@ from prunella_operator.kubernetes.views.ownership import (
 from prunella_operator.kubernetes.views.probes import probe_hosts, start_budget
 from prunella_operator.kubernetes.views.scaling import strategy_view
 from prunella_workflows.model.labels import IGNORE, LAST_ACTION
+from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import OwnerRef
 from prunella_workflows.model.workload import WorkloadRef, WorkloadView
 
@@ -83,7 +84,7 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         total_replicas=status.get("replicas", status.get("currentNumberScheduled", 0)),
         progress_deadline_exceeded=overdue,
         message=progressing.get("message", "") if overdue else _unavailable_message(available),
-        create_failure=str(failure.get("message", "")),
+        create_failure=redact(str(failure.get("message", ""))),
         create_failed_since=parse_time(failure.get("lastTransitionTime")),
         deadline=float(spec.get("progressDeadlineSeconds", 600)),
         start_budget=start_budget(template) + float(spec.get("minReadySeconds", 0)),

@@ -87,6 +87,12 @@ def test_a_rollout_past_its_deadline_says_so():
     assert (view.progress_deadline_exceeded, view.message) == (True, "too long")
 
 
+def test_a_refusal_of_pods_is_redacted():
+    failed = {"type": "ReplicaFailure", "status": "True", "message": "a webhook saw password=hunter2"}
+    view = workload_view(a_deployment(status={"conditions": [failed]}))
+    assert view.create_failure == "a webhook saw password=***"
+
+
 def test_annotations_that_may_hold_secrets_stay_outside():
     marks = {"prunella.dev/ignore": "true", "argocd.argoproj.io/tracking-id": "x", "example.org/password": "hunter2"}
     view = workload_view(a_deployment(annotations=marks))
