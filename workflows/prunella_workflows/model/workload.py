@@ -145,6 +145,12 @@ class WorkloadView(Value):
             and self.total_replicas == self.replicas
         )
 
+    @property
+    def ownership(self) -> str:
+        """The custom resource that it belongs to, as a sentence; "" for none."""
+        owner = next(iter(self.custom_owners), None)
+        return f"{self.ref} belongs to {owner} ({owner.api_version})." if owner is not None else ""
+
     def is_held(self, pod: str) -> bool:
         """Report whether the partition keeps this pod on its revision."""
         return bool(self.strategy.partition) and ordinal(pod) < self.strategy.first_ordinal + self.strategy.partition

@@ -78,9 +78,7 @@ def check_custom_owner(case: GuardCase) -> Block | None:
         return None
     change = f"Make this change there: {case.action}. " if case.action else ""
     edit = f"kubectl edit {owner.kind.lower()}.{owner.group} {owner.name} -n {ref.namespace}"
-    return Block(
-        Effect.ESCALATE, "CustomResourceOwned", f"{ref} belongs to {owner} ({owner.api_version}).", change + edit
-    )
+    return Block(Effect.ESCALATE, "CustomResourceOwned", case.workload.ownership, change + edit)
 
 
 def check_field_owner(case: GuardCase) -> Block | None:

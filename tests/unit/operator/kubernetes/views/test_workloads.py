@@ -159,7 +159,9 @@ def test_owners_are_known_by_group_and_kind(api_version, kind, known):
 def test_custom_resources_own_it_even_if_they_do_not_control_it(api_version, custom):
     raw = a_deployment()
     raw["metadata"]["ownerReferences"] = [{"apiVersion": api_version, "kind": "Shop", "name": "main", "uid": "u"}]
-    assert [str(owner) for owner in workload_view(raw).custom_owners] == (["Shop/main"] if custom else [])
+    view = workload_view(raw)
+    assert [str(owner) for owner in view.custom_owners] == (["Shop/main"] if custom else [])
+    assert view.ownership == (f"Deployment/web belongs to Shop/main ({api_version})." if custom else "")
 
 
 def test_an_owner_that_does_not_control_is_none():
