@@ -20,10 +20,17 @@ def _when_healed(then: Callable[[CaseRun], None]) -> Callable[[CaseRun], None]:
     """People go on once the first fault is repaired."""
 
     def act(run: CaseRun) -> None:
-        run.when(lambda status: status.get("phase") in CLOSED, "the first incident is over")
+        _first_is(run, *CLOSED)
         then(run)
 
     return act
+
+
+def _first_is(run: CaseRun, *phases: str) -> None:
+    def is_there() -> bool:
+        return any((incident.get("status") or {}).get("phase") in phases for incident in run.incidents()[:1])
+
+    until(is_there, 240, f"the first incident is {' or '.join(phases)}", every=0.2)
 
 
 def _new_pod(run: CaseRun) -> None:
@@ -63,7 +70,7 @@ def _more_again(run: CaseRun) -> None:
 
 def _bad_again(run: CaseRun) -> None:
     """The owner's second attempt is bad as well, and comes while the first is taken back."""
-    run.when(lambda status: status.get("phase") == "Verifying", "it is being verified")
+    _first_is(run, "Verifying")
     shop.applied(shop.bad(3))(run)
     over(run)
 

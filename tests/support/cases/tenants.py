@@ -46,6 +46,11 @@ def _cramped(obj: Object) -> None:
     shop.pod_spec(obj)["volumes"][0]["emptyDir"] = {"sizeLimit": "1Ki"}
 
 
+def _opened_late(run: CaseRun) -> None:
+    """Each pod lives for up to a minute, until the kubelet measures its volume again."""
+    until(run.subject, 360, "there is an incident", every=1)
+
+
 def _leave(status: Object) -> Any:
     """Leave a pod behind as its kubelet does; its successor serves."""
 
@@ -69,7 +74,11 @@ CASES = (
     ),
     shop.rolled_back("forged-incident", shop.applied(), _forged, incidents=2, about=2),
     shop.rolled_back(
-        "evicted-again-and-again", shop.applied(), shop.applied(shop.release(2), _cramped, shop.deadline()), slow=True
+        "evicted-again-and-again",
+        shop.applied(),
+        shop.applied(shop.release(2), _cramped, shop.probe("readinessProbe", initialDelaySeconds=150)),
+        then=_opened_late,
+        slow=True,
     ),
     shop.unseen("evicted-once", shop.applied(), _leave(_EVICTED)),
     shop.unseen("shut-down-with-its-node", shop.applied(), _leave({"phase": "Failed", "reason": "Terminated"})),

@@ -1,5 +1,7 @@
 """Demands: the parts of a pod template that need something of the cluster, so that two releases can be compared."""
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
@@ -24,3 +26,8 @@ class PodDemands(Value):
         """Report whether it asks for more of any resource than the other, or leaves out a limit that the other has."""
         more = any(value > other.resources.get(name, 0) for name, value in self.resources.items())
         return more or any(name not in self.resources for name in other.resources if name.startswith("limits."))
+
+    def requests_more(self, other: "PodDemands", names: Iterable[str]) -> bool:
+        """Report whether it requests more than the other of any of these resources (`cpu`, `example.org/gpu`)."""
+        keys = [f"requests.{name}" for name in names]
+        return any(self.resources.get(key, 0) > other.resources.get(key, 0) for key in keys)

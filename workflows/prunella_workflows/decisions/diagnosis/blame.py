@@ -22,6 +22,7 @@ _ABOUT_RESOURCES = re.compile(r"quota|(?:maximum|minimum) \S+ usage per|must be 
 _NO_RUNTIME = re.compile(r"runtime ?handler|no runtime for", re.IGNORECASE)
 _TOO_SMALL = re.compile(r"memory limit|OOM-killed", re.IGNORECASE)
 _NODE_SLOW = re.compile(r"failed to sync|deadline exceeded|timed out")
+_INSUFFICIENT = re.compile(r"\bInsufficient ([\w./-]*\w)")
 _LOOKUP = re.compile(r"\blookup \S+")
 _NO_IMAGE = re.compile(r"not found|manifest unknown|no such host", re.IGNORECASE)
 _BY_DEMAND = frozenset({Kind.UNSCHEDULABLE, Kind.NOT_MADE})
@@ -108,8 +109,9 @@ def _missing_objects(failure: Symptom, evidence: Evidence) -> frozenset[str]:
 
 
 def _fits_alike(failure: Symptom, current: PodDemands, good: PodDemands) -> bool:
-    crowded = "Insufficient " in failure.message
-    return current.placement == good.placement and not (crowded and current.exceeds(good))
+    """Report whether the last good revision asks for the same nodes, and for no less of what they are short of."""
+    lacking = _INSUFFICIENT.findall(failure.message)
+    return current.placement == good.placement and not current.requests_more(good, lacking)
 
 
 def _describe_shared_image(failure: Symptom, evidence: Evidence, current: PodDemands, good: PodDemands) -> str:

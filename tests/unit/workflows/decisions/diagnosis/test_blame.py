@@ -135,6 +135,20 @@ def test_configuration(message, innocent):
 
 
 @pytest.mark.parametrize(
+    ("resources", "innocent"),
+    [
+        pytest.param({"limits.memory": 128.0}, True, id="a higher limit of what is not short"),
+        pytest.param({"requests.memory": 128.0}, True, id="more of what is not short"),
+        pytest.param({"requests.example.org/gpu": 1.0}, False, id="more of what is short"),
+    ],
+)
+def test_full_nodes(resources, innocent):
+    message = "0/1 nodes are available: 1 Insufficient example.org/gpu. preemption: no victims found."
+    pod = _waiting("", unschedulable=message, created_at=ago(200))
+    assert bool(_why(_answer(pod, OLD, current={"resources": resources}))) is innocent
+
+
+@pytest.mark.parametrize(
     ("message", "image", "innocent"),
     [
         pytest.param("dial tcp 10.0.0.1:443: i/o timeout", "registry.example/web:2", True, id="no answer"),

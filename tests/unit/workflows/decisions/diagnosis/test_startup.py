@@ -27,7 +27,7 @@ from prunella_workflows.model.scaling import Strategy
 OLD = a_pod("web-1-a", revision="1")
 ASKS = {
     "same": PodDemands(resources={"requests.cpu": 0.1}, placement="a"),
-    "more": PodDemands(resources={"requests.cpu": 0.2}, placement="a"),
+    "more": PodDemands(resources={"requests.cpu": 0.2, "requests.memory": 2.0}, placement="a"),
     "less": PodDemands(resources={"requests.cpu": 0.05}, placement="a"),
     "elsewhere": PodDemands(resources={"requests.cpu": 0.1}, placement="b"),
 }
