@@ -218,13 +218,16 @@ class StatusBuilder:
         healed = verdict is Verdict.HEALED
         proven = _UNKNOWN if judgement.reason == SERVED_BY_EXISTING_PODS else str(healed)
         self._state.update_attempt(finished_at=now, verdict=verdict, message=message)
-        if verdict in _DISPROVED and self._state.attempts[-1].action == RestoreTemplate.__name__:
+        if verdict in _DISPROVED:
             self._acquit_release(now)
         self._state.set_condition("Verified", proven, judgement.reason, message, now)
         self._state.events.post(NORMAL if healed else WARNING, "Verified", "Verify", f"{verdict}: {message}")
 
     def _acquit_release(self, now: datetime) -> None:
-        """A rollback did not help, so the release was not the cause; no other is known until the next diagnosis."""
+        """If a rollback did not help, the release was not the cause, and no other is known until the next diagnosis."""
+        rolled_back = self._state.attempts[-1].action == RestoreTemplate.__name__
+        if not rolled_back or self._state.status.root_cause != Cause.BAD_RELEASE:
+            return
         self._state.update(root_cause=Cause.UNKNOWN, confidence="")
         self._state.set_condition("Diagnosed", "Unknown", "RollbackDidNotHelp", "A rollback did not help.", now)
 

@@ -64,6 +64,15 @@ def test_a_rollback_that_did_not_help_acquits_the_release_at_once(action, verdic
     )
 
 
+def test_a_rollback_that_did_not_help_says_nothing_about_an_oom_kill():
+    state = initial_state(a_request(), "run", NOW)
+    status, step = StatusBuilder(state), a_step(a_rollback())
+    status.diagnosed(a_report(step), NOW)
+    status.attempt_started(step, "uid-1", "", NOW)
+    status.judged(Judgement(verdict=Verdict.NOT_HEALED, reason="Relapse"), NOW)
+    assert state.status.root_cause == "pod_oom_killed"
+
+
 def test_a_later_diagnosis_replaces_the_cause_and_the_guilty_object():
     state = initial_state(a_request(), "run", NOW)
     secret = CausedBy(target="Secret/token")

@@ -11,6 +11,7 @@ from datetime import timedelta
 from prunella_workflows.decisions.diagnosis.culprits import PULL_REFUSED, REGISTRY_SILENT, pull_messages, registry
 from prunella_workflows.decisions.diagnosis.external_cause import parse_missing_objects
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.memory_kills import is_by_node
 from prunella_workflows.decisions.diagnosis.symptoms import CONFIG_REASONS, Kind, Symptom
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.pod_demands import PodDemands
@@ -49,6 +50,8 @@ def excuse(failure: Symptom, findings: Findings, good: RevisionView) -> str:
     if injected := _find_injected(failure, findings):
         return f"container {injected} is not in the template: something has injected it"
     current = next((revision.demands for revision in evidence.revisions if revision.current), None)
+    if failure.kind is Kind.OOM and is_by_node(failure, evidence):
+        return "its node is short of memory"
     if failure.kind is Kind.NOT_MADE and _WEBHOOK_SILENT.search(failure.message):
         return "an admission webhook or the API server itself fails"
     if failure.kind is Kind.CONFIG and _is_of_node(failure, current, good.demands):

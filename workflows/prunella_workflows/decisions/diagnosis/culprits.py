@@ -185,7 +185,7 @@ def find_unavailable_volume(findings: Findings) -> Culprit | None:
 def find_pressed_node(findings: Findings) -> Culprit | None:
     """The node that is short of memory, disk or process ids: it evicted the pods, or takes none."""
     name, proof = next(_pressed_nodes(findings), ("", ""))
-    if not proof or any(failure.kind in _RAN for failure in findings.failures):
+    if not proof or any(failure.kind is Kind.CRASH for failure in findings.failures):
         return None
     step = f"kubectl describe node {name}" if name else "kubectl describe nodes"
     return Culprit(

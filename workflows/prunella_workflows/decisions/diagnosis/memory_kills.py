@@ -42,6 +42,13 @@ def find_proof(symptom: Symptom, evidence: Evidence) -> str:
     return _words(symptom, evidence) or (_measurement(symptom, evidence) if may_be_kill(symptom) else "")
 
 
+def is_by_node(symptom: Symptom, evidence: Evidence) -> bool:
+    """Report whether a container was OOM-killed on a node that is short of memory, by no proof because of its limit."""
+    node = next((pod.node for pod in evidence.live_pods if pod.name == symptom.pod), "")
+    pressed = any(view.name == node and "MemoryPressure" in view.pressure for view in evidence.nodes)
+    return may_be_kill(symptom) and pressed and not _measurement(symptom, evidence)
+
+
 def _words(symptom: Symptom, evidence: Evidence) -> str:
     """The words of the program or of its parent process that tell of a kill."""
     lines = [*symptom.message.splitlines()]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.diagnosis.memory_kills import find_proof
+from prunella_workflows.decisions.diagnosis.memory_kills import find_proof, is_by_node
 from prunella_workflows.decisions.diagnosis.symptoms import SIGKILL_EXIT, Kind, Symptom
 from prunella_workflows.decisions.playbooks.memory import (
     explain_missing_limit,
@@ -72,8 +72,10 @@ def _fails_otherwise(findings: Findings) -> bool:
 
 def _is_kill(symptom: Symptom, evidence: Evidence) -> bool:
     """A 137 counts if Prunella itself detected an OOM kill of this container, or if there is another proof of one; a
-    person's report is not enough.
+    person's report is not enough. A kill for want of memory of the node does not count.
     """
+    if is_by_node(symptom, evidence):
+        return False
     seen_before = (
         evidence.detected
         and evidence.incident.type is IncidentType.OOM_KILLED

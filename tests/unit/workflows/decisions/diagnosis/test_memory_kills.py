@@ -24,6 +24,7 @@ from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.memory_kills import reason_pending
 from prunella_workflows.decisions.playbooks import decide
 from prunella_workflows.model.evidence import ContainerUsage, EventView, LogTail, Usage
+from prunella_workflows.model.neighbours import NodeView
 from prunella_workflows.model.outcome import Cause
 
 POD = "web-2-a"
@@ -210,3 +211,26 @@ def test_the_next_run_s_word_is_taken():
     )
     evidence = an_evidence(a_pod(POD, status), revisions=(a_revision(2, current=True),))
     assert decide(Findings(evidence), a_policy())[0].cause is Cause.POD_OOM_KILLED
+
+
+PRESSED = (NodeView(name="node-a", pressure=("MemoryPressure",)),)
+KILLED = a_pod(POD, a_crashing_container(last=an_oom_kill()))
+
+
+@pytest.mark.parametrize("revisions", [the_history(), the_history(good_at=ago(60))])
+def test_a_kill_on_a_node_that_is_short_of_memory_is_of_the_node(revisions):
+    evidence = a_release(KILLED, nodes=PRESSED, revisions=revisions)
+    diagnosis, plan = decide(Findings(evidence), a_policy())
+    assert (diagnosis.cause, diagnosis.caused_by.target, plan.steps) == (Cause.NODE_PRESSURE, "Node/node-a", ())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"nodes": PRESSED, "usage": used(62)}, id="its own limit was reached"),
+        pytest.param({"nodes": (NodeView(name="node-a", pressure=("DiskPressure",)),)}, id="it lacks disk"),
+        pytest.param({}, id="a node without pressure"),
+    ],
+)
+def test_a_kill_by_its_own_limit_stays_one(more):
+    assert decide(Findings(a_release(KILLED, **more)), a_policy())[0].cause is Cause.POD_OOM_KILLED
