@@ -22,6 +22,7 @@ from support.cases import (
     refusals,
     relapses,
     releases,
+    rights,
     shared,
     small,
     tenants,
@@ -188,7 +189,7 @@ def _left_alone(name: str, workload: str, phase: str | None, reason: str, **more
 
 LARGER = (
     *(people, kinds, memory, causes, guards, releases, innocent, correlation, traps, oddities, bystanders),
-    *(patience, progress, refusals, places, shared, relapses, owners, tenants, alarms, small),
+    *(patience, progress, refusals, places, shared, relapses, owners, tenants, alarms, small, rights),
 )
 CASES: dict[str, Case] = {
     case.name: case
