@@ -9,7 +9,7 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from inspect import isawaitable
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from prunella_workflows.contracts.healing import (
     RepairOrder,
     ReportRequest,
     VerifyRequest,
+    watch_queue,
     workflow_id,
 )
 from prunella_workflows.contracts.notifications import NoticeActivities
@@ -44,7 +45,7 @@ from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verd
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 BIN = Path(sys.executable).parent
-ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "close")
+ACTIVITIES = ("diagnose", "repair", "undo", "report", "close")
 
 
 def seen(presence=Presence.FAILING, reason="FaultPersists", **values):
@@ -205,6 +206,11 @@ def handle_of(client: Client):
     return client.get_workflow_handle_for(SelfHealing.run, workflow_id(INCIDENT.uid))
 
 
+def watcher(client: Client, activities: HealingActivities):
+    """A worker of the watching activities."""
+    return Worker(client, task_queue=watch_queue("prunella-test"), activities=[activities.confirm, activities.verify])
+
+
 @asynccontextmanager
 async def healing_worker(
     client: Client,
@@ -212,19 +218,27 @@ async def healing_worker(
     others=(NoEscalation,),
     notices: NoticeActivities | None = None,
     healing=SelfHealing,
+    *,
+    watches=True,
     **options,
 ):
-    """A worker with these activities on the queue `prunella-test`; an escalation notifies no one."""
+    """Workers with these activities on the queue `prunella-test` and, if they watch, on that of watching activities.
+
+    An escalation notifies no one.
+    """
     notices = notices or RecordingNotifications()
-    async with Worker(
-        client,
-        task_queue="prunella-test",
-        workflows=[healing, *others],
-        activities=[notices.notify, *(getattr(activities, name) for name in ACTIVITIES)],
-        workflow_runner=workflow_runner(),
-        workflow_failure_exception_types=[Exception],
-        **options,
-    ) as worker:
+    async with (
+        watcher(client, activities) if watches else nullcontext(),
+        Worker(
+            client,
+            task_queue="prunella-test",
+            workflows=[healing, *others],
+            activities=[notices.notify, *(getattr(activities, name) for name in ACTIVITIES)],
+            workflow_runner=workflow_runner(),
+            workflow_failure_exception_types=[Exception],
+            **options,
+        ) as worker,
+    ):
         yield worker
 
 

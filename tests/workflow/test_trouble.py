@@ -236,17 +236,3 @@ async def test_a_healing_survives_a_worker_that_forgets_everything_between_two_s
         status = await (await workflow_env.start_incident()).result()
     assert status.phase is Phase.HEALED
     assert activities.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2"]
-
-
-async def test_a_bad_verdict_after_nobody_could_look_is_not_believed_at_once(workflow_env):
-    activities = ScriptedActivities(verify=[*([DOWN] * 6), NOT_HEALED, HEALED])
-    status = await workflow_env.run_incident(activities)
-    assert status.phase is Phase.HEALED
-    assert activities.order.count("undo") == 0
-    assert activities.requests("verify")[-1].blind > 20
-
-
-async def test_a_bad_verdict_counts_when_it_is_given_again_by_somebody_who_looks(workflow_env):
-    activities = ScriptedActivities(verify=[*([DOWN] * 6), NOT_HEALED, NOT_HEALED, HEALED])
-    await workflow_env.run_incident(activities)
-    assert activities.order.count("undo") == 1

@@ -33,6 +33,9 @@ class Verifier:
 
     def verify(self, request: VerifyRequest) -> Judgement:
         """A verdict, or still undecided. A deleted workload is Inconclusive."""
+        return self._judge(request).model_copy(update={"blind": request.blind})
+
+    def _judge(self, request: VerifyRequest) -> Judgement:
         try:
             raw, workload, pods = self._collector.view(request.target)
         except NotFound as error:

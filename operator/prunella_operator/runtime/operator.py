@@ -28,6 +28,7 @@ from prunella_operator.observability import metrics, outcomes
 from prunella_operator.process import Process
 from prunella_operator.runtime.leader_election import LeaderElector, Timing, new_identity
 from prunella_operator.temporal import backlog
+from prunella_workflows.contracts.healing import watch_queue
 
 _PROBE_INTERVAL_SECONDS = 5.0
 _PROBE_RETRY_INTERVAL_SECONDS = 1.0  # while Temporal is unavailable
@@ -117,7 +118,8 @@ async def _update_metrics(process: Process, watches: Watches, starter: WorkflowS
 
 async def _measure_backlog(client: Client, queue: str) -> NoReturn:
     while True:
-        await backlog.measure(client, queue)
+        for each in (queue, watch_queue(queue)):
+            await backlog.measure(client, each)
         await asyncio.sleep(_BACKLOG_INTERVAL_SECONDS)
 
 

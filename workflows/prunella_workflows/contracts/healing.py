@@ -9,7 +9,7 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.common import Priority
 
-from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_DONE, Options
+from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_DONE, WATCHING, Options
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
@@ -19,6 +19,13 @@ from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.model.workload import WorkloadRef
 
 TASK_QUEUE = "prunella"
+WATCH_SECONDS = 540.0
+"""The time that one call of a watching activity may last; it is repeated as long as there is no answer."""
+
+
+def watch_queue(task_queue: str) -> str:
+    """The task queue of watching activities."""
+    return f"{task_queue}-watch"
 
 
 def workflow_id(incident_uid: str) -> str:
@@ -56,13 +63,19 @@ class HealingRequest(Value):
 
 
 class ConfirmRequest(Value):
-    """Check whether the fault is present, after the last check's `calm_since`. Crashes before `since` do not count."""
+    """Check whether the fault is present, after the last check's `calm_since`. Crashes before `since` do not count.
+
+    `watch`: seconds to check again and again, until the fault is known to persist or to be gone, or until a start has
+    another deadline than `until`.
+    """
 
     incident: IncidentRef
     spec: IncidentSpec
     opened_at: datetime
     calm_since: datetime | None = None
     since: datetime | None = None
+    watch: float = 0.0
+    until: datetime | None = None
 
 
 class Confirmation(Value):
@@ -138,9 +151,10 @@ class Repaired(Value):
 
 
 class VerifyRequest(Value):
-    """Check a repaired workload once. `blind` are the seconds in which it could not be observed: they do not count.
+    """Check a repaired workload. `blind` are the seconds in which it could not be observed: they do not count.
 
-    `action` is the change that was made, `calm_since` the result of the last check.
+    `action` is the change that was made, `calm_since` the result of the last check, at `checked_at`. `watch`: seconds
+    to check again and again, until there is a verdict or a reason that is not `known`.
     """
 
     target: WorkloadRef
@@ -153,6 +167,9 @@ class VerifyRequest(Value):
     settle: Settle
     has_checks: bool = False
     blind: float = 0.0
+    checked_at: datetime | None = None
+    watch: float = 0.0
+    known: tuple[str, ...] = ()
 
 
 class EventNote(Value):
@@ -177,11 +194,11 @@ class ReportRequest(Value):
 # repaired before all are diagnosed. The default is 3, and the lower number goes first.
 _BEHIND = Priority(priority_key=4)
 OPTIONS: dict[str, Options] = {
-    "confirm": Options(20, IDEMPOTENT, priority=_BEHIND),
+    "confirm": Options(600, WATCHING, heartbeat=15, priority=_BEHIND),
     "diagnose": Options(30, IDEMPOTENT, priority=_BEHIND),
     "repair": Options(20, NON_IDEMPOTENT),
     "undo": Options(20, NON_IDEMPOTENT),
-    "verify": Options(20, IDEMPOTENT),
+    "verify": Options(600, WATCHING, heartbeat=15),
     "report": Options(15, IDEMPOTENT),
     "close": Options(15, UNTIL_DONE, schedule_to_close=7 * 86400),
 }
@@ -193,7 +210,7 @@ class HealingActivities(ABC):
     @abstractmethod
     @activity.defn(name="confirm")
     def confirm(self, request: ConfirmRequest) -> Confirmation:
-        """Resolve the target and check whether the fault is present.
+        """Resolve the target and check whether the fault is present, for as long as the request says.
 
         Raises:
             NotFound: the target does not exist.
@@ -228,7 +245,7 @@ class HealingActivities(ABC):
     @abstractmethod
     @activity.defn(name="verify")
     def verify(self, request: VerifyRequest) -> Judgement:
-        """Check once; the workflow repeats it while there is no verdict."""
+        """Check for as long as the request says; the workflow repeats it while there is no verdict."""
 
     @abstractmethod
     @activity.defn(name="report")

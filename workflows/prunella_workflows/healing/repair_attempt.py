@@ -15,15 +15,12 @@ from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import HealingState
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import ChangedSince, Held
-from prunella_workflows.model.outcome import Judgement, Verdict, inconclusive
+from prunella_workflows.model.outcome import Judgement, inconclusive
 from prunella_workflows.model.plan import Action, RestoreTemplate, SetMemory, Step
-from prunella_workflows.temporal.activity_calls import ActivityCaller, backoff
+from prunella_workflows.temporal.activity_calls import ActivityCaller
 from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
 
 VERIFY_INTERVAL = timedelta(seconds=2)
-BLIND_INTERVAL = timedelta(seconds=20)
-"""A longer gap between two checks than this means that the workload could not be observed."""
-BLIND_LIMIT = timedelta(hours=1)
 
 
 class RepairOutcome(Enum):
@@ -89,7 +86,7 @@ class RepairExecutor:
         return RepairOutcome.BLOCKED if kind == Held.__name__ else RepairOutcome.STALE
 
     async def verify(self, step: Step, report: DiagnoseReport) -> Judgement:
-        """Check the applied change repeatedly until there is a verdict."""
+        """Watch the applied change until there is a verdict, and report each new reason."""
         done = self._state.applied
         assert done is not None
         request = healing.VerifyRequest(
@@ -101,25 +98,24 @@ class RepairExecutor:
             baseline=report.baseline,
             settle=step.settle,
             has_checks=report.has_checks,
+            checked_at=workflow.now(),
+            watch=healing.WATCH_SECONDS,
         )
-        started = checked = workflow.now()
-        pause = timedelta()
-        while True:
-            judgement = await self._check(request)
-            request = request.model_copy(update={"calm_since": judgement.calm_since})
-            gap, checked = workflow.now() - checked - pause, workflow.now()
-            pause = backoff(checked - started, VERIFY_INTERVAL)
-            if gap > BLIND_INTERVAL and _is_doubtful(judgement) and request.blind < BLIND_LIMIT.total_seconds():
-                # Nothing was observed during the gap, so it does not count: what was late may still come.
-                request = request.model_copy(update={"blind": request.blind + gap.total_seconds()})
-            elif judgement.verdict is not None:
-                return judgement
-            elif self._status.progress(judgement):
+        while (judgement := await self._check(request)).verdict is None:
+            if self._status.progress(judgement):
                 await self._reporter.report()
-            await workflow.sleep(pause)
+            following = {
+                "calm_since": judgement.calm_since,
+                "blind": judgement.blind,
+                "checked_at": workflow.now(),
+                "known": (*request.known, judgement.reason),
+            }
+            request = request.model_copy(update=following)
+            await workflow.sleep(VERIFY_INTERVAL)
+        return judgement
 
     async def _check(self, request: healing.VerifyRequest) -> Judgement:
-        """Check once. A repair that cannot be looked at is undecided: an outage or a lost permission is no evidence."""
+        """Watch once. A repair that cannot be looked at is undecided: an outage or a lost permission is no evidence."""
         try:
             return await self._calls.retry_until_reachable(HealingActivities.verify, request)
         except ActivityError as error:
@@ -151,8 +147,3 @@ class RepairExecutor:
         self._state.applied = None
         self._status.undone(workflow.now())
         return True
-
-
-def _is_doubtful(judgement: Judgement) -> bool:
-    """Report whether a verdict may come from a rollout that was late while it could not be observed."""
-    return judgement.verdict not in (None, Verdict.HEALED) and judgement.reason != "CannotVerify"

@@ -95,11 +95,13 @@ class SelfHealing:
         check = healing.ConfirmRequest(
             incident=request.incident, spec=request.spec, opened_at=request.opened_at, since=since
         )
-        started, deadline = workflow.now(), None
+        started = workflow.now()
         while True:
+            left = max(CONFIRM_LIMIT - (workflow.now() - started), timedelta()).total_seconds()
+            longest = healing.WATCH_SECONDS if check.until is not None else min(left, healing.WATCH_SECONDS)
+            check = check.model_copy(update={"watch": longest})
             answer = await self._calls.retry_until_reachable(HealingActivities.confirm, check)
             sighting = answer.sighting
-            check = check.model_copy(update={"calm_since": sighting.calm_since})
             self._state.update(target=str(answer.target), message=sighting.message)
             if sighting.presence is Presence.RECOVERED:
                 await self._reporter.close(Phase.RECOVERED, *self._status.recovery(sighting))
@@ -107,9 +109,9 @@ class SelfHealing:
             tired = sighting.until is None and workflow.now() - started > CONFIRM_LIMIT
             if sighting.presence is Presence.FAILING or tired:
                 return answer.target
-            if sighting.until != deadline:
-                deadline = sighting.until
+            if sighting.until != check.until:
                 await self._reporter.report()
+            check = check.model_copy(update={"calm_since": sighting.calm_since, "until": sighting.until})
             await workflow.sleep(backoff(workflow.now() - started, timedelta(seconds=sighting.again)))
 
     async def _repair_until_decided(self, found: WorkloadRef) -> None:

@@ -76,12 +76,16 @@ class Baseline(Value):
 
 
 class Judgement(Value):
-    """The state of a check: open (verdict None) or decided. Pass `calm_since`, without saturation, to the next poll."""
+    """The state of a check: open (verdict None) or decided.
+
+    Pass `calm_since` (without saturation) and `blind` (seconds in which it was impossible) to the next check.
+    """
 
     verdict: Verdict | None = None
     reason: str
     message: str = ""
     calm_since: datetime | None = None
+    blind: float = 0.0
 
 
 def inconclusive(reason: str, message: str) -> Judgement:
