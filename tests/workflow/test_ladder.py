@@ -381,13 +381,6 @@ async def test_an_object_that_changes_all_the_time_is_handed_over(workflow_env):
     assert len(activities.writes) == 5
 
 
-async def test_a_long_verification_keeps_its_history_small(workflow_env):
-    activities = ScriptedActivities(verify=[*[SETTLING] * 120, HEALED])
-    status = await workflow_env.run_incident(activities)
-    assert status.times.closed_at - status.times.started_at > timedelta(minutes=10)
-    assert status.phase is Phase.HEALED
-
-
 async def test_an_owner_who_mends_it_right_before_our_write_is_left_alone(workflow_env):
     activities = ScriptedActivities(
         confirm=[seen(), RECOVERED], repair=raised(ChangedSince("the pod template of web was changed"))

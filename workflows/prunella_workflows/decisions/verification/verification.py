@@ -7,6 +7,7 @@ healthy, and health must last.
 
 from datetime import datetime, timedelta
 
+from prunella_workflows.decisions.diagnosis.culprits import REGISTRY_SILENT
 from prunella_workflows.decisions.diagnosis.saturation import measure
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom, find_symptoms
 from prunella_workflows.decisions.verification import saturation
@@ -115,13 +116,22 @@ def _check_failures(pods: tuple[PodView, ...], expected: Expectation) -> Judgeme
 
 
 def _find_relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None:
-    """A failure after the write. Every failure of a pod made since is one, whatever the clock of its node says."""
+    """A failure after the write. Every failure of a pod made since is one, whatever the clock of its node says.
+
+    A registry that does not answer says nothing about the repair.
+    """
     made = {pod.name for pod in pods if expected.made(pod)}
-    failures = (symptom for symptom in find_symptoms(pods) if symptom.kind in _FAILURES)
+    failures = (one for one in find_symptoms(pods) if one.kind in _FAILURES and not _is_of_registry(one))
     return next(
         (one for one in failures if one.at is None or one.at > expected.written_at or one.pod in made),
         None,
     )
+
+
+def _is_of_registry(failure: Symptom) -> bool:
+    """Report whether the registry is silent. A name that cannot be looked up may be a mistake in the template."""
+    silent = failure.kind is Kind.IMAGE and REGISTRY_SILENT.search(failure.message) is not None
+    return silent and "lookup " not in failure.message
 
 
 def _check_resized(pods: tuple[PodView, ...], container: str, limit: int) -> Judgement | None:

@@ -498,6 +498,14 @@ def _restarted(finished_at, **values):
         ),
         pytest.param(
             HALF,
+            (a_pod("b", a_waiting_container("ErrImagePull", message="dial tcp: i/o timeout"), phase="Pending"),),
+            {},
+            None,
+            "Settling",
+            id="the registry does not answer",
+        ),
+        pytest.param(
+            HALF,
             (a_pod("b", a_waiting_container(""), phase="Pending", unschedulable="no node"),),
             {},
             None,
