@@ -116,7 +116,7 @@ async def test_an_api_server_that_is_away_for_longer_is_waited_for(workflow_env,
 
 
 async def test_an_api_server_that_never_answers_fails_the_incident_in_the_end(workflow_env, monkeypatch):
-    monkeypatch.setattr(activity_calls, "UNREACHABLE_LIMIT", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "UNREACHABLE_LIMIT", timedelta(seconds=30))
     activities = ScriptedActivities(confirm=DOWN)
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.FAILED, "Unavailable")
