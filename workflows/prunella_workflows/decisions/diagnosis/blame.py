@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from prunella_workflows.decisions.diagnosis.culprits import PULL_REFUSED, REGISTRY_SILENT, pull_messages, registry
+from prunella_workflows.decisions.diagnosis.evictions import exceeds_own_limit
 from prunella_workflows.decisions.diagnosis.external_cause import parse_missing_objects
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.memory_kills import is_by_node
@@ -54,6 +55,8 @@ def excuse(failure: Symptom, findings: Findings, good: RevisionView) -> str:
         return "its node is short of memory"
     if failure.kind is Kind.NOT_MADE and _WEBHOOK_SILENT.search(failure.message):
         return "an admission webhook or the API server itself fails"
+    if failure.kind is Kind.EVICTED and not exceeds_own_limit(failure.message):
+        return "the node lacks something, whatever the template says"
     if failure.kind is Kind.CONFIG and _is_of_node(failure, current, good.demands):
         return "the node cannot start it, whatever the template says"
     if failure.kind is Kind.IMAGE and _is_of_registry(failure, evidence, current, good.demands):

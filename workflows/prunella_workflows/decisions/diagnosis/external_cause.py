@@ -29,7 +29,7 @@ _READY_TIMEOUT = timedelta(minutes=1)
 _PROPAGATION_DELAY = timedelta(seconds=5)  # until the addresses of a Service are known on every node
 _RECENTLY_CLOSED = timedelta(minutes=10)
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-_OWN_FAULTS = frozenset({Kind.OOM, Kind.IMAGE, Kind.CONFIG, Kind.UNSCHEDULABLE, Kind.NOT_MADE})
+_OWN_FAULTS = frozenset({Kind.OOM, Kind.IMAGE, Kind.CONFIG, Kind.UNSCHEDULABLE, Kind.NOT_MADE, Kind.EVICTED})
 _ESCALATED = frozenset({Phase.ESCALATED, Phase.FAILED})
 _KINDS = {
     kind.lower(): kind

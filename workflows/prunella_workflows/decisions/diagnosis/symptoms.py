@@ -14,6 +14,7 @@ from functools import partial
 from itertools import chain
 
 from prunella_workflows.decisions.diagnosis import startup
+from prunella_workflows.decisions.diagnosis.evictions import evicted_in_a_row
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
@@ -41,6 +42,7 @@ class Kind(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     NOT_READY = "NotReady"
     NOT_MADE = "NotMade"
+    EVICTED = "Evicted"
 
 
 STABLE_AFTER = timedelta(minutes=10)
@@ -97,7 +99,7 @@ def _is_old(symptom: Symptom, evidence: Evidence) -> bool:
 
 
 def select_failures(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Symptom, ...]:
-    """The symptoms that count as failures now, and pods that cannot be created.
+    """The symptoms that count as failures now, pods that cannot be created, and those that are evicted repeatedly.
 
     A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one, all the
     more if an autoscaler is provisioning it. Both count once the rollout is past its deadline, or when they have
@@ -105,7 +107,11 @@ def select_failures(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Sy
     """
     pods = {pod.name: pod for pod in evidence.live_pods}
     found = (symptom for symptom in symptoms if _has_lasted(symptom, pods[symptom.pod], evidence))
-    return (*(_explain(symptom, pods[symptom.pod], evidence) for symptom in found), *_missing_pods(evidence))
+    return (
+        *(_explain(symptom, pods[symptom.pod], evidence) for symptom in found),
+        *_missing_pods(evidence),
+        *_evicted_pods(evidence),
+    )
 
 
 def _has_lasted(symptom: Symptom, pod: PodView, evidence: Evidence) -> bool:
@@ -138,6 +144,14 @@ def _missing_pods(evidence: Evidence) -> Iterator[Symptom]:
     if message := startup.pod_creation_error(evidence):
         revision = evidence.workload.revision
         yield Symptom(kind=Kind.NOT_MADE, pod="", revision=revision, reason="FailedCreate", message=message)
+
+
+def _evicted_pods(evidence: Evidence) -> Iterator[Symptom]:
+    """Pods that start again and again, and are evicted each time."""
+    if pods := evicted_in_a_row(evidence):
+        last = pods[-1]
+        message = f"{len(pods)} pods in a row were evicted, pod {last.name} last: {last.evicted}"
+        yield Symptom(kind=Kind.EVICTED, pod="", revision=last.revision, reason="Evicted", message=message)
 
 
 def _pod_symptoms(pod: PodView) -> Iterator[Symptom]:

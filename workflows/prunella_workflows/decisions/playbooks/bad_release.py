@@ -21,6 +21,7 @@ _FAULTS = {
     Kind.UNSCHEDULABLE: "cannot be scheduled",
     Kind.NOT_READY: "does not become ready",
     Kind.NOT_MADE: "asks for pods that the API server refuses",
+    Kind.EVICTED: "uses more than its own limits and is evicted",
 }
 
 
