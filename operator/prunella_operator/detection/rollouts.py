@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Generic, NamedTuple, NoReturn, TypeVar
 
+from prunella_operator.detection.flapping import FLAPPING_WINDOW, Availability, FlappingTracker
 from prunella_operator.detection.stalled_rollouts import Progress, StalledRolloutTracker
 from prunella_operator.detection.timer import check_regularly
 from prunella_operator.kubernetes.access import Access
@@ -106,6 +107,11 @@ class Rollout(WireStruct, frozen=True):
         return Progress(self.metadata.generation, *numbers, refused)
 
     @property
+    def availability(self) -> Availability:
+        """The available and the wanted pods."""
+        return Availability(self.metadata.generation, self.status.available_replicas, self.spec.replicas)
+
+    @property
     def overdue(self) -> Condition | None:
         """The condition of a rollout past its deadline, if any."""
         if self.metadata.deletion_timestamp or self.spec.paused:
@@ -169,16 +175,24 @@ class DaemonRollout(WireStruct, frozen=True):
         numbers = (status.updated_number_scheduled, status.number_available, status.current_number_scheduled)
         return Progress(self.metadata.generation, *numbers)
 
+    @property
+    def availability(self) -> Availability:
+        """The available and the wanted pods."""
+        return Availability(
+            self.metadata.generation, self.status.number_available, self.status.desired_number_scheduled
+        )
+
 
 def _is_observed(metadata: Metadata, generation: int) -> bool:
     return generation >= metadata.generation and metadata.deletion_timestamp is None
 
 
 class Memory(NamedTuple):
-    """The generations already reported; 0 for none."""
+    """The generations already reported, and the one that is complete; 0 for none."""
 
     settled: int = 0
     overdue: int = 0
+    complete: int = 0
 
 
 R = TypeVar("R", Rollout, DaemonRollout)
@@ -201,9 +215,11 @@ class RolloutSource(Generic[R]):
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
     _stalled: StalledRolloutTracker = field(init=False)
+    _flapping: FlappingTracker = field(init=False)
 
     def __post_init__(self) -> None:
         self._stalled = StalledRolloutTracker(self.emit)
+        self._flapping = FlappingTracker(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
@@ -226,11 +242,15 @@ class RolloutSource(Generic[R]):
             self._stalled.update(meta.uid, progress, _stalled_signal(self.resource.kind, meta, progress, at), at)
         else:
             self._stalled.forget(meta.uid)
-        self._memory[meta.uid] = Memory(settled, overdue)
+        was_complete = progress is not None and before.complete == meta.generation
+        signal = _flapping_signal(self.resource.kind, meta, at)
+        self._flapping.update(meta.uid, obj.availability, signal, at, was_complete=was_complete)
+        self._memory[meta.uid] = Memory(settled, overdue, 0 if progress else meta.generation)
 
     def on_delete(self, uid: str, _at: datetime) -> None:
         """Forget the workload."""
         self._stalled.forget(uid)
+        self._flapping.forget(uid)
         self._memory.pop(uid, None)
 
 
@@ -242,6 +262,13 @@ def _overdue_signal(kind: str, meta: Metadata, overdue: Condition, at: datetime)
 def _stalled_signal(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
     numbers = f"{progress.total} pod(s), {progress.updated} of the current revision, {progress.available} available"
     return _signal(kind, meta, "NoProgress", numbers, at)
+
+
+def _flapping_signal(kind: str, meta: Metadata, at: datetime) -> Signal:
+    minutes = FLAPPING_WINDOW.total_seconds() / 60
+    return _signal(
+        kind, meta, "Flapping", f"pods were missing for most of {minutes:g} min, and replaced repeatedly", at
+    )
 
 
 def _signal(kind: str, meta: Metadata, reason: str, message: str, at: datetime) -> Signal:
