@@ -212,8 +212,21 @@ def _is_rolled_out(view: WorkloadView) -> bool:
 def _remaining_soak(pods: tuple[PodView, ...], wanted: int, soak: float, now: datetime) -> float | None:
     """Seconds until most pods were stable for long enough; 0 if they were; None while most are not ready."""
     ready = [pod for pod in pods if pod.live and pod.ready and pod.ready_since]
-    waits = sorted(_remaining_soak_of(pod, soak, now) for pod in ready)
+    own = sorted(_remaining_soak_of(pod, soak, now) for pod in ready)
+    lost = _remaining_after_evictions(pods, {pod.revision for pod in ready}, soak, now)[: len(own)]
+    waits = sorted([*own[: len(own) - len(lost)], *lost])
     return max(0.0, waits[wanted // 2]) if 2 * len(waits) > wanted else None
+
+
+def _remaining_after_evictions(
+    pods: tuple[PodView, ...], revisions: set[str], soak: float, now: datetime
+) -> list[float]:
+    """Seconds until the recent evictions of these revisions no longer count, longest first. Each one's replacement, the
+    youngest of the pods, has proven as little as a pod that crashed then.
+    """
+    ends = [pod.evicted_at for pod in pods if pod.evicted_at is not None and pod.revision in revisions]
+    waits = [max(soak, _SOAK_AFTER_CRASH_SECONDS) - (now - at).total_seconds() for at in ends]
+    return sorted((wait for wait in waits if wait > 0), reverse=True)
 
 
 def _remaining_soak_of(pod: PodView, soak: float, now: datetime) -> float:

@@ -186,6 +186,20 @@ async def test_the_remains_of_an_evicted_pod_say_nothing(recorder, rest, moment)
     assert len(kept(rest)) == 1
 
 
+async def test_a_pod_that_replaces_an_evicted_one_proves_as_little_as_one_that_crashed(recorder, rest, moment):
+    rest.kube.put(paths.workload(WEB), a_deployment(a_template(1), replicas=1))
+    remains = a_pod("web-evicted", ready_since=None)
+    remains["status"] |= {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+    remains["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": stamp(10)}]
+    rest.kube.put(f"{paths.core('shop', 'pods')}/web-evicted", remains)
+    put_pod(rest, ready_since=stamp(15))
+    settled(recorder)
+    await at(moment, recorder, 15 + SOAK)
+    assert kept(rest) == {}
+    await at(moment, recorder, 10 + 600)
+    assert len(kept(rest)) == 1
+
+
 async def test_a_namesake_is_not_recorded(recorder, rest, moment):
     recorder.schedule("Deployment", "shop", "web", "uid-before", True)
     await at(moment, recorder, SOAK)

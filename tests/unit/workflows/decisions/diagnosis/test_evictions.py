@@ -27,7 +27,7 @@ def test_three_in_a_row_are_a_fault_although_the_next_pod_runs():
     findings = seen(evicted(9), evicted(6), evicted(3))
     (failure,) = findings.current_failures
     assert (failure.kind, "web-2-3" in failure.message) == (Kind.EVICTED, True)
-    assert confirm(findings, grace=10).presence is Presence.FAILING
+    assert confirm(findings, a_policy()).presence is Presence.FAILING
 
 
 @pytest.mark.parametrize(
