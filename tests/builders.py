@@ -14,7 +14,9 @@ from prunella_workflows.model.incident import IncidentRef, IncidentSpec, Inciden
 from prunella_workflows.model.incident_status import Attempt, Phase
 from prunella_workflows.model.outcome import Baseline, Cause, Diagnosis
 from prunella_workflows.model.plan import (
+    EvictPods,
     Plan,
+    PodRef,
     Precondition,
     RaiseMaxReplicas,
     Restart,
@@ -239,6 +241,12 @@ def a_rollback(**values):
 
 def a_restart(**values):
     return Restart(**{"target": WEB, "require": a_precondition(), "stamp": "2026-03-04T11:55:00Z", **values})
+
+
+def an_eviction(**values):
+    """Evict one pod that waits for its next start."""
+    pods = (PodRef(name="web-2-a", uid="uid-web-2-a"),)
+    return EvictPods(**{"target": WEB, "require": a_precondition(), "pods": pods, **values})
 
 
 def a_scaling(to=5, **values):

@@ -87,6 +87,8 @@ class Diagnoser:
             undoes=plan.undoes,
             unjudged_since=relapse.find_unjudged(evidence, request.tried),
         )
+        if plan.optional and guards.first_block(guards.evaluate(guards.GUARDS, case)) is not None:
+            plan, case = plan.model_copy(update={"steps": ()}), case.model_copy(update={"action": None})
         report = self._report(request, findings, diagnosis, plan, case)
         return report.model_copy(update={"earlier": earlier})
 

@@ -73,6 +73,7 @@ RULES = (
     Rule("repair", ("patch",), "horizontalpodautoscalers", "autoscaling"),
     Rule("repair", ("patch",), "pods/resize"),
     Rule("repair", ("delete",), "pods"),
+    Rule("repair", ("create",), "pods/eviction"),
     Rule("repair", ("create",), "controllerrevisions", "apps"),
     Rule("write snapshots", ("create", "patch", "delete"), "controllerrevisions", "apps"),
 )

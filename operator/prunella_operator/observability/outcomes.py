@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prunella_operator.observability import tracing
 from prunella_workflows.model.incident_status import IncidentStatus, Phase, Times
 from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Cause, Verdict
-from prunella_workflows.model.plan import ReplicaAction, ResizePods, TemplateAction
+from prunella_workflows.model.plan import EvictPods, ReplicaAction, ResizePods, TemplateAction
 
 _MINUTES = (1, 2.5, 5, 10, 15, 30, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14_400)
 
@@ -26,7 +26,8 @@ STAGES = Histogram(
     buckets=_MINUTES,
 )
 ACTIONS: tuple[str, ...] = tuple(
-    arg.model_fields["kind"].default for arg in (*get_args(TemplateAction), *get_args(ReplicaAction), ResizePods)
+    arg.model_fields["kind"].default
+    for arg in (*get_args(TemplateAction), *get_args(ReplicaAction), ResizePods, EvictPods)
 )
 
 

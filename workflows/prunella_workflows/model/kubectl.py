@@ -6,6 +6,7 @@ from typing import assert_never
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.plan import (
     Action,
+    EvictPods,
     RaiseMaxReplicas,
     ResizePods,
     Restart,
@@ -30,6 +31,8 @@ def command(action: Action) -> str:
             return f"kubectl scale {where} --replicas={action.replicas_to}"
         case RaiseMaxReplicas():
             return raise_maximum("hpa", action.autoscaler, action.target.namespace, maxReplicas=action.max_to)
+        case EvictPods():
+            return f"kubectl delete pod {' '.join(pod.name for pod in action.pods)} -n {action.target.namespace}"
         case _ as never:
             assert_never(never)
 

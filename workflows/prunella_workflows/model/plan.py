@@ -179,9 +179,26 @@ class RaiseMaxReplicas(Value):
         return f"set maxReplicas of HorizontalPodAutoscaler/{self.autoscaler} from {self.max_from} to {self.max_to}"
 
 
+class EvictPods(Value):
+    """Have pods replaced that wait in a long back-off, as their disruption budgets permit. It has no undo."""
+
+    kind: Literal["EvictPods"] = "EvictPods"
+    target: WorkloadRef
+    require: Precondition
+    pods: tuple[PodRef, ...]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        return {"pods": ", ".join(pod.name for pod in self.pods)}
+
+    def __str__(self) -> str:
+        return f"evict {len(self.pods)} pod(s) of {self.target} that wait for their next start"
+
+
 TemplateAction = SetMemory | RestoreTemplate | Restart
 ReplicaAction = Scale | RaiseMaxReplicas
-Action = Annotated[TemplateAction | ReplicaAction | ResizePods, Field(discriminator="kind")]
+Action = Annotated[TemplateAction | ReplicaAction | ResizePods | EvictPods, Field(discriminator="kind")]
 
 
 class Relief(Value):
@@ -215,7 +232,8 @@ class Step(Value):
 class Plan(Value):
     """The steps still to try, in order. An empty plan explains in `reason` and `message` why none is left.
 
-    With `undoes` the one step only undoes a repair of an earlier incident: it explains why none is left after it.
+    An `optional` step only shortens a wait, so it is dropped if a guard blocks it. With `undoes` the one step only
+    undoes a repair of an earlier incident: the plan explains why none is left after it.
     """
 
     steps: tuple[Step, ...] = ()
@@ -223,3 +241,4 @@ class Plan(Value):
     message: str = ""
     next_step: str = ""
     undoes: bool = False
+    optional: bool = False

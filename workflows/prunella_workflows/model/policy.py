@@ -214,9 +214,9 @@ class PolicySpec(Value):
     actions: tuple[str, ...] | None = None
     """The actions that may be used; an empty list allows all but RaiseMaxReplicas. SetMemory changes a container's
     memory, ResizePods does so in running pods only, RestoreTemplate rolls back to an earlier pod template, Restart
-    replaces all pods with a rolling update, Scale sets the number of replicas where no autoscaler does (of a
-    StatefulSet only if it is listed here), RaiseMaxReplicas raises the maximum of a HorizontalPodAutoscaler and is used
-    only if it is listed here."""
+    replaces all pods with a rolling update, EvictPods has pods in a long back-off replaced once their dependency is
+    back, Scale sets the number of replicas where no autoscaler does (of a StatefulSet only if it is listed here),
+    RaiseMaxReplicas raises the maximum of a HorizontalPodAutoscaler and is used only if it is listed here."""
     grace: Duration | None = None
     """Time a fault must persist before Prunella acts (0s to 1h). Faults that end earlier are closed as Recovered."""
     alert_patience: Duration | None = None

@@ -327,10 +327,13 @@ class Ladder(RuleBasedStateMachine):
             for attempt in status.attempts
             if attempt.written_at and not attempt.undone and attempt.action != "Restart"
         ]
+        continued = any(attempt.incident for attempt in status.attempts)
         if status.reason not in {"NotUndone", "OutcomeUnknown"}:
             assert [attempt for attempt in in_force if attempt.verdict not in LEFT_AS_THEY_ARE] == []
             assert len(in_force) <= 1
-            assert in_force or _bare(live) == _bare(self.world.web.wanted), "what the owner wants is there again"
+            wanted = self.owned if continued else self.world.web.wanted
+            assert in_force or _bare(live) == _bare(wanted), "what the owner wants is there again"
+        self.owned = self.owned if continued else self.world.web.wanted
         self.world.web.wanted = live  # what people find is what they go on from
 
     @invariant()

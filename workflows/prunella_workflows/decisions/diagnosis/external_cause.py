@@ -24,7 +24,9 @@ MAX_WAIT_WITHOUT_INCIDENT = timedelta(minutes=2)
 MAX_WAIT_FOR_EVICTION = timedelta(minutes=10)
 """For a lost node. Its pods are evicted after 5 minutes, then others start elsewhere."""
 
-_RESTART_TIMEOUT = timedelta(minutes=6)  # the kubelet's back-off ends at 5 minutes
+RESTART_TIMEOUT = timedelta(minutes=6)
+"""The time within which a crashed container is started again: the kubelet's back-off ends at 5 minutes."""
+
 _READY_TIMEOUT = timedelta(minutes=1)
 _PROPAGATION_DELAY = timedelta(seconds=5)  # until the addresses of a Service are known on every node
 _RECENTLY_CLOSED = timedelta(minutes=10)
@@ -49,7 +51,10 @@ class CauseKind(StrEnum):
 
 
 class ExternalCause(Value):
-    """A cause outside of the workload. Wait for it, at most `max_wait` seconds; then `next_step` is for a person."""
+    """A cause outside of the workload. Wait for it, at most `max_wait` seconds; then `next_step` is for a person.
+
+    `recovered`: it is over, and the pods have not tried again since.
+    """
 
     kind: CauseKind
     target: str
@@ -57,6 +62,7 @@ class ExternalCause(Value):
     message: str
     next_step: str
     max_wait: float
+    recovered: bool = False
 
     @property
     def note(self) -> CausedBy:
@@ -162,7 +168,7 @@ def _has_just_recovered(views: tuple[DependencyView, ...], failures: Iterable[Sy
 def _failed_before(symptom: Symptom, since: datetime, now: datetime) -> bool:
     if symptom.kind is Kind.NOT_READY:
         return now - since < _READY_TIMEOUT
-    return symptom.at is not None and symptom.at < since + _PROPAGATION_DELAY and now - since < _RESTART_TIMEOUT
+    return symptom.at is not None and symptom.at < since + _PROPAGATION_DELAY and now - since < RESTART_TIMEOUT
 
 
 def _down(view: DependencyView, incident: IncidentSummary | None, evidence: Evidence) -> ExternalCause:
@@ -206,7 +212,8 @@ def _recovered(view: DependencyView, evidence: Evidence) -> ExternalCause:
         message=f"{view.ref}, on which this workload depends ({view.known_by}), is available again; "
         "waiting for the pods to retry.",
         next_step=f"Find out why the pods fail although {view.ref} is available again.",
-        max_wait=(MAX_WAIT_FOR_INCIDENT + _RESTART_TIMEOUT).total_seconds(),
+        max_wait=(MAX_WAIT_FOR_INCIDENT + RESTART_TIMEOUT).total_seconds(),
+        recovered=True,
     )
 
 

@@ -8,6 +8,7 @@ from prunella_workflows.model.kubectl import command
 from prunella_workflows.model.labels import AFTER, BEFORE, LAST_ACTION_AT
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import (
+    EvictPods,
     RaiseMaxReplicas,
     ResizePods,
     Restart,
@@ -93,7 +94,7 @@ def check_field_owner(case: GuardCase) -> Block | None:
 def _target_and_owner(case: GuardCase) -> tuple[str, str]:
     """The object or field that would change, and the tool that owns that very field ("" for none)."""
     workload, action = case.workload, case.action
-    if isinstance(action, ResizePods):  # sources hold the template only, not running pods
+    if isinstance(action, ResizePods | EvictPods):  # sources hold the template only, not running pods
         return str(workload.ref), ""
     if isinstance(action, RaiseMaxReplicas):
         for autoscaler in case.scaling.autoscalers:

@@ -1,17 +1,25 @@
 """A dependency is down, by the pods' own errors or its owner's annotation: wait for it and change nothing.
 
-A rollback would only hide the cause, and the pods recover by themselves once the dependency is back.
+A rollback would only hide the cause, and the pods recover by themselves once the dependency is back. That takes them up
+to five minutes, so those in a long back-off are evicted then.
 """
 
+from datetime import datetime, timedelta
+
+from prunella_workflows.decisions.diagnosis.external_cause import RESTART_TIMEOUT
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.probe_events import latest_probe_event
 from prunella_workflows.decisions.diagnosis.program_output import find_unreachable_address
 from prunella_workflows.decisions.diagnosis.symptoms import Kind
-from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
+from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook, precondition, settle
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import CausedBy
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
-from prunella_workflows.model.plan import Plan
+from prunella_workflows.model.plan import EvictPods, Plan, PodRef, Step
+from prunella_workflows.model.workload import PodView
+
+_LONG = timedelta(seconds=60)
+_FIRST, _LAST, _STEPS = timedelta(seconds=10), timedelta(minutes=5), 6  # of the kubelet's back-off
 
 
 def diagnose(findings: Findings) -> Diagnosis | Rejected:
@@ -33,9 +41,46 @@ def _rejection(evidence: Evidence) -> str:
 
 
 def plan(case: PlanCase) -> Plan:
-    """Change nothing: the guard waits for the dependency, then the incident is escalated."""
+    """Change nothing: the guard waits for the dependency, then the incident is escalated.
+
+    Once the dependency is back, pods that would go on waiting for their next start are evicted, if nothing forbids it.
+    """
     cause = case.findings.dependency
-    return Plan(reason="DependencyDown", message=case.diagnosis.message, next_step=cause.next_step if cause else "")
+    waiting = _select_waiting(case.findings.evidence) if cause is not None and cause.recovered else ()
+    steps = (_eviction(waiting, case),) if waiting and not case.has_tried(EvictPods.__name__) else ()
+    next_step = cause.next_step if cause else ""
+    return Plan(
+        steps=steps,
+        reason="DependencyDown",
+        message=case.diagnosis.message,
+        next_step=next_step,
+        optional=bool(steps),
+    )
+
+
+def _eviction(pods: tuple[PodRef, ...], case: PlanCase) -> Step:
+    """The eviction. A pod that a disruption budget keeps is started again at the end of its back-off."""
+    evidence = case.findings.evidence
+    action = EvictPods(target=evidence.workload.ref, require=precondition(evidence), pods=pods)
+    rule = settle(case.policy)
+    patient = rule.model_copy(update={"timeout": max(rule.timeout, RESTART_TIMEOUT.total_seconds())})
+    return Step(action=action, settle=patient, why=case.diagnosis.message)
+
+
+def _select_waiting(evidence: Evidence) -> tuple[PodRef, ...]:
+    """The pods that the kubelet will not start for a while."""
+    pods = (pod for pod in evidence.current_pods if _backoff_left(pod, evidence.read_at) > _LONG)
+    return tuple(PodRef(name=pod.name, uid=pod.uid) for pod in pods)
+
+
+def _backoff_left(pod: PodView, now: datetime) -> timedelta:
+    """The time until the kubelet starts the pod's crashed containers again: 10 s, doubled each time up to 5 minutes."""
+    waits = [
+        container.terminations[0].finished_at + min(_FIRST * 2 ** (min(container.restarts, _STEPS) - 1), _LAST) - now
+        for container in pod.containers
+        if container.waiting == "CrashLoopBackOff" and container.terminations and container.terminations[0].finished_at
+    ]
+    return max(waits, default=timedelta())
 
 
 def diagnose_by_output(findings: Findings) -> Diagnosis | Rejected:
@@ -94,7 +139,11 @@ def plan_by_output(case: PlanCase) -> Plan:
 PLAYBOOK = Playbook(
     cause=Cause.DEPENDENCY_DOWN,
     summary="What the workload needs is down.",
-    steps=("wait for the dependency", "escalate, naming it and its incident"),
+    steps=(
+        "wait for the dependency",
+        "evict pods in a long back-off once it is back",
+        "escalate, naming it and its incident",
+    ),
     diagnose=diagnose,
     plan=plan,
 )

@@ -17,6 +17,7 @@ from builders import (
     a_scaling,
     a_slot,
     ago,
+    an_eviction,
     scaled_by,
     under_budget,
 )
@@ -552,6 +553,16 @@ PASSES = [
         id="a restart changes nothing that was put back",
     ),
     pytest.param(check_custom_owner, {}, id="a workload without owners"),
+    pytest.param(
+        check_dependency,
+        {"external_cause": CAUSES[CauseKind.DEPENDENCY], "action": an_eviction()},
+        id="pods are woken instead of waited for",
+    ),
+    pytest.param(
+        check_field_owner,
+        {"workload": a_deployment(labels={"app.kubernetes.io/managed-by": "Helm"}), "action": an_eviction()},
+        id="an eviction changes no field",
+    ),
     pytest.param(
         check_field_owner,
         {"workload": a_deployment(owners={"template": ("kubectl", "kube-controller-manager")})},
