@@ -43,7 +43,9 @@ def repairer(kube):
 
 
 def evicted(kube):
-    return {path: body["deleteOptions"]["preconditions"]["uid"] for _, path, body in kube.of("create")}
+    """The uids of the evicted pods, by the path that was posted to: the fake appends the name of what it creates."""
+    made = kube.of("create")
+    return {path.rpartition("/")[0]: body["deleteOptions"]["preconditions"]["uid"] for _, path, body in made}
 
 
 def test_the_workload_is_marked_and_each_pod_evicted_by_its_uid(repairer, kube):
