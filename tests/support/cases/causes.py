@@ -26,12 +26,14 @@ def _secret_deleted(run: CaseRun) -> None:
     shop.drop_pod(run)
 
 
-def _dependent(run: CaseRun) -> None:
+def dependent(run: CaseRun) -> None:
+    """The shop needs the ledger at its start."""
     shop.with_ledger(run)
     shop.applied(shop.env(SHOP_DEPENDS_ON="$(LEDGER_SERVICE_HOST):8080"))(run)
 
 
-def _dependency_gone(run: CaseRun) -> None:
+def dependency_gone(run: CaseRun) -> None:
+    """The ledger is scaled to zero, and then a pod of the shop is replaced."""
     shop.without_ledger(run)
     shop.drop_pod(run)
 
@@ -117,7 +119,7 @@ _late: Callable[[CaseRun], None] = shop.applied(shop.release(2), _NOWHERE, shop.
 
 CASES = (
     shop.escalated("secret-deleted", _with_secret, _secret_deleted, "ConfigMissing", "config_missing"),
-    shop.escalated("dependency-gone", _dependent, _dependency_gone, "DependencyDown", "dependency_down"),
+    shop.escalated("dependency-gone", dependent, dependency_gone, "DependencyDown", "dependency_down"),
     shop.escalated(
         "says-no",
         lambda run: shop.applied(as_ready_as_ledger(run))(run),

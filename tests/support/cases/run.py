@@ -234,7 +234,7 @@ class CaseRun:
 
     def unsafe(self) -> list[Write]:
         """Writes that no case wants: to other objects, to more than a template, deletions that any pod may meet."""
-        wanted = (self._is_repair, self._is_deletion, self._is_resize)
+        wanted = (self._is_repair, self._is_deletion, self._is_resize, self._is_eviction)
         return [write for write in self.attempted() if not any(known(write) for known in wanted)]
 
     def _is_repair(self, write: Write) -> bool:
@@ -262,6 +262,12 @@ class CaseRun:
         ours = write.name.startswith(f"{self.case.workload}-") and self.case.kind == "StatefulSet"
         uid = ((write.request or {}).get("preconditions") or {}).get("uid") if isinstance(write.request, dict) else ""
         return (write.verb, write.resource) == ("delete", "/pods") and ours and bool(uid)
+
+    def _is_eviction(self, write: Write) -> bool:
+        """The eviction, by uid, of a pod of the workload."""
+        options = (write.request or {}).get("deleteOptions") or {} if isinstance(write.request, dict) else {}
+        ours = write.name.startswith(f"{self.case.workload}-") and bool((options.get("preconditions") or {}).get("uid"))
+        return (write.verb, write.resource) == ("create", "/pods/eviction") and ours
 
     def _assert_audited(self) -> None:
         """An audit log that shows nothing at all proves nothing: Prunella's reports must be in it."""

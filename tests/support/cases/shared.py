@@ -3,9 +3,10 @@
 from support import samples
 from support.api import until
 from support.cases import builders as shop
-from support.cases.causes import as_ready_as_ledger, ledger_hangs
+from support.cases.causes import as_ready_as_ledger, dependency_gone, dependent, ledger_hangs
 from support.cases.places import both_known, over, two
 from support.cases.run import CaseRun
+from support.cases.traps import ours, statuses
 
 _TWO, _THREE = shop.replicas(2), shop.replicas(3)
 _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
@@ -58,7 +59,20 @@ def _bad_in_its_own_way(run: CaseRun) -> None:
     two(shop.bad())(run)
 
 
+def _back_again(run: CaseRun) -> None:
+    """The ledger is back while the shop's pod is in a back-off of more than a minute."""
+
+    def waits() -> bool:
+        found = statuses(ours(run))
+        return any(status["restartCount"] >= 4 and "waiting" in status["state"] for status in found)
+
+    until(waits, 180, "the pod is in a long back-off", every=0.5)
+    shop.with_ledger(run)
+
+
 CASES = (
+    # The action's id on the workload, and the eviction.
+    shop.healed("woken", dependent, dependency_gone, "dependency_down", then=_back_again, reason="", writes=2),
     shop.escalated("old-pods-too", shop.applied(_TWO), _old_ones_too, "InnocentRelease", "environment_changed"),
     shop.escalated("outage-and-release", _leaning, _outage, "DependencyDown", "dependency_down"),
     shop.escalated("hangs-together", _ready_with_ledger, ledger_hangs, "DependencyDown", "dependency_down"),

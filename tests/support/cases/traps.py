@@ -205,7 +205,15 @@ def _noise(name: str, breaks: Callable[[CaseRun], None], *edits: shop.Edit) -> C
 
 CASES = (
     _to_a_person(
-        "killed-long-ago", _asking, _killed_once, then=_then_says_no, incidents=2, about=1, policy={"grace": "15s"}
+        "killed-long-ago",
+        _asking,
+        _killed_once,
+        "DependencyDown",
+        cause="dependency_down",
+        then=_then_says_no,
+        incidents=2,
+        about=1,
+        policy={"grace": "15s"},
     ),
     _to_a_person("config-checksum", shop.applied(_checksum("a")), shop.applied(_checksum("b"), **_CRASHES)),
     _to_a_person("restarted-into-bad-data", shop.applied(), _restarted_into_bad_data),
