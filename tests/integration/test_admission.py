@@ -200,8 +200,17 @@ def test_who_may_patch_all_that_a_pod_may_belong_to_may_name_the_pod(kube, debug
 TURNS = {"prunella.dev/repair-slots": '{"target":"Deployment/web","taken":{"a":"2099-01-01T00:00:00Z"}}'}
 
 
-@pytest.mark.parametrize("marks", [{"labels": {"prunella.dev/repair-slot": "requested"}}, {"annotations": TURNS}])
-def test_nobody_but_who_writes_the_status_sets_the_marks_that_budgets_count(kube, mechanic, guarded, marks):
+MARKS = [
+    pytest.param({"labels": {"prunella.dev/repair-slot": "requested"}}, id="a slot"),
+    pytest.param({"annotations": TURNS}, id="the times of slots"),
+    pytest.param({"labels": {"prunella.dev/source": "pods"}}, id="a source"),
+    pytest.param({"labels": {"prunella.dev/workload": "0123456789abcdef0123"}}, id="the key of a workload"),
+    pytest.param({"annotations": {"prunella.dev/fault": "0123456789abcdef"}}, id="a fault"),
+]
+
+
+@pytest.mark.parametrize("marks", MARKS)
+def test_nobody_but_who_writes_the_status_sets_the_marks_that_count(kube, mechanic, guarded, marks):
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
     body = an_incident()
     with pytest.raises(Forbidden, match="only Prunella sets them"):

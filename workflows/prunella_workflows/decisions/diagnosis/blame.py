@@ -51,17 +51,22 @@ def excuse(failure: Symptom, findings: Findings, good: RevisionView) -> str:
     if injected := _find_injected(failure, findings):
         return f"container {injected} is not in the template: something has injected it"
     current = next((revision.demands for revision in evidence.revisions if revision.current), None)
-    if failure.kind is Kind.OOM and is_by_node(failure, evidence):
-        return "its node is short of memory"
+    if resource := _lacked_by_node(failure, evidence):
+        return f"its node is short of {resource}"
     if failure.kind is Kind.NOT_MADE and _WEBHOOK_SILENT.search(failure.message):
         return "an admission webhook or the API server itself fails"
-    if failure.kind is Kind.EVICTED and not exceeds_own_limit(failure.message):
-        return "the node lacks something, whatever the template says"
     if failure.kind is Kind.CONFIG and _is_of_node(failure, current, good.demands):
         return "the node cannot start it, whatever the template says"
     if failure.kind is Kind.IMAGE and _is_of_registry(failure, evidence, current, good.demands):
         return "the registry does not answer"
     return _describe_shared(failure, evidence, current, good.demands) if current is not None else ""
+
+
+def _lacked_by_node(failure: Symptom, evidence: Evidence) -> str:
+    """The resource that the node took from the pod; "" if it did not."""
+    if failure.kind is Kind.EVICTED and not exceeds_own_limit(failure.message):
+        return "memory, disk or process ids"
+    return "memory" if failure.kind is Kind.OOM and is_by_node(failure, evidence) else ""
 
 
 def _find_injected(failure: Symptom, findings: Findings) -> str:

@@ -72,7 +72,7 @@ def _ran(revision: RevisionView) -> bool:
 
 
 def _trust(revision: RevisionView) -> tuple[bool, bool, float, int]:
-    """What was proven comes before what was seen briefly, and this workload's own before what an earlier one left."""
+    """The order of trust: proven before seen briefly, and this workload's own before what an earlier one left."""
     good_at = revision.good_at.timestamp() if revision.good_at else 0.0
     return not revision.inherited, revision.good_at is not None, good_at, revision.number
 
