@@ -191,7 +191,7 @@ CASES = (
         shop.applied(),
         shop.applied(shop.release(2), shop.env(SHOP_LEAK_MIB_PER_S="20"), _LATE),
         "pod_oom_killed",
-        reason=shop.SERVED,
+        reason="",  # it may be ready for a moment between two kills, and then the pod before goes
         writes=5,
         policy={"verification": {"window": "20s", "timeout": "90s"}},
         slow=True,
