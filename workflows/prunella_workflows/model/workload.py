@@ -55,6 +55,7 @@ class ContainerView(Value):
     cpu_request: float | None = None
     cpu_limit: float | None = None
     environment: tuple[str, ...] = ()
+    liveness: bool = False
 
     @property
     def requested_memory(self) -> int | None:

@@ -147,6 +147,7 @@ def _container_view(raw: Object, index: int, *, init: bool) -> ContainerView:
         memory_limit=_memory(resources.get("limits")),
         cpu_request=_cpu(resources.get("requests")),
         cpu_limit=_cpu(resources.get("limits")),
+        liveness=bool(raw.get("livenessProbe")),
         environment=tuple(str(variable.get("name", "")) for variable in raw.get("env") or ()),
     )
 
