@@ -94,9 +94,9 @@ class Evidence(Value):
     """The facts about one workload at one moment. `usage_note`: why `usage` is missing where it is needed.
 
     `memory_growing`: the killed containers whose memory grew steadily up to the limit in each lifetime of the last
-    hour. `soak`: seconds for which a template must run well to be recorded as good. `since`: the time from which
-    crashes count, if later than the opening. `raised_from`: the template hash of the same release before our raise of
-    its memory, which did not last.
+    hour; `memory_low`: those whose memory stayed far below it. `soak`: seconds for which a template must run well to be
+    recorded as good. `since`: the time from which crashes count, if later than the opening. `raised_from`: the template
+    hash of the same release before our raise of its memory, which did not last.
     """
 
     read_at: datetime
@@ -110,6 +110,7 @@ class Evidence(Value):
     usage: Usage | None = None
     usage_note: str = ""
     memory_growing: tuple[str, ...] = ()
+    memory_low: tuple[str, ...] = ()
     logs: tuple[LogTail, ...] = ()
     events: tuple[EventView, ...] = ()
     namespace_labels: dict[str, str] = Field(default_factory=dict)

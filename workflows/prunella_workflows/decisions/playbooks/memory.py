@@ -107,6 +107,21 @@ def find_overwritten_limit(container: ContainerView, findings: Findings) -> Plan
     )
 
 
+def find_short_node(container: ContainerView, findings: Findings) -> Plan | None:
+    """An empty plan if the container stayed far below its limit: its node ran short, and more would make that worse."""
+    evidence = findings.evidence
+    if container.name not in evidence.memory_low:
+        return None
+    killed = {symptom.pod for symptom in findings.symptoms if symptom.container == container.name}
+    nodes = " ".join(sorted({pod.node for pod in evidence.current_pods if pod.name in killed and pod.node}))
+    return Plan(
+        reason="NodeOutOfMemory",
+        message=f"Container {container.name} was OOM-killed, but its memory stayed far below its limit: "
+        f"node {nodes} ran short of memory.",
+        next_step=f"See what uses the node's memory: kubectl describe node {nodes}",
+    )
+
+
 def explain_missing_limit(container: str, evidence: Evidence) -> Plan:
     """An empty plan: the template sets no limit to raise, though the pods may have one from elsewhere."""
     limits = {limit for pod in evidence.current_pods if (limit := pod.memory_limits.get(container)) is not None}

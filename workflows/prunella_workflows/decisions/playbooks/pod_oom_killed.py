@@ -13,6 +13,7 @@ from prunella_workflows.decisions.diagnosis.symptoms import SIGKILL_EXIT, Kind, 
 from prunella_workflows.decisions.playbooks.memory import (
     explain_missing_limit,
     find_overwritten_limit,
+    find_short_node,
     next_raise,
     no_more_raises,
 )
@@ -93,6 +94,8 @@ def plan(case: PlanCase) -> Plan:
         return explain_missing_limit(name, evidence)
     if (overwritten := find_overwritten_limit(container, findings)) is not None:
         return overwritten
+    if (short := find_short_node(container, findings)) is not None:
+        return short
     back, leaks = _rollback_step(case), name in evidence.memory_growing or _outgrew_raise(case)
     if back is not None and (leaks or _release_lowered_limit(container, evidence) or _cannot_start(findings)):
         return Plan(steps=(back,), next_step="If that does not help, escalate.")

@@ -77,6 +77,13 @@ def _first(evidence, policy=None, *tried):
     return _plan(evidence, policy, *tried).steps[0].action
 
 
+@pytest.mark.parametrize(("low", "reason"), [(("app",), "NodeOutOfMemory"), (("proxy",), ""), ((), "")])
+def test_memory_is_not_raised_when_the_container_stayed_far_below_its_limit(low, reason):
+    left = _plan(_evidence(memory_low=low))
+    assert (left.reason, bool(left.steps)) == (reason, not reason)
+    assert not reason or "kubectl describe node node-a" in left.next_step
+
+
 @pytest.mark.parametrize(
     ("evidence", "container"),
     [
