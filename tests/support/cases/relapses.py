@@ -120,7 +120,7 @@ CASES = (
         about=1,
         policy={**_LONG, "verification": {"window": "20s", "timeout": "90s"}},
     ),
-    shop.rolled_back(
+    shop.healed(
         "leak-outgrows-a-raise",
         shop.applied(),
         _leaks_slowly,

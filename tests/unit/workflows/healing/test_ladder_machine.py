@@ -329,11 +329,13 @@ class Ladder(RuleBasedStateMachine):
         ]
         continued = any(attempt.incident for attempt in status.attempts)
         if status.reason not in {"NotUndone", "OutcomeUnknown"}:
-            assert [attempt for attempt in in_force if attempt.verdict not in LEFT_AS_THEY_ARE] == []
+            own = [attempt for attempt in in_force if not attempt.incident]
+            assert [attempt for attempt in own if attempt.verdict not in LEFT_AS_THEY_ARE] == []
             assert len(in_force) <= 1
             wanted = self.owned if continued else self.world.web.wanted
             assert in_force or _bare(live) == _bare(wanted), "what the owner wants is there again"
-        self.owned = self.owned if continued else self.world.web.wanted
+        if in_force and not continued:
+            self.owned = self.world.web.wanted
         self.world.web.wanted = live  # what people find is what they go on from
 
     @invariant()
