@@ -17,10 +17,11 @@ from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.outcome import Judgement, inconclusive
 from prunella_workflows.model.plan import Action, RestoreTemplate, SetMemory, Step
-from prunella_workflows.temporal.activity_calls import ActivityCaller
+from prunella_workflows.temporal.activity_calls import ActivityCaller, backoff
 from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
 
 VERIFY_INTERVAL = timedelta(seconds=2)
+VERIFY_INTERVAL_LIMIT = timedelta(seconds=10)
 
 
 class RepairOutcome(Enum):
@@ -101,6 +102,7 @@ class RepairExecutor:
             checked_at=workflow.now(),
             watch=healing.WATCH_SECONDS,
         )
+        started = workflow.now()
         while (judgement := await self._check(request)).verdict is None:
             if self._status.progress(judgement):
                 await self._reporter.report()
@@ -111,7 +113,7 @@ class RepairExecutor:
                 "known": (*request.known, judgement.reason),
             }
             request = request.model_copy(update=following)
-            await workflow.sleep(VERIFY_INTERVAL)
+            await workflow.sleep(backoff(workflow.now() - started, VERIFY_INTERVAL, VERIFY_INTERVAL_LIMIT))
         return judgement
 
     async def _check(self, request: healing.VerifyRequest) -> Judgement:
