@@ -13,11 +13,13 @@ from prunella_workflows.decisions.diagnosis.evictions import exceeds_own_limit
 from prunella_workflows.decisions.diagnosis.external_cause import parse_missing_objects
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.memory_kills import is_by_node
+from prunella_workflows.decisions.diagnosis.program_output import find_unreachable_address
 from prunella_workflows.decisions.diagnosis.symptoms import CONFIG_REASONS, Kind, Symptom
-from prunella_workflows.model.evidence import Evidence
+from prunella_workflows.model.evidence import Evidence, IncidentSummary
 from prunella_workflows.model.pod_demands import PodDemands
 from prunella_workflows.model.workload import PodView, RevisionView
 
+_AT_ONCE = timedelta(minutes=1)
 _SAME_TIME = timedelta(minutes=10)
 _WEBHOOK_SILENT = re.compile(r"failed (?:calling|to call) webhook|internal error", re.IGNORECASE)
 _ABOUT_RESOURCES = re.compile(r"quota|(?:maximum|minimum) \S+ usage per|must be less than or equal to")
@@ -37,7 +39,26 @@ def acquit(findings: Findings, good: RevisionView) -> str:
         return excuse(findings.current_failures[0], findings, good)
     if (other := find_contemporary(findings, good)) is not None:
         return f"the last good revision fails as well ({other})"
-    return describe_majority(findings, guilty)
+    return describe_majority(findings, guilty) or _describe_shared_cause(findings, guilty)
+
+
+def _describe_shared_cause(findings: Findings, failures: tuple[Symptom, ...]) -> str:
+    """The other workloads that began to fail at once, if the release's own failures may come from its surroundings.
+
+    What a program or the kubelet says of the release itself explains it, and so do old pods that serve on.
+    """
+    evidence, kinds = findings.evidence, {failure.kind for failure in failures}
+    alone = kinds == {Kind.NOT_READY} and not any(pod.ready for pod in evidence.live_pods)
+    if not alone and not (kinds == {Kind.CRASH} and find_unreachable_address(findings)[0]):
+        return ""
+    others = sorted({other.workload for other in evidence.incidents if _began_with_ours(other, evidence)})
+    return f"{', '.join(others)} began to fail within the same minute: a shared cause" if others else ""
+
+
+def _began_with_ours(other: IncidentSummary, evidence: Evidence) -> bool:
+    ref = evidence.workload.ref
+    near = other.opened_at is not None and abs(other.opened_at - evidence.opened_at) <= _AT_ONCE
+    return near and bool(other.source) and other.namespace == ref.namespace and other.workload != str(ref)
 
 
 def guilty_failures(findings: Findings, good: RevisionView) -> tuple[Symptom, ...]:

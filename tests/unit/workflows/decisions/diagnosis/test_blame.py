@@ -2,6 +2,7 @@
 
 import pytest
 from builders import (
+    a_brief,
     a_container,
     a_container_status,
     a_crashing_container,
@@ -18,7 +19,7 @@ from builders import (
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.probe_events import old_pods_pending
 from prunella_workflows.decisions.playbooks.bad_release import diagnose
-from prunella_workflows.model.evidence import EventView
+from prunella_workflows.model.evidence import EventView, LogTail
 from prunella_workflows.model.outcome import Rejected
 from prunella_workflows.model.pod_demands import PodDemands
 
@@ -244,3 +245,24 @@ def test_only_the_failures_that_the_template_explains_are_shown():
     answer = _answer(broken, CRASHING, OLD, workload=an_unavailable_deployment(a_container()))
     assert not _why(answer)
     assert answer.container == "app"
+
+
+STARTING = a_pod("web-2-a", a_container_status(ready=False), ready_since=None, created_at=ago(400))
+UNREACHABLE = (LogTail(pod="web-2-a", container="app", lines=("dial tcp: lookup ledger: connection refused",)),)
+
+
+@pytest.mark.parametrize(
+    ("pods", "values", "innocent"),
+    [
+        pytest.param((STARTING,), {}, True, id="no replica serves"),
+        pytest.param((STARTING, OLD), {}, False, id="old pods serve on"),
+        pytest.param((CRASHING, OLD), {"logs": UNREACHABLE}, True, id="it cannot reach an address"),
+        pytest.param((CRASHING, OLD), {}, False, id="it crashes by itself"),
+        pytest.param((STARTING,), {"opened_at": ago(400)}, False, id="the other began later"),
+    ],
+)
+def test_workloads_that_begin_to_fail_at_once_have_a_shared_cause(pods, values, innocent):
+    other = a_brief("cart-1", workload="Deployment/cart", opened_at=ago(330), source="pods")
+    workload = an_unavailable_deployment(available_replicas=0, progress_deadline_exceeded=True)
+    why = _why(_answer(*pods, workload=workload, incidents=(other,), **values))
+    assert ("Deployment/cart began to fail within the same minute" in why) is innocent
