@@ -32,6 +32,8 @@ from support.cases.builders import SERVED, with_ledger, without_ledger
 from support.cases.run import Case, CaseRun
 
 TRACKING = "argocd.argoproj.io/tracking-id"
+_IGNORED = ("labels", "prunella.dev/ignore", "true")
+_TRACKED = ("annotations", TRACKING, "shop:apps/Deployment:{namespace}/checkout")
 
 
 def _sample(file: str) -> Any:
@@ -103,16 +105,15 @@ def _recreated(run: CaseRun) -> None:
     run.api.apply(*run.load("break.yaml"))
 
 
-def _labelled(run: CaseRun) -> None:
-    objects = run.load("break.yaml")
-    samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
-    run.api.apply(*objects)
+def _marked(file: str, kind: str, name: str, value: str) -> Any:
+    """The sample's Deployment with a label or an annotation; `{namespace}` stands for the case's own."""
 
+    def apply(run: CaseRun) -> None:
+        objects = run.load(file)
+        samples.deployment(objects)["metadata"].setdefault(kind, {})[name] = value.format(namespace=run.namespace)
+        run.api.apply(*objects)
 
-def _labelled_before(run: CaseRun) -> None:
-    objects = run.load("before.yaml")
-    samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
-    run.api.apply(*objects)
+    return apply
 
 
 def _paused(run: CaseRun) -> None:
@@ -146,16 +147,6 @@ def _ghost(run: CaseRun) -> None:
     incident["metadata"]["generateName"] = "nowhere-"
     incident["spec"] = {**incident["spec"], "mode": "Heal", "target": {**incident["spec"]["target"], "name": "nowhere"}}
     run.api.apply(incident)
-
-
-def _tracked(file: str) -> Any:
-    def apply(run: CaseRun) -> None:
-        objects = run.load(file)
-        meta = samples.deployment(objects)["metadata"]
-        meta["annotations"] = {TRACKING: f"shop:apps/Deployment:{run.namespace}/{meta['name']}"}
-        run.api.apply(*objects)
-
-    return apply
 
 
 def _dependent(run: CaseRun, file: str) -> list[Object]:
@@ -252,8 +243,8 @@ CASES: dict[str, Case] = {
             None,
             "",
             sample="bad-release",
-            before=_labelled_before,
-            breaks=_labelled,
+            before=_marked("before.yaml", *_IGNORED),
+            breaks=_marked("break.yaml", *_IGNORED),
             incidents=0,
             unrecorded=True,
         ),
@@ -283,8 +274,8 @@ CASES: dict[str, Case] = {
             "Escalated",
             "OwnedElsewhere",
             sample="bad-release",
-            before=_tracked("before.yaml"),
-            breaks=_tracked("break.yaml"),
+            before=_marked("before.yaml", *_TRACKED),
+            breaks=_marked("break.yaml", *_TRACKED),
             cause="bad_release",
         ),
         _left_alone(
