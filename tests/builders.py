@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from prunella_workflows.contracts.healing import DiagnoseReport, HealingRequest, Repaired
 from prunella_workflows.decisions.guards import GuardCase
-from prunella_workflows.decisions.verification.verification import Expectation
+from prunella_workflows.decisions.verification.expectation import Expectation
 from prunella_workflows.model.evidence import ContainerUsage, Evidence, IncidentSummary, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.incident_status import Attempt, Phase
-from prunella_workflows.model.outcome import Cause, Diagnosis
+from prunella_workflows.model.outcome import Baseline, Cause, Diagnosis
 from prunella_workflows.model.plan import (
+    EvictPods,
     Plan,
+    PodRef,
     Precondition,
     RaiseMaxReplicas,
     Restart,
@@ -241,6 +243,12 @@ def a_restart(**values):
     return Restart(**{"target": WEB, "require": a_precondition(), "stamp": "2026-03-04T11:55:00Z", **values})
 
 
+def an_eviction(**values):
+    """Evict one pod that waits for its next start."""
+    pods = (PodRef(name="web-2-a", uid="uid-web-2-a"),)
+    return EvictPods(**{"target": WEB, "require": a_precondition(), "pods": pods, **values})
+
+
 def a_scaling(to=5, **values):
     """Scale web out from three replicas."""
     return Scale(**{"target": WEB, "require": a_precondition(), "replicas_from": 3, "replicas_to": to, **values})
@@ -359,7 +367,7 @@ def an_expectation(**values):
             "template_hash": "hash-2",
             "action_id": "uid-incident-1",
             "written_at": ago(110),
-            "available_before": 2,
+            "baseline": Baseline(available=2),
             "settle": Settle(timeout=120, window=60),
             **values,
         }
@@ -379,7 +387,7 @@ def a_report(*steps, **values):
             "diagnosis": a_diagnosis(),
             "plan": Plan(steps=steps or (a_step(),), next_step="If that does not help, escalate."),
             "diff": "-64Mi\n+96Mi",
-            "available": 2,
+            "baseline": Baseline(available=2),
             "escalation": EscalationRule(channels=("shop/pager",)),
             **values,
         }

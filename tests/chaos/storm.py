@@ -39,8 +39,10 @@ from prunella_operator.kubernetes.views import revisions
 from prunella_workflows.contracts.alerts import alert_workflow_id
 from prunella_workflows.contracts.healing import workflow_id
 from prunella_workflows.model.labels import SNAPSHOT
+from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS
 
 _READY_WITHIN = 300.0
+_ENDS = {("Healed", "Stable"), ("Healed", SERVED_BY_EXISTING_PODS), ("Escalated", "BudgetSpent")}
 _ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
 """The API server's own count of calls by service accounts: Prunella is the only one here."""
@@ -288,7 +290,7 @@ class Storm:
         for incident in incidents:
             status = incident.get("status") or {}
             end = status.get("phase"), status.get("reason")
-            if end not in {("Healed", "Stable"), ("Escalated", "BudgetSpent")}:
+            if end not in _ENDS:
                 yield Problem("incomplete", incident["metadata"]["name"], f"{end}: {status.get('message')}")
 
     def _generations(self, incidents: list[Object]) -> Iterator[Problem]:

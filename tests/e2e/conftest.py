@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.cases.results import result, table
-from support.cases.run import BUILT_IN, CaseRun
+from support.cases.run import BUILT_IN, CASE_LABELS, CaseRun
 from support.cases.runner import CaseRunner
 from support.cases.table import CASES, FAULTS
-from support.identity import identity
-from support.prunella import PrunellaProcess
+from support.identity import identity, shipped_identities
+from support.outage import Temporal
+from support.prunella import PrunellaProcess, SeparateProcesses, free_ports
 
 _SCORE = Path(__file__).parents[2] / "build" / "faults.md"
 _RESULTS = pytest.StashKey[list]()
@@ -28,7 +29,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def account(cluster, tmp_path_factory):
-    """The account that Prunella runs as."""
+    """An account with all rights, for `prunella run` as on a machine of one's own."""
     folder = tmp_path_factory.mktemp("account")
     name = f"prunella-tests-{secrets.token_hex(2)}"
     with identity(cluster.api, cluster.kubeconfig, cluster.context, folder, name) as made:
@@ -38,16 +39,36 @@ def account(cluster, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def prunella(account, tmp_path_factory):
-    """Prunella, for as long as the session lasts."""
-    folder = tmp_path_factory.mktemp("prunella")
-    settings = {} if BUILT_IN else {"known_good_after": 3}
-    with PrunellaProcess(folder, account.kubeconfig, **settings) as process:
-        yield process
+def accounts(cluster, tmp_path_factory):
+    """Operator and worker with the accounts, roles and admission policies of the manifests."""
+    folder = tmp_path_factory.mktemp("accounts")
+    name = f"prunella-shipped-{secrets.token_hex(2)}"
+    with shipped_identities(cluster, folder, name, CASE_LABELS) as made:
+        if cluster.audit:
+            cluster.audit.users |= {one.user for one in made.values()}
+        yield made
 
 
 @pytest.fixture(scope="session")
-def runner(request, cluster, account, prunella, log_progress):
+def prunella(accounts, tmp_path_factory):
+    """Prunella as it is installed: operator and worker with an account each, and Temporal. They last all session."""
+    folder = tmp_path_factory.mktemp("prunella")
+    temporal = Temporal(folder / "temporal")
+    settings = {"temporal_address": temporal.address} | ({} if BUILT_IN else {"known_good_after": 3})
+    watching = {**settings, "webhook_port": free_ports(1)[0]}
+    temporal.start()
+    try:
+        with (
+            PrunellaProcess(folder / "o", accounts["operator"].kubeconfig, "operator", **watching) as operator,
+            PrunellaProcess(folder / "w", accounts["worker"].kubeconfig, "worker", **settings) as worker,
+        ):
+            yield SeparateProcesses(operator, worker)
+    finally:
+        temporal.kill()
+
+
+@pytest.fixture(scope="session")
+def runner(request, cluster, accounts, prunella, log_progress):
     """The cases that the selected tests need, all run."""
     wanted = {
         item.callspec.params["case_run"]
@@ -56,8 +77,9 @@ def runner(request, cluster, account, prunella, log_progress):
     }
     run = secrets.token_hex(2)
     cases = [case for name, case in CASES.items() if name in wanted]
+    users = tuple(made.user for made in accounts.values())
     made = CaseRunner(
-        [CaseRun(case, cluster, prunella, account.user, f"e2e-{case.name}-{run}") for case in cases],
+        [CaseRun(case, cluster, prunella, users, f"e2e-{case.name}-{run}") for case in cases],
         prunella,
         log_progress,
     )

@@ -46,7 +46,7 @@ def test_nothing_holds_incidents_back_from_being_deleted(case_run, aftermath):
 @with_cases("bad-release")
 def test_nothing_went_wrong_in_prunella(case_run, aftermath, prunella):
     assert prunella.running
-    raised = set(re.findall(r"^([\w.]+\.)?(\w+(?:Error|Exception)): ", prunella.log.read_text(), re.MULTILINE))
+    raised = set(re.findall(r"^([\w.]+\.)?(\w+(?:Error|Exception)): ", prunella.logged(), re.MULTILINE))
     expected = {("temporalio.exceptions.", "ApplicationError")}
     assert not raised - expected, prunella.tail(400)
     assert prunella.http("/readyz")

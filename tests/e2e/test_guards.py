@@ -38,7 +38,7 @@ def test_outside_of_its_window_it_waits(case_run):
     ]
 
 
-@with_cases("budget", "cooldown")
+@with_cases("budget")
 def test_the_second_repair_is_a_persons(case_run):
     case_run.closed()
     assert [incident["status"]["phase"] for incident in case_run.incidents()] == ["Healed", "Escalated"]

@@ -16,10 +16,10 @@ def table(case_run, *options):
 def test_the_table(case_run):
     name = case_run.closed()["metadata"]["name"]
     head, (row,) = table(case_run)
-    assert head == ["NAME", "PHASE", "CAUSE", "TARGET", "ACTION", "AGE"]
-    assert row[:5] == [name, "Healed", "pod_oom_killed", "Deployment/recommendations", "SetMemory"]
+    assert head == ["NAME", "PHASE", "REASON", "CAUSE", "TARGET", "ACTION", "AGE"]
+    assert row[:6] == [name, "Healed", "Stable", "pod_oom_killed", "Deployment/recommendations", "SetMemory"]
     wide, (row,) = table(case_run, "-o", "wide")
-    assert wide[:6] == head
+    assert wide[:7] == head
     assert {"SEVERITY", "DETECTED", "HEALED-IN", "WORKFLOW", "TRACE"} <= set(wide)
     assert f"incident-{case_run.closed()['metadata']['uid']}" in row
 

@@ -36,7 +36,7 @@ def test_who_approved_is_on_record(case_run):
     incident = case_run.closed()
     assert condition(incident, "Approved") == ("True", "Approved")
     found = next(item for item in incident["status"]["conditions"] if item["type"] == "Approved")
-    assert "alice" in found["message"]
+    assert case_run.api.user() in found["message"]
     assert limits(case_run.live()) == {"server": "128Mi"}
 
 
@@ -45,7 +45,7 @@ def test_what_was_rejected_is_not_done(case_run):
     incident = case_run.closed()
     assert condition(incident, "Approved") == ("False", "Rejected")
     assert case_run.live()["spec"] == case_run.broken["spec"]
-    assert "alice" in incident["status"]["message"]
+    assert case_run.api.user() in incident["status"]["message"]
 
 
 @with_cases("suspended")

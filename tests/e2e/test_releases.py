@@ -6,7 +6,7 @@ from support.cases.inspection import template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
-ROLLED_BACK = [case.name for case in releases.CASES if case.cause == "bad_release"]
+ROLLED_BACK = [case.name for case in releases.CASES if (case.phase, case.cause) == ("Healed", "bad_release")]
 
 
 @with_cases(*ROLLED_BACK)
@@ -37,3 +37,11 @@ def test_a_leak_that_came_with_a_release_goes_with_it(case_run):
     actions = [(attempt["action"], attempt["verdict"]) for attempt in case_run.closed()["status"]["attempts"]]
     assert actions == [("SetMemory", "NotHealed"), ("SetMemory", "NotHealed"), ("RestoreTemplate", "Healed")]
     assert template(case_run.live()) == template(case_run.first)
+
+
+@with_cases("init-hangs")
+def test_an_init_container_that_runs_is_not_cut_off(case_run):
+    status = case_run.closed()["status"]
+    assert case_run.live()["spec"] == case_run.broken["spec"]
+    assert "prepare" in status["message"]
+    assert not status.get("attempts")

@@ -2,6 +2,7 @@
 
 import pytest
 from support.cases import bystanders, oddities, traps
+from support.cases.builders import SERVED
 from support.cases.inspection import limits, template, with_cases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
@@ -37,7 +38,7 @@ def test_replicas_that_a_person_set_stay(case_run):
 def test_both_bad_releases_are_gone(case_run):
     case_run.closed()
     first, second = case_run.incidents()
-    assert (second["status"]["phase"], second["status"]["reason"]) == ("Healed", "Stable")
+    assert (second["status"]["phase"], second["status"]["reason"]) == ("Healed", SERVED)
     assert template(case_run.live()) == template(case_run.first)
     assert first["status"]["attempts"][0]["verdict"] == "Inconclusive"
 

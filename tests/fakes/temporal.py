@@ -53,7 +53,7 @@ class Run:
     def _workflow(self):
         return SimpleNamespace(
             now=self._clock,
-            info=lambda: SimpleNamespace(run_id="run"),
+            info=lambda: SimpleNamespace(run_id="run", task_queue="prunella"),
             logger=_LOG,
             sleep=self._sleep,
             wait_condition=self._wait_condition,

@@ -9,7 +9,7 @@ from support.deployments import a_namespace
 
 from prunella_operator.incidents.client import KubeIncidents, acknowledge, decide
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_workflows.model.errors import Forbidden, PrunellaError
+from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -200,8 +200,17 @@ def test_who_may_patch_all_that_a_pod_may_belong_to_may_name_the_pod(kube, debug
 TURNS = {"prunella.dev/repair-slots": '{"target":"Deployment/web","taken":{"a":"2099-01-01T00:00:00Z"}}'}
 
 
-@pytest.mark.parametrize("marks", [{"labels": {"prunella.dev/repair-slot": "requested"}}, {"annotations": TURNS}])
-def test_nobody_but_who_writes_the_status_sets_the_marks_that_budgets_count(kube, mechanic, guarded, marks):
+MARKS = [
+    pytest.param({"labels": {"prunella.dev/repair-slot": "requested"}}, id="a slot"),
+    pytest.param({"annotations": TURNS}, id="the times of slots"),
+    pytest.param({"labels": {"prunella.dev/source": "pods"}}, id="a source"),
+    pytest.param({"labels": {"prunella.dev/workload": "0123456789abcdef0123"}}, id="the key of a workload"),
+    pytest.param({"annotations": {"prunella.dev/fault": "0123456789abcdef"}}, id="a fault"),
+]
+
+
+@pytest.mark.parametrize("marks", MARKS)
+def test_nobody_but_who_writes_the_status_sets_the_marks_that_count(kube, mechanic, guarded, marks):
     path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
     body = an_incident()
     with pytest.raises(Forbidden, match="only Prunella sets them"):
@@ -213,6 +222,24 @@ def test_nobody_but_who_writes_the_status_sets_the_marks_that_budgets_count(kube
     mechanic.merge_patch(incident, {"spec": {"suspend": True}})
     (kind,) = marks
     mechanic.merge_patch(incident, {"metadata": {kind: dict.fromkeys(marks[kind])}})
+
+
+def test_an_incident_that_is_being_deleted_only_loses_its_finalizers(mechanic, guarded):
+    path = f"/apis/prunella.dev/v1alpha1/namespaces/{guarded}/incidents"
+    body = an_incident()
+    body["metadata"]["finalizers"] = ["example.org/kept", "example.org/other"]
+    incident = f"{path}/{mechanic.create(path, body)['metadata']['name']}"
+    mechanic.call("DELETE", incident)
+    marks = {"labels": {"prunella.dev/repair-slot": "requested"}, "annotations": TURNS}
+    approval = {"decision": "Approved", "by": me(guarded, "mechanic")}
+    more = {"metadata": {"finalizers": ["example.org/kept", "example.org/new"]}}
+    for change in ({"metadata": marks}, {"spec": {"approval": approval}}, more):
+        with pytest.raises(Forbidden, match="is being deleted"):
+            mechanic.merge_patch(incident, change)
+    mechanic.merge_patch(incident, {"metadata": {"finalizers": ["example.org/kept"]}})
+    mechanic.merge_patch(incident, {"metadata": {"finalizers": None}})
+    with pytest.raises(NotFound):
+        mechanic.get(incident)
 
 
 def test_prunella_itself_opens_incidents_also_where_it_may_not_repair(worker, operator, guarded):

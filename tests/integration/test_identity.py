@@ -64,16 +64,21 @@ def host_path(kind="hostPath"):
 ROLLBACKS = {
     "another image": ({"container": {"image": "prunella.local/shop:2"}}, None),
     "a volume": ({"volumes": host_path("emptyDir")}, None),
-    "a privileged container": ({"container": {"securityContext": {"privileged": True}}}, "privileged"),
-    "an added capability": ({"container": {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}}, "privileged"),
-    "the host's network": ({"hostNetwork": True}, "privileged"),
-    "the host's processes": ({"hostPID": True}, "privileged"),
-    "the host's files": ({"volumes": host_path()}, "privileged"),
+    "a privileged container": ({"container": {"securityContext": {"privileged": True}}}, "more privileges"),
+    "an added capability": (
+        {"container": {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}},
+        "more privileges",
+    ),
+    "the host's network": ({"hostNetwork": True}, "more of the node"),
+    "the host's processes": ({"hostPID": True}, "more of the node"),
+    "the host's files": ({"volumes": host_path()}, "more of the node"),
     "a privileged init container": (
         {"initContainers": [{"name": "i", "image": "i", "securityContext": {"privileged": True}}]},
-        "privileged",
+        "more privileges",
     ),
+    "the default account": ({"serviceAccountName": "default"}, None),
     "another account": ({"serviceAccountName": "admin"}, "service account"),
+    "a priority": ({"priorityClassName": "system-node-critical"}, "service account"),
     "a node": ({"nodeName": "control-plane"}, "service account"),
     "a runtime class": ({"runtimeClassName": "other"}, "service account"),
 }
@@ -89,12 +94,35 @@ def test_a_rollback_has_no_more_rights_than_what_it_replaces(mighty, target, wha
         change(mighty, target, with_pod(target, **fields))
 
 
+def test_a_rollback_may_leave_an_account_and_a_priority_that_the_bad_release_brought(api, mighty, shop):
+    bad = a_deployment(shop, "lost", replicas=1)
+    bad["spec"]["template"]["spec"] |= {"serviceAccountName": "missing", "priorityClassName": "missing"}
+    (bad,) = api.apply(bad)
+    good = {"serviceAccountName": None, "serviceAccount": None, "priorityClassName": None}
+    assert change(mighty, bad, {"template": {"spec": good}})
+
+
+def test_people_who_may_change_the_namespace_name_what_a_rollback_may_restore(api, mighty, shop, target):
+    path, name = f"/api/v1/namespaces/{shop}", "prunella.dev/may-restore"
+    api.patch(path, {"metadata": {"annotations": {name: "priorityClassName=high, serviceAccountName=shop"}}})
+    try:
+        until(lambda: _tried(mighty, target, with_pod(target, serviceAccountName="shop")), 10, "the account is allowed")
+        with pytest.raises(Forbidden, match="service account"):
+            change(mighty, target, with_pod(target, serviceAccountName="admin"))
+    finally:
+        api.patch(path, {"metadata": {"annotations": {name: None}}})
+
+
+MOUNT = {"name": "data", "mountPath": "/data", "readOnly": True}
+
+
 def of_kind(kind, namespace, name):
     """A workload that was privileged from the beginning, by its owner's will."""
     workload = a_deployment(namespace, f"{name}-{kind.lower()}")
     workload["kind"], spec = kind, workload["spec"]
-    spec["template"]["spec"] |= {"hostNetwork": True, "volumes": host_path(), "serviceAccountName": "default"}
-    spec["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    spec["template"]["spec"] |= {"hostNetwork": True, "volumes": host_path(), "serviceAccountName": "agent"}
+    context = {"privileged": True, "capabilities": {"add": ["NET_ADMIN"]}}
+    spec["template"]["spec"]["containers"][0] |= {"securityContext": context, "volumeMounts": [MOUNT]}
     if kind == "DaemonSet":
         del spec["replicas"]
         spec["template"]["spec"]["nodeSelector"] = {"none": "such"}
@@ -116,11 +144,26 @@ def test_memory_and_restarts_of_a_privileged_workload_give_it_nothing_more(might
     assert change(mighty, privileged, {"template": template})
     stamp = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T10:00:00Z"}
     assert change(mighty, privileged, {"template": {"metadata": {"annotations": stamp}}})
-    for more in ({"image": "prunella.local/shop:2"}, {"env": []}, {"resources": {"limits": {"cpu": "2"}}}):
-        with pytest.raises(Forbidden, match="privileged"):
-            change(mighty, privileged, with_pod(privileged, container=more))
-    with pytest.raises(Forbidden, match="privileged"):
-        change(mighty, privileged, {"template": {"metadata": {"annotations": {**stamp, "other": "1"}}}})
+
+
+@pytest.mark.parametrize("container", [{"image": "prunella.local/shop:2"}, {"env": []}, {"volumeMounts": []}])
+def test_a_privileged_workload_is_rolled_back_to_what_has_the_same_rights(mighty, privileged, container):
+    assert change(mighty, privileged, with_pod(privileged, container=container))
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"container": {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}}, "more privileges"),
+        ({"container": {"volumeMounts": [{**MOUNT, "readOnly": False}]}}, "more of the node"),
+        ({"volumes": [{"name": "data", "hostPath": {"path": "/etc"}}]}, "more of the node"),
+        ({"hostPID": True}, "more of the node"),
+        ({"serviceAccountName": "admin"}, "service account"),
+    ],
+)
+def test_a_privileged_workload_is_not_rolled_back_to_more(mighty, privileged, fields, refusal):
+    with pytest.raises(Forbidden, match=refusal):
+        change(mighty, privileged, with_pod(privileged, **fields))
 
 
 @pytest.mark.parametrize(
@@ -193,9 +236,9 @@ def test_namespaces_that_did_not_opt_in_are_never_touched(api, mighty, billing):
     api.patch(f"/api/v1/namespaces/{billing}", {"metadata": {"labels": {"prunella.dev/heal": None}}})
 
 
-def _tried(kube, workload):
+def _tried(kube, workload, spec=None):
     try:
-        return change(kube, workload, {"replicas": 2})
+        return change(kube, workload, spec or {"replicas": 2})
     except Forbidden:
         return None
 

@@ -10,7 +10,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import template_of
 from prunella_workflows.contracts.healing import RepairOrder, VerifyRequest
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
-from prunella_workflows.model.outcome import Verdict
+from prunella_workflows.model.outcome import Baseline, Verdict
 from prunella_workflows.model.plan import SetMemory, Settle
 
 pytestmark = pytest.mark.integration
@@ -94,7 +94,7 @@ def test_more_than_the_namespace_allows_is_seen_as_not_healed(repairer, evidence
         action_id=done.action_id,
         template_hash=done.template_hash,
         written_at=done.written_at,
-        available_before=1,
+        baseline=Baseline(available=1),
         settle=Settle(timeout=3, window=1),
     )
     verifier = Verifier(evidence_collector)

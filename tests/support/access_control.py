@@ -44,8 +44,32 @@ def allow(api: Api, *namespaces: str) -> None:
     api.apply(*yaml.safe_load_all(bindings(namespaces, HOME)))
 
 
-def in_force(api: Api, operator: SyncClient, namespace: str) -> None:
-    """Wait until all admission policies are in force.
+def shipped(home: str) -> list[Object]:
+    """Accounts, roles, bindings in all namespaces, and policies, as the manifests have them for another namespace.
+
+    What is cluster-wide gets names of its own, so that an installation of the same cluster keeps what it has.
+    """
+    files = [MANIFESTS / "base" / f"{name}.yaml" for name in ("accounts", "roles", "bindings")]
+    files += [IDENTITY, MANIFESTS / "admission" / "incidents.yaml"]
+    texts = [*(file.read_text() for file in files), bindings((), HOME)]
+    found = yaml.safe_load_all("\n---\n".join(texts).replace(HOME, home))
+    return [_moved(obj, home) for obj in found if obj]
+
+
+def _moved(obj: Object, home: str) -> Object:
+    """An account in that namespace, or a cluster-wide object and what it refers to under other names."""
+    if obj["kind"] == "ServiceAccount":
+        return {**obj, "metadata": {**obj["metadata"], "namespace": home}}
+    moved = {**obj, "metadata": {**obj["metadata"], "name": f"{obj['metadata']['name']}.{home}"}}
+    if "roleRef" in obj:
+        moved["roleRef"] = {**obj["roleRef"], "name": f"{obj['roleRef']['name']}.{home}"}
+    if "policyName" in obj.get("spec", {}):
+        moved["spec"] = {**obj["spec"], "policyName": f"{obj['spec']['policyName']}.{home}"}
+    return moved
+
+
+def in_force(api: Api, operator: SyncClient, namespace: str, binding: Object | None = None) -> None:
+    """Wait until all admission policies are in force. `binding` is that of the snapshots' policy.
 
     The API server loads them in passes, in any order, while they still come in: the last may be in force before others.
     A pass that begins with a binding made after that has them all.
@@ -60,7 +84,7 @@ def in_force(api: Api, operator: SyncClient, namespace: str) -> None:
         return False
 
     until(refused, 60, "the last admission policy is in force")
-    binding = documents(IDENTITY)[-1]
+    binding = binding or documents(IDENTITY)[-1]
     api.delete(path_of(binding))
     until(lambda: not refused(), 60, "the last admission policy is not in force")
     api.apply(binding)

@@ -28,6 +28,8 @@ _PREFIXES = {
     "rbac.authorization.k8s.io/v1": "/apis/rbac.authorization.k8s.io/v1",
     "admissionregistration.k8s.io/v1": "/apis/admissionregistration.k8s.io/v1",
     "apiextensions.k8s.io/v1": "/apis/apiextensions.k8s.io/v1",
+    "node.k8s.io/v1": "/apis/node.k8s.io/v1",
+    "shop.example.org/v1": "/apis/shop.example.org/v1",
     "apiregistration.k8s.io/v1": "/apis/apiregistration.k8s.io/v1",
     "discovery.k8s.io/v1": "/apis/discovery.k8s.io/v1",
 }
@@ -35,6 +37,7 @@ _PLURALS = {
     "HealingPolicy": "healingpolicies",
     "ClusterHealingPolicy": "clusterhealingpolicies",
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "RuntimeClass": "runtimeclasses",
 }
 
 
@@ -73,6 +76,12 @@ class Api:
     def get(self, path: str, **query: str) -> Object:
         return self._kube.call("GET", path, **query)
 
+    def user(self) -> str:
+        """The name under which the API server knows the caller."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self._kube.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        return str(answer["status"]["userInfo"]["username"])
+
     def text(self, path: str) -> str:
         """Return an answer that is not an object: metrics, logs."""
         return self._kube.text(path)
@@ -95,8 +104,8 @@ class Api:
             return self._kube.call("POST", path_of(obj, collection=True), obj, fieldManager=manager)
         return self._kube.call("PATCH", path_of(obj), obj, APPLY_PATCH, fieldManager=manager, force="true")
 
-    def create(self, path: str, body: Object) -> Object:
-        return self._kube.call("POST", path, body, fieldManager=MANAGER)
+    def create(self, path: str, body: Object, **query: str) -> Object:
+        return self._kube.call("POST", path, body, fieldManager=MANAGER, **query)
 
     def patch(self, path: str, body: Object) -> Object:
         return self._kube.call("PATCH", path, body, MERGE_PATCH, fieldManager=MANAGER)

@@ -1,4 +1,4 @@
-"""A third-party mutating admission webhook: it gives new pods less memory than their template says.
+"""A third-party mutating admission webhook: it changes new pods, which then differ from their template.
 
 It runs in the test's process, on the address by which our own cluster reaches this machine.
 """
@@ -12,6 +12,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from support.api import Object
 from support.cases.run import CaseRun
 
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -20,10 +21,20 @@ _LIMIT = "/spec/containers/0/resources/limits/memory"
 
 def lower_limits(run: CaseRun, memory: str) -> None:
     """Give every new pod of the case's namespace this limit from now on."""
+    _change_pods(run, {"op": "replace", "path": _LIMIT, "value": memory})
+
+
+def inject(run: CaseRun, container: Object) -> None:
+    """Put another container into every new pod of the case's namespace from now on."""
+    _change_pods(run, {"op": "add", "path": "/spec/containers/-", "value": container})
+    run.cluster_scoped.append(f"{_CONFIGURATIONS}/{run.namespace}")
+
+
+def _change_pods(run: CaseRun, step: Object) -> None:
     address = _this_machine(run)
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = _certificate(Path(folder), address)
-        server = ThreadingHTTPServer((address, 0), _handler(memory))
+        server = ThreadingHTTPServer((address, 0), _handler(step))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         authority = base64.b64encode(certificate.read_bytes()).decode()
@@ -32,7 +43,7 @@ def lower_limits(run: CaseRun, memory: str) -> None:
     run.api.create(_CONFIGURATIONS, _configuration(run, f"https://{address}:{server.server_port}/", authority))
 
 
-def leave_limits(run: CaseRun) -> None:
+def leave_pods(run: CaseRun) -> None:
     """Stop changing pods."""
     run.api.delete(f"{_CONFIGURATIONS}/{run.namespace}")
 
@@ -56,7 +67,7 @@ def _certificate(folder: Path, address: str) -> tuple[Path, Path]:
 def _configuration(run: CaseRun, url: str, authority: str) -> dict[str, object]:
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     hook = {
-        "name": "limits.shop.example.org",
+        "name": "pods.shop.example.org",
         "clientConfig": {"url": url, "caBundle": authority},
         "rules": [pods],
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": run.namespace}},
@@ -72,8 +83,8 @@ def _configuration(run: CaseRun, url: str, authority: str) -> dict[str, object]:
     }
 
 
-def _handler(memory: str) -> type[BaseHTTPRequestHandler]:
-    patch = base64.b64encode(json.dumps([{"op": "replace", "path": _LIMIT, "value": memory}]).encode()).decode()
+def _handler(step: Object) -> type[BaseHTTPRequestHandler]:
+    patch = base64.b64encode(json.dumps([step]).encode()).decode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

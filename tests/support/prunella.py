@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -173,6 +174,45 @@ class PrunellaProcess:
             "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else "(no log)"
         )
 
+    def logged(self) -> str:
+        """Its whole log."""
+        return self.log.read_text(errors="replace")
+
     def diagnostics(self) -> Iterator[tuple[str, str]]:
         """Yield the parts of a failed test's report."""
         yield f"the end of {self.log.name}", self.tail()
+
+
+@dataclass(frozen=True)
+class SeparateProcesses:
+    """Operator and worker as processes of their own, seen as one Prunella."""
+
+    operator: PrunellaProcess
+    worker: PrunellaProcess
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The settings of the operator, which also receives alerts."""
+        return self.operator.settings
+
+    @property
+    def running(self) -> bool:
+        """True while both run."""
+        return self.operator.running and self.worker.running
+
+    def http(self, path: str) -> str:
+        """Return an answer of the operator's HTTP server."""
+        return self.operator.http(path)
+
+    def tail(self, lines: int = _LAST_LINES) -> str:
+        """The ends of both logs."""
+        return f"{self.operator.tail(lines)}\n{self.worker.tail(lines)}"
+
+    def logged(self) -> str:
+        """Both logs."""
+        return f"{self.operator.logged()}\n{self.worker.logged()}"
+
+    def diagnostics(self) -> Iterator[tuple[str, str]]:
+        """Yield the parts of a failed test's report."""
+        yield from self.operator.diagnostics()
+        yield from self.worker.diagnostics()

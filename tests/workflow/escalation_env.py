@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 from builders import INCIDENT, NOW, a_spec
 from temporalio.worker import Worker
-from workflow.healing_env import ACTIVITIES
+from workflow.healing_env import ACTIVITIES, watcher
 
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.model.incident import Acknowledgement
@@ -34,17 +34,20 @@ class EscalationEnv:
 
     @asynccontextmanager
     async def healing_worker(self, *others):
-        async with Worker(
-            self.client,
-            task_queue="prunella-test",
-            workflows=[Escalation, *others],
-            activities=[
-                self.notices.notify,
-                self.notices.ticket,
-                *(getattr(self.activities, name) for name in ACTIVITIES),
-            ],
-            workflow_runner=workflow_runner(),
-            workflow_failure_exception_types=[Exception],
+        async with (
+            watcher(self.client, self.activities),
+            Worker(
+                self.client,
+                task_queue="prunella-test",
+                workflows=[Escalation, *others],
+                activities=[
+                    self.notices.notify,
+                    self.notices.ticket,
+                    *(getattr(self.activities, name) for name in ACTIVITIES),
+                ],
+                workflow_runner=workflow_runner(),
+                workflow_failure_exception_types=[Exception],
+            ),
         ):
             yield
 

@@ -6,9 +6,10 @@ while a result is awaited, and what must happen at a certain moment is done from
 """
 
 import asyncio
+import re
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from inspect import isawaitable
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from prunella_workflows.contracts.healing import (
     RepairOrder,
     ReportRequest,
     VerifyRequest,
+    watch_queue,
     workflow_id,
 )
 from prunella_workflows.contracts.notifications import NoticeActivities
@@ -43,14 +45,13 @@ from prunella_workflows.model.outcome import Judgement, Presence, Sighting, Verd
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 BIN = Path(sys.executable).parent
-ACTIVITIES = ("confirm", "diagnose", "repair", "undo", "verify", "report", "close")
+ACTIVITIES = ("diagnose", "repair", "undo", "report", "close")
 
 
-def seen(presence=Presence.FAILING, reason="FaultPersists"):
+def seen(presence=Presence.FAILING, reason="FaultPersists", **values):
     """A result of confirm."""
-    return Confirmation(
-        target=WEB, sighting=Sighting(presence=presence, reason=reason, message="pod web-2-a: OOMKilled")
-    )
+    sighting = Sighting(presence=presence, reason=reason, message="pod web-2-a: OOMKilled", **values)
+    return Confirmation(target=WEB, sighting=sighting)
 
 
 def judged(verdict=None, reason="Settling", message="2 of 3 updated"):
@@ -71,6 +72,11 @@ def raised(error):
 def written(order, **values):
     """The result of an order that was applied."""
     return a_repaired(order.action_id, **values)
+
+
+def without_run(action_id):
+    """An action id without the run of the workflow, which is another one each time."""
+    return re.sub(r"-[0-9a-f]{8}(-\d+(-undo)?)$", r"\1", action_id)
 
 
 def unanswered(_request):
@@ -136,8 +142,8 @@ class ScriptedActivities(HealingActivities):
 
     @property
     def writes(self):
-        """The action ids of the requested writes, in order."""
-        return [request.action_id for name, request in self.calls if name in ("repair", "undo")]
+        """The action ids of the requested writes, in order, without the run of the workflow."""
+        return [without_run(request.action_id) for name, request in self.calls if name in ("repair", "undo")]
 
     @property
     def events(self):
@@ -200,6 +206,11 @@ def handle_of(client: Client):
     return client.get_workflow_handle_for(SelfHealing.run, workflow_id(INCIDENT.uid))
 
 
+def watcher(client: Client, activities: HealingActivities):
+    """A worker of the watching activities."""
+    return Worker(client, task_queue=watch_queue("prunella-test"), activities=[activities.confirm, activities.verify])
+
+
 @asynccontextmanager
 async def healing_worker(
     client: Client,
@@ -207,19 +218,27 @@ async def healing_worker(
     others=(NoEscalation,),
     notices: NoticeActivities | None = None,
     healing=SelfHealing,
+    *,
+    watches=True,
     **options,
 ):
-    """A worker with these activities on the queue `prunella-test`; an escalation notifies no one."""
+    """Workers with these activities on the queue `prunella-test` and, if they watch, on that of watching activities.
+
+    An escalation notifies no one.
+    """
     notices = notices or RecordingNotifications()
-    async with Worker(
-        client,
-        task_queue="prunella-test",
-        workflows=[healing, *others],
-        activities=[notices.notify, *(getattr(activities, name) for name in ACTIVITIES)],
-        workflow_runner=workflow_runner(),
-        workflow_failure_exception_types=[Exception],
-        **options,
-    ) as worker:
+    async with (
+        watcher(client, activities) if watches else nullcontext(),
+        Worker(
+            client,
+            task_queue="prunella-test",
+            workflows=[healing, *others],
+            activities=[notices.notify, *(getattr(activities, name) for name in ACTIVITIES)],
+            workflow_runner=workflow_runner(),
+            workflow_failure_exception_types=[Exception],
+            **options,
+        ) as worker,
+    ):
         yield worker
 
 

@@ -211,11 +211,13 @@ async def test_an_alert_that_ends_before_anything_was_done_takes_its_incident_ba
 
 async def test_an_alert_that_ends_while_it_is_repaired_confirms_the_repair(client):
     looks = [stands(Phase.REPAIRING), stands(Phase.VERIFYING), HEALING[-1]]
-    activities = ScriptedAlertActivities(follow=looks).during("follow", 2, sends(client, resolved()))
+    refused = Withdrawn(done=False, reason="it has changed the workload already")
+    activities = ScriptedAlertActivities(follow=looks, withdraw=refused)
+    activities.during("follow", 2, sends(client, resolved()))
     async with alert_worker(client, activities):
         state = await (await send(client, firing())).result()
-    assert (state.outcome, activities.requests("withdraw")) == (Outcome.REPAIRED, [])
-    assert "the alert was resolved; its incident continues" in state.notes
+    assert state.outcome is Outcome.REPAIRED
+    assert "its incident continues: it has changed the workload already" in state.notes
     assert [request.resolved for request in activities.requests("record")] == [False, True]
 
 
@@ -403,6 +405,16 @@ async def test_an_end_that_alertmanager_kept_to_itself_is_asked_for(client):
         Stage.DONE,
         "KubePodCrashLooping is over",
     )
+
+
+async def test_an_end_during_a_repair_that_did_not_help_is_asked_for(client):
+    """While the alert seems to fire, its incident does not take calm pods for a recovery."""
+    looks = [stands(Phase.REPAIRING), *[stands(Phase.CONFIRMING, acted=True)] * 2, stands(Phase.RECOVERED)]
+    refused = Withdrawn(done=False, reason="it has changed the workload already")
+    activities = ScriptedAlertActivities(follow=looks, is_firing=StillFiring(firing=False), withdraw=refused)
+    async with alert_worker(client, activities):
+        state = await (await send(client, firing())).result()
+    assert (state.outcome, len(activities.requests("withdraw"))) == (Outcome.RECOVERED, 1)
 
 
 async def test_a_cancelled_handling_leaves_nothing_silenced(client):

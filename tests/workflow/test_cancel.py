@@ -27,7 +27,7 @@ from workflow.healing_env import (
 
 from prunella_workflows.contracts import healing
 from prunella_workflows.contracts.options import NON_IDEMPOTENT, Options
-from prunella_workflows.model.errors import ChangedSince, Forbidden, Held, Refused, Unavailable
+from prunella_workflows.model.errors import ChangedSince, Held, Refused, Unavailable
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence
@@ -247,14 +247,6 @@ async def test_during_an_undo_that_fails_for_a_while_it_is_finished(workflow_env
     activities = ScriptedActivities(verify=NOT_HEALED, undo=[cancelling(raised(Unavailable("no answer"))), written])
     assert _is_cancelled(await _follow_script(workflow_env, activities))
     assert activities.writes == [*WRITTEN_AND_UNDONE, "uid-incident-1-undo"]
-
-
-async def test_during_the_undo_after_an_error_it_is_finished_and_handed_over(workflow_env, cancelling):
-    activities = ScriptedActivities(verify=raised(Forbidden("may not read pods")), undo=cancelling(written))
-    status = await _follow_script(workflow_env, activities, ends="Completed")
-    assert (status.phase, status.reason) == (Phase.ESCALATED, "Forbidden")
-    assert activities.writes == WRITTEN_AND_UNDONE
-    assert status.attempts[0].undone
 
 
 async def test_during_an_undo_that_is_refused_a_person_is_told(workflow_env, cancelling):

@@ -56,8 +56,8 @@ async def test_what_has_not_failed_is_exposed(counted):
         await (await counted.start_incident()).result()
     queue = {"task_queue": "prunella-test"}
     for name, kind in (
-        ("activity_failed", {"activity_type": "confirm"}),
-        ("activity_retries", {"activity_type": "confirm"}),
+        ("activity_failed", {"activity_type": "diagnose"}),
+        ("activity_retries", {"activity_type": "diagnose"}),
     ):
         assert REGISTRY.get_sample_value(f"temporal_{name}_total", {**kind, **queue}) is not None
 

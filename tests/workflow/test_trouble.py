@@ -1,5 +1,6 @@
 """Activities that fail, answer too late or not at all: nothing is done twice, nothing is left half done."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -73,7 +74,9 @@ async def test_a_write_that_stays_uncertain_is_handed_over_as_such(workflow_env,
     activities = ScriptedActivities(repair=DOWN)
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.ESCALATED, "OutcomeUnknown")
-    assert "not known whether action uid-incident-1 was applied: the API server does not answer" in status.message
+    assert re.search(
+        r"not known whether action uid-incident-\w{8}-1 was applied: the API server does not answer", status.message
+    )
     assert status.attempts[0].verdict == "Unknown"
     assert set(activities.writes) == {"uid-incident-1"}
 
@@ -86,24 +89,25 @@ async def test_an_undo_that_stays_uncertain_is_handed_over_as_such(workflow_env,
 
 
 @pytest.mark.parametrize(
-    ("name", "error"),
+    ("name", "error", "next_step"),
     [
-        ("confirm", NotFound("Deployment shop/web does not exist")),
-        ("confirm", InvalidIncident("neither target nor podName")),
-        ("diagnose", Forbidden("may not list pods")),
+        ("confirm", NotFound("Deployment shop/web does not exist"), "kubectl get deployment -n shop"),
+        ("confirm", InvalidIncident("neither target nor podName"), "Correct what the message names"),
+        ("diagnose", Forbidden("may not list pods"), "Correct what the message names"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.reason,
 )
-async def test_a_permanent_error_before_any_attempt_fails_the_incident(workflow_env, name, error):
+async def test_a_permanent_error_before_any_attempt_fails_the_incident(workflow_env, name, error, next_step):
     activities = ScriptedActivities(**{name: raised(error)})
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason, status.message) == (Phase.FAILED, error.reason, str(error))
+    assert next_step in status.next_step
     assert condition(status, "Succeeded") == ("False", "Failed")
     assert len(activities.requests(name)) == 1
     assert (activities.writes, await workflow_env.escalation()) == ([], None)
 
 
-@pytest.mark.parametrize("name", ["confirm", "diagnose"])
+@pytest.mark.parametrize("name", ["confirm", "diagnose", "verify"])
 async def test_an_api_server_that_is_away_for_longer_is_waited_for(workflow_env, name):
     works = ScriptedActivities().script[name]
     activities = ScriptedActivities(**{name: [*[DOWN] * 25, *works]})
@@ -112,7 +116,7 @@ async def test_an_api_server_that_is_away_for_longer_is_waited_for(workflow_env,
 
 
 async def test_an_api_server_that_never_answers_fails_the_incident_in_the_end(workflow_env, monkeypatch):
-    monkeypatch.setattr(activity_calls, "UNREACHABLE_LIMIT", timedelta(minutes=2))
+    monkeypatch.setattr(activity_calls, "UNREACHABLE_LIMIT", timedelta(seconds=30))
     activities = ScriptedActivities(confirm=DOWN)
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason) == (Phase.FAILED, "Unavailable")
@@ -134,12 +138,21 @@ async def test_a_permanent_error_after_an_attempt_is_handed_over(workflow_env):
     assert await workflow_env.escalation()
 
 
-async def test_a_repair_that_cannot_be_judged_is_undone_and_handed_over(workflow_env):
+async def test_a_repair_that_nobody_can_judge_stays_in_force_and_is_handed_over(workflow_env):
     activities = ScriptedActivities(verify=raised(Forbidden("may not read pods")))
     status = await workflow_env.run_incident(activities)
-    assert (status.phase, status.reason) == (Phase.ESCALATED, "Forbidden")
-    assert activities.writes == ["uid-incident-1", "uid-incident-1-undo"]
-    assert status.attempts[0].undone
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "CannotVerify")
+    assert status.message == "The repair could not be verified and stays in force: may not read pods"
+    assert activities.writes == ["uid-incident-1"]
+    assert (status.attempts[0].verdict, status.attempts[0].undone) == ("Inconclusive", False)
+
+
+async def test_a_repair_is_not_undone_because_the_api_server_stays_away(workflow_env, monkeypatch):
+    monkeypatch.setattr(activity_calls, "UNREACHABLE_LIMIT", timedelta(minutes=2))
+    activities = ScriptedActivities(verify=DOWN)
+    status = await workflow_env.run_incident(activities)
+    assert (status.phase, status.reason) == (Phase.ESCALATED, "CannotVerify")
+    assert activities.writes == ["uid-incident-1"]
 
 
 async def test_a_repair_that_is_refused_is_handed_over_with_nothing_to_undo(workflow_env):
@@ -223,17 +236,3 @@ async def test_a_healing_survives_a_worker_that_forgets_everything_between_two_s
         status = await (await workflow_env.start_incident()).result()
     assert status.phase is Phase.HEALED
     assert activities.writes == ["uid-incident-1", "uid-incident-1-undo", "uid-incident-2"]
-
-
-async def test_a_bad_verdict_after_nobody_could_look_is_not_believed_at_once(workflow_env):
-    activities = ScriptedActivities(verify=[*([DOWN] * 6), NOT_HEALED, HEALED])
-    status = await workflow_env.run_incident(activities)
-    assert status.phase is Phase.HEALED
-    assert activities.order.count("undo") == 0
-    assert activities.requests("verify")[-1].blind > 20
-
-
-async def test_a_bad_verdict_counts_when_it_is_given_again_by_somebody_who_looks(workflow_env):
-    activities = ScriptedActivities(verify=[*([DOWN] * 6), NOT_HEALED, NOT_HEALED, HEALED])
-    await workflow_env.run_incident(activities)
-    assert activities.order.count("undo") == 1

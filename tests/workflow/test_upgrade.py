@@ -16,6 +16,7 @@ from workflow.healing_env import (
     start_dev_server,
     start_incident,
     start_time_skipping,
+    watcher,
 )
 from workflow.no_escalation import NoEscalation
 
@@ -29,8 +30,11 @@ STEPS = ["confirm", "diagnose", "repair", "verify", "close"]
 pytestmark = pytest.mark.timeout(120)
 
 
-def activity_worker(client, activities):
-    return Worker(client, task_queue=QUEUE, activities=[getattr(activities, name) for name in ACTIVITIES])
+@asynccontextmanager
+async def activity_worker(client, activities):
+    own = [getattr(activities, name) for name in ACTIVITIES]
+    async with watcher(client, activities), Worker(client, task_queue=QUEUE, activities=own):
+        yield
 
 
 @asynccontextmanager

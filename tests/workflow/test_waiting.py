@@ -38,6 +38,16 @@ async def test_a_fault_that_goes_away_during_a_wait_is_recovered(workflow_env, g
     assert activities.writes == []
 
 
+async def test_a_start_is_watched_until_its_deadline_which_the_status_names(workflow_env):
+    until = NOW + timedelta(hours=1)
+    watched = seen(Presence.WATCHING, "Starting", until=until)
+    activities = ScriptedActivities(confirm=[*[watched] * 150, GONE])
+    status = await workflow_env.run_incident(activities)
+    assert (status.phase, activities.order[-2:]) == (Phase.RECOVERED, ["confirm", "close"])
+    first, named, _ = activities.statuses
+    assert (named.phase, named.message) == (first.phase, watched.sighting.message)
+
+
 async def test_what_recovers_with_what_caused_it_says_so(workflow_env):
     status = await workflow_env.run_incident(ScriptedActivities(confirm=[seen(), GONE], diagnose=waits()))
     assert (status.phase, status.reason) == (Phase.RECOVERED, "RecoveredWithCause")

@@ -25,6 +25,10 @@ state = "{folder}/containerd/state"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = "{pause}"
 
+# Without a registry, an image that was not loaded would be one whose registry is away.
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = "{folder}/containerd/registries"
+
 [plugins.'io.containerd.cri.v1.runtime']
   # A machine without CAP_SYS_RESOURCE refuses to lower the OOM score, and runc would die of it.
   restrict_oom_score_adj = true
@@ -42,6 +46,12 @@ state = "{folder}/containerd/state"
   BinaryName = "{runc}"
   Root = "{folder}/containerd/runc"
   SystemdCgroup = false
+"""
+
+REGISTRY = """# The kubelet's server of health checks answers 404 to all else: no such image.
+server = "http://127.0.0.1:10248"
+[host."http://127.0.0.1:10248"]
+  capabilities = ["pull", "resolve"]
 """
 
 
@@ -94,8 +104,10 @@ def kube_proxy(instance: Instance) -> Component:
 
 def write_configuration(instance: Instance) -> None:
     """Written at each start, so that a newer version of this tool, with newer paths, is obeyed."""
-    for name in ("containerd", "cni", "kubelet", "kubelet-plugins", "pod-logs"):
-        (instance.folder / name).mkdir(parents=True, exist_ok=True)
+    registry = instance.folder / "containerd" / "registries" / "prunella.local"
+    for folder in (registry, *(instance.folder / name for name in ("cni", "kubelet", "kubelet-plugins", "pod-logs"))):
+        folder.mkdir(parents=True, exist_ok=True)
+    (registry / "hosts.toml").write_text(REGISTRY)
     (instance.folder / "containerd" / "config.toml").write_text(containerd_config(instance))
     (instance.folder / "cni" / "10-prunella.conflist").write_text(json.dumps(pod_network(instance), indent=2))
     (instance.folder / "kubelet.json").write_text(json.dumps(kubelet_config(instance), indent=2))
@@ -155,7 +167,7 @@ def kubelet_config(instance: Instance) -> dict[str, Any]:
         # The machine's disk is shared with other work: only a really full one may evict pods.
         "evictionHard": full,
         "imageGCHighThresholdPercent": 100,
-        "maxPods": 250,
+        "maxPods": 500,  # the fault suite keeps its pods until its end
         "registryPullQPS": 0,
         # Not 0: the kubelet says "no limit" but means its client's own limit of 5, and is minutes behind in a crowd.
         "eventRecordQPS": 500,

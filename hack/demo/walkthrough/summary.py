@@ -49,7 +49,7 @@ def _describe_changes(incident: Incident) -> str:
 _ROWS: tuple[tuple[str, Callable[[Incident], Text]], ...] = (
     ("fault", lambda incident: safe(incident.status.root_cause or incident.spec.type, "bold")),
     ("workload", lambda incident: safe(incident.target)),
-    ("outcome", lambda incident: phase_text(incident.phase)),
+    ("outcome", phase_text),
     ("detected in", _elapsed("detected_at")),
     ("repaired in", _elapsed("repaired_at")),
     ("healed in", _elapsed("healed_at")),

@@ -10,17 +10,20 @@ from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
-from prunella_workflows.decisions.diagnosis import probe_events
+from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, relapse, startup
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
+from prunella_workflows.decisions.verification.baseline import measure_baseline
+from prunella_workflows.decisions.verification.firing_alert import wait_while_firing
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import EvidenceNote
+from prunella_workflows.model.incident_status import Attempt, EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy
 
-_MAX_NOTES = 20
+_UNEXPLAINED = frozenset({Cause.BAD_RELEASE, Cause.ENVIRONMENT_CHANGED, Cause.POD_CRASH_LOOP})
+_MAX_NOTES = 30
 _MAX_CONTAINERS = 3
 _MIB = 1 << 20
 
@@ -40,11 +43,12 @@ class Diagnoser:
     def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Resolve the target and check whether the fault is present."""
         target = self._collector.resolve(request.incident, request.spec)
-        evidence = self._collector.evidence(target, request.spec, request.opened_at, full=False, since=request.since)
+        name, opened_at = request.incident.name, request.opened_at
+        evidence = self._collector.evidence(target, request.spec, opened_at, full=False, name=name, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
-        assert policy.grace is not None
-        sighting = confirmation.confirm(Findings(evidence), policy.grace, request.calm_since)
-        return Confirmation(target=target, sighting=sighting)
+        assert policy.alert_patience is not None
+        sighting = confirmation.confirm(Findings(evidence), policy, request.calm_since)
+        return Confirmation(target=target, sighting=wait_while_firing(sighting, evidence, policy.alert_patience))
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """The root cause, the steps still to try, every guard's result, and the exact change of the next step."""
@@ -53,11 +57,15 @@ class Diagnoser:
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         findings = Findings(evidence)
         diagnosis, plan = playbooks.decide(findings, policy, request.tried)
+        earlier = () if request.tried else _earlier_attempts(findings, diagnosis, policy)
+        if earlier:
+            diagnosis, plan = playbooks.decide(findings, policy, earlier)
         cause = findings.external_cause(diagnosis.cause)
         case = guards.GuardCase(
             now=evidence.read_at,
             incident=name,
             workload=evidence.workload,
+            pods=evidence.pods,
             scaling=evidence.scaling,
             namespace_labels=evidence.namespace_labels,
             protected_namespaces=self._protected,
@@ -73,9 +81,16 @@ class Diagnoser:
             healthy_percent=self._collector.healthy_percent(request.target.namespace, policy),
             external_cause=cause,
             waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
-            pending=_pending_report(diagnosis, findings),
+            pending=_pending_report(diagnosis, plan, findings),
+            running_init=startup.find_running_init(evidence),
+            continues=playbooks.earlier_incidents(request.tried or earlier),
+            undoes=plan.undoes,
+            unjudged_since=relapse.find_unjudged(evidence, request.tried),
         )
-        return self._report(request, findings, diagnosis, plan, case)
+        if plan.optional and guards.first_block(guards.evaluate(guards.GUARDS, case)) is not None:
+            plan, case = plan.model_copy(update={"steps": ()}), case.model_copy(update={"action": None})
+        report = self._report(request, findings, diagnosis, plan, case)
+        return report.model_copy(update={"earlier": earlier})
 
     def _report(
         self, request: DiagnoseRequest, findings: Findings, diagnosis: Diagnosis, plan: Plan, case: guards.GuardCase
@@ -89,14 +104,14 @@ class Diagnoser:
             guards=evaluate(guards.GUARDS, case, request.known),
             evidence=_notes(findings, diagnosis, policy),
             diff=self._preview(action) if action is not None else "",
-            available=findings.evidence.workload.available_replicas,
+            baseline=measure_baseline(findings),
             attempts_max=policy.limits.attempts,
             has_checks=bool(policy.verification.checks),
             approval_needed=action is not None and guards.approval_needed(policy, action, request.spec.severity),
             approval_timeout=policy.approval.timeout,
             approvers=policy.approval.approvers or (),
             escalation=policy.escalation,
-            caused_by=case.external_cause.note if case.external_cause is not None else None,
+            caused_by=case.external_cause.note if case.external_cause is not None else diagnosis.caused_by,
         )
 
     def _preview(self, action: Action) -> str:
@@ -107,12 +122,25 @@ class Diagnoser:
             return f"(no diff: {error})"
 
 
-def _pending_report(diagnosis: Diagnosis, findings: Findings) -> str:
+def _earlier_attempts(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[Attempt, ...]:
+    """The attempts of the incident whose fault is back. A fault that has its cause elsewhere is no relapse."""
+    assert policy.relapse_window is not None
+    if findings.external_cause(diagnosis.cause) is not None:
+        return ()
+    return relapse.find_earlier_attempts(findings.evidence, diagnosis.cause, policy.relapse_window)
+
+
+def _pending_report(diagnosis: Diagnosis, plan: Plan, findings: Findings) -> str:
     """The kubelet's report that is still missing, where it may change the diagnosis."""
+    if diagnosis.cause is not Cause.POD_OOM_KILLED and (unclear := memory_kills.reason_pending(findings)):
+        return unclear
     if diagnosis.cause is Cause.UNKNOWN:
         pending = probe_events.termination_reason_pending(findings.evidence)
         return pending or probe_events.readiness_pending(findings)
-    return probe_events.probe_reason_pending(findings) if diagnosis.cause is Cause.POD_CRASH_LOOP else ""
+    if diagnosis.cause is Cause.BAD_RELEASE and plan.steps:
+        return probe_events.old_pods_pending(findings)
+    unexplained = diagnosis.cause in _UNEXPLAINED and not plan.steps
+    return probe_events.probe_reason_pending(findings) if unexplained else ""
 
 
 def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:

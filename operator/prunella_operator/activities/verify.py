@@ -9,6 +9,8 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_workflows.contracts.healing import VerifyRequest
 from prunella_workflows.decisions.verification import promql_checks, verification
+from prunella_workflows.decisions.verification.expectation import Expectation
+from prunella_workflows.decisions.verification.rollout import Rollout
 from prunella_workflows.model import promql
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.evidence import Usage
@@ -31,16 +33,19 @@ class Verifier:
 
     def verify(self, request: VerifyRequest) -> Judgement:
         """A verdict, or still undecided. A deleted workload is Inconclusive."""
+        return self._judge(request).model_copy(update={"blind": request.blind})
+
+    def _judge(self, request: VerifyRequest) -> Judgement:
         try:
             raw, workload, pods = self._collector.view(request.target)
         except NotFound as error:
             return Judgement(verdict=Verdict.INCONCLUSIVE, reason="TargetDeleted", message=str(error))
-        expected = verification.Expectation(
+        expected = Expectation(
             template_hash=request.template_hash,
             template_before=request.action.require.template_hash if request.action else "",
             action_id=request.action_id,
             written_at=request.written_at,
-            available_before=request.available_before,
+            baseline=request.baseline,
             settle=request.settle,
             has_checks=request.has_checks or bool(request.settle.checks),
             blind=request.blind,
@@ -55,7 +60,7 @@ class Verifier:
             usage=self._usage(workload, pods, request),
             autoscaler=self._autoscaler(raw, request.action),
         )
-        if judgement.verdict in (Verdict.NOT_HEALED, Verdict.WORSE):
+        if judgement.verdict is not None and judgement.reason in verification.LATE_REASONS:
             judgement = verification.discount_node_loss(judgement, pods, self._collector.nodes(pods))
         if judgement.reason != verification.CHECKS_DUE:
             return judgement
@@ -76,16 +81,15 @@ class Verifier:
         found = self._collector.scaling(raw).autoscalers
         return next((scaler for scaler in found if scaler.name == action.autoscaler), None)
 
-    def _run_checks(
-        self, workload: WorkloadView, pods: tuple[PodView, ...], expected: verification.Expectation
-    ) -> Judgement:
+    def _run_checks(self, workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectation) -> Judgement:
         """The verdict of the policy's checks on pods that have stayed healthy."""
-        current = verification.repaired_pods(workload, pods)
+        current = Rollout(workload, verification.repaired_pods(workload, pods), expected).counted_pods
         ref = workload.ref
         values = promql.Values(ref.namespace, ref.name, ref.kind, [pod.name for pod in current])
         results = tuple(run_checks(self._metrics, expected.settle.checks, values))
         now = clock.now()
-        return promql_checks.judge(results, expected, verification.stable_since(current, expected, now), now)
+        judgement = promql_checks.judge(results, expected, verification.stable_since(current, expected, now), now)
+        return verification.name_proof(judgement, current, expected)
 
 
 def _numbers(action: Action | None) -> dict[str, Any]:

@@ -28,7 +28,14 @@ _KINDS = (
 )
 _CLUSTER_KIND = ("ClusterHealingPolicy", paths.API, "clusterhealingpolicies")
 _KEYS = {
-    "annotations": {labels.LAST_ACTION, labels.LAST_ACTION_AT, labels.BEFORE, labels.AFTER, labels.REPAIR_SLOTS},
+    "annotations": {
+        labels.LAST_ACTION,
+        labels.LAST_ACTION_AT,
+        labels.LAST_CHANGE,
+        labels.BEFORE,
+        labels.AFTER,
+        labels.REPAIR_SLOTS,
+    },
     "labels": {labels.REPAIR_SLOT},
 }
 

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
         "or Prunella itself",
     )
     known_good_after: Seconds = Field(
-        30.0, description="seconds a rollout must be stable before its template is recorded as known good"
+        30.0, description="seconds for which most pods must be ready before their template is recorded as known good"
     )
     api_timeout: Seconds = Field(
         10.0, description="timeout of a Kubernetes API request, in seconds; watches have their own timeouts"

@@ -11,6 +11,7 @@ from prunella_operator.kubernetes.decoding import Metadata, WireStruct
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import OwnerRef, Signal
 
 # A failed Job does not change again. If it failed longer ago when first seen, it was reported before, or is history.
@@ -82,7 +83,7 @@ def _signal(meta: Metadata, failure: Condition, at: datetime) -> Signal:
         uid=meta.uid,
         owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         reason=failure.reason or "Failed",
-        message=failure.message[:MAX_MESSAGE_LENGTH],
+        message=redact(failure.message)[:MAX_MESSAGE_LENGTH],
         ignored=meta.ignored,
         fault_at=failure.last_transition_time,
         observed_at=at,

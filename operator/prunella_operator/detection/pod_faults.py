@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from prunella_operator.detection.pod_status import CRASH_LOOP, ContainerStatus, Pod, Terminated
 from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import OwnerRef, Signal
 
 OOM_KILLED = "OOMKilled"
@@ -143,7 +144,7 @@ def _signal(pod: Pod, container: ContainerStatus, fault: Fault, at: datetime) ->
         owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
         container=container.name,
         reason=fault.reason,
-        message=fault.message[:_MAX_MESSAGE_LENGTH],
+        message=redact(fault.message)[:_MAX_MESSAGE_LENGTH],
         restarts=container.restart_count,
         ignored=pod.metadata.ignored,
         fault_at=fault.fault_at,

@@ -8,6 +8,9 @@ CRASH_LOOP = "CrashLoopBackOff"
 _START_TOLERANCE = timedelta(seconds=5)
 # ReplicaSets and the like replace a failed pod at once. A Job retries, and only its own failure counts.
 _REPLACING_OWNERS = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job"})
+_REPLACED_BY = _REPLACING_OWNERS - {"Job"}
+# A pod that its kubelet did not keep or not take. Those of a node that shuts down are not meant.
+_EVICTED = frozenset({"Evicted", "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "OutOfephemeral-storage"})
 
 
 class Waiting(WireStruct, frozen=True):
@@ -120,6 +123,17 @@ class Pod(WireStruct, frozen=True):
         """True when no other pod will replace it either."""
         owner = self.metadata.controller
         return self.failed and (owner is None or owner.kind not in _REPLACING_OWNERS)
+
+    def evicted_at(self, now: datetime) -> datetime | None:
+        """The time at which its kubelet evicted or refused it, to be replaced at once; None if it did not.
+
+        Without a time in its status that is now.
+        """
+        owner, status = self.metadata.controller, self.status
+        if not self.failed or status.reason not in _EVICTED or owner is None or owner.kind not in _REPLACED_BY:
+            return None
+        times = [condition.last_transition_time for condition in status.conditions or ()]
+        return max((at for at in times if at is not None), default=now)
 
     @property
     def is_relevant(self) -> bool:

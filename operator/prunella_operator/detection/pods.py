@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NoReturn
 
+from prunella_operator.detection.evicted_pods import EvictedPodTracker
 from prunella_operator.detection.pod_faults import Memory, detect_faults
 from prunella_operator.detection.pod_status import Pod
 from prunella_operator.detection.timer import check_regularly
@@ -34,9 +35,11 @@ class PodSource:
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
     _unready: UnreadyPodTracker = field(init=False)
+    _evicted: EvictedPodTracker = field(init=False)
 
     def __post_init__(self) -> None:
         self._unready = UnreadyPodTracker(self.emit)
+        self._evicted = EvictedPodTracker(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
@@ -52,6 +55,7 @@ class PodSource:
         for signal in signals:
             self.emit(signal)
         self._unready.update(obj, at)
+        self._evicted.update(obj, at)
         self._memory[uid] = memory
 
     def on_delete(self, uid: str, _at: datetime) -> None:

@@ -1,6 +1,7 @@
 """`RolloutSource`: reports rollouts past their deadline (only Deployments have one), stalled ones and completed ones.
 
-There is one watch per kind. Completed rollouts go to `on_settled`, which records known-good revisions.
+There is one watch per kind. Rollouts that are complete, but for a minority of their pods, go to `on_settled`, which
+records known-good revisions.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Generic, NamedTuple, NoReturn, TypeVar
 
+from prunella_operator.detection.flapping import FLAPPING_WINDOW, Availability, FlappingTracker
 from prunella_operator.detection.stalled_rollouts import Progress, StalledRolloutTracker
 from prunella_operator.detection.timer import check_regularly
 from prunella_operator.kubernetes.access import Access
@@ -19,9 +21,10 @@ from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
 
 DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+ON_DELETE = "OnDelete"
 MAX_MESSAGE_LENGTH = 300  # characters
 
-OnSettled = Callable[[str, str, str, str, int], None]  # kind, namespace, name, uid, generation
+OnSettled = Callable[[str, str, str, str, bool], None]  # kind, namespace, name, uid, whether it has just happened
 
 
 class Condition(WireStruct, frozen=True):
@@ -34,11 +37,31 @@ class Condition(WireStruct, frozen=True):
     last_transition_time: datetime | None = None
 
 
+class RollingUpdate(WireStruct, frozen=True):
+    """The parameters of a StatefulSet's rolling update."""
+
+    partition: int = 0
+
+
+class UpdateStrategy(WireStruct, frozen=True):
+    """The update strategy of a StatefulSet, by which its owner may hold pods on their revision."""
+
+    type: str = ""
+    rolling_update: RollingUpdate | None = None
+
+    def held(self, replicas: int) -> int:
+        """The number of pods that are not updated without the owner."""
+        if self.type == ON_DELETE:
+            return replicas
+        return self.rolling_update.partition if self.rolling_update else 0
+
+
 class RolloutSpec(WireStruct, frozen=True):
     """The part of the spec needed to decide whether a rollout is complete."""
 
     replicas: int = 1
     paused: bool = False
+    update_strategy: UpdateStrategy = UpdateStrategy()
 
 
 class RolloutStatus(WireStruct, frozen=True):
@@ -60,20 +83,33 @@ class Rollout(WireStruct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """True when exactly the desired pods run, all of the current revision and available."""
+        """True when there are exactly the desired pods, all of the current revision, and most of them are available."""
         status, wanted = self.status, self.spec.replicas
-        counts = {status.updated_replicas, status.available_replicas, status.replicas}
-        return _is_observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+        rolled_out = status.updated_replicas == status.replicas == wanted and 2 * status.available_replicas > wanted
+        return _is_observed(self.metadata, status.observed_generation) and rolled_out
+
+    def _runs(self, updated: int) -> bool:
+        """Report whether exactly the desired pods run, all available and at least `updated` of the current revision."""
+        status, wanted = self.status, self.spec.replicas
+        counts = {status.available_replicas, status.replicas}
+        observed = _is_observed(self.metadata, status.observed_generation)
+        return observed and wanted > 0 and counts == {wanted} and status.updated_replicas >= updated
 
     @property
     def progress(self) -> Progress | None:
-        """The progress of an incomplete rollout; None when there is nothing left to do."""
-        status = self.status
-        if self.metadata.deletion_timestamp or self.spec.paused or self.spec.replicas == 0 or self.settled:
+        """The progress of an incomplete rollout; None when there is nothing left to do without the owner."""
+        status, wanted = self.status, self.spec.replicas
+        done = self._runs(wanted - self.spec.update_strategy.held(wanted))
+        if self.metadata.deletion_timestamp or self.spec.paused or wanted == 0 or done:
             return None
         refused = any(c.type == "ReplicaFailure" and c.status == "True" for c in status.conditions or ())
         numbers = (status.updated_replicas, status.available_replicas, status.replicas)
         return Progress(self.metadata.generation, *numbers, refused)
+
+    @property
+    def availability(self) -> Availability:
+        """The available and the wanted pods."""
+        return Availability(self.metadata.generation, self.status.available_replicas, self.spec.replicas)
 
     @property
     def overdue(self) -> Condition | None:
@@ -82,6 +118,18 @@ class Rollout(WireStruct, frozen=True):
             return None
         failed = (c for c in self.status.conditions or () if c.type == "Progressing" and c.status == "False")
         return next((condition for condition in failed if condition.reason == DEADLINE_EXCEEDED), None)
+
+
+class DaemonStrategy(WireStruct, frozen=True):
+    """The update strategy of a DaemonSet."""
+
+    type: str = ""
+
+
+class DaemonSpec(WireStruct, frozen=True):
+    """The part of a DaemonSet's spec needed to decide whether its rollout is complete."""
+
+    update_strategy: DaemonStrategy = DaemonStrategy()
 
 
 class DaemonStatus(WireStruct, frozen=True):
@@ -98,25 +146,41 @@ class DaemonRollout(WireStruct, frozen=True):
     """The fields of a DaemonSet that the watch reads. It has no deadline."""
 
     metadata: Metadata
+    spec: DaemonSpec = DaemonSpec()
     status: DaemonStatus = DaemonStatus()
     overdue: ClassVar[Condition | None] = None
 
     @property
     def settled(self) -> bool:
-        """True when every eligible node has an available pod of the current revision, and nothing else runs."""
-        status = self.status
-        counts = {status.current_number_scheduled, status.updated_number_scheduled, status.number_available}
-        wanted = status.desired_number_scheduled
-        return _is_observed(self.metadata, status.observed_generation) and wanted > 0 and counts == {wanted}
+        """True when every eligible node has a pod of the current revision, and most of them are available."""
+        status, wanted = self.status, self.status.desired_number_scheduled
+        counts = {status.current_number_scheduled, status.updated_number_scheduled}
+        rolled_out = counts == {wanted} and 2 * status.number_available > wanted
+        return _is_observed(self.metadata, status.observed_generation) and rolled_out
+
+    def _runs(self, updated: int) -> bool:
+        """Report whether every eligible node has an available pod, at least `updated` of them of this revision."""
+        status, wanted = self.status, self.status.desired_number_scheduled
+        counts = {status.current_number_scheduled, status.number_available}
+        observed = _is_observed(self.metadata, status.observed_generation)
+        return observed and wanted > 0 and counts == {wanted} and status.updated_number_scheduled >= updated
 
     @property
     def progress(self) -> Progress | None:
-        """The progress of an incomplete rollout; None when there is nothing left to do."""
-        status = self.status
-        if self.metadata.deletion_timestamp or status.desired_number_scheduled == 0 or self.settled:
+        """The progress of an incomplete rollout; None when there is nothing left to do without the owner."""
+        status, wanted = self.status, self.status.desired_number_scheduled
+        done = self._runs(0 if self.spec.update_strategy.type == ON_DELETE else wanted)
+        if self.metadata.deletion_timestamp or wanted == 0 or done:
             return None
         numbers = (status.updated_number_scheduled, status.number_available, status.current_number_scheduled)
         return Progress(self.metadata.generation, *numbers)
+
+    @property
+    def availability(self) -> Availability:
+        """The available and the wanted pods."""
+        return Availability(
+            self.metadata.generation, self.status.number_available, self.status.desired_number_scheduled
+        )
 
 
 def _is_observed(metadata: Metadata, generation: int) -> bool:
@@ -124,10 +188,11 @@ def _is_observed(metadata: Metadata, generation: int) -> bool:
 
 
 class Memory(NamedTuple):
-    """The generations already reported; 0 for none."""
+    """The generations already reported, and the one that is complete; 0 for none."""
 
     settled: int = 0
     overdue: int = 0
+    complete: int = 0
 
 
 R = TypeVar("R", Rollout, DaemonRollout)
@@ -150,9 +215,11 @@ class RolloutSource(Generic[R]):
     stats: WatchStats = field(default_factory=WatchStats)
     _memory: dict[str, Memory] = field(default_factory=dict)
     _stalled: StalledRolloutTracker = field(init=False)
+    _flapping: FlappingTracker = field(init=False)
 
     def __post_init__(self) -> None:
         self._stalled = StalledRolloutTracker(self.emit)
+        self._flapping = FlappingTracker(self.emit)
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
@@ -162,10 +229,11 @@ class RolloutSource(Generic[R]):
 
     def on_upsert(self, obj: R, at: datetime) -> None:
         """Report changes of the rollout. They are remembered only after the callbacks have accepted them."""
-        meta, before = obj.metadata, self._memory.get(obj.metadata.uid, Memory())
+        meta, watched = obj.metadata, obj.metadata.uid in self._memory
+        before = self._memory.get(meta.uid, Memory())
         settled = meta.generation if obj.settled else 0
         if settled and settled != before.settled:
-            self.on_settled(self.resource.kind, meta.namespace, meta.name, meta.uid, settled)
+            self.on_settled(self.resource.kind, meta.namespace, meta.name, meta.uid, watched)
         # The condition describes the generation that the controller has observed, which may not be the latest.
         overdue = obj.status.observed_generation if obj.overdue else before.overdue
         if obj.overdue and overdue != before.overdue:
@@ -174,11 +242,15 @@ class RolloutSource(Generic[R]):
             self._stalled.update(meta.uid, progress, _stalled_signal(self.resource.kind, meta, progress, at), at)
         else:
             self._stalled.forget(meta.uid)
-        self._memory[meta.uid] = Memory(settled, overdue)
+        was_complete = progress is not None and before.complete == meta.generation
+        signal = _flapping_signal(self.resource.kind, meta, at)
+        self._flapping.update(meta.uid, obj.availability, signal, at, was_complete=was_complete)
+        self._memory[meta.uid] = Memory(settled, overdue, 0 if progress else meta.generation)
 
     def on_delete(self, uid: str, _at: datetime) -> None:
         """Forget the workload."""
         self._stalled.forget(uid)
+        self._flapping.forget(uid)
         self._memory.pop(uid, None)
 
 
@@ -190,6 +262,13 @@ def _overdue_signal(kind: str, meta: Metadata, overdue: Condition, at: datetime)
 def _stalled_signal(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
     numbers = f"{progress.total} pod(s), {progress.updated} of the current revision, {progress.available} available"
     return _signal(kind, meta, "NoProgress", numbers, at)
+
+
+def _flapping_signal(kind: str, meta: Metadata, at: datetime) -> Signal:
+    minutes = FLAPPING_WINDOW.total_seconds() / 60
+    return _signal(
+        kind, meta, "Flapping", f"pods were missing for most of {minutes:g} min, and replaced repeatedly", at
+    )
 
 
 def _signal(kind: str, meta: Metadata, reason: str, message: str, at: datetime) -> Signal:

@@ -13,6 +13,7 @@ from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
+from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS
 
 _MAX_GROUPS = 100  # of an approval
 
@@ -54,6 +55,16 @@ class Incident(Value):
     def phase(self) -> Phase:
         """Its phase."""
         return self.status.phase
+
+    @property
+    def proven(self) -> bool:
+        """False if it is healed, but only pods from before the repair serve."""
+        return self.status.reason != SERVED_BY_EXISTING_PODS
+
+    @property
+    def phase_label(self) -> str:
+        """The phase as people see it."""
+        return self.phase.value if self.proven else f"{self.phase.value} (not proven)"
 
     @property
     def target(self) -> str:

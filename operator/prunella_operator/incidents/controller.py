@@ -94,8 +94,9 @@ class Controller:
             await self._handle(self._starter.start, body)
 
         @kopf.on.update(*_INCIDENTS, registry=registry)
-        async def update(body: kopf.Body, **_: Any) -> None:
-            await self._handle(self._starter.update, body)
+        async def update(body: kopf.Body, old: Any, **_: Any) -> None:
+            before = (old or {}).get("spec") or {}
+            await self._handle(partial(self._starter.update, before=before), body)
 
         # Not on.delete: it needs a finalizer, and an incident must be removable while the operator is down.
         @kopf.on.event(*_INCIDENTS, registry=registry)

@@ -3,9 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
+from secrets import token_hex
 
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.observability import tracing
@@ -16,11 +19,21 @@ from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
 REOPEN_WINDOW = timedelta(minutes=30)
-"""A fault that is seen again within this time never went away. The kubelet's back-off ends at 5 minutes."""
+"""A workload that was well for so long has recovered. The kubelet's back-off ends at 5 minutes."""
 MAX_DESCRIPTION = 1000  # characters
 
 Earlier = Sequence[IncidentView]
 """The incidents of one workload."""
+
+# These stay with people, or with the policy that they wrote, until the fault is gone. Failed and Suppressed ones do
+# not: no one was notified.
+_LASTING = frozenset({Phase.ESCALATED, Phase.CANCELLED, Phase.DRY_RUN_DONE})
+# One fault of a pod shows in several ways, one after the other; the unspecific types say nothing about the way.
+_FAMILIES = (
+    frozenset({IncidentType.POD_CRASH_LOOP, IncidentType.OOM_KILLED, IncidentType.PROBE_FAILURE}),
+    frozenset({IncidentType.IMAGE_PULL_FAILURE, IncidentType.CONFIG_ERROR}),
+)
+_UNSPECIFIC = frozenset({IncidentType.UNAVAILABLE, IncidentType.OTHER})
 
 
 def earlier_selectors(target: WorkloadRef) -> tuple[str, str]:
@@ -28,20 +41,29 @@ def earlier_selectors(target: WorkloadRef) -> tuple[str, str]:
     return f"{labels.WORKLOAD}={workload_key(target)}", f"!{labels.WORKLOAD}"
 
 
-def find_covering_incident(
-    earlier: Earlier, fault: str, last_seen: datetime | None, now: datetime
-) -> IncidentView | None:
-    """The incident that covers this fault: an open one, or an escalated one whose fault persists.
+def find_covering_incident(earlier: Earlier, fault: str, kind: str, now: datetime) -> IncidentView | None:
+    """The incident that covers this fault: an open one, or a closed one whose fault was never seen gone.
 
-    `last_seen` is when the fault was last observed. Without it the time counts at which that incident was closed.
+    It depends on the incidents alone, so that another process, days later, decides the same.
     """
     open_one = next((incident for incident in earlier if not incident.closed), None)
-    last = latest(earlier)
-    if open_one is not None or last is None or last.is_resolved:
+    if open_one is not None:
         return open_one
-    since = last_seen or last.status.times.closed_at
-    same = last.metadata.annotations.fault == fault
-    return last if same and since is not None and now - since <= REOPEN_WINDOW else None
+    newest = sorted(earlier, key=_age_key, reverse=True)
+    unsolved = takewhile(lambda each: not each.is_over and each.metadata.annotations.fault == fault, newest)
+    return next((incident for incident in unsolved if _persists(incident, kind, now)), None)
+
+
+def _persists(incident: IncidentView, kind: str, now: datetime) -> bool:
+    """Check whether a fault of this type is the one of a closed incident."""
+    closed_at = incident.status.times.closed_at
+    recent = closed_at is not None and now - closed_at <= REOPEN_WINDOW
+    return recent or (incident.status.phase in _LASTING and _is_same_kind(incident.spec.get("type", ""), kind))
+
+
+def _is_same_kind(one: str, other: str) -> bool:
+    pair = {one, other}
+    return len(pair) == 1 or not pair.isdisjoint(_UNSPECIFIC) or any(pair <= family for family in _FAMILIES)
 
 
 def find_resolved_since(earlier: Earlier, observed_at: datetime) -> IncidentView | None:
@@ -108,11 +130,8 @@ def fault_fingerprint(target: WorkloadRef, raw: Object, namespace: Object, polic
 
 def _selects(policy: Object, namespace_labels: dict[str, str], workload_labels: dict[str, str]) -> bool:
     spec = policy.get("spec") or {}
-    return all(
-        found.get(key) == value
-        for name, found in (("namespaceSelector", namespace_labels), ("selector", workload_labels))
-        for key, value in ((spec.get(name) or {}).get("matchLabels") or {}).items()
-    )
+    selectors = (spec.get("namespaceSelector") or {}, namespace_labels), (spec.get("selector") or {}, workload_labels)
+    return all(matches(selector, found) for selector, found in selectors)
 
 
 def _generation(policy: Object) -> str:
@@ -122,15 +141,29 @@ def _generation(policy: Object) -> str:
 
 
 def merge(target: WorkloadRef, by_sources: Iterable[IncidentView], by_people: Iterable[IncidentView]) -> Earlier:
-    """Add to the incidents that sources opened those that people opened to have this workload healed."""
-    wanted = (each for each in by_people if each.spec.get("mode") != Mode.DRY_RUN)
+    """Add to the incidents that sources opened those that people opened to have this workload healed.
+
+    Anyone who may create an Incident can give it the label of a source, so its target counts.
+    """
     name = str(target)
-    return [*by_sources, *(each for each in wanted if name in (each.status.target, each.requested_target))]
+    opened = (each for each in by_sources if each.requested_target == name)
+    asked = (each for each in by_people if name in (each.status.target, each.requested_target))
+    return [each for each in (*opened, *asked) if each.spec.get("mode") != Mode.DRY_RUN]
+
+
+def is_about(incident: IncidentView, target: WorkloadRef) -> bool:
+    """Check whether a source opened this incident for this workload."""
+    key = incident.metadata.labels.workload
+    return key == workload_key(target) and bool(merge(target, (incident,), ()))
 
 
 def latest(earlier: Earlier) -> IncidentView | None:
     """The newest of a workload's incidents."""
-    return max(earlier, key=lambda each: (each.metadata.creation_timestamp, each.metadata.name), default=None)
+    return max(earlier, key=_age_key, default=None)
+
+
+def _age_key(incident: IncidentView) -> tuple[datetime, str]:
+    return incident.metadata.creation_timestamp, incident.metadata.name
 
 
 def _description(signal: Signal) -> str:
@@ -145,5 +178,13 @@ def _name(target: WorkloadRef, earlier: Earlier) -> str:
     """The same from every observer of the same workload with the same history: two observations make one Incident."""
     last = latest(earlier)
     previous = last.metadata.uid if last else ""
-    digest = hashlib.sha256(f"{target.uid}/{previous}".encode()).hexdigest()[:8]
-    return f"{target.name[:50].rstrip('-.')}-{digest}"
+    return _with_suffix(target, hashlib.sha256(f"{target.uid}/{previous}".encode()).hexdigest()[:8])
+
+
+def random_name(target: WorkloadRef) -> str:
+    """A name that no one can have taken in advance."""
+    return _with_suffix(target, token_hex(4))
+
+
+def _with_suffix(target: WorkloadRef, suffix: str) -> str:
+    return f"{target.name[:50].rstrip('-.')}-{suffix}"

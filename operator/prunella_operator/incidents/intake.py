@@ -6,7 +6,6 @@ report everything that is unhealthy again.
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import NoReturn
 
@@ -14,7 +13,7 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.incidents import deduplication
-from prunella_operator.incidents.deduplication import REOPEN_WINDOW, Earlier
+from prunella_operator.incidents.deduplication import Earlier
 from prunella_operator.incidents.opener import IncidentOpener
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes.async_client import AsyncClient
@@ -26,7 +25,6 @@ from prunella_workflows.model.workload import is_protected_namespace
 _log = structlog.get_logger("prunella.intake")
 
 _WORKERS = 8
-_MAX_REMEMBERED = 1000  # workloads; beyond it those whose faults went away are forgotten
 _BACKOFF_SECONDS = (0.2, 5.0)  # the first pause and the longest
 
 
@@ -40,7 +38,6 @@ class Intake:
     _queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _pending: dict[str, Signal] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
-    _last_seen: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._opener = IncidentOpener(self.rest)
@@ -101,24 +98,16 @@ class Intake:
             subject = await self._opener.find_subject(signal)
         except NotFound:
             return "gone"
-        find_covering = partial(self._find_covering, signal.fault_at, subject.target.uid)
-        return (await self._opener.open(signal, subject, find_covering)).outcome.value
-
-    def _find_covering(self, fault_at: datetime | None, uid: str, fault: str, earlier: Earlier) -> IncidentView | None:
-        """An open incident, or an escalated one while its fault is seen again and again."""
-        if deduplication.predates_repair(fault_at, earlier):
-            return deduplication.latest(earlier)
-        now = clock.now()
-        covering = deduplication.find_covering_incident(earlier, fault, self._last_seen.get(uid), now)
-        if all(incident.closed for incident in earlier):
-            self._remember(uid, now)
-        return covering
-
-    def _remember(self, uid: str, now: datetime) -> None:
-        self._last_seen[uid] = now
-        if len(self._last_seen) > _MAX_REMEMBERED:
-            self._last_seen = {uid: seen for uid, seen in self._last_seen.items() if now - seen <= REOPEN_WINDOW}
+        opening = await self._opener.open(signal, subject, partial(_find_covering, signal))
+        return opening.outcome.value
 
     @staticmethod
     def _count(signal: Signal, outcome: str) -> None:
         metrics.SIGNALS.labels(signal.source, signal.type.value, outcome).inc()
+
+
+def _find_covering(signal: Signal, fault: str, earlier: Earlier) -> IncidentView | None:
+    """The incident that a signal joins."""
+    if deduplication.predates_repair(signal.fault_at, earlier):
+        return deduplication.latest(earlier)
+    return deduplication.find_covering_incident(earlier, fault, signal.type, clock.now())

@@ -1,10 +1,14 @@
 """Record which templates of a workload were available and stable, beyond the revisions that ReplicaSets keep.
 
 Availability alone proves little: a container without a probe is "available" in the second before it crashes. So a
-template is recorded only once all its pods have been ready for the whole soak time, without a restart.
+template is good only once most of its pods have been ready for the whole soak time, without a restart. The cluster
+keeps these times, so that a restart of the operator loses none. Until a workload has a good template, one whose pods
+are ready for some seconds is recorded as such: better a doubtful template to go back to than none.
 """
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, NoReturn
@@ -24,7 +28,7 @@ from prunella_operator.kubernetes.views.probes import liveness_kill_after
 from prunella_operator.kubernetes.views.templates import template_of
 from prunella_operator.kubernetes.views.workloads import is_ignored, workload_view
 from prunella_workflows.model.errors import Forbidden, NotFound, Permanent, Refused, Retryable
-from prunella_workflows.model.labels import AFTER, BEFORE, GOOD_AT, SNAPSHOT
+from prunella_workflows.model.labels import AFTER, BEFORE, GOOD_AT, READY_FOR, SNAPSHOT, WORKLOAD_UID
 from prunella_workflows.model.workload import PodView, WorkloadView, is_protected_namespace
 
 _log = structlog.get_logger("prunella.known_good")
@@ -40,13 +44,12 @@ _SOAK_AFTER_CRASH_SECONDS = 600.0  # as the kubelet's memory: what dies every fe
 
 
 class Rollout(NamedTuple):
-    """A completed rollout, observed for its soak time."""
+    """A completed rollout, and when to look at its pods."""
 
     kind: str
     namespace: str
     name: str
     uid: str
-    generation: int
     due: float
 
 
@@ -59,11 +62,11 @@ class KnownGoodRecorder:
     protected: tuple[str, ...] = ()
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
 
-    def schedule(self, kind: str, namespace: str, name: str, uid: str, generation: int) -> None:
-        """Check a workload after the soak time; its rollout has just completed."""
+    def schedule(self, kind: str, namespace: str, name: str, uid: str, just_completed: bool) -> None:
+        """Check a workload whose rollout is complete: at once, if it was so before this process began to watch."""
         if not is_protected_namespace(namespace, self.protected):
-            due = clock.monotonic() + self.soak
-            self._rollouts[uid] = Rollout(kind, namespace, name, uid, generation, due)
+            wait = min(self.soak, revisions.MIN_READY.total_seconds()) if just_completed else 0.0
+            self._rollouts[uid] = Rollout(kind, namespace, name, uid, clock.monotonic() + wait)
 
     async def run(self) -> NoReturn:
         """Record until cancelled."""
@@ -96,28 +99,32 @@ class KnownGoodRecorder:
         raw = await self.rest.get(f"{paths.collection(rollout.kind, rollout.namespace)}/{rollout.name}")
         raw.setdefault("kind", rollout.kind)
         view = workload_view(raw)
-        if raw["metadata"]["uid"] != rollout.uid or not view.complete or not view.replicas or view.deleting:
+        if raw["metadata"]["uid"] != rollout.uid or not _is_rolled_out(view) or view.deleting:
             return  # it is scheduled again when it is complete
         if is_ignored(raw) or is_ignored(await self.rest.get(f"/api/v1/namespaces/{rollout.namespace}")):
             return
-        wait = _remaining_soak(await self._pods(raw, view), await self._required_soak(raw, view), clock.now())
-        if wait is None:
-            self._reschedule(rollout, self.soak)
-        elif wait > 0:
-            self._reschedule(rollout, wait)
-        else:
+        pods, snapshots = await self._pods(raw, view), await self._snapshots(view)
+        wait = _remaining_soak(pods, view.replicas, self._required_soak(raw, view, snapshots), clock.now())
+        if wait == 0:
             await self._record(raw, view)
+            return
+        wait = self.soak if wait is None else wait
+        if not any(_owner(snapshot) == rollout.uid for snapshot in snapshots):
+            hint = _remaining_soak(pods, view.replicas, revisions.MIN_READY.total_seconds(), clock.now())
+            if hint == 0:
+                await self._record_hint(raw, view)
+            wait = min(wait, hint or wait)
+        self._reschedule(rollout, wait)
 
-    async def _required_soak(self, raw: Object, view: WorkloadView) -> float:
+    def _required_soak(self, raw: Object, view: WorkloadView, snapshots: Sequence[Object]) -> float:
         """Seconds for which the template must have run well. One that follows another must also have outlived its own
         liveness probes: a wrong probe kills it only then. One that a repair left is no release: it has to prove more.
         """
-        snapshots = await self._snapshots(view)
-        suffix = f"-{view.template_hash}"
-        if any(_good_at(snapshot) and snapshot["metadata"]["name"].endswith(suffix) for snapshot in snapshots):
+        known = [snapshot["metadata"]["name"] for snapshot in snapshots if _good_at(snapshot)]
+        if any(name.endswith(f"-{view.template_hash}") for name in known):
             return self.soak
         repaired = (raw["metadata"].get("annotations") or {}).get(AFTER) == view.template_hash
-        probes = liveness_kill_after(template_of(raw)) if snapshots else 0.0
+        probes = liveness_kill_after(template_of(raw)) if known else 0.0
         return max(self.soak, probes, _SOAK_AFTER_REPAIR_SECONDS if repaired else 0.0)
 
     async def _pods(self, raw: Object, view: WorkloadView) -> tuple[PodView, ...]:
@@ -136,19 +143,28 @@ class KnownGoodRecorder:
             _log.info("known-good revision recorded", namespace=view.ref.namespace, target=str(view.ref))
             await self._prune(raw, view)
 
+    async def _record_hint(self, raw: Object, view: WorkloadView) -> None:
+        """Record a template that is only just ready; it becomes good if it lasts."""
+        ready_for = revisions.MIN_READY.total_seconds()
+        body = revisions.snapshot(raw, view.ref, revisions.READY, ready_for=ready_for)
+        with suppress(AlreadyExists):
+            await self.rest.create(paths.snapshots(view.ref.namespace), body)
+
     async def _refresh(self, view: WorkloadView, body: Object, now: datetime) -> None:
-        """Mark a template that was recorded before as good again, and as the newest again."""
-        name = body["metadata"]["name"]
-        good = {snapshot["metadata"]["name"]: _good_at(snapshot) for snapshot in await self._snapshots(view)}
-        mine = good.get(name)
+        """Mark a template that was recorded before as good again, as the newest again, and as this workload's own."""
+        name, kept = body["metadata"]["name"], await self._snapshots(view)
+        good = {snapshot["metadata"]["name"]: _good_at(snapshot) for snapshot in kept}
+        mine, owners = good.get(name), {snapshot["metadata"]["name"]: _owner(snapshot) for snapshot in kept}
         others = [at for other, at in good.items() if other != name and at is not None]
-        if mine is None or now - mine > _REFRESH_INTERVAL or max(others, default=mine) > mine:
+        is_stale = mine is None or now - mine > _REFRESH_INTERVAL or max(others, default=mine) > mine
+        if is_stale or owners.get(name) != _owner(body):
             await self._mark_good(view, body, now)
 
     async def _mark_good(self, view: WorkloadView, body: Object, now: datetime) -> None:
         """Label and annotate a snapshot as good. A worker's is replaced: a patch would lose the blanks of its data."""
         path = paths.snapshots(view.ref.namespace, body["metadata"]["name"])
-        patch = {"metadata": {"annotations": {GOOD_AT: now.isoformat()}, "labels": {SNAPSHOT: revisions.KNOWN_GOOD}}}
+        annotations = {GOOD_AT: now.isoformat(), WORKLOAD_UID: _owner(body), READY_FOR: None}
+        patch = {"metadata": {"annotations": annotations, "labels": {SNAPSHOT: revisions.KNOWN_GOOD}}}
         try:
             await self.rest.patch(path, patch, MERGE_PATCH)
         except Refused as error:
@@ -181,18 +197,42 @@ def _recorded_at(raw: Object) -> datetime:
     return since
 
 
-def _remaining_soak(pods: tuple[PodView, ...], soak: float, now: datetime) -> float | None:
-    """Seconds until the pods were stable for long enough, longer after a crash; 0 if so; None when one is not ready."""
-    live = [pod for pod in pods if pod.live]
-    if not live or not all(pod.ready and pod.ready_since for pod in live):
-        return None
-    crashes = [
-        termination.finished_at
-        for pod in live
-        for container in pod.containers
-        if not container.init
-        for termination in container.terminations
-    ]
-    waits = [soak - (now - pod.ready_since).total_seconds() for pod in live if pod.ready_since]
-    waits += [max(soak, _SOAK_AFTER_CRASH_SECONDS) - (now - at).total_seconds() for at in crashes if at]
-    return max(0.0, *waits)
+def _owner(raw: Object) -> str:
+    """The uid of the workload whose template it is."""
+    return str((raw["metadata"].get("annotations") or {}).get(WORKLOAD_UID, ""))
+
+
+def _is_rolled_out(view: WorkloadView) -> bool:
+    """True if every pod is of the current revision, and most of them are available."""
+    counts = {view.updated_replicas, view.total_replicas}
+    is_observed = view.observed_generation >= view.generation
+    return is_observed and counts == {view.replicas} and 2 * view.available_replicas > view.replicas
+
+
+def _remaining_soak(pods: tuple[PodView, ...], wanted: int, soak: float, now: datetime) -> float | None:
+    """Seconds until most pods were stable for long enough; 0 if they were; None while most are not ready."""
+    ready = [pod for pod in pods if pod.live and pod.ready and pod.ready_since]
+    own = sorted(_remaining_soak_of(pod, soak, now) for pod in ready)
+    lost = _remaining_after_evictions(pods, {pod.revision for pod in ready}, soak, now)[: len(own)]
+    waits = sorted([*own[: len(own) - len(lost)], *lost])
+    return max(0.0, waits[wanted // 2]) if 2 * len(waits) > wanted else None
+
+
+def _remaining_after_evictions(
+    pods: tuple[PodView, ...], revisions: set[str], soak: float, now: datetime
+) -> list[float]:
+    """Seconds until the recent evictions of these revisions no longer count, longest first. Each one's replacement, the
+    youngest of the pods, has proven as little as a pod that crashed then.
+    """
+    ends = [pod.evicted_at for pod in pods if pod.evicted_at is not None and pod.revision in revisions]
+    waits = [max(soak, _SOAK_AFTER_CRASH_SECONDS) - (now - at).total_seconds() for at in ends]
+    return sorted((wait for wait in waits if wait > 0), reverse=True)
+
+
+def _remaining_soak_of(pod: PodView, soak: float, now: datetime) -> float:
+    """Seconds until a ready pod was stable for long enough, which is longer after a crash; negative if it was."""
+    ends = [end.finished_at for status in pod.containers if not status.init for end in status.terminations]
+    assert pod.ready_since
+    waits = [soak - (now - pod.ready_since).total_seconds()]
+    waits += [max(soak, _SOAK_AFTER_CRASH_SECONDS) - (now - at).total_seconds() for at in ends if at]
+    return max(waits)

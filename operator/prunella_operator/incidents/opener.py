@@ -88,21 +88,30 @@ class IncidentOpener:
         facts = {"prunella.source": signal.source, "prunella.target": str(target), "prunella.fault": signal.reason}
         with tracing.span("incident:open", facts, started=signal.observed_at):
             body = new_incident(signal, target, fault, earlier, description=description, annotations=annotations)
-            opening = await self._create(target.namespace, body)
+            opening = await self._create(target, body)
             if opening.outcome is Outcome.OPENED:
                 delay = (clock.now() - signal.observed_at).total_seconds()
                 metrics.OPENING.observe(max(0.0, delay), tracing.exemplar())
                 _log.info("incident opened", namespace=target.namespace, target=str(target), fault=signal.reason)
         return opening
 
-    async def _create(self, namespace: str, body: Object) -> Opening:
-        """Create it under its derived name, which is taken if another observer, or an earlier attempt, was faster."""
+    async def _create(self, target: WorkloadRef, body: Object) -> Opening:
+        """Create it under its derived name, which is taken if another observer, or an earlier attempt, was faster.
+
+        If an incident about something else has it, whose author could know it in advance, take another one.
+        """
+        collection = paths.incidents(target.namespace)
         try:
-            raw = await self.rest.create(paths.incidents(namespace), body)
-            return Opening(Outcome.OPENED, IncidentView.from_object(raw))
+            return Opening(Outcome.OPENED, IncidentView.from_object(await self.rest.create(collection, body)))
         except AlreadyExists:
-            raw = await self.rest.get(paths.incidents(namespace, body["metadata"]["name"]))
-            return Opening(Outcome.JOINED, IncidentView.from_object(raw))
+            found = IncidentView.from_object(await self.rest.get(f"{collection}/{body['metadata']['name']}"))
+        if deduplication.is_about(found, target):
+            return Opening(Outcome.JOINED, found)
+        _log.warning(
+            "the name of an incident is taken by another one", namespace=target.namespace, name=found.metadata.name
+        )
+        body["metadata"]["name"] = deduplication.random_name(target)
+        return Opening(Outcome.OPENED, IncidentView.from_object(await self.rest.create(collection, body)))
 
     async def _policies(self, earlier: Earlier, namespace: str) -> tuple[Object, ...]:
         """The policies that may apply. While an incident is open they do not matter: the signal joins it anyway."""

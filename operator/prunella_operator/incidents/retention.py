@@ -1,7 +1,7 @@
 """Retention: delete closed Incidents after a while, so that etcd does not fill. Only the leader does it.
 
-Never deleted: an open Incident, one whose escalation still notifies people, one labelled to be kept, and one closed so
-recently that budgets, cooldowns and deduplication read it.
+Never deleted: an open Incident, one whose escalation still notifies people, for as long as an escalation can, one
+labelled to be kept, and one closed so recently that budgets, cooldowns and deduplication read it.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from prunella_operator.incidents.view import IncidentHead, Metadata
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.observability import metrics
+from prunella_workflows.escalation.workflow import ESCALATION_LIMIT
 from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
 from prunella_workflows.model.incident_status import Phase
 
@@ -26,6 +27,8 @@ _log = structlog.get_logger("prunella.retention")
 SWEEP_INTERVAL_SECONDS = 600.0
 MIN_AGE = timedelta(hours=3)
 """Budgets look back one hour, and a fault that persists is seen again within half an hour."""
+MAX_ESCALATION = ESCALATION_LIMIT + timedelta(days=1)
+"""An escalation that has not ended by then has lost its workflow: its end will never be written."""
 _DELETE_INTERVAL_SECONDS = 0.02  # leaves the API server to more urgent requests
 _FOR_PEOPLE = frozenset({Phase.ESCALATED, Phase.FAILED})
 
@@ -56,7 +59,7 @@ class Expired(NamedTuple):
 def find_expired(incidents: Iterable[IncidentHead], limits: Limits, now: datetime) -> Iterator[Expired]:
     """The closed Incidents that are not kept, each once. Beyond a number the ones closed first are deleted first."""
     everything = tuple(incidents)
-    closed = [(at, incident) for incident in everything if (at := _closed_at(incident)) and now - at > MIN_AGE]
+    closed = [(at, incident) for incident in everything if (at := _closed_at(incident, now)) and now - at > MIN_AGE]
     closed = [(at, incident) for at, incident in closed if incident.metadata.labels.keep != "true"]
     closed.sort(key=lambda pair: pair[0], reverse=True)
     seen: dict[str, int] = defaultdict(int)
@@ -71,11 +74,11 @@ def find_expired(incidents: Iterable[IncidentHead], limits: Limits, now: datetim
             kept += 1
 
 
-def _closed_at(incident: IncidentHead) -> datetime | None:
-    """The time at which it was over for people too; None while it is not."""
-    if incident.is_active:
-        return None
-    return incident.status.times.closed_at or incident.metadata.creation_timestamp
+def _closed_at(incident: IncidentHead, now: datetime) -> datetime | None:
+    """The time at which it was closed; None while it is open, or people are still being notified."""
+    at = incident.status.times.closed_at or incident.metadata.creation_timestamp
+    escalates = incident.escalating and now - at <= MAX_ESCALATION
+    return at if incident.closed and not escalates else None
 
 
 def _workload(incident: IncidentHead) -> str:

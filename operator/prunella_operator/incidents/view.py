@@ -9,13 +9,19 @@ from datetime import datetime
 from typing import Any, Self
 
 from msgspec import ValidationError, convert, field
+from msgspec.structs import asdict
 
 from prunella_operator.kubernetes.decoding import WireStruct
+from prunella_operator.kubernetes.times import parse_annotation_time
+from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_workflows.escalation.recovery_check import RECOVERED, TARGET_GONE
 from prunella_workflows.model import labels as keys
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.incident import IncidentRef
-from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.incident_status import Attempt, Phase
+from prunella_workflows.model.workload import WorkloadRef
 
+_ALL_CLEAR = frozenset({RECOVERED, TARGET_GONE})
 _RESOLVED = frozenset({Phase.HEALED, Phase.RECOVERED})
 
 
@@ -34,8 +40,10 @@ class Annotations(WireStruct, frozen=True):
     fault: str = field(name=keys.FAULT, default="")
     fault_at: str = field(name=keys.FAULT_AT, default="")
     detected_at: str = field(name=keys.DETECTED_AT, default="")
+    recovered_at: str = field(name=keys.RECOVERED_AT, default="")
     traceparent: str = field(name=keys.TRACEPARENT, default="")
     opened_by_alert: str = field(name=keys.OPENED_BY_ALERT, default="")
+    alert_resolved_at: str = field(name=keys.ALERT_RESOLVED_AT, default="")
     withdrawn_by_alert: str = field(name=keys.WITHDRAWN_BY_ALERT, default="")
 
 
@@ -70,6 +78,23 @@ class EscalationNote(WireStruct, frozen=True):
     acknowledged_at: str = ""
 
 
+class AttemptView(WireStruct, frozen=True):
+    """A repair that was tried, without its diff."""
+
+    number: int = 0
+    action_id: str = ""
+    action: str = ""
+    target: str = ""
+    started_at: datetime | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    written_at: datetime | None = None
+    finished_at: datetime | None = None
+    verdict: str | None = None
+    message: str = ""
+    undone: bool = False
+    incident: str = ""
+
+
 class Status(WireStruct, frozen=True):
     """The status, without its story."""
 
@@ -82,6 +107,12 @@ class Status(WireStruct, frozen=True):
     caused_by: dict[str, Any] | None = None
     escalation: EscalationNote | None = None
     workflow: dict[str, Any] | None = None
+    attempts: tuple[AttemptView, ...] = ()
+
+    @property
+    def made_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts, without their diffs."""
+        return tuple(Attempt.model_validate(asdict(attempt)) for attempt in self.attempts)
 
 
 class IncidentHead(WireStruct, frozen=True):
@@ -127,9 +158,23 @@ class IncidentHead(WireStruct, frozen=True):
         return withdrawn or self.status.phase in _RESOLVED
 
     @property
+    def is_over(self) -> bool:
+        """True if its fault is gone: at its end, when people got the all-clear, or seen later."""
+        note = self.status.escalation
+        all_clear = note is not None and note.ended in _ALL_CLEAR
+        return self.is_resolved or all_clear or bool(self.metadata.annotations.recovered_at)
+
+    @property
     def is_cancelled(self) -> bool:
         """True if someone requested its cancellation."""
         return self.metadata.annotations.cancel == "true"
+
+    @property
+    def alert_since(self) -> datetime | None:
+        """The start of the alert that opened it, while that fires."""
+        marks = self.metadata.annotations
+        fires = marks.opened_by_alert and not marks.alert_resolved_at
+        return parse_annotation_time(marks.fault_at) if fires else None
 
     def age(self, now: datetime) -> float:
         """Seconds since its creation."""
@@ -146,3 +191,11 @@ class IncidentView(IncidentHead, frozen=True):
         """The target that the spec names: `Deployment/web`, or `Pod/web-a`."""
         target = self.spec.get("target") or {"kind": "Pod", "name": self.spec.get("podName")}
         return f"{target['kind']}/{target['name']}"
+
+    @property
+    def detector(self) -> str:
+        """The source that opened it; "" for a person, who can set the label but not what goes with it."""
+        kind, _, name = self.requested_target.partition("/")
+        meta, target = self.metadata, WorkloadRef(kind=kind, namespace=self.metadata.namespace, name=name)
+        genuine = meta.annotations.fault and meta.labels.workload == workload_key(target)
+        return meta.labels.source if genuine else ""

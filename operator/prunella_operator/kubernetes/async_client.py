@@ -14,7 +14,7 @@ import msgspec
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import JSON, Object
 from prunella_operator.kubernetes.request import READINESS, Request, RequestMonitor, Response, decode_response
-from prunella_operator.kubernetes.startup_denials import FORBIDDEN
+from prunella_operator.kubernetes.startup_denials import DENIALS
 
 T = TypeVar("T")
 Params = Mapping[str, str]
@@ -85,7 +85,7 @@ class AsyncClient:
     async def _request(self, request: Request) -> Response:
         """The successful response. A denied request is sent again once the server is ready, see `DenialFilter`."""
         response = await self._send(request)
-        if response.status == FORBIDDEN:
+        if response.status in DENIALS:
             self._monitor.denials.check((await self._send(READINESS)).status)
             response = await self._send(request)
         return response.check()

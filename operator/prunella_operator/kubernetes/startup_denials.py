@@ -1,13 +1,16 @@
-"""`DenialFilter`: tell a real denial (403) from that of a starting API server, which denies everything for seconds.
+"""`DenialFilter`: tell a real denial (401, 403) from that of an API server that starts, and so denies everything.
 
-Its authorizer and admission plugins know nothing until their caches are filled. Taking such a denial for an answer
-would end a healing, and undo a successful repair, because an API server was restarted.
+Its authorizer and admission plugins know nothing until their caches are filled, nor can it check a token before its
+authenticator is ready. Taking such a denial for an answer would end a healing because an API server was restarted.
 """
 
 from prunella_operator import clock
 from prunella_workflows.model.errors import Unavailable
 
-FORBIDDEN = 403
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+DENIALS = frozenset({_UNAUTHORIZED, _FORBIDDEN})
+"""The status codes that deserve a second look."""
+
 READY = "/readyz"
 """By default every client may read it, but that too is a rule of the authorizer."""
 
@@ -35,7 +38,9 @@ class DenialFilter:
             self._was_ready = True
             if now - self._outage_at < _OUTAGE_COOLDOWN_SECONDS:
                 raise Unavailable("the API server was down a moment ago and may not have loaded its permissions yet")
+        elif code == _UNAUTHORIZED:
+            raise Unavailable("the API server does not accept our credentials (401)")
         elif code == _NOT_FOUND:  # not a Kubernetes API server
             return
-        elif code != FORBIDDEN or self._was_ready or now - self._created_at < _STARTUP_SECONDS:
+        elif code != _FORBIDDEN or self._was_ready or now - self._created_at < _STARTUP_SECONDS:
             raise Unavailable("the API server is starting and denies all requests")

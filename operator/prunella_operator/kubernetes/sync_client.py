@@ -24,7 +24,7 @@ from prunella_operator.kubernetes.api import APPLY_PATCH, JSON, JSON_PATCH, MERG
 from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.kubernetes.paths import FIELD_MANAGER
 from prunella_operator.kubernetes.request import READINESS, Request, RequestMonitor, Response, decode_response
-from prunella_operator.kubernetes.startup_denials import FORBIDDEN
+from prunella_operator.kubernetes.startup_denials import DENIALS
 
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _WRITE_PARAMS = {"fieldManager": FIELD_MANAGER}
@@ -116,7 +116,7 @@ class SyncClient:
     def _request(self, request: Request) -> Response:
         """The successful response. A denied request is sent again once the server is ready, see `DenialFilter`."""
         response = self._send(request)
-        if response.status == FORBIDDEN:
+        if response.status in DENIALS:
             self._monitor.denials.check(self._send(READINESS).status)
             response = self._send(request)
         return response.check()

@@ -15,3 +15,8 @@ def parse_annotation_time(text: object) -> datetime | None:
     except ValueError:
         return None
     return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def parse_annotation_seconds(text: object) -> float | None:
+    """Parse whole seconds from an annotation, which anyone may write: None if malformed."""
+    return float(text) if isinstance(text, str) and text.isascii() and text.isdigit() else None

@@ -1,7 +1,8 @@
 """Current resource usage of a workload's pods, and memory growth of containers: from Prometheus or metrics-server."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from prunella_operator import clock
@@ -17,9 +18,10 @@ from prunella_workflows.model.workload import PodView, WorkloadRef
 SOURCE = "Prometheus"
 
 _CPU, _MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
+_OOM_KILLS = "container_oom_events_total"
 _PODS = 'namespace="$namespace",pod=~"$pods"'
 # Raw samples have their own times, and distinguish a restarted container from its predecessor.
-_CURRENT = f'{{__name__=~"{_CPU}|{_MEMORY}",{_PODS},container!~"|POD",cpu=~"|total"}}[2m]'
+_CURRENT = f'{{__name__=~"{_CPU}|{_MEMORY}|{_OOM_KILLS}",{_PODS},container!~"|POD",cpu=~"|total"}}[2m]'
 _GROWTH = f'max by (namespace, pod, container, id) (max_over_time({_MEMORY}{{{_PODS},container!~"|POD"}}[1m]))'
 _GROWTH_STEP_SECONDS = 30.0
 _GROWTH_RANGE = timedelta(hours=1)
@@ -58,8 +60,8 @@ class UsageReader:
         found = self._source.vector(promql.fill(_CURRENT, _values(workload, pods)))
         if isinstance(found, NoData):
             return found
-        newest = _newest(found)
-        containers = tuple(_containers(newest))
+        newest = _newest(series for series in found if series.labels.get("__name__") != _OOM_KILLS)
+        containers = tuple(_containers(newest, _oom_kills(found)))
         at = min((series.last.at for series in newest.values()), default=clock.now())
         if not containers or clock.now() - at > STALE_AFTER:
             return NoData(why=Why.STALE, message="Prometheus has no fresh measurement of these pods")
@@ -70,7 +72,7 @@ def _values(workload: WorkloadRef, pods: list[str]) -> promql.Values:
     return promql.Values(workload.namespace, workload.name, workload.kind, pods)
 
 
-def _newest(found: Sequence[Series]) -> dict[Key, Series]:
+def _newest(found: Iterable[Series]) -> dict[Key, Series]:
     """The latest series of each container; those of its earlier runs remain for a while."""
     newest: dict[Key, Series] = {}
     for series in found:
@@ -80,12 +82,22 @@ def _newest(found: Sequence[Series]) -> dict[Key, Series]:
     return newest
 
 
-def _containers(newest: dict[Key, Series]) -> Iterator[ContainerUsage]:
+def _oom_kills(found: Sequence[Series]) -> dict[tuple[str, str], int]:
+    """The OOM kills of each container, by pod and name, in all of its runs that still have a fresh reading."""
+    kills: dict[tuple[str, str], int] = defaultdict(int)
+    for series in found:
+        if series.labels.get("__name__") == _OOM_KILLS and math.isfinite(series.last.value):
+            kills[series.labels.get("pod", ""), series.labels.get("container", "")] += int(series.last.value)
+    return kills
+
+
+def _containers(newest: dict[Key, Series], kills: Mapping[tuple[str, str], int]) -> Iterator[ContainerUsage]:
     for pod, container in dict.fromkeys(key[1:] for key in newest):
         cpu, memory = (newest.get((metric, pod, container)) for metric in (_CPU, _MEMORY))
         cores, size = _rate(cpu), _size(memory)
         if cores is not None or size is not None:
-            yield ContainerUsage(pod=pod, container=container, cpu_cores=cores, memory_bytes=size)
+            oom = kills.get((pod, container), 0)
+            yield ContainerUsage(pod=pod, container=container, cpu_cores=cores, memory_bytes=size, oom_kills=oom)
 
 
 def _size(memory: Series | None) -> int | None:

@@ -9,14 +9,15 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from prunella_operator.observability import tracing
 from prunella_workflows.model.incident_status import IncidentStatus, Phase, Times
-from prunella_workflows.model.outcome import Cause, Verdict
-from prunella_workflows.model.plan import ReplicaAction, ResizePods, TemplateAction
+from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Cause, Verdict
+from prunella_workflows.model.plan import EvictPods, ReplicaAction, ResizePods, TemplateAction
 
 _MINUTES = (1, 2.5, 5, 10, 15, 30, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14_400)
 
 CLOSED = Counter("prunella_incidents_closed", "Incidents that ended, by how and by root cause.", ["phase", "cause"])
 REPAIRS = Counter("prunella_repairs", "Repairs that were judged, by action and verdict.", ["action", "verdict"])
 UNDONE = Counter("prunella_repairs_undone", "Repairs that were taken back, by action.", ["action"])
+UNPROVEN = Counter("prunella_repairs_unproven", "Repairs after which only earlier pods serve, by action.", ["action"])
 NOT_UNDONE = Counter("prunella_undo_failures", "Incidents with a repair that could not be taken back.")
 STAGES = Histogram(
     "prunella_stage_seconds",
@@ -25,7 +26,8 @@ STAGES = Histogram(
     buckets=_MINUTES,
 )
 ACTIONS: tuple[str, ...] = tuple(
-    arg.model_fields["kind"].default for arg in (*get_args(TemplateAction), *get_args(ReplicaAction), ResizePods)
+    arg.model_fields["kind"].default
+    for arg in (*get_args(TemplateAction), *get_args(ReplicaAction), ResizePods, EvictPods)
 )
 
 
@@ -36,6 +38,7 @@ def _begin() -> None:
             CLOSED.labels(phase.value, str(cause))
     for action in ACTIONS:
         UNDONE.labels(action)
+        UNPROVEN.labels(action)
         for verdict in Verdict:
             REPAIRS.labels(action, verdict.value)
     for stage in ("detection", "diagnosis", "repair", "heal"):
@@ -48,11 +51,13 @@ _begin()
 def observe(status: IncidentStatus) -> None:
     """Count a closed incident. A report that is repeated because its response was lost counts again."""
     CLOSED.labels(status.phase.value, status.root_cause or "none").inc()
-    for attempt in status.attempts:
+    for attempt in (made for made in status.attempts if not made.incident):
         if attempt.verdict:
             REPAIRS.labels(attempt.action, attempt.verdict).inc()
         if attempt.undone:
             UNDONE.labels(attempt.action).inc()
+    if status.reason == SERVED_BY_EXISTING_PODS:
+        UNPROVEN.labels(status.action).inc()
     if status.reason == "NotUndone":
         NOT_UNDONE.inc()
     for stage, seconds in _stages(status.times):

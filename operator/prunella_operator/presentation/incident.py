@@ -23,7 +23,7 @@ def render_incident(incident: Incident, workflow_url: str) -> Group:
 
 def _parts(incident: Incident, workflow_url: str) -> Iterator[RenderableType]:
     status = incident.status
-    yield Text.assemble((f"{incident.namespace}/{incident.name}", "bold"), "  ", phase_text(incident.phase))
+    yield Text.assemble((f"{incident.namespace}/{incident.name}", "bold"), "  ", phase_text(incident))
     if status.message:
         yield safe(status.message)
     yield _facts(incident)

@@ -57,9 +57,9 @@ def safe(text: str, style: str = "") -> Text:
     return Text(_CONTROL.sub("�", text.replace("\r\n", "\n")), style=style)
 
 
-def phase_text(phase: Phase) -> Text:
-    """A phase in its colour."""
-    return Text(phase.value, style=PHASE_STYLE[phase])
+def phase_text(incident: Incident) -> Text:
+    """The phase of an incident in its colour."""
+    return Text(incident.phase_label, style=PHASE_STYLE[incident.phase])
 
 
 def age(since: datetime, now: datetime) -> str:
@@ -110,7 +110,7 @@ def _cells(incident: Incident, now: datetime) -> dict[str, Text]:
     return {
         "NAMESPACE": safe(incident.namespace),
         "NAME": safe(incident.name),
-        "PHASE": phase_text(incident.phase),
+        "PHASE": phase_text(incident),
         "CAUSE": safe(status.root_cause),
         "TARGET": safe(incident.target),
         "ACTION": safe(status.action),
@@ -124,5 +124,5 @@ def change_line(incident: Incident) -> str:
     status = incident.status
     healed = status.healed_in and f"healed in {status.healed_in}"
     facts = (status.root_cause, status.action, healed, status.message)
-    start = f"{incident.namespace}/{incident.name} {incident.phase} {incident.target}"
+    start = f"{incident.namespace}/{incident.name} {incident.phase_label} {incident.target}"
     return " | ".join((start, *filter(None, facts)))

@@ -71,7 +71,7 @@ def _outcome(incident: Incident) -> Iterator[Moment]:
     if note:
         yield Moment(note.at, f"Escalated: {note.reason}", tuple(_escalation(note)), tone=BAD)
     if times.closed_at:
-        yield Moment(times.closed_at, f"Closed: {incident.phase}", tone=PHASE_TONES.get(incident.phase, ""))
+        yield Moment(times.closed_at, f"Closed: {incident.phase_label}", tone=PHASE_TONES.get(incident.phase, ""))
 
 
 def _lines(*texts: str) -> tuple[Line, ...]:

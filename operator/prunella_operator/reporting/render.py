@@ -70,9 +70,11 @@ def _facts(report: Report) -> Table:
     rate = f"{percent(stats.auto_repair_rate)} ({stats.healed} healed of {repairable} that needed a repair)"
     reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons)
     deleted = f"; {report.deleted} of them deleted, read from Temporal" if report.deleted else ""
+    unproven = f"{stats.unproven} served by pods from before the repair only; the cause is not proven"
     rows = (
         ("Incidents", f"{total.incidents} ({stats.open} open{deleted})"),
         ("Auto-repair rate", rate),
+        ("Not proven", unproven),
         ("Recovered", f"{stats.recovered} without a repair"),
         ("Escalated", f"{stats.escalated}" + (f": {reasons}" if reasons else "")),
         ("Detected in", _format(stats.detection)),

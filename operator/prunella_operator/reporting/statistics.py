@@ -37,7 +37,9 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class IncidentStats:
-    """Counts, and times in seconds; None while there is no data. `unattended` were healed without approval.
+    """Counts, and times in seconds; None while there is no data.
+
+    Of the `healed`, `unattended` needed no approval, and of `unproven` only pods from before the repair serve.
 
     The auto-repair rate (0 to 1) is Healed / (Healed + Escalated + Failed): incidents that recovered without a repair,
     were cancelled, or were only observed say nothing about repairs. `detection` is from the fault that the kubelet saw.
@@ -45,6 +47,7 @@ class IncidentStats:
 
     open: int
     healed: int
+    unproven: int
     unattended: int
     recovered: int
     escalated: int
@@ -75,6 +78,7 @@ def compute_stats(incidents: Iterable[Incident]) -> IncidentStats:
     return IncidentStats(
         open=sum(not incident.phase.closed for incident in known),
         healed=outcomes[HEALED],
+        unproven=sum(incident.phase is Phase.HEALED and not incident.proven for incident in known),
         unattended=sum(incident.phase is Phase.HEALED and not _is_approved(incident) for incident in known),
         recovered=outcomes[RECOVERED],
         escalated=outcomes[ESCALATED],

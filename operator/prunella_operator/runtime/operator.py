@@ -17,6 +17,7 @@ from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATE
 from prunella_operator.incidents.controller import Controller
 from prunella_operator.incidents.intake import Intake
 from prunella_operator.incidents.known_good import KnownGoodRecorder
+from prunella_operator.incidents.recovery import RecoveryRecorder
 from prunella_operator.incidents.retention import Limits, Retention
 from prunella_operator.incidents.sweeper import Sweeper
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
@@ -27,6 +28,7 @@ from prunella_operator.observability import metrics, outcomes
 from prunella_operator.process import Process
 from prunella_operator.runtime.leader_election import LeaderElector, Timing, new_identity
 from prunella_operator.temporal import backlog
+from prunella_workflows.contracts.healing import watch_queue
 
 _PROBE_INTERVAL_SECONDS = 5.0
 _PROBE_RETRY_INTERVAL_SECONDS = 1.0  # while Temporal is unavailable
@@ -80,6 +82,7 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("intake", intake.run())
         part.start("known-good", recorder.run())
         part.start("sweeper", Sweeper(rest, starter, namespaces).run())
+        part.start("recovery", RecoveryRecorder(rest, namespaces).run())
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
         part.start("metrics", _update_metrics(process, watches, starter))
         async with Controller(access, starter, namespaces):
@@ -115,7 +118,8 @@ async def _update_metrics(process: Process, watches: Watches, starter: WorkflowS
 
 async def _measure_backlog(client: Client, queue: str) -> NoReturn:
     while True:
-        await backlog.measure(client, queue)
+        for each in (queue, watch_queue(queue)):
+            await backlog.measure(client, each)
         await asyncio.sleep(_BACKLOG_INTERVAL_SECONDS)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from prunella_operator.activities.alerts.alertmanager import connect_alertmanage
 from prunella_operator.activities.alerts.distribution import Distribution
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.notifications.activities import Notices
+from prunella_operator.activities.watch import Watches
 from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes.access import Access
@@ -29,6 +31,7 @@ from prunella_operator.process import Process
 from prunella_operator.temporal.client import connect
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.contracts.healing import watch_queue
 from prunella_workflows.escalation.workflow import Escalation
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.temporal.sandbox import workflow_runner
@@ -38,8 +41,13 @@ _log = structlog.get_logger("prunella.worker")
 _RETRY_INTERVAL_SECONDS = 2.0
 _GRACE_PERIOD = timedelta(seconds=30)
 _MAX_CACHED_WORKFLOWS = 300  # about 0.1 MB each; the others are replayed when they continue
+_MAX_WATCHES = 2000
+WATCH_THREADS = 16
+"""Threads for the checks of all watches: a check takes tens of milliseconds, a pause between two takes seconds."""
+
 _WORKFLOWS: tuple[type, ...] = (SelfHealing, Escalation, AlertHandling, AlertIntake)
 Registered = list[Callable[..., Any]]  # activities
+Build = Callable[[Client], Worker]
 
 
 def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
@@ -62,10 +70,21 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
     )
 
 
+def build_watcher(client: Client, settings: Settings, watches: Registered) -> Worker:
+    """Build the worker of watching activities. One that stops gives them up at once: another worker continues them."""
+    return Worker(
+        client,
+        task_queue=watch_queue(settings.task_queue),
+        activities=watches,
+        max_concurrent_activities=_MAX_WATCHES,
+        activity_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.pollers),
+    )
+
+
 @asynccontextmanager
 async def run_worker(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """Serve for as long as the context is open."""
-    kube = SyncClient(access, settings.api_timeout, settings.max_activities)
+    kube = SyncClient(access, settings.api_timeout, settings.max_activities + WATCH_THREADS)
     protected, measured = settings.protected_namespaces, metrics.create_source(settings)
     healing = Activities(kube, settings.known_good_after, protected, measured)
     collector = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
@@ -74,18 +93,21 @@ async def run_worker(settings: Settings, access: Access, process: Process) -> As
     async with AsyncClient(access, settings.api_timeout) as client:
         alerts = AlertActivitiesImpl(kube, client, collector, protected, connect_alertmanager(settings))
         registered: Registered = [*_activities(healing, alerts), notices.notify, notices.ticket]
-        with pool:
-            process.start("worker", _serve(settings, registered, pool, process))
+        with pool, ThreadPoolExecutor(WATCH_THREADS, thread_name_prefix="watch") as checks:
+            watches = Watches(healing, checks)
+            build = partial(build_worker, settings=settings, activities=registered, pool=pool)
+            watch = partial(build_watcher, settings=settings, watches=[watches.confirm, watches.verify])
+            process.start("worker", _serve(settings, build, watch, process))
             yield
 
 
 def _activities(own: Activities, alerts: AlertActivitiesImpl) -> Registered:
-    healing: Registered = [own.confirm, own.diagnose, own.repair, own.undo, own.verify, own.report, own.close]
+    healing: Registered = [own.diagnose, own.repair, own.undo, own.report, own.close]
     incidents: Registered = [alerts.open, alerts.follow, alerts.withdraw, alerts.record]
     return [*healing, *incidents, alerts.enrich, alerts.silence, alerts.unsilence, alerts.is_firing]
 
 
-async def _serve(settings: Settings, activities: Registered, pool: ThreadPoolExecutor, process: Process) -> None:
+async def _serve(settings: Settings, worker: Build, watcher: Build, process: Process) -> None:
     """Serve until cancelled; a worker needs a connected client, so wait while Temporal is unavailable."""
     waiting = ""
     process.checks["worker"] = lambda: waiting
@@ -93,7 +115,8 @@ async def _serve(settings: Settings, activities: Registered, pool: ThreadPoolExe
         try:
             client = await connect(settings, lazy=False, interceptors=process.interceptors, runtime=process.runtime)
             waiting = ""
-            await build_worker(client, settings, activities, pool).run()
+            async with watcher(client):
+                await worker(client).run()
         except RuntimeError as error:
             waiting = f"Temporal cannot be reached: {error}"
             _log.warning("the worker waits for Temporal", error=str(error))

@@ -14,6 +14,8 @@ from support.cases.run import Case, CaseRun
 NAME = "recommendations"
 SAMPLE = "oom-killed"
 Edit = Callable[[Object], None]
+SERVED = "ServedByExistingPods"
+"""The reason of a repair after which only pods from before it serve."""
 _ANSWERS_WITHIN = 5
 """Seconds: on a busy machine a healthy pod needs more than the one second that is usual."""
 
@@ -21,12 +23,12 @@ _ANSWERS_WITHIN = 5
 def app(run: CaseRun, *edits: Edit, **data: str) -> list[Object]:
     """The shop's ConfigMap with this data, and its workload (one replica) after the edits."""
     config, workload = run.load("before.yaml", SAMPLE)
-    config["data"] = {"SHOP_MEMORY_MIB": "24", **data}
+    config["data"] = {"SHOP_MEMORY_MIB": "8", **data}  # all cases stay until the end
     workload["kind"] = run.case.kind
     pod_spec(workload)["dnsPolicy"] = "Default"  # else the kubelet of our cluster, without DNS, floods its own events
     container = samples.container(workload)
     container["readinessProbe"]["timeoutSeconds"] = _ANSWERS_WITHIN
-    container["resources"]["requests"]["cpu"] = "2m"  # all cases stay until the end, and the node has two cores
+    container["resources"]["requests"]["cpu"] = "2m"  # and the node has two cores
     if run.case.kind == "StatefulSet":
         workload["spec"]["serviceName"] = NAME
     if run.case.kind == "DaemonSet":
@@ -114,6 +116,11 @@ def memory(limit: str, request: str = "16Mi") -> Edit:
     return edit
 
 
+def deadline(seconds: int = 40) -> Edit:
+    """The owner's own time for a rollout to get on."""
+    return spec(progressDeadlineSeconds=seconds)
+
+
 def replicas(count: int) -> Edit:
     """The number of replicas."""
     return lambda obj: obj["spec"].update(replicas=count)
@@ -197,6 +204,23 @@ def limits_of_namespace(run: CaseRun, kind: str, **values: Any) -> None:
 def healed(name: str, before: Any, breaks: Any, cause: str, **more: Any) -> Case:
     """A case that ends well, with one write unless it says otherwise."""
     values: dict[str, Any] = {"phase": "Healed", "reason": "Stable", "cause": cause, "writes": 1, "sample": SAMPLE}
+    return Case(name, NAME, before=before, breaks=breaks, **{**values, **more})
+
+
+def rolled_back(name: str, before: Any, breaks: Any, **more: Any) -> Case:
+    """A bad release that is taken back while the pods of the one before serve: no new pod proves that it helped."""
+    return healed(name, before, breaks, more.pop("cause", "bad_release"), **{"reason": SERVED, **more})
+
+
+def recovered(name: str, before: Any, breaks: Any, **more: Any) -> Case:
+    """A fault that ends by itself, with no write."""
+    values: dict[str, Any] = {"phase": "Recovered", "reason": "HealedByItself", "sample": SAMPLE}
+    return Case(name, NAME, before=before, breaks=breaks, **{**values, **more})
+
+
+def unseen(name: str, before: Any, breaks: Any, **more: Any) -> Case:
+    """A case that must have no incident."""
+    values: dict[str, Any] = {"phase": None, "reason": "", "incidents": 0, "sample": SAMPLE}
     return Case(name, NAME, before=before, breaks=breaks, **{**values, **more})
 
 

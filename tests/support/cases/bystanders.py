@@ -151,7 +151,7 @@ CASES = (
         shop.applied(shop.replicas(2)),
         _survived,
         "InnocentRelease",
-        "pod_crash_loop",
+        "environment_changed",
         then=_then_another_crashes,
         incidents=2,
         about=1,
@@ -162,7 +162,7 @@ CASES = (
         shop.applied(*_CRASHES_ONCE),
         shop.restarted(*_CRASHES_ONCE, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="3s", SHOP_HANG_AFTER="20s"),
         "InnocentRelease",
-        "pod_crash_loop",
+        "environment_changed",
     ),
     shop.escalated(
         "paused-meanwhile",
@@ -185,9 +185,7 @@ CASES = (
         incidents=2,
         policy={"cooldown": "1s", "verification": {"window": "20s", "timeout": "90s"}},
     ),
-    shop.escalated(
-        "recreated-otherwise", shop.applied(), _recreated_otherwise, "NoKnownGoodRevision", "pod_crash_loop"
-    ),
+    shop.escalated("recreated-otherwise", shop.applied(), _recreated_otherwise, "NoKnownGoodRevision", "bad_release"),
     shop.escalated("replica-set", None, _replica_set, "ReportOnly", "pod_crash_loop", kind="ReplicaSet"),
     Case(
         "node-on-its-way",
@@ -200,7 +198,7 @@ CASES = (
         sample=shop.SAMPLE,
         slow=True,
     ),
-    shop.healed("evicted-before", shop.applied(), _evicted_before, "bad_release"),
+    shop.rolled_back("evicted-before", shop.applied(), _evicted_before),
     *(
         Case(
             name,

@@ -26,23 +26,25 @@ def _secret_deleted(run: CaseRun) -> None:
     shop.drop_pod(run)
 
 
-def _dependent(run: CaseRun) -> None:
+def dependent(run: CaseRun) -> None:
+    """The shop needs the ledger at its start."""
     shop.with_ledger(run)
     shop.applied(shop.env(SHOP_DEPENDS_ON="$(LEDGER_SERVICE_HOST):8080"))(run)
 
 
-def _dependency_gone(run: CaseRun) -> None:
+def dependency_gone(run: CaseRun) -> None:
+    """The ledger is scaled to zero, and then a pod of the shop is replaced."""
     shop.without_ledger(run)
     shop.drop_pod(run)
 
 
-def _ledger(run: CaseRun, image: str, ready: str) -> Object:
-    """A pod that says whether it is ready. Its image is changed in place, so that its address stays."""
+def _ledger(run: CaseRun, image: str, **data: str) -> Object:
+    """A pod that says whether it is ready, by its data. Its image is changed in place, so that its address stays."""
     config, workload = shop.app(run, shop.server(image=image))
     meta = {"name": "ledger", "namespace": run.namespace, "labels": {"prunella.dev/ignore": "true"}}
     container = {**shop.pod_spec(workload)["containers"][0], "envFrom": [{"configMapRef": {"name": "ledger"}}]}
     del container["readinessProbe"]
-    run.api.apply({**config, "metadata": {**config["metadata"], "name": "ledger"}, "data": {"SHOP_READY": ready}})
+    run.api.apply({**config, "metadata": {**config["metadata"], "name": "ledger"}, "data": data})
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -56,14 +58,19 @@ def as_ready_as_ledger(run: CaseRun) -> shop.Edit:
     """The shop is ready when the ledger says that it is: a common but disputed pattern."""
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # the stricter ones forbid probes of another host
     run.api.patch(f"/api/v1/namespaces/{run.namespace}", {"metadata": {"labels": labels}})
-    path = path_of(_ledger(run, "prunella.local/shop:1", "true"))
+    path = path_of(_ledger(run, "prunella.local/shop:1", SHOP_READY="true"))
     address = until(lambda: run.api.get(path)["status"].get("podIP"), 90, "the ledger has an address")
     return shop.probe("readinessProbe", httpGet={"host": address, "port": 8080, "path": "/readyz"})
 
 
 def ledger_says_no(run: CaseRun) -> None:
     """It runs and answers, with 503."""
-    _ledger(run, "prunella.local/shop:2", "false")
+    _ledger(run, "prunella.local/shop:2", SHOP_READY="false")
+
+
+def ledger_hangs(run: CaseRun) -> None:
+    """It takes connections, and answers none."""
+    _ledger(run, "prunella.local/shop:2", SHOP_HANG_AFTER="1s")
 
 
 def _hung(run: CaseRun) -> None:
@@ -111,14 +118,14 @@ _TWO_AT_ONCE: tuple[shop.Edit, ...] = (shop.replicas(2), shop.spec(strategy={"ty
 _late: Callable[[CaseRun], None] = shop.applied(shop.release(2), _NOWHERE, shop.spec(progressDeadlineSeconds=15))
 
 CASES = (
-    shop.escalated("secret-deleted", _with_secret, _secret_deleted, "InnocentRelease", "pod_crash_loop"),
-    shop.escalated("dependency-gone", _dependent, _dependency_gone, "DependencyDown", "dependency_down"),
+    shop.escalated("secret-deleted", _with_secret, _secret_deleted, "ConfigMissing", "config_missing"),
+    shop.escalated("dependency-gone", dependent, dependency_gone, "DependencyDown", "dependency_down"),
     shop.escalated(
         "says-no",
         lambda run: shop.applied(as_ready_as_ledger(run))(run),
         ledger_says_no,
-        "InnocentRelease",
-        "pod_crash_loop",
+        "DependencyDown",
+        "dependency_down",
     ),
     shop.healed("hung", shop.applied(), _hung, "network_timeout", then=_no_longer),
     shop.escalated(
@@ -138,14 +145,14 @@ CASES = (
         policy={"verification": {"window": "40s", "timeout": "60s"}},
         slow=True,
     ),
-    shop.healed("unschedulable", shop.applied(shop.spec(progressDeadlineSeconds=15)), _late, "bad_release"),
-    shop.healed("wrong-probe", shop.applied(), shop.applied(shop.release(2), *_WRONG_PORT), "bad_release"),
+    shop.rolled_back("unschedulable", shop.applied(shop.deadline(15)), _late),
+    shop.rolled_back("wrong-probe", shop.applied(), shop.applied(shop.release(2), *_WRONG_PORT)),
     shop.escalated(
         "flapping",
         shop.applied(*_FLAPS),
         _flapping,
         "InnocentRelease",
-        "pod_crash_loop",
+        "environment_changed",
         then=_flap_on,
         incidents=3,
         about=2,

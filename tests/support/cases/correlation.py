@@ -30,7 +30,7 @@ def ended(run: CaseRun, workload: str) -> Object:
     return until(over, 360, f"the incident of {workload} is over", every=0.5)
 
 
-def _called(name: str, *edits: shop.Edit) -> shop.Edit:
+def called(name: str, *edits: shop.Edit) -> shop.Edit:
     """Another workload of the same program."""
 
     def edit(obj: Object) -> None:
@@ -44,7 +44,7 @@ def _called(name: str, *edits: shop.Edit) -> shop.Edit:
     return edit
 
 
-def _known(run: CaseRun, *names: str) -> None:
+def known(run: CaseRun, *names: str) -> None:
     """Wait until Prunella knows the healthy templates of these as well: else it could not roll them back by mistake."""
     path = f"/apis/apps/v1/namespaces/{run.namespace}/controllerrevisions"
 
@@ -76,8 +76,8 @@ def _shop(run: CaseRun) -> None:
     run.api.apply(slow, shop.app(run)[0])
     until(lambda: _serves(run, "ledger"), 120, "the ledger serves")
     for name in DEPENDANTS:
-        run.api.apply(shop.app(run, _called(name, _CALLS_LEDGER))[1])
-    _known(run, *DEPENDANTS)
+        run.api.apply(shop.app(run, called(name, _CALLS_LEDGER))[1])
+    known(run, *DEPENDANTS)
 
 
 def _serves(run: CaseRun, name: str) -> bool:
@@ -94,7 +94,7 @@ def _bad_ledger(run: CaseRun) -> None:
     run.api.apply(broken)
     _seen(run, "ledger")
     _drop(run, "cart")
-    run.api.apply(shop.app(run, _called("checkout", _CALLS_LEDGER, shop.release(2)))[1])
+    run.api.apply(shop.app(run, called("checkout", _CALLS_LEDGER, shop.release(2)))[1])
     _drop(run, "checkout")
 
 
@@ -121,7 +121,7 @@ def _secret_ledger(run: CaseRun) -> None:
     shop.with_ledger(run)
     run.api.apply(_with_secret(shop.ledger(run, 1)))
     until(lambda: _serves(run, "ledger"), 120, "the ledger serves")
-    _known(run, "ledger")
+    known(run, "ledger")
     shop.applied(_CALLS_LEDGER)(run)
 
 
@@ -139,8 +139,8 @@ def _secret_gone(run: CaseRun) -> None:
 def _shared(run: CaseRun) -> None:
     _secret(run)
     shop.applied(_TOKEN)(run)
-    run.api.apply(shop.app(run, _called("cart", _TOKEN))[1])
-    _known(run, "cart")
+    run.api.apply(shop.app(run, called("cart", _TOKEN))[1])
+    known(run, "cart")
 
 
 def _shared_gone(run: CaseRun) -> None:
@@ -220,8 +220,8 @@ CASES = (
         incidents=2,
         about=1,
     ),
-    shop.escalated("shared-secret", _shared, _shared_gone, "SharedCause", "pod_crash_loop", incidents=2, about=1),
-    shop.escalated("dependency-unknown", _at_an_address, _address_gone, "RollbackDidNotHelp", "bad_release", writes=2),
+    shop.escalated("shared-secret", _shared, _shared_gone, "SharedCause", "config_missing", incidents=2, about=1),
+    shop.escalated("dependency-unknown", _at_an_address, _address_gone, "DependencyDown", "dependency_down", writes=2),
     shop.escalated("job-failed", None, _failing_job, "ReportOnly", "pod_crash_loop", kind="Job"),
     shop.escalated(
         "job-retried", None, _retrying_job, "RunCompleted", "", kind="Job", phase="Recovered", then=_data_fixed

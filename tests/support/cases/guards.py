@@ -45,6 +45,8 @@ CASES = (
     _held("observe", "ObserveMode", phase="DryRunDone", policy={"mode": "Observe"}),
     _held("frozen", "Frozen", policy={"rollback": "Freeze"}),
     _held("budget", "BudgetSpent", policy={"budgets": {"perHourPerWorkload": 1}, "cooldown": "0s"}, **_TWICE),
-    _held("cooldown", "RepairedRecently", policy={"cooldown": "10m"}, **_TWICE),
+    shop.rolled_back(
+        "bad-again", shop.applied(), shop.applied(shop.bad()), policy={"cooldown": "10m"}, **{**_TWICE, "writes": 2}
+    ),
     _held("maintenance", "OutsideWindow", phase="Diagnosing", policy={"maintenanceWindows": _tonight()}),
 )

@@ -5,8 +5,9 @@ from typing import Any
 
 from support.api import Object, until
 from support.cases import builders as shop
+from support.cases.environment import label_node
 from support.cases.run import CLOSED, Case, CaseRun
-from support.mutating_webhook import leave_limits, lower_limits
+from support.mutating_webhook import leave_pods, lower_limits
 
 _TWO = shop.replicas(2)
 _KEY = shop.server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"name": shop.NAME, "key": "TOKEN"}}}])
@@ -57,20 +58,12 @@ def _without_account(run: CaseRun) -> None:
     shop.drop_pod(run)
 
 
-def _label_node(run: CaseRun, value: str | None) -> shop.Edit:
-    """A mark of the node that only this case's pods ask for: without it the node is as good as cordoned for them."""
-    key = f"shop.example.org/{run.namespace}"
-    (node,) = run.api.items("/api/v1/nodes")
-    run.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", {"metadata": {"labels": {key: value}}})
-    return shop.pods(nodeSelector={key: "yes"})
-
-
 def _on_labelled_node(run: CaseRun) -> None:
-    shop.applied(_label_node(run, "yes"), _TWO)(run)
+    shop.applied(label_node(run, "yes"), _TWO)(run)
 
 
 def _without_label(run: CaseRun) -> None:
-    _label_node(run, None)
+    label_node(run, None)
     shop.drop_pod(run)
 
 
@@ -90,7 +83,7 @@ def _lowered(run: CaseRun) -> None:
 
 def _lowered_no_more(run: CaseRun) -> None:
     _phase(run, *CLOSED)
-    leave_limits(run)
+    leave_pods(run)
 
 
 def _evicted(run: CaseRun) -> None:
@@ -133,8 +126,8 @@ def _ignored_namespace(run: CaseRun) -> None:
 
 def _someone(name: str, breaks: Any, **more: Any) -> Case:
     """A case that is escalated to a person, as the release is not to blame."""
-    before = more.pop("before", shop.applied(_TWO))
-    return shop.escalated(name, before, breaks, "InnocentRelease", "pod_crash_loop", **more)
+    before, cause = more.pop("before", shop.applied(_TWO)), more.pop("cause", "environment_changed")
+    return shop.escalated(name, before, breaks, more.pop("reason", "InnocentRelease"), cause, **more)
 
 
 def _noise(name: str, breaks: Any, **more: Any) -> Case:
@@ -143,8 +136,16 @@ def _noise(name: str, breaks: Any, **more: Any) -> Case:
     return Case(name, shop.NAME, breaks=breaks, **values)
 
 
-def _first(name: str, *edits: shop.Edit) -> Case:
-    return shop.escalated(name, None, shop.applied(*edits), "NoKnownGoodRevision", "pod_crash_loop")
+def _missing(name: str, breaks: Any, **more: Any) -> Case:
+    return _someone(name, breaks, reason="ConfigMissing", cause="config_missing", **more)
+
+
+def _no_quota(name: str, breaks: Any, **more: Any) -> Case:
+    return _someone(name, breaks, reason="QuotaExceeded", cause="quota_exceeded", **more)
+
+
+def _first(name: str, reason: str, cause: str, *edits: shop.Edit) -> Case:
+    return shop.escalated(name, None, shop.applied(*edits), reason, cause)
 
 
 def _meanwhile(name: str, then: Any, phase: str, reason: str, **more: Any) -> Case:
@@ -166,12 +167,12 @@ def _put_back_later(run: CaseRun) -> None:
 CASES = (
     _someone("bad-data", shop.restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s")),
     _someone("data-says-no", shop.restarted(_TWO, SHOP_READY="false")),
-    _someone("data-gone", _without_data),
-    _someone("key-gone", shop.restarted(_KEY, _TWO), before=shop.applied(_KEY, _TWO, TOKEN="x")),
-    _someone("account-gone", _without_account, before=_with_account),
-    _someone("node-changed", _without_label, before=_on_labelled_node),
-    _someone("quota-lowered", _quota("64Mi", shop.drop_pod), before=_quota("256Mi", shop.applied(_TWO))),
-    _someone("quota-spent", shop.applied(shop.release(2)), before=_quota("64Mi", shop.applied())),
+    _missing("data-gone", _without_data),
+    _missing("key-gone", shop.restarted(_KEY, _TWO), before=shop.applied(_KEY, _TWO, TOKEN="x")),
+    _missing("account-gone", _without_account, before=_with_account),
+    _someone("node-changed", _without_label, before=_on_labelled_node, reason="Unschedulable", cause="unschedulable"),
+    _no_quota("quota-lowered", _quota("64Mi", shop.drop_pod), before=_quota("256Mi", shop.applied(_TWO))),
+    _no_quota("quota-spent", shop.applied(shop.release(2)), before=_quota("64Mi", shop.applied())),
     _someone("stateful-bad-data", shop.restarted(_TWO, SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="0s"), kind="StatefulSet"),
     _someone(
         "daemon-bad-data",
@@ -181,15 +182,22 @@ CASES = (
     ),
     shop.escalated(
         "limit-overwritten",
-        shop.applied(_TWO),
+        shop.applied(_TWO, SHOP_MEMORY_MIB="24"),
         _lowered,
         "LimitOverwritten",
         "pod_oom_killed",
         then=_lowered_no_more,
     ),
-    _first("first-node", shop.pods(nodeSelector={"shop.example.org/disk": "no-node-has-this"})),
-    _first("first-image", shop.server(image="none.example/a:1")),
-    _first("first-not-allowed", shop.server(securityContext={"privileged": True})),
+    _first(
+        "first-node",
+        "Unschedulable",
+        "unschedulable",
+        shop.pods(nodeSelector={"shop.example.org/disk": "no-node-has-this"}),
+    ),
+    _first("first-image", "ImageUnavailable", "image_unavailable", shop.server(image="prunella.local/none:1")),
+    _first(
+        "first-not-allowed", "AdmissionRefused", "admission_refused", shop.server(securityContext={"privileged": True})
+    ),
     _meanwhile("fixed-meanwhile", _fixed, "Recovered", "HealedByItself", policy=_PATIENT, cause=""),
     _meanwhile("deleted-meanwhile", _deleted("Confirming"), "Suppressed", "TargetDeleted", policy=_PATIENT, cause=""),
     _meanwhile("deleted-mid-repair", _deleted("Verifying"), "Escalated", "TargetDeleted", writes=1),
@@ -203,6 +211,6 @@ CASES = (
     _noise("good-release", shop.applied(shop.release(2))),
     _noise("slow-release", shop.applied(shop.release(2), shop.probe("readinessProbe", initialDelaySeconds=50))),
     _noise("service-renamed", _no_pods_behind),
-    _noise("pods-ignored", _ignored_pods(shop.bad()), before=_ignored_pods(), ignored=True),
+    _noise("pods-ignored", _ignored_pods(shop.bad()), before=_ignored_pods(), unrecorded=True),
     _noise("namespace-ignored", _ignored_namespace),
 )

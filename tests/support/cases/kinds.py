@@ -82,5 +82,5 @@ CASES = (
     shop.healed("daemon-release", shop.applied(), shop.applied(shop.bad()), "bad_release", kind="DaemonSet"),
     shop.escalated("bare-pod", None, _bare_pod, "ReportOnly", "pod_crash_loop", kind="Pod"),
     shop.escalated("job", None, _job, "ReportOnly", "pod_crash_loop", kind="Job"),
-    shop.healed("autoscaled", _scaled(), _scaled(shop.bad()), "bad_release"),
+    shop.rolled_back("autoscaled", _scaled(), _scaled(shop.bad())),
 )

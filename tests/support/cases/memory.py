@@ -61,11 +61,11 @@ CASES = (
         writes=4,
         policy={"verification": {"window": "20s", "timeout": "90s"}},
     ),
-    shop.healed(
+    shop.rolled_back(
         "lowered-limit",
         shop.applied(SHOP_MEMORY_MIB="48"),
         shop.applied(shop.memory("24Mi"), shop.release(2), _LATE, SHOP_MEMORY_MIB="48"),
-        "pod_oom_killed",
+        cause="pod_oom_killed",
     ),
-    shop.healed("killed-137", shop.applied(), shop.applied(*UNTERMINATED), "bad_release"),
+    shop.rolled_back("killed-137", shop.applied(), shop.applied(*UNTERMINATED)),
 )

@@ -90,12 +90,12 @@ def _restless(run: CaseRun) -> None:
 
 def _bad(name: str, *edits: shop.Edit, good: tuple[shop.Edit, ...] = (), **more: Any) -> Case:
     breaks: Callable[[CaseRun], None] = more.pop("breaks", None) or shop.applied(*good, shop.release(2), *edits)
-    return shop.healed(name, more.pop("before", shop.applied(*good)), breaks, more.pop("cause", "bad_release"), **more)
+    return shop.rolled_back(name, more.pop("before", shop.applied(*good)), breaks, **more)
 
 
 CASES = (
-    _bad("crashes-late", shop.env(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="40s")),
-    _bad("gate-never-opened", shop.pods(readinessGates=[{"conditionType": "shop.example.org/open"}])),
+    _bad("crashes-late", shop.env(SHOP_EXIT_CODE="1", SHOP_EXIT_AFTER="40s"), reason="Stable"),
+    _bad("gate-never-opened", shop.pods(readinessGates=[{"conditionType": "shop.example.org/open"}]), shop.deadline()),
     _bad("wrong-hook", shop.server(lifecycle={"postStart": {"exec": {"command": ["/no/such/program"]}}})),
     Case(
         "long-name",
@@ -103,7 +103,7 @@ CASES = (
         _named(),
         _named(shop.bad()),
         "Healed",
-        "Stable",
+        shop.SERVED,
         cause="bad_release",
         writes=1,
         sample=shop.SAMPLE,
@@ -111,11 +111,11 @@ CASES = (
     _bad("as-root", shop.server(securityContext=_ROOT), before=_lenient),
     _bad("wrong-field", shop.server(env=[_FIELD])),
     _bad("no-such-priority", shop.pods(priorityClassName="missing")),
-    _bad("oom-and-image", _beside, shop.server(image="none.example/a:1"), cause="pod_oom_killed"),
+    _bad("oom-and-image", _beside, shop.server(image="prunella.local/none:1"), cause="pod_oom_killed"),
     _bad("said-to-be-oom", breaks=_said_to_be_oom),
     _bad("forged-marks", breaks=_forged),
-    _bad("scaled-meanwhile", breaks=shop.applied(shop.bad()), then=_scaled_meanwhile, policy=_LONG),
-    _bad("restless", breaks=shop.applied(shop.bad()), then=_restless),
+    _bad("scaled-meanwhile", breaks=shop.applied(shop.bad()), then=_scaled_meanwhile, policy=_LONG, reason="Stable"),
+    _bad("restless", breaks=shop.applied(shop.bad()), then=_restless, reason=""),
     _bad("daemon-surge", breaks=shop.applied(shop.bad(), _SURGE), good=(_SURGE,), kind="DaemonSet"),
     shop.healed(
         "oom-drags-another", shop.applied(*_WATCHED), shop.restarted(*_WATCHED, SHOP_MEMORY_MIB="90"), "pod_oom_killed"

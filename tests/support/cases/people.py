@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from support import samples
-from support.api import until
+from support.api import Object, until
 from support.cases import builders as shop
 from support.cases.run import Case, CaseRun
 
@@ -48,14 +48,21 @@ def _serves(run: CaseRun) -> bool:
     return [status.get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")] == [1, 1, 1]
 
 
+def _approval(decision: str, by: str) -> Object:
+    return {"spec": {"approval": {"decision": decision, "by": by}}}
+
+
 def _answer(decision: str) -> Callable[[CaseRun], None]:
     def act(run: CaseRun) -> None:
         _phase(run, "AwaitingApproval", "ApprovalNeeded")
         _untouched(run)
         other = {"Approved": "Rejected", "Rejected": "Approved"}[decision]
-        run.api.patch(run.incident_path(), {"spec": {"approval": {"decision": decision, "by": "alice"}}})
+        path, person = run.incident_path(), run.api.user()
+        with pytest.raises(PrunellaError, match="must be your own name"):
+            run.api.patch(path, _approval(decision, "alice"))
+        run.api.patch(path, _approval(decision, person))
         with pytest.raises(PrunellaError, match="approval"):
-            run.api.patch(run.incident_path(), {"spec": {"approval": {"decision": other, "by": "alice"}}})
+            run.api.patch(path, _approval(other, person))
 
     return act
 

@@ -136,6 +136,8 @@ _KEY = shop.server(env=[{"name": "TOKEN", "valueFrom": {"configMapKeyRef": {"nam
 
 def _bad(name: str, *edits: shop.Edit, before: Any = None, good: tuple[shop.Edit, ...] = (), **more: Any) -> Case:
     breaks = more.pop("breaks", None) or shop.applied(*good, shop.release(2), *edits)
+    if more.get("kind", "Deployment") == "Deployment":
+        return shop.rolled_back(name, before or shop.applied(*good), breaks, **more)
     return shop.healed(name, before or shop.applied(*good), breaks, "bad_release", **more)
 
 
@@ -144,9 +146,9 @@ CASES = (
     _bad("wrong-program", breaks=_program),
     _bad("wrong-setting", breaks=_bad_data_too),
     _bad("exits-at-once", shop.env(SHOP_EXIT_CODE="0", SHOP_EXIT_AFTER="0s")),
-    _bad("wrong-port", shop.env(SHOP_PORT="9090")),
-    _bad("wrong-readiness", *_NOT_THERE),
-    _bad("wrong-liveness", _LIVENESS),
+    _bad("wrong-port", shop.env(SHOP_PORT="9090"), shop.deadline()),
+    _bad("wrong-readiness", *_NOT_THERE, shop.deadline()),
+    _bad("wrong-liveness", _LIVENESS, reason="Stable"),
     _bad("wrong-startup", _STARTUP),
     _bad("wrong-key", _KEY),
     _bad("no-such-volume", _mounted(configMap={"name": "not-there"})),
@@ -161,34 +163,42 @@ CASES = (
         shop.memory("200Mi"),
         before=_bounded("LimitRange", limits=[{"type": "Container", "max": {"memory": "100Mi"}}]),
     ),
-    _bad("apart", _APART, good=(shop.replicas(2),)),
+    _bad("apart", _APART, good=(shop.replicas(2),), reason="Stable"),
     _bad("port-taken", before=_squatted, breaks=shop.applied(shop.release(2), _host_port(31999))),
-    _bad("sidecar-takes-port", _beside("sidecar")),
+    _bad("sidecar-takes-port", _beside("sidecar"), reason=""),
     _bad("native-sidecar-crashes", _beside("sidecar", "initContainers", restartPolicy="Always", command=["/none"])),
-    _bad("init-hangs", _beside("prepare", "initContainers"), slow=True),
-    _bad("all-at-once", _RULES, shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.replicas(3), _RULES)),
+    shop.escalated(
+        "init-hangs",
+        shop.applied(),
+        shop.applied(shop.release(2), _beside("prepare", "initContainers"), shop.deadline()),
+        "InitContainerRunning",
+        "bad_release",
+    ),
+    _bad("all-at-once", _RULES, shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.replicas(3), _RULES), reason="Stable"),
     _bad(
         "recreate",
         shop.env(SHOP_REQUIRE_ENV="TOKEN"),
         good=(shop.replicas(2), shop.spec(strategy={"type": "Recreate"})),
+        reason="Stable",
     ),
     _bad("no-history", shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.spec(revisionHistoryLimit=0),)),
     _bad(
         "four-releases",
-        breaks=_one_after_the_other(shop.env(SHOP_REQUIRE_ENV="A"), shop.server(image="none.example/a:1"), _KEY),
+        breaks=_one_after_the_other(shop.env(SHOP_REQUIRE_ENV="A"), shop.server(image="prunella.local/none:1"), _KEY),
     ),
     shop.healed(
         "leaking-release",
         shop.applied(),
         shop.applied(shop.release(2), shop.env(SHOP_LEAK_MIB_PER_S="20"), _LATE),
         "pod_oom_killed",
+        reason="",  # it may be ready for a moment between two kills, and then the pod before goes
         writes=5,
         policy={"verification": {"window": "20s", "timeout": "90s"}},
         slow=True,
     ),
-    _bad("stateful-readiness", *_NOT_THERE, good=(shop.replicas(2),), **STATEFUL),
+    _bad("stateful-readiness", *_NOT_THERE, **STATEFUL, slow=True),
     _bad("stateful-node", _DISK, good=(shop.replicas(2),), **STATEFUL),
-    _bad("stateful-image", shop.server(image="none.example/a:1"), good=(shop.replicas(2),), **STATEFUL),
+    _bad("stateful-image", shop.server(image="prunella.local/none:1"), good=(shop.replicas(2),), **STATEFUL),
     _bad("stateful-key", _KEY, **STATEFUL),
     _bad(
         "stateful-not-allowed",
@@ -204,7 +214,7 @@ CASES = (
     ),
     _bad("stateful-parted", _PARTED, shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.replicas(2),), **STATEFUL),
     _bad("stateful-by-hand", before=shop.applied(*_BY_HAND), breaks=_on_delete, **STATEFUL),
-    _bad("daemon-image", shop.server(image="none.example/a:1"), kind="DaemonSet"),
+    _bad("daemon-image", shop.server(image="prunella.local/none:1"), kind="DaemonSet"),
     _bad("daemon-readiness", *_NOT_THERE, kind="DaemonSet", slow=True),
     _bad("daemon-key", _KEY, kind="DaemonSet"),
     _bad("daemon-too-large", _HUGE, kind="DaemonSet"),

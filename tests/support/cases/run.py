@@ -6,7 +6,7 @@ A case is two functions: `before` creates the healthy state, `breaks` the fault.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import yaml
@@ -14,9 +14,10 @@ from support import samples
 from support.api import Object, until
 from support.audit import Write
 from support.cluster import Cluster
-from support.prunella import PrunellaProcess
+from support.prunella import SeparateProcesses
 
 from prunella_operator import clock
+from prunella_operator.kubernetes.views.pods import pod_view
 
 CLOSED = frozenset({"Healed", "Recovered", "Escalated", "DryRunDone", "Suppressed", "Cancelled", "Failed"})
 _OPENED_WITHIN = 150.0
@@ -26,6 +27,7 @@ LAST_ACTION = "prunella.dev/last-action"
 CASE_LABELS = {"prunella-tests-stage": "e2e"}
 BUILT_IN = os.environ.get("PRUNELLA_TEST_BUILT_IN") == "1"
 """Use Prunella's defaults: the default settings, and a policy only for a case that needs one."""
+_SETTLED_FOR = timedelta(seconds=33 if BUILT_IN else 6)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Case:
     phase: str | None
     """The phase in which its incident ends; None: there must not be one."""
     reason: str
+    """The reason of that phase; "": any, where several are right."""
     cause: str = ""
     writes: int = 0
     """The number of Prunella's writes to an object of the owner: each repair and each undo is one."""
@@ -49,22 +52,30 @@ class Case:
     incidents: int = 1
     about: int = 0
     """The index of the incident that the other fields are about."""
+    beside: tuple[str, ...] = ()
+    """Other workloads that Prunella may repair too; their repairs count as writes of this case."""
     policy: dict[str, Any] | None = field(default_factory=dict)
     """Changes to the samples' policy; None: no policy at all."""
     sample: str | None = None
     kind: str = "Deployment"
-    ignored: bool = False
-    """Prunella must ignore it, so that it keeps no snapshot either."""
+    unrecorded: bool = False
+    """Prunella keeps no snapshot of it: it must ignore it, or may write nothing in its namespace."""
     slow: bool = False
     """It takes minutes, so it must begin first."""
     then: Callable[["CaseRun"], None] | None = None
     """The actions of people once it is broken; may wait and assert."""
 
+    def ends_as(self, phase: str | None, reason: str) -> bool:
+        """Check that this is an end that is right."""
+        return phase == self.phase and self.reason in ("", reason)
+
 
 class CaseRun:
     """One run of a case, in its namespace."""
 
-    def __init__(self, case: Case, cluster: Cluster, prunella: PrunellaProcess, user: str, namespace: str) -> None:
+    def __init__(
+        self, case: Case, cluster: Cluster, prunella: SeparateProcesses, users: tuple[str, ...], namespace: str
+    ) -> None:
         self.case = case
         self.cluster = cluster
         self.api = cluster.api
@@ -77,12 +88,14 @@ class CaseRun:
         """The names and uids of the pods of the namespace when it was healthy."""
         self.earlier: frozenset[str] = frozenset()
         """Incidents of a start that took long on a busy machine; they are over."""
+        self.cluster_scoped: list[str] = []
+        """Paths of what was made outside of the namespace; it is deleted at the end."""
         self.broken_at: datetime | None = None
         """The time at which it began to be broken."""
         self.error: BaseException | None = None
         """The error that stopped the run."""
-        self._prunella = prunella
-        self._user = user
+        self.prunella = prunella
+        self._users = users
 
     def load(self, file: str, sample: str | None = None) -> list[Object]:
         """The objects of one of the sample's files, in this namespace."""
@@ -116,13 +129,19 @@ class CaseRun:
             case.before(self)
 
     def is_good(self) -> bool:
-        """Check that Prunella knows the healthy template, or, if it must ignore the workload, that this is healthy."""
-        if self.case.ignored:
-            status, wanted = self.live().get("status") or {}, self.live()["spec"]["replicas"]
-            return (status.get("readyReplicas"), status.get("updatedReplicas")) == (wanted, wanted)
+        """Check that Prunella knows the healthy template, or, if it records none, that its pods were ready so long."""
+        if self.case.unrecorded:
+            return self._settled()
         path = f"/apis/apps/v1/namespaces/{self.namespace}/controllerrevisions"
         kept = self.api.items(path, labelSelector=_SNAPSHOT)
         return any(item["metadata"]["name"].startswith(f"{self.case.workload}-prunella-") for item in kept)
+
+    def _settled(self) -> bool:
+        """Check that all pods are there, and have been ready for longer than a template needs to be known as good."""
+        pods = [pod_view(pod) for pod in self.api.pods(self.namespace)]
+        since = [pod.ready_since for pod in pods if pod.ready and pod.ready_since]
+        complete = len(pods) == len(since) == self.live()["spec"]["replicas"]
+        return complete and clock.now() - max(since) > _SETTLED_FOR
 
     def break_it(self) -> None:
         """Break it, and remember the owner's version."""
@@ -165,7 +184,7 @@ class CaseRun:
         """Check that it is closed, or in the exact state that a case with an open incident expects."""
         if self.case.phase in CLOSED:
             return status.get("phase") in CLOSED
-        return (status.get("phase"), status.get("reason")) == (self.case.phase, self.case.reason)
+        return self.case.ends_as(status.get("phase"), status.get("reason", ""))
 
     def when(self, condition: Callable[[Object], Any], what: str, seconds: float = _CLOSED_WITHIN) -> Object:
         """The incident, once its status fulfils the condition."""
@@ -184,14 +203,17 @@ class CaseRun:
 
     def attempted(self) -> list[Write]:
         """Every write to the owner's objects here that Prunella tried, granted or not. Needs the audit log."""
+        return [write for write in self._writes() if write.of_a_user]
+
+    def _writes(self) -> list[Write]:
+        """All writes of Prunella's accounts here, in order. Needs the audit log."""
         assert self.cluster.audit is not None
-        return [write for write in self.cluster.audit.writes(self._user, self.namespace) if write.of_a_user]
+        found = [write for user in self._users for write in self.cluster.audit.writes(user, self.namespace)]
+        return sorted(found, key=lambda write: write.at)
 
     def snapshots(self) -> list[Write]:
         """Prunella's writes of its own snapshots. Needs the audit log."""
-        assert self.cluster.audit is not None
-        everything = self.cluster.audit.writes(self._user, self.namespace)
-        return [write for write in everything if write.resource == "apps/controllerrevisions"]
+        return [write for write in self._writes() if write.resource == "apps/controllerrevisions"]
 
     def assert_written(self, times: int) -> None:
         """Assert that Prunella made that many writes, only to the workload; from the audit log if there is one."""
@@ -212,12 +234,13 @@ class CaseRun:
 
     def unsafe(self) -> list[Write]:
         """Writes that no case wants: to other objects, to more than a template, deletions that any pod may meet."""
-        wanted = (self._is_repair, self._is_deletion, self._is_resize)
+        wanted = (self._is_repair, self._is_deletion, self._is_resize, self._is_eviction)
         return [write for write in self.attempted() if not any(known(write) for known in wanted)]
 
     def _is_repair(self, write: Write) -> bool:
         """A patch of the workload's template and of our annotations, with preconditions on what was diagnosed."""
-        if (write.verb, write.resource, write.name) != ("patch", f"apps/{self.resource}s", self.case.workload):
+        ours = write.name in (self.case.workload, *self.case.beside)
+        if not ours or (write.verb, write.resource) != ("patch", f"apps/{self.resource}s"):
             return False
         changes = {step["path"] for step in write.request if step["op"] != "test"}
         tested = {step["path"] for step in write.request if step["op"] == "test"}
@@ -240,11 +263,16 @@ class CaseRun:
         uid = ((write.request or {}).get("preconditions") or {}).get("uid") if isinstance(write.request, dict) else ""
         return (write.verb, write.resource) == ("delete", "/pods") and ours and bool(uid)
 
+    def _is_eviction(self, write: Write) -> bool:
+        """The eviction, by uid, of a pod of the workload."""
+        options = (write.request or {}).get("deleteOptions") or {} if isinstance(write.request, dict) else {}
+        ours = write.name.startswith(f"{self.case.workload}-") and bool((options.get("preconditions") or {}).get("uid"))
+        return (write.verb, write.resource) == ("create", "/pods/eviction") and ours
+
     def _assert_audited(self) -> None:
         """An audit log that shows nothing at all proves nothing: Prunella's reports must be in it."""
-        assert self.cluster.audit is not None
-        everything = self.cluster.audit.writes(self._user, self.namespace)
-        assert any(write.resource.startswith("prunella.dev/") for write in everything) or not self.case.incidents
+        reported = any(write.resource.startswith("prunella.dev/") for write in self._writes())
+        assert reported or not self.case.incidents
 
     def diagnostics(self) -> Iterator[tuple[str, str]]:
         """Yield the parts of a failed test's report."""
@@ -253,7 +281,7 @@ class CaseRun:
             yield f"incident {incident['metadata']['name']}", yaml.safe_dump(incident, sort_keys=False, width=140)
         if self.cluster.audit is not None:
             yield "Prunella's writes", "\n".join(map(str, self.attempted())) or "none"
-        yield from self._prunella.diagnostics()
+        yield from self.prunella.diagnostics()
 
 
 def _is_over(incident: Object) -> bool:

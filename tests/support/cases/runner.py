@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.api import path_of, until
+from support.cases.results import result
 from support.cases.run import CASE_LABELS, CaseRun
-from support.prunella import PrunellaProcess
+from support.prunella import SeparateProcesses
 
 _AT_ONCE = 14
 _GOOD_WITHIN = 240.0
@@ -30,11 +31,11 @@ class CaseRunner:
     """Runs cases and keeps the outcome of each."""
 
     def __init__(
-        self, case_runs: Iterable[CaseRun], prunella: PrunellaProcess, log_progress: Callable[[str], None]
+        self, case_runs: Iterable[CaseRun], prunella: SeparateProcesses, log_progress: Callable[[str], None]
     ) -> None:
         self._prunella = prunella
         self.case_runs = {case_run.case.name: case_run for case_run in case_runs}
-        self._log_progress = log_progress
+        self._log = log_progress
         self._began = time.monotonic()
         self._left = len(self.case_runs)
 
@@ -54,18 +55,28 @@ class CaseRunner:
             error.add_note(self._prunella.tail())
             case_run.error = error
         self._left -= 1
-        self._log_progress(
-            f"{case_run.case.name} {'could not be played' if case_run.error else 'is over'}, {self._left} to go"
-        )
+        self._log_progress(f"{_outcome(case_run)}, {self._left} to go")
 
     def clear(self) -> None:
         """Delete the namespaces without waiting."""
         for case_run in self.case_runs.values():
             case_run.api.delete(path_of(_CROWD))
             case_run.api.delete(f"/api/v1/namespaces/{case_run.namespace}")
+            for path in case_run.cluster_scoped:
+                case_run.api.delete(path)
 
     def _log_progress(self, what: str) -> None:
-        self._log_progress(f"e2e: {what} ({time.monotonic() - self._began:.0f} s)")
+        self._log(f"{what} ({time.monotonic() - self._began:.0f} s)")
+
+
+def _outcome(case_run: CaseRun) -> str:
+    """One line of progress: the row of the table, or why the case could not be played."""
+    if case_run.error is not None:
+        return f"{case_run.case.name} could not be played: {str(case_run.error).partition(chr(10))[0]}"
+    if case_run.cluster.audit is None:
+        return f"{case_run.case.name} is over"
+    _, *cells = result(case_run).cells
+    return f"{case_run.case.name} is over: {' | '.join(cells)}"
 
 
 def run_case(case_run: CaseRun) -> None:

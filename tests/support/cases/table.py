@@ -5,6 +5,7 @@ from typing import Any
 from support import samples
 from support.api import Object, until
 from support.cases import (
+    alarms,
     bystanders,
     causes,
     correlation,
@@ -13,14 +14,26 @@ from support.cases import (
     kinds,
     memory,
     oddities,
+    owners,
+    patience,
     people,
+    places,
+    progress,
+    refusals,
+    relapses,
     releases,
+    rights,
+    shared,
+    small,
+    tenants,
     traps,
-)  # fmt: skip
-from support.cases.builders import with_ledger, without_ledger
+)
+from support.cases.builders import SERVED, with_ledger, without_ledger
 from support.cases.run import Case, CaseRun
 
 TRACKING = "argocd.argoproj.io/tracking-id"
+_IGNORED = ("labels", "prunella.dev/ignore", "true")
+_TRACKED = ("annotations", TRACKING, "shop:apps/Deployment:{namespace}/checkout")
 
 
 def _sample(file: str) -> Any:
@@ -92,16 +105,15 @@ def _recreated(run: CaseRun) -> None:
     run.api.apply(*run.load("break.yaml"))
 
 
-def _labelled(run: CaseRun) -> None:
-    objects = run.load("break.yaml")
-    samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
-    run.api.apply(*objects)
+def _marked(file: str, kind: str, name: str, value: str) -> Any:
+    """The sample's Deployment with a label or an annotation; `{namespace}` stands for the case's own."""
 
+    def apply(run: CaseRun) -> None:
+        objects = run.load(file)
+        samples.deployment(objects)["metadata"].setdefault(kind, {})[name] = value.format(namespace=run.namespace)
+        run.api.apply(*objects)
 
-def _labelled_before(run: CaseRun) -> None:
-    objects = run.load("before.yaml")
-    samples.deployment(objects)["metadata"]["labels"]["prunella.dev/ignore"] = "true"
-    run.api.apply(*objects)
+    return apply
 
 
 def _paused(run: CaseRun) -> None:
@@ -137,16 +149,6 @@ def _ghost(run: CaseRun) -> None:
     run.api.apply(incident)
 
 
-def _tracked(file: str) -> Any:
-    def apply(run: CaseRun) -> None:
-        objects = run.load(file)
-        meta = samples.deployment(objects)["metadata"]
-        meta["annotations"] = {TRACKING: f"shop:apps/Deployment:{run.namespace}/{meta['name']}"}
-        run.api.apply(*objects)
-
-    return apply
-
-
 def _dependent(run: CaseRun, file: str) -> list[Object]:
     """A workload that needs another one at its start, and whose pods are all replaced by a release."""
     objects = run.load(file)
@@ -168,7 +170,7 @@ def _dependency_down(run: CaseRun) -> None:
 
 
 def _rolled_back(name: str, workload: str, **more: Any) -> Case:
-    values: dict[str, Any] = {"before": _before, "breaks": _break, "phase": "Healed", "reason": "Stable"}
+    values: dict[str, Any] = {"before": _before, "breaks": _break, "phase": "Healed", "reason": SERVED}
     return Case(name, workload, **{**values, "cause": "bad_release", "writes": 1, **more})
 
 
@@ -176,7 +178,10 @@ def _left_alone(name: str, workload: str, phase: str | None, reason: str, **more
     return Case(name, workload, **{"before": _before, "breaks": _break, "phase": phase, "reason": reason, **more})
 
 
-LARGER = (people, kinds, memory, causes, guards, releases, innocent, correlation, traps, oddities, bystanders)
+LARGER = (
+    *(people, kinds, memory, causes, guards, releases, innocent, correlation, traps, oddities, bystanders),
+    *(patience, progress, refusals, places, shared, relapses, owners, tenants, alarms, small, rights),
+)
 CASES: dict[str, Case] = {
     case.name: case
     for case in (
@@ -208,10 +213,8 @@ CASES: dict[str, Case] = {
         _rolled_back("config-error", "orders"),
         _rolled_back("rollout-stuck", "inventory"),
         _rolled_back("init-crash", "shipping"),
-        _rolled_back("recreated", "checkout", sample="bad-release", breaks=_recreated),
-        _left_alone(
-            "first-release", "wishlist", "Escalated", "NoKnownGoodRevision", before=None, cause="pod_crash_loop"
-        ),
+        _rolled_back("recreated", "checkout", sample="bad-release", breaks=_recreated, reason="Stable"),
+        _left_alone("first-release", "wishlist", "Escalated", "NoKnownGoodRevision", before=None, cause="bad_release"),
         _left_alone("oom-at-max", "thumbnails", "Escalated", "MemoryAtMaximum", cause="pod_oom_killed"),
         _left_alone(
             "dry-run",
@@ -225,17 +228,25 @@ CASES: dict[str, Case] = {
             policy={"approval": {"when": "Always"}},
             incidents=2,
         ),
-        _left_alone("observed-only", "checkout", "DryRunDone", "ObserveMode", cause="bad_release", policy=None),
+        _left_alone(
+            "observed-only",
+            "checkout",
+            "DryRunDone",
+            "ObserveMode",
+            cause="bad_release",
+            policy=None,
+            unrecorded=True,
+        ),
         _left_alone(
             "opted-out",
             "checkout",
             None,
             "",
             sample="bad-release",
-            before=_labelled_before,
-            breaks=_labelled,
+            before=_marked("before.yaml", *_IGNORED),
+            breaks=_marked("break.yaml", *_IGNORED),
             incidents=0,
-            ignored=True,
+            unrecorded=True,
         ),
         _left_alone(
             "paused",
@@ -263,8 +274,8 @@ CASES: dict[str, Case] = {
             "Escalated",
             "OwnedElsewhere",
             sample="bad-release",
-            before=_tracked("before.yaml"),
-            breaks=_tracked("break.yaml"),
+            before=_marked("before.yaml", *_TRACKED),
+            breaks=_marked("break.yaml", *_TRACKED),
             cause="bad_release",
         ),
         _left_alone(

@@ -13,7 +13,7 @@ _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
 _RECREATED = shop.spec(strategy={"type": "Recreate"})
 _ALL_AT_ONCE = shop.spec(strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}})
 _GATE = "shop.example.org/open"
-_GATED = shop.pods(readinessGates=[{"conditionType": _GATE}])
+GATED = shop.pods(readinessGates=[{"conditionType": _GATE}])
 _ON_DELETE = shop.spec(updateStrategy={"type": "OnDelete"})
 _LATE = shop.probe("readinessProbe", initialDelaySeconds=40)
 _SLOW_STOP: tuple[shop.Edit, ...] = (
@@ -103,7 +103,7 @@ def _without_settings(run: CaseRun) -> None:
     run.api.delete(f"/api/v1/namespaces/{run.namespace}/configmaps/settings-1")
 
 
-def _gate(run: CaseRun, status: str, pods: list[Object]) -> None:
+def set_gate(run: CaseRun, status: str, pods: list[Object]) -> None:
     """Set the readiness gate of pods, as a load balancer's controller does."""
     for pod in pods:
         kept = [condition for condition in pod["status"].get("conditions", ()) if condition["type"] != _GATE]
@@ -112,13 +112,13 @@ def _gate(run: CaseRun, status: str, pods: list[Object]) -> None:
 
 
 def _gates_opened(run: CaseRun) -> None:
-    shop.applied(_GATED, shop.replicas(2))(run)
+    shop.applied(GATED, shop.replicas(2))(run)
     until(lambda: [status["ready"] for status in statuses(ours(run))] == [True] * 2, 90, "both would be ready")
-    _gate(run, "True", ours(run))
+    set_gate(run, "True", ours(run))
 
 
 def _gate_closed(run: CaseRun) -> None:
-    _gate(run, "False", ours(run)[:1])
+    set_gate(run, "False", ours(run)[:1])
 
 
 def _with_budget(run: CaseRun) -> None:
@@ -190,7 +190,7 @@ def _false_alarm(run: CaseRun) -> None:
 
 
 def _to_a_person(name: str, before: Any, breaks: Any, reason: str = "InnocentRelease", **more: Any) -> Case:
-    return shop.escalated(name, before, breaks, reason, more.pop("cause", "pod_crash_loop"), **more)
+    return shop.escalated(name, before, breaks, reason, more.pop("cause", "environment_changed"), **more)
 
 
 def _closed(name: str, phase: str, reason: str, breaks: Callable[[CaseRun], None], **more: Any) -> Case:
@@ -205,7 +205,15 @@ def _noise(name: str, breaks: Callable[[CaseRun], None], *edits: shop.Edit) -> C
 
 CASES = (
     _to_a_person(
-        "killed-long-ago", _asking, _killed_once, then=_then_says_no, incidents=2, about=1, policy={"grace": "15s"}
+        "killed-long-ago",
+        _asking,
+        _killed_once,
+        "DependencyDown",
+        cause="dependency_down",
+        then=_then_says_no,
+        incidents=2,
+        about=1,
+        policy={"grace": "15s"},
     ),
     _to_a_person("config-checksum", shop.applied(_checksum("a")), shop.applied(_checksum("b"), **_CRASHES)),
     _to_a_person("restarted-into-bad-data", shop.applied(), _restarted_into_bad_data),
@@ -215,16 +223,19 @@ CASES = (
         _without_settings,
         "RollbackDidNotHelp",
         writes=2,
-        cause="bad_release",
     ),
     _to_a_person("gate-closed", _gates_opened, _gate_closed),
     _to_a_person(
-        "scaled-too-far", shop.applied(_ALONE, _RECREATED), shop.applied(_ALONE, _RECREATED, shop.replicas(2))
+        "scaled-too-far",
+        shop.applied(_ALONE, _RECREATED),
+        shop.applied(_ALONE, _RECREATED, shop.replicas(2)),
+        "Unschedulable",
+        cause="unschedulable",
     ),
     _to_a_person(
         "daemon-by-hand", shop.applied(_ON_DELETE), _replaced_by_hand, "OnDelete", cause="bad_release", kind="DaemonSet"
     ),
-    _to_a_person("cron-job", None, _cron_job, "ReportOnly", kind="CronJob"),
+    _to_a_person("cron-job", None, _cron_job, "ReportOnly", cause="pod_crash_loop", kind="CronJob"),
     _to_a_person(
         "oom-disruption",
         _with_budget,

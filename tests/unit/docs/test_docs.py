@@ -25,6 +25,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes import request
 from prunella_operator.temporal.payload_codec import parse_keys
 from prunella_workflows.decisions import guards
+from prunella_workflows.decisions.playbooks import surroundings
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
@@ -359,6 +360,8 @@ def reasons_to_escalate():
                 yield words[0]
             elif named.get("reason") and (name == "Plan" or (name, path.name) == ("Judgement", "verify.py")):
                 yield named["reason"]
+    for playbook in surroundings.PLAYBOOKS:
+        yield "".join(part.capitalize() for part in playbook.cause.split("_"))
     yield from error_reasons(PrunellaError)
     yield "Unanswered"
 
@@ -411,7 +414,7 @@ def test_python_examples_run(page, monkeypatch):
     """An existing cause replaces the one that the reader is about to add."""
     for block in pages.blocks(page):
         if block.language == "python":
-            code = block.text.replace("Cause.UNSCHEDULABLE", "Cause.UNKNOWN")
+            code = block.text.replace("Cause.CERTIFICATE_EXPIRED", "Cause.UNKNOWN")
             names = {"__name__": "example"}
             exec(compile(code, f"{page.name} example", "exec"), names)
             if playbook := names.get("PLAYBOOK"):

@@ -513,6 +513,7 @@ def test_everything_of_the_node_lies_below_the_state_folder(instance):
 
     assert f'root = "{instance.folder}/containerd/root"' in text
     assert 'sandbox = "prunella.local/pause:1"' in text
+    assert f'config_path = "{instance.folder}/containerd/registries"' in text
     assert kubelet["cgroupRoot"] == "/prunella-a"
     assert kubelet["podLogsDir"].startswith(str(instance.folder))
     assert node.pod_network(instance)["plugins"][0]["ipMasq"] is False

@@ -166,6 +166,14 @@ def test_the_marks_that_only_prunella_sets_are_those_that_the_code_writes():
     assert set(re.findall(r"'(prunella\.dev/[a-z-]+)' in", said)) == {REPAIR_SLOT, REPAIR_SLOTS}
 
 
+def test_an_incident_that_is_being_deleted_is_under_the_policy_too():
+    """With a finalizer of his own its author could else go on writing into it; only removing finalizers is open."""
+    policy, _ = documents(MANIFESTS / "admission" / "incidents.yaml")
+    assert [one["name"] for one in policy["spec"]["matchConditions"]] == ["not-prunella-itself"]
+    (rule,) = [one["expression"] for one in policy["spec"]["validations"] if "variables.dying" in one["expression"]]
+    assert "object.spec == oldObject.spec" in rule
+
+
 def test_what_bounds_prunella_can_fail_for_nobody_else():
     """The policies see every write in the cluster, and an error in a condition would refuse it."""
     for document in documents(MANIFESTS / "admission" / "identity.yaml"):
@@ -174,6 +182,18 @@ def test_what_bounds_prunella_can_fail_for_nobody_else():
             name = "request.userInfo.username"
             expected = f"has({name}) && {name}.startsWith('system:serviceaccount:prunella-system:')"
             assert condition["expression"] == expected
+
+
+def test_a_rollback_is_compared_with_the_template_that_it_replaces():
+    """Each right of a template is looked for in the one before; tests/integration/test_identity.py tries them."""
+    policy = named("ValidatingAdmissionPolicy")["workloads.prunella.dev"]
+    rules = [one["expression"] for one in policy["spec"]["validations"]]
+    rights = [rule for rule in rules if "isRollback" in rule and "prunella.dev/before" not in rule]
+    assert len(rights) == 3
+    assert all(re.search(r"variables\.(before|containersBefore|contexts)\b", rule) for rule in rights)
+    said = " ".join(rights)
+    for old in ("old.privileged", "old.procMount", "old.capabilities.add", "old.volumeMounts", "before.spec.volumes"):
+        assert old in said
 
 
 def test_the_namespace_is_restricted():

@@ -38,6 +38,8 @@ class IncidentFollower:
             if seen.gone or seen.phase.closed:
                 return self._outcome(seen)
             await self._keep_silence(acting=seen.phase in _ACTING)
+            if self._case.state.was_silenced and not self._case.state.silence_id:
+                await self.poll()
         if self._has_unnoticed_end():
             await self._withdraw()
         pause = backoff(self._case.begun_at, CHECK_INTERVAL, CHECK_INTERVAL_LIMIT)
@@ -89,11 +91,13 @@ class IncidentFollower:
         return _OUTCOMES.get(seen.phase, Outcome.NOT_REPAIRED)
 
     async def _withdraw(self) -> None:
-        """Cancel the incident of an alert that is over, if it has changed nothing yet; otherwise let it finish."""
+        """Cancel the incident of an alert that is over, if it has changed nothing yet. Otherwise it continues, and must
+        know of the end: while the alert fires, calm pods are no recovery.
+        """
         case, incident = self._case, self._case.state.incident
         assert incident is not None
         case.set(end_noticed=True)
-        if not case.state.opened or case.state.acted:
+        if not case.state.opened:
             case.note("the alert was resolved; its incident continues")
             return
         try:

@@ -9,16 +9,23 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.common import Priority
 
-from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_DONE, Options
+from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_DONE, WATCHING, Options
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
-from prunella_workflows.model.outcome import Cause, Diagnosis, GuardResult, Judgement, Sighting
+from prunella_workflows.model.outcome import Baseline, Cause, Diagnosis, GuardResult, Judgement, Sighting
 from prunella_workflows.model.plan import Action, Plan, Settle
 from prunella_workflows.model.policy import EscalationRule
 from prunella_workflows.model.workload import WorkloadRef
 
 TASK_QUEUE = "prunella"
+WATCH_SECONDS = 540.0
+"""The time that one call of a watching activity may last; it is repeated as long as there is no answer."""
+
+
+def watch_queue(task_queue: str) -> str:
+    """The task queue of watching activities."""
+    return f"{task_queue}-watch"
 
 
 def workflow_id(incident_uid: str) -> str:
@@ -26,13 +33,25 @@ def workflow_id(incident_uid: str) -> str:
     return f"incident-{incident_uid}"
 
 
-def action_id(incident_uid: str, attempt: int, *, undo: bool = False) -> str:
-    """The id of one write: the same in every retry and after every crash."""
-    return f"{incident_uid}-{attempt}" + ("-undo" if undo else "")
+def action_id(incident_uid: str, run_id: str, attempt: int) -> str:
+    """The id of one write: the same in every retry and after every crash, but another one in another run.
+
+    The run is its run id's end, which is random. A workflow that is started a second time, because Temporal's data was
+    lost or restored, must not take a write of the former run for its own.
+    """
+    return f"{incident_uid}-{run_id[-8:]}-{attempt}"
+
+
+def undo_id(repair_id: str) -> str:
+    """The id of the undo of a write."""
+    return f"{repair_id}-undo"
 
 
 class HealingRequest(Value):
-    """The input of a SelfHealing workflow. `opened_at` is the Incident's creation."""
+    """The input of a SelfHealing workflow. `opened_at` is the Incident's creation.
+
+    `attempts` are those of a former run that was lost, as the Incident's status records them.
+    """
 
     incident: IncidentRef
     spec: IncidentSpec
@@ -40,16 +59,23 @@ class HealingRequest(Value):
     detected_at: datetime | None = None
     fault_at: datetime | None = None
     trace_id: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class ConfirmRequest(Value):
-    """Check whether the fault is present, after the last check's `calm_since`. Crashes before `since` do not count."""
+    """Check whether the fault is present, after the last check's `calm_since`. Crashes before `since` do not count.
+
+    `watch`: seconds to check again and again, until the fault is known to persist or to be gone, or until a start has
+    another deadline than `until`.
+    """
 
     incident: IncidentRef
     spec: IncidentSpec
     opened_at: datetime
     calm_since: datetime | None = None
     since: datetime | None = None
+    watch: float = 0.0
+    until: datetime | None = None
 
 
 class Confirmation(Value):
@@ -78,14 +104,17 @@ class DiagnoseRequest(Value):
 
 
 class DiagnoseReport(Value):
-    """The diagnosis, the plan, every guard's result, and the exact change of the next step."""
+    """The diagnosis, the plan, every guard's result, and the exact change of the next step.
+
+    `earlier`: the attempts of the incident whose fault is back, from which this one goes on.
+    """
 
     diagnosis: Diagnosis
     plan: Plan
     guards: tuple[GuardResult, ...] = ()
     evidence: tuple[EvidenceNote, ...] = ()
     diff: str = ""
-    available: int = 0
+    baseline: Baseline = Baseline()
     attempts_max: int = 3
     has_checks: bool = False
     approval_needed: bool = False
@@ -93,10 +122,14 @@ class DiagnoseReport(Value):
     approvers: tuple[str, ...] = ()
     escalation: EscalationRule = EscalationRule()
     caused_by: CausedBy | None = None
+    earlier: tuple[Attempt, ...] = ()
 
 
 class RepairOrder(Value):
-    """Make one change, once. Cause, severity and approval are for the guards that are checked at the write."""
+    """Make one change, once. Cause, severity and approval are for the guards that are checked at the write.
+
+    `continues`: the names of the earlier incidents whose ladder this one goes on with.
+    """
 
     incident: IncidentRef
     action_id: str
@@ -104,6 +137,7 @@ class RepairOrder(Value):
     cause: Cause = Cause.UNKNOWN
     severity: str = ""
     answer: Approval | None = None
+    continues: tuple[str, ...] = ()
 
 
 class Repaired(Value):
@@ -117,9 +151,10 @@ class Repaired(Value):
 
 
 class VerifyRequest(Value):
-    """Check a repaired workload once. `blind` are the seconds in which it could not be observed: they do not count.
+    """Check a repaired workload. `blind` are the seconds in which it could not be observed: they do not count.
 
-    `action` is the change that was made, `calm_since` the result of the last check.
+    `action` is the change that was made, `calm_since` the result of the last check, at `checked_at`. `watch`: seconds
+    to check again and again, until there is a verdict or a reason that is not `known`.
     """
 
     target: WorkloadRef
@@ -128,10 +163,13 @@ class VerifyRequest(Value):
     action_id: str
     template_hash: str
     written_at: datetime
-    available_before: int = 0
+    baseline: Baseline = Baseline()
     settle: Settle
     has_checks: bool = False
     blind: float = 0.0
+    checked_at: datetime | None = None
+    watch: float = 0.0
+    known: tuple[str, ...] = ()
 
 
 class EventNote(Value):
@@ -156,11 +194,11 @@ class ReportRequest(Value):
 # repaired before all are diagnosed. The default is 3, and the lower number goes first.
 _BEHIND = Priority(priority_key=4)
 OPTIONS: dict[str, Options] = {
-    "confirm": Options(20, IDEMPOTENT, priority=_BEHIND),
+    "confirm": Options(600, WATCHING, heartbeat=15, priority=_BEHIND),
     "diagnose": Options(30, IDEMPOTENT, priority=_BEHIND),
     "repair": Options(20, NON_IDEMPOTENT),
     "undo": Options(20, NON_IDEMPOTENT),
-    "verify": Options(20, IDEMPOTENT),
+    "verify": Options(600, WATCHING, heartbeat=15),
     "report": Options(15, IDEMPOTENT),
     "close": Options(15, UNTIL_DONE, schedule_to_close=7 * 86400),
 }
@@ -172,7 +210,7 @@ class HealingActivities(ABC):
     @abstractmethod
     @activity.defn(name="confirm")
     def confirm(self, request: ConfirmRequest) -> Confirmation:
-        """Resolve the target and check whether the fault is present.
+        """Resolve the target and check whether the fault is present, for as long as the request says.
 
         Raises:
             NotFound: the target does not exist.
@@ -207,7 +245,7 @@ class HealingActivities(ABC):
     @abstractmethod
     @activity.defn(name="verify")
     def verify(self, request: VerifyRequest) -> Judgement:
-        """Check once; the workflow repeats it while there is no verdict."""
+        """Check for as long as the request says; the workflow repeats it while there is no verdict."""
 
     @abstractmethod
     @activity.defn(name="report")

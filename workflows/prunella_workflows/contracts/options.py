@@ -17,6 +17,9 @@ def _retry(first: int, longest: int, attempts: int = 0, permanent: tuple[str, ..
 
 
 IDEMPOTENT = _retry(1, 300, attempts=10)
+WATCHING = _retry(1, 10, attempts=10)
+"""Idempotent too; a watch that was interrupted is continued soon."""
+
 NON_IDEMPOTENT = _retry(5, 60, attempts=3)
 EXTERNAL = _retry(10, 600, attempts=5, permanent=("AuthenticationError", "InvalidInputError"))
 ALERT = _retry(1, 60, attempts=3)
@@ -26,9 +29,14 @@ UNTIL_DONE = _retry(1, 60)
 
 @dataclass(frozen=True)
 class Options:
-    """Seconds for one attempt and in total (None: no limit), retry class, and priority among waiting activities."""
+    """Seconds for one attempt and in total (None: no limit), retry class, and priority among waiting activities.
+
+    `heartbeat`: seconds without one after which the worker of a watching activity is taken for dead. Watching
+    activities have a task queue of their own, so that they take no slot that others need.
+    """
 
     start_to_close: float
     retry: RetryPolicy
     schedule_to_close: float | None = None
+    heartbeat: float | None = None
     priority: Priority = Priority.default

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import Enum, auto
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.contracts import healing
 from prunella_workflows.contracts.healing import DiagnoseReport, HealingActivities, HealingRequest
@@ -15,16 +15,13 @@ from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import HealingState
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.errors import ChangedSince, Held
-from prunella_workflows.model.outcome import Judgement, Verdict
-from prunella_workflows.model.plan import Step
+from prunella_workflows.model.outcome import Judgement, inconclusive
+from prunella_workflows.model.plan import Action, RestoreTemplate, SetMemory, Step
 from prunella_workflows.temporal.activity_calls import ActivityCaller, backoff
 from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
 
 VERIFY_INTERVAL = timedelta(seconds=2)
-BLIND_INTERVAL = timedelta(seconds=20)
-"""A longer gap between two checks than this means that the workload could not be observed."""
-BLIND_LIMIT = timedelta(hours=1)
-BAD = (Verdict.NOT_HEALED, Verdict.WORSE)
+VERIFY_INTERVAL_LIMIT = timedelta(seconds=10)
 
 
 class RepairOutcome(Enum):
@@ -52,11 +49,12 @@ class RepairExecutor:
         self._state.orders += 1
         order = healing.RepairOrder(
             incident=self._request.incident,
-            action_id=healing.action_id(self._request.incident.uid, self._state.orders),
+            action_id=healing.action_id(self._request.incident.uid, self._state.run_id, self._state.orders),
             action=step.action,
             cause=report.diagnosis.cause,
             severity=self._request.spec.severity,
             answer=self._state.answer,
+            continues=self._state.continues,
         )
         self._status.attempt_started(step, order.action_id, report.diff, workflow.now())
         await self._reporter.report()
@@ -66,6 +64,8 @@ class RepairExecutor:
             return await self._handle_failure(error)
         self._state.applied = done
         self._status.repaired(done, workflow.now())
+        if isinstance(step.action, SetMemory | RestoreTemplate) and step.action.undo_to is not None:
+            self._status.earlier_replaced()
         self._calls.stop_if_cancelled()
         await self._reporter.report()
         return RepairOutcome.APPLIED
@@ -87,7 +87,7 @@ class RepairExecutor:
         return RepairOutcome.BLOCKED if kind == Held.__name__ else RepairOutcome.STALE
 
     async def verify(self, step: Step, report: DiagnoseReport) -> Judgement:
-        """Check the applied change repeatedly until there is a verdict."""
+        """Watch the applied change until there is a verdict, and report each new reason."""
         done = self._state.applied
         assert done is not None
         request = healing.VerifyRequest(
@@ -96,25 +96,35 @@ class RepairExecutor:
             action_id=done.action_id,
             template_hash=done.template_hash,
             written_at=done.written_at,
-            available_before=report.available,
+            baseline=report.baseline,
             settle=step.settle,
             has_checks=report.has_checks,
+            checked_at=workflow.now(),
+            watch=healing.WATCH_SECONDS,
         )
-        started = checked = workflow.now()
-        pause = timedelta()
-        while True:
-            judgement = await self._calls.call(HealingActivities.verify, request)
-            request = request.model_copy(update={"calm_since": judgement.calm_since})
-            gap, checked = workflow.now() - checked - pause, workflow.now()
-            pause = backoff(checked - started, VERIFY_INTERVAL)
-            if gap > BLIND_INTERVAL and judgement.verdict in BAD and request.blind < BLIND_LIMIT.total_seconds():
-                # Nothing was observed during the gap, so it does not count: what was late may still come.
-                request = request.model_copy(update={"blind": request.blind + gap.total_seconds()})
-            elif judgement.verdict is not None:
-                return judgement
-            elif self._status.progress(judgement):
+        started = workflow.now()
+        while (judgement := await self._check(request)).verdict is None:
+            if self._status.progress(judgement):
                 await self._reporter.report()
-            await workflow.sleep(pause)
+            following = {
+                "calm_since": judgement.calm_since,
+                "blind": judgement.blind,
+                "checked_at": workflow.now(),
+                "known": (*request.known, judgement.reason),
+            }
+            request = request.model_copy(update=following)
+            await workflow.sleep(backoff(workflow.now() - started, VERIFY_INTERVAL, VERIFY_INTERVAL_LIMIT))
+        return judgement
+
+    async def _check(self, request: healing.VerifyRequest) -> Judgement:
+        """Watch once. A repair that cannot be looked at is undecided: an outage or a lost permission is no evidence."""
+        try:
+            return await self._calls.retry_until_reachable(HealingActivities.verify, request)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            message = f"The repair could not be verified and stays in force: {error_message(error)}"
+            return inconclusive("CannotVerify", message)
 
     async def undo(self) -> bool:
         """Undo the applied change. False when someone has changed the object since: then it was escalated."""
@@ -123,18 +133,18 @@ class RepairExecutor:
         if done.undo is None:
             self._state.applied = None
             return True
-        order = healing.RepairOrder(
-            incident=self._request.incident,
-            action_id=healing.action_id(self._request.incident.uid, self._state.orders, undo=True),
-            action=done.undo,
-        )
+        return await self.undo_change(done.undo, healing.undo_id(done.action_id))
+
+    async def undo_change(self, undo: Action, action_id: str) -> bool:
+        """Undo the last attempt. False when someone has changed the object since: then it was escalated."""
+        order = healing.RepairOrder(incident=self._request.incident, action_id=action_id, action=undo)
         try:
             await self._calls.shielded(self._calls.retry_until_known(HealingActivities.undo, order))
         except ActivityError as error:
             self._state.applied = None
             message = error_message(error)
             self._status.not_undone(message)
-            await self._reporter.escalate("NotUndone", f"The repair could not be undone: {message}", str(done.undo))
+            await self._reporter.escalate("NotUndone", f"The repair could not be undone: {message}", str(undo))
             return False
         self._state.applied = None
         self._status.undone(workflow.now())

@@ -8,6 +8,7 @@ from prunella_workflows.contracts.healing import HealingRequest, Repaired, workf
 from prunella_workflows.healing.events import EventLog
 from prunella_workflows.model.incident import Acknowledgement, Approval
 from prunella_workflows.model.incident_status import Attempt, Condition, IncidentStatus, Phase, Times, WorkflowLink
+from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.policy import EscalationRule
 
 
@@ -44,6 +45,11 @@ class HealingState:
     suspended: bool = False
 
     @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+        return self.status.workflow.run_id if self.status.workflow is not None else ""
+
+    @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The attempts so far."""
         return self.status.attempts
@@ -52,6 +58,17 @@ class HealingState:
     def written_attempts(self) -> tuple[Attempt, ...]:
         """The attempts that changed the workload."""
         return tuple(attempt for attempt in self.attempts if attempt.written_at is not None)
+
+    @property
+    def continues(self) -> tuple[str, ...]:
+        """The names of the earlier incidents whose ladder goes on here."""
+        return tuple(dict.fromkeys(attempt.incident for attempt in self.attempts if attempt.incident))
+
+    def adopt(self, earlier: tuple[Attempt, ...]) -> None:
+        """Go on from the attempts of an earlier incident."""
+        if earlier and not self.attempts:
+            self.orders = max(attempt.number for attempt in earlier)
+            self.update(attempts=earlier)
 
     def update(self, **values: Any) -> None:
         """Change fields of the status."""
@@ -77,6 +94,7 @@ class HealingState:
 def initial_state(request: HealingRequest, run_id: str, now: datetime) -> HealingState:
     """The state of a healing that begins now."""
     spec = request.spec
+    attempts = tuple(_interrupted(attempt, now) for attempt in request.attempts)
     status = IncidentStatus(
         phase=Phase.CONFIRMING,
         reason="Started",
@@ -84,13 +102,31 @@ def initial_state(request: HealingRequest, run_id: str, now: datetime) -> Healin
         fault=spec.description or spec.type,
         workflow=WorkflowLink(id=workflow_id(request.incident.uid), run_id=run_id),
         trace_id=request.trace_id,
-        times=Times(fault_at=request.fault_at, detected_at=request.detected_at or request.opened_at, started_at=now),
+        times=Times(
+            fault_at=request.fault_at,
+            detected_at=request.detected_at or request.opened_at,
+            started_at=now,
+            repaired_at=max((attempt.written_at for attempt in attempts if attempt.written_at), default=None),
+        ),
+        attempts=attempts,
     )
     state = HealingState(
         status=status,
+        orders=max((attempt.number for attempt in attempts), default=0),
         acknowledged=spec.acknowledged,
         new_answers=[spec.approval] if spec.approval else [],
         suspended=spec.suspend,
     )
     state.set_condition("Succeeded", "Unknown", "Open", "", now)
     return state
+
+
+def _interrupted(attempt: Attempt, now: datetime) -> Attempt:
+    """An attempt of a former run. One without a verdict may have been written: it counts as written, and unjudged."""
+    if attempt.verdict is not None:
+        return attempt
+    message = "The workflow was lost before this attempt was judged."
+    written = attempt.written_at or attempt.started_at
+    return attempt.model_copy(
+        update={"written_at": written, "finished_at": now, "verdict": Verdict.INCONCLUSIVE, "message": message}
+    )

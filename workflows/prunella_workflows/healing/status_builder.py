@@ -11,12 +11,13 @@ from prunella_workflows.healing.state import HealingState
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Attempt, CausedBy, Delivery, EscalationNote, GuardNote, Phase
-from prunella_workflows.model.outcome import Judgement, Sighting, Verdict
-from prunella_workflows.model.plan import Step
+from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Cause, Judgement, Sighting, Verdict
+from prunella_workflows.model.plan import RestoreTemplate, Step
 from prunella_workflows.notifications.messages import delivery_event
 
 _SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
 _NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
+_DISPROVED = frozenset({Verdict.NOT_HEALED, Verdict.WORSE})
 _APPROVED = "Approved"
 _NOT_APPROVER = "NotAnApprover"
 _UNKNOWN = "Unknown"
@@ -167,6 +168,11 @@ class StatusBuilder:
         note = f"{attempt.action} of {attempt.target}: {format_parameters(attempt)} (action id {attempt.action_id})"
         state.events.post(NORMAL, "Repaired", attempt.action, note)
 
+    def earlier_replaced(self) -> None:
+        """The change took the place of an earlier incident's: its undo leaves neither in force."""
+        *earlier, last = self._state.attempts
+        self._state.update(attempts=(*(made.model_copy(update={"undone": True}) for made in earlier), last))
+
     def blocked(self, message: str) -> None:
         """A guard blocked the change right before the write, so the attempt has not begun and is removed."""
         state, earlier = self._state, self._state.attempts[:-1]
@@ -210,9 +216,20 @@ class StatusBuilder:
         verdict, message = judgement.verdict, judgement.message
         assert verdict is not None
         healed = verdict is Verdict.HEALED
+        proven = _UNKNOWN if judgement.reason == SERVED_BY_EXISTING_PODS else str(healed)
         self._state.update_attempt(finished_at=now, verdict=verdict, message=message)
-        self._state.set_condition("Verified", "True" if healed else "False", judgement.reason, message, now)
+        if verdict in _DISPROVED:
+            self._acquit_release(now)
+        self._state.set_condition("Verified", proven, judgement.reason, message, now)
         self._state.events.post(NORMAL if healed else WARNING, "Verified", "Verify", f"{verdict}: {message}")
+
+    def _acquit_release(self, now: datetime) -> None:
+        """If a rollback did not help, the release was not the cause, and no other is known until the next diagnosis."""
+        rolled_back = self._state.attempts[-1].action == RestoreTemplate.__name__
+        if not rolled_back or self._state.status.root_cause != Cause.BAD_RELEASE:
+            return
+        self._state.update(root_cause=Cause.UNKNOWN, confidence="")
+        self._state.set_condition("Diagnosed", "Unknown", "RollbackDidNotHelp", "A rollback did not help.", now)
 
     def undone(self, now: datetime) -> None:
         """The last attempt was undone."""

@@ -20,7 +20,7 @@ from prunella_workflows.healing.status_builder import StatusBuilder, format_para
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, Mode
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
-from prunella_workflows.model.kubectl import persistent_change_hint
+from prunella_workflows.model.kubectl import list_targets, persistent_change_hint
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence, Verdict
 from prunella_workflows.model.plan import Step
 from prunella_workflows.model.workload import WorkloadRef
@@ -97,15 +97,21 @@ class SelfHealing:
         )
         started = workflow.now()
         while True:
+            left = max(CONFIRM_LIMIT - (workflow.now() - started), timedelta()).total_seconds()
+            longest = healing.WATCH_SECONDS if check.until is not None else min(left, healing.WATCH_SECONDS)
+            check = check.model_copy(update={"watch": longest})
             answer = await self._calls.retry_until_reachable(HealingActivities.confirm, check)
             sighting = answer.sighting
-            check = check.model_copy(update={"calm_since": sighting.calm_since})
             self._state.update(target=str(answer.target), message=sighting.message)
-            if sighting.presence is Presence.FAILING or workflow.now() - started > CONFIRM_LIMIT:
-                return answer.target
             if sighting.presence is Presence.RECOVERED:
                 await self._reporter.close(Phase.RECOVERED, *self._status.recovery(sighting))
                 return None
+            tired = sighting.until is None and workflow.now() - started > CONFIRM_LIMIT
+            if sighting.presence is Presence.FAILING or tired:
+                return answer.target
+            if sighting.until != check.until:
+                await self._reporter.report()
+            check = check.model_copy(update={"calm_since": sighting.calm_since, "until": sighting.until})
             await workflow.sleep(backoff(workflow.now() - started, timedelta(seconds=sighting.again)))
 
     async def _repair_until_decided(self, found: WorkloadRef) -> None:
@@ -114,10 +120,8 @@ class SelfHealing:
         replans = 0
         while target is not None:
             report = await self._diagnose(target)
-            if report is None or await self._no_step(report):
-                return
             diagnosed_at = workflow.now()
-            if not await self._approval.approve(report):
+            if report is None or await self._no_step(report) or not await self._approval.approve(report):
                 return
             await self._approval.wait_while_suspended()
             if workflow.now() - diagnosed_at > DIAGNOSIS_FRESHNESS_LIMIT:  # the fault may be gone, the plan out of date
@@ -125,6 +129,9 @@ class SelfHealing:
                 target = await self._confirm()
                 continue
             step = report.plan.steps[0]
+            if report.plan.undoes:
+                await self._undo_and_escalate(step, report)
+                return
             outcome = await self._repairs.apply(step, report)
             if outcome is not RepairOutcome.APPLIED:
                 replans += outcome is RepairOutcome.STALE
@@ -161,6 +168,7 @@ class SelfHealing:
                     waiting_since=state.waiting_since,
                 ),
             )
+            state.adopt(report.earlier)
             self._status.diagnosed(report, workflow.now())
             state.rule = report.escalation
             block = _blocking_guard(report)
@@ -194,12 +202,18 @@ class SelfHealing:
             await self._reporter.escalate(plan.reason, plan.message, plan.next_step)
         elif block is not None:
             await self._reporter.escalate(block.reason, block.message, block.next_step or self._state.status.plan)
-        elif len(self._state.written_attempts) >= report.attempts_max:
+        elif len(self._state.written_attempts) >= report.attempts_max and not plan.undoes:
             message = "All attempts allowed by the policy have been used."
             await self._reporter.escalate("AttemptsExhausted", message, plan.next_step)
         else:
             return False
         return True
+
+    async def _undo_and_escalate(self, step: Step, report: DiagnoseReport) -> None:
+        """Undo what an earlier incident left in force and what did not last; nothing else is left to try."""
+        repair_id = self._state.attempts[-1].action_id
+        if await self._repairs.undo_change(step.action, healing.undo_id(repair_id)):
+            await self._reporter.escalate(report.plan.reason, report.plan.message, report.plan.next_step)
 
     async def _show_only(self, report: DiagnoseReport, block: GuardResult | None) -> None:
         reason = block.reason if block is not None else "DryRun"
@@ -246,7 +260,14 @@ class SelfHealing:
         elif error_type(error) == NotFound.__name__ and state.status.target:  # it existed at first
             await close(Phase.SUPPRESSED, "TargetDeleted", "The workload was deleted before anything was changed.")
         else:
-            await close(Phase.FAILED, error_type(error), error_message(error))
+            await close(Phase.FAILED, error_type(error), error_message(error), self._correction(error))
+
+    def _correction(self, error: BaseException) -> str:
+        """The next step after an incident that cannot be handled."""
+        if error_type(error) != NotFound.__name__:
+            return "Correct what the message names, then open a new incident."
+        command = list_targets(self._request.incident.namespace, self._request.spec)
+        return f"Compare the name with what exists: {command}. Then open a new incident."
 
 
 def _blocking_guard(report: DiagnoseReport) -> GuardResult | None:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentSpec
-from prunella_workflows.model.incident_status import CausedBy, Phase
+from prunella_workflows.model.incident_status import Attempt, CausedBy, Phase
 from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.scaling import Scaling
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
@@ -29,12 +29,16 @@ class MemoryBounds(Value):
 
 
 class ContainerUsage(Value):
-    """The usage of one container of one pod: CPU in cores, memory (working set) in bytes; None: not measured."""
+    """The usage of one container of one pod: CPU in cores, memory (working set) in bytes; None: not measured.
+
+    `oom_kills`: how many processes were killed for want of memory in its latest runs, as cAdvisor counts them.
+    """
 
     pod: str
     container: str
     cpu_cores: float | None = None
     memory_bytes: int | None = None
+    oom_kills: int = 0
 
 
 class Usage(Value):
@@ -64,7 +68,10 @@ class EventView(Value):
 
 
 class IncidentSummary(Value):
-    """Another incident, as budgets, cooldowns and correlation need it. `source`: the detector; "" for a person."""
+    """An incident, as budgets, cooldowns, correlation and relapses need it. `source`: the detector; "" for a person.
+
+    `alert_since`: the start of the alert that opened it, while that fires. `attempts`: only of one that ended well.
+    """
 
     name: str
     namespace: str
@@ -75,14 +82,21 @@ class IncidentSummary(Value):
     closed_at: datetime | None = None
     caused_by: CausedBy | None = None
     source: str = ""
+    alert_since: datetime | None = None
+    type: str = ""
+    container: str = ""
+    reason: str = ""
+    root_cause: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Evidence(Value):
     """The facts about one workload at one moment. `usage_note`: why `usage` is missing where it is needed.
 
     `memory_growing`: the killed containers whose memory grew steadily up to the limit in each lifetime of the last
-    hour. `soak`: seconds for which a template must run well to be recorded as good. `since`: the time from which
-    crashes count, if later than the opening.
+    hour; `memory_low`: those whose memory stayed far below it. `soak`: seconds for which a template must run well to be
+    recorded as good. `since`: the time from which crashes count, if later than the opening. `raised_from`: the template
+    hash of the same release before our raise of its memory, which did not last.
     """
 
     read_at: datetime
@@ -96,6 +110,7 @@ class Evidence(Value):
     usage: Usage | None = None
     usage_note: str = ""
     memory_growing: tuple[str, ...] = ()
+    memory_low: tuple[str, ...] = ()
     logs: tuple[LogTail, ...] = ()
     events: tuple[EventView, ...] = ()
     namespace_labels: dict[str, str] = Field(default_factory=dict)
@@ -106,11 +121,18 @@ class Evidence(Value):
     affected_workloads: tuple[AffectedWorkload, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     soak: float = 0.0
+    raised_from: str = ""
 
     @property
     def detected(self) -> bool:
         """Report whether Prunella detected the fault itself, rather than a person who reported it."""
         return any(incident.source for incident in self.incidents if incident.name == self.incident_name)
+
+    @property
+    def alert_since(self) -> datetime | None:
+        """The start of the alert that opened this incident, while that fires."""
+        own = (incident for incident in self.incidents if incident.name == self.incident_name)
+        return next((incident.alert_since for incident in own if incident.source), None)
 
     @property
     def past_deadline(self) -> bool:

@@ -100,6 +100,8 @@ class Attempt(Value):
     """The verdict's reason, as a sentence."""
     undone: bool = False
     """True when the change was undone."""
+    incident: str = ""
+    """Name of the earlier incident that made this attempt and that this one continues; empty: this incident."""
 
 
 class WorkflowLink(Value):
@@ -197,12 +199,12 @@ class EscalationNote(Value):
 
 
 class CausedBy(Value):
-    """The cause of a fault elsewhere: `target` (`Deployment/ledger`, `Secret/token`, `Node/a`), and its Incident."""
+    """The object outside of a workload that is to blame: `target` (`Deployment/ledger`, `Secret/token`)."""
 
     incident: str = ""
     """The Incident of the cause, in this namespace."""
     target: str
-    """The cause: a workload, a missing object, or a node."""
+    """The object to blame: a workload, a missing object, a quota, a webhook, an image, a node."""
     message: str = ""
     """Evidence for the cause and its current state, as a sentence."""
 
@@ -231,7 +233,7 @@ class IncidentStatus(Value):
     confidence: str = ""
     """Confidence of the diagnosis, in percent."""
     caused_by: CausedBy | None = None
-    """The cause of this fault elsewhere, unless it is the workload's own. While it lasts, nothing is repaired here."""
+    """The object to blame, unless it is the workload itself. While that lasts, nothing is repaired here."""
     action: str = ""
     """The kind of the latest repair that was tried."""
     healed_in: str = ""

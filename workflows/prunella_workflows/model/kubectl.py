@@ -3,8 +3,10 @@
 import json
 from typing import assert_never
 
+from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.plan import (
     Action,
+    EvictPods,
     RaiseMaxReplicas,
     ResizePods,
     Restart,
@@ -29,6 +31,8 @@ def command(action: Action) -> str:
             return f"kubectl scale {where} --replicas={action.replicas_to}"
         case RaiseMaxReplicas():
             return raise_maximum("hpa", action.autoscaler, action.target.namespace, maxReplicas=action.max_to)
+        case EvictPods():
+            return f"kubectl delete pod {' '.join(pod.name for pod in action.pods)} -n {action.target.namespace}"
         case _ as never:
             assert_never(never)
 
@@ -41,6 +45,12 @@ def persistent_change_hint(action: Action) -> str:
         f"New pods will have {format_bytes(action.limit_from)} again, because the template was not changed. Make the "
         f"change in its source (Git, Helm) or with: {command(action)}"
     )
+
+
+def list_targets(namespace: str, spec: IncidentSpec) -> str:
+    """The command that lists what an incident may name."""
+    kind = spec.target.kind.lower() if spec.target is not None else "pod"
+    return f"kubectl get {kind} -n {namespace}"
 
 
 def raise_maximum(resource: str, name: str, namespace: str, **spec: int) -> str:

@@ -15,27 +15,35 @@ KEEP = f"{GROUP}/keep"
 CHANNEL = f"{GROUP}/channel"
 TICKETS = f"{GROUP}/tickets"
 
-# What a repair leaves on its target: its action id, its time, the snapshot of what it replaced, and what it left.
+# What a repair leaves on its target: its action id, its time, the change in words, the snapshot of what it replaced,
+# and what it left.
 LAST_ACTION = f"{GROUP}/last-action"
 LAST_ACTION_AT = f"{GROUP}/last-action-at"
+LAST_CHANGE = f"{GROUP}/last-change"
 BEFORE = f"{GROUP}/before"
 AFTER = f"{GROUP}/after"
 
-# Snapshots of pod templates: why one was taken, whose it is, and when it was last seen available and stable.
+# Snapshots of pod templates: why one was taken, whose it is, when it was last seen available and stable, or the seconds
+# for which its pods were seen ready, when that is too short to prove anything.
 SNAPSHOT = f"{GROUP}/snapshot"
 WORKLOAD = f"{GROUP}/workload"
 """The key of the workload that a snapshot or an Incident is about."""
+WORKLOAD_UID = f"{GROUP}/workload-uid"
 GOOD_AT = f"{GROUP}/good-at"
+READY_FOR = f"{GROUP}/ready-for"
 
 # How an Incident was opened.
 SOURCE = f"{GROUP}/source"
 FAULT = f"{GROUP}/fault"
 DETECTED_AT = f"{GROUP}/detected-at"
 FAULT_AT = f"{GROUP}/fault-at"
+RECOVERED_AT = f"{GROUP}/recovered-at"
+"""The time at which the workload of a closed Incident was seen well: its next fault is a new one."""
 TRACEPARENT = f"{GROUP}/traceparent"
 
-# Alerts about an Incident: the one that opened it, the one that withdrew it, and one annotation for each.
+# Alerts about an Incident: the one that opened it and its end, the one that withdrew it, and one annotation for each.
 OPENED_BY_ALERT = f"{GROUP}/opened-by-alert"
+ALERT_RESOLVED_AT = f"{GROUP}/alert-resolved-at"
 WITHDRAWN_BY_ALERT = f"{GROUP}/withdrawn-by-alert"
 ALERT_PREFIX = f"alert.{GROUP}/"
 

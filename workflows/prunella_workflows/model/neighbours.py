@@ -34,8 +34,12 @@ class AffectedWorkload(Value):
 
 
 class NodeView(Value):
-    """The node of a pod that is not ready. `ready` is False when its kubelet has stopped reporting, or it is gone."""
+    """The node of a pod that is not ready. `ready` is False when its kubelet has stopped reporting, or it is gone.
+
+    `pressure`: the conditions by which it reports a shortage, such as MemoryPressure.
+    """
 
     name: str
     ready: bool = True
     message: str = ""
+    pressure: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.incident_status import CausedBy
 
 
 class Cause(StrEnum):
@@ -13,6 +14,15 @@ class Cause(StrEnum):
     NODE_LOST = "node_lost"
     DEPENDENCY_DOWN = "dependency_down"
     BAD_RELEASE = "bad_release"
+    CONFIG_MISSING = "config_missing"
+    IMAGE_UNAVAILABLE = "image_unavailable"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    ADMISSION_REFUSED = "admission_refused"
+    NODE_PRESSURE = "node_pressure"
+    UNSCHEDULABLE = "unschedulable"
+    SANDBOX_FAILED = "sandbox_failed"
+    VOLUME_UNAVAILABLE = "volume_unavailable"
+    ENVIRONMENT_CHANGED = "environment_changed"
     POD_CRASH_LOOP = "pod_crash_loop"
     NETWORK_TIMEOUT = "network_timeout"
     HIGH_CPU = "high_cpu"
@@ -29,6 +39,10 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "Inconclusive"
 
 
+SERVED_BY_EXISTING_PODS = "ServedByExistingPods"
+"""The reason of Healed where no pod was made after the repair: the workload's health is proven, the cause is not."""
+
+
 class Rejected(Value):
     """A root cause that was considered and ruled out."""
 
@@ -37,23 +51,46 @@ class Rejected(Value):
 
 
 class Diagnosis(Value):
-    """The root cause, how sure we are (0 to 1), and the facts that decided it."""
+    """The root cause, how sure we are (0 to 1), the facts that decided it, and the object outside of the workload that
+    is to blame, if there is one.
+    """
 
     cause: Cause
     confidence: float
     message: str
     container: str = ""
     decided_by: tuple[str, ...] = ()
+    caused_by: CausedBy | None = None
     rejected: tuple[Rejected, ...] = ()
 
 
+class Baseline(Value):
+    """The state before a repair: pods `available`, kinds of symptom `failing`, and pods `unplaced`.
+
+    `unplaced`: the pods that had no node before the fault was noticed, which the repair does not address.
+    """
+
+    available: int = 0
+    failing: tuple[str, ...] = ()
+    unplaced: int = 0
+
+
 class Judgement(Value):
-    """The state of a check: open (verdict None) or decided. Pass `calm_since`, without saturation, to the next poll."""
+    """The state of a check: open (verdict None) or decided.
+
+    Pass `calm_since` (without saturation) and `blind` (seconds in which it was impossible) to the next check.
+    """
 
     verdict: Verdict | None = None
     reason: str
     message: str = ""
     calm_since: datetime | None = None
+    blind: float = 0.0
+
+
+def inconclusive(reason: str, message: str) -> Judgement:
+    """A judgement that proves nothing."""
+    return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)
 
 
 class Presence(StrEnum):
@@ -65,13 +102,17 @@ class Presence(StrEnum):
 
 
 class Sighting(Value):
-    """The presence of the fault at one moment. `again`: seconds until the next poll; `calm_since`: see Judgement."""
+    """The presence of the fault at one moment. `again`: seconds until the next poll; `calm_since`: see Judgement.
+
+    `until`: the deadline that a start is given, before which nothing is decided.
+    """
 
     presence: Presence
     reason: str
     message: str = ""
     again: float = 2.0
     calm_since: datetime | None = None
+    until: datetime | None = None
 
 
 class Effect(StrEnum):

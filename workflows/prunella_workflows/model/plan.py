@@ -32,6 +32,7 @@ class SetMemory(Value):
     """Set one container's memory. Bytes; None leaves the request as it is.
 
     `replace_pods`: broken pods that their StatefulSet would wait for (kubernetes issue 67250); deleted after the write.
+    `undo_to`: the template that an undo restores, if it is not the one of now but that before an earlier repair.
     """
 
     kind: Literal["SetMemory"] = "SetMemory"
@@ -44,6 +45,7 @@ class SetMemory(Value):
     request_from: int | None = None
     request_to: int | None = None
     replace_pods: tuple[PodRef, ...] = ()
+    undo_to: RevisionRef | None = None
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -97,7 +99,8 @@ class ResizePods(Value):
 class RestoreTemplate(Value):
     """Restore an earlier pod template (a rollback, or the undo of one). The template itself stays in the cluster.
 
-    `number` is the controller's number of that revision; 0 if only our snapshot has it. `replace_pods`: see SetMemory.
+    `number` is the controller's number of that revision; 0 if only our snapshot has it. `replace_pods`, `undo_to`: see
+    SetMemory.
     """
 
     kind: Literal["RestoreTemplate"] = "RestoreTemplate"
@@ -107,6 +110,7 @@ class RestoreTemplate(Value):
     number: int = 0
     description: str
     replace_pods: tuple[PodRef, ...] = ()
+    undo_to: RevisionRef | None = None
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -175,9 +179,26 @@ class RaiseMaxReplicas(Value):
         return f"set maxReplicas of HorizontalPodAutoscaler/{self.autoscaler} from {self.max_from} to {self.max_to}"
 
 
+class EvictPods(Value):
+    """Have pods replaced that wait in a long back-off, as their disruption budgets permit. It has no undo."""
+
+    kind: Literal["EvictPods"] = "EvictPods"
+    target: WorkloadRef
+    require: Precondition
+    pods: tuple[PodRef, ...]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values for status and messages."""
+        return {"pods": ", ".join(pod.name for pod in self.pods)}
+
+    def __str__(self) -> str:
+        return f"evict {len(self.pods)} pod(s) of {self.target} that wait for their next start"
+
+
 TemplateAction = SetMemory | RestoreTemplate | Restart
 ReplicaAction = Scale | RaiseMaxReplicas
-Action = Annotated[TemplateAction | ReplicaAction | ResizePods, Field(discriminator="kind")]
+Action = Annotated[TemplateAction | ReplicaAction | ResizePods | EvictPods, Field(discriminator="kind")]
 
 
 class Relief(Value):
@@ -189,7 +210,7 @@ class Relief(Value):
 
 
 class Settle(Value):
-    """The rule for verifying a step. Seconds: it must be rolled out within `timeout`, then stay healthy for `window`.
+    """The rule for verifying a step. Seconds: it may stand still for `timeout`, then must stay healthy for `window`.
 
     With `relief` healthy pods are not enough: their usage decides. At the end all `checks` must pass as well.
     """
@@ -209,9 +230,15 @@ class Step(Value):
 
 
 class Plan(Value):
-    """The steps still to try, in order. An empty plan explains in `reason` and `message` why none is left."""
+    """The steps still to try, in order. An empty plan explains in `reason` and `message` why none is left.
+
+    An `optional` step only shortens a wait, so it is dropped if a guard blocks it. With `undoes` the one step only
+    undoes a repair of an earlier incident: the plan explains why none is left after it.
+    """
 
     steps: tuple[Step, ...] = ()
     reason: str = ""
     message: str = ""
     next_step: str = ""
+    undoes: bool = False
+    optional: bool = False

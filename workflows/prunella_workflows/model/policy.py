@@ -41,7 +41,8 @@ class Limits(Value):
     """Minimum step of a raise of a memory limit, as a quantity of at least 1Mi, so that small limits rise enough."""
     resize: Resize | None = None
     """Method of the first memory raise. InPlace resizes the running pods without a restart where the cluster
-    supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template."""
+    supports it (the template is unchanged, so a person has to make it permanent); Rollout changes the template, unless
+    that would take away too many healthy pods."""
     replicas_max: int | None = None
     """Maximum replicas of a workload after a scale-out, and the highest maxReplicas of its autoscaler after a raise."""
     attempts: int | None = None
@@ -64,6 +65,15 @@ class Budgets(Value):
     minimum_healthy_percent: int | None = None
     """Share of the namespace's workloads, in percent, that must be healthy for a repair: when more are broken, the
     cause is elsewhere. 0 disables this check."""
+
+
+class BackOff(Value):
+    """Patience with a minority of pods that crash after the rollout was complete: the kubelet restarts them itself."""
+
+    restarts: int | None = None
+    """Restarts that the kubelet is left to make, at least. 0 disables the patience together with time 0s."""
+    time: Duration | None = None
+    """Time that is waited since the incident was opened, at least, as a duration of at most 10m."""
 
 
 class GitOps(StrEnum):
@@ -119,12 +129,12 @@ class Check(Value):
 
 
 class Verification(Value):
-    """Verification of a repair: rolled out within `timeout`, healthy for `window`, and all checks passed."""
+    """Verification of a repair: no standstill for `timeout`, then healthy for `window`, and all checks passed."""
 
     window: Duration | None = None
     """Time the workload must stay healthy after the repair, as a duration from 1s to 1h."""
     timeout: Duration | None = None
-    """Maximum time for the rollout of a repair, as a duration from 10s to 6h."""
+    """Maximum time in which the rollout of a repair makes no progress, as a duration from 10s to 6h."""
     checks: tuple[Check, ...] | None = None
     """Prometheus checks that must all pass before a repair counts as healed. A check without data does not pass."""
 
@@ -204,16 +214,27 @@ class PolicySpec(Value):
     actions: tuple[str, ...] | None = None
     """The actions that may be used; an empty list allows all but RaiseMaxReplicas. SetMemory changes a container's
     memory, ResizePods does so in running pods only, RestoreTemplate rolls back to an earlier pod template, Restart
-    replaces all pods with a rolling update, Scale sets the number of replicas where no autoscaler does,
+    replaces all pods with a rolling update, EvictPods has pods in a long back-off replaced once their dependency is
+    back, Scale sets the number of replicas where no autoscaler does (of a StatefulSet only if it is listed here),
     RaiseMaxReplicas raises the maximum of a HorizontalPodAutoscaler and is used only if it is listed here."""
     grace: Duration | None = None
     """Time a fault must persist before Prunella acts (0s to 1h). Faults that end earlier are closed as Recovered."""
+    alert_patience: Duration | None = None
+    """Time for which an incident that an alert opened is watched while the alert fires and the pods look well (0s to
+    15m). Then it is escalated."""
+    back_off: BackOff = BackOff()
+    """Patience with a minority of pods that crash after the rollout was complete, until both values are reached.
+    OOM kills, single replicas and a majority that crashes are diagnosed after grace, as usual."""
     limits: Limits = Limits()
     """Limits of a repair."""
     budgets: Budgets = Budgets()
     """Limits on concurrent repairs and repairs per hour. One over budget waits or is escalated, naming the budget."""
     cooldown: Duration | None = None
-    """Time a workload is left alone after a repair, as a duration."""
+    """Time a workload is left alone after a repair, as a duration. A new release of its owner is repaired meanwhile,
+    and the same fault again within relapseWindow continues the earlier incident."""
+    relapse_window: Duration | None = None
+    """Time after an incident in which the same fault of the same release is its relapse, as a duration up to 3h: the
+    next incident takes its attempts over, undoes what did not last, and tries what is left. 0s disables this."""
     approval: ApprovalRule = ApprovalRule()
     """Repairs that need a person's approval, and the people who may give it."""
     verification: Verification = Verification()
@@ -257,6 +278,8 @@ BUILT_IN = PolicySpec(
     causes=(),
     actions=(),
     grace=10.0,
+    alert_patience=600.0,
+    back_off=BackOff(restarts=3, time=60.0),
     limits=Limits(
         memory_max=2 << 30,
         memory_factor=1.5,
@@ -274,6 +297,7 @@ BUILT_IN = PolicySpec(
         minimum_healthy_percent=0,
     ),
     cooldown=300.0,
+    relapse_window=3600.0,
     approval=ApprovalRule(when=ApprovalWhen.NEVER, actions=(), severities=(), timeout=7 * 86400.0, approvers=()),
     verification=Verification(window=60.0, timeout=120.0, checks=()),
     maintenance_windows=(),

@@ -7,12 +7,20 @@ from prunella_workflows.model.incident import IncidentType, Severity
 
 
 class OwnerRef(Value):
-    """The controller that owns an object."""
+    """An object that owns another one."""
 
     api_version: str
     kind: str
     name: str
     uid: str
+
+    @property
+    def group(self) -> str:
+        """The API group; "" for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
 
 
 class Signal(Value):

@@ -6,7 +6,9 @@ from enum import StrEnum
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.pod_demands import PodDemands
 from prunella_workflows.model.scaling import FieldOwners, Strategy
+from prunella_workflows.model.signal import OwnerRef
 
 _ENDED = frozenset({"Failed", "Succeeded"})
 _REPAIRED_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
@@ -30,6 +32,12 @@ class WorkloadRef(Value):
         return f"{self.kind}/{self.name}"
 
 
+def ordinal(pod: str) -> int:
+    """The ordinal in the name of a StatefulSet's pod; 0 for other names."""
+    suffix = pod.rpartition("-")[2]
+    return int(suffix) if suffix.isdecimal() else 0
+
+
 def is_protected_namespace(namespace: str, protected: tuple[str, ...]) -> bool:
     """Report whether nothing in a namespace may be touched: kube-* never, nor those that the settings protect."""
     return namespace.startswith("kube-") or namespace in protected
@@ -47,6 +55,7 @@ class ContainerView(Value):
     cpu_request: float | None = None
     cpu_limit: float | None = None
     environment: tuple[str, ...] = ()
+    liveness: bool = False
 
     @property
     def requested_memory(self) -> int | None:
@@ -81,9 +90,11 @@ class WorkloadView(Value):
     """A workload's spec and status, as far as decisions need it.
 
     `template_hash` is the hash of the pod template without restart stamps; `revision` is the pods' template label
-    of the current revision ("" before its pods are created). `owners` are the field managers of `replicas` and of the
-    `template`. `create_failure` is a Deployment's reason why its pods cannot be created. Seconds: `deadline` is that of
-    a rollout, `start_budget` the time that probes allow a pod to start.
+    of the current revision ("" before its pods are created). `custom_owners` are custom resources that own it, `owners`
+    the field managers of `replicas` and of the `template`, `appliers` those of them that use server-side apply.
+    `create_failure` is a Deployment's reason why its pods cannot be created. Seconds: `deadline` is that of a rollout,
+    `start_budget` the time that probes allow a pod to start. `references` are the
+    ConfigMaps and Secrets of its template (`Secret/token`), `probe_hosts` the hosts that its probes ask in its place.
     """
 
     ref: WorkloadRef
@@ -91,7 +102,9 @@ class WorkloadView(Value):
     observed_generation: int = 0
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+    custom_owners: tuple[OwnerRef, ...] = ()
     owners: FieldOwners = Field(default_factory=dict)
+    appliers: FieldOwners = Field(default_factory=dict)
     strategy: Strategy = Strategy()
     deleting: bool = False
     paused: bool = False
@@ -109,18 +122,39 @@ class WorkloadView(Value):
     template_hash: str = ""
     revision: str = ""
     containers: tuple[ContainerView, ...] = ()
+    references: tuple[str, ...] = ()
+    probe_hosts: tuple[str, ...] = ()
     last_action: str = ""
     run: JobView | None = None
 
     @property
     def complete(self) -> bool:
         """True if the current revision is rolled out and every replica is available."""
+        return self.settled and self.updated_replicas == self.replicas
+
+    @property
+    def settled(self) -> bool:
+        """True if every replica is available, and the current revision is rolled out as far as the strategy goes.
+
+        Pods below the partition, and with OnDelete all that their owner did not delete, keep their revision.
+        """
+        updated = 0 if self.strategy.kind == "OnDelete" else self.replicas - self.strategy.partition
         return (
             self.observed_generation >= self.generation
-            and self.updated_replicas == self.replicas
+            and self.updated_replicas >= updated
             and self.available_replicas == self.replicas
             and self.total_replicas == self.replicas
         )
+
+    @property
+    def ownership(self) -> str:
+        """The custom resource that it belongs to, as a sentence; "" for none."""
+        owner = next(iter(self.custom_owners), None)
+        return f"{self.ref} belongs to {owner} ({owner.api_version})." if owner is not None else ""
+
+    def is_held(self, pod: str) -> bool:
+        """Report whether the partition keeps this pod on its revision."""
+        return bool(self.strategy.partition) and ordinal(pod) < self.strategy.first_ordinal + self.strategy.partition
 
 
 class Termination(Value):
@@ -153,12 +187,14 @@ class ContainerStatusView(Value):
 
 
 class PodView(Value):
-    """A pod of the workload. `memory_limits` are the pod's own, which a webhook may have changed.
+    """A pod of the workload. `memory_limits` are those of its containers, which a webhook may have changed, and
+    `memory_limit` that of the pod as a whole.
 
     `unready_since` is set for a pod that was ready once and is not now; a pod that is still starting has none.
     `node_lost`: its kubelet reported "ready", but the node has stopped reporting since.
     `resizing`: its kubelet has not applied its new resources yet; `resize_refused`: why it will not, or not now.
     `failed`: it ended in failure and is not replaced at once, as a ReplicaSet would do.
+    `evicted`: why its kubelet evicted it, at `evicted_at`.
     """
 
     name: str
@@ -174,8 +210,11 @@ class PodView(Value):
     node: str = ""
     node_lost: bool = False
     failed: bool = False
+    evicted: str = ""
+    evicted_at: datetime | None = None
     containers: tuple[ContainerStatusView, ...] = ()
     memory_limits: dict[str, int] = Field(default_factory=dict)
+    memory_limit: int | None = None
     resizing: bool = False
     resize_refused: str = ""
 
@@ -197,8 +236,9 @@ class RevisionView(Value):
     """A template this workload has had.
 
     `good_at`: when it was last seen available and stable; `good_since`: when for the first time; None means never.
-    Digests: `resources` of the requests and limits of its containers, `content` of all but the checksum annotations
-    that tools set to have pods replaced.
+    `ready_for`: seconds for which its pods were ready, when that was too short to prove it good.
+    `inherited`: it is known only of a deleted workload of the same name.
+    `content`: a digest of all but the checksum annotations that tools set to have pods replaced.
     """
 
     ref: RevisionRef
@@ -209,7 +249,9 @@ class RevisionView(Value):
     current: bool = False
     good_at: datetime | None = None
     good_since: datetime | None = None
-    resources: str = ""
+    ready_for: float | None = None
+    inherited: bool = False
+    demands: PodDemands = PodDemands()
     content: str = ""
     compatible: bool = True
 

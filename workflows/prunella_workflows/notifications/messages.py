@@ -75,7 +75,8 @@ def _format_attempt(attempt: Attempt) -> str:
     values = ", ".join(f"{key} {value}" for key, value in attempt.parameters.items())
     undone = ", undone" if attempt.undone else ""
     why = f": {attempt.message}" if attempt.message else ""
-    return f"{attempt.action} of {attempt.target} ({values}): {attempt.verdict or 'not known'}{undone}{why}"
+    by = f" by incident {attempt.incident}" if attempt.incident else ""
+    return f"{attempt.action} of {attempt.target} ({values}){by}: {attempt.verdict or 'not known'}{undone}{why}"
 
 
 def _target(spec: IncidentSpec, status: IncidentStatus) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from prunella_workflows.contracts.healing import OPTIONS, HealingActivities, Repaired, RepairOrder
+from prunella_workflows.contracts.healing import OPTIONS, HealingActivities, Repaired, RepairOrder, watch_queue
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.temporal.failures import UNANSWERED, error_type, is_permanent
 
@@ -38,10 +38,12 @@ class ActivityCaller:
             ActivityError: it failed for good, or all attempts of its retry class failed.
         """
         options = OPTIONS[method.__name__]
-        total = options.schedule_to_close
+        total, heartbeat = options.schedule_to_close, options.heartbeat
         return await workflow.execute_activity_method(
             method,
             argument,
+            task_queue=watch_queue(workflow.info().task_queue) if heartbeat else None,
+            heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,
             start_to_close_timeout=timedelta(seconds=options.start_to_close),
             schedule_to_close_timeout=timedelta(seconds=total) if total else None,
             retry_policy=options.retry,

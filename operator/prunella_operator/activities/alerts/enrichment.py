@@ -17,13 +17,15 @@ from prunella_operator.activities.evidence.policies import address
 from prunella_operator.incidents import deduplication
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.kubernetes.views.templates import container_views, revision_number, template_of
 from prunella_workflows.decisions import alert_classification
 from prunella_workflows.decisions.alert_classification import NamedPolicy
 from prunella_workflows.model.alert import Alert, Classified, Enriched
-from prunella_workflows.model.alert_policy import AlertHandlingMode
+from prunella_workflows.model.alert_policy import AlertHandlingMode, AlertPolicy
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
 from prunella_workflows.model.incident_status import EvidenceNote
@@ -80,24 +82,25 @@ class AlertEnricher:
             return (), [f"the policies cannot be read: {error}"]
         found, problems = [], []
         for policy in raw:
-            name = policy["metadata"]["name"]
+            name, selector = policy["metadata"]["name"], (policy.get("spec") or {}).get("namespaceSelector")
             try:
                 spec = ClusterHealingPolicySpec.model_validate(policy.get("spec") or {})
             except ValidationError as error:
                 field = ".".join(map(str, error.errors()[0]["loc"]))
-                problems.append(f"policy {name} cannot be read (spec.{field}), so this alert starts no repair")
+                if self._selects(selector, AlertPolicy(), alert):
+                    problems.append(f"policy {name} cannot be read (spec.{field}), so this alert starts no repair")
             else:
-                if self._selects(spec, alert):
+                if self._selects(selector, spec.alerts, alert):
                     found.append(NamedPolicy(name, spec.alerts))
         return tuple(found), problems
 
-    def _selects(self, spec: ClusterHealingPolicySpec, alert: Alert) -> bool:
+    def _selects(self, selector: Object | None, rules: AlertPolicy, alert: Alert) -> bool:
         """Check whether a policy selects the namespace that the alert names by the policy's own rules."""
-        if spec.namespace_selector is None:
+        if selector is None:
             return True
-        namespace = alert_classification.alert_namespace(alert, spec.alerts)
+        namespace = alert_classification.alert_namespace(alert, rules)
         try:
-            return bool(namespace) and spec.namespace_selector.matches(self._collector.namespace_labels(namespace))
+            return bool(namespace) and matches(selector, self._collector.namespace_labels(namespace))
         except NotFound:
             return False
 

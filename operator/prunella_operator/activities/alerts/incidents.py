@@ -21,7 +21,13 @@ from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import Attempt, Phase
-from prunella_workflows.model.labels import ALERT_PREFIX, CANCEL, OPENED_BY_ALERT, WITHDRAWN_BY_ALERT
+from prunella_workflows.model.labels import (
+    ALERT_PREFIX,
+    ALERT_RESOLVED_AT,
+    CANCEL,
+    OPENED_BY_ALERT,
+    WITHDRAWN_BY_ALERT,
+)
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef, is_protected_namespace
@@ -57,7 +63,7 @@ class AlertIncidents:
         opening = await self._opener.open(
             _signal(request, target, subject.raw),
             subject,
-            partial(_find_covering, request.observed_at),
+            partial(_find_covering, request),
             description=_description(alert),
             annotations={OPENED_BY_ALERT: alert.fingerprint, **_alert_annotation(alert)},
         )
@@ -84,10 +90,9 @@ class AlertIncidents:
             return Withdrawn(done=True, reason="it was deleted")
         if incident.phase.closed:
             return Withdrawn(done=False, reason="it is closed")
-        if _has_acted(incident):
-            return Withdrawn(done=False, reason="it has changed the workload already")
-        if symptom := self._find_symptom(request.incident, incident):
-            return Withdrawn(done=False, reason=symptom)
+        if reason := self._need(request.incident, incident):
+            self._annotate(request.incident, request.alert, resolved_at=clock.now())
+            return Withdrawn(done=False, reason=reason)
         self._patch(incident, {CANCEL: "true", WITHDRAWN_BY_ALERT: request.alert.fingerprint})
         return Withdrawn(done=True)
 
@@ -95,6 +100,10 @@ class AlertIncidents:
         """Annotate its incident with the alert, and with its end if it has ended."""
         if state.incident is not None and state.alert is not None:
             self._annotate(state.incident, state.alert, resolved_at=clock.now() if resolved else None)
+
+    def _need(self, ref: IncidentRef, incident: Incident) -> str:
+        """Find why the incident must go on although the alert ended."""
+        return "it has changed the workload already" if _has_acted(incident) else self._find_symptom(ref, incident)
 
     def _find_symptom(self, ref: IncidentRef, incident: Incident) -> str:
         """Find why the workload needs its incident although the alert ended; faults of its pods may have joined it."""
@@ -111,6 +120,8 @@ class AlertIncidents:
         if incident is None:
             return
         present, wanted = incident.metadata.annotations, _alert_annotation(alert, resolved_at)
+        if resolved_at is not None and present.get(OPENED_BY_ALERT) == alert.fingerprint:
+            wanted[ALERT_RESOLVED_AT] = resolved_at.isoformat()
         full = sum(key.startswith(ALERT_PREFIX) for key in present) >= _MAX_ALERTS
         if wanted.items() <= present.items() or (full and not wanted.keys() & present.keys()):
             return
@@ -130,14 +141,15 @@ class AlertIncidents:
         return incident if incident.metadata.uid == ref.uid else None
 
 
-def _find_covering(observed_at: datetime, fault: str, earlier: Earlier) -> IncidentView | None:
-    """An alert may be handled minutes after its observation, and no one remembers when its fault was last seen."""
-    covering = deduplication.find_covering_incident(earlier, fault, None, clock.now())
-    return covering or deduplication.find_resolved_since(earlier, observed_at)
+def _find_covering(request: OpenRequest, fault: str, earlier: Earlier) -> IncidentView | None:
+    """The incident that an alert joins. It may be handled minutes after its observation."""
+    kind = request.enriched.classified.type
+    covering = deduplication.find_covering_incident(earlier, fault, kind, clock.now())
+    return covering or deduplication.find_resolved_since(earlier, request.observed_at)
 
 
 def _has_acted(incident: Incident) -> bool:
-    return incident.phase in _ACTED or any(attempt.written_at for attempt in incident.status.attempts)
+    return incident.phase in _ACTED or any(made.written_at and not made.incident for made in incident.status.attempts)
 
 
 def _followed(incident: Incident) -> Followed:

@@ -22,9 +22,10 @@ from prunella_operator.kubernetes.views.pods import pod_view
 from prunella_operator.kubernetes.views.workloads import controller_of, is_workload, workload_key, workload_view
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
+from prunella_workflows.decisions.diagnosis.memory_kills import may_be_kill
 from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
 from prunella_workflows.decisions.diagnosis.startup import needs_events
-from prunella_workflows.decisions.diagnosis.symptoms import Kind, find_symptoms
+from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.errors import InvalidIncident, NotFound
 from prunella_workflows.model.evidence import Evidence, IncidentSummary, MemoryBounds, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
@@ -76,9 +77,13 @@ class EvidenceCollector:
     def view(self, ref: WorkloadRef) -> tuple[Object, WorkloadView, tuple[PodView, ...]]:
         """The workload and its pods, enough to judge its health."""
         raw = self.raw_workload(ref)
+        return raw, *self.view_of(raw)
+
+    def view_of(self, raw: Object) -> tuple[WorkloadView, tuple[PodView, ...]]:
+        """The views of a workload that was just read, and of its pods."""
         revisions, jobs = self.history(raw), self._jobs(raw)
         view = runs.job_like_view(raw, workload_view(raw, revisions), jobs)
-        return raw, view, self._pods(raw, revisions, jobs)
+        return view, self._pods(raw, revisions, jobs)
 
     def history(self, raw: Object) -> list[Object]:
         """The revisions that a workload's controller keeps and that it owns."""
@@ -192,7 +197,7 @@ class EvidenceCollector:
     def _scaling(self, raw: Object, spec: IncidentSpec, *, full: bool) -> Scaling:
         """The autoscalers. A confirmation needs them only to decide whether one reacts to the saturation."""
         saturated = saturated_resource(spec.type) is not None
-        return read_scaling(self._kube, raw, quotas=saturated and full) if saturated or full else Scaling()
+        return read_scaling(self._kube, raw, bounds=saturated and full) if saturated or full else Scaling()
 
     def _revisions(self, raw: Object, evidence: Evidence) -> Any:
         ref = evidence.workload.ref
@@ -202,7 +207,8 @@ class EvidenceCollector:
             self.history(raw),
             self._kube.list(paths.snapshots(ref.namespace), labelSelector=history.snapshot_selector(ref)),
             pods=evidence.pods,
-            stable_before=evidence.read_at - self._stable_for,
+            read_at=evidence.read_at,
+            soak=self._stable_for,
         )
 
     def healthy_percent(self, namespace: str, policy: EffectivePolicy) -> float | None:
@@ -219,7 +225,7 @@ class EvidenceCollector:
 
     def _bounds(self, evidence: Evidence) -> MemoryBounds:
         """The limits of namespace and nodes; read only when memory is the problem."""
-        killed = any(symptom.kind is Kind.OOM for symptom in find_symptoms(evidence.live_pods))
+        killed = any(map(may_be_kill, find_symptoms(evidence.live_pods)))
         if not killed and saturated_resource(evidence.incident.type) != "memory":
             return MemoryBounds()
         return read_memory_bounds(self._kube, evidence.workload.ref.namespace)

@@ -57,5 +57,11 @@ def summarize(raw: Object) -> IncidentSummary:
         repaired_at=status.times.repaired_at,
         closed_at=status.times.closed_at,
         caused_by=CausedBy.model_validate(status.caused_by) if status.caused_by else None,
-        source=meta.labels.source,
+        source=incident.detector,
+        alert_since=incident.alert_since,
+        type=str(incident.spec.get("type", "")),
+        container=str(incident.spec.get("containerName") or ""),
+        reason=status.reason,
+        root_cause=status.root_cause,
+        attempts=tuple(made for made in status.made_attempts if made.written_at) if incident.is_resolved else (),
     )

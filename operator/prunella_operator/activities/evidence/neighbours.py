@@ -10,19 +10,25 @@ from prunella_operator.kubernetes.views.templates import POD_TEMPLATE_HASH
 from prunella_operator.kubernetes.views.workloads import controller_of
 from prunella_workflows.decisions.diagnosis.external_cause import parse_missing_objects
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.symptoms import is_oom
 from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.neighbours import AffectedWorkload, NodeView
 from prunella_workflows.model.workload import PodView
 
 _MAX_NODES = 5
+_PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 
 
 def read_nodes(kube: SyncClient, pods: Iterable[PodView]) -> tuple[NodeView, ...]:
-    """The nodes of the pods that are not ready."""
-    names = sorted({pod.node for pod in pods if pod.node and not pod.ready})
+    """The nodes of the pods that are not ready, or that were OOM-killed."""
+    names = sorted({pod.node for pod in pods if pod.node and (not pod.ready or _was_killed(pod))})
     found = (_node(kube, name) for name in names[:_MAX_NODES])
     return tuple(node for node in found if node is not None)
+
+
+def _was_killed(pod: PodView) -> bool:
+    return any(is_oom(end) for status in pod.containers for end in status.terminations)
 
 
 def _node(kube: SyncClient, name: str) -> NodeView | None:
@@ -33,9 +39,10 @@ def _node(kube: SyncClient, name: str) -> NodeView | None:
     except Forbidden:
         return None
     ready = _condition(raw, "Ready")
+    pressure = tuple(kind for kind in _PRESSURES if _condition(raw, kind).get("status") == "True")
     reason = f"{ready.get('reason', 'not ready')} since {ready.get('lastTransitionTime', 'an unknown time')}"
     good = ready.get("status") == "True"
-    return NodeView(name=name, ready=good, message="" if good else reason)
+    return NodeView(name=name, ready=good, message="" if good else reason, pressure=pressure)
 
 
 def workloads_missing_same_object(

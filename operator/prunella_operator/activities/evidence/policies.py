@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model import policy
 from prunella_workflows.model.errors import InvalidIncident
@@ -24,30 +25,35 @@ def effective_policy(
 ) -> policy.EffectivePolicy:
     """The policy of one workload. Without one: Heal where the namespace opted in by label, else Observe.
 
-    Raises InvalidIncident, which names policy and field, if one does not parse.
+    Raises InvalidIncident, which names policy and field, if one that selects it does not parse.
     """
     mode = policy.PolicyMode.HEAL if namespace_labels.get(HEAL) == "enabled" else policy.PolicyMode.OBSERVE
     base = policy.BUILT_IN.model_copy(update={"mode": mode})
     namespace = workload.ref.namespace
-    cluster = _read(
-        kube.list(paths.policies()), "ClusterHealingPolicy", policy.ClusterHealingPolicySpec, kube.namespace
-    )
-    own = _read(kube.list(paths.policies(namespace)), "HealingPolicy", policy.HealingPolicySpec, namespace)
-    wide = [
-        (name, spec)
-        for name, spec in cluster
-        if spec.namespace_selector is None or spec.namespace_selector.matches(namespace_labels)
-    ]
-    general = [(name, spec) for name, spec in own if spec.selector is None]
-    narrow = [
-        (name, spec) for name, spec in own if spec.selector is not None and spec.selector.matches(workload.labels)
-    ]
-    return policy.merge(base, *wide, *general, *narrow)
+    cluster = _Level("ClusterHealingPolicy", policy.ClusterHealingPolicySpec, "namespaceSelector", kube.namespace)
+    own = _Level("HealingPolicy", policy.HealingPolicySpec, "selector", namespace)
+    wide = _read(kube.list(paths.policies()), cluster, namespace_labels)
+    local = _read(kube.list(paths.policies(namespace)), own, workload.labels)
+    return policy.merge(base, *wide, *sorted(local, key=lambda pair: pair[1].selector is not None))
 
 
-def _read(items: Iterable[Object], kind: str, model: type[P], namespace: str) -> list[tuple[str, P]]:
+class _Level(NamedTuple, Generic[P]):
+    """A kind of policy: its model, the field that selects, and the namespace of the Secrets that it names."""
+
+    kind: str
+    model: type[P]
+    selector: str
+    namespace: str
+
+
+def _read(items: Iterable[Object], level: _Level[P], labels: dict[str, str]) -> list[tuple[str, P]]:
+    """Parse the policies that select these labels, by name. Any other may be invalid: it is not for this workload."""
     specs = sorted(((item["metadata"]["name"], item.get("spec") or {}) for item in items), key=lambda pair: pair[0])
-    return [(f"{kind}/{name}", _parse(model, name, raw, namespace)) for name, raw in specs]
+    return [
+        (f"{level.kind}/{name}", _parse(level.model, name, spec, level.namespace))
+        for name, spec in specs
+        if matches(spec.get(level.selector) or {}, labels)
+    ]
 
 
 def address(name: str, namespace: str) -> str:

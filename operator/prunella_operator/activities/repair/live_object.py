@@ -42,6 +42,14 @@ class LiveObject:
         """The object as its last action left it: a later change of the template is not verified or undone as ours."""
         return replace(self, template_hash=self.annotations.get(labels.AFTER, self.template_hash))
 
+    def carries(self, action_id: str, change: str) -> bool:
+        """Report whether this action changed the object last. Raises ChangedSince if its id names another change."""
+        if self.last_action != action_id:
+            return False
+        if (found := self.annotations.get(labels.LAST_CHANGE)) != change:
+            raise ChangedSince(f"action {action_id} of {self.name} is another change: {found or 'not recorded'}")
+        return True
+
     def require(self, expected: Precondition) -> None:
         """Raises ChangedSince if the object was repaired, or its template changed, after the decision."""
         if self.last_action != expected.last_action:

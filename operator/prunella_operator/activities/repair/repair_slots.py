@@ -7,7 +7,7 @@ only of incidents that hold or request a slot: a storm of waiting ones costs not
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore, Lock
@@ -51,10 +51,10 @@ class RepairSlotAllocator:
         """All slots that count now."""
         # In this order: what is seen requesting is in the second list too, with a slot that it acquired in between.
         running = self._kube.metadata(paths.incidents(), labelSelector=REPAIR_SLOT, fieldSelector=_IS_ACTIVE)
-        running_slots = tuple(map(_parse_slot, running))
+        running_slots = _parse_slots(running)
         values = ",".join((REQUESTED, *(_hour(clock.now() + timedelta(hours=offset)) for offset in _RECENT_HOURS)))
         recent = self._kube.metadata(paths.incidents(), labelSelector=f"{REPAIR_SLOT} in ({values})")
-        recent_slots = tuple(map(_parse_slot, recent))
+        recent_slots = _parse_slots(recent)
         return RepairSlots(own_uid=own_uid, own_version=own_version, running=running_slots, recent=recent_slots)
 
     @contextmanager
@@ -121,6 +121,8 @@ class RepairSlotAllocator:
             raise errors.ChangedSince(f"incident {order.incident.name} was deleted") from error
         if own["metadata"]["uid"] != order.incident.uid:
             raise errors.ChangedSince(f"incident {order.incident.name} was deleted and recreated")
+        if "deletionTimestamp" in own["metadata"]:
+            raise errors.ChangedSince(f"incident {order.incident.name} is being deleted")
         status = own.get("status") or {}
         latest = (status.get("attempts") or [{}])[-1]
         is_other = latest.get("actionId") != order.action_id or latest.get("verdict")
@@ -171,6 +173,11 @@ def _acquired(raw: Object) -> dict[str, str]:
     """The times at which the incident acquired its slots, by action id."""
     acquired = _parse_note(raw).get("taken")
     return {key: at for key, at in acquired.items() if parse_annotation_time(at)} if isinstance(acquired, dict) else {}
+
+
+def _parse_slots(incidents: Iterable[Object]) -> tuple[RepairSlot, ...]:
+    """The slots of incidents. One that is being deleted counts for nothing: a finalizer can keep it."""
+    return tuple(_parse_slot(raw) for raw in incidents if "deletionTimestamp" not in raw["metadata"])
 
 
 def _parse_slot(raw: Object) -> RepairSlot:

@@ -2,7 +2,8 @@
 
 Each write is absolute and guarded three times: the live object must be the one the decision was made on, the guards
 must still agree, and the patch tests uid, version and what it replaces, so that it fails after any change since our
-read. It carries its action id: a repeated order finds it on the object and returns what the first one did.
+read. It carries its action id and the change: a repeated order finds both on the object and returns what the first one
+did.
 """
 
 from datetime import datetime
@@ -18,8 +19,7 @@ from prunella_operator.activities.repair.live_object import LiveObject, parse
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_operator.kubernetes.views.workloads import workload_view
-from prunella_workflows.contracts.healing import Repaired, RepairOrder
+from prunella_workflows.contracts.healing import Repaired, RepairOrder, undo_id
 from prunella_workflows.decisions import guards
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Refused
@@ -40,7 +40,7 @@ class Repairer:
         with self._slots.local_limit():
             change = change_for(order.action, self._kube, self._collector)
             live = change.read()
-            repeated = live.last_action == order.action_id
+            repeated = live.carries(order.action_id, str(order.action))
             done = _result(order, change, live) if repeated else self._apply(order, change, live)
             change.finish()
             return done
@@ -50,7 +50,7 @@ class Repairer:
         _require_own_undo(order)
         change = change_for(order.action, self._kube, self._collector, undoing=True)
         live = change.read()
-        if live.last_action == order.action_id:
+        if live.carries(order.action_id, str(order.action)):
             done = _result(order, change, live)
         else:
             change.check(live)
@@ -72,7 +72,7 @@ class Repairer:
 
     def _guard_case(self, order: RepairOrder, raw: Object) -> guards.GuardCase:
         """The facts for the guards right before the write. Slots are read when this repair acquires its own."""
-        workload = workload_view(raw)
+        workload, pods = self._collector.view_of(raw)
         namespace = workload.ref.namespace
         namespace_labels = self._collector.namespace_labels(namespace)
         policy = effective_policy(self._kube, workload, namespace_labels)
@@ -80,6 +80,7 @@ class Repairer:
             now=clock.now(),
             incident=order.incident.name,
             workload=workload,
+            pods=pods,
             scaling=self._collector.scaling(raw),
             namespace_labels=namespace_labels,
             protected_namespaces=self._protected,
@@ -88,15 +89,16 @@ class Repairer:
             action=order.action,
             severity=order.severity,
             approval=order.answer,
+            continues=order.continues,
             healthy_percent=self._collector.healthy_percent(namespace, policy),
         )
 
     def _write(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> Repaired:
         now = clock.now().isoformat()
         annotations, operations = change.patch(live)
-        stamped = {labels.LAST_ACTION: order.action_id, labels.LAST_ACTION_AT: now, **annotations}
+        marks = {labels.LAST_ACTION: order.action_id, labels.LAST_ACTION_AT: now, labels.LAST_CHANGE: str(order.action)}
         try:
-            raw = change.write(live.patch(stamped, operations))
+            raw = change.write(live.patch({**marks, **annotations}, operations))
         except Refused as error:
             # A failed test and an invalid value look the same (422). An object that changed meanwhile is tried again.
             if change.read().version != live.version:
@@ -120,5 +122,5 @@ def _result(order: RepairOrder, change: Change[Any], written: LiveObject, before
 def _require_own_undo(order: RepairOrder) -> None:
     """Undo is not guarded, so require that the object still carries the action id of the repair being undone."""
     repair = order.action.require.last_action
-    if not repair or order.action_id != f"{repair}-undo":
+    if not repair or order.action_id != undo_id(repair):
         raise ChangedSince(f"{order.action_id} is not the undo of a repair that {order.action.target} carries")

@@ -6,6 +6,7 @@ from contextlib import suppress
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.kubernetes.views.pods import pod_view
 from prunella_operator.kubernetes.views.templates import revision_label, template_hash, template_of
 from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.errors import Conflict, NotFound
@@ -13,10 +14,12 @@ from prunella_workflows.model.plan import Action, PodRef
 
 
 def delete(kube: SyncClient, namespace: str, pods: Iterable[PodRef]) -> None:
-    """Delete these pods by uid: healthy successors of the same name are spared, and doing it twice is doing it once."""
+    """Delete these pods by uid, unless they are ready by now: doing it twice is doing it once."""
     for pod in pods:
+        path = paths.core(namespace, "pods", pod.name)
         with suppress(NotFound, Conflict):
-            kube.delete(paths.core(namespace, "pods", pod.name), pod.uid)
+            if not pod_view(kube.get(path)).ready:
+                kube.delete(path, pod.uid)
 
 
 def pods_stuck_after_undo(collector: EvidenceCollector, undo: Action) -> tuple[PodRef, ...]:

@@ -16,7 +16,7 @@ from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, NotFound
 from prunella_workflows.model.plan import Action, Restart, RestoreTemplate, SetMemory, TemplateAction
 from prunella_workflows.model.quantity import format_bytes
-from prunella_workflows.model.workload import ContainerView, RevisionRef
+from prunella_workflows.model.workload import ContainerView, RevisionRef, WorkloadRef
 
 _TEMPLATE = "/spec/template"
 A = TypeVar("A", bound=TemplateAction)
@@ -26,6 +26,11 @@ class TemplateChange(Change[A]):
     """A change of a pod template: a subclass says what becomes of the template."""
 
     changes_template = True
+
+    @property
+    def undo_to(self) -> RevisionRef | None:
+        """The template before an earlier repair that this action replaces, if it replaces one."""
+        return None if isinstance(self.action, Restart) else self.action.undo_to
 
     @abstractmethod
     def apply(self, template: Object) -> tuple[Object, list[Object]]:
@@ -37,7 +42,8 @@ class TemplateChange(Change[A]):
         with suppress(AlreadyExists):  # the name is the content's hash: the same template is kept already
             self.kube.create(paths.snapshots(self.action.target.namespace), body)
         after, operations = self.apply(live.template)
-        return {labels.BEFORE: body["metadata"]["name"], labels.AFTER: templates.template_hash(after)}, operations
+        before = self.undo_to.name if self.undo_to is not None else body["metadata"]["name"]
+        return {labels.BEFORE: before, labels.AFTER: templates.template_hash(after)}, operations
 
     def finish(self) -> None:
         """Delete the broken pods that their StatefulSet would wait for forever."""
@@ -83,7 +89,9 @@ class MemoryChange(TemplateChange[SetMemory]):
         return {**template, "spec": {**spec, key: containers}}, patch
 
     def undo(self, written: LiveObject) -> Action:
-        """Set the old memory."""
+        """Set the old memory, or restore the template before an earlier raise."""
+        if self.undo_to is not None:
+            return _restore(self.action.target, written, self.undo_to)
         return reverse(self.action, written.precondition, replace_pods=())
 
     def _values(self) -> dict[str, str]:
@@ -120,14 +128,10 @@ class RestoreChange(TemplateChange[RestoreTemplate]):
         return restored, [{"op": "replace", "path": _TEMPLATE, "value": restored}]
 
     def undo(self, written: LiveObject) -> Action:
-        """Restore the snapshot that was taken before the write."""
-        kept = RevisionRef(
-            source="Snapshot",
-            name=written.annotations.get(labels.BEFORE, ""),
-            template_hash=self.action.require.template_hash,
-        )
-        update = {"revision": kept, "description": "the template before the repair", "replace_pods": ()}
-        return reverse(self.action, written.precondition, **update)
+        """Restore the snapshot that was taken before the write, or before an earlier repair."""
+        name, digest = written.annotations.get(labels.BEFORE, ""), self.action.require.template_hash
+        kept = self.undo_to or RevisionRef(source="Snapshot", name=name, template_hash=digest)
+        return _restore(self.action.target, written, kept)
 
 
 class RestartChange(TemplateChange[Restart]):
@@ -146,6 +150,12 @@ class RestartChange(TemplateChange[Restart]):
 
     def undo(self, written: LiveObject) -> None:
         """Nothing to undo: it would restart everything once more."""
+
+
+def _restore(target: WorkloadRef, written: LiveObject, kept: RevisionRef) -> RestoreTemplate:
+    return RestoreTemplate(
+        target=target, require=written.precondition, revision=kept, description="the template before the repair"
+    )
 
 
 def _without_controller_fields(template: Object) -> Object:

@@ -111,8 +111,11 @@ class JiraTickets:
     def _translate(self, error: JIRAError) -> PrunellaError:
         if not error.status_code:
             return Unavailable("jira does not answer")
-        retry_in = retry_after(error.response.headers) if error.response is not None else None
-        return error_from_status(self.kind, error.status_code, sanitize(error.text or "", (self._token,)), retry_in)
+        response = error.response
+        retry_in = retry_after(response.headers) if response is not None else None
+        raw = response is not None and error.text == response.text  # not Jira's own words: any server may be there
+        text = "" if raw else sanitize(error.text or "", (self._token,))
+        return error_from_status(self.kind, error.status_code, text, retry_in)
 
 
 def _done(status: dict[str, Any]) -> bool:

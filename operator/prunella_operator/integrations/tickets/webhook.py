@@ -1,15 +1,20 @@
-"""Tickets in any other system: each step is a signed POST, and the receiver keeps one ticket per thread."""
+"""Tickets in any other system: each step is a signed POST, and the receiver keeps one ticket per thread.
+
+Its address may be that of any server, so errors quote nothing of the response: a reader of Incidents must not learn
+what that server says.
+"""
 
 import hashlib
 import hmac
 import json
+import re
 from datetime import datetime
 from typing import Any
 
 import urllib3
 
 from prunella_operator import clock
-from prunella_operator.integrations.http_errors import error_from_status, retry_after, sanitize
+from prunella_operator.integrations.http_errors import error_from_status, retry_after
 from prunella_operator.integrations.notifiers.render import Style, body, title
 from prunella_operator.integrations.tickets.port import Entry
 from prunella_operator.integrations.tickets.ticket_ids import comment_marker
@@ -19,6 +24,7 @@ from prunella_workflows.model.incident_status import TicketRef
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=10.0)
 _OK, _REDIRECT = 200, 300
 _MAX_RESPONSE_BYTES = 65536
+_KEY = re.compile(r"[\w.#/-]{1,40}")  # a ticket's key, and no sentence
 
 
 class WebhookTickets:
@@ -39,8 +45,9 @@ class WebhookTickets:
     def create(self, thread: str, entry: Entry) -> TicketRef:
         """Request a ticket; the receiver may respond with its key and page."""
         response = self._post("open", thread, entry)
-        key, page = str(response.get("key") or thread), str(response.get("url") or "")
-        return TicketRef(system=self.kind, key=key[:100], url=page if page.startswith(("http://", "https://")) else "")
+        key, page = str(response.get("key") or ""), str(response.get("url") or "")
+        key = key if _KEY.fullmatch(key) else thread
+        return TicketRef(system=self.kind, key=key, url=page if page.startswith(("http://", "https://")) else "")
 
     def comment(self, thread: str, ref: TicketRef, entry: Entry) -> None:
         """Send an update."""
@@ -64,8 +71,7 @@ class WebhookTickets:
         else:
             if _OK <= response.status < _REDIRECT:
                 return _parse(response.data[:_MAX_RESPONSE_BYTES])
-            text = sanitize(response.data[:_MAX_RESPONSE_BYTES].decode("utf-8", "replace"), (self._key, self._url))
-            raise error_from_status(self.kind, response.status, text, retry_after(response.headers))
+            raise error_from_status(self.kind, response.status, retry_in=retry_after(response.headers))
         raise Unavailable(f"the webhook does not answer: {name}")
 
     def _signature(self, content: bytes) -> dict[str, str]:

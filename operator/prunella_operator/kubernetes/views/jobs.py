@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.templates import pod_revision, template_of
 from prunella_operator.kubernetes.views.workloads import controller_of
+from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import JobView, Outcome, WorkloadView
 
 _PHASES = {"Succeeded": Outcome.COMPLETE, "Failed": Outcome.FAILED}
@@ -66,6 +67,6 @@ def _job_view(job: Object) -> JobView:
         name=job["metadata"]["name"],
         outcome=_CONDITIONS.get(end.get("type", ""), Outcome.RUNNING),
         reason=end.get("reason", ""),
-        message=end.get("message", ""),
+        message=redact(end.get("message", "")),
         failures=status.get("failed", 0),
     )

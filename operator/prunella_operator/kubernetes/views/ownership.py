@@ -1,4 +1,4 @@
-"""Owners of an object's fields: annotations of deployment tools, and the field managers that the API server records."""
+"""Owners of an object and of its fields: custom resources, annotations of deployment tools, and field managers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from prunella_operator.kubernetes.api import Object
 from prunella_workflows.model.labels import GROUP
 from prunella_workflows.model.scaling import FieldOwners
+from prunella_workflows.model.signal import OwnerRef
 
 _TOOL_PREFIXES = (
     f"{GROUP}/",
@@ -14,6 +15,13 @@ _TOOL_PREFIXES = (
     "helm.toolkit.fluxcd.io/",
     "meta.helm.sh/",
 )
+_BUILT_IN_GROUPS = frozenset({"", "apps", "batch"})
+
+
+def custom_owners(meta: Object) -> tuple[OwnerRef, ...]:
+    """The owners of an object that are custom resources, whether or not they are marked as its controller."""
+    owners = (OwnerRef.model_validate(owner) for owner in meta.get("ownerReferences") or ())
+    return tuple(owner for owner in owners if owner.group not in _BUILT_IN_GROUPS)
 
 
 def tool_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -26,9 +34,20 @@ def field_owners(meta: Object, **fields: str) -> FieldOwners:
 
     Writes to the status are ignored. Those to the subresource `scale` count, as they set the same replicas.
     """
-    entries = [entry for entry in meta.get("managedFields") or () if entry.get("subresource") != "status"]
-    if not entries:
-        return {}
+    entries = _entries(meta)
+    return _managers(entries, fields) if entries else {}
+
+
+def field_appliers(meta: Object, **fields: str) -> FieldOwners:
+    """Those of the managers that use server-side apply: the API server refuses their next apply after our write."""
+    return _managers([entry for entry in _entries(meta) if entry.get("operation") == "Apply"], fields)
+
+
+def _entries(meta: Object) -> list[Object]:
+    return [entry for entry in meta.get("managedFields") or () if entry.get("subresource") != "status"]
+
+
+def _managers(entries: list[Object], fields: dict[str, str]) -> FieldOwners:
     return {
         name: tuple(sorted({str(entry.get("manager", "")) for entry in entries if f"f:{field}" in _spec_fields(entry)}))
         for name, field in fields.items()

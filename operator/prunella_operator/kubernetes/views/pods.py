@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.times import parse_time
-from prunella_operator.kubernetes.views.templates import container_views, pod_revision
+from prunella_operator.kubernetes.views.templates import container_views, memory_limit, pod_revision
 from prunella_operator.kubernetes.views.workloads import controller_of
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
 
 _START_TOLERANCE = timedelta(seconds=5)
+_EVICTED = "Evicted"
 _REPLACING_OWNERS = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"})
 
 
@@ -34,8 +35,11 @@ def pod_view(raw: Object) -> PodView:
         node=spec.get("nodeName", ""),
         node_lost=_is_node_lost(status, ready),
         failed=_is_failed(raw),
+        evicted=status.get("message", "") if status.get("reason") == _EVICTED else "",
+        evicted_at=parse_time(ready.get("lastTransitionTime")) if status.get("reason") == _EVICTED else None,
         containers=tuple(_status_view(container, init=init) for container, init in _statuses(status)),
         memory_limits={view.name: view.memory_limit for view in containers if view.memory_limit is not None},
+        memory_limit=memory_limit(spec),
         resizing="PodResizeInProgress" in conditions,
         resize_refused=_resize_error(conditions),
     )
@@ -90,7 +94,7 @@ def _status_view(raw: Object, *, init: bool) -> ContainerStatusView:
         ready=bool(raw.get("ready")),
         restarts=raw.get("restartCount", 0),
         waiting=waiting.get("reason", ""),
-        message=waiting.get("message", ""),
+        message=redact(waiting.get("message", "")),  # may quote the command
         running_since=parse_time(running.get("startedAt")),
         terminated=_termination(state.get("terminated")),
         last=_termination(last.get("terminated")),

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.views.ownership import field_owners, tool_annotations
+from prunella_operator.kubernetes.views.ownership import field_appliers, field_owners, tool_annotations
 from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Strategy
 
@@ -25,13 +25,25 @@ def strategy_view(raw: Object, replicas: int) -> Strategy:
         return Strategy(kind=kind, max_unavailable=replicas, max_surge=0)
     if kind == "OnDelete":
         return Strategy(kind=kind, max_unavailable=0, max_surge=0)
+    if raw["kind"] == "StatefulSet":
+        return _stateful_strategy(spec, rolling, replicas)
     if raw["kind"] == "Deployment":
         surge = _number(rolling.get("maxSurge", _QUARTER), replicas, up=True)
         unavailable = _number(rolling.get("maxUnavailable", _QUARTER), replicas, up=False)
         return Strategy(max_unavailable=unavailable or (0 if surge else 1), max_surge=surge)
-    surge = _number(rolling.get("maxSurge", 0), replicas, up=True) if raw["kind"] == "DaemonSet" else 0
+    surge = _number(rolling.get("maxSurge", 0), replicas, up=True)
     unavailable = _number(rolling.get("maxUnavailable", 0 if surge else 1), replicas, up=True)
     return Strategy(max_unavailable=unavailable or (0 if surge else 1), max_surge=surge)
+
+
+def _stateful_strategy(spec: Object, rolling: Object, replicas: int) -> Strategy:
+    return Strategy(
+        max_unavailable=_number(rolling.get("maxUnavailable", 1), replicas, up=True) or 1,
+        max_surge=0,
+        partition=min(int(rolling.get("partition") or 0), replicas),
+        first_ordinal=int((spec.get("ordinals") or {}).get("start", 0)),
+        parallel=spec.get("podManagementPolicy") == "Parallel",
+    )
 
 
 def _number(value: Any, replicas: int, *, up: bool) -> int:
@@ -58,6 +70,7 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
         name=meta["name"],
         namespace=meta["namespace"],
         uid=meta["uid"],
+        min_replicas=raw["spec"].get("minReplicas", 1),
         max_replicas=raw["spec"]["maxReplicas"],
         desired_replicas=status.get("desiredReplicas", 0),
         active="False" not in (conditions.get("AbleToScale"), conditions.get("ScalingActive")),
@@ -65,6 +78,7 @@ def autoscaler_view(raw: Object) -> HorizontalPodAutoscalerView:
         labels=labels,
         annotations=tool_annotations(annotations),
         owners=field_owners(meta, maxReplicas="maxReplicas"),
+        appliers=field_appliers(meta, maxReplicas="maxReplicas"),
         last_action=annotations.get(LAST_ACTION, ""),
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
@@ -14,6 +15,14 @@ REVISION = "deployment.kubernetes.io/revision"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 _MAX_REVISION_DIGITS = 18  # of a 64-bit number; int() refuses texts of several thousand digits
+_REFERENCES = {
+    "configMap": "ConfigMap",
+    "configMapRef": "ConfigMap",
+    "configMapKeyRef": "ConfigMap",
+    "secret": "Secret",
+    "secretRef": "Secret",
+    "secretKeyRef": "Secret",
+}
 _CONTAINER_LISTS = ("initContainers", "containers")
 
 
@@ -107,6 +116,26 @@ def container_views(template: Object) -> tuple[ContainerView, ...]:
     )
 
 
+def references(template: Object) -> tuple[str, ...]:
+    """The ConfigMaps and Secrets whose contents the containers get (`Secret/token`), each once."""
+    volumes = (template.get("spec") or {}).get("volumes") or ()
+    sources = [source for volume in volumes for source in _volume_sources(volume)]
+    for container in containers(template):
+        sources += container.get("envFrom") or ()
+        sources += (variable.get("valueFrom") or {} for variable in container.get("env") or ())
+    return tuple(dict.fromkeys(name for source in sources for name in _referred(source)))
+
+
+def _volume_sources(volume: Object) -> list[Object]:
+    return [volume, *((volume.get("projected") or {}).get("sources") or ())]
+
+
+def _referred(source: Object) -> Iterator[str]:
+    for key, kind in _REFERENCES.items():
+        if name := (found := source.get(key) or {}).get("name") or found.get("secretName"):
+            yield f"{kind}/{name}"
+
+
 def _container_view(raw: Object, index: int, *, init: bool) -> ContainerView:
     resources = raw.get("resources") or {}
     return ContainerView(
@@ -118,8 +147,14 @@ def _container_view(raw: Object, index: int, *, init: bool) -> ContainerView:
         memory_limit=_memory(resources.get("limits")),
         cpu_request=_cpu(resources.get("requests")),
         cpu_limit=_cpu(resources.get("limits")),
+        liveness=bool(raw.get("livenessProbe")),
         environment=tuple(str(variable.get("name", "")) for variable in raw.get("env") or ()),
     )
+
+
+def memory_limit(spec: Object) -> int | None:
+    """The memory limit of a pod as a whole, beside those of its containers."""
+    return _memory((spec.get("resources") or {}).get("limits"))
 
 
 def _memory(resources: Object | None) -> int | None:

@@ -6,10 +6,16 @@ from collections.abc import Iterable
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.kubernetes.views import templates
-from prunella_operator.kubernetes.views.ownership import field_owners, tool_annotations
-from prunella_operator.kubernetes.views.probes import start_budget
+from prunella_operator.kubernetes.views.ownership import (
+    custom_owners,
+    field_appliers,
+    field_owners,
+    tool_annotations,
+)
+from prunella_operator.kubernetes.views.probes import probe_hosts, start_budget
 from prunella_operator.kubernetes.views.scaling import strategy_view
 from prunella_workflows.model.labels import IGNORE, LAST_ACTION
+from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.signal import OwnerRef
 from prunella_workflows.model.workload import WorkloadRef, WorkloadView
 
@@ -27,7 +33,7 @@ def controller_of(raw: Object) -> OwnerRef | None:
 
 def is_workload(owner: OwnerRef) -> bool:
     """True for a known kind, by group and name: a StatefulSet of another API group cannot be read."""
-    return owner.kind in _KNOWN_OWNERS.get(owner.api_version.partition("/")[0], frozenset())
+    return owner.kind in _KNOWN_OWNERS.get(owner.group, frozenset())
 
 
 def is_ignored(raw: Object) -> bool:
@@ -65,7 +71,9 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         observed_generation=status.get("observedGeneration", 0),
         labels=meta.get("labels") or {},
         annotations={**tool_annotations(annotations), **({IGNORE: "true"} if is_ignored(raw) else {})},
+        custom_owners=custom_owners(meta),
         owners=field_owners(meta, replicas="replicas", template="template"),
+        appliers=field_appliers(meta, replicas="replicas", template="template"),
         strategy=strategy_view(raw, replicas),
         deleting="deletionTimestamp" in meta,
         paused=bool(spec.get("paused")),
@@ -76,13 +84,15 @@ def workload_view(raw: Object, revisions: Iterable[Object] = ()) -> WorkloadView
         total_replicas=status.get("replicas", status.get("currentNumberScheduled", 0)),
         progress_deadline_exceeded=overdue,
         message=progressing.get("message", "") if overdue else _unavailable_message(available),
-        create_failure=str(failure.get("message", "")),
+        create_failure=redact(str(failure.get("message", ""))),
         create_failed_since=parse_time(failure.get("lastTransitionTime")),
         deadline=float(spec.get("progressDeadlineSeconds", 600)),
         start_budget=start_budget(template) + float(spec.get("minReadySeconds", 0)),
         template_hash=templates.template_hash(template),
         revision=_current_revision(template, revisions),
         containers=templates.container_views(template),
+        references=templates.references(template),
+        probe_hosts=probe_hosts(template),
         last_action=annotations.get(LAST_ACTION, ""),
     )
 

@@ -81,7 +81,9 @@ MESSAGES: dict[str, dict[str, Kind]] = {
         "lastTransitionTime": (7, "Time"),
     },
     "StatefulSet": {"metadata": (1, "ObjectMeta"), "spec": (2, "StatefulSetSpec"), "status": (3, "StatefulSetStatus")},
-    "StatefulSetSpec": {"replicas": (1, "int")},
+    "StatefulSetSpec": {"replicas": (1, "int"), "updateStrategy": (7, "StatefulSetUpdateStrategy")},
+    "StatefulSetUpdateStrategy": {"type": (1, "text"), "rollingUpdate": (2, "RollingUpdateStatefulSetStrategy")},
+    "RollingUpdateStatefulSetStrategy": {"partition": (1, "int")},
     "StatefulSetStatus": {
         "observedGeneration": (1, "int"),
         "replicas": (2, "int"),
@@ -96,7 +98,9 @@ MESSAGES: dict[str, dict[str, Kind]] = {
         "reason": (4, "text"),
         "message": (5, "text"),
     },
-    "DaemonSet": {"metadata": (1, "ObjectMeta"), "status": (3, "DaemonSetStatus")},
+    "DaemonSet": {"metadata": (1, "ObjectMeta"), "spec": (2, "DaemonSetSpec"), "status": (3, "DaemonSetStatus")},
+    "DaemonSetSpec": {"updateStrategy": (3, "DaemonSetUpdateStrategy")},
+    "DaemonSetUpdateStrategy": {"type": (1, "text")},
     "DaemonSetStatus": {
         "currentNumberScheduled": (1, "int"),
         "desiredNumberScheduled": (3, "int"),

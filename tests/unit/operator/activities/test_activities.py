@@ -12,7 +12,10 @@ from prunella_operator import clock
 from prunella_operator.activities import Activities
 from prunella_operator.activities.errors import translate_errors
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.templates import template_hash
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, ReportRequest, VerifyRequest
+from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
@@ -59,6 +62,31 @@ def test_confirm_of_a_target_that_is_gone_is_final(activities, kube):
     assert (raised.value.type, raised.value.non_retryable) == ("NotFound", True)
 
 
+def opened_by_an_alert(kube, **annotations):
+    """The incident of an alert that fires, with a workload that looks well."""
+    marks = {labels.OPENED_BY_ALERT: "f1", labels.FAULT: "f", labels.FAULT_AT: LONG_AGO, **annotations}
+    meta = {"namespace": "shop", "creationTimestamp": LONG_AGO, "annotations": marks}
+    meta["labels"] = {labels.WORKLOAD: workload_key(WEB), labels.SOURCE: "alerts"}
+    kube.put(paths.incidents("shop", "web-1"), {"metadata": meta, "spec": SPEC.to_object()})
+    pods = [a_pod("web-a"), a_pod("web-b")]
+    a_cluster(kube, a_deployment(), [a_replica_set(1)], pods, labels={"prunella.dev/heal": "enabled"})
+
+
+def test_calm_pods_are_no_recovery_while_the_alert_fires(activities, kube):
+    opened_by_an_alert(kube)
+    found = activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
+    assert (found.sighting.presence, found.sighting.reason) == (Presence.FAILING, "AlertStillFiring")
+    report = diagnosed(activities)
+    assert (report.plan.steps, report.plan.reason) == ((), "AlertStillFiring")
+    assert "although 2 of 2 pods are ready" in report.plan.message
+
+
+def test_calm_pods_are_a_recovery_once_the_alert_has_ended(activities, kube):
+    opened_by_an_alert(kube, **{labels.ALERT_RESOLVED_AT: clock.now().isoformat()})
+    found = activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
+    assert found.sighting.presence is Presence.RECOVERED
+
+
 def test_diagnose_answers_with_cause_plan_guards_and_the_exact_diff(activities, kube):
     report = diagnosed(activities)
     assert report.diagnosis.cause is Cause.POD_OOM_KILLED
@@ -66,7 +94,7 @@ def test_diagnose_answers_with_cause_plan_guards_and_the_exact_diff(activities, 
     assert isinstance(step.action, SetMemory)
     assert not any(guard.held for guard in report.guards)
     assert "-        memory: 64Mi" in report.diff
-    assert report.available == 1
+    assert report.baseline.available == 1
     assert kube.writes == []
 
 
@@ -80,6 +108,24 @@ def test_a_fault_that_is_gone_for_a_moment_is_looked_at_again(activities, kube):
     report = diagnosed(activities)
     held = next(guard for guard in report.guards if guard.held)
     assert (report.diagnosis.cause, held.name, held.effect) == (Cause.UNKNOWN, "ProbeEvents", Effect.WAIT)
+
+
+def test_a_kill_without_a_reason_waits_for_the_next_run(activities, kube):
+    at_once = (clock.now() - timedelta(seconds=5)).isoformat()
+    ended = {"terminated": {"reason": "Error", "exitCode": 137, "finishedAt": at_once}}
+    status = {"restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended}
+    kube.put("/api/v1/namespaces/shop/pods/web-a", a_pod(ready_since=None, status=status))
+    held = next(guard for guard in diagnosed(activities).guards if guard.held)
+    assert (held.name, held.effect, held.reason) == ("ProbeEvents", Effect.WAIT, "AwaitingKubeletEvents")
+    assert "waiting for the end of its next run" in held.message
+
+
+def test_the_guilty_object_is_in_the_report(activities, kube):
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "token" not found'}
+    kube.put("/api/v1/namespaces/shop/pods/web-a", a_pod(ready_since=None, status={"state": {"waiting": waiting}}))
+    report = diagnosed(activities)
+    assert (report.diagnosis.cause, report.caused_by.target) == (Cause.CONFIG_MISSING, "Secret/token")
+    assert (report.plan.steps, report.guards[0].held) == ((), False)
 
 
 def test_a_preview_that_cannot_be_made_says_why_and_stops_nothing(activities, kube):
@@ -102,6 +148,22 @@ def test_what_was_tried_reaches_the_playbook(activities):
     )
     first, second = diagnosed(activities), diagnosed(activities, tried=(tried,))
     assert second.plan.steps[0].action.limit_to > first.plan.steps[0].action.limit_to
+
+
+def test_the_same_fault_after_a_repair_goes_on_from_its_attempts(activities, kube):
+    marks = {"last-action": "uid-web-0-1", "after": template_hash(a_template(1)), "before": "web-prunella-1"}
+    deployment = kube.objects[paths.workload(WEB)]
+    deployment["metadata"]["annotations"] = {f"prunella.dev/{key}": value for key, value in marks.items()}
+    attempt = {"number": 1, "actionId": "uid-web-0-1", "action": "SetMemory", "target": "Deployment/web"}
+    attempt |= {"startedAt": LONG_AGO, "writtenAt": LONG_AGO, "verdict": "Healed"}
+    attempt |= {"parameters": {"container": "app", "from": "32Mi", "to": "64Mi"}}
+    body = {"metadata": {"namespace": "shop", "creationTimestamp": LONG_AGO}, "spec": {"type": "OOMKilled"}}
+    status = {"phase": "Healed", "target": "Deployment/web", "times": {"closedAt": LONG_AGO}, "attempts": [attempt]}
+    kube.put(paths.incidents("shop", "web-0"), body, **status)
+    report = diagnosed(activities)
+    assert [(made.incident, made.verdict) for made in report.earlier] == [("web-0", "NotHealed")]
+    assert report.plan.steps[0].action.undo_to.name == "web-prunella-1"
+    assert diagnosed(activities, tried=report.earlier).earlier == ()
 
 
 def verify(activities):

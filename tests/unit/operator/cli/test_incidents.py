@@ -65,6 +65,11 @@ def test_list_of_all_namespaces_names_them(prunella, make):
     assert prunella.reader.queries == [(None, "team=x")]
 
 
+def test_what_no_new_pod_proves_is_marked(prunella, make):
+    prunella.reader.raw = [make("a", **{**HEALED, "reason": "ServedByExistingPods"})]
+    assert "Healed (not proven)" in prunella("incidents", "list").stdout
+
+
 def test_list_by_phase(prunella, make):
     prunella.reader.raw = [make("a", **HEALED), make("b"), make("c", phase="Failed")]
     result = prunella("incidents", "list", "--phase", "Healed", "--phase", "Failed", "--json")

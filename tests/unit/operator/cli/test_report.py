@@ -37,7 +37,8 @@ def escalated(name, reason="MemoryAtMaximum", **values):
 
 
 EVERYTHING = [
-    *(healed(f"h{number}", 10 * number) for number in range(1, 11)),
+    healed("h1", 10, reason="ServedByExistingPods"),
+    *(healed(f"h{number}", 10 * number) for number in range(2, 11)),
     healed("approved", 100, cause="pod_oom_killed", namespace="billing", conditions=APPROVED),
     escalated("e1"),
     incident("r1", phase="Recovered"),
@@ -69,6 +70,7 @@ def test_text_report(cli):
         "Prunella from 2026-10-26 12:00 to 2026-11-25 12:00 UTC (30d), all namespaces",
         r"Incidents +14 \(1 open\)",
         r"Auto-repair rate +92 % \(11 healed of 12 that needed a repair\)",
+        r"Not proven +1 served by pods from before the repair only",
         r"Recovered +1 without a repair",
         r"Escalated +1: MemoryAtMaximum 1",
         r"Detected in +2.0s / 2.0s",

@@ -131,6 +131,7 @@ def test_columns_of_incidents():
     columns = version("incidents")["additionalPrinterColumns"]
     assert [column["name"] for column in columns if not column.get("priority")] == [
         "Phase",
+        "Reason",
         "Cause",
         "Target",
         "Action",

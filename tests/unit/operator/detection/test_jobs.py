@@ -70,6 +70,13 @@ def test_a_signal_says_all_that_is_known():
     assert signal.fault_at == datetime(2026, 11, 24, 9, 59, tzinfo=UTC)
 
 
+def test_the_end_of_a_job_is_redacted():
+    reported = []
+    failed = {**a_condition(), "message": "token=hunter2"}
+    JobSource(FakeApi().access, reported.append).on_upsert(msgspec.convert(a_job(failed), Job), NOW)
+    assert reported[0].message == "token=***"
+
+
 def test_a_handler_that_fails_is_given_the_job_again():
     reported = []
 

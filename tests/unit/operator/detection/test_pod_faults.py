@@ -279,3 +279,9 @@ def test_a_termination_message_never_leaves_the_pod():
     (signal,), _ = detect_faults(msgspec.convert(view(app(1, end, ended())), Pod), (), NOW)
 
     assert "hunter2" not in signal.model_dump_json()
+
+
+def test_a_command_that_a_kubelet_quotes_is_redacted():
+    waiting = {"waiting": {"reason": "CreateContainerError", "message": "cannot run app --password=hunter2"}}
+    (signal,), _ = detect_faults(msgspec.convert(view(app(0, waiting)), Pod), (), NOW)
+    assert signal.message == "cannot run app --password=***"

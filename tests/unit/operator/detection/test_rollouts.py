@@ -43,13 +43,13 @@ def deployment(
 
 
 def film(*views):
-    """For each view what was reported: generations that settled, and reasons of signals."""
+    """For each view what was reported: whether it has just settled, and reasons of signals."""
     reported = []
     source = RolloutSource(
         FakeApi().access,
         DEPLOYMENTS,
         lambda signal: reported.append(signal.reason),
-        lambda kind, namespace, name, uid, generation: reported.append(f"{namespace}/{name} {uid} {generation}"),
+        lambda kind, namespace, name, uid, just: reported.append(f"{namespace}/{name} {uid} {just}"),
     )
     result = []
     for body in views:
@@ -59,15 +59,18 @@ def film(*views):
     return result
 
 
-SETTLED = "shop/web d-1 {}"
+BEFORE, JUST = "shop/web d-1 False", "shop/web d-1 True"
 STUCK = deployment(2, have=4, updated=1, late=True)
 CASES = {
-    "a complete rollout is reported once": ([deployment()] * 2, [(SETTLED.format(1),), ()]),
-    "each generation is reported": ([deployment(), deployment(2)], [(SETTLED.format(1),), (SETTLED.format(2),)]),
+    "a rollout that was complete before the watch is reported once": ([deployment()] * 2, [(BEFORE,), ()]),
+    "one that has just been completed is reported as such": ([deployment(updated=2), deployment()], [(), (JUST,)]),
+    "each generation is reported": ([deployment(), deployment(2)], [(BEFORE,), (JUST,)]),
     "one that was incomplete is reported again": (
-        [deployment(), deployment(available=2), deployment()],
-        [(SETTLED.format(1),), (), (SETTLED.format(1),)],
+        [deployment(), deployment(available=1), deployment()],
+        [(BEFORE,), (), (JUST,)],
     ),
+    "a minority that is not available does not count": ([deployment(available=2)], [(BEFORE,)]),
+    "half of the pods are no majority": ([deployment(wanted=2, have=2, updated=2, available=1)], [()]),
     "not before the controller has seen the change": ([deployment(2, observed=1)], [()]),
     "not while old pods remain": ([deployment(have=4)], [()]),
     "not while new pods are missing": ([deployment(updated=2)], [()]),
@@ -140,7 +143,8 @@ def daemon(wanted=3, current=3, updated=3, available=3):
     [
         pytest.param(daemon(), True, id="every node has an available pod of this revision"),
         pytest.param(daemon(updated=2), False, id="one node still has the old revision"),
-        pytest.param(daemon(available=2), False, id="one pod is not available"),
+        pytest.param(daemon(available=2), True, id="one node of three is not ready"),
+        pytest.param(daemon(available=1), False, id="most pods are not available"),
         pytest.param(daemon(0, 0, 0, 0), False, id="no node wants it, so nothing is proven"),
     ],
 )
@@ -149,7 +153,7 @@ def test_a_daemon_set_is_settled_when(body, settled):
     source = RolloutSource(FakeApi().access, DAEMON_SETS, reported.append, lambda *what: reported.append(what))
     source.on_upsert(msgspec.convert(body, DaemonRollout), NOW)
 
-    assert reported == ([("DaemonSet", "shop", "agent", "s-1", 1)] if settled else [])
+    assert reported == ([("DaemonSet", "shop", "agent", "s-1", False)] if settled else [])
 
 
 def test_a_stateful_set_settles_like_a_deployment():
@@ -157,4 +161,4 @@ def test_a_stateful_set_settles_like_a_deployment():
     source = RolloutSource(FakeApi().access, STATEFUL_SETS, reported.append, lambda *what: reported.append(what))
     source.on_upsert(msgspec.convert(deployment(), Rollout), NOW)
 
-    assert reported == [("StatefulSet", "shop", "web", "d-1", 1)]
+    assert reported == [("StatefulSet", "shop", "web", "d-1", False)]

@@ -26,12 +26,12 @@ REFUSED_STALL_TIMEOUT = {
 }
 
 
-def stateful(*, generation=1, conditions=(), wanted=3, updated=3, available=3, paused=False, **meta):
+def stateful(*, generation=1, conditions=(), wanted=3, updated=3, available=3, paused=False, strategy=None, **meta):
     return msgspec.convert(
         {
             "metadata": {"name": "web", "namespace": "shop", "uid": "s-1", "resourceVersion": "1"}
             | {"generation": generation, **meta},
-            "spec": {"replicas": wanted, "paused": paused},
+            "spec": {"replicas": wanted, "paused": paused, "updateStrategy": strategy or {}},
             "status": {
                 "observedGeneration": generation,
                 "replicas": 3,
@@ -44,20 +44,25 @@ def stateful(*, generation=1, conditions=(), wanted=3, updated=3, available=3, p
     )
 
 
-def daemon(wanted=2, available=1):
+def daemon(wanted=2, available=1, updated=2, strategy="RollingUpdate"):
     return msgspec.convert(
         {
             "metadata": {"name": "web", "namespace": "shop", "uid": "d-1", "resourceVersion": "1", "generation": 1},
+            "spec": {"updateStrategy": {"type": strategy}},
             "status": {
                 "observedGeneration": 1,
                 "desiredNumberScheduled": wanted,
                 "currentNumberScheduled": 2,
-                "updatedNumberScheduled": 2,
+                "updatedNumberScheduled": updated,
                 "numberAvailable": available,
             },
         },
         DaemonRollout,
     )
+
+
+def parted(partition):
+    return {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}}
 
 
 def reported(*views, resource=STATEFUL_SETS):
@@ -94,6 +99,10 @@ def reported(*views, resource=STATEFUL_SETS):
         pytest.param([stateful(wanted=0), None, None], None, id="scaled to zero"),
         pytest.param([stateful(available=2, paused=True), None, None], None, id="paused"),
         pytest.param([stateful(available=2), stateful(available=2, generation=2), None], None, id="another wish"),
+        pytest.param([stateful(updated=2, strategy=parted(1)), None, None], None, id="a partition holds one pod"),
+        pytest.param([stateful(updated=1, strategy=parted(1)), None, None], 0, id="a pod that no partition holds"),
+        pytest.param([stateful(updated=0, strategy={"type": "OnDelete"}), None, None], None, id="the owner's turn"),
+        pytest.param([stateful(available=2, strategy={"type": "OnDelete"}), None, None], 0, id="a pod is missing"),
     ],
 )
 def test_when_it_is_reported(views, since):
@@ -105,4 +114,6 @@ def test_when_it_is_reported(views, since):
 def test_daemon_sets_too():
     assert len(reported(daemon(), None, None, resource=DAEMON_SETS)) == 1
     assert reported(daemon(available=2), None, None, resource=DAEMON_SETS) == []
+    assert len(reported(daemon(available=2, updated=1), None, None, resource=DAEMON_SETS)) == 1
+    assert reported(daemon(available=2, updated=1, strategy="OnDelete"), None, None, resource=DAEMON_SETS) == []
     assert reported(daemon(wanted=0), None, None, resource=DAEMON_SETS) == []

@@ -91,7 +91,7 @@ def test_no_wildcards_no_secrets_and_no_way_to_more_rights():
     assert not [
         right for right in every if right[2].split("/")[0] in {"secrets", "serviceaccounts", "roles", "rolebindings"}
     ]
-    assert not [right for right in every if right[2] in {"pods/exec", "pods/ephemeralcontainers", "pods/eviction"}]
+    assert not [right for right in every if right[2] in {"pods/exec", "pods/ephemeralcontainers"}]
 
 
 def test_only_what_reads_and_what_is_ours_is_bound_in_the_whole_cluster():

@@ -11,7 +11,7 @@ from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_
 
 from prunella_operator import clock
 from prunella_operator.incidents import intake
-from prunella_operator.incidents.intake import REOPEN_WINDOW, Intake
+from prunella_operator.incidents.intake import Intake
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model import labels
@@ -225,7 +225,10 @@ async def test_a_signal_joins_an_open_incident(opener, rest, phase):
     assert await opener.open(a_signal()) == "joined"
 
 
-@pytest.mark.parametrize("phase", ["Escalated", "DryRunDone", "Suppressed", "Failed", "Cancelled"])
+LASTING = ["Escalated", "DryRunDone", "Cancelled"]
+
+
+@pytest.mark.parametrize("phase", LASTING)
 async def test_a_fault_that_goes_on_is_not_told_twice(opener, rest, moment, phase):
     await opener.open(a_signal())
     close(rest, phase)
@@ -234,20 +237,65 @@ async def test_a_fault_that_goes_on_is_not_told_twice(opener, rest, moment, phas
         assert await opener.open(a_signal()) == "joined"
 
 
-async def test_a_restart_of_ours_does_not_tell_it_again(opener, rest, moment):
+@pytest.mark.parametrize("phase", LASTING)
+async def test_a_restart_of_ours_does_not_tell_it_again(opener, rest, moment, phase):
     await opener.open(a_signal())
-    close(rest, "Escalated")
-    moment.passes(minutes=20)
-    assert await Intake(rest).open(a_signal()) == "joined"
+    close(rest, phase)
+    for _ in range(3):
+        moment.passes(hours=1)
+        assert await Intake(rest).open(a_signal()) == "joined"
 
 
-async def test_after_a_long_silence_it_is_another_fault(opener, rest, moment):
+@pytest.mark.parametrize("phase", ["Failed", "Suppressed"])
+async def test_what_nobody_was_told_of_is_tried_again_after_a_while(opener, rest, moment, phase):
     await opener.open(a_signal())
-    close(rest, "Escalated")
-    moment.passes(minutes=5)
+    close(rest, phase)
+    moment.passes(minutes=30)
     assert await opener.open(a_signal()) == "joined"
-    moment.now += REOPEN_WINDOW + timedelta(seconds=1)
+    moment.passes(seconds=1)
     assert await opener.open(a_signal()) == "opened"
+
+
+async def test_after_the_workload_has_recovered_it_is_another_fault(opener, rest):
+    await opener.open(a_signal())
+    close(rest, "Escalated")
+    incidents(rest)[0]["metadata"]["annotations"][labels.RECOVERED_AT] = NOW.isoformat()
+    assert await opener.open(a_signal()) == "opened"
+
+
+@pytest.mark.parametrize(("ended", "outcome"), [("Recovered", "opened"), ("Acknowledged", "joined"), ("", "joined")])
+async def test_after_the_all_clear_it_is_another_fault(opener, rest, ended, outcome):
+    await opener.open(a_signal())
+    close(rest, "Escalated")
+    incidents(rest)[0]["status"]["escalation"] = {"ended": ended}
+    assert await opener.open(a_signal()) == outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (IncidentType.OOM_KILLED, "joined"),
+        (IncidentType.UNAVAILABLE, "joined"),
+        (IncidentType.IMAGE_PULL_FAILURE, "opened"),
+        (IncidentType.HIGH_CPU, "opened"),
+    ],
+)
+async def test_later_on_a_symptom_of_another_kind_is_another_fault(opener, rest, moment, kind, outcome):
+    await opener.open(a_signal())
+    close(rest, "Escalated")
+    moment.passes(hours=1)
+    assert await opener.open(a_signal(type=kind)) == outcome
+
+
+async def test_two_faults_that_go_on_are_told_once_each(opener, rest, moment):
+    await opener.open(a_signal())
+    close(rest, "Escalated")
+    moment.passes(hours=1)
+    await opener.open(a_signal(type=IncidentType.IMAGE_PULL_FAILURE))
+    close(rest, "Escalated")
+    moment.passes(hours=1)
+    assert await opener.open(a_signal()) == "joined"
+    assert await opener.open(a_signal(type=IncidentType.IMAGE_PULL_FAILURE)) == "joined"
 
 
 @pytest.mark.parametrize("phase", ["Healed", "Recovered"])
@@ -376,6 +424,30 @@ async def test_one_that_will_not_heal_this_workload_is_not_joined(opener, rest, 
     assert await opener.open(a_signal()) == "opened"
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"mode": "DryRun"}, id="only shows"),
+        pytest.param({"target": {"kind": "Deployment", "name": "db"}}, id="about another workload"),
+    ],
+)
+async def test_a_forged_label_joins_nothing(opener, rest, spec):
+    by_hand(rest, **spec)
+    rest.kube.objects[f"{INCIDENTS}/by-hand"]["metadata"]["labels"] = {labels.WORKLOAD: workload_key(WEB)}
+    assert await opener.open(a_signal()) == "opened"
+
+
+@pytest.mark.parametrize("forged", [{}, {labels.WORKLOAD: workload_key(WEB)}])
+async def test_who_takes_the_name_of_an_incident_does_not_stop_it(opener, rest, forged):
+    await opener.open(a_signal())
+    (incident,) = incidents(rest)
+    incident["spec"] = {"type": "Other", "mode": "DryRun", "target": {"kind": "Deployment", "name": "db"}}
+    incident["metadata"]["labels"] = forged
+    assert await opener.open(a_signal()) == "opened"
+    assert len(incidents(rest)) == 2
+    assert await opener.open(a_signal()) == "joined"
+
+
 async def test_after_a_persons_incident_the_next_has_a_name_of_its_own(opener, rest):
     by_hand(rest, "Healed")
     assert await opener.open(a_signal()) == "opened"
@@ -454,11 +526,3 @@ async def test_one_at_a_time_per_owner(running, rest):
     running.accept(a_signal("web-b"))
     await eventually(lambda: running.backlog == 0)
     assert len(incidents(rest)) == 1
-
-
-async def test_memory_of_what_was_seen_is_bounded(opener, moment, monkeypatch):
-    monkeypatch.setattr(intake, "_MAX_REMEMBERED", 10)
-    for number in range(100):
-        opener._remember(str(number), moment.now)
-        moment.passes(minutes=10)
-    assert len(opener._last_seen) <= 11

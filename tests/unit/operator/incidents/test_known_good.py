@@ -38,7 +38,7 @@ def moment(monkeypatch):
 @pytest.fixture
 def rest():
     rest = FakeRest()
-    a_cluster(rest.kube, a_deployment(a_template(1)), [a_replica_set(1)], [a_pod(ready_since=stamp(0))])
+    a_cluster(rest.kube, a_deployment(a_template(1), replicas=1), [a_replica_set(1)], [a_pod(ready_since=stamp(0))])
     return rest
 
 
@@ -59,27 +59,76 @@ async def at(moment, recorder, seconds):
         await recorder._try(rollout)
 
 
-def settled(recorder, generation=1):
-    recorder.schedule("Deployment", "shop", "web", WEB.uid, generation)
+def settled(recorder, just_completed=True):
+    recorder.schedule("Deployment", "shop", "web", WEB.uid, just_completed)
 
 
 def kept(rest):
     return {path.rsplit("/", 1)[1]: item for path, item in rest.kube.objects.items() if path.startswith(SNAPSHOTS)}
 
 
-def put_pod(rest, **values):
-    rest.kube.put(f"{paths.core('shop', 'pods')}/web-a", a_pod(**values))
+def put_pod(rest, name="web-a", **values):
+    rest.kube.put(f"{paths.core('shop', 'pods')}/{name}", a_pod(name, **values))
+
+
+def good(rest):
+    return [name for name, item in kept(rest).items() if labels.GOOD_AT in item["metadata"]["annotations"]]
 
 
 async def test_stable_for_the_soak_time_is_good(recorder, rest, moment):
     settled(recorder)
     await at(moment, recorder, SOAK - 1)
-    assert kept(rest) == {}
+    assert good(rest) == []
     await at(moment, recorder, SOAK)
     (snapshot,) = kept(rest).values()
-    assert snapshot["metadata"]["annotations"][labels.GOOD_AT] == stamp(SOAK)
+    assert snapshot["metadata"]["annotations"] == {labels.GOOD_AT: stamp(SOAK), labels.WORKLOAD_UID: WEB.uid}
     assert snapshot["metadata"]["labels"][labels.SNAPSHOT] == revisions.KNOWN_GOOD
     assert snapshot["data"]["template"] == a_template(1)
+
+
+async def test_the_first_template_is_kept_after_ten_seconds_with_its_doubt(recorder, rest, moment):
+    settled(recorder)
+    await at(moment, recorder, 9)
+    assert kept(rest) == {}
+    await at(moment, recorder, 10)
+    (snapshot,) = kept(rest).values()
+    assert snapshot["metadata"]["annotations"] == {labels.READY_FOR: "10", labels.WORKLOAD_UID: WEB.uid}
+    assert snapshot["metadata"]["labels"][labels.SNAPSHOT] == revisions.READY
+
+
+async def test_a_later_template_is_kept_only_once_it_is_good(recorder, rest, moment):
+    put_snapshot(rest, 2, START)
+    settled(recorder)
+    await at(moment, recorder, SOAK - 1)
+    assert len(kept(rest)) == 1
+    await at(moment, recorder, SOAK)
+    assert len(good(rest)) == 2
+
+
+async def test_a_restart_of_the_operator_loses_no_time(recorder, rest, moment):
+    """The pods have been ready for longer than the soak time when a new process sees them first."""
+    moment.seconds = SOAK
+    settled(recorder, just_completed=False)
+    await at(moment, recorder, SOAK)
+    assert len(good(rest)) == 1
+
+
+@pytest.mark.parametrize(("unready", "expected"), [(1, 1), (2, 0)])
+async def test_most_of_the_pods_prove_it(recorder, rest, moment, unready, expected):
+    deployment = a_deployment(a_template(1), replicas=3, status={"availableReplicas": 3 - unready})
+    rest.kube.put(paths.workload(WEB), deployment)
+    for number, name in enumerate(("web-a", "web-b", "web-c")):
+        put_pod(rest, name, ready_since=None if number < unready else stamp(0))
+    settled(recorder)
+    await at(moment, recorder, SOAK)
+    assert len(good(rest)) == expected
+
+
+async def test_what_was_known_of_a_deleted_workload_becomes_the_new_ones_own(recorder, rest, moment):
+    name = put_snapshot(rest, 1, START - timedelta(minutes=1))
+    kept(rest)[name]["metadata"]["annotations"][labels.WORKLOAD_UID] = "uid-before"
+    await look(recorder, moment)
+    assert kept(rest)[name]["metadata"]["annotations"][labels.WORKLOAD_UID] == WEB.uid
 
 
 async def test_a_container_that_is_available_for_a_second_and_crashes_is_never_good(recorder, rest, moment):
@@ -116,7 +165,7 @@ async def test_after_a_crash_ten_minutes_prove_it_because_a_program_that_dies_no
 
 async def test_a_rollout_that_is_not_complete_any_more_is_forgotten_until_it_is_told_again(recorder, rest, moment):
     settled(recorder)
-    rest.kube.objects[paths.workload(WEB)]["status"]["availableReplicas"] = 1
+    rest.kube.objects[paths.workload(WEB)]["status"]["availableReplicas"] = 0
     await at(moment, recorder, SOAK)
     assert (kept(rest), recorder._rollouts) == ({}, {})
 
@@ -137,8 +186,22 @@ async def test_the_remains_of_an_evicted_pod_say_nothing(recorder, rest, moment)
     assert len(kept(rest)) == 1
 
 
+async def test_a_pod_that_replaces_an_evicted_one_proves_as_little_as_one_that_crashed(recorder, rest, moment):
+    rest.kube.put(paths.workload(WEB), a_deployment(a_template(1), replicas=1))
+    remains = a_pod("web-evicted", ready_since=None)
+    remains["status"] |= {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+    remains["status"]["conditions"] = [{"type": "Ready", "status": "False", "lastTransitionTime": stamp(10)}]
+    rest.kube.put(f"{paths.core('shop', 'pods')}/web-evicted", remains)
+    put_pod(rest, ready_since=stamp(15))
+    settled(recorder)
+    await at(moment, recorder, 15 + SOAK)
+    assert kept(rest) == {}
+    await at(moment, recorder, 10 + 600)
+    assert len(kept(rest)) == 1
+
+
 async def test_a_namesake_is_not_recorded(recorder, rest, moment):
-    recorder.schedule("Deployment", "shop", "web", "uid-before", 1)
+    recorder.schedule("Deployment", "shop", "web", "uid-before", True)
     await at(moment, recorder, SOAK)
     assert kept(rest) == {}
 
@@ -153,18 +216,19 @@ async def test_what_asked_to_be_left_alone_gets_no_snapshots(recorder, rest, mom
 
 @pytest.mark.parametrize("namespace", ["kube-system", "prunella-system"])
 async def test_protected_namespaces_are_not_looked_at(recorder, namespace):
-    recorder.schedule("Deployment", namespace, "web", WEB.uid, 1)
+    recorder.schedule("Deployment", namespace, "web", WEB.uid, True)
     assert recorder._rollouts == {}
 
 
 async def test_the_latest_word_about_a_rollout_counts(recorder, rest, moment):
     settled(recorder)
+    put_pod(rest, ready_since=stamp(20))
     moment.seconds = 20
-    settled(recorder, 2)
+    settled(recorder)
     await at(moment, recorder, SOAK)
-    assert kept(rest) == {}
+    assert good(rest) == []
     await at(moment, recorder, 20 + SOAK)
-    assert len(kept(rest)) == 1
+    assert len(good(rest)) == 1
 
 
 async def test_a_server_that_is_away_is_asked_again(recorder, rest, moment):
@@ -274,7 +338,7 @@ async def test_other_workloads_snapshots_are_not_ours_to_prune(recorder, rest, m
 
 
 def put_deployment(rest, template, **annotations):
-    body = a_deployment(template)
+    body = a_deployment(template, replicas=1)
     body["metadata"]["annotations"] = annotations
     a_cluster(rest.kube, body, [a_replica_set(1)], [a_pod(ready_since=stamp(0))])
 
@@ -283,9 +347,9 @@ async def test_what_a_repair_left_is_no_release_and_must_prove_more(recorder, re
     put_deployment(rest, a_template(1), **{labels.AFTER: template_hash(a_template(1))})
     settled(recorder)
     await at(moment, recorder, SOAK)
-    assert kept(rest) == {}
+    assert good(rest) == []
     await at(moment, recorder, 300)
-    assert len(kept(rest)) == 1
+    assert len(good(rest)) == 1
 
 
 async def test_a_later_template_must_outlive_its_own_liveness_probe(recorder, rest, moment):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
 from prunella_operator.incidents.retention import (
+    MAX_ESCALATION,
     MIN_AGE,
     Limits,
     Retention,
@@ -87,9 +88,18 @@ async def test_one_without_a_status_is_open(rest):
 
 
 async def test_one_that_people_are_still_being_told_of_stays(rest):
-    put(rest, "called", Phase.ESCALATED, timedelta(days=90), escalation={"reason": "Relapse"})
-    put(rest, "answered", Phase.ESCALATED, timedelta(days=90), escalation={"ended": "Acknowledged"})
-    assert await swept(rest) == {"called"}
+    put(rest, "called", Phase.ESCALATED, timedelta(days=7), escalation={"reason": "Relapse"})
+    put(rest, "answered", Phase.ESCALATED, timedelta(days=7), escalation={"ended": "Acknowledged"})
+    assert await swept(rest, LIMITS._replace(for_people=timedelta(days=1), total=1)) == {"called"}
+
+
+async def test_one_whose_escalation_never_ended_goes_by_the_same_limits(rest):
+    """Its workflow was terminated, or Temporal has lost its data."""
+    put(rest, "old", Phase.ESCALATED, timedelta(days=31), escalation={"reason": "Relapse"})
+    for number in range(5):
+        put(rest, f"lost-{number}", Phase.ESCALATED, timedelta(days=9), escalation={"reason": "Relapse"})
+    assert len(await swept(rest)) == LIMITS.per_workload
+    assert "old" not in left(rest)
 
 
 async def test_one_that_somebody_keeps_stays(rest):
@@ -170,7 +180,10 @@ def test_whatever_there_is_only_what_may_go_goes_and_the_limits_hold(several, pe
     gone = {expired.incident.metadata.uid for expired in find_expired(incidents, limits, NOW)}
     kept = [incident for incident in incidents if incident.metadata.uid not in gone]
     must_stay = [
-        incident for incident in incidents if incident.is_active or NOW - incident.status.times.closed_at <= MIN_AGE
+        incident
+        for incident in incidents
+        if not incident.closed
+        or NOW - incident.status.times.closed_at <= (MAX_ESCALATION if incident.escalating else MIN_AGE)
     ]
     assert gone.isdisjoint(incident.metadata.uid for incident in must_stay)
     assert len(kept) <= max(total, len(must_stay))

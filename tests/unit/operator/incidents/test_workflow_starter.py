@@ -128,6 +128,14 @@ async def test_an_incident_starts_its_workflow_with_all_it_knows(subject, rest, 
     assert rest.kube.writes == []
 
 
+async def test_a_workflow_that_was_lost_goes_on_from_the_attempts_in_the_status(subject, rest, temporal):
+    attempt = {"number": 2, "actionId": "uid-web-1-2", "action": "SetMemory", "target": "Deployment/web"}
+    attempt |= {"startedAt": "2026-11-24T12:00:01Z", "parameters": {"to": "96Mi"}, "diff": "-64Mi"}
+    await subject.start(put(rest, phase="Verifying", attempts=[attempt], workflow={"id": ID}))
+    (found,) = temporal.started[ID][0].attempts
+    assert (found.number, found.action_id, found.parameters) == (2, "uid-web-1-2", {"to": "96Mi"})
+
+
 async def test_started_twice_is_started_once(subject, rest, temporal):
     incident = put(rest)
     await subject.start(incident)
@@ -139,7 +147,7 @@ async def test_started_twice_is_started_once(subject, rest, temporal):
 async def test_a_closed_incident_is_left_alone(subject, rest, temporal, phase):
     incident = put(rest, phase)
     await subject.start(incident)
-    await subject.update(incident)
+    await subject.update(incident, {})
     assert (temporal.started, temporal.said, rest.kube.requests) == ({}, [], [])
 
 
@@ -149,7 +157,7 @@ async def test_who_leads_no_longer_says_nothing_to_a_workflow(rest, temporal):
 
     incident = put(rest)
     subject = WorkflowStarter(rest, temporal, "prunella", may_act=refuse)
-    for act in (subject.start(incident), subject.update(incident), subject.cancel("uid-web-1")):
+    for act in (subject.start(incident), subject.update(incident, {}), subject.cancel("uid-web-1")):
         with pytest.raises(NotLeader):
             await act
     assert (temporal.started, temporal.said, rest.kube.writes) == ({}, [], [])
@@ -168,6 +176,7 @@ async def test_an_incident_that_makes_no_sense_says_so(subject, rest):
     (condition,) = status(rest)["conditions"]
     assert (condition["type"], condition["status"]) == ("Succeeded", "False")
     assert "closedAt" in status(rest)["times"]
+    assert "open a new incident" in status(rest)["nextStep"]
 
 
 # Temporal is away
@@ -269,30 +278,46 @@ async def test_a_workflow_that_completed_is_not_lost(subject, rest, temporal):
 async def test_an_answer_is_passed_on(subject, rest, temporal):
     incident = put(rest, "AwaitingApproval", spec={"approval": {"decision": "Approved", "by": "alice"}})
     await subject.start(incident)
-    await subject.update(incident)
-    (_, suspended), (what, answer) = temporal.said
-    assert (what, answer.decision, answer.by, suspended) == ("approve", "Approved", "alice", False)
+    await subject.update(incident, {})
+    ((what, answer),) = temporal.said
+    assert (what, answer.decision, answer.by) == ("approve", "Approved", "alice")
 
 
 async def test_a_suspension_is_passed_on(subject, rest, temporal):
     incident = put(rest, "Verifying", spec={"suspend": True})
     await subject.start(incident)
-    await subject.update(incident)
+    await subject.update(incident, {})
     assert temporal.said == [("suspend", True)]
+
+
+async def test_a_resumption_is_passed_on(subject, rest, temporal):
+    incident = put(rest, "Verifying", spec={"suspend": False})
+    await subject.start(incident)
+    await subject.update(incident, {"suspend": True})
+    assert temporal.said == [("suspend", False)]
+
+
+async def test_what_was_passed_on_before_is_not_repeated(subject, rest, temporal):
+    """Every annotation of an Incident is a change; Temporal takes 10,000 signals per workflow."""
+    wishes = {"suspend": True, "approval": {"decision": "Approved", "by": "alice"}, **TAKEN}
+    incident = put(rest, "AwaitingApproval", spec=wishes)
+    await subject.start(incident)
+    await subject.update(incident, wishes)
+    assert temporal.said == []
 
 
 async def test_what_stops_comes_before_what_lets_go_on(subject, rest, temporal):
     wishes = {"suspend": True, "approval": {"decision": "Approved", "by": "alice"}}
     incident = put(rest, "AwaitingApproval", spec=wishes, annotations={labels.CANCEL: "true"})
     await subject.start(incident)
-    await subject.update(incident)
+    await subject.update(incident, {})
     assert [what for what, _ in temporal.said] == ["cancel", "suspend", "approve"]
 
 
 async def test_a_cancellation_is_passed_on(subject, rest, temporal):
     incident = put(rest, "Verifying", annotations={labels.CANCEL: "true"})
     await subject.start(incident)
-    await subject.update(incident)
+    await subject.update(incident, {})
     assert temporal.said[0] == ("cancel", None)
 
 
@@ -303,7 +328,7 @@ TAKEN = {"acknowledged": {"by": "alice", "at": "2026-11-24T12:00:00Z"}}
 async def test_who_will_take_over_is_passed_on_before_the_hand_over(subject, rest, temporal):
     incident = put(rest, "Verifying", spec=TAKEN)
     await subject.start(incident)
-    await subject.update(incident)
+    await subject.update(incident, {})
     what, answer = temporal.said[-1]
     assert (what, answer.by, answer.at.isoformat()) == ("acknowledge", "alice", "2026-11-24T12:00:00+00:00")
 
@@ -325,13 +350,13 @@ async def test_wishes_about_a_handed_over_incident_reach_its_escalation(
     temporal.started[ESCALATION] = None
     status = {"escalation": note} if note else {}
     incident = put(rest, "Escalated", spec=spec, annotations=annotations, **status)
-    await subject.update(incident)
+    await subject.update(incident, {})
     assert [what for what, _ in temporal.said] == said
 
 
 async def test_an_escalation_that_has_not_begun_hears_of_it_later(subject, rest, temporal, monkeypatch):
     incident = put(rest, "Escalated", spec=TAKEN, escalation={"reason": "x"})
-    await subject.update(incident)
+    await subject.update(incident, {})
     assert temporal.said == []
     temporal.started[ESCALATION] = None
     await resynced(subject, lambda: temporal.said, monkeypatch)
@@ -339,7 +364,7 @@ async def test_an_escalation_that_has_not_begun_hears_of_it_later(subject, rest,
 
 
 async def test_a_wish_for_a_workflow_that_is_not_there_starts_it(subject, rest, temporal):
-    await subject.update(put(rest))
+    await subject.update(put(rest, spec={"suspend": True}), {})
     assert ID in temporal.started
 
 
@@ -347,7 +372,7 @@ async def test_a_wish_for_a_workflow_that_is_not_there_starts_it(subject, rest, 
 async def test_a_wish_is_not_lost_while_temporal_is_away(subject, rest, temporal, error):
     temporal.error = error
     with pytest.raises(TemporalUnavailable):
-        await subject.update(put(rest, "AwaitingApproval"))
+        await subject.update(put(rest, "AwaitingApproval", spec={"suspend": True}), {})
 
 
 async def test_a_deleted_incident_stops_its_workflow(subject, rest, temporal):

@@ -100,6 +100,13 @@ async def test_a_refusal_is_believed_when_the_api_server_is_ready_and_repeats_it
     assert [request.path for request in api.requests] == [PATH, "/readyz", PATH]
 
 
+@pytest.mark.parametrize("code", [401, 403])
+async def test_a_single_denial_is_no_answer(api, rest, code):
+    api.others += [status(code, "Denied", "not yet"), raw(b"{}")]
+    api.lists.append(raw(b"ok"))
+    assert await rest.create(PATH, {}) == {}
+
+
 @pytest.mark.parametrize("code", [403, 500])
 async def test_a_refusal_by_an_api_server_that_starts_is_none(api, rest, code):
     api.others.append(status(403, "Forbidden", "you may not"))

@@ -84,8 +84,16 @@ async def test_a_refusal_by_an_api_server_that_starts_is_none(api):
         await call(api, "create", "/x", {"metadata": {"name": "x"}})
 
 
-async def test_a_refusal_that_was_the_last_of_the_start_is_none(api):
-    api.others += [status(403, "Forbidden", "not yet"), raw(b'{"metadata":{"name":"x"}}', 201)]
+async def test_credentials_that_are_not_accepted_are_no_answer(api):
+    api.others.append(status(401, "Unauthorized", "Unauthorized"))
+    api.lists.append(status(401, "Unauthorized", "Unauthorized"))
+    with pytest.raises(Unavailable, match="does not accept our credentials"):
+        await call(api, "create", "/x", {"metadata": {"name": "x"}})
+
+
+@pytest.mark.parametrize("code", [401, 403])
+async def test_a_refusal_that_was_the_last_of_the_start_is_none(api, code):
+    api.others += [status(code, "Forbidden", "not yet"), raw(b'{"metadata":{"name":"x"}}', 201)]
     api.lists.append(raw(b"ok"))
     assert await call(api, "create", "/x", {"metadata": {"name": "x"}}) == {"metadata": {"name": "x"}}
 

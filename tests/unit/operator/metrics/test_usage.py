@@ -185,3 +185,10 @@ def test_growth_is_a_range_query_over_an_hour():
     assert (span, step) == (timedelta(hours=1), 30)
     assert query.startswith("max by (namespace, pod, container, id) (max_over_time(")
     assert 'pod=~"(?:web-a|web-b)"' in query
+
+
+def test_oom_kills_are_counted_over_all_runs_and_their_age_does_not_make_the_usage_stale():
+    kills = "container_oom_events_total"
+    usage = read(a_series(MEMORY, MI), a_series(kills, 0, 1, ended=110, id="/a"), a_series(kills, 0, id="/b"))
+    assert the_one(usage).oom_kills == 1
+    assert the_one(read(a_series(MEMORY, MI))).oom_kills == 0

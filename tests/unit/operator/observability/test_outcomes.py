@@ -47,6 +47,12 @@ def test_an_end_is_counted_with_its_attempts_and_times():
     assert read("prunella_stage_seconds_sum", stage="heal") - heal == 78.0
 
 
+def test_a_repair_that_no_new_pod_proves_is_counted_apart():
+    before = read("prunella_repairs_unproven_total", action="RestoreTemplate")
+    outcomes.observe(IncidentStatus(phase=Phase.HEALED, reason="ServedByExistingPods", action="RestoreTemplate"))
+    assert read("prunella_repairs_unproven_total", action="RestoreTemplate") == before + 1
+
+
 def test_what_has_no_cause_and_no_times_is_counted_too():
     before = read("prunella_incidents_closed_total", phase="Failed", cause="none")
     outcomes.observe(IncidentStatus(phase=Phase.FAILED))

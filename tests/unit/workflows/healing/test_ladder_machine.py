@@ -30,7 +30,9 @@ from prunella_workflows.model.outcome import Verdict
 pytestmark = pytest.mark.timeout(900)  # what it finds takes long to make small
 
 MARK = "/metadata/annotations/prunella.dev~1last-action"
-OURS = re.compile(r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|before|after))?|/spec/template.*")
+OURS = re.compile(
+    r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|last-change|before|after))?|/spec/template.*"
+)
 WRITES = ("repair", "undo")
 KINDS = ["crash", "image", "hang", "hungry", "hungry", "good"]
 WINDOW = 15.0
@@ -325,10 +327,15 @@ class Ladder(RuleBasedStateMachine):
             for attempt in status.attempts
             if attempt.written_at and not attempt.undone and attempt.action != "Restart"
         ]
+        continued = any(attempt.incident for attempt in status.attempts)
         if status.reason not in {"NotUndone", "OutcomeUnknown"}:
-            assert [attempt for attempt in in_force if attempt.verdict not in LEFT_AS_THEY_ARE] == []
+            own = [attempt for attempt in in_force if not attempt.incident]
+            assert [attempt for attempt in own if attempt.verdict not in LEFT_AS_THEY_ARE] == []
             assert len(in_force) <= 1
-            assert in_force or _bare(live) == _bare(self.world.web.wanted), "what the owner wants is there again"
+            wanted = self.owned if continued else self.world.web.wanted
+            assert in_force or _bare(live) == _bare(wanted), "what the owner wants is there again"
+        if in_force and not continued:
+            self.owned = self.world.web.wanted
         self.world.web.wanted = live  # what people find is what they go on from
 
     @invariant()

@@ -1,7 +1,7 @@
 """The command that a person would type for each action."""
 
 import pytest
-from builders import MI, a_higher_maximum, a_memory_raise, a_restart, a_rollback, a_scaling
+from builders import MI, a_higher_maximum, a_memory_raise, a_restart, a_rollback, a_scaling, an_eviction
 
 from prunella_workflows.model.kubectl import command
 from prunella_workflows.model.workload import RevisionRef
@@ -22,6 +22,7 @@ KEPT = RevisionRef(source="Snapshot", name="web-prunella-1", template_hash="hash
             a_rollback(revision=KEPT),
             "restore the template that this shows: kubectl get controllerrevision web-prunella-1 -n shop -o yaml",
         ),
+        (an_eviction(), "kubectl delete pod web-2-a -n shop"),
         (a_restart(), "kubectl rollout restart Deployment/web -n shop"),
         (a_scaling(), "kubectl scale Deployment/web -n shop --replicas=5"),
         (a_higher_maximum(), """kubectl patch hpa web -n shop --type merge -p '{"spec":{"maxReplicas":5}}'"""),

@@ -130,3 +130,10 @@ def test_who_took_over_and_that_it_is_over():
     assert "no longer needs a person" in over.title
     assert (over.what, over.next_step, over.evidence) == ("The fault is gone.", "", ())
     assert len({message.thread for message in (over, messages.acknowledged(REF, SPEC, STATUS, "a"))}) == 1
+
+
+def test_an_attempt_of_the_incident_before_is_told_as_its():
+    earlier = STATUS.model_copy(
+        update={"attempts": tuple(made.model_copy(update={"incident": "web-0"}) for made in STATUS.attempts)}
+    )
+    assert "by incident web-0" in messages.escalated(REF, SPEC, earlier).tried[0]

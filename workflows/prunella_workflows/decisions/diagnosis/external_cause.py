@@ -24,15 +24,21 @@ MAX_WAIT_WITHOUT_INCIDENT = timedelta(minutes=2)
 MAX_WAIT_FOR_EVICTION = timedelta(minutes=10)
 """For a lost node. Its pods are evicted after 5 minutes, then others start elsewhere."""
 
-_RESTART_TIMEOUT = timedelta(minutes=6)  # the kubelet's back-off ends at 5 minutes
+RESTART_TIMEOUT = timedelta(minutes=6)
+"""The time within which a crashed container is started again: the kubelet's back-off ends at 5 minutes."""
+
 _READY_TIMEOUT = timedelta(minutes=1)
 _PROPAGATION_DELAY = timedelta(seconds=5)  # until the addresses of a Service are known on every node
 _RECENTLY_CLOSED = timedelta(minutes=10)
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-_OWN_FAULTS = frozenset({Kind.OOM, Kind.IMAGE, Kind.CONFIG, Kind.UNSCHEDULABLE, Kind.NOT_MADE})
+_OWN_FAULTS = frozenset({Kind.OOM, Kind.IMAGE, Kind.CONFIG, Kind.UNSCHEDULABLE, Kind.NOT_MADE, Kind.EVICTED})
 _ESCALATED = frozenset({Phase.ESCALATED, Phase.FAILED})
-_KINDS = {"secret": "Secret", "configmap": "ConfigMap", "persistentvolumeclaim": "PersistentVolumeClaim"}
-_NOT_FOUND = re.compile(r'\b(secret|configmap|persistentvolumeclaim) "([^"\s]+)" not found', re.IGNORECASE)
+_KINDS = {
+    kind.lower(): kind
+    for kind in ("Secret", "ConfigMap", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass", "RuntimeClass")
+}
+_NOT_FOUND = re.compile(rf'\b({"|".join(_KINDS)}) "([^"\s]+)" not found', re.IGNORECASE)
+_NO_CLASS = re.compile(r"\bno (PriorityClass) with name ([^\s,]+) was found")
 _NO_KEY = re.compile(r"\bcouldn't find key (\S+) in (Secret|ConfigMap) [^/\s]+/(\S+)")
 
 
@@ -45,7 +51,10 @@ class CauseKind(StrEnum):
 
 
 class ExternalCause(Value):
-    """A cause outside of the workload. Wait for it, at most `max_wait` seconds; then `next_step` is for a person."""
+    """A cause outside of the workload. Wait for it, at most `max_wait` seconds; then `next_step` is for a person.
+
+    `recovered`: it is over, and the pods have not tried again since.
+    """
 
     kind: CauseKind
     target: str
@@ -53,6 +62,7 @@ class ExternalCause(Value):
     message: str
     next_step: str
     max_wait: float
+    recovered: bool = False
 
     @property
     def note(self) -> CausedBy:
@@ -62,7 +72,8 @@ class ExternalCause(Value):
 
 def parse_missing_objects(text: str) -> frozenset[str]:
     """The objects, or keys of them, that a kubelet or scheduler reports as not existing (`Secret/token`)."""
-    found = {f"{_KINDS[kind.lower()]}/{name}" for kind, name in _NOT_FOUND.findall(text)}
+    pairs = (*_NOT_FOUND.findall(text), *_NO_CLASS.findall(text))
+    found = {f"{_KINDS[kind.lower()]}/{name}" for kind, name in pairs}
     return frozenset(found | {f"{kind}/{name} (key {key})" for key, kind, name in _NO_KEY.findall(text)})
 
 
@@ -157,7 +168,7 @@ def _has_just_recovered(views: tuple[DependencyView, ...], failures: Iterable[Sy
 def _failed_before(symptom: Symptom, since: datetime, now: datetime) -> bool:
     if symptom.kind is Kind.NOT_READY:
         return now - since < _READY_TIMEOUT
-    return symptom.at is not None and symptom.at < since + _PROPAGATION_DELAY and now - since < _RESTART_TIMEOUT
+    return symptom.at is not None and symptom.at < since + _PROPAGATION_DELAY and now - since < RESTART_TIMEOUT
 
 
 def _down(view: DependencyView, incident: IncidentSummary | None, evidence: Evidence) -> ExternalCause:
@@ -201,7 +212,8 @@ def _recovered(view: DependencyView, evidence: Evidence) -> ExternalCause:
         message=f"{view.ref}, on which this workload depends ({view.known_by}), is available again; "
         "waiting for the pods to retry.",
         next_step=f"Find out why the pods fail although {view.ref} is available again.",
-        max_wait=(MAX_WAIT_FOR_INCIDENT + _RESTART_TIMEOUT).total_seconds(),
+        max_wait=(MAX_WAIT_FOR_INCIDENT + RESTART_TIMEOUT).total_seconds(),
+        recovered=True,
     )
 
 

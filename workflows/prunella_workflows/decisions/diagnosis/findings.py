@@ -9,7 +9,9 @@ from prunella_workflows.decisions.diagnosis.symptoms import Symptom, drop_surviv
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Cause
 
-_MAY_BE_SHARED = frozenset({Cause.BAD_RELEASE, Cause.POD_CRASH_LOOP, Cause.UNKNOWN})
+_MAY_BE_SHARED = frozenset(
+    {Cause.BAD_RELEASE, Cause.CONFIG_MISSING, Cause.ENVIRONMENT_CHANGED, Cause.POD_CRASH_LOOP, Cause.UNKNOWN}
+)
 
 
 @dataclass(frozen=True)

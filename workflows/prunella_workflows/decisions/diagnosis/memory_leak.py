@@ -1,6 +1,7 @@
-"""Memory leaks: memory that grows steadily up to the container's limit, in each of its lifetimes.
+"""Memory before a kill: leaks, and lifetimes that never came near the limit.
 
-A lifetime that was short, or grew in leaps, is no sign of a leak: the program may just have loaded its data.
+A leak is memory that grows steadily up to the container's limit, in each of its lifetimes. A lifetime that was short,
+or grew in leaps, is no sign of a leak: the program may just have loaded its data.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,22 +26,38 @@ _MAX_FALLS = 0.1
 _HALFWAY = (0.25, 0.75)
 """The part of the rise that must be there after half of the time: a leap is not steady."""
 
+_LOW_SHARE = 0.5
+"""The share of the limit below which memory is far from it."""
+
 _RESTART_DROP = 0.5
 """A fall below this part of the last value is a restart, where container ids are not kept."""
 
 
 def is_leaking(container: str, pods: Iterable[PodView], working_sets: Iterable[Series]) -> bool:
     """Report whether each ended lifetime of this container that was observed long enough (one or more) grew so."""
+    lives = list(_long_lives(container, pods, working_sets))
+    return bool(lives) and all(_grew_steadily(life, limit) for life, limit in lives)
+
+
+def stayed_low(container: str, pods: Iterable[PodView], working_sets: Iterable[Series]) -> bool:
+    """Report whether each ended lifetime of this container that was observed long enough stayed far below its limit."""
+    lives = list(_long_lives(container, pods, working_sets))
+    return bool(lives) and all(max(reading.value for reading in life) < _LOW_SHARE * limit for life, limit in lives)
+
+
+def _long_lives(
+    container: str, pods: Iterable[PodView], working_sets: Iterable[Series]
+) -> Iterator[tuple[list[Reading], int]]:
+    """The ended lifetimes that were observed long enough, each with the limit of its pod."""
+    pods = tuple(pods)
     limits = {pod.name: pod.memory_limits.get(container, 0) for pod in pods}
     running = {pod.name: _running_since(container, pod) for pod in pods}
-    grew: list[bool] = []
     for series in working_sets:
         pod = series.labels.get("pod", "")
         if series.labels.get("container") == container and limits.get(pod):
             end = running[pod]
             ended = [reading for reading in series.readings if end is None or reading.at < end]
-            grew += [_grew_steadily(life, limits[pod]) for life in _container_lifetimes(ended) if _is_long(life)]
-    return bool(grew) and all(grew)
+            yield from ((life, limits[pod]) for life in _container_lifetimes(ended) if _is_long(life))
 
 
 def _running_since(container: str, pod: PodView) -> datetime | None:

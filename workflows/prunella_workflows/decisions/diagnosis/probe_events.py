@@ -54,6 +54,17 @@ def readiness_pending(findings: Findings) -> str:
     return f"Pod {unready[0].pod} has just lost its readiness; waiting to see whether that lasts."
 
 
+def old_pods_pending(findings: Findings) -> str:
+    """The reason for which it is too early to blame a release: a pod of an earlier one has just become unready, too."""
+    evidence, lasting = findings.evidence, set(findings.failures)
+    for symptom in findings.symptoms:
+        old = symptom.kind is Kind.NOT_READY and symptom.revision != evidence.workload.revision
+        early = symptom.at is not None and evidence.read_at - symptom.at < _REPORT_TIMEOUT
+        if old and early and symptom not in lasting:
+            return f"Pod {symptom.pod} of an earlier release has just lost its readiness as well."
+    return ""
+
+
 def termination_reason_pending(evidence: Evidence) -> str:
     """The reason for which it is too early to know what ended these pods' containers; "" when it is not.
 

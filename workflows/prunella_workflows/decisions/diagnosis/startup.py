@@ -1,13 +1,15 @@
 """Pods that were never ready, and pods that were never created: the time after which that is a fault.
 
-The owner's settings count first (deadline, probes), then how long other pods took. A container that initialises gets
-more time, and one that is not even created gets all of it, unless the kubelet reports what it waits for.
+The owner's settings count first (deadline, probes), then how long other pods took. While enough replicas serve, a start
+may take until the owner's deadline, and so may an init container that runs. A container that initialises gets more time
+than others, and one that is not even created gets all of it, unless the kubelet reports what it waits for.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import EventView, Evidence
-from prunella_workflows.model.workload import PodView
+from prunella_workflows.model.workload import ContainerStatusView, PodView
 
 MIN_STARTUP_TIME = timedelta(minutes=2)
 _INIT_TIME = timedelta(minutes=5)
@@ -25,10 +27,62 @@ _MISSING_GRACE = timedelta(minutes=1)
 _RECENT = timedelta(minutes=10)
 
 
+class RunningInit(Value):
+    """An init container that runs, and the end of the time that the owner's deadline gives its pod."""
+
+    pod: str
+    container: str
+    until: datetime
+
+
 def startup_overdue(pod: PodView, evidence: Evidence) -> bool:
     """Report whether a pod that never was ready has been starting for longer than it may."""
     since = pod.created_at
     return since is not None and evidence.read_at - since >= _startup_time(pod, evidence)
+
+
+def serves(evidence: Evidence) -> bool:
+    """Report whether as many replicas are available as a rolling update by the owner's strategy leaves."""
+    workload, strategy = evidence.workload, evidence.workload.strategy
+    spared = strategy.max_unavailable if strategy.kind == "RollingUpdate" else 0
+    return workload.available_replicas >= max(1, workload.replicas - spared)
+
+
+def running_init_container(pod: PodView) -> ContainerStatusView | None:
+    """The init container that runs for the first time. It may be half-way through a migration."""
+    if not _is_initialising(pod):
+        return None
+    first = (status for status in pod.containers if status.init and status.running_since and not status.terminations)
+    return next((status for status in first if not status.ready), None)  # a sidecar is ready while it runs
+
+
+def find_running_init(evidence: Evidence) -> RunningInit | None:
+    """The init container of the current revision that a rollout would interrupt."""
+    deadline = timedelta(seconds=evidence.workload.deadline)
+    for pod in evidence.current_pods:
+        status = running_init_container(pod)
+        if status is not None and pod.created_at is not None:
+            return RunningInit(pod=pod.name, container=status.name, until=pod.created_at + deadline)
+    return None
+
+
+def patient_until(evidence: Evidence) -> datetime | None:
+    """The end of the time that pods of the current revision may still take to start; None if none of them starts."""
+    if evidence.past_deadline:
+        return None
+    starting = (pod for pod in evidence.current_pods if _may_start(pod, evidence))
+    ends = [pod.created_at + _startup_time(pod, evidence) for pod in starting if pod.created_at is not None]
+    return min((end for end in ends if end > evidence.read_at), default=None)
+
+
+def _may_start(pod: PodView, evidence: Evidence) -> bool:
+    new = not pod.ready and pod.unready_since is None and not pod.unschedulable
+    return new and startup_blocker(pod, evidence) is None and _is_patient(pod, evidence)
+
+
+def _is_patient(pod: PodView, evidence: Evidence) -> bool:
+    """Report whether the owner's deadline decides: no user misses the pod, or it must not be interrupted."""
+    return serves(evidence) or running_init_container(pod) is not None
 
 
 def within_probe_budget(pod: PodView, evidence: Evidence) -> bool:
@@ -60,6 +114,8 @@ def _startup_time(pod: PodView, evidence: Evidence) -> timedelta:
         return time
     if not _has_run(pod):
         return max(time, _MAX_STARTUP_TIME)
+    if _is_patient(pod, evidence):
+        return max(time, timedelta(seconds=evidence.workload.deadline))
     return max(time, _INIT_TIME) if _is_initialising(pod) else time
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import chain
 
 from prunella_workflows.decisions.diagnosis import startup
+from prunella_workflows.decisions.diagnosis.evictions import evicted_in_a_row
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
@@ -25,6 +26,7 @@ CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"
 CRASH_LOOP = "CrashLoopBackOff"
 OOM_KILLED = "OOMKilled"
 SIGKILL_EXIT = 137
+_KILLED_AT_START = "init was OOM-killed"  # the runtime's words: the limit is too low even for it
 _NO_OOM_EXITS = frozenset({0, 143})
 _START_ERROR, _CANCELED = "StartError", "context canceled"
 _STARTED = frozenset({"Pending", "Running"})
@@ -40,6 +42,7 @@ class Kind(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     NOT_READY = "NotReady"
     NOT_MADE = "NotMade"
+    EVICTED = "Evicted"
 
 
 STABLE_AFTER = timedelta(minutes=10)
@@ -78,6 +81,13 @@ def find_symptoms(pods: Iterable[PodView]) -> tuple[Symptom, ...]:
     return tuple(symptom for pod in pods if pod.live for symptom in _pod_symptoms(pod))
 
 
+def select_healthy(pods: Iterable[PodView], now: datetime) -> tuple[PodView, ...]:
+    """The ready pods that have not failed lately: one that runs between two crashes does not count."""
+    ready = tuple(pod for pod in pods if pod.live and pod.ready)
+    failing = {symptom.pod for symptom in find_symptoms(ready) if symptom.at is None or now - symptom.at < STABLE_AFTER}
+    return tuple(pod for pod in ready if pod.name not in failing)
+
+
 def drop_survived(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Symptom, ...]:
     """Drop terminations from long ago of pods that are ready now: they do not explain the present fault."""
     ready = {pod.name for pod in evidence.live_pods if pod.ready}
@@ -89,7 +99,7 @@ def _is_old(symptom: Symptom, evidence: Evidence) -> bool:
 
 
 def select_failures(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Symptom, ...]:
-    """The symptoms that count as failures now, and pods that cannot be created.
+    """The symptoms that count as failures now, pods that cannot be created, and those that are evicted repeatedly.
 
     A pod that is merely not ready may still be starting, and one without a node may be waiting for a new one, all the
     more if an autoscaler is provisioning it. Both count once the rollout is past its deadline, or when they have
@@ -97,7 +107,11 @@ def select_failures(symptoms: Iterable[Symptom], evidence: Evidence) -> tuple[Sy
     """
     pods = {pod.name: pod for pod in evidence.live_pods}
     found = (symptom for symptom in symptoms if _has_lasted(symptom, pods[symptom.pod], evidence))
-    return (*(_explain(symptom, pods[symptom.pod], evidence) for symptom in found), *_missing_pods(evidence))
+    return (
+        *(_explain(symptom, pods[symptom.pod], evidence) for symptom in found),
+        *_missing_pods(evidence),
+        *_evicted_pods(evidence),
+    )
 
 
 def _has_lasted(symptom: Symptom, pod: PodView, evidence: Evidence) -> bool:
@@ -119,7 +133,10 @@ def _explain(symptom: Symptom, pod: PodView, evidence: Evidence) -> Symptom:
     event = startup.startup_blocker(pod, evidence) if symptom.kind is Kind.NOT_READY else None
     if event is None:
         return symptom
-    return symptom.model_copy(update={"kind": Kind.CONFIG, "reason": event.reason, "message": event.message})
+    blocked = symptom.model_copy(update={"kind": Kind.CONFIG, "reason": event.reason, "message": event.message})
+    if _KILLED_AT_START not in event.message:
+        return blocked
+    return blocked.model_copy(update={"kind": Kind.OOM, "container": next(iter(pod.memory_limits), "")})
 
 
 def _missing_pods(evidence: Evidence) -> Iterator[Symptom]:
@@ -127,6 +144,14 @@ def _missing_pods(evidence: Evidence) -> Iterator[Symptom]:
     if message := startup.pod_creation_error(evidence):
         revision = evidence.workload.revision
         yield Symptom(kind=Kind.NOT_MADE, pod="", revision=revision, reason="FailedCreate", message=message)
+
+
+def _evicted_pods(evidence: Evidence) -> Iterator[Symptom]:
+    """Pods that start again and again, and are evicted each time."""
+    if pods := evicted_in_a_row(evidence):
+        last = pods[-1]
+        message = f"{len(pods)} pods in a row were evicted, pod {last.name} last: {last.evicted}"
+        yield Symptom(kind=Kind.EVICTED, pod="", revision=last.revision, reason="Evicted", message=message)
 
 
 def _pod_symptoms(pod: PodView) -> Iterator[Symptom]:
@@ -146,7 +171,8 @@ def _container_symptoms(pod: PodView, status: ContainerStatusView) -> Iterator[S
     if status.waiting in IMAGE_REASONS:
         yield symptom(kind=Kind.IMAGE, reason=status.waiting, message=status.message)
     elif status.waiting in CONFIG_REASONS:
-        yield symptom(kind=Kind.CONFIG, reason=status.waiting, message=status.message)
+        kind = Kind.OOM if _KILLED_AT_START in status.message else Kind.CONFIG
+        yield symptom(kind=kind, reason=status.waiting, message=status.message)
     elif (end := _last_failure(status)) is not None and not _is_past(pod, status):
         oom = _counts_as_oom(status, end)
         yield symptom(
@@ -184,4 +210,5 @@ def _was_aborted(termination: Termination) -> bool:
 def _counts_as_oom(status: ContainerStatusView, latest: Termination) -> bool:
     """An OOM kill is sometimes reported as 137/Error: a 137 counts beside a recorded OOMKilled, but not alone."""
     recorded = any(is_oom(termination) for termination in status.terminations)
-    return is_oom(latest) or (latest.exit_code == SIGKILL_EXIT and recorded)
+    named = is_oom(latest) or _KILLED_AT_START in latest.message
+    return named or (latest.exit_code == SIGKILL_EXIT and recorded)

@@ -1,6 +1,6 @@
 """Guards decide whether a repair may be made. All results are reported; the first guard that blocks decides."""
 
-from prunella_workflows.decisions.guards import budgets, external_cause, ownership, permission, scaling
+from prunella_workflows.decisions.guards import budgets, external_cause, init_containers, ownership, permission, scaling
 from prunella_workflows.decisions.guards.case import Guard, GuardCase
 from prunella_workflows.decisions.guards.limits import out_of_limits
 from prunella_workflows.decisions.guards.permission import approval_needed
@@ -30,11 +30,14 @@ GUARDS = (
     Guard("ProbeEvents", external_cause.check_pending_report, at_write=False),
     Guard("PausedRollout", ownership.check_paused_rollout),
     Guard("OnDeleteStrategy", ownership.check_on_delete_strategy),
+    Guard("Partition", ownership.check_partition),
     Guard("PolicyAllows", permission.check_cause_and_action),
     Guard("RollbackFrozen", permission.check_rollback_freeze),
+    Guard("CustomResourceOwned", ownership.check_custom_owner),
     Guard("GitOpsOwned", ownership.check_field_owner),
     Guard("RevertedExternally", ownership.check_reverted),
     Guard("HpaOwned", scaling.check_autoscaler),
+    Guard("Singleton", scaling.check_singleton),
     Guard("Disruption", scaling.check_disruption),
     Guard("MinimumHealthy", budgets.check_minimum_healthy),
     Guard("RepeatedFailures", budgets.check_repeated_failures, at_write=False),
@@ -42,6 +45,7 @@ GUARDS = (
     Guard("HourlyBudget", budgets.check_hourly_budget, in_slot=True),
     Guard("Approval", permission.check_approval),
     Guard("RolloutInProgress", ownership.check_rollout_in_progress, at_write=False),
+    Guard("InitContainer", init_containers.check_running_init_container, at_write=False),
     Guard("MaintenanceWindow", budgets.check_maintenance_window),
     Guard("Concurrency", budgets.check_concurrency, in_slot=True),
 )

@@ -8,28 +8,36 @@ from datetime import timedelta
 
 from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.model.duration import format_duration
+from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.outcome import Effect
+from prunella_workflows.model.outcome import Cause, Effect
 
 _FAILURE_WINDOW = timedelta(hours=4)
 _MAX_FAILURES = 3
+_LOAD = (Cause.HIGH_CPU, Cause.HIGH_MEMORY)  # it may rise again and again, and each scale-out was right
 
 
 def check_repeated_failures(case: GuardCase) -> Block | None:
-    """Block after three repairs of this workload that ended in an escalation: more of the same will not help."""
+    """Block after three repairs of this workload that failed or did not last: more of the same will not help."""
     recent = [
-        other
+        other.name
         for other in case.other_incidents
         if case.is_same_workload(other)
-        and other.phase is Phase.ESCALATED
         and other.repaired_at is not None
         and case.now - other.repaired_at < _FAILURE_WINDOW
+        and (other.phase is Phase.ESCALATED or _is_flapping(other, case))
     ]
     if len(recent) < _MAX_FAILURES:
         return None
     hours = _FAILURE_WINDOW // timedelta(hours=1)
-    message = f"Repairs of {case.workload.ref} failed in {len(recent)} incidents within the last {hours} hours."
-    return Block(Effect.ESCALATE, "RepeatedFailures", message)
+    message = f"Repairs of {case.workload.ref} failed or did not last {len(recent)} times within the last {hours} hours"
+    return Block(Effect.ESCALATE, "RepeatedFailures", f"{message}: {', '.join(recent)}.")
+
+
+def _is_flapping(other: IncidentSummary, case: GuardCase) -> bool:
+    """Report whether an incident healed this very fault, and the template is still the same."""
+    same = other.phase is Phase.HEALED and other.root_cause == case.cause
+    return same and case.cause not in _LOAD and not case.is_released_since_repair
 
 
 def check_minimum_healthy(case: GuardCase) -> Block | None:
@@ -50,14 +58,18 @@ def check_maintenance_window(case: GuardCase) -> Block | None:
 
 
 def check_cooldown(case: GuardCase) -> Block | None:
-    """Block when another incident has just repaired this workload: if it fails again, a person is needed."""
+    """Block when another incident has just repaired this workload: if it fails again, a person is needed.
+
+    A release of the owner since then is another fault, and the incident whose ladder goes on here is no other one.
+    """
     assert case.policy.cooldown is not None
     since = case.now - timedelta(seconds=case.policy.cooldown)
     incidents = (other for other in case.other_incidents if case.is_same_workload(other))
     known = [other.name for other in incidents if (other.repaired_at or since) > since]
     slots = [slot for slot in case.slots.since(since) if slot.incident != case.slots.own_uid]
     repaired = [*known, *(slot.name for slot in slots if case.is_same_workload(slot))]
-    if not repaired:
+    repaired = [name for name in repaired if name not in case.continues]
+    if not repaired or case.is_released_since_repair:
         return None
     ago = format_duration(case.policy.cooldown)
     message = f"Incident {repaired[0]} repaired {case.workload.ref} less than {ago} ago (the policy's cooldown)."

@@ -6,23 +6,31 @@ from datetime import datetime
 from typing import NamedTuple
 
 from prunella_workflows.decisions.diagnosis.external_cause import ExternalCause
+from prunella_workflows.decisions.diagnosis.startup import RunningInit
+from prunella_workflows.decisions.diagnosis.symptoms import select_healthy
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident import Approval
+from prunella_workflows.model.labels import AFTER, LAST_ACTION_AT
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
 from prunella_workflows.model.plan import Action
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 from prunella_workflows.model.scaling import Scaling
-from prunella_workflows.model.workload import WorkloadView
+from prunella_workflows.model.workload import PodView, WorkloadView
 
 
 class GuardCase(Value):
-    """Everything that guards check. `pending` is the kubelet's report that the diagnosis still waits for, if any."""
+    """Everything that guards check. `pending` is the kubelet's report that the diagnosis still waits for, if any.
+
+    `continues`: the earlier incidents whose ladder this one goes on with. `undoes`: the action is an undo of theirs.
+    `unjudged_since`: the time of a repair by a lost run of this workflow, if it has no verdict.
+    """
 
     now: datetime
     incident: str = ""
     workload: WorkloadView
+    pods: tuple[PodView, ...] = ()
     scaling: Scaling = Scaling()
     namespace_labels: dict[str, str]
     protected_namespaces: tuple[str, ...] = ()
@@ -39,12 +47,45 @@ class GuardCase(Value):
     external_cause: ExternalCause | None = None
     waiting_since: datetime | None = None
     pending: str = ""
+    running_init: RunningInit | None = None
+    continues: tuple[str, ...] = ()
+    undoes: bool = False
+    unjudged_since: datetime | None = None
 
     @property
     def other_incidents(self) -> list[IncidentSummary]:
         """All incidents but this one."""
         own = (self.incident, self.workload.ref.namespace)
         return [incident for incident in self.incidents if (incident.name, incident.namespace) != own]
+
+    @property
+    def healthy_pods(self) -> tuple[PodView, ...]:
+        """The pods that serve now."""
+        return select_healthy(self.pods, self.now)
+
+    @property
+    def failing_pods(self) -> tuple[str, ...]:
+        """The names of the live pods of the current revision that do not serve."""
+        healthy = {pod.name for pod in self.healthy_pods}
+        current = (pod for pod in self.pods if pod.live and pod.revision == self.workload.revision)
+        return tuple(pod.name for pod in current if pod.name not in healthy)
+
+    @property
+    def last_action_at(self) -> datetime | None:
+        """The time of our last action. Unreadable times are ignored: annotations are copied and edited."""
+        try:
+            at = datetime.fromisoformat(self.workload.annotations.get(LAST_ACTION_AT, ""))
+        except ValueError:
+            return None
+        return at if at.tzinfo is not None else None
+
+    @property
+    def is_released_since_repair(self) -> bool:
+        """Report whether someone else changed the template after our last action: what fails now is their release."""
+        left, at = self.workload.annotations.get(AFTER), self.last_action_at
+        if left in (None, self.workload.template_hash) or at is None:
+            return False
+        return self.release_since is None or self.release_since > at
 
     def is_same_workload(self, other: IncidentSummary | RepairSlot) -> bool:
         """Report whether another incident is about the same workload."""

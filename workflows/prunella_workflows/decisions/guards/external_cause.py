@@ -8,6 +8,7 @@ from datetime import timedelta
 from prunella_workflows.decisions.diagnosis.external_cause import CauseKind
 from prunella_workflows.decisions.guards.case import Block, GuardCase
 from prunella_workflows.model.outcome import Effect
+from prunella_workflows.model.plan import EvictPods
 
 
 def check_node(case: GuardCase) -> Block | None:
@@ -26,14 +27,14 @@ def check_shared_cause(case: GuardCase) -> Block | None:
 
 
 def check_pending_report(case: GuardCase) -> Block | None:
-    """Block until the kubelet has reported why a pod is not ready: its Events are late when there are many."""
+    """Block until the kubelet has reported why a pod is not ready or was killed: its reports may be late."""
     return Block(Effect.WAIT, "AwaitingKubeletEvents", case.pending) if case.pending else None
 
 
 def _wait_for(kind: CauseKind, reason: str, case: GuardCase) -> Block | None:
     """Wait for an external cause of this kind, until its maximum wait is over."""
     cause = case.external_cause
-    if cause is None or cause.kind is not kind:
+    if cause is None or cause.kind is not kind or isinstance(case.action, EvictPods):
         return None
     waited = case.now - (case.waiting_since or case.now)
     if waited >= timedelta(seconds=cause.max_wait):

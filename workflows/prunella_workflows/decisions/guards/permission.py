@@ -50,14 +50,14 @@ def check_cause_and_action(case: GuardCase) -> Block | None:
     if policy.causes and case.cause not in policy.causes:
         message = f"The policy does not allow repairs of {case.cause}."
         return Block(Effect.ESCALATE, "CauseNotAllowed", message)
-    if policy.actions and case.action is not None and case.action.kind not in policy.actions:
+    if policy.actions and case.action is not None and not case.undoes and case.action.kind not in policy.actions:
         return Block(Effect.ESCALATE, "ActionNotAllowed", f"The policy does not allow {case.action.kind}.")
     return None
 
 
 def check_rollback_freeze(case: GuardCase) -> Block | None:
     """Block rollbacks where the policy forbids them (a database migration cannot be rolled back)."""
-    if case.policy.rollback is not Rollback.FREEZE or not isinstance(case.action, RestoreTemplate):
+    if case.policy.rollback is not Rollback.FREEZE or not isinstance(case.action, RestoreTemplate) or case.undoes:
         return None
     return Block(Effect.ESCALATE, "Frozen", "The policy freezes rollbacks.", f"If it is safe: {case.action}.")
 

@@ -3,18 +3,16 @@
 If pods of that revision fail as well, the release is not to blame, and a rollback would only hide the cause.
 """
 
-from datetime import timedelta
-
+from prunella_workflows.decisions.diagnosis import blame
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
-from prunella_workflows.decisions.playbooks.revisions import is_new_release, known_good, rollback
+from prunella_workflows.decisions.playbooks.revisions import doubt, is_new_release, known_good, rollback
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 from prunella_workflows.model.workload import RevisionView
 
-_RECENT = timedelta(minutes=10)
 _FAULTS = {
     Kind.OOM: "runs out of memory",
     Kind.CRASH: "crashes",
@@ -23,6 +21,7 @@ _FAULTS = {
     Kind.UNSCHEDULABLE: "cannot be scheduled",
     Kind.NOT_READY: "does not become ready",
     Kind.NOT_MADE: "asks for pods that the API server refuses",
+    Kind.EVICTED: "uses more than its own limits and is evicted",
 }
 
 
@@ -36,49 +35,19 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
         return _reject("the current revision was available and stable before")
     if good is None:
         return _reject("no earlier revision is known to have been available")
-    if _lacks_capacity(failures[0]) and not _requests_changed(evidence, good):
-        spent = "a quota is used up or the nodes are full"
-        return _reject(f"{spent}, and this release requests no more than the last good one")
-    if others := _failures_of_good(findings, good):
-        return _reject(f"the last good revision fails as well ({others[0]})")
-    return _diagnosis(evidence, failures, good)
-
-
-def _failures_of_good(findings: Findings, good: RevisionView) -> list[Symptom]:
-    """Symptoms of the same kind on pods of the last good revision: then the release is not to blame."""
-    evidence, kinds = findings.evidence, {failure.kind for failure in findings.current_failures}
-    others = [pod for pod in evidence.live_pods if pod.revision != evidence.workload.revision]
-    pods = {pod.name for pod in others if good.ref.source != "ReplicaSet" or good.ref.name.endswith(pod.revision)}
-    alike = (symptom for symptom in findings.symptoms if symptom.pod in pods and symptom.kind in kinds)
-    return [symptom for symptom in alike if _fails_now(symptom, evidence)]
-
-
-def _lacks_capacity(symptom: Symptom) -> bool:
-    """Report whether a quota or full nodes refuse the pods. That no node matches is the release's own choice."""
-    text = symptom.message
-    if symptom.kind is Kind.UNSCHEDULABLE:
-        return "Insufficient " in text and "didn't match" not in text
-    return symptom.kind is Kind.NOT_MADE and "exceeded quota" in text
-
-
-def _requests_changed(evidence: Evidence, good: RevisionView) -> bool:
-    """Report whether the current release's containers request other resources than those of the good one."""
-    current = next((revision for revision in evidence.revisions if revision.current), None)
-    return current is None or current.resources != good.resources
-
-
-def _fails_now(symptom: Symptom, evidence: Evidence) -> bool:
-    """A container in a crash loop runs for a moment between two crashes, so a recent crash counts as current."""
-    return symptom.active or (symptom.at is not None and evidence.read_at - symptom.at < _RECENT)
+    if reason := blame.acquit(findings, good):
+        return _reject(reason)
+    return _diagnosis(evidence, blame.guilty_failures(findings, good), good)
 
 
 def _diagnosis(evidence: Evidence, failures: tuple[Symptom, ...], good: RevisionView) -> Diagnosis:
-    first = failures[0]
+    first, unsure = failures[0], doubt(good)
+    was = f"{good} was available before, but {unsure}" if unsure else f"{good} was available before"
     unseen = f"{evidence.workload.ref}: the current template was never seen available; {good} was"
     return Diagnosis(
         cause=Cause.BAD_RELEASE,
-        confidence=0.9,
-        message=f"The current release {_FAULTS[first.kind]}; {good} was available before.",
+        confidence=0.6 if unsure else 0.9,
+        message=f"The current release {_FAULTS[first.kind]}; {was}.",
         container=first.container,
         decided_by=(*map(str, failures[:4]), unseen),
     )

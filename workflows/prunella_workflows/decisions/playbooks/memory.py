@@ -2,8 +2,9 @@
 
 import math
 
+from prunella_workflows.decisions.diagnosis.disruption import expect_disruption
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.diagnosis.symptoms import Kind
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, select_healthy
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, precondition, stuck_pods
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
@@ -21,12 +22,13 @@ _MAX_RAISES_FOR_LEAK = 1  # it buys time for a person; the leak would use up a s
 def next_raise(container: ContainerView, case: PlanCase) -> SetMemory | ResizePods | None:
     """The next raise of this container's limit; None after enough raises or if a bound allows no more.
 
-    The first raise resizes the running pods where the API server offers that and the policy prefers it.
+    The first raise resizes the running pods where the API server offers that, if the policy prefers it or a rollout
+    would take away too many healthy pods.
     """
     assert container.memory_limit is not None
     evidence, raises = case.findings.evidence, _raises(container, case.tried)
     bound, _ = _upper_bound(container, evidence, case.policy)
-    target = min(_raised(container.memory_limit, len(raises) + 1, case.policy), bound)
+    target = min(_raised(_owner_limit(container, case), len(raises) + 1, case.policy), bound)
     maximum = _MAX_RAISES_FOR_LEAK if container.name in evidence.memory_growing else _MAX_RAISES
     if target <= _highest_tried(container, raises) or len(raises) >= maximum:
         return None
@@ -49,16 +51,21 @@ def _can_resize(container: ContainerView, evidence: Evidence, policy: EffectiveP
 
     A kubelet resizes only a container that runs: one in back-off would be killed at its next start as before.
     """
-    preferred = policy.limits.resize is Resize.IN_PLACE and ResizePods.__name__ in (policy.actions or ("ResizePods",))
     pods = evidence.live_pods
     return (
-        preferred
+        ResizePods.__name__ in (policy.actions or (ResizePods.__name__,))
+        and (policy.limits.resize is Resize.IN_PLACE or _rollout_disrupts(evidence))
         and evidence.bounds.resize_offered
         and not container.init
         and len(pods) == len(evidence.current_pods) == evidence.workload.replicas
         and all(pod.node and pod.memory_limits.get(container.name) == container.memory_limit for pod in pods)
         and all(_runs(pod, container.name) for pod in pods)
     )
+
+
+def _rollout_disrupts(evidence: Evidence) -> bool:
+    healthy = select_healthy(evidence.pods, evidence.read_at)
+    return expect_disruption(evidence.workload, evidence.scaling, healthy) is not None
 
 
 def _runs(pod: PodView, container: str) -> bool:
@@ -100,9 +107,27 @@ def find_overwritten_limit(container: ContainerView, findings: Findings) -> Plan
     )
 
 
+def find_short_node(container: ContainerView, findings: Findings) -> Plan | None:
+    """An empty plan if the container stayed far below its limit: its node ran short, and more would make that worse."""
+    evidence = findings.evidence
+    if container.name not in evidence.memory_low:
+        return None
+    killed = {symptom.pod for symptom in findings.symptoms if symptom.container == container.name}
+    nodes = " ".join(sorted({pod.node for pod in evidence.current_pods if pod.name in killed and pod.node}))
+    return Plan(
+        reason="NodeOutOfMemory",
+        message=f"Container {container.name} was OOM-killed, but its memory stayed far below its limit: "
+        f"node {nodes} ran short of memory.",
+        next_step=f"See what uses the node's memory: kubectl describe node {nodes}",
+    )
+
+
 def explain_missing_limit(container: str, evidence: Evidence) -> Plan:
     """An empty plan: the template sets no limit to raise, though the pods may have one from elsewhere."""
     limits = {limit for pod in evidence.current_pods if (limit := pod.memory_limits.get(container)) is not None}
+    if whole := _pod_limit(evidence):
+        message = f"Container {container} has no memory limit; its pods have one of {format_bytes(whole)} as a whole."
+        return escalate("NoMemoryLimit", message)
     if not limits:
         return escalate("NoMemoryLimit", "The container has no memory limit of its own: the node ran out of memory.")
     actual = ", ".join(map(format_bytes, sorted(limits)))
@@ -130,6 +155,14 @@ def _highest_tried(container: ContainerView, raises: list[Attempt]) -> int:
     return max([container.memory_limit or 0, *(parse_bytes(attempt.parameters["to"]) for attempt in rolled_out)])
 
 
+def _owner_limit(container: ContainerView, case: PlanCase) -> int:
+    """The limit that the owner set: the live one, unless a raise of an earlier incident is still in force."""
+    raises, held = _raises(container, case.tried), case.in_force
+    if held is not None and held.attempt in raises:
+        return parse_bytes(raises[0].parameters["from"])
+    return container.memory_limit or 0
+
+
 def _raised(limit: int, nth: int, policy: EffectivePolicy) -> int:
     """The n-th raise in whole MiB, as the Vertical Pod Autoscaler's after an OOM kill: by a factor or minimum step."""
     assert policy.limits.memory_factor is not None
@@ -147,6 +180,9 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
     candidates = [(policy.limits.memory_max, "the policy's limits.memoryMax")]
     if bounds.node_max is not None:
         candidates.append((bounds.node_max, "the memory of the largest node"))
+    if whole := _pod_limit(evidence):
+        others = sum(view.memory_limit or 0 for view in evidence.workload.containers if not view.init) - limit
+        candidates.append((max(limit, whole - others), "the memory limit of the pod as a whole"))
     if bounds.container_max is not None:
         candidates.append((bounds.container_max, "the namespace's LimitRange"))
     if bounds.ratio_max is not None and container.memory_request and not _request_follows(container):
@@ -158,6 +194,11 @@ def _upper_bound(container: ContainerView, evidence: Evidence, policy: Effective
         free = _share_per_pod(bounds.quota_requests_free - sum(view.requested_memory or 0 for view in surge), pods)
         candidates.append((limit + free, "the ResourceQuota of requests.memory"))
     return min(candidates)
+
+
+def _pod_limit(evidence: Evidence) -> int | None:
+    """The memory limit of the current pods as a whole, which no container may exceed."""
+    return min((pod.memory_limit for pod in evidence.current_pods if pod.memory_limit is not None), default=None)
 
 
 def _share_per_pod(free: int, pods: int) -> int:

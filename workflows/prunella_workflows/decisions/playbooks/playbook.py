@@ -1,9 +1,10 @@
 """A playbook: one root cause, how to recognise it, and the ordered steps that repair it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.relapse import EarlierRepair
 from prunella_workflows.decisions.diagnosis.saturation import (
     HIGH,
     NAMES,
@@ -12,7 +13,7 @@ from prunella_workflows.decisions.diagnosis.saturation import (
     measure_evidence,
     saturated_resource,
 )
-from prunella_workflows.decisions.diagnosis.symptoms import Kind
+from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
@@ -25,12 +26,13 @@ _MEASUREMENT_DELAY_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class PlanCase:
-    """Everything that a plan follows from. `tried`: the attempts already made (and undone)."""
+    """Everything that a plan follows from. `tried`: the attempts already made. `in_force`: the one not undone yet."""
 
     diagnosis: Diagnosis
     findings: Findings
     policy: EffectivePolicy
     tried: tuple[Attempt, ...] = ()
+    in_force: EarlierRepair | None = None
 
     def has_tried(self, *actions: str) -> bool:
         """Report whether one of these actions was tried."""
@@ -59,14 +61,34 @@ def precondition(evidence: Evidence) -> Precondition:
 
 
 def stuck_pods(findings: Findings) -> tuple[PodRef, ...]:
-    """The broken pods of a StatefulSet: its rollout waits for them without end, so delete them after the repair."""
+    """The failing pods of a StatefulSet: its rollout waits for them without end, so delete them after the repair.
+
+    A pod that is merely not ready may be starting for good reasons, unless that is the very fault.
+    """
     evidence = findings.evidence
     if evidence.workload.ref.kind != "StatefulSet":
         return ()
-    broken = {symptom.pod for symptom in findings.symptoms if symptom.active or symptom.kind is not Kind.NOT_READY}
+    certain = {failure.pod for failure in findings.current_failures if failure.kind is not Kind.NOT_READY}
+    broken = certain or {failure.pod for failure in findings.current_failures}
     return tuple(
         PodRef(name=pod.name, uid=pod.uid) for pod in evidence.current_pods if pod.name in broken and not pod.ready
     )
+
+
+def describe_failure(evidence: Evidence, failure: Symptom, known: str) -> str:
+    """The failure, what is `known` of the release, and the last line of the container's log."""
+    log = next((tail.lines[-1] for tail in evidence.logs if tail.container == failure.container and tail.lines), "")
+    return "; ".join(filter(None, (str(failure), known))) + "." + (f' Last log line: "{log}"' if log else "")
+
+
+def look_at(evidence: Evidence, failures: Sequence[Symptom]) -> str:
+    """The command that shows more of the first failure: the log of a program that ran, or the events of its pod."""
+    namespace, first = evidence.workload.ref.namespace, next(iter(failures), None)
+    if first is None or not first.pod:
+        return f"kubectl describe {evidence.workload.ref} -n {namespace}"
+    if first.kind in (Kind.CRASH, Kind.OOM) and first.container:
+        return f"kubectl logs {first.pod} -c {first.container} -n {namespace} --previous"
+    return f"kubectl describe pod {first.pod} -n {namespace}"
 
 
 def settle(policy: EffectivePolicy) -> Settle:

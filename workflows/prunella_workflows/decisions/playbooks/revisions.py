@@ -1,7 +1,10 @@
-"""The revision to roll back to: the last one that was seen available, never simply the previous one."""
+"""The revision to roll back to: the last one that was seen available, never simply the previous one.
+
+One that was ready too briefly to be good, or that is known of a deleted workload of the same name, is better than none.
+"""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, precondition, settle, stuck_pods
 from prunella_workflows.model.evidence import Evidence
@@ -18,14 +21,20 @@ def is_new_release(evidence: Evidence) -> bool:
     return not good or _always_fails_later(good, evidence)
 
 
+def is_younger_than(age: timedelta, at: datetime, evidence: Evidence) -> bool:
+    """Report whether the current release was rolled out less than `age` before `at`."""
+    made = [revision.created_at for revision in _current_records(evidence) if revision.created_at is not None]
+    return bool(made) and at - min(made) < age
+
+
 def _current_records(evidence: Evidence) -> list[RevisionView]:
-    """The records of the current template: also from before a restart, or with another checksum annotation."""
-    template = evidence.workload.template_hash
+    """The records of the current release: also from before a restart or a raise, or with other checksum annotations."""
+    templates = (evidence.workload.template_hash, evidence.raised_from)
     content = {revision.content for revision in evidence.revisions if revision.current and revision.content}
     return [
         revision
         for revision in evidence.revisions
-        if revision.current or revision.ref.template_hash == template or revision.content in content
+        if revision.current or revision.ref.template_hash in templates or revision.content in content
     ]
 
 
@@ -54,9 +63,27 @@ def _lifetimes(evidence: Evidence) -> Iterator[timedelta]:
 def known_good(evidence: Evidence) -> RevisionView | None:
     """The revision last seen available whose template runs differently from the current one and fits the selector."""
     current = _current_records(evidence)
-    good = (revision for revision in evidence.revisions if revision.good_at is not None and revision.compatible)
-    others = (revision for revision in good if revision not in current)
-    return max(others, key=lambda revision: (revision.good_at, revision.number), default=None)
+    others = (revision for revision in evidence.revisions if revision.compatible and revision not in current)
+    return max((revision for revision in others if _ran(revision)), key=_trust, default=None)
+
+
+def _ran(revision: RevisionView) -> bool:
+    return revision.good_at is not None or revision.ready_for is not None
+
+
+def _trust(revision: RevisionView) -> tuple[bool, bool, float, int]:
+    """The order of trust: proven before seen briefly, and this workload's own before what an earlier one left."""
+    good_at = revision.good_at.timestamp() if revision.good_at else 0.0
+    return not revision.inherited, revision.good_at is not None, good_at, revision.number
+
+
+def doubt(revision: RevisionView) -> str:
+    """Why the revision may not be good after all; "" if nothing speaks against it."""
+    if revision.inherited:
+        return "it is known of a deleted workload of this name"
+    if revision.good_at is None and revision.ready_for is not None:
+        return f"it was ready for {revision.ready_for:.0f} s, which proves little"
+    return ""
 
 
 def rollback(case: PlanCase, revision: RevisionView, why: str) -> Step:

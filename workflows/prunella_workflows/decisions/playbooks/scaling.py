@@ -49,10 +49,8 @@ def scale_out(load: Load, target_share: float, case: PlanCase) -> Plan:
 def _raise_autoscaler(load: Load, target_share: float, evidence: Evidence, policy: EffectivePolicy) -> Plan:
     """Raise the maximum of the autoscaler that sets the replicas, or explain why not."""
     first, *others = evidence.scaling.autoscalers
-    if others or not first.active:
-        state = (
-            f"{first} and {others[0]} both scale it, so neither works" if others else f"{first} is not able to scale"
-        )
+    if others or first.obstacle:
+        state = f"{first} and {others[0]} both scale it, so neither works" if others else f"{first} {first.obstacle}"
         next_step = f"kubectl describe hpa {first.name} -n {first.namespace}"
         return Plan(reason="HpaCannotAct", message=f"{_sentence(load)}. {state}.", next_step=next_step)
     if not first.at_maximum:

@@ -1,7 +1,9 @@
 """No playbook matched. Prunella does not guess: it changes nothing and escalates with the evidence."""
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.saturation import measure_evidence, saturated_resource
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
+from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
 
@@ -15,7 +17,25 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
 
 def plan(case: PlanCase) -> Plan:
     """Escalate without a change."""
+    evidence = case.findings.evidence
+    if evidence.alert_since is not None and not case.findings.failures:
+        return _plan_for_firing_alert(evidence)
     return Plan(reason="NoPlaybook", message=case.diagnosis.message, next_step="See the evidence in the status.")
+
+
+def _plan_for_firing_alert(evidence: Evidence) -> Plan:
+    """The pods look well, and something else measures that they are not."""
+    workload, resource = evidence.workload, saturated_resource(evidence.incident.type)
+    load = measure_evidence(resource, evidence) if resource is not None else None
+    measured = str(load) if load is not None else evidence.usage_note or "no pod has failed"
+    return Plan(
+        reason="AlertStillFiring",
+        message=(
+            f"The alert has fired since {evidence.alert_since:%Y-%m-%d %H:%M} UTC, although {workload.ready_replicas} "
+            f"of {workload.replicas} pods are ready: {measured}."
+        ),
+        next_step="Look at what the alert measures; the incident's description and annotations name it.",
+    )
 
 
 PLAYBOOK = Playbook(

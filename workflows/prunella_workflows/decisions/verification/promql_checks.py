@@ -8,11 +8,11 @@ import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from prunella_workflows.decisions.verification.verification import Expectation, inconclusive
+from prunella_workflows.decisions.verification.expectation import Expectation
 from prunella_workflows.model import promql
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.measurement import Answer, NoData, Reading, Why
-from prunella_workflows.model.outcome import Judgement, Verdict
+from prunella_workflows.model.outcome import Judgement, Verdict, inconclusive
 from prunella_workflows.model.policy import Check
 
 _HOLDS: dict[str, Callable[[float, float], bool]] = {

@@ -1,18 +1,22 @@
 """Verifies that a repair helped: pure functions of the workload's state at one moment, polled until they decide.
 
-Missing data never counts as healthy, a relapse fails at once, and health must last.
+Only evidence counts against a repair: a failure of the repaired pods, the same failure as before, or fewer pods
+available than before because of it. A rollout that is merely unfinished proves nothing. Missing data never counts as
+healthy, and health must last.
 """
 
 from datetime import datetime, timedelta
 
-from prunella_workflows.decisions.diagnosis.saturation import Load, measure
+from prunella_workflows.decisions.diagnosis.culprits import REGISTRY_SILENT
+from prunella_workflows.decisions.diagnosis.saturation import measure
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom, find_symptoms
 from prunella_workflows.decisions.verification import saturation
-from prunella_workflows.model.base import Value
+from prunella_workflows.decisions.verification.expectation import Expectation
+from prunella_workflows.decisions.verification.rollout import Rollout
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.neighbours import NodeView
-from prunella_workflows.model.outcome import Judgement, Verdict
-from prunella_workflows.model.plan import Relief, Settle
+from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Judgement, Verdict, inconclusive
+from prunella_workflows.model.plan import Relief
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import PodView, WorkloadView
@@ -23,36 +27,11 @@ _MAX_WINDOWS = 5
 CHECKS_DUE = "ChecksDue"
 """The reason of an open judgement: the pods are stable, and only the policy's checks are left (`promql_checks`)."""
 
-_TIMEOUT_REASONS = frozenset({"FewerAvailable", "NoPods", "NotSettled"})
+LATE_REASONS = frozenset({"FewerAvailable", "NoPods", "NotSettled", "StillFailing"})
+"""The reasons of a rollout that is late, for which a lost node may be to blame."""
+
 _FAILURES = frozenset({Kind.OOM, Kind.CRASH, Kind.IMAGE, Kind.CONFIG})
-
-
-class Expectation(Value):
-    """The state a repair must lead to: this template, rolled out, with no fewer pods available than before.
-
-    `replicas` is their number if the repair set it, `max_replicas` the autoscaler's maximum if it set that;
-    `number_before` is the previous value of either. `resized` is a container and the bytes to which its memory limit
-    was set in the running pods. `blind`: seconds in which verification was impossible.
-    """
-
-    template_hash: str
-    template_before: str = ""
-    action_id: str
-    written_at: datetime
-    available_before: int
-    settle: Settle
-    has_checks: bool = False
-    blind: float = 0.0
-    replicas: int | None = None
-    max_replicas: int | None = None
-    number_before: int | None = None
-    resized: tuple[str, int] | None = None
-    calm_since: datetime | None = None
-
-    @property
-    def deadline(self) -> datetime:
-        """The time by which it must be rolled out, extended by the time in which verification was impossible."""
-        return self.written_at + timedelta(seconds=self.settle.timeout + self.blind)
+_WEBHOOK_AWAY = "failed calling webhook"
 
 
 def verify(
@@ -67,26 +46,32 @@ def verify(
     """Judge a repaired workload at this moment: decided, or still open (verdict None)."""
     if (changed := _check_unchanged(workload, expected, autoscaler)) is not None:
         return changed
-    current = repaired_pods(workload, pods)
+    rollout = Rollout(workload, repaired_pods(workload, pods), expected)
     observed = workload.observed_generation >= workload.generation and bool(workload.revision)
-    if observed and (failed := _check_failures(current, expected)) is not None:
+    if observed and (failed := _check_failures(rollout.pods, expected)) is not None:
         return failed
-    ready = bool(current) and all(pod.ready and not pod.resizing for pod in current)
-    if observed and workload.complete and ready:
-        if expected.settle.relief is not None:
-            rule = expected.settle.relief
-            after = usage if usage is not None and usage.at > expected.written_at else None
-            load = measure(rule.resource, workload, current, after, now, container=rule.container)
-            return _judge_load(rule, load, current, expected, now)
-        return _judge_stability(current, expected, now)
-    if now < expected.deadline:
-        return Judgement(reason="Settling", message=_progress(workload))
-    return _time_out(workload, current, expected)
+    counted = rollout.counted_pods
+    ready = bool(counted) and all(pod.ready and not pod.resizing for pod in counted)
+    if not (observed and ready and rollout.complete):
+        return _judge_unfinished(rollout, now)
+    if expected.settle.relief is not None:
+        after = usage if usage is not None and usage.at > expected.written_at else None
+        return _judge_load(expected.settle.relief, rollout, after, now)
+    return name_proof(_judge_stability(rollout, expected, now), counted, expected)
 
 
 def repaired_pods(workload: WorkloadView, pods: tuple[PodView, ...]) -> tuple[PodView, ...]:
     """The live pods that were created from the current template."""
     return tuple(pod for pod in pods if pod.live and pod.revision == workload.revision)
+
+
+def name_proof(judgement: Judgement, pods: tuple[PodView, ...], expected: Expectation) -> Judgement:
+    """Healed by pods that all existed before the write proves the workload's health, but not what was to blame."""
+    proven = expected.resized is not None or any(expected.made(pod) for pod in pods)
+    if judgement.verdict is not Verdict.HEALED or proven:
+        return judgement
+    message = f"{judgement.message}; all of them ran before the repair, so its cause is not proven"
+    return judgement.model_copy(update={"reason": SERVED_BY_EXISTING_PODS, "message": message})
 
 
 def _check_unchanged(
@@ -131,9 +116,22 @@ def _check_failures(pods: tuple[PodView, ...], expected: Expectation) -> Judgeme
 
 
 def _find_relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None:
-    """A failure of the repaired pods after the write."""
-    failures = (symptom for symptom in find_symptoms(pods) if symptom.kind in _FAILURES)
-    return next((failure for failure in failures if failure.at is None or failure.at > expected.written_at), None)
+    """A failure after the write. Every failure of a pod made since is one, whatever the clock of its node says.
+
+    A registry that does not answer says nothing about the repair.
+    """
+    made = {pod.name for pod in pods if expected.made(pod)}
+    failures = (one for one in find_symptoms(pods) if one.kind in _FAILURES and not _is_of_registry(one))
+    return next(
+        (one for one in failures if one.at is None or one.at > expected.written_at or one.pod in made),
+        None,
+    )
+
+
+def _is_of_registry(failure: Symptom) -> bool:
+    """Report whether the registry is silent. A name that cannot be looked up may be a mistake in the template."""
+    silent = failure.kind is Kind.IMAGE and REGISTRY_SILENT.search(failure.message) is not None
+    return silent and "lookup " not in failure.message
 
 
 def _check_resized(pods: tuple[PodView, ...], container: str, limit: int) -> Judgement | None:
@@ -149,24 +147,26 @@ def _check_resized(pods: tuple[PodView, ...], container: str, limit: int) -> Jud
     return None
 
 
-def _judge_load(
-    rule: Relief, load: Load | None, pods: tuple[PodView, ...], expected: Expectation, now: datetime
-) -> Judgement:
+def _judge_load(rule: Relief, rollout: Rollout, usage: Usage | None, now: datetime) -> Judgement:
     """All pods are ready; their load must be low as well, and stay low for the window."""
-    against = saturation.judge(rule, load, expected.deadline, expected.settle.window, now)
+    expected, pods = rollout.expected, rollout.counted_pods
+    load = measure(rule.resource, rollout.workload, pods, usage, now, container=rule.container)
+    against = saturation.judge(rule, load, rollout.stalled_at, expected.settle.window, now)
     if against is not None:
         return against
     since = expected.calm_since or now
-    judgement = _judge_stability(pods, expected.model_copy(update={"calm_since": since}), now)
+    judgement = _judge_stability(rollout, expected.model_copy(update={"calm_since": since}), now)
     message = f"{judgement.message}; {load}" if judgement.verdict is Verdict.HEALED else judgement.message
-    return judgement.model_copy(update={"calm_since": since, "message": message})
+    named = name_proof(judgement.model_copy(update={"message": message}), pods, expected)
+    return named.model_copy(update={"calm_since": since})
 
 
-def _judge_stability(pods: tuple[PodView, ...], expected: Expectation, now: datetime) -> Judgement:
+def _judge_stability(rollout: Rollout, expected: Expectation, now: datetime) -> Judgement:
     """All is well now; it counts once it has been stable for the window."""
-    window, stable = expected.settle.window, (now - stable_since(pods, expected, now)).total_seconds()
+    pods, window = rollout.counted_pods, expected.settle.window
+    stable = (now - stable_since(pods, expected, now)).total_seconds()
     if stable < window:
-        if now > expected.deadline + timedelta(seconds=_MAX_WINDOWS * window):
+        if now > rollout.limit + timedelta(seconds=_MAX_WINDOWS * window):
             message = "The pods are ready, but they are replaced or restarted too often to judge."
             return inconclusive("NeverStable", message)
         return Judgement(reason="Holding", message=f"healthy for {stable:.0f} of {window:.0f} s")
@@ -182,30 +182,53 @@ def stable_since(pods: tuple[PodView, ...], expected: Expectation, now: datetime
     return max([calm, expected.written_at, *(pod.ready_since or now for pod in pods)])
 
 
-def _time_out(workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectation) -> Judgement:
-    message = f"not healthy {expected.settle.timeout:.0f} s after the repair: {_progress(workload)}"
-    if workload.available_replicas < expected.available_before:
-        return Judgement(verdict=Verdict.WORSE, reason="FewerAvailable", message=message)
-    if not pods:
-        return Judgement(verdict=Verdict.NOT_HEALED, reason="NoPods", message=message)
-    return Judgement(verdict=Verdict.NOT_HEALED, reason="NotSettled", message=message)
+def _judge_unfinished(rollout: Rollout, now: datetime) -> Judgement:
+    """Not all pods are ready: open until it is late, and even then undecided without evidence against the repair."""
+    waiting = Judgement(reason="Settling", message=str(rollout))
+    if now < rollout.stalled_at:
+        return waiting
+    if (failed := _check_persistence(rollout)) is not None:
+        return failed
+    elapsed = (now - rollout.expected.written_at).total_seconds()
+    message = f"not finished {elapsed:.0f} s after the repair: {rollout}"
+    if _costs_availability(rollout):
+        return waiting if now < rollout.owner_deadline else _against(Verdict.WORSE, "FewerAvailable", message)
+    if now < rollout.deadline:
+        return waiting
+    seen = "".join(f"; {symptom}" for symptom in find_symptoms(rollout.pods)[:1])
+    full = f"The rollout of the repair is {message}{seen}. The repair stays in force."
+    return inconclusive("NotSettled", full) if rollout.pods else inconclusive("NoPods", full)
+
+
+def _check_persistence(rollout: Rollout) -> Judgement | None:
+    """The failure of before, in a rollout that has stalled without a single ready pod."""
+    pods, failing = rollout.pods, rollout.expected.baseline.failing
+    if any(pod.ready for pod in pods):
+        return None
+    same = next((symptom for symptom in find_symptoms(pods) if symptom.kind in failing), None)
+    if same is not None:
+        return _against(Verdict.NOT_HEALED, "StillFailing", f"{same}, as before the repair")
+    refusal = rollout.workload.create_failure
+    refused = bool(refusal) and _WEBHOOK_AWAY not in refusal
+    if not pods and (refused or Kind.NOT_MADE in failing):
+        return _against(Verdict.NOT_HEALED, "NoPods", f"the repaired pods are not created: {refusal or rollout}")
+    return None
+
+
+def _costs_availability(rollout: Rollout) -> bool:
+    """Report whether fewer pods are available than before, and the repaired ones are what is missing."""
+    fewer = rollout.workload.available_replicas < rollout.expected.baseline.available
+    return fewer and not (rollout.pods and all(pod.ready for pod in rollout.pods))
 
 
 def discount_node_loss(judgement: Judgement, pods: tuple[PodView, ...], nodes: tuple[NodeView, ...]) -> Judgement:
-    """A repair that timed out proves nothing if the node of one of its pods was lost in the meantime."""
+    """A rollout that is late proves nothing if the node of one of its pods was lost in the meantime."""
     lost = {node.name for node in nodes if not node.ready}
     affected = next((pod.node for pod in pods if pod.node in lost), None)
-    if judgement.reason not in _TIMEOUT_REASONS or affected is None:
+    if judgement.verdict is None or judgement.reason not in LATE_REASONS or affected is None:
         return judgement
     return inconclusive("NodeLost", f"Node {affected} was lost during verification; {judgement.message}")
 
 
-def _progress(workload: WorkloadView) -> str:
-    details = f" ({workload.message})" if workload.message else ""
-    counts = f"{workload.updated_replicas} of {workload.replicas} updated, {workload.available_replicas} available"
-    return counts + details
-
-
-def inconclusive(reason: str, message: str) -> Judgement:
-    """A judgement that proves nothing."""
-    return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)
+def _against(verdict: Verdict, reason: str, message: str) -> Judgement:
+    return Judgement(verdict=verdict, reason=reason, message=message)

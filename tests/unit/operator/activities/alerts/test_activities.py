@@ -34,7 +34,16 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.errors import Forbidden, Unavailable
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.labels import ALERT_PREFIX, CANCEL, FAULT_AT, SOURCE, WITHDRAWN_BY_ALERT, WORKLOAD
+from prunella_workflows.model.labels import (
+    ALERT_PREFIX,
+    ALERT_RESOLVED_AT,
+    CANCEL,
+    FAULT_AT,
+    RECOVERED_AT,
+    SOURCE,
+    WITHDRAWN_BY_ALERT,
+    WORKLOAD,
+)
 from prunella_workflows.model.signal import Signal
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -134,7 +143,8 @@ def test_earlier_incidents_are_told_open_ones_first(activities, kube):
         ("new", "Escalated", "2026-11-24T11:00:00Z"),
         ("oldest", "Healed", "2026-11-24T07:00:00Z"),
     ):
-        body = {"metadata": {"namespace": "shop", "labels": labels, "creationTimestamp": made}, "spec": {}}
+        meta = {"namespace": "shop", "labels": labels, "creationTimestamp": made}
+        body = {"metadata": meta, "spec": {"target": {"kind": "Deployment", "name": "web"}}}
         kube.put(f"{INCIDENTS}/{name}", body, phase=phase, rootCause="pod_oom_killed", action="SetMemory")
     assert facts(enrich(activities, an_alert()), "Incident") == [
         "open: Verifying, pod_oom_killed, by SetMemory, opened 4h ago",
@@ -208,6 +218,12 @@ def test_a_policy_is_for_the_namespaces_it_selects(activities, kube, stage, hand
     assert enrich(activities, an_alert()).classified.handling is handling
     unknown = an_alert(labels={"pod": "web-a", "namespace": "unknown"})
     assert enrich(activities, unknown).classified.handling is HEAL
+
+
+def test_a_policy_for_others_that_cannot_be_read_does_not_matter(activities, kube):
+    selector = {"matchLabels": {"stage": "production"}}
+    a_policy(kube, namespaceSelector=selector, alerts={"rules": [{"name": "x", "alertname": "("}]})
+    assert enrich(activities, an_alert()).classified.handling is HEAL
 
 
 def test_a_policy_that_cannot_be_read_heals_nothing(activities, kube):
@@ -357,8 +373,10 @@ def test_an_incident_names_no_more_alerts_than_people_can_read(activities, kube)
 def test_an_incident_that_people_have_is_joined_while_its_fault_goes_on(activities, kube, moment):
     first = open_(activities)
     stands(kube, Phase.ESCALATED, times={"closedAt": NOW.isoformat()})
+    moment.now = NOW + timedelta(hours=3)
     assert open_(activities).incident == first.incident
-    moment.now = NOW + timedelta(minutes=31)
+    incident = kube.objects[f"{INCIDENTS}/{first.incident.name}"]
+    incident["metadata"]["annotations"][RECOVERED_AT] = NOW.isoformat()
     assert open_(activities).incident != first.incident
 
 
@@ -491,15 +509,22 @@ def test_after_an_incident_that_was_taken_back_the_next_fault_has_one_of_its_own
             {"attempts": [{**ATTEMPT, "writtenAt": NOW.isoformat()}]},
             "it has changed the workload already",
         ),
-        (Phase.HEALED, {}, "it is closed"),
     ],
-    ids=["repairing", "verifying", "second step", "closed"],
+    ids=["repairing", "verifying", "second step"],
 )
 def test_what_has_acted_is_not_taken_back(activities, kube, phase, status, reason):
     opened = open_(activities)
     stands(kube, phase, **status)
     found = withdraw(activities, opened)
     assert (found.done, found.reason) == (False, reason)
+    annotations = incidents(kube)[0]["metadata"]["annotations"]
+    assert (CANCEL in annotations, annotations[ALERT_RESOLVED_AT]) == (False, NOW.isoformat())
+
+
+def test_what_is_closed_is_not_taken_back(activities, kube):
+    opened = open_(activities)
+    stands(kube, Phase.HEALED)
+    assert withdraw(activities, opened).reason == "it is closed"
     assert kube.of("merge_patch") == []
 
 

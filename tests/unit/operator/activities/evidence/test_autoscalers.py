@@ -57,6 +57,15 @@ def test_how_pods_are_replaced(found, expected):
     assert (found.max_unavailable, found.max_surge) == expected
 
 
+def test_the_pods_that_a_partition_holds():
+    spec = {"updateStrategy": rolling(partition=1), "ordinals": {"start": 2}, "podManagementPolicy": "Parallel"}
+    found = strategy(3, kind="StatefulSet", **spec)
+    assert (found.partition, found.first_ordinal, found.parallel) == (1, 2, True)
+    assert strategy(3, kind="StatefulSet", updateStrategy=rolling(partition=99)).partition == 3
+    plain = strategy(3, kind="StatefulSet")
+    assert (plain.partition, plain.parallel) == (0, False)
+
+
 def test_the_kind_of_strategy():
     assert strategy().kind == Strategy().kind == "RollingUpdate"
     assert strategy(strategy={"type": "Recreate"}).kind == "Recreate"
@@ -81,7 +90,7 @@ def managed(manager, *fields, **entry):
 def test_managers_by_field():
     raw = a_deployment()
     raw["metadata"]["managedFields"] = [
-        managed("argocd-controller", "template", "selector"),
+        managed("argocd-controller", "template", "selector", operation="Apply"),
         managed("kubectl-edit", "template", "replicas"),
         managed("kube-controller-manager", "replicas", subresource="scale"),
         managed("kube-controller-manager", "template", subresource="status"),
@@ -92,6 +101,7 @@ def test_managers_by_field():
         "replicas": ("kube-controller-manager", "kubectl-edit"),
         "template": ("argocd-controller", "kubectl-edit"),
     }
+    assert workload_view(raw).appliers == {"replicas": (), "template": ("argocd-controller",)}
 
 
 def test_fields_that_nobody_manages_are_told_from_objects_that_do_not_tell():
@@ -171,14 +181,15 @@ def test_what_made_it(kube, meta, operator):
 
 
 def test_its_marks_and_managers(kube):
-    entry = managed("helm", "maxReplicas", "metrics")
+    entry = managed("helm", "maxReplicas", "metrics", operation="Apply")
     raw = an_autoscaler(
         kube,
         annotations={"meta.helm.sh/release-name": "shop", "password": "x", labels.LAST_ACTION: "a-1"},
         managedFields=[entry],
     )
     view = autoscaler_view(raw)
-    assert (view.owners, view.last_action) == ({"maxReplicas": ("helm",)}, "a-1")
+    assert view.owners == view.appliers == {"maxReplicas": ("helm",)}
+    assert view.last_action == "a-1"
     assert sorted(view.annotations) == ["meta.helm.sh/release-name", labels.LAST_ACTION]
 
 
@@ -202,4 +213,33 @@ def test_quotas_are_read_when_they_matter(kube):
     kube.put("/api/v1/namespaces/shop/resourcequotas/a", {"spec": {}}, hard=quota, used=used)
     kube.put("/api/v1/namespaces/shop/resourcequotas/b", {"spec": {}}, hard={"pods": "8"}, used={"pods": "7"})
     assert scaling(kube).quota_free == {}
-    assert scaling(kube, quotas=True).quota_free == {"pods": 1, "requests.cpu": 0.5, "memory": 1 << 30}
+    assert scaling(kube, bounds=True).quota_free == {"pods": 1, "requests.cpu": 0.5, "memory": 1 << 30}
+
+
+@pytest.mark.parametrize(
+    ("modes", "exclusive"),
+    [
+        (["ReadWriteOnce"], ("data",)),
+        (["ReadWriteOncePod"], ("data",)),
+        (["ReadWriteOnce", "ReadWriteMany"], ()),
+        (["ReadOnlyMany"], ()),
+        (None, ("data",)),
+    ],
+)
+def test_claims_that_pods_cannot_share(kube, modes, exclusive):
+    volumes = [
+        {"name": "config", "configMap": {"name": "c"}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+    ]
+    kube.put(paths.workload(WEB), a_deployment(a_template(volumes=volumes)))
+    if modes:
+        kube.put(paths.core("shop", "persistentvolumeclaims", "data"), {"spec": {"accessModes": modes}})
+    assert scaling(kube).exclusive_claims == ()
+    assert scaling(kube, bounds=True).exclusive_claims == exclusive
+
+
+def test_an_autoscaler_of_a_fixed_size(kube):
+    raw = an_autoscaler(kube)
+    assert autoscaler_view(raw).obstacle == ""
+    raw["spec"]["minReplicas"] = 5
+    assert autoscaler_view(raw).obstacle == "has a fixed size: its minimum and its maximum are 5"

@@ -297,6 +297,16 @@ def test_the_node_of_a_pod_that_is_not_ready(kube, conditions, ready, message):
     assert (found.name, found.ready, found.message) == ("node-a", ready, message)
 
 
+def test_the_pressure_that_a_node_reports(kube):
+    kube.put(f"{PODS}/web-a", on("node-a"))
+    pressed = [
+        {"type": kind, "status": status} for kind, status in (("MemoryPressure", "True"), ("DiskPressure", "False"))
+    ]
+    kube.put(f"{NODES}/node-a", {}, conditions=[{"type": "Ready", "status": "True"}, *pressed])
+    (found,) = evidence_of(kube).nodes
+    assert found.pressure == ("MemoryPressure",)
+
+
 def test_a_node_that_may_not_be_read_is_not_known(kube):
     kube.put(f"{PODS}/web-a", on("node-a"))
     kube.before = failing(Forbidden("no"), times=9, part=NODES)

@@ -1,18 +1,23 @@
 """A namespace's incidents are read once for all who want them at the same time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from fakes.kube import FakeKube
+from fakes.objects import WEB
 
 from prunella_operator.activities.evidence.incident_summaries import IncidentSummaryCache
+from prunella_operator.incidents.deduplication import new_incident
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model import labels
+from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.signal import Signal
 
 
-def put(kube, name, namespace="shop", source=None, **status):
+def put(kube, name, namespace="shop", **status):
     meta = {"namespace": namespace, "creationTimestamp": "2026-11-24T12:00:00Z"}
-    meta |= {"labels": {labels.SOURCE: source}} if source else {}
-    kube.put(paths.incidents(namespace, name), {"metadata": meta}, **status)
+    return kube.put(paths.incidents(namespace, name), {"metadata": meta}, **status)
 
 
 def test_they_are_those_of_the_namespace():
@@ -30,12 +35,21 @@ def test_they_are_those_of_the_namespace():
 
 def test_who_saw_the_fault_is_told():
     kube = FakeKube()
-    put(kube, "web-1", source="pods")
-    put(kube, "web-2")
-    assert {summary.name: summary.source for summary in IncidentSummaryCache(kube).get("shop")} == {
-        "web-1": "pods",
-        "web-2": "",
-    }
+    signal = Signal(
+        source="pods",
+        type=IncidentType.OOM_KILLED,
+        namespace="shop",
+        kind="Pod",
+        name="web-a",
+        uid="uid-web-a",
+        reason="OOMKilled",
+        observed_at=datetime(2026, 11, 24, 12, 0, tzinfo=UTC),
+    )
+    kube.create(paths.incidents("shop"), new_incident(signal, WEB, "fault", ()))
+    forged = put(kube, "web-2")
+    forged["metadata"]["labels"] = {labels.SOURCE: "pods", labels.WORKLOAD: workload_key(WEB)}
+    forged["spec"] = {"target": {"kind": "Deployment", "name": "web"}}
+    assert sorted(summary.source for summary in IncidentSummaryCache(kube).get("shop")) == ["", "pods"]
 
 
 def test_a_crowd_reads_them_once():

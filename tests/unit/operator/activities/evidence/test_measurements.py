@@ -98,6 +98,14 @@ def test_an_oom_kill_is_measured_when_it_is_diagnosed(killed):
     assert gathered(killed, source, IncidentType.OOM_KILLED, full=False).usage is None
 
 
+def test_an_end_by_137_may_be_an_oom_kill_and_is_measured(kube):
+    ended = {**KILLED, "lastState": {"terminated": {"reason": "Error", "exitCode": 137, "finishedAt": LONG_AGO}}}
+    a_cluster(kube, pods=[a_pod(ready_since=None, status=ended)])
+    full = gathered(kube, FakeSource(found=use(), grown=(a_ramp(),)), IncidentType.POD_CRASH_LOOP, full=True)
+    assert full.usage is not None
+    assert full.memory_growing == ("app",)
+
+
 @pytest.mark.parametrize("history", [NOTHING, AWAY], ids=["no history", "history away"])
 def test_without_a_history_no_leak_is_suspected(killed, history):
     source = FakeSource(found=use(), grown=history)

@@ -100,6 +100,16 @@ def test_a_policy_that_does_not_parse_is_named_with_its_field(kube):
         effective(kube)
 
 
+def test_a_policy_that_does_not_parse_fails_only_what_it_selects(kube):
+    wrong = {"verification": {"checks": [{"name": "up", "query": 'up{pod="$pods"}'}]}}
+    cluster_policy(kube, "team", namespaceSelector={"matchLabels": {"team": "other"}}, **wrong)
+    policy(kube, "db", selector={"matchLabels": {"app": "db"}}, **wrong)
+    assert effective(kube, {"team": "ours"}, labels={"app": "web"}).sources == ()
+    for namespace, app in (({"team": "other"}, "web"), ({}, "db")):
+        with pytest.raises(InvalidIncident):
+            effective(kube, namespace, labels={"app": app})
+
+
 def test_secrets_are_those_of_the_policys_namespace_or_of_ours(kube):
     levels = [{"after": "15m", "channels": ["pager"]}]
     cluster_policy(kube, "all", escalation={"channels": ["ops"], "ticket": "jira", "levels": levels})

@@ -77,6 +77,21 @@ def test_a_turn_leaves_its_marks(kube, order):
     assert [write[0] for write in kube.writes] == ["merge_patch", "merge_patch"]  # it asked, then it took
 
 
+def dies(kube, incident):
+    """Someone deletes it, and a finalizer of his own keeps it."""
+    live(kube, incident)["metadata"] |= {"deletionTimestamp": "2026-11-25T10:00:00Z", "finalizers": ["example.org/x"]}
+
+
+def test_an_incident_that_is_being_deleted_counts_for_no_budget_and_gets_no_slot(kube, order):
+    other = order_of(ref("other"))
+    announced(kube, other.incident, other.action_id)
+    take(kube, other, perHourPerNamespace=1)
+    dies(kube, other.incident)
+    take(kube, order, perHourPerNamespace=1)
+    with pytest.raises(ChangedSince, match="is being deleted"):
+        take(kube, order_of(ref("other"), 1))
+
+
 NONSENSE = [
     "{",
     "[" * 100_000,

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from fakes.kube import FakeKube, failing
-from fakes.objects import WEB, a_cluster, a_deployment, a_replica_set, a_snapshot, a_template, announced
+from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, announced
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
@@ -75,6 +75,14 @@ def live(kube):
     return kube.objects[PATH]
 
 
+def test_the_pods_are_looked_at_once_more_before_a_rollout_takes_them_away(repairer, kube):
+    live(kube)["spec"]["strategy"] = {"type": "Recreate"}
+    kube.put(f"{paths.core('shop', 'pods')}/web-a", a_pod(revision=2))
+    with pytest.raises(ChangedSince, match="guard Disruption blocks now"):
+        repairer.repair(memory())
+    assert kube.of("json_patch") == []
+
+
 def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):
     done = repairer.repair(memory())
     touched = {path for path, operation in operations(kube).items() if operation["op"] != "test"}
@@ -83,6 +91,7 @@ def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):
         "/metadata/annotations",
         "/metadata/annotations/prunella.dev~1last-action",
         "/metadata/annotations/prunella.dev~1last-action-at",
+        "/metadata/annotations/prunella.dev~1last-change",
         "/metadata/annotations/prunella.dev~1before",
         "/metadata/annotations/prunella.dev~1after",
     }
@@ -141,6 +150,13 @@ def test_a_repeated_order_is_answered_from_the_object(repairer, kube):
     writes = len(kube.writes)
     assert repairer.repair(memory()) == first
     assert len(kube.writes) == writes
+
+
+def test_another_order_under_the_same_id_is_not_taken_for_made(repairer, kube):
+    repairer.repair(memory())
+    with pytest.raises(ChangedSince, match="another change: set the memory limit of container app from 64Mi to 96Mi"):
+        repairer.repair(rollback())
+    assert len(kube.of("json_patch")) == 1
 
 
 def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, kube):
@@ -319,6 +335,19 @@ def test_an_undo_of_a_rollback_takes_the_snapshot(repairer, kube):
         del kube.objects[name]
     repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
     assert live(kube)["spec"]["template"] == a_template(2)
+
+
+@pytest.mark.parametrize("order", [memory(to=192 * MI), rollback()], ids=["raise", "rollback"])
+def test_what_replaces_an_earlier_repair_is_undone_to_what_was_there_before_that(repairer, kube, order):
+    owner = a_snapshot(a_template(7))
+    kube.put(paths.snapshots("shop", owner["metadata"]["name"]), owner)
+    digest = template_hash(a_template(7))
+    ref = RevisionRef(source="Snapshot", name=owner["metadata"]["name"], template_hash=digest)
+    action = order.action.model_copy(update={"undo_to": ref})
+    done = repairer.repair(order.model_copy(update={"action": action}))
+    assert live(kube)["metadata"]["annotations"]["prunella.dev/before"] == ref.name
+    repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
+    assert live(kube)["spec"]["template"] == a_template(7)
 
 
 def test_guards_do_not_stop_an_undo_somebodys_change_does(repairer, kube):

@@ -75,6 +75,7 @@ def test_a_scaling_sets_the_replicas_and_two_marks_of_ours(repairer, kube):
         "/metadata/annotations",
         "/metadata/annotations/prunella.dev~1last-action",
         "/metadata/annotations/prunella.dev~1last-action-at",
+        "/metadata/annotations/prunella.dev~1last-change",
         "/spec/replicas",
     }
     assert changes["/spec/replicas"] == 4
@@ -245,6 +246,7 @@ def test_an_undo_of_a_scaling_deletes_no_pod_of_a_stateful_set(kube):
     ref = WEB.model_copy(update={"kind": "StatefulSet"})
     raw = {**a_deployment(a_template(1)), "kind": "StatefulSet"}
     kube.put(paths.workload(ref), raw)
+    kube.put(f"{paths.policies('shop')}/naming", NAMING)
     repairer = Repairer(kube, EvidenceCollector(kube, 30), ())
     done = repairer.repair(scale(target=ref))
     repairer.undo(undo_of(done))

@@ -5,10 +5,10 @@ from fakes.kube import FakeKube
 from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_template, owned_by
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
-from prunella_operator.activities.repair.stuck_pods import pods_stuck_after_undo
+from prunella_operator.activities.repair.stuck_pods import delete, pods_stuck_after_undo
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import REVISION_HASH, template_hash
-from prunella_workflows.model.plan import Precondition, SetMemory
+from prunella_workflows.model.plan import PodRef, Precondition, SetMemory
 
 STATEFUL = WEB.model_copy(update={"kind": "StatefulSet"})
 RAISED = a_template(1, memory="128Mi")
@@ -52,6 +52,18 @@ def collector():
     for name, number, template in (("web-old", 1, a_template(1)), ("web-new", 2, RAISED)):
         kube.put(paths.snapshots("shop", name), revision(name, number, template))
     return EvidenceCollector(kube, 30)
+
+
+def test_each_pod_is_looked_at_once_more_before_it_is_deleted():
+    broken, ready, replaced = (
+        pod("web-0", "n", broken=True),
+        pod("web-1", "n", broken=False),
+        pod("web-2", "n", broken=True),
+    )
+    kube = a_cluster(FakeKube(), pods=[broken, ready, replaced])
+    uids = {"web-0": "uid-web-0", "web-1": "uid-web-1", "web-2": "uid-before", "web-3": "uid-gone"}
+    delete(kube, "shop", [PodRef(name=name, uid=uid) for name, uid in uids.items()])
+    assert [path for _, path, _ in kube.of("delete")] == [paths.core("shop", "pods", "web-0")]
 
 
 def test_only_broken_pods_of_the_template_that_was_undone(collector):

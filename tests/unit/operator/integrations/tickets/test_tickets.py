@@ -301,6 +301,23 @@ def test_what_a_status_means(system, status, error, again):
     assert getattr(caught.value, "again", None) == again
 
 
+@pytest.mark.parametrize("status", [400, 401, 404, 500])
+def test_what_another_server_answers_is_quoted_nowhere(system, status):
+    """The address of a ticket system is the choice of who may write its Secret."""
+    system.server.answer = lambda _: Answer(status, "the secrets of an inner server")
+    with pytest.raises(PrunellaError) as caught:
+        system.do("Open")
+    assert "inner server" not in str(caught.value)
+
+
+def test_a_webhooks_errors_quote_nothing_and_its_key_is_no_sentence(webhook):
+    webhook.server.answer = lambda _: Answer(400, {"message": "the secrets of an inner server"})
+    with pytest.raises(InvalidInputError, match=r"webhook answered 400: it refuses the message"):
+        webhook.do("Open")
+    webhook.server.answer = lambda _: Answer(200, {"key": "the secrets of an inner server"})
+    assert webhook.do("Open").key == UID
+
+
 def test_nobody_there(system):
     system.server.answer = lambda _: Answer(0)
     with pytest.raises(Unavailable, match="does not answer"):

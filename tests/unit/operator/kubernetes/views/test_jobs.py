@@ -179,6 +179,20 @@ def test_words_of_a_program_are_redacted():
     assert pod.containers[0].terminated.message == "password=***"
 
 
+def test_a_command_that_a_kubelet_quotes_is_redacted(kube):
+    waiting = {"reason": "CreateContainerError", "message": 'exec: "/bin/app --password=hunter2": not found'}
+    kube.put(f"{PODS}/web-a", a_pod(ready_since=None, status={"state": {"waiting": waiting}}))
+    _, (pod,) = view_of(kube, "Pod", "web-a", "v1")
+    assert pod.containers[0].message == 'exec: "/bin/app --password=***": not found'
+
+
+def test_the_end_of_a_job_is_redacted(kube):
+    failed = {**condition("Failed"), "message": "env TOKEN=hunter2 refused"}
+    kube.put(f"{JOBS}/report", a_job("report", failed))
+    workload, _ = view_of(kube, "Job", "report")
+    assert workload.run.message == "env TOKEN=*** refused"
+
+
 def test_the_pods_of_a_replica_set_of_its_own_are_its_current_ones(kube):
     """They bear no label of a revision, and that is theirs."""
     replica_set = a_replica_set(7)

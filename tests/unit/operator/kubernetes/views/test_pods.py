@@ -21,6 +21,21 @@ def test_a_pod_on_its_way_out_is_not_live():
     assert not pod_view(a_pod(deletionTimestamp=LONG_AGO)).live
 
 
+def test_an_evicted_pod_has_the_reason_and_the_time():
+    conditions = [{"type": "Ready", "status": "False", "lastTransitionTime": LONG_AGO}]
+    status = {"phase": "Failed", "reason": "Evicted", "message": "low on memory", "conditions": conditions}
+    view = pod_view({**a_pod(), "status": status})
+    assert (view.live, view.evicted, view.evicted_at) == (False, "low on memory", at(LONG_AGO))
+    assert (pod_view(a_pod()).evicted, pod_view(a_pod()).evicted_at) == ("", None)
+
+
+def test_the_memory_limit_of_a_pod_as_a_whole():
+    pod = a_pod()
+    assert pod_view(pod).memory_limit is None
+    pod["spec"] = {**pod["spec"], "resources": {"limits": {"memory": "1Gi"}}}
+    assert pod_view(pod).memory_limit == parse_bytes("1Gi")
+
+
 def ended(reason, code, at=LONG_AGO):
     return {"terminated": {"reason": reason, "exitCode": code, "startedAt": at, "finishedAt": at, "message": "m"}}
 

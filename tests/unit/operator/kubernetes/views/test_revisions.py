@@ -1,5 +1,7 @@
 """The revisions of a Deployment, and which of them were good."""
 
+from datetime import timedelta
+
 import pytest
 from fakes.objects import LONG_AGO, WEB, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, at
 
@@ -10,15 +12,18 @@ from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.model import labels
 
 GOOD_AT = at("2026-11-24T08:30:00+00:00")
+SOAK = timedelta(seconds=30)
 STABLE_BEFORE = at("2026-11-24T09:00:00+00:00")
 LATER = "2026-11-24T09:00:01Z"
+TOO_LATE = "2026-11-24T09:00:21Z"
 
 
 def revisions(deployment=None, replica_sets=(), snapshots=(), pods=()):
     raw = deployment or a_deployment(a_template(2))
     view = workload_view(raw, replica_sets)
     seen = tuple(pod_view(pod) for pod in pods)
-    return history.revision_views(raw, view, replica_sets, snapshots, pods=seen, stable_before=STABLE_BEFORE)
+    read_at = STABLE_BEFORE + SOAK
+    return history.revision_views(raw, view, replica_sets, snapshots, pods=seen, read_at=read_at, soak=SOAK)
 
 
 def test_newest_first_with_number_images_and_memory():
@@ -116,7 +121,7 @@ def test_pods_of_the_current_revision_prove_nothing_yet():
 @pytest.mark.parametrize(
     "pods",
     [
-        pytest.param([a_pod(ready_since=LATER)], id="ready too lately"),
+        pytest.param([a_pod(ready_since=TOO_LATE)], id="ready too lately"),
         pytest.param([a_pod(ready_since=None)], id="not ready"),
         pytest.param([a_pod(), a_pod("web-b", ready_since=None)], id="one of two not ready"),
         pytest.param([a_pod(deletionTimestamp=LONG_AGO)], id="on its way out"),
@@ -126,6 +131,43 @@ def test_pods_of_the_current_revision_prove_nothing_yet():
 def test_pods_that_do_not_prove_it(pods):
     found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], pods=pods)
     assert [revision.good_at for revision in found] == [None, None]
+
+
+def test_most_of_the_pods_of_an_older_revision_prove_it_good():
+    pods = [a_pod("web-a"), a_pod("web-b"), a_pod("web-c", ready_since=None)]
+    found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], pods=pods)
+    assert [revision.good_at for revision in found] == [None, STABLE_BEFORE]
+
+
+def test_pods_that_were_ready_briefly_are_a_hint():
+    found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], pods=[a_pod(ready_since=LATER)])
+    assert [(revision.good_at, revision.ready_for) for revision in found] == [(None, None), (None, 29)]
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("10", 10), ("-1", None), ("nan", None), ("long", None)])
+def test_a_snapshot_of_what_was_ready_briefly_is_a_hint(written, seconds):
+    snapshot = a_snapshot(a_template(1))
+    snapshot["metadata"]["annotations"][labels.READY_FOR] = written
+    found = revisions(replica_sets=[a_replica_set(1), a_replica_set(2)], snapshots=[snapshot])
+    assert [(revision.good_at, revision.ready_for) for revision in found] == [(None, None), (None, seconds)]
+
+
+@pytest.mark.parametrize(
+    ("image", "compatible"),
+    [
+        ("registry.example/web:0.9", True),
+        ("registry.example/web@sha256:abc", True),
+        ("registry.example:5000/web:1", False),
+        ("registry.example/shop:1", False),
+    ],
+)
+def test_a_snapshot_of_a_deleted_namesake_must_be_of_the_same_program(image, compatible):
+    template = a_template(1)
+    template["spec"]["containers"][0]["image"] = image
+    snapshot = a_snapshot(template, good_at=GOOD_AT)
+    snapshot["metadata"]["annotations"][labels.WORKLOAD_UID] = "uid-before"
+    _, found = revisions(replica_sets=[a_replica_set(2)], snapshots=[snapshot])
+    assert (found.inherited, found.compatible) == (True, compatible)
 
 
 def test_a_template_that_the_selector_does_not_match_cannot_be_gone_back_to():
@@ -160,5 +202,6 @@ def test_a_snapshots_name_is_one_that_the_api_server_takes(name):
 
 def test_a_snapshot_is_good_since_it_was_seen_good():
     made = history.snapshot(a_deployment(), WEB, history.KNOWN_GOOD, GOOD_AT)
-    assert made["metadata"]["annotations"] == {labels.GOOD_AT: GOOD_AT.isoformat()}
-    assert history.snapshot(a_deployment(), WEB, history.BEFORE)["metadata"]["annotations"] == {}
+    own = {labels.WORKLOAD_UID: WEB.uid}
+    assert made["metadata"]["annotations"] == {**own, labels.GOOD_AT: GOOD_AT.isoformat()}
+    assert history.snapshot(a_deployment(), WEB, history.BEFORE)["metadata"]["annotations"] == own

@@ -5,7 +5,7 @@ import copy
 import pytest
 from fakes.objects import a_template
 
-from prunella_operator.kubernetes.views.templates import revision_number, template_hash
+from prunella_operator.kubernetes.views.templates import references, revision_number, template_hash
 
 RESTARTED = {"kubectl.kubernetes.io/restartedAt": "2026-11-24T09:00:00Z"}
 
@@ -63,3 +63,21 @@ def test_a_quantity_that_is_none_is_hashed_as_it_stands(broken):
 def test_the_number_of_a_revision_is_what_its_controller_noted_or_none(noted, number):
     annotations = {"deployment.kubernetes.io/revision": noted}
     assert revision_number({"metadata": {"annotations": annotations}}) == number
+
+
+def test_the_objects_whose_contents_the_containers_get():
+    template = a_template(
+        env=[
+            {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "web", "key": "a"}}},
+            {"name": "B", "valueFrom": {"secretKeyRef": {"name": "token", "key": "b"}}},
+            {"name": "C", "value": "1"},
+        ],
+        volumes=[
+            {"name": "v", "secret": {"secretName": "certs"}},
+            {"name": "w", "configMap": {"name": "web"}},
+            {"name": "x", "projected": {"sources": [{"secret": {"name": "ca"}}]}},
+            {"name": "y", "emptyDir": {}},
+        ],
+    )
+    template["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "more"}}]
+    assert set(references(template)) == {"ConfigMap/web", "ConfigMap/more", "Secret/token", "Secret/certs", "Secret/ca"}

@@ -59,10 +59,38 @@ def test_complete_means_all_of_it_and_nothing_else(status, complete):
     assert workload_view(a_deployment(status=status)).complete is complete
 
 
+@pytest.mark.parametrize(
+    ("strategy", "updated", "settled"),
+    [
+        ({}, 3, True),
+        ({}, 2, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, 2, True),
+        ({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, 1, False),
+        ({"type": "OnDelete"}, 1, True),
+    ],
+)
+def test_a_rollout_settles_where_its_owner_holds_it(strategy, updated, settled):
+    raw = a_deployment(replicas=3, updateStrategy=strategy, status={"updatedReplicas": updated})
+    view = workload_view({**raw, "kind": "StatefulSet"})
+    assert (view.settled, view.complete) == (settled, updated == 3)
+
+
+@pytest.mark.parametrize(("pod", "held"), [("web-2", True), ("web-3", False), ("web-12", False)])
+def test_a_partition_holds_the_first_pods(pod, held):
+    spec = {"updateStrategy": {"rollingUpdate": {"partition": 1}}, "ordinals": {"start": 2}}
+    assert workload_view({**a_deployment(replicas=9, **spec), "kind": "StatefulSet"}).is_held(pod) is held
+
+
 def test_a_rollout_past_its_deadline_says_so():
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too long"}
     view = workload_view(a_deployment(status={"conditions": [late]}))
     assert (view.progress_deadline_exceeded, view.message) == (True, "too long")
+
+
+def test_a_refusal_of_pods_is_redacted():
+    failed = {"type": "ReplicaFailure", "status": "True", "message": "a webhook saw password=hunter2"}
+    view = workload_view(a_deployment(status={"conditions": [failed]}))
+    assert view.create_failure == "a webhook saw password=***"
 
 
 def test_annotations_that_may_hold_secrets_stay_outside():
@@ -124,7 +152,29 @@ def test_owners_are_known_by_group_and_kind(api_version, kind, known):
     assert is_workload(OwnerRef(api_version=api_version, kind=kind, name="x", uid="u")) is known
 
 
+@pytest.mark.parametrize(
+    ("api_version", "custom"),
+    [("monitoring.coreos.com/v1", True), ("apps.kruise.io/v1beta1", True), ("apps/v1", False), ("v1", False)],
+)
+def test_custom_resources_own_it_even_if_they_do_not_control_it(api_version, custom):
+    raw = a_deployment()
+    raw["metadata"]["ownerReferences"] = [{"apiVersion": api_version, "kind": "Shop", "name": "main", "uid": "u"}]
+    view = workload_view(raw)
+    assert [str(owner) for owner in view.custom_owners] == (["Shop/main"] if custom else [])
+    assert view.ownership == (f"Deployment/web belongs to Shop/main ({api_version})." if custom else "")
+
+
 def test_an_owner_that_does_not_control_is_none():
     plain = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": "u"}
     assert controller_of({"metadata": {"ownerReferences": [plain]}}) is None
     assert controller_of({"metadata": {}}) is None
+
+
+def test_the_hosts_that_probes_ask_instead_of_the_pod():
+    template = a_template()
+    template["spec"]["containers"][0] |= {
+        "readinessProbe": {"httpGet": {"host": "db.example.org", "port": 80}},
+        "livenessProbe": {"tcpSocket": {"host": "127.0.0.1", "port": 80}},
+        "startupProbe": {"httpGet": {"port": 80}},
+    }
+    assert workload_view(a_deployment(template)).probe_hosts == ("db.example.org",)

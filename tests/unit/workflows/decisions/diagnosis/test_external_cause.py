@@ -34,6 +34,7 @@ from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.incident_status import CausedBy, Phase
 from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.outcome import Cause, Effect
+from prunella_workflows.model.signal import OwnerRef
 
 OURS = "web-oom"
 LEDGER = WEB.model_copy(update={"name": "ledger", "uid": "uid-ledger"})
@@ -303,7 +304,7 @@ def test_the_later_incident_of_one_cause_points_at_the_first():
     evidence = lacking(incidents=(of_cart(),))
     diagnosis, plan = decide(Findings(evidence), a_policy())
     found = Findings(evidence).external_cause(diagnosis.cause)
-    assert (diagnosis.cause, plan.reason, plan.steps) == (Cause.POD_CRASH_LOOP, "SharedCause", ())
+    assert (diagnosis.cause, plan.reason, plan.steps) == (Cause.CONFIG_MISSING, "SharedCause", ())
     assert (found.kind, found.target, found.incident, found.max_wait) == (
         CauseKind.SHARED,
         "Secret/token",
@@ -440,6 +441,13 @@ def test_what_is_only_reported_has_no_plan_whatever_is_wrong(kind, pod):
     _, plan = decide(Findings(evidence_of(pod, workload=workload, dependencies=())), a_policy())
     assert (plan.steps, plan.reason) == ((), "ReportOnly")
     assert f"A {kind} is only reported" in plan.message
+
+
+def test_the_custom_resource_behind_it_is_named():
+    rollout = OwnerRef(api_version="argoproj.io/v1alpha1", kind="Rollout", name="web", uid="u")
+    workload = a_deployment(ref=WEB.model_copy(update={"kind": "ReplicaSet"}), custom_owners=(rollout,))
+    _, plan = decide(Findings(evidence_of(CRASHING, workload=workload, dependencies=())), a_policy())
+    assert plan.message.endswith("ReplicaSet/web belongs to Rollout/web (argoproj.io/v1alpha1).")
 
 
 def test_what_would_be_done_is_offered():

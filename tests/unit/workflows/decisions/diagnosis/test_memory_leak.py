@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from builders import MI, NOW, a_crashing_container, a_pod, a_restarted_container, ago
 
-from prunella_workflows.decisions.diagnosis.memory_leak import is_leaking
+from prunella_workflows.decisions.diagnosis.memory_leak import is_leaking, stayed_low
 from prunella_workflows.model.measurement import Reading, Series
 
 LIMIT = 64 * MI  # of the builders' pod
@@ -52,6 +52,20 @@ STEADY = ramp()
 )
 def test_growth(found, leaks):
     assert is_leaking("app", [CRASHING], found) is leaks
+
+
+@pytest.mark.parametrize(
+    ("found", "low"),
+    [
+        pytest.param([series(ramp(20, 31))], True, id="less than half of the limit"),
+        pytest.param([series(ramp(20, 32))], False, id="half of it"),
+        pytest.param([series(ramp(20, 31), ends=900), series(STEADY, id="b")], False, id="not in each life"),
+        pytest.param([series([20, 21])], False, id="a short life says nothing"),
+        pytest.param([], False, id="nothing measured"),
+    ],
+)
+def test_memory_that_stays_far_below_the_limit(found, low):
+    assert stayed_low("app", [CRASHING], found) is low
 
 
 def test_the_life_that_goes_on_is_not_judged():

@@ -4,24 +4,33 @@ import pytest
 from builders import (
     WEB,
     a_container_status,
+    a_crashing_container,
     a_deployment,
     a_pod,
     a_revision,
+    a_termination,
     a_waiting_container,
     ago,
     an_evidence,
     an_unavailable_deployment,
-    the_history,
 )
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.diagnosis.startup import needs_events, pod_creation_error
+from prunella_workflows.decisions.diagnosis.startup import find_running_init, needs_events, pod_creation_error
 from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.decisions.playbooks import bad_release
 from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Diagnosis
+from prunella_workflows.model.pod_demands import PodDemands
+from prunella_workflows.model.scaling import Strategy
 
 OLD = a_pod("web-1-a", revision="1")
+ASKS = {
+    "same": PodDemands(resources={"requests.cpu": 0.1}, placement="a"),
+    "more": PodDemands(resources={"requests.cpu": 0.2, "requests.memory": 2.0}, placement="a"),
+    "less": PodDemands(resources={"requests.cpu": 0.05}, placement="a"),
+    "elsewhere": PodDemands(resources={"requests.cpu": 0.1}, placement="b"),
+}
 QUOTA = 'pods "web-2-x" is forbidden: exceeded quota: bounds, requested: limits.memory=1Gi, used: limits.memory=1Gi'
 PRIVILEGED = 'pods "web-2-x" is forbidden: violates PodSecurity "restricted:latest": privileged'
 
@@ -43,6 +52,12 @@ def preparing(age):
     return starting(age, migrate, a_waiting_container("PodInitializing"), phase="Pending")
 
 
+def prepared(age):
+    """Its init container is done, and the next container is not started."""
+    done = a_container_status("migrate", init=True, running_since=None, terminated=a_termination("Completed", 0))
+    return starting(age, done, a_waiting_container("PodInitializing"), phase="Pending")
+
+
 def creating(age):
     return starting(age, a_waiting_container("ContainerCreating"), phase="Pending")
 
@@ -55,8 +70,15 @@ def told(reason, message="configmap not found", about="web-2-a", age=10):
     return EventView(about=about, reason=reason, message=message, at=ago(age))
 
 
-def kinds(*pods, events=(), **values):
-    evidence = an_evidence(*pods, workload=a_deployment(**values), events=events)
+def asking(words):
+    """The history of a release that asks for something else than the good one, by a word."""
+    good = a_revision(1, good_at=ago(7200), demands=ASKS["same"])
+    return good, a_revision(2, current=True, demands=ASKS[words])
+
+
+def kinds(*pods, events=(), workload=an_unavailable_deployment, **values):
+    """The failures of an outage: fewer replicas are available than are wanted."""
+    evidence = an_evidence(*pods, workload=workload(**values), events=events)
     return [failure.kind for failure in Findings(evidence).current_failures]
 
 
@@ -74,14 +96,64 @@ def kinds(*pods, events=(), **values):
         pytest.param([running(299), OLD], {"start_budget": 300.0}, [], id="its probes grant it more"),
         pytest.param([running(1199), OLD], {"deadline": 1200.0}, [], id="its owner grants it more"),
         pytest.param([running(5), OLD], {"progress_deadline_exceeded": True}, [Kind.NOT_READY], id="the deadline"),
-        pytest.param([preparing(299), OLD], {}, [], id="an init container may take longer"),
-        pytest.param([preparing(300), OLD], {}, [Kind.NOT_READY], id="but not forever"),
+        pytest.param([preparing(599), OLD], {}, [], id="an init container that runs has until the deadline"),
+        pytest.param([preparing(600), OLD], {}, [Kind.NOT_READY], id="but not forever"),
+        pytest.param([prepared(299), OLD], {}, [], id="between two init containers it may take longer"),
+        pytest.param([prepared(300), OLD], {}, [Kind.NOT_READY], id="but not until the deadline"),
         pytest.param([creating(599), OLD], {}, [], id="its image may be large"),
         pytest.param([creating(600), OLD], {}, [Kind.NOT_READY], id="no image is that large"),
     ],
 )
 def test_a_start_takes_its_time(pods, values, expected):
     assert kinds(*pods, **values) == expected
+
+
+ROLLING = {"strategy": Strategy(max_unavailable=1, max_surge=0), "available_replicas": 2}
+
+
+@pytest.mark.parametrize(
+    ("pods", "values", "expected"),
+    [
+        pytest.param([running(599), OLD], {}, [], id="its probes never succeed, but no one misses it"),
+        pytest.param([running(600), OLD], {}, [Kind.NOT_READY], id="the default deadline is over"),
+        pytest.param([running(299), OLD], {"deadline": 120.0}, [Kind.NOT_READY], id="the owner's own deadline"),
+        pytest.param([running(599), OLD], ROLLING, [], id="one is spared by the strategy"),
+        pytest.param(
+            [running(120), OLD], {**ROLLING, "available_replicas": 1}, [Kind.NOT_READY], id="more than that are missing"
+        ),
+        pytest.param([running(120), OLD], {"available_replicas": 0}, [Kind.NOT_READY], id="no replica serves"),
+        pytest.param(
+            [running(300)],
+            {"available_replicas": 0, "strategy": Strategy(kind="Recreate", max_unavailable=3)},
+            [Kind.NOT_READY],
+            id="a Recreate spares all, so no replica serves",
+        ),
+        pytest.param([preparing(599), OLD], {}, [], id="an init container"),
+    ],
+)
+def test_a_start_that_no_one_misses_has_until_the_owners_deadline(pods, values, expected):
+    assert kinds(*pods, workload=a_deployment, **values) == expected
+
+
+def test_what_cannot_be_mounted_is_found_at_once_while_others_serve():
+    assert kinds(creating(120), OLD, events=(told("FailedMount"),), workload=a_deployment) == [Kind.CONFIG]
+
+
+@pytest.mark.parametrize(
+    ("container", "runs"),
+    [
+        pytest.param(a_container_status("m", init=True, ready=False), True, id="it runs"),
+        pytest.param(a_container_status("m", init=True, ready=True), False, id="a sidecar"),
+        pytest.param(
+            a_container_status("m", init=True, ready=False, last=a_termination()), False, id="it failed before"
+        ),
+        pytest.param(a_crashing_container("m", init=True), False, id="it waits for its next try"),
+    ],
+)
+def test_an_init_container_that_a_rollout_would_interrupt(container, runs):
+    pod = starting(60, container, a_waiting_container("PodInitializing"))
+    found = find_running_init(an_evidence(pod))
+    assert (found and (found.pod, found.container, found.until)) == (("web-2-a", "m", ago(-540)) if runs else None)
 
 
 def test_what_cannot_be_mounted_is_configuration():
@@ -136,14 +208,13 @@ def test_past_its_deadline_a_pod_still_gets_what_its_probes_grant(pod, counts):
     [
         pytest.param(PRIVILEGED, "same", True, id="a pod that is not allowed"),
         pytest.param(QUOTA, "more", True, id="a quota, and the release asks for more"),
+        pytest.param(QUOTA, "less", False, id="a quota, and the release asks for less"),
         pytest.param(QUOTA, "same", False, id="a quota that others have spent"),
     ],
 )
 def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
     workload = an_unavailable_deployment(create_failure=words, create_failed_since=ago(90))
-    _, current = the_history(resources=asks)
-    revisions = (a_revision(1, good_at=ago(7200), resources="same"), current)
-    answer = bad_release.diagnose(Findings(an_evidence(OLD, workload=workload, revisions=revisions)))
+    answer = bad_release.diagnose(Findings(an_evidence(OLD, workload=workload, revisions=asking(asks))))
     assert isinstance(answer, Diagnosis) is blamed
 
 
@@ -158,20 +229,17 @@ def test_a_release_is_blamed_for_what_it_asks(words, asks, blamed):
             False,
             id="a taint as well",
         ),
-        pytest.param("1 node(s) didn't match Pod's node affinity/selector", "same", True, id="no such node"),
-        pytest.param(
-            "2 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector",
-            "same",
-            True,
-            id="a choice of nodes",
-        ),
+        pytest.param("1 node(s) didn't match Pod's node affinity/selector", "same", False, id="a label is gone"),
+        pytest.param("1 node(s) didn't match Pod's node affinity/selector", "elsewhere", True, id="no such node"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "same", False, id="a full pool of nodes"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "less", False, id="it asks for less"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "more", True, id="it asks for more of it"),
+        pytest.param("3 Insufficient memory, 7 node(s) didn't match Pod's", "elsewhere", True, id="a choice of nodes"),
     ],
 )
 def test_a_release_is_not_blamed_for_nodes_that_are_full(words, asks, blamed):
     pod = starting(150, phase="Pending", unschedulable=f"0/3 nodes are available: {words}", node="")
-    _, current = the_history(resources=asks)
-    revisions = (a_revision(1, good_at=ago(7200), resources="same"), current)
-    evidence = an_evidence(OLD, pod, workload=an_unavailable_deployment(), revisions=revisions)
+    evidence = an_evidence(OLD, pod, workload=an_unavailable_deployment(), revisions=asking(asks))
     assert isinstance(bad_release.diagnose(Findings(evidence)), Diagnosis) is blamed
 
 

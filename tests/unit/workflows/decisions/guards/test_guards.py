@@ -6,20 +6,24 @@ import pytest
 from builders import (
     WEB,
     a_brief,
+    a_crashing_container,
     a_deployment,
     a_guard_case,
     a_memory_raise,
+    a_pod,
     a_policy,
     a_restart,
     a_rollback,
     a_scaling,
     a_slot,
     ago,
+    an_eviction,
     scaled_by,
     under_budget,
 )
 
 from prunella_workflows.decisions.diagnosis.external_cause import CauseKind, ExternalCause
+from prunella_workflows.decisions.diagnosis.startup import RunningInit
 from prunella_workflows.decisions.guards import AT_WRITE, GUARDS, IN_SLOT, approval_needed, evaluate, first_block
 from prunella_workflows.decisions.guards.budgets import (
     check_concurrency,
@@ -35,9 +39,12 @@ from prunella_workflows.decisions.guards.external_cause import (
     check_pending_report,
     check_shared_cause,
 )
+from prunella_workflows.decisions.guards.init_containers import check_running_init_container
 from prunella_workflows.decisions.guards.ownership import (
+    check_custom_owner,
     check_field_owner,
     check_on_delete_strategy,
+    check_partition,
     check_paused_rollout,
     check_reverted,
     check_rollout_in_progress,
@@ -52,13 +59,15 @@ from prunella_workflows.decisions.guards.permission import (
     check_protected_namespace,
     check_rollback_freeze,
 )
-from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption
+from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption, check_singleton
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
+from prunella_workflows.model.plan import PodRef
 from prunella_workflows.model.policy import BUILT_IN, merge
 from prunella_workflows.model.repair_slot import RepairSlots
 from prunella_workflows.model.scaling import Strategy
+from prunella_workflows.model.signal import OwnerRef
 
 
 def _in(namespace):
@@ -73,6 +82,22 @@ def _by_hand(kind):
     return _a(kind).model_copy(update={"strategy": Strategy(kind="OnDelete", max_surge=0)})
 
 
+def _parted(partition, broken):
+    """A StatefulSet with this partition, one of whose two pods is broken."""
+    strategy = Strategy(max_unavailable=1, max_surge=0, partition=partition)
+    names = ("web-0", "web-1")
+    pods = [a_pod(name, *([a_crashing_container()] if name == broken else [])) for name in names]
+    return {"workload": _a("StatefulSet").model_copy(update={"strategy": strategy}), "pods": pods}
+
+
+def _replacing(*names):
+    """A rollback that replaces these pods."""
+    return a_rollback(replace_pods=tuple(PodRef(name=name, uid=f"uid-{name}") for name in names))
+
+
+CRASHED = a_pod("web-0", a_crashing_container())
+
+
 def _put_back(before="hash-2", after="hash-1", at=None):
     """A Deployment of ours whose template is again the one that our repair replaced."""
     moment = at if isinstance(at, str) else (at or ago(600)).isoformat()
@@ -80,8 +105,17 @@ def _put_back(before="hash-2", after="hash-1", at=None):
     return a_deployment(annotations={f"prunella.dev/{key}": value for key, value in marks.items()})
 
 
+OPERATED = a_deployment(
+    custom_owners=(OwnerRef(api_version="monitoring.coreos.com/v1", kind="Prometheus", name="main", uid="u"),)
+)
 IGNORE = {"prunella.dev/ignore": "true"}
 
+NEXT_RELEASE = _put_back(before="hash-0", after="hash-1", at=ago(200))
+REPAIRED = (a_brief(phase=Phase.HEALED, repaired_at=ago(200)),)
+HEALED_THRICE = tuple(
+    a_brief(name=f"web-{number}", phase=Phase.HEALED, root_cause="pod_oom_killed", repaired_at=ago(3600.0 * number))
+    for number in (1, 2, 3)
+)
 FAILED_THRICE = tuple(
     a_brief(name=f"web-{number}", phase=Phase.ESCALATED, repaired_at=ago(3600.0 * number)) for number in (1, 2, 3)
 )
@@ -99,6 +133,11 @@ CAUSES = {
     )
     for kind in CauseKind
 }
+
+
+def migrating(until):
+    return RunningInit(pod="web-2-a", container="migrate", until=until)
+
 
 HOLDS = [
     pytest.param(
@@ -127,11 +166,25 @@ HOLDS = [
     ),
     pytest.param(check_rollout_in_progress, RELEASED, Effect.WAIT, "RolloutInProgress", id="a release since the fault"),
     pytest.param(
+        check_rollout_in_progress,
+        {"workload": a_deployment(updated_replicas=1), "unjudged_since": ago(30)},
+        Effect.WAIT,
+        "RolloutInProgress",
+        id="a repair of a lost run rolls out",
+    ),
+    pytest.param(
         check_repeated_failures,
         {"incidents": FAILED_THRICE},
         Effect.ESCALATE,
         "RepeatedFailures",
         id="three incidents that no repair ended",
+    ),
+    pytest.param(
+        check_repeated_failures,
+        {"incidents": HEALED_THRICE},
+        Effect.ESCALATE,
+        "RepeatedFailures",
+        id="three repairs of the same fault that did not last",
     ),
     pytest.param(check_minimum_healthy, HALF_SICK, Effect.ESCALATE, "Storm", id="half of the namespace is sick"),
     pytest.param(
@@ -204,7 +257,27 @@ HOLDS = [
         id="a restart that would reach no pod",
     ),
     pytest.param(
+        check_on_delete_strategy,
+        {"workload": _by_hand("StatefulSet"), "pods": [CRASHED]},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="a raise that the other pods would wait for",
+    ),
+    pytest.param(
+        check_on_delete_strategy,
+        {"workload": _by_hand("StatefulSet"), "pods": [CRASHED], "action": a_rollback()},
+        Effect.ESCALATE,
+        "OnDelete",
+        id="a rollback that replaces no broken pod",
+    ),
+    pytest.param(
+        check_partition, _parted(1, "web-0"), Effect.ESCALATE, "Partition", id="a pod that the partition holds"
+    ),
+    pytest.param(
         check_reverted, {"workload": _put_back()}, Effect.ESCALATE, "OwnedElsewhere", id="our repair was put back"
+    ),
+    pytest.param(
+        check_custom_owner, {"workload": OPERATED}, Effect.ESCALATE, "CustomResourceOwned", id="an operator's workload"
     ),
     *(
         pytest.param(check_field_owner, {"workload": a_deployment(**mark)}, Effect.ESCALATE, "OwnedElsewhere", id=name)
@@ -217,6 +290,7 @@ HOLDS = [
             "Flux Helm release": {"labels": {"helm.toolkit.fluxcd.io/name": "shop"}},
             "Helm by its annotation": {"annotations": {"meta.helm.sh/release-name": "shop"}},
             "Helm by its label": {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
+            "another tool by server-side apply": {"appliers": {"template": ("kubectl", "kapp-server")}},
         }.items()
     ),
     pytest.param(
@@ -227,11 +301,34 @@ HOLDS = [
         id="an autoscaler sets the replicas",
     ),
     pytest.param(
+        check_singleton,
+        {"action": a_scaling(), "workload": a_deployment(strategy=Strategy(kind="Recreate"))},
+        Effect.ESCALATE,
+        "Singleton",
+        id="releases that must not run at once",
+    ),
+    pytest.param(
         check_disruption,
-        {"action": a_restart(), "workload": a_deployment(strategy=ONE_AWAY), "scaling": under_budget(3)},
+        {
+            "action": a_restart(),
+            "workload": a_deployment(strategy=ONE_AWAY),
+            "pods": [a_pod(), a_pod("web-2-b"), a_pod("web-2-c")],
+            "scaling": under_budget(3),
+        },
         Effect.ESCALATE,
         "DisruptionBudget",
         id="a budget wants every pod healthy",
+    ),
+    *(
+        pytest.param(
+            check_running_init_container,
+            {"action": action, "running_init": migrating(until)},
+            effect,
+            "InitContainerRunning",
+            id=f"an init container that runs, {action.kind} would {effect}",
+        )
+        for until, effect in ((ago(-1), Effect.WAIT), (ago(0), Effect.ESCALATE))
+        for action in (a_rollback(), a_memory_raise(), a_restart())
     ),
     pytest.param(
         check_cooldown,
@@ -246,6 +343,13 @@ HOLDS = [
         Effect.ESCALATE,
         "RepairedRecently",
         id="a longer cooldown",
+    ),
+    pytest.param(
+        check_cooldown,
+        {"incidents": REPAIRED, "workload": NEXT_RELEASE, "release_since": ago(900)},
+        Effect.ESCALATE,
+        "RepairedRecently",
+        id="a template that is older than the repair",
     ),
     pytest.param(
         check_cooldown,
@@ -393,6 +497,14 @@ PASSES = [
     ),
     pytest.param(check_repeated_failures, {"incidents": FAILED_THRICE[:2]}, id="two incidents that no repair ended"),
     pytest.param(
+        check_repeated_failures,
+        {"incidents": HEALED_THRICE, "workload": NEXT_RELEASE},
+        id="three repairs of earlier releases",
+    ),
+    pytest.param(
+        check_repeated_failures, {"incidents": HEALED_THRICE, "cause": Cause.BAD_RELEASE}, id="repairs of another fault"
+    ),
+    pytest.param(
         check_minimum_healthy, {**HALF_SICK, "healthy_percent": 60.0}, id="enough of the namespace is healthy"
     ),
     pytest.param(check_minimum_healthy, {**HALF_SICK, "healthy_percent": None}, id="a namespace without Deployments"),
@@ -418,9 +530,11 @@ PASSES = [
     pytest.param(check_rollback_freeze, {"action": a_rollback()}, id="a rollback without a freeze"),
     pytest.param(
         check_on_delete_strategy,
-        {"workload": _by_hand("StatefulSet"), "action": a_rollback()},
+        {"workload": _by_hand("StatefulSet"), "pods": [CRASHED, a_pod("web-1")], "action": _replacing("web-0")},
         id="broken pods of a StatefulSet are replaced",
     ),
+    pytest.param(check_partition, _parted(1, "web-1"), id="a pod that the partition does not hold"),
+    pytest.param(check_partition, _parted(0, "web-0"), id="no partition"),
     pytest.param(
         check_on_delete_strategy, {"workload": _a("DaemonSet"), "action": a_rollback()}, id="a rolling update"
     ),
@@ -438,6 +552,17 @@ PASSES = [
         {"workload": _put_back(), "action": a_restart()},
         id="a restart changes nothing that was put back",
     ),
+    pytest.param(check_custom_owner, {}, id="a workload without owners"),
+    pytest.param(
+        check_dependency,
+        {"external_cause": CAUSES[CauseKind.DEPENDENCY], "action": an_eviction()},
+        id="pods are woken instead of waited for",
+    ),
+    pytest.param(
+        check_field_owner,
+        {"workload": a_deployment(labels={"app.kubernetes.io/managed-by": "Helm"}), "action": an_eviction()},
+        id="an eviction changes no field",
+    ),
     pytest.param(
         check_field_owner,
         {"workload": a_deployment(owners={"template": ("kubectl", "kube-controller-manager")})},
@@ -445,12 +570,50 @@ PASSES = [
     ),
     pytest.param(
         check_field_owner,
+        {"workload": a_deployment(appliers={"template": ("kubectl",)})},
+        id="a person's kubectl apply --server-side",
+    ),
+    pytest.param(
+        check_field_owner,
+        {"workload": a_deployment(appliers={"replicas": ("kapp-server",)})},
+        id="another tool applies only the replicas",
+    ),
+    pytest.param(
+        check_field_owner,
+        {"workload": a_deployment(appliers={"template": ("kapp-server",)}), "action": a_restart()},
+        id="a restart writes no field that was applied",
+    ),
+    pytest.param(
+        check_field_owner,
         {"workload": a_deployment(labels={"app.kubernetes.io/managed-by": "Helm"}), "policy": a_policy(gitOps="Act")},
         id="the policy says Act",
     ),
     pytest.param(check_autoscaler, {"action": a_scaling()}, id="no autoscaler"),
+    pytest.param(check_singleton, {"action": a_scaling()}, id="an ordinary Deployment"),
+    pytest.param(
+        check_singleton,
+        {"workload": a_deployment(strategy=Strategy(kind="Recreate"))},
+        id="other repairs of a singleton",
+    ),
     pytest.param(check_disruption, {"action": a_restart()}, id="no pod is taken away before another is there"),
+    pytest.param(check_running_init_container, {"action": a_rollback()}, id="no init container runs"),
+    pytest.param(
+        check_running_init_container,
+        {"action": a_scaling(), "running_init": migrating(ago(0))},
+        id="no pod is replaced",
+    ),
+    pytest.param(
+        check_running_init_container, {"action": None, "running_init": migrating(ago(0))}, id="nothing is written"
+    ),
     pytest.param(check_cooldown, {"incidents": (a_brief(repaired_at=ago(300)),)}, id="the cooldown is over"),
+    pytest.param(
+        check_cooldown,
+        {"incidents": REPAIRED, "workload": NEXT_RELEASE},
+        id="the owner's next release",
+    ),
+    pytest.param(
+        check_cooldown, {"incidents": REPAIRED, "continues": ("other",)}, id="the ladder of that incident goes on"
+    ),
     pytest.param(
         check_cooldown, {"incidents": (a_brief(workload="Deployment/api", repaired_at=ago(1)),)}, id="another workload"
     ),
@@ -556,7 +719,7 @@ def test_a_guard_is_named_once():
 
 def test_right_before_a_write_all_are_evaluated_again_but_those_about_the_fault():
     names = ["Node", "Dependency", "SharedCause", "ProbeEvents", "RepeatedFailures", "RolloutInProgress"]
-    assert [guard.name for guard in GUARDS if guard not in AT_WRITE] == names
+    assert [guard.name for guard in GUARDS if guard not in AT_WRITE] == [*names, "InitContainer"]
 
 
 def test_the_guards_that_count_slots_are_evaluated_while_one_is_held():
@@ -689,6 +852,12 @@ def test_a_held_guard_tells_what_a_person_can_do():
         "kubectl rollout resume Deployment/web -n shop"
         in check_paused_rollout(a_guard_case(workload=a_deployment(paused=True))).next_step
     )
+
+
+def test_the_owner_of_an_operated_workload_is_named():
+    block = check_custom_owner(a_guard_case(workload=OPERATED))
+    assert block.message == "Deployment/web belongs to Prometheus/main (monitoring.coreos.com/v1)."
+    assert block.next_step.endswith("kubectl edit prometheus.monitoring.coreos.com main -n shop")
 
 
 def test_the_change_for_git_is_shown_exactly():

@@ -2,6 +2,7 @@
 
 import pytest
 from builders import (
+    a_container,
     a_crashing_container,
     a_pod,
     a_policy,
@@ -22,6 +23,7 @@ from prunella_workflows.decisions.playbooks.bad_release import diagnose, plan
 from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import RestoreTemplate
+from prunella_workflows.model.pod_demands import PodDemands
 
 CRASHING = a_pod("web-2-a", a_crashing_container())
 OLD = a_pod("web-1-a", revision="1")
@@ -64,7 +66,9 @@ def _target(evidence, *tried):
     ],
 )
 def test_recognises_a_new_release_that_does_not_run(pod, what):
-    diagnosis = diagnose(Findings(_evidence(pod, OLD)))
+    workload = an_unavailable_deployment(a_container(), a_container("init", init=True))
+    revisions = the_history(demands=PodDemands(placement="elsewhere"))
+    diagnosis = diagnose(Findings(_evidence(pod, OLD, workload=workload, revisions=revisions)))
     assert isinstance(diagnosis, Diagnosis)
     assert diagnosis.cause is Cause.BAD_RELEASE
     assert what in diagnosis.message
@@ -286,3 +290,34 @@ def test_a_mark_of_the_configuration_makes_no_new_release():
     answer = diagnose(Findings(_evidence(CRASHING, revisions=revisions)))
     assert isinstance(answer, Rejected)
     assert "was available and stable before" in answer.reason
+
+
+BRIEF = a_revision(1, ready_for=20.0)
+INHERITED = a_revision(0, good_at=ago(7200), inherited=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [(BRIEF, "but it was ready for 20 s, which proves little"), (INHERITED, "but it is known of a deleted workload")],
+)
+def test_a_doubtful_revision_is_better_than_none_and_the_doubt_is_told(known, why):
+    evidence = _evidence(revisions=(a_revision(2, current=True), known))
+    diagnosis = diagnose(Findings(evidence))
+    assert isinstance(diagnosis, Diagnosis)
+    assert (diagnosis.confidence, why in diagnosis.message) == (0.6, True)
+    assert _target(evidence) == known.ref
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [(a_revision(1, good_at=ago(7200)), a_revision(2, ready_for=25.0)), (BRIEF, INHERITED)],
+    ids=["proven", "its own"],
+)
+def test_what_is_known_better_comes_first(better, worse):
+    evidence = _evidence(revisions=(a_revision(3, current=True), worse, better))
+    assert _target(evidence) == better.ref
+
+
+def test_a_current_release_that_was_ready_briefly_is_new():
+    evidence = _evidence(revisions=(a_revision(2, current=True, ready_for=12.0), a_revision(1, good_at=ago(7200))))
+    assert isinstance(diagnose(Findings(evidence)), Diagnosis)

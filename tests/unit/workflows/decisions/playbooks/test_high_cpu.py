@@ -230,6 +230,9 @@ def with_hpa(*used, **autoscaler):
             scaled_by(an_autoscaler(active=False)), "HpaCannotAct", "not able to scale", id="it has no metrics"
         ),
         pytest.param(
+            scaled_by(an_autoscaler(min_replicas=3)), "HpaCannotAct", "its minimum and its maximum are 3", id="fixed"
+        ),
+        pytest.param(
             scaled_by(an_autoscaler(), an_autoscaler(name="other")), "HpaCannotAct", "both scale it", id="two of them"
         ),
         pytest.param(scaled_by(), "HpaAtMaximum", "do not include RaiseMaxReplicas", id="at its maximum"),

@@ -22,11 +22,13 @@ from prunella_workflows.decisions.guards.ownership import check_field_owner
 from prunella_workflows.decisions.guards.scaling import check_disruption
 from prunella_workflows.decisions.playbooks.playbook import PlanCase
 from prunella_workflows.decisions.playbooks.pod_oom_killed import PLAYBOOK
-from prunella_workflows.decisions.verification.verification import Expectation, verify
+from prunella_workflows.decisions.verification.expectation import Expectation
+from prunella_workflows.decisions.verification.verification import verify
 from prunella_workflows.model.evidence import MemoryBounds
 from prunella_workflows.model.kubectl import persistent_change_hint
 from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import PodRef, ResizePods, SetMemory, Settle
+from prunella_workflows.model.scaling import Strategy
 
 KILLED = a_pod("web-2-a", a_crashing_container(last=an_oom_kill(), waiting="", running_since=ago(5)))
 DOWN = a_pod("web-2-a", a_crashing_container(last=an_oom_kill()))
@@ -71,6 +73,15 @@ def test_otherwise_it_is_rolled_out(case):
     assert isinstance(first(**case), SetMemory)
 
 
+RECREATE = Strategy(kind="Recreate", max_unavailable=3, max_surge=0)
+
+
+def test_running_pods_are_resized_first_where_a_rollout_would_take_the_healthy_ones_away():
+    assert isinstance(first(policy={}, strategy=RECREATE), ResizePods)
+    assert isinstance(first(policy={"actions": ["SetMemory"]}, strategy=RECREATE), SetMemory)
+    assert isinstance(first(policy={}, strategy=RECREATE, pods=(KILLED,), replicas=1), SetMemory)
+
+
 @pytest.mark.parametrize(("maximum", "to"), [("2Gi", 192 * MI), ("128Mi", 128 * MI)])
 def test_the_second_raise_is_rolled_out(maximum, to):
     tried = an_attempt(action="ResizePods", parameters={"container": "app", "from": "64Mi", "to": "128Mi"})
@@ -87,7 +98,6 @@ def judged(*pods):
         template_before="hash-2",
         action_id="a",
         written_at=ago(90),
-        available_before=1,
         settle=settle,
         resized=("app", 128 * MI),
     )

@@ -3,6 +3,7 @@
 import pytest
 from builders import (
     NOW,
+    a_container,
     a_container_status,
     a_crashing_container,
     a_pod,
@@ -72,6 +73,25 @@ def test_recognises_a_process_that_does_not_answer(message):
     assert diagnosis.decided_by == (f"pod web-2-a: {message}",)
 
 
+@pytest.mark.parametrize(
+    ("pods", "values"),
+    [
+        pytest.param((HANGING,), {}, id="a single replica"),
+        pytest.param((HANGING, a_pod("b", a_container_status(ready=False), unready_since=ago(91))), {}, id="in turn"),
+        pytest.param(
+            (HANGING,),
+            {
+                "workload": an_unavailable_deployment(a_container(liveness=True)),
+                "events": (_word("Liveness probe failed: context deadline exceeded"), _word()),
+            },
+            id="its liveness probe fails as well",
+        ),
+    ],
+)
+def test_a_process_that_hangs_by_itself_is_restarted(pods, values):
+    assert isinstance(diagnose(Findings(_evidence(*pods, **values))), Diagnosis)
+
+
 def _serving_since(end):
     """A fellow that crashed so many seconds ago and is ready."""
     return a_pod("web-2-b", a_restarted_container(running_since=ago(end), last=a_termination(finished_at=ago(end))))
@@ -102,6 +122,21 @@ def test_a_crash_of_long_ago_says_nothing_of_a_hang(pods):
             _evidence(revisions=the_history()), "the release is new", id="a release that may never have answered"
         ),
         pytest.param(_evidence(events=()), "reports no probe", id="no word of the kubelet"),
+        pytest.param(
+            _evidence(workload=an_unavailable_deployment(probe_hosts=("ledger",))),
+            "the probe asks ledger",
+            id="the probe is about another host",
+        ),
+        pytest.param(
+            _evidence(HANGING, HANGING.model_copy(update={"name": "b", "unready_since": ago(90)})),
+            "all 2 replicas lost their readiness",
+            id="all replicas at once",
+        ),
+        pytest.param(
+            _evidence(workload=an_unavailable_deployment(a_container(liveness=True))),
+            "the liveness probe of pod web-2-a passes",
+            id="its liveness probe passes",
+        ),
         pytest.param(
             _evidence(events=(_word(ANSWERED),)), "reports no probe", id="the probe is answered with an error"
         ),

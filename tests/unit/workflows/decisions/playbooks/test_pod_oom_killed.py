@@ -77,6 +77,13 @@ def _first(evidence, policy=None, *tried):
     return _plan(evidence, policy, *tried).steps[0].action
 
 
+@pytest.mark.parametrize(("low", "reason"), [(("app",), "NodeOutOfMemory"), (("proxy",), ""), ((), "")])
+def test_memory_is_not_raised_when_the_container_stayed_far_below_its_limit(low, reason):
+    left = _plan(_evidence(memory_low=low))
+    assert (left.reason, bool(left.steps)) == (reason, not reason)
+    assert not reason or "kubectl describe node node-a" in left.next_step
+
+
 @pytest.mark.parametrize(
     ("evidence", "container"),
     [
@@ -282,6 +289,14 @@ def test_a_stateful_set_gets_its_killed_pod_replaced_and_only_that():
     killed = a_pod("web-1", a_crashing_container(last=an_oom_kill()))
     action = _first(an_evidence(a_pod("web-0"), killed, workload=a_deployment(ref=ref)))
     assert [(pod.name, pod.uid) for pod in action.replace_pods] == [(killed.name, killed.uid)]
+
+
+def test_a_pod_that_is_merely_not_ready_is_not_replaced():
+    ref = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
+    syncing = a_pod("web-0", a_container_status(ready=False), created_at=ago(7200))
+    killed = a_pod("web-1", a_crashing_container(last=an_oom_kill()))
+    action = _first(an_evidence(syncing, killed, workload=a_deployment(ref=ref)))
+    assert [pod.name for pod in action.replace_pods] == ["web-1"]
 
 
 def test_a_deployment_replaces_its_pods_itself():

@@ -95,13 +95,16 @@ CASES = [
 @pytest.mark.parametrize("kind", ["Job", "CronJob"])
 @pytest.mark.parametrize(("pods", "run", "presence", "reason"), CASES)
 def test_a_job(pods, run, presence, reason, kind):
-    found = confirmation.confirm(Findings(evidence_of(*pods, run=run, kind=kind)), GRACE)
+    found = confirmation.confirm(Findings(evidence_of(*pods, run=run, kind=kind)), a_policy(grace=GRACE))
     assert (found.presence, found.reason) == (presence, reason), found.message
 
 
 def test_what_no_try_can_mend_has_to_last_for_the_grace_period():
     stuck = of_job(a_waiting_container("ImagePullBackOff"))
-    assert confirmation.confirm(Findings(evidence_of(stuck, opened_at=ago(5))), GRACE).presence is Presence.WATCHING
+    assert (
+        confirmation.confirm(Findings(evidence_of(stuck, opened_at=ago(5))), a_policy(grace=GRACE)).presence
+        is Presence.WATCHING
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,14 +116,14 @@ def test_what_no_try_can_mend_has_to_last_for_the_grace_period():
     ],
 )
 def test_a_bare_pod(pod, run, presence, reason):
-    found = confirmation.confirm(Findings(evidence_of(pod, run=run, kind="Pod")), GRACE)
+    found = confirmation.confirm(Findings(evidence_of(pod, run=run, kind="Pod")), a_policy(grace=GRACE))
     assert (found.presence, found.reason) == (presence, reason)
 
 
 def test_a_bare_pod_that_runs_again_has_recovered():
     workload = a_deployment(ref=WEB.model_copy(update={"kind": "Pod"}), replicas=1, revision="", run=a_run())
     evidence = an_evidence(a_pod("p", revision=""), workload=workload)
-    assert confirmation.confirm(Findings(evidence), GRACE).presence is Presence.RECOVERED
+    assert confirmation.confirm(Findings(evidence), a_policy(grace=GRACE)).presence is Presence.RECOVERED
 
 
 @pytest.mark.parametrize(

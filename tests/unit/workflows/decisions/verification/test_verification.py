@@ -11,6 +11,7 @@ from builders import (
     a_crashing_container,
     a_deployment,
     a_pod,
+    a_policy,
     a_restarted_container,
     a_termination,
     a_waiting_container,
@@ -24,11 +25,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.verification.baseline import measure_baseline
 from prunella_workflows.decisions.verification.confirmation import confirm
 from prunella_workflows.decisions.verification.verification import discount_node_loss, verify
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.neighbours import NodeView
-from prunella_workflows.model.outcome import Judgement, Presence, Verdict
+from prunella_workflows.model.outcome import Baseline, Judgement, Presence, Verdict
 from prunella_workflows.model.plan import Settle
 
 CRASHING = a_pod("web-2-a", a_crashing_container(last=a_termination(finished_at=ago(400))))
@@ -164,7 +166,7 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
         pytest.param(
             an_evidence(NOT_READY.model_copy(update={"created_at": ago(60)}), a_pod("web-2-b")),
             Presence.WATCHING,
-            "Watching",
+            "Starting",
             id="not ready yet",
         ),
         pytest.param(
@@ -182,19 +184,82 @@ RECOVERED_TWICE = tuple(a_brief(f"web-{n}", phase=Phase.RECOVERED, closed_at=ago
     ],
 )
 def test_confirm(evidence, presence, reason):
-    sighting = confirm(Findings(evidence), grace=10)
+    sighting = confirm(Findings(evidence), a_policy(grace=10))
     assert (sighting.presence, sighting.reason) == (presence, reason)
     assert sighting.message
 
 
+def test_a_start_that_no_one_misses_is_watched_until_the_deadline_which_is_named():
+    starting = a_pod("web-2-a", ready=False, ready_since=None, created_at=ago(400))
+    sighting = confirm(Findings(an_evidence(starting, a_pod("web-1-a", revision="1"))), a_policy(grace=10))
+    assert (sighting.presence, sighting.until) == (Presence.WATCHING, ago(-200))
+    assert sighting.message == (
+        "3 of 3 replicas are available; the pods that start have until 12:03:20 UTC (deadline of the rollout: 600 s)"
+    )
+
+
+def test_a_start_is_not_waited_for_while_another_pod_crashes():
+    starting = a_pod("web-2-b", ready=False, ready_since=None, created_at=ago(100))
+    assert confirm(Findings(an_evidence(CRASHING, starting)), a_policy(grace=10)).presence is Presence.FAILING
+
+
+def _loop(letter="a", restarts=2):
+    """A pod that crashed again a moment ago."""
+    return a_pod(f"web-2-{letter}", a_crashing_container(restarts=restarts, last=a_termination(finished_at=ago(2))))
+
+
+OOM_KILLED = a_pod("web-2-a", a_crashing_container(restarts=2, last=an_oom_kill()))
+WELL = (a_pod("web-2-b"), a_pod("web-2-c"))
+FEW_BACKED_OFF = {"backOff": {"restarts": 1, "time": "20s"}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "opened", "policy", "presence"),
+    [
+        pytest.param((_loop(), *WELL), 300, {}, Presence.WATCHING, id="two restarts"),
+        pytest.param((_loop(restarts=3), *WELL), 59, {}, Presence.WATCHING, id="less than a minute"),
+        pytest.param((_loop(restarts=3), *WELL), 60, {}, Presence.FAILING, id="three restarts and a minute"),
+        pytest.param((_loop(), *WELL), 30, FEW_BACKED_OFF, Presence.FAILING, id="as the policy says"),
+        pytest.param((_loop(), _loop("b"), a_pod("web-2-c")), 30, {}, Presence.FAILING, id="a majority"),
+        pytest.param((_loop(),), 30, {}, Presence.FAILING, id="a single replica"),
+        pytest.param((_loop(), a_pod("web-1-a", revision="1"), *WELL), 30, {}, Presence.FAILING, id="a rollout"),
+        pytest.param((OOM_KILLED, *WELL), 30, {}, Presence.FAILING, id="an OOM kill"),
+        pytest.param(
+            (a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(2)), restarts=2)), *WELL),
+            30,
+            {},
+            Presence.WATCHING,
+            id="between two crashes",
+        ),
+        pytest.param(
+            (a_pod("web-2-a", a_restarted_container(last=a_termination(finished_at=ago(20)), restarts=2)), *WELL),
+            60,
+            {},
+            Presence.WATCHING,
+            id="it runs again, but not for long",
+        ),
+    ],
+)
+def test_a_minority_that_crashes_is_left_to_the_kubelet_at_first(pods, opened, policy, presence):
+    workload = a_deployment(replicas=min(3, len(pods)))
+    evidence = an_evidence(*pods, workload=workload, opened_at=ago(opened))
+    assert confirm(Findings(evidence), a_policy(**policy)).presence is presence
+
+
+def test_what_the_kubelet_has_restarted_is_recovered():
+    restarted = a_restarted_container(last=a_termination(finished_at=ago(40)), restarts=2, running_since=ago(35))
+    evidence = an_evidence(a_pod("web-2-a", restarted, ready_since=ago(34)), *WELL, opened_at=ago(50))
+    assert confirm(Findings(evidence), a_policy()).presence is Presence.RECOVERED
+
+
 def test_a_long_grace_is_waited_for_before_a_recovery_is_believed():
-    assert confirm(Findings(an_evidence(opened_at=ago(100))), grace=101).presence is Presence.WATCHING
-    assert confirm(Findings(an_evidence(opened_at=ago(100))), grace=100).presence is Presence.RECOVERED
+    assert confirm(Findings(an_evidence(opened_at=ago(100))), a_policy(grace=101)).presence is Presence.WATCHING
+    assert confirm(Findings(an_evidence(opened_at=ago(100))), a_policy(grace=100)).presence is Presence.RECOVERED
 
 
 def test_even_without_grace_a_recovery_must_hold_for_a_while():
-    assert confirm(Findings(an_evidence(opened_at=ago(29))), grace=0).presence is Presence.WATCHING
-    assert confirm(Findings(an_evidence(opened_at=ago(30))), grace=0).presence is Presence.RECOVERED
+    assert confirm(Findings(an_evidence(opened_at=ago(29))), a_policy(grace=0)).presence is Presence.WATCHING
+    assert confirm(Findings(an_evidence(opened_at=ago(30))), a_policy(grace=0)).presence is Presence.RECOVERED
 
 
 OLDER = a_pod("web-1-a", a_crashing_container(last=an_oom_kill()), revision="1")
@@ -217,13 +282,13 @@ STATEFUL = a_deployment().ref.model_copy(update={"kind": "StatefulSet"})
 )
 def test_what_was_waited_with_counts_from_then_on(pods, presence, reason):
     evidence = an_evidence(*pods, since=ago(40), incidents=RECOVERED_TWICE, opened_at=ago(3600))
-    sighting = confirm(Findings(evidence), 30)
+    sighting = confirm(Findings(evidence), a_policy(grace=30))
     assert (sighting.presence, sighting.reason) == (presence, reason)
 
 
 def test_a_pod_whose_node_is_lost_is_a_fault_that_lasts():
     away = a_pod("web-2-a", ready=False, ready_since=None, node_lost=True)
-    sighting = confirm(Findings(an_evidence(away, workload=an_unavailable_deployment())), 10)
+    sighting = confirm(Findings(an_evidence(away, workload=an_unavailable_deployment())), a_policy(grace=10))
     assert (sighting.presence, sighting.reason) == (Presence.FAILING, "NodeLost")
     assert "node-a" in sighting.message
 
@@ -256,7 +321,10 @@ def test_a_node_that_is_lost_meanwhile_says_nothing_about_a_repair(judgement, no
 def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
     """After an undo the pods of the repair still crash for a while: whether the owner's do must be seen first."""
     moving = an_unavailable_deployment()
-    assert confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), grace=10).presence is Presence.WATCHING
+    assert (
+        confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), a_policy(grace=10)).presence
+        is Presence.WATCHING
+    )
 
 
 @pytest.mark.parametrize(
@@ -269,21 +337,25 @@ def test_a_pod_that_the_rollout_takes_away_is_not_the_fault():
 )
 def test_a_pod_that_nothing_takes_away_is(change):
     moving = an_unavailable_deployment(**change)
-    assert confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), grace=10).presence is Presence.FAILING
+    assert (
+        confirm(Findings(an_evidence(a_pod(), OLDER, workload=moving)), a_policy(grace=10)).presence is Presence.FAILING
+    )
 
 
 # The repair was written 110 s ago, may take 120 s and must hold for 60 s.
 OURS = {"last_action": "uid-incident-1"}
 GOOD = a_deployment(**OURS)
 HALF = an_unavailable_deployment(**OURS)
-READY = a_pod("web-2-a", ready_since=ago(61))
-LATE = {"written_at": ago(121)}
+READY = a_pod("web-2-a", created_at=ago(100), ready_since=ago(61))
+LATE = {"written_at": ago(300)}  # and no pod was made or became ready in the last two minutes
+EARLIER = a_pod("web-2-a", created_at=ago(200), ready_since=ago(121))
+SERVED = a_pod("web-2-a", ready_since=ago(61))
+STARTING = a_container_status(ready=False)
 
 
 def _restarted(finished_at, **values):
-    return a_pod(
-        "web-2-a", a_restarted_container(last=an_oom_kill(finished_at=finished_at)), ready_since=ago(61), **values
-    )
+    container = a_restarted_container(last=an_oom_kill(finished_at=finished_at))
+    return a_pod("web-2-a", container, **{"created_at": ago(3600), "ready_since": ago(61), **values})
 
 
 @pytest.mark.parametrize(
@@ -305,7 +377,7 @@ def _restarted(finished_at, **values):
         pytest.param(
             GOOD,
             (a_pod("b", ready_since=None),),
-            {"written_at": ago(500)},
+            {"written_at": ago(781)},
             Verdict.INCONCLUSIVE,
             "NeverStable",
             id="nor ever will",
@@ -313,7 +385,7 @@ def _restarted(finished_at, **values):
         pytest.param(
             GOOD,
             (a_pod("b", ready_since=ago(3)),),
-            {"written_at": ago(420)},
+            {"written_at": ago(780)},
             None,
             "Holding",
             id="a pod was replaced recently",
@@ -321,7 +393,7 @@ def _restarted(finished_at, **values):
         pytest.param(
             GOOD,
             (a_pod("b", ready_since=ago(3)),),
-            {"written_at": ago(421)},
+            {"written_at": ago(781)},
             Verdict.INCONCLUSIVE,
             "NeverStable",
             id="pods are replaced again and again",
@@ -359,21 +431,13 @@ def _restarted(finished_at, **values):
             "Stable",
             id="the remains of an evicted pod do not count",
         ),
-        pytest.param(HALF, (READY,), LATE, Verdict.NOT_HEALED, "NotSettled", id="time-out"),
-        pytest.param(GOOD, (), LATE, Verdict.NOT_HEALED, "NoPods", id="time-out without pods is no health"),
-        pytest.param(
-            HALF,
-            (READY,),
-            {**LATE, "available_before": 3},
-            Verdict.WORSE,
-            "FewerAvailable",
-            id="fewer available than before",
-        ),
+        pytest.param(HALF, (EARLIER,), LATE, Verdict.INCONCLUSIVE, "NotSettled", id="late is undecided"),
+        pytest.param(GOOD, (), LATE, Verdict.INCONCLUSIVE, "NoPods", id="late without pods is undecided"),
         pytest.param(
             a_deployment(generation=3, **OURS),
-            (READY,),
+            (EARLIER,),
             LATE,
-            Verdict.NOT_HEALED,
+            Verdict.INCONCLUSIVE,
             "NotSettled",
             id="the controller never saw it",
         ),
@@ -389,8 +453,25 @@ def _restarted(finished_at, **values):
             id="a late relapse, though all is ready",
         ),
         pytest.param(
-            GOOD, (_restarted(ago(110)),), {}, Verdict.HEALED, "Stable", id="a kill before the write is no relapse"
+            GOOD,
+            (_restarted(ago(110)), READY.model_copy(update={"name": "web-2-b"})),
+            {},
+            Verdict.HEALED,
+            "Stable",
+            id="a kill before the write is no relapse",
         ),
+        pytest.param(
+            GOOD,
+            (_restarted(ago(300), created_at=ago(110)),),
+            {},
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="a pod made since was killed, by a node whose clock is slow",
+        ),
+        pytest.param(
+            GOOD, (SERVED,), {}, Verdict.HEALED, "ServedByExistingPods", id="only pods that ran before the repair"
+        ),
+        pytest.param(GOOD, (SERVED, READY), {}, Verdict.HEALED, "Stable", id="one of the pods was made since"),
         pytest.param(
             HALF,
             (READY, _restarted(ago(2), revision="1")),
@@ -414,6 +495,14 @@ def _restarted(finished_at, **values):
             Verdict.NOT_HEALED,
             "Relapse",
             id="the restored image cannot be pulled",
+        ),
+        pytest.param(
+            HALF,
+            (a_pod("b", a_waiting_container("ErrImagePull", message="dial tcp: i/o timeout"), phase="Pending"),),
+            {},
+            None,
+            "Settling",
+            id="the registry does not answer",
         ),
         pytest.param(
             HALF,
@@ -475,6 +564,145 @@ def test_verify(workload, pods, expected, verdict, reason):
     judgement = verify(workload, pods, an_expectation(**expected), NOW)
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
     assert judgement.message
+
+
+def _starting(made=200, **values):
+    return a_pod("web-2-b", STARTING, **{"created_at": ago(made), **values})
+
+
+def _failed_by(kind, available=0):
+    return {**LATE, "baseline": Baseline(failing=(kind,), available=available)}
+
+
+UNPLACED = a_pod("web-2-c", a_waiting_container(""), phase="Pending", unschedulable="no node", created_at=ago(200))
+COSTLY = {**LATE, "baseline": Baseline(available=3)}
+STATEFUL_HALF = HALF.model_copy(update={"ref": STATEFUL, "start_budget": 110.0})
+REFUSED = a_deployment(create_failure="exceeded quota: team", **OURS)
+
+
+@pytest.mark.parametrize(
+    ("workload", "pods", "expected", "verdict", "reason"),
+    [
+        pytest.param(HALF, (_starting(119),), LATE, None, "Settling", id="a pod was made within the time-out"),
+        pytest.param(HALF, (READY,), LATE, None, "Settling", id="a pod became ready within the time-out"),
+        pytest.param(
+            HALF,
+            (_starting(600), a_pod(created_at=ago(700), ready_since=ago(1))),
+            {"written_at": ago(601)},
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="a pod that flaps moves the deadline no further than the slowest rollout",
+        ),
+        pytest.param(
+            STATEFUL_HALF, (EARLIER, _starting()), LATE, None, "Settling", id="three pods of 110 s each by their probes"
+        ),
+        pytest.param(
+            HALF.model_copy(update={"start_budget": 300.0}),
+            (_starting(299),),
+            LATE,
+            None,
+            "Settling",
+            id="the probes grant it 300 s",
+        ),
+        pytest.param(HALF, (_starting(),), _failed_by("Crash"), Verdict.INCONCLUSIVE, "NotSettled", id="not as before"),
+        pytest.param(
+            HALF, (_starting(),), _failed_by("NotReady"), Verdict.NOT_HEALED, "StillFailing", id="not ready, as before"
+        ),
+        pytest.param(
+            HALF,
+            (_starting(), EARLIER),
+            _failed_by("NotReady"),
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="not ready as before, but another pod is ready",
+        ),
+        pytest.param(
+            HALF, (UNPLACED,), _failed_by("Unschedulable"), Verdict.NOT_HEALED, "StillFailing", id="no node, as before"
+        ),
+        pytest.param(HALF, (), _failed_by("NotMade"), Verdict.NOT_HEALED, "NoPods", id="not made, as before"),
+        pytest.param(REFUSED, (), LATE, Verdict.NOT_HEALED, "NoPods", id="its pods are refused"),
+        pytest.param(
+            REFUSED.model_copy(update={"create_failure": 'failed calling webhook "inject": connection refused'}),
+            (),
+            LATE,
+            Verdict.INCONCLUSIVE,
+            "NoPods",
+            id="pods cannot be made because of a webhook that is away",
+        ),
+        pytest.param(HALF, (_starting(),), COSTLY, None, "Settling", id="fewer than before, within the owner's time"),
+        pytest.param(
+            HALF,
+            (_starting(700),),
+            {**COSTLY, "written_at": ago(701)},
+            Verdict.WORSE,
+            "FewerAvailable",
+            id="fewer than before, beyond the owner's time",
+        ),
+        pytest.param(
+            HALF,
+            (a_pod(created_at=ago(700), ready_since=ago(650)),),
+            {**COSTLY, "written_at": ago(701)},
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="fewer than before, but every repaired pod is ready",
+        ),
+        pytest.param(
+            HALF,
+            (READY, UNPLACED),
+            {"written_at": ago(300), "baseline": Baseline(unplaced=1)},
+            Verdict.HEALED,
+            "Stable",
+            id="a pod had no node before the fault either",
+        ),
+        pytest.param(
+            HALF,
+            (READY, UNPLACED),
+            {"written_at": ago(300), "baseline": Baseline()},
+            None,
+            "Settling",
+            id="a pod has no node since the repair",
+        ),
+        pytest.param(
+            a_deployment(available_replicas=1, **OURS),
+            (EARLIER, UNPLACED, _starting()),
+            {"written_at": ago(300), "baseline": Baseline(unplaced=1)},
+            Verdict.INCONCLUSIVE,
+            "NotSettled",
+            id="nor is another one ready",
+        ),
+    ],
+)
+def test_a_rollout_that_is_not_finished(workload, pods, expected, verdict, reason):
+    judgement = verify(workload, pods, an_expectation(**{"baseline": Baseline(), **expected}), NOW)
+    assert (judgement.verdict, judgement.reason) == (verdict, reason)
+
+
+def test_what_is_not_finished_is_said():
+    message = verify(HALF, (_starting(),), an_expectation(**LATE), NOW).message
+    assert message == (
+        "The rollout of the repair is not finished 300 s after the repair: 3 of 3 updated, 2 available; "
+        "pod web-2-b: NotReady: running but not ready. The repair stays in force."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pods", "baseline"),
+    [
+        pytest.param((CRASHING, UNPLACED), Baseline(available=3, failing=("Crash", "Unschedulable")), id="new"),
+        pytest.param(
+            (CRASHING, UNPLACED.model_copy(update={"created_at": ago(7200)})),
+            Baseline(available=3, failing=("Crash", "Unschedulable"), unplaced=1),
+            id="for long",
+        ),
+        pytest.param(
+            (UNPLACED.model_copy(update={"created_at": ago(7200)}),),
+            Baseline(available=3, failing=("Unschedulable",)),
+            id="the fault itself",
+        ),
+    ],
+)
+def test_the_pods_that_had_no_node_before_the_fault_are_known(pods, baseline):
+    assert measure_baseline(Findings(an_evidence(*pods, opened_at=ago(300)))) == baseline
 
 
 SECONDS = st.integers(min_value=0, max_value=600)
@@ -559,7 +787,7 @@ def test_every_repair_is_judged_in_the_end(workload, pods, window):
 @given(pods=st.lists(PODS, max_size=4), workload=WORKLOADS, opened=SECONDS)
 def test_a_recovery_is_believed_only_when_every_pod_is_ready(pods, workload, opened):
     evidence = an_evidence(workload=workload, opened_at=ago(opened)).model_copy(update={"pods": tuple(pods)})
-    if confirm(Findings(evidence), grace=10).presence is Presence.RECOVERED:
+    if confirm(Findings(evidence), a_policy(grace=10)).presence is Presence.RECOVERED:
         live = [pod for pod in pods if not pod.deleting and pod.phase != "Failed"]
         assert live
         assert all(pod.ready and NOW - pod.ready_since >= timedelta(seconds=30) for pod in live)
@@ -575,6 +803,6 @@ def test_the_workload_is_named_as_people_name_it():
     ("blind", "reason"), [(0, "NotSettled"), (60, "Settling")], ids=["late", "late, but unobserved for a minute"]
 )
 def test_time_in_which_nobody_could_look_does_not_count(blind, reason):
-    expected = an_expectation(written_at=ago(150), blind=blind)
+    expected = an_expectation(written_at=ago(150), blind=blind, baseline=Baseline())
     workload = an_unavailable_deployment(last_action="uid-incident-1")
     assert verify(workload, (a_pod("web-2-a"),), expected, NOW).reason == reason
