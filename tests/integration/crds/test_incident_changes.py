@@ -1,4 +1,4 @@
-"""What of an Incident may change after its creation."""
+"""Changes of an Incident after its creation: which are refused and which are not."""
 
 import pytest
 from support.crds import GROUP, MERGE, TARGETED, path_of
