@@ -229,11 +229,14 @@ class Web:
         }
 
     def _remember(self):
-        """Keep a template that has served for long enough as known good, as the Historian does."""
+        """Keep a template that has served for long enough as known good, as the Historian does.
+
+        `good` also holds those whose pods have been ready for a moment: with doubt, they may be rolled back to.
+        """
         since, raw = self.healthy_since(), self.deployment
         for pod in self.pods:
             at = _ready_since(pod)
-            if at is not None and (self.clock() - at).total_seconds() >= SOAK:
+            if at is not None and self.clock() - at >= revisions.MIN_READY:
                 self.good.add(template_hash(pod_template(self, pod)))
         if since is None or (self.clock() - since).total_seconds() < SOAK:
             return

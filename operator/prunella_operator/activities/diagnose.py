@@ -15,7 +15,7 @@ from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation
 from prunella_workflows.decisions.verification.baseline import measure_baseline
 from prunella_workflows.decisions.verification.firing_alert import wait_while_firing
-from prunella_workflows.model.errors import PrunellaError
+from prunella_workflows.model.errors import NotFound, PrunellaError, TargetDeleted
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt, EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
@@ -41,7 +41,20 @@ class Diagnoser:
         self._slots = RepairSlotAllocator(kube)
 
     def confirm(self, request: ConfirmRequest) -> Confirmation:
-        """Resolve the target and check whether the fault is present."""
+        """Resolve the target and check whether the fault is present.
+
+        Raises:
+            NotFound: the target does not exist.
+            TargetDeleted: it was deleted since an earlier check.
+        """
+        try:
+            return self._confirm(request)
+        except NotFound as error:
+            if request.found:
+                raise TargetDeleted(str(error)) from error
+            raise
+
+    def _confirm(self, request: ConfirmRequest) -> Confirmation:
         target = self._collector.resolve(request.incident, request.spec)
         name, opened_at = request.incident.name, request.opened_at
         evidence = self._collector.evidence(target, request.spec, opened_at, full=False, name=name, since=request.since)

@@ -95,7 +95,7 @@ def follow_confirmation(request: ConfirmRequest, answer: Confirmation) -> tuple[
     sighting = answer.sighting
     if sighting.presence is not Presence.WATCHING or sighting.until != request.until:
         return None
-    return request.model_copy(update={"calm_since": sighting.calm_since}), sighting.again
+    return request.model_copy(update={"calm_since": sighting.calm_since, "found": True}), sighting.again
 
 
 def follow_verification(request: VerifyRequest, judgement: Judgement) -> tuple[VerifyRequest, float] | None:

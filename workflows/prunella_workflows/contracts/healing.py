@@ -66,7 +66,7 @@ class ConfirmRequest(Value):
     """Check whether the fault is present, after the last check's `calm_since`. Crashes before `since` do not count.
 
     `watch`: seconds to check again and again, until the fault is known to persist or to be gone, or until a start has
-    another deadline than `until`.
+    another deadline than `until`. `found`: an earlier check of this watch found the target.
     """
 
     incident: IncidentRef
@@ -76,6 +76,7 @@ class ConfirmRequest(Value):
     since: datetime | None = None
     watch: float = 0.0
     until: datetime | None = None
+    found: bool = False
 
 
 class Confirmation(Value):

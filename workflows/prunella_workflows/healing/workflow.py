@@ -17,7 +17,7 @@ from prunella_workflows.healing.repair_attempt import RepairExecutor, RepairOutc
 from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import initial_state
 from prunella_workflows.healing.status_builder import StatusBuilder, format_parameters
-from prunella_workflows.model.errors import NotFound
+from prunella_workflows.model.errors import NotFound, TargetDeleted
 from prunella_workflows.model.incident import Acknowledgement, Approval, Mode
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
 from prunella_workflows.model.kubectl import list_targets, persistent_change_hint
@@ -257,10 +257,15 @@ class SelfHealing:
             await close(Phase.CANCELLED, "Cancelled", "Cancelled on request; nothing is left half done.")
         elif state.attempts:
             await escalate(error_type(error), error_message(error), "Check the workflow's history in Temporal.")
-        elif error_type(error) == NotFound.__name__ and state.status.target:  # it existed at first
+        elif self._was_deleted(error):
             await close(Phase.SUPPRESSED, "TargetDeleted", "The workload was deleted before anything was changed.")
         else:
             await close(Phase.FAILED, error_type(error), error_message(error), self._correction(error))
+
+    def _was_deleted(self, error: BaseException) -> bool:
+        """Report whether the target existed when the incident began."""
+        kind = error_type(error)
+        return kind == TargetDeleted.__name__ or (kind == NotFound.__name__ and bool(self._state.status.target))
 
     def _correction(self, error: BaseException) -> str:
         """The next step after an incident that cannot be handled."""

@@ -38,6 +38,10 @@ class NotFound(Permanent):
     """The object is gone."""
 
 
+class TargetDeleted(NotFound):
+    """The workload was there at an earlier check, and is gone."""
+
+
 class Forbidden(Permanent):
     """We may not do this."""
 

@@ -12,6 +12,7 @@ from prunella_workflows.model.workload import ContainerStatusView, PodView, Term
 
 _START_TOLERANCE = timedelta(seconds=5)
 _EVICTED = "Evicted"
+_ENDED = "its kubelet ended it"
 _REPLACING_OWNERS = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"})
 
 
@@ -35,8 +36,8 @@ def pod_view(raw: Object) -> PodView:
         node=spec.get("nodeName", ""),
         node_lost=_is_node_lost(status, ready),
         failed=_is_failed(raw),
-        evicted=status.get("message", "") if status.get("reason") == _EVICTED else "",
-        evicted_at=parse_time(ready.get("lastTransitionTime")) if status.get("reason") == _EVICTED else None,
+        evicted=(evicted := _eviction(raw)),
+        evicted_at=_ended_at(status, ready) if evicted else None,
         containers=tuple(_status_view(container, init=init) for container, init in _statuses(status)),
         memory_limits={view.name: view.memory_limit for view in containers if view.memory_limit is not None},
         memory_limit=memory_limit(spec),
@@ -68,6 +69,26 @@ def _is_node_lost(status: Object, ready: Object) -> bool:
     gated = ready.get("reason") == "ReadinessGatesNotReady"  # looks the same otherwise
     was_ready = bool(status.get("containerStatuses")) and _is_all_ready(status)
     return status.get("phase") == "Running" and ready.get("status") in ("False", "Unknown") and was_ready and not gated
+
+
+def _eviction(raw: Object) -> str:
+    """Why the kubelet evicted a pod; "" if it did not.
+
+    The eviction leaves no reason if the program exits with code 0: then a pod that is always restarted has succeeded.
+    """
+    status, spec = raw.get("status") or {}, raw.get("spec") or {}
+    if status.get("reason") == _EVICTED:
+        return str(status.get("message", ""))
+    succeeded = status.get("phase") == "Succeeded" and spec.get("restartPolicy") == "Always"
+    return _ENDED if succeeded else ""
+
+
+def _ended_at(status: Object, ready: Object) -> datetime | None:
+    """The time at which a pod lost its readiness, or its last container ended."""
+    ends = [status_view.terminated for status_view in (_status_view(raw, init=init) for raw, init in _statuses(status))]
+    times = [end.finished_at for end in ends if end is not None and end.finished_at is not None]
+    unready = parse_time(ready.get("lastTransitionTime"))
+    return max([*times, *([unready] if unready else [])], default=None)
 
 
 def _is_failed(raw: Object) -> bool:

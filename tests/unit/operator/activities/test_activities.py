@@ -55,11 +55,12 @@ def test_confirm_resolves_and_looks(activities):
     assert (found.target, found.sighting.presence) == (WEB, Presence.FAILING)
 
 
-def test_confirm_of_a_target_that_is_gone_is_final(activities, kube):
+@pytest.mark.parametrize(("found", "error"), [(False, "NotFound"), (True, "TargetDeleted")])
+def test_confirm_of_a_target_that_is_gone_is_final(activities, kube, found, error):
     del kube.objects[paths.workload(WEB)]
     with pytest.raises(ApplicationError) as raised:
-        activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED))
-    assert (raised.value.type, raised.value.non_retryable) == ("NotFound", True)
+        activities.confirm(ConfirmRequest(incident=INCIDENT, spec=SPEC, opened_at=OPENED, found=found))
+    assert (raised.value.type, raised.value.non_retryable) == (error, True)
 
 
 def opened_by_an_alert(kube, **annotations):

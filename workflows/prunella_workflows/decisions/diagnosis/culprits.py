@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from prunella_workflows.decisions.diagnosis.evictions import exceeds_own_limit
+from prunella_workflows.decisions.diagnosis.evictions import eviction_message, exceeds_own_limit
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.model.base import Value
@@ -203,8 +203,9 @@ def _pressed_nodes(findings: Findings) -> Iterator[tuple[str, str]]:
     since = evidence.opened_at - _RECENT
     for pod in evidence.pods:
         recent = pod.evicted_at is not None and pod.evicted_at >= since
-        if pod.evicted and recent and not exceeds_own_limit(pod.evicted):
-            yield pod.node, f"Node {pod.node} evicted pod {pod.name}: {pod.evicted}"
+        why = eviction_message(evidence, pod)
+        if pod.evicted and recent and not exceeds_own_limit(why):
+            yield pod.node, f"Node {pod.node} evicted pod {pod.name}: {why}"
     for node in evidence.nodes:
         if node.pressure and any(pod.node == node.name and not pod.ready for pod in evidence.live_pods):
             yield node.name, f"Node {node.name} reports {', '.join(node.pressure)}"

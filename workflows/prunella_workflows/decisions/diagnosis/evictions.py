@@ -36,6 +36,12 @@ def evicted_in_a_row(evidence: Evidence) -> tuple[PodView, ...]:
     return tuple(chain) if lasts and len(chain) >= EVICTION_LIMIT else ()
 
 
+def eviction_message(evidence: Evidence, pod: PodView) -> str:
+    """The kubelet's words on an eviction: its Event has them also when the pod's status has lost them."""
+    events = (event for event in reversed(evidence.events) if (event.about, event.reason) == (pod.name, "Evicted"))
+    return next((event.message for event in events), pod.evicted)
+
+
 def _evicted(evidence: Evidence) -> tuple[PodView, ...]:
     since, revision = evidence.read_at - EVICTION_WINDOW, evidence.workload.revision
     return tuple(

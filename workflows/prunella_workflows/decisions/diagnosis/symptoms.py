@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 
 from prunella_workflows.decisions.diagnosis import startup
-from prunella_workflows.decisions.diagnosis.evictions import evicted_in_a_row
+from prunella_workflows.decisions.diagnosis.evictions import evicted_in_a_row, eviction_message
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.workload import ContainerStatusView, PodView, Termination
@@ -150,7 +150,8 @@ def _evicted_pods(evidence: Evidence) -> Iterator[Symptom]:
     """Pods that start again and again, and are evicted each time."""
     if pods := evicted_in_a_row(evidence):
         last = pods[-1]
-        message = f"{len(pods)} pods in a row were evicted, pod {last.name} last: {last.evicted}"
+        why = eviction_message(evidence, last)
+        message = f"{len(pods)} pods in a row were evicted, pod {last.name} last: {why}"
         yield Symptom(kind=Kind.EVICTED, pod="", revision=last.revision, reason="Evicted", message=message)
 
 

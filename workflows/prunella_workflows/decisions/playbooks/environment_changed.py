@@ -3,7 +3,6 @@
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook, describe_failure, look_at
 from prunella_workflows.decisions.playbooks.revisions import is_new_release
-from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import CausedBy
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
@@ -20,7 +19,7 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
         return _reject("no pod fails")
     if not evidence.workload.ref.repairable:
         return _reject(f"nothing is known of how this {evidence.workload.ref.kind} ran before")
-    if well := _begun_well(evidence):
+    if well := _begun_well(findings):
         return _reject(f"pod {well} has the same template and surroundings, and runs")
     known = "the good revision fails as well" if is_new_release(evidence) else "this revision was good before"
     return Diagnosis(
@@ -41,10 +40,16 @@ def _injected(findings: Findings) -> CausedBy | None:
     return CausedBy(target=f"container {name}", message=_INJECTED) if name else None
 
 
-def _begun_well(evidence: Evidence) -> str:
-    """A ready pod of the current revision that began to run after the fault; of a new release any ready one."""
+def _begun_well(findings: Findings) -> str:
+    """A ready pod of the current revision that began to run after the fault; of a new release any ready one.
+
+    A pod that fails itself proves nothing while it runs between two crashes.
+    """
+    evidence, failing = findings.evidence, {failure.pod for failure in findings.failures}
     new = is_new_release(evidence)
     for pod in evidence.current_pods:
+        if pod.name in failing:
+            continue
         starts = [status.running_since for status in pod.containers if status.running_since is not None]
         if pod.ready and (new or (starts and max(starts) > evidence.opened_at)):
             return pod.name

@@ -13,11 +13,13 @@ class Rollout:
     """The rollout to `pods`, the live pods of the repaired template.
 
     Pods that had no node before the write either, for another reason than the fault, do not keep it from completing.
+    `terminating`: a pod is being deleted, and the rollout may be waiting for it.
     """
 
     workload: WorkloadView
     pods: tuple[PodView, ...]
     expected: Expectation
+    terminating: bool = False
 
     @property
     def counted_pods(self) -> tuple[PodView, ...]:
@@ -58,13 +60,15 @@ class Rollout:
     @property
     def _moved_at(self) -> datetime:
         """The time at which a pod was last made, became ready or unready; no later than in the slowest rollout."""
+        if self.terminating:
+            return self.limit - self._step
         changes = (at for pod in self.pods for at in (pod.created_at, pod.ready_since, pod.unready_since) if at)
         moved = max([self.expected.written_at, *changes]) + self._blind
         return min(moved, self.limit - self._step)
 
     @property
     def _step(self) -> timedelta:
-        return timedelta(seconds=max(self.expected.settle.timeout, self.workload.start_budget))
+        return timedelta(seconds=self.expected.settle.timeout + self.workload.start_budget)
 
     @property
     def _steps(self) -> int:

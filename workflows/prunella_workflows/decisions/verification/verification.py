@@ -46,7 +46,8 @@ def verify(
     """Judge a repaired workload at this moment: decided, or still open (verdict None)."""
     if (changed := _check_unchanged(workload, expected, autoscaler)) is not None:
         return changed
-    rollout = Rollout(workload, repaired_pods(workload, pods), expected)
+    terminating = any(pod.deleting and not pod.node_lost for pod in pods)
+    rollout = Rollout(workload, repaired_pods(workload, pods), expected, terminating)
     observed = workload.observed_generation >= workload.generation and bool(workload.revision)
     if observed and (failed := _check_failures(rollout.pods, expected)) is not None:
         return failed

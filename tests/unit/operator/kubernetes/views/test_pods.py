@@ -29,6 +29,15 @@ def test_an_evicted_pod_has_the_reason_and_the_time():
     assert (pod_view(a_pod()).evicted, pod_view(a_pod()).evicted_at) == ("", None)
 
 
+def test_a_pod_that_is_always_restarted_and_has_succeeded_was_ended_by_its_kubelet():
+    end = {"exitCode": 0, "finishedAt": LONG_AGO}
+    status = {"phase": "Succeeded", "containerStatuses": [{"name": "server", "state": {"terminated": end}}]}
+    ended = pod_view({**a_pod(), "spec": {"restartPolicy": "Always"}, "status": status})
+    of_a_job = pod_view({**a_pod(), "spec": {"restartPolicy": "OnFailure"}, "status": status})
+    assert (ended.evicted, ended.evicted_at) == ("its kubelet ended it", at(LONG_AGO))
+    assert (of_a_job.evicted, of_a_job.evicted_at) == ("", None)
+
+
 def test_the_memory_limit_of_a_pod_as_a_whole():
     pod = a_pod()
     assert pod_view(pod).memory_limit is None

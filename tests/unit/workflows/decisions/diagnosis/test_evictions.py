@@ -7,6 +7,7 @@ from prunella_workflows.decisions import playbooks
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind
 from prunella_workflows.decisions.verification.confirmation import confirm
+from prunella_workflows.model.evidence import EventView
 from prunella_workflows.model.outcome import Cause, Presence
 
 OWN = 'Usage of EmptyDir volume "cache" exceeds the limit "10Mi". '
@@ -53,3 +54,10 @@ def test_a_new_release_that_outgrows_its_own_limits_is_to_blame(why):
 def test_a_node_that_lacks_something_is_to_blame_for_its_evictions():
     findings = seen(evicted(9), evicted(6), evicted(3), revisions=the_history())
     assert playbooks.decide(findings, a_policy())[0].cause is Cause.NODE_PRESSURE
+
+
+def test_the_kubelets_event_says_why_when_the_status_has_lost_it():
+    pods = [evicted(minutes, "its kubelet ended it") for minutes in (9, 6, 3)]
+    events = (EventView(about="web-2-3", reason="Evicted", message=OWN),)
+    findings = Findings(an_evidence(*pods, workload=a_deployment(), revisions=the_history(), events=events))
+    assert playbooks.decide(findings, a_policy())[0].cause is Cause.BAD_RELEASE

@@ -3,11 +3,14 @@
 import pytest
 from builders import (
     a_container,
+    a_container_status,
     a_crashing_container,
     a_deployment,
     a_pod,
     a_policy,
+    a_restarted_container,
     a_revision,
+    a_termination,
     a_waiting_container,
     ago,
     an_attempt,
@@ -313,6 +316,13 @@ def test_a_pod_that_ran_and_crashed_is_not_explained_by_a_quota_that_another_wai
     assert decide(Findings(evidence), a_policy())[0].cause is Cause.ENVIRONMENT_CHANGED
 
 
+def test_a_pod_that_runs_between_two_crashes_proves_nothing():
+    crash = a_termination(exit_code=1, finished_at=ago(20))
+    flapping = a_pod("web-2-a", a_restarted_container(last=crash, running_since=ago(15)), ready_since=ago(12))
+    evidence = an_evidence(flapping, revisions=GOOD, opened_at=ago(30))
+    assert decide(Findings(evidence), a_policy())[0].cause is Cause.ENVIRONMENT_CHANGED
+
+
 def test_a_rollback_that_did_not_help_acquits_the_release():
     tried = (an_attempt(action="RestoreTemplate", verdict="NotHealed", undone=True),)
     evidence = an_evidence(
@@ -332,7 +342,7 @@ def test_after_a_rollback_that_did_not_help_the_words_of_the_program_count():
 
 
 def test_one_pod_of_several_that_fails_while_others_begin_to_run_is_its_own_trouble():
-    others = a_pod("web-2-b", a_crashing_container(ready=True, running_since=ago(100), waiting="", last=None))
+    others = a_pod("web-2-b", a_container_status(running_since=ago(100)))
     evidence = an_evidence(CRASHING, others, revisions=GOOD)
     assert decide(Findings(evidence), a_policy())[0].cause is Cause.POD_CRASH_LOOP
 
