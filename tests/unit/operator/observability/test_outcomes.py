@@ -66,4 +66,4 @@ def test_every_series_begins_at_nought_so_that_its_first_event_is_an_increase():
     assert REGISTRY.get_sample_value("prunella_incidents_closed_total", suppressed) is not None
     assert REGISTRY.get_sample_value("prunella_stage_seconds_count", {"stage": "detection"}) is not None
     assert REGISTRY.get_sample_value("prunella_incidents_closed_total", {"phase": "Pending", "cause": "none"}) is None
-    assert len(outcomes.ACTIONS) == 6
+    assert len(outcomes.ACTIONS) == 7

@@ -95,7 +95,7 @@ class Ladder(RuleBasedStateMachine):
             return
         self.somebody_says("go on", "alice")
         self.world.happen("busy", 1)
-        for _ in range(600):
+        for _ in range(800):  # an approval is waited for a week
             self._step()
         self.an_end_leaves_what_it_should()
         assert self.ended, self.run.workflow.get_state()
