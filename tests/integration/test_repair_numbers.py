@@ -40,7 +40,7 @@ def an_autoscaler(api, web, maximum=2, **meta):
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",
             "metadata": {"name": "web", "namespace": web["metadata"]["namespace"], **meta},
-            "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": maximum, "metrics": [metric]},
+            "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": maximum, "metrics": [metric]},
         }
     )
     return deployment
