@@ -18,6 +18,7 @@ from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.plan import (
+    EvictPods,
     PodRef,
     RaiseMaxReplicas,
     ResizePods,
@@ -68,7 +69,7 @@ def test_rbac_gives_each_account_its_roles_and_the_rights_to_write_only_where_th
         ("PATCH", "/api/v1/namespaces/{shop}", {"metadata": {"labels": {"prunella.dev/heal": "enabled"}}}),
         ("POST", RBAC + "/namespaces/{billing}/rolebindings", {}),
         ("POST", "/api/v1/namespaces/{shop}/serviceaccounts/default/token", {}),
-        ("POST", "/api/v1/namespaces/{shop}/pods/web-0/eviction", {}),
+        ("POST", "/api/v1/namespaces/{billing}/pods/web-0/eviction", {}),
         ("DELETE", "/apis/prunella.dev/v1alpha1/namespaces/{shop}/healingpolicies/mine", None),
         ("PATCH", "/apis/prunella.dev/v1alpha1/namespaces/{shop}/healingpolicies/mine", {"spec": {}}),
     ],
@@ -114,7 +115,7 @@ def permissive(api, shop):
     """A namespace whose policy allows everything and lets no repair wait for another."""
     budgets = {f"perHourPer{scope}": 100 for scope in ("Workload", "Namespace")}
     spec = {
-        "actions": ["SetMemory", "ResizePods", "RestoreTemplate", "Restart", "Scale", "RaiseMaxReplicas"],
+        "actions": ["SetMemory", "ResizePods", "RestoreTemplate", "Restart", "Scale", "RaiseMaxReplicas", "EvictPods"],
         "budgets": budgets,
         "cooldown": "0s",
     }
@@ -161,6 +162,7 @@ def test_every_action_and_its_undo_can_be_made_with_the_workers_account(api, wor
     refs = (PodRef(name=pod["metadata"]["name"], uid=pod["metadata"]["uid"]),)
     resize = ResizePods(**on(observed(api, scaled_by_it), **limits(pods=refs)))
     hands.undo(*hands.repair(resize, 6))
+    hands.repair(EvictPods(**on(observed(api, scaled_by_it), pods=refs)), 7)
 
 
 def test_the_operator_keeps_snapshots_and_only_its_own(api, operator, shop):

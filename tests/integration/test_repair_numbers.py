@@ -256,7 +256,7 @@ def test_without_the_policys_word_no_maximum_is_raised(hands, api, web):
 
 def test_what_the_api_server_finds_invalid_is_refused_in_its_words(hands, api, web, hpa):
     with pytest.raises(Refused, match="minReplicas"):
-        hands.repair(higher(web, hpa, to=1))
+        hands.repair(higher(web, hpa, to=0))
     assert (hands.patches(), live_hpa(api, web)["spec"]["maxReplicas"]) == ([], 2)
 
 

@@ -138,6 +138,7 @@ def test_the_table_that_kubectl_prints(server, opened):
     assert row == {
         "Name": where["name"],
         "Phase": "Healed",
+        "Reason": "Healed",
         "Cause": "bad_release",
         "Target": "Deployment/checkout",
         "Action": "roll back to revision 3",
