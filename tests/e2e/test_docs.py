@@ -127,7 +127,7 @@ def test_the_dry_run_shows_what_the_readme_shows(dry_run):
     (listed,) = (text for command, text in dry_run.printed.items() if command.endswith("get incidents"))
     assert listed.splitlines()[0].split() == table.splitlines()[0].split()
     row = next(line.split() for line in listed.splitlines() if line.startswith(dry_run.shown))
-    assert row[1:4] == ["DryRunDone", "pod_oom_killed", f"Deployment/{WORKLOAD}"]
+    assert row[1:5] == ["DryRunDone", "ObserveMode", "pod_oom_killed", f"Deployment/{WORKLOAD}"]
 
 
 def test_an_incident_by_hand_heals_what_was_only_shown(dry_run):
