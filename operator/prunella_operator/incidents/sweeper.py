@@ -23,6 +23,9 @@ _log = structlog.get_logger("prunella.sweeper")
 RESYNC_INTERVAL_SECONDS = 30.0
 
 
+_SUSPENDED, _ASKED = "Suspended", "ApprovalNeeded"
+
+
 @dataclass(frozen=True, slots=True)
 class Sweeper:
     """Resyncs active incidents, in `namespaces` or in all."""
@@ -56,6 +59,16 @@ class Sweeper:
         """An invalid incident must not hold up the others."""
         try:
             await self.starter.start(incident)
+            if _is_unanswered(incident):
+                await self.starter.update(incident, before={"suspend": incident.status.reason == _SUSPENDED})
             await self.starter.update_escalation(incident)
         except Permanent as error:
             _log.error("cannot start the workflow", incident=incident.metadata.name, error=str(error))
+
+
+def _is_unanswered(incident: IncidentView) -> bool:
+    """Report whether the status does not show yet what a person wants: its event was missed."""
+    reason, spec = incident.status.reason, incident.spec
+    approved = reason == _ASKED and bool(spec.get("approval"))
+    suspended = bool(spec.get("suspend")) != (reason == _SUSPENDED)
+    return not incident.closed and (incident.is_cancelled or approved or suspended)

@@ -407,6 +407,33 @@ async def test_what_was_missed_is_started(subject, rest, temporal, monkeypatch):
     assert set(temporal.started) == {ID}
 
 
+@pytest.mark.parametrize(
+    ("reason", "spec", "annotations", "said"),
+    [
+        ("ApprovalNeeded", {"approval": {"decision": "Approved", "by": "alice"}}, {}, "approve"),
+        ("Verifying", {"suspend": True}, {}, "suspend"),
+        ("Suspended", {"suspend": False}, {}, "suspend"),
+        ("Verifying", {}, {labels.CANCEL: "true"}, "cancel"),
+    ],
+)
+async def test_what_people_said_unheard_is_signalled(
+    subject, rest, temporal, monkeypatch, *, reason, spec, annotations, said
+):
+    put(rest, "Verifying", annotations=annotations, spec=spec, reason=reason)
+    await resynced(subject, lambda: temporal.said, monkeypatch)
+    assert {what for what, _ in temporal.said} == {said}
+
+
+@pytest.mark.parametrize(
+    ("reason", "spec"),
+    [("NotAnApprover", {"approval": {"decision": "Approved", "by": "mallory"}}), ("Suspended", {"suspend": True})],
+)
+async def test_what_was_heard_costs_no_signal(subject, rest, temporal, monkeypatch, *, reason, spec):
+    put(rest, "AwaitingApproval", spec=spec, reason=reason)
+    await resynced(subject, lambda: temporal.started, monkeypatch)
+    assert temporal.said == []
+
+
 class Held(dict):
     """The spec of an incident, of which one can tell whether it is still held."""
 
