@@ -1,7 +1,8 @@
 """Note on closed Incidents that their workload has recovered. Only the leader does it.
 
-Until then every sighting of the fault belongs to the closed Incident, whatever process sees it: a restart of ours tells
-and repairs nothing again. Afterwards the fault is a new one. The pods themselves remember how long they have been well.
+Until then every sighting of the fault belongs to the closed Incident, whatever process sees it: a restart of ours
+reports and repairs nothing again. Afterwards the fault is a new one. The pods themselves remember how long they have
+been well.
 """
 
 import asyncio

@@ -67,8 +67,11 @@ class Sweeper:
 
 
 def _is_unanswered(incident: IncidentView) -> bool:
-    """Report whether the status does not show yet what a person wants: its event was missed."""
+    """Report whether the status does not show yet what a person wants: its event was missed.
+
+    Each signal changes the reason, so that none is repeated for long. A new suspension needs none: every write looks.
+    """
     reason, spec = incident.status.reason, incident.spec
     approved = reason == _ASKED and bool(spec.get("approval"))
-    suspended = bool(spec.get("suspend")) != (reason == _SUSPENDED)
-    return not incident.closed and (incident.is_cancelled or approved or suspended)
+    resumed = reason == _SUSPENDED and not spec.get("suspend")
+    return not incident.closed and (incident.is_cancelled or approved or resumed)

@@ -7,8 +7,9 @@ from prunella_operator.activities.repair.live_object import LiveObject
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.pods import pod_view
-from prunella_workflows.model.errors import PrunellaError
+from prunella_workflows.model.errors import Conflict, NotFound, Unavailable
 from prunella_workflows.model.plan import Action, EvictPods, PodRef
+from prunella_workflows.model.workload import PodView
 
 
 class PodEviction(Change[EvictPods]):
@@ -19,9 +20,13 @@ class PodEviction(Change[EvictPods]):
         return {}, []
 
     def finish(self) -> None:
-        """Evict each pod. One that may not be evicted now is started again by its kubelet, only later."""
+        """Evict each pod. One that is gone, or that a budget keeps (429), is started again by its kubelet, only later.
+
+        Raises:
+            Permanent: no pod may be evicted at all, such as for want of a right.
+        """
         for pod in self.action.pods:
-            with suppress(PrunellaError):
+            with suppress(NotFound, Conflict, Unavailable):
                 self._evict(pod)
 
     def preview(self) -> str:
@@ -33,7 +38,7 @@ class PodEviction(Change[EvictPods]):
         return None
 
     def _evict(self, pod: PodRef) -> None:
-        if pod_view(self.kube.get(self._path(pod))).ready:
+        if _has_started(pod_view(self.kube.get(self._path(pod)))):
             return
         body = {
             "apiVersion": "policy/v1",
@@ -45,3 +50,9 @@ class PodEviction(Change[EvictPods]):
 
     def _path(self, pod: PodRef) -> str:
         return paths.core(self.action.target.namespace, "pods", pod.name)
+
+
+def _has_started(pod: PodView) -> bool:
+    """Report whether no container waits any more: the pod runs, even if it is not ready yet."""
+    running = [status.running_since is not None for status in pod.containers if not status.init]
+    return pod.ready or (bool(running) and all(running))

@@ -411,7 +411,6 @@ async def test_what_was_missed_is_started(subject, rest, temporal, monkeypatch):
     ("reason", "spec", "annotations", "said"),
     [
         ("ApprovalNeeded", {"approval": {"decision": "Approved", "by": "alice"}}, {}, "approve"),
-        ("Verifying", {"suspend": True}, {}, "suspend"),
         ("Suspended", {"suspend": False}, {}, "suspend"),
         ("Verifying", {}, {labels.CANCEL: "true"}, "cancel"),
     ],
@@ -426,7 +425,11 @@ async def test_what_people_said_unheard_is_signalled(
 
 @pytest.mark.parametrize(
     ("reason", "spec"),
-    [("NotAnApprover", {"approval": {"decision": "Approved", "by": "mallory"}}), ("Suspended", {"suspend": True})],
+    [
+        ("NotAnApprover", {"approval": {"decision": "Approved", "by": "mallory"}}),
+        ("ApprovalNeeded", {"suspend": True}),
+        ("Suspended", {"suspend": True}),
+    ],
 )
 async def test_what_was_heard_costs_no_signal(subject, rest, temporal, monkeypatch, *, reason, spec):
     put(rest, "AwaitingApproval", spec=spec, reason=reason)

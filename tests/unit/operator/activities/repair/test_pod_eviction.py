@@ -2,14 +2,14 @@
 
 import pytest
 from fakes.kube import FakeKube, failing
-from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, announced
+from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, announced
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_workflows.contracts.healing import RepairOrder
-from prunella_workflows.model.errors import Unavailable
+from prunella_workflows.model.errors import Forbidden, Unavailable
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.plan import EvictPods, PodRef, Precondition
@@ -56,8 +56,9 @@ def test_the_workload_is_marked_and_each_pod_evicted_by_its_uid(repairer, kube):
     assert done.undo is None
 
 
-def test_a_pod_that_serves_by_now_is_spared(repairer, kube):
-    kube.put(paths.core("shop", "pods", "web-a"), a_pod("web-a"))
+@pytest.mark.parametrize("ready_since", [LONG_AGO, None], ids=["ready", "running, not ready yet"])
+def test_a_pod_that_has_started_by_now_is_spared(repairer, kube, ready_since):
+    kube.put(paths.core("shop", "pods", "web-a"), a_pod("web-a", ready_since=ready_since))
     repairer.repair(ORDER)
     assert list(evicted(kube).values()) == ["uid-web-b"]
 
@@ -66,3 +67,9 @@ def test_a_pod_that_a_budget_keeps_is_left_to_its_back_off(repairer, kube):
     kube.before = failing(Unavailable("Cannot evict pod: it would violate the budget"), part="web-a/eviction")
     repairer.repair(ORDER)
     assert list(evicted(kube).values()) == ["uid-web-b"]
+
+
+def test_a_missing_right_is_an_error(repairer, kube):
+    kube.before = failing(Forbidden("cannot create pods/eviction"), part="web-a/eviction")
+    with pytest.raises(Forbidden):
+        repairer.repair(ORDER)

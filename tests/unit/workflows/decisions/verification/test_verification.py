@@ -349,7 +349,7 @@ HALF = an_unavailable_deployment(**OURS)
 READY = a_pod("web-2-a", created_at=ago(100), ready_since=ago(61))
 LATE = {"written_at": ago(300)}  # and no pod was made or became ready in the last two minutes
 EARLIER = a_pod("web-2-a", created_at=ago(200), ready_since=ago(121))
-GOING = a_pod("web-1-a", revision="1", deleting=True)
+TERMINATING = a_pod("web-1-a", revision="1", deleting=True)
 SERVED = a_pod("web-2-a", ready_since=ago(61))
 STARTING = a_container_status(ready=False)
 
@@ -434,9 +434,16 @@ def _restarted(finished_at, **values):
         ),
         pytest.param(HALF, (EARLIER,), LATE, Verdict.INCONCLUSIVE, "NotSettled", id="late is undecided"),
         pytest.param(GOOD, (), LATE, Verdict.INCONCLUSIVE, "NoPods", id="late without pods is undecided"),
-        pytest.param(GOOD, (GOING,), {"written_at": ago(200)}, None, "Settling", id="a pod that is going holds it up"),
         pytest.param(
-            GOOD, (GOING,), {"written_at": ago(900)}, Verdict.INCONCLUSIVE, "NoPods", id="a pod that never goes"
+            GOOD, (TERMINATING,), {"written_at": ago(200)}, None, "Settling", id="a terminating pod holds it up"
+        ),
+        pytest.param(
+            GOOD,
+            (TERMINATING,),
+            {"written_at": ago(900)},
+            Verdict.INCONCLUSIVE,
+            "NoPods",
+            id="a pod that terminates forever",
         ),
         pytest.param(
             a_deployment(generation=3, **OURS),
