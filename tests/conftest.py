@@ -4,11 +4,13 @@ Without a cluster the integration and e2e tests are skipped, and the end of the 
 fail. `support/cluster.py` has the variables that choose a cluster.
 """
 
+import faulthandler
 import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 from support.cluster import ClusterManager, NoCluster, dedicated_cluster
 
@@ -17,6 +19,7 @@ settings.register_profile("thorough", deadline=None, max_examples=1000)  # pytes
 TESTS = Path(__file__).parent
 _GROUPS = ("unit", "workflow", "integration", "outages", "chaos", "e2e")
 _DISPOSABLE = "prunella-outages"
+_TEARDOWN_TIMEOUT_SECONDS = 600
 _CLUSTER_MANAGER = pytest.StashKey[ClusterManager]()
 _UNTESTED = pytest.StashKey[Counter[str]]()
 _WITHOUT_AUDIT = pytest.StashKey[set[str]]()
@@ -37,6 +40,21 @@ def pytest_configure(config):
     config.stash[_CLUSTER_MANAGER] = ClusterManager(_line_logger(config))
     config.stash[_UNTESTED] = Counter()
     config.stash[_WITHOUT_AUDIT] = set()
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailureLog(config))
+
+
+class FailureLog:
+    """Prints each failure at once: the whole run takes long, and may be stopped before its summary."""
+
+    def __init__(self, config):
+        self._log_progress = _line_logger(config)
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            first_line = crash.message.partition("\n")[0] if crash else ""
+            self._log_progress(f"\nFAILED in {report.when}: {report.nodeid}: {first_line}")
 
 
 @pytest.hookimpl(trylast=True)
@@ -60,6 +78,17 @@ def pytest_runtest_protocol(item):
         if manager.error:
             item.config.stash[_UNTESTED][str(item.path.relative_to(TESTS.parent))] += 1
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item):
+    """End the run, with all stacks, when a teardown hangs: pytest-timeout watches no test that has failed."""
+    stderr = item.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(_TEARDOWN_TIMEOUT_SECONDS, file=stderr, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(wrapper=True)

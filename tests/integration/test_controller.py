@@ -11,6 +11,7 @@ from support.identity import identity
 from prunella_operator.incidents import controller
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
+from prunella_operator.kubernetes.async_client import AsyncClient
 
 pytestmark = pytest.mark.integration
 
@@ -54,8 +55,8 @@ async def test_it_comes_back_when_it_is_allowed_again_and_ends_when_it_is_told(c
         rights = api.get(binding)
         api.delete(binding)  # it may do nothing, for now
         starter = Noted()
-        subject = controller.Controller(load_access(str(account.kubeconfig)), starter, (space,))
-        async with subject:
+        access = load_access(str(account.kubeconfig))
+        async with AsyncClient(access) as rest, controller.Controller(access, rest, starter, (space,)) as subject:
             await asyncio.sleep(3)
             assert starter.started == []
             meta = {"name": name}

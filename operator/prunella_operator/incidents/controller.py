@@ -18,9 +18,11 @@ from prunella_operator import clock
 from prunella_operator.compat.kopf import kopf
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
+from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import Access
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model import labels
-from prunella_workflows.model.errors import InvalidIncident, Permanent, Retryable
+from prunella_workflows.model.errors import InvalidIncident, Permanent, Retryable, Unavailable
 
 _log = structlog.get_logger("prunella.controller")
 
@@ -39,8 +41,11 @@ Work = Coroutine[Any, Any, None]
 class Controller:
     """Runs kopf beside the operator's event loop, and restarts it when an error of the API server ends it."""
 
-    def __init__(self, access: Access, starter: WorkflowStarter, namespaces: tuple[str, ...]) -> None:
+    def __init__(
+        self, access: Access, rest: AsyncClient, starter: WorkflowStarter, namespaces: tuple[str, ...]
+    ) -> None:
         self._access = access
+        self._rest = rest
         self._starter = starter
         self._namespaces = namespaces
         self._loop = asyncio.get_running_loop()
@@ -72,6 +77,7 @@ class Controller:
         self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
         if self._stop.is_set():
             return
+        await self._on_operator_loop(self._check_served())
         await kopf.operator(
             registry=self._registry(),
             settings=_settings(),
@@ -80,6 +86,12 @@ class Controller:
             namespaces=self._namespaces,
             stop_flag=stop,
         )
+
+    async def _check_served(self) -> None:
+        """Raise Unavailable while the API server does not serve Incidents: kopf looks once, and would stay blind."""
+        served = (await self._rest.get(paths.API)).get("resources", ())
+        if not any(resource["name"] == "incidents" for resource in served):
+            raise Unavailable("the API server does not serve Incidents yet")
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -116,11 +128,14 @@ class Controller:
     async def _run_in_loop(self, work: Work) -> None:
         """Run it in the operator's loop, and translate our errors to kopf's."""
         try:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+            await self._on_operator_loop(work)
         except Retryable as error:
             raise kopf.TemporaryError(str(error), delay=_RETRY_INTERVAL_SECONDS) from error
         except Permanent as error:
             raise kopf.PermanentError(str(error)) from error
+
+    async def _on_operator_loop(self, work: Work) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
 def _settings() -> kopf.OperatorSettings:

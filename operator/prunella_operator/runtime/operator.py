@@ -85,7 +85,7 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("recovery", RecoveryRecorder(rest, namespaces).run())
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
         part.start("metrics", _update_metrics(process, watches, starter))
-        async with Controller(access, starter, namespaces):
+        async with Controller(access, rest, starter, namespaces):
             await part.ended()
 
 

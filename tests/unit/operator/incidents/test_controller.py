@@ -6,6 +6,7 @@ Of the many closed incidents kopf holds as little as possible.
 import asyncio
 import gc
 import json
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -15,6 +16,7 @@ from fakes.incidents import incident
 from prunella_operator.compat.kopf import kopf
 from prunella_operator.incidents import controller
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model.labels import API_VERSION, CANCEL, GROUP, REPAIR_SLOT, REPAIR_SLOTS
 
 ANNOTATED = {"prunella.dev/detected-at": "2026-11-24T11:59:59+00:00"}
@@ -72,10 +74,20 @@ DISCOVERY = {
 class Cluster(FakeApi):
     """An API server with discovery, which kopf reads first."""
 
+    serves_incidents = True
+
     async def _list(self, request):
+        if request.path == paths.API and not self.serves_incidents:
+            return web.json_response(kinds(OURS))
         if request.path in DISCOVERY:
             return web.json_response(DISCOVERY[request.path])
         return await super()._list(request)
+
+
+@asynccontextmanager
+async def controlling(api, starter):
+    async with AsyncClient(api.access) as rest, controller.Controller(api.access, rest, starter, ()):
+        yield
 
 
 class Noted:
@@ -106,9 +118,21 @@ async def test_incidents_are_read_in_pages_and_not_held_when_they_are_dealt_with
     kept = [dealt_with(f"web-{number}") for number in range(controller._PAGE_LIMIT + 10)]
     async with Cluster(kept) as api:
         starter = Noted()
-        async with controller.Controller(api.access, starter, ()):
+        async with controlling(api, starter):
             await eventually(lambda: len(starter.started) == len(kept), within=30)
             await eventually(lambda: not held(), within=controller._IDLE_TIMEOUT_SECONDS + 3)
         lists = [call.query for call in api.of("list") if call.path == paths.incidents()]
         assert [list_.get("limit") for list_ in lists] == [str(controller._PAGE_LIMIT)] * 2
         assert not any(request.method == "PATCH" for request in api.requests)
+
+
+async def test_an_api_server_that_does_not_serve_incidents_yet_is_waited_for(monkeypatch):
+    monkeypatch.setattr(controller, "_RETRY_INTERVAL_SECONDS", 0.05)
+    async with Cluster([dealt_with("web")]) as api:
+        api.serves_incidents = False
+        starter = Noted()
+        async with controlling(api, starter):
+            await eventually(lambda: sum(request.path == paths.API for request in api.requests) > 1)
+            assert starter.started == set()
+            api.serves_incidents = True
+            await eventually(lambda: starter.started == {"web"}, within=10)
