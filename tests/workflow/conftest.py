@@ -1,5 +1,10 @@
 """Fixtures: a Temporal server for each test, with a worker that follows the test's script."""
 
+import asyncio
+from functools import wraps
+from inspect import iscoroutinefunction
+from pathlib import Path
+
 import pytest
 from builders import INCIDENT
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -7,6 +12,28 @@ from temporalio.service import RPCError, RPCStatusCode
 from workflow.healing_env import ScriptedActivities, handle_of, healing_worker, start_incident, start_time_skipping
 
 from prunella_workflows.escalation.workflow import EscalationRequest, escalation_id
+
+_TIMEOUT_SECONDS = 60
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Limit these tests from within their event loop: a worker that a signal interrupts never comes to its end."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and iscoroutinefunction(item.obj):
+            marker = item.get_closest_marker("timeout")
+            seconds = marker.args[0] if marker else _TIMEOUT_SECONDS
+            item.obj = _limited(item.obj, seconds)
+            item.add_marker(pytest.mark.timeout(2 * seconds), append=False)
+
+
+def _limited(function, seconds):
+    @wraps(function)
+    async def limited(*args, **values):
+        async with asyncio.timeout(seconds):
+            return await function(*args, **values)
+
+    return limited
 
 
 class HealingEnv:
