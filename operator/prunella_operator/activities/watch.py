@@ -17,6 +17,7 @@ from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, H
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.outcome import Judgement, Presence, Verdict
 
+_HANDOVER_SECONDS = 1.0  # until another worker continues a watch of a worker that stops
 _HEARTBEAT_SECONDS = 5.0
 _VERIFY_INTERVAL_SECONDS = 2.0
 _MAX_PAUSE_SECONDS = 10.0
@@ -84,7 +85,7 @@ async def _beating(work: Awaitable[T], request: Q) -> T:
         return future.result()
     except asyncio.CancelledError:
         if activity.is_worker_shutdown():  # as a cancellation it would end the incident
-            raise Unavailable("the worker stops; another one continues") from None
+            raise Unavailable("the worker stops; another one continues", again=_HANDOVER_SECONDS) from None
         raise
     finally:
         future.cancel()
