@@ -217,7 +217,7 @@ def test_an_autoscaler_gets_another_maximum_and_nothing_else(api, mighty, shop):
     path = paths.autoscalers(shop, "scaled")
     meta = {"annotations": {labels.LAST_ACTION: "uid-7"}}
     assert mighty.call("PATCH", path, {"metadata": meta, "spec": {"maxReplicas": 4}}, MERGE_PATCH, dryRun="All")
-    for spec in ({"minReplicas": 1}, {"metrics": []}, {"scaleTargetRef": {"name": "web"}}):
+    for spec in ({"minReplicas": 2}, {"metrics": []}, {"scaleTargetRef": {"name": "web"}}):
         with pytest.raises(Forbidden, match="changes only maxReplicas"):
             mighty.call("PATCH", path, {"metadata": meta, "spec": spec}, MERGE_PATCH, dryRun="All")
 
