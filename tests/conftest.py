@@ -14,7 +14,9 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 from support.cluster import ClusterManager, NoCluster, dedicated_cluster
 
+settings.register_profile("usual", deadline=None)  # how long an example takes says more of the machine
 settings.register_profile("thorough", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=thorough
+settings.load_profile("usual")
 
 TESTS = Path(__file__).parent
 _GROUPS = ("unit", "workflow", "integration", "outages", "chaos", "e2e")

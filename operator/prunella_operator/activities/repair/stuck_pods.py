@@ -1,8 +1,9 @@
 """Pods that their StatefulSet would wait for forever (kubernetes issue 67250): they are deleted, so that it goes on."""
 
+import time
 from collections.abc import Iterable
-from contextlib import suppress
 
+from prunella_operator import clock
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
@@ -12,14 +13,37 @@ from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.plan import Action, PodRef
 
+_READY_LIMIT_SECONDS = 5.0
+"""A pod that stays ready for so long is replaced by its StatefulSet."""
+
+_INTERVAL_SECONDS = 0.5
+
 
 def delete(kube: SyncClient, namespace: str, pods: Iterable[PodRef]) -> None:
-    """Delete these pods by uid, unless they are ready by now: doing it twice is doing it once."""
-    for pod in pods:
-        path = paths.core(namespace, "pods", pod.name)
-        with suppress(NotFound, Conflict):
-            if not pod_view(kube.get(path)).ready:
-                kube.delete(path, pod.uid)
+    """Delete these pods by uid: doing it twice is doing it once.
+
+    A ready pod is left to its StatefulSet. One that is ready for a moment between two crashes is missed by it.
+    """
+    deadline = clock.monotonic() + _READY_LIMIT_SECONDS
+    left = [pod for pod in pods if not _is_gone(kube, namespace, pod)]
+    while left and clock.monotonic() < deadline:
+        time.sleep(_INTERVAL_SECONDS)
+        left = [pod for pod in left if not _is_gone(kube, namespace, pod)]
+
+
+def _is_gone(kube: SyncClient, namespace: str, ref: PodRef) -> bool:
+    """Delete the pod unless it is ready. True once it is replaced or being deleted, by whomever."""
+    path = paths.core(namespace, "pods", ref.name)
+    try:
+        pod = pod_view(kube.get(path))
+        if pod.uid != ref.uid or pod.deleting:
+            return True
+        if pod.ready:
+            return False
+        kube.delete(path, ref.uid)
+    except (NotFound, Conflict):
+        return True
+    return True
 
 
 def pods_stuck_after_undo(collector: EvidenceCollector, undo: Action) -> tuple[PodRef, ...]:

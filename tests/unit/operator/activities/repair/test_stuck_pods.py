@@ -5,6 +5,7 @@ from fakes.kube import FakeKube
 from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_template, owned_by
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
+from prunella_operator.activities.repair import stuck_pods
 from prunella_operator.activities.repair.stuck_pods import delete, pods_stuck_after_undo
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import REVISION_HASH, template_hash
@@ -52,6 +53,21 @@ def collector():
     for name, number, template in (("web-old", 1, a_template(1)), ("web-new", 2, RAISED)):
         kube.put(paths.snapshots("shop", name), revision(name, number, template))
     return EvidenceCollector(kube, 30)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A ready pod is left to its StatefulSet after a moment."""
+    monkeypatch.setattr(stuck_pods, "_READY_LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr(stuck_pods, "_INTERVAL_SECONDS", 0.01)
+
+
+def test_a_pod_that_is_ready_between_two_crashes_is_deleted():
+    ready, broken = (pod("web-0", "n", broken=broken) for broken in (False, True))
+    kube, path = a_cluster(FakeKube(), pods=[ready]), paths.core("shop", "pods", "web-0")
+    kube.before = lambda *_: kube.put(path, broken) if len(kube.requests) > 1 else None
+    delete(kube, "shop", [PodRef(name="web-0", uid="uid-web-0")])
+    assert [path for _, path, _ in kube.of("delete")] == [path]
 
 
 def test_each_pod_is_looked_at_once_more_before_it_is_deleted():
