@@ -7,7 +7,7 @@ from prunella_workflows.model.base import Value
 
 
 class AnomalyKind(StrEnum):
-    """What is unusual. The value is part of the alert's name: TelemetryErrorRate."""
+    """The kinds of anomalies. The value is part of the alert's name: TelemetryErrorRate."""
 
     ERROR_RATE = "ErrorRate"
     LATENCY = "Latency"
@@ -16,7 +16,7 @@ class AnomalyKind(StrEnum):
 
 
 class SplitKind(StrEnum):
-    """Which part of a workload is bad."""
+    """The part of a workload that is bad."""
 
     UNKNOWN = "Unknown"
     """Too little data to say."""
@@ -71,7 +71,7 @@ class Anomaly(Value):
 
 
 class TelemetryView(Value):
-    """What telemetry says about one workload up to `read_to`, the time until which windows were judged.
+    """One workload by its telemetry, up to `read_to`, the time until which windows were judged.
 
     Shares are errors per request, p95 is in milliseconds; the baselines are those learnt before any open anomaly, None
     while the detector still learns. `requests` counts the last minute: 0 means that nothing can be said.

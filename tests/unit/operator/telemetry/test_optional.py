@@ -1,4 +1,4 @@
-"""Who does not want the telemetry pipeline pays nothing: none of it is imported by the other commands."""
+"""The telemetry pipeline is optional: none of it is imported by the other commands."""
 
 import subprocess
 import sys
