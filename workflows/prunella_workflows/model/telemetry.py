@@ -13,6 +13,8 @@ class AnomalyKind(StrEnum):
     LATENCY = "Latency"
     LOGS = "Logs"
     SATURATION = "Saturation"
+    TRAFFIC = "Traffic"
+    """Requests are missing: told, never healed by itself."""
 
 
 class SplitKind(StrEnum):
