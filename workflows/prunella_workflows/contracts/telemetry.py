@@ -19,6 +19,19 @@ BATCHES_PER_RUN = 200
 """Batches after which the workflow continues as new."""
 
 
+_QUEUE_SUFFIX = "-telemetry"
+
+
+def telemetry_queue(task_queue: str) -> str:
+    """The task queue of the pipeline's workflows and activities: workers without the extra do not poll it."""
+    return f"{task_queue}{_QUEUE_SUFFIX}"
+
+
+def main_queue(telemetry_queue: str) -> str:
+    """The task queue of all other workflows, to which the alerts of the pipeline go."""
+    return telemetry_queue.removesuffix(_QUEUE_SUFFIX)
+
+
 def pipeline_workflow_id(shard: int) -> str:
     """The workflow of one shard."""
     return f"telemetry-{shard}"
@@ -114,10 +127,14 @@ class PipelineState(Value):
 
 
 class PipelineRequest(Value):
-    """The input of a TelemetryPipeline workflow."""
+    """The input of a TelemetryPipeline workflow.
+
+    `heartbeat`: seconds without one after which the worker of an activity is taken for dead.
+    """
 
     shard: int = 0
     shards: int = 1
+    heartbeat: float = HEARTBEAT_TIMEOUT.total_seconds()
     state: PipelineState = PipelineState()
 
 
