@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from prunella_workflows.model.alert import Alert, Candidate, Classified
+from prunella_workflows.model.alert import ORIGIN, Alert, Candidate, Classified
 from prunella_workflows.model.alert_policy import AlertHandlingMode, AlertLabels, AlertPolicy, AlertRule
 from prunella_workflows.model.incident import IncidentType, Severity
 
@@ -86,9 +86,12 @@ _RULES = (
     (_NO_WORKLOAD, "KubeletDown KubeletTooManyPods KubeAPIDown KubeAPIErrorBudgetBurn KubeControllerManagerDown"),
     (_NO_WORKLOAD, "KubeSchedulerDown KubeProxyDown KubeCPUOvercommit KubeMemoryOvercommit TargetDown"),
     (BuiltIn(workload=False, handling=AlertHandlingMode.RECORD), "Watchdog InfoInhibitor"),
+    (_UNAVAILABLE, "TelemetryErrorRate TelemetryLatency"),
+    (BuiltIn(), "TelemetrySaturation TelemetryLogs"),
+    (_NOTIFY_ONLY, "TelemetryTraffic"),
 )
 BUILT_IN = {name: rule for rule, names in _RULES for name in names.split()}
-"""The alerts of kube-prometheus and a few common ones, by name."""
+"""The alerts of kube-prometheus, of the telemetry pipeline and a few common ones, by name."""
 
 
 class NamedPolicy(NamedTuple):
@@ -118,6 +121,9 @@ def classify(alert: Alert, policies: tuple[NamedPolicy, ...]) -> Classified:
     if handling is AlertHandlingMode.HEAL and not subject.candidates:
         handling = AlertHandlingMode.NOTIFY
         notes.append("it names no workload, so nothing can be repaired")
+    if handling is AlertHandlingMode.HEAL and alert.of_telemetry and not alert.annotations.get(ORIGIN):
+        handling = AlertHandlingMode.NOTIFY
+        notes.append("its origin is unknown, so nothing is repaired")
     return Classified(
         type=_type(alert, rule, known, notes),
         severity=severity,

@@ -44,6 +44,11 @@ class ServiceRef(Value):
     kind: str = ""
     workload: str = ""
 
+    def is_same(self, other: "ServiceRef") -> bool:
+        """Report whether both name the same workload, or the same service where neither names one."""
+        one, two = ((ref.namespace, ref.kind, ref.workload) for ref in (self, other))
+        return one == two and (bool(self.workload) or self.service == other.service)
+
     def __str__(self) -> str:
         return f"{self.namespace}/{self.workload}" if self.workload else self.service
 
@@ -70,6 +75,11 @@ class Anomaly(Value):
     edges: tuple[str, ...] = ()
     pod_uids: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """True if the subject is its own origin."""
+        return self.origin is not None and self.origin.is_same(self.subject)
 
 
 class TelemetryView(Value):
