@@ -3,11 +3,15 @@
 import secrets
 from collections import defaultdict
 
-import grpc
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from otlpload.generator import Generator
+from otlpload.sender import Sender
+from otlpload.shop import Shop
+from otlpload.totals import Totals
 from support import programs
 from support.api import until
 from telemetrystack.collector import to_kafka
@@ -50,6 +54,17 @@ def test_a_trace_is_in_one_partition_and_traces_are_in_many(broker, collector):
     assert len({where[0] for where in found.values()}) > PARTITIONS / 2
 
 
+def test_all_that_the_generator_sends_arrives(broker, collector):
+    generator, sender = Generator(Shop(namespace="counted"), rate=200), Sender(collector.address)
+    loads = [generator.second(1_700_000_000 + number) for number in range(20)]
+    for request in (request for load in loads for request in load.requests):
+        sender.send(request)
+    sender.close()
+    total = sum((load.totals for load in loads), Totals())
+    expected = {"otlp_spans": total.spans, "otlp_metrics": total.points, "otlp_logs": total.logs}
+    assert until(lambda: (found := _items(broker, "counted")) == expected and found, 30, f"{expected} in Kafka")
+
+
 def test_a_killed_broker_comes_back_with_its_records(broker, collector):
     sent = _send(collector, traces=20)
     until(lambda: _partitions(broker, sent, records=20), 20, "all records are in Kafka")
@@ -79,14 +94,14 @@ def test_a_killed_database_comes_back_with_what_was_committed():
 
 def _send(collector, traces, requests=1):
     """Send spans of so many new traces, each in so many requests; return the ids of the traces."""
-    ids = [secrets.token_bytes(16) for _ in range(traces)]
-    with grpc.insecure_channel(collector.address) as channel:
-        for _ in range(requests):
-            request = ExportTraceServiceRequest()
-            scope = request.resource_spans.add().scope_spans.add()
-            for trace in ids:
-                scope.spans.add(trace_id=trace, span_id=secrets.token_bytes(8), name="GET /")
-            TraceServiceStub(channel).Export(request, timeout=20)
+    ids, sender = [secrets.token_bytes(16) for _ in range(traces)], Sender(collector.address)
+    for _ in range(requests):
+        request = ExportTraceServiceRequest()
+        scope = request.resource_spans.add().scope_spans.add()
+        for trace in ids:
+            scope.spans.add(trace_id=trace, span_id=secrets.token_bytes(8), name="GET /")
+        sender.send(request)
+    sender.close()
     return ids
 
 
@@ -103,10 +118,39 @@ def _partitions(broker, traces, records):
     return mine if sum(map(len, mine.values())) >= records else None
 
 
-def _records(broker):
-    """All records of the topic of spans; fewer while Kafka does not answer."""
+def _items(broker, namespace):
+    """The number of spans, points and log records of a namespace, by topic."""
+    return {
+        "otlp_spans": sum(
+            len(scope.spans)
+            for record in _records(broker, "otlp_spans")
+            for one in ExportTraceServiceRequest.FromString(record.value()).resource_spans
+            for scope in _scopes(one, one.scope_spans, namespace)
+        ),
+        "otlp_metrics": sum(
+            len(metric.gauge.data_points) + len(metric.histogram.data_points)
+            for record in _records(broker, "otlp_metrics")
+            for one in ExportMetricsServiceRequest.FromString(record.value()).resource_metrics
+            for scope in _scopes(one, one.scope_metrics, namespace)
+            for metric in scope.metrics
+        ),
+        "otlp_logs": sum(
+            len(scope.log_records)
+            for record in _records(broker, "otlp_logs")
+            for one in ExportLogsServiceRequest.FromString(record.value()).resource_logs
+            for scope in _scopes(one, one.scope_logs, namespace)
+        ),
+    }
+
+
+def _scopes(one, scopes, namespace):
+    return scopes if any(each.value.string_value == namespace for each in one.resource.attributes) else ()
+
+
+def _records(broker, topic=SPANS):
+    """All records of a topic; fewer while Kafka does not answer."""
     consumer = _consumer(broker)
-    everything = [TopicPartition(SPANS, number, OFFSET_BEGINNING) for number in range(PARTITIONS)]
+    everything = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)]
     consumer.assign(everything)
     while records := consumer.consume(1000, timeout=1):
         yield from (record for record in records if not record.error())
