@@ -1,0 +1,112 @@
+"""The items of a batch as a frame: who sent them, and when they happened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+from google.protobuf.message import DecodeError
+
+from prunella_operator.telemetry.otlp.decode import Decoded
+from prunella_operator.telemetry.otlp.resources import FIELDS, Identity, identify
+
+WINDOW_NS = 10_000_000_000
+_AHEAD_NS = 5 * 60 * 1_000_000_000
+_BEHIND_NS = 3600 * 1_000_000_000
+_MAX_INT64 = (1 << 63) - 1
+
+OTHER = -1
+"""`who` of series beyond the bound."""
+
+
+@dataclass
+class Counts:
+    """What became of the items of one signal. `newest` is a time in ns."""
+
+    items: int = 0
+    late: int = 0
+    skewed: int = 0
+    other: int = 0
+    newest: int = 0
+    dead: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Items:
+    """Items, each with `record`, `who` (an index of `identities`), and its fields."""
+
+    frame: pl.DataFrame
+    identities: pl.DataFrame
+
+    def with_identity(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add the columns of the identity to rows with `who`."""
+        return rows.join(self.identities, on="who", how="left", maintain_order="left").drop("who")
+
+
+def to_items(decoded: Decoded, counts: Counts) -> Items:
+    """Convert what was decoded. Items of unreadable resources are dead letters; Prunella's own are dropped."""
+    counts.dead |= decoded.dead
+    identities, bad = _identify(decoded.resources)
+    frame = pl.DataFrame(pa.Table.from_struct_array(decoded.items)).with_columns(
+        record=pl.Series(decoded.record, dtype=pl.UInt32), who=pl.Series(decoded.resource, dtype=pl.Int32)
+    )
+    if bad:
+        unreadable = frame.filter(pl.col("who").is_in(list(bad)))["record"].unique()
+        counts.dead |= dict.fromkeys(unreadable, "unreadable resource")
+    own = [index for index, identity in enumerate(identities) if identity.own]
+    if counts.dead or own:
+        frame = frame.filter(~pl.col("who").is_in([*own, *bad]))
+    return Items(frame, identity_frame(identities))
+
+
+def identity_frame(identities: Sequence[Identity]) -> pl.DataFrame:
+    """Identities as a frame, with `who`: the index of each; OTHER is that of series beyond the bound."""
+    frame = pl.DataFrame(
+        [*identities, Identity(service="other")], schema=dict.fromkeys(FIELDS, pl.String), orient="row"
+    )
+    who = pl.Series([*range(len(identities)), OTHER], dtype=pl.Int32)
+    return frame.with_columns(who=who)
+
+
+def place(frame: pl.DataFrame, time: pl.Expr, stamps: pl.Series, counts: Counts, watermark: int) -> pl.DataFrame:
+    """Add `time` (ns) and `at`, the start of its window; count what is late or has a time that cannot be.
+
+    A time more than an hour before or five minutes after its record is replaced by the record's: it depends on the
+    record alone, so that the same records give the same rows in any batch.
+    """
+    stamp = stamps.gather(frame["record"])
+    frame = frame.with_columns(stamp.alias("stamp"), time.clip(0, _MAX_INT64).cast(pl.Int64).alias("time"))
+    wrong = (pl.col("time") < pl.col("stamp") - _BEHIND_NS) | (pl.col("time") > pl.col("stamp") + _AHEAD_NS)
+    frame = frame.with_columns(skewed=wrong).with_columns(time=pl.when("skewed").then("stamp").otherwise("time"))
+    frame = frame.with_columns(at=pl.col("time") // WINDOW_NS * WINDOW_NS).drop("stamp")
+    counts.items += len(frame)
+    counts.skewed += frame["skewed"].sum()
+    counts.late += (frame["at"] + WINDOW_NS <= watermark).sum()
+    counts.newest = max(counts.newest, frame["time"].max() or 0)  # type: ignore[type-var, assignment]
+    return frame
+
+
+def bound(items: Items, column: str, most: int, counts: Counts) -> Items:
+    """Count the smallest series (identity and `column`) beyond a bound as one series, `other`."""
+    series = ("who", column)
+    totals = items.frame.group_by(series).len()
+    if len(totals) <= most:
+        return items
+    kept = totals.sort("len", *series, descending=True).head(most).select(*series, kept=pl.lit(value=True))
+    marked = items.frame.join(kept, on=series, how="left", maintain_order="left")
+    counts.other += marked["kept"].null_count()
+    renamed = marked.with_columns(
+        pl.when("kept").then("who").otherwise(OTHER), pl.when("kept").then(column).otherwise(pl.lit("other"))
+    )
+    return Items(renamed.drop("kept"), items.identities)
+
+
+def _identify(resources: Sequence[bytes]) -> tuple[list[Identity], set[int]]:
+    identities, bad = [], set()
+    for index, resource in enumerate(resources):
+        try:
+            identities.append(identify(resource))
+        except DecodeError:
+            identities.append(Identity())
+            bad.add(index)
+    return identities, bad
