@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from prunella_operator.telemetry.kafka.configuration import Configuration
 from prunella_workflows.model.errors import Unavailable
@@ -39,11 +39,11 @@ class Offsets:
 
     def earliest(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The first offset of each partition."""
-        return self._list(partitions, OffsetSpec.earliest())
+        return self._list(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
     def latest(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The offset behind the last record of each partition."""
-        return self._list(partitions, OffsetSpec.latest())
+        return self._list(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
     def since(self, partitions: Collection[Partition], time: datetime) -> Mapping[Partition, int]:
         """The offset of the first record of each partition from a time on; -1: there is none."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 
@@ -10,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from prunella_operator import clock
 from prunella_operator.telemetry.kafka.configuration import GROUP, Configuration
+from prunella_operator.telemetry.processing.signals import Record
 from prunella_workflows.contracts.telemetry import OffsetRange
 from prunella_workflows.model.errors import Unavailable
 
@@ -18,16 +18,6 @@ _MOST_AT_ONCE = 10_000
 _POLL_SECONDS = 0.5
 _SILENT_POLLS = 60
 _AHEAD, _BEHIND = timedelta(minutes=5), timedelta(days=8)
-
-
-@dataclass
-class Chunk:
-    """Records: their values, times in ns, and places. A time that no broker can have kept is replaced by now."""
-
-    values: list[bytes] = field(default_factory=list)
-    stamps: list[int] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
-    bytes: int = 0
 
 
 class Reader:
@@ -46,8 +36,8 @@ class Reader:
         }
         self._idle: SimpleQueue[Consumer] = SimpleQueue()
 
-    def read(self, ranges: Sequence[OffsetRange]) -> Iterator[Chunk]:
-        """Read the records of the ranges. It blocks.
+    def read(self, ranges: Sequence[OffsetRange]) -> Iterator[list[Record]]:
+        """Read the records of the ranges, in chunks of about 16 MiB. It blocks.
 
         Raises:
             Unavailable: Kafka does not answer.
@@ -90,25 +80,28 @@ class Reader:
         self._idle.put(consumer)
 
 
-def _chunks(consumer: Consumer, ranges: Sequence[OffsetRange]) -> Iterator[Chunk]:
+def _chunks(consumer: Consumer, ranges: Sequence[OffsetRange]) -> Iterator[list[Record]]:
     open_ends = {(taken.topic, taken.partition): taken.end for taken in ranges}
-    left, silent, chunk = sum(taken.end - taken.start for taken in ranges), 0, Chunk()
+    left, silent, size = sum(taken.end - taken.start for taken in ranges), 0, 0
+    chunk: list[Record] = []
     while open_ends:
         messages = consumer.consume(min(max(left, 1), _MOST_AT_ONCE), _POLL_SECONDS)
         silent = 0 if messages else silent + 1
         if silent > _SILENT_POLLS:
             raise Unavailable(f"Kafka sends no records of {sorted(open_ends)}")
-        for message in messages:
-            left -= _take(message, open_ends, chunk)
-        if chunk.bytes >= CHUNK_BYTES:
+        taken = [record for message in messages if (record := _take(message, open_ends))]
+        chunk += taken
+        left -= len(taken)
+        size += sum(len(record.value) for record in taken)
+        if size >= CHUNK_BYTES:
             yield chunk
-            chunk = Chunk()
-    if chunk.values:
+            chunk, size = [], 0
+    if chunk:
         yield chunk
 
 
-def _take(message: Message, open_ends: dict[tuple[str, int], int], chunk: Chunk) -> int:
-    """Add a record to the chunk if it is in its range; return the number of records taken."""
+def _take(message: Message, open_ends: dict[tuple[str, int], int]) -> Record | None:
+    """The record, if it is in its range, whose end is noted."""
     error, offset = message.error(), message.offset() or 0
     if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own way
         raise Unavailable(f"Kafka: {error.str()}")
@@ -117,16 +110,12 @@ def _take(message: Message, open_ends: dict[tuple[str, int], int], chunk: Chunk)
     if offset + (error is None) >= end:
         open_ends.pop(place, None)
     if error is not None or offset >= end:
-        return 0
-    value = message.value() or b""
-    chunk.values.append(value)
-    chunk.stamps.append(_stamp(message.timestamp()[1]))
-    chunk.places.append(f"{place[0]}/{place[1]}/{offset}")
-    chunk.bytes += len(value)
-    return 1
+        return None
+    return Record(bytes(message.value() or b""), _stamp(message.timestamp()[1]), f"{place[0]}/{place[1]}/{offset}")
 
 
 def _stamp(milliseconds: int) -> int:
+    """The time of a record in ns. One that no broker can have kept is replaced by now."""
     now = clock.now()
     low, high = (now - _BEHIND).timestamp() * 1000, (now + _AHEAD).timestamp() * 1000
     return (milliseconds if low < milliseconds < high else int(now.timestamp() * 1000)) * 1_000_000

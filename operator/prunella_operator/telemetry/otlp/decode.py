@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prunella_operator.telemetry.otlp.messages import HANDLERS
+from prunella_operator.telemetry.otlp.poison import bisect
 from prunella_workflows.contracts.telemetry import TelemetrySignal
 
 
@@ -27,9 +28,9 @@ class Decoded:
 
 def decode(signal: TelemetrySignal, values: Sequence[bytes]) -> Decoded:
     """Decode the values of records. One that is no OTLP costs a bisection, and the others nothing else."""
-    dead: dict[int, str] = {}
-    good = _bisect(signal, values, range(len(values)), dead)
-    batch = pa.concat_batches(good) if good else HANDLERS[signal].list_to_record_batch([])
+    read = HANDLERS[signal].list_to_record_batch
+    good, dead = bisect(read, values, (ValueError,))
+    batch = pa.concat_batches(good) if good else read([])
     kept = pa.array([index for index in range(len(values)) if index not in dead], pa.uint32())
     resources, record = _flatten(batch.column(0))
     scopes, owner = _flatten(resources.field("scopes"))
@@ -37,23 +38,6 @@ def decode(signal: TelemetrySignal, values: Sequence[bytes]) -> Decoded:
     index = owner.take(scope)
     names = resources.field("resource").dictionary_encode()
     return Decoded(items, kept.take(record.take(index)), names.indices.take(index), names.dictionary.to_pylist(), dead)
-
-
-def _bisect(
-    signal: TelemetrySignal, values: Sequence[bytes], indexes: range, dead: dict[int, str]
-) -> list[pa.RecordBatch]:
-    """Record batches of what can be decoded; the errors of the rest are put into `dead`."""
-    if not indexes:
-        return []
-    try:
-        return [HANDLERS[signal].list_to_record_batch([values[index] for index in indexes])]
-    except ValueError as error:
-        if len(indexes) == 1:
-            dead[indexes[0]] = str(error)
-            return []
-        middle = len(indexes) // 2
-        halves = indexes[:middle], indexes[middle:]
-        return [batch for half in halves for batch in _bisect(signal, values, half, dead)]
 
 
 def _flatten(lists: pa.ListArray) -> tuple[pa.StructArray, pa.Array]:

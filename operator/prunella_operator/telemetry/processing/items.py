@@ -30,6 +30,12 @@ class Counts:
     newest: int = 0
     dead: dict[int, str] = field(default_factory=dict)
 
+    def add(self, other: "Counts") -> None:
+        """Add the counts of other records; `dead` stays theirs."""
+        for name in ("items", "late", "skewed", "other"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.newest = max(self.newest, other.newest)
+
 
 @dataclass(frozen=True)
 class Items:
@@ -80,10 +86,16 @@ def place(frame: pl.DataFrame, time: pl.Expr, stamps: pl.Series, counts: Counts,
     frame = frame.with_columns(skewed=wrong).with_columns(time=pl.when("skewed").then("stamp").otherwise("time"))
     frame = frame.with_columns(at=pl.col("time") // WINDOW_NS * WINDOW_NS).drop("stamp")
     counts.items += len(frame)
-    counts.skewed += frame["skewed"].sum()
-    counts.late += (frame["at"] + WINDOW_NS <= watermark).sum()
-    counts.newest = max(counts.newest, frame["time"].max() or 0)  # type: ignore[type-var, assignment]
+    counts.skewed += int(frame["skewed"].sum())
+    counts.late += int((frame["at"] + WINDOW_NS <= watermark).sum())
+    counts.newest = max(counts.newest, latest(frame["time"]))
     return frame
+
+
+def latest(times: pl.Series) -> int:
+    """The latest of times in ns; 0 if there are none."""
+    found = times.max()
+    return found if isinstance(found, int) else 0
 
 
 def bound(items: Items, column: str, most: int, counts: Counts) -> Items:
