@@ -1,4 +1,4 @@
-"""What a batch left open, joined with what earlier batches left open."""
+"""The carry: open halves and failed spans of earlier batches, joined with those of this one."""
 
 from typing import NamedTuple
 

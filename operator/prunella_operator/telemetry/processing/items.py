@@ -21,7 +21,7 @@ OTHER = -1
 
 @dataclass
 class Counts:
-    """What became of the items of one signal. `newest` is a time in ns."""
+    """Counts of the items of one signal. `newest` is a time in ns."""
 
     items: int = 0
     late: int = 0

@@ -15,7 +15,7 @@ _IP = r"^[0-9.]+$|:"
 
 
 def find_peers(spans: pl.DataFrame) -> pl.DataFrame:
-    """Of client and producer spans: `trace`, `span`, `peer`, and `direct` if the peer never sends spans of its own."""
+    """Return `trace`, `span` and `peer` of client and producer spans; `direct`: the peer sends no spans of its own."""
     calls = spans.lazy().filter(pl.col("role").is_in([CLIENT, PRODUCER])).select("trace", "span", "attributes")
     pairs = calls.explode("attributes", empty_as_null=False).rename({"attributes": "pair"})
     ranks = pl.coalesce(

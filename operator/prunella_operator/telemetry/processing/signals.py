@@ -43,7 +43,7 @@ class Outcome:
     oldest: int = 0
 
     def to_json(self) -> dict[str, float]:
-        """What the store needs to know of the signal."""
+        """The counts as the store needs them."""
         counts = {name: getattr(self.counts, name) for name in ("items", "late", "skewed", "other", "newest")}
         size = self.bytes / self.records if self.records else 0.0
         return {**counts, "dead": len(self.dead), "bytes": self.bytes, "oldest": self.oldest, "recordBytes": size}

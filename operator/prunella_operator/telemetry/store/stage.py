@@ -46,7 +46,7 @@ async def get(connection: asyncpg.Connection, batch: str, names: Iterable[str]) 
 
 
 async def states(connection: asyncpg.Connection, shard: int, names: Iterable[str]) -> dict[str, bytes]:
-    """What a shard carries from batch to batch, as far as there is any."""
+    """The states that a shard carries from batch to batch, as far as there are any."""
     rows = await connection.fetch(
         "SELECT name, body FROM telemetry_state WHERE shard = $1 AND name = ANY($2)", shard, list(names)
     )
