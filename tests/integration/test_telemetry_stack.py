@@ -4,15 +4,12 @@ import secrets
 from collections import defaultdict
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlpload.generator import Generator
 from otlpload.sender import Sender
 from otlpload.shop import Shop
 from otlpload.totals import Totals
-from support import programs
+from support import kafka_records, programs
 from support.api import until
 from telemetrystack.collector import to_kafka
 from telemetrystack.kafka import DEAD, PARTITIONS, SIGNALS, Broker
@@ -40,7 +37,7 @@ def collector(broker):
 
 def test_the_topics_are_made_once(broker):
     broker.create_topics()
-    topics = _consumer(broker).list_topics(timeout=10).topics
+    topics = kafka_records.consumer(broker.address).list_topics(timeout=10).topics
     assert {name: len(topics[name].partitions) for name in (*SIGNALS, DEAD)} == {
         **dict.fromkeys(SIGNALS, PARTITIONS),
         DEAD: 1,
@@ -62,7 +59,11 @@ def test_all_that_the_generator_sends_arrives(broker, collector):
     sender.close()
     total = sum((load.totals for load in loads), Totals())
     expected = {"otlp_spans": total.spans, "otlp_metrics": total.points, "otlp_logs": total.logs}
-    assert until(lambda: (found := _items(broker, "counted")) == expected and found, 30, f"{expected} in Kafka")
+    assert until(
+        lambda: (found := kafka_records.items(broker.address, "counted")) == expected and found,
+        30,
+        f"{expected} in Kafka",
+    )
 
 
 def test_a_killed_broker_comes_back_with_its_records(broker, collector):
@@ -108,7 +109,7 @@ def _send(collector, traces, requests=1):
 def _partitions(broker, traces, records):
     """The partitions of each trace's records; None as long as there are fewer records."""
     found = defaultdict(list)
-    for record in _records(broker):
+    for record in kafka_records.records(broker.address, SPANS):
         sent = ExportTraceServiceRequest.FromString(record.value())
         for trace in {
             span.trace_id for one in sent.resource_spans for scope in one.scope_spans for span in scope.spans
@@ -116,48 +117,3 @@ def _partitions(broker, traces, records):
             found[trace].append(record.partition())
     mine = {trace: found[trace] for trace in traces}
     return mine if sum(map(len, mine.values())) >= records else None
-
-
-def _items(broker, namespace):
-    """The number of spans, points and log records of a namespace, by topic."""
-    return {
-        "otlp_spans": sum(
-            len(scope.spans)
-            for record in _records(broker, "otlp_spans")
-            for one in ExportTraceServiceRequest.FromString(record.value()).resource_spans
-            for scope in _scopes(one, one.scope_spans, namespace)
-        ),
-        "otlp_metrics": sum(
-            len(metric.gauge.data_points) + len(metric.histogram.data_points)
-            for record in _records(broker, "otlp_metrics")
-            for one in ExportMetricsServiceRequest.FromString(record.value()).resource_metrics
-            for scope in _scopes(one, one.scope_metrics, namespace)
-            for metric in scope.metrics
-        ),
-        "otlp_logs": sum(
-            len(scope.log_records)
-            for record in _records(broker, "otlp_logs")
-            for one in ExportLogsServiceRequest.FromString(record.value()).resource_logs
-            for scope in _scopes(one, one.scope_logs, namespace)
-        ),
-    }
-
-
-def _scopes(one, scopes, namespace):
-    return scopes if any(each.value.string_value == namespace for each in one.resource.attributes) else ()
-
-
-def _records(broker, topic=SPANS):
-    """All records of a topic; fewer while Kafka does not answer."""
-    consumer = _consumer(broker)
-    everything = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)]
-    consumer.assign(everything)
-    while records := consumer.consume(1000, timeout=1):
-        yield from (record for record in records if not record.error())
-    consumer.close()
-
-
-def _consumer(broker):
-    return Consumer(
-        {"bootstrap.servers": broker.address, "group.id": "tests", "enable.auto.commit": False, "log_level": 0}
-    )

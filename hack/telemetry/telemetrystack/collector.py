@@ -12,7 +12,7 @@ from localcluster.ports import free_ports, listens
 from telemetrystack.service import Service
 
 DEPLOYED = Path(__file__).resolve().parents[3] / "manifests" / "telemetry" / "files" / "collector.yaml"
-_NEEDS_CLUSTER = frozenset({"resource", "k8sattributes"})
+_NEEDS_CLUSTER = frozenset({"resource/claims", "k8sattributes"})
 
 Configuration = Mapping[str, Any]
 
@@ -49,11 +49,11 @@ class Collector(Service):
 
 
 def to_kafka(brokers: str, log: Path | None = None) -> Collector:
-    """A Collector as it is deployed, that writes to these brokers; what needs a cluster is left out."""
+    """A Collector as it is deployed, without what needs a cluster; `brokers` are HOST:PORT, comma-separated."""
     collector = Collector(deployed := yaml.safe_load(DEPLOYED.read_text()), log)
     (storage := collector.folder / "queue").mkdir()
     deployed["extensions"] = {"file_storage": {"directory": str(storage)}}
-    deployed["exporters"]["kafka"]["brokers"] = [brokers]
+    deployed["exporters"]["kafka"]["brokers"] = brokers.split(",")
     service = deployed["service"]
     service |= {"extensions": ["file_storage"], "telemetry": {"metrics": {"level": "none"}}}
     for part in _NEEDS_CLUSTER & deployed["processors"].keys():

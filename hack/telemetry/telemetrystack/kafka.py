@@ -111,12 +111,12 @@ def _class_archive(libs: Path) -> Path:
     return archive
 
 
-def create_topics(address: str, partitions: int = PARTITIONS) -> None:
+def create_topics(address: str, partitions: int = PARTITIONS, replicas: int = 1) -> None:
     """Create the topics of the pipeline where they are missing, one per signal and the dead letters; wait for them."""
     admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
-    dead = NewTopic(DEAD, 1, 1, config={"cleanup.policy": "compact"})
+    dead = NewTopic(DEAD, 1, replicas, config={"cleanup.policy": "compact"})
     there = admin.list_topics(timeout=30).topics
-    topics = [NewTopic(name, partitions, 1) for name in SIGNALS] + [dead]
+    topics = [NewTopic(name, partitions, replicas) for name in SIGNALS] + [dead]
     if missing := [topic for topic in topics if topic.topic not in there]:
         for done in admin.create_topics(missing).values():
             done.result()

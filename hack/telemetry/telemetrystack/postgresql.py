@@ -54,7 +54,7 @@ def _install() -> None:
 _IMAGE = {
     "POSTGRES_USER": "postgres",
     "POSTGRES_PASSWORD": "telemetry",
-    "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --locale=C.UTF-8 --auth-host=scram-sha-256",
+    "POSTGRES_INITDB_ARGS": "--encoding=UTF8 --locale=C.UTF-8",
 }
 
 
@@ -99,6 +99,7 @@ class PostgreSQL(Service):
             f"--username={self._variables['POSTGRES_USER']}",
             f"--pwfile={word}",
             "--auth-local=trust",
+            "--auth-host=scram-sha-256",
             "--no-sync",
         )
 
