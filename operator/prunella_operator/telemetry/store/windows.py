@@ -42,9 +42,9 @@ async def read_watermark(connection: asyncpg.Connection, shard: int) -> datetime
 
 
 async def own_watermark(connection: asyncpg.Connection, shard: int) -> datetime | None:
-    """The time up to which windows of this shard are complete."""
+    """The end of the last complete window of this shard."""
     found: datetime | None = await connection.fetchval(
-        "SELECT watermark FROM telemetry_watermark WHERE shard = $1", shard
+        "SELECT date_bin(INTERVAL '10 seconds', watermark, 'epoch') FROM telemetry_watermark WHERE shard = $1", shard
     )
     return found
 
