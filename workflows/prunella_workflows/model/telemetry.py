@@ -4,6 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.redaction import redact
+
+_MAX_NAME = 253  # characters, as in Kubernetes
 
 
 class AnomalyKind(StrEnum):
@@ -27,6 +30,11 @@ class SplitKind(StrEnum):
     ONE_POD = "OnePod"
     ONE_NODE = "OneNode"
     ALL = "All"
+
+
+def readable(name: str) -> str:
+    """A name from telemetry as people may see it: cut, printable, and without secrets."""
+    return redact("".join(sign if sign.isprintable() else "?" for sign in name[:_MAX_NAME]))
 
 
 class Split(Value):

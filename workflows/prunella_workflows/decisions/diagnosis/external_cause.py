@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 
+from prunella_workflows.decisions.diagnosis.anomalies import find_origin, is_about
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence, IncidentSummary
 from prunella_workflows.model.incident_status import CausedBy, Phase
 from prunella_workflows.model.neighbours import DependencyView
+from prunella_workflows.model.telemetry import ServiceRef, readable
 
 MAX_WAIT_FOR_INCIDENT = timedelta(minutes=30)
 """For a cause with an open incident of its own: enough for three repairs of it, each with its verification."""
@@ -145,6 +147,42 @@ def find_dependency(evidence: Evidence, failures: Sequence[Symptom]) -> External
     return None
 
 
+def find_degraded_dependency(evidence: Evidence, failures: Sequence[Symptom]) -> ExternalCause | None:
+    """The origin of this workload's anomalies, where no pod fails: the dependency works, but badly."""
+    origin = find_origin(evidence)
+    if failures or origin is None:
+        return None
+    known = (view for view in evidence.dependencies if view.anomaly and is_about(origin, view.ref))
+    view = next(known, None)
+    if view is None:
+        return _unconfirmed_origin(origin)
+    incident = _incident_about(str(view.ref), evidence, view.ref.namespace)
+    if _waits_for_us(incident, evidence):
+        return None
+    about = f"; incident {incident.name} is about it" if incident is not None else ""
+    return ExternalCause(
+        kind=CauseKind.DEPENDENCY,
+        target=str(view.ref),
+        incident=incident.name if incident is not None else "",
+        message=f"Traces show that the anomaly comes from {view.ref} in namespace {view.ref.namespace}, where "
+        f"{view.anomaly}{about}.",
+        next_step=f"See incident {incident.name} of {view.ref}." if incident else f"See what is wrong with {view.ref}.",
+        max_wait=_max_wait(view, incident, evidence).total_seconds(),
+    )
+
+
+def _unconfirmed_origin(origin: ServiceRef) -> ExternalCause:
+    """An origin that is no workload of the cluster, or whose own telemetry does not agree."""
+    name = readable(str(origin))
+    return ExternalCause(
+        kind=CauseKind.DEPENDENCY,
+        target=name,
+        message=f"Traces show that the anomaly comes from {name}.",
+        next_step=f"See what is wrong with {name}.",
+        max_wait=MAX_WAIT_WITHOUT_INCIDENT.total_seconds(),
+    )
+
+
 def _group_by_service(dependencies: Iterable[DependencyView]) -> Iterator[tuple[DependencyView, ...]]:
     """The dependencies grouped by the Service that they back together."""
     ordered = sorted(dependencies, key=lambda view: (view.service, str(view.ref)))
@@ -230,18 +268,19 @@ def _waits_for_us(incident: IncidentSummary | None, evidence: Evidence) -> bool:
     return False
 
 
-def _incident_about(workload: str, evidence: Evidence) -> IncidentSummary | None:
-    """The open incident of a workload, or else its latest one if that was escalated."""
-    about = [other for other in _others(evidence) if other.workload == workload]
+def _incident_about(workload: str, evidence: Evidence, namespace: str = "") -> IncidentSummary | None:
+    """The open incident of a workload, or else its latest one if that was escalated. Default: in our namespace."""
+    about = [other for other in _others(evidence, namespace) if other.workload == workload]
     still_open = [incident for incident in about if not incident.phase.closed]
     latest = max(still_open or about, key=_age, default=None)
     return latest if latest is not None and (still_open or latest.phase in _ESCALATED) else None
 
 
-def _others(evidence: Evidence) -> list[IncidentSummary]:
-    """The other incidents of our namespace."""
-    here = (other for other in evidence.incidents if other.namespace == evidence.workload.ref.namespace)
-    return [other for other in here if other.name != evidence.incident_name]
+def _others(evidence: Evidence, namespace: str = "") -> list[IncidentSummary]:
+    """The other incidents of a namespace; of our own by default."""
+    ours = evidence.workload.ref.namespace
+    there = [other for other in evidence.incidents if other.namespace == (namespace or ours)]
+    return [other for other in there if (other.namespace, other.name) != (ours, evidence.incident_name)]
 
 
 def _age(incident: IncidentSummary) -> tuple[datetime, str]:

@@ -52,8 +52,9 @@ class Findings:
 
     @cached_property
     def dependency(self) -> ExternalCause | None:
-        """The dependency that is down or has just come back, if the failures may come from it."""
-        return external_cause.find_dependency(self.evidence, self.failures)
+        """The dependency that is down or has just come back, if the failures may come from it, or works badly."""
+        down = external_cause.find_dependency(self.evidence, self.failures)
+        return down or external_cause.find_degraded_dependency(self.evidence, self.failures)
 
     @cached_property
     def shared_cause(self) -> ExternalCause | None:

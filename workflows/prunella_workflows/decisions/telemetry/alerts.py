@@ -7,15 +7,13 @@ used as the name of an object (see `alert_classification`).
 from prunella_workflows.decisions.telemetry.judgement import Judgement
 from prunella_workflows.model.alert import EDGES, ONSET, ORIGIN, PODS, SPLIT, TRACES, Alert, AlertStatus
 from prunella_workflows.model.alert_policy import AlertHandlingMode
-from prunella_workflows.model.redaction import redact
-from prunella_workflows.model.telemetry import Anomaly, AnomalyKind, ServiceRef, SplitKind
+from prunella_workflows.model.telemetry import Anomaly, AnomalyKind, ServiceRef, SplitKind, readable
 
 _TOLD = "w"
 """Ends the fingerprint of a warning. As in Alertmanager the severity is part of it: an anomaly that becomes critical
 is another alert, and no repeat of one that people were only told of."""
 
 _LABELS = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
-_MAX_NAME = 253  # characters, as in Kubernetes
 _MAX_PODS = 50
 _MAX_EDGES = 5
 _MEASURES = {
@@ -52,7 +50,7 @@ def _alert(anomaly: Anomaly, *, critical: bool) -> Alert:
         labels={
             "alertname": f"Telemetry{anomaly.kind}",
             "severity": "critical" if critical else "warning",
-            "service": _clean(anomaly.subject.service),
+            "service": readable(anomaly.subject.service),
             **_workload_labels(anomaly.subject),
             **_cause_label(anomaly),
         },
@@ -66,7 +64,7 @@ def _workload_labels(subject: ServiceRef) -> dict[str, str]:
     label = _LABELS.get(subject.kind)
     if label is None:
         return {}
-    return {"namespace": _clean(subject.namespace), label: _clean(subject.workload)}
+    return {"namespace": readable(subject.namespace), label: readable(subject.workload)}
 
 
 def _cause_label(anomaly: Anomaly) -> dict[str, str]:
@@ -76,16 +74,16 @@ def _cause_label(anomaly: Anomaly) -> dict[str, str]:
 
 
 def _annotations(anomaly: Anomaly) -> dict[str, str]:
-    split = _SPLITS.get(anomaly.split.kind, "").format(_clean(anomaly.split.name))
+    split = _SPLITS.get(anomaly.split.kind, "").format(readable(anomaly.split.name))
     texts = {
-        "summary": f"{_clean(str(anomaly.subject))}: {describe(anomaly)}",
+        "summary": f"{readable(str(anomaly.subject))}: {describe(anomaly)}",
         "description": " ".join(filter(None, (_origin_text(anomaly), split))),
-        ORIGIN: _clean(str(anomaly.origin)) if anomaly.origin is not None else "",
-        EDGES: "; ".join(map(_clean, anomaly.edges[:_MAX_EDGES])),
+        ORIGIN: readable(str(anomaly.origin)) if anomaly.origin is not None else "",
+        EDGES: "; ".join(map(readable, anomaly.edges[:_MAX_EDGES])),
         ONSET: f"{anomaly.since:%Y-%m-%dT%H:%M:%SZ}",
-        SPLIT: f"{anomaly.split.kind} {_clean(anomaly.split.name)}".strip(),
-        TRACES: " ".join(map(_clean, anomaly.traces)),
-        PODS: " ".join(map(_clean, anomaly.pod_uids[:_MAX_PODS])),
+        SPLIT: f"{anomaly.split.kind} {readable(anomaly.split.name)}".strip(),
+        TRACES: " ".join(map(readable, anomaly.traces)),
+        PODS: " ".join(map(readable, anomaly.pod_uids[:_MAX_PODS])),
     }
     return {name: text for name, text in texts.items() if text}
 
@@ -103,9 +101,6 @@ def describe(anomaly: Anomaly) -> str:
 def _origin_text(anomaly: Anomaly) -> str:
     if anomaly.origin is None:
         return "Where it comes from is unknown."
-    return "It comes from this workload itself." if anomaly.is_own else f"It comes from {_clean(str(anomaly.origin))}."
-
-
-def _clean(text: str) -> str:
-    """Cut to the length of a name, printable, and without secrets."""
-    return redact("".join(sign if sign.isprintable() else "?" for sign in text[:_MAX_NAME]))
+    return (
+        "It comes from this workload itself." if anomaly.is_own else f"It comes from {readable(str(anomaly.origin))}."
+    )
