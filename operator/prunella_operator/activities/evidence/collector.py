@@ -132,7 +132,7 @@ class EvidenceCollector:
         return self._usage.now(ref, pods)
 
     def telemetry(self, ref: WorkloadRef) -> TelemetryView | None:
-        """What the telemetry of a workload shows now; None where it is not configured or cannot be read."""
+        """The telemetry of a workload now; None where it is not configured or cannot be read."""
         return self._telemetry.read(ref)
 
     def scaling(self, raw: Object) -> Scaling:

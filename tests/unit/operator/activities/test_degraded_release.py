@@ -26,7 +26,7 @@ def ago(seconds):
 
 
 class Telemetry:
-    """What the pipeline has stored of web."""
+    """The view of web that the pipeline has stored."""
 
     view = None
 

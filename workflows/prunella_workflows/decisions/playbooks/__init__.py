@@ -64,7 +64,7 @@ def decide(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ..
 
 
 def _verify_by_telemetry(plan: Plan, findings: Findings) -> Plan:
-    """Where telemetry shows an anomaly, its end is part of the proof that a repair helped."""
+    """Make the end of an anomaly part of the proof that a repair helped, if telemetry shows one."""
     if not open_anomalies(findings.evidence):
         return plan
     steps = (

@@ -117,7 +117,7 @@ def test_telemetry_alone_writes_nothing(case):
 
 
 def test_failing_pods_come_first():
-    """What the kubelet reports of its pods is more than what anyone may send."""
+    """The kubelet's reports count more than data that anyone may send."""
     pods = (a_pod("web-2-a", a_crashing_container()), a_pod("web-2-b"), a_pod("web-2-c"))
     diagnosis, plan = decided(an_evidence_of(pods=pods))
     assert diagnosis.cause is not Cause.UNKNOWN
