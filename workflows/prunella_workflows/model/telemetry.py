@@ -83,6 +83,10 @@ class Anomaly(Value):
     edges: tuple[str, ...] = ()
     pod_uids: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
+    dependants: tuple[str, ...] = ()
+    """Other subjects whose anomalies have this subject as their origin."""
+    detail: str = ""
+    """The template of the logs, or the resource that is saturated."""
 
     @property
     def is_own(self) -> bool:

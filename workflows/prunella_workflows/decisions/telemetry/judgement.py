@@ -9,6 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prunella_workflows.decisions.telemetry.histogram import milliseconds
+from prunella_workflows.decisions.telemetry.memory import Memory
+from prunella_workflows.decisions.telemetry.rules import Parameters
+from prunella_workflows.decisions.telemetry.stepping import step
+from prunella_workflows.decisions.telemetry.telling import Teller
 from prunella_workflows.decisions.telemetry.windows import SECONDS, Window
 from prunella_workflows.model.telemetry import Anomaly, ServiceRef
 from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
@@ -31,7 +36,8 @@ class Judgement:
     """The anomalies by what became of them, and the new states.
 
     `changed` have another severity, origin or split than when they were last told; `ongoing` are all that are open,
-    for dashboards. `learning` is the number of series that are not judged yet.
+    for dashboards. One that opened and ended within these windows is in `ended` only. `learning` is the number of
+    series that are not judged yet.
     """
 
     states: States
@@ -42,15 +48,45 @@ class Judgement:
     learning: int = 0
 
 
-def judge(windows: Sequence[Window], states: States, parameters: TelemetryPolicy = DEFAULTS) -> Judgement:  # noqa: ARG001
+def judge(windows: Sequence[Window], states: States, parameters: TelemetryPolicy = DEFAULTS) -> Judgement:
     """Judge complete windows in the order of time. Windows up to the last one judged are skipped.
 
-    `parameters` are merged ones: every field is set. The answer depends on nothing else.
+    Unset fields of `parameters` have their built-in values. The answer depends on nothing else.
     """
-    read_to = max([states.get("readTo", 0), *(int(window.start.timestamp()) + SECONDS for window in windows)])
-    return Judgement(states={**states, "readTo": read_to})
+    memory, rules = Memory.of(states), Parameters.of(parameters)
+    teller = Teller(memory, rules)
+    for window in windows:
+        time = int(window.start.timestamp())
+        if time >= memory.read_to:
+            step(memory, window, time, rules)
+            memory.read_to = time + SECONDS
+            teller.tell(time)
+    memory.forget(memory.read_to)
+    return Judgement(
+        states=memory.states(),
+        opened=tuple(teller.opened.values()),
+        changed=tuple(teller.changed.values()),
+        ended=tuple(teller.ended),
+        ongoing=teller.ongoing(),
+        learning=sum(_learning(memory)),
+    )
 
 
-def baselines(states: States) -> tuple[Baseline, ...]:  # noqa: ARG001
+def baselines(states: States) -> tuple[Baseline, ...]:
     """The normal values of each service."""
-    return ()
+    return tuple(
+        Baseline(
+            each.ref,
+            each.errors.share or None,
+            None if each.latency.bucket is None else round(milliseconds(each.latency.bucket), 3),
+        )
+        for each in Memory.of(states).services.values()
+    )
+
+
+def _learning(memory: Memory) -> list[int]:
+    return [
+        (not each.errors.share) + (not each.latency.shares.share)
+        for each in memory.services.values()
+        if each.errors.share or each.errors.windows
+    ]
