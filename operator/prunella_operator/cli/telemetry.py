@@ -152,9 +152,4 @@ def _duration(ms: float | None) -> str:
 
 
 def _print_json(value: Any) -> None:
-    console().print_json(json.dumps(value, default=_to_json), indent=2)
-
-
-def _to_json(value: Any) -> Any:
-    """Times as ISO 8601, and PostgreSQL's exact numbers as numbers."""
-    return value.isoformat() if isinstance(value, datetime) else float(value)
+    console().print_json(json.dumps(value, default=datetime.isoformat), indent=2)

@@ -21,7 +21,11 @@ def configuration(settings: Settings) -> Configuration:
     if not settings.telemetry_kafka:
         raise InvalidInputError("telemetry_kafka is not set: it names Kafka's brokers, such as kafka:9092")
     properties = _read(settings.telemetry_kafka_properties) if settings.telemetry_kafka_properties else {}
-    return {**properties, "bootstrap.servers": ",".join(settings.telemetry_kafka), "log_level": 3}
+    return {
+        **properties,
+        "bootstrap.servers": ",".join(settings.telemetry_kafka),
+        "log_level": 2,
+    }  # what fails is raised
 
 
 def _read(path: str) -> dict[str, str]:

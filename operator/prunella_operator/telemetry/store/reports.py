@@ -16,8 +16,8 @@ Row = dict[str, Any]
 _SHARDS = """
 SELECT shard, max(ts) AS last_at, (array_agg(lag_seconds ORDER BY ts DESC))[1] AS lag_seconds,
        (array_agg(judged ORDER BY ts DESC))[1] AS judged, count(*) AS batches,
-       sum(items) / 300.0 AS items_per_second, sum(bytes) / 300.0 AS bytes_per_second,
-       sum(late) AS late, sum(skewed) AS skewed, sum(dead) AS dead, sum(other) AS other
+       sum(items)::float8 / 300 AS items_per_second, sum(bytes)::float8 / 300 AS bytes_per_second,
+       sum(late)::bigint AS late, sum(skewed)::bigint AS skewed, sum(dead)::bigint AS dead, sum(other)::bigint AS other
 FROM telemetry_batch WHERE ts > now() - INTERVAL '5 minutes' GROUP BY shard ORDER BY shard
 """
 _STATES = "SELECT state, count(*) AS services FROM telemetry_now GROUP BY state ORDER BY state"
@@ -30,7 +30,7 @@ ORDER BY array_position(ARRAY['Critical', 'Anomalous'], state), error_share - co
 LIMIT $1
 """
 _LOGS = """
-SELECT pattern, sum(n) AS records, min(sample) AS sample FROM telemetry_log
+SELECT pattern, sum(n)::bigint AS records, min(sample) AS sample FROM telemetry_log
 WHERE severity IN ('ERROR', 'FATAL') AND namespace = $1 AND workload = $2 AND service = $3
     AND ts >= $4::timestamptz - INTERVAL '1 minute' AND ts < $4::timestamptz + INTERVAL '5 minutes'
 GROUP BY pattern ORDER BY records DESC LIMIT 5
