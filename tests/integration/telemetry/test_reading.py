@@ -37,10 +37,10 @@ async def stored(pipe):
         anomalies.ANOMALIES: pack_json(anomalies.dump_anomalies([anomaly])),
         anomalies.BASELINES: pack_json(anomalies.dump_baselines([Baseline(STOCK, 0.01, 9.0)], clock.now())),
     }
+    batch, _ = await pipe.pump()
     async with pipe.database.connection() as connection:
         await anomalies.write(connection, staged)
-        await connection.execute("UPDATE telemetry_now SET read_to = 'epoch'")
-    await pipe.pump()
+    await pipe.run("dashboard", batch)
     return pipe
 
 
