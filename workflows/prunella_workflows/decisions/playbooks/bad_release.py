@@ -72,7 +72,7 @@ def _diagnose_by_telemetry(evidence: Evidence, good: RevisionView | None) -> Dia
     anomalies = degraded_release.serving_anomalies(evidence)
     return Diagnosis(
         cause=Cause.BAD_RELEASE,
-        confidence=0.8,
+        confidence=0.8 if degraded_release.is_compared(evidence) else 0.6,
         message=f"The current release is ready, but {describe(anomalies[0])}; {good} was available before.",
         decided_by=(
             *map(describe, anomalies),

@@ -10,8 +10,8 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.telemetry import Anomaly, AnomalyKind, ServiceRef, SplitKind, readable
 
 _TOLD = "w"
-"""Ends the fingerprint of a warning. As in Alertmanager the severity is part of it: an anomaly that becomes critical
-is another alert, and no repeat of one that people were only told of."""
+"""Ends the fingerprint of an alert that people are only told of. As in Alertmanager the severity is part of it: an
+anomaly that becomes critical is another alert, and no repeat of that one."""
 
 _LABELS = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
 _MAX_PODS = 50
@@ -30,26 +30,34 @@ _SPLITS = {
 
 
 def to_alerts(judgement: Judgement, mode: AlertHandlingMode = AlertHandlingMode.HEAL) -> tuple[Alert, ...]:
-    """The alerts that are new, changed or over. The end of an anomaly ends its warning as well."""
+    """The alerts that are new, changed or over. The end of an anomaly ends both its alerts."""
     if mode is AlertHandlingMode.RECORD:
         return ()
     still_open = (*judgement.opened, *judgement.changed)
-    firing = (_alert(anomaly, critical=_is_critical(anomaly, mode)) for anomaly in still_open)
-    ended = (_alert(anomaly, critical=critical) for anomaly in judgement.ended for critical in (False, True))
+    firing = (_alert(anomaly, heal=_may_heal(anomaly, mode)) for anomaly in still_open)
+    ended = (_alert(anomaly, heal=heal) for anomaly in judgement.ended for heal in (False, True))
     return (*firing, *ended)
 
 
-def _is_critical(anomaly: Anomaly, mode: AlertHandlingMode) -> bool:
-    return anomaly.critical and anomaly.origin is not None and mode is AlertHandlingMode.HEAL
+def _may_heal(anomaly: Anomaly, mode: AlertHandlingMode) -> bool:
+    """Report whether it has all that an Incident takes. An alert that fires too early would be told, and no more."""
+    complete = anomaly.origin is not None and bool(anomaly.pod_uids)
+    return anomaly.critical and complete and mode is AlertHandlingMode.HEAL
 
 
-def _alert(anomaly: Anomaly, *, critical: bool) -> Alert:
+def _severity(anomaly: Anomaly, *, heal: bool) -> str:
+    if heal:
+        return "critical"
+    return "high" if anomaly.critical else "warning"
+
+
+def _alert(anomaly: Anomaly, *, heal: bool) -> Alert:
     return Alert(
-        fingerprint=anomaly.fingerprint if critical else f"{anomaly.fingerprint}{_TOLD}",
+        fingerprint=anomaly.fingerprint if heal else f"{anomaly.fingerprint}{_TOLD}",
         status=AlertStatus.FIRING if anomaly.until is None else AlertStatus.RESOLVED,
         labels={
             "alertname": f"Telemetry{anomaly.kind}",
-            "severity": "critical" if critical else "warning",
+            "severity": _severity(anomaly, heal=heal),
             "service": readable(anomaly.subject.service),
             **_workload_labels(anomaly.subject),
             **_cause_label(anomaly),

@@ -68,6 +68,19 @@ def test_the_soak_that_made_a_bad_release_good_acquits_it_not():
     assert decided(an_evidence_of(revisions=history))[0].cause is Cause.BAD_RELEASE
 
 
+ALL = an_anomaly(split=Split(kind=SplitKind.ALL))
+ONLY = an_anomaly(split=Split(), pod_uids=("uid-web-2-a",))
+
+
+@pytest.mark.parametrize(
+    ("anomaly", "letters"), [(ALL, "abc"), (ONLY, "a")], ids=["all of several", "the only one, with nothing to compare"]
+)
+def test_where_all_old_pods_were_replaced_the_time_of_the_rollout_tells(anomaly, letters):
+    pods = tuple(a_pod(f"web-2-{letter}", created_at=ago(115)) for letter in letters)
+    diagnosis, _ = decided(an_evidence_of(anomaly, pods=pods))
+    assert (diagnosis.cause, diagnosis.confidence) == (Cause.BAD_RELEASE, 0.6)
+
+
 def a_foreign_pod():
     return an_anomaly(pod_uids=("uid-web-2-a", "uid-of-no-pod-of-ours"))
 
@@ -81,12 +94,16 @@ ACQUITTED = {
     "from elsewhere": {"anomalies": (an_anomaly(**FROM_DB),)},
     "its origin is unknown": {"anomalies": (an_anomaly(origin=None),)},
     "also from elsewhere": {"anomalies": (an_anomaly(), an_anomaly(kind=AnomalyKind.LATENCY, origin=a_service("db")))},
-    "all pods": {"anomalies": (an_anomaly(split=Split(kind=SplitKind.ALL)),)},
+    "all pods, and no release": {"anomalies": (ALL,), "revisions": the_history(created_at=ago(600))},
+    "all pods, and an old one is left": {
+        "anomalies": (ALL,),
+        "pods": (*(a_pod(f"web-2-{letter}") for letter in "abc"), a_pod("web-1-a", revision="1")),
+    },
     "one pod": {"anomalies": (an_anomaly(split=Split(kind=SplitKind.ONE_POD, name="web-2-a")),)},
-    "unknown pods": {"anomalies": (an_anomaly(split=Split()),)},
+    "some pods": {"anomalies": (an_anomaly(split=Split(), pod_uids=("uid-web-2-a", "uid-web-2-b")),)},
     "no uids": {"anomalies": (an_anomaly(pod_uids=()),)},
     "a pod that is not there": {"anomalies": (a_foreign_pod(),)},
-    "before the rollout": {"anomalies": (an_anomaly(since=ago(600)),)},
+    "before the rollout": {"anomalies": (an_anomaly(since=ago(160)),)},
     "long after the rollout": {"revisions": the_history(created_at=ago(7200))},
     "no rollout known": {"revisions": the_history(created_at=None)},
     "good before the onset": {"revisions": the_history(created_at=ago(1200), good_at=ago(30), good_since=ago(1000))},
@@ -149,7 +166,7 @@ def test_a_rollback_that_did_not_help_is_not_repeated():
     ],
 )
 def test_a_person_gets_the_place_to_look_at(split, said):
-    _, plan = decided(an_evidence_of(an_anomaly(split=split)))
+    _, plan = decided(an_evidence_of(an_anomaly(split=split), revisions=the_history(created_at=ago(600))))
     assert plan.reason == "AnomalyPersists"
     assert said in plan.next_step
     assert "0af7651916cd43dd8448eb211c80319c" in plan.next_step

@@ -63,6 +63,7 @@ def test_each_kind_is_known(kind):
         ({"origin": a_service("db")}, HEAL),  # its incident waits for that of the origin
         ({"critical": False}, NOTIFY),
         ({"origin": None}, NOTIFY),
+        ({"pod_uids": ()}, NOTIFY),
         ({"subject": a_service("web", kind="", workload="")}, NOTIFY),
         ({"subject": a_service("web", kind="Job")}, NOTIFY),
         ({"subject": a_service("web", workload="Not_a-Name!")}, NOTIFY),
@@ -97,6 +98,13 @@ def test_an_anomaly_that_becomes_critical_is_another_alert():
     assert warning.fingerprint != critical.fingerprint == an_anomaly().fingerprint
 
 
+def test_what_is_critical_and_not_complete_is_told_with_urgency():
+    """Its alert for an Incident fires once the pods are known: a repeat of it would not be handled again."""
+    early = the_alert(pod_uids=())
+    assert (early.labels["severity"], classify(early, ()).severity) == ("high", Severity.HIGH)
+    assert early.fingerprint != the_alert().fingerprint
+
+
 def test_the_end_of_an_anomaly_ends_its_warning_as_well():
     over = an_anomaly(until=ago(0))
     alerts = to_alerts(Judgement(states={}, ended=(over,)))
@@ -105,7 +113,7 @@ def test_the_end_of_an_anomaly_ends_its_warning_as_well():
 
 
 def test_the_mode_of_the_policy():
-    assert [alert.labels["severity"] for alert in opened(an_anomaly(), mode=NOTIFY)] == ["warning"]
+    assert [alert.labels["severity"] for alert in opened(an_anomaly(), mode=NOTIFY)] == ["high"]
     assert opened(an_anomaly(), mode=RECORD) == ()
 
 
