@@ -83,13 +83,13 @@ def _stands_out(group: list[PodShare], others: list[PodShare], normal: float) ->
 
 
 def _all(pods: list[PodShare], normal: float) -> Part:
-    """All, where several pods are bad and have nearly all requests; else it is unknown."""
+    """All, where several pods are bad and have nearly all requests; else it is unknown, and the bad pods are named."""
     bad = [pod for pod in pods if pod.total >= _REQUESTS and _is_bad(pod, normal)]
     total, _ = _sum(pods)
     covered, _ = _sum(bad)
-    if len(bad) > 1 and covered >= _COVERED * total:
-        return Part(Split(kind=SplitKind.ALL), tuple(pod.pod.uid for pod in bad))
-    return Part(Split())
+    everywhere = len(bad) > 1 and covered >= _COVERED * total
+    split = Split(kind=SplitKind.ALL) if everywhere else Split()
+    return Part(split, tuple(pod.pod.uid for pod in bad if pod.pod.uid))
 
 
 def _is_bad(pod: PodShare, normal: float) -> bool:
