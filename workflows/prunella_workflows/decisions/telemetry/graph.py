@@ -19,28 +19,26 @@ _SHARE = 0.03  # of calls that fail, beyond the normal share
 
 @dataclass(slots=True)
 class Sums:
-    """Decaying sums over windows: calls, failed ones, gaps in ms, and the caller's requests."""
+    """Decaying sums over windows: calls, those that failed or had no server span, gaps, and the caller's requests."""
 
     calls: float = 0.0
     failed: float = 0.0
     gap_ms: float = 0.0
     requests: float = 0.0
+    lost: float = 0.0
 
     def add(self, counts: EdgeCounts | None, requests: int, kept: float) -> None:
         """Add a window; None is one without calls."""
         self.calls *= kept
         self.failed *= kept
         self.gap_ms *= kept
+        self.lost *= kept
         self.requests = self.requests * kept + requests
         if counts:
             self.calls += counts.calls
-            self.failed += max(counts.errors, counts.lost)
+            self.failed += counts.errors
+            self.lost += counts.lost
             self.gap_ms += max(0.0, counts.gap_ms)
-
-    @property
-    def share(self) -> float:
-        """The share of calls that fail."""
-        return self.failed / self.calls if self.calls else 0.0
 
     @property
     def gap(self) -> float:
@@ -53,7 +51,7 @@ class Sums:
         return self.calls / self.requests if self.requests else 0.0
 
 
-_values = attrgetter("calls", "failed", "gap_ms", "requests")
+_values = attrgetter("calls", "failed", "gap_ms", "requests", "lost")
 
 
 @dataclass(slots=True)
@@ -66,20 +64,25 @@ class EdgeMemory:
     log_gap: float = 0.0
     """The mean of the logarithm of a window's mean gap, plus 1 ms, and its mean absolute deviation."""
     deviation: float = 0.0
+    last_calls: int = 0
+    last_requests: int = 0
+    """Those of the caller in the last window."""
 
     @classmethod
     def of(cls, row: list[Any]) -> "EdgeMemory":
         """Read a row; fields that a later version added are ignored."""
-        normal, recent, windows, log_gap, deviation = row[:5]
-        return cls(Sums(*normal), Sums(*recent), windows, log_gap, deviation)
+        normal, recent, *rest = row[:7]
+        return cls(Sums(*normal[:5]), Sums(*recent[:5]), *rest)
 
     def row(self) -> list[Any]:
         """The inverse of `of`."""
-        return [_values(self.normal), _values(self.recent), self.windows, self.log_gap, self.deviation]
+        rest = (self.windows, self.log_gap, self.deviation, self.last_calls, self.last_requests)
+        return [_values(self.normal), _values(self.recent), *rest]
 
     def step(self, counts: EdgeCounts | None, requests: int, learns: bool) -> None:
         """Count a window of the edge; None is one without calls, `requests` are those of its caller."""
         self.recent.add(counts, requests, _RECENT)
+        self.last_calls, self.last_requests = counts.calls if counts else 0, requests
         if not learns:
             return
         self.normal.add(counts, requests, _NORMAL)
@@ -99,20 +102,30 @@ class EdgeMemory:
 
     @property
     def failures(self) -> float:
-        """Recent calls that failed beyond the normal share; 0 where that may be chance."""
-        if not self.is_known or self.recent.calls < _CALLS:
+        """Recent calls that failed, or had no server span, beyond the normal share; 0 where that may be chance.
+
+        Calls of a service without spans of its own never have one, so that its failures are those that callers see.
+        """
+        return max(
+            self._excess(self.recent.failed, self.normal.failed), self._excess(self.recent.lost, self.normal.lost)
+        )
+
+    def _excess(self, recent: float, normal: float) -> float:
+        calls = self.recent.calls
+        if not self.is_known or calls < _CALLS or not self.normal.calls:
             return 0.0
-        expected = self.recent.calls * self.normal.share
-        excess = self.recent.failed - expected
-        certain = excess > 3 * math.sqrt(max(1.0, expected)) and excess > _SHARE * self.recent.calls
-        return excess if certain else 0.0
+        expected = calls * normal / self.normal.calls
+        excess = recent - expected
+        return excess if excess > 3 * math.sqrt(max(1.0, expected)) and excess > _SHARE * calls else 0.0
 
     @property
     def vanished(self) -> float:
-        """Recent calls that the caller's requests would have made; 0 unless most are missing."""
-        expected = self.recent.requests * self.normal.per_request
-        missing = expected - self.recent.calls
-        return missing if self.is_known and expected >= 2 * _CALLS and missing > (1 - _LOST) * expected else 0.0
+        """Recent calls that the caller's requests would have made; 0 unless most of the last window's are missing."""
+        usual = self.normal.per_request
+        expected = self.last_requests * usual
+        if not self.is_known or expected < 2 * _CALLS or self.last_calls > _LOST * expected:
+            return 0.0
+        return max(0.0, self.recent.requests * usual - self.recent.calls)
 
     @property
     def slow_ms(self) -> float:

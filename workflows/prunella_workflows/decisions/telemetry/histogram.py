@@ -18,18 +18,20 @@ def add(into: Dense, counts: Histogram) -> None:
     """Add the counts of a window."""
     if not counts:
         return
-    low = _clip(min(counts))
+    low, high = min(counts), max(counts)
+    if low < _LOWEST or high > _HIGHEST:
+        counts = _clipped(counts)
+        low, high = min(counts), max(counts)
     if not into:
         into.append(low)
     elif low < into[0]:
         into[1:1] = [0] * int(into[0] - low)
         into[0] = low
     first = int(into[0]) - 1
-    missing = max(low, min(_HIGHEST, max(counts))) - first - len(into) + 1
-    if missing > 0:
+    if (missing := high - first - len(into) + 1) > 0:
         into.extend([0] * missing)
     for bucket, count in counts.items():
-        into[_clip(bucket) - first] += count
+        into[bucket - first] += count
 
 
 def merged(one: Dense, kept: float, other: Dense) -> Dense:
@@ -83,8 +85,12 @@ def ratio(bucket: float, base: float) -> float:
     return math.pow(2.0, (bucket - base) / PER_OCTAVE)
 
 
-def _clip(bucket: int) -> int:
-    return max(_LOWEST, min(_HIGHEST, bucket))
+def _clipped(counts: Histogram) -> Histogram:
+    found: dict[int, int] = {}
+    for bucket, count in counts.items():
+        place = max(_LOWEST, min(_HIGHEST, bucket))
+        found[place] = found.get(place, 0) + count
+    return found
 
 
 def _items(counts: Dense) -> "enumerate[float]":

@@ -17,6 +17,9 @@ from prunella_workflows.model.telemetry import (
 
 _SETTLED = 600  # seconds after the onset, from which another origin or split is not told
 
+_OWN = frozenset({SplitKind.NEW_PODS, SplitKind.ONE_POD})
+"""What is behind a service is behind all its pods: one that is bad in some only is the origin itself."""
+
 
 class Teller:
     """Collects the anomalies of a judgement. What is known of one is kept when later windows leave it open."""
@@ -57,6 +60,8 @@ class Teller:
         origin = causes.find(name, kind)
         cause = self._memory.services.get(origin.service) if origin.service else None
         anomaly = anomalies.describe(memory, kind, origin, cause.ref if cause else None)
+        if anomaly.split.kind in _OWN:
+            anomaly = anomaly.model_copy(update={"origin": memory.ref})
         return anomalies.with_severity(_keep(anomaly, memory.told[kind], self._memory.read_to), self._rules)
 
     def _note(self, memory: ServiceMemory, anomaly: Anomaly) -> None:
