@@ -19,6 +19,7 @@ from builders import (
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.playbooks import decide
+from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.neighbours import DependencyView
 from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import RestoreTemplate
@@ -212,12 +213,24 @@ def test_an_origin_of_another_namespace():
     assert Findings(evidence).dependency.incident == "db-2"
 
 
-@pytest.mark.parametrize("views", [(), (a_view(anomaly=""),)], ids=["no workload", "its own telemetry disagrees"])
-def test_an_origin_that_nothing_confirms_is_named_and_waited_for_shortly(views):
-    findings = Findings(an_evidence_of(an_anomaly(**FROM_DB), dependencies=views))
+def test_an_origin_that_is_no_workload_of_the_cluster_is_named_and_waited_for_shortly():
+    findings = Findings(an_evidence_of(an_anomaly(**FROM_DB)))
     diagnosis, plan = decide(findings, a_policy())
     assert (diagnosis.cause, plan.steps) == (Cause.DEPENDENCY_DOWN, ())
     assert (findings.dependency.target, findings.dependency.max_wait) == ("shop/db", 120)
+
+
+def test_after_the_origin_was_healed_our_anomaly_has_time_to_end():
+    healed = an_incident_of_db(phase=Phase.HEALED, closed_at=ago(20))
+    evidence = an_evidence_of(an_anomaly(**FROM_DB), dependencies=(a_view(anomaly=""),), incidents=(healed,))
+    cause = Findings(evidence).dependency
+    assert (cause.target, cause.incident, cause.max_wait) == ("StatefulSet/db", "db-1", 36 * 60)
+
+
+def test_when_the_incident_of_the_origin_is_escalated_so_is_ours():
+    escalated = an_incident_of_db(phase=Phase.ESCALATED, closed_at=ago(20))
+    evidence = an_evidence_of(an_anomaly(**FROM_DB), dependencies=(a_view(),), incidents=(escalated,))
+    assert Findings(evidence).dependency.max_wait == 0
 
 
 def test_of_two_that_wait_for_each_other_the_older_one_goes_on():
