@@ -62,7 +62,7 @@ class DeployedBroker(Service):
     def environment(self):
         own = {"POD_NAME": f"telemetry-kafka-{self._number}", "KAFKA_LIBS": str(jars.ensure(jars.KAFKA))}
         paths = {"KAFKA_DATA": str(self.folder / "data"), "TMPDIR": str(self.folder)}
-        quick = {"KAFKA_HEAP": "200m", "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+        quick = {"KAFKA_HEAP": "256m", "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
         return {**super().environment(), **own, **paths, **quick}
 
     def answers(self):

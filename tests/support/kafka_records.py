@@ -1,4 +1,4 @@
-"""What is in Kafka's topics now."""
+"""The records in Kafka's topics."""
 
 from collections.abc import Iterator
 from contextlib import closing

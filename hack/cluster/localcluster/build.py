@@ -82,7 +82,7 @@ def _build(programs: Sequence[tuple[Group, Program]]) -> None:
 
 @contextmanager
 def one_builder_at_a_time() -> Iterator[None]:
-    """Hold the cache's lock; wait for whoever has it."""
+    """Hold the cache's lock, after waiting for it."""
     with (cache_folder() / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -26,7 +26,7 @@ class Jars:
 
     @property
     def folder(self) -> Path:
-        """Where they are kept: changes with the pom."""
+        """The folder in the cache: changes with the pom."""
         return build.cache_folder() / f"{self.name}-{hashlib.sha256(self.pom.read_bytes()).hexdigest()[:16]}"
 
 

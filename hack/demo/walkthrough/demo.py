@@ -50,7 +50,7 @@ def run_demo(options: Options, narrator: Narrator) -> int:
     """Run all steps; 0 when both incidents are healed."""
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
-        stack.enter_context(_interruptible())
+        stack.enter_context(interruptible())
         cluster = Cluster(options.name, options.context, options.state / "cluster.log")
         existed = _ensure_cluster(cluster, options, narrator, stack)
         kubeconfig = cluster.kubeconfig()
@@ -74,7 +74,7 @@ def run_demo(options: Options, narrator: Narrator) -> int:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C; restore the previous handlers at the end."""
     previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

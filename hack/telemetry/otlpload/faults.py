@@ -8,7 +8,7 @@ from otlpload.shop import NODES, Pod, Shop
 
 
 class FaultKind(StrEnum):
-    """What goes wrong."""
+    """The kind of a fault."""
 
     ERRORS = "errors"
     """A share of the requests fails, with an error log."""
@@ -36,7 +36,7 @@ class Fault:
     kind: FaultKind
     service: str = "payment"
     part: Part = Part.ALL
-    share: float = 0.3
+    share: float = 0.6
     extra_ms: float = 400.0
 
 

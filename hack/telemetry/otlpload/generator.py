@@ -17,7 +17,7 @@ METRICS_EVERY = 10
 
 @dataclass(frozen=True)
 class Load:
-    """What a stretch of time sends, and its counts."""
+    """The requests of a stretch of time, and their counts."""
 
     requests: tuple[Request, ...]
     totals: Totals

@@ -11,7 +11,7 @@ from otlpload.shop import Pod, Shop
 CPU, MEMORY = "k8s.pod.cpu_limit_utilization", "k8s.pod.memory_limit_utilization"
 RESTARTS, DURATION = "k8s.container.restarts", "http.server.request.duration"
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-"""Of the histogram, in s."""
+"""Bounds of the histogram, in s."""
 
 
 class Metrics:
@@ -32,7 +32,7 @@ class Metrics:
                 self._histogram(scope, time)
 
     def _share(self, pod: Pod, usual: float) -> float:
-        """Of its limit."""
+        """The share of its limit that a pod uses."""
         full = self._fault and self._fault.hits(pod, FaultKind.SATURATION)
         return min(1.0, (0.97 if full else usual) * self._random.lognormvariate(0, 0.02))
 

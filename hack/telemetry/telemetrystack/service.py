@@ -72,7 +72,7 @@ class Service(ABC):
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
+        """The id of the running process."""
         if self._process is None:
             raise StackError(f"{self.name} is not running")
         return self._process.pid
