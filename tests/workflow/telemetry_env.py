@@ -117,7 +117,9 @@ class ScriptedTelemetry(TelemetryActivities):
 
 
 @asynccontextmanager
-async def telemetry_worker(client: Client, steps: ScriptedTelemetry, alerts: ScriptedAlertActivities | None = None):
+async def telemetry_worker(
+    client: Client, steps: ScriptedTelemetry, alerts: ScriptedAlertActivities | None = None, **options
+):
     """A worker of the pipeline, and one of alerts."""
     async with (
         alert_worker(client, alerts or ScriptedAlertActivities()),
@@ -128,6 +130,7 @@ async def telemetry_worker(client: Client, steps: ScriptedTelemetry, alerts: Scr
             activities=[getattr(steps, name) for name in STEPS],
             workflow_runner=workflow_runner(),
             workflow_failure_exception_types=[Exception],
+            **options,
         ) as worker,
     ):
         yield worker

@@ -88,7 +88,9 @@ async def test_the_options_of_its_activities(client):
         assert (policy.backoff_coefficient, policy.maximum_attempts) == (2.0, 3)
 
 
-async def test_each_anomaly_gets_a_workflow_and_its_repeats_and_end_go_there(client):
+@pytest.mark.parametrize("cached", [0, 100], ids=["replayed at every task", "cached"])
+async def test_each_anomaly_gets_a_workflow_and_its_repeats_and_end_go_there(client, cached):
+    """A worker that dies at any point leaves the rest to another one, which replays: nothing is sent twice."""
     steps = ScriptedTelemetry(
         client,
         fetch=[a_batch(1), a_batch(2), a_batch(3)],
@@ -98,8 +100,7 @@ async def test_each_anomaly_gets_a_workflow_and_its_repeats_and_end_go_there(cli
             Detected(alerts=(resolved(fingerprint=FIRST),)),
         ],
     )
-    alerts = ScriptedAlertActivities()
-    async with telemetry_worker(client, steps, alerts):
+    async with telemetry_worker(client, steps, max_cached_workflows=cached):
         state = await (await start_pipeline(client)).result()
         first = await state_of(client, FIRST)
         second = await state_of(client, SECOND)

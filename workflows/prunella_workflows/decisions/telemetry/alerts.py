@@ -16,6 +16,7 @@ anomaly that becomes critical is another alert, and no repeat of that one."""
 _LABELS = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
 _MAX_PODS = 50
 _MAX_EDGES = 5
+_MAX_DEPENDANTS = 10
 _MEASURES = {
     AnomalyKind.LOGS: "error logs are",
     AnomalyKind.SATURATION: "its usage is",
@@ -85,7 +86,7 @@ def _annotations(anomaly: Anomaly) -> dict[str, str]:
     split = _SPLITS.get(anomaly.split.kind, "").format(readable(anomaly.split.name))
     texts = {
         "summary": f"{readable(str(anomaly.subject))}: {describe(anomaly)}",
-        "description": " ".join(filter(None, (_origin_text(anomaly), split))),
+        "description": " ".join(filter(None, (_origin_text(anomaly), split, _dependants_text(anomaly)))),
         ORIGIN: readable(str(anomaly.origin)) if anomaly.origin is not None else "",
         EDGES: "; ".join(map(readable, anomaly.edges[:_MAX_EDGES])),
         ONSET: f"{anomaly.since:%Y-%m-%dT%H:%M:%SZ}",
@@ -112,3 +113,8 @@ def _origin_text(anomaly: Anomaly) -> str:
     return (
         "It comes from this workload itself." if anomaly.is_own else f"It comes from {readable(str(anomaly.origin))}."
     )
+
+
+def _dependants_text(anomaly: Anomaly) -> str:
+    names = ", ".join(map(readable, anomaly.dependants[:_MAX_DEPENDANTS]))
+    return f"Affected as well: {names}." if names else ""

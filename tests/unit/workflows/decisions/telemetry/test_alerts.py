@@ -26,7 +26,7 @@ def the_alert(**values):
 
 
 def test_what_an_alert_says():
-    alert = the_alert(edges=("cart -> web: 12 of 30 calls fail",))
+    alert = the_alert(edges=("cart -> web: 12 of 30 calls fail",), dependants=("shop/cart",))
     assert alert.labels == {
         "alertname": "TelemetryErrorRate",
         "severity": "critical",
@@ -37,7 +37,8 @@ def test_what_an_alert_says():
     }
     assert alert.annotations == {
         "summary": "shop/web: 40.0% of 300 requests fail, usually 0.5%, since 11:58:20 UTC",
-        "description": "It comes from this workload itself. Only pods of the template 2 are affected.",
+        "description": "It comes from this workload itself. Only pods of the template 2 are affected. "
+        "Affected as well: shop/cart.",
         "origin": "shop/web",
         "edges": "cart -> web: 12 of 30 calls fail",
         "onset": "2026-03-04T11:58:20Z",
