@@ -207,7 +207,9 @@ class Settings(BaseSettings):
         "prunella.telemetry.dead", description="topic of records that cannot be read; compacted"
     )
     telemetry_database_url_file: str | None = Field(
-        None, description="file with the URL of the telemetry database, postgresql://USER:PASSWORD@HOST/NAME"
+        None,
+        description="file with the URL of the telemetry database, postgresql://USER:PASSWORD@HOST/NAME; set it for the "
+        "worker too, so that diagnosis and verification read it",
     )
     telemetry_shards: Count = Field(
         1, description="number of TelemetryPipeline workflows that share the partitions; the same for all workers"

@@ -4,9 +4,11 @@ import asyncio
 
 from prunella_operator.config.settings import Settings
 from prunella_operator.telemetry.store.database import Database, read_url
+from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.telemetry import Anomaly, TelemetryView
 from prunella_workflows.model.workload import WorkloadRef
 
+_TIMEOUT_SECONDS = 5.0
 _WORKLOAD = """
 SELECT coalesce(
            (SELECT min(watermark) FROM telemetry_watermark WHERE updated > now() - INTERVAL '1 hour'), max(read_to)
@@ -35,7 +37,15 @@ class StoredTelemetry:
         Raises:
             Unavailable: the database does not answer.
         """
-        return asyncio.run(self._read(workload))
+        return asyncio.run(self._read_in_time(workload))
+
+    async def _read_in_time(self, workload: WorkloadRef) -> TelemetryView | None:
+        """Give up in time for a diagnosis, which does without."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                return await self._read(workload)
+        except TimeoutError as error:
+            raise Unavailable(f"the telemetry database does not answer within {_TIMEOUT_SECONDS:.0f} s") from error
 
     async def _read(self, workload: WorkloadRef) -> TelemetryView | None:
         database = Database(self._url)
