@@ -36,6 +36,10 @@ class Generator:
         """Begin to send what the fault causes."""
         self._fault = switch_on(fault, self.shop)
 
+    def afflict(self, fault: ActiveFault) -> None:
+        """Begin to send what the fault causes in pods that are known to have it."""
+        self._fault = fault
+
     def switch_off(self) -> None:
         """All is well again."""
         self._fault = None

@@ -105,6 +105,10 @@ class Shop:
         self.services[name] = replace(service, pods=stay + new)
         return new
 
+    def place(self, name: str, pods: Sequence[Pod]) -> None:
+        """Give a service pods that exist."""
+        self.services[name] = replace(self.services[name], pods=tuple(pods))
+
     def _pods(self, deployment: str, count: int) -> tuple[Pod, ...]:
         template = f"{self._random.getrandbits(40):010x}"
         return tuple(

@@ -13,12 +13,15 @@ from walkthrough.console import DemoError, Narrator
 
 from prunella_operator.config.environment import state_home
 from prunella_workflows.model.errors import PrunellaError
-from telemetrydemo.demo import Options, run_demo
+from telemetrydemo.cluster import run_cluster_demo
+from telemetrydemo.demo import run_demo
 from telemetrydemo.load import run_load
+from telemetrydemo.steps import Options
 
 USAGE = """
 examples:
   python hack/telemetry demo --once                     exit code 0 only when the alert was raised
+  python hack/telemetry demo --cluster                  a release whose pods are Ready but fail is rolled back
   python hack/telemetry demo --service cart --fault latency --part one-node
   python hack/telemetry load 127.0.0.1:4317 --rate 50   send to a Collector of yours until Ctrl-C
 """
@@ -34,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "load":
             return run_load(options.address, options.rate, options.seconds, fault, narrator)
         assert fault
-        return run_demo(Options(fault, options.rate, options.once, options.state.absolute()), narrator)
+        name = options.name if options.cluster or options.context else ""
+        chosen = Options(fault, options.rate, options.once, options.state.absolute(), name, options.context)
+        return run_cluster_demo(chosen, narrator) if chosen.cluster else run_demo(chosen, narrator)
     except KeyboardInterrupt:
         narrator.print("interrupted")
         return INTERRUPTED
@@ -53,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     demo = commands.add_parser("demo", help="start all parts, break a service, and show what follows")
     demo.add_argument("--once", action="store_true", help="exit after the alert; exit code 0 only when it was raised")
+    demo.add_argument("--cluster", action="store_true", help="with a local cluster: to the Incident and its repair")
+    demo.add_argument("--context", help="the same with this context of your kubeconfig")
+    demo.add_argument("--name", default="prunella-telemetry", help="name of the local cluster (default: %(default)s)")
     demo.add_argument("--state", type=Path, default=state_home() / ".telemetry", help="folder for logs (%(default)s)")
     _add_load_options(demo, rate=30, fault=FaultKind.ERRORS, part=Part.NEW_PODS)
     load = commands.add_parser("load", help="send OTLP to a Collector, with or without a fault")

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from otlpload.faults import Fault
 from otlpload.generator import Generator
@@ -19,10 +20,15 @@ def now() -> int:
 
 
 class LiveLoad:
-    """Sends each second as soon as it is over, up to now; what lies behind is caught up with first."""
+    """Sends each second as soon as it is over, up to now; what lies behind is caught up with first.
 
-    def __init__(self, generator: Generator, sender: Sender, since: int) -> None:
-        self._generator, self._sender, self._next = generator, sender, since
+    `refresh` is called before each second of live telemetry.
+    """
+
+    def __init__(
+        self, generator: Generator, sender: Sender, since: int, refresh: Callable[[], None] = lambda: None
+    ) -> None:
+        self._generator, self._sender, self._next, self._refresh = generator, sender, since, refresh
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._error: Exception | None = None
@@ -61,6 +67,7 @@ class LiveLoad:
         try:
             while not self._stopping.wait(0.05):
                 while self._next < now() and not self._stopping.is_set():
+                    self._refresh()
                     self._send_next()
         except Exception as error:  # noqa: BLE001 - check() raises it in the thread that waits
             self._error = error
