@@ -30,7 +30,7 @@ def decode(signal: TelemetrySignal, values: Sequence[bytes]) -> Decoded:
     """Decode the values of records. One that is no OTLP costs a bisection, and the others nothing else."""
     read = HANDLERS[signal].list_to_record_batch
     good, dead = bisect(read, values, (ValueError,))
-    batch = pa.concat_batches(good) if good else read([])
+    batch = good[0] if len(good) == 1 else pa.concat_batches(good or [read([])])
     kept = pa.array([index for index in range(len(values)) if index not in dead], pa.uint32())
     resources, record = _flatten(batch.column(0))
     scopes, owner = _flatten(resources.field("scopes"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from prunella_operator.telemetry.processing.items import WINDOW_NS
+from prunella_operator.telemetry.processing.items import WINDOW_NS, Items
 from prunella_operator.telemetry.processing.peers import find_peers
 from prunella_operator.telemetry.processing.spans import CLIENT, PRODUCER, SERVER
 
@@ -31,14 +31,14 @@ class Joined:
     open: pl.DataFrame
 
 
-def pair_spans(frame: pl.DataFrame) -> Joined:
+def pair_spans(spans: Items) -> Joined:
     """Pair the spans of a batch. Calls to peers that never send spans, such as databases, are edges at once."""
-    role = pl.col("role")
+    role, frame = pl.col("role"), spans.frame
     calls = frame.filter(role.is_in([CLIENT, PRODUCER])).with_columns(peer=pl.lit(""))
     servers = frame.filter((role == SERVER) & (pl.col("parent") != 0)).with_columns(peer=pl.lit(""))
     joined = join(pl.concat([calls.filter(role == CLIENT).select(*HALF), servers.select(*HALF)]), None)
-    left = calls.join(joined.open, on=["trace", "span"], how="semi", maintain_order="left")
-    named = _name_peers(pl.concat([left, calls.filter(role == PRODUCER)]))
+    left = calls.join(joined.open, on=["trace", "span"], how="semi")
+    named = _name_peers(spans, pl.concat([left, calls.filter(role == PRODUCER)]))
     direct = named.filter("direct").with_columns(callee_who=pl.lit(None, pl.Int32), gap=0.0)
     clients = named.filter(~pl.col("direct") & (role == CLIENT)).select(*HALF)
     edges = pl.concat([joined.edges, _sum_edges(direct, lost=0)])
@@ -92,8 +92,9 @@ def name_ends(edges: pl.DataFrame, identities: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _name_peers(calls: pl.DataFrame) -> pl.DataFrame:
-    named = calls.drop("peer").join(find_peers(calls), on=["trace", "span"], how="left")
+def _name_peers(spans: Items, calls: pl.DataFrame) -> pl.DataFrame:
+    peers = find_peers(spans.look_up("attributes", calls["row"]))
+    named = calls.drop("peer").with_row_index("call").join(peers, on="call", how="left")
     return named.with_columns(pl.col("peer").fill_null(""), pl.col("direct").fill_null(value=False))
 
 

@@ -1,7 +1,7 @@
 """The items of a batch as a frame: who sent them, and when they happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 import pyarrow as pa
@@ -39,30 +39,35 @@ class Counts:
 
 @dataclass(frozen=True)
 class Items:
-    """Items, each with `record`, `who` (an index of `identities`), and its fields."""
+    """Items, each with `record`, `who` (an index of `identities`), `row` (of `raw`), and some of its fields."""
 
     frame: pl.DataFrame
     identities: pl.DataFrame
+    raw: pa.StructArray
 
     def with_identity(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add the columns of the identity to rows with `who`."""
         return rows.join(self.identities, on="who", how="left", maintain_order="left").drop("who")
 
+    def look_up(self, field: str, rows: pl.Series) -> pl.Series:
+        """A field of few items, which is too large to be a column of all."""
+        return pl.Series(field, self.raw.field(field).take(rows.to_arrow()))
 
-def to_items(decoded: Decoded, counts: Counts) -> Items:
-    """Convert what was decoded. Items of unreadable resources are dead letters; Prunella's own are dropped."""
+
+def to_items(decoded: Decoded, fields: Sequence[str], counts: Counts) -> Items:
+    """Convert these fields. Items of unreadable resources are dead letters; Prunella's own are dropped."""
     counts.dead |= decoded.dead
     identities, bad = _identify(decoded.resources)
-    frame = pl.DataFrame(pa.Table.from_struct_array(decoded.items)).with_columns(
-        record=pl.Series(decoded.record, dtype=pl.UInt32), who=pl.Series(decoded.resource, dtype=pl.Int32)
-    )
+    columns = {name: pl.Series(name, decoded.items.field(name)) for name in fields}
+    record, who = pl.Series(decoded.record, dtype=pl.UInt32), pl.Series(decoded.resource, dtype=pl.Int32)
+    frame = pl.DataFrame({**columns, "record": record, "who": who}).with_row_index("row")
     if bad:
         unreadable = frame.filter(pl.col("who").is_in(list(bad)))["record"].unique()
         counts.dead |= dict.fromkeys(unreadable, "unreadable resource")
     own = [index for index, identity in enumerate(identities) if identity.own]
     if counts.dead or own:
         frame = frame.filter(~pl.col("who").is_in([*own, *bad]))
-    return Items(frame, identity_frame(identities))
+    return Items(frame, identity_frame(identities), decoded.items)
 
 
 def identity_frame(identities: Sequence[Identity]) -> pl.DataFrame:
@@ -110,7 +115,7 @@ def bound(items: Items, column: str, most: int, counts: Counts) -> Items:
     renamed = marked.with_columns(
         pl.when("kept").then("who").otherwise(OTHER), pl.when("kept").then(column).otherwise(pl.lit("other"))
     )
-    return Items(renamed.drop("kept"), items.identities)
+    return replace(items, frame=renamed.drop("kept"))
 
 
 def _identify(resources: Sequence[bytes]) -> tuple[list[Identity], set[int]]:

@@ -1,14 +1,17 @@
 """Log records, counted by severity and pattern."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from prunella_operator.telemetry.otlp.decode import Decoded
-from prunella_operator.telemetry.processing.items import Counts, Items, bound, place, to_items
+from prunella_operator.telemetry.processing.items import Counts, bound, place, to_items
 from prunella_operator.telemetry.processing.texts import MASK, SAMPLE_LENGTH, WITH_DIGIT, mask_pattern, sample
 
 MOST_SERIES = 20_000
 _SEVERITIES = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 _NUMBERS_PER_SEVERITY = 4
+_FIELDS = ("time", "observed", "severity", "severity_text", "body", "trace_id")
 _READ = 300
 """Characters of a text that make its pattern."""
 _TEXTS = {"masked": pl.String, "pattern": pl.String}
@@ -16,13 +19,13 @@ _TEXTS = {"masked": pl.String, "pattern": pl.String}
 
 def to_logs(decoded: Decoded, stamps: pl.Series, watermark: int, counts: Counts) -> pl.DataFrame:
     """Rows of telemetry_log."""
-    items = to_items(decoded, counts)
+    items = to_items(decoded, _FIELDS, counts)
     time = pl.when(pl.col("time") > 0).then("time").otherwise("observed")
     placed = place(items.frame, time, stamps, counts, watermark)
     text = pl.col("body").struct.field("text").fill_null("")
     masked = text.str.slice(0, _READ).str.replace_all(WITH_DIGIT, MASK)
     records = placed.select("at", "who", "trace_id", severity=_severity(), text=text, masked=masked)
-    bounded = bound(Items(records, items.identities), "masked", MOST_SERIES, counts)
+    bounded = bound(replace(items, frame=records), "masked", MOST_SERIES, counts)
     rows = bounded.frame.group_by("at", "who", "severity", "masked").agg(
         n=pl.len().cast(pl.Int64),
         sample=pl.col("text").first().str.slice(0, SAMPLE_LENGTH),

@@ -2,7 +2,6 @@
 
 import polars as pl
 
-from prunella_operator.telemetry.processing.spans import CLIENT, PRODUCER
 from prunella_operator.telemetry.processing.texts import mask_name
 
 _DIRECT = ("db.system.name", "db.system", "messaging.system")
@@ -14,10 +13,10 @@ _LONGEST = 125
 _IP = r"^[0-9.]+$|:"
 
 
-def find_peers(spans: pl.DataFrame) -> pl.DataFrame:
-    """Return `trace`, `span` and `peer` of client and producer spans; `direct`: the peer sends no spans of its own."""
-    calls = spans.lazy().filter(pl.col("role").is_in([CLIENT, PRODUCER])).select("trace", "span", "attributes")
-    pairs = calls.explode("attributes", empty_as_null=False).rename({"attributes": "pair"})
+def find_peers(attributes: pl.Series) -> pl.DataFrame:
+    """Find `peer` in the attributes of calls, by `call`, their index; `direct`: the peer sends no spans of its own."""
+    calls = attributes.to_frame("pair").with_row_index("call").lazy()
+    pairs = calls.explode("pair", empty_as_null=False)
     ranks = pl.coalesce(
         *(pl.when(pl.col("pair").bin.starts_with(_prefix(key))).then(rank) for rank, key in enumerate(_KEYS))
     )
@@ -37,12 +36,12 @@ def find_peers(spans: pl.DataFrame) -> pl.DataFrame:
 def _choose(named: pl.DataFrame) -> pl.DataFrame:
     direct = pl.col("rank") < len(_DIRECT)
     peers = named.filter(pl.col("peer").is_not_null() & (direct | ~pl.col("peer").str.contains(_IP)))
-    best = peers.sort("rank").unique(["trace", "span"], keep="first", maintain_order=True)
+    best = peers.sort("rank").unique("call", keep="first", maintain_order=True)
     names = best["peer"].unique()
     masked = pl.DataFrame(
         {"peer": names, "masked": [mask_name(_host(name)) for name in names]}, {"peer": pl.String, "masked": pl.String}
     )
-    return best.join(masked, on="peer", how="left").select("trace", "span", peer="masked", direct=direct)
+    return best.join(masked, on="peer", how="left").select("call", peer="masked", direct=direct)
 
 
 def _host(name: str) -> str:

@@ -1,24 +1,27 @@
 """Points of metrics, summed by metric and pod."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from prunella_operator.telemetry.otlp.decode import Decoded
-from prunella_operator.telemetry.processing.items import Counts, Items, bound, place, to_items
+from prunella_operator.telemetry.processing.items import Counts, bound, place, to_items
 from prunella_operator.telemetry.processing.texts import PATTERN_LENGTH, clean
 
 MOST_SERIES = 20_000
+_NUMBERS, _HISTOGRAMS = ("gauge", "sum"), ("histogram", "exponential")
 _TEXTS = {"name": pl.String, "metric": pl.String}
 _POINT = ("record", "who", "name", "time", "total", "low", "high")
 
 
 def to_points(decoded: Decoded, stamps: pl.Series, watermark: int, counts: Counts) -> pl.DataFrame:
     """Rows of telemetry_point. A histogram's point counts as its mean; a summary is not read."""
-    items = to_items(decoded, counts)
-    numbers = [_numbers(items.frame, name) for name in ("gauge", "sum")]
-    means = [_means(items.frame, name) for name in ("histogram", "exponential")]
+    items = to_items(decoded, ("name", *_NUMBERS, *_HISTOGRAMS), counts)
+    numbers = [_numbers(items.frame, name) for name in _NUMBERS]
+    means = [_means(items.frame, name) for name in _HISTOGRAMS]
     points = pl.concat([*numbers, *means]).filter(pl.all_horizontal(pl.col("total", "low", "high").is_finite()))
     placed = place(points, pl.col("time"), stamps, counts, watermark)
-    bounded = bound(Items(_clean(placed), items.identities), "metric", MOST_SERIES, counts)
+    bounded = bound(replace(items, frame=_clean(placed)), "metric", MOST_SERIES, counts)
     rows = bounded.frame.group_by("at", "who", "metric").agg(
         n=pl.len().cast(pl.Int64), total=pl.col("total").sum(), low=pl.col("low").min(), high=pl.col("high").max()
     )

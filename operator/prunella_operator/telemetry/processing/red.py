@@ -34,10 +34,8 @@ def to_exemplars(spans: Items) -> pl.DataFrame:
     """
     entries = spans.frame.lazy().filter(pl.col("role").is_in(ENTRIES))
     failed = entries.filter("failed").sort("ms", descending=True).group_by(_KEYS).head(_EXEMPLARS)
-    columns = ("at", "who", "op", "trace_id", "failed", "ms")
-    slow = pl.col("op", "trace_id", "failed", "ms").get(pl.col("ms").arg_max())
+    columns = ("at", "who", "op", "row", "failed", "ms")
+    slow = pl.col("op", "row", "failed", "ms").get(pl.col("ms").arg_max())
     slowest = entries.filter(~pl.col("failed")).group_by("at", "who").agg(slow)
-    rows = pl.concat([failed.select(columns), slowest.select(columns)]).with_columns(
-        trace_id=pl.col("trace_id").bin.encode("hex")
-    )
-    return rows.collect()
+    rows = pl.concat([failed.select(columns), slowest.select(columns)]).collect()
+    return rows.with_columns(spans.look_up("trace_id", rows["row"]).bin.encode("hex")).drop("row")

@@ -82,7 +82,7 @@ def _process(signal: TelemetrySignal, records: Sequence[Record], watermark: int)
 
 def _traces(decoded: Decoded, stamps: pl.Series, watermark: int, counts: Counts) -> Frames:
     spans = to_spans(decoded, stamps, watermark, counts)
-    pairs = pair_spans(spans.frame)
+    pairs = pair_spans(spans)
     own_errors, failed = settle(to_failed(spans.frame), counts.newest)
     return {
         "red": spans.with_identity(to_red(spans, own_errors)),
