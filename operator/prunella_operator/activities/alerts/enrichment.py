@@ -95,7 +95,7 @@ class AlertEnricher:
                     problems.append(f"policy {name} cannot be read (spec.{field}), so this alert starts no repair")
             else:
                 if self._selects(selector, spec.alerts, alert):
-                    found.append(NamedPolicy(name, spec.alerts))
+                    found.append(NamedPolicy(name, spec.alerts, spec.telemetry))
         return tuple(found), problems
 
     def _selects(self, selector: Object | None, rules: AlertPolicy, alert: Alert) -> bool:

@@ -13,6 +13,8 @@ from prunella_workflows.decisions.telemetry.shares import KEPT, Rules, ShareSeri
 from prunella_workflows.decisions.telemetry.windows import Histogram
 
 _FEW = 50  # requests, for a first percentile
+_PLAIN = 1.8  # times the normal percentile: a smaller rise has to last for a minute
+_LASTING = 6  # windows
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class LatencySeries:
         ready = shares.step(time, total, histogram.above(durations, self.bucket), rules)
         if shares.run_total:
             histogram.add(self.run, durations)
-            return ready and self.run_ratio >= factor
+            return ready and self._is_large(factor)
         if self.run:
             self.block = histogram.merged(self.block, 1.0, self.run)
             self.run = []
@@ -61,6 +63,10 @@ class LatencySeries:
         """End the anomaly at this time."""
         self.shares.close(time)
         self.run = []
+
+    def _is_large(self, factor: float) -> bool:
+        ratio = self.run_ratio
+        return ratio >= factor and (ratio >= _PLAIN or len(self.shares.run) >= _LASTING)
 
     @property
     def run_ratio(self) -> float:
