@@ -9,9 +9,11 @@ from prunella_workflows.model.telemetry import Anomaly, TelemetryView
 from prunella_workflows.model.workload import WorkloadRef
 
 _TIMEOUT_SECONDS = 5.0
+# The numbers are of the last update of the dashboard, which may fail while windows are judged: the older time counts.
 _WORKLOAD = """
-SELECT coalesce(
-           (SELECT min(watermark) FROM telemetry_watermark WHERE updated > now() - INTERVAL '1 hour'), max(read_to)
+SELECT least(
+           (SELECT min(watermark) FROM telemetry_watermark WHERE updated > now() - INTERVAL '1 hour'),
+           (SELECT max(read_to) FROM telemetry_now)
        ) AS read_to,
        sum(requests)::bigint AS requests, coalesce(sum(error_share * requests) / nullif(sum(requests), 0), 0) AS share,
        max(error_baseline) AS error_baseline, max(p95_ms) AS p95_ms, max(p95_baseline_ms) AS p95_baseline_ms
