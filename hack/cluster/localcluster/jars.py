@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster import build
-from localcluster.console import ClusterError, found, run, say
+from localcluster import build, tools
+from localcluster.console import found, run, say
 
 MAVEN_FOLDER = Path(__file__).resolve().parent.parent / "maven"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -37,10 +37,10 @@ def ensure(jars: Jars) -> Path:
     """The folder with the jars, fetched if they are missing.
 
     Raises:
-        ClusterError: Java or Maven is missing, or Maven failed.
+        ClusterError: Java or Maven is missing and cannot be installed here, or Maven failed.
     """
     if not found("java"):
-        raise ClusterError(f"{jars.name} needs Java 17 or newer: please install it (Debian: default-jre-headless)")
+        tools.install("default-jre-headless")
     if not jars.folder.exists():
         build.cache_folder().mkdir(parents=True, exist_ok=True)
         with build.one_builder_at_a_time():
@@ -52,7 +52,7 @@ def ensure(jars: Jars) -> Path:
 def _fetch(jars: Jars) -> None:
     """Fetch into a temporary folder and rename it: a folder under its real name is whole."""
     if not found("mvn"):
-        raise ClusterError(f"fetching {jars.name} needs Maven: please install it (Debian: maven)")
+        tools.install("maven")
     began, partial = time.monotonic(), jars.folder.with_name(f".{jars.folder.name}.{os.getpid()}")
     say(f"fetching the jars of {jars.name} with Maven")
     run(
