@@ -37,6 +37,8 @@ class Identity(NamedTuple):
 
 
 FIELDS = Identity._fields
+SEPARATOR = "\x1f"
+"""Joins the parts of an identity; no part has it."""
 
 
 @lru_cache(maxsize=16384)
@@ -47,7 +49,7 @@ def identify(resource: bytes) -> Identity:
         DecodeError: it is none.
     """
     found = Resource.FromString(resource)
-    texts = {pair.key: clean(pair.value.string_value, _LENGTH) for pair in found.attributes}
+    texts = {pair.key: clean(pair.value.string_value, _LENGTH).replace(SEPARATOR, "") for pair in found.attributes}
     owner = next((key for key in _KINDS if texts.get(key)), "")
     workload, owned_by = texts.get(owner, ""), texts.get("k8s.replicaset.name", "")
     return Identity(

@@ -4,14 +4,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from prunella_operator.telemetry.otlp.resources import FIELDS
+from prunella_operator.telemetry.otlp.resources import FIELDS, SEPARATOR
 from prunella_operator.telemetry.processing.edges import CARRY_NS, HALF, join, name_ends
 from prunella_operator.telemetry.processing.items import latest
 from prunella_operator.telemetry.processing.own_errors import FAILED, settle
 
-_IDENTITY = dict.fromkeys(FIELDS, pl.String)
-NO_OPEN = pl.DataFrame(schema={**HALF, **_IDENTITY}).drop("who")
-NO_FAILED = pl.DataFrame(schema={**FAILED, **_IDENTITY}).drop("who")
+NO_OPEN = pl.DataFrame(schema={**HALF, "identity": pl.String}).drop("who")
+NO_FAILED = pl.DataFrame(schema={**FAILED, "identity": pl.String}).drop("who")
 
 
 class Carried(NamedTuple):
@@ -31,9 +30,9 @@ def carry(open_: pl.DataFrame, failed: pl.DataFrame, newest: int) -> Carried:
     own_errors, kept = settle(spans, newest)
     return Carried(
         edges=name_ends(joined.edges, identities),
-        red=_name(_without_requests(own_errors), owners),
-        open=_name(joined.open, identities),
-        failed=_name(kept, owners),
+        red=_name(_without_requests(own_errors), owners.drop("identity")),
+        open=_name(joined.open, identities.select("who", "identity")),
+        failed=_name(kept, owners.select("who", "identity")),
     )
 
 
@@ -44,10 +43,11 @@ def lost_so_far(open_: pl.DataFrame) -> pl.DataFrame:
 
 
 def _index(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Replace identities by an index `who`; return the identities as well."""
-    identities = rows.select(FIELDS).unique(maintain_order=True)
-    identities = identities.with_columns(who=pl.int_range(pl.len(), dtype=pl.Int32))
-    return rows.join(identities, on=FIELDS, how="left", maintain_order="left").drop(FIELDS), identities
+    """Replace identities by an index `who`; return the identities and their parts by it."""
+    identities = rows.select("identity").unique().with_columns(who=pl.int_range(pl.len(), dtype=pl.Int32))
+    parts = pl.col("identity").str.split_exact(SEPARATOR, len(FIELDS) - 1).struct.rename_fields(FIELDS)
+    indexed = rows.join(identities, on="identity", how="left").drop("identity")
+    return indexed, identities.with_columns(parts.alias("parts")).unnest("parts")
 
 
 def _name(rows: pl.DataFrame, identities: pl.DataFrame) -> pl.DataFrame:

@@ -88,8 +88,8 @@ def _traces(decoded: Decoded, stamps: pl.Series, watermark: int, counts: Counts)
         "red": spans.with_identity(to_red(spans, own_errors)),
         "exemplar": spans.with_identity(to_exemplars(spans)),
         "edge": name_ends(pairs.edges, spans.identities),
-        "open": spans.with_identity(pairs.open),
-        "failed": spans.with_identity(failed),
+        "open": spans.with_key(pairs.open),
+        "failed": spans.with_key(failed),
     }
 
 
