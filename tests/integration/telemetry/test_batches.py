@@ -1,5 +1,6 @@
 """A batch from Kafka to the database, with a real broker and a real PostgreSQL."""
 
+import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -9,6 +10,7 @@ from support import otlp
 from support.api import until
 
 from prunella_operator import clock
+from prunella_operator.telemetry.store import stage
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -171,3 +173,12 @@ def read_dead(pipe, broker):
     found = consumer.consume(10, timeout=2)
     consumer.close()
     return [record for record in found if record.error() is None]
+
+
+async def test_a_carry_of_another_version_is_dropped(pipe):
+    pipe.send("traces", otlp.traces(10, now()))
+    await pipe.pump()
+    old = stage.pack(pl.DataFrame({"trace": ["of another form"]}))
+    await pipe.ask("UPDATE telemetry_state SET body = $1 WHERE name LIKE 'carry.%'", old)
+    pipe.send("traces", otlp.traces(10, now(), seed=2))
+    assert not (await pipe.pump())[1].already
