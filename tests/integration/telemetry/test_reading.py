@@ -24,7 +24,7 @@ STOCK = CART.model_copy(update={"service": "stock", "workload": "stock"})
 
 @pytest.fixture
 async def stored(pipe):
-    """A minute of the shop in which stock fails and cart is told to suffer from it."""
+    """A minute of the shop in which stock fails and cart suffers from it."""
     end = int(clock.now().timestamp() * 1e9)
     pipe.send("traces", otlp.traces(40, end - 40 * otlp.SECOND, failed=("stock",)))
     pipe.send("traces", otlp.traces(1, end, seed=2, services=("late",)))

@@ -161,7 +161,7 @@ def _merge(policies: tuple[NamedPolicy, ...]) -> AlertPolicy:
 
 
 def _limit(handling: AlertHandlingMode, alert: Alert, policies: tuple[NamedPolicy, ...]) -> AlertHandlingMode:
-    """Of the pipeline's own alerts, no more than the last policy with a mode for telemetry permits."""
+    """For the pipeline's own alerts, no more than the last policy with a mode for telemetry permits."""
     mode = next((found for policy in reversed(policies) if (found := policy.telemetry.mode)), AlertHandlingMode.HEAL)
     order = (AlertHandlingMode.RECORD, AlertHandlingMode.NOTIFY, AlertHandlingMode.HEAL)
     return min(handling, mode, key=order.index) if alert.of_telemetry else handling

@@ -18,7 +18,7 @@ from prunella_workflows.model.telemetry import (
 _SETTLED = 600  # seconds after the onset, from which another origin or split is not told
 
 _OWN = frozenset({SplitKind.NEW_PODS, SplitKind.ONE_POD})
-"""What is behind a service is behind all its pods: one that is bad in some only is the origin itself."""
+"""A dependency is behind all pods of a service: one that is bad in some pods only is the origin itself."""
 
 
 class Teller:

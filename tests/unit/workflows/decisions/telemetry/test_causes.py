@@ -1,4 +1,4 @@
-"""Origins and splits as they are judged: from windows of several services to what is told."""
+"""Origins and splits as they are judged: from windows of several services to the alerts."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Judgement of windows of one service: errors, latency, gaps, restarts, drift, and what is told."""
+"""Judgement of windows of one service: errors, latency, gaps, restarts, drift, and the changes that are told."""
 
 import copy
 import json
