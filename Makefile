@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_ARGS ?=
+TELEMETRY_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check audit crds format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo telemetry test check audit crds format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ setup: .venv/.ready ## make the virtual environment (.venv) with everything pinn
 
 demo: setup ## break two services on a real cluster and watch them being healed (DEMO_ARGS=--once ends afterwards)
 	@$(BIN)/python hack/demo $(DEMO_ARGS)
+
+telemetry: setup ## break a service and watch its telemetry become an alert, without a cluster (TELEMETRY_ARGS=--once ends then)
+	@$(BIN)/python hack/telemetry demo $(TELEMETRY_ARGS)
 
 test: setup ## all tests: unit, workflow, integration and end to end on a real cluster
 	@$(BIN)/python -m pytest -q $(TEST_ARGS)
@@ -50,6 +54,7 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 	@$(BIN)/mypy --no-error-summary hack/crds/crdgen
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
+	@$(BIN)/mypy --no-error-summary hack/telemetry/otlpload hack/telemetry/telemetrydemo hack/telemetry/telemetrystack
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python hack/audit --may-be-offline
 	@$(BIN)/python -m pytest -q -x -n auto tests/unit
@@ -88,8 +93,9 @@ image: setup ## build the container image and its bill of materials into dist, w
 
 lock: setup ## resolve the dependencies again
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --extra telemetry --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-image.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra telemetry --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-telemetry.lock
 
 clean: ## remove the virtual environment and caches (not the cached cluster binaries)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

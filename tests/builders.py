@@ -29,6 +29,7 @@ from prunella_workflows.model.plan import (
 from prunella_workflows.model.policy import BUILT_IN, EscalationRule, PolicySpec, merge
 from prunella_workflows.model.repair_slot import RepairSlot
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Scaling
+from prunella_workflows.model.telemetry import Anomaly, AnomalyKind, ServiceRef, Split, SplitKind, TelemetryView
 from prunella_workflows.model.workload import (
     ContainerStatusView,
     ContainerView,
@@ -178,6 +179,49 @@ def a_snapshot(name="web-snapshot-1", template_hash="hash-1", **values):
 def the_history(**current):
     """Revision 1, seen good, and the current revision 2, not seen good."""
     return a_revision(1, good_at=ago(7200)), a_revision(2, current=True, **current)
+
+
+def a_service(name="web", **values):
+    """A service that is the Deployment of the same name."""
+    return ServiceRef(**{"service": name, "namespace": "shop", "kind": "Deployment", "workload": name, **values})
+
+
+def an_anomaly(**values):
+    """Two fifths of the requests to the pods of web's current revision have failed for 100 seconds, by themselves."""
+    return Anomaly(
+        **{
+            "fingerprint": "0123456789abcdef",
+            "kind": AnomalyKind.ERROR_RATE,
+            "subject": a_service(),
+            "since": ago(100),
+            "critical": True,
+            "requests": 300,
+            "share": 0.4,
+            "baseline": 0.005,
+            "ratio": 80.0,
+            "origin": a_service(),
+            "split": Split(kind=SplitKind.NEW_PODS, name="2"),
+            "pod_uids": tuple(f"uid-web-2-{letter}" for letter in "abc"),
+            "traces": ("0af7651916cd43dd8448eb211c80319c",),
+            **values,
+        }
+    )
+
+
+def a_telemetry(*anomalies, **values):
+    """Telemetry of web, read up to 20 seconds ago: it serves 600 requests a minute as usual, but for the anomalies."""
+    return TelemetryView(
+        **{
+            "read_to": ago(20),
+            "requests": 600,
+            "error_share": 0.4 if anomalies else 0.005,
+            "error_baseline": 0.005,
+            "p95_ms": 80.0,
+            "p95_baseline_ms": 80.0,
+            "anomalies": anomalies,
+            **values,
+        }
+    )
 
 
 def a_spec(**values):

@@ -31,12 +31,12 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "hack" / "cluster"), str(HERE)]
 import sensor  # noqa: E402
 from bench_cluster import cluster, up  # noqa: E402
 from builders import WEB, a_request  # noqa: E402
+from localcluster.ports import free_ports  # noqa: E402
 from proc import usage  # noqa: E402
 from support import samples  # noqa: E402
 from support.api import Api, until  # noqa: E402
 from support.collector import collecting  # noqa: E402
 from support.deployments import a_deployment  # noqa: E402
-from support.prunella import free_ports  # noqa: E402
 from telemetry_parts import UNMEASURED  # noqa: E402
 from telemetry_table import show  # noqa: E402
 from temporalio.client import Client, Interceptor, OutboundInterceptor  # noqa: E402

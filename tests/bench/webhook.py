@@ -22,10 +22,10 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does
 
 import structlog  # noqa: E402
+from localcluster.ports import free_ports  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from support import alert_storm  # noqa: E402
-from support.prunella import free_ports  # noqa: E402
 from temporalio.client import Client  # noqa: E402
 from workflow.alert_env import QUEUE, ScriptedAlertActivities, alert_worker, enriched  # noqa: E402
 

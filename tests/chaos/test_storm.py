@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from chaos.storm import LARGE, SMALL, Storm, settings
+from localcluster.ports import free_ports
 from support.cluster import dedicated_cluster
 from support.identity import identity
 from support.outage import Temporal
-from support.prunella import PrunellaProcess, free_ports
+from support.prunella import PrunellaProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
 _CLUSTER = "prunella-storm"

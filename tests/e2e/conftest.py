@@ -7,13 +7,14 @@ import secrets
 from pathlib import Path
 
 import pytest
+from localcluster.ports import free_ports
 from support.cases.results import result, table
 from support.cases.run import BUILT_IN, CASE_LABELS, CaseRun
 from support.cases.runner import CaseRunner
 from support.cases.table import CASES, FAULTS
 from support.identity import identity, shipped_identities
 from support.outage import Temporal
-from support.prunella import PrunellaProcess, SeparateProcesses, free_ports
+from support.prunella import PrunellaProcess, SeparateProcesses
 
 _SCORE = Path(__file__).parents[2] / "build" / "faults.md"
 _RESULTS = pytest.StashKey[list]()

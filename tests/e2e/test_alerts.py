@@ -12,12 +12,13 @@ from types import SimpleNamespace
 import pytest
 from fakes.httpd import Answer, Httpd
 from fakes.mail_server import MailServer
+from localcluster.ports import free_ports
 from support import monitoring as monitored
 from support import samples
 from support.api import until
 from support.cases.run import CLOSED
 from support.deployments import a_deployment, a_namespace
-from support.prunella import PrunellaProcess, free_ports
+from support.prunella import PrunellaProcess
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 

@@ -12,6 +12,7 @@ from datetime import datetime
 import pytest
 import yaml
 from fakes.httpd import Answer, Httpd
+from localcluster.ports import free_ports
 from pictures import answers
 from pictures.page import picture
 from support import monitoring as monitored
@@ -22,7 +23,7 @@ from support.deployments import a_deployment, a_namespace
 from support.notifications import an_alert, body
 from support.prometheus import RULES, Prometheus
 from support.promql import metrics_of
-from support.prunella import PrunellaProcess, free_ports
+from support.prunella import PrunellaProcess
 
 from prunella_operator import clock
 from prunella_operator.alerts.webhook import PATH

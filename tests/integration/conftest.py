@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from localcluster.ports import free_ports
 from support.access_control import HOME, account, allow, in_force, installed
 from support.deployments import a_namespace, gone
-from support.prunella import free_ports
 
 from prunella_operator import clock
 from prunella_operator.activities.evidence.collector import EvidenceCollector

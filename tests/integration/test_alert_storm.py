@@ -6,8 +6,8 @@ import signal
 from contextlib import asynccontextmanager
 
 import pytest
+from localcluster.ports import free_ports
 from support import alert_storm
-from support.prunella import free_ports
 from workflow.alert_env import ScriptedAlertActivities, alert_worker, enriched, firing, send
 from workflow.healing_env import start_dev_server
 

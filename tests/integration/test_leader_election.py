@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from localcluster.ports import free_ports
 from support.api import until
 from support.deployments import a_namespace
 from support.forwarder import Forwarder
-from support.prunella import PrunellaProcess, free_ports
+from support.prunella import PrunellaProcess
 
 from prunella_operator.kubernetes import paths
 

@@ -7,6 +7,7 @@ import yaml
 from support.access_control import HOME
 from support.api import MANAGER
 from support.deployments import gone
+from support.installation import relative_path
 from support.keda import with_keda
 
 from prunella_operator.kubernetes.api import APPLY_PATCH
@@ -87,3 +88,60 @@ def test_keda_takes_the_place_of_the_autoscaler_and_asks_the_same_temporal(clust
     assert "HorizontalPodAutoscaler" not in objects
     asked = objects["ScaledObject"]["spec"]["triggers"][0]["metadata"]
     assert (asked["endpoint"], asked["namespace"]) == tuple(theirs.values())
+
+
+@pytest.fixture
+def telemetry_namespace(api):
+    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "telemetry", "labels": labels}})
+    yield "telemetry"
+    gone(api, "/api/v1/namespaces/telemetry")
+
+
+def test_the_api_server_takes_the_parts_around_the_telemetry_pipeline(cluster, api, kube, telemetry_namespace):
+    objects, query = rendered(cluster, MANIFESTS / "telemetry"), {"dryRun": "All", "fieldManager": MANAGER}
+    assert {"StatefulSet", "Job", "ClusterRole", "NetworkPolicy"} <= {obj["kind"] for obj in objects}
+    for obj in objects:
+        kube.call("PATCH", path_of(api, obj), obj, APPLY_PATCH, force="true", **query)
+        if obj["kind"] in {"StatefulSet", "Job"}:
+            template = obj["spec"]["template"]
+            template["spec"] |= {"serviceAccountName": "default", "restartPolicy": "Always"}
+            claims = [one["metadata"]["name"] for one in obj["spec"].get("volumeClaimTemplates", ())]
+            template["spec"]["volumes"] += [{"name": name, "emptyDir": {}} for name in claims]
+            meta = {**template["metadata"], "name": obj["metadata"]["name"]}
+            body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
+            kube.call("POST", f"/api/v1/namespaces/{telemetry_namespace}/pods", body, dryRun="All")
+
+
+@pytest.fixture
+def with_telemetry(cluster, tmp_path):
+    """The objects of the overlay for production with the components of the telemetry pipeline, by kind and name."""
+    places = {
+        "resources": ["overlays/production"],
+        "components": ["components/telemetry", "components/telemetry-keda"],
+    }
+    body = {kind: [relative_path(tmp_path, MANIFESTS / place) for place in found] for kind, found in places.items()}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": HOME, **body}))
+    return {(obj["kind"], obj["metadata"]["name"]): obj for obj in rendered(cluster, tmp_path)}
+
+
+def test_the_telemetry_worker_has_its_image_its_secret_and_kafka(with_telemetry):
+    for name in ("prunella-telemetry", "prunella-worker"):
+        spec = with_telemetry["Deployment", name]["spec"]["template"]["spec"]
+        assert spec["containers"][0]["image"] == "prunella.local/prunella:0.1.0-telemetry"
+        mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+        assert mounts["telemetry"] == "/etc/prunella/telemetry"
+        volumes = {volume["name"]: volume for volume in spec["volumes"]}
+        assert volumes["telemetry"]["secret"]["secretName"] == "prunella-telemetry"
+    operator = with_telemetry["Deployment", "prunella-operator"]["spec"]["template"]["spec"]
+    assert operator["containers"][0]["image"] == "prunella.local/prunella:0.1.0"
+    (settings,) = [obj["data"] for (kind, _), obj in with_telemetry.items() if kind == "ConfigMap"]
+    asked = with_telemetry["ScaledObject", "prunella-telemetry"]["spec"]["triggers"]
+    brokers = {trigger["metadata"]["bootstrapServers"] for trigger in asked}
+    assert brokers == {settings["PRUNELLA_TELEMETRY_KAFKA"]}
+
+
+def test_the_api_server_takes_the_telemetry_worker(api, kube, system_namespace, with_telemetry):
+    for (kind, name), obj in with_telemetry.items():
+        if name.startswith(("prunella-telemetry", "telemetry")) and kind != "ScaledObject":
+            kube.call("PATCH", path_of(api, obj), obj, APPLY_PATCH, dryRun="All", fieldManager=MANAGER, force="true")

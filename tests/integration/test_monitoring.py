@@ -13,11 +13,11 @@ import pytest
 import yaml
 from localcluster import scraping
 from localcluster.instance import Instance
+from localcluster.ports import free_ports
 from support.api import until
 from support.programs import program
 from support.prometheus import RULES, prometheus_of, running
 from support.promql import metrics_of
-from support.prunella import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120, func_only=True)]  # a first build takes minutes
 

@@ -6,9 +6,10 @@ out here; their cases for promtool have that.
 
 import pytest
 import yaml
+from localcluster.ports import free_ports
 from support.api import until
 from support.prometheus import RULES, prometheus_of
-from support.prunella import PrunellaProcess, free_ports
+from support.prunella import PrunellaProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180, func_only=True)]
 

@@ -6,9 +6,10 @@ import time
 from contextlib import suppress
 
 import pytest
+from localcluster.ports import free_ports
 from support.api import until
 from support.outage import child_of
-from support.prunella import PrunellaProcess, free_ports
+from support.prunella import PrunellaProcess
 
 pytestmark = pytest.mark.timeout(60)
 

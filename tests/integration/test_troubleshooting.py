@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from builders import a_request
-from support.prunella import free_ports
+from localcluster.ports import free_ports
 from support.standalone import standalone_process
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client

@@ -4,10 +4,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from localcluster import tools
+from localcluster.console import ClusterError
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webdriver import WebDriver
-from support import debian
 
 _PROGRAMS = ("chromium", "chromedriver")
 _PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
@@ -27,7 +28,11 @@ def ensure() -> str:
     """Install the browser if it is missing; return why that is impossible, or ""."""
     if all(map(shutil.which, _PROGRAMS)):
         return ""
-    return debian.install(*_PACKAGES)
+    try:
+        tools.install(*_PACKAGES)
+    except ClusterError as error:
+        return str(error)
+    return ""
 
 
 @contextmanager

@@ -3,21 +3,17 @@
 import json
 import os
 import shutil
-import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from localcluster import build
-from support.prunella import free_ports
-
-_START_WITHIN = 60
+from telemetrystack.collector import Collector
 
 
 @dataclass(frozen=True)
-class Collector:
+class Collected:
     """The endpoint of a collector, and the files that it writes, one JSON message per line."""
 
     endpoint: str
@@ -56,30 +52,17 @@ def program():
 
 @contextmanager
 def collecting(folder):
-    """A collector on a free port; its files are whole when the context is closed."""
-    port = free_ports(1)[0]
-    collector = Collector(f"http://127.0.0.1:{port}", folder / "traces.json", folder / "metrics.json")
-    config, log = folder / "collector.json", folder / "collector.log"
-    config.write_text(json.dumps(_configuration(collector, port)))
-    with log.open("w") as words:
-        process = subprocess.Popen([program(), "--config", config], stdout=words, stderr=words)
-    try:
-        _wait(process, log)
-        yield collector
-    finally:
-        process.terminate()
-        process.wait(20)
+    """A collector whose files are whole when the context is closed."""
+    program()
+    traces, metrics = folder / "traces.json", folder / "metrics.json"
+    with Collector(_configuration(traces, metrics), folder / "collector.log") as running:
+        yield Collected(f"http://{running.address}", traces, metrics)
 
 
-def _configuration(collector, port):
+def _configuration(traces, metrics):
     pipeline = {"receivers": ["otlp"]}
     return {
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
-        "exporters": {
-            "file/traces": {"path": str(collector.traces)},
-            "file/metrics": {"path": str(collector.metrics)},
-            "debug": {},
-        },
+        "exporters": {"file/traces": {"path": str(traces)}, "file/metrics": {"path": str(metrics)}, "debug": {}},
         "service": {
             "telemetry": {"metrics": {"level": "none"}},
             "pipelines": {
@@ -88,11 +71,3 @@ def _configuration(collector, port):
             },
         },
     }
-
-
-def _wait(process, log):
-    deadline = time.monotonic() + _START_WITHIN
-    while "Everything is ready" not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)

@@ -7,12 +7,12 @@ from pathlib import Path
 from localcluster import aggregation, certs
 from localcluster.aggregation import Served
 from localcluster.instance import Instance
+from localcluster.ports import free_ports
 from support.api import Api, path_of, until
 from support.cluster import ROOT
 from support.deployments import gone
 from support.programs import program
 from support.prometheus import running
-from support.prunella import free_ports
 
 RULE = ROOT / "manifests" / "monitoring" / "prometheus-adapter.yaml"
 EXTERNAL = "external.metrics.k8s.io/v1beta1"

@@ -10,6 +10,7 @@ import yaml
 from localcluster import certs
 from localcluster.aggregation import Served
 from localcluster.instance import Instance
+from localcluster.ports import free_ports
 from support.access_control import HOME, MANIFESTS
 from support.api import Api, Object, documents, path_of
 from support.cluster import Cluster, define
@@ -18,7 +19,6 @@ from support.external_metrics import EXTERNAL, registered, serving
 from support.installation import relative_path
 from support.programs import program
 from support.prometheus import running
-from support.prunella import free_ports
 
 
 @contextmanager

@@ -15,13 +15,14 @@ from pathlib import Path
 import yaml
 from localcluster import instance as instances
 from localcluster import processes
+from localcluster.ports import free_ports
 from support import samples
 from support.api import Api, Object, until
 from support.audit import Write
 from support.cases.run import CLOSED, LAST_ACTION
 from support.cluster import ROOT, Cluster
 from support.deployments import a_deployment
-from support.prunella import PrunellaProcess, free_ports
+from support.prunella import PrunellaProcess
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from localcluster import build
-from support import debian
-
-_DEBIAN = Path("/usr/lib/postgresql")
-_COMMON = Path("/etc/postgresql-common")
+from localcluster import build, jars
+from localcluster.console import ClusterError
+from telemetrystack import postgresql as installed
 
 
 def program(name: str) -> Path:
@@ -19,31 +17,27 @@ def program(name: str) -> Path:
         return build.ensure(name)
     if found := shutil.which(name):
         return Path(found)
-    return _missing(f"there is no {name}, and no Go to build it with")
+    return missing(f"there is no {name}, and no Go to build it with")
 
 
 def postgresql() -> Path:
-    """The folder of PostgreSQL's programs: Debian's newest, which is not on PATH, or this machine's."""
-    problem = "" if _initdb() else _install_postgresql()
-    found = _initdb()
-    return found.parent if found else _missing(f"there is no PostgreSQL: {problem}")
+    """The folder of PostgreSQL's programs, installed where that may be done."""
+    try:
+        return installed.programs()
+    except ClusterError as error:
+        return missing(f"there is no PostgreSQL: {error}")
 
 
-def _initdb() -> Path | None:
-    versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    found = next(reversed(versions), None) or shutil.which("initdb")
-    return Path(found) if found else None
+def kafka() -> Path:
+    """The folder of Kafka's jars."""
+    try:
+        return jars.ensure(jars.KAFKA)
+    except ClusterError as error:
+        return missing(f"there is no Kafka: {error}")
 
 
-def _install_postgresql() -> str:
-    """The programs alone: no database of the system is made, and nothing is started."""
-    if os.geteuid() == 0:
-        _COMMON.mkdir(parents=True, exist_ok=True)
-        (_COMMON / "createcluster.conf").write_text("create_main_cluster = false\n")
-    return debian.install("postgresql")
-
-
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
+    """Skip the test; where CI=true it fails."""
     if os.environ.get("CI") == "true":
         pytest.fail(what, pytrace=False)
     pytest.skip(what)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from localcluster.ports import free_ports
 from support.api import until
 from support.cluster import ROOT
 from support.programs import program
-from support.prunella import free_ports
 
 RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
 

@@ -1,37 +1,21 @@
 """Prunella as a process: `prunella run`, or operator and worker apart, on free ports and with a state of its own."""
 
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from localcluster.ports import free_ports
+
 READY_WITHIN = 90.0
 STOP_WITHIN = 45.0  # a worker's grace is 30 seconds
 _LAST_LINES = 60
-
-
-_PORTS = range(15_000, 32_000)
-"""Ports below those that Linux gives to connections, so that a process that was stopped finds its port free again."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct unused ports."""
-    found: list[int] = []
-    while len(found) < count:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found += [port] if port not in found else []
-    return found
 
 
 class PrunellaProcess:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.prunella import free_ports
+from localcluster.ports import free_ports
 
 NOWHERE = "127.0.0.1:1"
 

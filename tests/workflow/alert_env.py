@@ -68,8 +68,8 @@ def firing(start: float = 0, **values) -> Alert:
     )
 
 
-def resolved(start: float = 0, end: float = 5) -> Alert:
-    return firing(start, status=AlertStatus.RESOLVED, ends_at=after(end))
+def resolved(start: float = 0, end: float = 5, **values) -> Alert:
+    return firing(start, status=AlertStatus.RESOLVED, ends_at=after(end), **values)
 
 
 def enriched(handling=AlertHandlingMode.HEAL, *, can_silence=True, **values) -> Enriched:

@@ -5,9 +5,11 @@ from temporalio import workflow
 from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.contracts.alerts import AlertRequest, AlertState
 from prunella_workflows.contracts.healing import HealingRequest
+from prunella_workflows.contracts.telemetry import PipelineRequest, PipelineState
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.incident_status import EscalationNote, IncidentStatus
+from prunella_workflows.telemetry.workflow import TelemetryPipeline
 
 
 @workflow.defn(name="SelfHealing")
@@ -48,6 +50,20 @@ class CarelessAlertHandling(AlertHandling):
 
     @workflow.run
     async def run(self, request: AlertRequest) -> AlertState:
+        await workflow.sleep(1)
+        return await super().run(request)
+
+
+@workflow.defn(name="TelemetryPipeline")
+class CarelessTelemetryPipeline(TelemetryPipeline):
+    """Pauses first, without a patch."""
+
+    @workflow.init
+    def __init__(self, request: PipelineRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: PipelineRequest) -> PipelineState:
         await workflow.sleep(1)
         return await super().run(request)
 

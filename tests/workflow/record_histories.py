@@ -23,6 +23,7 @@ from workflow.changed_workflows import (  # noqa: E402
     CarelessAlertHandling,
     CarelessEscalation,
     CarelessSelfHealing,
+    CarelessTelemetryPipeline,
     PatchedSelfHealing,
 )
 from workflow.escalation_env import ALICE, TWO_LEVELS, EscalationEnv  # noqa: E402
@@ -42,9 +43,11 @@ from workflow.healing_env import (  # noqa: E402
     written,
 )
 from workflow.recording_notifications import RecordingNotifications  # noqa: E402
+from workflow.telemetry_env import ScriptedTelemetry, a_batch, start_pipeline, telemetry_worker  # noqa: E402
 
 from prunella_workflows.alerts.workflow import AlertHandling  # noqa: E402
 from prunella_workflows.contracts.alerts import StillFiring  # noqa: E402
+from prunella_workflows.contracts.telemetry import Detected, Stored  # noqa: E402
 from prunella_workflows.escalation.workflow import Escalation  # noqa: E402
 from prunella_workflows.healing.workflow import SelfHealing  # noqa: E402
 from prunella_workflows.model.alert_policy import AlertHandlingMode  # noqa: E402
@@ -52,6 +55,7 @@ from prunella_workflows.model.errors import (  # noqa: E402
     AuthenticationError,
     ChangedSince,
     Held,
+    InvalidInputError,
     NotFound,
     Unavailable,
 )
@@ -59,6 +63,7 @@ from prunella_workflows.model.incident import Approval  # noqa: E402
 from prunella_workflows.model.incident_status import Phase  # noqa: E402
 from prunella_workflows.model.outcome import Effect, GuardResult, Presence  # noqa: E402
 from prunella_workflows.model.plan import Plan  # noqa: E402
+from prunella_workflows.telemetry.workflow import TelemetryPipeline  # noqa: E402
 
 HISTORIES = HERE / "histories"
 MAX_LINES = 3000
@@ -276,6 +281,30 @@ async def _run_escalation(environment, scene):
         return handle
 
 
+# Pipelines: the outcomes of the activities
+
+NO_ANSWER = raised(Unavailable("no answer"))
+
+PIPELINES = {
+    "anomalies": {
+        "fetch": [a_batch(1), a_batch(2)],
+        "detect": [
+            Detected(alerts=(firing(), firing(fingerprint="fedcba9876543210"))),
+            Detected(alerts=(firing(), resolved(fingerprint="fedcba9876543210"))),
+        ],
+    },
+    "a-signal-given-up": {"process_logs": raised(InvalidInputError("no OTLP"))},
+    "database-away": {"fetch": [a_batch(), a_batch()], "store": [*[NO_ANSWER] * 3, Stored(rows=7)]},
+}
+
+
+async def _run_pipeline(environment, scene):
+    async with telemetry_worker(environment.client, ScriptedTelemetry(environment.client, **scene)):
+        handle = await start_pipeline(environment.client)
+        await handle.result()
+        return handle
+
+
 class Family(NamedTuple):
     """The scenes of one workflow, how one is run, the workflow's id, and the workflow as it is and changed."""
 
@@ -290,6 +319,7 @@ FAMILIES = {
     "healings": Family(HEALINGS, _run_healing, "incident-uid-incident", SelfHealing, CarelessSelfHealing),
     "alerts": Family(ALERTS, _run_alert, "alert-0123456789abcdef", AlertHandling, CarelessAlertHandling),
     "escalations": Family(ESCALATIONS, _run_escalation, "escalation-uid-incident", Escalation, CarelessEscalation),
+    "pipelines": Family(PIPELINES, _run_pipeline, "telemetry-0", TelemetryPipeline, CarelessTelemetryPipeline),
     "patched": Family(
         {"healed": HEALINGS["healed"]},
         _run_patched_healing,

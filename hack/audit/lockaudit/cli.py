@@ -11,7 +11,9 @@ from lockaudit.locks import find_unlocked, read_lock
 from prunella_operator import clock
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("requirements-image.lock", "requirements.lock")
+SHIPPED = ("requirements-image.lock", "requirements-telemetry.lock")
+"""The packages of the image, and of the image of the telemetry worker."""
+TESTED = "requirements.lock"
 FAULTY, UNKNOWN = 1, 3
 """Exit codes: a fault was found; or none was, but not every package was audited."""
 
@@ -20,14 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check the lock files, then query the advisories."""
     options = parser().parse_args(arguments)
     today = clock.now().date()
-    image, whole = (read_lock(options.folder / name) for name in LOCKS)
+    shipped, whole = [read_lock(options.folder / name) for name in SHIPPED], read_lock(options.folder / TESTED)
+    locks = [*shipped, whole]
     try:
         allowed = load_allowed(options.allowed, today)
     except (BadEntry, ValueError) as error:
         return report_faults([str(error)])
-    if faults := [*image.faults, *whole.faults, *find_unlocked(image, whole)]:
+    unlocked = [fault for lock in shipped for fault in find_unlocked(lock, whole)]
+    if faults := [*(fault for lock in locks for fault in lock.faults), *unlocked]:
         return report_faults(faults)
-    responses = query_all(image.pins.keys() | whole.pins.keys(), options.source, options.seconds)
+    packages = {package for lock in locks for package in lock.pins}
+    responses = query_all(packages, options.source, options.seconds)
     if faults := [*judge(responses.advisories, allowed, today), *unused(responses, allowed)]:
         return report_faults([*describe_unaudited(responses), *faults])
     if responses.unanswered:

@@ -70,7 +70,7 @@ def _build(programs: Sequence[tuple[Group, Program]]) -> None:
     if not _unbuilt(programs):
         return
     cache_folder().mkdir(parents=True, exist_ok=True)
-    with _one_builder_at_a_time():
+    with one_builder_at_a_time():
         todo = _unbuilt(programs)
         if not todo:
             return
@@ -81,7 +81,8 @@ def _build(programs: Sequence[tuple[Group, Program]]) -> None:
 
 
 @contextmanager
-def _one_builder_at_a_time() -> Iterator[None]:
+def one_builder_at_a_time() -> Iterator[None]:
+    """Hold the cache's lock, after waiting for it."""
     with (cache_folder() / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -26,9 +27,13 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    user: Mapping[str, Any] | None = None,
 ) -> str:
-    """Run a command to its end and return what it printed; a failure shows the command and its own words."""
-    done = attempt(*command, stdin=stdin, cwd=cwd, env=env, timeout=timeout)
+    """Run a command to its end and return what it printed; a failure shows the command and its own words.
+
+    `user` are the arguments of Popen that name another user.
+    """
+    done = attempt(*command, stdin=stdin, cwd=cwd, env=env, timeout=timeout, user=user)
     if done.returncode:
         words = (done.stderr or done.stdout).strip()[-2000:]
         raise ClusterError(f"`{shlex.join(map(str, command))}` failed ({done.returncode}): {words}")
@@ -41,6 +46,7 @@ def attempt(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    user: Mapping[str, Any] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command whose failure is an answer."""
     arguments: Sequence[str] = [str(part) for part in command]
@@ -55,6 +61,7 @@ def attempt(
             capture_output=True,
             text=True,
             check=False,
+            **(user or {}),
         )
     except FileNotFoundError as error:
         raise ClusterError(f"{arguments[0]} is not installed") from error

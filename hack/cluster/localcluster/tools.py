@@ -21,16 +21,24 @@ SECCOMP = "libseccomp-dev"
 
 def ensure(simulated: bool) -> None:
     """Install what is missing, or say what to install."""
-    packages = missing(simulated)
-    if not packages:
-        return
+    if packages := missing(simulated):
+        install(*packages)
+
+
+def install(*packages: str) -> None:
+    """Install Debian's packages; files that are there already stay.
+
+    Raises:
+        ClusterError: this is not Debian, or we are not root.
+    """
     names = " ".join(packages)
-    if not Path("/etc/debian_version").exists() or not found("apt-get"):
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists() or not found("apt-get"):
         raise ClusterError(f"please install (Debian's names): {names}")
     say(f"installing Debian packages: {names}")
     environment = _quiet_environment()
+    keep = ("-o", "Dpkg::Options::=--force-confold")
     run("apt-get", "update", "-qq", env=environment)
-    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, env=environment)
+    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *keep, *packages, env=environment)
 
 
 def missing(simulated: bool) -> list[str]:

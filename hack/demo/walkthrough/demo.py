@@ -50,18 +50,18 @@ def run_demo(options: Options, narrator: Narrator) -> int:
     """Run all steps; 0 when both incidents are healed."""
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
-        stack.enter_context(_interruptible())
+        stack.enter_context(interruptible())
         cluster = Cluster(options.name, options.context, options.state / "cluster.log")
-        existed = _ensure_cluster(cluster, options, narrator, stack)
+        existed = ensure_cluster(cluster, options, narrator, stack)
         kubeconfig = cluster.kubeconfig()
         settings = prunella.make_settings(options.state, kubeconfig, options.context)
         api = SyncClient.connect(settings)
         applier = Applier(api)
         if existed and not options.keep:
-            _clean_up_later(narrator, stack, "what the demo added to the cluster", applier.remove)
+            clean_up_later(narrator, stack, "what the demo added to the cluster", applier.remove)
         with narrator.step("Install the resource definitions"):
-            _install(applier, api)
-        process = _start_prunella(settings, options, narrator, stack)
+            install(applier, api)
+        process = start_process(settings, options, narrator, stack)
         shop = Shop(api, applier, lambda: prunella.check_running(process, options.log))
         healed = _break_and_heal(shop, settings, api, narrator)
         if not options.once:
@@ -74,7 +74,7 @@ def run_demo(options: Options, narrator: Narrator) -> int:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C; restore the previous handlers at the end."""
     previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -84,7 +84,7 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _clean_up_later(narrator: Narrator, stack: ExitStack, title: str, remove: Callable[[], None]) -> None:
+def clean_up_later(narrator: Narrator, stack: ExitStack, title: str, remove: Callable[[], None]) -> None:
     """Remove something at the end, whatever happens; a second Ctrl-C does not interrupt that."""
 
     def clean_up() -> None:
@@ -99,7 +99,7 @@ def _clean_up_later(narrator: Narrator, stack: ExitStack, title: str, remove: Ca
     stack.callback(clean_up)
 
 
-def _ensure_cluster(cluster: Cluster, options: Options, narrator: Narrator, stack: ExitStack) -> bool:
+def ensure_cluster(cluster: Cluster, options: Options, narrator: Narrator, stack: ExitStack) -> bool:
     """Create the cluster unless it exists; whether it existed, and is therefore kept."""
     cluster.log.unlink(missing_ok=True)
     if cluster.is_running():
@@ -107,13 +107,13 @@ def _ensure_cluster(cluster: Cluster, options: Options, narrator: Narrator, stac
         narrator.print(f"The {where} exists already and will be kept.")
         return True
     if not options.keep:
-        _clean_up_later(narrator, stack, f"cluster {options.name}", cluster.down)
+        clean_up_later(narrator, stack, f"cluster {options.name}", cluster.down)
     with narrator.step(f"Cluster {options.name} (its programs are built the first time; log: {cluster.log})"):
         cluster.up()
     return False
 
 
-def _install(applier: Applier, api: SyncClient) -> None:
+def install(applier: Applier, api: SyncClient) -> None:
     """Apply the CRDs and wait until the API server serves them."""
     applied = applier.apply(list(crds()))
     deadline = time.monotonic() + ESTABLISH_TIMEOUT_SECONDS
@@ -128,12 +128,13 @@ def _is_established(crd: Object) -> bool:
     return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
 
-def _start_prunella(
+def start_process(
     settings: Settings, options: Options, narrator: Narrator, stack: ExitStack
 ) -> subprocess.Popen[bytes]:
+    """Start it, and wait until it is ready."""
     with narrator.step(f"Start Prunella: operator, worker and Temporal (log: {options.log})"):
         process = prunella.start_prunella(settings, options.log)
-        _clean_up_later(narrator, stack, "Prunella and Temporal", lambda: stop(process))
+        clean_up_later(narrator, stack, "Prunella and Temporal", lambda: stop(process))
         prunella.wait_ready(process, settings, options.log)
     return process
 

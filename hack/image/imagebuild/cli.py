@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as work:
         tree = options.tree or Path(work) / "tree"
         tree.mkdir(parents=True, exist_ok=True)
-        build_tree(tree, Path(work))
+        build_tree(tree, Path(work), options.lock)
         if not options.tree:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             version = packages.find_version(tree)
@@ -52,14 +52,20 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="hack/image", description="Build Prunella's container image without Docker.")
     found.add_argument("--output", type=Path, default=packages.ROOT / "dist" / "prunella-image.tar", help="OCI archive")
     found.add_argument("--tag", help=f"name of the image (default: {NAME}:VERSION)")
+    found.add_argument(
+        "--lock",
+        type=Path,
+        default=packages.ROOT / "requirements-image.lock",
+        help="its packages; requirements-telemetry.lock makes the image of the telemetry worker",
+    )
     found.add_argument("--tree", type=Path, help="only fill this folder with the image's files")
     return found
 
 
-def build_tree(tree: Path, work: Path) -> None:
+def build_tree(tree: Path, work: Path, lock: Path) -> None:
     """Install all files of the image, and write its bill of materials."""
     base = debian.build_base(tree, work / "debian")
-    packages.install_packages(tree)
+    packages.install_packages(tree, lock)
     packages.install_prunella(tree, work)
     packages.compile_bytecode(tree)
     own = tree / packages.APP

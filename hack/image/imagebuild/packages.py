@@ -20,15 +20,14 @@ main()
 """
 
 
-def install_packages(tree: Path) -> None:
-    """Install requirements-image.lock, each package checked by its hash and none built from source.
+def install_packages(tree: Path, lock: Path) -> None:
+    """Install the packages of a lock file, each package checked by its hash and none built from source.
 
     Raises:
         RuntimeError: this Python is not the version of the image.
     """
     if sys.version_info[:2] != PYTHON:
         raise RuntimeError(f"the image has Python {PYTHON[0]}.{PYTHON[1]}, so build it with that version")
-    lock = ROOT / "requirements-image.lock"
     _pip(
         "install",
         "--require-hashes",

@@ -5,6 +5,8 @@ from temporalio import activity
 from prunella_operator.activities.diagnose import Diagnoser
 from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.evidence.collector import EvidenceCollector
+from prunella_operator.activities.evidence.telemetry import NotConfigured as NoTelemetry
+from prunella_operator.activities.evidence.telemetry import TelemetrySource
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.activities.report import Reporter, log_escalation
 from prunella_operator.activities.verify import Verifier
@@ -17,15 +19,21 @@ from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Judgement
 
 _NO_METRICS = NotConfigured()
+_NO_TELEMETRY = NoTelemetry()
 
 
 class Activities(healing.HealingActivities):
     """The contract's activities over a real cluster. Synchronous: they run in the worker's thread pool."""
 
     def __init__(
-        self, kube: SyncClient, stable_for: float, protected: tuple[str, ...], metrics: MetricsSource = _NO_METRICS
+        self,
+        kube: SyncClient,
+        stable_for: float,
+        protected: tuple[str, ...],
+        metrics: MetricsSource = _NO_METRICS,
+        telemetry: TelemetrySource = _NO_TELEMETRY,
     ) -> None:
-        collector = EvidenceCollector(kube, stable_for, UsageReader(kube, metrics))
+        collector = EvidenceCollector(kube, stable_for, UsageReader(kube, metrics), telemetry)
         self._repairer = Repairer(kube, collector, protected)
         self._diagnoser = Diagnoser(kube, collector, self._repairer, protected)
         self._verifier = Verifier(collector, metrics)

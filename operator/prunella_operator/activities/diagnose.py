@@ -11,8 +11,10 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
 from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, relapse, startup
+from prunella_workflows.decisions.diagnosis.anomalies import open_anomalies
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.verification import confirmation
+from prunella_workflows.decisions.telemetry.alerts import describe
+from prunella_workflows.decisions.verification import confirmation, telemetry
 from prunella_workflows.decisions.verification.baseline import measure_baseline
 from prunella_workflows.decisions.verification.firing_alert import wait_while_firing
 from prunella_workflows.model.errors import NotFound, PrunellaError, TargetDeleted
@@ -60,7 +62,10 @@ class Diagnoser:
         evidence = self._collector.evidence(target, request.spec, opened_at, full=False, name=name, since=request.since)
         policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
         assert policy.alert_patience is not None
-        sighting = confirmation.confirm(Findings(evidence), policy, request.calm_since)
+        assert policy.grace is not None
+        findings = Findings(evidence)
+        sighting = confirmation.confirm(findings, policy, request.calm_since)
+        sighting = telemetry.confirm(sighting, findings, policy.grace)
         return Confirmation(target=target, sighting=wait_while_firing(sighting, evidence, policy.alert_patience))
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
@@ -164,6 +169,7 @@ def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) ->
     unseen = [str(symptom) for symptom in findings.symptoms if str(symptom) not in seen]
     notes += [EvidenceNote(source="Pod", message=symptom) for symptom in unseen[:5]]
     notes += [EvidenceNote(source="Usage", message=line) for line in _usage(evidence)]
+    notes += [EvidenceNote(source="Telemetry", message=describe(anomaly)) for anomaly in open_anomalies(evidence)]
     notes += [
         EvidenceNote(source=f"Log {tail.pod}/{tail.container}", message=" | ".join(tail.lines[-3:]))
         for tail in evidence.logs

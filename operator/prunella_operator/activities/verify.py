@@ -8,7 +8,7 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_workflows.contracts.healing import VerifyRequest
-from prunella_workflows.decisions.verification import promql_checks, verification
+from prunella_workflows.decisions.verification import promql_checks, telemetry, verification
 from prunella_workflows.decisions.verification.expectation import Expectation
 from prunella_workflows.decisions.verification.rollout import Rollout
 from prunella_workflows.model import promql
@@ -47,7 +47,7 @@ class Verifier:
             written_at=request.written_at,
             baseline=request.baseline,
             settle=request.settle,
-            has_checks=request.has_checks or bool(request.settle.checks),
+            has_checks=request.has_checks or bool(request.settle.checks) or request.settle.telemetry,
             blind=request.blind,
             calm_since=request.calm_since,
             **_numbers(request.action),
@@ -82,14 +82,25 @@ class Verifier:
         return next((scaler for scaler in found if scaler.name == action.autoscaler), None)
 
     def _run_checks(self, workload: WorkloadView, pods: tuple[PodView, ...], expected: Expectation) -> Judgement:
-        """The verdict of the policy's checks on pods that have stayed healthy."""
+        """The verdict of telemetry and of the policy's checks on pods that have stayed healthy."""
         current = Rollout(workload, verification.repaired_pods(workload, pods), expected).counted_pods
+        judgement = self._judge_telemetry(workload, current, expected) if expected.settle.telemetry else None
+        if judgement is None or (judgement.verdict is Verdict.HEALED and expected.settle.checks):
+            judgement = self._judge_checks(workload, current, expected)
+        return verification.name_proof(judgement, current, expected)
+
+    def _judge_telemetry(
+        self, workload: WorkloadView, current: tuple[PodView, ...], expected: Expectation
+    ) -> Judgement:
+        now, view = clock.now(), self._collector.telemetry(workload.ref)
+        return telemetry.judge(view, expected, verification.stable_since(current, expected, now), now)
+
+    def _judge_checks(self, workload: WorkloadView, current: tuple[PodView, ...], expected: Expectation) -> Judgement:
         ref = workload.ref
         values = promql.Values(ref.namespace, ref.name, ref.kind, [pod.name for pod in current])
         results = tuple(run_checks(self._metrics, expected.settle.checks, values))
         now = clock.now()
-        judgement = promql_checks.judge(results, expected, verification.stable_since(current, expected, now), now)
-        return verification.name_proof(judgement, current, expected)
+        return promql_checks.judge(results, expected, verification.stable_since(current, expected, now), now)
 
 
 def _numbers(action: Action | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from prunella_operator.cli import incident_actions, report, uninstall
 from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import run as cli_run
+from prunella_operator.cli import telemetry as cli_telemetry
 from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, Group, Invocation, Json, Tools, add_options
 from prunella_operator.config.settings import Settings
 from prunella_operator.presentation.terminal import console
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from prunella_operator.incidents.client import Incident, IncidentReader
 
 
-def _run(settings: Settings, *, operator: bool, worker: bool, console: bool) -> int:
+def _run(
+    settings: Settings, *, operator: bool = False, worker: bool = False, console: bool = False, telemetry: bool = False
+) -> int:
     from prunella_operator.observability.logging import configure
     from prunella_operator.runtime.app import run as run_app
 
     configure(settings.log_format, settings.log_level)
-    return run_app(settings, operator=operator, worker=worker, console=console, embedded=settings.embedded)
+    return run_app(settings, operator=operator, worker=worker, console=console, telemetry=telemetry)
 
 
 def _reader(settings: Settings) -> "IncidentReader":
@@ -74,6 +77,11 @@ incident_actions.register(incidents)
 notify = typer.Typer(no_args_is_help=True, help="Test notification channels.")
 app.add_typer(notify, name="notify")
 notify.command("test")(cli_notify.send_test)
+
+telemetry = typer.Typer(no_args_is_help=True, help="Run and look at the telemetry pipeline.")
+app.add_typer(telemetry, name="telemetry")
+for command in (cli_telemetry.worker, cli_telemetry.status, cli_telemetry.top, cli_telemetry.explain):
+    telemetry.command()(command)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import typer
 from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, KUBERNETES, Invocation, Options, add_options
 from prunella_operator.config.settings import EMBEDDED, Settings
 
-_PROCESS: Options = {
+PROCESS: Options = {
     "http_port": Annotated[int | None, typer.Option(help="Port of health and metrics.")],
     "log_format": Annotated[str | None, typer.Option(help="auto, json or text.")],
     "log_level": Annotated[str | None, typer.Option(help="debug, info, warning or error.")],
@@ -24,25 +24,25 @@ _TEMPORAL = typer.Option(
 )
 
 
-@add_options(CONNECTION, _NAMESPACES, _PROCESS)
+@add_options(CONNECTION, _NAMESPACES, PROCESS)
 def operator(invocation: Invocation) -> None:
     """Watch the cluster and open incidents; workers elsewhere repair them.
 
     Example: `prunella operator --temporal-address temporal-frontend:7233 --namespaces shop,billing`
     """
-    _run(invocation, _refuse_embedded(invocation.settings), operator=True)
+    _run(invocation, refuse_embedded(invocation.settings), operator=True)
 
 
-@add_options(CONNECTION, _PROCESS)
+@add_options(CONNECTION, PROCESS)
 def worker(invocation: Invocation) -> None:
     """Execute the workflows of incidents: diagnose, repair, verify. Run as many as you like.
 
     Example: `prunella worker --temporal-address temporal-frontend:7233 --set max_activities=100`
     """
-    _run(invocation, _refuse_embedded(invocation.settings), worker=True)
+    _run(invocation, refuse_embedded(invocation.settings), worker=True)
 
 
-@add_options(CONNECTION, {"temporal_address": Annotated[str | None, _TEMPORAL]}, _NAMESPACES, _PROCESS)
+@add_options(CONNECTION, {"temporal_address": Annotated[str | None, _TEMPORAL]}, _NAMESPACES, PROCESS)
 def run(invocation: Invocation) -> None:
     """Operator and worker in one process, with an embedded Temporal server: all you need on a laptop or small cluster.
 
@@ -54,7 +54,7 @@ def run(invocation: Invocation) -> None:
     _run(invocation, settings, operator=True, worker=True, console=bool(settings.console_port))
 
 
-@add_options(KUBERNETES, _PROCESS)
+@add_options(KUBERNETES, PROCESS)
 def console(invocation: Invocation) -> None:
     """Serve the web console, to read incidents, and to act on them after signing in with a Kubernetes token.
 
@@ -62,10 +62,11 @@ def console(invocation: Invocation) -> None:
     """
     if not invocation.settings.console_port:
         raise typer.BadParameter("console_port is 0, which disables the console: pass --set console_port=8081")
-    _run(invocation, _refuse_embedded(invocation.settings), console=True)
+    _run(invocation, refuse_embedded(invocation.settings), console=True)
 
 
-def _refuse_embedded(settings: Settings) -> Settings:
+def refuse_embedded(settings: Settings) -> Settings:
+    """Raise a usage error for commands that need a Temporal server elsewhere."""
     if settings.embedded:
         raise typer.BadParameter("only `prunella run` can embed Temporal: pass --temporal-address HOST:PORT")
     return settings

@@ -194,6 +194,34 @@ class Settings(BaseSettings):
         None, description="PEM file with the CA of Alertmanager's certificate; unset: the system's"
     )
 
+    telemetry_kafka: Names = Field(
+        (), description="HOST:PORT of Kafka's brokers, comma-separated, for `prunella telemetry worker`"
+    )
+    telemetry_kafka_properties: str | None = Field(
+        None, description="file of NAME=VALUE lines with librdkafka's properties, such as sasl.password"
+    )
+    telemetry_traces_topic: str = Field("otlp_spans", description="topic of OTLP traces")
+    telemetry_metrics_topic: str = Field("otlp_metrics", description="topic of OTLP metrics")
+    telemetry_logs_topic: str = Field("otlp_logs", description="topic of OTLP logs")
+    telemetry_dead_topic: str = Field(
+        "prunella.telemetry.dead", description="topic of records that cannot be read; compacted"
+    )
+    telemetry_database_url_file: str | None = Field(
+        None,
+        description="file with the URL of the telemetry database, postgresql://USER:PASSWORD@HOST/NAME; set it for the "
+        "worker too, so that diagnosis and verification read it",
+    )
+    telemetry_shards: Count = Field(
+        1, description="number of TelemetryPipeline workflows that share the partitions; the same for all workers"
+    )
+    telemetry_heartbeat: Annotated[float, Field(ge=10, le=300)] = Field(
+        30.0, description="seconds without a heartbeat after which a step's worker is taken for dead"
+    )
+    telemetry_grafana_url: Url | None = Field(
+        None, description="URL of Grafana, to annotate its dashboards with anomalies; unset: no annotations"
+    )
+    telemetry_grafana_token_file: str | None = Field(None, description="file with a token of a Grafana service account")
+
     log_format: Literal["auto", "json", "text"] = Field("auto", description="json, text, or auto: text on a terminal")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum level that is logged")
 

@@ -29,9 +29,9 @@ class PortTaken(Permanent):
     """The HTTP port is in use."""
 
 
-def run(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> int:
+def run(settings: Settings, *, operator: bool, worker: bool, console: bool, telemetry: bool = False) -> int:
     """Run until a signal; the exit code is 0 after a clean stop, 1 after an error."""
-    work = _main(settings, operator=operator, worker=worker, console=console, embedded=embedded)
+    work = _main(settings, operator=operator, worker=worker, console=console, telemetry=telemetry)
     try:
         asyncio.run(_run_until_signalled(work))
         code = 0
@@ -56,8 +56,8 @@ async def _run_until_signalled(work: Coroutine[Any, Any, None]) -> None:
     _log.info("prunella has stopped")
 
 
-async def _main(settings: Settings, *, operator: bool, worker: bool, console: bool, embedded: bool) -> None:
-    access = load_access(settings.kubeconfig, settings.context)
+async def _main(settings: Settings, *, operator: bool, worker: bool, console: bool, telemetry: bool) -> None:
+    access = None if telemetry else load_access(settings.kubeconfig, settings.context)
     runtime, core_metrics = measured_runtime()
     process = Process(interceptors=[CountingInterceptor()], runtime=runtime)
     process.start("temporal's metrics", core_metrics.drain())
@@ -67,23 +67,29 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, console: bo
                 process.interceptors.append(_tracing_interceptor(stack))
             if sends("metrics"):
                 _push_metrics(stack)
-            if embedded:
+            if settings.embedded:
                 await stack.enter_async_context(EmbeddedTemporal(settings))
             client = await connect(settings, interceptors=process.interceptors, runtime=process.runtime)
             await stack.enter_async_context(_serve_http(settings, process))
-            if worker:  # imported late: no part pays for the libraries of another
+            # The parts are imported late: none pays for the libraries of another.
+            if access is None:
+                from prunella_operator.telemetry.worker import run_telemetry  # noqa: PLC0415
+
+                await stack.enter_async_context(run_telemetry(settings, process))
+            if access and worker:
                 from prunella_operator.runtime.worker import run_worker  # noqa: PLC0415
 
                 await stack.enter_async_context(run_worker(settings, access, process))
-            if console:
+            if access and console:
                 from prunella_operator.console.serve import run_console  # noqa: PLC0415
 
                 await stack.enter_async_context(run_console(settings, access, process))
-            if operator:
+            if access and operator:
                 from prunella_operator.runtime.operator import run_operator  # noqa: PLC0415
 
                 await stack.enter_async_context(run_operator(settings, access, client, process))
-            _log.info("prunella is up", operator=operator, worker=worker, api_server=access.server)
+            server = access.server if access else ""
+            _log.info("prunella is up", operator=operator, worker=worker, telemetry=telemetry, api_server=server)
             await process.ended()
         finally:
             await process.stop()

@@ -17,6 +17,7 @@ from prunella_operator.activities.alerts.activities import AlertActivitiesImpl
 from prunella_operator.activities.alerts.alertmanager import connect_alertmanager
 from prunella_operator.activities.alerts.distribution import Distribution
 from prunella_operator.activities.evidence.collector import EvidenceCollector
+from prunella_operator.activities.evidence.telemetry import NotConfigured, TelemetrySource
 from prunella_operator.activities.notifications.activities import Notices
 from prunella_operator.activities.watch import Watches
 from prunella_operator.alerts.dispatcher import AlertDispatcher
@@ -34,6 +35,7 @@ from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.contracts.healing import watch_queue
 from prunella_workflows.escalation.workflow import Escalation
 from prunella_workflows.healing.workflow import SelfHealing
+from prunella_workflows.model.errors import InvalidInputError
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 _log = structlog.get_logger("prunella.worker")
@@ -86,7 +88,7 @@ async def run_worker(settings: Settings, access: Access, process: Process) -> As
     """Serve for as long as the context is open."""
     kube = SyncClient(access, settings.api_timeout, settings.max_activities + WATCH_THREADS)
     protected, measured = settings.protected_namespaces, metrics.create_source(settings)
-    healing = Activities(kube, settings.known_good_after, protected, measured)
+    healing = Activities(kube, settings.known_good_after, protected, measured, create_telemetry_source(settings))
     collector = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
     notices = Notices(kube, settings)
     pool = ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity")
@@ -99,6 +101,23 @@ async def run_worker(settings: Settings, access: Access, process: Process) -> As
             watch = partial(build_watcher, settings=settings, watches=[watches.confirm, watches.verify])
             process.start("worker", _serve(settings, build, watch, process))
             yield
+
+
+def create_telemetry_source(settings: Settings) -> TelemetrySource:
+    """The stored telemetry, if its database is set; only then is the extra needed.
+
+    Raises:
+        InvalidInputError: the extra is missing, or the file with the database's URL cannot be read.
+    """
+    if not settings.telemetry_database_url_file:
+        return NotConfigured()
+    try:
+        from prunella_operator.telemetry.source import StoredTelemetry  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise InvalidInputError(
+            f"telemetry_database_url_file is set, and {error.name} is missing: pip install 'prunella[telemetry]'"
+        ) from error
+    return StoredTelemetry(settings)
 
 
 def _activities(own: Activities, alerts: AlertActivitiesImpl) -> Registered:

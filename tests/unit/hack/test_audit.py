@@ -37,6 +37,7 @@ def pin(name, version="1.2", *hashed):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "requirements-image.lock").write_text("# made by a tool\n" + pin("alpha") + pin("beta"))
+    (tmp_path / "requirements-telemetry.lock").write_text(pin("alpha"))
     everything = [pin("alpha"), pin("beta", "1.2", "beta", "beta-wheel"), pin("gamma"), pin("delta")]
     (tmp_path / "requirements.lock").write_text("".join(everything))
     (tmp_path / "allowed.toml").touch()
@@ -177,6 +178,7 @@ def test_an_answer_of_another_shape_is_no_answer(pypi, body):
         ("requirements.lock", "--extra-index-url https://a.example/\n", "--extra-index-url https://a.example/"),
         ("requirements.lock", "-e git+https://a.example/zeta\n", "-e git+https://a.example/zeta"),
         ("requirements-image.lock", pin("zeta"), "requirements-image.lock: zeta 1.2 is not in requirements.lock"),
+        ("requirements-telemetry.lock", pin("eta"), "requirements-telemetry.lock: eta 1.2 is not in requirements.lock"),
         ("requirements-image.lock", pin("gamma", "1.3"), "gamma 1.3 is not in requirements.lock"),
         (
             "requirements-image.lock",

@@ -63,7 +63,7 @@ def test_the_version_is_the_projects():
     ours = [yaml.safe_load(path.read_text()) for path in (ROOT / "manifests").rglob("kustomization.yaml")]
     images = [image for our in ours for image in our.get("images", ()) if "prunella" in image["name"]]
     assert images
-    assert {image["newTag"] for image in images} == {version}
+    assert {image["newTag"].removesuffix("-telemetry") for image in images} == {version}
 
 
 def pins(name):
@@ -71,10 +71,17 @@ def pins(name):
     return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
 
 
-def test_the_image_holds_what_was_tested():
-    tested, held = pins("requirements.lock"), pins("requirements-image.lock")
+@pytest.mark.parametrize("lock", ["requirements-image.lock", "requirements-telemetry.lock"])
+def test_the_image_holds_what_was_tested(lock):
+    tested, held = pins("requirements.lock"), pins(lock)
     assert {name: version for name, version in held.items() if tested.get(name) != version} == {}
     assert "pytest" not in held
+
+
+def test_only_the_image_of_the_telemetry_worker_holds_its_packages():
+    extra = {"asyncpg", "confluent-kafka", "polars", "ptars", "pyarrow"}
+    assert extra <= pins("requirements-telemetry.lock").keys()
+    assert not extra & pins("requirements-image.lock").keys()
 
 
 def test_what_a_package_has_in_lib_is_in_usr_lib():

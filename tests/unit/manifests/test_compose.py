@@ -60,7 +60,7 @@ def test_ports_are_those_that_prunella_looks_for():
     assert targets["targets"] == [f"host.docker.internal:{Settings.model_fields['http_port'].default}"]
 
 
-@pytest.mark.parametrize("name", ["schema", "namespace"])
+@pytest.mark.parametrize("name", ["schema", "namespace", "topics"])
 def test_scripts_are_well_formed(name):
     script = BODY["configs"][name]["content"].replace("$$", "$")
     subprocess.run(["sh", "-n"], input=script.encode(), check=True)
@@ -71,3 +71,15 @@ def test_server_and_tools_are_of_one_release():
         SERVICES[name]["image"].partition(":")[2] for name in ("temporal", "temporal-schema", "temporal-namespace")
     }
     assert len(versions) == 1
+
+
+def test_the_parts_of_the_telemetry_pipeline_are_those_of_the_manifests():
+    folder = ROOT / "manifests" / "telemetry"
+    images = yaml.safe_load((folder / "kustomization.yaml").read_text())["images"]
+    versions = {each["name"]: each["newTag"] for each in images}
+    ours = [each["image"].partition(":")[::2] for each in SERVICES.values() if each.get("profiles") == ["telemetry"]]
+    assert dict(ours) == versions
+    deployed = yaml.safe_load((folder / "files" / "collector.yaml").read_text())["exporters"]["kafka"]
+    exporter = yaml.safe_load(BODY["configs"]["collector"]["content"])["exporters"]["kafka"]
+    queue = {name: value for name, value in deployed["sending_queue"].items() if name != "storage"}
+    assert exporter == {**deployed, "brokers": ["kafka:19092"], "sending_queue": queue}

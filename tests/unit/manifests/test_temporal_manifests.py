@@ -165,7 +165,8 @@ def test_only_prunella_the_page_and_the_job_call_the_frontend():
     (rule,) = policies["frontend"]["spec"]["ingress"]
     prunella, own = rule["from"]
     assert prunella["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "prunella-system"}
-    assert prunella["podSelector"]["matchExpressions"][0]["values"] == ["prunella-operator", "prunella-worker"]
+    callers = ["prunella-operator", "prunella-worker", "prunella-telemetry"]
+    assert prunella["podSelector"]["matchExpressions"][0]["values"] == callers
     assert own["podSelector"]["matchExpressions"][0]["values"] == ["temporal-page", "temporal-namespace"]
 
 

@@ -1,20 +1,27 @@
 """Programs that tests need: a missing one skips the test, and fails it where CI=true."""
 
 import pytest
+from localcluster.console import ClusterError
 from support import programs
+from telemetrystack import postgresql
 
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
-    """A machine without Go and PostgreSQL."""
+    """A machine without Go, Java and PostgreSQL."""
     monkeypatch.setattr(programs.shutil, "which", lambda _name: None)
-    monkeypatch.setattr(programs, "_DEBIAN", tmp_path)
-    monkeypatch.setattr(programs, "_COMMON", tmp_path / "common")
-    monkeypatch.setattr(programs.debian, "install", lambda *packages: f"please install {' '.join(packages)}")
+    monkeypatch.setattr(postgresql, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(postgresql, "_COMMON", tmp_path / "common")
+    monkeypatch.setattr(postgresql.tools, "install", _not_possible)
+    monkeypatch.setattr(programs.jars, "found", lambda _name: False)
     monkeypatch.delenv("CI", raising=False)
 
 
-@pytest.mark.parametrize("ask", [lambda: programs.program("promtool"), programs.postgresql])
+def _not_possible(*packages):
+    raise ClusterError(f"please install {' '.join(packages)}")
+
+
+@pytest.mark.parametrize("ask", [lambda: programs.program("promtool"), programs.postgresql, programs.kafka])
 def test_what_is_missing_is_a_skip_here_and_a_failure_in_ci(bare, monkeypatch, ask):
     with pytest.raises(pytest.skip.Exception, match="there is no"):
         ask()
@@ -34,9 +41,8 @@ def test_postgresql_is_installed_where_that_may_be_done(bare, monkeypatch, tmp_p
     def install(*_):
         (folder := tmp_path / "15" / "bin").mkdir(parents=True)
         (folder / "initdb").touch()
-        return ""
 
-    monkeypatch.setattr(programs.debian, "install", install)
-    monkeypatch.setattr(programs.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(postgresql.tools, "install", install)
+    monkeypatch.setattr(postgresql.os, "geteuid", lambda: 0)
     assert programs.postgresql() == tmp_path / "15" / "bin"
     assert "create_main_cluster = false" in (tmp_path / "common" / "createcluster.conf").read_text()

@@ -23,6 +23,7 @@ WATCHING = _retry(1, 10, attempts=10)
 NON_IDEMPOTENT = _retry(5, 60, attempts=3)
 EXTERNAL = _retry(10, 600, attempts=5, permanent=("AuthenticationError", "InvalidInputError"))
 ALERT = _retry(1, 60, attempts=3)
+TELEMETRY = _retry(10, 600, attempts=3)
 UNTIL_DONE = _retry(1, 60)
 """For what must not be lost: the end of an incident, and alerts that are stored but not distributed yet."""
 

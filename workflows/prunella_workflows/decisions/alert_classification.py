@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from prunella_workflows.model.alert import Alert, Candidate, Classified
+from prunella_workflows.model.alert import ORIGIN, Alert, Candidate, Classified
 from prunella_workflows.model.alert_policy import AlertHandlingMode, AlertLabels, AlertPolicy, AlertRule
 from prunella_workflows.model.incident import IncidentType, Severity
+from prunella_workflows.model.telemetry_policy import TelemetryPolicy
 
 CAUSE_LABEL = "prunella_cause"
 KIND_LABELS = {
@@ -86,16 +87,20 @@ _RULES = (
     (_NO_WORKLOAD, "KubeletDown KubeletTooManyPods KubeAPIDown KubeAPIErrorBudgetBurn KubeControllerManagerDown"),
     (_NO_WORKLOAD, "KubeSchedulerDown KubeProxyDown KubeCPUOvercommit KubeMemoryOvercommit TargetDown"),
     (BuiltIn(workload=False, handling=AlertHandlingMode.RECORD), "Watchdog InfoInhibitor"),
+    (_UNAVAILABLE, "TelemetryErrorRate TelemetryLatency"),
+    (BuiltIn(), "TelemetrySaturation TelemetryLogs"),
+    (_NOTIFY_ONLY, "TelemetryTraffic"),
 )
 BUILT_IN = {name: rule for rule, names in _RULES for name in names.split()}
-"""The alerts of kube-prometheus and a few common ones, by name."""
+"""The alerts of kube-prometheus, of the telemetry pipeline and a few common ones, by name."""
 
 
 class NamedPolicy(NamedTuple):
-    """The alert part of a ClusterHealingPolicy."""
+    """The parts of a ClusterHealingPolicy that are about alerts."""
 
     name: str
     alerts: AlertPolicy
+    telemetry: TelemetryPolicy = TelemetryPolicy()
 
 
 def alert_namespace(alert: Alert, policy: AlertPolicy) -> str:
@@ -114,10 +119,13 @@ def classify(alert: Alert, policies: tuple[NamedPolicy, ...]) -> Classified:
     notes: list[str] = []
     subject = _find_subject(alert, rule, known, notes)
     severity = (rule.severity if rule else None) or alert_severity(alert)
-    handling = _handling(alert, rule, known, severity)
+    handling = _limit(_handling(alert, rule, known, severity), alert, policies)
     if handling is AlertHandlingMode.HEAL and not subject.candidates:
         handling = AlertHandlingMode.NOTIFY
         notes.append("it names no workload, so nothing can be repaired")
+    if handling is AlertHandlingMode.HEAL and alert.of_telemetry and not alert.annotations.get(ORIGIN):
+        handling = AlertHandlingMode.NOTIFY
+        notes.append("its origin is unknown, so nothing is repaired")
     return Classified(
         type=_type(alert, rule, known, notes),
         severity=severity,
@@ -150,6 +158,13 @@ def _merge(policies: tuple[NamedPolicy, ...]) -> AlertPolicy:
     for policy in policies:
         fields |= policy.alerts.model_dump(exclude_none=True)
     return AlertPolicy.model_validate(fields)
+
+
+def _limit(handling: AlertHandlingMode, alert: Alert, policies: tuple[NamedPolicy, ...]) -> AlertHandlingMode:
+    """For the pipeline's own alerts, no more than the last policy with a mode for telemetry permits."""
+    mode = next((found for policy in reversed(policies) if (found := policy.telemetry.mode)), AlertHandlingMode.HEAL)
+    order = (AlertHandlingMode.RECORD, AlertHandlingMode.NOTIFY, AlertHandlingMode.HEAL)
+    return min(handling, mode, key=order.index) if alert.of_telemetry else handling
 
 
 def _handling(alert: Alert, rule: AlertRule | None, known: BuiltIn | None, severity: Severity) -> AlertHandlingMode:

@@ -9,7 +9,14 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentType, Severity
 from prunella_workflows.model.incident_status import EvidenceNote
+from prunella_workflows.model.telemetry import AnomalyKind
 from prunella_workflows.model.workload import WorkloadRef
+
+TELEMETRY_ALERTS = frozenset(f"Telemetry{kind}" for kind in AnomalyKind)
+"""The names of the alerts that the telemetry pipeline sends."""
+
+ORIGIN, EDGES, ONSET, SPLIT, TRACES, PODS = "origin", "edges", "onset", "split", "traces", "pods"
+"""Their annotations; the last two are ids and uids, separated by blanks."""
 
 
 class AlertStatus(StrEnum):
@@ -38,6 +45,11 @@ class Alert(Value):
     def name(self) -> str:
         """The name of the alerting rule."""
         return self.labels.get("alertname", "") or "(alert without a name)"
+
+    @property
+    def of_telemetry(self) -> bool:
+        """True for an alert of the telemetry pipeline, of which Alertmanager knows nothing."""
+        return self.name in TELEMETRY_ALERTS
 
 
 class Candidate(Value):

@@ -9,6 +9,7 @@ from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, Phase
 from prunella_workflows.model.neighbours import AffectedWorkload, DependencyView, NodeView
 from prunella_workflows.model.scaling import Scaling
+from prunella_workflows.model.telemetry import TelemetryView
 from prunella_workflows.model.workload import PodView, RevisionView, WorkloadView
 
 _PROGRESS_DEADLINE = timedelta(minutes=10)
@@ -96,7 +97,8 @@ class Evidence(Value):
     `memory_growing`: the killed containers whose memory grew steadily up to the limit in each lifetime of the last
     hour; `memory_low`: those whose memory stayed far below it. `soak`: seconds for which a template must run well to be
     recorded as good. `since`: the time from which crashes count, if later than the opening. `raised_from`: the template
-    hash of the same release before our raise of its memory, which did not last.
+    hash of the same release before our raise of its memory, which did not last. `telemetry`: None where it is not
+    configured or cannot be read.
     """
 
     read_at: datetime
@@ -122,6 +124,7 @@ class Evidence(Value):
     nodes: tuple[NodeView, ...] = ()
     soak: float = 0.0
     raised_from: str = ""
+    telemetry: TelemetryView | None = None
 
     @property
     def detected(self) -> bool:

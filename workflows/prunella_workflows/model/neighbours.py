@@ -7,9 +7,10 @@ from prunella_workflows.model.workload import WorkloadRef
 
 
 class DependencyView(Value):
-    """A workload of the same namespace that ours depends on, known by its annotation or by logs that name `service`.
+    """A workload that ours depends on, known by its annotation, by logs that name `service`, or by traces.
 
-    `serving_since`: the time since when one of its pods has been ready; `failing`: what is wrong with them.
+    `serving_since`: the time since when one of its pods has been ready; `failing`: what is wrong with them. `anomaly`:
+    what its own telemetry shows, if that calls it the origin of its anomaly and so does ours.
     """
 
     ref: WorkloadRef
@@ -19,6 +20,7 @@ class DependencyView(Value):
     available: int = 0
     serving_since: datetime | None = None
     failing: str = ""
+    anomaly: str = ""
 
     @property
     def mentioned(self) -> bool:

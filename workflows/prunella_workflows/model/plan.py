@@ -212,13 +212,15 @@ class Relief(Value):
 class Settle(Value):
     """The rule for verifying a step. Seconds: it may stand still for `timeout`, then must stay healthy for `window`.
 
-    With `relief` healthy pods are not enough: their usage decides. At the end all `checks` must pass as well.
+    With `relief` healthy pods are not enough: their usage decides. At the end all `checks` must pass as well, and with
+    `telemetry` errors and durations must be back at what was usual.
     """
 
     timeout: float = 120.0
     window: float = 60.0
     checks: tuple[Check, ...] = ()
     relief: Relief | None = None
+    telemetry: bool = False
 
 
 class Step(Value):

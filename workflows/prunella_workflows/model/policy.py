@@ -14,6 +14,7 @@ from prunella_workflows.model.alert_policy import AlertPolicy
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.duration import Duration, Memory
 from prunella_workflows.model.hours import MaintenanceWindow, QuietHours
+from prunella_workflows.model.telemetry_policy import TelemetryPolicy
 
 
 class PolicyMode(StrEnum):
@@ -265,6 +266,9 @@ class ClusterHealingPolicySpec(PolicySpec):
     alerts: AlertPolicy = AlertPolicy()
     """Handling of alerts from Alertmanager. The rules of all policies apply, those of the policy whose name sorts
     last first; the other fields are taken from the last policy that sets them."""
+    telemetry: TelemetryPolicy = TelemetryPolicy()
+    """Detection of anomalies in telemetry and their handling. Each field is taken from the last policy that sets it.
+    Detection is the same for the whole cluster: namespaceSelector limits mode only."""
 
 
 class EffectivePolicy(PolicySpec):

@@ -61,7 +61,7 @@ class ActivityCaller:
             try:
                 return await self.call(method, argument)
             except ActivityError as error:
-                if workflow.now() - started > UNREACHABLE_LIMIT or not _is_unreachable(error):
+                if workflow.now() - started > UNREACHABLE_LIMIT or not is_unreachable(error):
                     raise
                 await workflow.sleep(RETRY_INTERVAL)
 
@@ -96,7 +96,8 @@ class ActivityCaller:
             raise asyncio.CancelledError
 
 
-def _is_unreachable(error: ActivityError) -> bool:
+def is_unreachable(error: ActivityError) -> bool:
+    """Report whether a service that the activity needs, or its worker, was away."""
     return not is_cancelled_exception(error) and error_type(error) in (Unavailable.__name__, UNANSWERED)
 
 

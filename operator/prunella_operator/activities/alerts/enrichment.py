@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from prunella_operator import clock
+from prunella_operator.activities.alerts.provenance import find_doubt
 from prunella_operator.activities.alerts.target import TargetResolver
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import address
@@ -60,7 +61,10 @@ class AlertEnricher:
             classified = _notify_only(classified)
         heartbeat()
         target, missing = self._targets.resolve(classified)
-        notes = [*problems, *classified.notes, *([missing] if missing else [])]
+        doubt = find_doubt(self._collector, alert, target) if alert.of_telemetry else ""
+        if doubt:
+            classified = _notify_only(classified)
+        notes = [*problems, *classified.notes, *filter(None, (missing, doubt))]
         facts = [EvidenceNote(source="Note", message=note) for note in notes]
         if target is not None:
             facts += self._facts(target, heartbeat)
@@ -71,7 +75,7 @@ class AlertEnricher:
             facts=tuple(fact.model_copy(update={"message": redact(fact.message)[:_MAX_FACT]}) for fact in facts),
             runbook=link(alert.annotations.get("runbook_url") or alert.annotations.get("runbook") or ""),
             source=link(alert.generator_url),
-            can_silence=self._can_silence and classified.silence and alert.whole,
+            can_silence=self._can_silence and classified.silence and alert.whole and not alert.of_telemetry,
         )
 
     def _policies(self, alert: Alert) -> tuple[tuple[NamedPolicy, ...], list[str]]:
@@ -91,7 +95,7 @@ class AlertEnricher:
                     problems.append(f"policy {name} cannot be read (spec.{field}), so this alert starts no repair")
             else:
                 if self._selects(selector, spec.alerts, alert):
-                    found.append(NamedPolicy(name, spec.alerts))
+                    found.append(NamedPolicy(name, spec.alerts, spec.telemetry))
         return tuple(found), problems
 
     def _selects(self, selector: Object | None, rules: AlertPolicy, alert: Alert) -> bool:

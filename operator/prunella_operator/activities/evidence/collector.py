@@ -12,6 +12,8 @@ from prunella_operator.activities.evidence.incident_summaries import IncidentSum
 from prunella_operator.activities.evidence.measurements import measure_usage
 from prunella_operator.activities.evidence.neighbours import read_nodes, workloads_missing_same_object
 from prunella_operator.activities.evidence.quotas import read_memory_bounds
+from prunella_operator.activities.evidence.telemetry import NotConfigured as NoTelemetry
+from prunella_operator.activities.evidence.telemetry import TelemetryReader, TelemetrySource
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import format_selector, selector_of
@@ -26,25 +28,35 @@ from prunella_workflows.decisions.diagnosis.memory_kills import may_be_kill
 from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
 from prunella_workflows.decisions.diagnosis.startup import needs_events
 from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
-from prunella_workflows.model.errors import InvalidIncident, NotFound
+from prunella_workflows.model.errors import Forbidden, InvalidIncident, NotFound
 from prunella_workflows.model.evidence import Evidence, IncidentSummary, MemoryBounds, Usage
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
 from prunella_workflows.model.labels import WORKLOAD
 from prunella_workflows.model.measurement import NoData
-from prunella_workflows.model.neighbours import NodeView
+from prunella_workflows.model.neighbours import DependencyView, NodeView
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.scaling import Scaling
+from prunella_workflows.model.telemetry import TelemetryView
 from prunella_workflows.model.workload import PodView, WorkloadRef, WorkloadView
+
+_NO_TELEMETRY = NoTelemetry()
 
 
 class EvidenceCollector:
     """Reads the cluster for decisions. Pods that have served for `stable_for` seconds prove their revision good."""
 
-    def __init__(self, kube: SyncClient, stable_for: float, usage: UsageReader | None = None) -> None:
+    def __init__(
+        self,
+        kube: SyncClient,
+        stable_for: float,
+        usage: UsageReader | None = None,
+        telemetry: TelemetrySource = _NO_TELEMETRY,
+    ) -> None:
         self._kube = kube
         self._summaries = IncidentSummaryCache(kube)
         self._stable_for = timedelta(seconds=stable_for)
         self._usage = usage or UsageReader(kube, NotConfigured())
+        self._telemetry = TelemetryReader(telemetry)
 
     def resolve(self, incident: IncidentRef, spec: IncidentSpec) -> WorkloadRef:
         """The incident's target, or the top owner of its pod. Raises NotFound; InvalidIncident if it names neither."""
@@ -119,6 +131,10 @@ class EvidenceCollector:
         """The usage of these pods now, or the reason why it is unknown."""
         return self._usage.now(ref, pods)
 
+    def telemetry(self, ref: WorkloadRef) -> TelemetryView | None:
+        """The telemetry of a workload now; None where it is not configured or cannot be read."""
+        return self._telemetry.read(ref)
+
     def scaling(self, raw: Object) -> Scaling:
         """The autoscalers of a workload now, and the disruption budgets of its pods."""
         return read_scaling(self._kube, raw)
@@ -164,6 +180,8 @@ class EvidenceCollector:
             soak=self._stable_for.total_seconds(),
         )
         measured = brief.model_copy(update=measure_usage(self._usage, brief, full=full))
+        if full or brief.alert_since is not None:
+            measured = measured.model_copy(update={"telemetry": self.telemetry(ref)})
         if full:
             return self._add_details(raw, measured)
         return self._add_events(measured) if needs_events(measured) else measured
@@ -183,12 +201,24 @@ class EvidenceCollector:
             "bounds": self._bounds(evidence),
         }
         detailed = evidence.model_copy(update=own)
+        origin = self._telemetry.origin(self._kube, detailed)
+        known = dependencies(self._kube, raw, detailed, tails)
         around: dict[str, Any] = {
             "nodes": read_nodes(self._kube, detailed.live_pods),
-            "dependencies": dependencies(self._kube, raw, detailed, tails),
+            "dependencies": known if origin is None else (*known, origin),
+            "incidents": (*detailed.incidents, *self._incidents_there(origin, detailed)),
             "affected_workloads": workloads_missing_same_object(self._kube, detailed, warnings),
         }
         return detailed.model_copy(update=around)
+
+    def _incidents_there(self, origin: DependencyView | None, evidence: Evidence) -> tuple[IncidentSummary, ...]:
+        """The incidents of another namespace from which our anomalies come."""
+        if origin is None or origin.ref.namespace == evidence.workload.ref.namespace:
+            return ()
+        try:
+            return self._summaries.get(origin.ref.namespace)
+        except Forbidden:
+            return ()
 
     def nodes(self, pods: tuple[PodView, ...]) -> tuple[NodeView, ...]:
         """The nodes of the pods that are not ready."""

@@ -12,9 +12,9 @@ from aiohttp import web
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from localcluster.ports import free_ports
 from support.certificates import Authority
 from support.notifications import a_notification, an_alert, body
-from support.prunella import free_ports
 
 from prunella_operator.alerts import server as alerts_server
 from prunella_operator.alerts import webhook as alerts

@@ -19,6 +19,7 @@ class Prunella:
         self.runs = []
         self.settings = None
         self.code = 0
+        self.telemetry = False
         self.archived = []
 
     def __call__(self, *arguments):
@@ -34,8 +35,9 @@ class Prunella:
             raise self.archived
         return [incident for incident in map(parse, self.archived) if incident.metadata.uid not in known]
 
-    def _run(self, settings, *, operator, worker, console):
+    def _run(self, settings, *, operator=False, worker=False, console=False, telemetry=False):
         self.runs.append((settings, operator, worker, console))
+        self.telemetry = telemetry
         return self.code
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunella_workflows.decisions.alert_classification import BUILT_IN, NamedPolicy, alert_namespace, classify
-from prunella_workflows.model.alert import Alert, AlertStatus, Candidate
+from prunella_workflows.model.alert import ORIGIN, Alert, AlertStatus, Candidate
 from prunella_workflows.model.alert_policy import AlertHandlingMode, AlertPolicy
 from prunella_workflows.model.incident import IncidentType, Severity
+from prunella_workflows.model.telemetry_policy import TelemetryPolicy
 
 HEAL, NOTIFY, RECORD = AlertHandlingMode.HEAL, AlertHandlingMode.NOTIFY, AlertHandlingMode.RECORD
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -271,3 +272,11 @@ def test_any_labels_give_an_answer(labels, name):
         assert isinstance(candidate, Candidate)
         assert set(candidate.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
     assert (found.handling is not HEAL) or found.candidates
+
+
+@pytest.mark.parametrize(("mode", "handling"), [(HEAL, HEAL), (NOTIFY, NOTIFY), (RECORD, RECORD), (None, HEAL)])
+def test_the_mode_of_telemetry_limits_its_own_alerts(mode, handling):
+    policies = (NamedPolicy("a", AlertPolicy(), TelemetryPolicy(mode=mode)), NamedPolicy("b", AlertPolicy()))
+    alert = an_alert("TelemetryErrorRate", deployment="web").model_copy(update={"annotations": {ORIGIN: "shop/web"}})
+    assert classify(alert, policies).handling is handling
+    assert classify(an_alert(deployment="web"), policies).handling is HEAL

@@ -5,14 +5,23 @@ A workload's own fault (memory, image, configuration) is never blamed on another
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 
+from prunella_workflows.decisions.diagnosis.other_incidents import (
+    age,
+    incident_about,
+    is_recent,
+    others,
+    own_age,
+    recent_about,
+    waits_for_us,
+)
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import Evidence, IncidentSummary
-from prunella_workflows.model.incident_status import CausedBy, Phase
+from prunella_workflows.model.incident_status import CausedBy
 from prunella_workflows.model.neighbours import DependencyView
 
 MAX_WAIT_FOR_INCIDENT = timedelta(minutes=30)
@@ -29,10 +38,7 @@ RESTART_TIMEOUT = timedelta(minutes=6)
 
 _READY_TIMEOUT = timedelta(minutes=1)
 _PROPAGATION_DELAY = timedelta(seconds=5)  # until the addresses of a Service are known on every node
-_RECENTLY_CLOSED = timedelta(minutes=10)
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _OWN_FAULTS = frozenset({Kind.OOM, Kind.IMAGE, Kind.CONFIG, Kind.UNSCHEDULABLE, Kind.NOT_MADE, Kind.EVICTED})
-_ESCALATED = frozenset({Phase.ESCALATED, Phase.FAILED})
 _KINDS = {
     kind.lower(): kind
     for kind in ("Secret", "ConfigMap", "PersistentVolumeClaim", "ServiceAccount", "PriorityClass", "RuntimeClass")
@@ -88,10 +94,10 @@ def missing_objects(evidence: Evidence, failures: Iterable[Symptom]) -> frozense
 def find_shared_cause(evidence: Evidence, missing: frozenset[str]) -> ExternalCause | None:
     """The earliest incident of another workload that lacks the same object; None if ours is the earliest."""
     affected = (workload for workload in evidence.affected_workloads if workload.missing in missing)
-    incidents = ((workload.missing, _incident_about(workload.workload, evidence)) for workload in affected)
+    incidents = ((workload.missing, incident_about(workload.workload, evidence)) for workload in affected)
     known = [(target, incident) for target, incident in incidents if incident is not None]
-    target, earliest = min(known, key=lambda pair: _age(pair[1]), default=("", None))
-    if earliest is None or _age(earliest) >= _own_age(evidence):
+    target, earliest = min(known, key=lambda pair: age(pair[1]), default=("", None))
+    if earliest is None or age(earliest) >= own_age(evidence):
         return None
     return ExternalCause(
         kind=CauseKind.SHARED,
@@ -126,9 +132,9 @@ def find_lost_node(evidence: Evidence, failures: Iterable[Symptom]) -> ExternalC
 
 def _earliest_about(target: str, evidence: Evidence) -> IncidentSummary | None:
     """The earliest open incident with the same external cause, if it is older than ours."""
-    same = [other for other in _others(evidence) if other.caused_by is not None and other.caused_by.target == target]
-    earliest = min((incident for incident in same if not incident.phase.closed), key=_age, default=None)
-    return earliest if earliest is not None and _age(earliest) < _own_age(evidence) else None
+    same = [other for other in others(evidence) if other.caused_by is not None and other.caused_by.target == target]
+    earliest = min((incident for incident in same if not incident.phase.closed), key=age, default=None)
+    return earliest if earliest is not None and age(earliest) < own_age(evidence) else None
 
 
 def find_dependency(evidence: Evidence, failures: Sequence[Symptom]) -> ExternalCause | None:
@@ -139,8 +145,8 @@ def find_dependency(evidence: Evidence, failures: Sequence[Symptom]) -> External
         down = _find_down(views)
         if down is None and not _has_just_recovered(views, failures, evidence.read_at):
             continue
-        incident = _incident_about(str((down or views[0]).ref), evidence)
-        if not _waits_for_us(incident, evidence):
+        incident = incident_about(str((down or views[0]).ref), evidence)
+        if not waits_for_us(incident, evidence):
             return _down(down, incident, evidence) if down is not None else _recovered(views[0], evidence)
     return None
 
@@ -184,27 +190,21 @@ def _down(view: DependencyView, incident: IncidentSummary | None, evidence: Evid
         incident=incident.name if incident is not None else "",
         message=f"{state}, and this workload depends on it ({view.known_by}){about}.",
         next_step=f"See incident {incident.name} of {view.ref}." if incident else f"Bring {view.ref} back.",
-        max_wait=_max_wait(view, incident, evidence).total_seconds(),
+        max_wait=max_wait(view, incident, evidence).total_seconds(),
     )
 
 
-def _max_wait(view: DependencyView, incident: IncidentSummary | None, evidence: Evidence) -> timedelta:
+def max_wait(view: DependencyView, incident: IncidentSummary | None, evidence: Evidence) -> timedelta:
     """The time to wait. An incident escalated long ago is hardly about this fault, and a new one may open."""
     if incident is None or not view.wanted:
         return MAX_WAIT_WITHOUT_INCIDENT
     if not incident.phase.closed:
         return MAX_WAIT_FOR_INCIDENT
-    return timedelta() if _is_recent(incident, evidence) else MAX_WAIT_WITHOUT_INCIDENT
-
-
-def _is_recent(incident: IncidentSummary, evidence: Evidence) -> bool:
-    """Report whether an incident is open, or closed shortly before ours was opened or later."""
-    return incident.closed_at is None or incident.closed_at > evidence.opened_at - _RECENTLY_CLOSED
+    return timedelta() if is_recent(incident, evidence) else MAX_WAIT_WITHOUT_INCIDENT
 
 
 def _recovered(view: DependencyView, evidence: Evidence) -> ExternalCause:
-    about = [other for other in _others(evidence) if other.workload == str(view.ref) and _is_recent(other, evidence)]
-    latest = max(about, key=_age, default=None)
+    latest = recent_about(str(view.ref), evidence)
     return ExternalCause(
         kind=CauseKind.DEPENDENCY,
         target=str(view.ref),
@@ -215,39 +215,3 @@ def _recovered(view: DependencyView, evidence: Evidence) -> ExternalCause:
         max_wait=(MAX_WAIT_FOR_INCIDENT + RESTART_TIMEOUT).total_seconds(),
         recovered=True,
     )
-
-
-def _waits_for_us(incident: IncidentSummary | None, evidence: Evidence) -> bool:
-    """Report whether the dependency's incident waits for ours in the end, and ours is the oldest of that cycle."""
-    by_name = {other.name: other for other in _others(evidence)}
-    cycle: list[IncidentSummary] = []
-    while incident is not None and incident not in cycle:
-        cycle.append(incident)
-        cause = incident.caused_by.incident if incident.caused_by is not None else ""
-        if cause and cause == evidence.incident_name:
-            return all(_own_age(evidence) < _age(member) for member in cycle)
-        incident = by_name.get(cause)
-    return False
-
-
-def _incident_about(workload: str, evidence: Evidence) -> IncidentSummary | None:
-    """The open incident of a workload, or else its latest one if that was escalated."""
-    about = [other for other in _others(evidence) if other.workload == workload]
-    still_open = [incident for incident in about if not incident.phase.closed]
-    latest = max(still_open or about, key=_age, default=None)
-    return latest if latest is not None and (still_open or latest.phase in _ESCALATED) else None
-
-
-def _others(evidence: Evidence) -> list[IncidentSummary]:
-    """The other incidents of our namespace."""
-    here = (other for other in evidence.incidents if other.namespace == evidence.workload.ref.namespace)
-    return [other for other in here if other.name != evidence.incident_name]
-
-
-def _age(incident: IncidentSummary) -> tuple[datetime, str]:
-    """The order of incidents: the same for every observer, even if two were opened within one second."""
-    return (incident.opened_at or _BEFORE_ALL, incident.name)
-
-
-def _own_age(evidence: Evidence) -> tuple[datetime, str]:
-    return (evidence.opened_at, evidence.incident_name)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from prunella_workflows.decisions.diagnosis import external_cause
+from prunella_workflows.decisions.diagnosis.degraded_dependency import find_degraded_dependency
 from prunella_workflows.decisions.diagnosis.external_cause import ExternalCause
 from prunella_workflows.decisions.diagnosis.symptoms import Symptom, drop_survived, find_symptoms, select_failures
 from prunella_workflows.model.evidence import Evidence
@@ -52,8 +53,9 @@ class Findings:
 
     @cached_property
     def dependency(self) -> ExternalCause | None:
-        """The dependency that is down or has just come back, if the failures may come from it."""
-        return external_cause.find_dependency(self.evidence, self.failures)
+        """The dependency that is down or has just come back, if the failures may come from it, or works badly."""
+        down = external_cause.find_dependency(self.evidence, self.failures)
+        return down or find_degraded_dependency(self.evidence, self.failures)
 
     @cached_property
     def shared_cause(self) -> ExternalCause | None:

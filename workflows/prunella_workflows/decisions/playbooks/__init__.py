@@ -1,5 +1,6 @@
 """The root causes Prunella knows, specific first: the first playbook that recognises the evidence decides."""
 
+from prunella_workflows.decisions.diagnosis.anomalies import open_anomalies
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.relapse import find_repair_in_force
 from prunella_workflows.decisions.playbooks import (
@@ -56,10 +57,20 @@ def decide(findings: Findings, policy: EffectivePolicy, tried: tuple[Attempt, ..
         if isinstance(answer, Diagnosis):
             diagnosis = answer.model_copy(update={"rejected": tuple(rejected)})
             case = PlanCase(diagnosis, findings, policy, tried, held)
-            plan = resume(playbook.plan(case), case)
+            plan = _verify_by_telemetry(resume(playbook.plan(case), case), findings)
             return diagnosis, replace_plan(diagnosis, plan, findings)
         rejected.append(answer)
     raise AssertionError("the last playbook recognises everything")
+
+
+def _verify_by_telemetry(plan: Plan, findings: Findings) -> Plan:
+    """Make the end of an anomaly part of the proof that a repair helped, if telemetry shows one."""
+    if not open_anomalies(findings.evidence):
+        return plan
+    steps = (
+        step.model_copy(update={"settle": step.settle.model_copy(update={"telemetry": True})}) for step in plan.steps
+    )
+    return plan.model_copy(update={"steps": tuple(steps)})
 
 
 def _ruled_out(cause: Cause, tried: tuple[Attempt, ...]) -> Rejected | None:

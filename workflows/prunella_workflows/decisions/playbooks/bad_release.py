@@ -1,13 +1,17 @@
 """A new release fails while an earlier one worked: roll back to the last revision that was seen available.
 
-If pods of that revision fail as well, the release is not to blame, and a rollback would only hide the cause.
+If pods of that revision fail as well, the release is not to blame, and a rollback would only hide the cause. A release
+whose pods are ready and serve badly is seen by its telemetry, see `degraded_release`.
 """
 
 from prunella_workflows.decisions.diagnosis import blame
+from prunella_workflows.decisions.diagnosis.anomalies import open_anomalies
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
+from prunella_workflows.decisions.playbooks import degraded_release
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
 from prunella_workflows.decisions.playbooks.revisions import doubt, is_new_release, known_good, rollback
+from prunella_workflows.decisions.telemetry.alerts import describe
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
@@ -26,9 +30,13 @@ _FAULTS = {
 
 
 def diagnose(findings: Findings) -> Diagnosis | Rejected:
-    """Match failing pods of a revision that was never good and is newer than one that was."""
+    """Match failing pods of a revision that was never good and is newer than one that was, or ready ones that serve
+    badly.
+    """
     evidence, failures = findings.evidence, findings.current_failures
     good = known_good(evidence)
+    if not findings.failures and open_anomalies(evidence):
+        return _diagnose_by_telemetry(evidence, good)
     if not failures:
         return _reject("no pod of the current revision fails")
     if not is_new_release(evidence):
@@ -55,6 +63,22 @@ def _diagnosis(evidence: Evidence, failures: tuple[Symptom, ...], good: Revision
 
 def _reject(reason: str) -> Rejected:
     return Rejected(cause=Cause.BAD_RELEASE, reason=reason)
+
+
+def _diagnose_by_telemetry(evidence: Evidence, good: RevisionView | None) -> Diagnosis | Rejected:
+    """Match ready pods of a new release that serve badly, if telemetry and the cluster agree that it is to blame."""
+    if reason := degraded_release.acquit(evidence, good):
+        return _reject(f"no pod fails, and {reason}")
+    anomalies = degraded_release.serving_anomalies(evidence)
+    return Diagnosis(
+        cause=Cause.BAD_RELEASE,
+        confidence=0.8 if degraded_release.is_compared(evidence) else 0.6,
+        message=f"The current release is ready, but {describe(anomalies[0])}; {good} was available before.",
+        decided_by=(
+            *map(describe, anomalies),
+            f"{evidence.workload.ref}: only ready pods of the current template are affected; {good} served well",
+        ),
+    )
 
 
 def plan(case: PlanCase) -> Plan:

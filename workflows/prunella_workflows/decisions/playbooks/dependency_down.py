@@ -31,7 +31,7 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
         cause=Cause.DEPENDENCY_DOWN,
         confidence=0.9,
         message=cause.message,
-        decided_by=tuple(map(str, findings.failures[:4])),
+        decided_by=tuple(map(str, findings.failures[:4])) or (cause.message,),
     )
 
 

@@ -17,17 +17,17 @@ _MIN_FAILURES = 2
 
 def is_new_release(evidence: Evidence) -> bool:
     """Report whether the current template was never seen available and stable, or not long enough to prove anything."""
-    good = [revision for revision in _current_records(evidence) if revision.good_at is not None]
+    good = [revision for revision in current_records(evidence) if revision.good_at is not None]
     return not good or _always_fails_later(good, evidence)
 
 
 def is_younger_than(age: timedelta, at: datetime, evidence: Evidence) -> bool:
     """Report whether the current release was rolled out less than `age` before `at`."""
-    made = [revision.created_at for revision in _current_records(evidence) if revision.created_at is not None]
+    made = [revision.created_at for revision in current_records(evidence) if revision.created_at is not None]
     return bool(made) and at - min(made) < age
 
 
-def _current_records(evidence: Evidence) -> list[RevisionView]:
+def current_records(evidence: Evidence) -> list[RevisionView]:
     """The records of the current release: also from before a restart or a raise, or with other checksum annotations."""
     templates = (evidence.workload.template_hash, evidence.raised_from)
     content = {revision.content for revision in evidence.revisions if revision.current and revision.content}
@@ -62,7 +62,7 @@ def _lifetimes(evidence: Evidence) -> Iterator[timedelta]:
 
 def known_good(evidence: Evidence) -> RevisionView | None:
     """The revision last seen available whose template runs differently from the current one and fits the selector."""
-    current = _current_records(evidence)
+    current = current_records(evidence)
     others = (revision for revision in evidence.revisions if revision.compatible and revision not in current)
     return max((revision for revision in others if _ran(revision)), key=_trust, default=None)
 

@@ -1,11 +1,14 @@
 """No playbook matched. Prunella does not guess: it changes nothing and escalates with the evidence."""
 
+from prunella_workflows.decisions.diagnosis.anomalies import open_anomalies
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.diagnosis.saturation import measure_evidence, saturated_resource
 from prunella_workflows.decisions.playbooks.playbook import PlanCase, Playbook
+from prunella_workflows.decisions.telemetry.alerts import describe
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.outcome import Cause, Diagnosis, Rejected
 from prunella_workflows.model.plan import Plan
+from prunella_workflows.model.telemetry import Anomaly, SplitKind, readable
 
 
 def diagnose(findings: Findings) -> Diagnosis | Rejected:
@@ -18,6 +21,8 @@ def diagnose(findings: Findings) -> Diagnosis | Rejected:
 def plan(case: PlanCase) -> Plan:
     """Escalate without a change."""
     evidence = case.findings.evidence
+    if not case.findings.failures and (anomalies := open_anomalies(evidence)):
+        return _plan_for_anomaly(anomalies[0], evidence)
     if evidence.alert_since is not None and not case.findings.failures:
         return _plan_for_firing_alert(evidence)
     return Plan(reason="NoPlaybook", message=case.diagnosis.message, next_step="See the evidence in the status.")
@@ -36,6 +41,28 @@ def _plan_for_firing_alert(evidence: Evidence) -> Plan:
         ),
         next_step="Look at what the alert measures; the incident's description and annotations name it.",
     )
+
+
+def _plan_for_anomaly(anomaly: Anomaly, evidence: Evidence) -> Plan:
+    """Telemetry alone decides no write, so a person gets what it shows."""
+    trace = next(map(readable, anomaly.traces), "")
+    return Plan(
+        reason="AnomalyPersists",
+        message=f"{evidence.workload.ref}: {describe(anomaly)}, although its pods are well.",
+        next_step=_look_at(anomaly, evidence) + (f" A trace of it: {trace}" if trace else ""),
+    )
+
+
+def _look_at(anomaly: Anomaly, evidence: Evidence) -> str:
+    """The place to look at, by the part that is affected. Names must be those of the cluster: they end in a shell."""
+    name, ref = anomaly.split.name, evidence.workload.ref
+    if anomaly.split.kind is SplitKind.ONE_POD and name in {pod.name for pod in evidence.live_pods}:
+        return f"Only pod {name} is affected; to replace it: kubectl delete pod {name} -n {ref.namespace}"
+    if anomaly.split.kind is SplitKind.ONE_NODE and name in {pod.node for pod in evidence.live_pods}:
+        return f"Only its pods on node {name} are affected: kubectl describe node {name}"
+    if anomaly.split.kind is SplitKind.NEW_PODS:
+        return f"Only its newest pods are affected: kubectl rollout history {ref} -n {ref.namespace}"
+    return "See what changed at its onset: load, configuration, and what it depends on."
 
 
 PLAYBOOK = Playbook(

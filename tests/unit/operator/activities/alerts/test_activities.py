@@ -255,6 +255,46 @@ def test_what_cannot_be_had_is_said_and_the_rest_is_told(activities, kube):
     assert found.classified.handling is HEAL
 
 
+def a_telemetry_alert(pods="uid-web-a uid-web-b", **labels):
+    labels = {"deployment": "web", **labels}
+    return an_alert("TelemetryErrorRate", labels=labels, annotations={"origin": "shop/web", "pods": pods})
+
+
+def test_telemetry_of_pods_of_its_workload_may_start_a_repair(activities, kube):
+    assert enrich(activities, a_telemetry_alert()).classified.handling is HEAL
+
+
+@pytest.mark.parametrize(
+    ("alert", "reason"),
+    [
+        (a_telemetry_alert(pods=""), "names no pods"),
+        (
+            a_telemetry_alert(pods="uid-web-a uid-invented"),
+            "1 of 2 pods that telemetry names are not of",
+        ),
+        (a_telemetry_alert(deployment="elsewhere"), "a workload that does not exist"),
+    ],
+    ids=["no pods", "a pod that is not there", "no workload"],
+)
+def test_forged_telemetry_is_only_told(activities, kube, alert, reason):
+    found = enrich(activities, alert)
+    assert found.classified.handling is NOTIFY
+    assert any(reason in fact for fact in facts(found, "Note"))
+
+
+def test_telemetry_of_pods_of_another_workload_is_only_told(activities, kube):
+    """The pods exist, and a Deployment of another name does not own them."""
+    kube.put(paths.workload(WEB.model_copy(update={"name": "other"})), another_deployment())
+    found = enrich(activities, a_telemetry_alert(deployment="other"))
+    assert found.classified.handling is NOTIFY
+
+
+def another_deployment():
+    found = a_deployment(a_template(1))
+    found["metadata"] |= {"name": "other", "uid": "uid-other"}
+    return found
+
+
 def test_secrets_are_in_no_fact(activities, kube):
     kube.objects[paths.workload(WEB)]["metadata"]["labels"] = {
         "owner": "token=ghp_abcdefghijklmnopqrstuvwxyz0123456789"

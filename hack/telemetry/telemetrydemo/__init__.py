@@ -1,0 +1,1 @@
+"""The telemetry demo: a load through a real pipeline, a service that breaks, and the alert that follows."""

@@ -1,0 +1,1 @@
+"""Kafka: offsets, records of ranges, and dead letters."""

@@ -1,0 +1,121 @@
+"""Reading of ranges: exactly the records that a batch names, in chunks of bounded size."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from queue import Empty, SimpleQueue
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from prunella_operator import clock
+from prunella_operator.telemetry.kafka.configuration import GROUP, Configuration
+from prunella_operator.telemetry.processing.signals import Record
+from prunella_workflows.contracts.telemetry import OffsetRange
+from prunella_workflows.model.errors import Unavailable
+
+CHUNK_BYTES = 16 << 20
+_MOST_AT_ONCE = 10_000
+_POLL_SECONDS = 0.5
+_SILENT_POLLS = 60
+_AHEAD, _BEHIND = timedelta(minutes=5), timedelta(days=8)
+
+
+class Reader:
+    """Consumers that read what they are assigned, and are kept for the next batch."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = {
+            **configuration,
+            "group.id": GROUP,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "queued.max.messages.kbytes": 2 * CHUNK_BYTES >> 10,
+        }
+        self._idle: SimpleQueue[Consumer] = SimpleQueue()
+
+    def read(self, ranges: Sequence[OffsetRange]) -> Iterator[list[Record]]:
+        """Read the records of the ranges, in chunks of about 16 MiB. It blocks.
+
+        Raises:
+            Unavailable: Kafka does not answer.
+        """
+        with self._consumer(ranges) as consumer:
+            yield from _chunks(consumer, ranges)
+
+    def commit(self, ranges: Sequence[OffsetRange]) -> None:
+        """Commit the ends of ranges to the group, for tools that show its lag.
+
+        Raises:
+            Unavailable: Kafka does not answer.
+        """
+        places = [TopicPartition(taken.topic, taken.partition, taken.end) for taken in ranges]
+        with self._consumer(()) as consumer:
+            try:
+                consumer.commit(offsets=places, asynchronous=False)
+            except KafkaException as error:
+                raise Unavailable(f"the offsets of the group were not committed: {error}") from error
+
+    def close(self) -> None:
+        """Close the idle consumers."""
+        while not self._idle.empty():
+            self._idle.get().close()
+
+    @contextmanager
+    def _consumer(self, ranges: Sequence[OffsetRange]) -> Iterator[Consumer]:
+        try:
+            consumer = self._idle.get_nowait()
+        except Empty:
+            consumer = Consumer(self._configuration)
+        try:
+            if ranges:
+                consumer.assign([TopicPartition(taken.topic, taken.partition, taken.start) for taken in ranges])
+            yield consumer
+            consumer.unassign()
+        except BaseException:
+            consumer.close()
+            raise
+        self._idle.put(consumer)
+
+
+def _chunks(consumer: Consumer, ranges: Sequence[OffsetRange]) -> Iterator[list[Record]]:
+    open_ends = {(taken.topic, taken.partition): taken.end for taken in ranges}
+    left, silent, size = sum(taken.end - taken.start for taken in ranges), 0, 0
+    chunk: list[Record] = []
+    while open_ends:
+        messages = consumer.consume(min(max(left, 1), _MOST_AT_ONCE), _POLL_SECONDS)
+        silent = 0 if messages else silent + 1
+        if silent > _SILENT_POLLS:
+            raise Unavailable(f"Kafka sends no records of {sorted(open_ends)}")
+        taken = [record for message in messages if (record := _take(message, open_ends))]
+        chunk += taken
+        left -= len(taken)
+        size += sum(len(record.value) for record in taken)
+        if size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _take(message: Message, open_ends: dict[tuple[str, int], int]) -> Record | None:
+    """The record, if it is in its range, whose end is noted."""
+    error, offset = message.error(), message.offset() or 0
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's own way
+        raise Unavailable(f"Kafka: {error.str()}")
+    place = str(message.topic()), int(message.partition() or 0)
+    end = open_ends.get(place, 0)
+    if offset + (error is None) >= end:
+        open_ends.pop(place, None)
+    if error is not None or offset >= end:
+        return None
+    return Record(bytes(message.value() or b""), _stamp(message.timestamp()[1]), f"{place[0]}/{place[1]}/{offset}")
+
+
+def _stamp(milliseconds: int) -> int:
+    """The time of a record in ns. One that no broker can have kept is replaced by now."""
+    now = clock.now()
+    low, high = (now - _BEHIND).timestamp() * 1000, (now + _AHEAD).timestamp() * 1000
+    return (milliseconds if low < milliseconds < high else int(now.timestamp() * 1000)) * 1_000_000

@@ -1,0 +1,1 @@
+"""The telemetry database: TimescaleDB, or plain PostgreSQL with a partition per day."""

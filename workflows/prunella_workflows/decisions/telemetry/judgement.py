@@ -1,0 +1,92 @@
+"""Judges complete windows of telemetry: `judge` is all that the pipeline calls.
+
+Services are judged as workloads, where their telemetry names one: namespace and workload are the key of all that is
+learnt. With several shards each judges the services of all, so that origins are found across shards, and tells those of
+its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prunella_workflows.decisions.telemetry.histogram import milliseconds
+from prunella_workflows.decisions.telemetry.memory import Memory
+from prunella_workflows.decisions.telemetry.rules import Parameters
+from prunella_workflows.decisions.telemetry.stepping import step
+from prunella_workflows.decisions.telemetry.telling import Teller
+from prunella_workflows.decisions.telemetry.windows import SECONDS, Window
+from prunella_workflows.model.telemetry import Anomaly, ServiceRef
+from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
+
+States = Mapping[str, Any]
+"""The memory of the detectors: JSON, to be stored as it is and passed to the next judgement. At first it is {}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The normal values of one service: None while it is still learning."""
+
+    ref: ServiceRef
+    error_share: float | None
+    p95_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The anomalies by what became of them, and the new states.
+
+    `changed` have another severity, origin or split than when they were last told; `ongoing` are all that are open,
+    for dashboards. One that opened and ended within these windows is in `ended` only. `learning` is the number of
+    series that are not judged yet.
+    """
+
+    states: States
+    opened: tuple[Anomaly, ...] = ()
+    changed: tuple[Anomaly, ...] = ()
+    ended: tuple[Anomaly, ...] = ()
+    ongoing: tuple[Anomaly, ...] = ()
+    learning: int = 0
+
+
+def judge(windows: Sequence[Window], states: States, parameters: TelemetryPolicy = DEFAULTS) -> Judgement:
+    """Judge complete windows in the order of time. Windows up to the last one judged are skipped.
+
+    Unset fields of `parameters` have their built-in values. The answer depends on nothing else.
+    """
+    memory, rules = Memory.of(states), Parameters.of(parameters)
+    teller = Teller(memory, rules)
+    for window in windows:
+        time = int(window.start.timestamp())
+        if time >= memory.read_to:
+            step(memory, window, time, rules)
+            memory.read_to = time + SECONDS
+            teller.tell(time)
+    memory.forget(memory.read_to)
+    return Judgement(
+        states=memory.states(),
+        opened=tuple(teller.opened.values()),
+        changed=tuple(teller.changed.values()),
+        ended=tuple(teller.ended),
+        ongoing=teller.ongoing(),
+        learning=sum(_learning(memory)),
+    )
+
+
+def baselines(states: States) -> tuple[Baseline, ...]:
+    """The normal values of each service."""
+    return tuple(
+        Baseline(
+            each.ref,
+            each.errors.share or None,
+            None if each.latency.bucket is None else round(milliseconds(each.latency.bucket), 3),
+        )
+        for each in Memory.of(states).services.values()
+    )
+
+
+def _learning(memory: Memory) -> list[int]:
+    return [
+        (not each.errors.share) + (not each.latency.shares.share)
+        for each in memory.services.values()
+        if each.errors.share or each.errors.windows
+    ]
