@@ -89,6 +89,8 @@ class Module:
                 found = self.values(body, scope, kinds) | self.values(other, scope, kinds)
             case ast.Tuple(elts=parts) | ast.List(elts=parts):
                 found = {text for part in parts for text in self.values(part, scope, kinds)}
+            case ast.Attribute(value=ast.Name(id="paths"), attr=name):
+                found = {getattr(paths, name)}
             case ast.Call():
                 found = self._returned_values(node, scope, kinds)
             case ast.Name(id=name):
