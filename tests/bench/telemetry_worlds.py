@@ -11,7 +11,8 @@ import random  # noqa: TID251 - a simulation, with a seed
 from functools import cache
 
 DAY = 8640  # windows of 10 s
-POOL = 16  # histograms for each rate and shift, drawn from again and again
+POOL = 16  # histograms for each rate and shift, drawn from again and again, ...
+DRAWN = 4000  # ... and requests of a pool, so that those of low rates have the tail that they should
 STEP = 1.4  # between the rates of two pools
 GROUP = 10  # services that are hit by the same bursts in the rough world
 
@@ -90,8 +91,9 @@ class Steady:
         buckets = round(8 * shift / math.log(2) + self.chance.random() - 0.5)
         pool = self.pools.get((level, buckets))
         if pool is None:
-            pool = self.pools[level, buckets] = [self.draw(STEP**level, buckets) for _ in range(POOL)]
-        return pool[int(self.chance.random() * POOL)]
+            size = max(POOL, int(DRAWN / STEP**level))
+            pool = self.pools[level, buckets] = [self.draw(STEP**level, buckets) for _ in range(size)]
+        return pool[int(self.chance.random() * len(pool))]
 
     def draw(self, rate, shift):
         drawn = {bucket + shift: poisson(self.chance, rate * share) for bucket, share in self.shape}

@@ -100,6 +100,10 @@ async def run_worker(settings: Settings, access: Access, process: Process) -> As
             build = partial(build_worker, settings=settings, activities=registered, pool=pool)
             watch = partial(build_watcher, settings=settings, watches=[watches.confirm, watches.verify])
             process.start("worker", _serve(settings, build, watch, process))
+            if settings.telemetry_database_url_file:
+                from prunella_operator.telemetry.policy import PolicyKeeper  # noqa: PLC0415 - an extra
+
+                process.start("telemetry policy", PolicyKeeper(settings, kube).run())
             yield
 
 

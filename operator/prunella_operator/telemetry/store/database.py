@@ -21,6 +21,7 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,  # the disk is full, among others
     asyncpg.TransactionRollbackError,
     asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.UndefinedTableError,  # no telemetry worker has started yet
 )
 _REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError)
 
