@@ -31,6 +31,7 @@ from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
 from prunella_workflows.model.outcome import Cause, Verdict
 from prunella_workflows.model.policy import BUILT_IN, PolicySpec
+from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
 
 ROOT = Path(__file__).parents[3]
 spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
@@ -295,15 +296,30 @@ def camel(model, prefix=""):
             yield f"{prefix}{field.alias or name}"
 
 
-def test_policy_fields_and_built_in_values():
-    rows = {row[0].strip("`"): row for row in pages.tables(ROOT / "docs" / "policies.md") if len(row) == 3}
-    del rows["field"]
-    assert list(rows) == list(camel(PolicySpec))
-    built_in = {
-        name: str(list(value) if isinstance(value, tuple | list) else value)
-        for name, value in flat(BUILT_IN.to_object())
-    }
-    assert {name: row[1].strip("`") for name, row in rows.items()} == built_in
+@pytest.mark.parametrize(
+    ("heading", "model", "values"),
+    [("field", PolicySpec, BUILT_IN), ("field of `telemetry`", TelemetryPolicy, DEFAULTS)],
+)
+def test_policy_fields_and_built_in_values(heading, model, values):
+    rows = table_of(ROOT / "docs" / "policies.md", heading)
+    assert [name for name, _, _ in rows] == list(camel(model))
+    built_in = {name: shown(value) for name, value in flat(values.to_object())}
+    assert {name: value for name, value, _ in rows} == built_in
+
+
+def shown(value):
+    """A value as the pages show it."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(list(value) if isinstance(value, tuple | list) else value)
+
+
+def table_of(page, heading):
+    """The rows of the table whose first header cell this is."""
+    rows = list(pages.tables(page))
+    start = [row[0] for row in rows].index(heading) + 1
+    inside = itertools.takewhile(lambda row: row[0].startswith("`"), rows[start:])
+    return [[cell.strip("`") for cell in row] for row in inside]
 
 
 def first_column(page, *, of):

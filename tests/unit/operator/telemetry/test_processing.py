@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from support import otlp
 
+from prunella_operator.telemetry.processing import spans as processing_spans
 from prunella_operator.telemetry.processing.carry import NO_FAILED, NO_OPEN, carry
 from prunella_operator.telemetry.processing.signals import Record, process
 from prunella_workflows.contracts.telemetry import TelemetrySignal
@@ -184,7 +185,7 @@ def test_names_are_masked_of_ids_and_hostile_ones_are_only_text():
 
 
 def test_more_series_than_the_bound_are_counted_as_one(monkeypatch):
-    monkeypatch.setattr("prunella_operator.telemetry.processing.spans.MOST_SERIES", 10)
+    monkeypatch.setattr(processing_spans, "MOST_SERIES", 10)
     request = ExportTraceServiceRequest()
     scope = request.resource_spans.add()
     otlp.resource(scope.resource, "web")
