@@ -13,7 +13,7 @@ from prunella_operator.telemetry.processing.signals import Record
 from prunella_workflows.contracts.telemetry import OffsetRange
 from prunella_workflows.model.errors import Unavailable
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 8 << 20
 _FIRST_AT_ONCE, _MOST_AT_ONCE = 50, 10_000
 _POLL_SECONDS = 0.5
 _SILENT_POLLS = 60
@@ -37,7 +37,7 @@ class Reader:
         self._idle: SimpleQueue[Consumer] = SimpleQueue()
 
     def read(self, ranges: Sequence[OffsetRange]) -> Iterator[list[Record]]:
-        """Read the records of the ranges, in chunks of about 16 MiB. It blocks.
+        """Read the records of the ranges, in chunks of about 8 MiB. It blocks.
 
         Raises:
             Unavailable: Kafka does not answer.
