@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from prunella_operator import clock
+from prunella_operator.telemetry import gauges
 from prunella_operator.telemetry.kafka.offsets import Offsets, Partition
 from prunella_operator.telemetry.kafka.ranges import Backlog, batch_id, choose, lag_at_least
 from prunella_operator.telemetry.store import offsets as stored_offsets
@@ -42,6 +43,8 @@ class Fetcher:
             waiting = sum(backlog.bytes for backlog in backlogs)
             now = clock.monotonic()
             waiting_since = (waiting_since or now) if waiting else None
+            if not waiting:
+                gauges.idle(request.shard)
             if waiting >= BATCH_BYTES or (waiting_since and now - waiting_since >= LINGER_SECONDS):
                 return await self._batch(request, backlogs)
             if not waiting and now - began >= IDLE_SECONDS:
