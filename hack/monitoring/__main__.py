@@ -9,8 +9,9 @@ import sys
 import time
 
 from boards.write import FOLDER, write_all
-from pictures.answers import Prometheus, UnansweredError, Window
+from pictures.answers import Prometheus
 from pictures.page import picture
+from pictures.series import UnansweredError, Window
 
 
 def _arguments() -> argparse.Namespace:
@@ -19,6 +20,7 @@ def _arguments() -> argparse.Namespace:
     draw = commands.add_parser("draw", help="print one dashboard as a picture")
     draw.add_argument("board", choices=sorted(path.stem for path in (FOLDER / "dashboards").glob("*.json")))
     draw.add_argument("prometheus", help="its address: http://HOST:PORT")
+    draw.add_argument("--database", default="", help="the URL of the telemetry database, for its dashboards")
     draw.add_argument("--minutes", type=int, default=15, help="how much time is shown (15)")
     draw.add_argument("--until", type=int, help="when it ends, in seconds since 1970 (now)")
     draw.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the dashboard")
@@ -29,7 +31,9 @@ def _drawn(wanted: argparse.Namespace) -> str:
     until = wanted.until or int(time.time())  # noqa: TID251 - a person asks for what is now
     board = json.loads((FOLDER / "dashboards" / f"{wanted.board}.json").read_text())
     chosen = dict(one.split("=", 1) for one in wanted.set)
-    return picture(board, Prometheus(wanted.prometheus), Window(until - 60 * wanted.minutes, until), chosen)
+    return picture(
+        board, Prometheus(wanted.prometheus, wanted.database), Window(until - 60 * wanted.minutes, until), chosen
+    )
 
 
 def main() -> None:

@@ -31,7 +31,11 @@ from prunella_operator.alerts.webhook import PATH
 pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.faults, pytest.mark.timeout(480, func_only=True)]
 
 FOLDER = ROOT / "manifests" / "monitoring" / "dashboards"
-BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+BOARDS = {
+    path.stem: json.loads(path.read_text())
+    for path in sorted(FOLDER.glob("*.json"))
+    if not path.stem.startswith("telemetry")  # tests/integration/telemetry has their database
+}
 ALERTS = {rule["alert"]: rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}
 STORIES = {"healed": "Healed", "undone": "Escalated", "shown": "DryRunDone"}
 MI = 1 << 20

@@ -1,9 +1,14 @@
 """The telemetry database's schema on real TimescaleDB code: hypertables, policies, aggregates, and what fills them."""
 
+import json
 from datetime import timedelta
 
 import asyncpg
 import pytest
+from boards.write import FOLDER
+from pictures import sql
+from pictures.series import Window
+from support.boards import rows_wanted
 from support.timescaledb import TimescaleDB
 
 from prunella_operator import clock
@@ -83,6 +88,17 @@ async def test_minutes_have_the_sums_of_their_windows_whether_aggregated_yet_or_
         await connection.execute(
             "CALL refresh_continuous_aggregate('telemetry_red_minute', NULL, now() - INTERVAL '2 min')"
         )
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "dashboards").glob("telemetry-*.json")), ids=lambda path: path.stem)
+async def test_it_understands_every_query_of_the_dashboards(connection, path):
+    now = clock.now()
+    await connection.execute(INSERT, [now - timedelta(seconds=10 * number) for number in range(1, 361)])
+    window = Window(int(now.timestamp()) - 3600, int(now.timestamp()))
+    for query in rows_wanted(json.loads(path.read_text())):
+        rows = await connection.fetch(sql.filled(query, window, {"namespace": "shop", "service": "web"}))
+        if "telemetry_red" in query and "telemetry_now" not in query:
+            assert rows, query
 
 
 async def _jobs(connection):

@@ -20,7 +20,13 @@ _SUFFIXES = {
     "histogram": ("_bucket", "_sum", "_count", "_created"),
     "info": ("_info",),
 }
-MODULES = ("observability.metrics", "observability.outcomes", "observability.workflows", "temporal.backlog")
+MODULES = (
+    "observability.metrics",
+    "observability.outcomes",
+    "observability.workflows",
+    "temporal.backlog",
+    "telemetry.gauges",
+)
 
 OF_OTHERS = {  # Prometheus itself, and cAdvisor
     "up",

@@ -2,33 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from boards.queries import DATABASE, PROMETHEUS, Annotation, Json, Query, Sql
 
 _SCHEMA = 41
 """The schema version of Grafana 12. A newer Grafana migrates a dashboard when it loads it."""
 _COLUMNS = 24
 _ABOVE = 1.25
 """Factor by which the axis exceeds a threshold line: Grafana does not draw a line far from all values."""
-_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 GREEN, YELLOW, RED = "green", "yellow", "red"
-
-
-@dataclass(frozen=True)
-class Query:
-    """One PromQL expression, and the legend of its series."""
-
-    expr: str
-    legend: str = ""
-
-
-def counted(counter: str, over: str) -> str:
-    """Count the events in a time, of a counter whose series begin with their first event.
-
-    `increase` does not see that event, so a series that is absent at the beginning counts as a whole.
-    """
-    return f"({counter} unless {counter} offset {over} or increase({counter}[{over}]))"
 
 
 @dataclass(frozen=True)
@@ -39,7 +21,7 @@ class Panel:
     """
 
     title: str
-    queries: tuple[Query, ...]
+    queries: tuple[Query | Sql, ...]
     kind: str = "timeseries"
     unit: str = "short"
     about: str = ""
@@ -56,6 +38,10 @@ class Panel:
     """Query the end of the range only: a range would show the last known value of series that are gone."""
     names: tuple[tuple[str, str], ...] = ()
     """Text for a value, such as ready or not ready."""
+    units: tuple[tuple[str, str], ...] = ()
+    """Units of columns of a table."""
+    colours: tuple[tuple[str, str], ...] = ()
+    """Colours of texts in a table."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +69,7 @@ class Variable:
     name: str
     label: str
     query: str = ""
+    source: Json = field(default_factory=lambda: PROMETHEUS)
 
 
 @dataclass(frozen=True)
@@ -95,6 +82,7 @@ class Dashboard:
     rows: Sequence[Row]
     variables: Sequence[Variable] = field(default=())
     since: str = "now-24h"
+    annotations: Sequence[Annotation] = ()
 
     def to_json(self) -> Json:
         """The JSON that Grafana imports."""
@@ -109,10 +97,20 @@ class Dashboard:
             "refresh": "30s",
             "time": {"from": self.since, "to": "now"},
             "links": [_siblings()],
-            "annotations": {"list": []},
-            "templating": {"list": [_data_source(), *map(_variable, self.variables)]},
+            "annotations": {"list": [one.to_json() for one in self.annotations]},
+            "templating": {"list": [*self._data_sources(), *map(_variable, self.variables)]},
             "panels": list(_laid_out(self.rows)),
         }
+
+    def _data_sources(self) -> Iterator[Json]:
+        """A choice of each kind of data source that is asked."""
+        panels = [panel for row in self.rows for panel in row.panels if isinstance(panel, Panel)]
+        asked = [query.source for panel in panels for query in panel.queries]
+        asked += [annotation.query.source for annotation in self.annotations]
+        if PROMETHEUS in asked:
+            yield _data_source("datasource", "Prometheus", PROMETHEUS)
+        if DATABASE in asked:
+            yield _data_source("database", "Telemetry database", DATABASE)
 
 
 def _siblings() -> Json:
@@ -129,8 +127,8 @@ def _siblings() -> Json:
     }
 
 
-def _data_source() -> Json:
-    return {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "refresh": 1}
+def _data_source(name: str, label: str, source: Json) -> Json:
+    return {"name": name, "label": label, "type": "datasource", "query": source["type"], "refresh": 1}
 
 
 def _variable(variable: Variable) -> Json:
@@ -140,7 +138,7 @@ def _variable(variable: Variable) -> Json:
         "name": variable.name,
         "label": variable.label,
         "type": "query",
-        "datasource": _SOURCE,
+        "datasource": variable.source,
         "definition": variable.query,
         "query": variable.query,
         "refresh": 2,
@@ -175,26 +173,35 @@ def _panel(panel: Panel | Text) -> Json:
         "type": panel.kind,
         "title": panel.title,
         "description": panel.about,
-        "datasource": _SOURCE,
+        "datasource": panel.queries[0].source,
         "targets": list(_targets(panel)),
-        "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": list(_overrides(panel))},
         "options": _options(panel),
     }
 
 
 def _targets(panel: Panel) -> Iterator[Json]:
-    """A line chart needs the whole range; a single number only its end, and its sparkline the range again."""
     now = panel.now or panel.kind == "bargauge"
     for number, query in enumerate(panel.queries):
         yield {
             "refId": chr(ord("A") + number),
-            "datasource": _SOURCE,
+            "datasource": query.source,
             "editorMode": "code",
-            "expr": query.expr,
-            "legendFormat": query.legend or "__auto",
-            "instant": now,
-            "range": not now,
+            **query.target(now=now, table=panel.kind == "table"),
         }
+
+
+def _overrides(panel: Panel) -> Iterator[Json]:
+    """Exceptions of a table: units of columns, and texts with a colour."""
+    for column, unit in panel.units:
+        yield {"matcher": {"id": "byName", "options": column}, "properties": [{"id": "unit", "value": unit}]}
+    if panel.colours:
+        texts = {text: {"color": colour, "index": at} for at, (text, colour) in enumerate(panel.colours)}
+        properties = [
+            {"id": "mappings", "value": [{"type": "value", "options": texts}]},
+            {"id": "custom.cellOptions", "value": {"type": "color-text"}},
+        ]
+        yield {"matcher": {"id": "byType", "options": "string"}, "properties": properties}
 
 
 def _defaults(panel: Panel) -> Json:
@@ -249,4 +256,6 @@ def _options(panel: Panel) -> Json:
                 **size,
                 "legend": {**legend, "showLegend": False},
             }
+        case "table":
+            return {"frameIndex": 0, "showHeader": True, "cellHeight": "sm"}
     raise ValueError(f"no panel of the kind {panel.kind} is known here")

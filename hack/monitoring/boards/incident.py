@@ -4,7 +4,8 @@ Prunella's own metrics name no incident, workload or pod, so that their number i
 from cAdvisor.
 """
 
-from boards.grafana import Dashboard, Panel, Query, Row, Text, Variable, counted
+from boards.grafana import Dashboard, Panel, Row, Text, Variable
+from boards.queries import Query, counted
 
 _OF = 'namespace="$namespace",pod=~"$workload-.*",container!=""'
 _BY = "by (pod, container)"

@@ -1,6 +1,7 @@
 """The operator from inside: watches, time to open an incident, the webhook, its own resources."""
 
-from boards.grafana import GREEN, RED, Dashboard, Panel, Query, Row
+from boards.grafana import GREEN, RED, Dashboard, Panel, Row
+from boards.queries import Query
 
 _TIMES = ((0.5, "half"), (0.99, "99 in 100"))
 _OURS = 'and on (instance, job) prunella_ready{part="temporal"}'

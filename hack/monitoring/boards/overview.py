@@ -1,6 +1,7 @@
 """The first dashboard to open: open incidents, how well and how fast they are healed, what blocks repairs."""
 
-from boards.grafana import GREEN, RED, YELLOW, Dashboard, Panel, Query, Row, counted
+from boards.grafana import GREEN, RED, YELLOW, Dashboard, Panel, Row
+from boards.queries import Query, counted
 
 DETECTION, REPAIR, AUTO_REPAIR = 120, 900, 0.75
 """The targets: seconds until a fault is detected, seconds until it is healed, share healed without a person."""

@@ -1,6 +1,7 @@
 """Workflows, activities and workers, by our own metrics and those of Temporal's core."""
 
-from boards.grafana import RED, Dashboard, Panel, Query, Row, counted
+from boards.grafana import RED, Dashboard, Panel, Row
+from boards.queries import Query, counted
 
 
 def _rate(counter: str, *labels: str, name: str = "") -> Query:

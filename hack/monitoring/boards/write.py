@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from boards import incident, internals, overview, temporal
+from boards import incident, internals, overview, pipeline, service, services, temporal
 from boards.grafana import Dashboard
 
 FOLDER = Path(__file__).resolve().parents[3] / "manifests" / "monitoring"
-DASHBOARDS: tuple[Dashboard, ...] = (overview.BOARD, incident.BOARD, internals.BOARD, temporal.BOARD)
+DASHBOARDS: tuple[Dashboard, ...] = (
+    overview.BOARD, incident.BOARD, internals.BOARD, temporal.BOARD, services.BOARD, service.BOARD, pipeline.BOARD,
+)  # fmt: skip
 
 _HEAD = """# The groups of rules.yaml for the Prometheus operator; written by `python hack/monitoring`.
 apiVersion: monitoring.coreos.com/v1

@@ -7,52 +7,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-Json = dict[str, Any]
-Points = tuple[tuple[float, float], ...]
-"""Seconds since 1970, and a value; what is no number is left out."""
+from pictures import sql
+from pictures.series import SCRAPED, Json, Line, UnansweredError, Window
 
-SCRAPED = 15
-"""Seconds between two samples, as Grafana assumes of a data source by itself: it asks for no finer points."""
-_POINTS = 240
 _TIMEOUT = 30
-
-
-class UnansweredError(Exception):
-    """A query got no answer; the text says which one and why."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """The time that is shown, in whole seconds since 1970."""
-
-    start: int
-    end: int
-
-    @property
-    def length(self) -> int:
-        """Length in seconds."""
-        return self.end - self.start
-
-    @property
-    def step(self) -> int:
-        """Seconds between two points."""
-        return max(SCRAPED, math.ceil(self.length / _POINTS))
-
-
-@dataclass(frozen=True)
-class Line:
-    """One series, and what its panel calls it."""
-
-    name: str
-    points: Points
-
-    @property
-    def last(self) -> float:
-        """The newest value."""
-        return self.points[-1][1]
 
 
 class Source(Protocol):
@@ -66,12 +26,16 @@ class Source(Protocol):
         """Series at its end: `metric` and one of `values`."""
         ...
 
+    def rows(self, query: str) -> list[Json]:
+        """Rows of the telemetry database, by names of columns."""
+        ...
+
 
 class Prometheus:
-    """A real one, by its address."""
+    """A real one, by its address; for dashboards of telemetry with the URL of its database."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+    def __init__(self, url: str, database: str = "") -> None:
+        self._url, self._database = url.rstrip("/"), database
 
     def over(self, query: str, window: Window) -> list[Json]:
         """Points lie at multiples of the step, as Grafana's do, but not before the window."""
@@ -82,6 +46,12 @@ class Prometheus:
         """In the form of a range of one point."""
         found = self._ask("query", query=query, time=window.end)
         return [{"metric": one["metric"], "values": [one["value"]]} for one in found]
+
+    def rows(self, query: str) -> list[Json]:
+        """Rows of the telemetry database."""
+        if not self._database:
+            raise UnansweredError("the dashboard asks the telemetry database: give --database URL")
+        return sql.ask(self._database, query)
 
     def _ask(self, what: str, **parameters: object) -> list[Json]:
         """The series of an answer.
@@ -126,11 +96,19 @@ def lines(panel: Json, source: Source, window: Window, chosen: Mapping[str, str]
 
 def lines_of(target: Json, source: Source, window: Window, chosen: Mapping[str, str]) -> Iterator[Line]:
     """The series of one query that have a number."""
+    if "rawSql" in target:
+        yield from sql.lines_of(source.rows(sql.filled(target["rawSql"], window, chosen)))
+        return
     ask = source.at_the_end if target["instant"] else source.over
     for one in ask(filled(target["expr"], window, chosen), window):
         points = tuple((float(when), float(value)) for when, value in one["values"])
         if numbers := tuple(point for point in points if math.isfinite(point[1])):
             yield Line(_named(target["legendFormat"], one["metric"]), numbers)
+
+
+def rows_of(panel: Json, source: Source, window: Window, chosen: Mapping[str, str]) -> list[Json]:
+    """The rows of a table."""
+    return [row for target in panel["targets"] for row in source.rows(sql.filled(target["rawSql"], window, chosen))]
 
 
 def _named(form: str, labels: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from time import gmtime, strftime
 
-from pictures.answers import Json, Line, Points, Window
+from pictures.series import Json, Line, Points, Window
 from pictures.svg import COLOURS, LETTER, Box, cut, element, path, straight, words
 from pictures.values import moments, said, ticks
 

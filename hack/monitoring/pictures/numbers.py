@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pictures.answers import Json, Line, Window
+from pictures.series import Json, Line, Window
 from pictures.svg import LETTER, Box, cut, path, rectangle, words
 from pictures.values import said
 

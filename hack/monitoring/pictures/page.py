@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Mapping
 from time import gmtime, strftime
 
-from pictures.answers import Json, Line, Source, Window, filled, lines
+from pictures.answers import Source, filled, lines, rows_of
 from pictures.course import course
 from pictures.numbers import bars, tiles
+from pictures.series import Json, Line, Window
 from pictures.svg import STYLE, Box, cut, element, rectangle, words, wrapped
+from pictures.table import table
 
 WIDTH = 1200
 _COLUMNS, _ROW, _GAP, _HEAD = 24, 30, 4, 62
-_HONEST = "Drawn from the dashboard's JSON and from a Prometheus' answers to its queries; not a screenshot of Grafana."
+_HONEST = "Drawn from the dashboard's JSON and from real answers to its queries; not a screenshot of Grafana."
 
 
 def picture(board: Json, source: Source, window: Window, chosen: Mapping[str, str]) -> str:
@@ -55,6 +57,10 @@ def _panel(panel: Json, source: Source, window: Window, chosen: Mapping[str, str
     inside = box.less(left=2, top=26, right=2, bottom=4)
     if panel["type"] == "text":
         yield from _text(filled(panel["options"]["content"], window, chosen), inside)
+        return
+    if panel["type"] == "table":
+        rows = rows_of(panel, source, window, chosen)
+        yield from table(panel, rows, inside) if rows else _nothing(inside)
         return
     found = lines(panel, source, window, chosen)
     yield from _drawn(panel, found, inside, window) if found else _nothing(inside)

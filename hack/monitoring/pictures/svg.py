@@ -14,7 +14,7 @@ text { font: 11px system-ui, "DejaVu Sans", sans-serif; fill: #1d1b22; } .faint 
 .title { font-weight: 600; } .head { font-size: 18px; font-weight: 600; } .row { font-size: 14px; font-weight: 600; }
 .ground { fill: #ffffff; } .panel { fill: #faf9fc; stroke: #dcd9e4; }
 .grid { stroke: #e6e3ed; } .empty { fill: #e6e3ed; }
-text.green { fill: #1d7a3d; } text.yellow { fill: #8a6100; } text.red { fill: #b3261e; }
+text.green { fill: #1d7a3d; } text.yellow { fill: #8a6100; } text.red { fill: #b3261e; } text.blue { fill: #0b5cad; }
 rect.green, path.green { fill: #2e9e57; } rect.yellow, path.yellow { fill: #d9a013; }
 rect.red, path.red { fill: #d23f35; }
 .target { stroke-dasharray: 6 4; stroke-width: 1.5; stroke: #d23f35; } .target.green { stroke: #2e9e57; }
@@ -25,6 +25,7 @@ rect.red, path.red { fill: #d23f35; }
   .ground { fill: #16141b; } .panel { fill: #1d1a24; stroke: #383343; } .grid { stroke: #2e2a38; }
   .empty { fill: #2e2a38; }
   text.green { fill: #7fd89a; } text.yellow { fill: #f0c75e; } text.red { fill: #ff9a92; }
+  text.blue { fill: #8ec3fb; }
 }
 """
 COLOURS = (

@@ -57,10 +57,7 @@ class TelemetryActivitiesImpl(TelemetryActivities):
     async def fetch(self, request: FetchRequest) -> Batch:
         """Wait for records and choose ranges of them."""
         async with step():
-            batch = await self._fetcher.fetch(request)
-            if not batch.ranges:
-                gauges.idle(request.shard)
-            return batch
+            return await self._fetcher.fetch(request)
 
     @activity.defn(name="processTraces")
     async def process_traces(self, batch: Batch) -> Processed:
@@ -121,7 +118,8 @@ class TelemetryActivitiesImpl(TelemetryActivities):
                 read_to = await windows.own_watermark(connection, batch.shard)
                 if read_to is not None:
                     await now.update_now(connection, read_to)
-                gauges.observe(row, await now.count_open(connection))
+                records = sum(taken.end - taken.start for taken in batch.ranges)
+                gauges.observe(row, records, await now.count_open(connection))
             await asyncio.to_thread(self._reader.commit, batch.ranges)
             if self._annotations is not None:
                 await self._annotations.update()

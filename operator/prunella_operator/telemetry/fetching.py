@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from prunella_operator import clock
+from prunella_operator.telemetry import gauges
 from prunella_operator.telemetry.kafka.offsets import Offsets, Partition
 from prunella_operator.telemetry.kafka.ranges import Backlog, batch_id, choose, lag_at_least
 from prunella_operator.telemetry.store import offsets as stored_offsets
@@ -15,7 +16,7 @@ from prunella_workflows.contracts.telemetry import Batch, FetchRequest, Telemetr
 
 _log = structlog.get_logger("prunella.telemetry")
 
-BATCH_BYTES, BEHIND_BYTES = 16 << 20, 64 << 20
+BATCH_BYTES, BEHIND_BYTES = 16 << 20, 32 << 20
 LINGER_SECONDS = 5.0
 """Time for which a small batch may grow."""
 IDLE_SECONDS = 60.0
@@ -42,6 +43,8 @@ class Fetcher:
             waiting = sum(backlog.bytes for backlog in backlogs)
             now = clock.monotonic()
             waiting_since = (waiting_since or now) if waiting else None
+            if not waiting:
+                gauges.idle(request.shard)
             if waiting >= BATCH_BYTES or (waiting_since and now - waiting_since >= LINGER_SECONDS):
                 return await self._batch(request, backlogs)
             if not waiting and now - began >= IDLE_SECONDS:

@@ -13,8 +13,8 @@ from prunella_operator.telemetry.processing.signals import Record
 from prunella_workflows.contracts.telemetry import OffsetRange
 from prunella_workflows.model.errors import Unavailable
 
-CHUNK_BYTES = 16 << 20
-_MOST_AT_ONCE = 10_000
+CHUNK_BYTES = 8 << 20
+_FIRST_AT_ONCE, _MOST_AT_ONCE = 50, 10_000
 _POLL_SECONDS = 0.5
 _SILENT_POLLS = 60
 _AHEAD, _BEHIND = timedelta(minutes=5), timedelta(days=8)
@@ -37,7 +37,7 @@ class Reader:
         self._idle: SimpleQueue[Consumer] = SimpleQueue()
 
     def read(self, ranges: Sequence[OffsetRange]) -> Iterator[list[Record]]:
-        """Read the records of the ranges, in chunks of about 16 MiB. It blocks.
+        """Read the records of the ranges, in chunks of about 8 MiB. It blocks.
 
         Raises:
             Unavailable: Kafka does not answer.
@@ -84,15 +84,18 @@ def _chunks(consumer: Consumer, ranges: Sequence[OffsetRange]) -> Iterator[list[
     open_ends = {(taken.topic, taken.partition): taken.end for taken in ranges}
     left, silent, size = sum(taken.end - taken.start for taken in ranges), 0, 0
     chunk: list[Record] = []
+    at_once = _FIRST_AT_ONCE  # as many as make a chunk: records may have a megabyte each
     while open_ends:
-        messages = consumer.consume(min(max(left, 1), _MOST_AT_ONCE), _POLL_SECONDS)
+        messages = consumer.consume(max(1, min(left, at_once)), _POLL_SECONDS)
         silent = 0 if messages else silent + 1
         if silent > _SILENT_POLLS:
             raise Unavailable(f"Kafka sends no records of {sorted(open_ends)}")
         taken = [record for message in messages if (record := _take(message, open_ends))]
         chunk += taken
         left -= len(taken)
-        size += sum(len(record.value) for record in taken)
+        read = sum(len(record.value) for record in taken)
+        at_once = min(_MOST_AT_ONCE, CHUNK_BYTES * len(taken) // max(read, 1)) if taken else at_once
+        size += read
         if size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from boards import grafana, overview
+from boards.queries import DATABASE, PROMETHEUS, Query
 from support.promql import metrics_of, unknown
 
 FOLDER = Path(__file__).parents[4] / "manifests" / "monitoring" / "dashboards"
@@ -24,12 +25,12 @@ OPTIONS = {
         "reduceOptions", "orientation", "displayMode", "valueMode", "namePlacement", "showUnfilled", "sizing",
         "minVizWidth", "minVizHeight", "maxVizHeight", "legend",
     },
+    "table": {"frameIndex", "showHeader", "cellHeight"},
 }  # fmt: skip
-SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
-def queries(board):
-    return [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+def targets(board):
+    return [target for panel in board["panels"] for target in panel.get("targets", ())]
 
 
 def place(panel):
@@ -37,9 +38,10 @@ def place(panel):
     return {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
 
 
-def test_there_are_four():
-    assert set(BOARDS) == {"overview", "incident", "operator", "temporal"}
-    assert len({board["uid"] for board in BOARDS.values()}) == len({board["title"] for board in BOARDS.values()}) == 4
+def test_there_are_seven():
+    telemetry = {"telemetry-services", "telemetry-service", "telemetry-pipeline"}
+    assert set(BOARDS) == {"overview", "incident", "operator", "temporal", *telemetry}
+    assert len({board["uid"] for board in BOARDS.values()}) == len({board["title"] for board in BOARDS.values()}) == 7
 
 
 @EACH
@@ -57,18 +59,19 @@ def test_what_grafana_needs_of_a_panel(board):
     numbers = [panel["id"] for panel in board["panels"]]
     assert len(set(numbers)) == len(numbers)
     for panel in board["panels"]:
-        assert panel["type"] in {"row", "text", "stat", "timeseries", "bargauge"}
+        assert panel["type"] in {"row", *OPTIONS}
         assert panel["title"]
         if panel["type"] != "row":
             assert set(panel["options"]) == OPTIONS[panel["type"]]
         if panel["type"] in {"row", "text"}:
             continue
-        assert panel["datasource"] == SOURCE
+        assert panel["datasource"] in (PROMETHEUS, DATABASE)
         assert panel["fieldConfig"]["defaults"]["unit"]
         assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] is None
         references = [target["refId"] for target in panel["targets"]]
         assert len(set(references)) == len(references) > 0
-        assert all(target["datasource"] == SOURCE for target in panel["targets"])
+        assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])
+        assert all(("rawSql" in target) == (panel["datasource"] == DATABASE) for target in panel["targets"])
 
 
 @EACH
@@ -81,19 +84,27 @@ def test_panels_lie_side_by_side_within_24_columns(board):
 
 @EACH
 def test_every_variable_that_is_used_is_there(board):
-    text = json.dumps([board["panels"], board["templating"]])
-    used = set(re.findall(r"\$\{?(\w+)", text)) - {"__range", "__rate_interval"}
+    text = json.dumps([board["panels"], board["templating"], board["annotations"]])
+    used = {name for name in re.findall(r"\$\{?(\w+)", text) if not name.startswith("__")}
     assert used == {variable["name"] for variable in board["templating"]["list"]}
 
 
 @EACH
 def test_every_metric_exists(board):
-    for query in queries(board):
+    for query in [target["expr"] for target in (*targets(board), *board["annotations"]["list"]) if "expr" in target]:
         assert metrics_of(query), query
         assert unknown(query) == set(), query
     for variable in board["templating"]["list"]:
         if found := re.fullmatch(r"label_values\((\w+), \w+\)", variable.get("definition", "")):
             assert unknown(found[1]) == set()
+
+
+def test_choices_are_quoted_in_sql_because_names_in_telemetry_are_hostile():
+    texts = [target["rawSql"] for board in BOARDS.values() for target in targets(board) if "rawSql" in target]
+    texts += [one["query"] for board in BOARDS.values() for one in board["templating"]["list"] if " " in one["query"]]
+    assert any("${service:sqlstring}" in text for text in texts)
+    macros = re.compile(r"\$(__timeFilter\(\w+\)|__timeFrom\(\)|__timeTo\(\)|__interval_ms|\{\w+:sqlstring\})")
+    assert [text for text in texts if "$" in macros.sub("", text)] == []
 
 
 @pytest.mark.parametrize(
@@ -120,7 +131,7 @@ def test_a_line_is_within_the_axis(board):
 @EACH
 def test_no_two_queries_of_a_panel_have_the_same_names(board):
     for panel in board["panels"]:
-        legends = [target["legendFormat"] for target in panel.get("targets", ())]
+        legends = [target["legendFormat"] for target in panel.get("targets", ()) if "expr" in target]
         assert len(set(legends)) == len(legends), panel["title"]
 
 
@@ -131,5 +142,5 @@ def test_the_targets_are_those_that_were_set():
 def test_a_panel_of_no_known_kind_is_refused():
     with pytest.raises(ValueError, match="piechart"):
         grafana.Dashboard(
-            "x", "X", "", [grafana.Row("r", [grafana.Panel("p", (grafana.Query("up"),), kind="piechart")])]
+            "x", "X", "", [grafana.Row("r", [grafana.Panel("p", (Query("up"),), kind="piechart")])]
         ).to_json()

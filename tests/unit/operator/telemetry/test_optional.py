@@ -7,6 +7,7 @@ import sys
 import pytest
 from builders import WEB
 
+import prunella_operator
 from prunella_operator.activities.evidence.telemetry import NotConfigured
 from prunella_operator.config.settings import Settings
 from prunella_operator.runtime.worker import create_telemetry_source
@@ -38,6 +39,7 @@ def test_evidence_without_a_database():
 
 def test_a_database_without_the_extra_is_a_mistake_that_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.setattr(prunella_operator, "telemetry", None, raising=False)  # put back with its modules
     for name in [name for name in sys.modules if name.startswith("prunella_operator.telemetry")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(InvalidInputError, match="pip install"):

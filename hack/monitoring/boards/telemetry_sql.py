@@ -1,0 +1,29 @@
+"""Parts of the SQL of the telemetry dashboards. It runs on TimescaleDB and on plain PostgreSQL alike."""
+
+from boards.queries import Annotation, Query, Sql
+
+NAME = "CASE WHEN workload <> '' THEN namespace || '/' || workload ELSE service END"
+"""The name of a service: its workload, if its telemetry names one."""
+SECONDS = "(10 * ceil($__interval_ms / 10000.0))"
+"""The time of a point: whole windows of 10 s, which rows are sums of."""
+TIME = f"date_bin(INTERVAL '1 second' * {SECONDS}, ts, TIMESTAMPTZ '2000-01-01') AS time"
+COLOURS = (
+    ("Critical", "red"), ("Anomalous", "yellow"), ("Healthy", "green"), ("Learning", "blue"), ("Silent", "gray"),
+)  # fmt: skip
+"""The states of a service."""
+REPAIRS = Annotation(
+    "Repairs",
+    Query("sum by (action, verdict) (increase(prunella_repairs_total[1m])) > 0", "{{action}}: {{verdict}}"),
+    "blue",
+)
+
+
+def anomalies(where: str) -> Annotation:
+    """Each anomaly from its onset to its end, or to now."""
+    query = f"""
+        SELECT since AS time, coalesce(until, now()) AS timeend,
+               kind || ' of ' || {NAME} || ', origin: ' || coalesce(nullif(origin, ''), 'unknown') AS text
+        FROM telemetry_anomaly
+        WHERE since <= $__timeTo() AND coalesce(until, now()) >= $__timeFrom() AND {where} ORDER BY since
+    """
+    return Annotation("Anomalies", Sql(query), "red")
