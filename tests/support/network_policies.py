@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-from localcluster import network
+from localcluster import network, tools
+from localcluster.console import ClusterError
 from localcluster.instance import Instance
-from support import debian
 from support.api import until
-from support.programs import program
+from support.programs import missing, program
 
 _SYNCED = "sync iptables took"
 _CLEAN = """
@@ -23,8 +22,7 @@ ipset list -n | xargs -r -n1 ipset destroy
 @contextmanager
 def enforced(instance: Instance, folder: Path) -> Iterator[None]:
     """Refuse all traffic that no policy allows until the block ends. Nothing of it is left in the firewall."""
-    if not shutil.which("ipset") and (problem := debian.install("ipset")):
-        pytest.skip(f"NetworkPolicies cannot be enforced: {problem}")
+    _ensure_ipset()
     router = str(program("kube-router"))
     log = folder / "kube-router.log"
     with log.open("wb") as out:
@@ -36,6 +34,15 @@ def enforced(instance: Instance, folder: Path) -> Iterator[None]:
         process.terminate()
         process.wait(60)
         until(lambda: _cleaned(instance), 60, "nothing of it is left in the firewall")
+
+
+def _ensure_ipset() -> None:
+    if shutil.which("ipset"):
+        return
+    try:
+        tools.install("ipset")
+    except ClusterError as error:
+        missing(f"NetworkPolicies cannot be enforced: {error}")
 
 
 def _cleaned(instance: Instance) -> bool:
