@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from prunella_operator import clock
 from prunella_operator.cli.main import app
+from prunella_operator.console.serve import make_telemetry
 from prunella_operator.telemetry.policy import PolicyKeeper, read_parameters
 from prunella_operator.telemetry.source import StoredTelemetry
 from prunella_operator.telemetry.store import anomalies
@@ -60,6 +61,15 @@ async def test_a_database_that_is_away_is_told(settings, tmp_path):
     (tmp_path / "url").write_text("postgresql://a:b@127.0.0.1:1/none")
     with pytest.raises(Unavailable):
         await asyncio.to_thread(StoredTelemetry(settings).read, WorkloadRef(kind="Deployment", namespace="a", name="b"))
+
+
+async def test_the_map_has_services_and_their_calls(stored):
+    found = await make_telemetry(stored.settings)()
+    assert [(row["name"], row["state"], row["origin"]) for row in found["services"]][:1] == [
+        ("shop/cart", "Anomalous", "shop/stock")
+    ]
+    calls = [(row["caller"], row["callee"], row["requests"], row["errors"]) for row in found["calls"]]
+    assert sorted(calls) == [("shop/cart", "shop/stock", 40, 40), ("shop/web", "shop/cart", 40, 0)]
 
 
 async def test_people_see_the_worst_first_and_what_is_known_of_an_anomaly(stored):
