@@ -87,7 +87,7 @@ def _add_logs(shop, random, messages, second, number):
 
 
 def by_trace(requests):
-    """The same spans with one record per trace of each second, as the exporter's `partition_traces_by_id` makes them."""
+    """The same spans, one record per trace of each second, as with `partition_traces_by_id`."""
     found = []
     for request in requests:
         parts = defaultdict(ExportTraceServiceRequest)

@@ -18,6 +18,7 @@ from otlpload.generator import Generator
 from otlpload.sender import Sender
 from otlpload.shop import Shop
 from support import kafka_records
+from support.api import until
 from telemetrydemo.load import LiveLoad, now
 from telemetrydemo.processes import Temporal, Worker
 from telemetrystack.collector import Collector, to_kafka
@@ -205,4 +206,5 @@ def _start(stack, folder, rate, shards):
     worker = DyingWorker(settings, folder / "worker.log")
     worker.start("")
     stack.callback(worker.__exit__)
+    until(lambda: database.ask("SELECT to_regclass('telemetry_batch')") != [[""]], 60, "the worker has made its schema")
     return Run(settings, broker, collector, database, temporal, worker, load)

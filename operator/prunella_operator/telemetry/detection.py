@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 
+from prunella_operator import clock
 from prunella_operator.telemetry.policy import read_parameters
 from prunella_operator.telemetry.processing.carry import lost_so_far
 from prunella_operator.telemetry.processing.items import WINDOW_NS
@@ -28,7 +30,7 @@ _TABLES = {
 }  # fmt: skip
 _STAGED = ("open", "carry.open", *(name for names in _TABLES.values() for name in names), *gate.COUNTS.values())
 _OLDEST_NS = 300 * NS
-"""Windows that ended longer before the newest one are a backlog, which is never judged."""
+"""Windows that ended longer before the newest one are not judged; of those that ended longer ago nothing is told."""
 
 
 class Detection:
@@ -56,7 +58,8 @@ class Detection:
             stored = await windows.read_rows(connection, _time(since), _time(until))
         judgement = await asyncio.to_thread(self._judge, stored, bodies, (since, until), states)
         await self._stage(batch, judgement, until)
-        alerts = to_alerts(_of_shard(judgement, batch), self._parameters.mode or AlertHandlingMode.HEAL)
+        told = _without_backlog(_of_shard(judgement, batch), int(states.get("readTo", 0)) * NS, until)
+        alerts = to_alerts(told, self._parameters.mode or AlertHandlingMode.HEAL)
         return Detected(alerts=alerts, anomalies=len(judgement.ongoing), learning=judgement.learning)
 
     def _span(self, bodies: dict[str, bytes], states: dict[str, int], others: datetime | None) -> tuple[int, int]:
@@ -106,6 +109,18 @@ def _of_shard(judgement: Judgement, batch: Batch) -> Judgement:
         ended=own(judgement.ended),
         ongoing=own(judgement.ongoing),
     )
+
+
+def _without_backlog(judgement: Judgement, since: int, until: int) -> Judgement:
+    """What to tell of windows that were judged from `since` to `until` (ns).
+
+    Records that waited in a Collector are new to Kafka. What is learnt from old windows is not told; once windows are
+    new again, all that lasts is told.
+    """
+    oldest = int(clock.now().timestamp()) * NS - _OLDEST_NS
+    if until < oldest:
+        return replace(judgement, opened=(), changed=())
+    return replace(judgement, opened=judgement.ongoing, changed=()) if since < oldest else judgement
 
 
 def _shard(ref: ServiceRef, shards: int) -> int:
