@@ -80,7 +80,7 @@ def measure_steps(options):
 def _step(signal, requests):
     """The number of items and the best of three rates."""
     stamp = now() * 10**9
-    records = [Record(one.SerializeToString(), stamp, f"t/0/{number}") for number, one in enumerate(requests)]
+    records = [Record(one.SerializeToString(), stamp, "topic", 0, number) for number, one in enumerate(requests)]
     best, items = 0.0, 0
     for _ in range(3):
         began = time.process_time()
