@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 import polars as pl
 
 from prunella_operator import clock
-from prunella_operator.telemetry.policy import read_parameters
 from prunella_operator.telemetry.processing.carry import lost_so_far
 from prunella_operator.telemetry.processing.items import WINDOW_NS
 from prunella_operator.telemetry.processing.windows import build_windows
@@ -22,7 +21,7 @@ from prunella_workflows.decisions.telemetry.alerts import to_alerts
 from prunella_workflows.decisions.telemetry.judgement import Judgement, baselines, judge
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.telemetry import Anomaly, ServiceRef
-from prunella_workflows.model.telemetry_policy import DEFAULTS
+from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
 
 _TABLES = {
     "red": ("red", "red.late"), "edge": ("edge", "edge.late"), "log": ("log",), "point": ("point",),
@@ -36,9 +35,8 @@ _OLDEST_NS = 300 * NS
 class Detection:
     """Judges the windows that a batch completes, and stages what was learnt."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._parameters = DEFAULTS
+    def __init__(self, database: Database, parameters: TelemetryPolicy = DEFAULTS) -> None:
+        self._database, self._parameters = database, parameters
 
     @property
     def lateness(self) -> float:
@@ -48,7 +46,6 @@ class Detection:
     async def detect(self, batch: Batch) -> Detected:
         """Judge with the rows of the batch and of the database."""
         async with self._database.connection() as connection:
-            self._parameters = await read_parameters(connection)
             bodies = await stage.get(connection, batch.id, _STAGED)
             states = json.loads((await stage.states(connection, batch.shard, ["detector"])).get("detector", b"{}"))
             others = await windows.read_watermark(connection, batch.shard)
