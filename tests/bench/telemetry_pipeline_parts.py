@@ -134,7 +134,7 @@ def stack(folder, *, keyed, partitions=4, shards=1):
 
 @dataclass
 class Parts:
-    """What runs. `work` starts one more worker."""
+    """The running parts. `work` starts one more worker."""
 
     broker: Broker
     collector: object
@@ -147,7 +147,7 @@ class Parts:
         return int(self.database.ask("SELECT coalesce(sum(items), 0) FROM telemetry_batch")[0][0])
 
     def sums(self):
-        """What any cut of the offsets must give alike."""
+        """The sums that are equal for any cut of the offsets."""
         queries = {
             "requests": "SELECT coalesce(sum(n), 0) FROM telemetry_red",
             "edges": "SELECT coalesce(sum(n), 0) FROM telemetry_edge",

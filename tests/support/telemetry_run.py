@@ -33,7 +33,7 @@ from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.telemetry.workflow import TelemetryPipeline
 
 _HISTORY_SECONDS, _PART_SECONDS = 1020, 240
-"""What detectors learn from, and how much of it at once: what is five minutes older than the newest is not judged."""
+"""The time that detectors learn from, and its parts: records five minutes older than the newest are not judged."""
 _SPEED = 1000.0
 _QUERIES = {
     "items": "SELECT sum(items) FROM telemetry_batch",
@@ -121,7 +121,7 @@ class Run:
 
     @property
     def expected(self):
-        """What the generator says was sent."""
+        """The totals of the generator."""
         sent = self.load.totals
         found = {
             name: {key: count for key, count in getattr(sent, name).items() if count}

@@ -29,7 +29,7 @@ _TABLES = {
 }  # fmt: skip
 _STAGED = ("open", "carry.open", *(name for names in _TABLES.values() for name in names), *gate.COUNTS.values())
 _OLDEST_NS = 300 * NS
-"""Windows that ended longer before the newest one are not judged; of those that ended longer ago nothing is told."""
+"""Windows that ended longer before the newest one are not judged; those that ended longer ago cause no alert."""
 
 
 class Detection:
@@ -109,10 +109,10 @@ def _of_shard(judgement: Judgement, batch: Batch) -> Judgement:
 
 
 def _without_backlog(judgement: Judgement, since: int, until: int) -> Judgement:
-    """What to tell of windows that were judged from `since` to `until` (ns).
+    """Select the anomalies to report, of windows that were judged from `since` to `until` (ns).
 
-    Records that waited in a Collector are new to Kafka. What is learnt from old windows is not told; once windows are
-    new again, all that lasts is told.
+    Records that waited in a Collector are new to Kafka. Old windows are learnt from and cause no alert; once
+    windows are new again, all anomalies that last are reported.
     """
     oldest = int(clock.now().timestamp()) * NS - _OLDEST_NS
     if until < oldest:

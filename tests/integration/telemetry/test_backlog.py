@@ -1,4 +1,4 @@
-"""A replayed backlog in which a service fails: it is stored, and tells nobody."""
+"""A replayed backlog in which a service fails: it is stored, and no one is alerted."""
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -21,7 +21,7 @@ PART = 240
 
 
 async def test_an_old_fault_is_stored_and_not_told(pipe):
-    """Its records waited in a Collector, so that they are new to Kafka. What still fails afterwards is told."""
+    """Its records waited in a Collector, so that they are new to Kafka. What still fails afterwards causes an alert."""
     now, generator = int(clock.now().timestamp()), Generator(Shop(), rate=10)
 
     async def firing(since, until):

@@ -15,7 +15,7 @@ SIZE = "24m"
 
 
 class SmallDisk(PostgreSQL):
-    """The tablespace `small` is on a file system of its own, which nobody else sees and which ends with the process."""
+    """The tablespace `small` is on a file system of its own, which no one else sees and which ends with the process."""
 
     @property
     def place(self):

@@ -34,7 +34,7 @@ class Record(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is in Kafka."""
+        """Its topic, partition and offset."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
