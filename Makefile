@@ -69,8 +69,8 @@ format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-chaos: setup ## kill and stop every part at every point of many incidents, and a storm, for up to two hours
-	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} $(BIN)/python -m pytest -q -m chaos tests/chaos $(TEST_ARGS)
+chaos: setup ## kill and stop every part at every point of many incidents and of the telemetry pipeline, and a storm, for up to two hours
+	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} $(BIN)/python -m pytest -q -m chaos tests/chaos tests/integration/telemetry $(TEST_ARGS)
 
 storm: setup ## 400 workloads break within a minute on simulated nodes: none lost, none doubled, budgets held
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos/test_storm.py $(TEST_ARGS)

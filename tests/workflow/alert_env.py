@@ -219,13 +219,13 @@ class ScriptedAlertActivities(AlertActivities, AlertDistribution, NoticeActiviti
 
 
 @asynccontextmanager
-async def alert_worker(client: Client, activities: ScriptedAlertActivities, **options):
-    """A worker with these activities."""
+async def alert_worker(client: Client, activities: ScriptedAlertActivities, *others, **options):
+    """A worker with these activities, and others of its queue."""
     async with Worker(
         client,
         task_queue=QUEUE,
         workflows=[AlertHandling, AlertIntake],
-        activities=[getattr(activities, name) for name in (*NAMES, "distribute", "notify", "ticket")],
+        activities=[getattr(activities, name) for name in (*NAMES, "distribute", "notify", "ticket")] + [*others],
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[Exception],
         **options,

@@ -294,6 +294,7 @@ PIPELINES = {
         ],
     },
     "a-signal-given-up": {"process_logs": raised(InvalidInputError("no OTLP"))},
+    "policies-away": {"read": NO_ANSWER},
     "database-away": {"fetch": [a_batch(), a_batch()], "store": [*[NO_ANSWER] * 3, Stored(rows=7)]},
 }
 

@@ -5,7 +5,7 @@ Without further batches the pipeline stops.
 """
 
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from inspect import isawaitable
 
 from temporalio import activity
@@ -20,6 +20,8 @@ from prunella_workflows.contracts.telemetry import (
     FetchRequest,
     OffsetRange,
     PipelineRequest,
+    PolicyActivities,
+    PolicyReading,
     Processed,
     Stored,
     TelemetryActivities,
@@ -27,6 +29,7 @@ from prunella_workflows.contracts.telemetry import (
     pipeline_workflow_id,
     telemetry_queue,
 )
+from prunella_workflows.model.telemetry_policy import DEFAULTS
 from prunella_workflows.telemetry.workflow import TelemetryPipeline
 from prunella_workflows.temporal.sandbox import workflow_runner
 
@@ -42,12 +45,16 @@ def a_batch(number=1, **values):
     return Batch(**{"id": f"batch-{number}", "shard": 0, "shards": 1, "ranges": (one,), "lag": 2.0, **values})
 
 
-class ScriptedTelemetry(TelemetryActivities):
-    """By default there is one batch in which nothing is unusual; then the pipeline is stopped."""
+class ScriptedTelemetry(TelemetryActivities, PolicyActivities):
+    """By default there is one batch in which nothing is unusual; then the pipeline is stopped.
+
+    Without a policy the parameters of detection are the built-in ones.
+    """
 
     def __init__(self, client: Client, **script):
         self._client = client
         self.script = {
+            "read": [PolicyReading(parameters=DEFAULTS)],
             "fetch": [a_batch(), self._stop],
             "process_traces": [Processed(signal=TelemetrySignal.TRACES, items=100)],
             "process_metrics": [Processed(signal=TelemetrySignal.METRICS, items=10, dead=1)],
@@ -82,6 +89,10 @@ class ScriptedTelemetry(TelemetryActivities):
 
     def requests(self, name):
         return [request for called, request in self.calls if called == name]
+
+    @activity.defn(name="readTelemetryPolicy")
+    async def read(self) -> PolicyReading:
+        return await self._follow_script("read", None)
 
     @activity.defn(name="fetchTelemetry")
     async def fetch(self, request: FetchRequest) -> Batch:
@@ -118,21 +129,20 @@ class ScriptedTelemetry(TelemetryActivities):
 
 @asynccontextmanager
 async def telemetry_worker(
-    client: Client, steps: ScriptedTelemetry, alerts: ScriptedAlertActivities | None = None, **options
+    client: Client, steps: ScriptedTelemetry, alerts: ScriptedAlertActivities | None = None, *, main=True, **options
 ):
-    """A worker of the pipeline, and one of alerts."""
-    async with (
-        alert_worker(client, alerts or ScriptedAlertActivities()),
-        Worker(
-            client,
-            task_queue=TELEMETRY_QUEUE,
-            workflows=[TelemetryPipeline],
-            activities=[getattr(steps, name) for name in STEPS],
-            workflow_runner=workflow_runner(),
-            workflow_failure_exception_types=[Exception],
-            **options,
-        ) as worker,
-    ):
+    """A worker of the pipeline, and unless it is away the main one."""
+    own = Worker(
+        client,
+        task_queue=TELEMETRY_QUEUE,
+        workflows=[TelemetryPipeline],
+        activities=[getattr(steps, name) for name in STEPS],
+        workflow_runner=workflow_runner(),
+        workflow_failure_exception_types=[Exception],
+        **options,
+    )
+    other = alert_worker(client, alerts or ScriptedAlertActivities(), steps.read) if main else nullcontext()
+    async with other, own as worker:
         yield worker
 
 

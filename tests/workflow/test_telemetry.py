@@ -9,7 +9,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from workflow.alert_env import ScriptedAlertActivities, firing, resolved
 from workflow.healing_env import ending, raised, start_time_skipping
-from workflow.telemetry_env import EMPTY, STEPS, ScriptedTelemetry, a_batch, start_pipeline, telemetry_worker
+from workflow.telemetry_env import (
+    EMPTY,
+    STEPS,
+    TELEMETRY_QUEUE,
+    ScriptedTelemetry,
+    a_batch,
+    start_pipeline,
+    telemetry_worker,
+)
 
 from prunella_workflows.contracts.alerts import AlertState, alert_workflow_id
 from prunella_workflows.contracts.telemetry import (
@@ -18,6 +26,7 @@ from prunella_workflows.contracts.telemetry import (
     START_TO_CLOSE_TIMEOUT,
     Detected,
     PipelineState,
+    PolicyReading,
     Processed,
     Stored,
     TelemetrySignal,
@@ -25,10 +34,13 @@ from prunella_workflows.contracts.telemetry import (
     telemetry_queue,
 )
 from prunella_workflows.model.errors import Permanent, Unavailable
+from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy, merge_telemetry
+from prunella_workflows.telemetry.policy_reading import INTERVAL
 from prunella_workflows.telemetry.workflow import PAUSE, TelemetryPipeline
 
 FIRST, SECOND = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 AWAY = raised(Unavailable("the database does not answer"))
+STRICT = merge_telemetry(TelemetryPolicy(threshold=30.0, lateness=60.0))
 
 
 @pytest.fixture
@@ -51,8 +63,8 @@ async def test_a_batch_goes_through_every_step_in_order(client):
     steps = ScriptedTelemetry(client)
     state = await run(client, steps)
     order = [name for name, _ in steps.calls]
-    assert (order[0], set(order[1:4]), order[4:]) == (
-        "fetch",
+    assert (order[:2], set(order[2:5]), order[5:]) == (
+        ["read", "fetch"],
         {"process_traces", "process_metrics", "process_logs"},
         ["correlate", "detect", "store", "dashboard", "fetch"],
     )
@@ -77,7 +89,7 @@ async def test_the_options_of_its_activities(client):
         await handle.result()
         history = await handle.fetch_history()
     found = [event.activity_task_scheduled_event_attributes for event in history.events]
-    scheduled = [one for one in found if one.activity_id]
+    scheduled = [one for one in found if one.task_queue.name == TELEMETRY_QUEUE]
     assert {one.activity_type.name for one in scheduled} >= {"fetchTelemetry", "storeTelemetry", "updateDashboard"}
     for one in scheduled:
         assert one.start_to_close_timeout.ToTimedelta() == START_TO_CLOSE_TIMEOUT == timedelta(minutes=30)
@@ -187,7 +199,8 @@ async def test_it_pauses_after_a_failure_and_lives_on(client):
 
 async def test_it_continues_as_new_with_its_state(client):
     batches = [a_batch(number) for number in range(1, BATCHES_PER_RUN + 2)]
-    steps = ScriptedTelemetry(client, fetch=batches)
+    once = [PolicyReading(parameters=STRICT), raised(Permanent("forbidden"))]
+    steps = ScriptedTelemetry(client, fetch=batches, read=once)
     async with telemetry_worker(client, steps):
         handle = await start_pipeline(client, shards=3)
         first = handle.first_execution_run_id
@@ -195,6 +208,8 @@ async def test_it_continues_as_new_with_its_state(client):
         assert (await client.get_workflow_handle(handle.id).describe()).run_id != first
     assert state.batches == BATCHES_PER_RUN + 1
     assert {request.shards for request in steps.requests("fetch")} == {3}
+    assert len(steps.requests("read")) > 1  # each run asks
+    assert (parameters_of(steps, "detect")[-1], state.parameters) == (STRICT, STRICT)
 
 
 async def test_it_shows_its_state_and_stops_without_a_batch(client):
@@ -213,6 +228,56 @@ async def test_what_a_step_gave_up_itself_is_noted(client):
     given_up = Processed(signal=TelemetrySignal.LOGS, error="400 records of 400 are no OTLP")
     state = await run(client, ScriptedTelemetry(client, process_logs=given_up))
     assert state.notes == ("logs of batch batch-1: 400 records of 400 are no OTLP",)
+
+
+def parameters_of(steps, name):
+    return [batch.parameters for batch in steps.requests(name)]
+
+
+async def test_detection_and_store_get_the_parameters_of_the_policies(client):
+    steps = ScriptedTelemetry(client, read=PolicyReading(parameters=STRICT))
+    state = await run(client, steps)
+    assert parameters_of(steps, "detect") == parameters_of(steps, "store") == [state.parameters] == [STRICT]
+    assert parameters_of(steps, "process_traces") == [None]
+
+
+async def test_the_policies_are_read_again_after_five_minutes(client):
+    readings = [PolicyReading(parameters=DEFAULTS), PolicyReading(parameters=STRICT)]
+    pauses = round(INTERVAL / PAUSE)
+    steps = ScriptedTelemetry(
+        client, read=readings, fetch=[a_batch(1), a_batch(2), *[raised(Permanent("no topic"))] * pauses, a_batch(3)]
+    )
+    await run(client, steps)
+    assert len(steps.requests("read")) == 2
+    assert parameters_of(steps, "detect") == [DEFAULTS, DEFAULTS, STRICT]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (raised(Permanent("forbidden")), "Permanent: forbidden"),
+        (raised(Unavailable("no API server")), "Unavailable: no API server"),
+    ],
+)
+async def test_parameters_stay_when_the_policies_cannot_be_read(client, failure, told):
+    steps = ScriptedTelemetry(client, read=failure)
+    state = await run(client, steps, state=PipelineState(parameters=STRICT))
+    assert (parameters_of(steps, "detect"), state.batches, state.parameters) == ([STRICT], 1, STRICT)
+    assert state.notes == (f"the policies were not read: {told}",)
+
+
+async def test_it_goes_on_without_the_main_worker(client):
+    steps = ScriptedTelemetry(client)
+    async with telemetry_worker(client, steps, main=False):
+        state = await (await start_pipeline(client)).result()
+    assert (state.batches, state.parameters, parameters_of(steps, "detect")) == (1, None, [None])
+    assert state.notes[0].startswith("the policies were not read: Unanswered")
+
+
+async def test_a_policy_that_is_skipped_is_noted_and_the_others_count(client):
+    problem = "policy a is invalid (spec.telemetry.learn) and skipped in detection"
+    state = await run(client, ScriptedTelemetry(client, read=PolicyReading(parameters=STRICT, problems=(problem,))))
+    assert (state.parameters, state.notes) == (STRICT, (problem,))
 
 
 async def test_a_cancellation_ends_it(client):

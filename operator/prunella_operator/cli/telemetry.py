@@ -3,7 +3,6 @@
 import asyncio
 import json
 from datetime import datetime
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +11,9 @@ from rich.table import Table
 from prunella_operator import clock
 from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, Invocation, Json, Options, add_options
 from prunella_operator.cli.run import PROCESS, refuse_embedded
+from prunella_operator.config.extras import telemetry_wing
 from prunella_operator.presentation.terminal import age, console, percent, safe
-from prunella_workflows.model.errors import InvalidInputError
 
-_EXTRA = frozenset({"asyncpg", "confluent_kafka", "polars", "ptars", "pyarrow"})
 _SETTINGS: Options = ASSIGNMENTS
 _STYLE = {"Critical": "bold red", "Anomalous": "yellow", "Healthy": "green", "Learning": "cyan", "Silent": "dim"}
 _MILLISECONDS = 1000
@@ -30,7 +28,7 @@ def worker(invocation: Invocation) -> None:
     Example: `prunella telemetry worker --set telemetry_kafka=kafka:9092
     --set telemetry_database_url_file=/etc/prunella/telemetry-url`
     """
-    _wing("worker")
+    telemetry_wing("worker")
     raise typer.Exit(invocation.tools.run(refuse_embedded(invocation.settings), telemetry=True))
 
 
@@ -40,7 +38,7 @@ def status(invocation: Invocation, *, as_json: Json = False) -> None:
 
     Example: `prunella telemetry status`
     """
-    found = asyncio.run(_wing("store.reports").read_status(invocation.settings))
+    found = asyncio.run(telemetry_wing("store.reports").read_status(invocation.settings))
     if as_json:
         return _print_json(found)
     out, now = console(), clock.now()
@@ -69,7 +67,7 @@ def top(
 
     Example: `prunella telemetry top --limit 10`
     """
-    rows = asyncio.run(_wing("store.reports").read_top(invocation.settings, limit))
+    rows = asyncio.run(telemetry_wing("store.reports").read_top(invocation.settings, limit))
     if as_json:
         return _print_json(rows)
     table = _table("SERVICE", "STATE", "REQUESTS", "ERRORS", "USUALLY", "P95", "USUALLY", "ORIGIN", "SINCE")
@@ -100,7 +98,7 @@ def explain(
 
     Example: `prunella telemetry explain 4f2a`
     """
-    found = asyncio.run(_wing("store.reports").read_anomaly(invocation.settings, anomaly))
+    found = asyncio.run(telemetry_wing("store.reports").read_anomaly(invocation.settings, anomaly))
     if as_json:
         return _print_json(found)
     split = found["split"]
@@ -120,21 +118,6 @@ def explain(
     for name, text in facts.items():
         table.add_row(name, safe(text or "-"))
     return console().print(table)
-
-
-def _wing(module: str) -> Any:
-    """A module of the telemetry wing.
-
-    Raises:
-        InvalidInputError: the packages of its extra are not installed.
-    """
-    try:
-        return import_module(f"prunella_operator.telemetry.{module}")
-    except ModuleNotFoundError as error:
-        if error.name in _EXTRA:
-            text = f"this installation lacks {error.name}: pip install 'prunella[telemetry]'"
-            raise InvalidInputError(text) from error
-        raise
 
 
 def _table(*names: str) -> Table:

@@ -1,7 +1,7 @@
 """The web console's HTTP application: pages for anyone who can reach it, actions with the user's Kubernetes token."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from aiohttp import web
 from prunella_operator import clock
 from prunella_operator.console import pages
 from prunella_operator.console.actions import ACTIONS
+from prunella_operator.console.service_map import Row, services_page
 from prunella_operator.console.sessions import COOKIE, LIFETIME, Session, Sessions
 from prunella_operator.incidents.client import IncidentReader
 from prunella_operator.presentation.html import STATIC, make_environment
@@ -37,12 +38,15 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Readers = Callable[[str | None], IncidentReader]
 """A reader of incidents with a user's token; None: with Prunella's own account."""
+Telemetry = Callable[[], Awaitable[Mapping[str, Sequence[Row]]]]
+"""Reads the services and their calls."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
 class Console:
     """The pages. `workflow_url` links to Temporal; `anonymous` allows reading without a token, with our own account.
+    `telemetry` gives the page of services.
     With `local`, other host names are refused: DNS rebinding, by a site that wants to read what a local browser may.
     """
 
@@ -50,10 +54,12 @@ class Console:
     workflow_url: Callable[[str, str], str]
     anonymous: bool = True
     local: bool = False
+    telemetry: Telemetry | None = None
     sessions: Sessions = field(default_factory=Sessions)
 
     def __post_init__(self) -> None:
         self._environment = make_environment()
+        self._environment.globals["has_services"] = self.telemetry is not None
 
     def app(self) -> web.Application:
         """The application."""
@@ -65,6 +71,8 @@ class Console:
         app.router.add_get("/incidents/{namespace}/{name}", self._incident)
         app.router.add_post("/incidents/{namespace}/{name}", self._act)
         app.router.add_get("/healthz", _healthz)
+        if self.telemetry is not None:
+            app.router.add_get("/services", self._services)
         app.router.add_static("/static", STATIC)
         return app
 
@@ -98,6 +106,13 @@ class Console:
         url = self.workflow_url(workflow.id, workflow.run_id) if workflow else ""
         actions = pages.possible_actions(incident) if self._session(request) else []
         return self._page(request, "incident.html", **pages.incident_page(incident, clock.now(), url, actions))
+
+    async def _services(self, request: web.Request) -> web.StreamResponse:
+        """The map of services, for those who may list the incidents of the whole cluster."""
+        self._require_access(request)
+        assert self.telemetry is not None
+        incidents = await asyncio.to_thread(self._reader(request).find, None)
+        return self._page(request, "services.html", **services_page(await self.telemetry(), incidents))
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
         """Act on an incident, in the user's own name."""

@@ -4,19 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from aiohttp import web
 
+from prunella_operator.config.extras import telemetry_wing
 from prunella_operator.config.settings import Settings
-from prunella_operator.console.app import LOCAL, Console, Readers
+from prunella_operator.console.app import LOCAL, Console, Readers, Telemetry
 from prunella_operator.incidents.client import IncidentReader, KubeIncidents
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.process import Process
-from prunella_workflows.model.errors import Permanent
+from prunella_workflows.model.errors import Permanent, Unavailable
 
 _log = structlog.get_logger("prunella.console")
+
+
+_TELEMETRY_SECONDS = 5.0
 
 
 class ConsolePortTaken(Permanent):
@@ -27,7 +32,8 @@ class ConsolePortTaken(Permanent):
 async def run_console(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """The console, for as long as the context is open. Raises ConsolePortTaken."""
     readers, local = make_readers(access, settings.api_timeout), settings.http_host in LOCAL
-    console = Console(readers, settings.workflow_url, settings.console_anonymous, local)
+    telemetry = make_telemetry(settings)
+    console = Console(readers, settings.workflow_url, settings.console_anonymous, local, telemetry)
     runner = web.AppRunner(console.app(), access_log=None)
     await runner.setup()
     try:
@@ -55,3 +61,18 @@ def make_readers(access: Access, timeout: float) -> Readers:
         return KubeIncidents(SyncClient(bearer, timeout))
 
     return reader
+
+
+def make_telemetry(settings: Settings) -> Telemetry | None:
+    """The reader of services, if the telemetry database is set. The wing is imported when a page asks for it."""
+    if not settings.telemetry_database_url_file:
+        return None
+
+    async def read() -> Any:
+        try:
+            async with asyncio.timeout(_TELEMETRY_SECONDS):
+                return await telemetry_wing("store.reports").read_map(settings)
+        except TimeoutError as error:
+            raise Unavailable(f"no answer from the telemetry database within {_TELEMETRY_SECONDS:.0f} s") from error
+
+    return read

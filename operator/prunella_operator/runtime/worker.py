@@ -19,6 +19,7 @@ from prunella_operator.activities.alerts.distribution import Distribution
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.telemetry import NotConfigured, TelemetrySource
 from prunella_operator.activities.notifications.activities import Notices
+from prunella_operator.activities.telemetry_policy import PolicyActivitiesImpl
 from prunella_operator.activities.watch import Watches
 from prunella_operator.alerts.dispatcher import AlertDispatcher
 from prunella_operator.config.settings import Settings
@@ -95,15 +96,12 @@ async def run_worker(settings: Settings, access: Access, process: Process) -> As
     async with AsyncClient(access, settings.api_timeout) as client:
         alerts = AlertActivitiesImpl(kube, client, collector, protected, connect_alertmanager(settings))
         registered: Registered = [*_activities(healing, alerts), notices.notify, notices.ticket]
+        registered.append(PolicyActivitiesImpl(kube).read)
         with pool, ThreadPoolExecutor(WATCH_THREADS, thread_name_prefix="watch") as checks:
             watches = Watches(healing, checks)
             build = partial(build_worker, settings=settings, activities=registered, pool=pool)
             watch = partial(build_watcher, settings=settings, watches=[watches.confirm, watches.verify])
             process.start("worker", _serve(settings, build, watch, process))
-            if settings.telemetry_database_url_file:
-                from prunella_operator.telemetry.policy import PolicyKeeper  # noqa: PLC0415 - an extra
-
-                process.start("telemetry policy", PolicyKeeper(settings, kube).run())
             yield
 
 

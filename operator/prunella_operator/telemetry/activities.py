@@ -32,6 +32,7 @@ from prunella_workflows.contracts.telemetry import (
     TelemetryActivities,
     TelemetrySignal,
 )
+from prunella_workflows.model.telemetry_policy import DEFAULTS
 
 _FAILED_LOGS = ("ERROR", "FATAL")
 
@@ -45,12 +46,11 @@ class TelemetryActivitiesImpl(TelemetryActivities):
         fetcher: Fetcher,
         reader: Reader,
         dead_letters: DeadLetters,
-        detection: Detection,
         *,
         annotations: Annotations | None = None,
     ) -> None:
         self._database, self._fetcher, self._reader = database, fetcher, reader
-        self._dead_letters, self._detection, self._annotations = dead_letters, detection, annotations
+        self._dead_letters, self._annotations = dead_letters, annotations
         self._days: frozenset[date] = frozenset()
 
     @activity.defn(name="fetchTelemetry")
@@ -99,13 +99,13 @@ class TelemetryActivitiesImpl(TelemetryActivities):
     async def detect(self, batch: Batch) -> Detected:
         """Judge complete windows. A backlog is not judged."""
         async with step():
-            return await self._detection.detect(batch) if batch.judged else Detected()
+            return await self._detection(batch).detect(batch) if batch.judged else Detected()
 
     @activity.defn(name="storeTelemetry")
     async def store(self, batch: Batch) -> Stored:
         """Store what was staged, unless the offsets have moved."""
         async with step(), self._database.connection() as connection:
-            return await gate.store(connection, batch, self._detection.lateness)
+            return await gate.store(connection, batch, self._detection(batch).lateness)
 
     @activity.defn(name="updateDashboard")
     async def dashboard(self, batch: Batch) -> None:
@@ -123,6 +123,9 @@ class TelemetryActivitiesImpl(TelemetryActivities):
             await asyncio.to_thread(self._reader.commit, batch.ranges)
             if self._annotations is not None:
                 await self._annotations.update()
+
+    def _detection(self, batch: Batch) -> Detection:
+        return Detection(self._database, batch.parameters or DEFAULTS)
 
     async def _process(self, signal: TelemetrySignal, batch: Batch) -> Processed:
         ranges = [taken for taken in batch.ranges if taken.signal is signal]

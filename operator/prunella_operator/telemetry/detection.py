@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 
-from prunella_operator.telemetry.policy import read_parameters
+from prunella_operator import clock
 from prunella_operator.telemetry.processing.carry import lost_so_far
 from prunella_operator.telemetry.processing.items import WINDOW_NS
 from prunella_operator.telemetry.processing.windows import build_windows
@@ -20,7 +21,7 @@ from prunella_workflows.decisions.telemetry.alerts import to_alerts
 from prunella_workflows.decisions.telemetry.judgement import Judgement, baselines, judge
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.telemetry import Anomaly, ServiceRef
-from prunella_workflows.model.telemetry_policy import DEFAULTS
+from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
 
 _TABLES = {
     "red": ("red", "red.late"), "edge": ("edge", "edge.late"), "log": ("log",), "point": ("point",),
@@ -28,15 +29,14 @@ _TABLES = {
 }  # fmt: skip
 _STAGED = ("open", "carry.open", *(name for names in _TABLES.values() for name in names), *gate.COUNTS.values())
 _OLDEST_NS = 300 * NS
-"""Windows that ended longer before the newest one are a backlog, which is never judged."""
+"""Windows that ended longer before the newest one are not judged; those that ended longer ago cause no alert."""
 
 
 class Detection:
     """Judges the windows that a batch completes, and stages what was learnt."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._parameters = DEFAULTS
+    def __init__(self, database: Database, parameters: TelemetryPolicy = DEFAULTS) -> None:
+        self._database, self._parameters = database, parameters
 
     @property
     def lateness(self) -> float:
@@ -46,7 +46,6 @@ class Detection:
     async def detect(self, batch: Batch) -> Detected:
         """Judge with the rows of the batch and of the database."""
         async with self._database.connection() as connection:
-            self._parameters = await read_parameters(connection)
             bodies = await stage.get(connection, batch.id, _STAGED)
             states = json.loads((await stage.states(connection, batch.shard, ["detector"])).get("detector", b"{}"))
             others = await windows.read_watermark(connection, batch.shard)
@@ -56,7 +55,8 @@ class Detection:
             stored = await windows.read_rows(connection, _time(since), _time(until))
         judgement = await asyncio.to_thread(self._judge, stored, bodies, (since, until), states)
         await self._stage(batch, judgement, until)
-        alerts = to_alerts(_of_shard(judgement, batch), self._parameters.mode or AlertHandlingMode.HEAL)
+        told = _without_backlog(_of_shard(judgement, batch), int(states.get("readTo", 0)) * NS, until)
+        alerts = to_alerts(told, self._parameters.mode or AlertHandlingMode.HEAL)
         return Detected(alerts=alerts, anomalies=len(judgement.ongoing), learning=judgement.learning)
 
     def _span(self, bodies: dict[str, bytes], states: dict[str, int], others: datetime | None) -> tuple[int, int]:
@@ -106,6 +106,18 @@ def _of_shard(judgement: Judgement, batch: Batch) -> Judgement:
         ended=own(judgement.ended),
         ongoing=own(judgement.ongoing),
     )
+
+
+def _without_backlog(judgement: Judgement, since: int, until: int) -> Judgement:
+    """Select the anomalies to report, of windows that were judged from `since` to `until` (ns).
+
+    Records that waited in a Collector are new to Kafka. Old windows are learnt from and cause no alert; once
+    windows are new again, all anomalies that last are reported.
+    """
+    oldest = int(clock.now().timestamp()) * NS - _OLDEST_NS
+    if until < oldest:
+        return replace(judgement, opened=(), changed=())
+    return replace(judgement, opened=judgement.ongoing, changed=()) if since < oldest else judgement
 
 
 def _shard(ref: ServiceRef, shards: int) -> int:

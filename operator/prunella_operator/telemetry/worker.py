@@ -15,7 +15,6 @@ from prunella_operator.observability.workflows import expose
 from prunella_operator.process import Process
 from prunella_operator.telemetry import annotations
 from prunella_operator.telemetry.activities import TelemetryActivitiesImpl
-from prunella_operator.telemetry.detection import Detection
 from prunella_operator.telemetry.fetching import Fetcher
 from prunella_operator.telemetry.kafka.configuration import configuration
 from prunella_operator.telemetry.kafka.dead_letters import DeadLetters
@@ -68,7 +67,6 @@ def build_activities(settings: Settings, database: Database, reader: Reader) -> 
         Fetcher(Offsets(kafka), database, topics),
         reader,
         DeadLetters(kafka, settings.telemetry_dead_topic),
-        Detection(database),
         annotations=annotations.create(settings, database),
     )
 

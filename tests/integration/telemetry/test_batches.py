@@ -1,5 +1,7 @@
 """A batch from Kafka to the database, with a real broker and a real PostgreSQL."""
 
+import json
+
 import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -11,6 +13,7 @@ from support.api import until
 
 from prunella_operator import clock
 from prunella_operator.telemetry.store import stage
+from prunella_workflows.model.telemetry_policy import DEFAULTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -182,3 +185,15 @@ async def test_a_carry_of_another_version_is_dropped(pipe):
     await pipe.ask("UPDATE telemetry_state SET body = $1 WHERE name LIKE 'carry.%'", old)
     pipe.send("traces", otlp.traces(10, now(), seed=2))
     assert not (await pipe.pump())[1].already
+
+
+async def test_windows_wait_for_late_data_as_long_as_the_policy_says(pipe):
+    pipe.send("traces", otlp.traces(1, now()))
+    patient = DEFAULTS.model_copy(update={"lateness": 100.0})
+    batch = (await pipe.fetch()).model_copy(update={"parameters": patient})
+    await pipe.process(batch)
+    await pipe.run("store", batch)
+    [(age,)] = await pipe.ask("SELECT extract(epoch FROM now() - watermark) FROM telemetry_watermark")
+    [(state,)] = await pipe.ask("SELECT body FROM telemetry_state WHERE name = 'detector'")
+    assert age > 95
+    assert now() / otlp.SECOND - json.loads(state)["readTo"] > 95

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from prunella_operator import clock
 from prunella_operator.cli.main import app
-from prunella_operator.telemetry.policy import PolicyKeeper, read_parameters
+from prunella_operator.console.serve import make_telemetry
 from prunella_operator.telemetry.source import StoredTelemetry
 from prunella_operator.telemetry.store import anomalies
 from prunella_operator.telemetry.store.stage import pack_json
@@ -62,6 +62,15 @@ async def test_a_database_that_is_away_is_told(settings, tmp_path):
         await asyncio.to_thread(StoredTelemetry(settings).read, WorkloadRef(kind="Deployment", namespace="a", name="b"))
 
 
+async def test_the_map_has_services_and_their_calls(stored):
+    found = await make_telemetry(stored.settings)()
+    assert [(row["name"], row["state"], row["origin"]) for row in found["services"]][:1] == [
+        ("shop/cart", "Anomalous", "shop/stock")
+    ]
+    calls = [(row["caller"], row["callee"], row["requests"], row["errors"]) for row in found["calls"]]
+    assert sorted(calls) == [("shop/cart", "shop/stock", 40, 40), ("shop/web", "shop/cart", 40, 0)]
+
+
 async def test_people_see_the_worst_first_and_what_is_known_of_an_anomaly(stored):
     async def prunella(*words):
         url = f"telemetry_database_url_file={stored.settings.telemetry_database_url_file}"
@@ -78,14 +87,3 @@ async def test_people_see_the_worst_first_and_what_is_known_of_an_anomaly(stored
     for fact in ("shop/stock (stock)", "All", "cart to stock: 40 of 40 calls failed", "1 x no item #"):
         assert fact in text
     assert json.loads(await prunella("explain", "4f2a00", "--json"))["origin"]["service"] == "stock"
-
-
-async def test_the_parameters_of_detection_come_from_the_cluster_by_the_database(pipe):
-    class Cluster:
-        def list(self, path):
-            return [{"metadata": {"name": "strict"}, "spec": {"telemetry": {"lateness": "30s"}}}]
-
-    async with pipe.database.connection() as connection:
-        assert (await read_parameters(connection)).lateness == 10
-        await PolicyKeeper(pipe.settings, Cluster()).copy()
-        assert (await read_parameters(connection)).lateness == 30

@@ -12,6 +12,7 @@ from temporalio import activity
 
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.base import Value
+from prunella_workflows.model.telemetry_policy import TelemetryPolicy
 
 START_TO_CLOSE_TIMEOUT = timedelta(minutes=30)
 HEARTBEAT_TIMEOUT = timedelta(minutes=5)
@@ -68,6 +69,8 @@ class Batch(Value):
     ranges: tuple[OffsetRange, ...] = ()
     lag: float = 0.0
     judged: bool = True
+    parameters: TelemetryPolicy | None = None
+    """Those of detection, for `detect` and `store` only. None: the built-in ones."""
 
 
 class FetchRequest(Value):
@@ -113,6 +116,13 @@ class Stored(Value):
     already: bool = False
 
 
+class PolicyReading(Value):
+    """The parameters of detection that the policies set together, and why a policy was skipped."""
+
+    parameters: TelemetryPolicy
+    problems: tuple[str, ...] = ()
+
+
 class PipelineState(Value):
     """The progress of a shard: the result of `getState`, and the input of a continued run."""
 
@@ -124,6 +134,8 @@ class PipelineState(Value):
     last_batch: str = ""
     last_at: datetime | None = None
     notes: tuple[str, ...] = ()
+    parameters: TelemetryPolicy | None = None
+    """Those of detection, as last read from the policies. None: none were read, and the built-in ones are used."""
 
 
 class PipelineRequest(Value):
@@ -180,3 +192,12 @@ class TelemetryActivities(ABC):
     @activity.defn(name="updateDashboard")
     async def dashboard(self, batch: Batch) -> None:
         """Update the table of services now, the gauges, and Grafana's annotations."""
+
+
+class PolicyActivities(ABC):
+    """The activity that the main worker runs on its queue: the telemetry worker has no access to the cluster."""
+
+    @abstractmethod
+    @activity.defn(name="readTelemetryPolicy")
+    def read(self) -> PolicyReading:
+        """Read the ClusterHealingPolicies and merge what they say about detection. An invalid one is skipped."""

@@ -27,6 +27,7 @@ from prunella_workflows.contracts.telemetry import (
     TelemetrySignal,
 )
 from prunella_workflows.telemetry.alert_children import send_all
+from prunella_workflows.telemetry.policy_reading import INTERVAL, read_policy
 from prunella_workflows.temporal.activity_calls import is_unreachable
 from prunella_workflows.temporal.failures import UNANSWERED, error_message, error_type
 
@@ -57,6 +58,7 @@ class TelemetryPipeline:
         self._state = request.state
         self._stopped = False
         self._failed = 0
+        self._next_reading = workflow.now()
 
     @workflow.run
     async def run(self, request: PipelineRequest) -> PipelineState:
@@ -95,6 +97,7 @@ class TelemetryPipeline:
             await self._pause()
 
     async def _handle_next_batch(self) -> None:
+        await self._read_policy()
         request = FetchRequest(shard=self._request.shard, shards=self._request.shards)
         batch = await self._call(TelemetryActivities.fetch, request)
         if not batch.ranges:
@@ -105,6 +108,7 @@ class TelemetryPipeline:
             if part.error:
                 self._remember(f"{part.signal} of batch {batch.id}: {part.error}")
         await self._attempt(TelemetryActivities.correlate, batch, Correlated())
+        batch = batch.model_copy(update={"parameters": self._state.parameters})
         detected = await self._attempt(TelemetryActivities.detect, batch, Detected())
         alerts = detected.alerts if batch.judged else ()
         for problem in await send_all(alerts):
@@ -112,6 +116,22 @@ class TelemetryPipeline:
         await self._call(TelemetryActivities.store, batch)
         self._count(batch, processed, len(alerts))
         await self._update_dashboard(batch)
+
+    async def _read_policy(self) -> None:
+        """Read the policies if it is time. Without an answer the parameters stay as they are."""
+        if workflow.now() < self._next_reading:
+            return
+        self._next_reading = workflow.now() + INTERVAL
+        try:
+            reading = await read_policy()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._note("the policies were not read", error)
+            return
+        self._set(parameters=reading.parameters)
+        for problem in reading.problems:
+            self._remember(problem)
 
     async def _attempt(self, step: Callable[[TelemetryActivities, Batch], Awaitable[R]], batch: Batch, without: R) -> R:
         """Run a step. One that fails for good ends alone, and the batch continues `without` its result.

@@ -24,11 +24,18 @@ _POISON = (ValueError, OverflowError, pa.ArrowException, pl.exceptions.PolarsErr
 
 
 class Record(NamedTuple):
-    """A record of Kafka: its value, its time in ns, and its place (topic/partition/offset)."""
+    """A record of Kafka, with its time in ns."""
 
     value: bytes
     stamp: int
-    place: str
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def place(self) -> str:
+        """Its topic, partition and offset."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 @dataclass

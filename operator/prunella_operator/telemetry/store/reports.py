@@ -36,6 +36,27 @@ WHERE severity IN ('ERROR', 'FATAL') AND namespace = $1 AND workload = $2 AND se
 GROUP BY pattern ORDER BY records DESC LIMIT 5
 """
 
+_NAME = "CASE WHEN {0}workload <> '' THEN {0}namespace || '/' || {0}workload ELSE {1} END"
+"""The name of a service, as origins have it."""
+_SERVICES = f"""
+SELECT {_NAME.format("", "service")} AS name, namespace, kind, workload, state, requests, error_share, error_baseline,
+       p95_ms, p95_baseline_ms, origin, since
+FROM telemetry_now
+ORDER BY array_position(ARRAY['Critical', 'Anomalous'], state), requests DESC, 1
+"""  # noqa: S608 - constants
+_CALLS = f"""
+SELECT {_NAME.format("caller_", "caller")} AS caller, {_NAME.format("callee_", "callee")} AS callee,
+       sum(n)::bigint AS requests, sum(errors)::bigint AS errors
+FROM telemetry_edge
+WHERE ts >= (SELECT max(read_to) FROM telemetry_now) - INTERVAL '5 minutes' GROUP BY 1, 2 ORDER BY 3 DESC
+"""  # noqa: S608 - constants
+
+
+async def read_map(settings: Settings) -> dict[str, list[Row]]:
+    """The services, the worst first, and their calls of the last five minutes."""
+    async with _connection(settings) as connection:
+        return {"services": await _rows(connection, _SERVICES), "calls": await _rows(connection, _CALLS)}
+
 
 async def read_status(settings: Settings) -> Row:
     """The shards over the last five minutes, the services by state, and the number of anomalies that last."""

@@ -16,6 +16,7 @@ from prunella_workflows.model.errors import InvalidInputError, Unavailable
 IMPORTS = """
 import sys
 import prunella_operator.cli.main, prunella_operator.runtime.app, prunella_operator.runtime.worker
+import prunella_operator.console.serve
 names = ("asyncpg", "confluent_kafka", "polars", "ptars", "pyarrow", "prunella_operator.telemetry")
 print([name for name in names if name in sys.modules])
 """

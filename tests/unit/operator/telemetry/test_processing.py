@@ -21,7 +21,7 @@ EDGES = ("caller", "callee", "at"), ("n", "errors", "lost")
 
 
 def records(values, stamp=NOW):
-    return [Record(value, stamp, f"topic/0/{offset}") for offset, value in enumerate(values)]
+    return [Record(value, stamp, "topic", 0, offset) for offset, value in enumerate(values)]
 
 
 def one_batch(values, signal=TRACES, watermark=0):
@@ -90,7 +90,7 @@ def test_a_call_that_no_server_answers_is_lost_after_a_minute():
     otlp.span(spans, b"t" * 16, b"p" * 8, kind=otlp.CLIENT, name="call", end=NOW, length=otlp.MS, failed=True)
     spans[0].attributes.add(key="server.address").value.string_value = "cart.shop.svc.cluster.local"
     later = otlp.traces(1, NOW + 75 * otlp.SECOND)
-    stamped = [Record(value, NOW + 75 * otlp.SECOND, "t/0/1") for value in later]
+    stamped = [Record(value, NOW + 75 * otlp.SECOND, "topic", 0, 1) for value in later]
     first, second = one_batch([request.SerializeToString()]), process(TRACES, [stamped], 0)
     waiting = carry(pl.concat([NO_OPEN, first.frames["open"]], how="diagonal"), NO_FAILED, first.counts.newest)
     assert waiting.edges.is_empty()
