@@ -91,7 +91,7 @@ class Run:
         self.load.start()
         self.load.break_down(Fault(FaultKind.ERRORS, "payment"))
 
-    def die_at(self, point, seconds=120.0):
+    def die_at(self, point, seconds=300.0):
         """Let the worker die at a point, and start it again without one."""
         self.worker.kill()
         self.worker.start(point)

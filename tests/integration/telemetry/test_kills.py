@@ -48,7 +48,8 @@ async def test_a_worker_is_killed_at_each_point(tmp_path, points):
 async def test_everything_around_the_worker_is_killed(tmp_path):
     """Broker, database, Temporal and Collector, one after the other, and away for a while.
 
-    A Collector that was killed sends once more what it does not know to be in Kafka. What is in Kafka counts.
+    A Collector that was killed sends once more what it does not know to be in Kafka; of spans that come twice in one
+    batch, one is stored.
     """
 
     def play(run):
@@ -61,12 +62,11 @@ async def test_everything_around_the_worker_is_killed(tmp_path):
         _away(run.collector, seconds=5)
         time.sleep(30)
         run.load.stop()
-        run.settle(run.load.totals.items)
-        return run.settle(run.in_kafka()), run.in_kafka()
+        return run.settle(run.load.totals.items), run.in_kafka()
 
     async with running(tmp_path) as run:
         stored, in_kafka = await asyncio.to_thread(play, run)
-        assert stored["items"] == in_kafka >= run.load.totals.items
+        assert run.load.totals.items <= stored["items"] <= in_kafka
         if in_kafka == run.load.totals.items:
             assert stored == run.expected
         run.assert_told_once()
