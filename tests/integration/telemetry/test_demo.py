@@ -1,4 +1,7 @@
-"""`make telemetry`: from OTLP to an alert, through everything that is real without a cluster."""
+"""`make telemetry`: from OTLP to an alert, through everything that is real without a cluster.
+
+Each run takes minutes, in which it mostly waits: `make test` plays one, `make chaos` the other as well.
+"""
 
 import os
 import re
@@ -10,14 +13,18 @@ import pytest
 from support import programs
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         (["--fault=errors", "--part=new-pods"], r"payment +ErrorRate \(critical\) .* payment +NewPods"),
-        (["--fault=latency", "--part=one-pod", "--service=catalog"], r"catalog +Latency .* catalog +OnePod"),
+        pytest.param(
+            ["--fault=latency", "--part=one-pod", "--service=catalog"],
+            r"catalog +Latency .* catalog +OnePod",
+            marks=pytest.mark.chaos,
+        ),
     ],
 )
 def test_a_fault_becomes_an_alert_with_its_origin_and_its_part(tmp_path, options, expected):
