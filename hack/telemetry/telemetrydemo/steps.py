@@ -17,11 +17,12 @@ from walkthrough.console import Narrator
 from prunella_workflows.model.telemetry_policy import DEFAULTS
 from telemetrydemo.load import LiveLoad, now
 
-_SPEED = 40.0
-"""Seconds of history that are sent in a second."""
+_SPEED = 20.0
+"""Seconds of history that are sent in a second. A batch of more than five minutes is not learnt from as a whole."""
+
 _SETTLE_SECONDS = 20
 """Between the history and the fault."""
-_LEARN_SECONDS = int(DEFAULTS.learn or 0) + 60
+_LEARN_SECONDS = int(DEFAULTS.learn or 0) + 180
 
 
 @dataclass(frozen=True)
