@@ -32,8 +32,11 @@ from prunella_workflows.contracts.telemetry import PipelineRequest, pipeline_wor
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.telemetry.workflow import TelemetryPipeline
 
-_HISTORY_SECONDS, _PART_SECONDS = 1020, 240
-"""The time that detectors learn from, and its parts: records five minutes older than the newest are not judged."""
+_HISTORY_SECONDS, _PART_SECONDS = 1440, 240
+"""The time that detectors learn from, and its parts: records five minutes older than the newest are not judged.
+
+At this speed spans may come after the points of their windows, which are not learnt then: more is sent than is needed.
+"""
 _SPEED = 1000.0
 _QUERIES = {
     "items": "SELECT sum(items) FROM telemetry_batch",

@@ -1,6 +1,6 @@
 """The pipeline under load while its parts are killed: nothing is lost, counted twice, or told twice.
 
-`make test` kills the worker at three points; `make chaos` at every point, and everything around it.
+`make test` kills the worker at one point, right after a store; `make chaos` at every point, and everything around it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from support.telemetry_run import running
 from support.telemetry_worker import STEPS
 
 POINTS = [f"{step}:{when}" for step in STEPS for when in ("before", "after")]
-SHORT = ["processTraces:after", "detectAnomalies:after", "storeTelemetry:after"]
+SHORT = ["storeTelemetry:after"]
 
 
 @pytest.fixture(autouse=True)
