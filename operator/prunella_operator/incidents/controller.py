@@ -67,6 +67,8 @@ class Controller:
         while not self._stop.is_set():
             try:
                 asyncio.run(self._operate())
+            except Retryable as error:
+                _log.info("the incident controller waits for the API server", reason=str(error))
             except Exception:  # noqa: BLE001 - many errors of an API server end kopf; it must run again
                 _log.exception("the incident controller stopped; restarting it")
             self._stop.wait(_RETRY_INTERVAL_SECONDS)
