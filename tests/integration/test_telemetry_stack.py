@@ -71,7 +71,7 @@ def test_a_killed_broker_comes_back_with_its_records(broker, collector):
     until(lambda: _partitions(broker, sent, records=20), 20, "all records are in Kafka")
     broker.kill()
     broker.start()
-    assert _partitions(broker, sent, records=20)
+    assert until(lambda: _partitions(broker, sent, records=20), 30, "all records are there again")
 
 
 def test_a_killed_collector_sends_what_it_had_taken_while_kafka_was_away(broker, collector):

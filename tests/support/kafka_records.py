@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,9 +18,16 @@ def consumer(address: str) -> Consumer:
 
 def records(address: str, topic: str) -> Iterator[Message]:
     """All records of a topic; fewer while Kafka does not answer."""
+    partitions = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)]
     with closing(consumer(address)) as client:
-        client.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
-        while found := client.consume(1000, timeout=1):
+        try:
+            bounds = [client.get_watermark_offsets(partition, timeout=5) for partition in partitions]
+        except KafkaException:
+            return
+        client.assign(partitions)
+        left = sum(end - start for start, end in bounds)
+        while left > 0 and (found := client.consume(left, timeout=5)):
+            left -= len(found)
             yield from (record for record in found if not record.error())
 
 
