@@ -109,9 +109,14 @@ class SyncClient:
         """Apply fields that only Prunella manages, server-side and forced."""
         return self.call("PATCH", path, body, APPLY_PATCH, force="true", **_WRITE_PARAMS)
 
-    def delete(self, path: str, uid: str) -> None:
-        """Delete exactly this object. Raises Conflict when its name is another's now, NotFound when it is gone."""
-        self._request(Request("DELETE", path, body={"preconditions": {"uid": uid}}, content_type=JSON))
+    def delete(self, path: str, uid: str, **seen: str) -> None:
+        """Delete exactly this object; with `resourceVersion` only as it was seen.
+
+        Raises:
+            Conflict: its name is another's now, or it has changed since.
+            NotFound: it is gone.
+        """
+        self._request(Request("DELETE", path, body={"preconditions": {"uid": uid, **seen}}, content_type=JSON))
 
     def _request(self, request: Request) -> Response:
         """The successful response. A denied request is sent again once the server is ready, see `DenialFilter`."""

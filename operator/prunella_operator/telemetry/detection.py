@@ -55,8 +55,8 @@ class Detection:
             stored = await windows.read_rows(connection, _time(since), _time(until))
         judgement = await asyncio.to_thread(self._judge, stored, bodies, (since, until), states)
         await self._stage(batch, judgement, until)
-        told = _without_backlog(_of_shard(judgement, batch), int(states.get("readTo", 0)) * NS, until)
-        alerts = to_alerts(told, self._parameters.mode or AlertHandlingMode.HEAL)
+        reported = _without_backlog(_of_shard(judgement, batch), int(states.get("readTo", 0)) * NS, until)
+        alerts = to_alerts(reported, self._parameters.mode or AlertHandlingMode.HEAL)
         return Detected(alerts=alerts, anomalies=len(judgement.ongoing), learning=judgement.learning)
 
     def _span(self, bodies: dict[str, bytes], states: dict[str, int], others: datetime | None) -> tuple[int, int]:
@@ -94,7 +94,7 @@ class Detection:
 
 
 def _of_shard(judgement: Judgement, batch: Batch) -> Judgement:
-    """The anomalies that this shard tells. Each shard judges all services, so that it finds origins in any."""
+    """The anomalies that this shard reports. Each shard judges all services, so that it finds origins in any."""
 
     def own(found: Iterable[Anomaly]) -> tuple[Anomaly, ...]:
         return tuple(one for one in found if _shard(one.subject, batch.shards) == batch.shard)

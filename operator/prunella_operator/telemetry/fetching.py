@@ -1,4 +1,4 @@
-"""The choice of the next batch of a shard: waits for records, and tells a backlog from what happens now."""
+"""The choice of the next batch of a shard: waits for records, and distinguishes a backlog from what happens now."""
 
 import asyncio
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ class AnomalyKind(StrEnum):
     LOGS = "Logs"
     SATURATION = "Saturation"
     TRAFFIC = "Traffic"
-    """Requests are missing: told, never healed by itself."""
+    """Requests are missing: reported, never healed by itself."""
 
 
 class SplitKind(StrEnum):

@@ -32,17 +32,20 @@ def delete(kube: SyncClient, namespace: str, pods: Iterable[PodRef]) -> None:
 
 
 def _is_gone(kube: SyncClient, namespace: str, ref: PodRef) -> bool:
-    """Delete the pod unless it is ready. True once it is replaced or being deleted, by whomever."""
+    """Delete the pod as it was just read, unless it is ready. True once it is replaced or being deleted."""
     path = paths.core(namespace, "pods", ref.name)
     try:
-        pod = pod_view(kube.get(path))
+        raw = kube.get(path)
+        pod = pod_view(raw)
         if pod.uid != ref.uid or pod.deleting:
             return True
         if pod.ready:
             return False
-        kube.delete(path, ref.uid)
-    except (NotFound, Conflict):
+        kube.delete(path, ref.uid, resourceVersion=raw["metadata"]["resourceVersion"])
+    except NotFound:
         return True
+    except Conflict:  # it has changed since: it may be ready now
+        return False
     return True
 
 
@@ -60,6 +63,6 @@ def pods_stuck_after_undo(collector: EvidenceCollector, undo: Action) -> tuple[P
         for revision in collector.history(raw)
         if template_hash(template_of(revision)) == undone
     }
-    suspects = [pod for pod in pods if pod.live and not pod.ready and pod.revision in labels]
+    suspects = [pod for pod in pods if pod.live and pod.revision in labels]  # ready ones too, see `delete`
     broken = {symptom.pod for symptom in find_symptoms(suspects)}
     return tuple(PodRef(name=pod.name, uid=pod.uid) for pod in suspects if pod.name in broken)

@@ -10,7 +10,7 @@ from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.telemetry import Anomaly, AnomalyKind, ServiceRef, SplitKind, readable
 
 _TOLD = "w"
-"""Ends the fingerprint of an alert that people are only told of. As in Alertmanager the severity is part of it: an
+"""Ends the fingerprint of an alert that is only notified of. As in Alertmanager the severity is part of it: an
 anomaly that becomes critical is another alert, and no repeat of that one."""
 
 _LABELS = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
@@ -41,7 +41,7 @@ def to_alerts(judgement: Judgement, mode: AlertHandlingMode = AlertHandlingMode.
 
 
 def _may_heal(anomaly: Anomaly, mode: AlertHandlingMode) -> bool:
-    """Report whether it has all that an Incident takes. An alert that fires too early would be told, and no more."""
+    """Report whether it has all that an Incident takes. One that fires too early would only notify people."""
     complete = anomaly.origin is not None and bool(anomaly.pod_uids)
     return anomaly.critical and complete and mode is AlertHandlingMode.HEAL
 

@@ -1,4 +1,4 @@
-"""Anomalies as they are told: the facts of an open one, and whether it is over."""
+"""Anomalies as they are reported: the facts of an open one, and whether it is over."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -82,7 +82,7 @@ def close(memory: ServiceMemory, kind: AnomalyKind, time: int) -> None:
         case AnomalyKind.TRAFFIC:
             memory.traffic.alarmed = memory.traffic.low = 0
             memory.traffic.minutes = [] if accepted else memory.traffic.minutes
-    del memory.told[kind]
+    del memory.reported[kind]
 
 
 def _quiet(memory: ServiceMemory, kind: AnomalyKind, rules: Parameters) -> int:

@@ -1,8 +1,8 @@
 """Judges complete windows of telemetry: `judge` is all that the pipeline calls.
 
 Services are judged as workloads, where their telemetry names one: namespace and workload are the key of all that is
-learnt. With several shards each judges the services of all, so that origins are found across shards, and tells those of
-its own.
+learnt. With several shards each judges the services of all, so that origins are found across shards, and reports those
+of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from typing import Any
 
 from prunella_workflows.decisions.telemetry.histogram import milliseconds
 from prunella_workflows.decisions.telemetry.memory import Memory
+from prunella_workflows.decisions.telemetry.reporting import Reporter
 from prunella_workflows.decisions.telemetry.rules import Parameters
 from prunella_workflows.decisions.telemetry.stepping import step
-from prunella_workflows.decisions.telemetry.telling import Teller
 from prunella_workflows.decisions.telemetry.windows import SECONDS, Window
 from prunella_workflows.model.telemetry import Anomaly, ServiceRef
 from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
@@ -35,7 +35,7 @@ class Baseline:
 class Judgement:
     """The anomalies by what became of them, and the new states.
 
-    `changed` have another severity, origin or split than when they were last told; `ongoing` are all that are open,
+    `changed` have another severity, origin or split than when they were last reported; `ongoing` are all that are open,
     for dashboards. One that opened and ended within these windows is in `ended` only. `learning` is the number of
     series that are not judged yet.
     """
@@ -54,20 +54,20 @@ def judge(windows: Sequence[Window], states: States, parameters: TelemetryPolicy
     Unset fields of `parameters` have their built-in values. The answer depends on nothing else.
     """
     memory, rules = Memory.of(states), Parameters.of(parameters)
-    teller = Teller(memory, rules)
+    reporter = Reporter(memory, rules)
     for window in windows:
         time = int(window.start.timestamp())
         if time >= memory.read_to:
             step(memory, window, time, rules)
             memory.read_to = time + SECONDS
-            teller.tell(time)
+            reporter.report(time)
     memory.forget(memory.read_to)
     return Judgement(
         states=memory.states(),
-        opened=tuple(teller.opened.values()),
-        changed=tuple(teller.changed.values()),
-        ended=tuple(teller.ended),
-        ongoing=teller.ongoing(),
+        opened=tuple(reporter.opened.values()),
+        changed=tuple(reporter.changed.values()),
+        ended=tuple(reporter.ended),
+        ongoing=reporter.ongoing(),
         learning=sum(_learning(memory)),
     )
 

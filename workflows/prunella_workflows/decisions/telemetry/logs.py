@@ -8,7 +8,7 @@ from prunella_workflows.decisions.telemetry import cusum
 from prunella_workflows.decisions.telemetry.shares import KEPT, Rules
 from prunella_workflows.decisions.telemetry.windows import SECONDS
 
-_LEAST = 0.5  # records a window: below this the normal rate is not told apart from 0
+_LEAST = 0.5  # records a window: below this the normal rate cannot be distinguished from 0
 _FACTOR, _RISE = 3.0, 3.0  # of the raised rate over the normal one
 _RECORDS = 10  # of an anomaly, at least
 _SPAN = 6 * SECONDS

@@ -51,7 +51,9 @@ class Memory:
 
     def forget(self, time: int) -> None:
         """Drop services without data for a day, and edges without calls for about ten hours."""
-        for name in [name for name, each in self.services.items() if not each.told and time - each.last > _FORGOTTEN]:
+        for name in [
+            name for name, each in self.services.items() if not each.reported and time - each.last > _FORGOTTEN
+        ]:
             del self.services[name]
         for key in [key for key, each in self.edges.items() if each.normal.calls + each.recent.calls < _GONE]:
             del self.edges[key]

@@ -1,4 +1,4 @@
-"""The memory of one service: its series, its pods since the onset of an anomaly, and what was told of it."""
+"""The memory of one service: its series, its pods since the onset of an anomaly, and what was reported of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ Pods = dict[Pod, list[int]]
 class ServiceMemory:
     """All that is learnt of one service. JSON has it as a list: add new parts at the end only.
 
-    `told` has the facts of open anomalies, by kind, as they were last told.
+    `reported` has the facts of open anomalies, by kind, as they were last reported.
     """
 
     ref: ServiceRef
@@ -44,13 +44,13 @@ class ServiceMemory:
     error_pods: Pods = field(default_factory=dict)
     slow_pods: Pods = field(default_factory=dict)
     traces: tuple[str, ...] = ()
-    told: dict[str, list[Any]] = field(default_factory=dict)
+    reported: dict[str, list[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: list[Any]) -> "ServiceMemory":
         """Read a row; parts that a later version added are ignored."""
         ref, last, errors, latency, traffic, own, logs, log_windows, gauges, templates, *rest = row
-        error_pods, slow_pods, traces, told = rest[:4]
+        error_pods, slow_pods, traces, reported = rest[:4]
         return cls(
             ServiceRef.model_construct(service=ref[0], namespace=ref[1], kind=ref[2], workload=ref[3]),
             last,
@@ -65,7 +65,7 @@ class ServiceMemory:
             {Pod(*pod): list(counts) for pod, counts in error_pods},
             {Pod(*pod): list(counts) for pod, counts in slow_pods},
             tuple(traces),
-            dict(told),
+            dict(reported),
         )
 
     def row(self) -> list[Any]:
@@ -85,7 +85,7 @@ class ServiceMemory:
             list(self.error_pods.items()),
             list(self.slow_pods.items()),
             self.traces,
-            self.told,
+            self.reported,
         ]
 
     def step(self, time: int, counts: ServiceCounts, rules: Parameters) -> None:
@@ -113,7 +113,7 @@ class ServiceMemory:
         for template, series in self.logs.items():
             if series.step(time, counts.get(template, 0), rules.errors):
                 series.open()
-                self.told.setdefault(AnomalyKind.LOGS, [])
+                self.reported.setdefault(AnomalyKind.LOGS, [])
 
     def step_gauge(self, time: int, resource: str, samples: list[GaugeSample], rules: Parameters) -> None:
         """Count the use of a resource: that of the pod which uses most."""
@@ -121,7 +121,7 @@ class ServiceMemory:
         value = max(sample.share for sample in samples)
         if series.step(time, value, rules.saturation, rules.errors.learn * 10 // 60):
             series.alarmed = 1
-            self.told.setdefault(AnomalyKind.SATURATION, [])
+            self.reported.setdefault(AnomalyKind.SATURATION, [])
 
     @property
     def is_disturbed(self) -> bool:
@@ -136,7 +136,7 @@ class ServiceMemory:
 
     def _open(self, kind: AnomalyKind, series: ShareSeries, counts: ServiceCounts) -> None:
         series.open()
-        self.told.setdefault(kind, [])
+        self.reported.setdefault(kind, [])
         self.traces = counts.traces[:_TRACES]
 
     def _note_templates(self, time: int, pods: tuple[PodCounts, ...]) -> None:

@@ -48,7 +48,7 @@ def _step_traffic(memory: Memory, tally: Tally, time: int, rules: Parameters) ->
     if len(low) == 1 or len(low) < _STORM * len(memory.services):
         for each in low:
             each.traffic.alarmed = 1
-            each.told.setdefault(AnomalyKind.TRAFFIC, [])
+            each.reported.setdefault(AnomalyKind.TRAFFIC, [])
 
 
 def _step_edges(memory: Memory, tally: Tally, time: int) -> None:

@@ -44,7 +44,7 @@ def undo(ref, template):
 
 
 @pytest.fixture
-def collector():
+def kube():
     workload = {**a_deployment(a_template(1)), "kind": "StatefulSet"}
     pods = [pod("web-0", "web-old", broken=False), pod("web-1", "web-new", broken=True)]
     pods += [pod("web-2", "web-new", broken=False), pod("web-3", "web-old", broken=True)]
@@ -52,6 +52,11 @@ def collector():
     kube.put(paths.workload(STATEFUL), workload)
     for name, number, template in (("web-old", 1, a_template(1)), ("web-new", 2, RAISED)):
         kube.put(paths.snapshots("shop", name), revision(name, number, template))
+    return kube
+
+
+@pytest.fixture
+def collector(kube):
     return EvidenceCollector(kube, 30)
 
 
@@ -65,9 +70,17 @@ def impatient(monkeypatch):
 def test_a_pod_that_is_ready_between_two_crashes_is_deleted():
     ready, broken = (pod("web-0", "n", broken=broken) for broken in (False, True))
     kube, path = a_cluster(FakeKube(), pods=[ready]), paths.core("shop", "pods", "web-0")
-    kube.before = lambda *_: kube.put(path, broken) if len(kube.requests) > 1 else None
+    kube.before = lambda *_: kube.put(path, broken) if len(kube.requests) == 2 else None
     delete(kube, "shop", [PodRef(name="web-0", uid="uid-web-0")])
     assert [path for _, path, _ in kube.of("delete")] == [path]
+
+
+def test_a_pod_that_becomes_ready_right_before_its_deletion_is_left():
+    ready, broken = (pod("web-0", "n", broken=broken) for broken in (False, True))
+    kube, path = a_cluster(FakeKube(), pods=[broken]), paths.core("shop", "pods", "web-0")
+    kube.before = lambda method, _: kube.put(path, ready) if method == "DELETE" else None
+    delete(kube, "shop", [PodRef(name="web-0", uid="uid-web-0")])
+    assert kube.of("delete") == []
 
 
 def test_each_pod_is_looked_at_once_more_before_it_is_deleted():
@@ -86,6 +99,13 @@ def test_only_broken_pods_of_the_template_that_was_undone(collector):
     assert [(stuck.name, stuck.uid) for stuck in pods_stuck_after_undo(collector, undo(STATEFUL, RAISED))] == [
         ("web-1", "uid-web-1")
     ]
+
+
+def test_one_that_is_ready_between_two_crashes_counts_too(collector, kube):
+    recovered = pod("web-1", "web-new", broken=True)
+    recovered["status"]["conditions"] = pod("web-1", "web-new", broken=False)["status"]["conditions"]
+    kube.put(paths.core("shop", "pods", "web-1"), recovered)
+    assert [stuck.name for stuck in pods_stuck_after_undo(collector, undo(STATEFUL, RAISED))] == ["web-1"]
 
 
 def test_a_deployment_replaces_its_pods_itself(collector):

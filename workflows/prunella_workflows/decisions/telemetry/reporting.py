@@ -1,4 +1,4 @@
-"""Tells anomalies: those that are new, have changed, or are over."""
+"""Reports anomalies: those that are new, have changed, or are over."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ from prunella_workflows.model.telemetry import (
     SplitKind,
 )
 
-_SETTLED = 600  # seconds after the onset, from which another origin or split is not told
+_SETTLED = 600  # seconds after the onset, from which another origin or split is not reported
 
 _OWN = frozenset({SplitKind.NEW_PODS, SplitKind.ONE_POD})
 """A dependency is behind all pods of a service: one that is bad in some pods only is the origin itself."""
 
 
-class Teller:
+class Reporter:
     """Collects the anomalies of a judgement. What is known of one is kept when later windows leave it open."""
 
     def __init__(self, memory: Memory, rules: Parameters) -> None:
@@ -31,11 +31,11 @@ class Teller:
         self.changed: dict[str, Anomaly] = {}
         self.ended: list[Anomaly] = []
 
-    def tell(self, time: int) -> None:
+    def report(self, time: int) -> None:
         """Look at all open anomalies after a window."""
         causes = Causes(self._memory)
         for name, memory in self._memory.services.items():
-            for kind in [AnomalyKind(each) for each in memory.told]:
+            for kind in [AnomalyKind(each) for each in memory.reported]:
                 anomaly = self._describe(name, memory, kind, causes)
                 end = anomalies.end_of(memory, kind, time, self._rules)
                 if end is None:
@@ -49,11 +49,11 @@ class Teller:
         found = [
             self._describe(name, memory, AnomalyKind(kind), causes)
             for name, memory in self._memory.services.items()
-            for kind in memory.told
+            for kind in memory.reported
         ]
         named = {each.fingerprint: _with_dependants(each, found) for each in found}
-        for told in (self.opened, self.changed):
-            told.update({key: named[key] for key in told})
+        for reported in (self.opened, self.changed):
+            reported.update({key: named[key] for key in reported})
         return tuple(named.values())
 
     def _describe(self, name: str, memory: ServiceMemory, kind: AnomalyKind, causes: Causes) -> Anomaly:
@@ -62,14 +62,14 @@ class Teller:
         anomaly = anomalies.describe(memory, kind, origin, cause.ref if cause else None)
         if anomaly.split.kind in _OWN:
             anomaly = anomaly.model_copy(update={"origin": memory.ref})
-        return anomalies.with_severity(_keep(anomaly, memory.told[kind], self._memory.read_to), self._rules)
+        return anomalies.with_severity(_keep(anomaly, memory.reported[kind], self._memory.read_to), self._rules)
 
     def _note(self, memory: ServiceMemory, anomaly: Anomaly) -> None:
-        facts, told = _facts(anomaly), memory.told[anomaly.kind]
-        memory.told[anomaly.kind] = facts
-        if not told or anomaly.fingerprint in self.opened:
+        facts, reported = _facts(anomaly), memory.reported[anomaly.kind]
+        memory.reported[anomaly.kind] = facts
+        if not reported or anomaly.fingerprint in self.opened:
             self.opened[anomaly.fingerprint] = anomaly
-        elif facts != told:
+        elif facts != reported:
             self.changed[anomaly.fingerprint] = anomaly
 
     def _end(self, memory: ServiceMemory, anomaly: Anomaly, end: int) -> None:
@@ -86,11 +86,11 @@ def _facts(anomaly: Anomaly) -> list[object]:
     return [anomaly.critical, whole, anomaly.split.kind.value, anomaly.split.name]
 
 
-def _keep(anomaly: Anomaly, told: list[Any], time: int) -> Anomaly:
-    """Keep what was told where this window does not know better, and all of it once the anomaly is old."""
-    if not told:
+def _keep(anomaly: Anomaly, reported: list[Any], time: int) -> Anomaly:
+    """Keep what was reported where this window does not know better, and all of it once the anomaly is old."""
+    if not reported:
         return anomaly
-    critical, origin, kind, name = told[:4]
+    critical, origin, kind, name = reported[:4]
     settled = time - anomaly.since.timestamp() > _SETTLED
     kept: dict[str, object] = {"critical": critical}
     if origin and (settled or anomaly.origin is None):
