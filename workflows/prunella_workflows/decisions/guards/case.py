@@ -81,11 +81,15 @@ class GuardCase(Value):
 
     @property
     def is_released_since_repair(self) -> bool:
-        """Report whether someone else changed the template after our last action: what fails now is their release."""
+        """Report whether someone else changed the template after our last action: what fails now is their release.
+
+        The API server cuts times of creation to seconds: a release in the second of our action came after it, because
+        what we act on is older.
+        """
         left, at = self.workload.annotations.get(AFTER), self.last_action_at
         if left in (None, self.workload.template_hash) or at is None:
             return False
-        return self.release_since is None or self.release_since > at
+        return self.release_since is None or self.release_since >= at.replace(microsecond=0)
 
     def is_same_workload(self, other: IncidentSummary | RepairSlot) -> bool:
         """Report whether another incident is about the same workload."""

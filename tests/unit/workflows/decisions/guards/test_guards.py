@@ -612,6 +612,15 @@ PASSES = [
         id="the owner's next release",
     ),
     pytest.param(
+        check_cooldown,
+        {
+            "incidents": REPAIRED,
+            "workload": _put_back(before="hash-0", after="hash-1", at=ago(199.5)),
+            "release_since": ago(200),
+        },
+        id="the owner's next release, in the second of the repair",
+    ),
+    pytest.param(
         check_cooldown, {"incidents": REPAIRED, "continues": ("other",)}, id="the ladder of that incident goes on"
     ),
     pytest.param(
