@@ -27,7 +27,7 @@ def test_the_missing_secret_is_named_and_its_value_is_not(case_run):
 @with_cases("secret-deleted")
 def test_the_replica_that_still_serves_is_untouched(case_run):
     case_run.closed()
-    left = {pod["metadata"]["uid"] for pod in case_run.api.pods(case_run.namespace)} & set(case_run.pods.values())
+    left = {pod["metadata"]["uid"] for pod in case_run.live_pods()} & set(case_run.pods.values())
     assert len(left) == 1
 
 

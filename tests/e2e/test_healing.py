@@ -184,11 +184,7 @@ def test_how_to_let_it_heal_is_said(case_run):
 @with_cases("opted-out")
 def test_who_opts_out_is_left_alone(case_run):
     def crashing():
-        states = [
-            status
-            for pod in case_run.api.pods(case_run.namespace)
-            for status in pod["status"].get("containerStatuses", ())
-        ]
+        states = [status for pod in case_run.live_pods() for status in pod["status"].get("containerStatuses", ())]
         return any(state["restartCount"] >= 3 for state in states)
 
     until(crashing, 120, "the pod has crashed several times", every=1)
@@ -207,7 +203,7 @@ def test_how_to_resume_is_said(case_run):
 @with_cases("recovering")
 def test_a_crash_that_ends_by_itself_was_one(case_run):
     case_run.closed()
-    (pod,) = case_run.api.pods(case_run.namespace)
+    (pod,) = case_run.live_pods()
     (status,) = pod["status"]["containerStatuses"]
     assert (status["restartCount"], status["ready"]) == (2, True)
 

@@ -7,7 +7,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 
 def uids(case_run):
-    return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in case_run.api.pods(case_run.namespace)}
+    return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in case_run.live_pods()}
 
 
 @with_cases("stateful-release", "stateful-recreated", "daemon-release", "autoscaled")

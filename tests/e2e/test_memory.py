@@ -23,7 +23,7 @@ def test_only_the_killed_container_gets_more(case_run):
 def test_a_guaranteed_pod_stays_guaranteed(case_run):
     case_run.closed()
     assert (limits(case_run.live()), requests(case_run.live())) == ({"server": "128Mi"}, {"server": "128Mi"})
-    assert {pod["status"]["qosClass"] for pod in case_run.api.pods(case_run.namespace)} == {"Guaranteed"}
+    assert {pod["status"]["qosClass"] for pod in case_run.live_pods()} == {"Guaranteed"}
 
 
 @with_cases("oom-in-place")

@@ -94,6 +94,8 @@ class CaseRun:
         """The time at which it began to be broken."""
         self.error: BaseException | None = None
         """The error that stopped the run."""
+        self._left: tuple[Object, list[Object]] | None = None
+        """The workload and its pods as they were when they were retired."""
         self.prunella = prunella
         self._users = users
 
@@ -115,8 +117,33 @@ class CaseRun:
         return self.case.kind.lower()
 
     def live(self) -> Object:
-        """The workload as it is now."""
-        return self.api.get(self.path)
+        """The workload as it is now, or was when it was retired."""
+        return self._left[0] if self._left else self.api.get(self.path)
+
+    def live_pods(self) -> list[Object]:
+        """The live pods of the namespace as they are now, or were when the workload was retired."""
+        return self._left[1] if self._left else list(self.api.pods(self.namespace))
+
+    def retire(self) -> None:
+        """Scale a workload that serves again to zero: the probes of hundreds of such pods would slow the other cases.
+
+        Those that are still broken stay: nothing more may be written to them.
+        """
+        if self.error is None and self._serves_alone():
+            self._left = self.live(), self.live_pods()
+            self.api.patch(self.path, {"spec": {"replicas": 0}})
+
+    def _serves_alone(self) -> bool:
+        """Check that the case is over, its workload serves, and no other in the namespace could miss it."""
+        if self.case.phase not in ("Healed", "Recovered") or self.case.kind not in ("Deployment", "StatefulSet"):
+            return False
+        workloads = [
+            workload
+            for resource in ("deployments", "statefulsets", "daemonsets")
+            for workload in self.api.items(f"/apis/apps/v1/namespaces/{self.namespace}/{resource}")
+        ]
+        sole = [workload["metadata"]["name"] for workload in workloads] == [self.case.workload]
+        return sole and all(_is_over(incident) for incident in self.incidents())
 
     def prepare(self) -> None:
         """Make the namespace, its policy, and what is healthy."""

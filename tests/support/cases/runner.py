@@ -5,7 +5,7 @@ Only a few run at a time: with more, a kubelet on two cores delays its events an
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from support.api import path_of, until
@@ -15,6 +15,8 @@ from support.prunella import SeparateProcesses
 
 _AT_ONCE = 9
 _GOOD_WITHIN = 240.0
+_RETIRED_AFTER = 30.0
+"""Seconds after its end in which a workload that serves again is still observed."""
 _CROWD = {
     "apiVersion": "prunella.dev/v1alpha1",
     "kind": "ClusterHealingPolicy",
@@ -38,14 +40,18 @@ class CaseRunner:
         self._log = log_progress
         self._began = time.monotonic()
         self._left = len(self.case_runs)
+        self._retiring = ThreadPoolExecutor(1)
+        self._retired: list[Future[None]] = []
 
     def play(self) -> None:
         """Run every case to its end. An error is kept with its run, for the tests of that case to raise."""
         case_runs = sorted(self.case_runs.values(), key=_longest_first)
         case_runs[0].api.apply(_CROWD)
         self._log_progress(f"{len(case_runs)} cases, {_AT_ONCE} at a time")
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with self._retiring, ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._perform, case_runs))
+        for retired in self._retired:
+            retired.result()
         self._log_progress("all are over")
 
     def _perform(self, case_run: CaseRun) -> None:
@@ -54,6 +60,7 @@ class CaseRunner:
         except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - raised by the first test of the case
             error.add_note(self._prunella.tail())
             case_run.error = error
+        self._retired.append(self._retiring.submit(_retire, case_run, time.monotonic() + _RETIRED_AFTER))
         self._left -= 1
         self._log_progress(f"{_outcome(case_run)}, {self._left} to go")
 
@@ -90,6 +97,11 @@ def run_case(case_run: CaseRun) -> None:
         case.then(case_run)
     if case.phase:
         case_run.closed()
+
+
+def _retire(case_run: CaseRun, at_monotonic: float) -> None:
+    time.sleep(max(0.0, at_monotonic - time.monotonic()))
+    case_run.retire()
 
 
 def _longest_first(case_run: CaseRun) -> tuple[bool, bool, int]:
