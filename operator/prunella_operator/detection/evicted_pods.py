@@ -45,7 +45,7 @@ def _signal(pod: Pod, ended: datetime, at: datetime) -> Signal:
         name=meta.name,
         uid=meta.uid,
         owner=owner and OwnerRef(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid),
-        reason=pod.status.reason,
+        reason=pod.status.reason or "Evicted",
         message=f"{EVICTION_LIMIT} pods in a row were evicted",
         ignored=meta.ignored,
         fault_at=ended,

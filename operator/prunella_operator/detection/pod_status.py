@@ -129,11 +129,19 @@ class Pod(WireStruct, frozen=True):
 
         Without a time in its status that is now.
         """
-        owner, status = self.metadata.controller, self.status
-        if not self.failed or status.reason not in _EVICTED or owner is None or owner.kind not in _REPLACED_BY:
+        owner = self.metadata.controller
+        if owner is None or owner.kind not in _REPLACED_BY or not self._is_evicted:
             return None
-        times = [condition.last_transition_time for condition in status.conditions or ()]
+        times = [condition.last_transition_time for condition in self.status.conditions or ()]
         return max((at for at in times if at is not None), default=now)
+
+    @property
+    def _is_evicted(self) -> bool:
+        """Report an eviction. It leaves no reason where the program ends with code 0: the pod, which its owner has
+        restarted always, has succeeded.
+        """
+        succeeded = self.status.phase == "Succeeded" and self.metadata.deletion_timestamp is None
+        return succeeded or (self.failed and self.status.reason in _EVICTED)
 
     @property
     def is_relevant(self) -> bool:

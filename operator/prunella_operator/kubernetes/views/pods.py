@@ -80,7 +80,7 @@ def _eviction(raw: Object) -> str:
     if status.get("reason") == _EVICTED:
         return str(status.get("message", ""))
     succeeded = status.get("phase") == "Succeeded" and spec.get("restartPolicy") == "Always"
-    return _ENDED if succeeded else ""
+    return _ENDED if succeeded and "deletionTimestamp" not in raw["metadata"] else ""
 
 
 def _ended_at(status: Object, ready: Object) -> datetime | None:

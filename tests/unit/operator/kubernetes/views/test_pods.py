@@ -33,9 +33,10 @@ def test_a_pod_that_is_always_restarted_and_has_succeeded_was_ended_by_its_kubel
     end = {"exitCode": 0, "finishedAt": LONG_AGO}
     status = {"phase": "Succeeded", "containerStatuses": [{"name": "server", "state": {"terminated": end}}]}
     ended = pod_view({**a_pod(), "spec": {"restartPolicy": "Always"}, "status": status})
+    deleted = pod_view({**a_pod(deletionTimestamp=LONG_AGO), "spec": {"restartPolicy": "Always"}, "status": status})
     of_a_job = pod_view({**a_pod(), "spec": {"restartPolicy": "OnFailure"}, "status": status})
     assert (ended.evicted, ended.evicted_at) == ("its kubelet ended it", at(LONG_AGO))
-    assert (of_a_job.evicted, of_a_job.evicted_at) == ("", None)
+    assert [(other.evicted, other.evicted_at) for other in (deleted, of_a_job)] == [("", None)] * 2
 
 
 def test_the_memory_limit_of_a_pod_as_a_whole():
