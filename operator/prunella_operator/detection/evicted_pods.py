@@ -19,20 +19,23 @@ class EvictedPodTracker:
     emit: Callable[[Signal], None]
     _chains: dict[str, tuple[datetime, ...]] = field(default_factory=dict)
 
-    def update(self, pod: Pod, at: datetime) -> None:
+    def on_upsert(self, obj: Pod, at: datetime) -> None:
         """Count an evicted pod if it replaced the one that was counted before. A pod that is seen again is not."""
-        owner, ended = pod.metadata.controller, pod.evicted_at(at)
+        owner, ended = obj.metadata.controller, obj.evicted_at(at)
         if owner is None or ended is None or at - ended > EVICTION_WINDOW:
             return
         chain = tuple(each for each in self._chains.get(owner.uid, ()) if ended - each <= EVICTION_WINDOW)
-        if chain and (pod.status.start_time is None or pod.status.start_time < chain[-1]):
+        if chain and (obj.status.start_time is None or obj.status.start_time < chain[-1]):
             return
         chain = (*chain, ended)[-EVICTION_LIMIT:]
         if len(chain) == EVICTION_LIMIT:
-            self.emit(_signal(pod, ended, at))
+            self.emit(_signal(obj, ended, at))
         self._chains[owner.uid] = chain
         if len(self._chains) > _MAX_OWNERS:
             self._chains = {uid: ends for uid, ends in self._chains.items() if at - ends[-1] <= EVICTION_WINDOW}
+
+    def on_delete(self, uid: str, _at: datetime) -> None:
+        """Keep what was counted: an evicted pod may be deleted before the next one is evicted."""
 
 
 def _signal(pod: Pod, ended: datetime, at: datetime) -> Signal:

@@ -22,11 +22,13 @@ from prunella_workflows.model.signal import Signal
 PODS = Resource("/api/v1", "pods", "Pod", Pod)
 # A cluster may keep thousands of completed pods, which cannot fail. A pod that completes is reported as deleted.
 _NOT_COMPLETED = "status.phase!=Succeeded"
+# But the few that were to be restarted always.
+_EVICTED = "status.phase=Succeeded,spec.restartPolicy=Always"
 
 
 @dataclass(slots=True)
 class PodSource:
-    """The watch on pods. `emit` is called in the event loop for each Signal and must return quickly."""
+    """The watches on pods. `emit` is called in the event loop for each Signal and must return quickly."""
 
     access: Access
     emit: Callable[[Signal], None]
@@ -43,10 +45,14 @@ class PodSource:
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
-        scope = replace(self.scope, fields=",".join(filter(None, (self.scope.fields, _NOT_COMPLETED))))
         async with asyncio.TaskGroup() as group:
             group.create_task(check_regularly(self._unready.report_due))
-            await Watch(self.access, PODS, self, scope, self.timings, self.stats).run()
+            group.create_task(Watch(self.access, PODS, self._evicted, self._select(_EVICTED), self.timings).run())
+            await Watch(self.access, PODS, self, self._select(_NOT_COMPLETED), self.timings, self.stats).run()
+
+    def _select(self, fields: str) -> Scope:
+        """Narrow the scope to pods with these fields."""
+        return replace(self.scope, fields=",".join(filter(None, (self.scope.fields, fields))))
 
     def on_upsert(self, obj: Pod, at: datetime) -> None:
         """Report new faults of the pod; remembered only afterwards, so that a signal `emit` rejects is sent again."""
@@ -55,7 +61,7 @@ class PodSource:
         for signal in signals:
             self.emit(signal)
         self._unready.update(obj, at)
-        self._evicted.update(obj, at)
+        self._evicted.on_upsert(obj, at)
         self._memory[uid] = memory
 
     def on_delete(self, uid: str, _at: datetime) -> None:

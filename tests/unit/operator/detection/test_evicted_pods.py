@@ -26,7 +26,7 @@ def reports(*seen):
     found = []
     tracker = EvictedPodTracker(found.append)
     for each, at in seen:
-        tracker.update(each, at)
+        tracker.on_upsert(each, at)
     return [(signal.reason, signal.name) for signal in found]
 
 

@@ -26,7 +26,10 @@ async def test_a_fault_is_reported_and_a_deleted_pod_forgotten():
         api.send(modified(pod(version=101, containers=[OOM])))
 
         assert (await asyncio.wait_for(emitted.get(), 2)).reason == "OOMKilled"
-        assert api.of("list")[0].query["fieldSelector"] == "spec.nodeName=a,status.phase!=Succeeded"
+        assert {asked.query["fieldSelector"] for asked in api.of("list")} == {
+            "spec.nodeName=a,status.phase!=Succeeded",
+            "spec.nodeName=a,status.phase=Succeeded,spec.restartPolicy=Always",
+        }
 
         api.send(deleted(pod(version=102)), modified(pod(version=103, uid="new", containers=[OOM])))
         assert (await asyncio.wait_for(emitted.get(), 2)).uid == "new"
