@@ -1,0 +1,18 @@
+"""Patterns for workflows of any application: sagas, approvals, and items in parallel."""
+
+from prunella_workflows.contracts.options import Options
+from prunella_workflows.patterns.saga import Saga
+from prunella_workflows.patterns.saga_failure import FailedCompensation, SagaFailed, SagaOutcome
+from prunella_workflows.patterns.steps import NotDone, idempotency_key
+from prunella_workflows.temporal.failures import translate_errors
+
+__all__ = [
+    "FailedCompensation",
+    "NotDone",
+    "Options",
+    "Saga",
+    "SagaFailed",
+    "SagaOutcome",
+    "idempotency_key",
+    "translate_errors",
+]
