@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import NamedTuple
 
-from temporalio import activity, workflow
+from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 from temporalio.worker import Worker
+from workflow.saga_workflows import OrderSaga
 
-from prunella_workflows.patterns import Saga, idempotency_key
+from prunella_workflows.patterns import idempotency_key
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 QUEUE = "orders"
@@ -60,7 +61,7 @@ class Books:
         if isawaitable(outcome):
             outcome = await outcome
         if isinstance(outcome, BaseException):
-            raise outcome
+            raise outcome.with_traceback(None)  # one error is raised again and again
         self.write(entry)
         return f"{name} of {argument}"
 
@@ -92,20 +93,6 @@ class Books:
             return await self.attempt(name, argument)
 
         return run
-
-
-@workflow.defn(name="Order")
-class OrderSaga:
-    """The guide's five steps."""
-
-    @workflow.run
-    async def run(self, order: str) -> str:
-        async with Saga() as saga:
-            await saga.step("reserve_stock", order, compensation="release_stock")
-            authorisation = await saga.step("authorise_payment", order, compensation="void_payment")
-            await saga.step("create_order", order, compensation="cancel_order")
-            await saga.step("capture_payment", authorisation, compensation="refund_payment")
-            return await saga.step("commit_stock", order)
 
 
 @asynccontextmanager

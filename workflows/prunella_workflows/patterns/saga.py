@@ -15,7 +15,7 @@ from prunella_workflows.contracts.options import IDEMPOTENT, UNTIL_DONE, Options
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.patterns.saga_failure import FailedCompensation, SagaFailed
 from prunella_workflows.patterns.steps import COMPENSATION, NotDone, step_id
-from prunella_workflows.temporal.failures import error_message, error_type
+from prunella_workflows.temporal.failures import describe_error, error_type
 from prunella_workflows.temporal.shield import shielded
 
 R = TypeVar("R")
@@ -157,8 +157,8 @@ class Saga:
         try:
             await _start(step.compensation, step.argument, self._undo, step.id + COMPENSATION)
         except ActivityError as error:
-            reason = f"{error_type(error)}: {error_message(error)}"
-            self._failed.append(FailedCompensation(step=step.name, compensation=error.activity_type, reason=reason))
+            failed = FailedCompensation(step=step.name, compensation=error.activity_type, reason=describe_error(error))
+            self._failed.append(failed)
         else:
             self._compensated.append(step.name)
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from prunella_workflows.model.base import Value
-from prunella_workflows.temporal.failures import error_message, error_type, is_permanent
+from prunella_workflows.temporal.failures import describe_error, is_permanent
 
 
 class FailedCompensation(Value):
@@ -51,12 +51,8 @@ class SagaFailed(ApplicationError):
 
 
 def _describe(cause: BaseException) -> str:
-    if is_cancelled_exception(cause):
-        return "cancelled"
-    if isinstance(cause, TimeoutError):
-        return "timed out"
     step = f"{cause.activity_type} failed: " if isinstance(cause, ActivityError) else ""
-    return f"{step}{error_type(cause)}: {error_message(cause)}"
+    return step + describe_error(cause)
 
 
 def _message(outcome: SagaOutcome) -> str:

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory, ChildWorkflowError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ApplicationErrorCategory,
+    ChildWorkflowError,
+    FailureError,
+    is_cancelled_exception,
+)
 
 from prunella_workflows.model.errors import Permanent, PrunellaError, Retryable
 
@@ -61,6 +68,16 @@ def error_message(error: BaseException) -> str:
     """The message of the error."""
     cause = _cause(error)
     return cause.message if cause is not None else f"{error}"
+
+
+def describe_error(error: BaseException) -> str:
+    """Type and message of any failure of a workflow, for people."""
+    if is_cancelled_exception(error):
+        return "Cancelled"
+    if isinstance(error, PrunellaError) or _cause(error) is not None:
+        return f"{error_type(error)}: {error_message(error)}"
+    kind = type(error.cause or error) if isinstance(error, FailureError) else type(error)
+    return f"{kind.__name__}: {error}"
 
 
 def _cause(error: BaseException) -> ApplicationError | None:
