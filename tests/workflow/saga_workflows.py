@@ -27,6 +27,32 @@ class OrderSaga:
             return await saga.step("commit_stock", order)
 
 
+QUICK = Options(3, RetryPolicy(initial_interval=timedelta(milliseconds=200)))
+QUICK_STEPS = (
+    "reserve_stock",
+    "authorise_payment",
+    "create_order",
+    "commit_stock",
+    "cancel_order",
+    "void_payment",
+    "release_stock",
+)
+"""The activities of QuickSaga in order, of which `commit_stock` fails."""
+
+
+@workflow.defn(name="Order")
+class QuickSaga:
+    """Four steps that notice within seconds that their worker died."""
+
+    @workflow.run
+    async def run(self, order: str) -> None:
+        async with Saga(QUICK, undo=QUICK) as saga:
+            await saga.step("reserve_stock", order, compensation="release_stock")
+            await saga.step("authorise_payment", order, compensation="void_payment")
+            await saga.step("create_order", order, compensation="cancel_order")
+            await saga.step("commit_stock", order)
+
+
 @workflow.defn(name="Order")
 class OptionsSaga:
     """A step with an argument of its own for its compensation, few attempts, and compensations at the same time."""
@@ -134,6 +160,16 @@ class LateSaga:
         except RuntimeError as error:
             return str(error)
         return ""
+
+
+@workflow.defn(name="Order")
+class EmptySaga:
+    """Fails before its first step."""
+
+    @workflow.run
+    async def run(self, order: str) -> None:
+        async with Saga():
+            raise Permanent(f"there is no order {order}")
 
 
 @workflow.defn(name="Failing")

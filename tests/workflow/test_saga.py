@@ -4,12 +4,16 @@ import asyncio
 import logging
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.exceptions import ApplicationError
 from workflow.healing_env import cancel_and_see, raised, start_dev_server, unanswered
 from workflow.saga_env import STEPS, Books, ending, failure, saga_worker, start
 from workflow.saga_workflows import (
     BuggySaga,
     CatchingSaga,
+    EmptySaga,
     LateSaga,
     OptionsSaga,
     OrderSaga,
@@ -210,6 +214,35 @@ async def test_a_block_that_times_out_is_compensated(workflow_env):
     books = Books()
     error = await play(workflow_env, books, SlowSaga)
     assert (books.compensated, error.details[0]["cause"]) == (["reserve_stock"], "TimeoutError: ")
+
+
+async def test_a_failure_before_the_first_step_compensates_nothing(workflow_env):
+    error = await play(workflow_env, Books(), EmptySaga)
+    assert error.message == "Permanent: there is no order 17; compensated: nothing"
+
+
+async def test_a_workflow_that_is_reset_keeps_the_keys_of_its_steps():
+    books = Books()
+    async with start_dev_server() as environment, saga_worker(environment.client, books):
+        handle = await start(environment.client)
+        await handle.result()
+        run_id = await reset_to_task(handle, 2)
+        await environment.client.get_workflow_handle("order-1", run_id=run_id).result()
+    assert len(books.attempts) == 2 * len(STEPS) - 1, "the first step is not repeated"
+    assert len({entry.key for entry in books.attempts}) == len(STEPS)
+
+
+async def reset_to_task(handle, number):
+    """Run the workflow again from its workflow task of this number; return the id of the new run."""
+    events = (await handle.fetch_history()).events
+    tasks = [event.event_id for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
+    request = ResetWorkflowExecutionRequest(
+        namespace="default",
+        workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=handle.result_run_id),
+        workflow_task_finish_event_id=tasks[number - 1],
+        request_id="reset",
+    )
+    return (await handle._client.workflow_service.reset_workflow_execution(request)).run_id
 
 
 async def test_a_bug_compensates_nothing_and_the_order_continues_when_it_is_fixed(workflow_env, caplog):
