@@ -171,19 +171,21 @@ async def test_a_compensation_that_fails_after_a_cancellation_is_reported(workfl
     assert [one["step"] for one in error.details[0]["failed"]] == ["authorise_payment"]
 
 
-async def test_cancelled_again_and_again_by_the_workflow_itself(workflow_env):
-    async def stop(_entry):
-        handle = workflow_env.client.get_workflow_handle("order-1")
-        for _ in range(2):
-            await handle.signal(StoppableSaga.stop)
+async def test_cancelled_again_and_again_by_the_workflow_itself():
+    async with start_dev_server() as environment:  # the test server fails when an activity ends as it is cancelled
 
-    books = Books(create_order=stop, cancel_order=[stop, None], release_stock=stop)
-    async with saga_worker(workflow_env.client, books, StoppableSaga):
-        assert await (await start(workflow_env.client, StoppableSaga)).result() == "stopped"
+        async def stop(_entry):
+            handle = environment.client.get_workflow_handle("order-1")
+            for _ in range(2):
+                await handle.signal(StoppableSaga.stop)
+
+        books = Books(create_order=stop, cancel_order=[stop, None], release_stock=stop)
+        async with saga_worker(environment.client, books, StoppableSaga):
+            assert await (await start(environment.client, StoppableSaga)).result() == "stopped"
     assert books.compensated == ["create_order", "reserve_stock"]
 
 
-async def test_of_steps_side_by_side_all_have_ended_before_one_is_compensated(workflow_env):
+async def test_of_steps_side_by_side_all_have_ended_before_one_is_compensated():
     failed = asyncio.Event()
 
     async def fail(_entry):
@@ -195,7 +197,8 @@ async def test_of_steps_side_by_side_all_have_ended_before_one_is_compensated(wo
         await asyncio.sleep(0.5)
 
     books = Books(reserve_stock=outlive, authorise_payment=fail)
-    error = await play(workflow_env, books, SideBySideSaga)
+    async with start_dev_server() as environment, saga_worker(environment.client, books, SideBySideSaga):
+        error = await failure(await start(environment.client, SideBySideSaga))
     assert sorted(error.details[0]["compensated"]) == ["authorise_payment", "reserve_stock"]
     assert [name for name, _ in books.effects][:1] == ["reserve_stock"]
     assert "create_order" not in books.order
