@@ -55,6 +55,7 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/mypy --no-error-summary hack/telemetry/otlpload hack/telemetry/telemetrydemo hack/telemetry/telemetrystack
+	@$(BIN)/mypy --no-error-summary examples/orders/orderstack
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python hack/audit --may-be-offline
 	@$(BIN)/python -m pytest -q -x -n auto tests/unit

@@ -1,4 +1,4 @@
-"""An OTLP receiver: a real gRPC server that keeps the metrics it is sent."""
+"""OTLP receivers: real gRPC servers that keep the metrics or the spans that they are sent."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -7,6 +7,8 @@ from queue import Queue
 import grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as messages
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as service
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_messages
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_service
 
 
 class Receiver(service.MetricsServiceServicer):
@@ -33,6 +35,35 @@ def receiving():
     with ThreadPoolExecutor(2) as pool:
         server, receiver = grpc.server(pool), Receiver()
         service.add_MetricsServiceServicer_to_server(receiver, server)
+        receiver.address = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        try:
+            yield receiver
+        finally:
+            server.stop(0).wait()
+
+
+class SpanReceiver(trace_service.TraceServiceServicer):
+    """Keep all spans, each with the name of its service; `address` is where it listens."""
+
+    def __init__(self):
+        self.spans = []
+        self.address = ""
+
+    def Export(self, request, context):  # noqa: N802 - gRPC's name
+        for resource in request.resource_spans:
+            attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
+            found = [span for scope in resource.scope_spans for span in scope.spans]
+            self.spans += [(attributes["service.name"], span) for span in found]
+        return trace_messages.ExportTraceServiceResponse()
+
+
+@contextmanager
+def receiving_spans():
+    """A receiver of spans on a free port."""
+    with ThreadPoolExecutor(2) as pool:
+        server, receiver = grpc.server(pool), SpanReceiver()
+        trace_service.add_TraceServiceServicer_to_server(receiver, server)
         receiver.address = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         server.start()
         try:

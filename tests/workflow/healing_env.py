@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
+from datetime import timedelta
 from inspect import isawaitable
 from pathlib import Path
 
@@ -198,7 +199,12 @@ def start_time_skipping(**options):
 
 def start_dev_server(**options):
     """A real server for one test, in memory; its time is not skipped."""
-    return _starting(WorkflowEnvironment.start_local, dev_server_existing_path=str(BIN / "temporal"), **options)
+    return _starting(
+        WorkflowEnvironment.start_local,
+        dev_server_existing_path=str(BIN / "temporal"),
+        dev_server_startup_timeout=timedelta(seconds=60),
+        **options,
+    )
 
 
 def handle_of(client: Client):

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does
 
 from builders import MI, a_memory_raise, a_question, a_report, a_step  # noqa: E402
-from workflow import alert_env  # noqa: E402
+from workflow import alert_env, pattern_scenes  # noqa: E402
 from workflow.alert_env import ScriptedAlertActivities, alert_worker, enriched, firing, resolved, sends, stands  # noqa: E402
 from workflow.changed_workflows import (  # noqa: E402
     CarelessAlertHandling,
@@ -320,6 +320,7 @@ FAMILIES = {
     "healings": Family(HEALINGS, _run_healing, "incident-uid-incident", SelfHealing, CarelessSelfHealing),
     "alerts": Family(ALERTS, _run_alert, "alert-0123456789abcdef", AlertHandling, CarelessAlertHandling),
     "escalations": Family(ESCALATIONS, _run_escalation, "escalation-uid-incident", Escalation, CarelessEscalation),
+    **{name: Family(*members) for name, members in pattern_scenes.FAMILIES.items()},
     "pipelines": Family(PIPELINES, _run_pipeline, "telemetry-0", TelemetryPipeline, CarelessTelemetryPipeline),
     "patched": Family(
         {"healed": HEALINGS["healed"]},

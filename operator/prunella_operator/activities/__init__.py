@@ -3,7 +3,6 @@
 from temporalio import activity
 
 from prunella_operator.activities.diagnose import Diagnoser
-from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.telemetry import NotConfigured as NoTelemetry
 from prunella_operator.activities.evidence.telemetry import TelemetrySource
@@ -17,6 +16,7 @@ from prunella_operator.observability import outcomes
 from prunella_workflows.contracts import healing
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Judgement
+from prunella_workflows.temporal.failures import translate_errors
 
 _NO_METRICS = NotConfigured()
 _NO_TELEMETRY = NoTelemetry()

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 from temporalio import activity
 
-from prunella_operator.activities.errors import translate_errors
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.telemetry import PolicyActivities, PolicyReading
 from prunella_workflows.model.policy import ClusterHealingPolicySpec
 from prunella_workflows.model.telemetry_policy import merge_telemetry
+from prunella_workflows.temporal.failures import translate_errors
 
 
 class PolicyActivitiesImpl(PolicyActivities):

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from temporalio import activity
 
 from prunella_operator import clock
-from prunella_operator.activities.errors import translate_errors
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, HealingActivities, VerifyRequest
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.outcome import Judgement, Presence, Verdict
+from prunella_workflows.temporal.failures import translate_errors
 
 _HANDOVER_SECONDS = 1.0  # until another worker continues a watch of a worker that stops
 _HEARTBEAT_SECONDS = 5.0

@@ -37,6 +37,7 @@ from prunella_workflows.contracts.healing import watch_queue
 from prunella_workflows.escalation.workflow import Escalation
 from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import InvalidInputError
+from prunella_workflows.patterns import ApprovalWorkflow
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 _log = structlog.get_logger("prunella.worker")
@@ -48,18 +49,26 @@ _MAX_WATCHES = 2000
 WATCH_THREADS = 16
 """Threads for the checks of all watches: a check takes tens of milliseconds, a pause between two takes seconds."""
 
-_WORKFLOWS: tuple[type, ...] = (SelfHealing, Escalation, AlertHandling, AlertIntake)
+_WORKFLOWS = {
+    "SelfHealing": SelfHealing,
+    "Escalation": Escalation,
+    "AlertHandling": AlertHandling,
+    "AlertIntake": AlertIntake,
+    "Approval": ApprovalWorkflow,
+}
+"""The workflows by their type. Approval is for any application that shares this Temporal."""
+
 Registered = list[Callable[..., Any]]  # activities
 Build = Callable[[Client], Worker]
 
 
 def build_worker(client: Client, settings: Settings, activities: Registered, pool: ThreadPoolExecutor) -> Worker:
     """Build a worker. Its grace period at shutdown covers the longest short activity."""
-    expose((workflow.__name__ for workflow in _WORKFLOWS), settings.task_queue)
+    expose(_WORKFLOWS, settings.task_queue)
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=_WORKFLOWS,
+        workflows=list(_WORKFLOWS.values()),
         activities=[*activities, Distribution(AlertDispatcher(client, settings.task_queue)).distribute],
         workflow_runner=workflow_runner(),
         activity_executor=pool,

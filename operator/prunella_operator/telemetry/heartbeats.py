@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from temporalio import activity
 
-from prunella_operator.activities.errors import translate_errors
+from prunella_workflows.temporal.failures import translate_errors
 
 _INTERVAL_SECONDS = 5.0
 

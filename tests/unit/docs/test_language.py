@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 PLACES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "docs", "manifests", "crds"]
 PLACES += [
     str(path.relative_to(ROOT))
-    for top in ("operator/prunella_operator", "workflows/prunella_workflows", "hack", "tests")
+    for top in ("operator/prunella_operator", "workflows/prunella_workflows", "hack", "examples/orders", "tests")
     for path in sorted((ROOT / top).iterdir())
     if path.name != "__pycache__"
 ]

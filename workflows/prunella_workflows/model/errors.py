@@ -1,7 +1,7 @@
 """The error tree. Its two roots, Retryable and Permanent, answer the caller's only question: is a retry worthwhile?
 
 Errors are translated at three edges only: Kubernetes to ours in `kubernetes/`, ours to Temporal in
-`activities/errors.py`, ours to kopf in `incidents/controller.py`.
+`temporal/failures.py`, ours to kopf in `incidents/controller.py`.
 """
 
 

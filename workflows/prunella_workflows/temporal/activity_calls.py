@@ -14,6 +14,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from prunella_workflows.contracts.healing import OPTIONS, HealingActivities, Repaired, RepairOrder, watch_queue
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.temporal.failures import UNANSWERED, error_type, is_permanent
+from prunella_workflows.temporal.shield import shielded
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -82,13 +83,10 @@ class ActivityCaller:
 
     async def shielded(self, work: Coroutine[Any, Any, R]) -> R:
         """Complete work that must not be interrupted; a cancellation is deferred to `stop_if_cancelled`."""
-        task = asyncio.create_task(work)
-        while not task.done():
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                self._cancelled = True
-        return task.result()
+        return await shielded(work, self._defer_cancellation)
+
+    def _defer_cancellation(self) -> None:
+        self._cancelled = True
 
     def stop_if_cancelled(self) -> None:
         """Raise a cancellation that was deferred by `shielded`."""

@@ -6,7 +6,6 @@ from temporalio import activity
 from prunella_operator.activities.alerts.alertmanager import Alertmanager
 from prunella_operator.activities.alerts.enrichment import AlertEnricher
 from prunella_operator.activities.alerts.incidents import AlertIncidents
-from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.incidents.opener import IncidentOpener
 from prunella_operator.kubernetes.async_client import AsyncClient
@@ -15,6 +14,7 @@ from prunella_operator.observability import metrics
 from prunella_workflows.contracts import alerts as contract
 from prunella_workflows.model.alert import Enriched
 from prunella_workflows.model.errors import InvalidInputError
+from prunella_workflows.temporal.failures import translate_errors
 
 _log = structlog.get_logger("prunella.alerts")
 

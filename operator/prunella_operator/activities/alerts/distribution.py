@@ -4,9 +4,9 @@ import asyncio
 
 from temporalio import activity
 
-from prunella_operator.activities.errors import translate_errors
 from prunella_operator.alerts.dispatcher import AlertDispatcher, gather_all
 from prunella_workflows.contracts.alerts import AlertBatch, AlertDistribution
+from prunella_workflows.temporal.failures import translate_errors
 
 _CHUNK_SIZE = 4  # alerts
 _CHUNK_INTERVAL_SECONDS = 0.15

@@ -4,7 +4,6 @@ from functools import partial
 
 from temporalio import activity
 
-from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.heartbeat import heartbeating
 from prunella_operator.activities.notifications.channels import Messenger
 from prunella_operator.activities.notifications.tickets import Ticketer
@@ -14,6 +13,7 @@ from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNot
 from prunella_operator.kubernetes.api import Api
 from prunella_workflows.contracts.notifications import NoticeActivities, NotifyRequest, TicketRequest
 from prunella_workflows.model.incident_status import Delivery, TicketRef
+from prunella_workflows.temporal.failures import translate_errors
 
 
 class Notices(NoticeActivities):

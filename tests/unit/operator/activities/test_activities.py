@@ -10,7 +10,6 @@ from temporalio.exceptions import ApplicationError
 
 from prunella_operator import clock
 from prunella_operator.activities import Activities
-from prunella_operator.activities.errors import translate_errors
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.kubernetes.views.workloads import workload_key
@@ -21,6 +20,7 @@ from prunella_workflows.model.incident import IncidentRef, IncidentSpec, Inciden
 from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
 from prunella_workflows.model.outcome import Cause, Effect, Presence, Verdict
 from prunella_workflows.model.plan import SetMemory, Settle
+from prunella_workflows.temporal.failures import translate_errors
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 SPEC = IncidentSpec(type=IncidentType.OOM_KILLED, target=TargetRef(kind="Deployment", name="web"))

@@ -13,7 +13,6 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from support import spans
 
-from prunella_operator.activities.errors import translate_errors
 from prunella_operator.activities.notifications import channels
 from prunella_operator.activities.notifications.channels import Messenger, Throttled
 from prunella_operator.config.settings import Settings
@@ -26,6 +25,7 @@ from prunella_workflows.contracts.notifications import Message, NotifyRequest
 from prunella_workflows.model.errors import AuthenticationError, InvalidInputError, NotFound, PrunellaError, Unavailable
 from prunella_workflows.model.incident import IncidentRef, Severity
 from prunella_workflows.model.incident_status import EvidenceNote, WorkflowLink
+from prunella_workflows.temporal.failures import translate_errors
 
 CANARY = "canary9f3e71c2ab"
 UID = "0b7d2f5e-9c1a-4a53-8f57-3d1c2b6a9e10"

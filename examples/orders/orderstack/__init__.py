@@ -1,0 +1,1 @@
+"""The whole order system as processes of this machine, for people, tests and benchmarks: no containers."""

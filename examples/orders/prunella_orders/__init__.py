@@ -1,0 +1,1 @@
+"""An order system on Temporal: the example application of Prunella."""

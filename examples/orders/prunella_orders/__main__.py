@@ -1,0 +1,6 @@
+"""Entry point of `python -m prunella_orders`."""
+
+from prunella_orders.cli import app
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""The tables of the order system. Each change happens once, by the unique key of its row."""
