@@ -11,6 +11,7 @@ from prunella_workflows.model.evidence import Evidence, LogTail
 from prunella_workflows.model.redaction import redact
 from prunella_workflows.model.workload import ContainerStatusView
 
+_CRASHED = (Kind.CRASH, Kind.OOM)
 _MAX_LINES = 20
 _MAX_PODS = 2
 _MAX_LINE_CHARS = 400
@@ -34,7 +35,7 @@ class RawLogTail(NamedTuple):
 
 
 def tail_logs(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
-    """The logs of the first failing pods. A log that cannot be read is skipped."""
+    """The logs of two failing containers, crashed ones before others. A log that cannot be read is skipped."""
     for pod, status, before in list(_containers_to_read(evidence))[:_MAX_PODS]:
         path = paths.core(evidence.workload.ref.namespace, "pods", f"{pod}/log")
         wanted = {"container": status.name, "tailLines": str(_MAX_LINES)}
@@ -51,11 +52,11 @@ def tail_logs(kube: SyncClient, evidence: Evidence) -> Iterator[RawLogTail]:
 
 
 def _containers_to_read(evidence: Evidence) -> Iterator[tuple[str, ContainerStatusView, bool]]:
-    """Containers that crashed, with whether to read their previous run, and containers that are not ready."""
+    """Containers that crashed, with whether to read their previous run; then containers that are not ready."""
     pods = {pod.name: pod for pod in evidence.live_pods}
-    for symptom in find_symptoms(evidence.live_pods):
+    for symptom in sorted(find_symptoms(evidence.live_pods), key=lambda symptom: symptom.kind not in _CRASHED):
         for status in pods[symptom.pod].containers:
-            if symptom.kind in (Kind.CRASH, Kind.OOM) and status.name == symptom.container:
+            if symptom.kind in _CRASHED and status.name == symptom.container:
                 yield symptom.pod, status, status.terminated is None  # a terminated one is still in its last run
             elif symptom.kind is Kind.NOT_READY and not status.ready:
                 yield symptom.pod, status, False

@@ -22,7 +22,7 @@ async def test_a_fault_is_reported_and_a_deleted_pod_forgotten():
     async with FakeApi(objects=[pod()]) as api:
         source = PodSource(api.access, emitted.put_nowait, Scope("shop", fields="spec.nodeName=a"))
         task = asyncio.create_task(source.run())
-        await eventually(lambda: api.watching)
+        await eventually(lambda: api.watching == 2)
         api.send(modified(pod(version=101, containers=[OOM])))
 
         assert (await asyncio.wait_for(emitted.get(), 2)).reason == "OOMKilled"

@@ -29,6 +29,8 @@ PODS = "/api/v1/namespaces/shop/pods"
 KILLED = {"state": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": LONG_AGO}}}
 CRASHED = {"state": {"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": LONG_AGO}}}
 
+RUNNING = {"ready": False, "state": {"running": {"startedAt": LONG_AGO}}}
+
 
 def a_spec(**values):
     return IncidentSpec(
@@ -152,6 +154,13 @@ def test_the_last_words_of_what_fails_are_redacted_and_short(collector, kube):
     assert tail.lines[0] == "start"
     assert "hunter2secret" not in tail.model_dump_json()
     assert max(map(len, tail.lines)) <= 400
+
+
+def test_a_program_that_crashed_is_heard_before_those_that_are_only_not_ready(collector, kube):
+    for name in ("web-a", "web-b", "web-c"):
+        kube.put(f"{PODS}/{name}", a_pod(name, ready_since=None, status=CRASHED if name == "web-c" else RUNNING))
+        kube.texts[f"{PODS}/{name}/log"] = f"the words of {name}"
+    assert [log.pod for log in gathered(collector).logs] == ["web-c", "web-a"]
 
 
 @pytest.mark.parametrize("error", [NotFound("gone"), Refused("not started"), Forbidden("no"), Unavailable("no node")])
