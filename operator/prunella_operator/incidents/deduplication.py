@@ -1,7 +1,7 @@
 """Deduplication: which Incident covers a fault already, and what a new one contains. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 from secrets import token_hex
@@ -12,6 +12,7 @@ from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.observability import tracing
+from prunella_workflows.contracts.healing import UNDO_SUFFIX
 from prunella_workflows.model import labels
 from prunella_workflows.model.incident import IncidentType, Mode
 from prunella_workflows.model.incident_status import Phase
@@ -41,8 +42,8 @@ def earlier_selectors(target: WorkloadRef) -> tuple[str, str]:
     return f"{labels.WORKLOAD}={workload_key(target)}", f"!{labels.WORKLOAD}"
 
 
-def find_covering_incident(earlier: Earlier, fault: str, kind: str, now: datetime) -> IncidentView | None:
-    """The incident that covers this fault: an open one, or a closed one whose fault was never seen gone.
+def find_covering_incident(earlier: Earlier, faults: Collection[str], kind: str, now: datetime) -> IncidentView | None:
+    """The incident of a fault with these fingerprints: an open one, or a closed one whose fault was never seen gone.
 
     It depends on the incidents alone, so that another process, days later, decides the same.
     """
@@ -50,7 +51,7 @@ def find_covering_incident(earlier: Earlier, fault: str, kind: str, now: datetim
     if open_one is not None:
         return open_one
     newest = sorted(earlier, key=_age_key, reverse=True)
-    unsolved = takewhile(lambda each: not each.is_over and each.metadata.annotations.fault == fault, newest)
+    unsolved = takewhile(lambda each: not each.is_over and each.metadata.annotations.fault in faults, newest)
     return next((incident for incident in unsolved if _persists(incident, kind, now)), None)
 
 
@@ -117,15 +118,28 @@ def new_incident(
     }
 
 
-def fault_fingerprint(target: WorkloadRef, raw: Object, namespace: Object, policies: Iterable[Object]) -> str:
+def fault_fingerprints(
+    target: WorkloadRef, raw: Object, namespace: Object, policies: Iterable[Object]
+) -> tuple[str, ...]:
     """Hash what makes a fault another one when it changes: the object, its template, or what may be done about it.
 
-    `policies` are all of the namespace and of the cluster; those that select this workload count.
+    `policies` are all of the namespace and of the cluster; those that select this workload count. A template that an
+    undo of ours has put back has a second fingerprint, that of the template before: what fails since then is known.
     """
     namespace_labels, workload_labels = (each["metadata"].get("labels") or {} for each in (namespace, raw))
     rules = sorted(_generation(policy) for policy in policies if _selects(policy, namespace_labels, workload_labels))
-    text = f"{target.uid}/{template_hash(template_of(raw))}/{namespace_labels.get(labels.HEAL, '')}/{rules}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    templates = (template_hash(template_of(raw)), *_undone_template(raw))
+    texts = (f"{target.uid}/{template}/{namespace_labels.get(labels.HEAL, '')}/{rules}" for template in templates)
+    return tuple(hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts)
+
+
+def _undone_template(raw: Object) -> Iterator[str]:
+    """Yield the hash of the template that our undo replaced, if the template is as the undo left it."""
+    annotations = raw["metadata"].get("annotations") or {}
+    undone = annotations.get(labels.LAST_ACTION, "").endswith(UNDO_SUFFIX)
+    before = annotations.get(labels.BEFORE, "").rpartition("-prunella-")[2]
+    if undone and before and annotations.get(labels.AFTER) == template_hash(template_of(raw)):
+        yield before
 
 
 def _selects(policy: Object, namespace_labels: dict[str, str], workload_labels: dict[str, str]) -> bool:

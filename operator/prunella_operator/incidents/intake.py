@@ -5,6 +5,7 @@ report everything that is unhealthy again.
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
@@ -106,8 +107,8 @@ class Intake:
         metrics.SIGNALS.labels(signal.source, signal.type.value, outcome).inc()
 
 
-def _find_covering(signal: Signal, fault: str, earlier: Earlier) -> IncidentView | None:
+def _find_covering(signal: Signal, faults: Collection[str], earlier: Earlier) -> IncidentView | None:
     """The incident that a signal joins."""
     if deduplication.predates_repair(signal.fault_at, earlier):
         return deduplication.latest(earlier)
-    return deduplication.find_covering_incident(earlier, fault, signal.type, clock.now())
+    return deduplication.find_covering_incident(earlier, faults, signal.type, clock.now())

@@ -5,7 +5,7 @@ brings its own `FindCovering`.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -58,8 +58,8 @@ class Subject(NamedTuple):
     earlier: Earlier
 
 
-FindCovering = Callable[[str, Earlier], IncidentView | None]
-"""Finds the incident that covers a fault, by its fingerprint."""
+FindCovering = Callable[[Collection[str], Earlier], IncidentView | None]
+"""Finds the incident that covers a fault, by its fingerprints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ class IncidentOpener:
         if is_ignored(subject.raw) or is_ignored(subject.namespace):
             return Opening(Outcome.IGNORED)
         policies = await self._policies(earlier, target.namespace)
-        fault = deduplication.fault_fingerprint(target, subject.raw, subject.namespace, policies)
-        if (covering := find_covering(fault, earlier)) is not None:
+        faults = deduplication.fault_fingerprints(target, subject.raw, subject.namespace, policies)
+        if (covering := find_covering(faults, earlier)) is not None:
             return Opening(Outcome.JOINED, covering)
         facts = {"prunella.source": signal.source, "prunella.target": str(target), "prunella.fault": signal.reason}
         with tracing.span("incident:open", facts, started=signal.observed_at):
-            body = new_incident(signal, target, fault, earlier, description=description, annotations=annotations)
+            body = new_incident(signal, target, faults[0], earlier, description=description, annotations=annotations)
             opening = await self._create(target, body)
             if opening.outcome is Outcome.OPENED:
                 delay = (clock.now() - signal.observed_at).total_seconds()

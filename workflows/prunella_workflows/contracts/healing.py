@@ -42,9 +42,12 @@ def action_id(incident_uid: str, run_id: str, attempt: int) -> str:
     return f"{incident_uid}-{run_id[-8:]}-{attempt}"
 
 
+UNDO_SUFFIX = "-undo"
+
+
 def undo_id(repair_id: str) -> str:
     """The id of the undo of a write."""
-    return f"{repair_id}-undo"
+    return repair_id + UNDO_SUFFIX
 
 
 class HealingRequest(Value):

@@ -1,6 +1,7 @@
 """The incident of an alert: open or join it, follow it, withdraw it, and annotate it with the alert."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 
@@ -141,10 +142,10 @@ class AlertIncidents:
         return incident if incident.metadata.uid == ref.uid else None
 
 
-def _find_covering(request: OpenRequest, fault: str, earlier: Earlier) -> IncidentView | None:
+def _find_covering(request: OpenRequest, faults: Collection[str], earlier: Earlier) -> IncidentView | None:
     """The incident that an alert joins. It may be handled minutes after its observation."""
     kind = request.enriched.classified.type
-    covering = deduplication.find_covering_incident(earlier, fault, kind, clock.now())
+    covering = deduplication.find_covering_incident(earlier, faults, kind, clock.now())
     return covering or deduplication.find_resolved_since(earlier, request.observed_at)
 
 

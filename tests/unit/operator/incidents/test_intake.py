@@ -13,6 +13,7 @@ from prunella_operator import clock
 from prunella_operator.incidents import intake
 from prunella_operator.incidents.intake import Intake
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, Unavailable
@@ -327,6 +328,25 @@ async def test_another_template_is_another_fault(opener, rest):
     close(rest, "Escalated")
     rest.kube.objects[paths.workload(WEB)]["spec"]["template"] = a_template(2)
     assert await opener.open(a_signal()) == "opened"
+
+
+@pytest.mark.parametrize(
+    ("action", "left", "outcome"),
+    [
+        pytest.param("uid-1-run-1-undo", 2, "joined", id="our undo put it back"),
+        pytest.param("uid-1-run-1", 2, "opened", id="a repair"),
+        pytest.param("uid-1-run-1-undo", 3, "opened", id="someone has changed it since"),
+    ],
+)
+async def test_what_our_undo_puts_back_is_no_other_fault(opener, rest, action, left, outcome):
+    await opener.open(a_signal())
+    close(rest, "Escalated")
+    workload = rest.kube.objects[paths.workload(WEB)]
+    before, after = (template_hash(each) for each in (workload["spec"]["template"], a_template(left)))
+    marks = {labels.LAST_ACTION: action, labels.BEFORE: f"web-prunella-{before}", labels.AFTER: after}
+    workload["metadata"]["annotations"] = marks
+    workload["spec"]["template"] = a_template(2)
+    assert await opener.open(a_signal()) == outcome
 
 
 async def test_a_restart_or_a_scaling_is_the_same_fault(opener, rest):
