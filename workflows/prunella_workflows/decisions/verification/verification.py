@@ -24,6 +24,9 @@ from prunella_workflows.model.workload import PodView, WorkloadView
 _MAX_WINDOWS = 5
 """Windows to wait for one in which no pod is replaced or loses its readiness."""
 
+_RESIZE_TIME = timedelta(seconds=30)
+"""A kubelet that has much to do takes seconds to apply a resize."""
+
 CHECKS_DUE = "ChecksDue"
 """The reason of an open judgement: the pods are stable, and only the policy's checks are left (`promql_checks`)."""
 
@@ -119,14 +122,21 @@ def _check_failures(pods: tuple[PodView, ...], expected: Expectation) -> Judgeme
 def _find_relapse(pods: tuple[PodView, ...], expected: Expectation) -> Symptom | None:
     """A failure after the write. Every failure of a pod made since is one, whatever the clock of its node says.
 
-    A registry that does not answer says nothing about the repair.
+    A registry that does not answer says nothing about the repair, and neither does a run with the old limit.
     """
     made = {pod.name for pod in pods if expected.made(pod)}
     failures = (one for one in find_symptoms(pods) if one.kind in _FAILURES and not _is_of_registry(one))
-    return next(
-        (one for one in failures if one.at is None or one.at > expected.written_at or one.pod in made),
-        None,
-    )
+    since = (one for one in failures if one.at is None or one.at > expected.written_at or one.pod in made)
+    return next((one for one in since if not _had_old_limit(one, pods, expected)), None)
+
+
+def _had_old_limit(failure: Symptom, pods: tuple[PodView, ...], expected: Expectation) -> bool:
+    """Report whether a run from before the resize of its pod ended before its kubelet can be expected to apply it."""
+    if expected.resized is None or failure.at is None or failure.at > expected.written_at + _RESIZE_TIME:
+        return False
+    containers = (container for pod in pods if pod.name == failure.pod for container in pod.containers)
+    ends = next((container.terminations for container in containers if container.name == failure.container), ())
+    return bool(ends) and ends[0].started_at is not None and ends[0].started_at <= expected.written_at
 
 
 def _is_of_registry(failure: Symptom) -> bool:

@@ -131,6 +131,42 @@ BIG = {"app": 128 * MI}
             "Relapse",
             id="killed right after the write",
         ),
+        pytest.param(
+            [
+                a_pod(
+                    "a",
+                    a_crashing_container(last=an_oom_kill(started_at=ago(95), finished_at=ago(85))),
+                    memory_limits=BIG,
+                )
+            ],
+            None,
+            "Settling",
+            id="a run from before, killed before the kubelet can have applied it",
+        ),
+        pytest.param(
+            [
+                a_pod(
+                    "a",
+                    a_crashing_container(last=an_oom_kill(started_at=ago(95), finished_at=ago(55))),
+                    memory_limits=BIG,
+                )
+            ],
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="a run from before, killed later",
+        ),
+        pytest.param(
+            [
+                a_pod(
+                    "a",
+                    a_crashing_container(last=an_oom_kill(started_at=ago(88), finished_at=ago(85))),
+                    memory_limits=BIG,
+                )
+            ],
+            Verdict.NOT_HEALED,
+            "Relapse",
+            id="a run with the new limit",
+        ),
     ],
 )
 def test_verify(pods, verdict, reason):
