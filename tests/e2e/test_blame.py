@@ -7,7 +7,7 @@ from support.cases.inspection import template, with_cases
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
 CASES = (*patience.CASES, *places.CASES, *refusals.CASES, *shared.CASES)
-INNOCENT = [case.name for case in CASES if case.phase == "Escalated"]
+INNOCENT = [case.name for case in CASES if case.phase == "Escalated" and not case.refused]
 UNTOUCHED = [case.name for case in CASES if not case.writes and case.kind == "Deployment"]
 GUILTY = [case.name for case in CASES if (case.phase, case.cause) == ("Healed", "bad_release")]
 NAMED = {

@@ -58,7 +58,7 @@ def test_a_hung_process_is_restarted_once(case_run):
 @with_cases("hung-one-of-two")
 def test_a_replica_that_serves_is_not_interrupted(case_run):
     status = case_run.closed()["status"]
-    assert "no pod of Deployment/recommendations may stay healthy" in status["message"]
+    assert "no pod of Deployment/recommendations is guaranteed to stay healthy" in status["message"]
     assert "kubectl rollout restart" in status["nextStep"]
     assert case_run.live()["spec"] == case_run.broken["spec"]
 

@@ -39,7 +39,7 @@ def test_what_the_owner_put_back_stays(case_run):
     case_run.closed()
     env = case_run.live()["spec"]["template"]["spec"]["containers"][0]["env"]
     assert env == [{"name": "SHOP_REQUIRE_ENV", "value": "PAYMENT_TOKEN"}]
-    assert "put back" in case_run.closed()["status"]["message"]
+    assert "reverted" in case_run.closed()["status"]["message"]
 
 
 @with_cases("fixed-meanwhile")

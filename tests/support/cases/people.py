@@ -34,11 +34,10 @@ def _cancel(run: CaseRun) -> None:
 
 
 def _delete(run: CaseRun) -> None:
-    """The owner fixes the data by hand, opts out, and deletes the incident."""
+    """The owner fixes the data by hand, and deletes the incident."""
     _phase(run, "Verifying")
     until(lambda: _serves(run), 60, "the repair is rolled out")
     shop.config_map(run)
-    run.api.patch(run.path, {"metadata": {"labels": {"prunella.dev/ignore": "true"}}})
     run.api.delete(run.incident_path())
 
 

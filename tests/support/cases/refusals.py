@@ -159,6 +159,7 @@ CASES = (
         shop.applied(shop.pods(runtimeClassName="missing"), shop.deadline()),
         "Forbidden",
         "bad_release",
+        refused=True,
     ),
     _someone("secret-gone-and-release", _with_secret, _secret_gone, "ConfigMissing", "config_missing"),
     _asks_for("no-such-secret", WITH_SECRET),

@@ -211,6 +211,7 @@ CASES = (
         shop.env(SHOP_REQUIRE_ENV="TOKEN"),
         good=(shop.replicas(3), shop.spec(podManagementPolicy="Parallel")),
         **STATEFUL,
+        spared=1,
     ),
     _bad("stateful-parted", _PARTED, shop.env(SHOP_REQUIRE_ENV="TOKEN"), good=(shop.replicas(2),), **STATEFUL),
     _bad("stateful-by-hand", before=shop.applied(*_BY_HAND), breaks=_on_delete, **STATEFUL),

@@ -1,5 +1,6 @@
 """Other people's Incidents and policies beside a fault, and pods that fail by being replaced."""
 
+from collections.abc import Callable
 from typing import Any
 
 from support import samples
@@ -9,7 +10,7 @@ from support.cases.causes import with_state
 from support.cases.run import CaseRun
 
 from prunella_operator.kubernetes.views.workloads import workload_key
-from prunella_workflows.model.labels import WORKLOAD
+from prunella_workflows.model.labels import IGNORE, WORKLOAD
 from prunella_workflows.model.workload import WorkloadRef
 
 _UNREADABLE = {"name": "up", "query": 'up{pod="$nodes"}', "threshold": 1}
@@ -51,20 +52,32 @@ def _opened_late(run: CaseRun) -> None:
     until(run.subject, 360, "there is an incident", every=1)
 
 
-def _leave(status: Object) -> Any:
-    """Leave a pod behind as its kubelet does; its successor serves."""
+def _leave(status: Object) -> Callable[[CaseRun], None]:
+    """Leave a pod of the workload behind that has ended like this, as kubelets do.
+
+    The kubelet of a running pod would write over the status, and a pod that waits for its node would be one too many.
+    So it waits with a gate, and belongs to nobody until it has ended.
+    """
 
     def act(run: CaseRun) -> None:
-        (name,) = run.pods
-        run.api.patch(f"/api/v1/namespaces/{run.namespace}/pods/{name}/status", {"status": status})
-        until(lambda: _serves(run), 90, "its successor serves")
+        (owner,) = run.api.items(f"/apis/apps/v1/namespaces/{run.namespace}/replicasets")
+        path = f"/api/v1/namespaces/{run.namespace}/pods/left-behind"
+        run.api.apply(_gated(run, owner))
+        run.api.patch(f"{path}/status", {"status": status})
+        reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": True}
+        names = {"name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        labels = owner["spec"]["template"]["metadata"]["labels"]
+        marks = {"labels": labels, "ownerReferences": [reference | names], "annotations": {IGNORE: None}}
+        run.api.patch(path, {"metadata": marks})
 
     return act
 
 
-def _serves(run: CaseRun) -> bool:
-    pods = [pod for pod in run.api.pods(run.namespace) if pod["metadata"]["name"] not in run.pods]
-    return any(status["ready"] for pod in pods for status in pod["status"].get("containerStatuses", ()))
+def _gated(run: CaseRun, owner: Object) -> Object:
+    """A pod of this template that is not scheduled, and that Prunella ignores."""
+    meta = {"name": "left-behind", "namespace": run.namespace, "annotations": {IGNORE: "true"}}
+    spec = owner["spec"]["template"]["spec"] | {"schedulingGates": [{"name": "shop.example.org/never"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
 CASES = (

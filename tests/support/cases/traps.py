@@ -242,6 +242,7 @@ CASES = (
         shop.restarted(_ALL_AT_ONCE, shop.replicas(2), SHOP_MEMORY_MIB="90"),
         "DisruptionBudget",
         cause="pod_oom_killed",
+        policy={"actions": ["SetMemory"]},  # resized in place, nothing would be disrupted
     ),
     _to_a_person(
         "limit-put-back",
