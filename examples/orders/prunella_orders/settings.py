@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1025
     mail_from: str = "orders@example.com"
+    approval_limit_cents: int = Field(1_000_000, description="orders above it wait for an approval", gt=0)
+    approval_token: SecretStr = Field(SecretStr("local"), description="whoever approves or rejects has to show it")
+    approver_email: str = Field("approver@example.com", description="who is asked, and gets the nightly report")
     http_host: str = "127.0.0.1"
     http_port: int = 8081
     max_activities: int = Field(50, description="activities that one worker runs at the same time", ge=1)
