@@ -19,7 +19,6 @@ from prunella_orders.settings import Settings
 from prunella_orders.stores.orders import Orders
 from prunella_orders.stores.receipts import Callback, Receipts
 from prunella_orders.stores.requests import Requests
-from prunella_orders.stores.stock import Stock
 from prunella_orders.workflow import OrderWorkflow
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.patterns import ApprovalAnswer, ApprovalWorkflow
@@ -41,7 +40,7 @@ class Api:
     def __init__(self, settings: Settings, client: Client, database: Database) -> None:
         self._settings = settings
         self._client = client
-        self._intake = Intake(client, Requests(database), Stock(database))
+        self._intake = Intake(client, Requests(database))
         self._lookup = Lookup(client, Orders(database))
         self._receipts = Receipts(database)
 

@@ -15,7 +15,7 @@ _OUT_OF_STOCK = GOOD.model_copy(update={"lines": (Line(article="unicorn", quanti
 _RARE = {7: _DECLINED, 17: _UNDELIVERABLE, 23: _OUT_OF_STOCK}
 _PERIOD = 25
 _CANCELLED = 13
-"""Of each period the order that its customer cancels at once."""
+"""The order of each period that its customer cancels at once."""
 
 
 def request(number: int) -> OrderRequest:

@@ -10,7 +10,10 @@ from prunella_operator import clock
 from prunella_orders.load.orders import is_cancelled, request
 
 _log = structlog.get_logger("orders.load")
-_TIMEOUT = aiohttp.ClientTimeout(total=10.0)
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=20.0)
+_MOST_CONNECTIONS = 100
+"""More requests than these wait here, so that a system that is overloaded is not flooded with repetitions."""
+
 _RETRY_SECONDS = 1.0
 _ACCEPTED, _AWAY = 202, 500
 
@@ -33,7 +36,7 @@ class Sender:
 
     async def send(self, rate: float, seconds: float) -> Sent:
         """Send orders at a rate, however slow the answers are, and wait for all answers."""
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=_MOST_CONNECTIONS)
         began, count = clock.monotonic(), round(rate * seconds)
         async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as http, asyncio.TaskGroup() as group:
             for number in range(count):
