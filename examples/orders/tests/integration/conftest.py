@@ -79,7 +79,8 @@ class Shop:
         raise TimeoutError(order)
 
     async def ended(self, order_id):
-        return await self.until(order_id, lambda order: order["status"] != "processing" and "closed_at" in order)
+        """The order with its history, once it has ended and a worker has answered."""
+        return await self.until(order_id, lambda order: "closed_at" in order and "checkpoints" in order)
 
     async def sql(self, statement, *arguments):
         connection = await asyncpg.connect(self.stack.database_url)
