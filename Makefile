@@ -97,6 +97,7 @@ lock: setup ## resolve the dependencies again
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra telemetry --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-image.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra telemetry --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-telemetry.lock
+	@$(BIN)/uv pip compile pyproject.toml --group orders --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-orders.lock
 
 clean: ## remove the virtual environment and caches (not the cached cluster binaries)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -38,7 +38,8 @@ from rich.table import Table  # noqa: E402
 from telemetry_pipeline_parts import LEARN_SECONDS, by_trace, generate, stack, walk  # noqa: E402
 from telemetrydemo.load import now  # noqa: E402
 
-from prunella_operator.telemetry.processing.signals import Record, process  # noqa: E402
+from prunella_operator.telemetry.processing.records import Records  # noqa: E402
+from prunella_operator.telemetry.processing.signals import process  # noqa: E402
 from prunella_operator.temporal.client import connect  # noqa: E402
 from prunella_workflows.contracts.telemetry import TelemetrySignal  # noqa: E402
 
@@ -79,8 +80,8 @@ def measure_steps(options):
 
 def _step(signal, requests):
     """The number of items and the best of three rates."""
-    stamp = now() * 10**9
-    records = [Record(one.SerializeToString(), stamp, "topic", 0, number) for number, one in enumerate(requests)]
+    values, number = [one.SerializeToString() for one in requests], len(requests)
+    records = Records("topic", values, [now() * 10**9] * number, [0] * number, list(range(number)))
     best, items = 0.0, 0
     for _ in range(3):
         began = time.process_time()

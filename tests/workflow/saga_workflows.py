@@ -46,7 +46,7 @@ class QuickSaga:
 
     @workflow.run
     async def run(self, order: str) -> None:
-        async with Saga(QUICK, undo=QUICK) as saga:
+        async with Saga(QUICK, compensation_options=QUICK) as saga:
             await saga.step("reserve_stock", order, compensation="release_stock")
             await saga.step("authorise_payment", order, compensation="void_payment")
             await saga.step("create_order", order, compensation="cancel_order")
@@ -59,7 +59,7 @@ class OptionsSaga:
 
     @workflow.run
     async def run(self, order: str) -> str:
-        async with Saga(Options(5, IDEMPOTENT), undo=TWICE, parallel_compensation=True) as saga:
+        async with Saga(Options(5, IDEMPOTENT), compensation_options=TWICE, parallel_compensation=True) as saga:
             await saga.step("reserve_stock", order, compensation="release_stock", compensation_argument="shelf 4")
             await saga.step("create_order", order, compensation="cancel_order", options=TWICE)
             return await saga.step("commit_stock", order, options=TWICE)
@@ -116,7 +116,7 @@ class CatchingSaga:
     @workflow.run
     async def run(self, order: str) -> list[str]:
         try:
-            async with Saga(undo=TWICE) as saga:
+            async with Saga(compensation_options=TWICE) as saga:
                 await saga.step("reserve_stock", order, compensation="release_stock")
                 await saga.step("create_order", order, compensation="cancel_order")
                 raise Permanent("the customer is unknown")

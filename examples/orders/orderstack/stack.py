@@ -4,22 +4,24 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from localcluster.console import ClusterError
 from localcluster.ports import free_ports
 from telemetrydemo.processes import Temporal
 from telemetrystack.postgresql import PostgreSQL, programs
-from telemetrystack.service import StackError
+from telemetrystack.service import Service, StackError
 
 from orderstack.processes import Mailbox, OrderProcess
 from prunella_operator.config.settings import Settings as TemporalSettings
+
+S = TypeVar("S", bound=Service)
 
 
 class Stack:
     """All parts, as a context manager. The database is that of DATABASE_URL where it is set, else one of our own.
 
-    `more` are variables of all processes of the system.
+    `more` are variables of all processes of the system; `parts` are all processes by name.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Stack:
         self._logs, self._smtp_port, self._workers = logs, smtp_port, workers
         self._more = more or {}
         self._stack = ExitStack()
+        self.parts: dict[str, Service] = {}
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -45,7 +48,7 @@ class Stack:
         self.database_url = os.environ.get("DATABASE_URL") or self._own_database()
         self.temporal_port, self.temporal_page = free_ports(2)
         self._start_temporal()
-        smtp_port = self._smtp_port or self._stack.enter_context(Mailbox(self._logs / "mailbox.log")).port
+        smtp_port = self._smtp_port or self._add("mailbox", Mailbox(self._logs / "mailbox.log")).port
         self.variables = {
             "ORDERS_DATABASE_URL": self.database_url,
             "ORDERS_TEMPORAL_ADDRESS": f"127.0.0.1:{self.temporal_port}",
@@ -57,12 +60,17 @@ class Stack:
         self.carrier = self.run("carrier")
         self.variables |= {"ORDERS_PAYMENTS_URL": self.payments.url, "ORDERS_CARRIER_URL": self.carrier.url}
         self.workers = [self.run("worker", name=f"worker-{number}") for number in range(self._workers)]
-        self._stack.enter_context(self.api)
+        self._add("api", self.api)
 
     def run(self, command: str, more: Mapping[str, str] | None = None, *, name: str = "") -> OrderProcess:
         """Start one more process of the system; it ends with the stack."""
-        process = OrderProcess(command, {**self.variables, **(more or {})}, self._logs / f"{name or command}.log")
-        return self._stack.enter_context(process)
+        variables, log = {**self.variables, **(more or {})}, self._logs / f"{name or command}.log"
+        return self._add(name or command, OrderProcess(command, variables, log))
+
+    def _add(self, name: str, part: S) -> S:
+        self._stack.enter_context(part)
+        self.parts[name] = part
+        return part
 
     def _own_database(self) -> str:
         try:
@@ -71,7 +79,7 @@ class Stack:
             raise StackError(
                 f"{error}. Install it, or set DATABASE_URL=postgresql://USER:PASSWORD@HOST/NAME"
             ) from error
-        return self._stack.enter_context(PostgreSQL(self._logs / "postgresql.log")).dsn
+        return self._add("postgresql", PostgreSQL(self._logs / "postgresql.log")).dsn
 
     def _start_temporal(self) -> None:
         settings = TemporalSettings(
@@ -79,4 +87,4 @@ class Stack:
             temporal_port=self.temporal_port,
             temporal_ui_port=self.temporal_page,
         )
-        self._stack.enter_context(Temporal(settings, self._logs / "temporal.log"))
+        self._add("temporal", Temporal(settings, self._logs / "temporal.log"))

@@ -84,7 +84,8 @@ def _faults(order: Mapping[str, Any], paid: Rows, sent: Rows, *, held: bool) -> 
     if order["accepted"] and order["status"] == Status.PROCESSING:
         yield "neither complete nor reversed"
     if [row["amount_cents"] for row in paid] != ([order["total_cents"]] if complete else []):
-        yield f"{len(paid)} payments of {sum(row['amount_cents'] for row in paid)} instead of {order['total_cents']}"
+        due = order["total_cents"] if complete else 0
+        yield f"{len(paid)} payments of {sum(row['amount_cents'] for row in paid)} instead of {due}"
     if len(sent) != complete:
         yield f"{len(sent)} parcels"
     if held != complete:

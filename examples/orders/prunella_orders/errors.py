@@ -1,10 +1,20 @@
 """The errors of the domain. None of them goes away by itself, so none is retried."""
 
+from collections.abc import Sequence
+
 from prunella_workflows.model.errors import Permanent
 
 
 class InvalidOrder(Permanent):
-    """An article is unknown, or its price has changed."""
+    """The price of the order has changed."""
+
+
+class UnknownArticle(Permanent):
+    """The stock has no such articles."""
+
+    def __init__(self, articles: Sequence[str]) -> None:
+        super().__init__(f"unknown articles: {', '.join(articles)}")
+        self.articles = articles
 
 
 class OutOfStock(Permanent):

@@ -1,11 +1,12 @@
-"""Mails to customers over SMTP."""
+"""Mails over SMTP: to customers, and to the person who approves orders."""
 
 import smtplib
 from email.message import EmailMessage
 
 from prunella_orders.errors import ServiceRefused
-from prunella_orders.model import Letter, Mail
+from prunella_orders.model import Letter, Mail, Report
 from prunella_orders.settings import Settings
+from prunella_workflows.contracts.notifications import NotifyRequest
 from prunella_workflows.model.errors import Unavailable
 
 _TIMEOUT_SECONDS = 5.0
@@ -16,14 +17,33 @@ _TEXTS = {
 }
 
 
-def compose(mail: Mail, sender: str) -> EmailMessage:
-    """Write the message. Its id is the same each time, so that a mailbox can drop a repeated one."""
-    order, message = mail.order, EmailMessage()
-    message["From"], message["To"] = sender, order.email
-    message["Subject"] = f"Your order {order.id}"
-    message["Message-ID"] = f"<{order.id}.{mail.letter}@{sender.partition('@')[2]}>"
-    message.set_content(_TEXTS[mail.letter].format(total=order.total_cents / 100))
+def compose(settings: Settings, to: str, subject: str, text: str, key: str) -> EmailMessage:
+    """Write a message. A repeated one has the same key, so that a mailbox can drop it."""
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = settings.mail_from, to, subject
+    message["Message-ID"] = f"<{key}@{settings.mail_from.partition('@')[2]}>"
+    message.set_content(text)
     return message
+
+
+def letter(mail: Mail, settings: Settings) -> EmailMessage:
+    """A mail to a customer."""
+    order = mail.order
+    text = _TEXTS[mail.letter].format(total=order.total_cents / 100)
+    return compose(settings, order.email, f"Your order {order.id}", text, f"{order.id}.{mail.letter}")
+
+
+def question(request: NotifyRequest, settings: Settings) -> EmailMessage:
+    """The question whether an order is approved."""
+    message = request.message
+    text = f"{message.what}\n\n{message.next_step}"
+    return compose(settings, settings.approver_email, message.title, text, request.key)
+
+
+def report(report: Report, settings: Settings) -> EmailMessage:
+    """The report of a day."""
+    text = "\n".join(f"{name}: {value}" for name, value in report.model_dump().items())
+    return compose(settings, settings.approver_email, f"Orders of {report.day}", text, f"report.{report.day}")
 
 
 def send(message: EmailMessage, settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """The values of the domain. They are payloads of workflows: new fields need a default. Amounts are in cents."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -61,6 +61,7 @@ class Step(StrEnum):
     """The steps of an order."""
 
     VALIDATE = "validate"
+    APPROVE = "approve"
     RESERVE = "deduct_stock"
     PAY = "pay"
     CREATE = "create_order"
@@ -77,7 +78,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     """The customer cancelled."""
     REJECTED = "rejected"
-    """It could not be accepted: out of stock, or the payment was declined."""
+    """It was not approved, there is not enough stock, or the payment was declined."""
     REFUNDED = "refunded"
     """It was paid and could not be completed."""
 
@@ -116,6 +117,12 @@ class Closing(Value):
     result: OrderResult
 
 
+class Validation(Value):
+    """An order that is valid, and whether a person has to approve it."""
+
+    needs_approval: bool
+
+
 class Payment(Value):
     """A payment that was made."""
 
@@ -140,3 +147,14 @@ class Mail(Value):
 
     order: Order
     letter: Letter
+
+
+class Report(Value):
+    """The orders that ended on a day (UTC), by status, and what the shipped ones brought."""
+
+    day: date
+    shipped: int
+    cancelled: int
+    rejected: int
+    refunded: int
+    revenue_cents: int

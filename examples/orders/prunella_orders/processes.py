@@ -15,18 +15,18 @@ from prunella_orders.api.app import Api
 from prunella_orders.client import ServiceClient
 from prunella_orders.database import Database
 from prunella_orders.names import TASK_QUEUE
+from prunella_orders.report import NightlyReport
 from prunella_orders.runtime import observed, prepare, serving
 from prunella_orders.services.carrier import Carrier
 from prunella_orders.services.faults import Faulty
 from prunella_orders.services.payments import Payments
 from prunella_orders.settings import Settings
-from prunella_orders.stores.orders import Orders
-from prunella_orders.stores.stock import Stock
-from prunella_orders.temporal import connect, register_search_attributes
+from prunella_orders.temporal import connect, register_search_attributes, schedule_report
 from prunella_orders.workflow import OrderWorkflow
+from prunella_workflows.patterns import ApprovalWorkflow
 from prunella_workflows.temporal.sandbox import workflow_runner
 
-_WORKFLOWS = (OrderWorkflow,)
+_WORKFLOWS = (OrderWorkflow, ApprovalWorkflow, NightlyReport)
 _BACKLOG_SECONDS = 5.0
 _GRACE = timedelta(seconds=20)
 _STICKY = timedelta(seconds=5)  # the longest time for which an order waits for a worker that was killed
@@ -50,6 +50,7 @@ async def worker(settings: Settings) -> None:
         await prepare(process, "database", database.migrate)
         await prepare(process, "temporal", partial(register_search_attributes, await connect(settings, process)))
         client = await connect(settings, process, lazy=False)
+        await prepare(process, "schedule", partial(schedule_report, client))
         process.start("backlog", _measure_backlog(client))
         async with build_worker(client, settings, build_activities(settings, database, http)):
             await process.ended()
@@ -85,8 +86,7 @@ def build_activities(settings: Settings, database: Database, http: aiohttp.Clien
     """The activities over the real services."""
     return OrderActivities(
         settings,
-        Stock(database),
-        Orders(database),
+        database,
         ServiceClient("payments", settings.payments_url, http),
         ServiceClient("carrier", settings.carrier_url, http),
     )

@@ -19,10 +19,15 @@ class Settings(BaseSettings):
     payments_url: str = "http://127.0.0.1:8082"
     carrier_url: str = "http://127.0.0.1:8083"
     callback_url: str = "http://127.0.0.1:8081/payments/callback"
-    callback_token: SecretStr = Field(SecretStr("local"), description="the payment service shows it with each callback")
+    callback_token: SecretStr = Field(SecretStr("local"), description="shown by the payment service with each callback")
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1025
     mail_from: str = "orders@example.com"
+    approval_limit_cents: int = Field(1_000_000, description="orders above it wait for an approval", gt=0)
+    approval_token: SecretStr = Field(SecretStr("local"), description="shown with each approval or rejection")
+    approver_email: str = Field(
+        "approver@example.com", description="the person who is asked, and gets the nightly report"
+    )
     http_host: str = "127.0.0.1"
     http_port: int = 8081
     max_activities: int = Field(50, description="activities that one worker runs at the same time", ge=1)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from prunella_orders.activities import OrderActivities as Activities
@@ -21,9 +21,9 @@ with workflow.unsafe.imports_passed_through():
         Status,
         Step,
     )
-    from prunella_orders.names import STATUS
+    from prunella_orders.names import STATUS, approval_id
     from prunella_workflows.contracts.options import ALERT, UNTIL_DONE
-    from prunella_workflows.patterns import Saga, SagaFailed
+    from prunella_workflows.patterns import ApprovalRequest, ApprovalWorkflow, Saga, SagaFailed
     from prunella_workflows.temporal.failures import error_message
 
 R = TypeVar("R")
@@ -52,13 +52,13 @@ class OrderWorkflow:
         self._work = asyncio.create_task(self._fulfil(order))
         try:
             result = await self._work
-        except asyncio.CancelledError:
-            result = self._reversed(Status.CANCELLED, "cancelled by the customer")
         except SagaFailed as failure:
             if failure.failed:
                 raise
             paid = any(done.step is Step.PAY for done in self._checkpoints)
             result = self._reversed(Status.REFUNDED if paid else Status.REJECTED, failure.outcome.cause)
+        except (asyncio.CancelledError, FailureError):  # a saga raises no other error when it is cancelled
+            result = self._reversed(Status.CANCELLED, "cancelled")
         await self._close(result)
         return result
 
@@ -78,7 +78,9 @@ class OrderWorkflow:
 
     async def _fulfil(self, order: Order) -> OrderResult:
         async with Saga() as saga:
-            await self._do(Step.VALIDATE, saga.step(Activities.validate, order))
+            validation = await self._do(Step.VALIDATE, saga.step(Activities.validate, order))
+            if validation.needs_approval:
+                await self._do(Step.APPROVE, self._approve(order))
             await self._do(
                 Step.RESERVE, saga.step(Activities.deduct_stock, order, compensation=Activities.return_stock)
             )
@@ -101,6 +103,18 @@ class OrderWorkflow:
         self._checkpoints.append(Checkpoint(step=step, at=workflow.now(), note=note))
         return result
 
+    async def _approve(self, order: Order) -> str:
+        """Wait for a person, for a week at most; return who approved. Raises ApplicationError otherwise."""
+        request = ApprovalRequest(
+            title=f"Order {order.id} of {order.total_cents / 100:.2f}",
+            what=f"{order.customer} orders " + ", ".join(f"{line.quantity} x {line.article}" for line in order.lines),
+            channels=("mail",),
+        )
+        result = await workflow.execute_child_workflow(ApprovalWorkflow.run, request, id=approval_id(order.id))
+        if not result.approved:
+            raise ApplicationError(f"{result.status} {result.by} {result.reason}".strip(), type="NotApproved")
+        return f"approved by {result.by}"
+
     async def _mail(self, mail: Mail) -> str:
         """Send a mail, and return why it failed, if it did: no mail ever fails an order."""
         try:
@@ -109,7 +123,7 @@ class OrderWorkflow:
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
-                raise asyncio.CancelledError from error
+                raise
             return f"not sent: {error_message(error)}"
         return ""
 

@@ -28,7 +28,7 @@ LABELS = {
     "org.opencontainers.image.licenses": "Apache-2.0",
     "org.opencontainers.image.base.name": "debian:bookworm",
 }
-_OWN = ("app/prunella", "app/bin/prunella")
+_OWN = ("app/prunella", "app/bin/prunella")  # and what begins with it: the example's package has the prefix too
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as work:
         tree = options.tree or Path(work) / "tree"
         tree.mkdir(parents=True, exist_ok=True)
-        build_tree(tree, Path(work), options.lock)
+        build_tree(tree, Path(work), options.lock, options.more)
         if not options.tree:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             version = packages.find_version(tree)
@@ -58,15 +58,18 @@ def parser() -> argparse.ArgumentParser:
         default=packages.ROOT / "requirements-image.lock",
         help="its packages; requirements-telemetry.lock makes the image of the telemetry worker",
     )
+    found.add_argument(
+        "--with", dest="more", type=Path, action="append", default=[], help="folder of a further project to install"
+    )
     found.add_argument("--tree", type=Path, help="only fill this folder with the image's files")
     return found
 
 
-def build_tree(tree: Path, work: Path, lock: Path) -> None:
+def build_tree(tree: Path, work: Path, lock: Path, more: Sequence[Path] = ()) -> None:
     """Install all files of the image, and write its bill of materials."""
     base = debian.build_base(tree, work / "debian")
     packages.install_packages(tree, lock)
-    packages.install_prunella(tree, work)
+    packages.install_prunella(tree, work, more)
     packages.compile_bytecode(tree)
     own = tree / packages.APP
     (tree / BILL).write_text(render_bill(packages.find_version(tree), [*base, *list_python_parts(own)]))

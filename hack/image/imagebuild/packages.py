@@ -4,8 +4,9 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -14,9 +15,9 @@ PYTHON = (3, 11)
 _BUILD_TOOLS = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers", "editables")
 _KEPT_PROGRAMS = frozenset({"temporal"})  # the development server of the overlay quickstart
 _SCRIPT = """#!/usr/bin/python3.11
-from prunella_operator.cli.main import main
+from {module} import {function}
 
-main()
+{function}()
 """
 
 
@@ -38,23 +39,36 @@ def install_packages(tree: Path, lock: Path) -> None:
     )
 
 
-def install_prunella(tree: Path, work: Path) -> None:
-    """Build and install Prunella's wheel with pinned tools, and write the image's entry point."""
-    tools, wheels, pins = work / "tools", work / "wheels", work / "tools.lock"
+def install_prunella(tree: Path, work: Path, more: Sequence[Path] = ()) -> None:
+    """Build and install the wheels of Prunella and of further projects with pinned tools, and write their programs."""
+    tools, pins = work / "tools", work / "tools.lock"
     pins.write_text(select_pins((ROOT / "requirements.lock").read_text(), _BUILD_TOOLS))
     _pip("install", "--require-hashes", f"--target={tools}", f"--requirement={pins}")
-    _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}", str(ROOT), PYTHONPATH=str(tools))
-    (wheel,) = wheels.glob("prunella-*.whl")
-    with zipfile.ZipFile(wheel) as content:  # pure Python: its files are what an installation has
-        content.extractall(tree / APP)
+    for number, project in enumerate((ROOT, *more)):
+        _install_wheel(tree, project, work / f"wheel-{number}", tools)
     programs = tree / APP / "bin"
     for path in programs.iterdir():
         if path.name not in _KEPT_PROGRAMS:
             path.unlink()
     for record in (tree / APP).glob("*.dist-info/RECORD"):  # it lists programs removed above, and the builder
         record.unlink()
-    (programs / "prunella").write_text(_SCRIPT)
-    (programs / "prunella").chmod(0o755)
+    _write_program(programs / "prunella", "prunella_operator.cli.main:main")
+    for project in more:
+        for name, target in tomllib.loads((project / "pyproject.toml").read_text())["project"]["scripts"].items():
+            _write_program(programs / name, target)
+
+
+def _install_wheel(tree: Path, project: Path, folder: Path, tools: Path) -> None:
+    _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}", str(project), PYTHONPATH=str(tools))
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:  # pure Python: its files are what an installation has
+        content.extractall(tree / APP)
+
+
+def _write_program(path: Path, target: str) -> None:
+    module, _, function = target.partition(":")
+    path.write_text(_SCRIPT.format(module=module, function=function))
+    path.chmod(0o755)
 
 
 def select_pins(lock: str, names: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from prunella_operator.telemetry.annotations import Annotations
 from prunella_operator.telemetry.detection import Detection
 from prunella_operator.telemetry.fetching import Fetcher
 from prunella_operator.telemetry.heartbeats import step
-from prunella_operator.telemetry.kafka.dead_letters import DeadLetter, DeadLetters
+from prunella_operator.telemetry.kafka.dead_letters import DeadLetters
 from prunella_operator.telemetry.kafka.reader import Reader
 from prunella_operator.telemetry.processing.carry import NO_FAILED, NO_OPEN, Carried, carry
 from prunella_operator.telemetry.processing.signals import Outcome, process
@@ -136,8 +136,7 @@ class TelemetryActivitiesImpl(TelemetryActivities):
                 watermark = await windows.own_watermark(connection, batch.shard)
             judged_to = int(watermark.timestamp()) * NS if watermark else 0
             outcome = await asyncio.to_thread(process, signal, self._reader.read(ranges), judged_to)
-            letters = [DeadLetter(record.place, record.value, error) for record, error in outcome.dead]
-            await asyncio.to_thread(self._dead_letters.send, letters)
+            await asyncio.to_thread(self._dead_letters.send, outcome.dead)
             await self._stage(signal, batch, outcome)
         counts = outcome.counts
         return Processed(

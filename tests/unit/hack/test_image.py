@@ -71,7 +71,7 @@ def pins(name):
     return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("lock", ["requirements-image.lock", "requirements-telemetry.lock"])
+@pytest.mark.parametrize("lock", ["requirements-image.lock", "requirements-telemetry.lock", "requirements-orders.lock"])
 def test_the_image_holds_what_was_tested(lock):
     tested, held = pins("requirements.lock"), pins(lock)
     assert {name: version for name, version in held.items() if tested.get(name) != version} == {}

@@ -20,11 +20,11 @@ from prunella_workflows.temporal.shield import shielded
 
 R = TypeVar("R")
 
-STEP = Options(start_to_close=60, retry=IDEMPOTENT)
-"""For steps: their key makes a repetition harmless."""
+STEP_OPTIONS = Options(start_to_close=60, retry=IDEMPOTENT)
+"""The key of a step makes a repetition harmless."""
 
-UNDO = Options(start_to_close=60, retry=UNTIL_DONE, schedule_to_close=86_400)
-"""For compensations: repeated for a day; one that still fails then is reported."""
+COMPENSATION_OPTIONS = Options(start_to_close=60, retry=UNTIL_DONE, schedule_to_close=86_400)
+"""A compensation is repeated for a day; one that still fails then is reported."""
 
 _SAME: Any = object()
 """The argument of a compensation that takes that of its step."""
@@ -32,6 +32,8 @@ _SAME: Any = object()
 
 @dataclass(frozen=True)
 class _Step:
+    """A step that was begun; `argument` is that of its compensation."""
+
     name: str
     id: str
     handle: workflow.ActivityHandle[Any]
@@ -57,9 +59,15 @@ class Saga:
         CancelledError: the block was cancelled, and all steps are compensated.
     """
 
-    def __init__(self, options: Options = STEP, *, undo: Options = UNDO, parallel_compensation: bool = False) -> None:
+    def __init__(
+        self,
+        options: Options = STEP_OPTIONS,
+        *,
+        compensation_options: Options = COMPENSATION_OPTIONS,
+        parallel_compensation: bool = False,
+    ) -> None:
         self._options = options
-        self._undo = undo
+        self._compensation_options = compensation_options
         self._parallel = parallel_compensation
         self._id = workflow.uuid4().hex[:12]
         self._steps: list[_Step] = []
@@ -132,10 +140,10 @@ class Saga:
         """
         if self._closed:
             raise RuntimeError("the saga has ended: it takes no more steps")
-        undo_argument = argument if compensation_argument is _SAME else compensation_argument
-        number = step_id(self._id, len(self._steps) + 1)
-        handle = _start(activity, argument, options or self._options, number)
-        self._steps.append(_Step(_name(activity), number, handle, compensation, undo_argument))
+        activity_id = step_id(self._id, len(self._steps) + 1)
+        handle = _start(activity, argument, options or self._options, activity_id)
+        undone_with = argument if compensation_argument is _SAME else compensation_argument
+        self._steps.append(_Step(_name(activity), activity_id, handle, compensation, undone_with))
         try:
             return await asyncio.shield(handle)
         except asyncio.CancelledError:
@@ -155,7 +163,7 @@ class Saga:
     async def _compensate_step(self, step: _Step) -> None:
         assert step.compensation is not None
         try:
-            await _start(step.compensation, step.argument, self._undo, step.id + COMPENSATION)
+            await _start(step.compensation, step.argument, self._compensation_options, step.id + COMPENSATION)
         except ActivityError as error:
             failed = FailedCompensation(step=step.name, compensation=error.activity_type, reason=describe_error(error))
             self._failed.append(failed)

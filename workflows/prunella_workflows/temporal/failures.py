@@ -76,8 +76,8 @@ def describe_error(error: BaseException) -> str:
         return "Cancelled"
     if isinstance(error, PrunellaError) or _cause(error) is not None:
         return f"{error_type(error)}: {error_message(error)}"
-    kind = type(error.cause or error) if isinstance(error, FailureError) else type(error)
-    return f"{kind.__name__}: {error}"
+    root = (error.cause or error) if isinstance(error, FailureError) else error
+    return ": ".join(filter(None, (type(root).__name__, str(root))))
 
 
 def _cause(error: BaseException) -> ApplicationError | None:

@@ -11,11 +11,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from prunella_operator.temporal import rpc
 from prunella_orders import metrics
+from prunella_orders.errors import UnknownArticle
 from prunella_orders.http import ApiError
 from prunella_orders.model import Order, OrderRequest, Status
 from prunella_orders.names import CUSTOMER, STATUS, TASK_QUEUE, TOTAL, workflow_id
 from prunella_orders.stores.requests import Requests
-from prunella_orders.stores.stock import Stock
 from prunella_orders.workflow import OrderWorkflow
 
 _TIMEOUT_SECONDS = 10.0
@@ -24,8 +24,8 @@ _TIMEOUT_SECONDS = 10.0
 class Intake:
     """Accepts orders."""
 
-    def __init__(self, client: Client, requests: Requests, stock: Stock) -> None:
-        self._client, self._requests, self._stock = client, requests, stock
+    def __init__(self, client: Client, requests: Requests) -> None:
+        self._client, self._requests = client, requests
 
     async def accept(self, key: str, request: OrderRequest) -> Order:
         """Start the order of a request; a repeated one gets the first one's order.
@@ -36,24 +36,16 @@ class Intake:
             ApiError: an article is unknown, or the key belongs to another request.
             Unavailable: the database or Temporal is away.
         """
-        kept = await self._requests.keep(key, request, await self._price(request))
+        try:
+            kept = await self._requests.keep(key, request)
+        except UnknownArticle as error:
+            raise ApiError(422, _name(error, request)) from error
         if OrderRequest.model_validate(kept.order.model_dump(exclude={"id", "total_cents"})) != request:
             raise ApiError(422, {"Idempotency-Key": "it was used for another request"})
         if not kept.accepted:
             await self._start(kept.order)
             await self._requests.accept(kept.order.id)
         return kept.order
-
-    async def _price(self, request: OrderRequest) -> int:
-        prices = await self._stock.prices(request.lines)
-        unknown = {
-            f"lines.{number}.article": f"unknown article: {line.article}"
-            for number, line in enumerate(request.lines)
-            if line.article not in prices
-        }
-        if unknown:
-            raise ApiError(422, unknown)
-        return sum(prices[line.article] * line.quantity for line in request.lines)
 
     async def _start(self, order: Order) -> None:
         attributes = TypedSearchAttributes(
@@ -77,3 +69,11 @@ class Intake:
         except WorkflowAlreadyStartedError:  # it has ended already
             return
         metrics.ACCEPTED.inc()
+
+
+def _name(error: UnknownArticle, request: OrderRequest) -> dict[str, str]:
+    return {
+        f"lines.{number}.article": f"unknown article: {line.article}"
+        for number, line in enumerate(request.lines)
+        if line.article in error.articles
+    }

@@ -1,11 +1,11 @@
 """Articles, their prices, and reservations of stock by the key of their step."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import asyncpg
 
 from prunella_orders.database import Database, Session
-from prunella_orders.errors import AlreadyReversed, InvalidOrder, OutOfStock
+from prunella_orders.errors import AlreadyReversed, InvalidOrder, OutOfStock, UnknownArticle
 from prunella_orders.model import Line, Order
 
 _HOLD = "INSERT INTO reservations (key, order_id, held) VALUES ($1, $2, true) ON CONFLICT DO NOTHING RETURNING 1"
@@ -28,21 +28,10 @@ class Stock:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def prices(self, lines: Iterable[Line]) -> dict[str, int]:
-        """The price of each article that is known."""
-        async with self._database.transaction() as session:
-            rows = await session.rows(
-                "SELECT article, price_cents FROM stock WHERE article = ANY($1)", [line.article for line in lines]
-            )
-        return {row["article"]: row["price_cents"] for row in rows}
-
     async def validate(self, order: Order) -> None:
-        """Raise InvalidOrder if an article has gone, or the price is no longer what the customer was told."""
-        prices = await self.prices(order.lines)
-        gone = [line.article for line in order.lines if line.article not in prices]
-        if gone:
-            raise InvalidOrder(f"unknown articles: {', '.join(gone)}")
-        total = sum(prices[line.article] * line.quantity for line in order.lines)
+        """Raise UnknownArticle if an article has gone, InvalidOrder if the price has changed since the acceptance."""
+        async with self._database.transaction() as session:
+            total = await price(session, order.lines)
         if total != order.total_cents:
             raise InvalidOrder(f"the price has changed from {order.total_cents} to {total} cents")
 
@@ -68,6 +57,21 @@ class Stock:
             if not await session.row(_FORBID, key, order.id) and await session.row(_RELEASE, key):
                 await _lock(session, order)
                 await session.rows(_RETURN, key)
+
+
+async def price(session: Session, lines: Collection[Line]) -> int:
+    """The price of all lines in cents.
+
+    Raises:
+        UnknownArticle: the stock has no such article.
+    """
+    rows = await session.rows(
+        "SELECT article, price_cents FROM stock WHERE article = ANY($1)", [line.article for line in lines]
+    )
+    prices = {row["article"]: row["price_cents"] for row in rows}
+    if unknown := [line.article for line in lines if line.article not in prices]:
+        raise UnknownArticle(unknown)
+    return sum(prices[line.article] * line.quantity for line in lines)
 
 
 async def _take(session: Session, key: str, order: Order) -> None:

@@ -5,6 +5,7 @@ import itertools
 import secrets
 
 import aiohttp
+import asyncpg
 import pytest
 from fakes.mail_server import MailServer
 from fakes.otlp_receiver import receiving_spans
@@ -78,7 +79,13 @@ class Shop:
         raise TimeoutError(order)
 
     async def ended(self, order_id):
-        return await self.until(order_id, lambda order: order["status"] != "processing" and "closed_at" in order)
+        """The order with its history, once it has ended and a worker has answered."""
+        return await self.until(order_id, lambda order: "closed_at" in order and "checkpoints" in order)
+
+    async def sql(self, statement, *arguments):
+        connection = await asyncpg.connect(self.stack.database_url)
+        await connection.execute(statement, *arguments)
+        await connection.close()
 
     async def faults(self, service, **faults):
         async with self.http.put(f"{service.url}/faults", json=faults) as response:

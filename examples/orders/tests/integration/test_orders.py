@@ -1,8 +1,15 @@
 """Orders on the whole system: complete, refused, reversed, cancelled; and the books are right after each."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from prunella_operator import clock
+from prunella_orders.names import REPORT, TASK_QUEUE
+from prunella_orders.report import NightlyReport
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -113,6 +120,35 @@ async def test_a_callback_is_booked_once(shop):
         answer = await shop.post("/payments/callback", callback | change, **shown)
         assert (answer[0], answer[1]["errors"][0]["field"]) == (status, field)
     assert (await shop.post("/payments/callback", callback))[0] == 401
+
+
+@pytest.mark.parametrize(("decision", "status"), [("approve", "shipped"), ("reject", "rejected")])
+async def test_a_large_order_waits_for_an_approval(shop, mails, decision, status):
+    order_id = await shop.accepted(lines=[{"article": "truffle", "quantity": 12}])
+    await shop.until(order_id, lambda _: any(order_id in str(mail["Subject"]) for _, mail in mails.mails))
+    path, answer = f"/orders/{order_id}/approval", {"decision": decision, "by": "eve"}
+    assert (await shop.post(path, answer))[0] == 401
+    shown = {"Authorization": "Bearer local"}
+    assert (await shop.post(path, {"decision": "maybe", "by": "eve"}, **shown))[0] == 422
+    assert (await shop.get(order_id))["step"] == "approve"
+    assert (await shop.post(path, answer, **shown))[0] == 202
+    assert (await shop.ended(order_id))["status"] == status
+    assert (await shop.post(path, answer, **shown))[0] == 409
+    assert await shop.audit() == []
+
+
+async def test_the_report_of_each_night(shop, stack, mails):
+    await shop.ended(await shop.accepted())
+    client = await Client.connect(f"127.0.0.1:{stack.temporal_port}", data_converter=pydantic_data_converter)
+    today = clock.now().date()
+    report = await client.execute_workflow(NightlyReport.run, today, id="report-by-hand", task_queue=TASK_QUEUE)
+    assert report.shipped >= 1
+    assert report.revenue_cents >= 500
+    await client.get_schedule_handle(REPORT).trigger()
+    yesterday = f"Orders of {today - timedelta(days=1)}"
+    async with asyncio.timeout(60):
+        while all(mail["Subject"] != yesterday for _, mail in mails.mails):  # noqa: ASYNC110 - another process sends it
+            await asyncio.sleep(0.2)
 
 
 async def test_health_and_metrics(shop, stack):

@@ -2,7 +2,9 @@
 
 import sys
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio import activity
@@ -15,8 +17,10 @@ from temporalio.worker import Worker
 
 from prunella_orders.activities import OrderActivities
 from prunella_orders.model import Line, Order, Status, Step
-from prunella_orders.names import STATUS, TASK_QUEUE
+from prunella_orders.names import STATUS, TASK_QUEUE, approval_id
+from prunella_orders.report import NightlyReport
 from prunella_orders.workflow import OrderWorkflow
+from prunella_workflows.patterns import ApprovalAnswer, ApprovalWorkflow
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 SERVER = Path(sys.executable).parent / "temporal-test-server"
@@ -29,15 +33,23 @@ ORDER = Order(
     card="visa",
     lines=(Line(article="apple", quantity=3),),
 )
-RESULTS = {"pay": {"payment_id": "p-1"}, "ship": {"tracking_id": "t-1"}}
-NAMES = [method.__name__ for method in OrderActivities(None, None, None, None, None).all]
+RESULTS = {
+    "validate": {"needs_approval": False},
+    "notify": {"channel": "mail", "result": "Delivered"},
+    "pay": {"payment_id": "p-1"},
+    "ship": {"tracking_id": "t-1"},
+    "write_report": {
+        "day": "2026-01-01", "shipped": 1, "cancelled": 0, "rejected": 0, "refunded": 0, "revenue_cents": 150,
+    },
+}  # fmt: skip
+NAMES = [method.__name__ for method in OrderActivities(None, None, None, None).all]
 UP_TO_MAIL = ["validate", "deduct_stock", "pay", "create_order", "send_mail"]
 REFUSED = ApplicationError("no", type="ServiceRefused", non_retryable=True)
 AWAY = ApplicationError("away", type="Unavailable")
 
 
 class Script:
-    """Activities that note their calls. `outcomes`: by activity, errors to raise in turn, or functions to await."""
+    """Activities that note their calls. `outcomes`: by activity, in turn, a result, an error, or a function."""
 
     def __init__(self, **outcomes):
         self.calls = []
@@ -49,15 +61,14 @@ class Script:
 
     def _activity(self, name):
         @activity.defn(name=name)
-        async def run(argument: dict):
+        async def run(argument: Any):
             self.calls.append(name)
             outcome = next(iter(self._outcomes.get(name, [])), None)
-            if outcome:
-                self._outcomes[name] = self._outcomes[name][1:]
-                if isinstance(outcome, Exception):
-                    raise outcome
-                await outcome()
-            return RESULTS.get(name)
+            self._outcomes[name] = self._outcomes.get(name, [])[1:]
+            if isinstance(outcome, Exception):
+                raise outcome
+            result = await outcome() if callable(outcome) else outcome
+            return result or RESULTS.get(name)
 
         return run
 
@@ -73,7 +84,7 @@ class Environment:
         async with Worker(
             self.client,
             task_queue=TASK_QUEUE,
-            workflows=[OrderWorkflow],
+            workflows=[OrderWorkflow, ApprovalWorkflow, NightlyReport],
             activities=script.activities,
             workflow_runner=workflow_runner(),
             **options,
@@ -102,6 +113,14 @@ class Environment:
         """As an administrator."""
         await self.handle.cancel()
         await self._is_seen(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
+
+    def answer(self, signal, by="eve"):
+        """As the approver, from inside an activity."""
+
+        async def send():
+            await self.client.get_workflow_handle(approval_id("1")).signal(signal, ApprovalAnswer(by=by))
+
+        return send
 
     async def _is_seen(self, kind):
         seen = False
@@ -134,7 +153,7 @@ async def test_a_complete_order(environment):
     }
     assert state["status"] == Status.SHIPPED
     assert state["items"] == [{"article": "apple", "quantity": 3}]
-    assert [done["step"] for done in state["checkpoints"]] == list(Step)[:-1]
+    assert [done["step"] for done in state["checkpoints"]] == [*UP_TO_MAIL, "ship"]
 
 
 async def test_every_task_may_be_replayed(environment):
@@ -224,3 +243,42 @@ async def test_a_signal_that_is_there_first(environment):
 async def test_a_cancelled_workflow_is_a_cancelled_order(environment):
     result, _ = await environment.run(Script(pay=[environment.cancel_workflow]))
     assert result.status is Status.CANCELLED
+
+
+async def test_a_large_order_waits_for_an_approval(environment):
+    script = Script(validate=[{"needs_approval": True}], notify=[environment.answer(ApprovalWorkflow.approve)])
+    result, state = await environment.run(script)
+    assert result.status is Status.SHIPPED
+    assert script.calls == ["validate", "notify", *UP_TO_MAIL[1:], "ship", "close_order"]
+    assert state["checkpoints"][1]["note"] == "approved by eve"
+
+
+async def test_an_order_that_is_not_approved_takes_nothing(environment):
+    script = Script(validate=[{"needs_approval": True}], notify=[environment.answer(ApprovalWorkflow.reject)])
+    result, _ = await environment.run(script)
+    assert result.status is Status.REJECTED
+    assert "Rejected eve" in result.reason
+    assert script.calls == ["validate", "notify", "close_order", "send_mail"]
+
+
+async def test_a_week_without_an_answer_rejects_the_order(environment):
+    script = Script(validate=[{"needs_approval": True}])
+    result, _ = await environment.run(script)
+    assert result.status is Status.REJECTED
+    assert "TimedOut" in result.reason
+
+
+async def test_a_customer_cancels_while_the_approver_is_asked(environment):
+    script = Script(validate=[{"needs_approval": True}], notify=[environment.cancel])
+    result, _ = await environment.run(script)
+    assert result.status is Status.CANCELLED
+
+
+async def test_the_report_is_written_and_mailed(environment):
+    script = Script()
+    async with environment.worker(script):
+        report = await environment.client.execute_workflow(
+            NightlyReport.run, date(2026, 1, 1), id="report", task_queue=TASK_QUEUE
+        )
+    assert report.revenue_cents == 150
+    assert script.calls == ["write_report", "mail_report"]

@@ -1,24 +1,16 @@
 """Dead letters: records that cannot be read, kept in a compacted topic with the reason."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from prunella_operator.telemetry.kafka.configuration import Configuration
+from prunella_operator.telemetry.processing.records import DeadLetter
 from prunella_workflows.model.errors import Unavailable
 
 _TIMEOUT_SECONDS = 30.0
 _MOST_BYTES = 900_000
 """Brokers accept about a megabyte by default, headers included."""
-
-
-class DeadLetter(NamedTuple):
-    """A record by its place (topic/partition/offset), its value, and why it is dead."""
-
-    place: str
-    value: bytes
-    error: str
 
 
 class DeadLetters:

@@ -26,7 +26,7 @@ class Decoded:
     dead: dict[int, str] = field(default_factory=dict)
 
 
-def decode(signal: TelemetrySignal, values: Sequence[bytes]) -> Decoded:
+def decode(signal: TelemetrySignal, values: list[bytes]) -> Decoded:
     """Decode the values of records. One that is no OTLP costs a bisection, and the others nothing else."""
     read = HANDLERS[signal].list_to_record_batch
     good, dead = bisect(read, values, (ValueError,))

@@ -1,20 +1,29 @@
 """Poison: the few records among many with which a piece of work fails."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Protocol, Self, TypeVar
 
-T = TypeVar("T")
+
+class Divisible(Protocol):
+    """What has a length and can be cut."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Self: ...
+
+
+T = TypeVar("T", bound=Divisible)
 R = TypeVar("R")
 
 
 def bisect(
-    work: Callable[[Sequence[T]], R], records: Sequence[T], errors: tuple[type[BaseException], ...], first: int = 0
+    work: Callable[[T], R], records: T, errors: tuple[type[BaseException], ...], first: int = 0
 ) -> tuple[list[R], dict[int, str]]:
     """Do the work on as large parts of the records as it succeeds with.
 
     Return the results in order, and the error of each record with which it fails alone, by index (from `first` on).
     """
-    if not records:
+    if not len(records):
         return [], {}
     try:
         return [work(records)], {}

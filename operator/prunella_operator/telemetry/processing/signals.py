@@ -1,9 +1,8 @@
 """A signal's records to staged rows: chunk by chunk, with what became of them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -15,6 +14,7 @@ from prunella_operator.telemetry.processing.items import Counts
 from prunella_operator.telemetry.processing.logs import to_logs
 from prunella_operator.telemetry.processing.own_errors import settle, to_failed
 from prunella_operator.telemetry.processing.points import to_points
+from prunella_operator.telemetry.processing.records import DeadLetter, Records
 from prunella_operator.telemetry.processing.red import to_exemplars, to_red
 from prunella_operator.telemetry.processing.spans import to_spans
 from prunella_workflows.contracts.telemetry import TelemetrySignal
@@ -23,28 +23,13 @@ Frames = dict[str, pl.DataFrame]
 _POISON = (ValueError, OverflowError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
-class Record(NamedTuple):
-    """A record of Kafka, with its time in ns."""
-
-    value: bytes
-    stamp: int
-    topic: str
-    partition: int
-    offset: int
-
-    @property
-    def place(self) -> str:
-        """Its topic, partition and offset."""
-        return f"{self.topic}/{self.partition}/{self.offset}"
-
-
 @dataclass
 class Outcome:
-    """The frames to stage by name, the counts, and the dead records with their errors."""
+    """The frames to stage by name, the counts, and the letters of dead records."""
 
     frames: Frames = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
-    dead: list[tuple[Record, str]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
     records: int = 0
     bytes: int = 0
     oldest: int = 0
@@ -56,7 +41,7 @@ class Outcome:
         return {**counts, "dead": len(self.dead), "bytes": self.bytes, "oldest": self.oldest, "recordBytes": size}
 
 
-def process(signal: TelemetrySignal, chunks: Iterable[Sequence[Record]], watermark: int) -> Outcome:
+def process(signal: TelemetrySignal, chunks: Iterable[Records], watermark: int) -> Outcome:
     """Process the records of a signal. What fails with some of them is repeated without those: they are dead.
 
     `watermark`: the time in ns up to which windows are complete already.
@@ -64,27 +49,27 @@ def process(signal: TelemetrySignal, chunks: Iterable[Sequence[Record]], waterma
     outcome, frames = Outcome(), defaultdict[str, list[pl.DataFrame]](list)
     for records in chunks:
         parts, dead = bisect(lambda some: _process(signal, some, watermark), records, _POISON)
-        outcome.dead += [(records[index], error) for index, error in dead.items()]
+        outcome.dead += [records.letter(index, error) for index, error in dead.items()]
         for part in parts:
             outcome.dead += part.dead
             outcome.counts.add(part.counts)
             for name, frame in part.frames.items():
                 frames[name].append(frame)
         outcome.records += len(records)
-        outcome.bytes += sum(len(record.value) for record in records)
-        oldest = min(record.stamp for record in records)
+        outcome.bytes += sum(map(len, records.values))
+        oldest = min(records.stamps)
         outcome.oldest = min(outcome.oldest or oldest, oldest)
     outcome.frames = {name: pl.concat(some, how="vertical") for name, some in frames.items()}
     return outcome
 
 
-def _process(signal: TelemetrySignal, records: Sequence[Record], watermark: int) -> Outcome:
+def _process(signal: TelemetrySignal, records: Records, watermark: int) -> Outcome:
     counts = Counts()
-    decoded = decode(signal, [record.value for record in records])
-    stamps = pl.Series([record.stamp for record in records], dtype=pl.Int64)
+    decoded = decode(signal, records.values)
+    stamps = pl.Series(records.stamps, dtype=pl.Int64)
     frames = _WORK[signal](decoded, stamps, watermark, counts)
-    counts.newest = min(counts.newest, max(record.stamp for record in records))  # no clock runs ahead of the broker's
-    return Outcome(frames, counts, [(records[index], error) for index, error in counts.dead.items()])
+    counts.newest = min(counts.newest, max(records.stamps))  # no clock runs ahead of the broker's
+    return Outcome(frames, counts, [records.letter(index, error) for index, error in counts.dead.items()])
 
 
 def _traces(decoded: Decoded, stamps: pl.Series, watermark: int, counts: Counts) -> Frames:

@@ -15,12 +15,10 @@ from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.contracts.healing import ConfirmRequest, DiagnoseRequest, ReportRequest, VerifyRequest
 from prunella_workflows.model import labels
-from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
 from prunella_workflows.model.outcome import Cause, Effect, Presence, Verdict
 from prunella_workflows.model.plan import SetMemory, Settle
-from prunella_workflows.temporal.failures import translate_errors
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 SPEC = IncidentSpec(type=IncidentType.OOM_KILLED, target=TargetRef(kind="Deployment", name="web"))
@@ -194,15 +192,3 @@ def test_an_escalation_is_logged_once_its_end_is_written(activities, kube, phase
     assert [(line["event"], line["log_level"], line["target"], line["next_step"]) for line in logs] == [
         expected
     ] * logged
-
-
-@pytest.mark.parametrize(("error", "final"), [(NotFound("gone"), True), (Conflict("moved"), False)])
-def test_the_edge_says_whether_another_try_is_worth_it(error, final):
-    with pytest.raises(ApplicationError) as raised, translate_errors():
-        raise error
-    assert (raised.value.type, raised.value.message, raised.value.non_retryable) == (error.reason, str(error), final)
-
-
-def test_a_bug_leaves_as_it_is():
-    with pytest.raises(ZeroDivisionError), translate_errors():
-        _ = 1 / 0

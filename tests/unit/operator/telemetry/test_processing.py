@@ -11,7 +11,8 @@ from support import otlp
 
 from prunella_operator.telemetry.processing import spans as processing_spans
 from prunella_operator.telemetry.processing.carry import NO_FAILED, NO_OPEN, carry
-from prunella_operator.telemetry.processing.signals import Record, process
+from prunella_operator.telemetry.processing.records import Records
+from prunella_operator.telemetry.processing.signals import process
 from prunella_workflows.contracts.telemetry import TelemetrySignal
 
 NOW = 1_795_900_000_000_000_000
@@ -21,7 +22,8 @@ EDGES = ("caller", "callee", "at"), ("n", "errors", "lost")
 
 
 def records(values, stamp=NOW):
-    return [Record(value, stamp, "topic", 0, offset) for offset, value in enumerate(values)]
+    count = len(values)
+    return Records("topic", list(values), [stamp] * count, [0] * count, list(range(count)))
 
 
 def one_batch(values, signal=TRACES, watermark=0):
@@ -90,7 +92,7 @@ def test_a_call_that_no_server_answers_is_lost_after_a_minute():
     otlp.span(spans, b"t" * 16, b"p" * 8, kind=otlp.CLIENT, name="call", end=NOW, length=otlp.MS, failed=True)
     spans[0].attributes.add(key="server.address").value.string_value = "cart.shop.svc.cluster.local"
     later = otlp.traces(1, NOW + 75 * otlp.SECOND)
-    stamped = [Record(value, NOW + 75 * otlp.SECOND, "topic", 0, 1) for value in later]
+    stamped = records(later, NOW + 75 * otlp.SECOND)
     first, second = one_batch([request.SerializeToString()]), process(TRACES, [stamped], 0)
     waiting = carry(pl.concat([NO_OPEN, first.frames["open"]], how="diagonal"), NO_FAILED, first.counts.newest)
     assert waiting.edges.is_empty()
@@ -118,7 +120,7 @@ def test_poison_is_dead_and_the_rest_is_not():
     good = otlp.traces(20, NOW, per_request=1)
     bad = [b"{}", b"\xff" * 30, good[0][:-3], otlp.metrics(NOW)[0], otlp.logs(NOW, ["a"])[0]]
     outcome = one_batch([*good[:10], *bad, *good[10:]])
-    assert [record.place for record, _ in outcome.dead] == [f"topic/0/{offset}" for offset in range(10, 15)]
+    assert [letter.place for letter in outcome.dead] == [f"topic/0/{offset}" for offset in range(10, 15)]
     assert outcome.counts.items == 20 * 5
     assert run_batches([good]) == (sums([outcome.frames["red"]], *RED), sums([outcome.frames["edge"]], *EDGES))
 
@@ -127,7 +129,7 @@ def test_poison_is_dead_and_the_rest_is_not():
 def test_records_of_other_signals_are_dead(signal):
     values = {METRICS: otlp.metrics(NOW), LOGS: otlp.logs(NOW, ["a"]), TRACES: otlp.traces(1, NOW)}
     outcome = one_batch([values[signal][0], *(value for kind, [value] in values.items() if kind != signal)], signal)
-    assert [record.place for record, _ in outcome.dead] == ["topic/0/1", "topic/0/2"]
+    assert [letter.place for letter in outcome.dead] == ["topic/0/1", "topic/0/2"]
 
 
 def test_impossible_times_are_counted_and_stored_at_the_time_of_their_record():
@@ -214,7 +216,7 @@ def test_a_resource_that_cannot_be_read_makes_its_record_dead():
     request = otlp.traces(1, NOW, services=("web",))[0]
     broken = request.replace(b"service.name", b"service.nam\xff")
     outcome = one_batch([request, broken])
-    assert [record.place for record, _ in outcome.dead] == ["topic/0/1"]
+    assert [letter.place for letter in outcome.dead] == ["topic/0/1"]
     assert outcome.counts.items == 1
 
 
