@@ -14,7 +14,7 @@ from prunella_workflows.model.errors import Unavailable
 
 CHUNK_BYTES = 16 << 20
 _AHEAD_BYTES = 4 << 20
-"""What is fetched beyond the ends of the ranges is thrown away."""
+"""Bytes that may be fetched beyond the ends of the ranges, and are thrown away."""
 _FIRST_AT_ONCE = 50
 _MOST_AT_ONCE = 500
 """Messages that are alive at once: from 700 new objects on, Python's collector would walk through all of them."""

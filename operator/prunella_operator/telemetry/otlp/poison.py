@@ -5,7 +5,7 @@ from typing import Protocol, Self, TypeVar
 
 
 class Divisible(Protocol):
-    """What has a length and can be cut."""
+    """A sequence that can be cut."""
 
     def __len__(self) -> int: ...
 
