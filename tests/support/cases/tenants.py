@@ -56,7 +56,7 @@ def _leave(status: Object) -> Callable[[CaseRun], None]:
     """Leave a pod of the workload behind that has ended like this, as kubelets do.
 
     The kubelet of a running pod would write over the status, and a pod that waits for its node would be one too many.
-    So it waits with a gate, and belongs to nobody until it has ended.
+    So it waits with a gate, and has no owner until it has ended.
     """
 
     def act(run: CaseRun) -> None:
