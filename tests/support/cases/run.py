@@ -5,6 +5,7 @@ A case is two functions: `before` creates the healthy state, `breaks` the fault.
 
 import os
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -120,11 +121,11 @@ class CaseRun:
 
     def live(self) -> Object:
         """The workload as it is now, or was when it was retired."""
-        return self._left[0] if self._left else self.api.get(self.path)
+        return deepcopy(self._left[0]) if self._left else self.api.get(self.path)
 
     def live_pods(self) -> list[Object]:
         """The live pods of the namespace as they are now, or were when the workload was retired."""
-        return self._left[1] if self._left else list(self.api.pods(self.namespace))
+        return deepcopy(self._left[1]) if self._left else list(self.api.pods(self.namespace))
 
     def retire(self) -> None:
         """Scale a workload that serves again to zero: the probes of hundreds of such pods would slow the other cases.
