@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support import programs
+from support.api import until
 from telemetrystack.kafka import Broker
 from telemetrystack.postgresql import PostgreSQL
 from temporalio.testing import ActivityEnvironment
@@ -58,8 +59,22 @@ def settings(broker, database, tmp_path):
     admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
     for made in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in topics.values()]).values():
         made.result()
+    until(lambda: answer(broker.address, topics.values()), 60, "every partition answers", every=0.5)
     (tmp_path / "url").write_text(database)
     return Settings(telemetry_kafka=broker.address, telemetry_database_url_file=str(tmp_path / "url"), **topics)
+
+
+def answer(address, topics):
+    """Whether all partitions of topics answer: right after they are made, a broker may not know that it leads them."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "tests", "log_level": 0})
+    try:
+        for place in (TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)):
+            consumer.get_watermark_offsets(place, timeout=5)
+    except KafkaException:
+        return False
+    finally:
+        consumer.close()
+    return True
 
 
 class Pipe:
