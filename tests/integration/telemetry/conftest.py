@@ -65,7 +65,7 @@ def settings(broker, database, tmp_path):
 
 
 def answer(address, topics):
-    """Check that all partitions of topics answer: right after they are made, a broker may not know that it leads them."""
+    """Check that all partitions answer: right after they are made, a broker may not know that it leads them."""
     consumer = Consumer({"bootstrap.servers": address, "group.id": "tests", "log_level": 0})
     try:
         for place in (TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)):
