@@ -57,12 +57,18 @@ def system(traced):
 
 def cpu(stack):
     """CPU seconds so far, by process with its children."""
-    return {name: sum(usage(pid).cpu for pid in _family(part.pid)) for name, part in stack.parts.items()}
+    return {name: sum(map(_cpu, _family(part.pid))) for name, part in stack.parts.items()}
 
 
 def _family(pid):
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *map(int, children)]
+
+
+def _cpu(pid):
+    with suppress(FileNotFoundError):  # a process of PostgreSQL may end just now
+        return usage(pid).cpu
+    return 0.0
 
 
 async def send(stack, orders, rate):

@@ -96,24 +96,26 @@ class Payments:
 
     async def tell(self) -> NoReturn:
         """Send callbacks until each has its answer; one may be sent more than once."""
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as http:
             while True:
                 try:
-                    await self._tell_all(session)
-                except (Unavailable, aiohttp.ClientError, TimeoutError) as error:
+                    async with self._database.transaction() as session:
+                        untold = [dict(row) for row in await session.rows(_UNTOLD)]
+                    for callback in untold:
+                        await self._send(http, callback)
+                except Unavailable as error:
                     _log.warning("callbacks wait", error=str(error))
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def _tell_all(self, http: aiohttp.ClientSession) -> None:
-        async with self._database.transaction() as session:
-            untold = [dict(row) for row in await session.rows(_UNTOLD)]
-        for callback in untold:
-            for _ in range(2 if self._faulty.now.twice else 1):
-                await self._send(http, callback)
-            async with self._database.transaction() as session:
-                await session.rows(_TOLD, callback["payment_id"], callback["kind"])
-
     async def _send(self, http: aiohttp.ClientSession, callback: dict[str, Any]) -> None:
+        """Send one callback; one that fails is sent again later, and holds up no other."""
         headers = {"Authorization": f"Bearer {self._settings.callback_token.get_secret_value()}"}
-        async with http.post(self._settings.callback_url, json=callback, headers=headers) as response:
-            response.raise_for_status()
+        try:
+            for _ in range(2 if self._faulty.now.twice else 1):
+                async with http.post(self._settings.callback_url, json=callback, headers=headers):
+                    pass
+        except (aiohttp.ClientError, TimeoutError) as error:
+            _log.warning("a callback waits", error=str(error), **callback)
+            return
+        async with self._database.transaction() as session:
+            await session.rows(_TOLD, callback["payment_id"], callback["kind"])

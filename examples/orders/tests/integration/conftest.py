@@ -84,8 +84,9 @@ class Shop:
 
     async def sql(self, statement, *arguments):
         connection = await asyncpg.connect(self.stack.database_url)
-        await connection.execute(statement, *arguments)
+        rows = await connection.fetch(statement, *arguments)
         await connection.close()
+        return rows
 
     async def faults(self, service, **faults):
         async with self.http.put(f"{service.url}/faults", json=faults) as response:

@@ -29,6 +29,22 @@ async def test_a_slow_payment_service(shop, stack):
     assert await shop.audit() == []
 
 
+async def test_a_callback_that_is_refused_holds_up_no_other(shop, stack):
+    unknown = "4f1dbb10-9a2f-4a2c-8b14-000000000000"
+    charge = {"order_id": unknown, "amount_cents": 1, "card": "visa"}
+    async with shop.http.post(
+        f"{stack.payments.url}/payments", json=charge, headers={"Idempotency-Key": unknown}
+    ) as response:
+        assert response.status == 201
+    order = await shop.ended(await shop.accepted())
+    async with asyncio.timeout(60):
+        while not await shop.sql("SELECT 1 FROM orders.receipts WHERE order_id = $1", order["id"]):  # noqa: ASYNC110 - in a database
+            await asyncio.sleep(0.2)
+    await shop.sql("DELETE FROM payments.callbacks USING payments.payments WHERE id = payment_id AND key = $1", unknown)
+    await shop.sql("DELETE FROM payments.payments WHERE key = $1", unknown)
+    assert await shop.audit() == []
+
+
 async def test_a_mail_server_that_refuses(shop, mails):
     mails.refuse = "550 no"
     try:
