@@ -21,16 +21,19 @@ curl -i {url}/orders -H 'Idempotency-Key: first' -H 'Content-Type: application/j
 
 
 def main() -> int:
-    """Start all parts, and say how to use them."""
+    """Start all parts, and say how to use them, until SIGINT or SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logs = Path(tempfile.mkdtemp(prefix="orders-"))
-    print(f"starting; logs are in {logs}")
+    print(f"starting; logs are in {logs}", flush=True)
     try:
         with Stack(logs) as stack:
-            print(_UP.format(url=stack.api.url, page=stack.temporal_page, logs=logs))
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            print(_UP.format(url=stack.api.url, page=stack.temporal_page, logs=logs), flush=True)
+            signal.pause()
     except ClusterError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("all parts have ended")
     return 0
 
 
