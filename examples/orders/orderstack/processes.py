@@ -17,6 +17,7 @@ class OrderProcess(Service):
     """`python -m prunella_orders COMMAND`, with settings as environment variables, as in a pod."""
 
     name = "orders"
+    start_within = 180.0  # on a machine that is busy with something else
 
     def __init__(self, command: str, variables: Mapping[str, str], log: Path | None = None) -> None:
         super().__init__(log)
