@@ -29,12 +29,16 @@ class Receiver(service.MetricsServiceServicer):
         return attributes, {metric.name: metric for scope in found.scope_metrics for metric in scope.metrics}
 
 
-@contextmanager
 def receiving():
     """A receiver on a free port."""
+    return _serving(Receiver(), service.add_MetricsServiceServicer_to_server)
+
+
+@contextmanager
+def _serving(receiver, add):
     with ThreadPoolExecutor(2) as pool:
-        server, receiver = grpc.server(pool), Receiver()
-        service.add_MetricsServiceServicer_to_server(receiver, server)
+        server = grpc.server(pool)
+        add(receiver, server)
         receiver.address = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         server.start()
         try:
@@ -58,15 +62,6 @@ class SpanReceiver(trace_service.TraceServiceServicer):
         return trace_messages.ExportTraceServiceResponse()
 
 
-@contextmanager
 def receiving_spans():
     """A receiver of spans on a free port."""
-    with ThreadPoolExecutor(2) as pool:
-        server, receiver = grpc.server(pool), SpanReceiver()
-        trace_service.add_TraceServiceServicer_to_server(receiver, server)
-        receiver.address = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        server.start()
-        try:
-            yield receiver
-        finally:
-            server.stop(0).wait()
+    return _serving(SpanReceiver(), trace_service.add_TraceServiceServicer_to_server)

@@ -26,7 +26,9 @@ from prunella_orders.workflow import OrderWorkflow
 from prunella_workflows.patterns import ApprovalWorkflow
 from prunella_workflows.temporal.sandbox import workflow_runner
 
-_WORKFLOWS = (OrderWorkflow, ApprovalWorkflow, NightlyReport)
+_WORKFLOWS = {"OrderWorkflow": OrderWorkflow, "Approval": ApprovalWorkflow, "NightlyReport": NightlyReport}
+"""The workflows by their type."""
+
 _BACKLOG_SECONDS = 5.0
 _GRACE = timedelta(seconds=20)
 _STICKY = timedelta(seconds=5)  # the longest time for which an order waits for a worker that was killed
@@ -94,11 +96,11 @@ def build_activities(settings: Settings, database: Database, http: aiohttp.Clien
 
 def build_worker(client: Client, settings: Settings, activities: OrderActivities) -> Worker:
     """Build a worker of the orders' task queue."""
-    expose((workflow.__name__ for workflow in _WORKFLOWS), TASK_QUEUE)
+    expose(_WORKFLOWS, TASK_QUEUE)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=_WORKFLOWS,
+        workflows=list(_WORKFLOWS.values()),
         activities=activities.all,
         workflow_runner=workflow_runner(),
         max_concurrent_activities=settings.max_activities,

@@ -137,8 +137,8 @@ class Pod(WireStruct, frozen=True):
 
     @property
     def _is_evicted(self) -> bool:
-        """Report an eviction. It leaves no reason where the program ends with code 0: the pod, which its owner has
-        restarted always, has succeeded.
+        """Report an eviction. One of a program that ends with code 0 leaves no reason: the pod has succeeded, although
+        the pods of its owner are always restarted.
         """
         succeeded = self.status.phase == "Succeeded" and self.metadata.deletion_timestamp is None
         return succeeded or (self.failed and self.status.reason in _EVICTED)

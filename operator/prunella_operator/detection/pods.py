@@ -22,7 +22,7 @@ from prunella_workflows.model.signal import Signal
 PODS = Resource("/api/v1", "pods", "Pod", Pod)
 # A cluster may keep thousands of completed pods, which cannot fail. A pod that completes is reported as deleted.
 _NOT_COMPLETED = "status.phase!=Succeeded"
-# But the few that were to be restarted always.
+# A pod that is always restarted completes only if its kubelet evicts it: there are few of these.
 _EVICTED = "status.phase=Succeeded,spec.restartPolicy=Always"
 
 

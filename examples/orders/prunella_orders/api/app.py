@@ -92,7 +92,7 @@ class Api:
         return web.json_response({"id": order_id}, status=202)
 
     async def _callback(self, request: web.Request) -> web.Response:
-        """Book what the payment service tells; told again, it gets the first booking again."""
+        """Book an event of the payment service; a repeated one gets the first booking again."""
         _authorise(request, self._settings.callback_token)
         callback = await read(request, Callback)
         booking = await self._receipts.book(callback)

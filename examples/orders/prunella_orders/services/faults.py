@@ -1,4 +1,4 @@
-"""Faults that a service can be told to have, by ORDERS_FAULTS (JSON) or `PUT /faults`. They hold for one process."""
+"""Faults that a service has on demand, by ORDERS_FAULTS (JSON) or `PUT /faults`. They hold for one process."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ class Faulty:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Serve the request as badly as told."""
+        """Serve the request with the faults that are set."""
         if request.path in _EXEMPT:
             return await handler(request)
         await asyncio.sleep(self.now.delay_seconds)

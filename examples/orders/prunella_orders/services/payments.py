@@ -28,7 +28,7 @@ INSERT INTO payments (key, order_id, amount_cents, state) VALUES ($1, $2, 0, 'vo
 """
 _REFUND = "UPDATE payments SET state = 'refunded' WHERE key = $1 AND state = 'captured' RETURNING id"
 _TELL = "INSERT INTO callbacks (payment_id, kind) VALUES ($1, $2)"
-_UNTOLD = """
+_UNSENT = """
 SELECT payment_id::text, kind, order_id::text, amount_cents FROM callbacks JOIN payments ON id = payment_id
 WHERE NOT delivered LIMIT 100
 """
@@ -100,8 +100,8 @@ class Payments:
             while True:
                 try:
                     async with self._database.transaction() as session:
-                        untold = [dict(row) for row in await session.rows(_UNTOLD)]
-                    for callback in untold:
+                        unsent = [dict(row) for row in await session.rows(_UNSENT)]
+                    for callback in unsent:
                         await self._send(http, callback)
                 except Unavailable as error:
                     _log.warning("callbacks wait", error=str(error))

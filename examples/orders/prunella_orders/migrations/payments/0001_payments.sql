@@ -8,7 +8,7 @@ CREATE TABLE payments (
     made_at      timestamptz NOT NULL DEFAULT now()
 );
 
--- What the shop has to be told; written with the payment, and sent until it answers.
+-- Events that the shop has to know; written with the payment, and sent until it answers.
 CREATE TABLE callbacks (
     payment_id uuid NOT NULL REFERENCES payments (id),
     kind       text NOT NULL CHECK (kind IN ('captured', 'refunded')),

@@ -107,6 +107,12 @@ def judged(*pods):
 BIG = {"app": 128 * MI}
 
 
+def killed(ended, *, began=None):
+    """A resized pod whose last run began and was killed so many seconds ago."""
+    times = {"started_at": ago(began) if began else None, "finished_at": ago(ended)}
+    return a_pod("a", a_crashing_container(last=an_oom_kill(**times)), memory_limits=BIG)
+
+
 @pytest.mark.parametrize(
     ("pods", "verdict", "reason"),
     [
@@ -119,54 +125,16 @@ BIG = {"app": 128 * MI}
             "ResizeRefused",
             id="the kubelet refuses",
         ),
+        pytest.param([killed(5)], Verdict.NOT_HEALED, "Relapse", id="killed again"),
+        pytest.param([killed(85)], Verdict.NOT_HEALED, "Relapse", id="killed right after the write"),
         pytest.param(
-            [a_pod("a", a_crashing_container(last=an_oom_kill(finished_at=ago(5))), memory_limits=BIG)],
-            Verdict.NOT_HEALED,
-            "Relapse",
-            id="killed again",
-        ),
-        pytest.param(
-            [a_pod("a", a_crashing_container(last=an_oom_kill(finished_at=ago(85))), memory_limits=BIG)],
-            Verdict.NOT_HEALED,
-            "Relapse",
-            id="killed right after the write",
-        ),
-        pytest.param(
-            [
-                a_pod(
-                    "a",
-                    a_crashing_container(last=an_oom_kill(started_at=ago(95), finished_at=ago(85))),
-                    memory_limits=BIG,
-                )
-            ],
+            [killed(85, began=95)],
             None,
             "Settling",
             id="a run from before, killed before the kubelet can have applied it",
         ),
-        pytest.param(
-            [
-                a_pod(
-                    "a",
-                    a_crashing_container(last=an_oom_kill(started_at=ago(95), finished_at=ago(55))),
-                    memory_limits=BIG,
-                )
-            ],
-            Verdict.NOT_HEALED,
-            "Relapse",
-            id="a run from before, killed later",
-        ),
-        pytest.param(
-            [
-                a_pod(
-                    "a",
-                    a_crashing_container(last=an_oom_kill(started_at=ago(88), finished_at=ago(85))),
-                    memory_limits=BIG,
-                )
-            ],
-            Verdict.NOT_HEALED,
-            "Relapse",
-            id="a run with the new limit",
-        ),
+        pytest.param([killed(55, began=95)], Verdict.NOT_HEALED, "Relapse", id="a run from before, killed later"),
+        pytest.param([killed(85, began=88)], Verdict.NOT_HEALED, "Relapse", id="a run with the new limit"),
     ],
 )
 def test_verify(pods, verdict, reason):
