@@ -14,6 +14,10 @@ from workflow.healing_env import ScriptedActivities, handle_of, healing_worker, 
 from prunella_workflows.escalation.workflow import EscalationRequest, escalation_id
 
 _TIMEOUT_SECONDS = 60
+_STALLED = pytest.mark.flaky(reruns=2, only_rerun="TimeoutError")
+"""The time-skipping server may fire a timer in the moment in which a workflow cancels it. Then it refuses the workflow
+task ("invalid history builder state for action") and never offers it again: about one run in twelve of the test of a
+deleted incident stalled so. A real server offers the task again."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,6 +29,7 @@ def pytest_collection_modifyitems(items):
             seconds = marker.args[0] if marker else _TIMEOUT_SECONDS
             item.obj = _limited(item.obj, seconds)
             item.add_marker(pytest.mark.timeout(2 * seconds), append=False)
+            item.add_marker(_STALLED)
 
 
 def _limited(function, seconds):
