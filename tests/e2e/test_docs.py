@@ -166,5 +166,5 @@ def test_crds_are_applied_by_the_command_of_the_readme(cluster, tmp_path):
     )
     path = tmp_path / "crds.yaml"
     path.write_text(done.stdout)
-    said = cluster.kubectl("apply", "--dry-run=server", "-f", str(path))
+    said = cluster.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(path))
     assert said.count("customresourcedefinition") == 3

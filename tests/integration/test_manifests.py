@@ -121,14 +121,14 @@ def with_telemetry(cluster, tmp_path):
         "components": ["components/telemetry", "components/telemetry-keda"],
     }
     body = {kind: [relative_path(tmp_path, MANIFESTS / place) for place in found] for kind, found in places.items()}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": HOME, **body}))
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(body))
     return {(obj["kind"], obj["metadata"]["name"]): obj for obj in rendered(cluster, tmp_path)}
 
 
 def test_the_telemetry_worker_has_its_image_its_secret_and_kafka(with_telemetry):
     for name in ("prunella-telemetry", "prunella-worker"):
         spec = with_telemetry["Deployment", name]["spec"]["template"]["spec"]
-        assert spec["containers"][0]["image"] == "prunella.local/prunella:0.1.0-telemetry"
+        assert spec["containers"][0]["image"] == "prunella.local/prunella-telemetry:0.1.0"
         mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
         assert mounts["telemetry"] == "/etc/prunella/telemetry"
         volumes = {volume["name"]: volume for volume in spec["volumes"]}

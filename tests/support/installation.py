@@ -90,9 +90,8 @@ class Installation:
         named = _patch("Deployment", "prunella-.*", "/spec/template/spec/hostAliases", [aliases])
         variables = [f"PRUNELLA_{name.upper()}={value}" for name, value in self.settings.items()]
         return {
-            "namespace": HOME,
             "resources": [relative_path(self.folder, MANIFESTS / "overlays" / self.overlay)],
-            "configMapGenerator": [{"name": "prunella-settings", "behavior": "merge", "literals": variables}],
+            "configMapGenerator": [merged(variables)],
             "patches": [named, *self.patches],
             **self.extra,
         }
@@ -167,6 +166,11 @@ class Installation:
 
 def _name(pod: Object) -> str:
     return str(pod["metadata"]["name"])
+
+
+def merged(variables: Sequence[str]) -> Object:
+    """A generator that adds these variables to the settings of an overlay."""
+    return {"name": "prunella-settings", "namespace": HOME, "behavior": "merge", "literals": [*variables]}
 
 
 def _patch(kind: str, name: str, path: str, value: Any) -> Patch:

@@ -11,12 +11,12 @@ from localcluster import certs
 from localcluster.aggregation import Served
 from localcluster.instance import Instance
 from localcluster.ports import free_ports
-from support.access_control import HOME, MANIFESTS
+from support.access_control import MANIFESTS
 from support.api import Api, Object, documents, path_of
 from support.cluster import Cluster, define
 from support.deployments import gone
 from support.external_metrics import EXTERNAL, registered, serving
-from support.installation import relative_path
+from support.installation import merged, relative_path
 from support.programs import program
 from support.prometheus import running
 
@@ -89,7 +89,6 @@ def with_keda(cluster: Cluster, folder: Path, **settings: str) -> list[Object]:
     """The objects of the overlay for production with KEDA's component and the given settings."""
     parts = {"resources": "overlays/production", "components": "components/keda"}
     body: Object = {kind: [relative_path(folder, MANIFESTS / place)] for kind, place in parts.items()}
-    literals = [f"PRUNELLA_{name.upper()}={value}" for name, value in settings.items()]
-    body["configMapGenerator"] = [{"name": "prunella-settings", "behavior": "merge", "literals": literals}]
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": HOME, **body}))
+    body["configMapGenerator"] = [merged([f"PRUNELLA_{name.upper()}={value}" for name, value in settings.items()])]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(body))
     return [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", str(folder))) if document]

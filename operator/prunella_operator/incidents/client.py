@@ -113,7 +113,9 @@ class KubeIncidents:
         try:
             items = self._api.call("GET", path, labelSelector=selector)["items"]
         except NotFound as error:
-            raise NotFound("this cluster has no Incident kind yet: prunella crds | kubectl apply -f -") from error
+            raise NotFound(
+                "this cluster has no Incident kind yet: prunella crds | kubectl apply --server-side -f -"
+            ) from error
         return sorted(map(parse, items), key=lambda item: (item.metadata.creation_timestamp, item.namespace, item.name))
 
     def get(self, namespace: str, name: str) -> Incident:

@@ -96,7 +96,7 @@ NOT_RUN = {
     "prunella incidents *": "tests/unit/operator/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/operator/cli/test_report.py has each form",
     "prunella uninstall*": "tests/unit/operator/cli/test_uninstall.py, and tests/e2e/test_production.py types it",
-    "prunella crds | kubectl apply -f -": "tests/e2e/test_docs.py runs it by itself",
+    "prunella crds | kubectl apply --server-side -f -": "tests/e2e/test_docs.py runs it by itself",
     "kubectl get incidents -A -l prunella.dev/source=alerts": "activities/alerts/test_activities.py has the label",
     "kubectl apply -f manifests/monitoring/*": "needs the Prometheus operator; tests/unit/hack reads the files",
     "kubectl -n monitoring *": "needs the Prometheus operator and Grafana",

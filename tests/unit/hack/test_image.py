@@ -7,7 +7,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-import yaml
 from imagebuild import cli, debian, oci, packages, parts
 
 ROOT = Path(__file__).parents[3]
@@ -60,10 +59,11 @@ def test_nothing_but_sources_gets_into_the_build():
 def test_the_version_is_the_projects():
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert f"ARG VERSION={version}" in FINAL
-    ours = [yaml.safe_load(path.read_text()) for path in (ROOT / "manifests").rglob("kustomization.yaml")]
-    images = [image for our in ours for image in our.get("images", ()) if "prunella" in image["name"]]
-    assert images
-    assert {image["newTag"].removesuffix("-telemetry") for image in images} == {version}
+    said = "".join(path.read_text() for path in (ROOT / "manifests").rglob("*.yaml"))
+    image = r"prunella\.local/prunella(?:-telemetry)?"
+    found = re.findall(rf"image: {image}:(\S+)|newName: {image}\b.*\n    newTag: (\S+)", said)
+    assert len(found) == 8
+    assert {tag or new_tag for tag, new_tag in found} == {version}
 
 
 def pins(name):
