@@ -2,8 +2,9 @@
 
 Availability alone proves little: a container without a probe is "available" in the second before it crashes. So a
 template is good only once most of its pods have been ready for the whole soak time, without a restart. The cluster
-keeps these times, so that a restart of the operator loses none. Until a workload has a good template, one whose pods
-are ready for some seconds is recorded as such: better a doubtful template to go back to than none.
+keeps these times, so that a restart of the operator loses none. While an incident of the workload is open, none is
+good: pods may be ready and fail requests. Until a workload has a good template, one whose pods are ready for some
+seconds is recorded as such: better a doubtful template to go back to than none.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import NamedTuple, NoReturn
 import structlog
 
 from prunella_operator import clock
+from prunella_operator.incidents.earlier import read_earlier
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient
@@ -105,16 +107,20 @@ class KnownGoodRecorder:
             return
         pods, snapshots = await self._pods(raw, view), await self._snapshots(view)
         wait = _remaining_soak(pods, view.replicas, self._required_soak(raw, view, snapshots), clock.now())
-        if wait == 0:
+        if wait == 0 and not await self._has_open_incident(view):
             await self._record(raw, view)
             return
-        wait = self.soak if wait is None else wait
+        wait = wait or self.soak
         if not any(_owner(snapshot) == rollout.uid for snapshot in snapshots):
             hint = _remaining_soak(pods, view.replicas, revisions.MIN_READY.total_seconds(), clock.now())
             if hint == 0:
                 await self._record_hint(raw, view)
             wait = min(wait, hint or wait)
         self._reschedule(rollout, wait)
+
+    async def _has_open_incident(self, view: WorkloadView) -> bool:
+        """Check whether the workload is suspected of a fault, which ready pods do not exclude."""
+        return any(not incident.closed for incident in await read_earlier(self.rest, view.ref))
 
     def _required_soak(self, raw: Object, view: WorkloadView, snapshots: Sequence[Object]) -> float:
         """Seconds for which the template must have run well. One that follows another must also have outlived its own

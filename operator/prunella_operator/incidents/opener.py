@@ -15,6 +15,7 @@ import structlog
 from prunella_operator import clock
 from prunella_operator.incidents import deduplication
 from prunella_operator.incidents.deduplication import Earlier, new_incident
+from prunella_operator.incidents.earlier import read_earlier
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
@@ -149,10 +150,10 @@ class IncidentOpener:
     async def _read(self, ref: WorkloadRef) -> tuple[Object, Earlier]:
         """Read the object and its incidents at once. A ReplicaSet is rarely at the top: its incidents come second."""
         if ref.kind != "ReplicaSet":
-            return await asyncio.gather(self._object(ref), self._earlier(ref))
+            return await asyncio.gather(self._object(ref), read_earlier(self.rest, ref))
         raw = await self._object(ref)
         owner = controller_of(raw)
-        return raw, [] if owner is not None and is_workload(owner) else await self._earlier(ref)
+        return raw, [] if owner is not None and is_workload(owner) else await read_earlier(self.rest, ref)
 
     async def _object(self, ref: WorkloadRef) -> Object:
         raw = await self.rest.get(paths.workload(ref))
@@ -160,13 +161,6 @@ class IncidentOpener:
         if ref.uid and raw["metadata"]["uid"] != ref.uid:
             raise NotFound(f"{ref} was deleted; an object with the same name but a different UID exists")
         return raw
-
-    async def _earlier(self, target: WorkloadRef) -> Earlier:
-        """The workload's incidents: those that sources opened, and those that people opened to have it healed."""
-        path = paths.incidents(target.namespace)
-        selectors = ({"labelSelector": selector} for selector in deduplication.earlier_selectors(target))
-        found = await asyncio.gather(*(self.rest.list(path, selector, into=IncidentView) for selector in selectors))
-        return deduplication.merge(target, *found)
 
 
 def _workload_ref(owner: OwnerRef, namespace: str) -> WorkloadRef:

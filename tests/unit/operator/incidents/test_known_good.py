@@ -11,6 +11,7 @@ from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.views.templates import template_hash
+from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, Refused, Unavailable
 
@@ -71,6 +72,16 @@ def put_pod(rest, name="web-a", **values):
     rest.kube.put(f"{paths.core('shop', 'pods')}/{name}", a_pod(name, **values))
 
 
+def put_incident(rest, phase):
+    meta = {
+        "namespace": "shop", "name": "web-1", "uid": "i1", "resourceVersion": "1", "creationTimestamp": stamp(0),
+        "labels": {labels.WORKLOAD: workload_key(WEB)},
+    }  # fmt: skip
+    target = {"kind": "Deployment", "name": "web"}
+    body = {"metadata": meta, "spec": {"target": target}, "status": {"phase": phase}}
+    rest.kube.put(paths.incidents("shop", "web-1"), body)
+
+
 def good(rest):
     return [name for name, item in kept(rest).items() if labels.GOOD_AT in item["metadata"]["annotations"]]
 
@@ -103,6 +114,18 @@ async def test_a_later_template_is_kept_only_once_it_is_good(recorder, rest, mom
     assert len(kept(rest)) == 1
     await at(moment, recorder, SOAK)
     assert len(good(rest)) == 2
+
+
+async def test_no_template_is_good_while_an_incident_is_open(recorder, rest, moment):
+    """Its pods are ready, and fail requests."""
+    put_incident(rest, phase="Verifying")
+    settled(recorder)
+    await at(moment, recorder, SOAK)
+    await at(moment, recorder, 2 * SOAK)
+    assert good(rest) == []
+    put_incident(rest, phase="Healed")
+    await at(moment, recorder, 3 * SOAK)
+    assert len(good(rest)) == 1
 
 
 async def test_a_restart_of_the_operator_loses_no_time(recorder, rest, moment):
