@@ -31,7 +31,7 @@ class Stream:
 
     def __init__(self, policy=DEFAULTS):
         self.policy, self.states, self.time = policy, {}, START
-        self.opened, self.changed, self.ended = [], [], []
+        self.opened, self.changed, self.ended, self.learnt = [], [], [], []
         self.last = None
         self.carry = 0.0
 
@@ -45,7 +45,7 @@ class Stream:
     def judge(self, *windows, steps=1):
         self.last = judge(windows, self.states, self.policy)
         self.states = self.last.states
-        for name in ("opened", "changed", "ended"):
+        for name in ("opened", "changed", "ended", "learnt"):
             getattr(self, name).extend(getattr(self.last, name))
         self.time += timedelta(seconds=10 * steps)
         return self.last

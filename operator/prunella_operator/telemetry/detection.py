@@ -18,7 +18,7 @@ from prunella_operator.telemetry.store.database import Database
 from prunella_operator.telemetry.store.rows import NS
 from prunella_workflows.contracts.telemetry import Batch, Detected
 from prunella_workflows.decisions.telemetry.alerts import to_alerts
-from prunella_workflows.decisions.telemetry.judgement import Judgement, baselines, judge
+from prunella_workflows.decisions.telemetry.judgement import Judgement, judge
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.telemetry import Anomaly, ServiceRef
 from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
@@ -82,7 +82,7 @@ class Detection:
 
     async def _stage(self, batch: Batch, judgement: Judgement, until: int) -> None:
         own = _of_shard(judgement, batch)
-        learnt = [one for one in baselines(judgement.states) if _shard(one.ref, batch.shards) == batch.shard]
+        learnt = [one for one in judgement.learnt if _shard(one.ref, batch.shards) == batch.shard]
         changed = (*own.opened, *own.changed, *own.ended)
         bodies = {
             "detector": judgement.states,

@@ -16,7 +16,7 @@ from prunella_workflows.contracts.telemetry import Batch, FetchRequest, Telemetr
 
 _log = structlog.get_logger("prunella.telemetry")
 
-BATCH_BYTES, BEHIND_BYTES = 16 << 20, 32 << 20
+BATCH_BYTES, BEHIND_BYTES = 32 << 20, 64 << 20
 LINGER_SECONDS = 5.0
 """Time for which a small batch may grow."""
 IDLE_SECONDS = 60.0

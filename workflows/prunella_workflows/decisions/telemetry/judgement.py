@@ -13,6 +13,7 @@ from prunella_workflows.decisions.telemetry.histogram import milliseconds
 from prunella_workflows.decisions.telemetry.memory import Memory
 from prunella_workflows.decisions.telemetry.reporting import Reporter
 from prunella_workflows.decisions.telemetry.rules import Parameters
+from prunella_workflows.decisions.telemetry.services import ServiceMemory
 from prunella_workflows.decisions.telemetry.stepping import step
 from prunella_workflows.decisions.telemetry.windows import SECONDS, Window
 from prunella_workflows.model.telemetry import Anomaly, ServiceRef
@@ -36,8 +37,8 @@ class Judgement:
     """The anomalies by what became of them, and the new states.
 
     `changed` have another severity, origin or split than when they were last reported; `ongoing` are all that are open,
-    for dashboards. One that opened and ended within these windows is in `ended` only. `learning` is the number of
-    series that are not judged yet.
+    for dashboards. One that opened and ended within these windows is in `ended` only. `learnt` are the normal values
+    that changed; `learning` is the number of series that are not judged yet.
     """
 
     states: States
@@ -45,6 +46,7 @@ class Judgement:
     changed: tuple[Anomaly, ...] = ()
     ended: tuple[Anomaly, ...] = ()
     ongoing: tuple[Anomaly, ...] = ()
+    learnt: tuple[Baseline, ...] = ()
     learning: int = 0
 
 
@@ -54,6 +56,7 @@ def judge(windows: Sequence[Window], states: States, parameters: TelemetryPolicy
     Unset fields of `parameters` have their built-in values. The answer depends on nothing else.
     """
     memory, rules = Memory.of(states), Parameters.of(parameters)
+    before = {name: _normal(each) for name, each in memory.services.items()}
     reporter = Reporter(memory, rules)
     for window in windows:
         time = int(window.start.timestamp())
@@ -68,20 +71,20 @@ def judge(windows: Sequence[Window], states: States, parameters: TelemetryPolicy
         changed=tuple(reporter.changed.values()),
         ended=tuple(reporter.ended),
         ongoing=reporter.ongoing(),
+        learnt=tuple(_baseline(each) for name, each in memory.services.items() if before.get(name) != _normal(each)),
         learning=sum(_learning(memory)),
     )
 
 
-def baselines(states: States) -> tuple[Baseline, ...]:
-    """The normal values of each service."""
-    return tuple(
-        Baseline(
-            each.ref,
-            each.errors.share or None,
-            None if each.latency.bucket is None else round(milliseconds(each.latency.bucket), 3),
-        )
-        for each in Memory.of(states).services.values()
-    )
+def _normal(service: ServiceMemory) -> tuple[float, int | None]:
+    """The share of errors and the bucket of the 95th percentile that are normal for it."""
+    return service.errors.share, service.latency.bucket
+
+
+def _baseline(service: ServiceMemory) -> Baseline:
+    bucket = service.latency.bucket
+    p95_ms = None if bucket is None else round(milliseconds(bucket), 3)
+    return Baseline(service.ref, service.errors.share or None, p95_ms)
 
 
 def _learning(memory: Memory) -> list[int]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from support.streams import FAST, Stream, a_ref, scaled
 
-from prunella_workflows.decisions.telemetry.judgement import baselines, judge
+from prunella_workflows.decisions.telemetry.judgement import judge
 from prunella_workflows.decisions.telemetry.windows import GaugeSample, LogCounts, Pod, Resource, ServiceCounts, Window
 from prunella_workflows.model.telemetry import AnomalyKind
 from prunella_workflows.model.telemetry_policy import TelemetryPolicy
@@ -29,9 +29,16 @@ def test_silent_until_learnt():
     assert (stream.opened, stream.last.learning) == ([], 2)
     stream = learnt()
     assert (stream.opened, stream.last.learning) == ([], 0)
-    (baseline,) = baselines(stream.states)
+    baseline = stream.learnt[-1]
     assert baseline.error_share == pytest.approx(0.001, abs=0.0005)
     assert baseline.p95_ms == pytest.approx(8.35, abs=0.1)
+
+
+def test_normal_values_are_told_when_they_change():
+    stream = learnt()
+    told = len(stream.learnt)
+    assert len(stream.feed(60).learnt) == told
+    assert len(stream.feed(60).learnt) > told
 
 
 @pytest.mark.parametrize(("share", "within"), [(0.05, 90), (0.2, 30), (0.5, 20)])
@@ -124,7 +131,7 @@ def test_a_service_with_few_requests():
 
 def test_a_baseline_with_the_fault_in_it_is_replaced():
     stream = Stream().feed(30, share=0.3).feed(60).feed(120)
-    assert baselines(stream.states)[0].error_share < 0.005
+    assert stream.learnt[-1].error_share < 0.005
     assert kinds(stream.feed(12, share=0.06).opened) == [AnomalyKind.ERROR_RATE]
 
 
