@@ -68,7 +68,7 @@ async def serve(temporal):
     async with AsyncExitStack() as stack:
         runtime, measures, interceptors = None, None, []
         if UNMEASURED not in os.environ:
-            runtime, measures = measured_runtime()
+            runtime, measures = measured_runtime("prunella")
             interceptors = telemetry(stack)
         client = await Client.connect(
             temporal, data_converter=pydantic_data_converter, interceptors=interceptors, runtime=runtime

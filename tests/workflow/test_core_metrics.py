@@ -57,7 +57,7 @@ async def seen(registry, name, **labels):
 
 
 async def test_a_task_that_fails_is_counted_by_workflow_and_reason(registry):
-    runtime, _ = measured_runtime(registry)
+    runtime, _ = measured_runtime("prunella", registry)
     async with start_time_skipping(runtime=runtime) as environment, worker(environment.client):
         handle = await environment.client.start_workflow(Faulty.run, id="faulty", task_queue=QUEUE)
         labels = {"workflow_type": "Faulty", "failure_reason": "WorkflowError"}
@@ -66,7 +66,7 @@ async def test_a_task_that_fails_is_counted_by_workflow_and_reason(registry):
 
 
 async def test_a_worker_has_pollers_while_it_runs_and_none_afterwards(registry):
-    runtime, _ = measured_runtime(registry)
+    runtime, _ = measured_runtime("prunella", registry)
     async with start_time_skipping(runtime=runtime) as environment:
         async with worker(environment.client):
             assert await seen(registry, "temporal_sdk_num_pollers", poller_type="activity_task") >= [1.0]
@@ -76,10 +76,10 @@ async def test_a_worker_has_pollers_while_it_runs_and_none_afterwards(registry):
 
 
 async def test_calls_to_the_server_are_measured_by_operation(registry):
-    runtime, _ = measured_runtime(registry)
+    runtime, _ = measured_runtime("prunella", registry)
     async with start_time_skipping(runtime=runtime) as environment:
         handle = await environment.client.start_workflow("Nobodys", id="nobodys", task_queue=QUEUE)
         await handle.terminate()
         of_start = {"operation": "StartWorkflowExecution"}
-        assert values(registry, "temporal_sdk_request_total", **of_start) == [1.0]
+        assert values(registry, "temporal_sdk_request_total", service_name="prunella", **of_start) == [1.0]
         assert values(registry, "temporal_sdk_request_latency_seconds_count", **of_start) == [1.0]

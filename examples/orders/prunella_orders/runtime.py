@@ -50,7 +50,7 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def observed(name: str) -> AsyncIterator[Process]:
     """A process with Prunella's metrics of workflows and, where OTLP is configured, its traces."""
-    runtime, core_metrics = measured_runtime()
+    runtime, core_metrics = measured_runtime("orders")
     process = Process(interceptors=[CountingInterceptor()], runtime=runtime)
     process.start("temporal's metrics", core_metrics.drain())
     async with AsyncExitStack() as stack:

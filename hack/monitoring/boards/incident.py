@@ -75,7 +75,8 @@ _PRUNELLA = Row(
             "Activities per second",
             (
                 Query(
-                    "sum by (activity_type) (rate(temporal_activity_started_total[$__rate_interval])) > 0",
+                    'sum by (activity_type) (rate(temporal_activity_started_total{task_queue=~"prunella.*"}'
+                    "[$__rate_interval])) > 0",
                     "{{activity_type}}",
                 ),
             ),

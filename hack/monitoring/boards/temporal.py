@@ -3,14 +3,22 @@
 from boards.grafana import RED, Dashboard, Panel, Row
 from boards.queries import Query, counted
 
+_OURS = '{task_queue=~"prunella.*"}'
+_CORE = '{service_name="prunella"}'
+"""Labels of what is Prunella's: other workers have metrics of the same names."""
+
+
+def _ours(metric: str) -> str:
+    return metric + (_CORE if metric.startswith("temporal_sdk_") else _OURS)
+
 
 def _rate(counter: str, *labels: str, name: str = "") -> Query:
     legend = " ".join((name, *(f"{{{{{label}}}}}" for label in labels))).strip()
-    return Query(f"sum by ({', '.join(labels)}) (rate({counter}[$__rate_interval]))", legend)
+    return Query(f"sum by ({', '.join(labels)}) (rate({_ours(counter)}[$__rate_interval]))", legend)
 
 
 def _slow(histogram: str, label: str, name: str = "") -> Query:
-    buckets = f"sum by (le, {label}) (rate({histogram}_bucket[$__rate_interval]))"
+    buckets = f"sum by (le, {label}) (rate({_ours(histogram + '_bucket')}[$__rate_interval]))"
     return Query(f"histogram_quantile(0.9, {buckets})", f"{name} {{{{{label}}}}}".strip())
 
 
@@ -29,8 +37,8 @@ _WORKFLOWS = Row(
             "Failed share of those started in 5 minutes",
             (
                 Query(
-                    "sum by (workflow_type) (rate(temporal_workflow_failed_total[5m]))"
-                    " / sum by (workflow_type) (rate(temporal_workflow_started_total[5m]))",
+                    f"sum by (workflow_type) (rate(temporal_workflow_failed_total{_OURS}[5m]))"
+                    f" / sum by (workflow_type) (rate(temporal_workflow_started_total{_OURS}[5m]))",
                     "{{workflow_type}}",
                 ),
             ),
@@ -78,7 +86,7 @@ _QUEUE = Row(
     (
         Panel(
             "Waiting tasks",
-            (Query("max by (task_queue, kind) (temporal_task_queue_depth)", "{{task_queue}} {{kind}}"),),
+            (Query(f"max by (task_queue, kind) (temporal_task_queue_depth{_OURS})", "{{task_queue}} {{kind}}"),),
             about="By Temporal's estimate. The dashed line is where TaskQueueBacklog begins.",
             width=8,
             steps=((1000, RED),),
@@ -95,16 +103,16 @@ _QUEUE = Row(
         ),
         Panel(
             "Pollers",
-            (Query("sum by (poller_type) (temporal_sdk_num_pollers)", "{{poller_type}}"),),
+            (Query(f"sum by (poller_type) (temporal_sdk_num_pollers{_CORE})", "{{poller_type}}"),),
             width=8,
         ),
         Panel(
             "Used and available slots",
             (
                 Query(
-                    "sum by (worker_type) (temporal_sdk_worker_task_slots_used)"
-                    " / (sum by (worker_type) (temporal_sdk_worker_task_slots_used)"
-                    " + sum by (worker_type) (temporal_sdk_worker_task_slots_available))",
+                    f"sum by (worker_type) (temporal_sdk_worker_task_slots_used{_CORE})"
+                    f" / (sum by (worker_type) (temporal_sdk_worker_task_slots_used{_CORE})"
+                    f" + sum by (worker_type) (temporal_sdk_worker_task_slots_available{_CORE}))",
                     "{{worker_type}}",
                 ),
             ),
@@ -112,13 +120,13 @@ _QUEUE = Row(
             width=8,
             most=1,
         ),
-        Panel("Cached workflows", (Query("sum(temporal_sdk_sticky_cache_size)", "cached"),), width=8),
+        Panel("Cached workflows", (Query(f"sum(temporal_sdk_sticky_cache_size{_CORE})", "cached"),), width=8),
         Panel(
             "Failed workflow tasks in 15 minutes",
             (
                 Query(
                     "sum by (workflow_type, failure_reason) "
-                    + counted("temporal_sdk_workflow_task_execution_failed_total", "15m"),
+                    + counted(_ours("temporal_sdk_workflow_task_execution_failed_total"), "15m"),
                     "{{workflow_type}}: {{failure_reason}}",
                 ),
             ),

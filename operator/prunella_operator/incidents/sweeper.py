@@ -51,7 +51,7 @@ class Sweeper:
         for namespace in self.namespaces or ("",):
             incidents = self.rest.each(paths.incidents(namespace), into=IncidentView)
             active += [incident async for incident in incidents if incident.is_active]
-        outcomes.observe_open((incident.status.phase, incident.age(now)) for incident in active)
+        outcomes.observe_open((one.status.phase, one.status.is_waiting, one.age(now)) for one in active)
         for incident in active:
             await self._resync_one(incident)
 

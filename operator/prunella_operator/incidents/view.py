@@ -19,6 +19,7 @@ from prunella_workflows.model import labels as keys
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import Attempt, Phase
+from prunella_workflows.model.outcome import HOLDING
 from prunella_workflows.model.workload import WorkloadRef
 
 _ALL_CLEAR = frozenset({RECOVERED, TARGET_GONE})
@@ -108,6 +109,18 @@ class Status(WireStruct, frozen=True):
     escalation: EscalationNote | None = None
     workflow: dict[str, Any] | None = None
     attempts: tuple[AttemptView, ...] = ()
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while it waits as intended: for an approval, for a guard, or for the time that health must last."""
+        match self.phase:
+            case Phase.AWAITING_APPROVAL:
+                return True
+            case Phase.DIAGNOSING:  # a guard that waits, and a suspension, give their own reason
+                return self.reason not in ("", Phase.DIAGNOSING)
+            case Phase.VERIFYING:
+                return self.reason == HOLDING
+        return False
 
     @property
     def made_attempts(self) -> tuple[Attempt, ...]:

@@ -1,6 +1,7 @@
 """The metrics of Temporal's SDK on our own /metrics: its native core writes into a buffer, which is read here.
 
-Names are prefixed with `temporal_sdk_`; some would otherwise collide with our own metrics.
+Names are prefixed with `temporal_sdk_`; some would otherwise collide with our own metrics. All have the label
+`service_name`: other workers have the same metrics, and calls to the server have no other label to tell them apart.
 """
 
 import asyncio
@@ -54,8 +55,9 @@ class _Series:
 class CoreMetrics(Collector):
     """Reads the buffer at each scrape and keeps the sums."""
 
-    def __init__(self, buffer: MetricBuffer) -> None:
+    def __init__(self, buffer: MetricBuffer, service: str) -> None:
         self._buffer = buffer
+        self._service = service
         self._series: dict[str, _Series] = {}
         self._lock = threading.Lock()
 
@@ -86,7 +88,8 @@ class CoreMetrics(Collector):
             add = adders.get(key)
             if add is None:
                 if key[1] not in labels:
-                    labels[key[1]] = tuple(sorted((name, str(value)) for name, value in attributes.items()))
+                    named = {**attributes, "service_name": self._service}
+                    labels[key[1]] = tuple(sorted((name, str(value)) for name, value in named.items()))
                 add = adders[key] = partial(self._series_of(metric).add, labels[key[1]])
             add(update.value)
 
@@ -120,13 +123,15 @@ def _cumulate(counts: Sequence[int]) -> list[tuple[str, float]]:
     return [(bound, float(sum(counts[: number + 1]))) for number, bound in enumerate(bounds)]
 
 
-def measured_runtime(registry: CollectorRegistry = REGISTRY) -> tuple[Runtime, CoreMetrics]:
+def measured_runtime(service: str, registry: CollectorRegistry = REGISTRY) -> tuple[Runtime, CoreMetrics]:
     """The runtime for the Temporal clients of this process, and its metrics, which are added to the registry.
+
+    `service` is their label `service_name`.
 
     Create one per process: the workers of a client report through its runtime.
     """
     buffer = MetricBuffer(_BUFFER_SIZE, MetricBufferDurationFormat.SECONDS)
     runtime = Runtime(telemetry=TelemetryConfig(metrics=buffer, metric_prefix=PREFIX))
-    metrics = CoreMetrics(buffer)
+    metrics = CoreMetrics(buffer, service)
     registry.register(metrics)
     return runtime, metrics

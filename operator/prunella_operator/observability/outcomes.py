@@ -1,5 +1,6 @@
 """Metrics of closed and open incidents, counted by the activity that writes their end. Labels are of bounded number."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import product
@@ -79,18 +80,22 @@ def _stages(times: Times) -> Iterator[tuple[str, float]]:
 
 OPEN = Gauge("prunella_incidents_open", "Incidents that are not over, by phase.", ["phase"])
 OLDEST = Gauge(
-    "prunella_incident_oldest_seconds", "The age of the oldest incident of a phase; 0 without one.", ["phase"]
+    "prunella_incident_oldest_seconds",
+    "The age of the oldest incident of a phase, apart for those that wait as intended; 0 without one.",
+    ["phase", "waiting"],
 )
 
 
-def observe_open(ages: Iterable[tuple[Phase, float]]) -> None:
-    """All incidents that are open now: phase and age in seconds."""
-    known = list(ages)
+def observe_open(ages: Iterable[tuple[Phase, bool, float]]) -> None:
+    """All incidents that are open now: phase, whether they wait as intended, and age in seconds."""
+    found = defaultdict[tuple[Phase, bool], list[float]](list)
+    for phase, waiting, age in ages:
+        found[phase, waiting].append(age)
     for phase in Phase:
         if not phase.closed:
-            found = [age for incident_phase, age in known if incident_phase is phase]
-            OPEN.labels(phase.value).set(len(found))
-            OLDEST.labels(phase.value).set(max(found, default=0.0))
+            OPEN.labels(phase.value).set(sum(len(found[phase, waiting]) for waiting in (True, False)))
+            for waiting in (True, False):
+                OLDEST.labels(phase.value, str(waiting).lower()).set(max(found[phase, waiting], default=0.0))
 
 
 def forget_open() -> None:

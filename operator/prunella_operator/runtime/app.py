@@ -58,7 +58,7 @@ async def _run_until_signalled(work: Coroutine[Any, Any, None]) -> None:
 
 async def _main(settings: Settings, *, operator: bool, worker: bool, console: bool, telemetry: bool) -> None:
     access = None if telemetry else load_access(settings.kubeconfig, settings.context)
-    runtime, core_metrics = measured_runtime()
+    runtime, core_metrics = measured_runtime("prunella")
     process = Process(interceptors=[CountingInterceptor()], runtime=runtime)
     process.start("temporal's metrics", core_metrics.drain())
     async with AsyncExitStack() as stack:

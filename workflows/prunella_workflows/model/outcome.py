@@ -39,6 +39,8 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "Inconclusive"
 
 
+HOLDING = "Holding"
+"""The reason of a repair that is healthy, but not for long enough yet."""
 SERVED_BY_EXISTING_PODS = "ServedByExistingPods"
 """The reason of Healed where no pod was made after the repair: the workload's health is proven, the cause is not."""
 

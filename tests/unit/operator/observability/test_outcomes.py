@@ -67,3 +67,12 @@ def test_every_series_begins_at_nought_so_that_its_first_event_is_an_increase():
     assert REGISTRY.get_sample_value("prunella_stage_seconds_count", {"stage": "detection"}) is not None
     assert REGISTRY.get_sample_value("prunella_incidents_closed_total", {"phase": "Pending", "cause": "none"}) is None
     assert len(outcomes.ACTIONS) == 7
+
+
+def test_what_waits_as_intended_has_an_age_of_its_own():
+    outcomes.observe_open([(Phase.DIAGNOSING, True, 900.0), (Phase.DIAGNOSING, False, 20.0)])
+    assert read("prunella_incidents_open", phase="Diagnosing") == 2
+    assert read("prunella_incident_oldest_seconds", phase="Diagnosing", waiting="true") == 900
+    assert read("prunella_incident_oldest_seconds", phase="Diagnosing", waiting="false") == 20
+    outcomes.observe_open([])
+    assert read("prunella_incident_oldest_seconds", phase="Diagnosing", waiting="true") == 0

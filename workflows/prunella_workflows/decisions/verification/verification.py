@@ -15,7 +15,7 @@ from prunella_workflows.decisions.verification.expectation import Expectation
 from prunella_workflows.decisions.verification.rollout import Rollout
 from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.neighbours import NodeView
-from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Judgement, Verdict, inconclusive
+from prunella_workflows.model.outcome import HOLDING, SERVED_BY_EXISTING_PODS, Judgement, Verdict, inconclusive
 from prunella_workflows.model.plan import Relief
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
@@ -180,7 +180,7 @@ def _judge_stability(rollout: Rollout, expected: Expectation, now: datetime) -> 
         if now > rollout.limit + timedelta(seconds=_MAX_WINDOWS * window):
             message = "The pods are ready, but they are replaced or restarted too often to judge."
             return inconclusive("NeverStable", message)
-        return Judgement(reason="Holding", message=f"healthy for {stable:.0f} of {window:.0f} s")
+        return Judgement(reason=HOLDING, message=f"healthy for {stable:.0f} of {window:.0f} s")
     if expected.has_checks:
         return Judgement(reason=CHECKS_DUE, message=f"healthy for {stable:.0f} s; running the policy's checks")
     message = f"{len(pods)} pod(s) ready and stable for {stable:.0f} s"
