@@ -4,9 +4,10 @@ BIN := .venv/bin
 DEMO_ARGS ?=
 TELEMETRY_ARGS ?=
 TEST_ARGS ?=
+IMAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo telemetry test check audit crds format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo telemetry test check audit crds chart dist package format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,7 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 	@$(BIN)/mypy --no-error-summary hack/audit/lockaudit
 	@$(BIN)/mypy --no-error-summary hack/cluster/localcluster
 	@$(BIN)/mypy --no-error-summary hack/crds/crdgen
+	@$(BIN)/mypy --no-error-summary hack/chart/chartgen
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/mypy --no-error-summary hack/telemetry/otlpload hack/telemetry/telemetrydemo hack/telemetry/telemetrystack
@@ -65,6 +67,15 @@ audit: setup ## are the locked packages pinned by hashes, and is any known to be
 
 crds: setup ## write the CRDs (crds/*.yaml) from the models
 	@$(BIN)/python hack/crds
+
+chart: setup ## write the templates of the Helm chart (charts/prunella) from the manifests
+	@$(BIN)/python hack/chart
+
+dist: setup ## write the packaged chart and an install-OVERLAY.yaml for each overlay into dist (IMAGE=REGISTRY/prunella)
+	@$(BIN)/python hack/chart --dist dist $(if $(IMAGE),--image $(IMAGE))
+
+package: setup ## build the Python package (wheel and source) into dist
+	@$(BIN)/python -m hatchling build -d dist
 
 format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .

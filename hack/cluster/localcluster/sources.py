@@ -162,13 +162,17 @@ KEDA = Group(
     ),
     kept=Kept("crds.yaml", "github.com/kedacore/keda/v2", ("config/crd/bases/*.yaml",)),
 )
+HELM = Group("helm", GO_FOLDER / "helm", _programs({"helm.sh/helm/v4/cmd/helm": 100}))
+ACTIONLINT = Group(
+    "actionlint", GO_FOLDER / "actionlint", _programs({"github.com/rhysd/actionlint/cmd/actionlint": 10})
+)
 SHOP = Group("shop", IMAGES_FOLDER / "shop", (Program("shop", ".", 2),))
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
 MONITORING = (PROMETHEUS, METRICS_SERVER)
-ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER, KEDA)
+ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER, KEDA, HELM, ACTIONLINT)
 """For single tests: built when one of them asks."""
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 

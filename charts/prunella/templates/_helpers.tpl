@@ -1,0 +1,132 @@
+{{/* Labels of every object; selectors do not use them. */}}
+{{- define "prunella.labels" -}}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: prunella
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end }}
+
+{{- define "prunella.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "prunella.telemetryImage" -}}
+{{- with .Values.telemetry.image -}}
+{{ .repository | default (printf "%s-telemetry" $.Values.image.repository) }}
+{{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Values.image.tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* The workers that repair read telemetry as evidence. */}}
+{{- define "prunella.workerImage" -}}
+{{- include (ternary "prunella.telemetryImage" "prunella.image" .Values.telemetry.enabled) . }}
+{{- end }}
+
+{{- define "prunella.temporalAddress" -}}
+{{- if .Values.temporal.developmentServer.enabled -}}
+temporal:7233
+{{- else -}}
+{{ required "temporal.address is required: set it, or temporal.developmentServer.enabled=true to try Prunella" .Values.temporal.address }}
+{{- end }}
+{{- end }}
+
+{{/* Data of the ConfigMap; `settings` has the last word. */}}
+{{- define "prunella.settings" -}}
+{{- $found := dict "PRUNELLA_LOG_FORMAT" "json" "PRUNELLA_TEMPORAL_ADDRESS" (include "prunella.temporalAddress" .) }}
+{{- if ne .Values.temporal.namespace "default" }}
+{{- $_ := set $found "PRUNELLA_TEMPORAL_NAMESPACE" .Values.temporal.namespace }}
+{{- end }}
+{{- if .Values.telemetry.enabled }}
+{{- $_ := set $found "PRUNELLA_TELEMETRY_KAFKA" .Values.telemetry.kafka }}
+{{- end }}
+{{- if ne .Release.Namespace "prunella-system" }}
+{{- $protected := list "kube-system" "kube-public" "kube-node-lease" .Release.Namespace | join "," }}
+{{- $_ := set $found "PRUNELLA_PROTECTED_NAMESPACES" $protected }}
+{{- end }}
+{{- mergeOverwrite $found .Values.settings | toYaml }}
+{{- end }}
+
+{{- define "prunella.scheduling" }}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" }}
+{{- with get $.Values $key }}
+{{ dict $key . | toYaml }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Variables, mounts and volumes that are added to those of the manifests. */}}
+
+{{- define "prunella.extra.env" }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "prunella.extra.mounts" }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "prunella.extra.volumes" }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "prunella.operator.env" }}
+{{- if .Values.webhook.enabled }}
+- name: PRUNELLA_WEBHOOK_TOKEN_FILE
+  value: /etc/prunella/webhook/token
+{{- end }}
+{{- include "prunella.extra.env" . }}
+{{- end }}
+
+{{- define "prunella.operator.mounts" }}
+{{- if .Values.webhook.enabled }}
+- name: webhook
+  mountPath: /etc/prunella/webhook
+  readOnly: true
+{{- end }}
+{{- include "prunella.extra.mounts" . }}
+{{- end }}
+
+{{- define "prunella.operator.volumes" }}
+{{- if .Values.webhook.enabled }}
+- name: webhook
+  secret:
+    secretName: {{ .Values.webhook.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- include "prunella.extra.volumes" . }}
+{{- end }}
+
+{{- define "prunella.worker.env" }}
+{{- if .Values.telemetry.enabled }}
+- name: PRUNELLA_TELEMETRY_DATABASE_URL_FILE
+  value: /etc/prunella/telemetry/database-url
+{{- end }}
+{{- include "prunella.extra.env" . }}
+{{- end }}
+
+{{- define "prunella.worker.mounts" }}
+{{- if .Values.telemetry.enabled }}
+- name: telemetry
+  mountPath: /etc/prunella/telemetry
+  readOnly: true
+{{- end }}
+{{- include "prunella.extra.mounts" . }}
+{{- end }}
+
+{{- define "prunella.worker.volumes" }}
+{{- if .Values.telemetry.enabled }}
+- name: telemetry
+  secret:
+    secretName: {{ .Values.telemetry.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- include "prunella.extra.volumes" . }}
+{{- end }}

@@ -1,0 +1,1 @@
+"""The templates of the Helm chart, made from the manifests that kustomize reads."""
