@@ -3,12 +3,14 @@
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-pip ca-certificates
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE requirements.lock requirements-image.lock ./
+COPY pyproject.toml README.md LICENSE requirements.lock requirements-image.lock requirements-telemetry.lock ./
 COPY crds crds
 COPY operator operator
 COPY workflows workflows
 COPY hack/image hack/image
-RUN python3 hack/image --tree /tree
+# requirements-telemetry.lock makes the image of the telemetry worker.
+ARG LOCK=requirements-image.lock
+RUN python3 hack/image --tree /tree --lock "$LOCK"
 
 # The bill of materials alone: docker build --target sbom --output dist .
 FROM scratch AS sbom
