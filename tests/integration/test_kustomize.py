@@ -1,4 +1,4 @@
-"""What kustomize renders, without a cluster: images, namespaces, and kustomizations that are not in this repository."""
+"""Kustomizations as they render, without a cluster: images, namespaces, and those outside of this repository."""
 
 import shutil
 import subprocess
