@@ -14,6 +14,7 @@ BENCHMARKS = (
     ("detection.py", "--pods", "5000"),
     ("repair.py",),
     ("webhook.py",),
+    ("console.py",),
     ("telemetry.py",),
     ("scale.py", "--pods", "2000", "10000"),
     ("simulate_shards.py",),

@@ -30,6 +30,9 @@ class FakeReader:
         self.queries.append((namespace, selector))
         return [item for item in map(parse, self.raw) if namespace in {None, item.namespace}]
 
+    def check_list(self, namespace):
+        self.queries.append((namespace, "check"))
+
     def get(self, namespace, name):
         for item in map(parse, self.raw):
             if (item.namespace, item.name) == (namespace, name):

@@ -81,6 +81,8 @@ def watch(
     reader = invocation.reader()
     scope = None if all_namespaces else namespace or reader.namespace
     try:
-        follow(lambda: reader.find(scope, selector), console(), clock.now, all_closed if until else lambda _: False)
+        reader.check_list(scope)
+        with invocation.tools.watch(invocation.settings, scope, selector) as poll:
+            follow(poll, console(), clock.now, all_closed if until else lambda _: False)
     except KeyboardInterrupt:
         raise typer.Exit(1 if until else 0) from None

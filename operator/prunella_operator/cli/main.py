@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -23,10 +24,10 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.presentation.terminal import console
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
-    from prunella_operator.incidents.client import Incident, IncidentReader
+    from prunella_operator.incidents.client import Incident, IncidentReader, Listed
 
 
 def _run(
@@ -52,13 +53,23 @@ def _archived(settings: Settings, since: "datetime", known: "Collection[str]") -
     return read_archived(settings, since, known)
 
 
+@contextmanager
+def _watch(settings: Settings, namespace: str | None, selector: str) -> "Iterator[Callable[[], Sequence[Listed]]]":
+    from prunella_operator.incidents.index import watching
+    from prunella_operator.kubernetes.access import load_access
+    from prunella_operator.kubernetes.watch.resource import Scope
+
+    with watching(load_access(settings.kubeconfig, settings.context), Scope(namespace, selector)) as index:
+        yield index.all
+
+
 app = typer.Typer(
     cls=Group,
     name="prunella",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks could show values
     help="Prunella heals Kubernetes workloads: it diagnoses, repairs and verifies, or rolls back and escalates.",
-    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _archived)},
+    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _archived, _watch)},
     rich_markup_mode="markdown",
     epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
     "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "

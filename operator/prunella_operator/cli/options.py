@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -14,7 +15,7 @@ from typer.core import TyperGroup
 
 from prunella_operator.config.environment import UnknownSetting, check_variables, variable
 from prunella_operator.config.settings import Settings
-from prunella_operator.incidents.client import Incident, IncidentReader
+from prunella_operator.incidents.client import Incident, IncidentReader, Listed
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import PrunellaError
 
@@ -49,13 +50,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 class Tools:
     """Access to the outside world; tests pass their own as typer's context object.
 
-    `run` runs parts of Prunella and returns the exit code. `archived` reads incidents deleted since a time from
+    `run` runs parts of Prunella and returns the exit code. `watch` gives the incidents that a label selector selects in
+    a namespace, or in all (None), as they are at each call. `archived` reads incidents deleted since a time from
     Temporal, except those with the given uids.
     """
 
     reader: Callable[[Settings], IncidentReader]
     run: Callable[..., int]
     archived: Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
+    watch: Callable[[Settings, str | None, str], AbstractContextManager[Callable[[], Sequence[Listed]]]]
 
 
 @dataclass(frozen=True)

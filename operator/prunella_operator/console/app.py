@@ -14,6 +14,7 @@ from prunella_operator.console.actions import ACTIONS
 from prunella_operator.console.service_map import Row, services_page
 from prunella_operator.console.sessions import COOKIE, LIFETIME, Session, Sessions
 from prunella_operator.incidents.client import IncidentReader
+from prunella_operator.incidents.summary import IncidentSummary
 from prunella_operator.presentation.html import STATIC, make_environment
 from prunella_workflows.model.errors import Forbidden, NotFound, Permanent, PrunellaError, Retryable
 
@@ -45,12 +46,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Console:
-    """The pages. `workflow_url` links to Temporal; `anonymous` allows reading without a token, with our own account.
-    `telemetry` gives the page of services.
+    """The pages. `incidents` are those of the whole cluster, from an index that Prunella's own account keeps.
+    `workflow_url` links to Temporal; `anonymous` allows reading without a token. `telemetry` reads what the page of
+    services shows.
     With `local`, other host names are refused: DNS rebinding, by a site that wants to read what a local browser may.
     """
 
     readers: Readers
+    incidents: Callable[[], Sequence[IncidentSummary]]
     workflow_url: Callable[[str, str], str]
     anonymous: bool = True
     local: bool = False
@@ -59,6 +62,7 @@ class Console:
 
     def __post_init__(self) -> None:
         self._environment = make_environment()
+        self._overviews = pages.Overviews()
         self._environment.globals["has_services"] = self.telemetry is not None
 
     def app(self) -> web.Application:
@@ -95,9 +99,9 @@ class Console:
 
     async def _overview(self, request: web.Request) -> web.StreamResponse:
         self._require_access(request)
-        incidents = await asyncio.to_thread(self._reader(request).find, None)
+        incidents = await self._list(request)
         wanted = pages.Filter.from_query(request.query)
-        return self._page(request, "overview.html", **pages.overview_page(incidents, wanted, clock.now()))
+        return self._page(request, "overview.html", **self._overviews.page(incidents, wanted))
 
     async def _incident(self, request: web.Request) -> web.StreamResponse:
         self._require_access(request)
@@ -111,7 +115,7 @@ class Console:
         """The map of services, for those who may list the incidents of the whole cluster."""
         self._require_access(request)
         assert self.telemetry is not None
-        incidents = await asyncio.to_thread(self._reader(request).find, None)
+        incidents = await self._list(request)
         return self._page(request, "services.html", **services_page(await self.telemetry(), incidents))
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
@@ -163,6 +167,12 @@ class Console:
         """Signed-in users read with their own permissions, anonymous ones with Prunella's."""
         session = self._session(request)
         return self.readers(session.token if session else None)
+
+    async def _list(self, request: web.Request) -> Sequence[IncidentSummary]:
+        """All incidents. Raises Forbidden for a signed-in user whom the API server does not let list them."""
+        if self._session(request) is not None:
+            await asyncio.to_thread(self._reader(request).check_list, None)
+        return self.incidents()
 
     def _require_local_host(self, request: web.Request) -> None:
         if self.local and request.url.host not in LOCAL:

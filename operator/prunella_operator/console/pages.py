@@ -1,11 +1,12 @@
-"""Values for the console's pages; the templates lay them out. Pure functions."""
+"""Values for the console's pages; the templates lay them out. Pure functions, but for what viewers share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from prunella_operator.incidents.client import Incident
+from prunella_operator import clock
+from prunella_operator.incidents.client import Incident, Listed
 from prunella_operator.presentation.terminal import age
 from prunella_operator.presentation.timeline import PHASE_TONES, timeline
 from prunella_operator.reporting.statistics import OUTCOMES, compute_stats, count_per_day
@@ -13,6 +14,7 @@ from prunella_workflows.model.incident_status import Phase
 
 STATES = ("open", "closed", "all")
 _MAX_ROWS = 200
+_SHARED_SECONDS = 2.0
 _MAX_NAME = 63  # characters in a Kubernetes label
 _MAX_TEXT = 100  # characters
 
@@ -37,7 +39,7 @@ class Filter:
             query.get("text", "").strip()[:_MAX_TEXT],
         )
 
-    def matches(self, incident: Incident) -> bool:
+    def matches(self, incident: Listed) -> bool:
         """True if the incident is to be shown."""
         searched = f"{incident.namespace}/{incident.name} {incident.target} {incident.status.message}".lower()
         return (
@@ -48,7 +50,7 @@ class Filter:
         )
 
 
-def overview_page(incidents: Sequence[Incident], wanted: Filter, now: datetime) -> dict[str, Any]:
+def overview_page(incidents: Sequence[Listed], wanted: Filter, now: datetime) -> dict[str, Any]:
     """The front page: statistics, the chart, and the incidents that match the filter, newest first."""
     shown = [incident for incident in reversed(incidents) if wanted.matches(incident)]
     return {
@@ -65,6 +67,21 @@ def overview_page(incidents: Sequence[Incident], wanted: Filter, now: datetime) 
     }
 
 
+class Overviews:
+    """Overview pages of the last two seconds. Viewers share them, so that ten cost little more than one."""
+
+    def __init__(self) -> None:
+        self._made: dict[Filter, tuple[float, dict[str, Any]]] = {}
+
+    def page(self, incidents: Sequence[Listed], wanted: Filter) -> dict[str, Any]:
+        """The page of these incidents, or one that was made for the same filter a moment ago."""
+        at = clock.monotonic()
+        self._made = {key: made for key, made in self._made.items() if at - made[0] < _SHARED_SECONDS}
+        if wanted not in self._made:
+            self._made[wanted] = at, overview_page(incidents, wanted, clock.now())
+        return self._made[wanted][1]
+
+
 def incident_page(incident: Incident, now: datetime, workflow_url: str, actions: Sequence[str]) -> dict[str, Any]:
     """One incident's page; `actions` are those offered to this user."""
     return {
@@ -76,7 +93,7 @@ def incident_page(incident: Incident, now: datetime, workflow_url: str, actions:
     }
 
 
-def _row(incident: Incident, now: datetime) -> dict[str, Any]:
+def _row(incident: Listed, now: datetime) -> dict[str, Any]:
     tone = PHASE_TONES.get(incident.phase, "" if incident.phase.closed else "busy")
     return {"incident": incident, "tone": tone, "age": age(incident.metadata.creation_timestamp, now)}
 

@@ -13,6 +13,7 @@ from prunella_operator.config.extras import telemetry_wing
 from prunella_operator.config.settings import Settings
 from prunella_operator.console.app import LOCAL, Console, Readers, Telemetry
 from prunella_operator.incidents.client import IncidentReader, KubeIncidents
+from prunella_operator.incidents.index import IncidentIndex
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.process import Process
@@ -32,8 +33,8 @@ class ConsolePortTaken(Permanent):
 async def run_console(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """The console, for as long as the context is open. Raises ConsolePortTaken."""
     readers, local = make_readers(access, settings.api_timeout), settings.http_host in LOCAL
-    telemetry = make_telemetry(settings)
-    console = Console(readers, settings.workflow_url, settings.console_anonymous, local, telemetry)
+    telemetry, index = make_telemetry(settings), IncidentIndex(access)
+    console = Console(readers, index.all, settings.workflow_url, settings.console_anonymous, local, telemetry)
     runner = web.AppRunner(console.app(), access_log=None)
     await runner.setup()
     try:
@@ -43,7 +44,8 @@ async def run_console(settings: Settings, access: Access, process: Process) -> A
         except OSError as error:
             problem = f"cannot serve the console on {where}: {error.strerror}"
             raise ConsolePortTaken(f"{problem}. Set another console_port, or 0 to disable it") from error
-        process.start("console", asyncio.Event().wait())
+        process.checks["incidents"] = index.stats.problem
+        process.start("incidents", index.run())
         _log.info("console started", url=f"http://{where}")
         yield
     finally:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prunella_operator.incidents.client import Incident
+from prunella_operator.incidents.client import Listed
 
 Row = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ class Arrow:
     blamed: bool
 
 
-def services_page(found: Mapping[str, Sequence[Row]], incidents: Iterable[Incident]) -> dict[str, Any]:
+def services_page(found: Mapping[str, Sequence[Row]], incidents: Iterable[Listed]) -> dict[str, Any]:
     """The page of services, the worst first. The picture has the first ones, and those that they name as origin."""
     services, calls = found["services"], found["calls"]
     boxes = _place(_choose(services), calls)
@@ -51,7 +51,7 @@ def services_page(found: Mapping[str, Sequence[Row]], incidents: Iterable[Incide
     }
 
 
-def _row(service: Row, services: Sequence[Row], incidents: Mapping[tuple[str, str], Incident]) -> dict[str, Any]:
+def _row(service: Row, services: Sequence[Row], incidents: Mapping[tuple[str, str], Listed]) -> dict[str, Any]:
     name = service["name"]
     return {
         **service,

@@ -1,21 +1,23 @@
 """The full reader of Incidents, and people's actions on them. An action patches the spec, never the status."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import Field, ValidationError
 
+from prunella_operator.incidents.summary import Described, IncidentSummary
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.api import MERGE_PATCH, Api
+from prunella_operator.kubernetes.api import MERGE_PATCH, Api, Object
 from prunella_workflows.model import labels
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
-from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS
 
 _MAX_GROUPS = 100  # of an approval
+_PAGE_SIZE = "200"  # objects, of 6 KB and more each
+_NO_KIND = "this cluster has no Incident kind yet: prunella crds | kubectl apply --server-side -f -"
 
 
 class AlreadyClosed(Permanent):
@@ -34,43 +36,16 @@ class Metadata(Value):
     resource_version: str = Field(default="", exclude=True)
 
 
-class Incident(Value):
+class Incident(Described, Value):
     """An Incident object."""
 
     metadata: Metadata
     spec: IncidentSpec
     status: IncidentStatus = IncidentStatus()
 
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.metadata.name
 
-    @property
-    def namespace(self) -> str:
-        """Its namespace."""
-        return self.metadata.namespace
-
-    @property
-    def phase(self) -> Phase:
-        """Its phase."""
-        return self.status.phase
-
-    @property
-    def proven(self) -> bool:
-        """False if it is healed, but only pods from before the repair serve."""
-        return self.status.reason != SERVED_BY_EXISTING_PODS
-
-    @property
-    def phase_label(self) -> str:
-        """The phase as people see it."""
-        return self.phase.value if self.proven else f"{self.phase.value} (not proven)"
-
-    @property
-    def target(self) -> str:
-        """The workload, or the pod while its workload is not known yet."""
-        target = self.spec.target
-        return self.status.target or (f"{target.kind}/{target.name}" if target else f"Pod/{self.spec.pod_name}")
+Listed = Incident | IncidentSummary
+"""An Incident as lists, tables and statistics read it."""
 
 
 class IncidentReader(Protocol):
@@ -82,6 +57,9 @@ class IncidentReader(Protocol):
 
     def find(self, namespace: str | None, selector: str = "") -> Sequence[Incident]:
         """The incidents of a namespace, or of all (None), oldest first."""
+
+    def check_list(self, namespace: str | None) -> None:
+        """Raise Forbidden if this user may not list the incidents of a namespace, or of all (None)."""
 
     def get(self, namespace: str, name: str) -> Incident:
         """One incident."""
@@ -109,14 +87,24 @@ class KubeIncidents:
 
     def find(self, namespace: str | None, selector: str = "") -> Sequence[Incident]:
         """The incidents of a namespace, or of all (None), oldest first."""
-        path = f"{paths.API}/namespaces/{namespace}/incidents" if namespace else f"{paths.API}/incidents"
-        try:
-            items = self._api.call("GET", path, labelSelector=selector)["items"]
-        except NotFound as error:
-            raise NotFound(
-                "this cluster has no Incident kind yet: prunella crds | kubectl apply --server-side -f -"
-            ) from error
+        items = self._items(namespace, labelSelector=selector, limit=_PAGE_SIZE)
         return sorted(map(parse, items), key=lambda item: (item.metadata.creation_timestamp, item.namespace, item.name))
+
+    def check_list(self, namespace: str | None) -> None:
+        """Raise Forbidden if this user may not list the incidents of a namespace, or of all (None)."""
+        next(self._items(namespace, limit="1"), None)
+
+    def _items(self, namespace: str | None, **query: str) -> Iterator[Object]:
+        """Iterate over the objects; no more than one page of them is held."""
+        path, more = paths.incidents(namespace or ""), True
+        while more:
+            try:
+                page = self._api.call("GET", path, **query)
+            except NotFound as error:
+                raise NotFound(_NO_KIND) from error
+            yield from page["items"]
+            query["continue"] = page.get("metadata", {}).get("continue", "")
+            more = bool(query["continue"])
 
     def get(self, namespace: str, name: str) -> Incident:
         """One incident."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from prunella_operator.incidents.client import Incident
+from prunella_operator.incidents.client import Listed
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.labels import HEAL
@@ -41,7 +41,7 @@ PHASE_STYLE = {
 NO_INCIDENTS = f"""No incidents{{where}}: either nothing is broken, or Prunella is not watching.
 Prunella opens an incident when a pod of a watched workload fails (`prunella doctor` checks whether it can), and
 repairs the workload where a HealingPolicy or the label {HEAL}=enabled on the namespace allows that.
-To open one yourself: kubectl create -f - with kind: Incident, spec.target and spec.type."""
+To open one yourself: kubectl create -f - with kind: Listed, spec.target and spec.type."""
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -57,7 +57,7 @@ def safe(text: str, style: str = "") -> Text:
     return Text(_CONTROL.sub("�", text.replace("\r\n", "\n")), style=style)
 
 
-def phase_text(incident: Incident) -> Text:
+def phase_text(incident: Listed) -> Text:
     """The phase of an incident in its colour."""
     return Text(incident.phase_label, style=PHASE_STYLE[incident.phase])
 
@@ -86,7 +86,7 @@ def percent(value: float | None) -> str:
     return _NOTHING if value is None else f"{100 * value:.0f} %"
 
 
-def incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:
+def incident_table(incidents: Sequence[Listed], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:
     """The table of `prunella incidents list`. A narrow terminal gets fewer columns instead of wrapped ones."""
     rows = [_cells(incident, now) for incident in incidents]
     columns = [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
@@ -105,7 +105,7 @@ def _width(columns: Sequence[str], rows: Sequence[dict[str, Text]]) -> int:
     return sum(max(len(name), *(row[name].cell_len for row in rows)) + 2 for name in columns) - 2
 
 
-def _cells(incident: Incident, now: datetime) -> dict[str, Text]:
+def _cells(incident: Listed, now: datetime) -> dict[str, Text]:
     status = incident.status
     return {
         "NAMESPACE": safe(incident.namespace),
@@ -119,7 +119,7 @@ def _cells(incident: Incident, now: datetime) -> dict[str, Text]:
     }
 
 
-def change_line(incident: Incident) -> str:
+def change_line(incident: Listed) -> str:
     """One line per change, for logs and pipes: incident, phase, target, details."""
     status = incident.status
     healed = status.healed_in and f"healed in {status.healed_in}"

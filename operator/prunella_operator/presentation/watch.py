@@ -8,16 +8,16 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from prunella_operator.incidents.client import Incident
+from prunella_operator.incidents.client import Listed
 from prunella_operator.presentation.terminal import change_line, incident_table, safe
 from prunella_workflows.model.errors import Unavailable
 
-Poll = Callable[[], Sequence[Incident]]
-Predicate = Callable[[Sequence[Incident]], bool]
+Poll = Callable[[], Sequence[Listed]]
+Predicate = Callable[[Sequence[Listed]], bool]
 POLL_INTERVAL_SECONDS = 1.0
 
 
-def all_closed(incidents: Sequence[Incident]) -> bool:
+def all_closed(incidents: Sequence[Listed]) -> bool:
     """True if there are incidents and all are closed."""
     return bool(incidents) and all(incident.phase.closed for incident in incidents)
 
@@ -28,18 +28,18 @@ def follow(
     now: Callable[[], datetime],
     is_done: Predicate = lambda _: False,
     sleep: Callable[[float], None] = time.sleep,
-) -> Sequence[Incident]:
+) -> Sequence[Listed]:
     """Show what `poll` returns, every second, until `is_done`. Tolerates an unavailable API server."""
     show = _redraw if out.is_terminal else _append
     return show(_poll_until(poll, is_done, sleep), out, now)
 
 
-Polled = Iterator[tuple[Sequence[Incident], str]]
+Polled = Iterator[tuple[Sequence[Listed], str]]
 """Incidents, and the error when the last poll failed."""
 
 
 def _poll_until(poll: Poll, is_done: Predicate, sleep: Callable[[float], None]) -> Polled:
-    incidents: Sequence[Incident] = ()
+    incidents: Sequence[Listed] = ()
     while True:
         try:
             incidents, error = poll(), ""
@@ -51,16 +51,16 @@ def _poll_until(poll: Poll, is_done: Predicate, sleep: Callable[[float], None]) 
         sleep(POLL_INTERVAL_SECONDS)
 
 
-def _redraw(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Incident]:
-    incidents: Sequence[Incident] = ()
+def _redraw(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Listed]:
+    incidents: Sequence[Listed] = ()
     with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
         for incidents, error in polled:
             live.update(_screen(incidents, now(), error, out.width), refresh=True)
     return incidents
 
 
-def _append(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Incident]:
-    incidents: Sequence[Incident] = ()
+def _append(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Listed]:
+    incidents: Sequence[Listed] = ()
     printed: dict[str, str] = {}
     for incidents, error in polled:
         lines = {incident.metadata.uid: change_line(incident) for incident in incidents}
@@ -72,7 +72,7 @@ def _append(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequen
     return incidents
 
 
-def _screen(incidents: Sequence[Incident], now: datetime, error: str, width: int) -> RenderableType:
+def _screen(incidents: Sequence[Listed], now: datetime, error: str, width: int) -> RenderableType:
     several = len({incident.namespace for incident in incidents}) > 1
     nothing = Text("No incidents yet. Press Ctrl-C to stop.", style="dim")
     table = incident_table(incidents, now, several, width) if incidents else nothing

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from math import ceil
 from statistics import median
 
-from prunella_operator.incidents.client import Incident
+from prunella_operator.incidents.client import Listed
 from prunella_workflows.model.incident_status import Phase
 
 HEALED, ESCALATED, RECOVERED, OTHER = "healed", "escalated", "recovered", "other"
@@ -69,7 +69,7 @@ class Day:
         return sum(self.counts.values())
 
 
-def compute_stats(incidents: Iterable[Incident]) -> IncidentStats:
+def compute_stats(incidents: Iterable[Listed]) -> IncidentStats:
     """The statistics of these incidents."""
     known = list(incidents)
     outcomes = Counter(_outcome(incident) for incident in known if incident.phase.closed)
@@ -88,9 +88,7 @@ def compute_stats(incidents: Iterable[Incident]) -> IncidentStats:
     )
 
 
-def count_per_day(
-    incidents: Iterable[Incident], today: date, count: int = _CHART_DAYS, days_each: int = 1
-) -> list[Day]:
+def count_per_day(incidents: Iterable[Listed], today: date, count: int = _CHART_DAYS, days_each: int = 1) -> list[Day]:
     """The last `count` days, today included, oldest first; or as many spans of `days_each` days."""
     first = today - timedelta(days=count * days_each - 1)
     counts = Counter(
@@ -104,15 +102,15 @@ def count_per_day(
     ]
 
 
-def _outcome(incident: Incident) -> str:
+def _outcome(incident: Listed) -> str:
     return _OUTCOMES_BY_PHASE.get(incident.phase, OTHER)
 
 
-def _is_approved(incident: Incident) -> bool:
+def _is_approved(incident: Listed) -> bool:
     return any((condition.type, condition.status) == ("Approved", "True") for condition in incident.status.conditions)
 
 
-def _repair_seconds(incident: Incident) -> float | None:
+def _repair_seconds(incident: Listed) -> float | None:
     """From the detection to stable health, of an incident that Prunella healed."""
     if incident.phase is not Phase.HEALED:
         return None

@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 
 from temporalio.client import Client
 
-from prunella_operator import clock
 from prunella_operator.alerts.server import run_webhook
 from prunella_operator.config.settings import Settings
 from prunella_operator.detection.jobs import JobSource
@@ -33,8 +32,6 @@ from prunella_workflows.contracts.healing import watch_queue
 _PROBE_INTERVAL_SECONDS = 5.0
 _PROBE_RETRY_INTERVAL_SECONDS = 1.0  # while Temporal is unavailable
 _BACKLOG_INTERVAL_SECONDS = 15.0
-_WATCH_SILENCE_LIMIT_SECONDS = 120.0
-"""Bookmarks come every minute: a watch without a byte for so long misses changes."""
 
 Watches = dict[str, WatchStats]
 NamedSource = tuple[str, PodSource | JobSource | RolloutSource[Any]]
@@ -76,7 +73,7 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         watches: Watches = {}
         for name, source in _sources(settings, access, intake, recorder):
             watches[name] = source.stats
-            part.checks[name] = partial(_watch_problem, source.stats)
+            part.checks[name] = source.stats.problem
             part.start(name, source.run())
         part.checks["temporal"] = lambda: starter.temporal_error
         part.start("intake", intake.run())
@@ -121,14 +118,6 @@ async def _measure_backlog(client: Client, queue: str) -> NoReturn:
         for each in (queue, watch_queue(queue)):
             await backlog.measure(client, each)
         await asyncio.sleep(_BACKLOG_INTERVAL_SECONDS)
-
-
-def _watch_problem(stats: WatchStats) -> str:
-    """Why a watch may be missing changes; "" when it is not."""
-    if not stats.synced:
-        return f"the first list was not read yet ({stats.last_error or 'in progress'})"
-    silence = clock.monotonic() - stats.last_activity
-    return f"no data for {silence:.0f} s ({stats.last_error})" if silence > _WATCH_SILENCE_LIMIT_SECONDS else ""
 
 
 def _update_watch_metrics(name: str, stats: WatchStats) -> None:

@@ -20,6 +20,8 @@ class Observed(Protocol):
         """Its identity."""
 
 
+_SILENCE_LIMIT_SECONDS = 120.0  # bookmarks come every minute: a watch without a byte for so long misses changes
+
 T = TypeVar("T", bound=Observed)
 T_contra = TypeVar("T_contra", bound=Observed, contravariant=True)
 
@@ -96,3 +98,10 @@ class WatchStats:
     unhandled: int = 0  # objects on which the handler failed
     last_activity: float = 0.0  # clock.monotonic() of the last bytes of a watch, 0 before the first
     last_error: str = ""
+
+    def problem(self) -> str:
+        """Why the watch may be missing changes; "" when it is not."""
+        if not self.synced:
+            return f"the first list was not read yet ({self.last_error or 'in progress'})"
+        silence = clock.monotonic() - self.last_activity
+        return f"no data for {silence:.0f} s ({self.last_error})" if silence > _SILENCE_LIMIT_SECONDS else ""

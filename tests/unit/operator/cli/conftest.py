@@ -1,5 +1,7 @@
 """The command line with a cluster of incidents in memory."""
 
+from contextlib import contextmanager
+
 import pytest
 from fakes.incidents import FakeReader, incident
 from typer.testing import CliRunner
@@ -23,7 +25,7 @@ class Prunella:
         self.archived = []
 
     def __call__(self, *arguments):
-        tools = Tools(self._reader, self._run, self._archived)
+        tools = Tools(self._reader, self._run, self._archived, self._watch)
         return CliRunner().invoke(app, list(arguments), obj=tools)
 
     def _reader(self, settings):
@@ -34,6 +36,10 @@ class Prunella:
         if isinstance(self.archived, Exception):
             raise self.archived
         return [incident for incident in map(parse, self.archived) if incident.metadata.uid not in known]
+
+    @contextmanager
+    def _watch(self, settings, namespace, selector):
+        yield lambda: self.reader.find(namespace, selector)
 
     def _run(self, settings, *, operator=False, worker=False, console=False, telemetry=False):
         self.runs.append((settings, operator, worker, console))

@@ -292,6 +292,18 @@ def test_the_reader_lists_one_namespace_or_all_sorted(make):
     ]
 
 
+def test_the_reader_lists_in_pages(make):
+    class Pages(FakeApi):
+        def call(self, method, path, body=None, content_type="application/json", **query):
+            super().call(method, path, body, content_type, **query)
+            rest = {"continue": "more"} if len(self.calls) == 1 else {}
+            return {"items": [make(f"a-{len(self.calls)}")], "metadata": rest}
+
+    api = Pages({})
+    assert [incident.name for incident in KubeIncidents(api).find(None)] == ["a-1", "a-2"]
+    assert [(call[4]["limit"], call[4].get("continue")) for call in api.calls] == [("200", None), ("200", "more")]
+
+
 def test_a_patch_applies_only_to_the_object_that_was_read(make):
     api = FakeApi({})
     KubeIncidents(api).patch(parse(make("a")), {"spec": {"suspend": True}})

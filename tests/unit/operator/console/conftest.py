@@ -20,6 +20,9 @@ class Readers:
         self.own = FakeReader(*raw)
         self.tokens = []
 
+    def incidents(self):
+        return self.own.find(None)
+
     def __call__(self, token):
         self.tokens.append(token)
         if token == "bad":
@@ -81,6 +84,6 @@ async def browse(readers, monkeypatch):
     """A browser on the console."""
     monkeypatch.setattr("prunella_operator.clock.now", lambda: NOW)
     async with TestClient(
-        TestServer(Console(readers, lambda workflow, run: f"http://temporal/{workflow}/{run}").app())
+        TestServer(Console(readers, readers.incidents, lambda workflow, run: f"http://temporal/{workflow}/{run}").app())
     ) as client:
         yield client

@@ -143,7 +143,9 @@ async def test_signed_out_is_signed_out(browse):
 
 
 async def test_without_anonymous_access_every_page_redirects_to_the_login(readers):
-    async with TestClient(TestServer(Console(readers, lambda *_: "", anonymous=False).app())) as client:
+    async with TestClient(
+        TestServer(Console(readers, readers.incidents, lambda *_: "", anonymous=False).app())
+    ) as client:
         response = await client.get("/incidents/shop/checkout-1", allow_redirects=False)
         assert (response.status, response.headers["Location"]) == (303, "/login")
         assert readers.tokens == []
@@ -162,7 +164,7 @@ async def test_without_anonymous_access_every_page_redirects_to_the_login(reader
     ],
 )
 async def test_dns_rebinding_reads_nothing(readers, host, status):
-    async with TestClient(TestServer(Console(readers, lambda *_: "", local=True).app())) as client:
+    async with TestClient(TestServer(Console(readers, readers.incidents, lambda *_: "", local=True).app())) as client:
         response = await client.get("/", headers={"Host": host})
         assert response.status == status
         assert ("checkout-1" in await response.text()) is (status == 200)
@@ -170,3 +172,14 @@ async def test_dns_rebinding_reads_nothing(readers, host, status):
 
 async def test_a_public_console_serves_every_host_name(browse):
     assert (await browse.get("/", headers={"Host": "console.example.org"})).status == 200
+
+
+async def test_viewers_share_a_page_for_a_moment(browse, readers, monkeypatch):
+    moment = [100.0]
+    monkeypatch.setattr("prunella_operator.clock.monotonic", lambda: moment[0])
+    assert "Deployment/cart" in await (await browse.get("/")).text()
+    readers.own.raw = readers.own.raw[:1]
+    assert "Deployment/cart" in await (await browse.get("/")).text()
+    assert "Deployment/cart" not in await (await browse.get("/?state=closed")).text()
+    moment[0] += 2
+    assert "Deployment/cart" not in await (await browse.get("/")).text()

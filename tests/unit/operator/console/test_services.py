@@ -81,7 +81,9 @@ async def read():
 @pytest.fixture
 async def browse():
     readers = Readers(incident(target="Deployment/stock"))
-    async with TestClient(TestServer(Console(readers, lambda *_: "", telemetry=read).app())) as client:
+    async with TestClient(
+        TestServer(Console(readers, readers.incidents, lambda *_: "", telemetry=read).app())
+    ) as client:
         yield client
 
 
@@ -101,7 +103,7 @@ async def test_without_services_it_says_so():
     async def nothing():
         return {"services": [], "calls": []}
 
-    async with TestClient(TestServer(Console(Readers(), lambda *_: "", telemetry=nothing).app())) as client:
+    async with TestClient(TestServer(Console(Readers(), list, lambda *_: "", telemetry=nothing).app())) as client:
         assert "No service has sent telemetry" in await (await client.get("/services")).text()
 
 
@@ -109,23 +111,25 @@ async def test_who_may_not_list_incidents_sees_no_services():
     class Narrow(Readers):
         def __call__(self, token):
             reader = super().__call__(token)
-            reader.find = self.refuse
+            reader.check_list = self.refuse
             return reader
 
         def refuse(self, namespace):
             raise Forbidden("incidents is forbidden")
 
-    async with TestClient(TestServer(Console(Narrow(), lambda *_: "", telemetry=read).app())) as client:
-        response = await client.get("/services")
-        assert response.status == 403
-        assert "shop/stock" not in await response.text()
-    async with TestClient(TestServer(Console(Readers(), lambda *_: "", False, telemetry=read).app())) as client:
+    async with TestClient(TestServer(Console(Narrow(), list, lambda *_: "", telemetry=read).app())) as client:
+        await client.post("/login", data={"token": "narrow"})
+        for page in ("/", "/services"):
+            response = await client.get(page)
+            assert response.status == 403
+            assert "shop/stock" not in await response.text()
+    async with TestClient(TestServer(Console(Readers(), list, lambda *_: "", False, telemetry=read).app())) as client:
         assert (await client.get("/services", allow_redirects=False)).headers["Location"] == "/login"
 
 
 async def test_there_is_no_such_page_without_a_database():
     assert make_telemetry(Settings()) is None
-    async with TestClient(TestServer(Console(Readers(), lambda *_: "").app())) as client:
+    async with TestClient(TestServer(Console(Readers(), list, lambda *_: "").app())) as client:
         assert (await client.get("/services")).status == 404
         assert "/services" not in await (await client.get("/")).text()
 
@@ -133,5 +137,5 @@ async def test_there_is_no_such_page_without_a_database():
 async def test_a_database_that_is_away_is_told(tmp_path):
     (tmp_path / "url").write_text("postgresql://a:b@127.0.0.1:1/none")
     reads = make_telemetry(Settings(telemetry_database_url_file=str(tmp_path / "url")))
-    async with TestClient(TestServer(Console(Readers(), lambda *_: "", telemetry=reads).app())) as client:
+    async with TestClient(TestServer(Console(Readers(), list, lambda *_: "", telemetry=reads).app())) as client:
         assert (await client.get("/services")).status == 503

@@ -72,6 +72,7 @@ def test_the_console_reads_incidents_only():
     assert given(ROLES["prunella-console"]) == {
         ("get", "prunella.dev", "incidents"),
         ("list", "prunella.dev", "incidents"),
+        ("watch", "prunella.dev", "incidents"),
     }
 
 
