@@ -3,7 +3,7 @@
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-pip ca-certificates
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE requirements.lock requirements-image.lock requirements-telemetry.lock ./
+COPY pyproject.toml README.md LICENSE NOTICE requirements.lock requirements-image.lock requirements-telemetry.lock ./
 COPY crds crds
 COPY operator operator
 COPY workflows workflows
