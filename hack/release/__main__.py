@@ -18,7 +18,7 @@ def notes(tag: str, root: Path = ROOT) -> str:
     if tag != f"v{version}":
         raise ValueError(f"the tag is {tag}, but pyproject.toml says {version}")
     parts = re.split(r"^## ", (root / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
-    found = [part for part in parts if re.match(rf"\[?{re.escape(version)}\b", part)]
+    found = [part for part in parts if re.match(rf"\[?{re.escape(version)}(?![\w.])", part)]
     if not found:
         raise ValueError(f"CHANGELOG.md has no section for {version}")
     return found[0].partition("\n")[2].strip() + "\n"
