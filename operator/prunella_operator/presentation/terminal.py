@@ -41,7 +41,7 @@ PHASE_STYLE = {
 NO_INCIDENTS = f"""No incidents{{where}}: either nothing is broken, or Prunella is not watching.
 Prunella opens an incident when a pod of a watched workload fails (`prunella doctor` checks whether it can), and
 repairs the workload where a HealingPolicy or the label {HEAL}=enabled on the namespace allows that.
-To open one yourself: kubectl create -f - with kind: Listed, spec.target and spec.type."""
+To open one yourself: kubectl create -f - with kind: Incident, spec.target and spec.type."""
 
 
 def console(stream: TextIO | None = None) -> Console:
