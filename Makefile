@@ -65,7 +65,7 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 audit: setup ## are the locked packages pinned by hashes, and is any known to be vulnerable? fails if PyPI does not say
 	@$(BIN)/python hack/audit
 
-crds: setup ## write the CRDs (crds/*.yaml) from the models
+crds: setup ## write the CRDs (crds) and their JSON schemas (schemas) from the models
 	@$(BIN)/python hack/crds
 
 chart: setup ## write the templates of the Helm chart (charts/prunella) from the manifests

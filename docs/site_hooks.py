@@ -22,7 +22,7 @@ OUTSIDE = {
     "cluster.md": "hack/cluster/README.md",
 }
 
-_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -33,18 +33,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point every link at where its target is in the site."""
+    """Point every link and picture at where its target is in the site."""
     del config
     here = page.file.src_uri
     origin = ROOT / OUTSIDE[here] if here in OUTSIDE else DOCS / here
     places = _places(files)
 
     def moved(found: re.Match[str]) -> str:
-        text, path, anchor = found.groups()
+        mark, text, path, anchor = found.groups()
         if re.match(r"[a-z]+:", path):
             return found[0]
         place = places.get((origin.parent / path).resolve())
-        return text if place is None else f"[{text}]({os.path.relpath(place, Path(here).parent)}{anchor or ''})"
+        return text if place is None else f"{mark}[{text}]({os.path.relpath(place, Path(here).parent)}{anchor or ''})"
 
     return _LINK.sub(moved, markdown)
 

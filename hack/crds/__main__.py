@@ -1,4 +1,4 @@
-"""`python hack/crds`: write crds/*.yaml from the models; `--check` only says which of them are out of date."""
+"""`python hack/crds`: write crds and schemas from the models; `--check` only says which files are out of date."""
 
 import argparse
 import sys

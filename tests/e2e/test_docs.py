@@ -1,4 +1,4 @@
-"""Commands of the documents: the README's dry run as it stands, then every other kubectl command.
+"""Commands of the documents: the dry run of the first steps as it stands, then every other kubectl command.
 
 Commands that would change something outside of the dry run are sent with --dry-run=server: the API server checks them.
 """
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 DRY_RUN = "By hand, without a write"
 OTHERS = {
-    "README.md": {"Opt in, opt out", "Read what happened"},
+    "docs/getting-started.md": {"Opt in, opt out", "Read what happened"},
     **dict.fromkeys(
         f"docs/{name}.md" for name in ("incident", "notifications", "policies", "safety", "troubleshooting")
     ),
@@ -31,9 +31,11 @@ NAMESPACE = "shop"
 WORKLOAD = "recommendations"
 
 
-def readme(language):
+def first_steps(language):
     return [
-        block for block in pages.blocks(ROOT / "README.md") if block.section == DRY_RUN and block.language in language
+        block
+        for block in pages.blocks(ROOT / "docs" / "getting-started.md")
+        if block.section == DRY_RUN and block.language in language
     ]
 
 
@@ -61,7 +63,7 @@ def words(command):
 
 
 class DryRun:
-    """The README's section, run once: what its commands printed, and the two incidents that people opened."""
+    """The section, run once: what its commands printed, and the two incidents that people opened."""
 
     def __init__(self, cluster):
         self.cluster = cluster
@@ -77,7 +79,7 @@ class DryRun:
             raise AssertionError(f"{error}\n{self._kubectl('get', 'incidents,pods', '-o', 'yaml')}") from error
 
     def _play(self):
-        for block in readme(pages.SHELL):
+        for block in first_steps(pages.SHELL):
             for command in pages.commands(block):
                 self.printed[command] = self.cluster.kubectl(*words(command), timeout=150)
         self.shown = self._created("created", "create ")
@@ -119,8 +121,8 @@ def dry_run(cluster, prunella):
         cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=180)
 
 
-def test_the_dry_run_shows_what_the_readme_shows(dry_run):
-    (sample,) = readme({"text"})
+def test_the_dry_run_shows_what_the_page_shows(dry_run):
+    (sample,) = first_steps({"text"})
     table, _, diff = sample.text.partition("\n\n")
     (said,) = (text for command, text in dry_run.printed.items() if ".status.diff" in command)
     assert said.strip() == diff.strip()
@@ -160,7 +162,7 @@ def stand_ins(arguments, dry_run):
     return [*replaced, "--dry-run=server"] if verb in WRITES else replaced
 
 
-def test_crds_are_applied_by_the_command_of_the_readme(cluster, tmp_path):
+def test_crds_are_applied_by_the_documented_command(cluster, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "prunella_operator", "crds"], capture_output=True, text=True, check=True, timeout=60
     )

@@ -1,4 +1,4 @@
-"""The three CRDs: schemas from the models, everything else from `definitions`."""
+"""The three CRDs: schemas from the models, everything else from `definitions`. And their JSON schemas, for editors."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import yaml
 
+from crdgen import json_schema
 from crdgen.schema import Schema, SchemaBuilder
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentSpec
@@ -16,7 +17,9 @@ from prunella_workflows.model.plan import Action
 from prunella_workflows.model.policy import BUILT_IN, ClusterHealingPolicySpec, HealingPolicySpec
 
 DEFINITIONS = Path(__file__).resolve().parents[1] / "definitions"
-FOLDER = Path(__file__).resolve().parents[3] / "crds"
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "crds"
+SCHEMAS = ROOT / "schemas" / GROUP
 _HEADER = "# Generated from the models by `make crds`; do not edit. Limits and rules: hack/crds/definitions.\n"
 _MODELS: Mapping[str, Mapping[str, type[Value]]] = {
     "incidents": {"spec": IncidentSpec, "status": IncidentStatus},
@@ -31,10 +34,12 @@ _ENUMS = {
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """Each CRD file with the text it should have."""
+    """Each file with the text it should have. Names of JSON schemas are those that kubeconform's catalogues use."""
     for plural in _MODELS:
-        text = yaml.dump(_crd(plural), Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
+        crd = _crd(plural)
+        text = yaml.dump(crd, Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
         yield FOLDER / f"{plural}.yaml", _HEADER + text
+        yield SCHEMAS / f"{crd['spec']['names']['singular']}_{VERSION}.json", json_schema.render(crd)
 
 
 def _crd(plural: str) -> dict[str, Any]:

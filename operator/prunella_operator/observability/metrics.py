@@ -1,5 +1,8 @@
 """Prometheus metrics of the operator. Names start with `prunella_`; labels are of bounded number, never pod names."""
 
+import platform
+from importlib.metadata import version
+
 from prometheus_client import Counter, Gauge, Histogram
 
 SIGNALS = Counter(
@@ -55,6 +58,8 @@ WATCH_UNDECODABLE = Gauge("prunella_watch_undecodable", "Objects that could not 
 WATCH_SYNCED = Gauge("prunella_watch_synced", "Whether the first list was read (0 or 1).", ["resource"])
 LEADER = Gauge("prunella_leader", "Whether this operator is the one that acts (0 or 1).")
 READY = Gauge("prunella_ready", "Whether a part of the operator is ready (0 or 1).", ["part"])
+BUILD = Gauge("prunella_build_info", "Which build runs here; the value is always 1.", ["version", "python"])
+BUILD.labels(version("prunella"), platform.python_version()).set(1)
 
 
 def forget() -> None:

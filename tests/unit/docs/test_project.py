@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 PAGES = ["SECURITY.md", "CODE_OF_CONDUCT.md", "GOVERNANCE.md", "ROADMAP.md"]
+OF_THE_SITE = {"Homepage", "Documentation"}
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 
 
@@ -41,6 +42,22 @@ def test_versions_in_the_changelog_are_dated():
     first, *released, last = headings
     assert (first, last) == ("Unreleased", "Before 0.1.0")
     assert all(re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d{2}-\d{2}", heading) for heading in released)
+
+
+def test_addresses_are_those_of_the_package():
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert all(address.startswith(urls["Source"]) for name, address in urls.items() if name not in OF_THE_SITE)
+    chart = yaml.safe_load((ROOT / "charts" / "prunella" / "Chart.yaml").read_text())
+    assert (chart["home"], chart["sources"]) == (urls["Homepage"], [urls["Source"]])
+
+
+def test_each_line_of_the_codeowners_names_files_and_teams_of_the_organisation():
+    organisation = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"].split("/")[3]
+    text = (ROOT / ".github" / "CODEOWNERS").read_text()
+    for pattern, *owners in (line.split() for line in text.splitlines() if line and not line.startswith("#")):
+        assert pattern == "*" or (ROOT / pattern.strip("/")).exists(), pattern
+        assert owners
+        assert all(owner.startswith(f"@{organisation}/") for owner in owners)
 
 
 def test_the_package_carries_its_licence_and_its_notice():

@@ -1,0 +1,36 @@
+"""The support matrix has the versions that the tests build."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+GO = ROOT / "hack" / "cluster" / "go"
+MATRIX = dict(re.findall(r"^\| ([^|]+) \| ([^|]*) \|", (ROOT / "docs" / "support.md").read_text(), re.MULTILINE))
+
+
+def built(folder, module):
+    """Major and minor version of a module that a folder's go.mod names."""
+    found = re.search(rf"^\s*{re.escape(module)} v(\d+)\.(\d+)", (GO / folder / "go.mod").read_text(), re.MULTILINE)
+    return found.groups()
+
+
+@pytest.mark.parametrize(
+    ("part", "folder", "module"),
+    [
+        ("Kubernetes", "kubernetes", "k8s.io/kubernetes"),
+        ("Helm", "helm", "helm.sh/helm/v4"),
+        ("Temporal server", "temporal", "go.temporal.io/server"),
+        ("Alertmanager", "prometheus", "github.com/prometheus/alertmanager"),
+        ("KEDA", "keda", "github.com/kedacore/keda/v2"),
+        ("prometheus-adapter", "prometheus-adapter", "sigs.k8s.io/prometheus-adapter"),
+    ],
+)
+def test_a_part_is_tried_in_the_version_that_is_built(part, folder, module):
+    assert re.match(r"[\d.]+", MATRIX[part])[0] == ".".join(built(folder, module))
+
+
+def test_prometheus_is_tried_in_the_version_that_is_built():
+    _, minor = built("prometheus", "github.com/prometheus/prometheus")  # v0.313 is the module of 3.13
+    assert MATRIX["Prometheus"] == f"3.{minor[1:]}"
