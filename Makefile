@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_ARGS ?=
+ORDERS_ARGS ?=
 TELEMETRY_ARGS ?=
 TEST_ARGS ?=
 IMAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo telemetry test check audit crds chart dist package format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo orders telemetry test check audit crds chart dist package format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ setup: .venv/.ready ## make the virtual environment (.venv) with everything pinn
 
 demo: setup ## break two services on a real cluster and watch them being healed (DEMO_ARGS=--once ends afterwards)
 	@$(BIN)/python hack/demo $(DEMO_ARGS)
+
+orders: setup ## break the order application four times under load, watch it being healed, audit its books (ORDERS_ARGS=--help)
+	@$(BIN)/python hack/orders $(ORDERS_ARGS)
 
 telemetry: setup ## break a service and watch its telemetry become an alert, without a cluster (TELEMETRY_ARGS=--once ends then)
 	@$(BIN)/python hack/telemetry demo $(TELEMETRY_ARGS)
@@ -57,7 +61,7 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
 	@$(BIN)/mypy --no-error-summary hack/telemetry/otlpload hack/telemetry/telemetrydemo hack/telemetry/telemetrystack
-	@$(BIN)/mypy --no-error-summary examples/orders/orderstack
+	@$(BIN)/mypy --no-error-summary examples/orders/orderstack hack/orders/orderhealing
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python hack/audit --may-be-offline
 	@$(BIN)/python -m pytest -q -x -n auto tests/unit

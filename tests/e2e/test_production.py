@@ -40,7 +40,7 @@ def installation(cluster, tmp_path_factory):
     temporal.start()
     try:
         forwarder = Forwarder(f"http://{temporal.address}", host, 7233)
-        with forwarder, prometheus_of(folder, 9, RULES, f"{host}:9090"), enforced(instance, folder):
+        with forwarder, prometheus_of(folder, [9], RULES, f"{host}:9090"), enforced(instance, folder):
             yield overlay
     finally:
         overlay.remove(SHOP, MONITORING)

@@ -85,7 +85,7 @@ def prometheus(tmp_path_factory):
     path = os.pathsep.join(str(ROOT / name) for name in ("tests", "operator", "workflows"))
     with (
         running(folder / "exposition.log", *command, env={**os.environ, "PYTHONPATH": path}),
-        prometheus_of(folder, target, RULES) as made,
+        prometheus_of(folder, [target], RULES) as made,
     ):
         until(lambda: made.query("prunella_ready"), 60, f"a first scrape: see {folder}")
         yield made

@@ -44,7 +44,7 @@ def test_a_blind_operator_and_one_that_is_gone(tmp_path, unreachable_kubeconfig,
     try:
         process.start()
         until(lambda: scraped(process), 60, "it serves its metrics")
-        with prometheus_of(tmp_path, process.settings["http_port"], hasty) as prometheus:
+        with prometheus_of(tmp_path, [process.settings["http_port"]], hasty) as prometheus:
             fires(prometheus, "PrunellaSensorBlind")
             blind = {series["metric"]["part"] for series in prometheus.query("prunella_ready == 0")}
             assert {"pods", "jobs", "deployments", "statefulsets", "daemonsets"} <= blind
@@ -60,7 +60,7 @@ def test_an_operator_alone_that_reaches_no_temporal(tmp_path, unreachable_kubeco
     try:
         process.start()
         until(lambda: scraped(process), 60, "it serves its metrics")
-        with prometheus_of(tmp_path, process.settings["http_port"], hasty) as prometheus:
+        with prometheus_of(tmp_path, [process.settings["http_port"]], hasty) as prometheus:
             fires(prometheus, "PrunellaSensorBlind", "PrunellaTemporalUnreachable", "PrunellaWorkerDown")
     finally:
         process._end()

@@ -1,66 +1,13 @@
 """Prunella's container image for tests: built by hack/image once for its sources, and kept in the cache."""
 
-import fcntl
-import hashlib
-import platform
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from imagebuild import packages
+from imagebuild import cached
 from localcluster import build
-from support.cluster import ROOT
 
-_SOURCES = (
-    "crds", "hack/image", "operator", "pyproject.toml", "requirements-image.lock", "requirements.lock", "workflows",
-)  # fmt: skip
-_BUILT_WITHIN = 15 * 60  # seconds; it downloads all packages
-
-
-def hindrance() -> str:
-    """Why the image cannot be built on this machine; "" when it can."""
-    version = ".".join(map(str, packages.PYTHON))
-    if (
-        sys.version_info[:2] != packages.PYTHON
-        or platform.freedesktop_os_release().get("VERSION_CODENAME") != "bookworm"
-    ):
-        return f"the image is built on Debian 12 with Python {version}"
-    return ""
+hindrance = cached.hindrance
 
 
 def archive() -> Path:
-    """The image as an OCI archive. Only that of the present sources is kept: each is as large as all its packages."""
-    home = build.cache_folder().parent / "image"
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        target = home / _key() / "image.tar"
-        if not target.exists():
-            _build(target)
-        for path in home.iterdir():
-            if path.is_dir() and path != target.parent:
-                shutil.rmtree(path)
-    return target
-
-
-def _key() -> str:
-    """A key that is the same for the same sources."""
-    digest = hashlib.sha256()
-    for path in sorted(_files()):
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _files() -> Iterator[Path]:
-    for name in _SOURCES:
-        path = ROOT / name
-        found = path.rglob("*") if path.is_dir() else [path]
-        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
-
-
-def _build(target: Path) -> None:
-    line = [sys.executable, str(ROOT / "hack" / "image"), "--output", str(target)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=_BUILT_WITHIN, check=False)
-    assert done.returncode == 0, f"the image cannot be built: {done.stderr}{done.stdout}"
+    """The image as an OCI archive."""
+    return cached.archive(build.cache_folder().parent / "image")

@@ -1,10 +1,10 @@
-"""A real Prometheus of a test's own: it scrapes one target every second, and evaluates rules as often."""
+"""A real Prometheus of a test's own: it scrapes its targets every second, and evaluates rules as often."""
 
 import json
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,15 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus_of(folder: Path, target: int, rules: Path, address: str = "") -> Iterator[Prometheus]:
-    """Run one that scrapes a port of this machine until the block ends. Without an address it takes a free one."""
+def prometheus_of(folder: Path, targets: Sequence[int], rules: Path, address: str = "") -> Iterator[Prometheus]:
+    """Run one that scrapes ports of this machine until the block ends. Without an address it takes a free one."""
     address = address or f"127.0.0.1:{free_ports(1)[0]}"
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rules)],
-        "scrape_configs": [{"job_name": "any", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
+        "scrape_configs": [
+            {"job_name": "any", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in targets]}]}
+        ],
     }
     (folder / "prometheus.json").write_text(json.dumps(config))
     options = (

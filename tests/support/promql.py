@@ -48,6 +48,7 @@ def registered() -> set[str]:
     """The series of everything that this process can expose."""
     for module in MODULES:
         importlib.import_module(f"prunella_operator.{module}")
+    importlib.import_module("prunella_orders.metrics")  # of the example, which has a dashboard too
     return {f"{metric.name}{suffix}" for metric in REGISTRY.collect() for suffix in _SUFFIXES[metric.type]}
 
 

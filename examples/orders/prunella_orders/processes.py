@@ -9,7 +9,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from prunella_operator.observability.workflows import expose
+from prunella_operator.process import Process
 from prunella_operator.temporal.backlog import measure
+from prunella_orders import metrics
 from prunella_orders.activities import OrderActivities
 from prunella_orders.api.app import Api
 from prunella_orders.client import ServiceClient
@@ -18,7 +20,7 @@ from prunella_orders.names import TASK_QUEUE
 from prunella_orders.report import NightlyReport
 from prunella_orders.runtime import observed, prepare, serving
 from prunella_orders.services.carrier import Carrier
-from prunella_orders.services.faults import Faulty
+from prunella_orders.services.faults import Faulty, holding
 from prunella_orders.services.payments import Payments
 from prunella_orders.settings import Settings
 from prunella_orders.temporal import connect, register_search_attributes, schedule_report
@@ -48,14 +50,19 @@ async def api(settings: Settings) -> None:
 async def worker(settings: Settings) -> None:
     """Run workflows and activities."""
     database = Database(settings.database_url.get_secret_value(), "orders")
-    async with observed("order-workers") as process, aiohttp.ClientSession() as http, serving(settings, process):
-        await prepare(process, "database", database.migrate)
-        await prepare(process, "temporal", partial(register_search_attributes, await connect(settings, process)))
-        client = await connect(settings, process, lazy=False)
-        await prepare(process, "schedule", partial(schedule_report, client))
-        process.start("backlog", _measure_backlog(client))
-        async with build_worker(client, settings, build_activities(settings, database, http)):
-            await process.ended()
+    with holding(settings.faults.memory_mib):
+        async with observed("order-workers") as process, aiohttp.ClientSession() as http, serving(settings, process):
+            await _work(settings, database, process, http)
+
+
+async def _work(settings: Settings, database: Database, process: Process, http: aiohttp.ClientSession) -> None:
+    await prepare(process, "database", database.migrate)
+    await prepare(process, "temporal", partial(register_search_attributes, await connect(settings, process)))
+    client = await connect(settings, process, lazy=False)
+    await prepare(process, "schedule", partial(schedule_report, client))
+    process.start("backlog", _measure_backlog(client))
+    async with build_worker(client, settings, build_activities(settings, database, http)):
+        await process.ended()
 
 
 async def payments(settings: Settings) -> None:
@@ -97,6 +104,7 @@ def build_activities(settings: Settings, database: Database, http: aiohttp.Clien
 def build_worker(client: Client, settings: Settings, activities: OrderActivities) -> Worker:
     """Build a worker of the orders' task queue."""
     expose(_WORKFLOWS, TASK_QUEUE)
+    metrics.expose()
     return Worker(
         client,
         task_queue=TASK_QUEUE,

@@ -31,4 +31,4 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = 8081
     max_activities: int = Field(50, description="activities that one worker runs at the same time", ge=1)
-    faults: Faults = Field(Faults(), description="of the payment service or the carrier, as JSON")
+    faults: Faults = Field(Faults(), description="of the payment service, the carrier or the worker, as JSON")

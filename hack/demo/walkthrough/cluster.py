@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,12 @@ SCRIPT = Path(__file__).resolve().parents[2] / "cluster"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster by name, or a context of the user's kubeconfig."""
+    """A cluster by name, or a context of the user's kubeconfig. `options` are those of `hack/cluster up`."""
 
     name: str
     context: str | None
     log: Path
+    options: Sequence[str] = ()
 
     @property
     def _command(self) -> list[str]:
@@ -31,8 +33,8 @@ class Cluster:
         return status.returncode == 0
 
     def up(self) -> None:
-        """Create it."""
-        run([*self._command, "up", *self._arguments], self.log)
+        """Create it, or what is missing of it."""
+        run([*self._command, "up", *self._arguments, *self.options], self.log)
 
     def down(self) -> None:
         """Delete it completely."""

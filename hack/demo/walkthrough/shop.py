@@ -19,11 +19,15 @@ KNOWN_GOOD = "prunella.dev/snapshot=known-good"
 
 @dataclass(frozen=True)
 class Shop:
-    """The samples on one cluster. `check_running` raises when Prunella has ended, so that no wait is in vain."""
+    """The samples on one cluster. `check_running` raises when Prunella has ended, so that no wait is in vain.
+
+    With another `namespace` it waits for the workloads of others there.
+    """
 
     api: Api
     applier: Applier
     check_running: Callable[[], None]
+    namespace: str = NAMESPACE
 
     def deploy(self) -> tuple[str, ...]:
         """Apply the healthy workloads and return the names of the Deployments."""
@@ -46,11 +50,11 @@ class Shop:
         self._wait(lambda: self._unrecorded(names), timeout, "not recorded as known good by Prunella")
 
     def _unavailable(self, names: Sequence[str]) -> list[str]:
-        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
         return [name for name in names if not _is_complete(self.api.call("GET", f"{path}/{name}"))]
 
     def _unrecorded(self, names: Sequence[str]) -> list[str]:
-        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/controllerrevisions"
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/controllerrevisions"
         recorded = [item["metadata"]["name"] for item in self.api.call("GET", path, labelSelector=KNOWN_GOOD)["items"]]
         return [name for name in names if not any(revision.startswith(f"{name}-") for revision in recorded)]
 
@@ -69,7 +73,7 @@ class Shop:
 
     def _describe_pods(self) -> str:
         try:
-            pods = self.api.call("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+            pods = self.api.call("GET", f"/api/v1/namespaces/{self.namespace}/pods")["items"]
         except PrunellaError as error:
             return str(error)
         return "\n".join(_describe_pod(pod) for pod in pods)

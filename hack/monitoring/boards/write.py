@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from boards import incident, internals, overview, pipeline, service, services, temporal
+from boards import incident, internals, orders, overview, pipeline, service, services, temporal
 from boards.grafana import Dashboard
 
-FOLDER = Path(__file__).resolve().parents[3] / "manifests" / "monitoring"
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "manifests" / "monitoring"
+ORDERS = ROOT / "examples" / "orders" / "manifests"
 DASHBOARDS: tuple[Dashboard, ...] = (
     overview.BOARD, incident.BOARD, internals.BOARD, temporal.BOARD, services.BOARD, service.BOARD, pipeline.BOARD,
 )  # fmt: skip
@@ -29,9 +31,18 @@ spec:
 def files() -> Iterator[tuple[Path, str]]:
     """Each file with its text."""
     yield FOLDER / "prometheusrule.yaml", prometheus_rule((FOLDER / "rules.yaml").read_text())
-    for board in DASHBOARDS:
-        name = board.uid.removeprefix("prunella-")
-        yield FOLDER / "dashboards" / f"{name}.json", json.dumps(board.to_json(), indent=2) + "\n"
+    for folder, boards in ((FOLDER, DASHBOARDS), (ORDERS, (orders.BOARD,))):
+        for board in boards:
+            yield _path(folder, board), json.dumps(board.to_json(), indent=2) + "\n"
+
+
+def paths() -> dict[str, Path]:
+    """The file of each dashboard, by the name of the dashboard."""
+    return {path.stem: path for path, _ in files() if path.suffix == ".json"}
+
+
+def _path(folder: Path, board: Dashboard) -> Path:
+    return folder / "dashboards" / f"{board.uid.removeprefix('prunella-')}.json"
 
 
 def prometheus_rule(rules: str) -> str:

@@ -79,6 +79,7 @@ NOT_RUN = {
     "make faults": "takes many minutes; its cases are tests themselves",
     "make chaos": "takes up to two hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
+    "make orders*": "takes half an hour; tests/e2e/test_orders.py is the same as a test",
     "make keda": "its first build takes many minutes; it is a test itself",
     "make docs": "tests/unit/docs/test_site.py builds it",
     "make image": "tests/support/image.py builds it by the same program",

@@ -65,8 +65,8 @@ async def run(settings: Settings, options: Options) -> Outcome:
     name = f"load-{clock.now():%Y%m%dT%H%M%S}-"
     try:
         sent = await Sender(options.url, name, patience=options.wait).send(options.rate, options.seconds)
-        await _wait_for_end(database, name, options.wait)
-        audit = await _audit(database, settings)
+        await wait_for_end(database, name, options.wait)
+        audit = await settle(database, settings)
         async with database.transaction() as session:
             row = await session.row(_TIMES, name)
     finally:
@@ -76,7 +76,8 @@ async def run(settings: Settings, options: Options) -> Outcome:
     return Outcome(sent, row["orders"], times, audit)
 
 
-async def _wait_for_end(database: Database, name: str, seconds: float) -> None:
+async def wait_for_end(database: Database, name: str, seconds: float) -> None:
+    """Wait until all orders of a run have ended, at most so long."""
     for _ in range(round(seconds / _POLL_SECONDS)):
         async with database.transaction() as session:
             row = await session.row(_OPEN, name)
@@ -85,7 +86,7 @@ async def _wait_for_end(database: Database, name: str, seconds: float) -> None:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _audit(database: Database, settings: Settings) -> books.Audit:
+async def settle(database: Database, settings: Settings) -> books.Audit:
     """Audit the books; callbacks may be on their way for some seconds."""
     deadline = clock.monotonic() + _CALLBACK_SECONDS
     while True:

@@ -33,6 +33,11 @@ class Sender:
     def __init__(self, url: str, run: str, patience: float) -> None:
         self._url, self._run, self._patience = url, run, patience
         self.sent = Sent()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Send no new order, from any thread; answers to those that were sent are waited for."""
+        self._stopped = True
 
     async def send(self, rate: float, seconds: float) -> Sent:
         """Send orders at a rate, however slow the answers are, and wait for all answers."""
@@ -41,6 +46,8 @@ class Sender:
         async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as http, asyncio.TaskGroup() as group:
             for number in range(count):
                 await asyncio.sleep(began + number / rate - clock.monotonic())
+                if self._stopped:
+                    break
                 group.create_task(self._order(http, number))
         return self.sent
 

@@ -1,6 +1,8 @@
-"""Faults that a service has on demand, by ORDERS_FAULTS (JSON) or `PUT /faults`. They hold for one process."""
+"""Faults that a process has on demand, by ORDERS_FAULTS (JSON); a service also by `PUT /faults`, until it ends."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -12,7 +14,7 @@ _EXEMPT = ("/faults", "/healthz", "/readyz", "/metrics")
 
 
 class Faults(BaseModel):
-    """The faults of a service: none by default."""
+    """The faults of a service or a worker: none by default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,6 +22,15 @@ class Faults(BaseModel):
     down: bool = Field(default=False, description="answer 503 and do nothing")
     mute: bool = Field(default=False, description="do it, and close the connection without an answer")
     twice: bool = Field(default=False, description="send each callback twice")
+    memory_mib: int = Field(0, ge=0, description="so much memory a worker needs more, from its start")
+
+
+@contextmanager
+def holding(mebibytes: int) -> Iterator[None]:
+    """Hold so much memory, and use all of it."""
+    held = b"\1" * (mebibytes << 20)
+    yield
+    del held
 
 
 class Faulty:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from support.programs import missing
+from support.promql import unknown
 
 from prunella_orders.cli import app
 from prunella_orders.names import TASK_QUEUE
 from prunella_orders.settings import Settings
+from prunella_workflows.model.outcome import Cause
 
 FOLDER = Path(__file__).parents[2] / "manifests"
 NAME = "app.kubernetes.io/name"
@@ -85,6 +87,32 @@ def test_a_local_cluster_has_room_for_it():
     requests = [container(one)["resources"]["requests"] for one in workloads(built("local"))]
     assert sum(int(request["cpu"].removesuffix("m")) for request in requests) <= 100
     assert sum(int(request["memory"].removesuffix("Mi")) for request in requests) <= 512
+
+
+def test_where_prunella_heals_it_one_worker_is_the_maximum_and_may_become_more():
+    healing = built("healing")
+    (policy,) = [one for one in healing if one["kind"] == "HealingPolicy"]
+    assert policy["metadata"]["namespace"] == "order-system"
+    assert "RaiseMaxReplicas" in policy["spec"]["actions"], "it is used only where it is named"
+    assert named(healing, "Namespace")["order-system"]["metadata"]["labels"]["prunella.dev/heal"] == "enabled"
+    scaler = named(healing, "HorizontalPodAutoscaler")["order-workers-hpa"]["spec"]
+    assert scaler["maxReplicas"] == 1 < policy["spec"]["limits"]["replicasMax"]
+    assert [metric["type"] for metric in scaler["metrics"]] == ["Resource"]
+    resources = container(named(healing, "Deployment")["order-workers"])["resources"]
+    assert resources["limits"]["cpu"] == resources["requests"]["cpu"], "a share of the limit is one of the request"
+    assert named(healing, "ConfigMap")["order-settings"]["data"]["ORDERS_TEMPORAL_ADDRESS"] == "outside:7233"
+
+
+def test_alerts_name_a_workload_that_exists_and_a_cause_that_prunella_knows(base):
+    for rule in yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"][0]["rules"]:
+        labels = rule["labels"]
+        assert (labels["severity"], rule["for"]) == ("critical", "1m")
+        assert labels["prunella_cause"] in set(Cause)
+        kinds = {"deployment": "Deployment", "horizontalpodautoscaler": "HorizontalPodAutoscaler"}
+        ((kind, name),) = [(kinds[label], value) for label, value in labels.items() if label in kinds]
+        assert name in named(base, kind)
+        assert TASK_QUEUE in rule["expr"]
+        assert unknown(rule["expr"]) == set()
 
 
 def test_settings_and_commands_exist(documents):

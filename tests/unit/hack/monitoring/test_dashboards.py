@@ -3,15 +3,13 @@
 import json
 import re
 from itertools import combinations
-from pathlib import Path
 
 import pytest
-from boards import grafana, overview
+from boards import grafana, overview, write
 from boards.queries import DATABASE, PROMETHEUS, Query
 from support.promql import metrics_of, unknown
 
-FOLDER = Path(__file__).parents[4] / "manifests" / "monitoring" / "dashboards"
-BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+BOARDS = {name: json.loads(path.read_text()) for name, path in write.paths().items()}
 EACH = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 # What Grafana's own schema (github.com/grafana/grafana-foundation-sdk, jsonschema/) requires of the options of a panel.
 OPTIONS = {
@@ -38,10 +36,10 @@ def place(panel):
     return {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
 
 
-def test_there_are_seven():
+def test_there_are_seven_and_that_of_the_orders():
     telemetry = {"telemetry-services", "telemetry-service", "telemetry-pipeline"}
-    assert set(BOARDS) == {"overview", "incident", "operator", "temporal", *telemetry}
-    assert len({board["uid"] for board in BOARDS.values()}) == len({board["title"] for board in BOARDS.values()}) == 7
+    assert set(BOARDS) == {"overview", "incident", "operator", "temporal", *telemetry, "orders"}
+    assert len({board["uid"] for board in BOARDS.values()}) == len({board["title"] for board in BOARDS.values()}) == 8
 
 
 @EACH

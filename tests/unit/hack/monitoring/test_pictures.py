@@ -7,14 +7,14 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from boards import write
 from fakes.httpd import Answer, Httpd
 from pictures import answers, sql, values
 from pictures.page import WIDTH, picture
 from pictures.series import UnansweredError, Window
 
 ROOT = Path(__file__).parents[4]
-FOLDER = ROOT / "manifests" / "monitoring" / "dashboards"
-BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+BOARDS = {name: json.loads(path.read_text()) for name, path in write.paths().items()}
 EACH = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 WINDOW = Window(1_790_000_100, 1_790_001_000)
 CHOSEN = {"namespace": "shop", "workload": "web", "incident": "web-1", "service": "it's"}

@@ -1,0 +1,1 @@
+"""The order application in a cluster, under load: broken in four ways, and healed or handed over by Prunella."""

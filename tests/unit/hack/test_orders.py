@@ -1,0 +1,165 @@
+"""The orders that are broken and healed: the table and its file, what must not be touched, the command line."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from fakes.httpd import Answer, Httpd
+from orderhealing import cli, rows
+from orderhealing.faults import FAULTS
+from orderhealing.figures import Figures
+from orderhealing.load import Load
+from orderhealing.play import make_row
+from orderhealing.system import DEPLOYMENTS, Shape, memory_needed, with_names, with_variable
+from rich.console import Console
+
+from prunella_orders.services.faults import Faults
+from prunella_workflows.model.incident_status import Phase, Times
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+FIGURES = Figures(in_flight=12, ended=40, longest=42.5, p99=1.25, errors=())
+RIGHT = rows.Row("memory", "Healed", True, 4.0, 20.0, 60.0, 12, 0, 42.5, 1.25, (), ())
+DEPLOYMENT = {"spec": {"template": {"spec": {"containers": [{"name": "api", "env": [{"name": "A", "value": "1"}]}]}}}}
+
+
+def incident(phase, **times):
+    at = {name: BEGAN + timedelta(seconds=seconds) for name, seconds in times.items()}
+    return SimpleNamespace(phase=phase, status=SimpleNamespace(times=Times(**at)))
+
+
+def printed(found):
+    console = Console(width=100, file=StringIO())
+    console.print(found)
+    return console.file.getvalue()
+
+
+# Rows
+
+
+def test_a_row_counts_from_the_beginning_of_the_fault():
+    healed = incident(Phase.HEALED, detected_at=4, repaired_at=20, healed_at=60, closed_at=61)
+    assert make_row("memory", FAULTS["memory"], healed, BEGAN, FIGURES, lost=0, innocents=set()) == RIGHT
+    assert RIGHT.is_right
+
+
+def test_what_is_handed_over_is_over_when_its_incident_is_closed():
+    escalated = incident(Phase.ESCALATED, detected_at=70, closed_at=140)
+    row = make_row("payments", FAULTS["payments"], escalated, BEGAN, FIGURES, lost=0, innocents=set())
+    assert (row.repaired, row.over, row.is_right) == (None, 140, True)
+
+
+def test_a_fault_without_an_incident_has_a_row_too():
+    row = make_row("release", FAULTS["release"], None, BEGAN, FIGURES, lost=0, innocents=set())
+    assert (row.ended, row.detected, row.over, row.is_right) == ("no incident", None, None, False)
+
+
+@pytest.mark.parametrize(
+    "change", [{"as_it_should": False}, {"lost": 1}, {"errors": ("stock is gone",)}, {"innocents": ("carrier",)}]
+)
+def test_a_row_is_wrong_when_anything_was_lost_or_touched(change):
+    assert not replace(RIGHT, **change).is_right
+
+
+def test_rows_outlive_an_interruption(tmp_path):
+    path = tmp_path / "rows.json"
+    assert rows.load(path) == {}
+    kept = {"memory": RIGHT, "release": replace(RIGHT, fault="release", errors=("x",), innocents=("y",), over=None)}
+    rows.save(path, kept)
+    assert rows.load(path) == kept
+
+
+def test_the_table_has_a_column_for_each_fault():
+    text = printed(rows.table({"memory": RIGHT, "payments": replace(RIGHT, fault="payments", repaired=None)}))
+    lines = [line.split() for line in text.splitlines()]
+    assert lines[0] == ["fault", "memory", "payments"]
+    assert ["repaired", "after", "20.0", "s", "-"] in lines
+    assert ["orders", "lost", "0", "0"] in lines
+
+
+# The system
+
+
+def test_what_must_not_change_is_a_template_or_a_restart():
+    templates = {name: {"spec": name} for name in DEPLOYMENTS}
+    before = Shape(templates, {"u1": ("carrier", 0), "u2": ("payments", 1)})
+    assert before.changed(before) == set()
+    assert before.changed(Shape({**templates, "order-service": {}}, before.restarts)) == {"order-service"}
+    assert before.changed(Shape(templates, {**before.restarts, "u2": ("payments", 2)})) == {"payments"}
+    assert before.changed(Shape(templates, {"u1": ("carrier", 0)})) == set(), "an autoscaler may remove a pod"
+
+
+def test_a_changed_deployment_is_another_one():
+    named = with_names(DEPLOYMENT, {"outside": "10.88.1.1", "payments": "10.151.2.3"})
+    assert named["spec"]["template"]["spec"]["hostAliases"] == [
+        {"ip": "10.88.1.1", "hostnames": ["outside"]},
+        {"ip": "10.151.2.3", "hostnames": ["payments"]},
+    ]
+    released = with_variable(DEPLOYMENT, "B", "2")
+    (container,) = released["spec"]["template"]["spec"]["containers"]
+    assert container["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    (untouched,) = DEPLOYMENT["spec"]["template"]["spec"]["containers"]
+    assert untouched["env"] == [{"name": "A", "value": "1"}]
+
+
+def test_workers_read_how_much_memory_they_need():
+    assert Faults.model_validate_json(memory_needed(200)).memory_mib == 200
+
+
+def test_a_fault_changes_no_more_than_what_it_is_about():
+    for fault in FAULTS.values():
+        assert fault.about in DEPLOYMENTS
+        assert fault.may_change <= {fault.about}
+    assert FAULTS["payments"].may_change == frozenset()
+
+
+# The command line
+
+
+def test_help_teaches(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(fault.title in " ".join(text.split()) for fault in FAULTS.values())
+    assert "--resume" in text
+
+
+@pytest.mark.parametrize("arguments", [["--only", "meteor"], ["--rate", "3"], ["--rate", "0"], ["--peak", "0.5"]])
+def test_what_makes_no_sense_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_a_run_that_is_complete_only_shows_its_table(tmp_path, capsys):
+    rows.save(tmp_path / "rows.json", {name: replace(RIGHT, fault=name) for name in FAULTS})
+    assert cli.main(["--resume", "--state", str(tmp_path)]) == 0
+    assert "payments" in capsys.readouterr().out
+    rows.save(tmp_path / "rows.json", {name: replace(RIGHT, fault=name, lost=1) for name in FAULTS})
+    assert cli.main(["--resume", "--state", str(tmp_path)]) == 1
+
+
+# Load
+
+
+def test_customers_stop_when_the_block_ends_and_have_their_answers():
+    numbers = iter(range(1000))
+    with Httpd(lambda _: Answer(status=202, body={"id": str(next(numbers))})) as api:
+        with Load(f"http://127.0.0.1:{api.port}", "test", rate=50) as load:
+            asyncio.run(asyncio.sleep(0.3))
+        sent = load.sent()
+    assert 1 <= len(sent.accepted) < 50
+    assert (sent.unanswered, sent.repeated) == (0, 0)
+
+
+def test_an_order_that_is_refused_is_raised():
+    with (
+        Httpd(lambda _: Answer(status=422, body={"errors": []})) as api,
+        Load(f"http://127.0.0.1:{api.port}", "test", rate=50) as load,
+        pytest.raises(ExceptionGroup, match="unhandled errors"),
+    ):
+        load.sent()
