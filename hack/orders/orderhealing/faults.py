@@ -35,7 +35,7 @@ def _release(system: OrderSystem) -> None:
 
 def _outgrow_memory(system: OrderSystem) -> None:
     """The workers need more memory than their limit, and their pods start again, as after the drain of a node."""
-    system.configure(ORDERS_FAULTS=memory_needed(200))
+    system.configure(ORDERS_FAULTS=memory_needed(190))
     system.lose_pods(WORKERS)
 
 

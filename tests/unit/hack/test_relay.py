@@ -39,5 +39,5 @@ def test_a_server_that_is_away_ends_the_connection():
 def test_a_port_that_is_taken_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         relay = Relay(("127.0.0.1", 9), port=taken.getsockname()[1])
-        with pytest.raises(ClusterError, match="cannot listen on 127.0.0.1:"):
+        with pytest.raises(ClusterError, match="cannot listen on"):
             relay.__enter__()
