@@ -15,7 +15,7 @@ from imagebuild.packages import ROOT
 SOURCES = (
     "crds", "hack/image", "operator", "pyproject.toml", "requirements-image.lock", "requirements.lock", "workflows",
 )  # fmt: skip
-"""What Prunella's image is made of."""
+"""The sources of Prunella's image."""
 
 _BUILT_WITHIN = 15 * 60  # seconds; it downloads all packages
 

@@ -1,1 +1,1 @@
-"""The order application in a cluster, under load: broken in four ways, and healed or handed over by Prunella."""
+"""The order application in a cluster, under load: broken in four ways, and healed or escalated by Prunella."""

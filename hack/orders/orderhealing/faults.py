@@ -70,7 +70,7 @@ FAULTS = {
         peak=True,
     ),
     "payments": Fault(
-        "the payment service is down: an alert, and it is handed over; nothing is restarted",
+        "the payment service is down: an alert, and it is escalated; nothing is restarted",
         WORKERS,
         Phase.ESCALATED,
         begin=_payments(down=True),

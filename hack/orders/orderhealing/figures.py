@@ -1,4 +1,4 @@
-"""What became of the orders of one fault, from the system's own database; and whether the books are right."""
+"""Figures of the orders of one fault, from the system's own database, and the audit of the books."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the order system has outside of the cluster: PostgreSQL, Temporal and a mail server on this machine.
+"""The servers outside of the cluster that the order system needs: PostgreSQL, Temporal and a mail server.
 
 They listen on loopback. Pods reach them at this machine's address in the cluster's network, at the manifests' ports.
 """

@@ -27,7 +27,7 @@ _FAULT_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Stage:
-    """What faults are played on. `check_running` raises when Prunella has ended."""
+    """The system and its observers, for playing faults. `check_running` raises when Prunella has ended."""
 
     system: OrderSystem
     incidents: KubeIncidents

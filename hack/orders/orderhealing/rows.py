@@ -14,9 +14,9 @@ RECOVERY_SECONDS, P99_SECONDS = 300.0, 3.0
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one fault. Times are seconds since it began; None: that did not happen.
+    """The end of one fault. Times are seconds since it began; None: that did not happen.
 
-    `over`: the repair is proven or, where a person is needed, the incident is handed over.
+    `over`: the repair is proven or, where a person is needed, the incident is escalated.
     """
 
     fault: str

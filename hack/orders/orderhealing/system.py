@@ -53,7 +53,7 @@ def with_variable(deployment: Object, name: str, value: str) -> Object:
 
 @dataclass(frozen=True)
 class Shape:
-    """What must not change in what is innocent: templates by Deployment, restarts by pod (uid)."""
+    """The parts that must not change in innocent workloads: templates by Deployment, restarts by pod (uid)."""
 
     templates: dict[str, Object]
     restarts: dict[str, tuple[str, int]]
@@ -115,7 +115,7 @@ class OrderSystem:
         return f"http://{self.address(service)}:8080"
 
     def shape(self) -> Shape:
-        """What is deployed and how often it was restarted, now."""
+        """The templates and restarts of all workloads, now."""
         found = {name: self._api.call("GET", f"{_APPS}/deployments/{name}") for name in DEPLOYMENTS}
         pods = {pod["metadata"]["uid"]: pod for name in DEPLOYMENTS for pod in self._pods(name)}
         return Shape(
