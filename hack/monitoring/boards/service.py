@@ -2,17 +2,19 @@
 
 from boards.grafana import Dashboard, Panel, Row, Variable
 from boards.queries import DATABASE, Sql
-from boards.telemetry_sql import REPAIRS, SECONDS, TIME, anomalies
+from boards.telemetry_sql import REPAIRS, SECONDS, TIME, anomalies, requests
 
 _CHOSEN = "namespace = ${namespace:sqlstring} AND service = ${service:sqlstring}"
 _HERE = f"$__timeFilter(ts) AND {_CHOSEN}"
+_REQUESTS = requests(_CHOSEN)
+_BY_POD = f"telemetry_red WHERE {_HERE}"
 
 
-def _shares(by: str) -> Sql:
+def _shares(by: str, of: str = _REQUESTS) -> Sql:
     """Errors per request, by a column."""
     return Sql(f"""
         SELECT {TIME}, {by} AS metric, sum(errors)::float8 / sum(n) AS value
-        FROM telemetry_red WHERE {_HERE} GROUP BY 1, 2 HAVING sum(n) > 0 ORDER BY 1, 2
+        FROM {of} GROUP BY 1, 2 HAVING sum(n) > 0 ORDER BY 1, 2
     """)
 
 
@@ -40,8 +42,8 @@ def _calls(own: str, other: str) -> Sql:
 
 _DURATIONS = f"""
     WITH cells AS (
-        SELECT {TIME}, bucket, sum(count) AS n FROM telemetry_red, unnest(buckets, counts) AS histogram(bucket, count)
-        WHERE {_HERE} GROUP BY 1, 2
+        SELECT {TIME}, bucket, sum(count) AS n FROM {_REQUESTS}, unnest(buckets, counts) AS histogram(bucket, count)
+        GROUP BY 1, 2
     ), cumulated AS (
         SELECT time, bucket, sum(n) OVER (PARTITION BY time ORDER BY bucket) AS up_to,
                sum(n) OVER (PARTITION BY time) AS total FROM cells
@@ -59,7 +61,7 @@ _RED = Row(
             (
                 Sql(f"""
                     SELECT {TIME}, op AS metric, sum(n)::float8 / {SECONDS} AS value
-                    FROM telemetry_red WHERE {_HERE} AND op <> '' GROUP BY 1, 2 ORDER BY 1, 2
+                    FROM {_REQUESTS} WHERE op <> '' GROUP BY 1, 2 ORDER BY 1, 2
                 """),
             ),
             width=8,
@@ -77,7 +79,7 @@ _RED = Row(
 _PARTS = Row(
     "Which part of it",
     (
-        Panel("Error share by pod", (_shares("pod"),), unit="percentunit", width=8),
+        Panel("Error share by pod", (_shares("pod", _BY_POD),), unit="percentunit", width=8),
         Panel(
             "Error share by pod template hash",
             (_shares("template"),),

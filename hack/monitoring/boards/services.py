@@ -2,8 +2,9 @@
 
 from boards.grafana import RED, YELLOW, Dashboard, Panel, Row
 from boards.queries import Sql
-from boards.telemetry_sql import COLOURS, NAME, REPAIRS, SECONDS, TIME, anomalies
+from boards.telemetry_sql import COLOURS, MINUTES, NAME, REPAIRS, anomalies
 
+_TIME = f"date_bin(INTERVAL '1 second' * {MINUTES}, ts, TIMESTAMPTZ '2000-01-01') AS time"
 _WORST = """
     (SELECT namespace, workload, service FROM telemetry_now
      ORDER BY error_share - coalesce(error_baseline, 0) DESC, requests DESC LIMIT 10)
@@ -113,8 +114,8 @@ _COURSE = Row(
             "Error share of the ten worst",
             (
                 Sql(f"""
-                    SELECT {TIME}, {NAME} AS metric, sum(errors)::float8 / sum(n) AS value
-                    FROM telemetry_red JOIN {_WORST} AS worst USING (namespace, workload, service)
+                    SELECT {_TIME}, {NAME} AS metric, sum(errors)::float8 / sum(n) AS value
+                    FROM telemetry_red_minute JOIN {_WORST} AS worst USING (namespace, workload, service)
                     WHERE $__timeFilter(ts) GROUP BY 1, 2 HAVING sum(n) > 0 ORDER BY 1, 2
                 """),
             ),
@@ -124,10 +125,10 @@ _COURSE = Row(
             "Requests per second of all services",
             (
                 Sql(f"""
-                    SELECT {TIME},
+                    SELECT {_TIME},
                            CASE WHEN failed THEN 'failed' ELSE 'succeeded' END AS metric,
-                           sum(CASE WHEN failed THEN errors ELSE n - errors END)::float8 / {SECONDS} AS value
-                    FROM telemetry_red CROSS JOIN (VALUES (true), (false)) AS kinds(failed)
+                           sum(CASE WHEN failed THEN errors ELSE n - errors END)::float8 / {MINUTES} AS value
+                    FROM telemetry_red_minute CROSS JOIN (VALUES (true), (false)) AS kinds(failed)
                     WHERE $__timeFilter(ts) GROUP BY 1, 2 ORDER BY 1, 2
                 """),
             ),

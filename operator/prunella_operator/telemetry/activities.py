@@ -16,6 +16,7 @@ from prunella_operator.telemetry.fetching import Fetcher
 from prunella_operator.telemetry.heartbeats import step
 from prunella_operator.telemetry.kafka.dead_letters import DeadLetters
 from prunella_operator.telemetry.kafka.reader import Reader
+from prunella_operator.telemetry.learnt import Learnt
 from prunella_operator.telemetry.processing.carry import NO_FAILED, NO_OPEN, Carried, carry
 from prunella_operator.telemetry.processing.signals import Outcome, process
 from prunella_operator.telemetry.store import gate, now, stage, windows
@@ -51,6 +52,7 @@ class TelemetryActivitiesImpl(TelemetryActivities):
     ) -> None:
         self._database, self._fetcher, self._reader = database, fetcher, reader
         self._dead_letters, self._annotations = dead_letters, annotations
+        self._learnt = Learnt()
         self._days: frozenset[date] = frozenset()
 
     @activity.defn(name="fetchTelemetry")
@@ -125,7 +127,7 @@ class TelemetryActivitiesImpl(TelemetryActivities):
                 await self._annotations.update()
 
     def _detection(self, batch: Batch) -> Detection:
-        return Detection(self._database, batch.parameters or DEFAULTS)
+        return Detection(self._database, self._learnt, batch.parameters or DEFAULTS)
 
     async def _process(self, signal: TelemetrySignal, batch: Batch) -> Processed:
         ranges = [taken for taken in batch.ranges if taken.signal is signal]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from prunella_operator import clock
+from prunella_operator.telemetry.learnt import Learnt
 from prunella_operator.telemetry.processing.carry import lost_so_far
 from prunella_operator.telemetry.processing.items import WINDOW_NS
 from prunella_operator.telemetry.processing.windows import build_windows
@@ -18,7 +19,7 @@ from prunella_operator.telemetry.store.database import Database
 from prunella_operator.telemetry.store.rows import NS
 from prunella_workflows.contracts.telemetry import Batch, Detected
 from prunella_workflows.decisions.telemetry.alerts import to_alerts
-from prunella_workflows.decisions.telemetry.judgement import Judgement, judge
+from prunella_workflows.decisions.telemetry.judgement import Judgement, States, judge
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.telemetry import Anomaly, ServiceRef
 from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
@@ -35,8 +36,8 @@ _OLDEST_NS = 300 * NS
 class Detection:
     """Judges the windows that a batch completes, and stages what was learnt."""
 
-    def __init__(self, database: Database, parameters: TelemetryPolicy = DEFAULTS) -> None:
-        self._database, self._parameters = database, parameters
+    def __init__(self, database: Database, learnt: Learnt, parameters: TelemetryPolicy = DEFAULTS) -> None:
+        self._database, self._learnt, self._parameters = database, learnt, parameters
 
     @property
     def lateness(self) -> float:
@@ -47,7 +48,7 @@ class Detection:
         """Judge with the rows of the batch and of the database."""
         async with self._database.connection() as connection:
             bodies = await stage.get(connection, batch.id, _STAGED)
-            states = json.loads((await stage.states(connection, batch.shard, ["detector"])).get("detector", b"{}"))
+            states = await self._learnt.load(connection, batch.shard)
             others = await windows.read_watermark(connection, batch.shard)
             since, until = self._span(bodies, states, others)
             if since >= until:
@@ -59,7 +60,7 @@ class Detection:
         alerts = to_alerts(reported, self._parameters.mode or AlertHandlingMode.HEAL)
         return Detected(alerts=alerts, anomalies=len(judgement.ongoing), learning=judgement.learning)
 
-    def _span(self, bodies: dict[str, bytes], states: dict[str, int], others: datetime | None) -> tuple[int, int]:
+    def _span(self, bodies: dict[str, bytes], states: States, others: datetime | None) -> tuple[int, int]:
         """The windows to judge, as times in ns: up to what all shards have completed."""
         newest = max((json.loads(bodies[name])["newest"] for name in gate.COUNTS.values() if name in bodies), default=0)
         complete = newest - int(self.lateness * NS)
@@ -68,7 +69,7 @@ class Detection:
         return max(int(states.get("readTo", 0)) * NS, until - _OLDEST_NS), until
 
     def _judge(
-        self, stored: dict[str, pl.DataFrame], bodies: dict[str, bytes], span: tuple[int, int], states: dict[str, int]
+        self, stored: dict[str, pl.DataFrame], bodies: dict[str, bytes], span: tuple[int, int], states: States
     ) -> Judgement:
         rows = {}
         for table, names in _TABLES.items():
@@ -85,12 +86,12 @@ class Detection:
         learnt = [one for one in judgement.learnt if _shard(one.ref, batch.shards) == batch.shard]
         changed = (*own.opened, *own.changed, *own.ended)
         bodies = {
-            "detector": judgement.states,
-            anomalies.ANOMALIES: anomalies.dump_anomalies(changed),
-            anomalies.BASELINES: anomalies.dump_baselines(learnt, _time(until)),
+            **self._learnt.keep(batch.shard, judgement.states),
+            anomalies.ANOMALIES: stage.pack_json(anomalies.dump_anomalies(changed)),
+            anomalies.BASELINES: stage.pack_json(anomalies.dump_baselines(learnt, _time(until))),
         }
         async with self._database.connection() as connection:
-            await stage.put(connection, batch.id, {name: stage.pack_json(value) for name, value in bodies.items()})
+            await stage.put(connection, batch.id, bodies)
 
 
 def _of_shard(judgement: Judgement, batch: Batch) -> Judgement:

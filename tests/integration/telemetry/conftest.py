@@ -138,3 +138,10 @@ async def pipe(settings, monkeypatch):
     monkeypatch.setattr(fetching, "POLL_SECONDS", 0.1)
     async with running_pipe(settings) as running:
         yield running
+
+
+@pytest.fixture
+async def other(pipe):
+    """Another worker of the same pipeline."""
+    async with running_pipe(pipe.settings) as running:
+        yield running

@@ -85,6 +85,31 @@ async def test_shards_share_the_partitions_and_lose_nothing(pipe):
     assert await pipe.ask("SELECT sum(n) FROM telemetry_red") == [(600,)]
 
 
+async def test_minutes_have_the_sums_of_the_windows_of_all_batches(pipe):
+    for seed in range(3):
+        pipe.send("traces", otlp.traces(20, now() - seed * 70 * otlp.SECOND, failed=("stock",), seed=seed))
+        batch, _ = await pipe.pump()
+        assert (await pipe.run("store", batch)).already
+    sums = "SELECT service, sum(n), sum(errors), sum(own_errors), round(sum(sum_ms)) FROM {} GROUP BY 1 ORDER BY 1"
+    cells = "SELECT service, bucket, sum(count) FROM {}, unnest(buckets, counts) AS of(bucket, count) GROUP BY 1, 2"
+    cells += " ORDER BY 1, 2"
+    for query in (sums, cells):
+        expected = await pipe.ask(query.format("telemetry_red"))
+        assert expected == await pipe.ask(query.format("telemetry_red_minute"))
+    repeated = "SELECT count(*) FROM telemetry_red_minute GROUP BY ts, service, op, template HAVING count(*) > 1"
+    assert await pipe.ask(repeated) == []
+    assert await pipe.ask("SELECT count(*) FROM telemetry_red_minute WHERE ts <> date_trunc('minute', ts)") == [(0,)]
+
+
+async def test_shards_have_minutes_of_their_own_that_add_up(pipe):
+    pipe.send("traces", otlp.traces(200, now(), per_request=1))
+    for shard in (0, 1):
+        await pipe.pump(shard, shards=2)
+    found = await pipe.ask("SELECT shard, sum(n) > 0 FROM telemetry_red_minute GROUP BY 1 ORDER BY 1")
+    assert found == [(0, True), (1, True)]
+    assert await pipe.ask("SELECT sum(n) FROM telemetry_red_minute") == [(600,)]
+
+
 async def test_a_signal_that_was_not_processed_comes_again(pipe):
     pipe.send("traces", otlp.traces(10, now()))
     pipe.send("logs", otlp.logs(now(), ["timeout"]))

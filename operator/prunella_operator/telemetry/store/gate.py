@@ -8,22 +8,25 @@ from typing import Any
 import asyncpg
 
 from prunella_operator import clock
-from prunella_operator.telemetry.store import anomalies, rows
+from prunella_operator.telemetry.store import anomalies, minutes, rows
 from prunella_operator.telemetry.store.stage import unpack
 from prunella_workflows.contracts.telemetry import Batch, OffsetRange, Stored, TelemetrySignal
 from prunella_workflows.model.errors import Permanent
 
 COUNTS = {signal: f"counts.{signal}" for signal in TelemetrySignal}
 """Staged with the rows of each signal: without it the signal is not stored, and its records are fetched again."""
-CARRY = ("carry.open", "carry.failed", "detector")
-"""Staged states of the shard."""
+CARRY = ("carry.open", "carry.failed", "detector", "detector.version")
+"""Staged states of the shard, which move within the database."""
+_REQUESTS = ("red", "red.late")
+_STAGED = "SELECT name, body FROM telemetry_stage WHERE batch = $1 AND name <> ALL($2)"
 _MOVE = """
 UPDATE telemetry_offset
 SET next = $4, record_bytes = coalesce(nullif($5, 0), record_bytes), updated = now()
 WHERE topic = $1 AND part = $2 AND next = $3
 """
 _STATE = """
-INSERT INTO telemetry_state (shard, name, body, batch) VALUES ($1, $2, $3, $4)
+INSERT INTO telemetry_state (shard, name, body, batch)
+SELECT $1, name, body, batch FROM telemetry_stage WHERE batch = $2 AND name = ANY($3)
 ON CONFLICT (shard, name) DO UPDATE SET body = EXCLUDED.body, batch = EXCLUDED.batch, updated = now()
 """
 _WATERMARK = """
@@ -61,22 +64,26 @@ async def store(connection: asyncpg.Connection, batch: Batch, lateness: float) -
 
 
 async def _store(connection: asyncpg.Connection, batch: Batch, lateness: float) -> Stored:
-    staged = await connection.fetch("SELECT name, body FROM telemetry_stage WHERE batch = $1", batch.id)
+    staged = await connection.fetch(_STAGED, batch.id, CARRY)
     bodies = {row["name"]: row["body"] for row in staged}
     counts = {signal: json.loads(bodies[name]) for signal, name in COUNTS.items() if name in bodies}
     await _pass_gate(connection, batch.ranges, counts)
-    written = 0
-    for name, body in bodies.items():
-        if (table := name.partition(".")[0]) in rows.COLUMNS:
-            written += await rows.write(connection, table, batch.id, unpack(body))
-    carried = [(batch.shard, name, bodies[name], batch.id) for name in CARRY if name in bodies]
-    await connection.executemany(_STATE, carried)
+    frames = {name: unpack(body) for name, body in bodies.items() if _table(name) in rows.COLUMNS}
+    written = sum([await rows.write(connection, _table(name), batch.id, frame) for name, frame in frames.items()])
+    if requests := [frames[name] for name in _REQUESTS if name in frames]:
+        await minutes.add(connection, batch.shard, requests)
+    await connection.execute(_STATE, batch.shard, batch.id, CARRY)
     await anomalies.write(connection, bodies)
     await _record(connection, batch, list(counts.values()), written, lateness)
     await connection.execute(
         "DELETE FROM telemetry_stage WHERE batch = $1 OR created < now() - INTERVAL '1 day'", batch.id
     )
     return Stored(rows=written)
+
+
+def _table(name: str) -> str:
+    """The table of staged rows, such as "red" of "red.late"."""
+    return name.partition(".")[0]
 
 
 async def _pass_gate(

@@ -1,6 +1,6 @@
 """Writing of rows: frames of the tables that hold windows of 10 s."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import asyncpg
 import polars as pl
@@ -32,9 +32,14 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 async def write(connection: asyncpg.Connection, table: str, batch: str, rows: pl.DataFrame) -> int:
     """Insert rows with `at` (ns) and the table's columns; return their number."""
     columns = COLUMNS[table]
-    arrays = [(rows["at"] // NS).to_list(), *(_values(rows[name]) for name in columns)]
-    await connection.execute(_insert(table, columns), batch, *arrays)
+    arrays = to_arrays(rows, columns)
+    await connection.execute(_insert(table, columns), batch, (rows["at"] // NS).to_list(), *arrays)
     return len(rows)
+
+
+def to_arrays(rows: pl.DataFrame, columns: Iterable[str]) -> list[list[object]]:
+    """The values of columns, as arguments of unnest."""
+    return [_values(rows[name]) for name in columns]
 
 
 def _values(column: pl.Series) -> list[object]:

@@ -14,6 +14,16 @@ COMMENT ON TABLE telemetry_red IS 'Requests (server and consumer spans). own_err
 CREATE INDEX IF NOT EXISTS telemetry_red_service ON telemetry_red (service, ts DESC);
 CREATE INDEX IF NOT EXISTS telemetry_red_workload ON telemetry_red (namespace, workload, ts DESC);
 
+CREATE TABLE IF NOT EXISTS telemetry_red_minute (
+    ts timestamptz NOT NULL, shard integer NOT NULL,
+    namespace text NOT NULL, kind text NOT NULL, workload text NOT NULL, service text NOT NULL, op text NOT NULL,
+    template text NOT NULL,
+    n bigint NOT NULL, errors bigint NOT NULL, own_errors bigint NOT NULL, sum_ms double precision NOT NULL,
+    buckets smallint[] NOT NULL, counts integer[] NOT NULL,
+    PRIMARY KEY (namespace, service, ts, kind, workload, op, template, shard)
+) /* BY TIME */;
+COMMENT ON TABLE telemetry_red_minute IS 'The sums of telemetry_red by minute, without pods; histograms are of all operations together, in rows with an empty op. Each batch adds to its minutes, in rows of its shard.';
+
 CREATE TABLE IF NOT EXISTS telemetry_edge (
     ts timestamptz NOT NULL, batch text NOT NULL,
     caller_namespace text NOT NULL, caller_kind text NOT NULL, caller_workload text NOT NULL, caller text NOT NULL,
@@ -23,6 +33,7 @@ CREATE TABLE IF NOT EXISTS telemetry_edge (
 ) /* BY TIME */;
 COMMENT ON TABLE telemetry_edge IS 'Calls between services. lost: no span of the callee came within a minute. gap_ms: sum of client minus server span.';
 CREATE INDEX IF NOT EXISTS telemetry_edge_callee ON telemetry_edge (callee, ts DESC);
+CREATE INDEX IF NOT EXISTS telemetry_edge_caller ON telemetry_edge (caller, ts DESC);
 
 CREATE TABLE IF NOT EXISTS telemetry_point (
     ts timestamptz NOT NULL, batch text NOT NULL,
@@ -33,6 +44,7 @@ CREATE TABLE IF NOT EXISTS telemetry_point (
 ) /* BY TIME */;
 COMMENT ON TABLE telemetry_point IS 'Metrics by pod: number of values, their sum, lowest and highest; of histograms count, sum, min and max.';
 CREATE INDEX IF NOT EXISTS telemetry_point_metric ON telemetry_point (metric, namespace, workload, ts DESC);
+CREATE INDEX IF NOT EXISTS telemetry_point_service ON telemetry_point (service, ts DESC);
 
 CREATE TABLE IF NOT EXISTS telemetry_log (
     ts timestamptz NOT NULL, batch text NOT NULL,

@@ -10,7 +10,7 @@ SCRIPT = files(store).joinpath("schema.sql").read_text()
 
 
 def test_the_tables_of_rows_by_time_are_those_that_are_partitioned():
-    assert tuple(re.findall(r"TABLE IF NOT EXISTS telemetry_(\w+) \([^;]*?\) /\* BY TIME \*/;", SCRIPT)) == TIMED
+    assert tuple(re.findall(r"TABLE IF NOT EXISTS telemetry_(\w+) \([^;]*?\) /\* BY TIME \*/;", SCRIPT)) == tuple(TIMED)
 
 
 def test_every_table_has_a_comment():

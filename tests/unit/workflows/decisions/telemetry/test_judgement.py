@@ -170,12 +170,12 @@ def test_the_same_for_any_cut_into_batches():
 def test_states_are_json_and_the_input_is_left_alone():
     stream = learnt().feed(3, share=0.3)
     states = json.loads(json.dumps(stream.states))
-    before = copy.deepcopy(states)
+    before, answered = copy.deepcopy(states), copy.deepcopy(stream.states)
     window = Window(stream.time, (ServiceCounts(a_ref("web"), 100, 30, 30, scaled(100)),))
-    answers = [judge([window], states), judge([window], states)]
-    assert states == before
+    answers = [judge([window], states), judge([window], states), judge([window], stream.states)]
+    assert (states, stream.states) == (before, answered)
     assert answers[0] == answers[1]
-    assert json.dumps(answers[0].states) == json.dumps(judge([window], stream.states).states)
+    assert json.dumps(answers[0].states) == json.dumps(answers[2].states)
 
 
 def test_states_of_a_later_version_are_read():
