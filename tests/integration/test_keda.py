@@ -8,15 +8,18 @@ import pytest
 import yaml
 from support import monitoring as monitored
 from support.access_control import HOME, MANIFESTS
-from support.api import path_of, until
+from support.api import MANAGER, path_of, until
 from support.autoscaling import MISSING, VALID, Autoscaler, Queue, assert_follows_queue, the_worker, workers
 from support.deployments import gone
 from support.documented_commands import commands_of, typed
-from support.keda import keda, with_keda
+from support.keda import defined, keda, with_keda
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
+from support.rendering import overlay
 
+from prunella_operator.kubernetes.api import APPLY_PATCH
 from prunella_operator.kubernetes.views.scaling import autoscaler_view
+from prunella_workflows.model.errors import PrunellaError
 
 pytestmark = [pytest.mark.integration, pytest.mark.keda, pytest.mark.timeout(600, func_only=True)]
 
@@ -120,6 +123,18 @@ def test_while_temporal_is_away_no_worker_goes(autoscaler, scaled, temporal, api
     assert autoscaler.replicas == 3
     temporal.start()
     until(lambda: autoscaler.replicas == 2, 240, "with the figure it does")
+
+
+def test_kedas_definitions_allow_what_scales_the_telemetry_workers(instance, api, kube, system_namespace, tmp_path):
+    rendered = overlay(tmp_path, "production", "telemetry", "telemetry-keda")
+    query = {"fieldManager": MANAGER, "force": "true", "dryRun": "All", "fieldValidation": "Strict"}
+    with defined(api):
+        for kind in ("ScaledObject", "TriggerAuthentication"):
+            wanted = rendered[kind, "prunella-telemetry"]
+            kube.call("PATCH", path_of(wanted), wanted, APPLY_PATCH, **query)
+            wrong = {**wanted, "spec": {**wanted["spec"], "misspelt": 1}}
+            with pytest.raises(PrunellaError, match="misspelt"):
+                kube.call("PATCH", path_of(wrong), wrong, APPLY_PATCH, **query)
 
 
 def test_until_temporal_answers_there_is_no_autoscaler(away, scaled, api):

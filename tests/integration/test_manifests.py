@@ -113,6 +113,10 @@ def test_the_api_server_takes_the_parts_around_the_telemetry_pipeline(cluster, a
             kube.call("POST", f"/api/v1/namespaces/{telemetry_namespace}/pods", body, dryRun="All")
 
 
+KEDAS = {"ScaledObject", "TriggerAuthentication"}
+"""Kinds that this API server does not know: test_keda.py sends them."""
+
+
 @pytest.fixture
 def with_telemetry(cluster, tmp_path):
     """The objects of the overlay for production with the components of the telemetry pipeline, by kind and name."""
@@ -133,15 +137,20 @@ def test_the_telemetry_worker_has_its_image_its_secret_and_kafka(with_telemetry)
         assert mounts["telemetry"] == "/etc/prunella/telemetry"
         volumes = {volume["name"]: volume for volume in spec["volumes"]}
         assert volumes["telemetry"]["secret"]["secretName"] == "prunella-telemetry"
+    console = with_telemetry["Deployment", "prunella-console"]["spec"]["template"]["spec"]
+    assert console["containers"][0]["image"] == "prunella.local/prunella-telemetry:0.1.0"
+    (secret,) = [volume["secret"] for volume in console["volumes"] if volume["name"] == "telemetry"]
+    assert secret["items"] == [{"key": "console-database-url", "path": "database-url"}]
     operator = with_telemetry["Deployment", "prunella-operator"]["spec"]["template"]["spec"]
     assert operator["containers"][0]["image"] == "prunella.local/prunella:0.1.0"
     (settings,) = [obj["data"] for (kind, _), obj in with_telemetry.items() if kind == "ConfigMap"]
     asked = with_telemetry["ScaledObject", "prunella-telemetry"]["spec"]["triggers"]
     brokers = {trigger["metadata"]["bootstrapServers"] for trigger in asked}
+    assert {trigger["authenticationRef"]["name"] for trigger in asked} == {"prunella-telemetry"}
     assert brokers == {settings["PRUNELLA_TELEMETRY_KAFKA"]}
 
 
 def test_the_api_server_takes_the_telemetry_worker(api, kube, system_namespace, with_telemetry):
     for (kind, name), obj in with_telemetry.items():
-        if name.startswith(("prunella-telemetry", "telemetry")) and kind != "ScaledObject":
+        if name.startswith(("prunella-telemetry", "telemetry")) and kind not in KEDAS:
             kube.call("PATCH", path_of(api, obj), obj, APPLY_PATCH, dryRun="All", fieldManager=MANAGER, force="true")

@@ -20,12 +20,14 @@ class Authority:
         self._name = _named(name)
         self.path = self._write(f"{name}.pem", self._signed(self._name, self._key, authority=True))
 
-    def issue(self, name):
+    def issue(self, name, addresses=("127.0.0.1",)):
         """The paths of a certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return self._write(f"{name}.pem", self._signed(_named(name), key)), self._write_key(f"{name}.key", key)
+        return self._write(f"{name}.pem", self._signed(_named(name), key, addresses)), self._write_key(
+            f"{name}.key", key
+        )
 
-    def _signed(self, subject, key, *, authority=False):
+    def _signed(self, subject, key, addresses=(), *, authority=False):
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -39,7 +41,8 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if not authority:
-            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            own = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+            names = [x509.DNSName("localhost"), *own]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
@@ -51,9 +54,7 @@ class Authority:
     def _write_key(self, name, key):
         path = self._folder / name
         plain = serialization.NoEncryption()
-        path.write_bytes(
-            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain)
-        )
+        path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
         return path
 
 

@@ -29,7 +29,7 @@ def keda(instance: Instance, api: Api, folder: Path) -> Iterator[None]:
     keys, address, environment = _keys(instance, folder), f"127.0.0.1:{port}", _environment(instance)
     adapter = (*_adapter(keys, address), *serving(instance, served))
     with ExitStack() as stack:
-        stack.enter_context(_defined(api, documents(program("keda-operator").with_name("crds.yaml"))))
+        stack.enter_context(defined(api))
         stack.enter_context(running(folder / "keda-operator.log", *_operator(keys, address), env=environment))
         stack.enter_context(running(folder / "keda-adapter.log", *adapter, env=environment))
         stack.enter_context(registered(instance, api, served))
@@ -64,8 +64,9 @@ def _adapter(keys: Path, address: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _defined(api: Api, definitions: list[Object]) -> Iterator[None]:
+def defined(api: Api) -> Iterator[None]:
     """Define KEDA's own kinds: its operator needs all of them."""
+    definitions = documents(program("keda-operator").with_name("crds.yaml"))
     try:
         for definition in definitions:
             define(api, definition)

@@ -20,8 +20,8 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The workers that repair read telemetry as evidence. */}}
-{{- define "prunella.workerImage" -}}
+{{/* The workers that repair read telemetry as evidence, and the console shows it. */}}
+{{- define "prunella.readerImage" -}}
 {{- include (ternary "prunella.telemetryImage" "prunella.image" .Values.telemetry.enabled) . }}
 {{- end }}
 
@@ -127,6 +127,31 @@ temporal:7233
   secret:
     secretName: {{ .Values.telemetry.secretName }}
     defaultMode: 0440
+    items:
+      - key: database-url
+        path: database-url
+{{- end }}
+{{- include "prunella.extra.volumes" . }}
+{{- end }}
+
+{{/* The console differs from these workers by its role in the database, which only reads. */}}
+{{- define "prunella.console.env" }}
+{{- include "prunella.worker.env" . }}
+{{- end }}
+
+{{- define "prunella.console.mounts" }}
+{{- include "prunella.worker.mounts" . }}
+{{- end }}
+
+{{- define "prunella.console.volumes" }}
+{{- if .Values.telemetry.enabled }}
+- name: telemetry
+  secret:
+    secretName: {{ .Values.telemetry.secretName }}
+    defaultMode: 0440
+    items:
+      - key: console-database-url
+        path: database-url
 {{- end }}
 {{- include "prunella.extra.volumes" . }}
 {{- end }}

@@ -68,11 +68,18 @@ TEMPLATES = (
         (
             replicas("worker", unless=f"{_SCALED}.enabled"),
             spread(),
-            *pod("worker", image="prunella.workerImage", extra="prunella.worker"),
+            *pod("worker", image="prunella.readerImage", extra="prunella.worker"),
             *variables("prunella.worker", has_env=False),
         ),
     ),
-    Template("console", ("manifests/base/console.yaml",), (*pod("console"), *variables())),
+    Template(
+        "console",
+        ("manifests/base/console.yaml",),
+        (
+            *pod("console", image="prunella.readerImage", extra="prunella.console"),
+            *variables("prunella.console"),
+        ),
+    ),
     Template("disruption", ("manifests/base/disruption.yaml",)),
     Template("network", ("manifests/base/network.yaml",), when=".Values.networkPolicies.enabled"),
     Template(

@@ -9,6 +9,7 @@ import yaml
 from localcluster import build
 from localcluster.ports import free_ports, listens
 
+from telemetrystack.kafka import Login
 from telemetrystack.service import Service
 
 DEPLOYED = Path(__file__).resolve().parents[3] / "manifests" / "telemetry" / "files" / "collector.yaml"
@@ -48,12 +49,20 @@ class Collector(Service):
         return self.folder / "collector.json"
 
 
-def to_kafka(brokers: str, log: Path | None = None) -> Collector:
-    """A Collector as it is deployed, without what needs a cluster; `brokers` are HOST:PORT, comma-separated."""
+def to_kafka(brokers: str, log: Path | None = None, login: Login | None = None) -> Collector:
+    """A Collector as it is deployed, without what needs a cluster; `brokers` are HOST:PORT, comma-separated.
+
+    Without a `login` the brokers want no password, and nothing is encrypted.
+    """
     collector = Collector(deployed := yaml.safe_load(DEPLOYED.read_text()), log)
     (storage := collector.folder / "queue").mkdir()
     deployed["extensions"] = {"file_storage": {"directory": str(storage)}}
-    deployed["exporters"]["kafka"]["brokers"] = brokers.split(",")
+    exporter = deployed["exporters"]["kafka"]
+    exporter["brokers"] = brokers.split(",")
+    if login:
+        exporter["tls"]["ca_file"], exporter["auth"]["sasl"]["password"] = str(login.authority), login.password
+    else:
+        del exporter["tls"], exporter["auth"]
     service = deployed["service"]
     service |= {"extensions": ["file_storage"], "telemetry": {"metrics": {"level": "none"}}}
     for part in _NEEDS_CLUSTER & deployed["processors"].keys():

@@ -7,6 +7,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -44,6 +45,24 @@ _ONE_BROKER = {
     "log.retention.hours": "24",
     "controlled.shutdown.enable": "false",  # there is no other broker that could take over
 }
+
+
+class Login(NamedTuple):
+    """An account of a Kafka that wants passwords; `authority` has signed the certificates of its brokers (PEM)."""
+
+    user: str
+    password: str
+    authority: Path
+
+    def properties(self) -> dict[str, str]:
+        """Those of librdkafka."""
+        return {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": self.user,
+            "sasl.password": self.password,
+            "ssl.ca.location": str(self.authority),
+        }
 
 
 class Broker(Service):
@@ -111,21 +130,22 @@ def _class_archive(libs: Path) -> Path:
     return archive
 
 
-def create_topics(address: str, partitions: int = PARTITIONS, replicas: int = 1) -> None:
+def create_topics(address: str, partitions: int = PARTITIONS, replicas: int = 1, login: Login | None = None) -> None:
     """Create the topics of the pipeline where they are missing, one per signal and the dead letters; wait for them."""
-    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    client = {"bootstrap.servers": address, "log_level": 0, **(login.properties() if login else {})}
+    admin = AdminClient(client)
     dead = NewTopic(DEAD, 1, replicas, config={"cleanup.policy": "compact"})
     there = admin.list_topics(timeout=30).topics
     topics = [NewTopic(name, partitions, replicas) for name in SIGNALS] + [dead]
     if missing := [topic for topic in topics if topic.topic not in there]:
         for done in admin.create_topics(missing).values():
             done.result()
-        _wait_for_leaders(address, missing)
+        _wait_for_leaders(client, missing)
 
 
-def _wait_for_leaders(address: str, topics: Sequence[NewTopic]) -> None:
+def _wait_for_leaders(client: Mapping[str, str | int], topics: Sequence[NewTopic]) -> None:
     """A new partition refuses requests for a moment."""
-    consumer = Consumer({"bootstrap.servers": address, "group.id": "prunella-topics", "log_level": 0})
+    consumer = Consumer({**client, "group.id": "prunella-topics"})
     left = [TopicPartition(topic.topic, number) for topic in topics for number in range(topic.num_partitions)]
     deadline = time.monotonic() + _LEADERS_WITHIN
     while left:

@@ -1,8 +1,16 @@
 # Create the topics of the pipeline. Their partitions may be raised later, never lowered.
 set -eu
+umask 077
+cat > /tmp/client.properties <<EOF
+security.protocol=SASL_SSL
+sasl.mechanism=SCRAM-SHA-512
+sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="admin" password="$KAFKA_PASSWORD";
+ssl.truststore.type=PEM
+ssl.truststore.location=/etc/telemetry-kafka/ca.crt
+EOF
 create() {
-  /opt/kafka/bin/kafka-topics.sh --bootstrap-server telemetry-kafka:9092 --create --if-not-exists \
-    --replication-factor 3 --config min.insync.replicas=2 "$@"
+  /opt/kafka/bin/kafka-topics.sh --bootstrap-server telemetry-kafka:9092 --command-config /tmp/client.properties \
+    --create --if-not-exists --replication-factor 3 --config min.insync.replicas=2 "$@"
 }
 for topic in otlp_spans otlp_metrics otlp_logs; do
   create --topic "$topic" --partitions 12 --config retention.ms=86400000

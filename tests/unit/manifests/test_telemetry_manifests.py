@@ -137,7 +137,7 @@ def test_every_broker_is_a_voter():
     voters = dict(line.split("=", 1) for line in _lines(FOLDER / "files" / "server.properties"))
     names = re.findall(r"@([\w.-]+):9093", voters["controller.quorum.voters"])
     brokers = named("StatefulSet")["telemetry-kafka"]["spec"]["replicas"]
-    assert names == [f"telemetry-kafka-{number}.telemetry-kafka" for number in range(brokers)]
+    assert names == [f"telemetry-kafka-{number}.telemetry-kafka.telemetry.svc" for number in range(brokers)]
 
 
 def test_nobody_writes_a_password_down():
@@ -148,7 +148,8 @@ def test_nobody_writes_a_password_down():
         if "secretKeyRef" in variable.get("valueFrom", {})
     }
     keys = ("postgres-password", "telemetry-password", "grafana-password")
-    assert secrets == {("telemetry-database", key) for key in keys}
+    users = {("telemetry-kafka-users", name) for name in ("admin", "collector")}
+    assert secrets == {("telemetry-database", key) for key in keys} | users
     assert not [document for document in ALL if document["kind"] == "Secret"]
 
 
@@ -157,18 +158,16 @@ def test_kafka_and_the_database_are_reached_by_their_own_clients_alone():
     assert policies["nothing-else"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     clients, brokers = policies["kafka"]["spec"]["ingress"]
     inside, worker = clients["from"]
-    assert inside["podSelector"]["matchExpressions"][0]["values"] == [
-        "telemetry-kafka",
-        "telemetry-collector",
-        "telemetry-topics",
-    ]
+    assert inside["podSelector"]["matchExpressions"][0]["values"] == ["telemetry-collector", "telemetry-topics"]
     assert worker["podSelector"]["matchLabels"] == {NAME: WORKER["metadata"]["name"]}
-    assert brokers["ports"] == [{"port": "controller"}]
+    assert brokers["ports"] == [{"port": "controller"}, {"port": "brokers"}]
     (rule,) = policies["database"]["spec"]["ingress"]
     assert [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in rule["from"]] == [
         "prunella-system",
         "monitoring",
     ]
+    readers = rule["from"][0]["podSelector"]["matchExpressions"][0]["values"]
+    assert readers == ["prunella-telemetry", "prunella-worker", "prunella-console"]
 
 
 def test_every_file_is_used():

@@ -16,7 +16,7 @@ def configuration(settings: Settings) -> Configuration:
     """The configuration of any client.
 
     Raises:
-        InvalidInputError: no brokers are set, or a line of the file is no property.
+        InvalidInputError: no brokers are set, the file cannot be read, or a line of it is no property.
     """
     if not settings.telemetry_kafka:
         raise InvalidInputError("telemetry_kafka is not set: it names Kafka's brokers, such as kafka:9092")
@@ -29,7 +29,10 @@ def configuration(settings: Settings) -> Configuration:
 
 
 def _read(path: str) -> dict[str, str]:
-    lines = [line.strip() for line in Path(path).read_text().splitlines()]
+    try:
+        lines = [line.strip() for line in Path(path).read_text().splitlines()]
+    except OSError as error:
+        raise InvalidInputError(f"telemetry_kafka_properties: {error}") from error
     pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
     if any(not equals for _, equals, _ in pairs):
         raise InvalidInputError(f"{path}: expected lines of NAME=VALUE, as librdkafka names its properties")

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from prunella_operator.telemetry.kafka.configuration import Configuration
@@ -26,14 +26,17 @@ class Offsets:
     """Questions to the brokers. The methods block. They raise Unavailable when no broker answers."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self._admin = AdminClient({**configuration, "socket.timeout.ms": int(_TIMEOUT_SECONDS * 1000)})
+        self._refusal = ""
+        own: dict[str, Any] = {"socket.timeout.ms": int(_TIMEOUT_SECONDS * 1000), "error_cb": self._note}
+        self._admin = AdminClient({**configuration, **own})
 
     def partitions(self, topics: Iterable[str]) -> list[Partition]:
         """The partitions of the topics that exist."""
         try:
             known = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            raise Unavailable(f"Kafka does not answer: {error}") from error
+            self._admin.poll(0)
+            raise Unavailable(f"Kafka does not answer: {error}{self._refusal}") from error
         found = [known[topic] for topic in topics if topic in known and known[topic].error is None]
         return [Partition(str(topic.topic), number) for topic in found for number in sorted(topic.partitions)]
 
@@ -48,6 +51,10 @@ class Offsets:
     def since(self, partitions: Collection[Partition], time: datetime) -> Mapping[Partition, int]:
         """The offset of the first record of each partition from a time on; -1: there is none."""
         return self._list(partitions, OffsetSpec.for_timestamp(int(time.timestamp() * 1000)))
+
+    def _note(self, error: KafkaError) -> None:
+        """Keep the latest reason, such as a wrong password: what is asked only fails to be answered."""
+        self._refusal = f"; {error.str()}"
 
     def _list(self, partitions: Collection[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         """Ask for offsets. A partition whose leader is away is left out, so that the others go on."""
