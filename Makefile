@@ -5,10 +5,11 @@ DEMO_ARGS ?=
 ORDERS_ARGS ?=
 TELEMETRY_ARGS ?=
 TEST_ARGS ?=
+REPLAY_ARGS ?=
 IMAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo orders telemetry test check audit crds chart dist package format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo orders telemetry test check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ e2e: setup ## the tests that heal real faults on a real cluster
 
 faults: setup ## the larger fault suite: dozens of faults at once on a real cluster, judged from its audit log
 	@$(BIN)/python -m pytest -q -m faults tests/e2e $(TEST_ARGS)
+
+replay-decisions: setup ## make the recorded decisions (tests/decisions) again; show those that differ (REPLAY_ARGS=--update writes them)
+	@$(BIN)/prunella replay tests/decisions $(REPLAY_ARGS)
 
 keda: setup ## the workers' autoscaler with a real KEDA, whose first build takes many minutes
 	@$(BIN)/python -m pytest -q -m keda tests/integration $(TEST_ARGS)

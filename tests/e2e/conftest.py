@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from localcluster.ports import free_ports
+from support.cases.recorder import record_decisions
 from support.cases.results import result, table
 from support.cases.run import BUILT_IN, CASE_LABELS, CaseRun
 from support.cases.runner import CaseRunner
@@ -86,6 +87,7 @@ def runner(request, cluster, accounts, prunella, log_progress):
     )
     try:
         made.play()
+        record_decisions(made.case_runs.values(), str(prunella.operator.settings["temporal_address"]))
         yield made
         if cluster.audit:
             request.config.stash[_RESULTS] = [result(case_run) for case_run in made.case_runs.values()]

@@ -6,6 +6,7 @@ from prunella_operator.activities.diagnose import Diagnoser
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.telemetry import NotConfigured as NoTelemetry
 from prunella_operator.activities.evidence.telemetry import TelemetrySource
+from prunella_operator.activities.recording import DEFAULT_BYTES
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.activities.report import Reporter, log_escalation
 from prunella_operator.activities.verify import Verifier
@@ -32,10 +33,12 @@ class Activities(healing.HealingActivities):
         protected: tuple[str, ...],
         metrics: MetricsSource = _NO_METRICS,
         telemetry: TelemetrySource = _NO_TELEMETRY,
+        *,
+        record_bytes: int = DEFAULT_BYTES,
     ) -> None:
         collector = EvidenceCollector(kube, stable_for, UsageReader(kube, metrics), telemetry)
         self._repairer = Repairer(kube, collector, protected)
-        self._diagnoser = Diagnoser(kube, collector, self._repairer, protected)
+        self._diagnoser = Diagnoser(kube, collector, self._repairer, protected, record_bytes)
         self._verifier = Verifier(collector, metrics)
         self._reporter = Reporter(kube)
 

@@ -1,45 +1,39 @@
-"""Confirm and diagnose: collect evidence, then decide. Writes nothing."""
+"""Confirm and diagnose: read the facts, then decide. Writes nothing."""
 
-from collections.abc import Iterator
-
+from prunella_operator.activities.decision import decide
 from prunella_operator.activities.evidence.collector import EvidenceCollector
-from prunella_operator.activities.evidence.policies import effective_policy
-from prunella_operator.activities.repair.guard_checks import evaluate
+from prunella_operator.activities.evidence.policies import effective_policy, read_layers
+from prunella_operator.activities.recording import pack
+from prunella_operator.activities.repair.guard_checks import count_blocks
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
-from prunella_workflows.decisions import guards, playbooks
-from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, relapse, startup
-from prunella_workflows.decisions.diagnosis.anomalies import open_anomalies
 from prunella_workflows.decisions.diagnosis.findings import Findings
-from prunella_workflows.decisions.telemetry.alerts import describe
 from prunella_workflows.decisions.verification import confirmation, telemetry
-from prunella_workflows.decisions.verification.baseline import measure_baseline
 from prunella_workflows.decisions.verification.firing_alert import wait_while_firing
 from prunella_workflows.model.errors import NotFound, PrunellaError, TargetDeleted
-from prunella_workflows.model.evidence import Evidence
-from prunella_workflows.model.incident_status import Attempt, EvidenceNote
-from prunella_workflows.model.outcome import Cause, Diagnosis
-from prunella_workflows.model.plan import Action, Plan
-from prunella_workflows.model.policy import EffectivePolicy
-
-_UNEXPLAINED = frozenset({Cause.BAD_RELEASE, Cause.ENVIRONMENT_CHANGED, Cause.POD_CRASH_LOOP})
-_MAX_NOTES = 30
-_MAX_CONTAINERS = 3
-_MIB = 1 << 20
+from prunella_workflows.model.facts import Facts
+from prunella_workflows.model.plan import Action
+from prunella_workflows.model.policy import merge_layers
 
 
 class Diagnoser:
-    """Reads the cluster and calls the decisions."""
+    """Reads the cluster and calls the decisions. A record of the facts takes up to `record_bytes`; 0: none is kept."""
 
     def __init__(
-        self, kube: SyncClient, collector: EvidenceCollector, repairer: Repairer, protected: tuple[str, ...]
+        self,
+        kube: SyncClient,
+        collector: EvidenceCollector,
+        repairer: Repairer,
+        protected: tuple[str, ...],
+        record_bytes: int,
     ) -> None:
         self._kube = kube
         self._collector = collector
         self._repairer = repairer
         self._protected = protected
+        self._record_bytes = record_bytes
         self._slots = RepairSlotAllocator(kube)
 
     def confirm(self, request: ConfirmRequest) -> Confirmation:
@@ -70,66 +64,23 @@ class Diagnoser:
 
     def diagnose(self, request: DiagnoseRequest) -> DiagnoseReport:
         """The root cause, the steps still to try, every guard's result, and the exact change of the next step."""
-        name = request.incident.name
-        evidence = self._collector.evidence(request.target, request.spec, request.opened_at, full=True, name=name)
-        policy = effective_policy(self._kube, evidence.workload, evidence.namespace_labels)
-        findings = Findings(evidence)
-        diagnosis, plan = playbooks.decide(findings, policy, request.tried)
-        earlier = () if request.tried else _earlier_attempts(findings, diagnosis, policy)
-        if earlier:
-            diagnosis, plan = playbooks.decide(findings, policy, earlier)
-        cause = findings.external_cause(diagnosis.cause)
-        case = guards.GuardCase(
-            now=evidence.read_at,
-            incident=name,
-            workload=evidence.workload,
-            pods=evidence.pods,
-            scaling=evidence.scaling,
-            namespace_labels=evidence.namespace_labels,
-            protected_namespaces=self._protected,
-            policy=policy,
-            cause=diagnosis.cause,
-            action=plan.steps[0].action if plan.steps else None,
-            severity=request.spec.severity,
-            approval=request.answer or request.spec.approval,
-            incidents=evidence.incidents,
-            slots=self._slots.peek(request.incident.uid),
-            opened_at=request.opened_at,
-            release_since=next((revision.created_at for revision in evidence.revisions if revision.current), None),
-            healthy_percent=self._collector.healthy_percent(request.target.namespace, policy),
-            external_cause=cause,
-            waiting_since=request.waiting_since if cause and cause.target == request.waiting_for else None,
-            pending=_pending_report(diagnosis, plan, findings),
-            running_init=startup.find_running_init(evidence),
-            continues=playbooks.earlier_incidents(request.tried or earlier),
-            undoes=plan.undoes,
-            unjudged_since=relapse.find_unjudged(evidence, request.tried),
-        )
-        if plan.optional and guards.first_block(guards.evaluate(guards.GUARDS, case)) is not None:
-            plan, case = plan.model_copy(update={"steps": ()}), case.model_copy(update={"action": None})
-        report = self._report(request, findings, diagnosis, plan, case)
-        return report.model_copy(update={"earlier": earlier})
+        facts = self._facts(request)
+        report = decide(request, facts)
+        count_blocks(report.guards, request.known)
+        diff = self._preview(report.plan.steps[0].action) if report.plan.steps else ""
+        return report.model_copy(update={"diff": diff, "record": pack(facts, self._record_bytes)})
 
-    def _report(
-        self, request: DiagnoseRequest, findings: Findings, diagnosis: Diagnosis, plan: Plan, case: guards.GuardCase
-    ) -> DiagnoseReport:
-        action, policy = case.action, case.policy
-        assert policy.limits.attempts is not None
-        assert policy.approval.timeout is not None
-        return DiagnoseReport(
-            diagnosis=diagnosis,
-            plan=plan,
-            guards=evaluate(guards.GUARDS, case, request.known),
-            evidence=_notes(findings, diagnosis, policy),
-            diff=self._preview(action) if action is not None else "",
-            baseline=measure_baseline(findings),
-            attempts_max=policy.limits.attempts,
-            has_checks=bool(policy.verification.checks),
-            approval_needed=action is not None and guards.approval_needed(policy, action, request.spec.severity),
-            approval_timeout=policy.approval.timeout,
-            approvers=policy.approval.approvers or (),
-            escalation=policy.escalation,
-            caused_by=case.external_cause.note if case.external_cause is not None else diagnosis.caused_by,
+    def _facts(self, request: DiagnoseRequest) -> Facts:
+        name, target = request.incident.name, request.target
+        evidence = self._collector.evidence(target, request.spec, request.opened_at, full=True, name=name)
+        layers = read_layers(self._kube, evidence.workload, evidence.namespace_labels)
+        policy = merge_layers(layers, evidence.namespace_labels)
+        return Facts(
+            evidence=evidence,
+            policies=layers,
+            slots=self._slots.peek(request.incident.uid),
+            healthy_percent=self._collector.healthy_percent(target.namespace, policy),
+            protected_namespaces=self._protected,
         )
 
     def _preview(self, action: Action) -> str:
@@ -138,57 +89,3 @@ class Diagnoser:
             return self._repairer.preview(action)
         except PrunellaError as error:
             return f"(no diff: {error})"
-
-
-def _earlier_attempts(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[Attempt, ...]:
-    """The attempts of the incident whose fault is back. A fault that has its cause elsewhere is no relapse."""
-    assert policy.relapse_window is not None
-    if findings.external_cause(diagnosis.cause) is not None:
-        return ()
-    return relapse.find_earlier_attempts(findings.evidence, diagnosis.cause, policy.relapse_window)
-
-
-def _pending_report(diagnosis: Diagnosis, plan: Plan, findings: Findings) -> str:
-    """The kubelet's report that is still missing, where it may change the diagnosis."""
-    if diagnosis.cause is not Cause.POD_OOM_KILLED and (unclear := memory_kills.reason_pending(findings)):
-        return unclear
-    if diagnosis.cause is Cause.UNKNOWN:
-        pending = probe_events.termination_reason_pending(findings.evidence)
-        return pending or probe_events.readiness_pending(findings)
-    if diagnosis.cause is Cause.BAD_RELEASE and plan.steps:
-        return probe_events.old_pods_pending(findings)
-    unexplained = diagnosis.cause in _UNEXPLAINED and not plan.steps
-    return probe_events.probe_reason_pending(findings) if unexplained else ""
-
-
-def _notes(findings: Findings, diagnosis: Diagnosis, policy: EffectivePolicy) -> tuple[EvidenceNote, ...]:
-    """Facts that a person can check, the deciding ones first."""
-    evidence = findings.evidence
-    notes = [EvidenceNote(source="Decided by", message=fact) for fact in diagnosis.decided_by]
-    seen = set(diagnosis.decided_by)
-    unseen = [str(symptom) for symptom in findings.symptoms if str(symptom) not in seen]
-    notes += [EvidenceNote(source="Pod", message=symptom) for symptom in unseen[:5]]
-    notes += [EvidenceNote(source="Usage", message=line) for line in _usage(evidence)]
-    notes += [EvidenceNote(source="Telemetry", message=describe(anomaly)) for anomaly in open_anomalies(evidence)]
-    notes += [
-        EvidenceNote(source=f"Log {tail.pod}/{tail.container}", message=" | ".join(tail.lines[-3:]))
-        for tail in evidence.logs
-        if tail.lines
-    ]
-    notes += [
-        EvidenceNote(source=f"Event {event.about}", message=f"{event.reason}: {event.message}")
-        for event in evidence.events[-5:]
-    ]
-    notes += [EvidenceNote(source=f"Not {cause.cause}", message=cause.reason) for cause in diagnosis.rejected]
-    notes.append(EvidenceNote(source="Policy", message=", ".join(policy.sources) or "built-in default"))
-    return tuple(note.model_copy(update={"message": note.message[:600]}) for note in notes[:_MAX_NOTES])
-
-
-def _usage(evidence: Evidence) -> Iterator[str]:
-    """The usage of the containers, or why it is unknown, where it was requested."""
-    if evidence.usage_note:
-        yield evidence.usage_note
-    for container in (evidence.usage.containers if evidence.usage is not None else ())[:_MAX_CONTAINERS]:
-        cpu = "?" if container.cpu_cores is None else f"{container.cpu_cores:.2f} cores"
-        memory = "?" if container.memory_bytes is None else f"{container.memory_bytes / _MIB:.0f} MiB"
-        yield f"pod {container.pod}, container {container.container}: {cpu}, {memory}"

@@ -14,7 +14,7 @@ from prunella_operator.compat import temporalio as compat_temporalio  # noqa: F4
 
 # isort: split
 from prunella_operator import clock
-from prunella_operator.cli import incident_actions, report, uninstall
+from prunella_operator.cli import incident_actions, replay, report, uninstall
 from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import run as cli_run
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from prunella_operator.incidents.client import Incident, IncidentReader, Listed
+    from prunella_operator.reporting.recorded_incident import RecordedIncident
 
 
 def _run(
@@ -53,6 +54,12 @@ def _archived(settings: Settings, since: "datetime", known: "Collection[str]") -
     return read_archived(settings, since, known)
 
 
+def _recorded(settings: Settings, query: str) -> "Sequence[RecordedIncident]":
+    from prunella_operator.reporting.recorded_histories import read_recorded
+
+    return read_recorded(settings, query)
+
+
 @contextmanager
 def _watch(settings: Settings, namespace: str | None, selector: str) -> "Iterator[Callable[[], Sequence[Listed]]]":
     from prunella_operator.incidents.index import watching
@@ -69,13 +76,21 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks could show values
     help="Prunella heals Kubernetes workloads: it diagnoses, repairs and verifies, or rolls back and escalates.",
-    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _archived, _watch)},
+    context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _archived, _watch, _recorded)},
     rich_markup_mode="markdown",
     epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
     "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "
     "Exit codes: 0 success, 1 failure, 2 wrong usage.",
 )
-for command in (cli_run.operator, cli_run.worker, cli_run.run, cli_run.console, report.report, uninstall.uninstall):
+for command in (
+    cli_run.operator,
+    cli_run.worker,
+    cli_run.run,
+    cli_run.console,
+    report.report,
+    replay.replay,
+    uninstall.uninstall,
+):
     app.command()(command)
 
 incidents = typer.Typer(no_args_is_help=True, help="Read incidents and act on them.")
@@ -83,6 +98,7 @@ app.add_typer(incidents, name="incidents")
 incidents.command("list")(cli_incidents.list_)
 incidents.command("show")(cli_incidents.show)
 incidents.command("watch")(cli_incidents.watch)
+incidents.command("export")(replay.export)
 incident_actions.register(incidents)
 
 notify = typer.Typer(no_args_is_help=True, help="Test notification channels.")

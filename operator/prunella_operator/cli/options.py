@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -18,6 +18,9 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.incidents.client import Incident, IncidentReader, Listed
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import PrunellaError
+
+if TYPE_CHECKING:
+    from prunella_operator.reporting.recorded_incident import RecordedIncident
 
 Options = Mapping[str, object]
 """The annotations of typer parameters, by name: the setting's, or `assignments`."""
@@ -52,13 +55,14 @@ class Tools:
 
     `run` runs parts of Prunella and returns the exit code. `watch` gives the incidents that a label selector selects in
     a namespace, or in all (None), as they are at each call. `archived` reads incidents deleted since a time from
-    Temporal, except those with the given uids.
+    Temporal, except those with the given uids; `recorded` reads those that a query of Temporal finds, with their facts.
     """
 
     reader: Callable[[Settings], IncidentReader]
     run: Callable[..., int]
     archived: Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
     watch: Callable[[Settings, str | None, str], AbstractContextManager[Callable[[], Sequence[Listed]]]]
+    recorded: "Callable[[Settings, str], Sequence[RecordedIncident]]"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from prunella_operator import clock
+from prunella_operator.cli.arguments import parse_since
 from prunella_operator.cli.options import CONNECTION, Invocation, add_options
 from prunella_operator.incidents.client import Incident
 from prunella_operator.presentation.terminal import console
-from prunella_operator.reporting.report import MANUAL_MINUTES, Report, build, parse_start
+from prunella_operator.reporting.report import MANUAL_MINUTES, Report, build
 from prunella_workflows.model.errors import Forbidden, Unavailable
 
 
@@ -56,20 +57,13 @@ def report(
     `prunella report -o json | jq .total.stats.auto_repair_rate`
     """
     now = clock.now()
-    start = _parse_since(since, now)
+    start = parse_since(since, now)
     incidents = _find(invocation, namespace)
     archived = _find_archived(invocation, start, incidents, namespace) if deleted else []
     made = build(
         [*incidents, *archived], start, now, namespace=namespace, manual_minutes=manual_minutes, deleted=len(archived)
     )
     _print(made, output)
-
-
-def _parse_since(text: str, now: datetime) -> datetime:
-    try:
-        return parse_start(text, now)
-    except ValueError as error:
-        raise typer.BadParameter(f"--since {text}: {error}") from error
 
 
 def _find(invocation: Invocation, namespace: str | None) -> Sequence[Incident]:

@@ -99,6 +99,12 @@ class Settings(BaseSettings):
         2000, description="number of incidents to keep in total, to limit etcd usage; open ones are never deleted"
     )
 
+    record_bytes: Annotated[int, Field(ge=0, le=1 << 18)] = Field(
+        1 << 16,
+        description="maximum size of the facts of a diagnosis that Temporal keeps, for replays, in bytes; larger "
+        "ones are not kept, and with 0 none are",
+    )
+
     prometheus_url: Url | None = Field(
         None, description="URL of Prometheus or a compatible API; unset: metrics-server is used"
     )

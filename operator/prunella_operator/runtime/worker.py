@@ -98,7 +98,8 @@ async def run_worker(settings: Settings, access: Access, process: Process) -> As
     """Serve for as long as the context is open."""
     kube = SyncClient(access, settings.api_timeout, settings.max_activities + WATCH_THREADS)
     protected, measured = settings.protected_namespaces, metrics.create_source(settings)
-    healing = Activities(kube, settings.known_good_after, protected, measured, create_telemetry_source(settings))
+    telemetry, limit = create_telemetry_source(settings), settings.record_bytes
+    healing = Activities(kube, settings.known_good_after, protected, measured, telemetry, record_bytes=limit)
     collector = EvidenceCollector(kube, settings.known_good_after, UsageReader(kube, measured))
     notices = Notices(kube, settings)
     pool = ThreadPoolExecutor(settings.max_activities, thread_name_prefix="activity")

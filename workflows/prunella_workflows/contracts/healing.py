@@ -110,7 +110,8 @@ class DiagnoseRequest(Value):
 class DiagnoseReport(Value):
     """The diagnosis, the plan, every guard's result, and the exact change of the next step.
 
-    `earlier`: the attempts of the incident whose fault is back, from which this one goes on.
+    `earlier`: the attempts of the incident whose fault is back, from which this one goes on. `record`: the facts that
+    it was decided from, packed; "" where they were not kept. Workflows never read it: it is here to be exported.
     """
 
     diagnosis: Diagnosis
@@ -127,6 +128,7 @@ class DiagnoseReport(Value):
     escalation: EscalationRule = EscalationRule()
     caused_by: CausedBy | None = None
     earlier: tuple[Attempt, ...] = ()
+    record: str = ""
 
 
 class RepairOrder(Value):

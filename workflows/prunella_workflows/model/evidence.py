@@ -1,4 +1,4 @@
-"""Evidence: everything that was read to diagnose one incident. It never leaves the activity that reads it."""
+"""Evidence: everything that was read to diagnose one incident. Workflows never see it but as a packed record."""
 
 from datetime import datetime, timedelta
 

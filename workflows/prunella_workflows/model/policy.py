@@ -3,6 +3,7 @@
 The docstring below a field is its description in the CRD (`make crds`).
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,6 +15,7 @@ from prunella_workflows.model.alert_policy import AlertPolicy
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.duration import Duration, Memory
 from prunella_workflows.model.hours import MaintenanceWindow, QuietHours
+from prunella_workflows.model.labels import HEAL
 from prunella_workflows.model.telemetry_policy import TelemetryPolicy
 
 
@@ -271,6 +273,18 @@ class ClusterHealingPolicySpec(PolicySpec):
     Detection is the same for the whole cluster: namespaceSelector limits mode only."""
 
 
+class PolicyLayer(Value):
+    """A policy that selects a workload. Layers are merged in the order of `rank`, those of one rank by `source`.
+
+    Ranks: 0 for a ClusterHealingPolicy, 1 for a HealingPolicy of the namespace, 2 for one with a selector.
+    """
+
+    source: str
+    """Kind and name, such as `HealingPolicy/payments`."""
+    rank: int
+    spec: PolicySpec
+
+
 class EffectivePolicy(PolicySpec):
     """One workload's policy after merging: every field has a value. `sources` names the merged policies."""
 
@@ -310,6 +324,13 @@ BUILT_IN = PolicySpec(
     rollback=Rollback.ALLOW,
 )
 """The values of fields that no policy sets."""
+
+
+def merge_layers(layers: Iterable[PolicyLayer], namespace_labels: Mapping[str, str]) -> EffectivePolicy:
+    """The policy of one workload. Without one: Heal where the namespace opted in by label, else Observe."""
+    mode = PolicyMode.HEAL if namespace_labels.get(HEAL) == "enabled" else PolicyMode.OBSERVE
+    ordered = sorted(layers, key=lambda layer: (layer.rank, layer.source))
+    return merge(BUILT_IN.model_copy(update={"mode": mode}), *((layer.source, layer.spec) for layer in ordered))
 
 
 def merge(base: PolicySpec, *overrides: tuple[str, PolicySpec]) -> EffectivePolicy:

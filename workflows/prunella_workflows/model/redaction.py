@@ -5,6 +5,7 @@ digests, commit ids, UUIDs, pod names and paths stay readable for debugging. In 
 """
 
 import re
+from typing import Any
 
 MASK = "***"  # has no letter or digit, so masked text never reads as a secret again: redact is idempotent
 
@@ -33,6 +34,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
 )
 _COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _PATTERNS)
 
+_TEXT = re.compile(r"[\s=]")
 _SECRET_NAME = re.compile(rf"(?i)(?:{_NAMES})\Z")
 _WORD = re.compile(r"[A-Za-z0-9+/_=-]{18,}")
 _RUN = re.compile(r"[A-Za-z0-9]{18,}")
@@ -51,6 +53,15 @@ def redact(text: str) -> str:
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)
     return _WORD.sub(_mask_random, text)
+
+
+def redact_texts(value: Any) -> Any:
+    """JSON with its texts redacted. A name, an image, a hash or a label has neither blanks nor `=`, and stays."""
+    if isinstance(value, dict):
+        return {key: redact_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redact_texts(item) for item in value]
+    return redact(value) if isinstance(value, str) and _TEXT.search(value) else value
 
 
 def names_secret(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""The effective policy of a workload: the built-in one, overlaid by the others, most specific last."""
+"""The policies of a workload, and the effective one: the built-in one, overlaid by them, most specific last."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,6 @@ from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model import policy
 from prunella_workflows.model.errors import InvalidIncident
-from prunella_workflows.model.labels import HEAL
 from prunella_workflows.model.workload import WorkloadView
 
 P = TypeVar("P", bound=policy.PolicySpec)
@@ -23,18 +22,23 @@ _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 def effective_policy(
     kube: SyncClient, workload: WorkloadView, namespace_labels: dict[str, str]
 ) -> policy.EffectivePolicy:
-    """The policy of one workload. Without one: Heal where the namespace opted in by label, else Observe.
+    """The policy of one workload. Raises InvalidIncident, see `read_layers`."""
+    return policy.merge_layers(read_layers(kube, workload, namespace_labels), namespace_labels)
+
+
+def read_layers(
+    kube: SyncClient, workload: WorkloadView, namespace_labels: dict[str, str]
+) -> tuple[policy.PolicyLayer, ...]:
+    """The policies that select one workload.
 
     Raises InvalidIncident, which names policy and field, if one that selects it does not parse.
     """
-    mode = policy.PolicyMode.HEAL if namespace_labels.get(HEAL) == "enabled" else policy.PolicyMode.OBSERVE
-    base = policy.BUILT_IN.model_copy(update={"mode": mode})
     namespace = workload.ref.namespace
     cluster = _Level("ClusterHealingPolicy", policy.ClusterHealingPolicySpec, "namespaceSelector", kube.namespace)
     own = _Level("HealingPolicy", policy.HealingPolicySpec, "selector", namespace)
     wide = _read(kube.list(paths.policies()), cluster, namespace_labels)
     local = _read(kube.list(paths.policies(namespace)), own, workload.labels)
-    return policy.merge(base, *wide, *sorted(local, key=lambda pair: pair[1].selector is not None))
+    return (*wide, *local)
 
 
 class _Level(NamedTuple, Generic[P]):
@@ -46,14 +50,16 @@ class _Level(NamedTuple, Generic[P]):
     namespace: str
 
 
-def _read(items: Iterable[Object], level: _Level[P], labels: dict[str, str]) -> list[tuple[str, P]]:
-    """Parse the policies that select these labels, by name. Any other may be invalid: it is not for this workload."""
-    specs = sorted(((item["metadata"]["name"], item.get("spec") or {}) for item in items), key=lambda pair: pair[0])
-    return [
-        (f"{level.kind}/{name}", _parse(level.model, name, spec, level.namespace))
-        for name, spec in specs
-        if matches(spec.get(level.selector) or {}, labels)
-    ]
+def _read(items: Iterable[Object], level: _Level[P], labels: dict[str, str]) -> list[policy.PolicyLayer]:
+    """Parse the policies that select these labels. Any other may be invalid: it is not for this workload."""
+    specs = ((item["metadata"]["name"], item.get("spec") or {}) for item in items)
+    return [_layer(level, name, spec) for name, spec in specs if matches(spec.get(level.selector) or {}, labels)]
+
+
+def _layer(level: _Level[P], name: str, raw: Object) -> policy.PolicyLayer:
+    spec = _parse(level.model, name, raw, level.namespace)
+    rank = 0 if isinstance(spec, policy.ClusterHealingPolicySpec) else 1 + (raw.get(level.selector) is not None)
+    return policy.PolicyLayer(source=f"{level.kind}/{name}", rank=rank, spec=spec)
 
 
 def address(name: str, namespace: str) -> str:

@@ -1,4 +1,4 @@
-"""Evaluate guards: count what they block, and turn a block right before a write into an error."""
+"""Results of guards: count what they block, and turn a block right before a write into an error."""
 
 from collections.abc import Iterable
 
@@ -10,19 +10,19 @@ from prunella_workflows.model.incident_status import GuardNote
 from prunella_workflows.model.outcome import Effect, GuardResult
 
 
-def evaluate(guards: tuple[Guard, ...], case: GuardCase, known: Iterable[GuardNote] = ()) -> tuple[GuardResult, ...]:
-    """Every guard's result. A block with the same reason as last time (`known`) is not counted again."""
-    results = guard.evaluate(guards, case)
+def count_blocks(results: Iterable[GuardResult], known: Iterable[GuardNote] = ()) -> None:
+    """Count what guards block. A block with the same reason as last time (`known`) is not counted again."""
     counted = {(note.name, note.reason) for note in known if note.held}
     for result in results:
         if result.held and (result.name, result.reason) not in counted:
             metrics.GUARD_HOLDS.labels(result.name, result.reason, result.effect.value).inc()
-    return results
 
 
 def require_pass(guards: tuple[Guard, ...], case: GuardCase) -> None:
     """Raises Held if a guard says "not now", and ChangedSince if one blocks that passed at the diagnosis."""
-    block = guard.first_block(evaluate(guards, case))
+    results = guard.evaluate(guards, case)
+    count_blocks(results)
+    block = guard.first_block(results)
     if block is not None:
         kind = Held if block.effect is Effect.WAIT else ChangedSince
         raise kind(f"guard {block.name} blocks now: {block.message}")

@@ -61,7 +61,7 @@ def an_autoscaler(kube, maximum=2, desired=2, **meta):
 
 def diagnoser(kube):
     collector = EvidenceCollector(kube, 30)
-    return Diagnoser(kube, collector, Repairer(kube, collector, ()), ())
+    return Diagnoser(kube, collector, Repairer(kube, collector, ()), (), 0)
 
 
 def confirmed(kube, **values):

@@ -23,9 +23,10 @@ class Prunella:
         self.code = 0
         self.telemetry = False
         self.archived = []
+        self.recorded = {}
 
     def __call__(self, *arguments):
-        tools = Tools(self._reader, self._run, self._archived, self._watch)
+        tools = Tools(self._reader, self._run, self._archived, self._watch, self._recorded)
         return CliRunner().invoke(app, list(arguments), obj=tools)
 
     def _reader(self, settings):
@@ -36,6 +37,9 @@ class Prunella:
         if isinstance(self.archived, Exception):
             raise self.archived
         return [incident for incident in map(parse, self.archived) if incident.metadata.uid not in known]
+
+    def _recorded(self, settings, query):
+        return self.recorded[query]
 
     @contextmanager
     def _watch(self, settings, namespace, selector):

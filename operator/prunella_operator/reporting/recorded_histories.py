@@ -1,0 +1,87 @@
+"""Recorded incidents, read from the histories of their workflows within Temporal's retention."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+
+from temporalio.api.common.v1 import Payloads
+from temporalio.client import Client, WorkflowExecution, WorkflowHistory
+from temporalio.converter import DataConverter
+
+from prunella_operator.activities.recording import unpack
+from prunella_operator.config.settings import Settings
+from prunella_operator.reporting.recorded_incident import RecordedDiagnosis, RecordedIncident
+from prunella_operator.temporal.client import connect
+from prunella_operator.temporal.rpc import call
+from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest, HealingRequest, workflow_id
+from prunella_workflows.model.incident_status import IncidentStatus
+
+_ACTIVITY = "diagnose"
+_MAX_CONCURRENT_READS = 10
+_TIMEOUT_SECONDS = 120.0
+
+
+def of_incident(uid: str) -> str:
+    """The query for the workflow of one incident."""
+    return f"WorkflowId = '{workflow_id(uid)}'"
+
+
+def opened_since(since: datetime) -> str:
+    """The query for the workflows of all incidents since a time."""
+    return f"WorkflowType = 'SelfHealing' AND StartTime >= '{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
+
+
+def read_recorded(settings: Settings, query: str) -> Sequence[RecordedIncident]:
+    """The incidents whose workflows the query finds, oldest first. Raises TemporalUnavailable."""
+    return asyncio.run(_connect_and_read(settings, query))
+
+
+async def _connect_and_read(settings: Settings, query: str) -> Sequence[RecordedIncident]:
+    client = await call(connect(settings, lazy=False), _TIMEOUT_SECONDS)
+    return await call(read_workflows(client, query), _TIMEOUT_SECONDS)
+
+
+async def read_workflows(client: Client, query: str) -> Sequence[RecordedIncident]:
+    """List the workflows, then read the history of each."""
+    runs = sorted([run async for run in client.list_workflows(query)], key=lambda run: run.start_time)
+    slots = asyncio.Semaphore(_MAX_CONCURRENT_READS)
+
+    async def read(run: WorkflowExecution) -> RecordedIncident:
+        async with slots:
+            history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
+            return await parse_history(client.data_converter, history)
+
+    return await asyncio.gather(*map(read, runs))
+
+
+async def parse_history(converter: DataConverter, history: WorkflowHistory) -> RecordedIncident:
+    """The incident of one workflow run: its input, its diagnoses, and its result if it has one."""
+    first, last = history.events[0], history.events[-1]
+    started = first.workflow_execution_started_event_attributes
+    completed = last.workflow_execution_completed_event_attributes
+    (request,) = await converter.decode(started.input.payloads, [HealingRequest])
+    result = (
+        await converter.decode(completed.result.payloads, [IncidentStatus]) if completed.result.payloads else [None]
+    )
+    return RecordedIncident(
+        incident=request.incident,
+        opened_at=request.opened_at,
+        diagnoses=tuple([diagnosis async for diagnosis in _diagnoses(converter, history)]),
+        status=result[0],
+    )
+
+
+async def _diagnoses(converter: DataConverter, history: WorkflowHistory) -> AsyncIterator[RecordedDiagnosis]:
+    """Each call of the activity with its answer. What failed, or is under way, has none."""
+    inputs: dict[int, Payloads] = {}
+    for event in history.events:
+        scheduled = event.activity_task_scheduled_event_attributes
+        completed = event.activity_task_completed_event_attributes
+        if scheduled.activity_type.name == _ACTIVITY:
+            inputs[event.event_id] = scheduled.input
+        elif completed.scheduled_event_id in inputs:
+            (request,) = await converter.decode(inputs[completed.scheduled_event_id].payloads, [DiagnoseRequest])
+            (report,) = await converter.decode(completed.result.payloads, [DiagnoseReport])
+            at = event.event_time.ToDatetime(UTC)
+            facts, report = unpack(report.record), report.model_copy(update={"record": ""})
+            yield RecordedDiagnosis(at=at, request=request, facts=facts, report=report)

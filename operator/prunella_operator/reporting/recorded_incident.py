@@ -1,0 +1,67 @@
+"""An incident with the facts and the decision of each diagnosis: the file that is exported, and its reader."""
+
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest
+from prunella_workflows.model.base import Value
+from prunella_workflows.model.facts import Facts
+from prunella_workflows.model.incident import IncidentRef
+from prunella_workflows.model.incident_status import IncidentStatus
+from prunella_workflows.model.redaction import redact_texts
+
+FORMAT = "prunella.dev/recorded-incident/v1"
+
+
+class RecordedDiagnosis(Value):
+    """One diagnosis at its time. `facts` are None where they were not kept, and the report has no `record`."""
+
+    at: datetime
+    request: DiagnoseRequest
+    facts: Facts | None = None
+    report: DiagnoseReport
+
+    def to_compact(self) -> dict[str, Any]:
+        """Convert to JSON types without defaults; a plan is whole, because they say which action it has."""
+        value = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {**value, "report": {**value["report"], "plan": self.report.plan.to_object()}}
+
+
+class RecordedIncident(Value):
+    """An incident as its workflow recorded it. `status` is that of its end; None while it is open."""
+
+    format: Literal["prunella.dev/recorded-incident/v1"] = "prunella.dev/recorded-incident/v1"
+    incident: IncidentRef
+    opened_at: datetime
+    diagnoses: tuple[RecordedDiagnosis, ...] = ()
+    status: IncidentStatus | None = None
+
+    def __str__(self) -> str:
+        return f"{self.incident.namespace}/{self.incident.name}"
+
+    def to_json(self) -> str:
+        """The file: the same bytes for the same incident, and once more without secrets."""
+        value = {**self.to_object(), "diagnoses": [diagnosis.to_compact() for diagnosis in self.diagnoses]}
+        return json.dumps(redact_texts(value), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def parse_recorded(text: str, place: str) -> RecordedIncident:
+    """Read a file that `place` names.
+
+    Raises:
+        ValueError: it is truncated, or no exported incident; the message names the place.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{place}: line {error.lineno}, column {error.colno}: {error.msg}") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ValueError(f"{place}: this is no exported incident: expected an object with format {FORMAT}")
+    try:
+        return RecordedIncident.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
