@@ -6,7 +6,7 @@ TELEMETRY_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo telemetry test check audit crds format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo telemetry test lint check audit crds format unit integration e2e keda chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,9 @@ demo: setup ## break two services on a real cluster and watch them being healed 
 telemetry: setup ## break a service and watch its telemetry become an alert, without a cluster (TELEMETRY_ARGS=--once ends then)
 	@$(BIN)/python hack/telemetry demo $(TELEMETRY_ARGS)
 
-test: setup ## all tests: unit, workflow, integration and end to end on a real cluster
-	@$(BIN)/python -m pytest -q $(TEST_ARGS)
+test: setup ## all tests: unit (in parallel), then workflow, integration and end to end on a real cluster
+	@$(BIN)/python -m pytest -q -n auto tests/unit $(TEST_ARGS) || [ $$? = 5 ] # 5: TEST_ARGS leave none
+	@$(BIN)/python -m pytest -q --ignore tests/unit $(TEST_ARGS)
 
 unit: setup ## the tests that need nothing running
 	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not chaos" $(TEST_ARGS)
@@ -45,7 +46,10 @@ faults: setup ## the larger fault suite: dozens of faults at once on a real clus
 keda: setup ## the workers' autoscaler with a real KEDA, whose first build takes many minutes
 	@$(BIN)/python -m pytest -q -m keda tests/integration $(TEST_ARGS)
 
-check: setup ## format, lint, types, import rules, audit of the packages and the unit tests, in about a minute
+check: lint ## what lint does and the unit tests, in three minutes
+	@$(BIN)/python -m pytest -q -x -n auto tests/unit
+
+lint: setup ## format, lint, types, import rules and the audit of the packages, in about a minute
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
@@ -58,7 +62,6 @@ check: setup ## format, lint, types, import rules, audit of the packages and the
 	@$(BIN)/mypy --no-error-summary examples/orders/orderstack
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/python hack/audit --may-be-offline
-	@$(BIN)/python -m pytest -q -x -n auto tests/unit
 
 audit: setup ## are the locked packages pinned by hashes, and is any known to be vulnerable? fails if PyPI does not say
 	@$(BIN)/python hack/audit
