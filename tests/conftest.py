@@ -6,6 +6,7 @@ fail. `support/cluster.py` has the variables that choose a cluster.
 
 import faulthandler
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def _line_logger(config):
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that fixtures stop what they started
     config.stash[_CLUSTER_MANAGER] = ClusterManager(_line_logger(config))
     config.stash[_UNTESTED] = Counter()
     config.stash[_WITHOUT_AUDIT] = set()

@@ -14,7 +14,7 @@ from support.cases.run import CLOSED, LAST_ACTION
 
 @dataclass(frozen=True)
 class Problem:
-    """A violation. `kind`: lost, doubled, incomplete, foreign, or misreported (the effects are right, and an
+    """A violation. `kind`: lost, doubled, incomplete, late, foreign, or misreported (the effects are right, and an
     incident reports otherwise).
     """
 

@@ -41,7 +41,8 @@ from prunella_workflows.contracts.healing import workflow_id
 from prunella_workflows.model.labels import SNAPSHOT
 from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS
 
-_READY_WITHIN = 300.0
+_READY_WITHIN = 900.0
+_FIRST_REPAIR_WITHIN = 60
 _ENDS = {("Healed", "Stable"), ("Healed", SERVED_BY_EXISTING_PODS), ("Escalated", "BudgetSpent")}
 _ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
@@ -80,6 +81,8 @@ class Size:
         return min(self.hour_everywhere, self.namespaces * min(self.each, self.hour_here))
 
 
+HUGE = Size(20, 100, 120, here=50, everywhere=400, hour_here=200, hour_everywhere=4000, within=3600)
+"""All may be repaired: what limits it is the machine."""
 LARGE = Size(10, 40, 60, here=4, everywhere=16, hour_here=30, hour_everywhere=240, within=1500)
 SMALL = Size(6, 10, 9, here=3, everywhere=10, hour_here=8, hour_everywhere=36, within=240)
 
@@ -154,6 +157,7 @@ class Storm:
     parts: dict[str, PrunellaProcess]
     run: str
     log_progress: Callable[[str], None]
+    began: datetime = field(init=False)
     workloads: list[StormWorkload] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
 
@@ -195,7 +199,7 @@ class Storm:
 
     def break_all(self) -> None:
         """Break everything within the given time, then wait until every incident is over."""
-        calls, began = self._calls(), time.monotonic()
+        calls, began, self.began = self._calls(), time.monotonic(), clock.now()
         pause = self.size.seconds / len(self.workloads)
 
         def one_by_one(number: int) -> None:
@@ -267,6 +271,7 @@ class Storm:
             *asyncio.run(_workflows(self.temporal.address, incidents)),
             *asyncio.run(_alerts(self.temporal.address, [workload.fingerprint for workload in self.workloads])),
             *_doubled(writes, incidents),
+            *self._first_repair(writes),
             *self._generations(incidents),
             *self._budgets(incidents, writes),
         ]
@@ -292,6 +297,16 @@ class Storm:
             end = status.get("phase"), status.get("reason")
             if end not in _ENDS:
                 yield Problem("incomplete", incident["metadata"]["name"], f"{end}: {status.get('message')}")
+
+    def _first_repair(self, writes: list[Write]) -> Iterator[Problem]:
+        """Check that hundreds of diagnoses do not keep the first repair waiting."""
+        first = min((datetime.fromisoformat(write.at) for write in writes), default=None)
+        if first is None:
+            yield Problem("incomplete", "cluster", "nothing was repaired")
+            return
+        self.results["seconds until the first repair"] = seconds = round((first - self.began).total_seconds())
+        if seconds > _FIRST_REPAIR_WITHIN:
+            yield Problem("late", "cluster", f"the first repair came after {seconds} s")
 
     def _generations(self, incidents: list[Object]) -> Iterator[Problem]:
         """Check the objects themselves, which count every write of their spec."""

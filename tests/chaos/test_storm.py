@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from chaos.storm import LARGE, SMALL, Storm, settings
+from chaos.storm import HUGE, LARGE, SMALL, Storm, settings
 from localcluster.ports import free_ports
 from support.cluster import dedicated_cluster
 from support.identity import identity
@@ -71,6 +71,11 @@ def run_storm(simulated, prunella, size, log_progress):
         log_progress(f"storm: all figures are in {path}")
         storm.clear()
     assert not problems, "\n".join(map(str, problems))
+
+
+@pytest.mark.chaos
+def test_two_thousand_workloads_break_and_are_healed(simulated, prunella, log_progress):
+    run_storm(simulated, prunella, HUGE, log_progress)
 
 
 @pytest.mark.chaos

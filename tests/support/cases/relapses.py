@@ -9,6 +9,7 @@ from support.cases.environment import WITH_SECRET, secret
 from support.cases.patience import rolled_out
 from support.cases.places import over
 from support.cases.run import CLOSED, CaseRun
+from support.samples import SHORT
 
 _CRASHES = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s"}
 _GROWN = {"SHOP_MEMORY_MIB": "90"}
@@ -129,6 +130,7 @@ CASES = (
         writes=2,
         incidents=2,
         about=1,
+        policy={"verification": SHORT["verification"]},  # a longer one sees the raise fail
         slow=True,
     ),
     shop.escalated(

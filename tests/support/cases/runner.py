@@ -14,7 +14,7 @@ from support.cases.results import result
 from support.cases.run import BUILT_IN, CASE_LABELS, CaseRun
 from support.prunella import SeparateProcesses
 
-_AT_ONCE = 24 if BUILT_IN else 9
+_AT_ONCE = 16 if BUILT_IN else 9
 _GOOD_WITHIN = 240.0
 _RETIRED_AFTER = 30.0
 """Seconds after its end in which a workload that serves again is still observed."""

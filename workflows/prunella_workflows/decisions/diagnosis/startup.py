@@ -94,6 +94,11 @@ def within_probe_budget(pod: PodView, evidence: Evidence) -> bool:
     return since is not None and evidence.read_at - since < timedelta(seconds=evidence.workload.start_budget)
 
 
+def is_unexplained(pod: PodView, evidence: Evidence) -> bool:
+    """Report whether nothing says yet why a young pod has not begun to run: Events of a busy kubelet come late."""
+    return not _has_run(pod) and startup_blocker(pod, evidence) is None and _is_young(pod, evidence)
+
+
 def node_is_coming(pod: PodView, evidence: Evidence) -> bool:
     """Report whether an autoscaler recently reported that it provisions a node for this pod."""
     times = (event.at for event in evidence.events if event.about == pod.name and event.reason in NODE_ASKED_FOR)
@@ -102,9 +107,13 @@ def node_is_coming(pod: PodView, evidence: Evidence) -> bool:
 
 def needs_events(evidence: Evidence) -> bool:
     """Report whether only Events can explain the fault: pods are not created, or have no containers or node."""
-    waiting = (pod for pod in evidence.live_pods if not _has_run(pod) and not pod.ready)
-    old = any(pod.created_at is not None and evidence.read_at - pod.created_at >= MIN_STARTUP_TIME for pod in waiting)
-    return old or evidence.workload.total_replicas < evidence.workload.replicas
+    waiting = [pod for pod in evidence.live_pods if not _has_run(pod) and not pod.ready]
+    overdue = any(evidence.past_deadline or not _is_young(pod, evidence) for pod in waiting)
+    return overdue or evidence.workload.total_replicas < evidence.workload.replicas
+
+
+def _is_young(pod: PodView, evidence: Evidence) -> bool:
+    return pod.created_at is None or evidence.read_at - pod.created_at < MIN_STARTUP_TIME
 
 
 def _startup_time(pod: PodView, evidence: Evidence) -> timedelta:

@@ -122,10 +122,14 @@ def _has_lasted(symptom: Symptom, pod: PodView, evidence: Evidence) -> bool:
     if symptom.kind is Kind.UNSCHEDULABLE and startup.node_is_coming(pod, evidence):
         return False
     if evidence.past_deadline:
-        return symptom.kind is not Kind.NOT_READY or not startup.within_probe_budget(pod, evidence)
+        return symptom.kind is not Kind.NOT_READY or not _may_still_start(pod, evidence)
     if symptom.at is None:
         return startup.startup_overdue(pod, evidence)
     return evidence.read_at - symptom.at >= _GRACE[symptom.kind]
+
+
+def _may_still_start(pod: PodView, evidence: Evidence) -> bool:
+    return startup.within_probe_budget(pod, evidence) or startup.is_unexplained(pod, evidence)
 
 
 def _explain(symptom: Symptom, pod: PodView, evidence: Evidence) -> Symptom:

@@ -193,7 +193,8 @@ def test_of_other_kinds_events_tell(have, event, expected):
         pytest.param(
             starting(90, a_container_status(ready=False, running_since=ago(30))), False, id="its image took a minute"
         ),
-        pytest.param(starting(41, a_waiting_container("ContainerCreating")), True, id="no container was made"),
+        pytest.param(creating(119), False, id="a busy kubelet may not have told yet what keeps it"),
+        pytest.param(creating(120), True, id="no container was made, and nothing says why"),
         pytest.param(running(39, unready_since=ago(5)), True, id="it was ready before"),
         pytest.param(running(5, phase="Pending", unschedulable="no node"), True, id="no probe waits for a node"),
     ],
@@ -260,6 +261,14 @@ def test_a_node_that_is_on_its_way_is_waited_for(events, counts, late):
     workload = an_unavailable_deployment(progress_deadline_exceeded=late)
     evidence = an_evidence(_homeless(150), workload=workload, events=told)
     assert bool(Findings(evidence).failures) is counts
+
+
+def test_events_are_read_of_pods_that_the_deadline_makes_suspect():
+    workload = an_unavailable_deployment(progress_deadline_exceeded=True, total_replicas=3)
+    assert needs_events(an_evidence(creating(20), OLD, workload=workload))
+    event = told("FailedCreatePodSandBox", 'no runtime for "not-installed" is configured')
+    assert kinds(creating(20), OLD, events=[event], progress_deadline_exceeded=True) == [Kind.CONFIG]
+    assert kinds(creating(20), OLD, progress_deadline_exceeded=True) == []
 
 
 @pytest.mark.parametrize(
