@@ -1,6 +1,8 @@
-"""`prunella incidents list|show|watch`: read incidents."""
+"""`prunella incidents list|show|postmortem|watch`: read incidents."""
 
 import json
+import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -59,6 +61,32 @@ def show(invocation: Invocation, *, name: Name, namespace: Namespace = None, as_
     workflow = incident.status.workflow
     url = invocation.settings.workflow_url(workflow.id, workflow.run_id) if workflow else ""
     console().print(render_incident(incident, url), soft_wrap=not console().is_terminal)
+
+
+class Output(StrEnum):
+    """The format of a post-mortem."""
+
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+@add_options(KUBERNETES)
+def postmortem(
+    invocation: Invocation,
+    *,
+    name: Name,
+    namespace: Namespace = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="Markdown, or one HTML file.")] = Output.MARKDOWN,
+) -> None:
+    """Write the post-mortem of one incident: each sentence names the field of the Incident that it rests on.
+
+    Example: `prunella incidents postmortem checkout-oom-1 -n shop > checkout-oom-1.md`
+    """
+    from prunella_operator.presentation.postmortem import to_html, to_markdown  # noqa: PLC0415 - as in main.py
+
+    reader = invocation.reader()
+    incident = reader.get(namespace or reader.namespace, name)
+    sys.stdout.write(to_html(incident) if output is Output.HTML else to_markdown(incident))
 
 
 @add_options(KUBERNETES)

@@ -97,6 +97,7 @@ incidents = typer.Typer(no_args_is_help=True, help="Read incidents and act on th
 app.add_typer(incidents, name="incidents")
 incidents.command("list")(cli_incidents.list_)
 incidents.command("show")(cli_incidents.show)
+incidents.command("postmortem")(cli_incidents.postmortem)
 incidents.command("watch")(cli_incidents.watch)
 incidents.command("export")(replay.export)
 incident_actions.register(incidents)

@@ -16,6 +16,7 @@ from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import NotFound
 
 if TYPE_CHECKING:
+    from prunella_operator.reporting.changed_policies import ChangedPolicies
     from prunella_operator.reporting.recorded_incident import RecordedIncident
     from prunella_operator.reporting.replay import Change, Replay
 
@@ -28,6 +29,10 @@ Since = Annotated[
     str | None, typer.Option(metavar="SPAN|DATE", help="Replay the incidents that Temporal has since: 30d, 2026-11-01.")
 ]
 OneNamespace = Annotated[str | None, typer.Option("--namespace", "-n", help="With --since: only this one.")]
+Policy = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Policies (YAML) to decide by, beside or instead of the recorded."),
+]
 Update = Annotated[bool, typer.Option("--update", help="Write the decisions of this version into the files.")]
 
 
@@ -54,23 +59,27 @@ def replay(
     paths: Paths = None,
     since: Since = None,
     namespace: OneNamespace = None,
+    policy: Policy = None,
     update: Update = False,
     as_json: Json = False,
 ) -> None:
     """Make recorded decisions again, and show which ones differ. Needs no cluster; exit code 1 if any differs.
 
-    The decisions come from exported incidents, or with `--since` from Temporal.
+    The decisions come from exported incidents, or with `--since` from Temporal. With `--policy` it shows the incidents
+    that would have gone another way by that policy, each with the reason.
 
-    Examples: `prunella replay tests/decisions`, `prunella replay --since 30d -n shop`
+    Examples: `prunella replay tests/decisions`, `prunella replay --since 30d -n shop --policy new.yaml`
     """
     from prunella_operator.reporting.replay import decide_again
     from prunella_operator.reporting.replay import replay as make_again
 
-    if bool(paths) == bool(since) or (update and not paths):
-        raise typer.BadParameter("name exported incidents or folders of them, or pass --since without --update")
+    if bool(paths) == bool(since) or (update and (policy or not paths)):
+        raise typer.BadParameter("name exported incidents or folders of them, or pass --since; --update is for files")
     files = dict(_read_files(paths or []))
     incidents = tuple(files.values()) if paths else _read_history(invocation, since or "", namespace)
-    result = make_again(incidents)
+    result = (
+        make_again(incidents, _read_policies(policy).apply).with_other_outcomes() if policy else make_again(incidents)
+    )
     if as_json:
         console().print_json(json.dumps(asdict(result)), indent=2)
     else:
@@ -78,7 +87,7 @@ def replay(
     if update:
         for path, incident in files.items():
             path.write_text(decide_again(incident).to_json(), encoding="utf-8")
-    raise typer.Exit(1 if result.changes and not update else 0)
+    raise typer.Exit(1 if result.changes and not (update or policy) else 0)
 
 
 def _read_files(paths: list[Path]) -> "Iterator[tuple[Path, RecordedIncident]]":
@@ -93,6 +102,15 @@ def _read_files(paths: list[Path]) -> "Iterator[tuple[Path, RecordedIncident]]":
             yield file, parse_recorded(_read(file), str(file))
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
+
+
+def _read_policies(file: Path) -> "ChangedPolicies":
+    from prunella_operator.reporting.changed_policies import parse_policies
+
+    try:
+        return parse_policies(_read(file), str(file))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _read(file: Path) -> str:

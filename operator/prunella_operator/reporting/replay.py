@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -48,6 +48,11 @@ class Replay:
     decisions: int
     skipped: int
     changes: tuple[Change, ...]
+
+    def with_other_outcomes(self) -> "Replay":
+        """Only the changes of outcomes: with another policy its name and its limits differ in every decision."""
+        changes = (replace(change, fields=()) for change in self.changes if change.before != change.after)
+        return replace(self, changes=tuple(changes))
 
 
 def replay(incidents: Sequence[RecordedIncident], change: Callable[[Facts], Facts] = lambda facts: facts) -> Replay:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,8 +13,6 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.model import policy
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.workload import WorkloadView
-
-P = TypeVar("P", bound=policy.PolicySpec)
 
 _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
@@ -34,32 +32,52 @@ def read_layers(
     Raises InvalidIncident, which names policy and field, if one that selects it does not parse.
     """
     namespace = workload.ref.namespace
-    cluster = _Level("ClusterHealingPolicy", policy.ClusterHealingPolicySpec, "namespaceSelector", kube.namespace)
-    own = _Level("HealingPolicy", policy.HealingPolicySpec, "selector", namespace)
-    wide = _read(kube.list(paths.policies()), cluster, namespace_labels)
-    local = _read(kube.list(paths.policies(namespace)), own, workload.labels)
+    wide = CLUSTER.select(kube.list(paths.policies()), namespace_labels, kube.namespace)
+    local = NAMESPACED.select(kube.list(paths.policies(namespace)), workload.labels, namespace)
     return (*wide, *local)
 
 
-class _Level(NamedTuple, Generic[P]):
-    """A kind of policy: its model, the field that selects, and the namespace of the Secrets that it names."""
+class PolicyKind(NamedTuple):
+    """A kind of policy: its name, its model, and the field that selects."""
 
-    kind: str
-    model: type[P]
+    name: str
+    model: type[policy.PolicySpec]
     selector: str
-    namespace: str
+
+    def select(self, items: Iterable[Object], labels: dict[str, str], namespace: str) -> list[policy.PolicyLayer]:
+        """Parse the policies that select these labels. Any other may be invalid: it is not for this workload.
+
+        The Secrets that they name are in `namespace`: a policy's own, or ours when it is the cluster's.
+        """
+        specs = ((item["metadata"]["name"], item.get("spec") or {}) for item in items)
+        selected = [(name, spec) for name, spec in specs if matches(spec.get(self.selector) or {}, labels)]
+        return [
+            policy.PolicyLayer(
+                source=f"{self.name}/{name}", rank=self._rank(spec), spec=self.parse(name, spec, namespace)
+            )
+            for name, spec in selected
+        ]
+
+    def _rank(self, spec: Object) -> int:
+        return 0 if self.name == CLUSTER.name else 1 + (spec.get(self.selector) is not None)
+
+    def parse(self, name: str, raw: Object, namespace: str) -> policy.PolicySpec:
+        """Parse one. Raises InvalidIncident, which names policy and field."""
+        try:
+            spec = self.model.model_validate(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidIncident(f"policy {name}: spec.{where}: {first['msg']}") from None
+        try:
+            return spec.model_copy(update={"escalation": _add_addresses(spec.escalation, namespace)})
+        except ValueError as error:
+            raise InvalidIncident(f"policy {name}: spec.escalation: {error}") from None
 
 
-def _read(items: Iterable[Object], level: _Level[P], labels: dict[str, str]) -> list[policy.PolicyLayer]:
-    """Parse the policies that select these labels. Any other may be invalid: it is not for this workload."""
-    specs = ((item["metadata"]["name"], item.get("spec") or {}) for item in items)
-    return [_layer(level, name, spec) for name, spec in specs if matches(spec.get(level.selector) or {}, labels)]
-
-
-def _layer(level: _Level[P], name: str, raw: Object) -> policy.PolicyLayer:
-    spec = _parse(level.model, name, raw, level.namespace)
-    rank = 0 if isinstance(spec, policy.ClusterHealingPolicySpec) else 1 + (raw.get(level.selector) is not None)
-    return policy.PolicyLayer(source=f"{level.kind}/{name}", rank=rank, spec=spec)
+CLUSTER = PolicyKind("ClusterHealingPolicy", policy.ClusterHealingPolicySpec, "namespaceSelector")
+NAMESPACED = PolicyKind("HealingPolicy", policy.HealingPolicySpec, "selector")
+KINDS = {kind.name: kind for kind in (CLUSTER, NAMESPACED)}
 
 
 def address(name: str, namespace: str) -> str:
@@ -80,17 +98,3 @@ def _add_addresses(rule: policy.EscalationRule, namespace: str) -> policy.Escala
         ticket=address(rule.ticket, namespace) if rule.ticket else rule.ticket,
         quiet_hours=rule.quiet_hours,
     )
-
-
-def _parse(model: type[P], name: str, raw: Object, namespace: str) -> P:
-    """The policy, with the Secrets it names in `namespace`: its own, or ours when it is the cluster's."""
-    try:
-        spec = model.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidIncident(f"policy {name}: spec.{where}: {first['msg']}") from None
-    try:
-        return spec.model_copy(update={"escalation": _add_addresses(spec.escalation, namespace)})
-    except ValueError as error:
-        raise InvalidIncident(f"policy {name}: spec.escalation: {error}") from None

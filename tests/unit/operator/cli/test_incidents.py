@@ -340,3 +340,10 @@ def test_an_approval_contains_the_users_groups(prunella, make):
 def test_an_invalid_incident_names_the_field(make):
     with pytest.raises(InvalidIncident, match="phase"):
         parse(make("a", phase="Dancing"))
+
+
+def test_a_postmortem_is_markdown_or_a_page(prunella, make):
+    prunella.reader.raw = [make("web-oom", phase="Healed", rootCause="pod_oom_killed")]
+    assert prunella("incidents", "postmortem", "web-oom").stdout.startswith("# Post-mortem of shop/web-oom\n")
+    page = prunella("incidents", "postmortem", "web-oom", "-n", "shop", "-o", "html").stdout
+    assert "<h1>Post-mortem of shop/web-oom</h1>" in page

@@ -98,6 +98,22 @@ def test_bad_files_are_wrong_usage_with_the_place(prunella, copy, text, place):
     assert place in " ".join(result.stderr.replace("│", " ").split())
 
 
+def test_another_policy_shows_what_would_go_another_way_and_is_no_failure(prunella, tmp_path):
+    policy = tmp_path / "new.yaml"
+    policy.write_text("kind: HealingPolicy\nmetadata: {name: shop}\nspec: {mode: Heal}\n", encoding="utf-8")
+    result = prunella("replay", "--policy", str(policy), str(FOLDER / "oom-kill-in-observe.json"))
+    assert result.exit_code == 0
+    assert [line.split(" (")[0] for line in result.stdout.splitlines()] == [
+        "shop/oom-kill-in-observe, diagnosis 1:",
+        "  was pod_oom_killed: only show",
+        "  now pod_oom_killed: set the memory limit of container app from 64Mi to 128Mi",
+        "1 of 1 decisions of 1 incidents differ",
+    ]
+    policy.write_text("kind: List\n", encoding="utf-8")
+    refused = prunella("replay", "--policy", str(policy), str(FOLDER))
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
 @pytest.mark.parametrize(
     "arguments", [(), ("--since", "30d", str(FOLDER)), ("--since", "30d", "--update"), ("--since", "soon")]
 )
