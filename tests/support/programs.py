@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from localcluster import build, jars
+from localcluster import build, jars, tools
 from localcluster.console import ClusterError
 from telemetrystack import postgresql as installed
 
@@ -34,6 +34,16 @@ def kafka() -> Path:
         return jars.ensure(jars.KAFKA)
     except ClusterError as error:
         return missing(f"there is no Kafka: {error}")
+
+
+def spin() -> None:
+    """Spin and the compiler of its verifiers, installed where that may be done."""
+    if shutil.which("spin") and shutil.which("gcc"):
+        return
+    try:
+        tools.install("spin", "gcc", "libc6-dev")
+    except ClusterError as error:
+        missing(f"there is no Spin: {error}")
 
 
 def missing(what: str) -> NoReturn:
