@@ -55,7 +55,7 @@ def test_the_telemetry_workers_have_an_image_of_their_own_to_set(copied):
         },
     )
     assert images(rendered) == {"mine:0.1.0", "mine-telemetry:0.1.0"}
-    for name in ("prunella-telemetry", "prunella-worker"):
+    for name in ("prunella-telemetry", "prunella-worker", "prunella-console"):
         assert rendered.container("Deployment", name)["image"] == "mine-telemetry:0.1.0"
 
 
