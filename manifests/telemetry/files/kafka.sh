@@ -17,7 +17,7 @@ cat "$KAFKA_TLS/tls.key" "$KAFKA_TLS/tls.crt" > "$temporary/broker.pem"
   echo "log.dirs=$KAFKA_DATA"
 } > "$configuration"
 # For commands that people run in this pod, on port 9094.
-cat > "$temporary/client.properties" <<EOF
+cat > "$(dirname "$KAFKA_DATA")/client.properties" <<EOF
 security.protocol=SSL
 ssl.keystore.type=PEM
 ssl.keystore.location=$temporary/broker.pem
