@@ -3,12 +3,12 @@
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-pip ca-certificates
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE NOTICE requirements.lock requirements-image.lock requirements-telemetry.lock ./
+COPY pyproject.toml README.md LICENSE NOTICE requirements.lock requirements-embedded.lock requirements-image.lock requirements-telemetry.lock ./
 COPY crds crds
 COPY operator operator
 COPY workflows workflows
 COPY hack/image hack/image
-# requirements-telemetry.lock makes the image of the telemetry worker.
+# requirements-embedded.lock makes the image of the quickstart, requirements-telemetry.lock that of the telemetry worker.
 ARG LOCK=requirements-image.lock
 RUN python3 hack/image --tree /tree --lock "$LOCK"
 

@@ -7,6 +7,7 @@ TELEMETRY_ARGS ?=
 TEST_ARGS ?=
 REPLAY_ARGS ?=
 IMAGE ?=
+LOCK ?= requirements-image.lock
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo orders telemetry test lint check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench docs cluster cluster-down image lock clean
@@ -111,13 +112,14 @@ cluster: setup ## bring up the local cluster and say how to use it
 cluster-down: setup ## remove every trace of the local cluster
 	@$(BIN)/python hack/cluster down
 
-image: setup ## build the container image and its bill of materials into dist, without Docker
-	@$(BIN)/python hack/image
+image: setup ## build a container image and its bill of materials into dist, without Docker (LOCK=requirements-embedded.lock)
+	@$(BIN)/python hack/image --lock $(LOCK)
 
 lock: setup ## resolve the dependencies again
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --group dev --extra telemetry --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --extra embedded --extra telemetry --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-image.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra embedded --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-embedded.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra telemetry --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-telemetry.lock
 	@$(BIN)/uv pip compile pyproject.toml --group orders --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-orders.lock
 

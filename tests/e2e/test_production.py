@@ -13,6 +13,7 @@ from support import samples
 from support.api import until
 from support.client_pod import ClientPod
 from support.forwarder import Forwarder
+from support.image import PRODUCTION
 from support.installation import HOME, SHOP, own_cluster, production
 from support.network_policies import enforced
 from support.notifications import an_alert, body
@@ -34,7 +35,7 @@ KINDS = (
 @pytest.fixture(scope="module")
 def installation(cluster, tmp_path_factory):
     """The overlay, not applied yet. Pods reach Temporal, which listens on loopback, through a forwarder."""
-    instance, folder = own_cluster(cluster), tmp_path_factory.mktemp("production")
+    instance, folder = own_cluster(cluster, PRODUCTION), tmp_path_factory.mktemp("production")
     host, temporal = str(instance.host_address), Temporal(folder / "temporal", "prunella")
     overlay = production(cluster, instance, folder, known_good_after=3)
     temporal.start()

@@ -14,6 +14,7 @@ from support.api import until
 from support.cases.run import LAST_ACTION
 from support.client_pod import CONNECT, ClientPod
 from support.deployments import available, gone
+from support.image import QUICKSTART
 from support.installation import SHOP, own_cluster, quickstart
 from support.network_policies import enforced
 from support.outage import WorkloadUnderTest
@@ -36,7 +37,7 @@ HARDENED = {
 @pytest.fixture(scope="module")
 def installation(cluster, tmp_path_factory):
     """The quickstart, ready; it is removed afterwards."""
-    instance, folder = own_cluster(cluster), tmp_path_factory.mktemp("quickstart")
+    instance, folder = own_cluster(cluster, QUICKSTART), tmp_path_factory.mktemp("quickstart")
     overlay = quickstart(cluster, instance, folder, known_good_after=3)
     try:
         with enforced(instance, folder):

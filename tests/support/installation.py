@@ -43,12 +43,13 @@ def instance_of(cluster: Cluster) -> Instance:
     return instance
 
 
-def own_cluster(cluster: Cluster) -> Instance:
-    """The local cluster with Prunella's image in it. Without that the test is skipped; without image CI=true fails."""
+def own_cluster(cluster: Cluster, packages_lock: str) -> Instance:
+    """The local cluster with one of Prunella's images. Else the test is skipped; without image CI=true fails."""
     instance = instance_of(cluster)
     if why := image.hindrance():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
-    line = [sys.executable, str(ROOT / "hack" / "cluster"), "images", "--name", instance.name, str(image.archive())]
+    archive = str(image.archive(packages_lock))
+    line = [sys.executable, str(ROOT / "hack" / "cluster"), "images", "--name", instance.name, archive]
     subprocess.run(line, check=True, capture_output=True, timeout=300)
     return instance
 

@@ -11,8 +11,13 @@ from lockaudit.locks import find_unlocked, read_lock
 from prunella_operator import clock
 
 ROOT = Path(__file__).resolve().parents[3]
-SHIPPED = ("requirements-image.lock", "requirements-telemetry.lock", "requirements-orders.lock")
-"""The packages of the image, and of those of the telemetry worker and of the order application."""
+SHIPPED = (
+    "requirements-image.lock",
+    "requirements-embedded.lock",
+    "requirements-telemetry.lock",
+    "requirements-orders.lock",
+)
+"""The packages of the image, and of those of the quickstart, the telemetry worker and the order application."""
 TESTED = "requirements.lock"
 FAULTY, UNKNOWN = 1, 3
 """Exit codes: a fault was found; or none was, but not every package was audited."""

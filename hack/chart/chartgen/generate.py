@@ -51,4 +51,4 @@ def _with_version(chart: str) -> str:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     chart = re.sub(r"^version: .*$", f"version: {version}", chart, flags=re.MULTILINE)
     chart = re.sub(r"^appVersion: .*$", f'appVersion: "{version}"', chart, flags=re.MULTILINE)
-    return re.sub(r"(image: \S+/prunella(?:-telemetry)?:).*$", rf"\g<1>{version}", chart, flags=re.MULTILINE)
+    return re.sub(r"(image: \S+/prunella(?:-embedded|-telemetry)?:).*$", rf"\g<1>{version}", chart, flags=re.MULTILINE)

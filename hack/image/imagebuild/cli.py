@@ -39,24 +39,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tree.mkdir(parents=True, exist_ok=True)
         build_tree(tree, Path(work), options.lock, options.more)
         if not options.tree:
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            version = packages.find_version(tree)
-            digest = pack(tree, options.output, options.tag or f"{NAME}:{version}", version)
-            shutil.copy(tree / BILL, options.output.with_name("prunella.cdx.json"))
-            print(f"{options.output} {digest}")
+            write_image(tree, options)
     return 0
+
+
+def write_image(tree: Path, options: argparse.Namespace) -> None:
+    """Write the archive and the bill of materials, named after the lock file unless the options say otherwise."""
+    kind = variant(options.lock)
+    output = options.output or packages.ROOT / "dist" / f"prunella{kind}-image.tar"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    version = packages.find_version(tree)
+    digest = pack(tree, output, options.tag or f"{NAME}{kind}:{version}", version)
+    shutil.copy(tree / BILL, output.with_name(f"prunella{kind}.cdx.json"))
+    print(f"{output} {digest}")
+
+
+def variant(lock: Path) -> str:
+    """The end of the image's name: nothing for requirements-image.lock, `-NAME` for requirements-NAME.lock."""
+    name = lock.stem.removeprefix("requirements-")
+    return "" if name == "image" else f"-{name}"
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the argument parser."""
     found = argparse.ArgumentParser(prog="hack/image", description="Build Prunella's container image without Docker.")
-    found.add_argument("--output", type=Path, default=packages.ROOT / "dist" / "prunella-image.tar", help="OCI archive")
-    found.add_argument("--tag", help=f"name of the image (default: {NAME}:VERSION)")
+    found.add_argument("--output", type=Path, help="OCI archive (default: dist/prunella-image.tar, by the lock file)")
+    found.add_argument("--tag", help=f"name of the image (default: {NAME}:VERSION, by the lock file)")
     found.add_argument(
         "--lock",
         type=Path,
         default=packages.ROOT / "requirements-image.lock",
-        help="its packages; requirements-telemetry.lock makes the image of the telemetry worker",
+        help="its packages; requirements-embedded.lock makes the image of the quickstart, and so on",
     )
     found.add_argument(
         "--with", dest="more", type=Path, action="append", default=[], help="folder of a further project to install"

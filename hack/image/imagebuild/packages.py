@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 APP = "app"
 PYTHON = (3, 11)
 _BUILD_TOOLS = ("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers", "editables")
-_KEPT_PROGRAMS = frozenset({"temporal"})  # the development server of the overlay quickstart
+_KEPT_PROGRAMS = frozenset({"temporal"})  # the development server, in the image of the overlay quickstart
 _SCRIPT = """#!/usr/bin/python3.11
 from {module} import {function}
 

