@@ -36,9 +36,9 @@ def cluster(command: str, *args: str) -> str:
     return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout.strip()
 
 
-def up(name: str, nodes: int) -> Path:
+def up(name: str, nodes: int, *, audit: bool = False) -> Path:
     """Bring up a cluster of fake nodes with our resource definitions; return its kubeconfig."""
-    cluster("up", "--name", name, "--simulated", "--no-audit", "--nodes", str(nodes))
+    cluster("up", "--name", name, "--simulated", "--audit" if audit else "--no-audit", "--nodes", str(nodes))
     kubeconfig = Path(cluster("kubeconfig", "--name", name))
     api = Api(str(kubeconfig))
     crds = [document for file in sorted((ROOT / "crds").glob("*.yaml")) for document in documents(file)]

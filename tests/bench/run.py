@@ -1,7 +1,7 @@
 """All benchmarks, one after the other; each prints a table. Three quarters of an hour on an idle machine of 2 cores.
 
-One alone is run by its own name, such as `python tests/bench/scale.py --help`. `soak.py`, an hour of faults, is always
-run alone.
+One alone is run by its own name, such as `python tests/bench/scale.py --help`. `soak.py`, an hour of faults, and
+`aiops.py`, a day of a large platform, are always run alone.
 """
 
 import subprocess
