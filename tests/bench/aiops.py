@@ -30,6 +30,7 @@ import aiops_mix as mix  # noqa: E402
 from aiops_faults import FAULTS, REPLICAS, USUAL, healthy  # noqa: E402
 from aiops_incidents import Incidents  # noqa: E402
 from aiops_kubelets import Kubelets  # noqa: E402
+from aiops_metrics import prometheus  # noqa: E402
 from aiops_play import NAMESPACES, Play, name_of, namespace_of  # noqa: E402
 from aiops_table import Day, markdown  # noqa: E402
 from aiops_watch import JsonWatch  # noqa: E402
@@ -69,14 +70,15 @@ def plan(options):
 
 
 @contextmanager
-def prunella(api, kubeconfig):
+def prunella(api, kubeconfig, metrics):
     """Operator with its webhook, worker and Temporal under an account of their own; yields (user, webhook)."""
     with tempfile.TemporaryDirectory() as name:
         folder, temporal = Path(name), Temporal(Path(name) / "temporal")
         temporal.start()
         try:
             with identity(api, kubeconfig, None, folder, _ACCOUNT) as account:
-                port, shared = free_ports(1)[0], {"temporal_address": temporal.address, "log_level": "warning"}
+                port = free_ports(1)[0]
+                shared = {"temporal_address": temporal.address, "prometheus_url": metrics, "log_level": "warning"}
                 operator = PrunellaProcess(
                     folder / "operator", account.kubeconfig, "operator", webhook_port=port, **shared
                 )
@@ -132,9 +134,10 @@ async def measure(options, kubeconfig, events):
     log_progress(f"making {options.services} services of {REPLICAS} pods")
     await asyncio.to_thread(prepare, api, events, options.services)
     async with AsyncExitStack() as stack:
-        user, webhook = stack.enter_context(prunella(api, kubeconfig))
-        await asyncio.to_thread(wait_known, api, events, options.services)
         kubelets = Kubelets(await stack.enter_async_context(AsyncClient(access, timeout=30)))
+        metrics = stack.enter_context(prometheus(kubelets))
+        user, webhook = stack.enter_context(prunella(api, kubeconfig, metrics.url))
+        await asyncio.to_thread(wait_known, api, events, options.services)
         audit, day = AuditLog(kubeconfig.parent / "audit.log"), new_day(options)
         audit.users.add(user)
         patience, put = 60 * options.patience, lambda: day.put(options.results)
@@ -203,8 +206,8 @@ def main():
         if not options.show:
             run(options)
     finally:
-        if options.results.exists():
-            print(markdown(Day.read(options.results), mix.load()))
+        found = options.results.exists()
+        print(markdown(Day.read(options.results), mix.load()) if found else f"no run is in {options.results}")
 
 
 if __name__ == "__main__":

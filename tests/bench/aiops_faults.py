@@ -1,4 +1,4 @@
-"""How `aiops.py` plays each kind of its mix: what the owner changes, and what the kubelet would write about which pods.
+"""The faults of `aiops.py`, by kind: the change that the owner makes, and the status that a kubelet would write.
 
 A fault strikes by what a pod is, not by which one it was: a pod that a repair has made is struck again unless the
 repair removed the cause.
@@ -22,6 +22,7 @@ _ENOUGH = parse_bytes("300Mi")
 _AT_MAXIMUM = "2Gi"  # the built-in limits.memoryMax
 _NO_IMAGE = "prunella.local/shop:no-such-tag"
 _TOO_MUCH = "5000"  # cores: five times a fake node
+_SATURATED = 0.036  # cores: 90 % of what four pods request, and 60 % of what six do
 _TRACKED = "argocd.argoproj.io/tracking-id"
 _TIMED_OUT = (
     'Readiness probe failed: Get "http://10.0.0.7:8080/readyz": context deadline exceeded '
@@ -41,7 +42,7 @@ class SeenPod:
     memory: int
     """The memory limit, in bytes."""
     started: str
-    """When its kubelet accepted it; "" before."""
+    """The time at which its kubelet accepted it; "" before."""
     running: bool
     ready: bool
 
@@ -52,7 +53,7 @@ Status = Callable[[SeenPod], Object]
 
 @dataclass(frozen=True)
 class Fault:
-    """How one kind is played."""
+    """One kind of the mix, as it is played."""
 
     status: Status | None = None
     """None: no pod fails."""
@@ -69,6 +70,10 @@ class Fault:
     """Seconds after which it ends by itself."""
     probe: str = ""
     """The kubelet's Event about the probe."""
+    cores: float = 0.0
+    """The load that all its pods share; 0: none is measured."""
+    enough: int = REPLICAS
+    """The ready pods with which the service is well."""
     memory: str = "256Mi"
     """The memory limit of the service, which it has from the beginning."""
     labels: dict[str, str] = field(default_factory=dict)
@@ -78,7 +83,7 @@ class Fault:
     @property
     def only_alert(self) -> bool:
         """Nothing is wrong but the alert."""
-        return self.status is None and self.release is None and not self.replaced
+        return not (self.status or self.release or self.replaced or self.cores)
 
 
 def healthy(namespace: str, name: str, fault: Fault) -> Object:
@@ -115,6 +120,10 @@ def _deployment(namespace: str, name: str, fault: Fault, version: int) -> Object
 
 def _secret(name: str) -> str:
     return f"{name}-token"
+
+
+def _settings(name: str) -> str:
+    return f"{name}-settings"  # its own: several that lack the same object wait for each other
 
 
 # What the kubelet writes
@@ -200,8 +209,8 @@ def _registry_away(_: SeenPod) -> Object:
     return _blocked("ImagePullBackOff", f'Back-off pulling image "prunella.local/shop:1": ErrImagePull: {why}')
 
 
-def _no_settings(_: SeenPod) -> Object:
-    return _blocked("CreateContainerConfigError", 'configmap "settings-2" not found')
+def _no_settings(pod: SeenPod) -> Object:
+    return _blocked("CreateContainerConfigError", f'configmap "{_settings(pod.app)}" not found')
 
 
 def _no_secret(pod: SeenPod) -> Object:
@@ -236,7 +245,8 @@ def _other_image(container: Object) -> None:
 
 
 def _other_settings(container: Object) -> None:
-    container["envFrom"].append({"configMapRef": {"name": "settings-2"}})
+    name = container["envFrom"][0]["secretRef"]["name"].removesuffix(_secret(""))
+    container["envFrom"].append({"configMapRef": {"name": _settings(name)}})
 
 
 def _too_large(container: Object) -> None:
@@ -266,6 +276,7 @@ FAULTS = {
     "secret-gone": Fault(_no_secret, only_new=True, replaced=2),
     "opted-out": _release(_crash, labels={IGNORE: "true"}),
     "out-of-memory": Fault(_out_of_memory, strikes=_has_too_little),
+    "saturation": Fault(cores=_SATURATED, enough=REPLICAS + 1),
     "memory-at-maximum": Fault(_out_of_memory, memory=_AT_MAXIMUM),
     "dependency-down": Fault(_unreachable),
     "registry-away": Fault(_registry_away, only_new=True, replaced=2),

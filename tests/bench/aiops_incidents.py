@@ -30,7 +30,7 @@ class Incidents:
         own = self.seen[(incident["spec"].get("target") or {}).get("name", "")]
         uid, now, status = incident["metadata"]["uid"], time.monotonic(), incident.get("status") or {}
         before = own.get(uid)
-        phase = Phase(status.get("phase", Phase.PENDING))
+        phase = Phase(status.get("phase") or Phase.PENDING)
         closed = None if not phase.closed else before.closed if before and before.closed else now
         ended = Ended(str(phase), status.get("reason", ""), status.get("rootCause", ""))
         own[uid] = SeenIncident(ended, before.first if before else now, closed)

@@ -30,7 +30,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Downtime:
-    """How much of a service was missing, in seconds: `outage` with no ready pod, `lost` weighted by missing pods."""
+    """The time that a service was missing, in seconds: `outage` without a ready pod, `lost` by missing pods."""
 
     outage: float = 0.0
     lost: float = 0.0
@@ -42,17 +42,17 @@ class Downtime:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to one event. Times are seconds from the beginning of the fault; None: never."""
+    """The end of one event. Times are seconds from the beginning of the fault; None: never."""
 
     number: int
     kind: str
     service: str
     minute: float
-    """When it began, from the start of the day."""
+    """Its beginning, from the start of the day."""
     detected: float | None = None
     """Its incident is there."""
     serving: float | None = None
-    """All pods are ready, and stay so."""
+    """All pods are ready, or more if it needs them, and stay so."""
     closed: float | None = None
     """Its last incident is closed."""
     incidents: tuple[Ended, ...] = ()
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an event ended rightly; `wrong` are the actions that were not."""
+    """The answer to whether an event ended rightly; `wrong` are the actions that were not."""
 
     right: bool
     why: str = ""
@@ -82,7 +82,7 @@ def judge(kind: Kind, outcome: Outcome) -> Verdict:
 
 
 def _problem(kind: Kind, outcome: Outcome) -> str:
-    """What is not as it must be; "" if all is."""
+    """The first thing that is not as it must be; "" for none."""
     ends = {ended.phase for ended in outcome.incidents} or {NO_INCIDENT}
     if strange := ends - set(kind.ends):
         return f"ended {', '.join(sorted(strange))} instead of {' or '.join(kind.ends)}{_reasons(outcome)}"
@@ -112,11 +112,11 @@ def _at(series: Series, moment: float) -> int:
     return next((count for at, count in reversed(series) if at <= moment), REPLICAS)
 
 
-def served_since(series: Series, start: float) -> float | None:
-    """The moment after which all pods were ready without a break; None if they are not at the end."""
+def served_since(series: Series, start: float, enough: int = REPLICAS) -> float | None:
+    """The moment after which so many pods were ready without a break; None if they are not at the end."""
     if not series:
         return start
     since = None
     for at, count in series:
-        since = (at if since is None else since) if count >= REPLICAS else None
+        since = (at if since is None else since) if count >= enough else None
     return None if since is None else max(since, start)

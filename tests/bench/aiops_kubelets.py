@@ -105,7 +105,11 @@ class Kubelets:
 
     def serving(self, app: str) -> int:
         """The number of its ready pods."""
-        return sum(pod.ready for pod in self.pods[app].values())
+        return len(self.ready_pods(app))
+
+    def ready_pods(self, app: str) -> list[SeenPod]:
+        """Its ready pods."""
+        return [pod for pod in list(self.pods[app].values()) if pod.ready]
 
     # Faults.
 

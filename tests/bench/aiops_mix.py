@@ -13,7 +13,7 @@ NO_INCIDENT = "none"
 
 
 class Needs(StrEnum):
-    """What is right for an event."""
+    """The right answer to an event."""
 
     REPAIR = "repair"
     PERSON = "person"

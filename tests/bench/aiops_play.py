@@ -157,7 +157,7 @@ class Run:
             service=self.app,
             minute=minute,
             detected=self._since(min((incident.first for incident in incidents), default=None)),
-            serving=self._since(served_since(series, self._start)),
+            serving=self._since(served_since(series, self._start, self.fault.enough)),
             closed=self._since(max(closed, default=None) if settled else None),
             incidents=tuple(incident.ended for incident in incidents),
             writes=writes,
@@ -207,7 +207,7 @@ class Run:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _is_well(self) -> bool:
-        return self.play.kubelets.serving(self.app) >= REPLICAS
+        return self.play.kubelets.serving(self.app) >= self.fault.enough
 
     def _firing(self) -> Object:
         kind = self.event.kind

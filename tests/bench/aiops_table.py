@@ -14,7 +14,7 @@ from proc import percentile
 from pydantic import TypeAdapter
 
 _BEFORE_DETECTION, _BEFORE_REPAIR = 15 * 60, 4 * 3600
-"""Seconds, without Prunella: the guide's figures. A person needs as long for what is handed over to one."""
+"""Seconds, without Prunella: the guide's figures. A person needs as long for what is escalated."""
 _DAY, _MONTH = 24 * 3600, 30
 _OUTCOMES = TypeAdapter(list[Outcome])
 
@@ -62,7 +62,7 @@ class Row:
 
     @property
     def by_person(self) -> bool:
-        """A person has to act: it was handed over, or it is a fault that Prunella does not end."""
+        """A person has to act: it was escalated, or it is a fault that Prunella does not end."""
         escalated = any(ended.phase in {"Escalated", "Failed"} for ended in self.outcome.incidents)
         return escalated or (self.kind.needs is not Needs.NOTHING and not self.healed)
 
@@ -138,7 +138,7 @@ def _share(rows: list[Row], holds: Callable[[Row], bool]) -> tuple[str, float]:
 
 @dataclass(frozen=True)
 class _Weight:
-    """How downtime is counted: the seconds measured, and what a share of missing pods counts while people repair."""
+    """A way to count downtime: the seconds measured, and the weight of a share of missing pods while people repair."""
 
     name: str
     measured: Callable[[Downtime], float]
