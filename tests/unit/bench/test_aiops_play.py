@@ -100,7 +100,7 @@ async def playing(kind, monkeypatch, *, patience=10.0, **changes):
 
 
 async def until(holds):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - the world has no event for everything
             await asyncio.sleep(0.01)
 
