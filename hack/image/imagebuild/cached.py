@@ -17,11 +17,11 @@ SOURCES = (
 )  # fmt: skip
 """The sources of Prunella's image."""
 
-_BUILT_WITHIN = 15 * 60  # seconds; it downloads all packages
+_BUILT_WITHIN = 30 * 60  # seconds; it downloads all packages
 
 
 class NotBuiltError(Exception):
-    """The image cannot be built; the text is what the build printed."""
+    """The image cannot be built; the text says why."""
 
 
 def hindrance() -> str:
@@ -72,6 +72,9 @@ def _files(sources: Sequence[str]) -> Iterator[Path]:
 
 def _build(target: Path, options: Sequence[str]) -> None:
     line = [sys.executable, str(ROOT / "hack" / "image"), "--output", str(target), *options]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=_BUILT_WITHIN, check=False)
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, timeout=_BUILT_WITHIN, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise NotBuiltError(f"the image is not built after {_BUILT_WITHIN // 60} minutes") from error
     if done.returncode:
         raise NotBuiltError(f"the image cannot be built: {done.stderr}{done.stdout}")
