@@ -14,6 +14,8 @@ from prunella_operator.reporting.recorded_incident import RecordedDiagnosis, Rec
 from prunella_operator.temporal.client import connect
 from prunella_operator.temporal.rpc import call
 from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest, HealingRequest, workflow_id
+from prunella_workflows.model.errors import InvalidIncident
+from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident_status import IncidentStatus
 
 _ACTIVITY = "diagnose"
@@ -83,5 +85,14 @@ async def _diagnoses(converter: DataConverter, history: WorkflowHistory) -> Asyn
             (request,) = await converter.decode(inputs[completed.scheduled_event_id].payloads, [DiagnoseRequest])
             (report,) = await converter.decode(completed.result.payloads, [DiagnoseReport])
             at = event.event_time.ToDatetime(UTC)
-            facts, report = unpack(report.record), report.model_copy(update={"record": ""})
-            yield RecordedDiagnosis(at=at, request=request, facts=facts, report=report)
+            facts = _facts(request, report)
+            yield RecordedDiagnosis(
+                at=at, request=request, facts=facts, report=report.model_copy(update={"record": ""})
+            )
+
+
+def _facts(request: DiagnoseRequest, report: DiagnoseReport) -> Facts | None:
+    try:
+        return unpack(report.record)
+    except ValueError as error:
+        raise InvalidIncident(f"{request.incident.namespace}/{request.incident.name}: {error}") from error

@@ -4,12 +4,14 @@ import base64
 import json
 from pathlib import Path
 
+import pytest
 from builders import an_evidence
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from prunella_operator.activities.recording import pack
 from prunella_operator.reporting.recorded_histories import of_incident, opened_since, parse_history
+from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident_status import Phase
 
@@ -40,6 +42,11 @@ async def test_each_diagnosis_comes_with_its_request_and_facts():
 async def test_a_history_from_before_there_were_records_has_decisions_only():
     incident = await parse_history(pydantic_data_converter, a_history())
     assert [diagnosis.facts for diagnosis in incident.diagnoses] == [None] * 3
+
+
+async def test_a_record_that_cannot_be_read_is_an_error_that_names_the_incident():
+    with pytest.raises(InvalidIncident, match="shop/web-oom: this is no record of facts"):
+        await parse_history(pydantic_data_converter, a_history("AAAA"))
 
 
 async def test_an_incident_under_way_has_no_end():
