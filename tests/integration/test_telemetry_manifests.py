@@ -146,7 +146,7 @@ def test_the_pipeline_has_a_password_and_without_it_is_told_so(brokers, login, k
     assert [value for records in reader.read([taken]) for value in records.values] == [b"no otlp"]
     reader.commit([taken])
     reader.close()
-    for refused in (login["prunella"]._replace(password="guessed"), login["prunella"]._replace(user="nobody")):
+    for refused in (login["prunella"]._replace(password="guessed"), login["prunella"]._replace(user="unknown")):
         with pytest.raises(Unavailable, match=r"[Aa]uthentication failed"):
             Offsets(_settings(brokers, refused, keys)).partitions([DEAD])
 

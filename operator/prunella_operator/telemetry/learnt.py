@@ -1,4 +1,4 @@
-"""What the detectors of a shard have learnt, from batch to batch."""
+"""The states of the detectors of a shard, from batch to batch."""
 
 import json
 import secrets

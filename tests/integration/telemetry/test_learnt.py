@@ -1,4 +1,4 @@
-"""What detectors have learnt is read only if another worker, or another attempt, wrote it last."""
+"""Detectors read their states only if another worker, or another attempt, wrote them last."""
 
 import json
 
