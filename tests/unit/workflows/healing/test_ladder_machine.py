@@ -332,11 +332,12 @@ class Ladder(RuleBasedStateMachine):
             own = [attempt for attempt in in_force if not attempt.incident]
             assert [attempt for attempt in own if attempt.verdict not in LEFT_AS_THEY_ARE] == []
             assert len(in_force) <= 1
-            wanted = self.owned if continued else self.world.web.wanted
+            continues = continued and self.world.web.wanted is self.found  # and its owner has released nothing since
+            wanted = self.owned if continues else self.world.web.wanted
             assert in_force or _bare(live) == _bare(wanted), "what the owner wants is there again"
         if in_force and not continued:
             self.owned = self.world.web.wanted
-        self.world.web.wanted = live  # what people find is what they go on from
+        self.found = self.world.web.wanted = live  # what people find is what they go on from
 
     @invariant()
     def nothing_is_undone_that_was_not_made(self):

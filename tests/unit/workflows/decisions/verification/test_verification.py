@@ -772,8 +772,8 @@ def test_healed_is_said_only_of_what_was_seen_healthy_for_the_whole_window(
     if verify(workload, tuple(pods), expected, NOW).verdict is not Verdict.HEALED:
         return
     current = [pod for pod in pods if not pod.deleting and pod.phase != "Failed" and pod.revision == workload.revision]
-    assert workload.complete
-    assert workload.replicas > 0
+    assert workload.settled
+    assert workload.updated_replicas >= workload.replicas > 0
     assert (workload.template_hash, workload.last_action) == ("hash-2", "uid-incident-1")
     assert current
     assert not has_checks
