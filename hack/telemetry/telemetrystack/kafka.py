@@ -132,7 +132,11 @@ def _class_archive(libs: Path) -> Path:
 
 def create_topics(address: str, partitions: int = PARTITIONS, replicas: int = 1, login: Login | None = None) -> None:
     """Create the topics of the pipeline where they are missing, one per signal and the dead letters; wait for them."""
-    client = {"bootstrap.servers": address, "log_level": 0, **(login.properties() if login else {})}
+    client: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": address,
+        "log_level": 0,
+        **(login.properties() if login else {}),
+    }
     admin = AdminClient(client)
     dead = NewTopic(DEAD, 1, replicas, config={"cleanup.policy": "compact"})
     there = admin.list_topics(timeout=30).topics
@@ -143,7 +147,7 @@ def create_topics(address: str, partitions: int = PARTITIONS, replicas: int = 1,
         _wait_for_leaders(client, missing)
 
 
-def _wait_for_leaders(client: Mapping[str, str | int], topics: Sequence[NewTopic]) -> None:
+def _wait_for_leaders(client: Mapping[str, str | int | float | bool], topics: Sequence[NewTopic]) -> None:
     """A new partition refuses requests for a moment."""
     consumer = Consumer({**client, "group.id": "prunella-topics"})
     left = [TopicPartition(topic.topic, number) for topic in topics for number in range(topic.num_partitions)]

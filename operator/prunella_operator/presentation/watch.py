@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,8 +13,7 @@ from prunella_operator.incidents.client import Listed
 from prunella_operator.presentation.terminal import change_line, incident_table, safe
 from prunella_workflows.model.errors import Unavailable
 
-Poll = Callable[[], Sequence[Listed]]
-Predicate = Callable[[Sequence[Listed]], bool]
+L = TypeVar("L", bound=Listed)
 POLL_INTERVAL_SECONDS = 1.0
 
 
@@ -23,23 +23,25 @@ def all_closed(incidents: Sequence[Listed]) -> bool:
 
 
 def follow(
-    poll: Poll,
+    poll: Callable[[], Sequence[L]],
     out: Console,
     now: Callable[[], datetime],
-    is_done: Predicate = lambda _: False,
+    is_done: Callable[[Sequence[L]], bool] = lambda _: False,
     sleep: Callable[[float], None] = time.sleep,
-) -> Sequence[Listed]:
+) -> Sequence[L]:
     """Show what `poll` returns, every second, until `is_done`. Tolerates an unavailable API server."""
     show = _redraw if out.is_terminal else _append
     return show(_poll_until(poll, is_done, sleep), out, now)
 
 
-Polled = Iterator[tuple[Sequence[Listed], str]]
+Polled = Iterator[tuple[Sequence[L], str]]
 """Incidents, and the error when the last poll failed."""
 
 
-def _poll_until(poll: Poll, is_done: Predicate, sleep: Callable[[float], None]) -> Polled:
-    incidents: Sequence[Listed] = ()
+def _poll_until(
+    poll: Callable[[], Sequence[L]], is_done: Callable[[Sequence[L]], bool], sleep: Callable[[float], None]
+) -> Polled[L]:
+    incidents: Sequence[L] = ()
     while True:
         try:
             incidents, error = poll(), ""
@@ -51,16 +53,16 @@ def _poll_until(poll: Poll, is_done: Predicate, sleep: Callable[[float], None]) 
         sleep(POLL_INTERVAL_SECONDS)
 
 
-def _redraw(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Listed]:
-    incidents: Sequence[Listed] = ()
+def _redraw(polled: Polled[L], out: Console, now: Callable[[], datetime]) -> Sequence[L]:
+    incidents: Sequence[L] = ()
     with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
         for incidents, error in polled:
             live.update(_screen(incidents, now(), error, out.width), refresh=True)
     return incidents
 
 
-def _append(polled: Polled, out: Console, now: Callable[[], datetime]) -> Sequence[Listed]:
-    incidents: Sequence[Listed] = ()
+def _append(polled: Polled[L], out: Console, now: Callable[[], datetime]) -> Sequence[L]:
+    incidents: Sequence[L] = ()
     printed: dict[str, str] = {}
     for incidents, error in polled:
         lines = {incident.metadata.uid: change_line(incident) for incident in incidents}

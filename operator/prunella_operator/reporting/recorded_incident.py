@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -11,9 +11,10 @@ from prunella_workflows.model.base import Value
 from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import IncidentStatus
+from prunella_workflows.model.labels import GROUP
 from prunella_workflows.model.redaction import redact_texts
 
-FORMAT = "prunella.dev/recorded-incident/v1"
+FORMAT = f"{GROUP}/recorded-incident/v1"
 
 
 class RecordedDiagnosis(Value):
@@ -33,7 +34,7 @@ class RecordedDiagnosis(Value):
 class RecordedIncident(Value):
     """An incident as its workflow recorded it. `status` is that of its end; None while it is open."""
 
-    format: Literal["prunella.dev/recorded-incident/v1"] = "prunella.dev/recorded-incident/v1"
+    format: str = FORMAT
     incident: IncidentRef
     opened_at: datetime
     diagnoses: tuple[RecordedDiagnosis, ...] = ()

@@ -95,7 +95,7 @@ def test_bad_files_are_wrong_usage_with_the_place(prunella, copy, text, place):
     good.write_text(changed(), encoding="utf-8")
     result = prunella("replay", str(copy.parent))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert place in " ".join(result.stderr.replace("│", " ").split())
+    assert place.replace(" ", "") in "".join(result.stderr.replace("│", " ").split())  # a long path is broken anywhere
 
 
 def test_another_policy_shows_what_would_go_another_way_and_is_no_failure(prunella, tmp_path):
