@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from imagebuild import cached
+from imagebuild.packages import ROOT
 from localcluster import build, instance, monitoring
 from localcluster.instance import Instance
 from walkthrough import demo, prunella
@@ -95,7 +96,7 @@ def _image(narrator: Narrator) -> Path:
     """The image of the order application."""
     if why := cached.hindrance():
         raise DemoError(f"the image cannot be built here: {why}")
-    options = ("--lock", str(cached.ROOT / _LOCK), "--with", str(cached.ROOT / _EXAMPLE), "--tag", _TAG)
+    options = ("--lock", str(ROOT / _LOCK), "--with", str(ROOT / _EXAMPLE), "--tag", _TAG)
     with narrator.step("Build the image of the order application (some minutes, unless its sources are as before)"):
         try:
             return cached.archive(build.cache_folder().parent / "orders-image", _SOURCES, *options)
