@@ -14,7 +14,7 @@ from workflow.healing_env import ScriptedActivities, handle_of, healing_worker, 
 from prunella_workflows.escalation.workflow import EscalationRequest, escalation_id
 
 _TIMEOUT_SECONDS = 60
-_STALLED = pytest.mark.flaky(reruns=2, only_rerun="TimeoutError")
+_STALLED = pytest.mark.flaky(reruns=2, only_rerun=["TimeoutError", "RPCError: Timeout expired"])
 """The time-skipping server may fire a timer in the moment in which a workflow cancels it. Then it refuses the workflow
 task ("invalid history builder state for action") and never offers it again: about one run in twelve of the test of a
 deleted incident stalled so. A real server offers the task again."""
