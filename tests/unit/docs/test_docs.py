@@ -77,7 +77,7 @@ NOT_RUN = {
     "make integration": "a part of make test",
     "make e2e": "a part of make test",
     "make faults": "takes many minutes; its cases are tests themselves",
-    "make chaos": "takes up to two hours; it is a test itself",
+    "make chaos": "takes up to three hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
     "make keda": "its first build takes many minutes; it is a test itself",
     "make docs": "tests/unit/docs/test_site.py builds it",
