@@ -78,7 +78,7 @@ NOT_RUN = {
     "make e2e": "a part of make test",
     "make faults": "takes many minutes; its cases are tests themselves",
     "make replay-decisions*": "tests/unit/operator/reporting/test_replay.py replays the same files",
-    "make chaos": "takes up to two hours; it is a test itself",
+    "make chaos": "takes up to three hours; it is a test itself",
     "make storm": "takes many minutes; it is a test itself",
     "make orders*": "takes half an hour; tests/e2e/test_orders.py is the same as a test",
     "make keda": "its first build takes many minutes; it is a test itself",

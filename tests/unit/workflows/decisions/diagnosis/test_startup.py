@@ -193,7 +193,7 @@ def test_of_other_kinds_events_tell(have, event, expected):
         pytest.param(
             starting(90, a_container_status(ready=False, running_since=ago(30))), False, id="its image took a minute"
         ),
-        pytest.param(creating(119), False, id="a busy kubelet may not have told yet what keeps it"),
+        pytest.param(creating(119), False, id="a busy kubelet may not have reported yet what keeps it"),
         pytest.param(creating(120), True, id="no container was made, and nothing says why"),
         pytest.param(running(39, unready_since=ago(5)), True, id="it was ready before"),
         pytest.param(running(5, phase="Pending", unschedulable="no node"), True, id="no probe waits for a node"),
