@@ -41,6 +41,8 @@ def _line_logger(config):
 
 def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that fixtures stop what they started
+    # A fork here only leads to another program. With its handlers gRPC sometimes aborts the child before that.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
     config.stash[_CLUSTER_MANAGER] = ClusterManager(_line_logger(config))
     config.stash[_UNTESTED] = Counter()
     config.stash[_WITHOUT_AUDIT] = set()
