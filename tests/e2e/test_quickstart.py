@@ -14,6 +14,7 @@ from support.api import until
 from support.cases.run import LAST_ACTION
 from support.client_pod import CONNECT, ClientPod
 from support.deployments import available, gone
+from support.documented_commands import commands_of, typed
 from support.image import QUICKSTART
 from support.installation import SHOP, own_cluster, quickstart
 from support.network_policies import enforced
@@ -22,6 +23,7 @@ from support.outage import WorkloadUnderTest
 pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.timeout(240, func_only=True)]
 
 BILLING = "billing"
+TRY = "try"
 TAKEOVER = 10.0  # seconds
 PARTS = {"prunella-operator": 2, "prunella-worker": 1, "prunella-console": 1, "temporal": 1}
 HARDENED = {
@@ -45,7 +47,7 @@ def installation(cluster, tmp_path_factory):
             overlay.ready()
             yield overlay
     finally:
-        overlay.remove(SHOP, BILLING)
+        overlay.remove(SHOP, BILLING, TRY)
         gone(cluster.api, "/api/v1/persistentvolumes/prunella-quickstart")
 
 
@@ -151,6 +153,19 @@ def test_a_bad_release_is_rolled_back_where_a_namespace_opted_in_and_seen_elsewh
     assert not live["metadata"]["annotations"].keys() & {LAST_ACTION}
     if cluster.audit:
         assert installation.writers(billing) == []
+
+
+def test_the_first_fault_of_the_readme_is_healed(cluster, installation):
+    """Its commands as they stand, with the built-in policy; the last one would watch for ever."""
+    *prepare, release, watch = (command for command in commands_of("README.md", "Install") if f" {TRY}" in command)
+    for command in prepare:
+        typed(command, cluster.kubeconfig, {})
+    hello = WorkloadUnderTest(cluster.api, TRY, "hello")
+    until(hello.is_good, 60, "the good release is known")
+    typed(release, cluster.kubeconfig, {})
+    assert hello.closed()["status"]["phase"] == "Healed"
+    assert hello.live()["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx:1.29"
+    assert hello.incidents()[0]["metadata"]["name"] in typed(watch, cluster.kubeconfig, {" --watch": ""})
 
 
 def kill_pod(pod, installation):

@@ -16,6 +16,8 @@ from localcluster.node import PAUSE
 
 SHOP = ("prunella.local/shop:1", "prunella.local/shop:2")
 """Two tags of the same bits: a release in a test changes the image without needing a second program."""
+STOCK = "docker.io/library/nginx:1.29"
+"""The image of the README's first fault. There is no registry here: the name stands for the shop as well."""
 UNPRIVILEGED = "65532:65532"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -68,9 +70,9 @@ def prepare() -> list[Path]:
 
 def _shop_archive() -> Path:
     program = build.binary("shop")
-    archive = program.with_name("image.tar")
+    archive = program.with_name("shop.tar")
     if not archive.exists():
-        write_archive(Image(SHOP, "shop"), program.read_bytes(), archive)
+        write_archive(Image((*SHOP, STOCK), "shop"), program.read_bytes(), archive)
     return archive
 
 
@@ -100,7 +102,7 @@ def runtime_ready(instance: Instance) -> bool:
 def loaded(instance: Instance) -> bool:
     """Are our images there? A second start then imports nothing."""
     there = run(*_ctr(instance), "images", "list", "--quiet").split()
-    return {PAUSE, *SHOP} <= set(there) and _imported_marker(instance).exists()
+    return {PAUSE, *SHOP, STOCK} <= set(there) and _imported_marker(instance).exists()
 
 
 def _imported_marker(instance: Instance) -> Path:

@@ -104,10 +104,12 @@ def kube_proxy(instance: Instance) -> Component:
 
 def write_configuration(instance: Instance) -> None:
     """Written at each start, so that a newer version of this tool, with newer paths, is obeyed."""
-    registry = instance.folder / "containerd" / "registries" / "prunella.local"
-    for folder in (registry, *(instance.folder / name for name in ("cni", "kubelet", "kubelet-plugins", "pod-logs"))):
-        folder.mkdir(parents=True, exist_ok=True)
-    (registry / "hosts.toml").write_text(REGISTRY)
+    for folder in ("cni", "kubelet", "kubelet-plugins", "pod-logs"):
+        (instance.folder / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("prunella.local", "docker.io"):
+        registry = instance.folder / "containerd" / "registries" / name
+        registry.mkdir(parents=True, exist_ok=True)
+        (registry / "hosts.toml").write_text(REGISTRY)
     (instance.folder / "containerd" / "config.toml").write_text(containerd_config(instance))
     (instance.folder / "cni" / "10-prunella.conflist").write_text(json.dumps(pod_network(instance), indent=2))
     (instance.folder / "kubelet.json").write_text(json.dumps(kubelet_config(instance), indent=2))
