@@ -8,9 +8,10 @@ TEST_ARGS ?=
 REPLAY_ARGS ?=
 IMAGE ?=
 LOCK ?= requirements-image.lock
+LOCAL_TESTS := examples/orders/tests tests/workflow tests/integration/model
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo orders telemetry test lint check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo orders telemetry test test-local test-cluster lint check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,9 +35,20 @@ orders: setup ## break the order application four times under load, watch it bei
 telemetry: setup ## break a service and watch its telemetry become an alert, without a cluster (TELEMETRY_ARGS=--once ends then)
 	@$(BIN)/python hack/telemetry demo $(TELEMETRY_ARGS)
 
-test: setup ## all tests: unit (in parallel), then workflow, integration and end to end on a real cluster
-	@$(if $(TEST_ARGS),,$(BIN)/python -m pytest -q -n auto tests/unit)
-	@$(BIN)/python -m pytest -q $(or $(TEST_ARGS),--ignore tests/unit)
+test: setup ## all tests: unit (in parallel), then those on a real cluster beside those that need none (TEST_ARGS: one run of pytest)
+ifdef TEST_ARGS
+	@$(BIN)/python -m pytest -q $(TEST_ARGS)
+else
+	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(MAKE) --no-print-directory --jobs=2 test-local test-cluster
+endif
+
+test-local: setup ## a part of make test: workflows, the order application, the formal model; prints its output at the end
+	@$(BIN)/python -m pytest -q $(LOCAL_TESTS) > .venv/test-local.log 2>&1 || { cat .venv/test-local.log; exit 1; }
+	@tail -n 1 .venv/test-local.log
+
+test-cluster: setup ## a part of make test: integration and end to end on a real cluster
+	@$(BIN)/python -m pytest -q tests --ignore tests/unit $(patsubst %,--ignore %,$(LOCAL_TESTS))
 
 unit: setup ## the tests that need nothing running
 	@$(BIN)/python -m pytest -q -m "not integration and not e2e and not chaos" $(TEST_ARGS)
