@@ -176,7 +176,7 @@ class Storm:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(StormWorkload.make, self.workloads))
         self.log_progress(f"storm: {len(self.workloads)} Deployments made")
-        until(self._all_known, _READY_WITHIN, "every template is known to be good", every=1)
+        until(self._all_known, _READY_WITHIN, "every template is known to be good", every=5)
         self.log_progress("storm: all are known to be well")
 
     def _policy(self, namespace: str) -> Object:
@@ -213,7 +213,7 @@ class Storm:
         self.results["seconds until all are opened"] = round(time.monotonic() - began)
         self.log_progress(f"storm: all are opened ({time.monotonic() - began:.0f} s)")
         try:
-            until(self._over, self.size.within, "all are closed", every=2)
+            until(self._over, self.size.within, "all are closed", every=max(2, self.size.faults / 100))
         finally:
             self.results["seconds until all are closed"] = round(time.monotonic() - began)
             self._measure(calls)

@@ -22,8 +22,10 @@ _CLUSTER = "prunella-storm"
 def simulated(log_progress):
     """Fake nodes under a real control plane."""
     name = os.environ.get("PRUNELLA_STORM_CLUSTER") or _CLUSTER
-    with dedicated_cluster(log_progress, name, "--simulated") as made:
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOGC", "500")  # of the control plane: it shares the cores with what is measured
+        with dedicated_cluster(log_progress, name, "--simulated") as made:
+            yield made
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_a_bad_release_is_rolled_back_where_a_namespace_opted_in_and_seen_elsewh
 
 
 def test_the_first_fault_of_the_readme_is_healed(cluster, installation):
-    """Its commands as they stand, with the built-in policy; the last one would watch for ever."""
+    """Its commands as they stand, with the built-in policy; the last one would not end."""
     *prepare, release, watch = (command for command in commands_of("README.md", "Install") if f" {TRY}" in command)
     for command in prepare:
         typed(command, cluster.kubeconfig, {})

@@ -48,7 +48,8 @@ def registered() -> set[str]:
     """The series of everything that this process can expose."""
     for module in MODULES:
         importlib.import_module(f"prunella_operator.{module}")
-    importlib.import_module("prunella_orders.metrics")  # of the example, which has a dashboard too
+    for module in ("metrics", "oldest"):  # of the example, which has a dashboard and an alert too
+        importlib.import_module(f"prunella_orders.{module}")
     return {f"{metric.name}{suffix}" for metric in REGISTRY.collect() for suffix in _SUFFIXES[metric.type]}
 
 

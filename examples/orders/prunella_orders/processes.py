@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 from prunella_operator.observability.workflows import expose
 from prunella_operator.process import Process
 from prunella_operator.temporal.backlog import measure
-from prunella_orders import metrics
+from prunella_orders import metrics, oldest
 from prunella_orders.activities import OrderActivities
 from prunella_orders.api.app import Api
 from prunella_orders.client import ServiceClient
@@ -118,7 +118,8 @@ def build_worker(client: Client, settings: Settings, activities: OrderActivities
 
 
 async def _measure_backlog(client: Client) -> None:
-    """Measure what waits, for the autoscaler."""
+    """Measure what waits, for the autoscaler, and what takes long, for an alert."""
     while True:
         await measure(client, TASK_QUEUE)
+        await oldest.measure(client)
         await asyncio.sleep(_BACKLOG_SECONDS)

@@ -46,7 +46,7 @@ _RETRY_INTERVAL_SECONDS = 2.0
 _GRACE_PERIOD = timedelta(seconds=30)
 _MAX_CACHED_WORKFLOWS = 2000  # about 0.1 MB each; others are replayed whole at each step, and a storm of them times out
 _MAX_WATCHES = 2000
-WATCH_THREADS = 16
+WATCH_THREADS = 4
 """Threads for the checks of all watches: a check takes tens of milliseconds, a pause between two takes seconds."""
 
 _WORKFLOWS = {

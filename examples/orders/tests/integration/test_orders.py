@@ -8,6 +8,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from prunella_operator import clock
+from prunella_orders import oldest
 from prunella_orders.names import REPORT, TASK_QUEUE
 from prunella_orders.report import NightlyReport
 
@@ -135,6 +136,24 @@ async def test_a_large_order_waits_for_an_approval(shop, mails, decision, status
     assert (await shop.ended(order_id))["status"] == status
     assert (await shop.post(path, answer, **shown))[0] == 409
     assert await shop.audit() == []
+
+
+async def test_an_order_is_old_unless_it_waits_for_a_person(shop, stack, mails):
+    client = await Client.connect(f"127.0.0.1:{stack.temporal_port}", data_converter=pydantic_data_converter)
+    order_id = await shop.accepted(lines=[{"article": "truffle", "quantity": 12}])
+    await shop.until(order_id, lambda _: any(order_id in str(mail["Subject"]) for _, mail in mails.mails))
+    await oldest.measure(client, timedelta(0))
+    assert oldest.OLDEST._value.get() == 0
+    stalled = await client.start_workflow("OrderWorkflow", id="order-stalled", task_queue="without-workers")
+    async with asyncio.timeout(20):
+        while not oldest.OLDEST._value.get():  # what is listed is a moment late
+            await oldest.measure(client, timedelta(0))
+    await oldest.measure(client)
+    assert oldest.OLDEST._value.get() == 0
+    await stalled.terminate()
+    body = {"decision": "reject", "by": "eve"}
+    await shop.post(f"/orders/{order_id}/approval", body, Authorization="Bearer local")
+    await shop.ended(order_id)
 
 
 async def test_the_report_of_each_night(shop, stack, mails):
