@@ -7,10 +7,13 @@ Alertmanager would: it must join the incident that the pod has, or open it, whic
 
 import asyncio
 import hashlib
+import os
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,14 +21,18 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import pytest
 from chaos.assertions import Problem
 from chaos.fault_injection import written_action
+from localcluster.ports import free_ports
 from support import samples
 from support.alert_storm import HEADERS
 from support.api import Api, Object, path_of, until
 from support.audit import AuditLog, Write
 from support.cases.run import CLOSED
+from support.cluster import Cluster, dedicated_cluster
 from support.deployments import a_deployment
+from support.identity import identity
 from support.notifications import an_alert, body
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
@@ -49,9 +56,40 @@ _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-a
 """The API server's own count of calls by service accounts: Prunella is the only one here."""
 
 
-def settings(temporal: Temporal) -> dict[str, object]:
-    """A release must not become known as good before the storm makes it crash."""
-    return {"temporal_address": temporal.address, "known_good_after": 15, "log_level": "warning"}
+@contextmanager
+def control_plane(log_progress: Callable[[str], None], name: str) -> Iterator[Cluster]:
+    """Fake nodes under a real control plane."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOGC", "500")  # it shares the cores with what is measured, and memory is there
+        with dedicated_cluster(log_progress, name, "--simulated") as made:
+            yield made
+
+
+@contextmanager
+def running(
+    cluster: Cluster, folder: Path, **settings: object
+) -> Iterator[tuple[str, Temporal, dict[str, PrunellaProcess], str]]:
+    """Prunella's user, Temporal, operator and worker, and the name of this run.
+
+    A release must not become known as good before the storm makes it crash.
+    """
+    assert cluster.audit
+    temporal, run = Temporal(folder / "temporal"), secrets.token_hex(2)
+    shared = {"temporal_address": temporal.address, "known_good_after": 15, "log_level": "warning", **settings}
+    temporal.start()
+    try:
+        with identity(cluster.api, cluster.kubeconfig, None, folder, f"storm-account-{run}") as account:
+            cluster.audit.users.add(account.user)
+            port = free_ports(1)[0]
+            with (
+                PrunellaProcess(
+                    folder / "operator", account.kubeconfig, "operator", webhook_port=port, **shared
+                ) as operator,
+                PrunellaProcess(folder / "worker", account.kubeconfig, "worker", **shared) as worker,
+            ):
+                yield account.user, temporal, {"operator": operator, "worker": worker}, run
+    finally:
+        temporal.kill()
 
 
 @dataclass(frozen=True)
@@ -152,10 +190,10 @@ class Storm:
     api: Api
     audit: AuditLog
     user: str
-    size: Size
     temporal: Temporal
     parts: dict[str, PrunellaProcess]
     run: str
+    size: Size
     log_progress: Callable[[str], None]
     began: datetime = field(init=False)
     workloads: list[StormWorkload] = field(default_factory=list)
@@ -241,6 +279,8 @@ class Storm:
             status = Path(f"/proc/{part.pid}/status").read_text()
             (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
             self.results[f"peak memory of the {name} (MiB)"] = int(peak) // 1024
+            user, system = Path(f"/proc/{part.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            self.results[f"CPU of the {name} (s)"] = (int(user) + int(system)) // os.sysconf("SC_CLK_TCK")
         self.results["API calls for each incident"] = round((self._calls() - calls) / self.size.faults, 1)
 
     def _calls(self) -> int:

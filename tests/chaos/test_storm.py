@@ -2,17 +2,11 @@
 
 import json
 import os
-import secrets
 import tempfile
 from pathlib import Path
 
 import pytest
-from chaos.storm import HUGE, LARGE, SMALL, Storm, settings
-from localcluster.ports import free_ports
-from support.cluster import dedicated_cluster
-from support.identity import identity
-from support.outage import Temporal
-from support.prunella import PrunellaProcess
+from chaos.storm import HUGE, LARGE, SMALL, Storm, control_plane, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
 _CLUSTER = "prunella-storm"
@@ -22,37 +16,22 @@ _CLUSTER = "prunella-storm"
 def simulated(log_progress):
     """Fake nodes under a real control plane."""
     name = os.environ.get("PRUNELLA_STORM_CLUSTER") or _CLUSTER
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GOGC", "500")  # of the control plane: it shares the cores with what is measured
-        with dedicated_cluster(log_progress, name, "--simulated") as made:
-            yield made
+    with control_plane(log_progress, name) as made:
+        yield made
 
 
 @pytest.fixture
 def prunella(simulated, tmp_path):
     """Operator, worker and Temporal, and their account."""
-    temporal, run = Temporal(tmp_path / "temporal"), secrets.token_hex(2)
-    temporal.start()
-    try:
-        with identity(simulated.api, simulated.kubeconfig, None, tmp_path, f"storm-account-{run}") as account:
-            simulated.audit.users.add(account.user)
-            shared = settings(temporal)
-            with (
-                PrunellaProcess(
-                    tmp_path / "operator", account.kubeconfig, "operator", webhook_port=free_ports(1)[0], **shared
-                ) as operator,
-                PrunellaProcess(tmp_path / "worker", account.kubeconfig, "worker", **shared) as worker,
-            ):
-                yield account.user, temporal, {"operator": operator, "worker": worker}, run
-    finally:
-        temporal.kill()
+    with running(simulated, tmp_path) as made:
+        yield made
 
 
 def run_storm(simulated, prunella, size, log_progress):
     """Play a storm of this size; write its figures to a file."""
-    user, temporal, parts, run = prunella
-    storm = Storm(simulated.api, simulated.audit, user, size, temporal, parts, run, log_progress)
-    folder = Path(os.environ.get("PRUNELLA_CHAOS_FOLDER") or Path(tempfile.gettempdir()) / f"prunella-storm-{run}")
+    storm = Storm(simulated.api, simulated.audit, *prunella, size, log_progress)
+    folder = os.environ.get("PRUNELLA_CHAOS_FOLDER") or Path(tempfile.gettempdir()) / f"prunella-storm-{storm.run}"
+    folder = Path(folder)
     problems = []
     try:
         storm.prepare()
