@@ -14,7 +14,8 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(ROOT / "hack" / "cluster")]
 
 from bench_cluster import log_progress  # noqa: E402
-from chaos.storm import Size, Storm, control_plane, running  # noqa: E402
+from chaos.storm import Size, Storm  # noqa: E402
+from chaos.storm_parts import control_plane, running  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 

@@ -6,14 +6,11 @@ Alertmanager would: it must join the incident that the pod has, or open it, whic
 """
 
 import asyncio
-import hashlib
 import os
-import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,75 +18,31 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import pytest
 from chaos.assertions import Problem
 from chaos.fault_injection import written_action
-from localcluster.ports import free_ports
+from chaos.storm_checks import alerts, at_once, doubled, workflows, written
+from chaos.storm_parts import StormWorkload
 from support import samples
 from support.alert_storm import HEADERS
 from support.api import Api, Object, path_of, until
 from support.audit import AuditLog, Write
 from support.cases.run import CLOSED
-from support.cluster import Cluster, dedicated_cluster
-from support.deployments import a_deployment
-from support.identity import identity
-from support.notifications import an_alert, body
+from support.notifications import body
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from prunella_operator import clock
 from prunella_operator.alerts.webhook import PATH
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
-from prunella_workflows.contracts.alerts import alert_workflow_id
-from prunella_workflows.contracts.healing import workflow_id
 from prunella_workflows.model.labels import SNAPSHOT
 from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS
 
 _READY_WITHIN = 900.0
 _FIRST_REPAIR_WITHIN = 60
 _ENDS = {("Healed", "Stable"), ("Healed", SERVED_BY_EXISTING_PODS), ("Escalated", "BudgetSpent")}
-_ALWAYS = {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 0}
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
 """The API server's own count of calls by service accounts: Prunella is the only one here."""
-
-
-@contextmanager
-def control_plane(log_progress: Callable[[str], None], name: str) -> Iterator[Cluster]:
-    """Fake nodes under a real control plane."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GOGC", "500")  # it shares the cores with what is measured, and memory is there
-        with dedicated_cluster(log_progress, name, "--simulated") as made:
-            yield made
-
-
-@contextmanager
-def running(
-    cluster: Cluster, folder: Path, **settings: object
-) -> Iterator[tuple[str, Temporal, dict[str, PrunellaProcess], str]]:
-    """Prunella's user, Temporal, operator and worker, and the name of this run.
-
-    A release must not become known as good before the storm makes it crash.
-    """
-    assert cluster.audit
-    temporal, run = Temporal(folder / "temporal"), secrets.token_hex(2)
-    shared = {"temporal_address": temporal.address, "known_good_after": 15, "log_level": "warning", **settings}
-    temporal.start()
-    try:
-        with identity(cluster.api, cluster.kubeconfig, None, folder, f"storm-account-{run}") as account:
-            cluster.audit.users.add(account.user)
-            port = free_ports(1)[0]
-            with (
-                PrunellaProcess(
-                    folder / "operator", account.kubeconfig, "operator", webhook_port=port, **shared
-                ) as operator,
-                PrunellaProcess(folder / "worker", account.kubeconfig, "worker", **shared) as worker,
-            ):
-                yield account.user, temporal, {"operator": operator, "worker": worker}, run
-    finally:
-        temporal.kill()
 
 
 @dataclass(frozen=True)
@@ -123,64 +76,6 @@ HUGE = Size(20, 100, 120, here=50, everywhere=400, hour_here=200, hour_everywher
 """All may be repaired: what limits it is the machine."""
 LARGE = Size(10, 40, 60, here=4, everywhere=16, hour_here=30, hour_everywhere=240, within=1500)
 SMALL = Size(6, 10, 9, here=3, everywhere=10, hour_here=8, hour_everywhere=36, within=240)
-
-
-@dataclass
-class StormWorkload:
-    """A Deployment of the storm."""
-
-    api: Api
-    namespace: str
-    name: str
-    release: bool
-    broken: Object = field(default_factory=dict)
-
-    @property
-    def fingerprint(self) -> str:
-        """The fingerprint of its alert."""
-        return hashlib.sha256(f"{self.namespace}/{self.name}".encode()).hexdigest()[:16]
-
-    def make(self) -> None:
-        self.api.apply(self._deployment(1))
-
-    def _deployment(self, version: int) -> Object:
-        deployment = a_deployment(self.namespace, self.name, version=version, replicas=1, ready_every=None)
-        deployment["spec"]["template"]["spec"].update(_ALWAYS)
-        return deployment
-
-    def break_it(self) -> Object:
-        """Let its pod crash-loop from now on; for a bad release the pod of that release, as soon as there is one.
-
-        Returns the alert about it.
-        """
-        (self.broken,) = self.api.apply(self._deployment(2 if self.release else 1))
-        pod = until(self._pod, 60, f"{self.name} has a pod of its release", every=0.1)
-        path = paths.core(self.namespace, "pods", f"{pod['metadata']['name']}/status")
-        self.api.patch(path, {"status": _crash_loop(oom=not self.release)})
-        labels = {"alertname": "KubePodCrashLooping", "severity": "critical", "namespace": self.namespace}
-        since = clock.now().isoformat().replace("+00:00", "Z")
-        about = {**labels, "pod": pod["metadata"]["name"]}
-        return an_alert(labels=about, fingerprint=self.fingerprint, startsAt=since)
-
-    def _pod(self) -> Object | None:
-        image = f"prunella.local/shop:{2 if self.release else 1}"
-        found = self.api.items(paths.core(self.namespace, "pods"), labelSelector=f"app={self.name}")
-        fitting = (item for item in found if item["spec"]["containers"][0]["image"] == image)
-        return next((pod for pod in fitting if pod["status"].get("phase") == "Running"), None)
-
-
-def _crash_loop(*, oom: bool) -> Object:
-    """The status that a kubelet writes for a container that has just crashed again."""
-    now = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    reason, code = ("OOMKilled", 137) if oom else ("Error", 1)
-    last = {"exitCode": code, "reason": reason, "startedAt": now, "finishedAt": now}
-    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting failed container"}
-    container = {"name": "app", "image": "shop", "imageID": "", "ready": False, "restartCount": 3}
-    states = {"state": {"waiting": waiting}, "lastState": {"terminated": last}}
-    no = {"status": "False", "reason": "ContainersNotReady", "lastTransitionTime": now}
-    conditions = [{"type": kind, **no} for kind in ("Ready", "ContainersReady")]
-    running = [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Initialized", "PodScheduled")]
-    return {"containerStatuses": [{**container, **states}], "conditions": [*conditions, *running]}
 
 
 @dataclass
@@ -308,9 +203,9 @@ class Storm:
         self._count(incidents, writes)
         return [
             *self._lost(incidents),
-            *asyncio.run(_workflows(self.temporal.address, incidents)),
-            *asyncio.run(_alerts(self.temporal.address, [workload.fingerprint for workload in self.workloads])),
-            *_doubled(writes, incidents),
+            *asyncio.run(workflows(self.temporal.address, incidents)),
+            *asyncio.run(alerts(self.temporal.address, [workload.fingerprint for workload in self.workloads])),
+            *doubled(writes, incidents),
             *self._first_repair(writes),
             *self._generations(incidents),
             *self._budgets(incidents, writes),
@@ -351,7 +246,7 @@ class Storm:
     def _generations(self, incidents: list[Object]) -> Iterator[Problem]:
         """Check the objects themselves, which count every write of their spec."""
         reported = {
-            (incident["metadata"]["namespace"], incident["spec"]["target"]["name"]): len(_written(incident))
+            (incident["metadata"]["namespace"], incident["spec"]["target"]["name"]): len(written(incident))
             for incident in incidents
         }
         for namespace in self.namespaces:
@@ -368,11 +263,11 @@ class Storm:
         runs = [
             (incident["metadata"]["namespace"], at[attempt["actionId"]], datetime.fromisoformat(attempt["finishedAt"]))
             for incident in incidents
-            for attempt in _written(incident)
+            for attempt in written(incident)
             if attempt["actionId"] in at and attempt.get("finishedAt")
         ]
-        self.results["repairs at once in the cluster, at most"] = most = _at_once(runs)
-        here = {namespace: _at_once(run for run in runs if run[0] == namespace) for namespace in self.namespaces}
+        self.results["repairs at once in the cluster, at most"] = most = at_once(runs)
+        here = {namespace: at_once(run for run in runs if run[0] == namespace) for namespace in self.namespaces}
         self.results["repairs at once in a namespace, at most"] = max(here.values())
         made = Counter(namespace for namespace, _, _ in runs)
         self.results["repairs in the hour in a namespace, at most"] = max(made.values(), default=0)
@@ -394,60 +289,3 @@ class Storm:
         for namespace in self.namespaces:
             self.api.delete(f"/api/v1/namespaces/{namespace}")
         self.api.delete(path_of(self._everywhere()))
-
-
-def _written(incident: Object) -> list[Object]:
-    return [attempt for attempt in (incident.get("status") or {}).get("attempts") or () if attempt.get("writtenAt")]
-
-
-def _doubled(writes: list[Write], incidents: list[Object]) -> Iterator[Problem]:
-    """Check that each action was written once, is reported by its incident, and is a repair."""
-    made = Counter(written_action(write.request) for write in writes)
-    reported = {attempt["actionId"] for incident in incidents for attempt in _written(incident)}
-    for action, times in made.items():
-        if times > 1 or action not in reported:
-            yield Problem("doubled", action or "no action id", f"written {times} times, reported: {action in reported}")
-    for action in reported - set(made):
-        yield Problem("incomplete", action, "reported, and never written")
-
-
-def _at_once(runs: Iterable[tuple[str, datetime, datetime]]) -> int:
-    """The largest number of runs that overlapped."""
-    steps = sorted((moment, step) for _, start, end in runs for moment, step in ((start, 1), (end, -1)))
-    count = most = 0
-    for _, step in steps:
-        count += step
-        most = max(most, count)
-    return most
-
-
-async def _workflows(address: str, incidents: list[Object]) -> list[Problem]:
-    """Check that each incident has one workflow, which completes, and that there is no other."""
-    client, end = await Client.connect(address), time.monotonic() + 120
-    names = {workflow_id(incident["metadata"]["uid"]): incident["metadata"]["name"] for incident in incidents}
-    while True:
-        states = [
-            (workflow.id, workflow.status.name)
-            async for workflow in client.list_workflows("WorkflowType = 'SelfHealing'")
-        ]
-        ours = Counter(name for name, _ in states if name in names)
-        running = [name for name, state in states if state == "RUNNING" and name in names]
-        if (len(ours) == len(names) and not running) or time.monotonic() > end:
-            break
-        await asyncio.sleep(2)
-    bad = [(name, state) for name, state in states if state != "COMPLETED" or name not in names]
-    found = [Problem("lost", names.get(name, name), f"its workflow is {state}") for name, state in bad]
-    doubled = [name for name, count in ours.items() if count > 1]
-    missing = [names[name] for name in names if name not in ours]
-    found += [Problem("doubled", names[name], "it has more than one workflow") for name in doubled]
-    return [*found, *(Problem("lost", name, "it has no workflow") for name in missing)]
-
-
-async def _alerts(address: str, fingerprints: list[str]) -> list[Problem]:
-    """Check that each alert has one workflow, which received it."""
-    client = await Client.connect(address, data_converter=pydantic_data_converter)
-    found = [workflow.id async for workflow in client.list_workflows("WorkflowType = 'AlertHandling'")]
-    wanted = {alert_workflow_id(fingerprint) for fingerprint in fingerprints}
-    lost = [Problem("lost", item, "the alert has no workflow") for item in wanted - set(found)]
-    more = Counter(found) - Counter(wanted)
-    return [*lost, *(Problem("doubled", item, "another workflow of an alert") for item in more)]

@@ -8,7 +8,8 @@ from chaos.assertions import Problem
 from chaos.fault_injection import FaultInjection
 from chaos.interventions import INTERVENTION_POINTS
 from chaos.results import ChaosResults
-from chaos.storm import LARGE, SMALL, _at_once
+from chaos.storm import LARGE, SMALL
+from chaos.storm_checks import at_once
 from chaos.workloads import create_round_workloads
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -29,7 +30,7 @@ def a_run(start, end):
     ],
 )
 def test_repairs_that_run_at_once_are_counted(runs, most):
-    assert _at_once(runs) == most
+    assert at_once(runs) == most
 
 
 @pytest.mark.parametrize("size", [LARGE, SMALL])

@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from chaos.storm import HUGE, LARGE, SMALL, Storm, control_plane, running
+from chaos.storm import HUGE, LARGE, SMALL, Storm
+from chaos.storm_parts import control_plane, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]
 _CLUSTER = "prunella-storm"
