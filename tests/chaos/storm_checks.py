@@ -1,4 +1,4 @@
-"""What must be true after a storm, of the audit log, the incidents and Temporal."""
+"""The checks after a storm, of the audit log, the incidents and Temporal."""
 
 import asyncio
 import time

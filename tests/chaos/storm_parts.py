@@ -1,4 +1,4 @@
-"""What a storm is played on: a simulated control plane, Prunella beside it, and the workloads that break."""
+"""The stage of a storm: a simulated control plane, Prunella beside it, and the workloads that break."""
 
 import hashlib
 import secrets
