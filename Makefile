@@ -6,12 +6,14 @@ ORDERS_ARGS ?=
 TELEMETRY_ARGS ?=
 TEST_ARGS ?=
 REPLAY_ARGS ?=
+HEALER ?= prunella
+CASES ?= all
 IMAGE ?=
 LOCK ?= requirements-image.lock
 LOCAL_TESTS := examples/orders/tests tests/workflow tests/integration/model
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo orders telemetry test test-local test-cluster lint check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench docs cluster cluster-down image lock clean
+.PHONY: help setup demo orders telemetry test test-local test-cluster lint check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench benchmark docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +115,9 @@ storm: setup ## 400 workloads, and then 2,000, break within two minutes on simul
 
 bench: setup ## measure: detection, memory and repair times (results go into docs/results/benchmarks.md)
 	@$(BIN)/python tests/bench/run.py
+
+benchmark: setup ## judge a healer by the fault suite: HEALER=none, restart-loop, rollout-undo, prunella or a program; CASES=short is quick
+	@$(BIN)/python tests/benchmark --healer '$(HEALER)' --cases '$(CASES)'
 
 docs: setup ## build the site of the documents into build/site; a link that leads nowhere is an error
 	@env NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

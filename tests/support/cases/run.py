@@ -1,19 +1,16 @@
-"""A case, and one run of it in its own namespace. `runner.py` runs many of them.
-
-A case is two functions: `before` creates the healthy state, `breaks` the fault. The tests only check the end states.
-"""
+"""One run of a case with Prunella, in its own namespace. `runner.py` runs many of them."""
 
 import os
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import yaml
 from support import samples
 from support.api import Object, until
 from support.audit import Write
+from support.cases.case import Case, Stage
 from support.cluster import Cluster
 from support.prunella import SeparateProcesses
 
@@ -31,70 +28,15 @@ BUILT_IN = os.environ.get("PRUNELLA_TEST_BUILT_IN") == "1"
 _SETTLED_FOR = timedelta(seconds=33 if BUILT_IN else 6)
 
 
-@dataclass(frozen=True)
-class Case:
-    """One fault and its expected outcome."""
-
-    name: str
-    workload: str
-    before: Callable[["CaseRun"], None] | None
-    breaks: Callable[["CaseRun"], None]
-    phase: str | None
-    """The phase in which its incident ends; None: there must not be one."""
-    reason: str
-    """The reason of that phase; "": any, where several are right."""
-    cause: str = ""
-    writes: int = 0
-    """The number of Prunella's writes to an object of the owner: each repair and each undo is one."""
-    deletes: int = 0
-    """The number of the workload's pods that it deletes: the broken ones that a StatefulSet would wait for."""
-    spared: int = 0
-    """The number of these that the StatefulSet may replace itself, if they happen to be ready between two crashes."""
-    refused: bool = False
-    """An admission policy refuses its write."""
-    incidents: int = 1
-    about: int = 0
-    """The index of the incident that the other fields are about."""
-    beside: tuple[str, ...] = ()
-    """Other workloads that Prunella may repair too; their repairs count as writes of this case."""
-    policy: dict[str, Any] | None = field(default_factory=dict)
-    """Changes to the samples' policy; None: no policy at all."""
-    sample: str | None = None
-    kind: str = "Deployment"
-    unrecorded: bool = False
-    """Prunella keeps no snapshot of it: it must ignore it, or may write nothing in its namespace."""
-    slow: bool = False
-    """It takes minutes, so it must begin first."""
-    then: Callable[["CaseRun"], None] | None = None
-    """The actions of people once it is broken; may wait and assert."""
-
-    def ends_as(self, phase: str | None, reason: str) -> bool:
-        """Check that this is an end that is right."""
-        return phase == self.phase and self.reason in ("", reason)
-
-
-class CaseRun:
-    """One run of a case, in its namespace."""
+class CaseRun(Stage):
+    """One run of a case with Prunella, in its namespace."""
 
     def __init__(
         self, case: Case, cluster: Cluster, prunella: SeparateProcesses, users: tuple[str, ...], namespace: str
     ) -> None:
-        self.case = case
-        self.cluster = cluster
-        self.api = cluster.api
-        self.namespace = namespace
-        self.first: Object = {}
-        """The workload when it was healthy."""
-        self.broken: Object = {}
-        """The workload as its owner left it."""
-        self.pods: dict[str, str] = {}
-        """The names and uids of the pods of the namespace when it was healthy."""
+        super().__init__(case, cluster, namespace, CASE_LABELS)
         self.earlier: frozenset[str] = frozenset()
         """Incidents of a start that took long on a busy machine; they are over."""
-        self.cluster_scoped: list[str] = []
-        """Paths of what was made outside of the namespace; it is deleted at the end."""
-        self.broken_at: datetime | None = None
-        """The time at which it began to be broken."""
         self.error: BaseException | None = None
         """The error that stopped the run."""
         self._left: tuple[Object, list[Object]] | None = None
@@ -102,26 +44,9 @@ class CaseRun:
         self.prunella = prunella
         self._users = users
 
-    def load(self, file: str, sample: str | None = None) -> list[Object]:
-        """The objects of one of the sample's files, in this namespace."""
-        return samples.load(sample or self.case.sample or self.case.name, file, self.namespace)
-
-    @property
-    def path(self) -> str:
-        """The workload's path."""
-        prefix = {"Pod": "/api/v1", "Job": "/apis/batch/v1", "CronJob": "/apis/batch/v1"}.get(
-            self.case.kind, "/apis/apps/v1"
-        )
-        return f"{prefix}/namespaces/{self.namespace}/{self.resource}s/{self.case.workload}"
-
-    @property
-    def resource(self) -> str:
-        """The workload's resource in the singular."""
-        return self.case.kind.lower()
-
     def live(self) -> Object:
         """The workload as it is now, or was when it was retired."""
-        return deepcopy(self._left[0]) if self._left else self.api.get(self.path)
+        return deepcopy(self._left[0]) if self._left else super().live()
 
     def live_pods(self) -> list[Object]:
         """The live pods of the namespace as they are now, or were when the workload was retired."""
@@ -148,15 +73,12 @@ class CaseRun:
         sole = [workload["metadata"]["name"] for workload in workloads] == [self.case.workload]
         return sole and all(_is_over(incident) for incident in self.incidents())
 
-    def prepare(self) -> None:
-        """Make the namespace, its policy, and what is healthy."""
+    def prepare(self, *policies: Object) -> None:
+        """Make the namespace, the case's policy, and what is healthy."""
         case = self.case
-        labels = {"prunella-tests": case.name, **CASE_LABELS}
-        self.api.apply(samples.namespace_of(case.sample or case.name, self.namespace, labels))
         if case.policy is not None and (case.policy or not BUILT_IN):
-            self.api.apply(samples.policy(self.namespace, **case.policy))
-        if case.before:
-            case.before(self)
+            policies = (*policies, samples.policy(self.namespace, **case.policy))
+        super().prepare(*policies)
 
     def is_good(self) -> bool:
         """Check that Prunella knows the healthy template, or, if it records none, that its pods were ready so long."""
@@ -174,10 +96,7 @@ class CaseRun:
         return complete and clock.now() - max(since) > _SETTLED_FOR
 
     def break_it(self) -> None:
-        """Break it, and remember the owner's version."""
-        if self.case.before and self.case.workload:
-            self.first = self.live()
-            self.pods = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in self.api.pods(self.namespace)}
+        """Break it once every incident of its start is over."""
         until(
             lambda: all(_is_over(incident) for incident in self.incidents()),
             _CLOSED_WITHIN,
@@ -185,10 +104,7 @@ class CaseRun:
             every=1.0,
         )
         self.earlier = frozenset(incident["metadata"]["name"] for incident in self.incidents())
-        self.broken_at = clock.now()
-        self.case.breaks(self)
-        if self.case.workload:
-            self.broken = self.live()
+        super().break_it()
 
     def incidents(self) -> list[Object]:
         """All incidents of the namespace since it was broken, oldest first."""

@@ -69,9 +69,7 @@ class CaseRunner:
         """Delete the namespaces without waiting."""
         for case_run in self.case_runs.values():
             case_run.api.delete(path_of(_CROWD))
-            case_run.api.delete(f"/api/v1/namespaces/{case_run.namespace}")
-            for path in case_run.cluster_scoped:
-                case_run.api.delete(path)
+            case_run.clear()
 
     def _log_progress(self, what: str) -> None:
         self._log(f"{what} ({time.monotonic() - self._began:.0f} s)")

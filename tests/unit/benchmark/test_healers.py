@@ -1,0 +1,193 @@
+"""Decisions of the simple healers, their requests, and a healer as a process."""
+
+import json
+import sys
+from functools import partial
+
+import pytest
+from benchmark.cli import main
+from benchmark.healer import SELECTOR, Healer, HealerFailed, command_of, name_of
+from benchmark.healers import prunella, watching
+from benchmark.healers.restart_loop import restart
+from benchmark.healers.rollout_undo import undo
+from benchmark.serving import served
+from fakes.httpd import Answer, Httpd
+from kubernetes.config import load_kube_config
+
+
+def a_workload(kind="Deployment", uid="u1", *, wanted=2, ready=2, updated=None, **spec):
+    fields = {"replicas": wanted, "updatedReplicas": ready if updated is None else updated, "availableReplicas": ready}
+    return {
+        "kind": kind,
+        "metadata": {"uid": uid, "name": "web", "namespace": "shop", "generation": 3},
+        "spec": {"replicas": wanted, **spec},
+        "status": {"observedGeneration": 3, **fields},
+    }
+
+
+def a_daemon_set(wanted, updated, available, **spec):
+    status = {"desiredNumberScheduled": wanted, "updatedNumberScheduled": updated, "numberAvailable": available}
+    return {"kind": "DaemonSet", "metadata": {}, "spec": spec, "status": status}
+
+
+ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
+PARTED = {"updateStrategy": {"rollingUpdate": {"partition": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("workload", "expected"),
+    [
+        (a_workload(), True),
+        (a_workload(ready=1), False),
+        (a_workload(updated=1), False),  # old pods serve, the rollout is stuck
+        (a_workload(wanted=0, ready=0), True),
+        ({**a_workload(), "status": {**a_workload()["status"], "observedGeneration": 2}}, False),
+        ({**a_workload(), "status": {}}, False),
+        (a_workload("StatefulSet"), True),
+        (a_workload("StatefulSet", updated=1), False),
+        (a_workload("StatefulSet", updated=1, **PARTED), True),
+        (a_workload("StatefulSet", updated=0, **ON_DELETE), True),
+        (a_workload("StatefulSet", ready=1), False),
+        (a_daemon_set(1, 1, 1), True),
+        (a_daemon_set(1, 0, 1), False),
+        (a_daemon_set(1, 0, 1, **ON_DELETE), True),
+        (a_daemon_set(1, 1, 0), False),
+        (a_daemon_set(0, 0, 0), False),
+    ],
+)
+def test_served_is_a_complete_rollout_with_all_pods_available(workload, expected):
+    assert served(workload) is expected
+
+
+def test_a_workload_is_acted_on_after_a_minute_and_again_after_another():
+    overdue, bad, good = watching.Overdue(), a_workload(ready=0), a_workload(uid="u2")
+    assert [overdue.among([bad, good], now) for now in (0, 59)] == [[], []]
+    assert overdue.among([bad, good], 60) == [bad]
+    assert overdue.among([bad], 119) == []
+    assert overdue.among([bad], 120) == [bad]
+
+
+def test_the_minute_begins_again_after_a_recovery():
+    overdue, bad = watching.Overdue(), a_workload(ready=0)
+    for now, workload in ((0, bad), (50, a_workload()), (70, bad)):
+        assert overdue.among([workload], now) == []
+    assert overdue.among([bad], 130) == [bad]
+
+
+def test_a_restart_is_an_annotation_of_the_template():
+    assert restart(a_workload(), "now")["spec"]["template"]["metadata"]["annotations"] == {
+        "kubectl.kubernetes.io/restartedAt": "now"
+    }
+    assert restart(a_workload(paused=True), "now") is None
+
+
+def a_replica_set(number, owner="u1"):
+    template = {"metadata": {"labels": {"app": "web", "pod-template-hash": "x"}}, "spec": {"release": number}}
+    marks = {"deployment.kubernetes.io/revision": str(number)}
+    return {"metadata": {"ownerReferences": [{"uid": owner}], "annotations": marks}, "spec": {"template": template}}
+
+
+def a_revision(number):
+    template = {"$patch": "replace", "metadata": {"labels": {"app": "web"}}, "spec": {"release": number}}
+    meta = {"ownerReferences": [{"uid": "u1"}]}
+    return {"metadata": meta, "revision": number, "data": {"spec": {"template": template}}}
+
+
+@pytest.mark.parametrize("make", [a_replica_set, a_revision])
+def test_an_undo_returns_to_the_revision_before_the_newest(make):
+    (step,) = undo(a_workload(), [make(10), make(2), make(9), a_replica_set(11, owner="another")])
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"release": 9}}
+    assert step == {"op": "replace", "path": "/spec/template", "value": template}
+
+
+def test_there_is_nothing_to_undo_in_a_first_revision_or_a_paused_rollout():
+    assert undo(a_workload(), [a_replica_set(1)]) is None
+    assert undo(a_workload(paused=True), [a_replica_set(1), a_replica_set(2)]) is None
+
+
+def test_prunella_is_limited_to_the_selected_namespaces():
+    assert prunella.policy("run=a1")["spec"]["namespaceSelector"] == {"matchLabels": {"run": "a1"}}
+
+
+NAMESPACES = "/api/v1/namespaces"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
+
+
+def answer(asked):
+    """One namespace with one Deployment."""
+    if asked.path == NAMESPACES and asked.query["labelSelector"] != "run=a1":
+        return Answer(400)
+    items = {NAMESPACES: [{"metadata": {"name": "shop"}}], DEPLOYMENTS: [a_workload()]}
+    return Answer(body={"items": items.get(asked.path, [])})
+
+
+def test_workloads_are_read_and_patched(tmp_path, monkeypatch):
+    monkeypatch.setenv(SELECTOR, "run=a1")
+    with Httpd(answer) as api:
+        (tmp_path / "kubeconfig").write_text(json.dumps(config_of(api.url)))
+        monkeypatch.setattr(watching, "load_kube_config", partial(load_kube_config, str(tmp_path / "kubeconfig")))
+        workloads = watching.Workloads()
+        (found,) = workloads.all()
+        workloads.patch(found, {"spec": {}}, "application/merge-patch+json")
+        workloads.patch(found, [{"op": "replace"}], "application/json-patch+json")
+    merge, json_patch = [asked for asked in api.asked if asked.method == "PATCH"]
+    assert found["kind"] == "Deployment"
+    assert (merge.path, merge.json) == (f"{DEPLOYMENTS}/web", {"spec": {}})
+    assert merge.headers["Content-Type"] == "application/merge-patch+json"
+    assert (json_patch.path, json_patch.json) == (merge.path, [{"op": "replace"}])
+    assert json_patch.headers["Content-Type"] == "application/json-patch+json"
+
+
+def config_of(url):
+    cluster = {"name": "c", "cluster": {"server": url}}
+    context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
+    user = {"name": "u", "user": {"token": "t"}}
+    return {"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "c"}
+
+
+def a_healer(folder, program):
+    return Healer([sys.executable, "-c", program], folder / "kubeconfig", "run=a1", folder)
+
+
+def test_a_healer_gets_its_environment_and_ends_at_sigterm(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRUNELLA_KUBECONFIG", "/elsewhere")
+    program = f"""
+import os, time
+print(os.environ["KUBECONFIG"], os.environ["{SELECTOR}"], "PRUNELLA_KUBECONFIG" in os.environ)
+print("ready", flush=True)
+time.sleep(60)
+"""
+    with a_healer(tmp_path, program) as healer:
+        healer.assert_running()
+        assert healer.log.read_text().splitlines()[0] == f"{tmp_path / 'kubeconfig'} run=a1 False"
+
+
+def test_a_healer_that_ends_by_itself_is_an_error(tmp_path):
+    with (
+        pytest.raises(HealerFailed, match=r"with code 3:\nno permission"),
+        a_healer(tmp_path, "import sys; print('no permission'); sys.exit(3)"),
+    ):
+        pass
+
+
+def test_built_in_healers_start(tmp_path):
+    with Healer(command_of("none"), tmp_path / "kubeconfig", "run=a1", tmp_path) as healer:
+        healer.assert_running()
+
+
+def test_other_programs_are_healers_too(tmp_path):
+    program = tmp_path / "mine"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert command_of(f"{program} --quick") == [str(program), "--quick"]
+    assert name_of(f"{program} --quick") == "mine"
+    assert command_of("rollout-undo")[-1] == "benchmark.healers.rollout_undo"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--healer", "nothing-there"], "built in are none"), (["--healer", "none", "--cases", "x"], "no such case")],
+)
+def test_a_wrong_argument_ends_with_2_before_anything_is_started(arguments, said, capsys):
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
