@@ -16,6 +16,8 @@ from support.api import until
 from prunella_operator import clock
 from prunella_operator.console.app import Console
 from prunella_operator.console.serve import make_readers
+from prunella_operator.incidents.index import watching
+from prunella_operator.kubernetes.watch.resource import Scope
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -36,9 +38,9 @@ def console(access):
     loop, started = asyncio.new_event_loop(), threading.Event()
     address = []
 
-    async def serve():
-        app = Console(make_readers(access, 10), lambda workflow, run: f"http://temporal.invalid/{workflow}/{run}").app()
-        runner = web.AppRunner(app)
+    async def serve(incidents):
+        links = "http://temporal.invalid/{}/{}".format
+        runner = web.AppRunner(Console(make_readers(access, 10), incidents, links).app())
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         address.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
@@ -47,9 +49,10 @@ def console(access):
 
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    runner = asyncio.run_coroutine_threadsafe(serve(), loop).result(20)
-    yield address[0]
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
+    with watching(access, Scope()) as index:
+        runner = asyncio.run_coroutine_threadsafe(serve(index.all), loop).result(20)
+        yield address[0]
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(20)
     loop.close()

@@ -25,6 +25,7 @@ from prunella_operator.observability.core import PREFIX, CoreMetrics
 from prunella_operator.runtime.health_endpoints import build_app
 
 _VALUES = {
+    "task_queue": ("prunella",),
     "phase": ("AwaitingApproval", "Verifying", "Healed", "Escalated"),
     "part": ("temporal", "pods"),
     "stage": ("detection", "heal"),
@@ -128,7 +129,7 @@ class Events(Collector):
 
 
 def main(port):
-    REGISTRY.register(CoreMetrics(Buffer()))
+    REGISTRY.register(CoreMetrics(Buffer(), "prunella"))
     REGISTRY.register(CAdvisor())
     REGISTRY.register(Events())
     web.run_app(build_app(dict), host="127.0.0.1", port=port, print=None)
