@@ -1,6 +1,7 @@
 """Notifications of an escalated incident: to whom they go, when, and what stops them."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from builders import INCIDENT, a_report, a_spec
@@ -104,13 +105,15 @@ async def test_a_message_that_has_to_wait_is_told_when_the_channel_takes_it(case
     assert first == second  # one activity, tried twice
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
 @pytest.mark.parametrize(("severity", "minutes"), [("Critical", [0, 15]), ("High", [120, 135])])
 async def test_quiet_hours_hold_back_what_is_not_critical_and_time_stands_still_in_them(
-    case, workflow_env, severity, minutes
+    case, workflow_env, severity, minutes, zone
 ):
     one = case()
-    now = await workflow_env.environment.get_current_time()
-    quiet = {"start": f"{now - timedelta(hours=1):%H:%M}", "end": f"{now + timedelta(hours=2, minutes=1):%H:%M}"}
+    now = (await workflow_env.environment.get_current_time()).astimezone(ZoneInfo(zone))
+    span = {"start": f"{now - timedelta(hours=1):%H:%M}", "end": f"{now + timedelta(hours=2, minutes=1):%H:%M}"}
+    quiet = {**span, "timeZone": zone}
     await one.run_incident({**TWO_LEVELS, "quietHours": [quiet]}, spec=a_spec(severity=severity))
     assert all(0 <= sent - wanted <= 1 for sent, wanted in zip(one.notices.times(one.started), minutes, strict=True))
 

@@ -11,6 +11,7 @@ from prunella_operator.integrations.tickets.factory import ticket_system
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Api, Object
 from prunella_operator.kubernetes.secrets import read_secret, required
+from prunella_operator.kubernetes.selectors import matches
 from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
 from prunella_workflows.model.labels import CHANNEL, TICKETS
 from prunella_workflows.model.policy import ClusterHealingPolicySpec, EscalationRule, HealingPolicySpec, LabelSelector
@@ -87,7 +88,7 @@ def _check_selection(api: Api, policy: Policy) -> Check:
 
 def _count_matches(objects: Iterable[Object], selector: LabelSelector | None) -> int:
     labels = (obj["metadata"].get("labels") or {} for obj in objects)
-    return sum(1 for label in labels if selector is None or selector.matches(label))
+    return sum(selector is None or matches(selector.to_object(), label) for label in labels)
 
 
 def _secrets(spec: ClusterHealingPolicySpec | HealingPolicySpec) -> Iterator[tuple[str, str]]:

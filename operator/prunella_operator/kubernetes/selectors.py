@@ -1,4 +1,4 @@
-"""Label selectors of workloads: as text for a list request, and matched against labels."""
+"""Label selectors of workloads and policies: as text for a list request, and matched against labels."""
 
 from collections.abc import Mapping
 from typing import Any

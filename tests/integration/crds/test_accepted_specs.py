@@ -49,6 +49,14 @@ GOOD_POLICIES = [
     pytest.param({"approval": {"when": "ByActionOrSeverity", "severities": ["Critical"]}}, id="approval by severity"),
     pytest.param({"approval": {"when": "Always", "actions": []}}, id="always, for no list"),
     pytest.param({"maintenanceWindows": [{"days": ["Sat"], "start": "22:00", "end": "04:00"}]}, id="past midnight"),
+    pytest.param(
+        {"maintenanceWindows": [{"start": "22:00", "end": "04:00", "timeZone": "America/Argentina/Buenos_Aires"}]},
+        id="by the clock of a zone",
+    ),
+    pytest.param(
+        {"escalation": {"quietHours": [{"start": "22:00", "end": "06:00", "timeZone": "Etc/GMT+5"}]}},
+        id="quiet hours of a zone",
+    ),
     pytest.param({"verification": {"checks": [CHECK, CHECK | {"name": "b", "operator": ">"}]}}, id="two checks"),
 ]
 

@@ -94,6 +94,11 @@ BAD_POLICIES = [
         ["spec.maintenanceWindows[0].end", "must differ from its start"],
     ),
     (
+        "zone that is an offset",
+        {"maintenanceWindows": [{"start": "02:00", "end": "03:00", "timeZone": "+02:00"}]},
+        ["spec.maintenanceWindows[0].timeZone", "such as Europe/Berlin"],
+    ),
+    (
         "channel that is an address",
         {"escalation": {"channels": ["https://chat.example.org/x"]}},
         ["spec.escalation.channels[0]", "name of a Secret"],
@@ -117,11 +122,21 @@ BAD_POLICIES = [
 ]
 BAD_HERE_ONLY = [
     ("selector of everything", {"selector": {"matchLabels": {}}}, ["spec.selector", "at least one label"]),
-    # The server drops matchExpressions, which we do not know; what is left must not select everything.
+    ("selector of no expression", {"selector": {"matchExpressions": []}}, ["spec.selector", "at least one label"]),
     (
-        "selector by expressions",
-        {"selector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}},
-        ["spec.selector", "at least one label"],
+        "expression without values",
+        {"selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
+        ["spec.selector.matchExpressions[0].values", "needed for In and NotIn"],
+    ),
+    (
+        "expression with needless values",
+        {"selector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}},
+        ["spec.selector.matchExpressions[0].values", "only for them"],
+    ),
+    (
+        "unknown operator",
+        {"selector": {"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["1"]}]}},
+        ["spec.selector.matchExpressions[0].operator", '"DoesNotExist"'],
     ),
     ("budget of the cluster", {"budgets": {"concurrentPerCluster": 9}}, ["spec.budgets.concurrentPerCluster"]),
     ("hourly budget of the cluster", {"budgets": {"perHourPerCluster": 9}}, ["spec.budgets.perHourPerCluster"]),
@@ -129,6 +144,11 @@ BAD_HERE_ONLY = [
 
 BAD_THERE_ONLY = [
     ("selector of everything", {"namespaceSelector": {}}, ["spec.namespaceSelector", "at least one label"]),
+    (
+        "expression without values",
+        {"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "NotIn"}]}},
+        ["spec.namespaceSelector.matchExpressions[0].values", "needed for In and NotIn"],
+    ),
     (
         "namespace above cluster",
         {"budgets": {"concurrentPerNamespace": 9, "concurrentPerCluster": 8}},

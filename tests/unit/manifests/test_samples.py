@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from prunella_operator.kubernetes.selectors import matches
 from prunella_workflows.decisions.diagnosis.saturation import HIGH
 from prunella_workflows.model.incident import IncidentSpec, IncidentType, Mode
 from prunella_workflows.model.policy import HealingPolicySpec
@@ -232,7 +233,7 @@ def test_at_the_maximum_the_policy_leaves_no_room():
     (policy,) = of_kind(path, "HealingPolicy")
     spec = HealingPolicySpec.model_validate(policy["spec"])
     assert spec.selector is not None
-    assert spec.selector.matches(deployment(path)["metadata"]["labels"])
+    assert matches(spec.selector.to_object(), deployment(path)["metadata"]["labels"])
     assert policy["spec"]["limits"]["memoryMax"] == containers(path)[0]["resources"]["limits"]["memory"]
 
 

@@ -1,6 +1,9 @@
-"""Daily hours of a policy: maintenance windows and quiet hours, in UTC."""
+"""Daily hours of a policy: maintenance windows and quiet hours, by the clock of a time zone."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pydantic import field_validator
 
 from prunella_workflows.model.base import Value
 
@@ -8,29 +11,41 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 class Hours(Value):
-    """A daily time span in UTC. If the end is before the start, it ends on the next day."""
+    """A daily time span by the clock of a time zone. If the end is before the start, it ends on the next day.
+
+    The wall clock decides: a time that the change to summer time skips is over when the clock has passed it, and an
+    hour that comes twice in autumn counts twice.
+    """
 
     days: tuple[str, ...] = ()
     """Days (Mon to Sun) on which the span starts; none means every day."""
     start: str
-    """Start of the span, as HH:MM in UTC."""
+    """Start of the span, as HH:MM."""
     end: str
-    """End of the span, as HH:MM in UTC."""
+    """End of the span, as HH:MM."""
+    time_zone: str = "UTC"
+    """Time zone of days, start and end: a name of the IANA database, which knows about summer time. UTC if it is not
+    set."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _reject_unknown_zone(cls, name: str) -> str:
+        """Raise ValueError for a name that the machine's time zone database does not have."""
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{name!r} is not a time zone such as Europe/Berlin") from None
+        return name
 
     def cover(self, now: datetime) -> bool:
         """Report whether the moment lies within the span."""
-        clock = now.strftime("%H:%M")
+        local = now.astimezone(ZoneInfo(self.time_zone))
+        clock = local.strftime("%H:%M")
         overnight = self.end < self.start
-        day = now - timedelta(days=1) if overnight and clock < self.end else now
+        day = local - timedelta(days=1) if overnight and clock < self.end else local
         if self.days and _DAYS[day.weekday()] not in self.days:
             return False
         return clock >= self.start or clock < self.end if overnight else self.start <= clock < self.end
-
-    def end_after(self, now: datetime) -> datetime:
-        """The first time after `now` at which the span ends."""
-        hour, minute = (int(part) for part in self.end.split(":"))
-        end = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        return end if end > now else end + timedelta(days=1)
 
 
 class MaintenanceWindow(Hours):

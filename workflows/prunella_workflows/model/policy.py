@@ -188,22 +188,41 @@ class EscalationRule(Value):
         )
 
     def quiet_until(self, moment: datetime) -> datetime:
-        """The first time from `moment` on outside of all quiet hours; `moment` itself if they never end."""
+        """The first minute from `moment` on outside of all quiet hours; `moment` itself if they never end."""
         found, limit = moment, moment + timedelta(days=8)
-        while found < limit and (current := [hour for hour in self.quiet_hours or () if hour.cover(found)]):
-            found = max(hours.end_after(found) for hours in current)
+        while found < limit and any(hours.cover(found) for hours in self.quiet_hours or ()):
+            found = found.replace(second=0, microsecond=0) + timedelta(minutes=1)
         return found if found < limit else moment
 
 
+class SelectorOperator(StrEnum):
+    """Relation of a label's value to the listed values."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class LabelExpression(Value):
+    """A requirement on one label, as in Kubernetes."""
+
+    key: str
+    """Key of the label."""
+    operator: SelectorOperator
+    """In and NotIn compare the value with values; an object without the label meets NotIn. Exists and DoesNotExist ask
+    for the label itself."""
+    values: tuple[str, ...] = ()
+    """Values for In and NotIn; none for Exists and DoesNotExist."""
+
+
 class LabelSelector(Value):
-    """Equality-based label selector; an empty one selects everything."""
+    """Label selector, as in Kubernetes: all of its requirements must be met, and an empty one selects everything."""
 
     match_labels: dict[str, str] = Field(default_factory=dict)
     """Labels that must all be present with these values."""
-
-    def matches(self, labels: dict[str, str]) -> bool:
-        """Report whether all required labels are present with the required value."""
-        return all(labels.get(key) == value for key, value in self.match_labels.items())
+    match_expressions: tuple[LabelExpression, ...] = ()
+    """Requirements on labels that must all be met, beside matchLabels."""
 
 
 class PolicySpec(Value):

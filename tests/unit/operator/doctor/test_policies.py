@@ -101,6 +101,12 @@ def test_a_policy_that_matches_no_workload(api, namespace, labels, passed, what)
     assert results(api) == [(f"HealingPolicy {namespace}/one", passed, what)]
 
 
+def test_a_selector_with_expressions(api):
+    expressions = [{"key": "stage", "operator": "NotIn", "values": ["production"]}]
+    api.put(CLUSTER, named("rest", spec={"namespaceSelector": {"matchExpressions": expressions}}))
+    assert results(api) == [("ClusterHealingPolicy rest", True, "selects 1 namespaces")]
+
+
 def test_a_policy_that_cannot_be_read_and_one_of_a_namespace_that_is_not_ours(api):
     api.put(
         f"{ALL.removesuffix('healingpolicies')}namespaces/shop/healingpolicies", named("odd", "shop", {"grace": "x"})

@@ -43,6 +43,8 @@ def test_as_text(selector, text):
         ({"app": "web", "tier": "edge"}, False),
         ({"app": "web", "tier": "edge", "team": "x", "canary": "no"}, False),
         ({"app": "shop", "tier": "edge", "team": "x"}, False),
+        ({"tier": "edge", "team": "x"}, False),
+        ({}, False),
     ],
 )
 def test_matches(labels, selected):

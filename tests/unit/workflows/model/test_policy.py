@@ -17,7 +17,6 @@ from prunella_workflows.model.policy import (
     EscalationLevel,
     EscalationRule,
     HealingPolicySpec,
-    LabelSelector,
     Limits,
     PolicyMode,
     PolicySpec,
@@ -152,19 +151,6 @@ def test_zero_is_a_value():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "labels", "matches"),
-    [
-        pytest.param({}, {"a": "b"}, True, id="an empty selector selects everything"),
-        pytest.param({"app": "web"}, {"app": "web", "x": "y"}, True, id="more labels do no harm"),
-        pytest.param({"app": "web"}, {"app": "api"}, False, id="another value does not match"),
-        pytest.param({"app": "web", "tier": "a"}, {"app": "web"}, False, id="all labels are needed"),
-    ],
-)
-def test_selectors(wanted, labels, matches):
-    assert LabelSelector(match_labels=wanted).matches(labels) is matches
-
-
-@pytest.mark.parametrize(
     ("hours", "moment", "loud"),
     [
         ([], "Wed 23:00", "Wed 23:00"),
@@ -184,6 +170,26 @@ def test_quiet_hours_end_at_the_first_moment_outside_of_all(hours, moment, loud)
         quiet_hours=tuple(QuietHours(start=start, end=end, days=tuple(days)) for start, end, *days in hours)
     )
     assert f"{rule.quiet_until(_moment(moment)):%a %H:%M}" == loud
+
+
+@pytest.mark.parametrize(
+    ("moment", "loud"),
+    [
+        ("2026-03-27T21:30:30", "2026-03-28T05:00"),  # a night of winter: six o'clock is 05:00 UTC
+        ("2026-03-28T21:30:00", "2026-03-29T04:00"),  # the night in which the clock goes forward
+        ("2026-10-24T20:30:00", "2026-10-25T05:00"),  # the night in which it goes back
+    ],
+)
+def test_quiet_hours_end_by_the_clock_of_their_zone(moment, loud):
+    rule = EscalationRule(quiet_hours=(QuietHours(start="22:00", end="06:00", time_zone="Europe/Berlin"),))
+    assert f"{rule.quiet_until(datetime.fromisoformat(moment + '+00:00')):%Y-%m-%dT%H:%M}" == loud
+
+
+def test_quiet_hours_of_several_zones_are_waited_out_together():
+    london = QuietHours(start="22:00", end="07:00", time_zone="Europe/London")
+    york = QuietHours(start="22:00", end="07:00", time_zone="America/New_York")
+    rule = EscalationRule(quiet_hours=(london, york))
+    assert rule.quiet_until(datetime(2026, 1, 5, 23, tzinfo=UTC)) == datetime(2026, 1, 6, 12, tzinfo=UTC)
 
 
 def _moment(text):

@@ -67,6 +67,34 @@ def test_a_selector_that_does_not_match_does_not_count(kube):
     assert effective(kube, labels={"app": "web"}).mode is PolicyMode.OBSERVE
 
 
+@pytest.mark.parametrize(
+    ("labels", "mode"),
+    [
+        ({"app": "db", "tier": "back"}, PolicyMode.HEAL),
+        ({"app": "db"}, PolicyMode.HEAL),  # NotIn is met without the label, as in Kubernetes
+        ({"app": "db", "tier": "front"}, PolicyMode.OBSERVE),
+        ({"app": "web", "tier": "back"}, PolicyMode.OBSERVE),
+    ],
+)
+def test_a_selector_may_have_expressions_beside_labels(kube, labels, mode):
+    expressions = [{"key": "tier", "operator": "NotIn", "values": ["front"]}]
+    policy(kube, "db", selector={"matchLabels": {"app": "db"}, "matchExpressions": expressions}, mode="Heal")
+    assert effective(kube, labels=labels).mode is mode
+
+
+def test_a_cluster_policy_may_select_namespaces_by_expressions(kube):
+    selector = {"matchExpressions": [{"key": "stage", "operator": "In", "values": ["test", "production"]}]}
+    cluster_policy(kube, "stages", namespaceSelector=selector, mode="Heal")
+    assert effective(kube, {"stage": "test"}).mode is PolicyMode.HEAL
+    assert effective(kube, {"stage": "lab"}).mode is PolicyMode.OBSERVE
+
+
+def test_an_unknown_time_zone_names_policy_and_field(kube):
+    policy(kube, "nightly", maintenanceWindows=[{"start": "22:00", "end": "05:00", "timeZone": "Mars/Olympus"}])
+    with pytest.raises(InvalidIncident, match=r"policy nightly: spec\.maintenanceWindows\.0\.timeZone: .*Mars/Olympus"):
+        effective(kube)
+
+
 def test_an_empty_selector_matches_everything_and_is_still_more_specific_than_none(kube):
     policy(kube, "a", selector={}, grace="1s")
     policy(kube, "z", grace="2s")
