@@ -14,7 +14,7 @@ from prunella_operator.compat import temporalio as compat_temporalio  # noqa: F4
 
 # isort: split
 from prunella_operator import clock
-from prunella_operator.cli import incident_actions, replay, report, uninstall
+from prunella_operator.cli import diagnose, incident_actions, replay, report, uninstall
 from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import run as cli_run
@@ -89,6 +89,7 @@ for command in (
     cli_run.console,
     report.report,
     replay.replay,
+    diagnose.diagnose,
     uninstall.uninstall,
 ):
     app.command()(command)

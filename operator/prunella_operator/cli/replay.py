@@ -78,7 +78,7 @@ def replay(
     files = dict(_read_files(paths or []))
     incidents = tuple(files.values()) if paths else _read_history(invocation, since or "", namespace)
     result = (
-        make_again(incidents, _read_policies(policy).apply).with_other_outcomes() if policy else make_again(incidents)
+        make_again(incidents, read_policies(policy).apply).with_other_outcomes() if policy else make_again(incidents)
     )
     if as_json:
         console().print_json(json.dumps(asdict(result)), indent=2)
@@ -104,7 +104,8 @@ def _read_files(paths: list[Path]) -> "Iterator[tuple[Path, RecordedIncident]]":
             raise typer.BadParameter(str(error)) from error
 
 
-def _read_policies(file: Path) -> "ChangedPolicies":
+def read_policies(file: Path) -> "ChangedPolicies":
+    """Read a file of policies. Wrong usage, with the place, if one is invalid."""
     from prunella_operator.reporting.changed_policies import parse_policies
 
     try:

@@ -46,7 +46,7 @@ class PodSource:
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(check_regularly(self._unready.report_due))
+            group.create_task(check_regularly(self.report_due))
             group.create_task(Watch(self.access, PODS, self._evicted, self._select(_EVICTED), self.timings).run())
             await Watch(self.access, PODS, self, self._select(_NOT_COMPLETED), self.timings, self.stats).run()
 
@@ -63,6 +63,10 @@ class PodSource:
         self._unready.update(obj, at)
         self._evicted.on_upsert(obj, at)
         self._memory[uid] = memory
+
+    def report_due(self, now: datetime) -> None:
+        """Report the pods that have been unready for too long."""
+        self._unready.report_due(now)
 
     def on_delete(self, uid: str, _at: datetime) -> None:
         """Forget the pod."""

@@ -224,7 +224,7 @@ class RolloutSource(Generic[R]):
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(check_regularly(self._stalled.report_due))
+            group.create_task(check_regularly(self.report_due))
             await Watch(self.access, self.resource, self, self.scope, self.timings, self.stats).run()
 
     def on_upsert(self, obj: R, at: datetime) -> None:
@@ -246,6 +246,10 @@ class RolloutSource(Generic[R]):
         signal = _flapping_signal(self.resource.kind, meta, at)
         self._flapping.update(meta.uid, obj.availability, signal, at, was_complete=was_complete)
         self._memory[meta.uid] = Memory(settled, overdue, 0 if progress else meta.generation)
+
+    def report_due(self, now: datetime) -> None:
+        """Report the rollouts that have stalled for too long."""
+        self._stalled.report_due(now)
 
     def on_delete(self, uid: str, _at: datetime) -> None:
         """Forget the workload."""

@@ -1,9 +1,13 @@
 """Label selectors of workloads and policies: as text for a list request, and matched against labels."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 _FORMATS = {"In": "{key} in ({values})", "NotIn": "{key} notin ({values})", "Exists": "{key}", "DoesNotExist": "!{key}"}
+
+_PARTS = re.compile(r"(?:[^,(]|\([^)]*\))+")
+_SET = re.compile(r"(?P<key>\S+) (?P<word>in|notin) \((?P<values>[^)]*)\)")
 
 
 def selector_of(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,6 +24,21 @@ def format_selector(selector: Mapping[str, Any]) -> str:
 def _format_expression(expression: Mapping[str, Any]) -> str:
     values = ",".join(expression.get("values") or ())
     return _FORMATS[expression["operator"]].format(key=expression["key"], values=values)
+
+
+def parse_selector(text: str) -> dict[str, Any]:
+    """Parse the `labelSelector` of a list request, as `format_selector` formats it."""
+    return {"matchExpressions": [_parse_expression(part) for part in _PARTS.findall(text)]}
+
+
+def _parse_expression(text: str) -> dict[str, Any]:
+    if found := _SET.fullmatch(text):
+        operator = "In" if found["word"] == "in" else "NotIn"
+        return {"key": found["key"], "operator": operator, "values": found["values"].split(",")}
+    if text.startswith("!"):
+        return {"key": text[1:], "operator": "DoesNotExist"}
+    key, equals, value = text.partition("=")
+    return {"key": key, "operator": "In", "values": [value]} if equals else {"key": key, "operator": "Exists"}
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

@@ -8,11 +8,9 @@ import yaml
 
 from prunella_operator.activities.evidence.policies import CLUSTER, KINDS, NAMESPACED
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.dump.client import SYSTEM_NAMESPACE
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.facts import Facts
-
-_SYSTEM_NAMESPACE = "prunella-system"
-"""The namespace of the Secrets that a ClusterHealingPolicy names; no decision depends on it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class ChangedPolicies:
         replaced = {f"{one['kind']}/{one['metadata']['name']}" for one in (*wide, *local)}
         selected = (
             *(layer for layer in facts.policies if layer.source not in replaced),
-            *CLUSTER.select(wide, evidence.namespace_labels, _SYSTEM_NAMESPACE),
+            *CLUSTER.select(wide, evidence.namespace_labels, SYSTEM_NAMESPACE),
             *NAMESPACED.select(local, evidence.workload.labels, namespace),
         )
         return facts.model_copy(update={"policies": selected})
@@ -64,7 +62,7 @@ def _check(document: object, place: str) -> None:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not isinstance(spec, dict):
         raise ValueError(f"{place}: expected metadata.name and a spec")  # noqa: TRY004 - the file is wrong
     try:
-        parsed = KINDS[document["kind"]].parse(metadata["name"], spec, _SYSTEM_NAMESPACE)
+        parsed = KINDS[document["kind"]].parse(metadata["name"], spec, SYSTEM_NAMESPACE)
     except InvalidIncident as error:
         raise ValueError(f"{place}: {error}") from error
     known = parsed.model_dump(mode="json", by_alias=True, exclude_unset=True)

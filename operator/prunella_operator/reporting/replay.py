@@ -94,13 +94,18 @@ def canonical(report: DiagnoseReport) -> Any:
 
 
 def outcome(report: DiagnoseReport) -> str:
+    """The cause, and the next move of the workflow after this diagnosis, in words."""
+    return f"{report.diagnosis.cause}: {next_move(report)}"
+
+
+def next_move(report: DiagnoseReport) -> str:
     """The next move of the workflow after this diagnosis, in words."""
     plan, block = report.plan, first_block(report.guards)
     does = str(plan.steps[0].action) if plan.steps else f"escalate ({plan.reason}: {plan.message})"
     if block is not None and (plan.steps or block.effect in _BEFORE_A_PLAN):
         does = f"{_VERBS.get(block.effect, 'escalate')} ({block.name}: {block.message})"
         does += f" instead of: {plan.steps[0].action}" if plan.steps else ""
-    return f"{report.diagnosis.cause}: {does}"
+    return does
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

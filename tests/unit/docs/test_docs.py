@@ -44,8 +44,8 @@ ALL = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages.PAGE
 SHELL = [block for page in pages.PAGES for block in pages.blocks(page) if block.language in pages.SHELL]
 COMMANDS = sorted({(block.page, command) for block in SHELL for command in pages.commands(block)})
 KUBECTL = {
-    "annotate", "apply", "create", "delete", "describe", "events", "exec", "get", "label", "patch", "rollout",
-    "scale", "set", "wait",
+    "annotate", "apply", "cluster-info", "create", "delete", "describe", "events", "exec", "get", "label", "patch",
+    "rollout", "scale", "set", "wait",
 }  # fmt: skip
 
 # The sections whose kubectl commands e2e runs against a real cluster.
@@ -103,6 +103,9 @@ NOT_RUN = {
     "prunella notify test *": "tests/unit/operator/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/operator/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/operator/cli/test_report.py has each form",
+    "prunella diagnose *": "tests/unit/operator/cli/test_diagnose.py compares what it prints",
+    "kubectl cluster-info dump *": "of a person's own cluster",
+    "kubectl get statefulsets,*": "of a person's own cluster",
     "prunella replay *": "tests/unit/operator/cli/test_replay.py has each form",
     "prunella uninstall*": "tests/unit/operator/cli/test_uninstall.py, and tests/e2e/test_production.py types it",
     "prunella crds | kubectl apply --server-side -f -": "tests/e2e/test_docs.py runs it by itself",

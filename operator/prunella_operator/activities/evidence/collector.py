@@ -1,5 +1,6 @@
 """Collect evidence: everything a diagnosis needs, read once, capped in size, without the secrets in logs and events."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,7 +44,10 @@ _NO_TELEMETRY = NoTelemetry()
 
 
 class EvidenceCollector:
-    """Reads the cluster for decisions. Pods that have served for `stable_for` seconds prove their revision good."""
+    """Reads the cluster for decisions. Pods that have served for `stable_for` seconds prove their revision good.
+
+    `now`: the time of what is read, if it is a recording.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,10 @@ class EvidenceCollector:
         stable_for: float,
         usage: UsageReader | None = None,
         telemetry: TelemetrySource = _NO_TELEMETRY,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._kube = kube
+        self._now = now
         self._summaries = IncidentSummaryCache(kube)
         self._stable_for = timedelta(seconds=stable_for)
         self._usage = usage or UsageReader(kube, NotConfigured())
@@ -167,7 +173,7 @@ class EvidenceCollector:
         """
         raw, workload, pods = self.view(ref)
         brief = Evidence(
-            read_at=clock.now(),
+            read_at=(self._now or clock.now)(),
             incident=spec,
             opened_at=opened_at,
             workload=workload,

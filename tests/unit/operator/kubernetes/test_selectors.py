@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunella_operator.kubernetes.selectors import format_selector, matches, selector_of
+from prunella_operator.kubernetes.selectors import format_selector, matches, parse_selector, selector_of
 
 
 def expression(key, operator, *values):
@@ -49,6 +49,7 @@ def test_as_text(selector, text):
 )
 def test_matches(labels, selected):
     assert matches(ALL, labels) is selected
+    assert matches(parse_selector(format_selector(ALL)), labels) is selected
 
 
 def test_no_selector_selects_everything():
