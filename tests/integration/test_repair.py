@@ -152,7 +152,7 @@ def test_a_repeated_order_gets_the_same_answer_and_writes_nothing(repairer, reco
     first = repairer.repair(order)
     settled = observed(api, live(api, web))
     writes = list(recording_client.writes)
-    assert [repairer.repair(order) for _ in range(3)] == [first] * 3
+    assert [repairer.repair(order) for _ in range(3)] == [first.model_copy(update={"sent": None})] * 3
     assert recording_client.writes == writes
     assert version(api, web) == settled["metadata"]["resourceVersion"]
 
@@ -389,7 +389,7 @@ def test_a_repeated_undo_gets_the_same_answer_and_writes_nothing(repairer, recor
     undo = order_of(done.undo, undo=True)
     first = repairer.undo(undo)
     writes = list(recording_client.writes)
-    assert repairer.undo(undo) == first
+    assert repairer.undo(undo) == first.model_copy(update={"sent": None})
     assert recording_client.writes == writes
 
 

@@ -148,7 +148,7 @@ def test_it_changes_that_number_only(case, hands):
 
 def test_a_repeated_order_gets_the_same_answer_and_writes_nothing(case, hands):
     first = hands.repair(case.action)
-    assert [hands.repair(case.action) for _ in range(3)] == [first] * 3
+    assert [hands.repair(case.action) for _ in range(3)] == [first.model_copy(update={"sent": None})] * 3
     assert hands.patches() == [case.path]
 
 
@@ -305,7 +305,7 @@ def test_an_undo_restores_the_number_and_a_repetition_writes_nothing(case, hands
     done = hands.repair(case.action)
     first = hands.undo(done)
     assert case.api.get(case.path)["spec"] == before
-    assert hands.undo(done) == first
+    assert hands.undo(done) == first.model_copy(update={"sent": None})
     assert hands.patches() == [case.path] * 2
 
 

@@ -63,6 +63,12 @@ class AuditLog:
             self._read_on()
         return [write for write in self._kept if write.user == user and write.namespace == namespace]
 
+    def lines(self, text: str) -> Iterator[bytes]:
+        """The whole lines that contain a text, of all files of the log."""
+        for path in (*sorted(self._path.parent.glob("audit-*.log")), self._path):
+            with path.open("rb") as log:
+                yield from (line for line in log if text.encode() in line and line.endswith(b"\n"))
+
     def _read_on(self) -> None:
         if self._path.stat().st_ino != self._inode:  # rotated: the rest of the old file comes first
             rotated = [path for path in self._path.parent.glob("audit-*.log") if path.stat().st_ino == self._inode]

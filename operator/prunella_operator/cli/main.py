@@ -19,6 +19,7 @@ from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import run as cli_run
 from prunella_operator.cli import telemetry as cli_telemetry
+from prunella_operator.cli import verify as cli_verify
 from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, Group, Invocation, Json, Tools, add_options
 from prunella_operator.config.settings import Settings
 from prunella_operator.presentation.terminal import console
@@ -90,6 +91,7 @@ for command in (
     report.report,
     replay.replay,
     diagnose.diagnose,
+    cli_verify.verify,
     uninstall.uninstall,
 ):
     app.command()(command)

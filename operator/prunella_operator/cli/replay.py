@@ -11,12 +11,14 @@ import typer
 
 from prunella_operator import clock
 from prunella_operator.cli.arguments import Name, Namespace, parse_since
+from prunella_operator.cli.exported_files import read_exported, read_text
 from prunella_operator.cli.options import CONNECTION, Invocation, Json, add_options
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import NotFound
 
 if TYPE_CHECKING:
     from prunella_operator.reporting.changed_policies import ChangedPolicies
+    from prunella_operator.reporting.proof.signing import Sign
     from prunella_operator.reporting.recorded_incident import RecordedIncident
     from prunella_operator.reporting.replay import Change, Replay
 
@@ -38,18 +40,34 @@ Update = Annotated[bool, typer.Option("--update", help="Write the decisions of t
 
 @add_options(CONNECTION)
 def export(invocation: Invocation, *, name: Name, namespace: Namespace = None) -> None:
-    """Export an incident: the facts, the policies and the decision of each diagnosis, without secrets, as JSON.
+    """Export an incident as JSON, without secrets: facts, policies and decision of each diagnosis, and its writes.
+
+    With `PRUNELLA_SIGNING_KEY_FILE` the statements about its writes are signed, for `prunella verify`.
 
     Example: `prunella incidents export checkout-oom-1 -n shop > checkout-oom-1.json`
     """
+    from prunella_operator.reporting.proof.statement import seal
     from prunella_operator.reporting.recorded_histories import of_incident
 
+    sign = _read_signing_key(invocation.settings.signing_key_file)
     reader = invocation.reader()
     incident = reader.get(namespace or reader.namespace, name)
     found = invocation.tools.recorded(invocation.settings, of_incident(incident.metadata.uid))
     if not found:
         raise NotFound(f"Temporal has no workflow of incident {name}: it has not begun, or its retention is over")
-    sys.stdout.write(found[-1].to_json())
+    recorded = found[-1]
+    if sign is not None:
+        recorded = recorded.model_copy(update={"statements": seal(recorded.statements, sign)})
+    sys.stdout.write(recorded.to_json())
+
+
+def _read_signing_key(path: str | None) -> "Sign | None":
+    from prunella_operator.reporting.proof.signing import read_private_key
+
+    try:
+        return read_private_key(path) if path is not None else None
+    except ValueError as error:
+        raise typer.BadParameter(f"signing_key_file: {error}") from error
 
 
 @add_options(CONNECTION)
@@ -70,12 +88,13 @@ def replay(
 
     Examples: `prunella replay tests/decisions`, `prunella replay --since 30d -n shop --policy new.yaml`
     """
+    from prunella_operator.reporting.recorded_incident import parse_recorded
     from prunella_operator.reporting.replay import decide_again
     from prunella_operator.reporting.replay import replay as make_again
 
     if bool(paths) == bool(since) or (update and (policy or not paths)):
         raise typer.BadParameter("name exported incidents or folders of them, or pass --since; --update is for files")
-    files = dict(_read_files(paths or []))
+    files = dict(read_exported(paths or [], parse_recorded))
     incidents = tuple(files.values()) if paths else _read_history(invocation, since or "", namespace)
     result = (
         make_again(incidents, read_policies(policy).apply).with_other_outcomes() if policy else make_again(incidents)
@@ -90,35 +109,14 @@ def replay(
     raise typer.Exit(1 if result.changes and not (update or policy) else 0)
 
 
-def _read_files(paths: list[Path]) -> "Iterator[tuple[Path, RecordedIncident]]":
-    """All files are read before anything is printed. Wrong usage, with the place, if one is no exported incident."""
-    from prunella_operator.reporting.recorded_incident import parse_recorded
-
-    files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
-    if paths and not files:
-        raise typer.BadParameter(f"no exported incident in {', '.join(map(str, paths))}")
-    for file in files:
-        try:
-            yield file, parse_recorded(_read(file), str(file))
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-
-
 def read_policies(file: Path) -> "ChangedPolicies":
     """Read a file of policies. Wrong usage, with the place, if one is invalid."""
     from prunella_operator.reporting.changed_policies import parse_policies
 
     try:
-        return parse_policies(_read(file), str(file))
+        return parse_policies(read_text(file), str(file))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file}: {error}") from error
 
 
 def _read_history(invocation: Invocation, since: str, namespace: str | None) -> "tuple[RecordedIncident, ...]":

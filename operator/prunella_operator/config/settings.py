@@ -105,6 +105,12 @@ class Settings(BaseSettings):
         "ones are not kept, and with 0 none are",
     )
 
+    signing_key_file: str | None = Field(
+        None,
+        description="PEM file with an Ed25519 private key that signs the statements of `prunella incidents export`; "
+        "unset: they are not signed",
+    )
+
     prometheus_url: Url | None = Field(
         None, description="URL of Prometheus or a compatible API; unset: metrics-server is used"
     )

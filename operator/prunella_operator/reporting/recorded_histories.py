@@ -10,13 +10,16 @@ from temporalio.converter import DataConverter
 
 from prunella_operator.activities.recording import unpack
 from prunella_operator.config.settings import Settings
+from prunella_operator.reporting.proof.statement import make_statements
 from prunella_operator.reporting.recorded_incident import RecordedDiagnosis, RecordedIncident
+from prunella_operator.reporting.recorded_orders import read_work
 from prunella_operator.temporal.client import connect
 from prunella_operator.temporal.rpc import call
 from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest, HealingRequest, workflow_id
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident_status import IncidentStatus
+from prunella_workflows.model.redaction import redact_texts
 
 _ACTIVITY = "diagnose"
 _MAX_CONCURRENT_READS = 10
@@ -57,7 +60,7 @@ async def read_workflows(client: Client, query: str) -> Sequence[RecordedInciden
 
 
 async def parse_history(converter: DataConverter, history: WorkflowHistory) -> RecordedIncident:
-    """The incident of one workflow run: its input, its diagnoses, and its result if it has one."""
+    """The incident of one workflow run: its input, its diagnoses, its writes, and its result if it has one."""
     first, last = history.events[0], history.events[-1]
     started = first.workflow_execution_started_event_attributes
     completed = last.workflow_execution_completed_event_attributes
@@ -65,11 +68,14 @@ async def parse_history(converter: DataConverter, history: WorkflowHistory) -> R
     result = (
         await converter.decode(completed.result.payloads, [IncidentStatus]) if completed.result.payloads else [None]
     )
+    diagnoses = tuple([diagnosis async for diagnosis in _diagnoses(converter, history)])
+    facts = [redact_texts(diagnosis.to_compact().get("facts")) for diagnosis in diagnoses]
     return RecordedIncident(
         incident=request.incident,
         opened_at=request.opened_at,
-        diagnoses=tuple([diagnosis async for diagnosis in _diagnoses(converter, history)]),
+        diagnoses=diagnoses,
         status=result[0],
+        statements=make_statements(request.incident, facts, await read_work(converter, history.events)),
     )
 
 

@@ -1,4 +1,7 @@
-"""An incident with the facts and the decision of each diagnosis: the file that is exported, and its reader."""
+"""An incident with the facts and the decision of each diagnosis, and the statements about its writes.
+
+The file that is exported, and its reader.
+"""
 
 import json
 from datetime import datetime
@@ -32,13 +35,17 @@ class RecordedDiagnosis(Value):
 
 
 class RecordedIncident(Value):
-    """An incident as its workflow recorded it. `status` is that of its end; None while it is open."""
+    """An incident as its workflow recorded it. `status` is that of its end; None while it is open.
+
+    `statements` are the JSON objects that were hashed and signed; `proof.statement.Statement` reads them.
+    """
 
     format: str = FORMAT
     incident: IncidentRef
     opened_at: datetime
     diagnoses: tuple[RecordedDiagnosis, ...] = ()
     status: IncidentStatus | None = None
+    statements: tuple[dict[str, Any], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.incident.namespace}/{self.incident.name}"
@@ -46,6 +53,8 @@ class RecordedIncident(Value):
     def to_json(self) -> str:
         """The file: the same bytes for the same incident, and once more without secrets."""
         value = {**self.to_object(), "diagnoses": [diagnosis.to_compact() for diagnosis in self.diagnoses]}
+        if not self.statements:
+            del value["statements"]
         return json.dumps(redact_texts(value), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
@@ -55,12 +64,22 @@ def parse_recorded(text: str, place: str) -> RecordedIncident:
     Raises:
         ValueError: it is truncated, or no exported incident; the message names the place.
     """
+    return validate(parse_object(text, place), place)
+
+
+def parse_object(text: str, place: str) -> dict[str, Any]:
+    """The JSON object of the file, as it stands there. Raises ValueError like `parse_recorded`."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{place}: line {error.lineno}, column {error.colno}: {error.msg}") from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ValueError(f"{place}: this is no exported incident: expected an object with format {FORMAT}")
+    return value
+
+
+def validate(value: dict[str, Any], place: str) -> RecordedIncident:
+    """The incident of that object. Raises ValueError like `parse_recorded`."""
     try:
         return RecordedIncident.model_validate(value)
     except ValidationError as error:

@@ -146,14 +146,28 @@ class RepairOrder(Value):
     continues: tuple[str, ...] = ()
 
 
+class Sent(Value):
+    """The patch as it was sent: the version of the object that it was made from, such as `generation 7`, and its hash.
+
+    Workflows never read it: it is here to be stated.
+    """
+
+    read: str
+    patch: str
+
+
 class Repaired(Value):
-    """An applied change: the resulting template, its diff, and the action that undoes it, if there is one."""
+    """An applied change: the resulting template, its diff, and the action that undoes it, if there is one.
+
+    `sent` is None where an earlier attempt of the same order sent the patch.
+    """
 
     action_id: str
     template_hash: str
     written_at: datetime
     diff: str = ""
     undo: Action | None = None
+    sent: Sent | None = None
 
 
 class VerifyRequest(Value):

@@ -34,6 +34,11 @@ class LiveObject:
         return str(self.annotations.get(labels.LAST_ACTION, ""))
 
     @property
+    def read_as(self) -> str:
+        """The version that was read, in words: `generation 7`."""
+        return f"{self.version_field} {self.version}"
+
+    @property
     def precondition(self) -> Precondition:
         """The state that an action decided on now would require."""
         return Precondition(uid=self.uid, template_hash=self.template_hash, last_action=self.last_action)

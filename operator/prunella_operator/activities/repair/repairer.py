@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from prunella_operator import clock
+from prunella_operator.activities.digest import digest
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import effective_policy
 from prunella_operator.activities.repair.change import Change
@@ -19,7 +20,7 @@ from prunella_operator.activities.repair.live_object import LiveObject, parse
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
-from prunella_workflows.contracts.healing import Repaired, RepairOrder, undo_id
+from prunella_workflows.contracts.healing import Repaired, RepairOrder, Sent, undo_id
 from prunella_workflows.decisions import guards
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import ChangedSince, Conflict, Refused
@@ -97,14 +98,16 @@ class Repairer:
         now = clock.now().isoformat()
         annotations, operations = change.patch(live)
         marks = {labels.LAST_ACTION: order.action_id, labels.LAST_ACTION_AT: now, labels.LAST_CHANGE: str(order.action)}
+        patch = live.patch({**marks, **annotations}, operations)
         try:
-            raw = change.write(live.patch({**marks, **annotations}, operations))
+            raw = change.write(patch)
         except Refused as error:
             # A failed test and an invalid value look the same (422). An object that changed meanwhile is tried again.
             if change.read().version != live.version:
                 raise Conflict(f"{live.name} changed while it was being written") from error
             raise
-        return _result(order, change, parse({"kind": live.raw["kind"], **raw}), before=live)
+        done = _result(order, change, parse({"kind": live.raw["kind"], **raw}), before=live)
+        return done.model_copy(update={"sent": Sent(read=live.read_as, patch=digest(patch))})
 
 
 def _result(order: RepairOrder, change: Change[Any], written: LiveObject, before: LiveObject | None = None) -> Repaired:

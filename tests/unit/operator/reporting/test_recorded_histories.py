@@ -9,11 +9,15 @@ from builders import an_evidence
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from prunella_operator.activities.digest import digest
 from prunella_operator.activities.recording import pack
+from prunella_operator.reporting.proof.statement import Statement
 from prunella_operator.reporting.recorded_histories import of_incident, opened_since, parse_history
+from prunella_operator.reporting.recorded_incident import parse_recorded
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.policy import PolicyLayer, PolicySpec
 
 HISTORY = Path(__file__).parents[3] / "workflow" / "histories" / "healings" / "healed-at-the-second-attempt.json"
 
@@ -55,6 +59,42 @@ async def test_an_incident_under_way_has_no_end():
     incident = await parse_history(pydantic_data_converter, open_history)
     assert incident.status is None
     assert len(incident.diagnoses) == 3
+
+
+async def test_each_order_has_a_statement():
+    incident = await parse_history(pydantic_data_converter, a_history(pack(Facts(evidence=an_evidence()))))
+    statements = [Statement.model_validate(value) for value in incident.statements]
+    assert [(one.order, one.action_id[-6:], one.diagnosis, one.outcome, one.verdict) for one in statements] == [
+        ("repair", "59d8-1", 1, "ChangedSince", "NotApplied"),
+        ("repair", "59d8-2", 2, "Applied", "NotHealed"),
+        ("undo", "2-undo", 2, "Applied", ""),
+        ("repair", "59d8-3", 3, "Applied", "Healed"),
+    ]
+    first, second, *_ = statements
+    assert first.intent.path == "/apis/apps/v1/namespaces/shop/deployments/web"
+    assert (first.written_at, second.worker, second.undone) == (None, "prunella-test", True)
+    assert first.ordered_at < first.ended_at < second.ordered_at
+
+
+async def test_a_statement_names_the_facts_and_the_policies_as_they_are_exported():
+    layer = PolicyLayer(source="HealingPolicy/shop", rank=1, spec=PolicySpec())
+    incident = await parse_history(
+        pydantic_data_converter, a_history(pack(Facts(evidence=an_evidence(), policies=(layer,))))
+    )
+    exported = json.loads(incident.to_json())
+    facts = exported["diagnoses"][0]["facts"]
+    assert {one["evidence"] for one in exported["statements"]} == {digest(facts)}
+    assert {one["policies"] for one in exported["statements"]} == {digest(facts["policies"])}
+
+
+async def test_without_facts_a_statement_names_none():
+    incident = await parse_history(pydantic_data_converter, a_history())
+    assert {(one["evidence"], one["policies"]) for one in incident.statements} == {("", "")}
+
+
+async def test_statements_are_read_as_they_were_exported():
+    incident = await parse_history(pydantic_data_converter, a_history())
+    assert parse_recorded(incident.to_json(), "one.json").statements == incident.statements
 
 
 def test_queries(monkeypatch):

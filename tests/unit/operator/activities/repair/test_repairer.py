@@ -6,11 +6,12 @@ import pytest
 from fakes.kube import FakeKube, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, announced
 
+from prunella_operator.activities.digest import digest
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import template_hash
-from prunella_workflows.contracts.healing import RepairOrder
+from prunella_workflows.contracts.healing import RepairOrder, Sent
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, NotFound, Refused
 from prunella_workflows.model.incident import Approval, IncidentRef
 from prunella_workflows.model.labels import LAST_ACTION, REPAIR_SLOT
@@ -116,6 +117,12 @@ def test_the_patch_tests_that_nothing_happened_since_it_was_read(repairer, kube)
     }
 
 
+def test_the_answer_names_what_was_read_and_the_patch_that_was_sent(repairer, kube):
+    done = repairer.repair(memory())
+    ((_, _, patch),) = kube.of("json_patch")
+    assert done.sent == Sent(read="generation 1", patch=digest(patch))
+
+
 def test_a_request_is_raised_only_when_the_plan_says_so(repairer, kube):
     repairer.repair(memory(request_to=32 * MI))
     assert live(kube)["spec"]["template"]["spec"]["containers"][0]["resources"] == {
@@ -148,7 +155,7 @@ def test_what_was_there_is_kept_before_it_is_replaced(repairer, kube):
 def test_a_repeated_order_is_answered_from_the_object(repairer, kube):
     first = repairer.repair(memory())
     writes = len(kube.writes)
-    assert repairer.repair(memory()) == first
+    assert repairer.repair(memory()) == first.model_copy(update={"sent": None})
     assert len(kube.writes) == writes
 
 
@@ -163,7 +170,7 @@ def test_a_repeated_order_is_answered_even_when_its_snapshot_is_gone(repairer, k
     first = repairer.repair(memory())
     del kube.objects[kube.of("create")[0][1]]
     again = repairer.repair(memory())
-    assert again == first.model_copy(update={"diff": ""})
+    assert again == first.model_copy(update={"diff": "", "sent": None})
 
 
 def test_a_release_after_a_write_whose_answer_was_lost_is_not_taken_for_the_repair(repairer, kube):
@@ -171,7 +178,7 @@ def test_a_release_after_a_write_whose_answer_was_lost_is_not_taken_for_the_repa
     first = repairer.repair(memory())
     kube.objects[PATH]["spec"]["template"] = a_template(3)
     again = repairer.repair(memory())
-    assert again == first.model_copy(update={"diff": ""})
+    assert again == first.model_copy(update={"diff": "", "sent": None})
     with pytest.raises(ChangedSince, match=r"template .* was changed"):
         repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=again.undo))
     assert kube.objects[PATH]["spec"]["template"] == a_template(3)

@@ -111,7 +111,7 @@ def test_a_repeated_order_is_answered_from_the_object(repairer, with_hpa, order)
         del with_hpa.objects[HPA]
     first = repairer.repair(order)
     writes = len(with_hpa.writes)
-    assert repairer.repair(order) == first
+    assert repairer.repair(order) == first.model_copy(update={"sent": None})
     assert len(with_hpa.writes) == writes
 
 
@@ -122,7 +122,8 @@ def test_an_undo_writes_the_number_back_and_only_once(repairer, with_hpa, order)
     path = PATH if order.action.kind == "Scale" else HPA
     before = copy.deepcopy(with_hpa.objects[path]["spec"])
     done = repairer.repair(order)
-    assert repairer.undo(undo_of(done)) == repairer.undo(undo_of(done))
+    first = repairer.undo(undo_of(done))
+    assert repairer.undo(undo_of(done)) == first.model_copy(update={"sent": None})
     assert with_hpa.objects[path]["spec"] == before
     assert len(with_hpa.of("json_patch")) == 2
 

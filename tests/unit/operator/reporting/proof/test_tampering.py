@@ -1,0 +1,257 @@
+"""Each way of tampering with exports or the audit log is found. An attacker without the key can renew the chain."""
+
+import copy
+import json
+
+import pytest
+from fakes.proof import ACTION, PATH, UNDO, an_event, at, by
+
+from prunella_operator.reporting.proof.finding import Kind
+from prunella_operator.reporting.proof.signing import read_private_key, read_public_key
+from prunella_workflows.model import labels
+
+OTHER = "/apis/apps/v1/namespaces/shop/deployments/api"
+EVE = "eve@example.com"
+
+
+@pytest.fixture
+def key(scene, make_keys):
+    """The statements are signed; the check of their signatures."""
+    private, public = make_keys("proof")
+    scene.seal(read_private_key(private))
+    return read_public_key(public)
+
+
+def test_nothing_was_tampered_with(scene, key):
+    proof = scene.verify(check=key)
+    assert (proof.findings, proof.unchecked) == ((), ())
+    assert (proof.statements, proof.writes, proof.events) == (2, 2, 5)
+
+
+# The statements
+
+
+def test_a_statement_removed(scene):
+    del scene.statements[-1]
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+def test_a_statement_removed_before_others(scene):
+    del scene.statements[0]
+    assert scene.found() == {Kind.CHAIN_BROKEN, Kind.NO_STATEMENT}
+
+
+def test_a_statement_added(scene):
+    scene.statements.append({**scene.statements[-1], "actionId": f"{ACTION}0"})
+    scene.seal()
+    assert scene.found() == {Kind.NO_WRITE}
+
+
+def test_a_statement_repeated(scene):
+    scene.statements.append(copy.deepcopy(scene.statements[-1]))
+    scene.seal()
+    assert Kind.STATED_TWICE in scene.found()
+
+
+def test_statements_reordered(scene):
+    scene.statements.reverse()
+    assert scene.found() == {Kind.CHAIN_BROKEN}
+
+
+def test_another_action_id(scene):
+    scene.change(2, actionId=f"{ACTION}0-undo")
+    assert scene.found() == {Kind.NO_WRITE, Kind.NO_STATEMENT}
+
+
+def test_another_object(scene):
+    scene.change(1, {"path": OTHER})
+    assert Kind.OTHER_OBJECT in scene.found()
+
+
+def test_another_object_of_an_undo(scene):
+    scene.change(2, {"path": OTHER})
+    assert Kind.OTHER_OBJECT in scene.found()
+
+
+def test_another_namespace(scene):
+    scene.change(2, {"path": PATH.replace("/shop/", "/billing/")})
+    assert Kind.OTHER_OBJECT in scene.found()
+
+
+def test_another_incident(scene):
+    scene.change(1, incident={"namespace": "shop", "name": "web-1", "uid": "uid-other"})
+    assert scene.found() == {Kind.OTHER_INCIDENT}
+
+
+def test_another_change_in_words(scene):
+    scene.change(1, {"change": "restart Deployment/web by a rolling update"})
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
+def test_another_hash_of_the_patch(scene):
+    scene.change(1, patch="0" * 64)
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
+def test_another_precondition(scene):
+    scene.change(1, {"precondition": {"uid": "uid-web", "templateHash": "hash-9", "lastAction": ""}})
+    assert scene.found() == {Kind.OTHER_PRECONDITION}
+
+
+def test_another_uid_in_the_precondition_of_an_undo(scene):
+    scene.change(2, {"precondition": {"uid": "uid-other", "templateHash": "hash-3", "lastAction": ACTION}})
+    assert scene.found() == {Kind.OTHER_PRECONDITION}
+
+
+def test_another_version_that_was_read(scene):
+    scene.change(1, read="generation 1")
+    assert scene.found() == {Kind.OTHER_PRECONDITION}
+
+
+def test_another_hash_of_the_policies(scene):
+    scene.change(1, policies="0" * 64)
+    assert scene.found() == {Kind.OTHER_POLICIES}
+
+
+def test_another_hash_of_the_evidence(scene):
+    scene.change(1, evidence="0" * 64)
+    assert scene.found() == {Kind.OTHER_EVIDENCE}
+
+
+def test_another_verdict(scene):
+    scene.change(1, verdict="Healed")
+    assert scene.found() == {Kind.OTHER_VERDICT}
+
+
+def test_an_undo_denied(scene):
+    scene.change(1, undone=False)
+    assert scene.found() == {Kind.OTHER_VERDICT}
+
+
+def test_another_time(scene):
+    scene.change(1, writtenAt=at(11).isoformat())
+    assert scene.found() == {Kind.OTHER_TIME}
+
+
+@pytest.mark.parametrize("field", ["worker", "approvedBy", "orderedAt", "verdict", "unknown"])
+def test_with_a_key_any_field_is_found(scene, key, field):
+    scene.statements[0][field] = at(9).isoformat()
+    assert Kind.BAD_SIGNATURE in scene.found(check=key)
+
+
+def test_another_key(scene, key, make_keys):
+    scene.seal(read_private_key(make_keys("eve")[0]))
+    assert scene.found(check=key) == {Kind.BAD_SIGNATURE}
+
+
+def test_no_signature(scene, key):
+    del scene.statements[1]["signature"]
+    assert scene.found(check=key) == {Kind.NOT_SIGNED}
+
+
+def test_a_truncated_signature(scene, key):
+    scene.statements[1]["signature"] = scene.statements[1]["signature"][:-2]
+    assert scene.found(check=key) == {Kind.BAD_SIGNATURE}
+
+
+# The rest of the export
+
+
+def test_other_facts(scene):
+    scene.export["diagnoses"][0]["facts"]["evidence"]["pods"] = []
+    assert scene.found() == {Kind.OTHER_EVIDENCE}
+
+
+def test_other_policies(scene):
+    scene.export["diagnoses"][0]["facts"]["policies"] = []
+    assert scene.found() == {Kind.OTHER_EVIDENCE, Kind.OTHER_POLICIES}
+
+
+def test_another_plan(scene):
+    scene.export["diagnoses"][0]["report"]["plan"]["steps"][0]["action"]["limitTo"] = 1 << 30
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
+def test_another_status(scene):
+    scene.export["status"]["attempts"][0] |= {"verdict": "Healed", "undone": False}
+    assert scene.found() == {Kind.OTHER_VERDICT}
+
+
+def test_an_export_of_another_cluster(scene):
+    text = scene.write()[1].read_text().replace("uid-incident", "uid-far-away").replace("uid-web", "uid-other")
+    scene.export = json.loads(text)
+    scene.seal()
+    assert {Kind.NO_WRITE, Kind.NO_STATEMENT} <= scene.found()
+
+
+# The audit log
+
+
+def test_a_write_removed_from_the_log(scene):
+    del scene.log[2]
+    assert scene.found() == {Kind.NO_WRITE}
+
+
+def test_a_write_made_twice(scene):
+    scene.log.insert(3, an_event(13, body=scene.patches[0]))
+    assert scene.found() == {Kind.WRITTEN_TWICE}
+
+
+def test_another_patch_in_the_log(scene):
+    scene.patches[0][-1]["value"] = "1Gi"
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
+def test_another_time_in_the_log(scene):
+    scene.log[2] |= {"requestReceivedTimestamp": "2026-03-04T12:04:00Z", "stageTimestamp": "2026-03-04T12:04:00Z"}
+    assert scene.found() == {Kind.OTHER_TIME}
+
+
+@pytest.mark.parametrize("verb", ["patch", "delete", "update"])
+def test_a_write_without_a_statement(scene, verb):
+    scene.log.insert(3, an_event(50, OTHER, {"spec": {"replicas": 0}}, verb=verb))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+def test_a_write_to_a_pod_without_a_statement(scene):
+    scene.log.insert(3, an_event(12, "/api/v1/namespaces/shop/pods/web-a", {"preconditions": {}}, verb="delete"))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+def test_a_write_in_the_name_of_our_account(scene):
+    scene.log.insert(
+        3, by(EVE, 50, OTHER, {"spec": {}}, impersonatedUser={"username": scene.log[2]["user"]["username"]})
+    )
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+@pytest.mark.parametrize("seconds", [11, 50])
+def test_our_action_id_set_by_another(scene, seconds):
+    forged = {"metadata": {"annotations": {labels.LAST_ACTION: UNDO}}}
+    scene.log.append(by(EVE, seconds, body=forged))
+    assert scene.found() == {Kind.WRITTEN_BY_ANOTHER}
+
+
+def test_our_action_id_in_an_object_that_another_replaced_before_us(scene):
+    forged = {"metadata": {"annotations": {labels.LAST_ACTION: UNDO}}, "spec": {}}
+    scene.log.append(by(EVE, 50, body=forged, verb="update"))
+    assert scene.found() == {Kind.WRITTEN_BY_ANOTHER}
+
+
+def test_a_request_that_never_ends(scene):
+    scene.log.insert(2, by(EVE, 11, OTHER, stage="RequestReceived"))
+    with pytest.raises(ValueError, match=r"audit.log:3: request .* begins here and never ends: lines are missing"):
+        scene.verify()
+
+
+@pytest.mark.parametrize("lines", [slice(None, 3), slice(4, None)])
+def test_a_log_that_was_cut_off(scene, lines):
+    scene.log = scene.log[lines]
+    with pytest.raises(ValueError, match=r"statement .: it is of 2026-.*, but the audit log is of 2026-"):
+        scene.verify()
+
+
+def test_a_line_that_was_inserted_again(scene):
+    scene.log.append(scene.log[2])
+    with pytest.raises(ValueError, match=r"audit.log:6: ResponseComplete of request .* is in .*audit.log:3 already"):
+        scene.verify()
