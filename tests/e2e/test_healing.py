@@ -10,6 +10,7 @@ from support.cases.inspection import condition, limits, template, with_cases
 from support.cases.run import CLOSED
 from support.cases.table import CASES, TRACKING
 
+from prunella_workflows.model.labels import CHANGE_CAUSE
 from prunella_workflows.model.quantity import parse_bytes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
@@ -21,9 +22,9 @@ def changes(diff):
 
 
 def marks(workload, kind):
-    """Labels or annotations that are the owner's: neither ours nor the rollout's counter."""
+    """Labels or annotations that are the owner's: neither ours nor the rollout's counter, nor the revision's cause."""
     found = workload["metadata"].get(kind) or {}
-    ours = ("prunella.dev/", "deployment.kubernetes.io/revision")
+    ours = ("prunella.dev/", "deployment.kubernetes.io/revision", CHANGE_CAUSE)
     return {key: value for key, value in found.items() if not key.startswith(ours)}
 
 

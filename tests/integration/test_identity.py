@@ -84,6 +84,11 @@ ROLLBACKS = {
 }
 
 
+def test_a_change_of_the_template_may_name_its_cause(mighty, target):
+    cause = {labels.CHANGE_CAUSE: "Prunella: roll back to revision 1"}
+    assert change(mighty, target, with_pod(target, container={"image": "prunella.local/shop:2"}), annotations=cause)
+
+
 @pytest.mark.parametrize("what", ROLLBACKS)
 def test_a_rollback_has_no_more_rights_than_what_it_replaces(mighty, target, what):
     fields, refusal = ROLLBACKS[what]
@@ -193,6 +198,7 @@ def test_replicas_and_template_are_never_changed_at_once(mighty, target):
         {"annotations": {"team": "prunella"}},
         {"annotations": {"team": None}},
         {"annotations": {"deployment.kubernetes.io/revision": "7"}},
+        {"annotations": {labels.CHANGE_CAUSE: "without a change of the template"}},
         {"finalizers": ["prunella.dev/mine"]},
         {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b"}]},
     ],

@@ -122,6 +122,8 @@ def test_a_rollback_to_a_replica_set_restores_its_template_and_keeps_everything_
     assert after["metadata"]["annotations"]["team"] == "shop"
     until(lambda: 3 in replica_sets(api, web), 90, "the old ReplicaSet is the newest revision")
     assert len(replica_sets(api, web)) == 2, "the controller uses the old ReplicaSet again"
+    cause = replica_sets(api, web)[3]["metadata"]["annotations"][labels.CHANGE_CAUSE]
+    assert cause.startswith("Prunella: roll back to "), "kubectl rollout history shows it"
 
 
 def test_a_rollback_to_a_snapshot_when_the_history_is_gone(repairer, kube, api, namespace):

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from support.api import until
+from support.deployments import a_deployment
 
 from prunella_operator.activities.report import Reporter
 from prunella_operator.incidents.view import IncidentView
@@ -164,6 +165,17 @@ def test_an_event_is_posted_once_and_kubectl_finds_it(reporter, cluster, api, in
     ]
     shown = until(lambda: _described(cluster, namespace), 90, "kubectl describe shows it")
     assert "64Mi to 96Mi" in shown
+
+
+def test_what_was_written_is_shown_by_describe_of_the_workload(reporter, cluster, api, quiet):
+    api.apply(a_deployment(quiet))
+    incident = create(api, quiet)
+    reporter.report(request(incident, a_note()))
+
+    def described():
+        return "Incident web-1: 64Mi to 96Mi" in cluster.kubectl("describe", "deployment", "web", "-n", quiet)
+
+    until(described, 90, "kubectl describe shows it")
 
 
 def _described(cluster, namespace):

@@ -48,6 +48,7 @@ TEMPLATES = (
         (
             "manifests/base/accounts.yaml",
             "manifests/base/roles.yaml",
+            "manifests/base/people.yaml",
             "manifests/base/bindings.yaml",
             "manifests/base/leader.yaml",
         ),

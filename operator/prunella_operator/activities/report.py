@@ -18,6 +18,8 @@ from prunella_workflows.model.incident_status import IncidentStatus
 
 _INCIDENT = {"apiVersion": labels.API_VERSION, "kind": "Incident"}
 _MAX_ATTEMPTS = 5
+_WRITES = frozenset({"Repaired", "Undone"})
+"""Reasons of the Events that are posted about the workload too: what was written to it."""
 _log = structlog.get_logger("prunella.escalation")
 
 
@@ -36,7 +38,7 @@ class Reporter:
         else:
             raise Conflict(f"incident {request.incident.name} changes faster than it can be written")
         for note in request.events:
-            self._post(request.incident, request.status, note)
+            self._post(request.incident, _target(request), note)
 
     def _write(self, ref: IncidentRef, status: IncidentStatus) -> None:
         path = paths.incidents(ref.namespace, ref.name)
@@ -56,10 +58,20 @@ class Reporter:
         meta = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": version}
         return {**_INCIDENT, "metadata": meta, "status": complete.to_object()}
 
-    def _post(self, ref: IncidentRef, status: IncidentStatus, note: EventNote) -> None:
+    def _post(self, ref: IncidentRef, target: Object, note: EventNote) -> None:
         """Events are a convenience: a failure to post one does not stop the healing, as the status has everything."""
+        incident = {**_INCIDENT, "namespace": ref.namespace, "name": ref.name, "uid": ref.uid}
         with suppress(AlreadyExists, Forbidden, NotFound):
-            self._kube.create(paths.events(ref.namespace), _event(ref, status, note))
+            self._kube.create(paths.events(ref.namespace), _event(ref, note, incident, target))
+        with suppress(AlreadyExists, Forbidden, NotFound):
+            if note.reason in _WRITES:
+                event = _event(ref, _for_workload(ref, note), self._with_uid(target), incident)
+                self._kube.create(paths.events(ref.namespace), event)
+
+    def _with_uid(self, target: Object) -> Object:
+        """The reference with the uid, by which `kubectl describe` finds the Events of an object."""
+        live = self._kube.get(f"{paths.collection(target['kind'], target['namespace'])}/{target['name']}")
+        return {**target, "apiVersion": live["apiVersion"], "uid": live["metadata"]["uid"]}
 
 
 def log_escalation(request: ReportRequest) -> None:
@@ -81,7 +93,17 @@ def log_escalation(request: ReportRequest) -> None:
     )
 
 
-def _event(ref: IncidentRef, status: IncidentStatus, note: EventNote) -> Object:
+def _target(request: ReportRequest) -> Object:
+    """The reference to the workload; empty while it is not known."""
+    kind, _, name = request.status.target.partition("/")
+    return {"kind": kind, "namespace": request.incident.namespace, "name": name} if name else {}
+
+
+def _for_workload(ref: IncidentRef, note: EventNote) -> EventNote:
+    return note.model_copy(update={"key": f"{note.key}/workload", "note": f"Incident {ref.name}: {note.note}"})
+
+
+def _event(ref: IncidentRef, note: EventNote, regarding: Object, related: Object) -> Object:
     digest = hashlib.sha256(f"{ref.uid}/{note.key}/{note.reason}".encode()).hexdigest()[:12]
     return {
         "apiVersion": "events.k8s.io/v1",
@@ -94,11 +116,6 @@ def _event(ref: IncidentRef, status: IncidentStatus, note: EventNote) -> Object:
         "reason": note.reason,
         "action": note.action,
         "note": note.note[:1024],
-        "regarding": {**_INCIDENT, "namespace": ref.namespace, "name": ref.name, "uid": ref.uid},
-        **_related(ref, status),
+        "regarding": regarding,
+        **({"related": related} if related else {}),
     }
-
-
-def _related(ref: IncidentRef, status: IncidentStatus) -> Object:
-    kind, _, name = status.target.partition("/")
-    return {"related": {"kind": kind, "namespace": ref.namespace, "name": name}} if name else {}

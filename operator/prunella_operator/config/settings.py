@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     dashboard_url: str | None = Field(
         None, description="URL of a dashboard, for links in messages; {namespace} and {incident} are replaced"
     )
+    console_url: Url | None = Field(
+        None, description="URL at which people reach the web console, for links to an incident's page in messages"
+    )
     temporal_db: str = Field(
         default_factory=lambda: str(state_home() / "temporal.db"),
         description="SQLite file of the embedded server; keeps open incidents across restarts",

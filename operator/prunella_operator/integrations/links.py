@@ -8,12 +8,14 @@ from prunella_workflows.contracts.notifications import Link, Message
 
 
 def message_links(settings: Settings, message: Message) -> tuple[Link, ...]:
-    """Build the links that this installation has: the incident's commands, workflow, trace and dashboard."""
+    """Build the links that this installation has: the incident's page and commands, workflow, trace and dashboard."""
     return tuple(_links(settings, message))
 
 
 def _links(settings: Settings, message: Message) -> Iterator[Link]:
     ref = message.incident
+    if settings.console_url and ref is not None:
+        yield Link(label="Console", target=f"{settings.console_url}/incidents/{quote(ref.namespace)}/{quote(ref.name)}")
     if ref is not None:
         yield Link(label="Incident", target=f"prunella incidents show {ref.name} -n {ref.namespace}")
         yield Link(label="With kubectl", target=f"kubectl -n {ref.namespace} describe incident {ref.name}")

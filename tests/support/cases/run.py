@@ -184,13 +184,14 @@ class CaseRun(Stage):
         return [write for write in self.attempted() if not any(known(write) for known in wanted)]
 
     def _is_repair(self, write: Write) -> bool:
-        """A patch of the workload's template and of our annotations, with preconditions on what was diagnosed."""
+        """A patch of the workload's template and of its annotations by us, with preconditions on what was diagnosed."""
         ours = write.name in (self.case.workload, *self.case.beside)
         if not ours or (write.verb, write.resource) != ("patch", f"apps/{self.resource}s"):
             return False
         changes = {step["path"] for step in write.request if step["op"] != "test"}
         tested = {step["path"] for step in write.request if step["op"] == "test"}
-        allowed = ("/spec/template", "/metadata/annotations/prunella.dev~1")
+        annotations = ("prunella.dev~1", "kubernetes.io~1change-cause")
+        allowed = ("/spec/template", *(f"/metadata/annotations/{one}" for one in annotations))
         inside = all(path.startswith(allowed) or path == "/metadata/annotations" for path in changes)
         return inside and {"/metadata/uid", "/metadata/generation"} <= tested
 

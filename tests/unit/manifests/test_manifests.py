@@ -14,7 +14,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.rbac import bindings
 from prunella_operator.runtime import worker
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.labels import REPAIR_SLOT, REPAIR_SLOTS
+from prunella_workflows.model.labels import GROUP, REPAIR_SLOT, REPAIR_SLOTS
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 FILES = sorted(
@@ -87,6 +87,16 @@ def test_each_part_runs_its_command_with_an_account_of_its_own(name):
     assert container(workload)["args"] == [name]
     assert pod(workload)["serviceAccountName"] == f"prunella-{name}"
     assert f"prunella-{name}" in named("ServiceAccount")
+
+
+@pytest.mark.parametrize("role", ["view", "edit", "admin"])
+def test_people_get_rules_by_their_default_roles(role):
+    found = named("ClusterRole")[f"prunella-aggregate-to-{role}"]
+    assert found["metadata"]["labels"] == {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true"}
+    for rule in found["rules"]:
+        assert rule["apiGroups"] == [GROUP]
+        assert set(rule["resources"]) <= {"incidents", "healingpolicies", "clusterhealingpolicies"}
+        assert (set(rule["verbs"]) <= {"get", "list", "watch"}) == (role == "view")
 
 
 def test_operator_and_worker_are_two_spread_and_bounded_in_their_disruptions():

@@ -23,6 +23,9 @@ LAST_CHANGE = f"{GROUP}/last-change"
 BEFORE = f"{GROUP}/before"
 AFTER = f"{GROUP}/after"
 
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+"""The cause of a revision, for `kubectl rollout history`: the controller copies it to the revision."""
+
 # Snapshots of pod templates: why one was taken, whose it is, when it was last seen available and stable, or the seconds
 # for which its pods were seen ready, when that is too short to prove anything.
 SNAPSHOT = f"{GROUP}/snapshot"

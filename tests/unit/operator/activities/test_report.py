@@ -13,6 +13,7 @@ from prunella_workflows.model.incident_status import Condition, IncidentStatus, 
 
 REF = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 PATH = paths.incidents("shop", "web-1")
+WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
 
 
@@ -20,12 +21,13 @@ EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
 def kube():
     fake = FakeKube()
     fake.put(PATH, {"metadata": {"generation": 3}})
+    fake.put(WEB, {"apiVersion": "apps/v1", "metadata": {"uid": "uid-web"}})
     return fake
 
 
 def a_note(**values):
     return EventNote(
-        **{"key": "1-repaired", "reason": "Repaired", "action": "SetMemory", "note": "more memory", **values}
+        **{"key": "1-verified", "reason": "Verified", "action": "Verify", "note": "it is healthy", **values}
     )
 
 
@@ -89,7 +91,7 @@ def test_an_event_is_about_the_incident_and_the_workload(kube):
         "uid": "uid-web-1",
     }
     assert event["related"]["kind"] == "Deployment"
-    assert (event["reason"], event["action"], event["note"]) == ("Repaired", "SetMemory", "more memory")
+    assert (event["reason"], event["action"], event["note"]) == ("Verified", "Verify", "it is healthy")
     assert event["reportingController"] == "prunella.dev/operator"
     assert event["eventTime"].endswith("Z")
 
@@ -100,7 +102,29 @@ def test_an_event_is_posted_once_however_often_it_is_told(kube):
     assert len(posted(kube)) == 1
 
 
-@pytest.mark.parametrize("other", [{"key": "2-repaired"}, {"reason": "Undone"}])
+@pytest.mark.parametrize("reason", ["Repaired", "Undone"])
+def test_what_was_written_is_an_event_of_the_workload_too(kube, reason):
+    for _ in range(2):
+        report(kube, a_note(reason=reason))
+    of_incident, of_workload = posted(kube)
+    assert of_workload["regarding"] == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "namespace": "shop",
+        "name": "web",
+        "uid": "uid-web",
+    }
+    assert of_workload["related"] == of_incident["regarding"]
+    assert (of_workload["type"], of_workload["note"]) == ("Normal", "Incident web-1: it is healthy")
+
+
+def test_a_workload_that_is_gone_has_no_event(kube):
+    del kube.objects[WEB]
+    report(kube, a_note(reason="Repaired"))
+    assert [event["regarding"]["kind"] for event in posted(kube)] == ["Incident"]
+
+
+@pytest.mark.parametrize("other", [{"key": "2-verified"}, {"reason": "Diagnosed"}])
 def test_another_event_has_another_name(kube, other):
     report(kube, a_note(), a_note(**other))
     assert len(posted(kube)) == 2

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.timeout(900)  # what it finds takes long to make small
 
 MARK = "/metadata/annotations/prunella.dev~1last-action"
 OURS = re.compile(
-    r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|last-change|before|after))?|/spec/template.*"
+    r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|last-change|before|after)"
+    r"|/kubernetes\.io~1change-cause)?|/spec/template.*"
 )
 WRITES = ("repair", "undo")
 KINDS = ["crash", "image", "hang", "hungry", "hungry", "good"]

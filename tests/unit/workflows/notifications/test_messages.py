@@ -69,7 +69,11 @@ STATUS = IncidentStatus(
     trace_id="0af7651916cd43dd8448eb211c80319c",
 )
 SETTINGS = Settings.load(
-    {"temporal_ui_url": "https://temporal.example.org", "trace_url": "https://t.example.org/{trace_id}"}
+    {
+        "console_url": "https://prunella.example.org",
+        "temporal_ui_url": "https://temporal.example.org",
+        "trace_url": "https://t.example.org/{trace_id}",
+    }
 )
 
 

@@ -45,6 +45,7 @@ MESSAGE = Message(
     trace_id="0af7651916cd43dd8448eb211c80319c",
 )
 PAGES = {
+    "console_url": "https://prunella.example.org/",
     "trace_url": "https://tempo.example.org/trace/{trace_id}",
     "dashboard_url": "https://grafana.example.org/d/p?ns={namespace}&i={incident}",
 }
@@ -115,6 +116,7 @@ def test_a_mail_is_told_as_text_and_html_and_joins_its_thread(mail):
         f"/workflows/incident-{UID}/r",
         "https://tempo.example.org/trace/0af7651916cd43dd8448eb211c80319c",
         "https://grafana.example.org/d/p?ns=shop",
+        "https://prunella.example.org/incidents/shop/web-1",
     ):
         assert words in text
         assert words in page

@@ -14,7 +14,7 @@ from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_workflows.contracts.healing import RepairOrder, Sent
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, NotFound, Refused
 from prunella_workflows.model.incident import Approval, IncidentRef
-from prunella_workflows.model.labels import LAST_ACTION, REPAIR_SLOT
+from prunella_workflows.model.labels import CHANGE_CAUSE, LAST_ACTION, REPAIR_SLOT
 from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import Precondition, RestoreTemplate, SetMemory
 from prunella_workflows.model.workload import RevisionRef
@@ -95,9 +95,24 @@ def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):
         "/metadata/annotations/prunella.dev~1last-change",
         "/metadata/annotations/prunella.dev~1before",
         "/metadata/annotations/prunella.dev~1after",
+        "/metadata/annotations/kubernetes.io~1change-cause",
     }
     assert done.template_hash == template_hash(a_template(2, memory="96Mi"))
     assert "+        memory: 96Mi" in done.diff
+
+
+def test_the_new_revision_names_its_cause_and_so_does_that_of_the_undo(repairer, kube):
+    live(kube)["metadata"]["annotations"] = {CHANGE_CAUSE: "deploy 2"}
+    done = repairer.repair(memory())
+    assert (
+        live(kube)["metadata"]["annotations"][CHANGE_CAUSE]
+        == "Prunella: set the memory limit of container app from 64Mi to 96Mi"
+    )
+    repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
+    assert (
+        live(kube)["metadata"]["annotations"][CHANGE_CAUSE]
+        == "Prunella: set the memory limit of container app from 96Mi to 64Mi"
+    )
 
 
 def test_annotations_that_are_there_stay(repairer, kube):
