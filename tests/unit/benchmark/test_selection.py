@@ -37,6 +37,11 @@ def test_it_is_played_without_prunella(case):
     assert [needs(step, set()) for step in (case.before, case.breaks, case.then) if needs(step, set())] == []
 
 
+def test_the_state_of_its_workload_can_be_judged():
+    observed = [case for case in suitable().values() if case.before or healable(case)]
+    assert {case.kind for case in observed} == {"Deployment", "StatefulSet", "DaemonSet"}
+
+
 def test_those_that_need_prunella_are_recognized():
     assert needs(CASES["put-back"].then, set())
 
