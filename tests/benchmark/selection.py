@@ -15,6 +15,7 @@ _REFUSED: dict[str, tuple[str, ...]] = {
         *("registry-away-for-two", "two-at-once", "next-pod-is-well", "next-pod-fails-too"),
         *("evicted-again-and-again", "alert-ends", "alert-and-release", "alert-and-oom"),
     ),
+    "it waits until Prunella has recorded what is healthy": ("shared-secret", "second-good-release"),
     "it is about Prunella's own objects": (
         *("by-hand", "no-such-target", "nowhere", "forged-incident", "unreadable-policy"),
         *("unreadable-policy-of-another", "opted-out", "pods-ignored", "namespace-ignored"),

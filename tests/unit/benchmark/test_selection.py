@@ -9,13 +9,14 @@ from support.cases.case import Stage
 from support.cases.run import CaseRun
 from support.cases.table import CASES
 
-ONLY_WITH_PRUNELLA = {"earlier", "prunella"} | (set(dir(CaseRun)) - set(dir(Stage)))
+ONLY_WITH_PRUNELLA = {"earlier", "prunella", "controllerrevisions"} | (set(dir(CaseRun)) - set(dir(Stage)))
 
 
 def code_names(code):
-    """All names in a function, those of its inner functions included."""
+    """All names in a function and the last words of its texts, those of its inner functions included."""
     inner = [code_names(const) for const in code.co_consts if isinstance(const, types.CodeType)]
-    return set(code.co_names).union(*inner)
+    texts = [const.rpartition("/")[2] for const in code.co_consts if isinstance(const, str)]
+    return set(code.co_names).union(texts, *inner)
 
 
 def needs(function, seen):
