@@ -13,7 +13,7 @@ from support.cases.case import Case, Stage
 
 from prunella_operator import clock
 
-AT_ONCE = 12
+AT_ONCE = 16
 """Cases mostly wait, but each adds load to the kubelet."""
 HEALTHY_FOR = 60.0
 """Seconds for which a workload is healthy before it is broken, so that a healer can learn what is good."""
@@ -43,7 +43,11 @@ def play_all(
         return outcome
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(play_one, sorted(stages, key=lambda stage: not stage.case.slow)))
+        return list(pool.map(play_one, sorted(stages, key=_longest_first)))
+
+
+def _longest_first(stage: Stage) -> tuple[bool, bool]:
+    return (not stage.case.slow, not healable(stage.case))
 
 
 def _outcome(stage: Stage, writes: Callable[[str], Iterable[Write]]) -> Outcome:

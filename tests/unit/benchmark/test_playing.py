@@ -1,4 +1,4 @@
-"""How cases are played: the clock is scripted, and so is the workload; nothing waits."""
+"""Cases are played on a scripted clock with a scripted workload; nothing waits."""
 
 from datetime import UTC, datetime, timedelta
 
