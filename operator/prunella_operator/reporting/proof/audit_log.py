@@ -93,12 +93,13 @@ def read_audit_log(files: Iterable[Path], wanted: Callable[[LoggedWrite], bool])
 
 
 class _Reader:
-    """Reads line by line. `begun` and `seen` are the places of writes by audit id, and by that and the stage."""
+    """Reads line by line. An audit id alone does not tell requests apart: clients may choose their own."""
 
     def __init__(self, wanted: Callable[[LoggedWrite], bool]) -> None:
         self._wanted = wanted
-        self._seen: dict[tuple[str, str], str] = {}
-        self._begun: dict[str, datetime] = {}
+        self._places: dict[tuple[str, str, datetime], str] = {}
+        self._begun: dict[str, tuple[datetime, str]] = {}
+        self._ended: set[str] = set()
         self._times: list[datetime] = []
         self._events = 0
         self._writes: list[LoggedWrite] = []
@@ -115,28 +116,28 @@ class _Reader:
         if not self._times:
             raise ValueError("the audit log has no events")
         first, last = min(self._times), max(self._times)
-        for audit_id, at in self._begun.items():
-            if not self._has_ended(audit_id) and at < last - _LONGEST_REQUEST:
-                place = self._seen[audit_id, _BEGIN]
+        for audit_id, (at, place) in self._begun.items():
+            if audit_id not in self._ended and at < last - _LONGEST_REQUEST:
                 raise ValueError(f"{place}: request {audit_id} begins here and never ends: lines are missing")
         return AuditLog(tuple(self._writes), self._events, first, last)
-
-    def _has_ended(self, audit_id: str) -> bool:
-        return any((audit_id, stage) in self._seen for stage in (_END, "ResponseStarted", "Panic"))
 
     def _take(self, event: _Event, place: str) -> None:
         self._events += 1
         self._extend(event.stage_timestamp)
         if event.verb in _READS:
             return
-        key = event.audit_id, event.stage
-        if key in self._seen:
-            raise ValueError(f"{place}: {event.stage} of request {event.audit_id} is in {self._seen[key]} already")
-        self._seen[key] = place
+        self._require_new(event, place)
         if event.stage == _BEGIN:
-            self._begun[event.audit_id] = event.stage_timestamp
+            self._begun[event.audit_id] = event.stage_timestamp, place
+        else:
+            self._ended.add(event.audit_id)
         if _is_granted(event) and self._wanted(write := _write(event, place)):
             self._writes.append(write)
+
+    def _require_new(self, event: _Event, place: str) -> None:
+        first = self._places.setdefault((event.audit_id, event.stage, event.stage_timestamp), place)
+        if first != place:
+            raise ValueError(f"{place}: {event.stage} of request {event.audit_id} is in {first} already")
 
     def _extend(self, at: datetime) -> None:
         self._times = [min([at, *self._times]), max([at, *self._times])]

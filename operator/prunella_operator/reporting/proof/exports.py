@@ -18,6 +18,8 @@ from prunella_operator.reporting.proof.statement import (
     unsigned,
 )
 from prunella_operator.reporting.recorded_incident import RecordedIncident, parse_object, validate
+from prunella_operator.reporting.recorded_orders import APPLIED
+from prunella_workflows.contracts.healing import undo_id
 from prunella_workflows.model.errors import PrunellaError
 
 REPAIR = "repair"
@@ -142,11 +144,16 @@ def _check_facts(export: Export, stated: Stated) -> Iterator[Finding]:
 
 
 def _check_intent(export: Export, stated: Stated) -> Iterator[Finding]:
-    """A repair makes the next step of its plan. What an undo needs is no part of the export."""
+    """A repair makes the next step of its plan, and an undo undoes the repair that it requires."""
+    number = stated.value.diagnosis
+    if stated.value.order != REPAIR:
+        yield from _check_undo(stated)
+    elif 0 < number <= len(export.planned):
+        yield from _check_plan(stated, export.planned[number - 1])
+
+
+def _check_plan(stated: Stated, planned: Intent | None) -> Iterator[Finding]:
     number, intent = stated.value.diagnosis, stated.value.intent
-    if stated.value.order != REPAIR or not 0 < number <= len(export.planned):
-        return
-    planned = export.planned[number - 1]
     if planned is None:
         yield Finding(Kind.OTHER_CHANGE, stated.place, f"diagnosis {number} plans no change")
         return
@@ -156,6 +163,16 @@ def _check_intent(export: Export, stated: Stated) -> Iterator[Finding]:
         yield Finding(Kind.OTHER_CHANGE, stated.place, f"diagnosis {number} plans to {planned.change}")
     if intent.precondition != planned.precondition:
         yield Finding(Kind.OTHER_PRECONDITION, stated.place, f"diagnosis {number} requires something else")
+
+
+def _check_undo(stated: Stated) -> Iterator[Finding]:
+    undone = stated.value.intent.precondition.last_action
+    if stated.value.outcome == APPLIED and stated.value.action_id != undo_id(undone):
+        yield Finding(
+            Kind.OTHER_PRECONDITION,
+            stated.place,
+            f"it requires the action {undone or '(none)'}, which it does not undo",
+        )
 
 
 def _check_verdict(export: Export, stated: Stated) -> Iterator[Finding]:

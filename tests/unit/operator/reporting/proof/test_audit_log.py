@@ -55,6 +55,12 @@ def test_rotated_files_are_one_log_in_any_order(tmp_path):
     assert [(write.place, write.body) for write in log.writes] == [(f"{files[0]}:1", {}), (f"{files[1]}:2", {})]
 
 
+def test_a_client_may_choose_the_audit_id_of_its_requests(tmp_path):
+    file = tmp_path / "audit.log"
+    file.write_text("\n".join(json.dumps(an_event(seconds, auditID="mine")) for seconds in (0, 1)))
+    assert read(file).events == 2
+
+
 def test_what_is_under_way_at_the_end_of_the_log_is_no_gap(tmp_path):
     file = tmp_path / "audit.log"
     file.write_text(f"{GOOD}\n{json.dumps(an_event(50, stage='RequestReceived'))}\n")

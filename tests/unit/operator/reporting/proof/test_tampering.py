@@ -44,7 +44,7 @@ def test_a_statement_removed_before_others(scene):
 def test_a_statement_added(scene):
     scene.statements.append({**scene.statements[-1], "actionId": f"{ACTION}0"})
     scene.seal()
-    assert scene.found() == {Kind.NO_WRITE}
+    assert scene.found() == {Kind.NO_WRITE, Kind.OTHER_PRECONDITION}
 
 
 def test_a_statement_repeated(scene):
@@ -60,7 +60,7 @@ def test_statements_reordered(scene):
 
 def test_another_action_id(scene):
     scene.change(2, actionId=f"{ACTION}0-undo")
-    assert scene.found() == {Kind.NO_WRITE, Kind.NO_STATEMENT}
+    assert scene.found() == {Kind.NO_WRITE, Kind.NO_STATEMENT, Kind.OTHER_PRECONDITION}
 
 
 def test_another_object(scene):
@@ -100,6 +100,16 @@ def test_another_precondition(scene):
 
 def test_another_uid_in_the_precondition_of_an_undo(scene):
     scene.change(2, {"precondition": {"uid": "uid-other", "templateHash": "hash-3", "lastAction": ACTION}})
+    assert scene.found() == {Kind.OTHER_PRECONDITION}
+
+
+def test_a_repair_that_is_called_an_undo(scene):
+    scene.change(1, order="undo")
+    assert scene.found() == {Kind.OTHER_PRECONDITION}
+
+
+def test_another_repair_that_is_undone(scene):
+    scene.change(2, {"precondition": {"uid": "uid-web", "templateHash": "hash-3", "lastAction": f"{ACTION}0"}})
     assert scene.found() == {Kind.OTHER_PRECONDITION}
 
 
