@@ -1,15 +1,14 @@
 """`prunella diagnose`: what is wrong in a dump of a cluster, and what Prunella would do, without an installation."""
 
-import json
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
 from prunella_operator.cli.options import ASSIGNMENTS, Invocation, add_options
+from prunella_operator.cli.output import document, print_document
 from prunella_operator.cli.replay import read_policies
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.redaction import redact_texts
@@ -69,14 +68,10 @@ def diagnose(
     """
     result = _diagnose(invocation, folder, policy, namespace, workload)
     value = redact_texts(result.to_object())
-    match output:
-        case Output.JSON:
-            console().print_json(json.dumps(value), indent=2)
-        case Output.YAML:
-            text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-            console().print(safe(text), soft_wrap=True, end="")
-        case _:
-            _print(type(result).model_validate(value), wide=output is Output.WIDE)
+    if output in {Output.JSON, Output.YAML}:
+        print_document(document("Diagnosis", **value), output)
+    else:
+        _print(type(result).model_validate(value), wide=output is Output.WIDE)
 
 
 def _diagnose(

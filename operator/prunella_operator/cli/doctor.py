@@ -1,23 +1,24 @@
 """Output of `prunella doctor`."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
 from rich.console import Console
 from rich.text import Text
 
+from prunella_operator.cli.output import ListFormat, document, for_programs, print_list
 from prunella_operator.doctor.check import Check
 from prunella_operator.presentation.terminal import console, safe
 
 
-def print_checks(checks: Iterable[Check], as_json: bool) -> bool:
+def print_checks(checks: Iterable[Check], output: ListFormat | None) -> bool:
     """Print each result as it arrives; return whether all passed."""
-    out = console()
-    if as_json:
+    if for_programs(output):
         results = list(checks)
-        out.print_json(json.dumps([asdict(check) for check in results]), indent=2)
+        items = [asdict(check) for check in results]
+        print_list(document("CheckList", items=items), [check.name for check in results], output)
         return all(check.passed for check in results)
+    out = console()
     return all([_print(out, check) for check in checks])  # noqa: C419 - run all checks, not only up to the first failure
 
 

@@ -1,22 +1,31 @@
 """`prunella incidents list|show|postmortem|watch`: read incidents."""
 
-import json
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from prunella_operator import clock
 from prunella_operator.cli.arguments import Name, Namespace
-from prunella_operator.cli.options import CONNECTION, KUBERNETES, Invocation, Json, add_options
+from prunella_operator.cli.options import CONNECTION, KUBERNETES, ExitCode, Invocation, add_options
+from prunella_operator.cli.output import ListFormat, ListOutput, Output, for_programs, print_document, print_list
+from prunella_operator.incidents.client import Incident
 from prunella_operator.presentation.incident import render_incident
-from prunella_operator.presentation.terminal import NO_INCIDENTS, console, incident_table, safe
+from prunella_operator.presentation.terminal import (
+    NO_INCIDENTS,
+    console,
+    incident_table,
+    safe,
+    wide_incident_table,
+)
 from prunella_operator.presentation.watch import all_closed, follow
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.labels import API_VERSION, GROUP
 
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")]
 Selector = Annotated[str, typer.Option("--selector", "-l", help="Label selector, as for kubectl.")]
+_UNHEALED = {Phase.ESCALATED, Phase.FAILED}
 Phases = Annotated[list[Phase] | None, typer.Option("--phase", help="Only in this phase; may be repeated.")]
 
 
@@ -28,7 +37,7 @@ def list_(
     all_namespaces: AllNamespaces = False,
     selector: Selector = "",
     phase: Phases = None,
-    as_json: Json = False,
+    output: ListOutput = None,
 ) -> None:
     """List incidents, oldest first.
 
@@ -38,8 +47,11 @@ def list_(
     scope = None if all_namespaces else namespace or reader.namespace
     incidents = [incident for incident in reader.find(scope, selector) if not phase or incident.phase in phase]
     out = console()
-    if as_json:
-        out.print_json(json.dumps([incident.to_object() for incident in incidents]), indent=2)
+    if for_programs(output):
+        found = {"apiVersion": "v1", "kind": "List", "items": [_document(incident) for incident in incidents]}
+        print_list(found, (f"incident.{GROUP}/{incident.name}" for incident in incidents), output)
+    elif incidents and output is ListFormat.WIDE:
+        out.print(wide_incident_table(incidents, clock.now(), all_namespaces), soft_wrap=True)
     elif incidents:
         out.print(incident_table(incidents, clock.now(), all_namespaces, out.width))
     else:
@@ -48,22 +60,27 @@ def list_(
 
 
 @add_options(CONNECTION)
-def show(invocation: Invocation, *, name: Name, namespace: Namespace = None, as_json: Json = False) -> None:
+def show(invocation: Invocation, *, name: Name, namespace: Namespace = None, output: Output = None) -> None:
     """Show the full history of one incident: symptoms, diagnosis, changes, and their outcome.
 
     Example: `prunella incidents show checkout-oom-1 -n shop`
     """
     reader = invocation.reader()
     incident = reader.get(namespace or reader.namespace, name)
-    if as_json:
-        console().print_json(json.dumps(incident.to_object()), indent=2)
+    if output:
+        print_document(_document(incident), output)
         return
     workflow = incident.status.workflow
     url = invocation.settings.workflow_url(workflow.id, workflow.run_id) if workflow else ""
     console().print(render_incident(incident, url), soft_wrap=not console().is_terminal)
 
 
-class Output(StrEnum):
+def _document(incident: Incident) -> dict[str, Any]:
+    """The object as kubectl prints it, without annotations and managed fields."""
+    return {"apiVersion": API_VERSION, "kind": "Incident", **incident.to_object()}
+
+
+class Page(StrEnum):
     """The format of a post-mortem."""
 
     MARKDOWN = "markdown"
@@ -76,7 +93,7 @@ def postmortem(
     *,
     name: Name,
     namespace: Namespace = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="Markdown, or one HTML file.")] = Output.MARKDOWN,
+    output: Annotated[Page, typer.Option("--output", "-o", help="Markdown, or one HTML file.")] = Page.MARKDOWN,
 ) -> None:
     """Write the post-mortem of one incident: each sentence names the field of the Incident that it rests on.
 
@@ -86,7 +103,7 @@ def postmortem(
 
     reader = invocation.reader()
     incident = reader.get(namespace or reader.namespace, name)
-    sys.stdout.write(to_html(incident) if output is Output.HTML else to_markdown(incident))
+    sys.stdout.write(to_html(incident) if output is Page.HTML else to_markdown(incident))
 
 
 @add_options(KUBERNETES)
@@ -97,7 +114,11 @@ def watch(
     all_namespaces: AllNamespaces = False,
     selector: Selector = "",
     until: Annotated[
-        str | None, typer.Option(metavar="closed", help="`closed`: exit when there are incidents and all are closed.")
+        str | None,
+        typer.Option(
+            metavar="closed",
+            help="`closed`: exit when there are incidents and all are closed; code 3 if one was escalated or failed.",
+        ),
     ] = None,
 ) -> None:
     """Watch incidents as they change, until Ctrl-C. In a pipe it prints one line per change.
@@ -111,6 +132,8 @@ def watch(
     try:
         reader.check_list(scope)
         with invocation.tools.watch(invocation.settings, scope, selector) as poll:
-            follow(poll, console(), clock.now, all_closed if until else lambda _: False)
+            closed = follow(poll, console(), clock.now, all_closed if until else lambda _: False)
     except KeyboardInterrupt:
-        raise typer.Exit(1 if until else 0) from None
+        raise typer.Exit(ExitCode.INTERRUPTED if until else ExitCode.DONE) from None
+    if any(incident.phase in _UNHEALED for incident in closed):
+        raise typer.Exit(ExitCode.NO)

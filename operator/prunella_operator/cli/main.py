@@ -1,6 +1,5 @@
 """The command line and composition root. Imports stay inside commands, so that `--help` and completion are fast."""
 
-import json
 import logging
 import os
 import sys
@@ -20,7 +19,8 @@ from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import run as cli_run
 from prunella_operator.cli import telemetry as cli_telemetry
 from prunella_operator.cli import verify as cli_verify
-from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, Group, Invocation, Json, Tools, add_options
+from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, ExitCode, Group, Invocation, Tools, add_options
+from prunella_operator.cli.output import ListOutput
 from prunella_operator.config.settings import Settings
 from prunella_operator.presentation.terminal import console
 
@@ -71,18 +71,37 @@ def _watch(settings: Settings, namespace: str | None, selector: str) -> "Iterato
         yield index.all
 
 
+def _print_version(wanted: bool) -> None:
+    from importlib.metadata import version
+
+    if wanted:
+        console().print(f"prunella {version('prunella')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     cls=Group,
     name="prunella",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks could show values
-    help="Prunella heals Kubernetes workloads: it diagnoses, repairs and verifies, or rolls back and escalates.",
     context_settings={"help_option_names": ["-h", "--help"], "obj": Tools(_reader, _run, _archived, _watch, _recorded)},
     rich_markup_mode="markdown",
     epilog="Start here: `prunella doctor`, then `prunella run`, then `prunella incidents watch -A`. "
     "Every setting is also an environment variable `PRUNELLA_<NAME>`; `prunella settings` lists them. "
-    "Exit codes: 0 success, 1 failure, 2 wrong usage.",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done and the answer is no, 4 try again later, 130 interrupted.",
 )
+
+
+@app.callback()
+def program(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Prunella heals Kubernetes workloads: it diagnoses, repairs and verifies, or rolls back and escalates."""
+
+
 for command in (
     cli_run.operator,
     cli_run.worker,
@@ -117,7 +136,7 @@ for command in (cli_telemetry.worker, cli_telemetry.status, cli_telemetry.top, c
 
 @app.command()
 @add_options(CONNECTION)
-def doctor(invocation: Invocation, *, as_json: Json = False) -> None:
+def doctor(invocation: Invocation, *, output: ListOutput = None) -> None:
     """Check everything operator and worker need: cluster, CRDs, permissions, clock, Temporal. Changes nothing.
 
     Example: `prunella doctor --context staging`, as the account that will run Prunella.
@@ -132,28 +151,28 @@ def doctor(invocation: Invocation, *, as_json: Json = False) -> None:
     settings = invocation.settings
     connect, metrics = partial(SyncClient.connect, settings), create_source(settings)
     checks = run_checks(settings, connect, crds, partial(probe, settings), clock.now, metrics=metrics)
-    raise typer.Exit(0 if print_checks(checks, as_json) else 1)
+    raise typer.Exit(ExitCode.DONE if print_checks(checks, output) else ExitCode.NO)
 
 
 @app.command()
 @add_options(CONNECTION, ASSIGNMENTS)
-def settings(invocation: Invocation, *, as_json: Json = False) -> None:
+def settings(invocation: Invocation, *, output: ListOutput = None) -> None:
     """Print every setting: its value, its source (default, variable or flag), and its meaning. Secrets are hidden.
 
     Example: `PRUNELLA_HTTP_PORT=9090 prunella settings`
     """
     from prunella_operator.cli.listings import print_settings
 
-    print_settings(invocation.settings, invocation.flags, as_json)
+    print_settings(invocation.settings, invocation.flags, output)
 
 
 @app.command()
-def playbooks(as_json: Json = False) -> None:
+def playbooks(output: ListOutput = None) -> None:
     """Print the root causes Prunella knows and the repair steps for each, in the order it tries them."""
     from prunella_operator.cli.listings import print_playbooks
     from prunella_workflows.decisions.playbooks import PLAYBOOKS
 
-    print_playbooks(PLAYBOOKS, as_json)
+    print_playbooks(PLAYBOOKS, output)
 
 
 @app.command()
@@ -183,15 +202,6 @@ def rbac(
     if bool(namespaces) == cluster:
         raise typer.BadParameter("name at least one namespace, or pass --cluster for all of them")
     sys.stdout.write(bindings(tuple(namespaces or ()), accounts))
-
-
-@app.command()
-def version(as_json: Json = False) -> None:
-    """Print the version."""
-    from importlib.metadata import version as installed
-
-    number = installed("prunella")
-    console().print(json.dumps({"prunella": number}) if as_json else f"prunella {number}")
 
 
 def main() -> NoReturn:

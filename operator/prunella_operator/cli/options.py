@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from prunella_operator.config.environment import UnknownSetting, check_variables
 from prunella_operator.config.settings import Settings
 from prunella_operator.incidents.client import Incident, IncidentReader, Listed
 from prunella_operator.presentation.terminal import console, safe
-from prunella_workflows.model.errors import PrunellaError
+from prunella_workflows.model.errors import PrunellaError, Retryable
 
 if TYPE_CHECKING:
     from prunella_operator.reporting.recorded_incident import RecordedIncident
@@ -46,7 +47,17 @@ ASSIGNMENTS: Options = {
     ]
 }
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+class ExitCode(IntEnum):
+    """The exit codes, for pipelines; docs/cli.md explains them."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USAGE = 2
+    NO = 3
+    """It was done, and the answer is no."""
+    TRY_AGAIN = 4
+    INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def add_options(*groups: Options) -> Callable[[Callable[..., None]], Callable[..
 
 
 class Group(TyperGroup):
-    """The command tree. A Prunella error is one message and exit code 1, never a traceback."""
+    """The command tree. A Prunella error is one message and an exit code, never a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
@@ -106,7 +117,7 @@ class Group(TyperGroup):
             return super().invoke(ctx)
         except PrunellaError as error:
             console(typer.get_text_stream("stderr")).print(safe(f"error: {error}"), soft_wrap=True)
-            raise typer.Exit(1) from error
+            raise typer.Exit(ExitCode.TRY_AGAIN if isinstance(error, Retryable) else ExitCode.FAILED) from error
 
 
 def parse_flags(values: Mapping[str, Any]) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """`prunella incidents export` and `prunella replay`: decisions with their facts, and the same decisions made again."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,7 +11,8 @@ import typer
 from prunella_operator import clock
 from prunella_operator.cli.arguments import Name, Namespace, parse_since
 from prunella_operator.cli.exported_files import read_exported, read_text
-from prunella_operator.cli.options import CONNECTION, Invocation, Json, add_options
+from prunella_operator.cli.options import CONNECTION, ExitCode, Invocation, add_options
+from prunella_operator.cli.output import Output, document, print_document
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import NotFound
 
@@ -79,9 +79,9 @@ def replay(
     namespace: OneNamespace = None,
     policy: Policy = None,
     update: Update = False,
-    as_json: Json = False,
+    output: Output = None,
 ) -> None:
-    """Make recorded decisions again, and show which ones differ. Needs no cluster; exit code 1 if any differs.
+    """Make recorded decisions again, and show which ones differ. Needs no cluster; exit code 3 if any differs.
 
     The decisions come from exported incidents, or with `--since` from Temporal. With `--policy` it shows the incidents
     that would have gone another way by that policy, each with the reason.
@@ -99,14 +99,14 @@ def replay(
     result = (
         make_again(incidents, read_policies(policy).apply).with_other_outcomes() if policy else make_again(incidents)
     )
-    if as_json:
-        console().print_json(json.dumps(asdict(result)), indent=2)
+    if output:
+        print_document(document("Replay", **asdict(result)), output)
     else:
         _print(result)
     if update:
         for path, incident in files.items():
             path.write_text(decide_again(incident).to_json(), encoding="utf-8")
-    raise typer.Exit(1 if result.changes and not (update or policy) else 0)
+    raise typer.Exit(ExitCode.NO if result.changes and not (update or policy) else ExitCode.DONE)
 
 
 def read_policies(file: Path) -> "ChangedPolicies":

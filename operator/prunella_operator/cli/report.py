@@ -11,6 +11,7 @@ import typer
 from prunella_operator import clock
 from prunella_operator.cli.arguments import parse_since
 from prunella_operator.cli.options import CONNECTION, Invocation, add_options
+from prunella_operator.cli.output import document, print_document
 from prunella_operator.incidents.client import Incident
 from prunella_operator.presentation.terminal import console
 from prunella_operator.reporting.report import MANUAL_MINUTES, Report, build
@@ -22,6 +23,7 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    YAML = "yaml"
     HTML = "html"
 
 
@@ -92,6 +94,7 @@ def _print(made: Report, output: Output) -> None:
 
     if output is Output.TEXT:
         render.print_text(made, console())
+    elif output is Output.HTML:
+        sys.stdout.write(render.to_html(made).strip() + "\n")
     else:
-        write = render.to_json if output is Output.JSON else render.to_html
-        sys.stdout.write(write(made).strip() + "\n")
+        print_document(document("Report", **render.to_values(made)), output)

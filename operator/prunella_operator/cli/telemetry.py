@@ -1,15 +1,14 @@
 """The commands `prunella telemetry ...`. The wing is imported only when one of them runs."""
 
 import asyncio
-import json
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from prunella_operator import clock
-from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, Invocation, Json, Options, add_options
+from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, Invocation, Options, add_options
+from prunella_operator.cli.output import ListOutput, Output, document, for_programs, print_document, print_list
 from prunella_operator.cli.run import PROCESS, refuse_embedded
 from prunella_operator.config.extras import telemetry_wing
 from prunella_operator.presentation.terminal import age, console, percent, safe
@@ -33,14 +32,14 @@ def worker(invocation: Invocation) -> None:
 
 
 @add_options(_SETTINGS)
-def status(invocation: Invocation, *, as_json: Json = False) -> None:
+def status(invocation: Invocation, *, output: Output = None) -> None:
     """Print lag and rates of the pipeline in the last five minutes, and how the services are.
 
     Example: `prunella telemetry status`
     """
     found = asyncio.run(telemetry_wing("store.reports").read_status(invocation.settings))
-    if as_json:
-        return _print_json(found)
+    if output:
+        return print_document(document("PipelineStatus", **found), output)
     out, now = console(), clock.now()
     services = ", ".join(f"{number} {state}" for state, number in found["services"].items()) or "none yet"
     out.print(safe(f"Services: {services}. Anomalies: {found['anomalies']}."))
@@ -61,15 +60,15 @@ def top(
     invocation: Invocation,
     *,
     limit: Annotated[int, typer.Option(min=1, help="Number of services.")] = 20,
-    as_json: Json = False,
+    output: ListOutput = None,
 ) -> None:
     """Print the services by their telemetry of the last minute, the worst first.
 
     Example: `prunella telemetry top --limit 10`
     """
     rows = asyncio.run(telemetry_wing("store.reports").read_top(invocation.settings, limit))
-    if as_json:
-        return _print_json(rows)
+    if for_programs(output):
+        return print_list(document("ServiceList", items=rows), (row["service"] for row in rows), output)
     table = _table("SERVICE", "STATE", "REQUESTS", "ERRORS", "USUALLY", "P95", "USUALLY", "ORIGIN", "SINCE")
     for row in rows:
         name = f"{row['namespace']}/{row['workload']}" if row["workload"] else row["service"]
@@ -92,15 +91,15 @@ def explain(
     invocation: Invocation,
     anomaly: Annotated[str, typer.Argument(help="Its fingerprint, or the beginning of it.")],
     *,
-    as_json: Json = False,
+    output: Output = None,
 ) -> None:
     """Print one anomaly: origin, the part of the workload, calls, error logs around the onset, and traces to look at.
 
     Example: `prunella telemetry explain 4f2a`
     """
     found = asyncio.run(telemetry_wing("store.reports").read_anomaly(invocation.settings, anomaly))
-    if as_json:
-        return _print_json(found)
+    if output:
+        return print_document(document("Anomaly", anomaly=found), output)
     split = found["split"]
     facts = {
         "ANOMALY": f"{found['kind']}{' (critical)' if found['critical'] else ''}",
@@ -132,7 +131,3 @@ def _duration(ms: float | None) -> str:
     if ms is None:
         return "-"
     return f"{ms:.0f}ms" if ms < _MILLISECONDS else f"{ms / _MILLISECONDS:.1f}s"
-
-
-def _print_json(value: Any) -> None:
-    console().print_json(json.dumps(value, default=datetime.isoformat), indent=2)

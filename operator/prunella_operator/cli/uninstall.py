@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunella_operator.cli.options import KUBERNETES, Invocation, Options, add_options
+from prunella_operator.cli.options import KUBERNETES, ExitCode, Invocation, Options, add_options
 from prunella_operator.cli.uninstaller import Leftover, find_leftovers
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import Conflict, PrunellaError
@@ -44,7 +44,7 @@ def uninstall(
     lease = (settings.leader_lease_namespace or kube.namespace, settings.leader_lease_name)
     results = Counter(_process(kube, list(find_leftovers(kube, settings.namespaces, lease)), yes))
     console().print(_summarize(results, yes))
-    raise typer.Exit(1 if results["failed"] else 0)
+    raise typer.Exit(ExitCode.FAILED if results["failed"] else ExitCode.DONE)
 
 
 def _process(cluster: "SyncClient", leftovers: Sequence[Leftover], yes: bool) -> Iterator[str]:

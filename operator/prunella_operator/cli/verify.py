@@ -1,27 +1,20 @@
 """`prunella verify`: the statements of exported incidents against the API server's audit log."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prunella_operator.cli.exported_files import read_exported
+from prunella_operator.cli.options import ExitCode
+from prunella_operator.cli.output import Output, document, print_document
 from prunella_operator.presentation.terminal import console, safe
 
 if TYPE_CHECKING:
     from prunella_operator.reporting.proof.finding import Proof
     from prunella_operator.reporting.proof.signing import Check
-
-
-class Output(StrEnum):
-    """The format of the result."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 Exports = Annotated[
@@ -39,7 +32,6 @@ OneNamespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Onl
 Key = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="PEM file with the Ed25519 public key of the exports.")
 ]
-OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="For people or machines.")]
 
 
 def verify(
@@ -49,11 +41,11 @@ def verify(
     user: Accounts = None,
     namespace: OneNamespace = None,
     key: Key = None,
-    output: OutputFormat = Output.TEXT,
+    output: Output = None,
 ) -> None:
     """Verify that each write of Prunella has a statement in the exported incidents, and each statement its write.
 
-    Needs no cluster. Exit code 0 if all agrees, 1 if something does not, 2 if a file cannot be read or has gaps.
+    Needs no cluster. Exit code 0 if all agrees, 3 if something does not, 2 if a file cannot be read or has gaps.
 
     Example: `prunella verify --audit-log audit.log --key proof.pub exported`
     """
@@ -66,11 +58,11 @@ def verify(
         proof = verify_exports(parsed, audit_log, accounts=user or ACCOUNTS, namespace=namespace, check=_read_key(key))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    if output is Output.JSON:
-        console().print_json(json.dumps(asdict(proof)), indent=2)
+    if output:
+        print_document(document("Proof", **asdict(proof)), output)
     else:
         console().print(safe("\n".join(_lines(proof))), soft_wrap=True)
-    raise typer.Exit(1 if proof.findings else 0)
+    raise typer.Exit(ExitCode.NO if proof.findings else ExitCode.DONE)
 
 
 def _read_key(path: Path | None) -> "Check | None":

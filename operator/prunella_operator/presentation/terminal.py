@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from prunella_operator.incidents.client import Listed
+from prunella_operator.incidents.client import Incident, Listed
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.labels import HEAL
@@ -89,10 +89,24 @@ def percent(value: float | None) -> str:
 def incident_table(incidents: Sequence[Listed], now: datetime, namespaces: bool, width: int = _PIPE_WIDTH) -> Table:
     """The table of `prunella incidents list`. A narrow terminal gets fewer columns instead of wrapped ones."""
     rows = [_cells(incident, now) for incident in incidents]
-    columns = [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
+    columns = _columns(rows, namespaces)
     for dispensable in ("ACTION", "CAUSE", "HEALED IN"):
         if columns and _width(columns, rows) > width:
             columns.remove(dispensable)
+    return _table(columns, rows)
+
+
+def wide_incident_table(incidents: Sequence[Incident], now: datetime, namespaces: bool) -> Table:
+    """The same with the columns that `kubectl get -o wide` adds; none is left out."""
+    rows = [_cells(incident, now) | _wide_cells(incident) for incident in incidents]
+    return _table(_columns(rows, namespaces), rows)
+
+
+def _columns(rows: Sequence[dict[str, Text]], namespaces: bool) -> list[str]:
+    return [name for name in rows[0] if namespaces or name != "NAMESPACE"] if rows else []
+
+
+def _table(columns: Sequence[str], rows: Sequence[dict[str, Text]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     for name in columns:
         table.add_column(name, overflow="fold")
@@ -116,6 +130,17 @@ def _cells(incident: Listed, now: datetime) -> dict[str, Text]:
         "ACTION": safe(status.action),
         "AGE": Text(age(incident.metadata.creation_timestamp, now)),
         "HEALED IN": safe(status.healed_in),
+    }
+
+
+def _wide_cells(incident: Incident) -> dict[str, Text]:
+    status, detected = incident.status, incident.status.times.detected_at
+    return {
+        "SEVERITY": safe(incident.spec.severity.value),
+        "REASON": safe(status.reason),
+        "DETECTED": Text(f"{detected:%Y-%m-%dT%H:%M:%SZ}" if detected else ""),
+        "WORKFLOW": safe(status.workflow.id if status.workflow else ""),
+        "TRACE": safe(status.trace_id),
     }
 
 

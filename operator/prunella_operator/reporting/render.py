@@ -1,8 +1,8 @@
-"""Renderers of `prunella report`: text for people, JSON for machines, and a self-contained HTML page."""
+"""Renderers of `prunella report`: text for people, values for programs, and a self-contained HTML page."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -30,13 +30,13 @@ def print_text(report: Report, out: Console) -> None:
     out.print(Text(f"\nTimes are median / p90. {FORMULA}", style="dim"), soft_wrap=True)
 
 
-def to_json(report: Report) -> str:
-    """JSON: durations in seconds, the rate from 0 to 1, times in ISO 8601."""
+def to_values(report: Report) -> dict[str, Any]:
+    """The values for programs: durations in seconds, the rate from 0 to 1, times in ISO 8601."""
     values = asdict(report)
     values.update(since=report.since.isoformat(), until=report.until.isoformat(), formula=report.formula)
     values["reasons"] = dict(report.reasons)
     values["days"] = [{"day": day.day.isoformat(), **day.counts} for day in report.days]
-    return json.dumps(values, indent=2)
+    return values
 
 
 def to_html(report: Report) -> str:

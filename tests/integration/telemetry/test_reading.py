@@ -79,11 +79,11 @@ async def test_people_see_the_worst_first_and_what_is_known_of_an_anomaly(stored
         return result.stdout
 
     assert "1 Anomalous" in await prunella("status")
-    assert json.loads(await prunella("status", "--json"))["anomalies"] == 1
-    top = json.loads(await prunella("top", "--json"))
+    assert json.loads(await prunella("status", "-o", "json"))["anomalies"] == 1
+    top = json.loads(await prunella("top", "-o", "json"))["items"]
     assert [(row["service"], row["state"]) for row in top][:2] == [("cart", "Anomalous"), ("stock", "Healthy")]
     assert (await prunella("top", "--limit", "1")).splitlines()[1].startswith("shop/cart")
     text = await prunella("explain", "4f2a")
     for fact in ("shop/stock (stock)", "All", "cart to stock: 40 of 40 calls failed", "1 x no item #"):
         assert fact in text
-    assert json.loads(await prunella("explain", "4f2a00", "--json"))["origin"]["service"] == "stock"
+    assert json.loads(await prunella("explain", "4f2a00", "-o", "json"))["anomaly"]["origin"]["service"] == "stock"

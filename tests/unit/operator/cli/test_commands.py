@@ -1,12 +1,16 @@
 """The other commands: flags, settings, exit codes and output."""
 
 import json
+from importlib.metadata import version
 
 import pytest
 import yaml
 
 from prunella_operator.cli.listings import print_settings
+from prunella_operator.cli.options import ExitCode
+from prunella_operator.cli.output import ListFormat
 from prunella_operator.config.settings import Settings
+from prunella_workflows.model.errors import Conflict, Forbidden, NotFound, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -80,18 +84,22 @@ def test_wrong_variables_are_named(prunella, monkeypatch, name, value, text):
 
 def test_settings_show_value_source_and_reason(prunella, monkeypatch):
     monkeypatch.setenv("PRUNELLA_POLLERS", "7")
-    result = prunella("settings", "--context", "c", "--json")
-    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    result = prunella("settings", "--context", "c", "-o", "json")
+    printed = json.loads(result.stdout)
+    assert (printed["apiVersion"], printed["kind"]) == ("output.prunella.dev/v1alpha1", "SettingList")
+    rows = {row["name"]: row for row in printed["items"]}
     assert (rows["pollers"]["value"], rows["pollers"]["source"]) == (7, "env")
     assert (rows["context"]["value"], rows["context"]["source"]) == ("c", "flag")
     assert rows["log_level"]["source"] == "default"
     assert set(rows) == set(Settings.model_fields)
     assert "kube-system, kube-public" in prunella("settings").stdout
+    assert "VARIABLE" not in prunella("settings").stdout
+    assert "PRUNELLA_POLLERS" in prunella("settings", "-o", "wide").stdout
 
 
 def test_settings_hide_secrets(capsys):
-    for as_json in (True, False):
-        print_settings(Settings.load({"temporal_api_key": "hunter2", "context": "password=hunter2"}), {}, as_json)
+    for output in (*ListFormat, None):
+        print_settings(Settings.load({"temporal_api_key": "hunter2", "context": "password=hunter2"}), {}, output)
     printed = capsys.readouterr().out
     assert "hunter2" not in printed
     assert "(hidden)" in printed
@@ -100,7 +108,9 @@ def test_settings_hide_secrets(capsys):
 def test_playbooks_are_printed_in_order(prunella):
     printed = prunella("playbooks").stdout
     assert printed.index("pod_oom_killed") < printed.index("bad_release") < printed.index("unknown")
-    assert all(row["steps"] for row in json.loads(prunella("playbooks", "--json").stdout))
+    rows = yaml.safe_load(prunella("playbooks", "-o", "yaml").stdout)["items"]
+    assert all(row["steps"] for row in rows)
+    assert prunella("playbooks", "-o", "name").stdout.splitlines() == [row["cause"] for row in rows]
 
 
 def test_crds_are_what_kubectl_takes(prunella):
@@ -113,8 +123,26 @@ def test_crds_are_what_kubectl_takes(prunella):
 
 
 def test_version(prunella):
-    assert prunella("version").stdout.startswith("prunella ")
-    assert set(json.loads(prunella("version", "--json").stdout)) == {"prunella"}
+    result = prunella("--version")
+    assert (result.exit_code, result.stdout) == (0, f"prunella {version('prunella')}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(NotFound("no"), 1), (Forbidden("no"), 1), (Unavailable("away"), 4), (Conflict("it changed"), 4)],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_exit_code_says_whether_to_try_again(prunella, error, code):
+    def fail(*_):
+        raise error
+
+    prunella.reader.find = fail
+    result = prunella("incidents", "list")
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"error: {error}\n")
+
+
+def test_a_doctor_that_finds_a_fault_says_no(prunella):
+    assert prunella("doctor", "--kubeconfig", "/nowhere").exit_code == ExitCode.NO
 
 
 @pytest.mark.parametrize(

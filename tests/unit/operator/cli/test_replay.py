@@ -51,7 +51,7 @@ def test_unchanged_decisions(prunella):
 def test_a_changed_decision_is_shown_and_fails(prunella, copy):
     copy.write_text(changed(), encoding="utf-8")
     result = prunella("replay", str(copy.parent))
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert result.stdout.splitlines() == [
         "shop/oom-kill, diagnosis 1:",
         "  was high_cpu: set the memory limit of container app from 64Mi to 128Mi",
@@ -59,7 +59,7 @@ def test_a_changed_decision_is_shown_and_fails(prunella, copy):
         '    diagnosis.cause: "high_cpu" -> "pod_oom_killed"',
         "1 of 1 decisions of 1 incidents differ",
     ]
-    printed = json.loads(prunella("replay", "--json", str(copy)).stdout)
+    printed = json.loads(prunella("replay", "-o", "json", str(copy)).stdout)
     assert [change["incident"] for change in printed["changes"]] == ["shop/oom-kill"]
 
 

@@ -92,7 +92,7 @@ def test_manual_minutes(cli):
 
 def test_json_report(cli):
     report = json.loads(cli("report", "-o", "json", "--since", "7d", "-n", "shop").stdout)
-    assert report["namespace"] == "shop"
+    assert (report["kind"], report["namespace"]) == ("Report", "shop")
     assert report["since"] == "2026-11-18T12:00:00+00:00"
     assert report["total"]["stats"]["repair"] == {"median": 55.0, "p90": 90.0}
     assert report["reasons"] == {"MemoryAtMaximum": 1}
@@ -156,7 +156,7 @@ def test_deleted_incidents_are_read_from_temporal(cli):
 def test_an_unavailable_temporal_is_one_message(cli):
     cli.archived = TemporalUnavailable("no answer")
     result = cli("report", "--deleted")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (4, "")
     assert result.stderr == "error: Temporal: no answer. Without --deleted the report uses the Incident objects alone\n"
 
 

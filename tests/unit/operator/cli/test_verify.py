@@ -42,7 +42,7 @@ def test_all_agree(run):
 def test_a_disagreement_is_shown_and_fails(run, scene):
     scene.change(1, verdict="Healed")
     result = run()
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     first, last = result.stdout.splitlines()
     assert first.endswith(
         "one.json: statement 1: OtherVerdict: the incident's status has another verdict: NotHealed, undone"
@@ -62,7 +62,7 @@ def test_an_export_is_signed_with_the_key_of_the_setting(prunella, make, run, sc
     prunella.recorded = {of_incident("uid-web-oom"): [parse_recorded(json.dumps(scene.export), "one.json")]}
     exported = prunella("incidents", "export", "web-oom")
     assert exported.exit_code == 0
-    assert run("--key", str(keys[1])).exit_code == 1
+    assert run("--key", str(keys[1])).exit_code == 3
     scene.export = json.loads(exported.stdout)
     assert {len(statement["signature"]) for statement in scene.statements} == {128}
     assert run("--key", str(keys[1])).exit_code == 0

@@ -8,6 +8,7 @@ import pytest
 from fakes.metrics import FakeSource
 
 from prunella_operator.cli.doctor import print_checks
+from prunella_operator.cli.output import ListFormat
 from prunella_operator.config.crds import crds
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.checks import Check, check_clock, find_difference, run_checks
@@ -268,9 +269,9 @@ def test_prometheus_is_checked_without_an_api_server():
 
 def test_output_continues_after_a_failure_and_contains_the_fix(capsys):
     checks = [Check("A", passed=False, message="broken", fix="repair it"), Check("B", passed=True, message="fine")]
-    assert print_checks(iter(checks), as_json=False) is False
+    assert print_checks(iter(checks), None) is False
     assert capsys.readouterr().out == "FAIL  A: broken\n      fix: repair it\npass  B: fine\n"
-    assert print_checks(checks[1:], as_json=False) is True
+    assert print_checks(checks[1:], ListFormat.WIDE) is True
     capsys.readouterr()
-    assert print_checks(checks, as_json=True) is False
-    assert [row["passed"] for row in json.loads(capsys.readouterr().out)] == [False, True]
+    assert print_checks(checks, ListFormat.JSON) is False
+    assert [row["passed"] for row in json.loads(capsys.readouterr().out)["items"]] == [False, True]
