@@ -55,6 +55,15 @@ def test_each_event_is_there_once(case_run):
     assert {event["reportingController"] for event in found} == {"prunella.dev/operator"}
 
 
+@with_cases("bad-release")
+def test_the_workload_and_its_history_show_the_repair(case_run):
+    case_run.closed()
+    words = (f"deployment/{case_run.case.workload}", "-n", case_run.namespace)
+    events = case_run.cluster.kubectl("describe", *words).partition("\nEvents:")[2]
+    assert "Repaired" in events
+    assert "Prunella: roll back to " in case_run.cluster.kubectl("rollout", "history", *words)
+
+
 @with_cases("bad-release", "recovering")
 def test_wait_for_success(case_run):
     name = case_run.opened()["metadata"]["name"]
