@@ -14,7 +14,8 @@ from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.redaction import redact_texts
 
 if TYPE_CHECKING:
-    from prunella_operator.reporting.dump_diagnosis import DumpDiagnosis, DumpedFault
+    from prunella_operator.reporting.dump_diagnosis import DumpDiagnosis
+    from prunella_operator.reporting.dumped_workload import DumpedFault
     from prunella_workflows.contracts.healing import DiagnoseReport
 
 _FACTS = ("Decided by", "Pod", "Usage", "Log", "Event")
@@ -79,20 +80,16 @@ def _diagnose(
 ) -> "DumpDiagnosis":
     """All is read and judged before anything is printed. Wrong usage, with the place, if something cannot be read."""
     from prunella_operator.kubernetes.dump.files import read_dump
-    from prunella_operator.reporting.dump_diagnosis import DumpDiagnoser
+    from prunella_operator.reporting.dump_diagnosis import DumpDiagnoser, Selection
 
-    def select(own_namespace: str, name: str) -> bool:
-        named = workload is None or workload in {name, name.partition("/")[2]}
-        return named and namespace in {None, own_namespace}
-
-    policies = read_policies(policy).policies if policy else ()
+    policies, wanted = read_policies(policy).policies if policy else (), Selection(namespace, workload)
     try:
-        result = DumpDiagnoser(read_dump(folder), invocation.settings, policies).diagnose(select)
+        result = DumpDiagnoser(read_dump(folder), invocation.settings, policies).diagnose(wanted)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if not result.workloads and not result.faults and (namespace or workload):
-        wanted = " ".join(filter(None, (workload and f"workload {workload}", namespace and f"namespace {namespace}")))
-        raise typer.BadParameter(f"{folder}: there is no {wanted} in it")
+        names = " in ".join(filter(None, (workload and f"workload {workload}", namespace and f"namespace {namespace}")))
+        raise typer.BadParameter(f"{folder}: there is no {names}")
     return result
 
 
@@ -103,7 +100,7 @@ def _print(result: "DumpDiagnosis", *, wide: bool) -> None:
 
 
 def _summary(result: "DumpDiagnosis") -> str:
-    from prunella_operator.reporting.dump_diagnosis import State
+    from prunella_operator.reporting.dumped_workload import State
 
     left = result.count(State.NOT_JUDGED)
     unjudged = f", {left} {'is' if left == 1 else 'are'} not judged" if left else ""
@@ -113,7 +110,7 @@ def _summary(result: "DumpDiagnosis") -> str:
 
 def _lines(fault: "DumpedFault", *, wide: bool) -> Iterator[str]:
     """One paragraph for a failing workload, one line for any other."""
-    from prunella_operator.reporting.dump_diagnosis import State
+    from prunella_operator.reporting.dumped_workload import State
 
     name, report = f"{fault.namespace}/{fault.workload}", fault.report
     if report is None:

@@ -1,8 +1,12 @@
 """In words: the facts that a diagnosis does not know because a dump lacks them."""
 
+from collections.abc import Iterable, Iterator
+
 from prunella_operator.kubernetes.dump.client import Lack
 
-NO_MANAGERS = "who manages its fields: the dump has no managedFields (kubectl get --show-managed-fields)"
+_NO_MANAGERS = "who manages its fields: the dump has no managedFields (kubectl get --show-managed-fields)"
+_SNAPSHOTS = "controllerrevisions"
+"""Prunella's own are looked for there, too: a dump lacks none of these, because it has no Prunella."""
 _NEEDED = frozenset({"pods", "replicasets", "controllerrevisions", "events", "jobs"})
 _UNKNOWN = {
     "logs": "what the program wrote",
@@ -35,6 +39,13 @@ def describe(lack: Lack) -> str:
     """Say what is not known, and what the dump would have to have."""
     unknown = _UNKNOWN.get(lack.resource, "what they show")
     return f"{unknown}: the dump has no {_thing(lack)}"
+
+
+def describe_all(lacks: Iterable[Lack], *, managed: bool) -> Iterator[str]:
+    """All that a diagnosis does not know. `managed`: the managers of fields are known, or do not matter."""
+    yield from (describe(lack) for lack in lacks if lack.resource != _SNAPSHOTS)
+    if not managed:
+        yield _NO_MANAGERS
 
 
 def _thing(lack: Lack) -> str:

@@ -120,7 +120,7 @@ class DumpClient(SyncClient):
         wanted = [current] if "previous" not in params else [previous, *([current] if self._is_down(current) else [])]
         text = next((self._dump.logs[log] for log in wanted if log in self._dump.logs), None)
         if text is None:
-            run = "the run before of " if "previous" in params else ""
+            run = "the previous run of " if "previous" in params else ""
             self._miss(Lack("logs", current.namespace, f"{run}container {current.container} of pod {current.pod}"))
             raise NotFound("the dump has no such log")
         return "\n".join(text.splitlines()[-int(params["tailLines"]) :])

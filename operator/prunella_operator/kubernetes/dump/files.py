@@ -11,7 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import ValidationError, convert
+
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.kubernetes.dump.logs import LogId, is_log, read_logs
 
 _EXPECTED = "expected a Kubernetes object with apiVersion and kind, as `kubectl get -o json` writes it"
@@ -93,6 +96,32 @@ def plural(kind: str) -> str:
     return name + ("es" if name.endswith(("s", "x", "ch")) else "s")
 
 
+class _Owner(WireStruct, frozen=True):
+    """An owner reference, whole."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool | None = None
+
+
+class _Metadata(WireStruct, frozen=True):
+    """The metadata that relates objects."""
+
+    name: str
+    namespace: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: tuple[_Owner, ...] | None = None
+
+
+class _Identified(WireStruct, frozen=True):
+    """Any object."""
+
+    metadata: _Metadata
+
+
 class _Found(NamedTuple):
     """An object, or only that a list of its resource is there."""
 
@@ -138,13 +167,11 @@ def _objects(value: Any, place: str, folder: str) -> Iterator[_Found]:
 
 
 def _single(raw: Object, place: str) -> _Found:
-    meta = raw.get("metadata")
-    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
-        raise ValueError(f"{place}: metadata.name: {_EXPECTED}")  # noqa: TRY004 - the file is wrong
-    if not isinstance(meta.get("namespace", ""), str):
-        raise ValueError(f"{place}: metadata.namespace: expected a text")  # noqa: TRY004 - as above
-    resource = ResourceId(raw["apiVersion"], plural(raw["kind"]))
-    return _Found(resource, meta.get("namespace", ""), DumpedObject(place, raw))
+    try:
+        meta = convert(raw, _Identified).metadata
+    except ValidationError as error:
+        raise ValueError(f"{place}: {error}: {_EXPECTED}") from error
+    return _Found(ResourceId(raw["apiVersion"], plural(raw["kind"])), meta.namespace, DumpedObject(place, raw))
 
 
 def _keep_newer(known: dict[ObjectId, DumpedObject], found: DumpedObject) -> None:

@@ -64,7 +64,7 @@ def test_one_workload_and_one_namespace(prunella):
     for option, wanted in (("-n", "namespace other"), ("--workload", "workload other")):
         result = prunella("diagnose", "--from", str(SAMPLE), option, "other")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert squeeze(f"there is no {wanted} in it") in squeeze(result.stderr)
+        assert squeeze(f"there is no {wanted}") in squeeze(result.stderr)
 
 
 def test_another_policy(prunella, tmp_path):
@@ -136,6 +136,13 @@ def test_without_replica_sets_nothing_is_guessed(prunella, folder):
     assert found["catalog-5d6c8b7f9c"]["message"].startswith(pod.replace("CrashLoopBackOff", "OOMKilled"))
 
 
+def test_a_pod_of_an_unknown_workload_is_named_whichever_is_wanted(prunella, folder):
+    (folder / "shop" / "replicasets.json").unlink()
+    assert states(prunella, folder, "--workload", "web") == dict.fromkeys(
+        ("catalog-5d6c8b7f9c", "checkout-7c9d8f6b54", "payments-84f7c5d6b9"), "NotJudged"
+    )
+
+
 def test_without_logs_and_nodes_that_is_said(prunella, folder):
     (folder / "nodes.json").unlink()
     for path in folder.rglob("logs.txt"):
@@ -143,7 +150,7 @@ def test_without_logs_and_nodes_that_is_said(prunella, folder):
     found = faults(prunella, folder)["checkout"]
     assert found["report"]["diagnosis"]["cause"] == "bad_release"
     assert "how its nodes are: the dump has no nodes" in found["lacks"]
-    logs = "the run before of container app of pod checkout-7c9d8f6b54-m2x8d"
+    logs = "the previous run of container app of pod checkout-7c9d8f6b54-m2x8d"
     assert f"what the program wrote: the dump has no log of {logs}" in found["lacks"]
 
 

@@ -85,7 +85,7 @@ def test_the_run_before_of_a_container_that_runs_is_not_in_the_dump(client):
     assert client.text(log, container="app", tailLines="20").endswith("GET / 200")
     with pytest.raises(NotFound):
         client.text(log, container="app", tailLines="20", previous="true")
-    assert client.lacks == (Lack("logs", "shop", "the run before of container app of pod web-59c8d7f6bb-5hxqp"),)
+    assert client.lacks == (Lack("logs", "shop", "the previous run of container app of pod web-59c8d7f6bb-5hxqp"),)
 
 
 def test_nothing_is_written(client):

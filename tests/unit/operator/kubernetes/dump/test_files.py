@@ -102,12 +102,16 @@ def test_the_encoding_of_a_windows_shell(tmp_path):
         pytest.param(b"apiVersion: v1\n", "bad.json: line 1, column 1: Expecting value", id="YAML"),
         pytest.param(b"[1]", "bad.json: expected a Kubernetes object", id="no object"),
         pytest.param(b'{"kind": "Pod"}', "bad.json: expected a Kubernetes object", id="without a version"),
-        pytest.param(b'{"apiVersion": "v1", "kind": "Pod"}', "bad.json: metadata.name: expected", id="without a name"),
+        pytest.param(
+            b'{"apiVersion": "v1", "kind": "Pod"}',
+            "bad.json: Object missing required field `metadata`: expected",
+            id="without a name",
+        ),
         pytest.param(json.dumps(a_list(5)).encode(), "bad.json: items: expected", id="an item is no object"),
         pytest.param(json.dumps(a_list({})).encode(), "bad.json: items[0]: expected", id="an item without a kind"),
         pytest.param(
             json.dumps(a_list(a_config_map(), a_config_map("x", namespace=5))).encode(),
-            "bad.json: items[1]: metadata.namespace: expected a text",
+            "bad.json: items[1]: Expected `str`, got `int` - at `$.metadata.namespace`",
             id="a namespace that is no text",
         ),
         pytest.param(
