@@ -195,6 +195,7 @@ _SETTINGS = """# Settings
 This page is generated from the code by `python docs/pages.py`; a test checks it.
 
 Precedence, lowest first: the default, a `PRUNELLA_*` environment variable, a flag (`--set NAME=VALUE`, or its own).
+[Temporal's own configuration](temporal.md#connect-to-a-server-of-yours) replaces the defaults of its connection.
 `prunella settings` prints the effective values and their sources; secrets are hidden.
 What Prunella may do to workloads is not a setting: see [policies](policies.md).
 
@@ -202,10 +203,10 @@ What Prunella may do to workloads is not a setting: see [policies](policies.md).
 |---|---|---|---|
 {rows}
 
-`prunella run` uses `embedded` as its default for `temporal_address`.
+`prunella run` uses `embedded` as its default for `temporal_address`, unless Temporal's own configuration has one.
 An unknown `PRUNELLA_*` variable is rejected, so that a misspelt one is noticed; variables that Kubernetes sets in pods
 for Services are ignored.
-Pass `PRUNELLA_TEMPORAL_API_KEY` as a variable, not as a flag: flags are visible to other processes.
+Pass an API key as a variable, not as a flag: flags are visible to other processes.
 """
 
 _RESOURCES = """# Resources

@@ -43,6 +43,9 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that fixtures stop what they started
     # A fork here only leads to another program. With its handlers gRPC sometimes aborts the child before that.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+    for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
+        del os.environ[name]  # and the file of the user who runs the tests
+    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
     config.stash[_CLUSTER_MANAGER] = ClusterManager(_line_logger(config))
     config.stash[_UNTESTED] = Counter()
     config.stash[_WITHOUT_AUDIT] = set()

@@ -16,7 +16,7 @@ from prunella_workflows.model.redaction import redact
 if TYPE_CHECKING:
     from prunella_workflows.decisions.playbooks.playbook import Playbook
 
-_SOURCE_STYLE = {"default": "dim", "env": "cyan", "flag": "yellow"}
+_SOURCE_STYLE = {"default": "dim", "temporal": "green", "env": "cyan", "flag": "yellow"}
 
 
 def print_settings(settings: Settings, flags: Collection[str], output: ListFormat | None) -> None:

@@ -157,7 +157,9 @@ def doctor(invocation: Invocation, *, output: ListOutput = None) -> None:
 @app.command()
 @add_options(CONNECTION, ASSIGNMENTS)
 def settings(invocation: Invocation, *, output: ListOutput = None) -> None:
-    """Print every setting: its value, its source (default, variable or flag), and its meaning. Secrets are hidden.
+    """Print every setting: its value, its source and its meaning. Secrets are hidden.
+
+    Sources: default, temporal (TEMPORAL_* or a profile), env (PRUNELLA_*), flag.
 
     Example: `PRUNELLA_HTTP_PORT=9090 prunella settings`
     """

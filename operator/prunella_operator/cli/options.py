@@ -14,8 +14,9 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from prunella_operator.config.environment import UnknownSetting, check_variables, variable
+from prunella_operator.config.environment import UnknownSetting, check_variables, find_sources, variable
 from prunella_operator.config.settings import Settings
+from prunella_operator.config.temporal_profile import PLACES, ProfileError
 from prunella_operator.incidents.client import Incident, IncidentReader, Listed
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import PrunellaError, Retryable
@@ -136,7 +137,7 @@ def load(flags: dict[str, object]) -> Settings:
     try:
         check_variables(tuple(Settings.model_fields), os.environ)
         return Settings.load(flags)
-    except UnknownSetting as error:
+    except (UnknownSetting, ProfileError) as error:
         raise typer.BadParameter(str(error)) from error
     except ValidationError as error:
         raise typer.BadParameter("; ".join(_explain(dict(detail), flags) for detail in error.errors())) from error
@@ -144,5 +145,7 @@ def load(flags: dict[str, object]) -> Settings:
 
 def _explain(error: dict[str, Any], flags: dict[str, object]) -> str:
     name = str(error["loc"][0])
-    origin = f"flag for {name}" if name in flags else f"environment variable {variable(name)}"
+    source = find_sources(Settings.model_fields, flags, os.environ)[name]
+    origins = {"flag": f"flag for {name}", "temporal": PLACES.get(name)}
+    origin = origins.get(source, f"environment variable {variable(name)}")
     return f"{origin}: {error['msg'].removeprefix('Value error, ')}"

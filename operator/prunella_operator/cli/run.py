@@ -20,7 +20,7 @@ _TEMPORAL = typer.Option(
     "--temporal",
     "--temporal-address",
     metavar="embedded|HOST:PORT",
-    help="An embedded server, or an existing one. Default: PRUNELLA_TEMPORAL_ADDRESS, else embedded.",
+    help="An embedded server, or an existing one. Default: PRUNELLA_TEMPORAL_ADDRESS, TEMPORAL_ADDRESS or embedded.",
 )
 
 

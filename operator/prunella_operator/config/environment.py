@@ -3,9 +3,10 @@
 import difflib
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from prunella_operator.config.temporal_profile import profile_settings
 from prunella_workflows.model.errors import Permanent
 
 PREFIX = "PRUNELLA_"
@@ -43,10 +44,12 @@ def check_variables(fields: Collection[str], environ: Mapping[str, str]) -> None
         raise UnknownSetting("\n".join(_describe_unknown(name, known) for name in unknown))
 
 
-def find_sources(fields: Iterable[str], flags: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The source of each setting's value: flag, env or default."""
+def find_sources(fields: Collection[str], flags: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The source of each value: flag, env, temporal (its own configuration) or default. Raises ProfileError."""
     given = {name.upper() for name, value in environ.items() if value}
-    return {field: "flag" if field in flags else "env" if variable(field) in given else "default" for field in fields}
+    sources = {"flag": flags, "env": {field for field in fields if variable(field) in given}}
+    sources["temporal"] = profile_settings(environ)
+    return {field: next((name for name, found in sources.items() if field in found), "default") for field in fields}
 
 
 def _is_service_link(name: str, value: str) -> bool:

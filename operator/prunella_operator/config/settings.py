@@ -1,13 +1,24 @@
-"""The settings: a frozen value. Precedence, lowest first: the default, a `PRUNELLA_*` environment variable, a flag."""
+"""The settings: a frozen value.
 
+Precedence, lowest first: the default, Temporal's own configuration, a `PRUNELLA_*` environment variable, a flag.
+"""
+
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from prunella_operator.config.environment import PREFIX, in_cluster, state_home
+from prunella_operator.config.temporal_profile import profile_settings
 
 EMBEDDED = "embedded"
 """The address that starts an embedded Temporal server (`prunella run` only)."""
@@ -258,6 +269,18 @@ class Settings(BaseSettings):
         return f"{base.rstrip('/')}/namespaces/{self.temporal_namespace}/workflows/{path}" if base else ""
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources, highest first. Raises ProfileError for Temporal's own configuration."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, profile_settings(os.environ))
+
+    @classmethod
     def load(cls, flags: Mapping[str, Any]) -> Self:
-        """The settings of this process. Flags that are None are ignored. Raises pydantic.ValidationError."""
+        """The settings of this process; flags that are None do not count. Raises ValidationError or ProfileError."""
         return cls(**{name: value for name, value in flags.items() if value is not None})

@@ -30,7 +30,7 @@ from prunella_operator.metrics import factory as metrics
 from prunella_operator.metrics.usage import UsageReader
 from prunella_operator.observability.workflows import expose
 from prunella_operator.process import Process
-from prunella_operator.temporal.client import connect
+from prunella_operator.temporal.client import connect, explain
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.alerts.workflow import AlertHandling
 from prunella_workflows.contracts.healing import watch_queue
@@ -149,6 +149,6 @@ async def _serve(settings: Settings, worker: Build, watcher: Build, process: Pro
             async with watcher(client):
                 await worker(client).run()
         except RuntimeError as error:
-            waiting = f"Temporal cannot be reached: {error}"
-            _log.warning("the worker waits for Temporal", error=str(error))
+            waiting = f"Temporal cannot be reached: {explain(error)}"
+            _log.warning("the worker waits for Temporal", error=explain(error))
             await asyncio.sleep(_RETRY_INTERVAL_SECONDS)

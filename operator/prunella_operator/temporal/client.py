@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
+from prunella_operator.temporal.credentials import find_credentials
 from prunella_operator.temporal.dev_server import LOOPBACK, ServerFailed, ServerProcess
 from prunella_operator.temporal.payload_codec import data_converter
 from prunella_workflows.model.errors import NotFound, Unavailable
@@ -24,6 +25,7 @@ STABLE_AFTER_SECONDS = 60.0  # of life; a later exit counts as the first again
 BACKOFF_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 _POLL_INTERVAL_SECONDS = 0.1
 _TRANSPORT_ERROR = re.compile(r'message: "([^"]+)"')
+_REFUSED_CERTIFICATE = re.compile(r"InvalidCertificate\((\w+)")
 
 _log = structlog.stdlib.get_logger("prunella.temporal")
 
@@ -32,19 +34,33 @@ async def connect(
     settings: Settings, *, lazy: bool = True, interceptors: Sequence[Interceptor] = (), runtime: Runtime | None = None
 ) -> Client:
     """Connect to the configured server. A lazy client connects at its first call: we start while Temporal is down.
-    Raises RuntimeError when it is not lazy and the server does not answer, KeyFileError for bad payload keys.
+
+    Raises:
+        RuntimeError: it is not lazy, and the server does not answer.
+        ProfileError, TlsFileError, KeyFileError: Temporal's configuration, a certificate or a payload key is invalid.
     """
-    key = settings.temporal_api_key
+    credentials = find_credentials(settings)
     return await Client.connect(
         settings.temporal_target,
         namespace=settings.temporal_namespace,
         data_converter=data_converter(settings.payload_key_file),
-        api_key=key.get_secret_value() if key else None,
-        tls=settings.temporal_tls or key is not None,
+        api_key=credentials.api_key,
+        tls=credentials.tls,
+        rpc_metadata=credentials.metadata,
         lazy=lazy,
         interceptors=interceptors,
         runtime=runtime,
     )
+
+
+def explain(error: RuntimeError) -> str:
+    """Why a connection failed, in short."""
+    text = str(error)
+    if match := _REFUSED_CERTIFICATE.search(text):
+        places = "TEMPORAL_TLS_SERVER_CA_CERT_PATH and TEMPORAL_TLS_SERVER_NAME"
+        return f"its certificate is not trusted ({match[1]}): see {places}"
+    match = _TRANSPORT_ERROR.search(text)
+    return match[1] if match else text
 
 
 def probe(settings: Settings) -> str:
@@ -58,8 +74,7 @@ async def _probe(settings: Settings) -> str:
         info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     except RuntimeError as error:
-        match = _TRANSPORT_ERROR.search(str(error))
-        raise Unavailable(f"it does not answer: {match[1] if match else error}") from error
+        raise Unavailable(f"it does not answer: {explain(error)}") from error
     except RPCError as error:
         error_class = NotFound if error.status is RPCStatusCode.NOT_FOUND else Unavailable
         raise error_class(error.message) from error

@@ -29,11 +29,13 @@ def test_run_embeds_temporal_by_default(prunella, monkeypatch):
     prunella("run")
     prunella("run", "--temporal", "embedded")
     prunella("run", "--temporal", "t:1")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "e:1")
+    prunella("run")
     monkeypatch.setenv("PRUNELLA_TEMPORAL_ADDRESS", "e:2")
     prunella("run")
     prunella("run", "--temporal", "embedded")
     addresses = [settings.temporal_address for settings, *_ in prunella.runs]
-    assert addresses == ["embedded", "embedded", "t:1", "e:2", "embedded"]
+    assert addresses == ["embedded", "embedded", "t:1", "e:1", "e:2", "embedded"]
 
 
 def test_run_serves_the_console_too_unless_it_has_no_port(prunella):
@@ -73,7 +75,12 @@ def test_wrong_usage_exits_with_2_and_a_message(prunella, arguments, text):
 
 @pytest.mark.parametrize(
     ("name", "value", "text"),
-    [("PRUNELLA_HTPP_PORT", "1", "PRUNELLA_HTTP_PORT"), ("PRUNELLA_POLLERS", "x", "PRUNELLA_POLLERS")],
+    [
+        ("PRUNELLA_HTPP_PORT", "1", "PRUNELLA_HTTP_PORT"),
+        ("PRUNELLA_POLLERS", "x", "PRUNELLA_POLLERS"),
+        ("TEMPORAL_ADDRESS", "nowhere", "TEMPORAL_ADDRESS"),
+        ("TEMPORAL_CONFIG_FILE", "/no/such/file", "/no/such/file"),
+    ],
 )
 def test_wrong_variables_are_named(prunella, monkeypatch, name, value, text):
     monkeypatch.setenv(name, value)
