@@ -17,6 +17,8 @@ class TokenFile:
     """The tokens of a file, reloaded when it changes. Only their digests are kept."""
 
     path: Path
+    owner: str = "webhook"
+    """The service that accepts them, for messages."""
     _seen: tuple[int, int, int] = (0, 0, 0)
     _digests: tuple[bytes, ...] = field(default=(), repr=False)
 
@@ -46,8 +48,10 @@ class TokenFile:
         except (OSError, UnicodeDecodeError) as error:
             self._seen, self._digests = (0, 0, 0), ()
             reason = getattr(error, "strerror", None) or "it is not a text file"
-            raise NoTokens(f"the webhook's token file {self.path} cannot be read: {reason}") from None
+            raise NoTokens(f"the {self.owner}'s token file {self.path} cannot be read: {reason}") from None
         if not tokens or min(map(len, tokens)) < MIN_LENGTH:
             self._seen, self._digests = (0, 0, 0), ()
-            raise NoTokens(f"the webhook's token file {self.path} must hold tokens of at least {MIN_LENGTH} characters")
+            raise NoTokens(
+                f"the {self.owner}'s token file {self.path} must hold tokens of at least {MIN_LENGTH} characters"
+            )
         self._seen, self._digests = seen, tuple(sha256(token.encode()).digest() for token in tokens)

@@ -13,7 +13,7 @@ from prunella_operator.compat import temporalio as compat_temporalio  # noqa: F4
 
 # isort: split
 from prunella_operator import clock
-from prunella_operator.cli import diagnose, incident_actions, replay, report, uninstall
+from prunella_operator.cli import codec_server, diagnose, incident_actions, replay, report, uninstall
 from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import run as cli_run
@@ -33,12 +33,23 @@ if TYPE_CHECKING:
 
 
 def _run(
-    settings: Settings, *, operator: bool = False, worker: bool = False, console: bool = False, telemetry: bool = False
+    settings: Settings,
+    *,
+    operator: bool = False,
+    worker: bool = False,
+    console: bool = False,
+    telemetry: bool = False,
+    codec_server: bool = False,
 ) -> int:
     from prunella_operator.observability.logging import configure
     from prunella_operator.runtime.app import run as run_app
+    from prunella_operator.runtime.app import run_until_signalled
 
     configure(settings.log_format, settings.log_level)
+    if codec_server:
+        from prunella_operator.codec_server.serve import serve_codec
+
+        return run_until_signalled(serve_codec(settings))
     return run_app(settings, operator=operator, worker=worker, console=console, telemetry=telemetry)
 
 
@@ -107,6 +118,7 @@ for command in (
     cli_run.worker,
     cli_run.run,
     cli_run.console,
+    codec_server.codec_server,
     report.report,
     replay.replay,
     diagnose.diagnose,

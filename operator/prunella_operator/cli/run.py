@@ -5,12 +5,16 @@ from typing import Annotated
 import typer
 
 from prunella_operator.cli.options import ASSIGNMENTS, CONNECTION, KUBERNETES, Invocation, Options, add_options
-from prunella_operator.config.settings import EMBEDDED, Settings
+from prunella_operator.config.settings import Settings
+from prunella_operator.config.values import EMBEDDED
 
-PROCESS: Options = {
-    "http_port": Annotated[int | None, typer.Option(help="Port of health and metrics.")],
+LOGGING: Options = {
     "log_format": Annotated[str | None, typer.Option(help="auto, json or text.")],
     "log_level": Annotated[str | None, typer.Option(help="debug, info, warning or error.")],
+}
+PROCESS: Options = {
+    "http_port": Annotated[int | None, typer.Option(help="Port of health and metrics.")],
+    **LOGGING,
     **ASSIGNMENTS,
 }
 _NAMESPACES: Options = {

@@ -6,52 +6,18 @@ Precedence, lowest first: the default, Temporal's own configuration, a `PRUNELLA
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from prunella_operator.config.environment import PREFIX, in_cluster, state_home
 from prunella_operator.config.temporal_profile import profile_settings
-
-EMBEDDED = "embedded"
-"""The address that starts an embedded Temporal server (`prunella run` only)."""
-
-
-def _split_names(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _check_address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if value != EMBEDDED and not (colon and host and port.isdigit() and int(port) < 65536):  # noqa: PLR2004 - the TCP limit
-        raise ValueError("expected HOST:PORT, such as 127.0.0.1:7233")
-    return value
-
-
-def _check_url(value: str) -> str:
-    """A URL without credentials: they would be printed wherever the URL is."""
-    parts = urlsplit(value)
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not contain a user or password: use a token file")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.port == 0:
-        raise ValueError("expected http(s)://HOST[:PORT][/PATH], such as http://prometheus.monitoring:9090")
-    return value.rstrip("/")
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Url = Annotated[str, AfterValidator(_check_url)]
+from prunella_operator.config.values import EMBEDDED, Address, Count, Names, Port, Seconds, Share, Url
 
 
 class Settings(BaseSettings):
@@ -135,7 +101,7 @@ class Settings(BaseSettings):
         5.0, description="timeout of a query, in seconds, at most 10; a query that times out returns no data"
     )
 
-    temporal_address: Annotated[str, AfterValidator(_check_address)] = Field(
+    temporal_address: Address = Field(
         "127.0.0.1:7233", description="HOST:PORT of Temporal; `prunella run` accepts `embedded` too"
     )
     temporal_namespace: str = Field("default", description="Temporal namespace of the workflows")
@@ -172,6 +138,15 @@ class Settings(BaseSettings):
     )
     max_workflow_tasks: Count = Field(100, description="maximum concurrent workflow tasks per worker")
     max_activities: Count = Field(50, description="maximum concurrent activities per worker")
+    worker_tuner: Literal["fixed", "resources"] = Field(
+        "fixed", description="fixed: a worker always takes up to these two limits; resources: fewer while it is short"
+    )
+    worker_target_memory: Share = Field(
+        0.8, description="share of the memory above which a worker with worker_tuner=resources takes less"
+    )
+    worker_target_cpu: Share = Field(
+        0.9, description="share of the CPU above which a worker with worker_tuner=resources takes less"
+    )
     pollers: Count = Field(5, description="concurrent polls of each task type per worker")
 
     http_host: str = Field(
@@ -185,6 +160,21 @@ class Settings(BaseSettings):
     console_anonymous: bool = Field(
         default=True, description="allow reading incidents in the console without a token; actions always need one"
     )
+
+    codec_port: Port = Field(8082, description="port of `prunella codec-server`")
+    codec_origins: Names = Field(
+        (),
+        description="origins of Temporal's web page that may call the codec server, comma-separated, such as "
+        "https://temporal.example.org",
+    )
+    codec_token_file: str | None = Field(
+        None, description="file with the bearer tokens that the codec server accepts, one per line; reloaded on change"
+    )
+    codec_oidc_issuer: Url | None = Field(
+        None, description="URL of the OpenID issuer whose access tokens (JWT) the codec server accepts"
+    )
+    codec_oidc_audience: str | None = Field(None, description="audience that these access tokens must have")
+    codec_encode: bool = Field(default=False, description="encrypt payloads at the codec server's /encode too")
 
     webhook_host: str = Field(
         default_factory=lambda: "0.0.0.0" if in_cluster() else "127.0.0.1",  # noqa: S104 - Alertmanager calls the pod's IP

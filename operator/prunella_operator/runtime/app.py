@@ -30,10 +30,14 @@ class PortTaken(Permanent):
 
 
 def run(settings: Settings, *, operator: bool, worker: bool, console: bool, telemetry: bool = False) -> int:
-    """Run until a signal; the exit code is 0 after a clean stop, 1 after an error."""
-    work = _main(settings, operator=operator, worker=worker, console=console, telemetry=telemetry)
+    """Run parts of Prunella until a signal; the exit code is 0 after a clean stop, 1 after an error."""
+    return run_until_signalled(_main(settings, operator=operator, worker=worker, console=console, telemetry=telemetry))
+
+
+def run_until_signalled(work: Coroutine[Any, Any, None]) -> int:
+    """Run this until a signal; the exit code is 0 after a clean stop, 1 after an error."""
     try:
-        asyncio.run(_run_until_signalled(work))
+        asyncio.run(_cancel_when_signalled(work))
         code = 0
     except Permanent as error:
         print(f"prunella: {error}", file=sys.stderr)  # noqa: T201 - the log may be JSON; this is for a person
@@ -46,7 +50,7 @@ def run(settings: Settings, *, operator: bool, worker: bool, console: bool, tele
     os._exit(code)  # temporalio's core may crash at interpreter exit (sdk-python issue 300)
 
 
-async def _run_until_signalled(work: Coroutine[Any, Any, None]) -> None:
+async def _cancel_when_signalled(work: Coroutine[Any, Any, None]) -> None:
     """Cancel the work at the first SIGINT or SIGTERM, at any point; everything it opened is closed."""
     task = asyncio.create_task(work)
     for number in (signal.SIGINT, signal.SIGTERM):

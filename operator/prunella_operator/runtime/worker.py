@@ -30,6 +30,7 @@ from prunella_operator.metrics import factory as metrics
 from prunella_operator.metrics.usage import UsageReader
 from prunella_operator.observability.workflows import expose
 from prunella_operator.process import Process
+from prunella_operator.runtime.tuner import create_tuner
 from prunella_operator.temporal.client import connect, explain
 from prunella_workflows.alerts.batch_workflow import AlertIntake
 from prunella_workflows.alerts.workflow import AlertHandling
@@ -72,8 +73,7 @@ def build_worker(client: Client, settings: Settings, activities: Registered, poo
         activities=[*activities, Distribution(AlertDispatcher(client, settings.task_queue)).distribute],
         workflow_runner=workflow_runner(),
         activity_executor=pool,
-        max_concurrent_workflow_tasks=settings.max_workflow_tasks,
-        max_concurrent_activities=settings.max_activities,
+        tuner=create_tuner(settings),
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.pollers),
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.pollers),
         max_cached_workflows=_MAX_CACHED_WORKFLOWS,

@@ -99,6 +99,7 @@ NOT_RUN = {
     "source .venv/bin/activate": "of the shell of a person",
     'eval "$(.venv/bin/python hack/cluster env)"': "tests/unit/hack/test_cluster_tool.py tests what it prints",
     "prunella run*": "e2e runs it with other ports (tests/support/prunella.py)",
+    "prunella codec-server *": "tests/unit/operator/codec_server runs the same server over HTTP",
     "prunella doctor*": "tests/unit/operator/doctor/test_checks.py",
     "prunella notify test *": "tests/unit/operator/cli/test_notify.py sends to a local server",
     "prunella incidents *": "tests/unit/operator/cli runs each of them against a scripted API",
@@ -253,7 +254,7 @@ def test_paths_in_the_text_exist(page):
 
 @pytest.mark.parametrize("page", ALL)
 def test_prunella_commands_in_the_text_exist(page):
-    words = re.findall(r"`prunella ([a-z]+(?: [a-z]+)?)", page.read_text())
+    words = re.findall(r"`prunella ([a-z][a-z-]*(?: [a-z]+)?)", page.read_text())
     tree = typer.main.get_command(app)
     for found in words:
         first, _, second = found.partition(" ")

@@ -22,6 +22,7 @@ class Prunella:
         self.settings = None
         self.code = 0
         self.telemetry = False
+        self.codec_server = False
         self.archived = []
         self.recorded = {}
 
@@ -45,9 +46,10 @@ class Prunella:
     def _watch(self, settings, namespace, selector):
         yield lambda: self.reader.find(namespace, selector)
 
-    def _run(self, settings, *, operator=False, worker=False, console=False, telemetry=False):
+    def _run(self, settings, *, operator=False, worker=False, console=False, telemetry=False, codec_server=False):
         self.runs.append((settings, operator, worker, console))
         self.telemetry = telemetry
+        self.codec_server = codec_server
         return self.code
 
 

@@ -47,6 +47,14 @@ def test_run_serves_the_console_too_unless_it_has_no_port(prunella):
     assert prunella("console", "--set", "console_port=0").exit_code == 2
 
 
+def test_the_codec_server_is_a_process_of_its_own(prunella):
+    prunella("codec-server", "--payload-key-file", "keys", "--codec-origins", "https://a,https://b", "--codec-encode")
+    settings, *parts = prunella.runs[0]
+    assert (parts, prunella.codec_server) == ([False, False, False], True)
+    assert (settings.payload_key_file, settings.codec_encode) == ("keys", True)
+    assert settings.codec_origins == ("https://a", "https://b")
+
+
 @pytest.mark.parametrize("command", ["operator", "worker"])
 def test_only_run_embeds(prunella, command):
     result = prunella(command, "--temporal-address", "embedded")

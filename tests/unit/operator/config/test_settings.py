@@ -57,6 +57,8 @@ def test_the_database_is_kept_with_the_users_state(monkeypatch):
         {"http_port": 70000},
         {"known_good_after": -1},
         {"pollers": 0},
+        {"worker_tuner": "magic"},
+        {"worker_target_memory": 80},
         {"log_format": "xml"},
         {"no_such_setting": 1},
     ],
