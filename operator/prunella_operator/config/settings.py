@@ -139,7 +139,9 @@ class Settings(BaseSettings):
     max_workflow_tasks: Count = Field(100, description="maximum concurrent workflow tasks per worker")
     max_activities: Count = Field(50, description="maximum concurrent activities per worker")
     worker_tuner: Literal["fixed", "resources"] = Field(
-        "fixed", description="fixed: a worker always takes up to these two limits; resources: fewer while it is short"
+        "fixed",
+        description="fixed: a worker takes up to max_workflow_tasks and max_activities; "
+        "resources: fewer while memory or CPU is short",
     )
     worker_target_memory: Share = Field(
         0.8, description="share of the memory above which a worker with worker_tuner=resources takes less"
