@@ -81,9 +81,9 @@ def _has_its_precondition(statement: Statement, write: LoggedWrite) -> bool:
 
 
 def _is_its_change(statement: Statement, write: LoggedWrite) -> bool:
-    after = set_annotation(write.body, labels.AFTER)
-    return (
-        redact_texts(set_annotation(write.body, labels.LAST_CHANGE)) == statement.intent.change
-        and (not after or not statement.template_hash or after == statement.template_hash)
-        and statement.patch in ("", digest(write.body))
-    )
+    """Compare the patch or, where its hash is not known, the template that it makes, before webhooks change it."""
+    if redact_texts(set_annotation(write.body, labels.LAST_CHANGE)) != statement.intent.change:
+        return False
+    if statement.patch:
+        return statement.patch == digest(write.body)
+    return set_annotation(write.body, labels.AFTER) in ("", statement.template_hash) or not statement.template_hash

@@ -52,9 +52,7 @@ class Matcher:
             self._take_of_another(write)
             return
         self.writes += 1
-        if write.resource == "pods" and write.path not in self._paths:
-            if not any(is_about_pod(stated.value, write) for stated in self._statements):
-                self._find(Kind.NO_STATEMENT, write, f"{write.verb} {write.path} is in no statement")
+        if any(is_about_pod(stated.value, write) for stated in self._statements):
             return
         stated = self._stated_by(write)
         if stated is None:
@@ -66,6 +64,8 @@ class Matcher:
 
     def _stated_by(self, write: LoggedWrite) -> Stated | None:
         """The statement with the write's action id or, in a log without bodies, the next one about its object."""
+        if write.verb != "patch":
+            return None
         if write.body is not None:
             return self._by_action.get(set_annotation(write.body, labels.LAST_ACTION))
         left = [
