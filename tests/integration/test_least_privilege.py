@@ -8,7 +8,7 @@ from support.deployments import a_deployment, observed, precondition_of, ref_of,
 from prunella_operator import clock
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
-from prunella_operator.doctor.permissions import INCIDENTS, REPAIR, SNAPSHOTS, VIEW
+from prunella_operator.doctor.permissions import INCIDENTS, POLICIES, REPAIR, SNAPSHOTS, VIEW
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import JSON, MERGE_PATCH
 from prunella_operator.kubernetes.views import revisions
@@ -45,12 +45,12 @@ def of(*roles):
 def test_rbac_gives_each_account_its_roles_and_the_rights_to_write_only_where_they_were_bound(
     worker, operator, console, shop, billing
 ):
-    seeing = of(VIEW, INCIDENTS)
-    assert rules(worker, shop) == seeing | of(REPAIR)
-    assert rules(operator, shop) == seeing | of(SNAPSHOTS)
-    for kube in (worker, operator):
+    everywhere = {worker: of(VIEW, INCIDENTS), operator: of(VIEW, INCIDENTS, POLICIES)}
+    assert rules(worker, shop) == everywhere[worker] | of(REPAIR)
+    assert rules(operator, shop) == everywhere[operator] | of(SNAPSHOTS)
+    for kube, rights in everywhere.items():
         for namespace in (billing, HOME, "kube-system"):
-            assert rules(kube, namespace) == seeing
+            assert rules(kube, namespace) == rights
     assert rules(console, shop) == of("prunella-console")
 
 

@@ -57,9 +57,9 @@ class Module:
                     yield from self._call_needs(node, scope)
 
     def _call_needs(self, call: ast.Call, scope: ast.AST) -> Iterator[Need]:
-        if isinstance(call.func, ast.Name) and call.func.id == "Resource" and isinstance(call.args[0], ast.Constant):
-            prefix, plural = (arg.value for arg in call.args[:2])  # the resource of a watch
-            yield from ((verb, _group(prefix), plural) for verb in ("list", "watch"))
+        if isinstance(call.func, ast.Name) and call.func.id == "Resource" and len(call.args) > 1:  # that of a watch
+            for prefix in self.values(call.args[0], scope, _KINDS):
+                yield from ((verb, _group(prefix), call.args[1].value) for verb in ("list", "watch"))
             return
         if not isinstance(call.func, ast.Attribute) or _client(call.func.value) not in _CLIENTS or not call.args:
             return

@@ -15,6 +15,7 @@ from prunella_workflows.model.labels import GROUP, VERSION
 from prunella_workflows.model.outcome import Cause
 from prunella_workflows.model.plan import Action
 from prunella_workflows.model.policy import BUILT_IN, ClusterHealingPolicySpec, HealingPolicySpec
+from prunella_workflows.model.policy_status import PolicyStatus
 
 DEFINITIONS = Path(__file__).resolve().parents[1] / "definitions"
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,8 +24,8 @@ SCHEMAS = ROOT / "schemas" / GROUP
 _HEADER = "# Generated from the models by `make crds`; do not edit. Limits and rules: hack/crds/definitions.\n"
 _MODELS: Mapping[str, Mapping[str, type[Value]]] = {
     "incidents": {"spec": IncidentSpec, "status": IncidentStatus},
-    "healingpolicies": {"spec": HealingPolicySpec},
-    "clusterhealingpolicies": {"spec": ClusterHealingPolicySpec},
+    "healingpolicies": {"spec": HealingPolicySpec, "status": PolicyStatus},
+    "clusterhealingpolicies": {"spec": ClusterHealingPolicySpec, "status": PolicyStatus},
 }
 _ENUMS = {
     "$causes": [cause.value for cause in Cause if cause is not Cause.UNKNOWN],

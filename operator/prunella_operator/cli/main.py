@@ -16,6 +16,7 @@ from prunella_operator import clock
 from prunella_operator.cli import codec_server, diagnose, incident_actions, replay, report, uninstall
 from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
+from prunella_operator.cli import policy as cli_policy
 from prunella_operator.cli import run as cli_run
 from prunella_operator.cli import telemetry as cli_telemetry
 from prunella_operator.cli import verify as cli_verify
@@ -135,6 +136,10 @@ incidents.command("postmortem")(cli_incidents.postmortem)
 incidents.command("watch")(cli_incidents.watch)
 incidents.command("export")(replay.export)
 incident_actions.register(incidents)
+
+policy = typer.Typer(no_args_is_help=True, help="Explain policies.")
+app.add_typer(policy, name="policy")
+policy.command("explain")(cli_policy.explain_)
 
 notify = typer.Typer(no_args_is_help=True, help="Test notification channels.")
 app.add_typer(notify, name="notify")

@@ -14,8 +14,8 @@ from prunella_operator.detection.flapping import FLAPPING_WINDOW, Availability, 
 from prunella_operator.detection.stalled_rollouts import Progress, StalledRolloutTracker
 from prunella_operator.detection.timer import check_regularly
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.decoding import Metadata, WireStruct
-from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchStats, WatchTimings
+from prunella_operator.kubernetes.decoding import LabelledMetadata, WireStruct
+from prunella_operator.kubernetes.watch.resource import Handler, Resource, Scope, WatchStats, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import Signal
@@ -77,7 +77,7 @@ class RolloutStatus(WireStruct, frozen=True):
 class Rollout(WireStruct, frozen=True):
     """The fields of a Deployment or StatefulSet that the watch reads."""
 
-    metadata: Metadata
+    metadata: LabelledMetadata
     spec: RolloutSpec = RolloutSpec()
     status: RolloutStatus = RolloutStatus()
 
@@ -145,7 +145,7 @@ class DaemonStatus(WireStruct, frozen=True):
 class DaemonRollout(WireStruct, frozen=True):
     """The fields of a DaemonSet that the watch reads. It has no deadline."""
 
-    metadata: Metadata
+    metadata: LabelledMetadata
     spec: DaemonSpec = DaemonSpec()
     status: DaemonStatus = DaemonStatus()
     overdue: ClassVar[Condition | None] = None
@@ -183,7 +183,7 @@ class DaemonRollout(WireStruct, frozen=True):
         )
 
 
-def _is_observed(metadata: Metadata, generation: int) -> bool:
+def _is_observed(metadata: LabelledMetadata, generation: int) -> bool:
     return generation >= metadata.generation and metadata.deletion_timestamp is None
 
 
@@ -204,7 +204,10 @@ DAEMON_SETS = Resource("/apis/apps/v1", "daemonsets", "DaemonSet", DaemonRollout
 
 @dataclass(slots=True)
 class RolloutSource(Generic[R]):
-    """The watch on one kind of workload. Both callbacks are called in the event loop and must return quickly."""
+    """The watch on one kind of workload. Both callbacks are called in the event loop and must return quickly.
+
+    `others` hear of the same objects, so that none of them needs a watch of its own.
+    """
 
     access: Access
     resource: Resource[R]
@@ -213,6 +216,7 @@ class RolloutSource(Generic[R]):
     scope: Scope = field(default_factory=Scope)
     timings: WatchTimings = field(default_factory=WatchTimings)
     stats: WatchStats = field(default_factory=WatchStats)
+    others: tuple[Handler[R], ...] = ()
     _memory: dict[str, Memory] = field(default_factory=dict)
     _stalled: StalledRolloutTracker = field(init=False)
     _flapping: FlappingTracker = field(init=False)
@@ -246,36 +250,40 @@ class RolloutSource(Generic[R]):
         signal = _flapping_signal(self.resource.kind, meta, at)
         self._flapping.update(meta.uid, obj.availability, signal, at, was_complete=was_complete)
         self._memory[meta.uid] = Memory(settled, overdue, 0 if progress else meta.generation)
+        for other in self.others:
+            other.on_upsert(obj, at)
 
     def report_due(self, now: datetime) -> None:
         """Report the rollouts that have stalled for too long."""
         self._stalled.report_due(now)
 
-    def on_delete(self, uid: str, _at: datetime) -> None:
+    def on_delete(self, uid: str, at: datetime) -> None:
         """Forget the workload."""
         self._stalled.forget(uid)
         self._flapping.forget(uid)
         self._memory.pop(uid, None)
+        for other in self.others:
+            other.on_delete(uid, at)
 
 
-def _overdue_signal(kind: str, meta: Metadata, overdue: Condition, at: datetime) -> Signal:
+def _overdue_signal(kind: str, meta: LabelledMetadata, overdue: Condition, at: datetime) -> Signal:
     signal = _signal(kind, meta, DEADLINE_EXCEEDED, overdue.message[:MAX_MESSAGE_LENGTH], at)
     return signal.model_copy(update={"fault_at": overdue.last_transition_time})
 
 
-def _stalled_signal(kind: str, meta: Metadata, progress: Progress, at: datetime) -> Signal:
+def _stalled_signal(kind: str, meta: LabelledMetadata, progress: Progress, at: datetime) -> Signal:
     numbers = f"{progress.total} pod(s), {progress.updated} of the current revision, {progress.available} available"
     return _signal(kind, meta, "NoProgress", numbers, at)
 
 
-def _flapping_signal(kind: str, meta: Metadata, at: datetime) -> Signal:
+def _flapping_signal(kind: str, meta: LabelledMetadata, at: datetime) -> Signal:
     minutes = FLAPPING_WINDOW.total_seconds() / 60
     return _signal(
         kind, meta, "Flapping", f"pods were missing for most of {minutes:g} min, and replaced repeatedly", at
     )
 
 
-def _signal(kind: str, meta: Metadata, reason: str, message: str, at: datetime) -> Signal:
+def _signal(kind: str, meta: LabelledMetadata, reason: str, message: str, at: datetime) -> Signal:
     return Signal(
         source="rollouts",
         type=IncidentType.UNAVAILABLE,

@@ -12,16 +12,23 @@ VIEW = "prunella-view"
 """Reads; bound cluster-wide, to operator and worker."""
 INCIDENTS = "prunella-incidents"
 """Writes Prunella's own records only; bound cluster-wide, to operator and worker."""
+POLICIES = "prunella-policies"
+"""Writes the status of policies; bound cluster-wide, to the operator."""
 REPAIR = "prunella-repair"
 """Writes repairs; bound to the worker, in each namespace that opted in."""
 SNAPSHOTS = "prunella-snapshots"
 """Writes snapshots of known-good templates; bound to the operator, in each namespace that opted in."""
 NAMESPACED_ROLES = frozenset({REPAIR, SNAPSHOTS})
-_ROLE_OF_THE_OTHER = {"prunella-operator": REPAIR, "prunella-worker": SNAPSHOTS}
-"""By ServiceAccount of manifests/base: the role that only the other one has."""
+_ROLES_OF_THE_OTHER = {"prunella-operator": {REPAIR}, "prunella-worker": {SNAPSHOTS, POLICIES}}
+"""By ServiceAccount of manifests/base: the roles that only the other one has."""
 
 _READ = ("get", "list", "watch")
-_ROLES = {"write incidents": INCIDENTS, "repair": REPAIR, "write snapshots": SNAPSHOTS}
+_ROLES = {
+    "write incidents": INCIDENTS,
+    "write the status of policies": POLICIES,
+    "repair": REPAIR,
+    "write snapshots": SNAPSHOTS,
+}
 _FIX = "apply manifests/base, or run as an account bound to its roles"
 _NAMESPACED_FIX = "for each namespace to heal: prunella rbac NAMESPACE | kubectl apply -f -"
 
@@ -51,10 +58,12 @@ RULES = (
     Rule("write incidents", ("create", "patch", "delete"), "incidents", GROUP),
     Rule("write incidents", ("patch",), "incidents/status", GROUP),
     Rule("write incidents", ("create",), "events", "events.k8s.io"),
+    Rule("write the status of policies", ("patch",), "healingpolicies/status", GROUP),
+    Rule("write the status of policies", ("patch",), "clusterhealingpolicies/status", GROUP, cluster=True),
     Rule("read incidents and policies", _READ, "incidents", GROUP),
-    Rule("read incidents and policies", ("list",), "healingpolicies", GROUP),
-    Rule("read incidents and policies", ("list",), "clusterhealingpolicies", GROUP, cluster=True),
-    Rule("read incidents and policies", ("get", "list"), "namespaces", cluster=True),
+    Rule("read incidents and policies", ("list", "watch"), "healingpolicies", GROUP),
+    Rule("read incidents and policies", ("list", "watch"), "clusterhealingpolicies", GROUP, cluster=True),
+    Rule("read incidents and policies", _READ, "namespaces", cluster=True),
     Rule("read incidents and policies", ("get",), "customresourcedefinitions", "apiextensions.k8s.io", cluster=True),
     Rule("watch workloads", _READ, "pods"),
     *(Rule("watch workloads", _READ, plural, "apps") for plural in _WORKLOADS),
@@ -97,11 +106,11 @@ def check_permissions(api: Api, namespaces: tuple[str, ...], rules: tuple[Rule, 
 def _check_area(api: Api, title: str, rules: list[Rule], namespaces: tuple[str, ...]) -> Check | None:
     """One area; None when it belongs to the other account."""
     account, role = _account(api), rules[0].role
-    if role == _ROLE_OF_THE_OTHER.get(account):
+    if role in _ROLES_OF_THE_OTHER.get(account, ()):
         return None
     namespaced = role in NAMESPACED_ROLES
     missing = [str(rule) for rule in rules if not _is_allowed(api, rule, namespaces)]
-    if missing and namespaced and account in _ROLE_OF_THE_OTHER and not (namespaces or _opted_in_namespaces(api)):
+    if missing and namespaced and account in _ROLES_OF_THE_OTHER and not (namespaces or _opted_in_namespaces(api)):
         return Check(title, passed=True, message="not needed yet: no namespace has opted in")
     message = f"missing: {'; '.join(missing)}" if missing else f"{len(rules)} granted"
     return Check(title, not missing, message, _NAMESPACED_FIX if namespaced else _FIX)

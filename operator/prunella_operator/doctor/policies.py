@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from prunella_operator.doctor.check import Check
 from prunella_operator.integrations.notifiers.services import find_service
 from prunella_operator.integrations.tickets.factory import ticket_system
@@ -12,9 +10,11 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Api, Object
 from prunella_operator.kubernetes.secrets import read_secret, required
 from prunella_operator.kubernetes.selectors import matches
+from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
 from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
+from prunella_workflows.model.label_selector import LabelSelector
 from prunella_workflows.model.labels import CHANNEL, TICKETS
-from prunella_workflows.model.policy import ClusterHealingPolicySpec, EscalationRule, HealingPolicySpec, LabelSelector
+from prunella_workflows.model.policy import ClusterHealingPolicySpec, EscalationRule, HealingPolicySpec
 
 _KINDS = ("deployments", "statefulsets", "daemonsets")
 
@@ -63,13 +63,12 @@ def _parse(raw: Object, home: str) -> Policy | Check:
     name = raw["metadata"]["name"]
     cluster = "namespace" not in raw["metadata"]
     title = f"ClusterHealingPolicy {name}" if cluster else f"HealingPolicy {home}/{name}"
-    model = ClusterHealingPolicySpec if cluster else HealingPolicySpec
-    try:
-        return Policy(title, home, model.model_validate(raw.get("spec") or {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        return Check(title, passed=False, message=message, fix="correct it: incidents that it applies to end as Failed")
+    model, kind = (ClusterHealingPolicySpec, CLUSTER) if cluster else (HealingPolicySpec, NAMESPACED)
+    spec = raw.get("spec") or {}
+    if error := next(kind.find_errors(spec), ""):
+        fix = "correct it: incidents end as Failed if a policy that applies to them cannot be read"
+        return Check(title, passed=False, message=error, fix=fix)
+    return Policy(title, home, model.model_validate(spec))
 
 
 def _check_selection(api: Api, policy: Policy) -> Check:

@@ -40,28 +40,48 @@ class OwnerReference(WireStruct, frozen=True):
     controller: bool | None = None
 
 
-class Metadata(WireStruct, frozen=True):
-    """The metadata of an object."""
+class ObjectMetadata(WireStruct, frozen=True):
+    """The metadata of an object, without its labels."""
 
     name: str
     uid: str
     resource_version: str
     namespace: str = ""
     generation: int = 0
-    labels: Labels | None = None
     annotations: Labels | None = None
     owner_references: tuple[OwnerReference, ...] | None = None
     deletion_timestamp: datetime | None = None
 
     @property
-    def ignored(self) -> bool:
-        """True when the object opted out of Prunella by a label or annotation."""
-        return any(labels is not None and labels.ignore == "true" for labels in (self.labels, self.annotations))
-
-    @property
     def controller(self) -> OwnerReference | None:
         """The controlling owner, if any."""
         return next((owner for owner in self.owner_references or () if owner.controller), None)
+
+    @property
+    def _ignored_by_annotation(self) -> bool:
+        return self.annotations is not None and self.annotations.ignore == "true"
+
+
+class Metadata(ObjectMetadata, frozen=True):
+    """The metadata of an object, with the opt-out label only: pods are many, and their labels are large."""
+
+    labels: Labels | None = None
+
+    @property
+    def ignored(self) -> bool:
+        """True when the object opted out of Prunella by a label or annotation."""
+        return self._ignored_by_annotation or (self.labels is not None and self.labels.ignore == "true")
+
+
+class LabelledMetadata(ObjectMetadata, frozen=True):
+    """The metadata of an object, with all labels, for selectors."""
+
+    labels: dict[str, str] | None = None
+
+    @property
+    def ignored(self) -> bool:
+        """True when the object opted out of Prunella by a label or annotation."""
+        return self._ignored_by_annotation or (self.labels or {}).get(IGNORE) == "true"
 
 
 class HeadMetadata(WireStruct, frozen=True):

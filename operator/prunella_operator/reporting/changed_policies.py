@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from prunella_operator.activities.evidence.policies import CLUSTER, KINDS, NAMESPACED
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.dump.client import SYSTEM_NAMESPACE
+from prunella_operator.policies.kinds import CLUSTER, KINDS, NAMESPACED
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.facts import Facts
 

@@ -24,6 +24,7 @@ from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
 from prunella_operator.kubernetes.watch.resource import Scope, WatchStats
 from prunella_operator.observability import metrics, outcomes
+from prunella_operator.policies.status_writer import PolicyStatusWriter
 from prunella_operator.process import Process
 from prunella_operator.runtime.leader_election import LeaderElector, Timing, new_identity
 from prunella_operator.temporal import backlog
@@ -70,8 +71,9 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         starter = WorkflowStarter(rest, client, settings.task_queue, may_act)
         intake = Intake(rest, protected)
         recorder = KnownGoodRecorder(rest, settings.known_good_after, protected)
+        policies = PolicyStatusWriter(access, rest, namespaces)
         watches: Watches = {}
-        for name, source in _sources(settings, access, intake, recorder):
+        for name, source in _sources(settings, access, intake, recorder, policies):
             watches[name] = source.stats
             part.checks[name] = source.stats.problem
             part.start(name, source.run())
@@ -81,20 +83,23 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("sweeper", Sweeper(rest, starter, namespaces).run())
         part.start("recovery", RecoveryRecorder(rest, namespaces).run())
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
+        part.start("policies", policies.run(lambda: all(stats.synced for stats in watches.values())))
         part.start("metrics", _update_metrics(process, watches, starter))
         async with Controller(access, rest, starter, namespaces):
             await part.ended()
 
 
-def _sources(settings: Settings, access: Access, intake: Intake, recorder: KnownGoodRecorder) -> Iterator[NamedSource]:
-    callbacks = (intake.accept, recorder.schedule)
+def _sources(
+    settings: Settings, access: Access, intake: Intake, recorder: KnownGoodRecorder, policies: PolicyStatusWriter
+) -> Iterator[NamedSource]:
+    callbacks, others = (intake.accept, recorder.schedule), (policies.workloads,)
     for namespace in settings.namespaces or (None,):
         scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
         yield f"pods{suffix}", PodSource(access, intake.accept, scope)
         yield f"jobs{suffix}", JobSource(access, intake.accept, scope)
-        yield f"deployments{suffix}", RolloutSource(access, DEPLOYMENTS, *callbacks, scope)
-        yield f"statefulsets{suffix}", RolloutSource(access, STATEFUL_SETS, *callbacks, scope)
-        yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *callbacks, scope)
+        yield f"deployments{suffix}", RolloutSource(access, DEPLOYMENTS, *callbacks, scope, others=others)
+        yield f"statefulsets{suffix}", RolloutSource(access, STATEFUL_SETS, *callbacks, scope, others=others)
+        yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *callbacks, scope, others=others)
 
 
 async def _update_metrics(process: Process, watches: Watches, starter: WorkflowStarter) -> NoReturn:

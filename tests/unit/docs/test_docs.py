@@ -102,6 +102,7 @@ NOT_RUN = {
     "prunella codec-server *": "tests/unit/operator/codec_server runs the same server over HTTP",
     "prunella doctor*": "tests/unit/operator/doctor/test_checks.py",
     "prunella notify test *": "tests/unit/operator/cli/test_notify.py sends to a local server",
+    "prunella policy explain *": "tests/unit/operator/cli/test_policy.py has each form",
     "prunella incidents *": "tests/unit/operator/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/operator/cli/test_report.py has each form",
     "prunella diagnose *": "tests/unit/operator/cli/test_diagnose.py compares what it prints",

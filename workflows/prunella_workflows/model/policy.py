@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from prunella_workflows.model import promql
 from prunella_workflows.model.alert_policy import AlertPolicy
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.duration import Duration, Memory
 from prunella_workflows.model.hours import MaintenanceWindow, QuietHours
+from prunella_workflows.model.label_selector import LabelSelector
 from prunella_workflows.model.labels import HEAL
 from prunella_workflows.model.telemetry_policy import TelemetryPolicy
 
@@ -195,36 +196,6 @@ class EscalationRule(Value):
         return found if found < limit else moment
 
 
-class SelectorOperator(StrEnum):
-    """Relation of a label's value to the listed values."""
-
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
-
-
-class LabelExpression(Value):
-    """A requirement on one label, as in Kubernetes."""
-
-    key: str
-    """Key of the label."""
-    operator: SelectorOperator
-    """In and NotIn compare the value with values; an object without the label meets NotIn. Exists and DoesNotExist ask
-    for the label itself."""
-    values: tuple[str, ...] = ()
-    """Values for In and NotIn; none for Exists and DoesNotExist."""
-
-
-class LabelSelector(Value):
-    """Label selector, as in Kubernetes: all of its requirements must be met, and an empty one selects everything."""
-
-    match_labels: dict[str, str] = Field(default_factory=dict)
-    """Labels that must all be present with these values."""
-    match_expressions: tuple[LabelExpression, ...] = ()
-    """Requirements on labels that must all be met, beside matchLabels."""
-
-
 class PolicySpec(Value):
     """The fields that both kinds of policy share. All are optional; unset ones fall back to less specific ones."""
 
@@ -347,9 +318,19 @@ BUILT_IN = PolicySpec(
 
 def merge_layers(layers: Iterable[PolicyLayer], namespace_labels: Mapping[str, str]) -> EffectivePolicy:
     """The policy of one workload. Without one: Heal where the namespace opted in by label, else Observe."""
-    mode = PolicyMode.HEAL if namespace_labels.get(HEAL) == "enabled" else PolicyMode.OBSERVE
-    ordered = sorted(layers, key=lambda layer: (layer.rank, layer.source))
-    return merge(BUILT_IN.model_copy(update={"mode": mode}), *((layer.source, layer.spec) for layer in ordered))
+    mode = PolicyMode.HEAL if heals_by_label(namespace_labels) else PolicyMode.OBSERVE
+    named = ((layer.source, layer.spec) for layer in in_order(layers))
+    return merge(BUILT_IN.model_copy(update={"mode": mode}), *named)
+
+
+def heals_by_label(namespace_labels: Mapping[str, str]) -> bool:
+    """Report whether the namespace opted in to `mode: Heal` by its label."""
+    return namespace_labels.get(HEAL) == "enabled"
+
+
+def in_order(layers: Iterable[PolicyLayer]) -> list[PolicyLayer]:
+    """The layers in the order in which they are merged, the most specific last."""
+    return sorted(layers, key=lambda layer: (layer.rank, layer.source))
 
 
 def merge(base: PolicySpec, *overrides: tuple[str, PolicySpec]) -> EffectivePolicy:

@@ -14,7 +14,6 @@ from prunella_operator import clock
 from prunella_operator.activities.alerts.provenance import find_doubt
 from prunella_operator.activities.alerts.target import TargetResolver
 from prunella_operator.activities.evidence.collector import EvidenceCollector
-from prunella_operator.activities.evidence.policies import address
 from prunella_operator.incidents import deduplication
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
@@ -23,6 +22,7 @@ from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.kubernetes.views.templates import container_views, revision_number, template_of
+from prunella_operator.policies.kinds import address
 from prunella_workflows.decisions import alert_classification
 from prunella_workflows.decisions.alert_classification import NamedPolicy
 from prunella_workflows.model.alert import Alert, Classified, Enriched

@@ -1,20 +1,10 @@
 """The policies of a workload, and the effective one: the built-in one, overlaid by them, most specific last."""
 
-import re
-from collections.abc import Iterable
-from typing import NamedTuple
-
-from pydantic import ValidationError
-
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.api import Object
-from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
 from prunella_workflows.model import policy
-from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.workload import WorkloadView
-
-_SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
 
 def effective_policy(
@@ -35,66 +25,3 @@ def read_layers(
     wide = CLUSTER.select(kube.list(paths.policies()), namespace_labels, kube.namespace)
     local = NAMESPACED.select(kube.list(paths.policies(namespace)), workload.labels, namespace)
     return (*wide, *local)
-
-
-class PolicyKind(NamedTuple):
-    """A kind of policy: its name, its model, and the field that selects."""
-
-    name: str
-    model: type[policy.PolicySpec]
-    selector: str
-
-    def select(self, items: Iterable[Object], labels: dict[str, str], namespace: str) -> list[policy.PolicyLayer]:
-        """Parse the policies that select these labels. Any other may be invalid: it is not for this workload.
-
-        The Secrets that they name are in `namespace`: a policy's own, or ours when it is the cluster's.
-        """
-        specs = ((item["metadata"]["name"], item.get("spec") or {}) for item in items)
-        selected = [(name, spec) for name, spec in specs if matches(spec.get(self.selector) or {}, labels)]
-        return [
-            policy.PolicyLayer(
-                source=f"{self.name}/{name}", rank=self._rank(spec), spec=self.parse(name, spec, namespace)
-            )
-            for name, spec in selected
-        ]
-
-    def _rank(self, spec: Object) -> int:
-        return 0 if self.name == CLUSTER.name else 1 + (spec.get(self.selector) is not None)
-
-    def parse(self, name: str, raw: Object, namespace: str) -> policy.PolicySpec:
-        """Parse one. Raises InvalidIncident, which names policy and field."""
-        try:
-            spec = self.model.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidIncident(f"policy {name}: spec.{where}: {first['msg']}") from None
-        try:
-            return spec.model_copy(update={"escalation": _add_addresses(spec.escalation, namespace)})
-        except ValueError as error:
-            raise InvalidIncident(f"policy {name}: spec.escalation: {error}") from None
-
-
-CLUSTER = PolicyKind("ClusterHealingPolicy", policy.ClusterHealingPolicySpec, "namespaceSelector")
-NAMESPACED = PolicyKind("HealingPolicy", policy.HealingPolicySpec, "selector")
-KINDS = {kind.name: kind for kind in (CLUSTER, NAMESPACED)}
-
-
-def address(name: str, namespace: str) -> str:
-    """The address `NAMESPACE/NAME` of a Secret. Raises ValueError for a name that might address another namespace."""
-    if not _SECRET_NAME.match(name):
-        raise ValueError(f"{name!r} is not the name of a Secret")
-    return f"{namespace}/{name}"
-
-
-def _add_addresses(rule: policy.EscalationRule, namespace: str) -> policy.EscalationRule:
-    def all_of(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(address(name, namespace) for name in names)
-
-    levels = tuple(level.model_copy(update={"channels": all_of(level.channels)}) for level in rule.levels or ())
-    return policy.EscalationRule(
-        channels=None if rule.channels is None else all_of(rule.channels),
-        levels=None if rule.levels is None else levels,
-        ticket=address(rule.ticket, namespace) if rule.ticket else rule.ticket,
-        quiet_hours=rule.quiet_hours,
-    )

@@ -100,7 +100,7 @@ def _getter(field: structs.FieldInfo, hint: Any, message_fields: Mapping[str, Ki
         case "Time":
             return lambda found: _datetime(get(found).seconds)
         case "map":
-            read = _labels_getter(_struct_type(hint))
+            read = _read_texts if dict[str, str] in get_args(hint) else _labels_getter(_struct_type(hint))
             return lambda found: read(texts) if (texts := get(found)) else default
         case _:
             read = _reader(_struct_type(hint), kind.strip("[]"))
@@ -127,6 +127,11 @@ def _struct_type(hint: Any) -> Any:
     if isinstance(hint, type) and not get_args(hint):
         return hint
     return _struct_type(next(arg for arg in get_args(hint) if arg is not NoneType))
+
+
+def _read_texts(texts: Mapping[str, bytes]) -> dict[str, str]:
+    """All labels or annotations."""
+    return {key: _text(value) for key, value in texts.items()}
 
 
 def _labels_getter(into: type[Any]) -> Getter:

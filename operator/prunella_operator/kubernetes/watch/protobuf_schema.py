@@ -44,6 +44,7 @@ MESSAGES: dict[str, dict[str, Kind]] = {
         "ownerReferences": (13, "[OwnerReference]"),
     },
     "Object": {"metadata": (1, "ObjectMeta")},
+    "Namespace": {"metadata": (1, "ObjectMeta")},
     "Pod": {"metadata": (1, "ObjectMeta"), "status": (3, "PodStatus")},
     "PodStatus": {
         "phase": (1, "text"),

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from prunella_operator import clock
-from prunella_operator.kubernetes.decoding import HeadMetadata, Metadata
+from prunella_operator.kubernetes.decoding import HeadMetadata, ObjectMetadata
 
-Identity = Metadata | HeadMetadata
+Identity = ObjectMetadata | HeadMetadata
 """The metadata of a decoded object: it has at least the uid and the resourceVersion."""
 
 

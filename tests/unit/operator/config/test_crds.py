@@ -106,9 +106,6 @@ class TestStructure:
         assert free == []
 
     def test_the_status_refuses_as_little_as_possible(self, plural):
-        if plural != "incidents":
-            assert "status" not in version(plural)["schema"]["openAPIV3Schema"]["properties"]
-            return
         bounds = {"maxLength", "maxItems", "minimum", "maximum", "pattern", "default", "x-kubernetes-validations"}
         assert {
             path: bounds & node.keys() for path, node in nodes(schema(plural, "status")) if bounds & node.keys()
@@ -124,7 +121,8 @@ class TestStructure:
         known = {path for path, _ in nodes(version(plural)["schema"]["openAPIV3Schema"])}
         columns = version(plural)["additionalPrinterColumns"] + version(plural).get("selectableFields", [])
         lost = {column["jsonPath"] for column in columns if column["jsonPath"].lstrip(".") not in known}
-        assert lost == {".metadata.creationTimestamp"}
+        ready = '.status.conditions[?(@.type=="Ready")].status'
+        assert lost - {ready} == {".metadata.creationTimestamp"}
 
 
 def test_columns_of_incidents():
@@ -144,6 +142,13 @@ def test_columns_of_incidents():
         "Workflow",
         "Trace",
     ]
+
+
+@pytest.mark.parametrize("plural", ["healingpolicies", "clusterhealingpolicies"])
+def test_the_status_of_policies_is_a_subresource_with_columns(plural):
+    assert version(plural)["subresources"] == {"status": {}}
+    columns = [column["name"] for column in version(plural)["additionalPrinterColumns"]]
+    assert columns == ["Ready", "Workloads", "Mode", "Grace", "Rollback", "Age"]
 
 
 def test_names_that_people_type():

@@ -121,6 +121,27 @@ def test_a_deployment_that_is_gone_is_forgotten():
     assert len(reported) == 2
 
 
+class Listener:
+    """Another handler of the same watch."""
+
+    def __init__(self):
+        self.heard = []
+
+    def on_upsert(self, obj, _at):
+        self.heard.append((obj.metadata.name, obj.metadata.labels))
+
+    def on_delete(self, uid, _at):
+        self.heard.append(uid)
+
+
+def test_others_hear_of_the_same_objects_with_all_their_labels():
+    other = Listener()
+    source = RolloutSource(FakeApi().access, DEPLOYMENTS, lambda _: None, lambda *_: None, others=(other,))
+    source.on_upsert(msgspec.convert(deployment(labels={"app": "web", "tier": "front"}), Rollout), NOW)
+    source.on_delete("d-1", NOW)
+    assert other.heard == [("web", {"app": "web", "tier": "front"}), "d-1"]
+
+
 def test_a_deployment_with_hardly_any_fields_is_no_trouble():
     assert film({"metadata": {"name": "web", "uid": "d-1", "resourceVersion": "1"}}) == [()]
 

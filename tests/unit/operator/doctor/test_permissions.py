@@ -6,7 +6,7 @@ import pytest
 from support.api import documents
 from support.api_calls import PACKAGE, needs
 
-from prunella_operator.doctor.permissions import INCIDENTS, REPAIR, RULES, SNAPSHOTS, VIEW
+from prunella_operator.doctor.permissions import INCIDENTS, POLICIES, REPAIR, RULES, SNAPSHOTS, VIEW
 
 BASE = Path(__file__).parents[4] / "manifests" / "base"
 ROLES = {document["metadata"]["name"]: document["rules"] for document in documents(BASE / "roles.yaml")}
@@ -28,6 +28,9 @@ OPERATOR -= LEADER
 KOPF = {(verb, "prunella.dev", "incidents") for verb in ("list", "watch", "patch")}  # what it handles: controller.py
 READS = {"get", "list", "watch"}
 BY_A_ROLE_OF_THE_OWNER = {("get", "", "secrets")}  # for each Secret that a policy names: docs/notifications.md
+POLICY_STATUS = {
+    ("patch", "prunella.dev", f"{plural}/status") for plural in ("healingpolicies", "clusterhealingpolicies")
+}
 OURS = {"prunella.dev", "events.k8s.io"}
 
 
@@ -41,7 +44,8 @@ def writes(found, *, ours):
 
 WANTED = {
     VIEW: reads(WORKER | OPERATOR | DOCTOR | KOPF) - BY_A_ROLE_OF_THE_OWNER,
-    INCIDENTS: writes(WORKER | OPERATOR | KOPF, ours=True),
+    INCIDENTS: writes(WORKER | OPERATOR | KOPF, ours=True) - POLICY_STATUS,
+    POLICIES: POLICY_STATUS & OPERATOR,
     REPAIR: writes(WORKER, ours=False),
     SNAPSHOTS: writes(OPERATOR | KOPF, ours=False),
 }
@@ -97,4 +101,10 @@ def test_no_wildcards_no_secrets_and_no_way_to_more_rights():
 
 def test_only_what_reads_and_what_is_ours_is_bound_in_the_whole_cluster():
     bound = {document["roleRef"]["name"] for document in documents(BASE / "bindings.yaml")}
-    assert bound == {VIEW, INCIDENTS, "prunella-console"}
+    assert bound == {VIEW, INCIDENTS, POLICIES, "prunella-console"}
+
+
+def test_only_the_operator_writes_the_status_of_policies():
+    assert not POLICY_STATUS & WORKER
+    (binding,) = (one for one in documents(BASE / "bindings.yaml") if one["roleRef"]["name"] == POLICIES)
+    assert [subject["name"] for subject in binding["subjects"]] == ["prunella-operator"]

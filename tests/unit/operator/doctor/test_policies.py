@@ -113,7 +113,13 @@ def test_a_policy_that_cannot_be_read_and_one_of_a_namespace_that_is_not_ours(ap
     )
     ((name, passed, what),) = results(api, ("shop",))
     assert (name, passed) == ("HealingPolicy shop/odd", False)
-    assert what.startswith("spec.grace: ")
+    assert what == "spec.grace: 'x' is not a duration such as 90s, 2m30s or 7d"
+
+
+def test_a_policy_that_contradicts_itself(api):
+    api.put(CLUSTER, named("odd", spec={"limits": {"memoryMinStep": "2Gi", "memoryMax": "1Gi"}}))
+    message = "spec.limits.memoryMinStep: must not be more than limits.memoryMax"
+    assert results(api) == [("ClusterHealingPolicy odd", False, message)]
 
 
 @pytest.mark.parametrize(

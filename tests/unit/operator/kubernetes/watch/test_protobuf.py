@@ -19,6 +19,7 @@ from prunella_operator.kubernetes.decoding import ObjectHead, Status, Undecodabl
 from prunella_operator.kubernetes.watch.formats import MAX_FRAME_BYTES, Json
 from prunella_operator.kubernetes.watch.protobuf import FrameSplitter, Protobuf, _struct_type
 from prunella_operator.kubernetes.watch.protobuf_schema import MESSAGES
+from prunella_operator.policies.objects import NAMESPACES
 from prunella_workflows.model.labels import IGNORE
 
 TIME = "2026-11-24T09:59:00Z"
@@ -32,8 +33,11 @@ TROUBLED = pod(
 )
 
 
+LABELS = {"app": "web", "app.kubernetes.io/part-of": "shop", IGNORE: "true"}
+
+
 def workload(kind, **parts):
-    meta = {"name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "9", "generation": 3}
+    meta = {"name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "9", "generation": 3, "labels": LABELS}
     return {"kind": kind, "metadata": meta, **parts}
 
 
@@ -77,6 +81,7 @@ NODES = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberSched
             id="a DaemonSet",
         ),
         pytest.param(JOBS, workload("Job", status={"conditions": [condition("Failed")]}), id="a Job"),
+        pytest.param(NAMESPACES, workload("Namespace"), id="a Namespace, with all its labels"),
     ],
 )
 def test_both_formats_say_the_same(resource, obj):
@@ -87,6 +92,12 @@ def test_both_formats_say_the_same(resource, obj):
     assert again == without_empty(said)
     assert Protobuf().read(enveloped(resource.kind, obj), resource.into, resource.kind) == again
     assert Protobuf().read(data, ObjectHead, "Object").metadata.uid == obj["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("resource", [DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, NAMESPACES])
+def test_selectors_need_all_labels_of_workloads_and_namespaces(resource):
+    found = Protobuf().read(packed(resource.kind, workload(resource.kind)), resource.into, resource.kind)
+    assert (found.metadata.labels, found.metadata.ignored) == (LABELS, True)
 
 
 def unnumbered(into, kind):

@@ -1,0 +1,1 @@
+"""Policies as objects of the cluster: their parsing, and their status."""

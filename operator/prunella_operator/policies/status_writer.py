@@ -1,0 +1,134 @@
+"""Write the status of policies where it differs from what it should be. Only the leader does it.
+
+It lists nothing again and again: policies and namespaces are watched, and the labels of workloads come from the watches
+that look for faults. While none of these changes, it does nothing, however many pods start and fail.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import structlog
+
+from prunella_operator import clock
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.access import Access
+from prunella_operator.kubernetes.api import MERGE_PATCH
+from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.selectors import matches
+from prunella_operator.kubernetes.watch.resource import Scope, WatchTimings
+from prunella_operator.kubernetes.watch.watch import Watch
+from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
+from prunella_operator.policies.objects import (
+    CLUSTER_POLICIES,
+    NAMESPACES,
+    POLICIES,
+    Known,
+    Labelled,
+    Labels,
+    Namespace,
+    Policy,
+    name_and_labels,
+    namespace_and_labels,
+)
+from prunella_operator.policies.status import make_status
+from prunella_workflows.model.errors import NotFound, Permanent, Retryable
+from prunella_workflows.model.policy_status import PolicyStatus
+
+_log = structlog.get_logger("prunella.policies")
+
+_INTERVAL_SECONDS = 2.0  # changes of many objects at once become one look at all policies
+_RETRY_INTERVAL_SECONDS = 15.0
+
+Groups = Mapping[str, list[Labels]]
+"""The labels of each workload, by namespace."""
+
+
+@dataclass(slots=True)
+class PolicyStatusWriter:
+    """Keeps the status of the policies in `namespaces`, or in all, and of the ClusterHealingPolicies.
+
+    `workloads` is a handler for the watches on workloads.
+    """
+
+    access: Access
+    rest: AsyncClient
+    namespaces: tuple[str, ...] = ()
+    timings: WatchTimings = field(default_factory=WatchTimings)
+    workloads: Known[Labelled, tuple[str, Labels]] = field(init=False)
+    _policies: Known[Policy, Policy] = field(init=False)
+    _namespaces: Known[Namespace, tuple[str, Labels]] = field(init=False)
+    _changed: bool = True
+
+    def __post_init__(self) -> None:
+        self.workloads = Known(namespace_and_labels, self._note_change)
+        self._policies = Known(lambda policy: policy, self._note_change)
+        self._namespaces = Known(name_and_labels, self._note_change)
+
+    def _note_change(self) -> None:
+        self._changed = True
+
+    async def run(self, knows_workloads: Callable[[], bool]) -> NoReturn:
+        """Watch and write until cancelled. Nothing is counted until `knows_workloads`."""
+        watches = tuple(self._watches())
+        async with asyncio.TaskGroup() as group:
+            for watch in watches:
+                group.create_task(watch.run())
+            while True:
+                known = all(watch.stats.synced for watch in watches) and knows_workloads()
+                wait = await self._write_changes() if known and self._changed else _INTERVAL_SECONDS
+                await asyncio.sleep(wait)
+
+    def _watches(self) -> Iterator[Watch[Any]]:
+        for namespace in self.namespaces or (None,):
+            yield Watch(self.access, POLICIES, self._policies, Scope(namespace), self.timings)
+        yield Watch(self.access, CLUSTER_POLICIES, self._policies, timings=self.timings)
+        yield Watch(self.access, NAMESPACES, self._namespaces, timings=self.timings)
+
+    async def _write_changes(self) -> float:
+        """Look at all policies; return the time to wait until the next look, in seconds."""
+        self._changed = False
+        try:
+            for policy, status in self.find_changes():
+                await self._write(policy, status)
+        except Retryable as error:
+            _log.info("the status of policies is written later", reason=str(error))
+            self._changed = True
+            return _RETRY_INTERVAL_SECONDS
+        return _INTERVAL_SECONDS
+
+    def find_changes(self) -> Iterator[tuple[Policy, PolicyStatus]]:
+        """Each policy whose status is not what it should be, with what it should be."""
+        groups: dict[str, list[Labels]] = defaultdict(list)
+        for namespace, labels in self.workloads.values.values():
+            groups[namespace].append(labels)
+        for policy in tuple(self._policies.values.values()):
+            status = self._status_of(policy, groups)
+            if status.to_object() != policy.status:
+                yield policy, status
+
+    def _status_of(self, policy: Policy, groups: Groups) -> PolicyStatus:
+        kind = NAMESPACED if policy.metadata.namespace else CLUSTER
+        errors = tuple(kind.find_errors(policy.spec))
+        cannot_select = any(error.startswith(f"spec.{kind.selector}") for error in errors)
+        matched = 0 if cannot_select else self._count(policy, policy.spec.get(kind.selector) or {}, groups)
+        return make_status(policy, errors, matched, clock.now())
+
+    def _count(self, policy: Policy, selector: Mapping[str, Any], groups: Groups) -> int:
+        """The number of workloads that the selector selects: by their own labels, or by those of their namespaces."""
+        if home := policy.metadata.namespace:
+            return sum(matches(selector, labels) for labels in groups.get(home, ()))
+        namespaces = self._namespaces.values.values()
+        return sum(len(groups.get(name, ())) for name, labels in namespaces if matches(selector, labels))
+
+    async def _write(self, policy: Policy, status: PolicyStatus) -> None:
+        namespace, name = policy.metadata.namespace, policy.metadata.name
+        path = paths.policies(namespace) if namespace else paths.policies()
+        try:
+            await self.rest.patch(f"{path}/{name}/status", {"status": status.to_object()}, MERGE_PATCH)
+        except NotFound:  # deleted meanwhile, or its definition is an older one without status
+            return
+        except Permanent as error:
+            _log.error("cannot write the status of a policy", namespace=namespace, policy=name, error=str(error))

@@ -1,0 +1,261 @@
+"""The status of policies: what it says, and that it is written only when it differs."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from fakes.apiserver import FakeApi, eventually, modified, page_body
+from fakes.kube import FakeRest, failing
+
+from prunella_operator import clock
+from prunella_operator.detection.rollouts import Rollout
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.watch.resource import WatchTimings
+from prunella_operator.policies import status_writer
+from prunella_operator.policies.objects import Namespace, Policy
+from prunella_operator.policies.status_writer import PolicyStatusWriter
+from prunella_workflows.model.errors import Forbidden, NotFound, Unavailable
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
+WEB, DB = {"app": "web"}, {"app": "db"}
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(status_writer, "_INTERVAL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def rest():
+    return FakeRest()
+
+
+@pytest.fixture
+def writer(rest):
+    writer = PolicyStatusWriter(FakeApi().access, rest)
+    for namespace, name, labels in (("shop", "web", WEB), ("shop", "db", DB), ("lab", "web", WEB)):
+        put_workload(writer, namespace, name, labels)
+    for name, labels in (("shop", {"stage": "production"}), ("lab", {}), ("empty", {"stage": "production"})):
+        made = {"metadata": {"name": name, "uid": f"ns-{name}", "resourceVersion": "1", "labels": labels}}
+        writer._namespaces.on_upsert(msgspec.convert(made, Namespace), NOW)
+    return writer
+
+
+def put_workload(writer, namespace, name, labels, version="1"):
+    meta = {"name": name, "namespace": namespace, "uid": f"{namespace}/{name}", "resourceVersion": version}
+    writer.workloads.on_upsert(msgspec.convert({"metadata": {**meta, "labels": labels}}, Rollout), NOW)
+
+
+def put(writer, spec, namespace="shop", name="one", generation=1):
+    """Add a policy to the API server, and tell the writer."""
+    path = f"{paths.policies(namespace)}/{name}"
+    writer.rest.kube.put(path, {"metadata": {"namespace": namespace, "generation": generation}, "spec": spec})
+    tell(writer, path)
+    return path
+
+
+def tell(writer, path):
+    """Say what the watch would say."""
+    writer._policies.on_upsert(msgspec.convert(writer.rest.kube.objects[path], Policy), NOW)
+
+
+def written(writer, path):
+    return writer.rest.kube.objects[path].get("status")
+
+
+async def test_a_valid_policy_is_ready_and_says_how_many_workloads_it_selects(writer):
+    path = put(writer, {"selector": {"matchLabels": WEB}, "grace": "10s"}, generation=3)
+    await writer._write_changes()
+    assert written(writer, path) == {
+        "observedGeneration": 3,
+        "matchedWorkloads": 1,
+        "errors": [],
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "Valid",
+                "message": "The policy is valid.",
+                "observedGeneration": 3,
+                "lastTransitionTime": "2026-11-24T12:00:00Z",
+            }
+        ],
+    }
+    assert writer.rest.kube.writes[0][1] == f"{path}/status"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "spec", "matched"),
+    [
+        ("shop", {}, 2),
+        ("empty", {}, 0),
+        ("shop", {"selector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}}, 1),
+        ("shop", {"selector": {"matchLabels": {"app": "wbe"}}}, 0),
+        ("", {}, 3),
+        ("", {"namespaceSelector": {"matchLabels": {"stage": "production"}}}, 2),
+        ("", {"namespaceSelector": {"matchExpressions": [{"key": "stage", "operator": "DoesNotExist"}]}}, 1),
+    ],
+)
+async def test_workloads_are_counted_by_their_labels_or_those_of_their_namespace(writer, namespace, spec, matched):
+    path = put(writer, spec, namespace)
+    await writer._write_changes()
+    assert written(writer, path)["matchedWorkloads"] == matched
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"grace": "soon"}, "spec.grace"),
+        (
+            {"maintenanceWindows": [{"start": "1", "end": "2", "timeZone": "Mars"}]},
+            "spec.maintenanceWindows.0.timeZone",
+        ),
+        ({"verification": {"checks": [{"name": "a", "query": "$lost", "threshold": 1}]}}, "spec.verification.checks"),
+        ({"escalation": {"channels": ["other/chat"]}}, "spec.escalation"),
+        ({"limits": {"memoryMinStep": "2Gi", "memoryMax": "1Gi"}}, "spec.limits.memoryMinStep"),
+        ({"selector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}}, "spec.selector.matchExpressions.0"),
+    ],
+)
+async def test_a_policy_that_cannot_be_read_or_contradicts_itself_is_not_ready_and_names_the_field(writer, spec, field):
+    path = put(writer, spec)
+    await writer._write_changes()
+    status = written(writer, path)
+    (error,), (ready,) = status["errors"], status["conditions"]
+    assert error.startswith(field)
+    assert (ready["status"], ready["reason"], ready["message"]) == ("False", "Invalid", error)
+
+
+async def test_every_error_is_named(writer):
+    path = put(writer, {"grace": "soon", "cooldown": "later"})
+    await writer._write_changes()
+    assert [error.split(":")[0] for error in written(writer, path)["errors"]] == ["spec.grace", "spec.cooldown"]
+    assert written(writer, path)["conditions"][0]["message"].endswith("(and 1 more)")
+
+
+async def test_it_is_written_once(writer):
+    path = put(writer, {})
+    await writer._write_changes()
+    tell(writer, path)  # of our own write
+    await writer._write_changes()
+    assert len(writer.rest.kube.writes) == 1
+
+
+async def test_the_condition_keeps_its_time_until_it_changes(writer, monkeypatch):
+    path = put(writer, {})
+    await writer._write_changes()
+    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(hours=1))
+    put_workload(writer, "shop", "third", {})
+    await change(writer, path, {}, generation=2)
+    assert written(writer, path)["conditions"][0]["lastTransitionTime"] == "2026-11-24T12:00:00Z"
+    assert written(writer, path)["matchedWorkloads"] == 3
+    await change(writer, path, {"grace": "soon"}, generation=3)
+    assert written(writer, path)["conditions"][0]["lastTransitionTime"] == "2026-11-24T13:00:00Z"
+    assert written(writer, path)["observedGeneration"] == 3
+
+
+async def change(writer, path, spec, generation):
+    writer.rest.kube.objects[path]["spec"] = spec
+    writer.rest.kube.objects[path]["metadata"]["generation"] = generation
+    tell(writer, path)
+    await writer._write_changes()
+
+
+async def test_pods_that_come_and_go_cause_no_work(writer):
+    await writer._write_changes()
+    put_workload(writer, "shop", "web", WEB, version="2")  # another number of pods
+    assert not writer._changed
+    put_workload(writer, "shop", "web", {"app": "web", "tier": "front"}, version="3")
+    assert writer._changed
+
+
+async def test_a_deleted_workload_counts_no_more(writer):
+    path = put(writer, {})
+    await writer._write_changes()
+    tell(writer, path)
+    writer.workloads.on_delete("shop/db", NOW)
+    await writer._write_changes()
+    assert written(writer, path)["matchedWorkloads"] == 1
+
+
+async def test_while_the_api_server_is_away_it_is_tried_again(writer):
+    path = put(writer, {})
+    writer.rest.kube.before = failing(Unavailable("away"))
+    assert await writer._write_changes() == status_writer._RETRY_INTERVAL_SECONDS
+    assert writer._changed
+    await writer._write_changes()
+    assert written(writer, path)
+
+
+@pytest.mark.parametrize("error", [NotFound("no status here"), Forbidden("no")])
+async def test_a_policy_that_cannot_be_written_does_not_stop_the_others(writer, error):
+    put(writer, {}, name="one")
+    path = put(writer, {}, name="two")
+    writer.rest.kube.before = failing(error, part="/one/")
+    await writer._write_changes()
+    assert written(writer, path)
+    assert not writer._changed
+
+
+async def test_two_thousand_workloads_are_counted_within_a_moment(writer):
+    for number in range(2000):
+        put_workload(writer, f"team-{number % 50}", f"web-{number}", {"app": f"web-{number % 7}", "tier": "front"})
+    for number in range(50):
+        put(writer, {"selector": {"matchLabels": {"app": "web-3"}}}, namespace=f"team-{number}", name=f"n-{number}")
+        put(writer, {"namespaceSelector": {"matchLabels": {"team": str(number)}}}, namespace="", name=f"c-{number}")
+    began = asyncio.get_running_loop().time()
+    assert len(list(writer.find_changes())) == 100
+    assert asyncio.get_running_loop().time() - began < 2  # 20 ms on an idle machine
+
+
+class Cluster(FakeApi):
+    """An API server with objects of several resources, by the last word of their path."""
+
+    async def _list(self, request):
+        plural = request.path.rpartition("/")[2]
+        found = [one for one in self.objects if one["plural"] == plural]
+        return page_body(found, self.version)
+
+
+def served(plural, name, **meta):
+    made = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", "generation": 1, **meta}
+    return {"plural": plural, "metadata": made, "spec": {}}
+
+
+@asynccontextmanager
+async def running(api, rest, knows_workloads):
+    writer = PolicyStatusWriter(api.access, rest, timings=WatchTimings(min_backoff=0.01, max_backoff=0.04))
+    task = asyncio.create_task(writer.run(knows_workloads))
+    try:
+        yield writer
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_it_lists_once_and_counts_nothing_before_all_workloads_are_known(rest):
+    one, wide = paths.policies("shop") + "/one", paths.policies() + "/wide"
+    for path in (one, wide):
+        rest.kube.put(path, {"spec": {}})
+    objects = [
+        served("healingpolicies", "one", namespace="shop"),
+        served("clusterhealingpolicies", "wide"),
+        served("namespaces", "shop"),
+    ]
+    known = []
+    async with Cluster(objects) as api, running(api, rest, lambda: bool(known)) as writer:
+        await eventually(lambda: api.watching == 3)
+        assert rest.kube.writes == []
+        put_workload(writer, "shop", "web", WEB)
+        known.append(True)
+        await eventually(lambda: len(rest.kube.writes) == 2)
+        assert [rest.kube.objects[path]["status"]["matchedWorkloads"] for path in (one, wide)] == [1, 1]
+        changed = served("healingpolicies", "one", namespace="shop") | {"spec": {"grace": "soon"}}
+        changed["metadata"] |= {"generation": 2, "resourceVersion": "2"}
+        api.send(modified(changed))
+        await eventually(lambda: rest.kube.objects[one]["status"]["observedGeneration"] == 2)
+        assert rest.kube.objects[one]["status"]["conditions"][0]["status"] == "False"
+        assert len(api.of("list")) == 3
