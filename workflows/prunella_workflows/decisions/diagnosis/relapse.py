@@ -34,7 +34,9 @@ def find_earlier_attempts(evidence: Evidence, cause: Cause, window: float) -> tu
     last = max(ended, key=_end, default=None)
     if last is None or not _is_same_fault(last, evidence, cause) or not _is_as_left(last.attempts[-1], evidence):
         return ()
-    return tuple(_did_not_last(attempt, last.name) for attempt in last.attempts)
+    *before, latest = (_did_not_last(attempt, last.name) for attempt in last.attempts)
+    undone = latest.undone or evidence.workload.last_action.endswith(_UNDO)  # by an incident in between
+    return (*before, latest.model_copy(update={"undone": undone}))
 
 
 def find_repair_in_force(evidence: Evidence, tried: tuple[Attempt, ...]) -> EarlierRepair | None:

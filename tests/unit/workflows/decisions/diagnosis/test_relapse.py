@@ -35,6 +35,12 @@ def test_the_next_incident_takes_the_attempts_that_did_not_last():
     assert (attempt.incident, attempt.verdict, attempt.undone) == ("web-1", "NotHealed", False)
 
 
+def test_what_an_incident_in_between_has_undone_is_no_longer_in_force():
+    undone = evidence(workload=as_left(last_action="uid-incident-1-undo"))
+    (attempt,) = find_earlier_attempts(undone, Cause.POD_OOM_KILLED, HOUR)
+    assert (attempt.incident, attempt.verdict, attempt.undone) == ("web-1", "NotHealed", True)
+
+
 def test_attempts_that_were_taken_over_keep_the_incident_that_made_them():
     older = an_attempt(1, incident="web-0")
     taken = find_earlier_attempts(evidence(an_earlier(attempts=(older, RAISE))), Cause.POD_OOM_KILLED, HOUR)
