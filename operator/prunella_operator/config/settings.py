@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         2000, description="number of incidents to keep in total, to limit etcd usage; open ones are never deleted"
     )
 
+    aftermath_hours: Annotated[float, Field(ge=1, le=168)] = Field(
+        24.0,
+        description="hours after the end of an incident that was only observed in which a change by others counts as "
+        "its aftermath",
+    )
+
     record_bytes: Annotated[int, Field(ge=0, le=1 << 18)] = Field(
         1 << 16,
         description="maximum size of the facts of a diagnosis that Temporal keeps, for replays, in bytes; larger "

@@ -9,6 +9,7 @@ from prunella_operator import clock
 from prunella_operator.incidents.client import Incident, Listed
 from prunella_operator.presentation.terminal import age
 from prunella_operator.presentation.timeline import PHASE_TONES, timeline
+from prunella_operator.reporting.shadow import score
 from prunella_operator.reporting.statistics import OUTCOMES, compute_stats, count_per_day
 from prunella_workflows.model.incident_status import Phase
 
@@ -59,12 +60,19 @@ def overview_page(incidents: Sequence[Listed], wanted: Filter, now: datetime) ->
         "namespaces": sorted({incident.namespace for incident in incidents}),
         "causes": sorted({incident.status.root_cause for incident in incidents if incident.status.root_cause}),
         "stats": compute_stats(incidents),
+        "shadow": _shadow_line(incidents),
         "days": count_per_day(incidents, now.date()),
         "outcomes": OUTCOMES,
         "rows": [_row(incident, now) for incident in shown[:_MAX_ROWS]],
         "hidden": max(0, len(shown) - _MAX_ROWS),
         "total": len(incidents),
     }
+
+
+def _shadow_line(incidents: Sequence[Listed]) -> str:
+    """The score of watching, as `prunella report --shadow` prints it; "" where nothing was only observed."""
+    observed = [one for one in incidents if one.phase is Phase.DRY_RUN_DONE and one.status.plan]
+    return score(observed).sentence if observed else ""
 
 
 class Overviews:

@@ -59,10 +59,11 @@ def _persists(incident: IncidentView, kind: str, now: datetime) -> bool:
     """Check whether a fault of this type is the one of a closed incident."""
     closed_at = incident.status.times.closed_at
     recent = closed_at is not None and now - closed_at <= REOPEN_WINDOW
-    return recent or (incident.status.phase in _LASTING and _is_same_kind(incident.spec.get("type", ""), kind))
+    return recent or (incident.status.phase in _LASTING and is_same_kind(incident.spec.get("type", ""), kind))
 
 
-def _is_same_kind(one: str, other: str) -> bool:
+def is_same_kind(one: str, other: str) -> bool:
+    """Check whether two types may be the same fault."""
     pair = {one, other}
     return len(pair) == 1 or not pair.isdisjoint(_UNSPECIFIC) or any(pair <= family for family in _FAMILIES)
 

@@ -23,11 +23,10 @@ from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.selectors import format_selector, selector_of
 from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.kubernetes.views.jobs import job_like_view
-from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_operator.kubernetes.views.pods import pod_view, stable_since
 from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
 from prunella_workflows.model.labels import RECOVERED_AT
-from prunella_workflows.model.workload import PodView
 
 _log = structlog.get_logger("prunella.recovery")
 
@@ -96,7 +95,7 @@ class RecoveryRecorder:
             return parse_time((raw.get("status") or {}).get(_LAST_SUCCESS[raw["kind"]]))
         if not job_like_view(raw, workload_view(raw)).settled:
             return None
-        return _stable_since([pod for pod in map(pod_view, await self._pods(raw)) if pod.live])
+        return stable_since([pod for pod in map(pod_view, await self._pods(raw)) if pod.live])
 
     async def _pods(self, raw: Object) -> Sequence[Object]:
         if raw["kind"] == "Pod":
@@ -113,15 +112,6 @@ class RecoveryRecorder:
         except (NotFound, Conflict):
             return
         _log.info("the workload of a closed incident has recovered", namespace=meta.namespace, incident=meta.name)
-
-
-def _stable_since(pods: Sequence[PodView]) -> datetime | None:
-    """The time of the last thing that happened to these pods; None unless all are ready."""
-    ready = [pod.ready_since if pod.ready else None for pod in pods]
-    ends = [end.finished_at for pod in pods for container in pod.containers for end in container.terminations]
-    if not ready or None in ready:
-        return None
-    return max(at for at in (*ready, *ends) if at is not None)
 
 
 def _has_recovered(incident: IncidentHead, kind: str, well_since: datetime) -> bool:

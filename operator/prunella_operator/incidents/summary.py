@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import field
 
 from prunella_operator.kubernetes.decoding import HeadMetadata, WireStruct
+from prunella_workflows.model.aftermath import AftermathOutcome
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS
 
@@ -89,6 +90,14 @@ class Times(WireStruct, frozen=True):
     detected_at: datetime | None = None
     started_at: datetime | None = None
     healed_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+class Aftermath(WireStruct, frozen=True):
+    """The aftermath of an incident that was only observed, without its story."""
+
+    outcome: AftermathOutcome
+    changed_at: datetime | None = None
 
 
 class Status(WireStruct, frozen=True):
@@ -101,6 +110,8 @@ class Status(WireStruct, frozen=True):
     root_cause: str = ""
     action: str = ""
     healed_in: str = ""
+    plan: str = ""
+    aftermath: Aftermath | None = None
     conditions: tuple[Condition, ...] = ()
     times: Times = Times()
 

@@ -108,6 +108,8 @@ class Status(WireStruct, frozen=True):
     caused_by: dict[str, Any] | None = None
     escalation: EscalationNote | None = None
     workflow: dict[str, Any] | None = None
+    plan: str = ""
+    aftermath: dict[str, Any] | None = None
     attempts: tuple[AttemptView, ...] = ()
 
     @property

@@ -51,6 +51,7 @@ def _facts(incident: Incident) -> Table:
         ("Suspended", "yes; resume with `prunella incidents resume`" if spec.suspend else ""),
         ("Approval", f"{approval.decision} by {approval.by}: {approval.reason}".rstrip(": ") if approval else ""),
         ("Healed in", status.healed_in),
+        ("Afterwards", status.aftermath.message if status.aftermath else ""),
     )
 
 

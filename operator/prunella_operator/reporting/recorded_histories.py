@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
-from temporalio.api.common.v1 import Payloads
 from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.converter import DataConverter
 
@@ -14,6 +13,7 @@ from prunella_operator.reporting.proof.statement import make_statements
 from prunella_operator.reporting.recorded_incident import RecordedDiagnosis, RecordedIncident
 from prunella_operator.reporting.recorded_orders import read_work
 from prunella_operator.temporal.client import connect
+from prunella_operator.temporal.histories import completed_calls
 from prunella_operator.temporal.rpc import call
 from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest, HealingRequest, workflow_id
 from prunella_workflows.model.errors import InvalidIncident
@@ -81,20 +81,13 @@ async def parse_history(converter: DataConverter, history: WorkflowHistory) -> R
 
 async def _diagnoses(converter: DataConverter, history: WorkflowHistory) -> AsyncIterator[RecordedDiagnosis]:
     """Each call of the activity with its answer. What failed, or is under way, has none."""
-    inputs: dict[int, Payloads] = {}
-    for event in history.events:
-        scheduled = event.activity_task_scheduled_event_attributes
-        completed = event.activity_task_completed_event_attributes
-        if scheduled.activity_type.name == _ACTIVITY:
-            inputs[event.event_id] = scheduled.input
-        elif completed.scheduled_event_id in inputs:
-            (request,) = await converter.decode(inputs[completed.scheduled_event_id].payloads, [DiagnoseRequest])
-            (report,) = await converter.decode(completed.result.payloads, [DiagnoseReport])
-            at = event.event_time.ToDatetime(UTC)
-            facts = _facts(request, report)
-            yield RecordedDiagnosis(
-                at=at, request=request, facts=facts, report=report.model_copy(update={"record": ""})
-            )
+    for made in completed_calls(history, _ACTIVITY):
+        (request,) = await converter.decode(made.input.payloads, [DiagnoseRequest])
+        (report,) = await converter.decode(made.result.payloads, [DiagnoseReport])
+        facts = _facts(request, report)
+        yield RecordedDiagnosis(
+            at=made.at, request=request, facts=facts, report=report.model_copy(update={"record": ""})
+        )
 
 
 def _facts(request: DiagnoseRequest, report: DiagnoseReport) -> Facts | None:

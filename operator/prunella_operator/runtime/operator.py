@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
 
 from temporalio.client import Client
 
+from prunella_operator.aftermath.plans import PlanReader
+from prunella_operator.aftermath.recorder import AftermathRecorder
 from prunella_operator.alerts.server import run_webhook
 from prunella_operator.config.settings import Settings
 from prunella_operator.detection.jobs import JobSource
@@ -82,6 +85,8 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("known-good", recorder.run())
         part.start("sweeper", Sweeper(rest, starter, namespaces).run())
         part.start("recovery", RecoveryRecorder(rest, namespaces).run())
+        horizon = timedelta(hours=settings.aftermath_hours)
+        part.start("aftermath", AftermathRecorder(rest, PlanReader(client), horizon, namespaces).run())
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
         part.start("policies", policies.run(lambda: all(stats.synced for stats in watches.values())))
         part.start("metrics", _update_metrics(process, watches, starter))

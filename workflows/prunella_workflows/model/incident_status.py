@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from prunella_workflows.model.aftermath import Aftermath
 from prunella_workflows.model.base import Value
 
 
@@ -210,7 +211,7 @@ class CausedBy(Value):
 
 
 class IncidentStatus(Value):
-    """The record so far. Written by one activity only, readable with nothing but kubectl."""
+    """The record so far, readable with nothing but kubectl. Written by one activity only, but for the aftermath."""
 
     phase: Phase = Phase.PENDING
     """Current phase, for people. Programs should wait for the condition Succeeded instead. Open: Pending,
@@ -260,3 +261,5 @@ class IncidentStatus(Value):
     """Timestamps from which time to detect and time to repair are computed. All are UTC."""
     escalation: EscalationNote | None = None
     """Information for the person who takes over. Set when the incident was escalated."""
+    aftermath: Aftermath | None = None
+    """The events after an incident that was only observed, compared with its plan."""

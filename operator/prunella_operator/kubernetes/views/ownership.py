@@ -1,9 +1,11 @@
 """Owners of an object and of its fields: custom resources, annotations of deployment tools, and field managers."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.times import parse_time
 from prunella_workflows.model.labels import GROUP
 from prunella_workflows.model.scaling import FieldOwners
 from prunella_workflows.model.signal import OwnerRef
@@ -16,6 +18,14 @@ _TOOL_PREFIXES = (
     "meta.helm.sh/",
 )
 _BUILT_IN_GROUPS = frozenset({"", "apps", "batch"})
+
+
+class SpecWrite(NamedTuple):
+    """The latest time at which a field manager changed a field of the spec, and the fields that it owns (`f:...`)."""
+
+    manager: str
+    at: datetime
+    fields: frozenset[str]
 
 
 def custom_owners(meta: Object) -> tuple[OwnerRef, ...]:
@@ -41,6 +51,16 @@ def field_owners(meta: Object, **fields: str) -> FieldOwners:
 def field_appliers(meta: Object, **fields: str) -> FieldOwners:
     """Those of the managers that use server-side apply: the API server refuses their next apply after our write."""
     return _managers([entry for entry in _entries(meta) if entry.get("operation") == "Apply"], fields)
+
+
+def spec_writes(meta: Object) -> tuple[SpecWrite, ...]:
+    """The latest write of each field manager to the spec."""
+    found = [(entry, parse_time(entry.get("time"))) for entry in _entries(meta) if _spec_fields(entry)]
+    return tuple(
+        SpecWrite(str(entry.get("manager", "")), at, frozenset(_spec_fields(entry)))
+        for entry, at in found
+        if at is not None
+    )
 
 
 def _entries(meta: Object) -> list[Object]:

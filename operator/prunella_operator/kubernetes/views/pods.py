@@ -1,6 +1,6 @@
 """Views of pods: conditions, container statuses and terminations, from the raw object."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from prunella_operator.kubernetes.api import Object
@@ -44,6 +44,15 @@ def pod_view(raw: Object) -> PodView:
         resizing="PodResizeInProgress" in conditions,
         resize_refused=_resize_error(conditions),
     )
+
+
+def stable_since(pods: Sequence[PodView]) -> datetime | None:
+    """The time of the last thing that happened to these pods; None unless all are ready."""
+    ready = [pod.ready_since if pod.ready else None for pod in pods]
+    ends = [end.finished_at for pod in pods for container in pod.containers for end in container.terminations]
+    if not ready or None in ready:
+        return None
+    return max(at for at in (*ready, *ends) if at is not None)
 
 
 def _statuses(status: Object) -> Iterator[tuple[Object, bool]]:

@@ -160,6 +160,12 @@ def test_show_the_plan_of_a_dry_run(prunella, make):
     assert "+b" in printed
 
 
+def test_show_what_followed_an_observed_incident(prunella, make):
+    followed = {"outcome": "Recovered", "message": "It has recovered.", "decidedAt": "2026-11-24T12:00:00Z"}
+    prunella.reader.raw = [make("a", phase="DryRunDone", aftermath=followed)]
+    assert "Afterwards  It has recovered." in prunella("incidents", "show", "a").stdout
+
+
 def test_a_missing_incident_is_one_line_on_stderr(prunella):
     result = prunella("incidents", "show", "nope")
     assert result.exit_code == 1

@@ -183,6 +183,47 @@ def test_since(text, begin):
     assert parse_start(text, NOW).isoformat()[:16] == begin
 
 
+def observed(name, outcome, minutes):
+    times = {"closedAt": (NOW - timedelta(hours=5)).isoformat()}
+    changed = (NOW - timedelta(hours=5) + timedelta(minutes=minutes)).isoformat()
+    aftermath = {"outcome": outcome, "message": "m", "changedAt": changed, "decidedAt": NOW.isoformat()}
+    return incident(name, phase="DryRunDone", plan="Restart it", times=times, aftermath=aftermath)
+
+
+@pytest.fixture
+def watched(cli):
+    cli.reader.raw += [observed("o1", "SameChange", 23), observed("o2", "OtherChange", 3)]
+    cli.reader.raw.append(incident("o3", phase="DryRunDone"))
+    return cli
+
+
+def test_the_score_of_watching(watched):
+    printed = watched("report", "--shadow").stdout
+    assert (
+        "Of 2 observed incidents with a plan, 1 would have been healed, in the median 23m before people did" in printed
+    )
+    assert "1 more showed no plan." in printed
+    assert re.search(r"shop/Deployment/checkout +2 +1 +23m +0 +1 +0 +0 +0 +0 +0", printed)
+    assert watched.reader.queries == [(None, "")]
+
+
+def test_the_score_of_watching_as_json(watched):
+    report = json.loads(watched("report", "--shadow", "-o", "json", "-n", "shop").stdout)
+    assert report["kind"] == "ShadowReport"
+    assert report["sentence"].startswith("Of 2 observed incidents with a plan, 1 would have been healed")
+    assert (report["total"]["healed"], report["total"]["lead"]["median"], report["planless"]) == (1, 1380.0, 1)
+
+
+def test_the_score_of_watching_where_nothing_was_only_observed(cli):
+    assert "Of 0 observed incidents with a plan, 0 would have been healed." in cli("report", "--shadow").stdout
+
+
+@pytest.mark.parametrize("option", [("-o", "html"), ("--deleted",)])
+def test_the_score_of_watching_has_no_page_and_no_deleted_incidents(cli, option):
+    result = cli("report", "--shadow", *option)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
 def test_the_help_explains_the_numbers(prunella):
     printed = prunella("report", "--help").stdout
     for text in ("Hours saved", "auto-repair rate", "report.html"):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from fakes.incidents import incident
 from unit.operator.console.conftest import HOSTILE
 
 from prunella_operator.console.app import Console
@@ -27,6 +28,13 @@ async def test_the_overview_has_every_incident_and_statistics(browse):
     for part in ("Deployment/checkout", "Deployment/cart", "Deployment/orders", "AwaitingApproval", "50 %", "1m28s"):
         assert part in page
     assert page.count("<rect class=") == 6, "two bars and the legend"
+
+
+async def test_the_overview_has_the_score_of_watching_where_there_is_one(browse, readers):
+    assert "observed incident" not in await text(await browse.get("/"))
+    readers.own.raw.append(incident("seen", phase="DryRunDone", plan="Restart it"))
+    page = await text(await browse.get("/?state=closed"))
+    assert "Of 1 observed incident with a plan, 0 would have been healed; 1 is not judged yet." in page
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The aftermath of incidents that were only observed: the score of watching."""

@@ -1,0 +1,150 @@
+"""The aftermath of observed incidents, read from a cluster and noted once."""
+
+from datetime import timedelta
+
+import pytest
+from fakes.aftermath import CLOSED, UNDO, Shop, minute
+from fakes.kube import FakeRest, failing
+from fakes.objects import WEB
+
+from prunella_operator import clock
+from prunella_operator.aftermath import recorder
+from prunella_operator.aftermath.plans import ShownPlan
+from prunella_operator.aftermath.recorder import AftermathRecorder
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_operator.temporal.rpc import TemporalUnavailable
+from prunella_workflows.model.errors import Conflict, Forbidden
+from prunella_workflows.model.labels import WORKLOAD
+from prunella_workflows.model.plan import Step
+
+INCIDENT = paths.incidents("shop", "web-1")
+
+
+class FakePlans:
+    """Plans by uid; None: Temporal has forgotten them."""
+
+    def __init__(self, shown=None):
+        self.shown, self.reads, self.error = shown, 0, None
+
+    async def read(self, uid):
+        self.reads += 1
+        if self.error:
+            raise self.error
+        return self.shown
+
+
+class Watched:
+    """An observed incident, the cluster, and the recorder."""
+
+    def __init__(self, monkeypatch):
+        self.rest = FakeRest()
+        self.plans = FakePlans(ShownPlan(Step(action=UNDO), minute(-1), has_checks=False))
+        self.recorder = AftermathRecorder(self.rest, self.plans, timedelta(hours=24))
+        self.monkeypatch = monkeypatch
+        self.put()
+
+    def put(self, name="web-1", phase="DryRunDone", opened=-5, **status):
+        meta = {"namespace": "shop", "creationTimestamp": minute(opened).isoformat()}
+        meta["labels"] = {WORKLOAD: workload_key(WEB)}
+        status = {"plan": "Roll back to revision 1", "times": {"closedAt": CLOSED.isoformat()}, **status}
+        target = {"kind": "Deployment", "name": "web"}
+        body = {"metadata": meta, "spec": {"type": "PodCrashLoop", "target": target}}
+        self.rest.kube.put(paths.incidents("shop", name), body, phase=phase, target="Deployment/web", **status)
+
+    async def sweep(self, shop, at):
+        self.monkeypatch.setattr(clock, "now", lambda: minute(at))
+        after, objects = shop.look(at), self.rest.kube.objects
+        for path in [path for path in objects if "/incidents/" not in path]:
+            del objects[path]
+        if after.workload is not None:
+            self.rest.kube.put(paths.workload(WEB), after.workload)
+        for plural, found in (
+            (paths.collection("ReplicaSet", "shop"), after.revisions),
+            (paths.core("shop", "pods"), after.pods),
+        ):
+            for raw in found:
+                self.rest.kube.put(f"{plural}/{raw['metadata']['name']}", raw)
+        await self.recorder.sweep()
+        return self.rest.kube.objects[INCIDENT]["status"].get("aftermath")
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    monkeypatch.setattr(recorder, "_CHECK_INTERVAL_SECONDS", 0.0)
+    return Watched(monkeypatch)
+
+
+async def test_it_is_noted_once_and_as_soon_as_it_is_clear(watched):
+    shop = Shop()
+    assert await watched.sweep(shop, 10) is None
+    shop.undo(23).works(24)
+    assert await watched.sweep(shop, 30) is None
+    noted = await watched.sweep(shop, 60)
+    assert (noted["outcome"], noted["changedAt"]) == ("SameChange", "2026-11-24T12:23:00Z")
+    await watched.sweep(shop, 90)
+    assert len(watched.rest.kube.writes) == 1
+    assert watched.plans.reads == 1
+
+
+async def test_nothing_is_claimed_for_what_was_well_before_people_came(watched):
+    shop = Shop().works(5)
+    assert await watched.sweep(shop, 20) is None
+    shop.undo(23).works(24)
+    assert (await watched.sweep(shop, 60))["outcome"] == "NotKnown"
+
+
+async def test_the_workload_is_gone(watched):
+    assert (await watched.sweep(Shop().delete(), 5))["outcome"] == "Deleted"
+
+
+async def test_a_plan_that_temporal_has_forgotten(watched):
+    watched.plans.shown = None
+    noted = await watched.sweep(Shop(), 5)
+    assert (noted["outcome"], noted["message"]) == ("NotKnown", "Temporal no longer has the plan.")
+
+
+@pytest.mark.parametrize(
+    "values", [{"phase": "Verifying"}, {"phase": "Healed"}, {"plan": ""}, {"aftermath": {"outcome": "NotKnown"}}]
+)
+async def test_others_cost_nothing(watched, values):
+    watched.put(**values)
+    await watched.sweep(Shop().undo(23).works(24), 60)
+    assert (watched.plans.reads, len(watched.rest.kube.requests), watched.rest.kube.writes) == (0, 1, [])
+
+
+async def test_the_alert_that_opened_it_counts(watched):
+    watched.rest.kube.objects[INCIDENT]["metadata"]["annotations"] = {"prunella.dev/opened-by-alert": "api"}
+    shop = Shop().undo(23).works(24)
+    assert await watched.sweep(shop, 60) is None
+    watched.rest.kube.objects[INCIDENT]["metadata"]["annotations"]["prunella.dev/alert-resolved-at"] = minute(
+        26
+    ).isoformat()
+    assert (await watched.sweep(shop, 65))["outcome"] == "SameChange"
+
+
+async def test_an_incident_that_followed_is_read(watched):
+    watched.put("web-2", "Escalated", opened=50)
+    noted = await watched.sweep(Shop().undo(23).crashes(52), 60)
+    assert noted["outcome"] == "SameChangeFailed"
+
+
+async def test_one_that_changed_since_is_judged_again_later(watched):
+    watched.rest.kube.before = failing(Conflict("modified"), method="PATCH")
+    shop = Shop().undo(23).works(24)
+    assert await watched.sweep(shop, 60) is None
+    assert (await watched.sweep(shop, 65))["outcome"] == "SameChange"
+
+
+async def test_a_workload_that_may_not_be_read_does_not_stop_the_others(watched):
+    watched.put("web-0")
+    watched.rest.kube.before = failing(Forbidden("no"), part="/deployments/web")
+    assert await watched.sweep(Shop().undo(23).works(24), 60) is None
+    other = watched.rest.kube.objects[paths.incidents("shop", "web-0")]
+    assert other["status"]["aftermath"]["outcome"] == "SameChange"
+
+
+async def test_without_temporal_the_sweep_is_made_later(watched):
+    watched.plans.error = TemporalUnavailable("no answer")
+    with pytest.raises(TemporalUnavailable):
+        await watched.sweep(Shop(), 60)
