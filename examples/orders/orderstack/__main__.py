@@ -22,7 +22,8 @@ curl -i {url}/orders -H 'Idempotency-Key: first' -H 'Content-Type: application/j
 
 def main() -> int:
     """Start all parts, and say how to use them, until SIGINT or SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores SIGINT for what it starts in the background
+        signal.signal(number, signal.default_int_handler)
     logs = Path(tempfile.mkdtemp(prefix="orders-"))
     print(f"starting; logs are in {logs}", flush=True)
     try:
