@@ -165,6 +165,18 @@ class Run:
         while self.stored["items"] < items and time.monotonic() < end:
             time.sleep(1)
 
+    def assert_complete(self, stored):
+        """Assert that all that was sent is stored, each once.
+
+        Own errors may exceed those sent by a few: a failed child takes its parent's back for a minute of the spans'
+        times, and at the speed of the history that is a few hundredths of a second.
+        """
+        expected = self.expected
+        sent, found = Counter(expected.pop("own_errors")), Counter(stored["own_errors"])
+        assert {name: stored[name] for name in expected} == expected
+        assert not sent - found, "own errors are missing"
+        assert (found - sent).total() <= 0.01 * sent.total(), found - sent
+
     def assert_told_once(self):
         """At least one alert fired; each opened one Incident, and people were told of each once."""
         opened = Counter(request.alert.fingerprint for request in self.alerts.requests("open"))
