@@ -41,6 +41,7 @@ test: setup ## all tests: unit (in parallel), then those on a real cluster besid
 ifdef TEST_ARGS
 	@$(BIN)/python -m pytest -q $(TEST_ARGS)
 else
+	@PYTHONPATH=tests:hack/cluster $(BIN)/python -m support.build_programs
 	@$(BIN)/python -m pytest -q -n auto tests/unit
 	@$(MAKE) --no-print-directory --jobs=2 test-local test-cluster
 endif

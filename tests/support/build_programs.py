@@ -1,0 +1,29 @@
+"""`python -m support.build_programs`: build all that the tests compile, before time limits run beside a compiler.
+
+Without Go nothing is built: the tests that need it say so.
+"""
+
+from localcluster import build, choose, sources
+from localcluster.choose import Kind
+from localcluster.console import ClusterError
+
+
+def _has_own_cluster() -> bool:
+    try:
+        return choose.choose(choose.gather(None, False, False)).kind is Kind.OWN
+    except ClusterError:
+        return False
+
+
+def main() -> None:
+    """Build the programs of the tests' own cluster, if they will make one, and those that need no cluster."""
+    if choose.go_version() is None:
+        return
+    if _has_own_cluster():
+        build.build(monitoring=True)
+    for name in ("kubectl", "promtool", *(one.name for group, one in sources.alone() if group is not sources.KEDA)):
+        build.ensure(name)
+
+
+if __name__ == "__main__":
+    main()
