@@ -6,14 +6,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from localcluster.ports import free_ports
-from otlpload.faults import Fault
+from otlpload.faults import Fault, FaultKind
 from otlpload.generator import Generator
 from otlpload.shop import Shop
 from walkthrough.console import Narrator
 from walkthrough.demo import interruptible
 
 from prunella_operator.config.settings import Settings
-from prunella_workflows.model.telemetry import SplitKind
+from prunella_workflows.model.telemetry import Anomaly, SplitKind
 from telemetrydemo import findings
 from telemetrydemo.load import LiveLoad
 from telemetrydemo.processes import Temporal, Worker
@@ -60,11 +60,11 @@ def _break_and_wait(load: LiveLoad, settings: Settings, fault: Fault, narrator: 
     """Break the service; whether an alert about it was raised in time."""
     found: list[findings.Finding] = []
 
-    def find(*, with_part: bool = False) -> bool:
+    def find(*, clear: bool = False) -> bool:
         nonlocal found
         found = findings.read(settings)
-        mine = [one for one in found if one.alert and one.anomaly.subject.service == fault.service]
-        return any(one.anomaly.split.kind is not SplitKind.UNKNOWN or not with_part for one in mine)
+        mine = [one.anomaly for one in found if one.alert and one.anomaly.subject.service == fault.service]
+        return any(_is_clear(anomaly, fault) or not clear for anomaly in mine)
 
     load.break_down(fault)
     began = time.monotonic()
@@ -73,12 +73,17 @@ def _break_and_wait(load: LiveLoad, settings: Settings, fault: Fault, narrator: 
     seconds = time.monotonic() - began
     if raised:
         narrator.print(f"The alert was raised {seconds:.0f} s after the fault.", "bold green")
-        with narrator.step("Wait until it is clear which part is bad"):
-            wait_for(lambda: find(with_part=True), _PART_SECONDS, load.check)
+        with narrator.step("Wait until it is clear which part is bad, and how bad it is"):
+            wait_for(lambda: find(clear=True), _PART_SECONDS, load.check)
     else:
         narrator.print(f"No alert within {seconds:.0f} s.", "bold red")
     narrator.out.print(findings.table(found))
     return raised
+
+
+def _is_clear(anomaly: Anomaly, fault: Fault) -> bool:
+    """Errors become critical with their fiftieth request, a moment after the alert."""
+    return anomaly.split.kind is not SplitKind.UNKNOWN and (anomaly.critical or fault.kind is not FaultKind.ERRORS)
 
 
 def _explore(load: LiveLoad, settings: Settings, narrator: Narrator) -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--fault=errors", "--part=new-pods"], r"payment +ErrorRate .* payment +NewPods"),
+        (["--fault=errors", "--part=new-pods"], r"payment +ErrorRate \(critical\) .* payment +NewPods"),
         pytest.param(
             ["--fault=latency", "--part=one-pod", "--service=catalog"],
             r"catalog +Latency .* catalog +OnePod",
