@@ -15,6 +15,7 @@ from prunella_workflows.model.errors import Forbidden
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
+OWNERS = "bob: release 6"
 STAMP = {labels.LAST_ACTION: "uid-1", labels.BEFORE: "web-prunella-1", labels.AFTER: "2"}
 
 
@@ -36,7 +37,9 @@ def mighty(api, worker, shop):
 
 @pytest.fixture(scope="module")
 def target(api, shop):
-    return released(api, a_deployment(shop, "target", replicas=1, annotations={"team": "shop"}))
+    return released(
+        api, a_deployment(shop, "target", replicas=1, annotations={"team": "shop", labels.CAUSE_BEFORE: OWNERS})
+    )
 
 
 def change(kube, workload, spec=None, **meta):
@@ -84,9 +87,16 @@ ROLLBACKS = {
 }
 
 
-def test_a_change_of_the_template_may_name_its_cause(mighty, target):
-    cause = {labels.CHANGE_CAUSE: "Prunella: roll back to revision 1"}
-    assert change(mighty, target, with_pod(target, container={"image": "prunella.local/shop:2"}), annotations=cause)
+@pytest.mark.parametrize("cause", ["Prunella: roll back to revision 1", OWNERS])
+def test_a_change_of_the_template_may_name_its_cause_or_restore_the_owners(mighty, target, cause):
+    release = with_pod(target, container={"image": "prunella.local/shop:2"})
+    assert change(mighty, target, release, annotations={labels.CHANGE_CAUSE: cause})
+
+
+def test_a_change_of_the_template_may_name_no_other_cause(mighty, target):
+    release = with_pod(target, container={"image": "prunella.local/shop:2"})
+    with pytest.raises(Forbidden, match="change-cause"):
+        change(mighty, target, release, annotations={labels.CHANGE_CAUSE: "alice: release 7"})
 
 
 @pytest.mark.parametrize("what", ROLLBACKS)

@@ -1,9 +1,10 @@
 """`python -m support.build_programs`: build all that the tests compile, before time limits run beside a compiler.
 
+On Debian the packages that a build needs are installed first.
 Without Go nothing is built: the tests that need it say so.
 """
 
-from localcluster import build, choose, sources
+from localcluster import build, choose, sources, tools
 from localcluster.choose import Kind
 from localcluster.console import ClusterError
 
@@ -20,6 +21,7 @@ def main() -> None:
     if choose.go_version() is None:
         return
     if _has_own_cluster():
+        tools.ensure(simulated=False)
         build.build(monitoring=True)
     for name in ("kubectl", "promtool", *(one.name for group, one in sources.alone() if group is not sources.KEDA)):
         build.ensure(name)

@@ -18,7 +18,7 @@ CROWD = 40
 
 
 async def slowly(outcome):
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)  # much longer than a workflow task, also on a busy machine
     return outcome
 
 

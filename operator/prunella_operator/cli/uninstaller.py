@@ -34,6 +34,7 @@ _KEYS = {
         labels.LAST_CHANGE,
         labels.BEFORE,
         labels.AFTER,
+        labels.CAUSE_BEFORE,
         labels.REPAIR_SLOTS,
     },
     "labels": {labels.REPAIR_SLOT},

@@ -25,6 +25,8 @@ AFTER = f"{GROUP}/after"
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 """The cause of a revision, for `kubectl rollout history`: the controller copies it to the revision."""
+CAUSE_BEFORE = f"{GROUP}/change-cause-before"
+"""The owner's cause, which an undo restores; "" if there was none."""
 
 # Snapshots of pod templates: why one was taken, whose it is, when it was last seen available and stable, or the seconds
 # for which its pods were seen ready, when that is too short to prove anything.

@@ -37,18 +37,23 @@ class TemplateChange(Change[A]):
         """The template after the action, and the patch of exactly what the action changes in it."""
 
     def patch(self, live: LiveObject) -> tuple[dict[str, str], list[Object]]:
-        """Keep the template as a snapshot, so that the undo does not depend on the controller's revisions.
-
-        The new revision names its cause, in place of the one that the workload has from an earlier revision.
-        """
+        """Keep the template as a snapshot, so that the undo does not depend on the controller's revisions."""
         body = revisions.snapshot(live.raw, self.action.target, revisions.BEFORE)
         with suppress(AlreadyExists):  # the name is the content's hash: the same template is kept already
             self.kube.create(paths.snapshots(self.action.target.namespace), body)
         after, operations = self.apply(live.template)
         before = self.undo_to.name if self.undo_to is not None else body["metadata"]["name"]
-        cause = f"Prunella: {self.action}"
-        marks = {labels.BEFORE: before, labels.AFTER: templates.template_hash(after), labels.CHANGE_CAUSE: cause}
-        return marks, operations
+        marks = {labels.BEFORE: before, labels.AFTER: templates.template_hash(after)}
+        return {**marks, **self._causes(live)}, operations
+
+    def _causes(self, live: LiveObject) -> dict[str, str]:
+        """The cause of the new revision, and the owner's, which the undo restores."""
+        kept = live.annotations.get(labels.CAUSE_BEFORE)
+        if self.undoing:
+            return {} if kept is None else {labels.CHANGE_CAUSE: kept}
+        owners = kept if self.undo_to is not None else None
+        before = live.annotations.get(labels.CHANGE_CAUSE, "") if owners is None else owners
+        return {labels.CHANGE_CAUSE: f"Prunella: {self.action}", labels.CAUSE_BEFORE: before}
 
     def finish(self) -> None:
         """Delete the broken pods that their StatefulSet would wait for forever."""

@@ -95,24 +95,21 @@ def test_a_memory_raise_touches_that_limit_and_marks_of_ours(repairer, kube):
         "/metadata/annotations/prunella.dev~1last-change",
         "/metadata/annotations/prunella.dev~1before",
         "/metadata/annotations/prunella.dev~1after",
+        "/metadata/annotations/prunella.dev~1change-cause-before",
         "/metadata/annotations/kubernetes.io~1change-cause",
     }
     assert done.template_hash == template_hash(a_template(2, memory="96Mi"))
     assert "+        memory: 96Mi" in done.diff
 
 
-def test_the_new_revision_names_its_cause_and_so_does_that_of_the_undo(repairer, kube):
-    live(kube)["metadata"]["annotations"] = {CHANGE_CAUSE: "deploy 2"}
+@pytest.mark.parametrize("cause", ["deploy 2", None])
+def test_the_new_revision_names_its_cause_and_the_undo_restores_that_of_the_owner(repairer, kube, cause):
+    live(kube)["metadata"]["annotations"] = {CHANGE_CAUSE: cause} if cause else {}
     done = repairer.repair(memory())
-    assert (
-        live(kube)["metadata"]["annotations"][CHANGE_CAUSE]
-        == "Prunella: set the memory limit of container app from 64Mi to 96Mi"
-    )
+    ours = "Prunella: set the memory limit of container app from 64Mi to 96Mi"
+    assert live(kube)["metadata"]["annotations"][CHANGE_CAUSE] == ours
     repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
-    assert (
-        live(kube)["metadata"]["annotations"][CHANGE_CAUSE]
-        == "Prunella: set the memory limit of container app from 96Mi to 64Mi"
-    )
+    assert live(kube)["metadata"]["annotations"][CHANGE_CAUSE] == (cause or "")
 
 
 def test_annotations_that_are_there_stay(repairer, kube):
