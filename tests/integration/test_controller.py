@@ -16,6 +16,13 @@ from prunella_operator.kubernetes.async_client import AsyncClient
 pytestmark = pytest.mark.integration
 
 
+class Alerts:
+    """Alerts that none of these incidents has."""
+
+    async def incident_changed(self, *_):
+        pass
+
+
 class Noted:
     """A starter that records the controller's calls."""
 
@@ -56,7 +63,10 @@ async def test_it_comes_back_when_it_is_allowed_again_and_ends_when_it_is_told(c
         api.delete(binding)  # it may do nothing, for now
         starter = Noted()
         access = load_access(str(account.kubeconfig))
-        async with AsyncClient(access) as rest, controller.Controller(access, rest, starter, (space,)) as subject:
+        async with (
+            AsyncClient(access) as rest,
+            controller.Controller(access, rest, starter, Alerts(), (space,)) as subject,
+        ):
             await asyncio.sleep(3)
             assert starter.started == []
             meta = {"name": name}

@@ -20,7 +20,17 @@ from workflow.alert_env import (
 from workflow.healing_env import cancel_and_see, ending, raised
 
 from prunella_workflows.alerts.batch_workflow import AlertIntake
-from prunella_workflows.contracts.alerts import AlertBatch, Opened, Outcome, Stage, StillFiring, Withdrawn
+from prunella_workflows.alerts.incident_follower import CHECK_INTERVAL
+from prunella_workflows.alerts.workflow import AlertHandling
+from prunella_workflows.contracts.alerts import (
+    AlertBatch,
+    Opened,
+    Outcome,
+    Stage,
+    StillFiring,
+    Withdrawn,
+    alert_workflow_id,
+)
 from prunella_workflows.model.alert_policy import AlertHandlingMode
 from prunella_workflows.model.errors import AuthenticationError, Forbidden, Unavailable
 from prunella_workflows.model.incident_status import Phase
@@ -474,3 +484,12 @@ async def test_alerts_that_came_together_are_handed_on_until_they_are(client):
     async with alert_worker(client, activities):
         await client.execute_workflow(AlertIntake.run, batch, id="alerts-1", task_queue=QUEUE)
     assert activities.requests("distribute") == [batch] * 13
+
+
+async def test_a_signal_of_the_operator_saves_the_wait_for_the_next_check(client):
+    activities = ScriptedAlertActivities(follow=[stands(Phase.DIAGNOSING), stands(Phase.HEALED)])
+    alert = client.get_workflow_handle_for(AlertHandling.run, alert_workflow_id(firing().fingerprint))
+    activities.during("follow", 1, partial(alert.signal, AlertHandling.incident_changed))
+    state = await run_incident(client, activities, firing())
+    assert state.outcome is Outcome.REPAIRED
+    assert state.processed_at - state.begun_at < CHECK_INTERVAL

@@ -16,6 +16,7 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.compat.kopf import kopf
+from prunella_operator.incidents.alert_signals import AlertSignals
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
@@ -23,6 +24,7 @@ from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import InvalidIncident, Permanent, Retryable, Unavailable
+from prunella_workflows.model.incident_status import Phase
 
 _log = structlog.get_logger("prunella.controller")
 
@@ -42,11 +44,17 @@ class Controller:
     """Runs kopf beside the operator's event loop, and restarts it when an error of the API server ends it."""
 
     def __init__(
-        self, access: Access, rest: AsyncClient, starter: WorkflowStarter, namespaces: tuple[str, ...]
+        self,
+        access: Access,
+        rest: AsyncClient,
+        starter: WorkflowStarter,
+        alerts: AlertSignals,
+        namespaces: tuple[str, ...],
     ) -> None:
         self._access = access
         self._rest = rest
         self._starter = starter
+        self._alerts = alerts
         self._namespaces = namespaces
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -114,9 +122,13 @@ class Controller:
 
         # Not on.delete: it needs a finalizer, and an incident must be removable while the operator is down.
         @kopf.on.event(*_INCIDENTS, registry=registry)
-        async def delete(type: str | None, uid: str, **_: Any) -> None:  # noqa: A002 - kopf's name
+        async def observe(type: str | None, uid: str, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
             if type == "DELETED":
+                self._alerts.forget(uid)
                 await self._run_in_loop(self._starter.cancel(uid))
+            else:
+                phase = Phase(body.status.get("phase") or Phase.PENDING)
+                await self._run_in_loop(self._alerts.incident_changed(uid, phase, body.metadata.annotations))
 
         return registry
 

@@ -16,6 +16,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.detection.jobs import JobSource
 from prunella_operator.detection.pods import PodSource
 from prunella_operator.detection.rollouts import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS, RolloutSource
+from prunella_operator.incidents.alert_signals import AlertSignals
 from prunella_operator.incidents.controller import Controller
 from prunella_operator.incidents.intake import Intake
 from prunella_operator.incidents.known_good import KnownGoodRecorder
@@ -90,7 +91,7 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
         part.start("policies", policies.run(lambda: all(stats.synced for stats in watches.values())))
         part.start("metrics", _update_metrics(process, watches, starter))
-        async with Controller(access, rest, starter, namespaces):
+        async with Controller(access, rest, starter, AlertSignals(client), namespaces):
             await part.ended()
 
 

@@ -45,7 +45,8 @@ _log = structlog.get_logger("prunella.worker")
 
 _RETRY_INTERVAL_SECONDS = 2.0
 _GRACE_PERIOD = timedelta(seconds=30)
-_MAX_CACHED_WORKFLOWS = 2000  # about 0.1 MB each; others are replayed whole at each step, and a storm of them times out
+_MAX_CACHED_WORKFLOWS = 4000
+"""Two for each of 2,000 incidents with an alert, about 0.1 MB each. Others are replayed whole at each step."""
 _MAX_WATCHES = 2000
 WATCH_THREADS = 4
 """Threads for the checks of all watches: a check takes tens of milliseconds, a pause between two takes seconds."""

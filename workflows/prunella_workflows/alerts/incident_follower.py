@@ -15,8 +15,8 @@ from prunella_workflows.model.incident_status import Phase
 SILENCE_DURATION = timedelta(minutes=10)
 """A silence expires by itself unless it is extended."""
 
-CHECK_INTERVAL, CHECK_INTERVAL_LIMIT = timedelta(seconds=5), timedelta(minutes=5)
-_ACTING = frozenset({Phase.REPAIRING, Phase.VERIFYING})
+CHECK_INTERVAL, CHECK_INTERVAL_LIMIT = timedelta(minutes=1), timedelta(minutes=5)
+"""Polling only covers a signal that was lost: the operator signals each change that an alert acts on."""
 _OUTCOMES = {
     Phase.HEALED: Outcome.REPAIRED,
     Phase.RECOVERED: Outcome.RECOVERED,
@@ -31,19 +31,25 @@ class IncidentFollower:
 
     def __init__(self, case: AlertCase) -> None:
         self._case = case
+        self._changed = False
+
+    def report_change(self) -> None:
+        """Check the incident now: a repair began or ended, or the incident is closed."""
+        self._changed = True
 
     async def check(self) -> Outcome | None:
         """Check the incident once, act on it, and pause. Return the outcome once it is closed."""
+        self._changed = False
         if (seen := await self._fetch()) is not None:
             if seen.gone or seen.phase.closed:
                 return self._outcome(seen)
-            await self._keep_silence(acting=seen.phase in _ACTING)
+            await self._keep_silence(acting=seen.phase.acting)
             if self._case.state.was_silenced and not self._case.state.silence_id:
                 await self.poll()
         if self._has_unnoticed_end():
             await self._withdraw()
         pause = backoff(self._case.begun_at, CHECK_INTERVAL, CHECK_INTERVAL_LIMIT)
-        await wait_until(self._has_unnoticed_end, workflow.now() + pause)
+        await wait_until(lambda: self._changed or self._has_unnoticed_end(), workflow.now() + pause)
         return None
 
     async def unsilence(self) -> None:

@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from prunella_workflows.alerts.activity_calls import backoff, call, call_local, failure_text, wait_until
-from prunella_workflows.alerts.incident_follower import CHECK_INTERVAL, CHECK_INTERVAL_LIMIT, IncidentFollower
+from prunella_workflows.alerts.incident_follower import CHECK_INTERVAL_LIMIT, IncidentFollower
 from prunella_workflows.alerts.notifications import AlertNotifier
 from prunella_workflows.alerts.state import AlertCase
 from prunella_workflows.contracts import alerts
@@ -23,6 +23,7 @@ from prunella_workflows.temporal.failures import is_permanent
 
 FORGET_AFTER_INTERVAL = timedelta(days=3)
 """An alert that Alertmanager has not repeated for so long is over, even without a resolution."""
+_POLL_INTERVAL = timedelta(seconds=10)  # of Alertmanager, after a silence
 
 
 @workflow.defn(name="AlertHandling")
@@ -71,6 +72,11 @@ class AlertHandling:
         """Take a resolution from Alertmanager."""
         book, _ = self._case.state.book.resolve(alert, workflow.now())
         self._case.set(book=book, name=alert.name)
+
+    @workflow.signal(name="incidentChanged")
+    def incident_changed(self) -> None:
+        """Take from the operator that a repair began or ended, or that the incident is closed."""
+        self._incident.report_change()
 
     @workflow.query(name="getState")
     def get_state(self) -> AlertState:
@@ -178,7 +184,7 @@ class AlertHandling:
         case, heard, since = self._case, self._case.state.book.heard, self._case.state.processed_at
         assert since is not None
         quiet = case.state.was_silenced and (heard is None or heard <= since)
-        check = workflow.now() + backoff(since, 2 * CHECK_INTERVAL, CHECK_INTERVAL_LIMIT)
+        check = workflow.now() + backoff(since, _POLL_INTERVAL, CHECK_INTERVAL_LIMIT)
         until = check if quiet else case.quiet_since + FORGET_AFTER_INTERVAL
         if not await wait_until(lambda: case.state.book.heard != heard, until) and quiet:
             await self._incident.poll()

@@ -31,6 +31,11 @@ class Phase(StrEnum):
         """Report whether an incident in this phase is closed."""
         return self not in _OPEN
 
+    @property
+    def acting(self) -> bool:
+        """Report whether a repair is made or verified in this phase."""
+        return self in (Phase.REPAIRING, Phase.VERIFYING)
+
 
 _OPEN = (Phase.PENDING, Phase.CONFIRMING, Phase.DIAGNOSING, Phase.AWAITING_APPROVAL, Phase.REPAIRING, Phase.VERIFYING)
 

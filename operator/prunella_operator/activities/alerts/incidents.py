@@ -21,7 +21,7 @@ from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model.alert import Alert
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import IncidentRef
-from prunella_workflows.model.incident_status import Attempt, Phase
+from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.labels import (
     ALERT_PREFIX,
     ALERT_RESOLVED_AT,
@@ -36,7 +36,6 @@ from prunella_workflows.model.workload import WorkloadRef, is_protected_namespac
 _SOURCE = "alerts"
 _MAX_ALERTS = 20  # on one incident: as many as people can read
 _MAX_ALERT_NAME = 200  # characters
-_ACTED = frozenset({Phase.REPAIRING, Phase.VERIFYING})
 
 
 class AlertIncidents:
@@ -150,7 +149,7 @@ def _find_covering(request: OpenRequest, faults: Collection[str], earlier: Earli
 
 
 def _has_acted(incident: Incident) -> bool:
-    return incident.phase in _ACTED or any(made.written_at and not made.incident for made in incident.status.attempts)
+    return incident.phase.acting or any(made.written_at and not made.incident for made in incident.status.attempts)
 
 
 def _followed(incident: Incident) -> Followed:

@@ -27,8 +27,7 @@ from prunella_workflows.model.labels import REPAIR_SLOT, REPAIR_SLOTS
 from prunella_workflows.model.repair_slot import RepairSlot, RepairSlots
 
 REQUESTED = "requested"
-_ACTIVE = frozenset({Phase.REPAIRING, Phase.VERIFYING})
-_IS_ACTIVE = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase not in _ACTIVE)
+_IS_ACTIVE = ",".join(f"status.phase!={phase.value}" for phase in Phase if not phase.acting)
 _RECENT_HOURS = (-1, 0, 1)  # the last one because clocks differ
 _MAX_ATTEMPTS = 5
 _MAX_LOCAL_REPAIRS = 16

@@ -85,8 +85,11 @@ class Cluster(FakeApi):
 
 
 @asynccontextmanager
-async def controlling(api, starter):
-    async with AsyncClient(api.access) as rest, controller.Controller(api.access, rest, starter, ()):
+async def controlling(api, starter, alerts=None):
+    async with (
+        AsyncClient(api.access) as rest,
+        controller.Controller(api.access, rest, starter, alerts or Alerts(), ()),
+    ):
         yield
 
 
@@ -98,6 +101,16 @@ class Noted:
 
     async def start(self, incident):
         self.started.add(incident.metadata.name)
+
+
+class Alerts:
+    """Alert signals that record the controller's calls."""
+
+    def __init__(self):
+        self.changes = []
+
+    async def incident_changed(self, uid, phase, annotations):
+        self.changes.append((uid, phase, dict(annotations)))
 
 
 def dealt_with(name):
@@ -136,3 +149,14 @@ async def test_an_api_server_that_does_not_serve_incidents_yet_is_waited_for(mon
             assert starter.started == set()
             api.serves_incidents = True
             await eventually(lambda: starter.started == {"web"}, within=10)
+
+
+async def test_alerts_are_signalled_whenever_an_incident_changes():
+    item = dealt_with("web")
+    async with Cluster([item]) as api:
+        starter, alerts = Noted(), Alerts()
+        async with controlling(api, starter, alerts):
+            await eventually(lambda: alerts.changes, within=10)
+    uid, phase, annotations = alerts.changes[0]
+    assert (uid, phase) == (item["metadata"]["uid"], "Healed")
+    assert annotations == item["metadata"]["annotations"]
