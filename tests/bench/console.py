@@ -25,6 +25,8 @@ from fakes.apiserver import FakeApi, modified
 from fakes.incidents import incident
 from localcluster.ports import free_ports
 
+from prunella_operator import tasks
+
 REFRESH_SECONDS = 3.0
 PHASES = ("Healed", "Healed", "Healed", "Recovered", "Escalated", "Diagnosing")
 
@@ -114,7 +116,7 @@ async def measure(options, folder):
         for task in (*viewers, changes):
             if task.done():
                 task.result()
-            task.cancel()
+        await tasks.end(*viewers, changes)
     print("| Incidents | viewers | MiB, idle | MiB, peak | pages | % of a core | page p50 / p99 (ms) |")
     print("|---|---|---|---|---|---|---|")
     share = 100 * (end.cpu - idle.cpu) / options.seconds

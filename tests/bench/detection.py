@@ -29,6 +29,7 @@ from rich.table import Table
 from prunella_operator import clock
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_operator.tasks import end
 from prunella_workflows.model.workload import WorkloadRef
 
 ROOT = Path(__file__).parents[2]
@@ -228,7 +229,7 @@ async def break_pods(api, pods, faults, rate):
         if len(seen) >= len(written):
             break
         await asyncio.sleep(0.05)
-    watching.cancel()
+    await end(watching)
     return [seen[key] - at for key, at in written.items() if key in seen]
 
 

@@ -20,6 +20,7 @@ from temporalio.client import Client
 from workloads import INCIDENTS, Breaker, create_workloads, delete_workloads
 
 from prunella_operator.incidents.sweeper import RESYNC_INTERVAL_SECONDS
+from prunella_operator.tasks import end
 
 _CALLS = 'apiserver_flowcontrol_dispatched_requests_total{flow_schema="service-accounts"'
 """The API server's own count of calls by service accounts: Prunella is the only one here."""
@@ -138,7 +139,7 @@ async def detection(bench, workloads):
         sent = await changes
         seconds = time.monotonic() - began
         await _until(lambda: _seen(breaker), len(workloads), 60)
-        watching.cancel()
+        await end(watching)
     waited = usage(bench.operator.pid).waited - before.waited
     latencies = breaker.latencies()
     bench.put("pod events a second", sent / seconds)

@@ -24,6 +24,7 @@ from aiohttp import web
 from support.api import Object
 from yarl import URL
 
+from prunella_operator.tasks import end
 from prunella_workflows.model.errors import PrunellaError
 
 T = TypeVar("T")
@@ -140,8 +141,7 @@ class Proxy:
             runners = [await self._listen(who) for who in self._callers]
             self._up.set()
             await self._end.wait()
-            for task in self._late:
-                task.cancel()
+            await end(*self._late)
             for runner in runners:
                 await runner.cleanup()
 

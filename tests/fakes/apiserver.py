@@ -6,6 +6,7 @@ Unscripted, it lists `objects` in pages and holds watches open; `send` writes to
 
 import asyncio
 import json
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 from fakes import protobuf
+from support.certificates import Authority
 
 from prunella_operator.kubernetes.access import Access
 
@@ -44,6 +46,8 @@ class FakeApi:
     token: Callable[[], str] = lambda: ""
     port: int = 0
     protobuf: bool = False
+    authority: Authority | None = None
+    """Signs its certificate; without one it speaks plain HTTP."""
     _runner: web.AppRunner | None = None
     _open: list[asyncio.Queue[bytes]] = field(default_factory=list)
 
@@ -60,7 +64,7 @@ class FakeApi:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls()).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self):
@@ -70,7 +74,15 @@ class FakeApi:
 
     @property
     def access(self):
-        return Access(server=f"http://127.0.0.1:{self.port}", authorization=self.token)
+        scheme, trusted = ("https", str(self.authority.path)) if self.authority else ("http", None)
+        return Access(server=f"{scheme}://127.0.0.1:{self.port}", ca_path=trusted, authorization=self.token)
+
+    def _tls(self):
+        if self.authority is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*map(str, self.authority.issue("server")))
+        return context
 
     @property
     def watching(self):

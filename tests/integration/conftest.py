@@ -1,5 +1,6 @@
 """Activities against a real API server, without an operator: called as the worker calls them."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,6 +66,13 @@ def hook_once(verb: str, do: Callable[[], Any]) -> Callable[[str, str], Any]:
             left.pop()()
 
     return hook
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open():
+    """Collect what a module has left, so that an unclosed connection fails that module and no later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,12 @@ def chromium():
     return browser.browser
 
 
+def run_until_stopped(loop):
+    """Run the loop; what still runs in it is ended before it is closed."""
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.get_loop().run_forever()
+
+
 @pytest.fixture(scope="module")
 def console(access):
     """Its address; it is served by a thread."""
@@ -47,7 +53,7 @@ def console(access):
         started.set()
         return runner
 
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=run_until_stopped, args=(loop,))
     thread.start()
     with watching(access, Scope()) as index:
         runner = asyncio.run_coroutine_threadsafe(serve(index.all), loop).result(20)
@@ -55,7 +61,6 @@ def console(access):
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(20)
-    loop.close()
 
 
 def token_of(kube, namespace, name, *verbs):

@@ -16,6 +16,7 @@ from prunella_operator.kubernetes.watch.formats import ACCEPT, PROTOBUF, Json
 from prunella_operator.kubernetes.watch.protobuf import Protobuf
 from prunella_operator.kubernetes.watch.resource import Scope
 from prunella_operator.kubernetes.watch.watch import Watch
+from prunella_operator.tasks import end
 from prunella_workflows.model.labels import IGNORE
 
 pytestmark = pytest.mark.integration
@@ -161,7 +162,7 @@ async def test_a_watch_follows_what_happens_in_protobuf(access, api, space, thin
         await asyncio.to_thread(api.delete, f"/apis/apps/v1/namespaces/{space}/deployments/late")
         await eventually(lambda: more["metadata"]["uid"] in heard, within=10)
     finally:
-        task.cancel()
+        await end(task)
     assert watch.stats.undecodable == 0
     assert watch.stats.reconnects == 0
 
@@ -172,7 +173,7 @@ async def test_a_refusal_in_protobuf_is_told_in_the_api_servers_words(access, sp
     try:
         await eventually(lambda: watch.stats.last_error, within=10)
     finally:
-        task.cancel()
+        await end(task)
     assert "400 BadRequest" in watch.stats.last_error
     assert "field label not supported: spec.nonsense" in watch.stats.last_error
 

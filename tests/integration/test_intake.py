@@ -1,7 +1,6 @@
 """Signals become Incidents once each, on a real API server with real owners."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
 from fakes.apiserver import eventually
@@ -13,6 +12,7 @@ from prunella_operator.incidents.intake import Intake
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.tasks import end
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.signal import OwnerRef, Signal
 
@@ -112,9 +112,7 @@ async def test_a_storm_of_signals_is_one_incident(rest, api, space, web):
         intake.accept(signal(pod))
         await asyncio.sleep(0.002)
     await eventually(lambda: not intake.backlog, within=30)
-    task.cancel()
-    with suppress(asyncio.CancelledError, BaseExceptionGroup):
-        await task
+    await end(task)
     assert len(api.incidents(space)) == 1
 
 

@@ -1,7 +1,6 @@
 """Known-good templates on a real cluster, with real pods: only what was stable for the whole soak time."""
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.views import revisions
 from prunella_operator.kubernetes.watch.resource import Scope
+from prunella_operator.tasks import end
 from prunella_workflows.model import labels
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -41,11 +41,7 @@ async def watching(cluster, space, monkeypatch):
         source = RolloutSource(access, DEPLOYMENTS, lambda _: None, ours.schedule, Scope(space))
         tasks = [asyncio.create_task(work) for work in (ours.run(), source.run())]
         yield ours
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*tasks)
 
 
 def kept(api, namespace, name="web"):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from temporalio import activity
 
 from prunella_operator import clock
+from prunella_operator.tasks import end
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, HealingActivities, VerifyRequest
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.outcome import Judgement, Presence, Verdict
@@ -88,7 +89,7 @@ async def _beating(work: Awaitable[T], request: Q) -> T:
             raise Unavailable("the worker stops; another one continues", again=_HANDOVER_SECONDS) from None
         raise
     finally:
-        future.cancel()
+        await end(future)
 
 
 def follow_confirmation(request: ConfirmRequest, answer: Confirmation) -> tuple[ConfirmRequest, float] | None:

@@ -1,7 +1,6 @@
 """The webhook's address, authentication and TLS. By default no one from outside gets in without a secret."""
 
 import asyncio
-import contextlib
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.alerts.webhook import IsAuthorized, Webhook, allow_all
 from prunella_operator.config.settings import Settings
 from prunella_operator.process import Process
+from prunella_operator.tasks import end
 from prunella_workflows.model.errors import Permanent
 
 LOOPBACK = "127.0.0.1"
@@ -93,9 +93,7 @@ async def _tls(settings: Settings) -> AsyncIterator[ssl.SSLContext | None]:
     try:
         yield context
     finally:
-        reloading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reloading
+        await end(reloading)
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Thread
@@ -59,9 +59,10 @@ class IncidentIndex:
 @contextmanager
 def watching(access: Access, scope: Scope) -> Iterator[IncidentIndex]:
     """An index that a thread keeps up to date. Its first list is read, unless that takes ten seconds."""
-    index, loop, ready = IncidentIndex(access, scope), asyncio.new_event_loop(), time.monotonic() + _FIRST_LIST_SECONDS
+    index, runner = IncidentIndex(access, scope), asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    loop, ready = runner.get_loop(), time.monotonic() + _FIRST_LIST_SECONDS
     work = loop.create_task(index.run())
-    thread = Thread(target=_run_until_cancelled, args=(loop, work), daemon=True)
+    thread = Thread(target=_run_until_cancelled, args=(runner, work), daemon=True)
     thread.start()
     try:
         while not index.stats.synced and time.monotonic() < ready:
@@ -72,9 +73,9 @@ def watching(access: Access, scope: Scope) -> Iterator[IncidentIndex]:
         thread.join()
 
 
-def _run_until_cancelled(loop: asyncio.AbstractEventLoop, work: asyncio.Task[NoReturn]) -> None:
-    with closing(loop), suppress(asyncio.CancelledError):
-        loop.run_until_complete(work)
+def _run_until_cancelled(runner: asyncio.Runner, work: asyncio.Task[NoReturn]) -> None:
+    with runner, suppress(asyncio.CancelledError):
+        runner.get_loop().run_until_complete(work)
 
 
 def _age_key(incident: IncidentSummary) -> tuple[datetime, str, str]:

@@ -14,6 +14,7 @@ import msgspec
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.api import JSON, Object
 from prunella_operator.kubernetes.request import READINESS, Request, RequestMonitor, Response, decode_response
+from prunella_operator.kubernetes.session import open_session
 from prunella_operator.kubernetes.startup_denials import DENIALS
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class AsyncClient:
         self._monitor = RequestMonitor(access.server, aiohttp.ClientError, TimeoutError)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        self._session = open_session(self._timeout)
         return self
 
     async def __aexit__(self, *error: object) -> None:

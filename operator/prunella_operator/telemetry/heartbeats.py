@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from temporalio import activity
 
+from prunella_operator.tasks import end
 from prunella_workflows.temporal.failures import translate_errors
 
 _INTERVAL_SECONDS = 5.0
@@ -19,9 +20,7 @@ async def step() -> AsyncIterator[None]:
         with translate_errors():
             yield
     finally:
-        beats.cancel()
-        with suppress(asyncio.CancelledError):
-            await beats
+        await end(beats)
 
 
 async def _beat() -> None:

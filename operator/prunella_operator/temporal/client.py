@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
+from prunella_operator.tasks import end
 from prunella_operator.temporal.credentials import find_credentials
 from prunella_operator.temporal.dev_server import LOOPBACK, ServerFailed, ServerProcess
 from prunella_operator.temporal.payload_codec import data_converter
@@ -111,9 +112,7 @@ class EmbeddedTemporal:
 
     async def __aexit__(self, *exc: object) -> None:
         if self._supervisor:
-            self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
+            await end(self._supervisor)
         if self._server:
             await self._server.stop()
 

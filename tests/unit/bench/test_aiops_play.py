@@ -24,6 +24,7 @@ from aiops_table import Day
 from aiops_watch import JsonWatch
 
 from prunella_operator.kubernetes.access import Access
+from prunella_operator.tasks import end
 
 NAMED = {kind.name: kind for kind in mix.load()}
 APP, NAMESPACE = name_of(1), namespace_of(1)
@@ -96,7 +97,7 @@ async def playing(kind, monkeypatch, *, patience=10.0, **changes):
         try:
             yield world, playing, day
         finally:
-            writing.cancel()
+            await end(writing, playing)
 
 
 async def until(holds):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import time
+from contextlib import suppress
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -43,6 +44,8 @@ async def traffic(shop):
     task = asyncio.create_task(order())
     yield
     task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def has_numbers(result):

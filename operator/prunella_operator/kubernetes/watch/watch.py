@@ -16,10 +16,12 @@ from msgspec import Raw
 from prunella_operator import clock
 from prunella_operator.kubernetes.access import Access, RequestOptions
 from prunella_operator.kubernetes.decoding import Status, Undecodable, read_status
+from prunella_operator.kubernetes.session import open_session
 from prunella_operator.kubernetes.watch.formats import ACCEPT, PROTOBUF, Format, Json, Listing
 from prunella_operator.kubernetes.watch.known_objects import KnownObjects
 from prunella_operator.kubernetes.watch.protobuf import Protobuf
 from prunella_operator.kubernetes.watch.resource import Handler, Resource, Scope, T, WatchStats, WatchTimings
+from prunella_operator.tasks import end
 from prunella_workflows.model.errors import PrunellaError
 
 logger = logging.getLogger(__name__)
@@ -86,7 +88,7 @@ class Watch(Generic[T]):
         # In a thread: they are files, or even the output of a command that a kubeconfig names.
         options = await asyncio.to_thread(self.access.options)
         options["headers"].update(_HEADERS)
-        async with aiohttp.ClientSession() as session:
+        async with open_session() as session:
             if not self._version:
                 await self._list(session, options)
             await self._stream(session, options)
@@ -114,7 +116,7 @@ class Watch(Generic[T]):
                     pending = asyncio.create_task(self._page(session, options, page.metadata.continue_))
                 yield page, wire_format
         finally:
-            pending.cancel()
+            await end(pending)
 
     async def _page(self, session: aiohttp.ClientSession, options: RequestOptions, token: str) -> _Page:
         params = {**self.scope.params, "limit": str(self.timings.page_size), **({"continue": token} if token else {})}

@@ -1,7 +1,6 @@
 """The pod source as a whole: from an API server to the signals."""
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,6 +11,7 @@ from fakes.pods import ended, pod, running
 from prunella_operator.detection.pod_status import Pod
 from prunella_operator.detection.pods import PodSource
 from prunella_operator.kubernetes.watch.resource import Scope
+from prunella_operator.tasks import end
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 OOM = running(state=ended("OOMKilled", 137))
@@ -34,9 +34,7 @@ async def test_a_fault_is_reported_and_a_deleted_pod_forgotten():
         api.send(deleted(pod(version=102)), modified(pod(version=103, uid="new", containers=[OOM])))
         assert (await asyncio.wait_for(emitted.get(), 2)).uid == "new"
         assert list(source._memory) == ["new"]
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 def test_a_signal_that_was_not_taken_is_given_again():

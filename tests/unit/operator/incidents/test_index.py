@@ -1,7 +1,7 @@
 """The index of incidents, over an API server that lists in pages and sends changes."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from fakes.apiserver import FakeApi, added, deleted, eventually, modified
@@ -13,6 +13,7 @@ from prunella_operator.incidents.index import IncidentIndex, watching
 from prunella_operator.incidents.summary import IncidentSummary
 from prunella_operator.kubernetes.decoding import decode
 from prunella_operator.kubernetes.watch.resource import Scope, WatchTimings
+from prunella_operator.tasks import end
 from prunella_workflows.model.errors import Unavailable
 
 TIMINGS = WatchTimings(page_size=2, min_backoff=0.01, max_backoff=0.04)
@@ -31,9 +32,7 @@ async def running(api):
     try:
         yield index
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 def names(index):

@@ -1,7 +1,6 @@
 """Signals to Incidents, once each. The real API server's part is in tests/integration."""
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from prunella_operator.incidents.intake import Intake
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.kubernetes.views.workloads import workload_key
+from prunella_operator.tasks import end
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Forbidden, Unavailable
 from prunella_workflows.model.incident import IncidentType
@@ -506,9 +506,7 @@ async def test_a_protected_namespace_or_an_ignored_pod_costs_nothing(opener, res
 async def running(opener):
     task = asyncio.create_task(opener.run())
     yield opener
-    task.cancel()
-    with suppress(asyncio.CancelledError, BaseExceptionGroup):
-        await task
+    await end(task)
 
 
 async def test_signals_of_one_owner_that_wait_together_are_one(opener, rest):

@@ -2,7 +2,6 @@
 
 import asyncio
 import weakref
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -19,6 +18,7 @@ from prunella_operator.incidents.view import EscalationNote, IncidentView, Metad
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.runtime.leader_election import NotLeader
+from prunella_operator.tasks import end
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import InvalidIncident, Unavailable
@@ -395,9 +395,7 @@ async def resynced(subject, condition, monkeypatch):
     try:
         await eventually(condition)
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 async def test_what_was_missed_is_started(subject, rest, temporal, monkeypatch):

@@ -1,7 +1,7 @@
 """The status of policies: what it says, and that it is written only when it differs."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -16,6 +16,7 @@ from prunella_operator.kubernetes.watch.resource import WatchTimings
 from prunella_operator.policies import status_writer
 from prunella_operator.policies.objects import Namespace, Policy
 from prunella_operator.policies.status_writer import PolicyStatusWriter
+from prunella_operator.tasks import end
 from prunella_workflows.model.errors import Forbidden, NotFound, Unavailable
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -231,9 +232,7 @@ async def running(api, rest, knows_workloads):
     try:
         yield writer
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 async def test_it_lists_once_and_counts_nothing_before_all_workloads_are_known(rest):

@@ -23,6 +23,7 @@ from prunella_operator.detection.pod_status import Pod
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.watch.resource import Resource, Scope, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
+from prunella_operator.tasks import end
 
 TIMINGS = WatchTimings(
     page_size=2, batch_size=1, idle_timeout=2.0, page_timeout=2.0, min_backoff=0.01, max_backoff=0.04
@@ -392,6 +393,6 @@ async def test_other_tasks_get_their_turn_during_a_long_list(api):
     async with running(api, WatchTimings(batch_size=100), Counting()) as watch:
         task = asyncio.create_task(others())
         await eventually(lambda: watch.stats.synced)
-        task.cancel()
+        await end(task)
 
         assert watch.handler.heard[-1] - watch.handler.heard[0] >= 29
