@@ -41,7 +41,9 @@ async def writing(access, namespace):
         writer = PolicyStatusWriter(access, rest, (namespace,))
         handlers = {"emit": lambda _: None, "on_settled": lambda *_: None, "others": (writer.workloads,)}
         source = RolloutSource(access, DEPLOYMENTS, **handlers, scope=Scope(namespace))
-        tasks = [group.create_task(work) for work in (source.run(), writer.run(lambda: source.stats.synced))]
+        sources = (source, *(watch for _, watch in writer.watches()))
+        synced = writer.run(lambda: all(each.stats.synced for each in sources))
+        tasks = [group.create_task(work) for work in (*(each.run() for each in sources), synced)]
         try:
             yield
         finally:

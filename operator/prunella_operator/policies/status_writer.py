@@ -1,12 +1,13 @@
 """Write the status of policies where it differs from what it should be. Only the leader does it.
 
 It lists nothing again and again: policies and namespaces are watched, and the labels of workloads come from the watches
-that look for faults. While none of these changes, it does nothing, however many pods start and fail.
+that look for faults. While none of these changes, it does nothing, however many pods start and fail. A spec is judged
+once, and between two policies other tasks may run.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -15,12 +16,12 @@ import structlog
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import Access
-from prunella_operator.kubernetes.api import MERGE_PATCH
+from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.watch.resource import Scope, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
-from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
+from prunella_operator.policies.kinds import CLUSTER, NAMESPACED, PolicyKind
 from prunella_operator.policies.objects import (
     CLUSTER_POLICIES,
     NAMESPACES,
@@ -60,6 +61,10 @@ class PolicyStatusWriter:
     workloads: Known[Labelled, tuple[str, Labels]] = field(init=False)
     _policies: Known[Policy, Policy] = field(init=False)
     _namespaces: Known[Namespace, tuple[str, Labels]] = field(init=False)
+    _errors: dict[str, tuple[Object, tuple[str, ...]]] = field(default_factory=dict)
+    """The errors of each policy's spec, by uid, with the spec."""
+    _refused: dict[str, str] = field(default_factory=dict)
+    """The version of each policy whose status was refused, by uid: the refusal is logged once for each."""
     _changed: bool = True
 
     def __post_init__(self) -> None:
@@ -70,28 +75,25 @@ class PolicyStatusWriter:
     def _note_change(self) -> None:
         self._changed = True
 
-    async def run(self, knows_workloads: Callable[[], bool]) -> NoReturn:
-        """Watch and write until cancelled. Nothing is counted until `knows_workloads`."""
-        watches = tuple(self._watches())
-        async with asyncio.TaskGroup() as group:
-            for watch in watches:
-                group.create_task(watch.run())
-            while True:
-                known = all(watch.stats.synced for watch in watches) and knows_workloads()
-                wait = await self._write_changes() if known and self._changed else _INTERVAL_SECONDS
-                await asyncio.sleep(wait)
-
-    def _watches(self) -> Iterator[Watch[Any]]:
+    def watches(self) -> Iterator[tuple[str, Watch[Any]]]:
+        """The watches that it needs, each with a name for people. Whoever runs it runs them too."""
         for namespace in self.namespaces or (None,):
-            yield Watch(self.access, POLICIES, self._policies, Scope(namespace), self.timings)
-        yield Watch(self.access, CLUSTER_POLICIES, self._policies, timings=self.timings)
-        yield Watch(self.access, NAMESPACES, self._namespaces, timings=self.timings)
+            scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
+            yield f"policies{suffix}", Watch(self.access, POLICIES, self._policies, scope, self.timings)
+        yield "cluster policies", Watch(self.access, CLUSTER_POLICIES, self._policies, timings=self.timings)
+        yield "namespaces", Watch(self.access, NAMESPACES, self._namespaces, timings=self.timings)
+
+    async def run(self, is_synced: Callable[[], bool]) -> NoReturn:
+        """Write until cancelled. Nothing is counted until all watches, those on workloads included, have listed."""
+        while True:
+            wait = await self._write_changes() if self._changed and is_synced() else _INTERVAL_SECONDS
+            await asyncio.sleep(wait)
 
     async def _write_changes(self) -> float:
         """Look at all policies; return the time to wait until the next look, in seconds."""
         self._changed = False
         try:
-            for policy, status in self.find_changes():
+            async for policy, status in self.find_changes():
                 await self._write(policy, status)
         except Retryable as error:
             _log.info("the status of policies is written later", reason=str(error))
@@ -99,22 +101,35 @@ class PolicyStatusWriter:
             return _RETRY_INTERVAL_SECONDS
         return _INTERVAL_SECONDS
 
-    def find_changes(self) -> Iterator[tuple[Policy, PolicyStatus]]:
+    async def find_changes(self) -> AsyncIterator[tuple[Policy, PolicyStatus]]:
         """Each policy whose status is not what it should be, with what it should be."""
-        groups: dict[str, list[Labels]] = defaultdict(list)
-        for namespace, labels in self.workloads.values.values():
-            groups[namespace].append(labels)
-        for policy in tuple(self._policies.values.values()):
+        groups, policies = self._group_workloads(), dict(self._policies.values)
+        self._errors = {uid: judged for uid, judged in self._errors.items() if uid in policies}
+        for policy in policies.values():
             status = self._status_of(policy, groups)
             if status.to_object() != policy.status:
                 yield policy, status
+            await asyncio.sleep(0)  # a look at many policies would never let other tasks run
+
+    def _group_workloads(self) -> Groups:
+        groups: dict[str, list[Labels]] = defaultdict(list)
+        for namespace, labels in self.workloads.values.values():
+            groups[namespace].append(labels)
+        return groups
 
     def _status_of(self, policy: Policy, groups: Groups) -> PolicyStatus:
         kind = NAMESPACED if policy.metadata.namespace else CLUSTER
-        errors = tuple(kind.find_errors(policy.spec))
+        errors = self._errors_of(policy, kind)
         cannot_select = any(error.startswith(f"spec.{kind.selector}") for error in errors)
         matched = 0 if cannot_select else self._count(policy, policy.spec.get(kind.selector) or {}, groups)
         return make_status(policy, errors, matched, clock.now())
+
+    def _errors_of(self, policy: Policy, kind: PolicyKind) -> tuple[str, ...]:
+        """The errors of the spec, which is judged once."""
+        judged = self._errors.get(policy.metadata.uid)
+        if judged is None or judged[0] != policy.spec:
+            judged = self._errors[policy.metadata.uid] = policy.spec, tuple(kind.find_errors(policy.spec))
+        return judged[1]
 
     def _count(self, policy: Policy, selector: Mapping[str, Any], groups: Groups) -> int:
         """The number of workloads that the selector selects: by their own labels, or by those of their namespaces."""
@@ -131,4 +146,13 @@ class PolicyStatusWriter:
         except NotFound:  # deleted meanwhile, or its definition is an older one without status
             return
         except Permanent as error:
-            _log.error("cannot write the status of a policy", namespace=namespace, policy=name, error=str(error))
+            self._report_once(policy, error)
+
+    def _report_once(self, policy: Policy, error: Permanent) -> None:
+        """Log a refusal once for each version of the policy."""
+        meta = policy.metadata
+        if self._refused.get(meta.uid) != meta.resource_version:
+            self._refused[meta.uid] = meta.resource_version
+            _log.error(
+                "cannot write the status of a policy", namespace=meta.namespace, policy=meta.name, error=str(error)
+            )

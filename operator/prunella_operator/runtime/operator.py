@@ -27,6 +27,7 @@ from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
 from prunella_operator.kubernetes.watch.resource import Scope, WatchStats
+from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_operator.observability import metrics, outcomes
 from prunella_operator.policies.status_writer import PolicyStatusWriter
 from prunella_operator.process import Process
@@ -39,7 +40,7 @@ _PROBE_RETRY_INTERVAL_SECONDS = 1.0  # while Temporal is unavailable
 _BACKLOG_INTERVAL_SECONDS = 15.0
 
 Watches = dict[str, WatchStats]
-NamedSource = tuple[str, PodSource | JobSource | RolloutSource[Any]]
+NamedSource = tuple[str, PodSource | JobSource | RolloutSource[Any] | Watch[Any]]
 MayAct = Callable[[], None]
 
 
@@ -106,6 +107,7 @@ def _sources(
         yield f"deployments{suffix}", RolloutSource(access, DEPLOYMENTS, *callbacks, scope, others=others)
         yield f"statefulsets{suffix}", RolloutSource(access, STATEFUL_SETS, *callbacks, scope, others=others)
         yield f"daemonsets{suffix}", RolloutSource(access, DAEMON_SETS, *callbacks, scope, others=others)
+    yield from policies.watches()
 
 
 async def _update_metrics(process: Process, watches: Watches, starter: WorkflowStarter) -> NoReturn:

@@ -1,5 +1,6 @@
 """Daily hours of a policy: maintenance windows and quiet hours, by the clock of a time zone."""
 
+import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,9 @@ from pydantic import field_validator
 
 from prunella_workflows.model.base import Value
 
+_MINUTE = timedelta(minutes=1)
+_MINUTES_A_DAY = 24 * 60
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -46,6 +50,17 @@ class Hours(Value):
         if self.days and _DAYS[day.weekday()] not in self.days:
             return False
         return clock >= self.start or clock < self.end if overnight else self.start <= clock < self.end
+
+    def end_after(self, covered: datetime) -> datetime:
+        """The minute in which the span that covers this moment ends; the next minute if the clock is changed before."""
+        minute = covered.replace(second=0, microsecond=0)
+        local = minute.astimezone(ZoneInfo(self.time_zone))
+        if (clock := _CLOCK.fullmatch(self.end)) is None:
+            return minute + _MINUTE
+        left = 60 * (int(clock[1]) - local.hour) + int(clock[2]) - local.minute
+        end = minute + left % _MINUTES_A_DAY * _MINUTE
+        is_same_clock = end.astimezone(local.tzinfo).utcoffset() == local.utcoffset()
+        return end if is_same_clock else minute + _MINUTE
 
 
 class MaintenanceWindow(Hours):

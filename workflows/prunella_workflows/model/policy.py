@@ -191,8 +191,8 @@ class EscalationRule(Value):
     def quiet_until(self, moment: datetime) -> datetime:
         """The first minute from `moment` on outside of all quiet hours; `moment` itself if they never end."""
         found, limit = moment, moment + timedelta(days=8)
-        while found < limit and any(hours.cover(found) for hours in self.quiet_hours or ()):
-            found = found.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        while found < limit and (covering := [hours for hours in self.quiet_hours or () if hours.cover(found)]):
+            found = max(hours.end_after(found) for hours in covering)
         return found if found < limit else moment
 
 

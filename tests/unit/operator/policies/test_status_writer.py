@@ -14,10 +14,12 @@ from prunella_operator.detection.rollouts import Rollout
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.watch.resource import WatchTimings
 from prunella_operator.policies import status_writer
+from prunella_operator.policies.kinds import PolicyKind
 from prunella_operator.policies.objects import Namespace, Policy
 from prunella_operator.policies.status_writer import PolicyStatusWriter
 from prunella_operator.tasks import end
 from prunella_workflows.model.errors import Forbidden, NotFound, Unavailable
+from prunella_workflows.model.policy_status import PolicyStatus
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 WEB, DB = {"app": "web"}, {"app": "db"}
@@ -207,8 +209,54 @@ async def test_two_thousand_workloads_are_counted_within_a_moment(writer):
         put(writer, {"selector": {"matchLabels": {"app": "web-3"}}}, namespace=f"team-{number}", name=f"n-{number}")
         put(writer, {"namespaceSelector": {"matchLabels": {"team": str(number)}}}, namespace="", name=f"c-{number}")
     began = asyncio.get_running_loop().time()
-    assert len(list(writer.find_changes())) == 100
+    assert len([changed async for changed in writer.find_changes()]) == 100
     assert asyncio.get_running_loop().time() - began < 2  # 20 ms on an idle machine
+
+
+async def test_between_two_policies_other_tasks_get_their_turn(writer, monkeypatch):
+    turns, judged = 0, []
+    monkeypatch.setattr(status_writer, "make_status", lambda *_: judged.append(turns) or PolicyStatus())
+    for number in range(20):
+        put(writer, {}, name=f"n-{number}")
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    await writer._write_changes()
+    await end(task)
+    assert len(set(judged)) == 20
+
+
+async def test_a_spec_is_judged_once(writer, monkeypatch):
+    judged = []
+    usual = PolicyKind.find_errors
+    monkeypatch.setattr(PolicyKind, "find_errors", lambda kind, spec: judged.append(spec) or usual(kind, spec))
+    path = put(writer, {"grace": "10s"})
+    await writer._write_changes()
+    tell(writer, path)
+    put_workload(writer, "shop", "third", {})
+    await writer._write_changes()
+    assert judged == [{"grace": "10s"}]
+    await change(writer, path, {"grace": "20s"}, generation=2)
+    assert judged == [{"grace": "10s"}, {"grace": "20s"}]
+    writer._policies.on_delete(writer.rest.kube.objects[path]["metadata"]["uid"], NOW)
+    await writer._write_changes()
+    assert writer._errors == {}
+
+
+async def test_a_refusal_is_logged_once_for_each_version_of_a_policy(writer, capsys):
+    path = put(writer, {})
+    for version in ("1", "1", "2"):
+        writer.rest.kube.objects[path]["metadata"]["resourceVersion"] = version
+        tell(writer, path)
+        writer.rest.kube.before = failing(Forbidden("no"))
+        await writer._write_changes()
+    assert capsys.readouterr().out.count("cannot write the status") == 2
 
 
 class Cluster(FakeApi):
@@ -228,11 +276,14 @@ def served(plural, name, **meta):
 @asynccontextmanager
 async def running(api, rest, knows_workloads):
     writer = PolicyStatusWriter(api.access, rest, timings=WatchTimings(min_backoff=0.01, max_backoff=0.04))
-    task = asyncio.create_task(writer.run(knows_workloads))
+    watches = [watch for _, watch in writer.watches()]
+    tasks = [asyncio.create_task(watch.run()) for watch in watches]
+    is_synced = lambda: all(watch.stats.synced for watch in watches) and knows_workloads()  # noqa: E731
+    tasks.append(asyncio.create_task(writer.run(is_synced)))
     try:
         yield writer
     finally:
-        await end(task)
+        await end(*tasks)
 
 
 async def test_it_lists_once_and_counts_nothing_before_all_workloads_are_known(rest):

@@ -1,10 +1,10 @@
 """Policies: durations as people write them, and how several policies become one."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import MI
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -190,6 +190,38 @@ def test_quiet_hours_of_several_zones_are_waited_out_together():
     york = QuietHours(start="22:00", end="07:00", time_zone="America/New_York")
     rule = EscalationRule(quiet_hours=(london, york))
     assert rule.quiet_until(datetime(2026, 1, 5, 23, tzinfo=UTC)) == datetime(2026, 1, 6, 12, tzinfo=UTC)
+
+
+@st.composite
+def spans(draw):
+    clock = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 1, 15, 30, 59]))
+    days = draw(st.sets(st.sampled_from(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))))
+    zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+    end = draw(clock | st.sampled_from(["24:00", "7:00"]))
+    return QuietHours(start=draw(clock), end=end, days=tuple(sorted(days)), time_zone=draw(zones))
+
+
+CLOCK_CHANGES = [datetime(2026, month, day, tzinfo=UTC) for month, day in ((1, 6), (3, 28), (4, 4), (10, 24), (10, 31))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(spans(), min_size=1, max_size=3), st.sampled_from(CLOCK_CHANGES), st.integers(0, 2 * 86400))
+def test_quiet_hours_end_as_if_each_minute_were_looked_at(hours, day, second):
+    rule, moment = EscalationRule(quiet_hours=tuple(hours)), day + timedelta(seconds=second)
+    found, limit = moment, moment + timedelta(days=8)
+    while found < limit and any(span.cover(found) for span in hours):
+        found = found.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    assert rule.quiet_until(moment) == (found if found < limit else moment)
+
+
+def test_that_quiet_hours_never_end_is_found_in_a_few_looks(monkeypatch):
+    looks = []
+    cover = QuietHours.cover
+    monkeypatch.setattr(QuietHours, "cover", lambda span, now: looks.append(now) or cover(span, now))
+    half_days = (QuietHours(start="00:00", end="12:00"), QuietHours(start="11:00", end="00:00"))
+    moment = datetime(2026, 1, 5, tzinfo=UTC)
+    assert EscalationRule(quiet_hours=half_days).quiet_until(moment) == moment
+    assert len(looks) < 50
 
 
 def _moment(text):
