@@ -46,7 +46,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Console:
-    """The pages. `incidents` are those of the whole cluster, from an index that Prunella's own account keeps.
+    """The pages. `incidents` are those of `namespaces`, or of all, from an index that Prunella's own account keeps.
     `workflow_url` links to Temporal; `anonymous` allows reading without a token. `telemetry` reads what the page of
     services shows.
     With `local`, other host names are refused: DNS rebinding, by a site that wants to read what a local browser may.
@@ -58,6 +58,7 @@ class Console:
     anonymous: bool = True
     local: bool = False
     telemetry: Telemetry | None = None
+    namespaces: tuple[str, ...] = ()
     sessions: Sessions = field(default_factory=Sessions)
 
     def __post_init__(self) -> None:
@@ -171,7 +172,8 @@ class Console:
     async def _list(self, request: web.Request) -> Sequence[IncidentSummary]:
         """All incidents. Raises Forbidden for a signed-in user whom the API server does not let list them."""
         if self._session(request) is not None:
-            await asyncio.to_thread(self._reader(request).check_list, None)
+            for namespace in self.namespaces or (None,):
+                await asyncio.to_thread(self._reader(request).check_list, namespace)
         return self.incidents()
 
     def _require_local_host(self, request: web.Request) -> None:

@@ -16,6 +16,7 @@ from prunella_operator.incidents.client import IncidentReader, KubeIncidents
 from prunella_operator.incidents.index import IncidentIndex
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.kubernetes.watch.resource import Scope
 from prunella_operator.process import Process
 from prunella_workflows.model.errors import Permanent, Unavailable
 
@@ -33,8 +34,12 @@ class ConsolePortTaken(Permanent):
 async def run_console(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
     """The console, for as long as the context is open. Raises ConsolePortTaken."""
     readers, local = make_readers(access, settings.api_timeout), settings.http_host in LOCAL
-    telemetry, index = make_telemetry(settings), IncidentIndex(access)
-    console = Console(readers, index.all, settings.workflow_url, settings.console_anonymous, local, telemetry)
+    telemetry, namespaces = make_telemetry(settings), settings.namespaces
+    index = IncidentIndex(access, tuple(map(Scope, namespaces or (None,))))
+    options = (settings.console_anonymous, local, telemetry, namespaces)
+    console = Console(readers, index.all, settings.workflow_url, *options)
+    process.checks["incidents"] = index.problem
+    process.start("incidents", index.run())
     runner = web.AppRunner(console.app(), access_log=None)
     await runner.setup()
     try:
@@ -44,8 +49,6 @@ async def run_console(settings: Settings, access: Access, process: Process) -> A
         except OSError as error:
             problem = f"cannot serve the console on {where}: {error.strerror}"
             raise ConsolePortTaken(f"{problem}. Set another console_port, or 0 to disable it") from error
-        process.checks["incidents"] = index.stats.problem
-        process.start("incidents", index.run())
         _log.info("console started", url=f"http://{where}")
         yield
     finally:

@@ -76,7 +76,7 @@ class PolicyStatusWriter:
         self._changed = True
 
     def watches(self) -> Iterator[tuple[str, Watch[Any]]]:
-        """The watches that it needs, each with a name for people. Whoever runs it runs them too."""
+        """The watches that it needs, each with a name for people. They run beside it."""
         for namespace in self.namespaces or (None,):
             scope, suffix = Scope(namespace), f" in {namespace}" if namespace else ""
             yield f"policies{suffix}", Watch(self.access, POLICIES, self._policies, scope, self.timings)

@@ -74,6 +74,7 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, console: bo
             if settings.embedded:
                 await stack.enter_async_context(EmbeddedTemporal(settings))
             client = await connect(settings, interceptors=process.interceptors, runtime=process.runtime)
+            process.checks["start"] = lambda: "not all parts have been started yet"
             await stack.enter_async_context(_serve_http(settings, process))
             # The parts are imported late: none pays for the libraries of another.
             if access is None:
@@ -92,6 +93,7 @@ async def _main(settings: Settings, *, operator: bool, worker: bool, console: bo
                 from prunella_operator.runtime.operator import run_operator  # noqa: PLC0415
 
                 await stack.enter_async_context(run_operator(settings, access, client, process))
+            del process.checks["start"]
             server = access.server if access else ""
             _log.info("prunella is up", operator=operator, worker=worker, telemetry=telemetry, api_server=server)
             await process.ended()

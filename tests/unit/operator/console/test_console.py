@@ -191,3 +191,13 @@ async def test_viewers_share_a_page_for_a_moment(browse, readers, monkeypatch):
     assert "Deployment/cart" not in await (await browse.get("/?state=closed")).text()
     moment[0] += 2
     assert "Deployment/cart" not in await (await browse.get("/")).text()
+
+
+async def test_in_a_restricted_installation_a_user_needs_to_list_its_namespaces_only(readers, monkeypatch):
+    asked = []
+    monkeypatch.setattr(readers.own, "check_list", asked.append)
+    console = Console(readers, readers.incidents, lambda *_: "", namespaces=("shop", "billing"))
+    async with TestClient(TestServer(console.app())) as client:
+        await sign_in(client)
+        await client.get("/")
+    assert asked == ["shop", "billing"]

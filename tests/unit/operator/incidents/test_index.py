@@ -41,7 +41,7 @@ def names(index):
 
 async def test_it_lists_once_in_pages_and_then_only_hears_of_changes():
     async with FakeApi([versioned(number) for number in range(5)]) as api, running(api) as index:
-        await eventually(lambda: index.stats.synced)
+        await eventually(lambda: index.synced)
         assert names(index) == [f"checkout-{number}" for number in range(5)]
         before = index.version
         await eventually(lambda: api.watching)
@@ -52,6 +52,26 @@ async def test_it_lists_once_in_pages_and_then_only_hears_of_changes():
         assert names(index) == [f"checkout-{number}" for number in (0, 1, 3, 4, 9)]
         assert index.all()[1].phase == "Healed"
         assert len(api.of("list")) == 3
+
+
+async def test_restricted_to_namespaces_it_lists_no_others_and_waits_for_all_of_them():
+    allowed = asyncio.Event()
+    async with FakeApi([versioned(1)]) as api:
+
+        async def late(request):
+            await allowed.wait()
+            return await api._list(request)
+
+        index = IncidentIndex(api.access, (Scope("shop"), Scope("lab")), TIMINGS)
+        api.lists.append(late)
+        task = asyncio.create_task(index.run())
+        await eventually(lambda: api.watching)
+        assert index.problem().startswith("the first list was not read yet")
+        allowed.set()
+        await eventually(lambda: api.watching == 2)
+        await end(task)
+        assert {asked.path.split("/")[-2] for asked in api.requests} == {"shop", "lab"}
+        assert (index.synced, index.problem()) == (True, "")
 
 
 async def test_before_the_first_list_it_says_so():
