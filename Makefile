@@ -10,7 +10,7 @@ HEALER ?= prunella
 CASES ?= all
 IMAGE ?=
 LOCK ?= requirements-image.lock
-LOCAL_TESTS := examples/orders/tests tests/workflow tests/integration/model
+LOCAL_TESTS := examples/orders/tests tests/workflow tests/integration/model tests/integration/telemetry tests/integration/temporal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo orders telemetry test test-local test-cluster lint check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench benchmark docs cluster cluster-down image lock clean
@@ -46,7 +46,7 @@ else
 	@$(MAKE) --no-print-directory --jobs=2 test-local test-cluster
 endif
 
-test-local: setup ## a part of make test: workflows, the order application, the formal model; prints its output at the end
+test-local: setup ## a part of make test: what needs real programs and no cluster (LOCAL_TESTS); prints its output at the end
 	@$(BIN)/python -m pytest -q $(LOCAL_TESTS) > .venv/test-local.log 2>&1 || { cat .venv/test-local.log; exit 1; }
 	@tail -n 1 .venv/test-local.log
 

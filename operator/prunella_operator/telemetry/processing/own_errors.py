@@ -1,6 +1,9 @@
 """Own errors: spans that failed although none of their children did.
 
 Failed spans are carried for a minute, as open halves are: a child that comes later takes its parent's own error back.
+The minute is counted back from the newest span of the shard. When a backlog is skewed, so that one partition is read
+more than a minute ahead of another, failed spans of the one behind are not carried: a child in a later batch takes
+nothing back, and both have an own error. docs/telemetry-alerts.md says what follows from it.
 """
 
 import polars as pl

@@ -6,6 +6,8 @@ from importlib.resources import files
 
 import asyncpg
 
+from prunella_operator.telemetry.store import earlier_minutes
+
 _ROWS, _MINUTES = timedelta(days=7), timedelta(days=90)
 TIMED: Mapping[str, timedelta] = {
     "red": _ROWS, "red_minute": _MINUTES, "edge": _ROWS, "point": _ROWS, "log": _ROWS, "exemplar": _ROWS,
@@ -17,15 +19,32 @@ _LOCK = 0x70726E6C  # "prnl": one migration at a time
 
 
 async def migrate(connection: asyncpg.Connection, *, use_timescale: bool = True) -> bool:
-    """Create what is missing; return True if the tables are hypertables. Repeating it is harmless."""
+    """Create what is missing; return True if the tables are hypertables. Repeating it is harmless.
+
+    Raises:
+        SchemaMismatch: the database has something else in the place of a table.
+    """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         timescale = use_timescale and await _has_timescale(connection)
-        script = files(__package__).joinpath("schema.sql").read_text()
-        by_time = "" if timescale else "PARTITION BY RANGE (ts)"
-        await connection.execute(script.replace("/* BY TIME */", by_time))
-        await (_make_hypertables if timescale else _index_times)(connection)
+        earlier = await earlier_minutes.set_aside(connection)
+        await _create(connection, timescale)
+        if earlier:
+            await _take_minutes_over(connection, timescale)
     return timescale
+
+
+async def _create(connection: asyncpg.Connection, timescale: bool) -> None:
+    script = files(__package__).joinpath("schema.sql").read_text()
+    by_time = "" if timescale else "PARTITION BY RANGE (ts)"
+    await connection.execute(script.replace("/* BY TIME */", by_time))
+    await (_make_hypertables if timescale else _index_times)(connection)
+
+
+async def _take_minutes_over(connection: asyncpg.Connection, timescale: bool) -> None:
+    if not timescale:
+        await _partition(connection, "telemetry_red_minute", await earlier_minutes.days(connection))
+    await earlier_minutes.take_over(connection)
 
 
 async def create_partitions(connection: asyncpg.Connection, days: Iterable[date], today: date) -> None:
@@ -33,12 +52,16 @@ async def create_partitions(connection: asyncpg.Connection, days: Iterable[date]
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         for table, kept in _tables():
-            for day in days:
-                await connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS {table}_{day:%Y%m%d} PARTITION OF {table} "
-                    f"FOR VALUES FROM ('{day}T00:00:00Z') TO ('{day + timedelta(days=1)}T00:00:00Z')"
-                )
+            await _partition(connection, table, days)
             await _drop_old(connection, table, today - kept)
+
+
+async def _partition(connection: asyncpg.Connection, table: str, days: Iterable[date]) -> None:
+    for day in days:
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {table}_{day:%Y%m%d} PARTITION OF {table} "
+            f"FOR VALUES FROM ('{day}T00:00:00Z') TO ('{day + timedelta(days=1)}T00:00:00Z')"
+        )
 
 
 async def _has_timescale(connection: asyncpg.Connection) -> bool:

@@ -84,6 +84,20 @@ def test_only_the_deepest_failed_span_owns_its_error():
     assert {row[:2]: row[-2] for row in edges}.keys() == {("web", "cart"), ("cart", "stock")}
 
 
+def test_in_a_skewed_backlog_both_ends_of_a_failed_call_own_the_error():
+    """The known weakness that docs/telemetry-alerts.md names."""
+    *callers, stock = cut_spans(otlp.traces(1, NOW - 120 * otlp.SECOND, failed=("cart", "stock")))
+    ahead = otlp.traces(1, NOW)
+    even, _ = run_batches([callers, [stock], ahead])
+    skewed, _ = run_batches([callers + ahead, [stock]])
+    assert owners(even) == {"stock"}
+    assert owners(skewed) == {"cart", "stock"}
+
+
+def owners(red):
+    return {service for service, *_, own_errors in red if own_errors}
+
+
 def test_a_call_that_no_server_answers_is_lost_after_a_minute():
     request = ExportTraceServiceRequest()
     scope = request.resource_spans.add()

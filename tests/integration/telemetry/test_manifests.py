@@ -38,7 +38,7 @@ from prunella_workflows.contracts.telemetry import OffsetRange, TelemetrySignal
 from prunella_workflows.model.errors import Unavailable
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200, func_only=True)]
-FOLDER = Path(__file__).parents[2] / "manifests" / "telemetry"
+FOLDER = Path(__file__).parents[3] / "manifests" / "telemetry"
 USERS = ("admin", "collector", "prunella", "keda")
 PASSWORDS = {
     "telemetry-database": {

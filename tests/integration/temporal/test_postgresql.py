@@ -26,7 +26,7 @@ from prunella_workflows.model.incident_status import Phase
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]  # a first build takes minutes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "manifests" / "temporal"
 PAGE = ROOT / "docs" / "temporal.md"
 PARTS = ("frontend", "history", "matching", "worker")

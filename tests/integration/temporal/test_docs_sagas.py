@@ -18,7 +18,7 @@ from prunella_workflows.patterns import ApprovalWorkflow
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 pytestmark = pytest.mark.timeout(300)
-PAGE = Path(__file__).parents[2] / "docs" / "sagas.md"
+PAGE = Path(__file__).parents[3] / "docs" / "sagas.md"
 TUTORIAL, APPROVALS = "Write a saga from nothing", "Approvals"
 
 
