@@ -13,7 +13,7 @@ LOCK ?= requirements-image.lock
 LOCAL_TESTS := examples/orders/tests tests/workflow tests/integration/model tests/integration/telemetry tests/integration/temporal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo orders telemetry test test-local test-cluster lint check audit crds chart dist package format unit integration e2e keda replay-decisions chaos storm bench benchmark docs cluster cluster-down image lock clean
+.PHONY: help setup demo orders telemetry test test-local test-cluster lint check audit crds chart dist package format unit integration e2e keda shadow replay-decisions chaos storm bench benchmark docs cluster cluster-down image lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ faults: setup ## the larger fault suite: dozens of faults at once on a real clus
 
 replay-decisions: setup ## make the recorded decisions (tests/decisions) again; show those that differ (REPLAY_ARGS=--update writes them)
 	@$(BIN)/prunella replay tests/decisions $(REPLAY_ARGS)
+
+shadow: setup ## the score of watching: scripted people after observed faults, and twins that are healed, on a real cluster
+	@$(BIN)/python -m pytest -q -m shadow tests/e2e $(TEST_ARGS)
 
 keda: setup ## the workers' autoscaler with a real KEDA, whose first build takes many minutes
 	@$(BIN)/python -m pytest -q -m keda tests/integration $(TEST_ARGS)

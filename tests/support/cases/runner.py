@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from support.api import path_of, until
+from support.api import Api, path_of, until
 from support.cases.results import result
 from support.cases.run import BUILT_IN, CASE_LABELS, CaseRun
 from support.prunella import SeparateProcesses
@@ -47,7 +47,7 @@ class CaseRunner:
     def play(self) -> None:
         """Run every case to its end. An error is kept with its run, for the tests of that case to raise."""
         case_runs = sorted(self.case_runs.values(), key=_longest_first)
-        case_runs[0].api.apply(_CROWD)
+        allow_crowd(case_runs[0].api)
         self._log_progress(f"{len(case_runs)} cases, {_AT_ONCE} at a time")
         with self._retiring, ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._perform, case_runs))
@@ -73,6 +73,11 @@ class CaseRunner:
 
     def _log_progress(self, what: str) -> None:
         self._log(f"{what} ({time.monotonic() - self._began:.0f} s)")
+
+
+def allow_crowd(api: Api) -> None:
+    """Raise the budgets of the cluster for the namespaces of cases."""
+    api.apply(_CROWD)
 
 
 def _outcome(case_run: CaseRun) -> str:
