@@ -8,6 +8,7 @@ from builders import NOW, a_rollback
 
 from prunella_operator.activities.digest import digest
 from prunella_operator.activities.repair.live_object import parse
+from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.reporting.proof.exports import parse_export
 from prunella_operator.reporting.proof.statement import make_statements, seal
 from prunella_operator.reporting.proof.verification import ACCOUNTS, verify
@@ -16,7 +17,8 @@ from prunella_operator.reporting.recorded_orders import APPLIED, RecordedOrder, 
 from prunella_workflows.contracts.healing import Repaired, RepairOrder, Sent, undo_id
 from prunella_workflows.model import labels
 from prunella_workflows.model.incident_status import Attempt, IncidentStatus, Phase
-from prunella_workflows.model.plan import Precondition
+from prunella_workflows.model.plan import Precondition, RestoreTemplate, SetMemory
+from prunella_workflows.model.quantity import format_bytes
 
 RECORDED = (Path(__file__).parents[1] / "decisions" / "oom-kill.json").read_text(encoding="utf-8")
 WORKER = ACCOUNTS[1]
@@ -29,12 +31,28 @@ def at(seconds):
     return NOW + timedelta(seconds=seconds)
 
 
+def a_template(memory="64Mi"):
+    return {"spec": {"containers": [{"name": "server", "resources": {"limits": {"memory": memory}}}]}}
+
+
+def the_changes(action):
+    """The operations that the action makes, and the hash of the template that is then in the object."""
+    if isinstance(action, RestoreTemplate):
+        whole = a_template()
+        return [{"op": "replace", "path": "/spec/template", "value": whole}], template_hash(whole)
+    if not isinstance(action, SetMemory):
+        return [], "hash-3"
+    base = "/spec/template/spec/containers/0"
+    limit = {"op": "add", "path": f"{base}/resources/limits/memory", "value": format_bytes(action.limit_to)}
+    return [{"op": "test", "path": f"{base}/name", "value": action.container}, limit], "hash-3"
+
+
 def a_patch(action, action_id, seconds, generation):
     marks = {labels.LAST_ACTION: action_id, labels.LAST_ACTION_AT: at(seconds).isoformat()}
     metadata = {"name": "web", "uid": "uid-web", "generation": generation, "annotations": {"team": "shop"}}
     live = parse({"kind": "Deployment", "metadata": metadata})
-    memory = {"op": "add", "path": "/spec/template/spec/containers/0/resources/limits/memory", "value": "128Mi"}
-    return live.patch({**marks, labels.LAST_CHANGE: str(action), labels.AFTER: f"hash-{generation + 1}"}, [memory])
+    changes, after = the_changes(action)
+    return live.patch({**marks, labels.LAST_CHANGE: str(action), labels.AFTER: after}, changes)
 
 
 def an_order(kind, action, action_id, seconds, generation, **values):
@@ -42,7 +60,7 @@ def an_order(kind, action, action_id, seconds, generation, **values):
     patch = a_patch(action, action_id, seconds + 2, generation)
     done = Repaired(
         action_id=action_id,
-        template_hash=f"hash-{generation + 1}",
+        template_hash=the_changes(action)[1],
         written_at=at(seconds + 2),
         sent=Sent(read=f"generation {generation}", patch=digest(patch)),
     )
@@ -70,6 +88,7 @@ def an_attempt(**values):
 def an_event(seconds, path=PATH, body=None, **values):
     """A granted patch of Prunella's worker, as the audit log has it."""
     *_, namespace, resource, name = path.split("/")[:8] if path.startswith("/apis") else path.split("/")[:7]
+    group = path.split("/")[2] if path.startswith("/apis") else ""
     stamp = at(seconds).isoformat().replace("+00:00", "Z")
     return {
         "kind": "Event",
@@ -80,7 +99,7 @@ def an_event(seconds, path=PATH, body=None, **values):
         "requestURI": f"{path}?fieldManager=prunella",
         "verb": "patch",
         "user": {"username": WORKER, "groups": ["system:authenticated"]},
-        "objectRef": {"resource": resource, "namespace": namespace, "name": name},
+        "objectRef": {"apiGroup": group, "resource": resource, "namespace": namespace, "name": name},
         "responseStatus": {"code": 200},
         "requestReceivedTimestamp": stamp,
         "stageTimestamp": stamp,

@@ -11,6 +11,7 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.telemetry import PolicyActivities, PolicyReading
 from prunella_workflows.model.policy import ClusterHealingPolicySpec
 from prunella_workflows.model.telemetry_policy import merge_telemetry
+from prunella_workflows.model.validation import field_of
 from prunella_workflows.temporal.failures import translate_errors
 
 
@@ -37,7 +38,7 @@ def merge_policies(policies: Iterable[Object]) -> PolicyReading:
         try:
             found.append(ClusterHealingPolicySpec.model_validate(policy.get("spec") or {}).telemetry)
         except ValidationError as error:
-            field = ".".join(map(str, error.errors()[0]["loc"]))
+            field = field_of(error.errors()[0])
             problems.append(f"policy {policy['metadata']['name']} is invalid (spec.{field}) and skipped in detection")
     merged = merge_telemetry(*(one.model_copy(update={"mode": None}) for one in found))
     return PolicyReading(parameters=merged, problems=tuple(problems))

@@ -12,6 +12,7 @@ from prunella_workflows.contracts.healing import DiagnoseReport, workflow_id
 from prunella_workflows.model.errors import InvalidIncident, NotFound
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import Step
+from prunella_workflows.model.validation import first_error
 
 _TIMEOUT_SECONDS = 15.0
 
@@ -50,7 +51,7 @@ class PlanReader:
         try:
             (report,) = await self._client.data_converter.decode(calls[-1].result.payloads, [DiagnoseReport])
         except ValidationError as error:
-            raise InvalidIncident(f"the plan cannot be read: {error.errors()[0]['msg']}") from error
+            raise InvalidIncident(f"the plan cannot be read: {first_error(error)}") from error
         steps = report.plan.steps
         stopped_by = _stopping_guard(report)
         return ShownPlan(steps[0], calls[-1].at, report.has_checks, stopped_by) if steps else None

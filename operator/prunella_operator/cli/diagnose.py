@@ -10,6 +10,7 @@ import typer
 from prunella_operator.cli.options import ASSIGNMENTS, Invocation, add_options
 from prunella_operator.cli.output import document, print_document
 from prunella_operator.cli.replay import read_policies
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.redaction import redact_texts
 
@@ -85,7 +86,7 @@ def _diagnose(
     policies, wanted = read_policies(policy).policies if policy else (), Selection(namespace, workload)
     try:
         result = DumpDiagnoser(read_dump(folder), invocation.settings, policies).diagnose(wanted)
-    except ValueError as error:
+    except InvalidFile as error:
         raise typer.BadParameter(str(error)) from error
     if not result.workloads and not result.faults and (namespace or workload):
         names = " in ".join(filter(None, (workload and f"workload {workload}", namespace and f"namespace {namespace}")))

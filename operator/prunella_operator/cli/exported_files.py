@@ -6,24 +6,26 @@ from typing import TypeVar
 
 import typer
 
+from prunella_operator.json_text import InvalidFile
+
 T = TypeVar("T")
 
 
 def read_exported(paths: list[Path], parse: Callable[[str, str], T]) -> Iterator[tuple[Path, T]]:
-    """Parse each file, which gets its text and its place. Wrong usage, with the place, for a ValueError."""
+    """Parse each file, which gets its text and its place. Wrong usage, with the place, for an InvalidFile."""
     files = [file for path in paths for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
     if paths and not files:
         raise typer.BadParameter(f"no exported incident in {', '.join(map(str, paths))}")
     for file in files:
         try:
             yield file, parse(read_text(file), str(file))
-        except ValueError as error:
+        except InvalidFile as error:
             raise typer.BadParameter(str(error)) from error
 
 
 def read_text(file: Path) -> str:
-    """The text of a file. Raises ValueError, which names it, if it cannot be read."""
+    """The text of a file. Raises InvalidFile, which names it, if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file}: {error}") from error
+        raise InvalidFile(f"{file}: {error}") from error

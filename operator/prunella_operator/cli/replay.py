@@ -13,6 +13,7 @@ from prunella_operator.cli.arguments import Name, Namespace, parse_since
 from prunella_operator.cli.exported_files import read_exported, read_text
 from prunella_operator.cli.options import CONNECTION, ExitCode, Invocation, add_options
 from prunella_operator.cli.output import Output, document, print_document
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.errors import NotFound
 
@@ -66,7 +67,7 @@ def _read_signing_key(path: str | None) -> "Sign | None":
 
     try:
         return read_private_key(path) if path is not None else None
-    except ValueError as error:
+    except InvalidFile as error:
         raise typer.BadParameter(f"signing_key_file: {error}") from error
 
 
@@ -84,21 +85,19 @@ def replay(
     """Make recorded decisions again, and show which ones differ. Needs no cluster; exit code 3 if any differs.
 
     The decisions come from exported incidents, or with `--since` from Temporal. With `--policy` it shows the incidents
-    that would have gone another way by that policy, each with the reason.
+    that would go another way by that policy than by the recorded ones, each with the reason.
 
     Examples: `prunella replay tests/decisions`, `prunella replay --since 30d -n shop --policy new.yaml`
     """
     from prunella_operator.reporting.recorded_incident import parse_recorded
-    from prunella_operator.reporting.replay import decide_again
+    from prunella_operator.reporting.replay import decide_again, replay_with
     from prunella_operator.reporting.replay import replay as make_again
 
     if bool(paths) == bool(since) or (update and (policy or not paths)):
         raise typer.BadParameter("name exported incidents or folders of them, or pass --since; --update is for files")
     files = dict(read_exported(paths or [], parse_recorded))
     incidents = tuple(files.values()) if paths else _read_history(invocation, since or "", namespace)
-    result = (
-        make_again(incidents, read_policies(policy).apply).with_other_outcomes() if policy else make_again(incidents)
-    )
+    result = replay_with(incidents, read_policies(policy).apply) if policy else make_again(incidents)
     if output:
         print_document(document("Replay", **asdict(result)), output)
     else:
@@ -115,7 +114,7 @@ def read_policies(file: Path) -> "ChangedPolicies":
 
     try:
         return parse_policies(read_text(file), str(file))
-    except ValueError as error:
+    except InvalidFile as error:
         raise typer.BadParameter(str(error)) from error
 
 

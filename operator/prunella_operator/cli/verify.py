@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +11,14 @@ import typer
 from prunella_operator.cli.exported_files import read_exported
 from prunella_operator.cli.options import ExitCode
 from prunella_operator.cli.output import Output, document, print_document
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.presentation.terminal import console, safe
 
 if TYPE_CHECKING:
-    from prunella_operator.reporting.proof.finding import Proof
+    from prunella_operator.reporting.proof.finding import Proof, Span
     from prunella_operator.reporting.proof.signing import Check
 
+_TIME = "%Y-%m-%d %H:%M:%S"
 
 Exports = Annotated[
     list[Path], typer.Argument(metavar="EXPORT...", help="Exported incidents, or folders of them.", exists=True)
@@ -56,7 +59,7 @@ def verify(
     parsed = [export for _, export in read_exported(exports, parse_export)]
     try:
         proof = verify_exports(parsed, audit_log, accounts=user or ACCOUNTS, namespace=namespace, check=_read_key(key))
-    except ValueError as error:
+    except InvalidFile as error:
         raise typer.BadParameter(str(error)) from error
     if output:
         print_document(document("Proof", **asdict(proof)), output)
@@ -71,8 +74,15 @@ def _read_key(path: Path | None) -> "Check | None":
     return read_public_key(str(path)) if path is not None else None
 
 
+def _words(span: "Span") -> str:
+    return f"{span[0].astimezone(UTC):{_TIME}} to {span[1].astimezone(UTC):{_TIME}} UTC"
+
+
 def _lines(proof: "Proof") -> Iterator[str]:
     yield from (f"{finding.place}: {finding.kind}: {finding.message}" for finding in proof.findings)
     yield from (f"{note.place}: not checked: {note.message}" for note in proof.unchecked)
+    yield f"audit log: {_words(proof.log_span)}"
+    if proof.stated_span is not None:
+        yield f"statements: {_words(proof.stated_span)}"
     result = f"{len(proof.findings)} disagree" if proof.findings else "all agree"
     yield f"{proof.statements} statements, {proof.writes} writes in {proof.events} events: {result}"

@@ -14,6 +14,7 @@ from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import IncidentStatus, Phase
+from prunella_workflows.model.validation import first_error
 
 _MAX_GROUPS = 100  # of an approval
 _PAGE_SIZE = "200"  # objects, of 6 KB and more each
@@ -140,9 +141,7 @@ def parse(raw: dict[str, Any]) -> Incident:
     try:
         return Incident.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise InvalidIncident(f"an incident cannot be read: {field}: {first['msg']}") from error
+        raise InvalidIncident(f"an incident cannot be read: {first_error(error)}") from error
 
 
 def decide(reader: IncidentReader, namespace: str, name: str, decision: str, reason: str) -> Incident:

@@ -26,6 +26,7 @@ from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentSpec
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.validation import first_error
 from prunella_workflows.temporal.tracing import TraceContext
 
 T = TypeVar("T")
@@ -197,9 +198,7 @@ def _request(incident: IncidentView) -> HealingRequest:
     try:
         spec = IncidentSpec.model_validate(incident.spec)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidIncident(f"spec.{field}: {first['msg']}") from None
+        raise InvalidIncident(f"spec.{first_error(error)}") from None
     return HealingRequest(
         incident=incident.ref,
         spec=spec,

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.selectors import matches
 from prunella_workflows.model import policy
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.policy_contradictions import find_contradictions
+from prunella_workflows.model.validation import describe, first_error
 
 _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
 
@@ -45,7 +45,7 @@ class PolicyKind(NamedTuple):
         try:
             spec = self.model.model_validate(raw)
         except ValidationError as error:
-            raise InvalidIncident(f"policy {name}: {_describe(error.errors()[0])}") from None
+            raise InvalidIncident(f"policy {name}: spec.{first_error(error)}") from None
         try:
             return spec.model_copy(update={"escalation": _add_addresses(spec.escalation, namespace)})
         except ValueError as error:
@@ -56,7 +56,7 @@ class PolicyKind(NamedTuple):
         try:
             spec = self.model.model_validate(raw)
         except ValidationError as error:
-            yield from map(_describe, error.errors())
+            yield from (f"spec.{describe(one)}" for one in error.errors())
             return
         try:
             _add_addresses(spec.escalation, "")
@@ -75,11 +75,6 @@ def address(name: str, namespace: str) -> str:
     if not _SECRET_NAME.match(name):
         raise ValueError(f"{name!r} is not the name of a Secret")
     return f"{namespace}/{name}"
-
-
-def _describe(error: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    return f"spec.{where}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _add_addresses(rule: policy.EscalationRule, namespace: str) -> policy.EscalationRule:

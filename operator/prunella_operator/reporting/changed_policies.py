@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.dump.client import SYSTEM_NAMESPACE
 from prunella_operator.policies.kinds import CLUSTER, KINDS, NAMESPACED
@@ -42,14 +43,14 @@ def parse_policies(text: str, place: str) -> ChangedPolicies:
     """Read a file of policies that `place` names.
 
     Raises:
-        ValueError: it is no YAML, has another kind of object, or a policy has an invalid or unknown field.
+        InvalidFile: it is no YAML, has another kind of object, or a policy has an invalid or unknown field.
     """
     try:
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
-        raise ValueError(f"{place}: {' '.join(str(error).split())}") from error
+        raise InvalidFile(f"{place}: {' '.join(str(error).split())}") from error
     if not documents:
-        raise ValueError(f"{place}: there is no policy in it")
+        raise InvalidFile(f"{place}: there is no policy in it")
     for number, document in enumerate(documents, start=1):
         _check(document, f"{place}: document {number}")
     return ChangedPolicies(tuple(documents))
@@ -57,17 +58,17 @@ def parse_policies(text: str, place: str) -> ChangedPolicies:
 
 def _check(document: object, place: str) -> None:
     if not isinstance(document, dict) or document.get("kind") not in KINDS:
-        raise ValueError(f"{place}: expected a policy, of kind {' or '.join(KINDS)}")
+        raise InvalidFile(f"{place}: expected a policy, of kind {' or '.join(KINDS)}")
     metadata, spec = document.get("metadata"), document.get("spec") or {}
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not isinstance(spec, dict):
-        raise ValueError(f"{place}: expected metadata.name and a spec")  # noqa: TRY004 - the file is wrong
+        raise InvalidFile(f"{place}: expected metadata.name and a spec")
     try:
         parsed = KINDS[document["kind"]].parse(metadata["name"], spec, SYSTEM_NAMESPACE)
     except InvalidIncident as error:
-        raise ValueError(f"{place}: {error}") from error
+        raise InvalidFile(f"{place}: {error}") from error
     known = parsed.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if unknown := next(_unknown_fields(spec, known, "spec"), ""):
-        raise ValueError(f"{place}: {unknown}: there is no such field")
+        raise InvalidFile(f"{place}: {unknown}: there is no such field")
 
 
 def _unknown_fields(raw: Any, known: Any, path: str) -> Iterator[str]:

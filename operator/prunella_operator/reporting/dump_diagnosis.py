@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.config.settings import Settings
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.dump.client import DumpClient
 from prunella_operator.kubernetes.dump.files import Dump, ObjectId, ResourceId, plural
@@ -67,7 +68,7 @@ class DumpDiagnoser:
         """The faults of the wanted workloads, those that are failing first.
 
         Raises:
-            ValueError: an object of the dump cannot be read; the message names its place.
+            InvalidFile: an object of the dump cannot be read; the message names its place.
         """
         workloads = [each for each in _workloads(self._dump) if wanted.has(*each)]
         faults = sorted(self._faults(wanted), key=_order)
@@ -102,7 +103,7 @@ class DumpDiagnoser:
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             found = self._dump.of(ResourceId(ref.api_version, plural(ref.kind)))[ObjectId(ref.namespace, ref.name)]
             text = f"{found.place}: {ref}, or what belongs to it, cannot be read: {error!r}"
-            raise ValueError(text) from error
+            raise InvalidFile(text) from error
 
 
 def _order(fault: DumpedFault) -> tuple[int, str, str]:

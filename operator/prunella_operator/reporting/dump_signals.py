@@ -16,6 +16,7 @@ from prunella_operator.detection.rollouts import (
     RolloutSource,
 )
 from prunella_operator.detection.stalled_rollouts import STALL_TIMEOUT
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.dump.files import Dump, ResourceId
 from prunella_operator.kubernetes.watch.resource import Observed, Resource
@@ -30,7 +31,7 @@ def find_signals(dump: Dump) -> list[Signal]:
     """The signals of all pods, Jobs and rollouts.
 
     Raises:
-        ValueError: an object does not have the fields of its kind; the message names its place.
+        InvalidFile: an object does not have the fields of its kind; the message names its place.
     """
     return [
         *_of_pods(dump),
@@ -78,4 +79,4 @@ def _decoded(dump: Dump, resource: Resource[T]) -> Iterator[T]:
         try:
             yield convert(found.raw, resource.into)
         except ValidationError as error:
-            raise ValueError(f"{found.place}: {error}") from error
+            raise InvalidFile(f"{found.place}: {error}") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from prunella_operator.json_text import InvalidFile, parse_json
 from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.facts import Facts
@@ -16,6 +17,7 @@ from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import IncidentStatus
 from prunella_workflows.model.labels import GROUP
 from prunella_workflows.model.redaction import redact_texts
+from prunella_workflows.model.validation import first_error
 
 FORMAT = f"{GROUP}/recorded-incident/v1"
 
@@ -62,26 +64,22 @@ def parse_recorded(text: str, place: str) -> RecordedIncident:
     """Read a file that `place` names.
 
     Raises:
-        ValueError: it is truncated, or no exported incident; the message names the place.
+        InvalidFile: it is truncated, or no exported incident; the message names the place.
     """
     return validate(parse_object(text, place), place)
 
 
 def parse_object(text: str, place: str) -> dict[str, Any]:
-    """The JSON object of the file, as it stands there. Raises ValueError like `parse_recorded`."""
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{place}: line {error.lineno}, column {error.colno}: {error.msg}") from error
+    """The JSON object of the file, as it stands there. Raises InvalidFile like `parse_recorded`."""
+    value = parse_json(text, place)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ValueError(f"{place}: this is no exported incident: expected an object with format {FORMAT}")
+        raise InvalidFile(f"{place}: this is no exported incident: expected an object with format {FORMAT}")
     return value
 
 
 def validate(value: dict[str, Any], place: str) -> RecordedIncident:
-    """The incident of that object. Raises ValueError like `parse_recorded`."""
+    """The incident of that object. Raises InvalidFile like `parse_recorded`."""
     try:
         return RecordedIncident.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise InvalidFile(f"{place}: {first_error(error)}") from error

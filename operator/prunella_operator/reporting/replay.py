@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from prunella_operator.activities.decision import decide
 from prunella_operator.reporting.recorded_incident import RecordedDiagnosis, RecordedIncident
@@ -28,9 +28,10 @@ _MISSING = "(nothing)"
 
 @dataclass(frozen=True)
 class Change:
-    """A decision that is no longer the recorded one: the diagnosis `number` of `incident`, and each field that differs.
+    """A decision that differs from the recorded one, or from that by another policy.
 
-    `before` and `after` are the outcomes in words.
+    It is that of the diagnosis `number` of `incident`, with each field that differs; `before` and `after` are the
+    outcomes in words.
     """
 
     incident: str
@@ -49,20 +50,42 @@ class Replay:
     skipped: int
     changes: tuple[Change, ...]
 
-    def with_other_outcomes(self) -> "Replay":
-        """Only the changes of outcomes: with another policy its name and its limits differ in every decision."""
-        changes = (replace(change, fields=()) for change in self.changes if change.before != change.after)
-        return replace(self, changes=tuple(changes))
+
+class _Decision(NamedTuple):
+    """One diagnosis of an incident, with its facts."""
+
+    incident: RecordedIncident
+    number: int
+    recorded: RecordedDiagnosis
+    facts: Facts
 
 
-def replay(incidents: Sequence[RecordedIncident], change: Callable[[Facts], Facts] = lambda facts: facts) -> Replay:
-    """Make every recorded decision again, from its facts or from changed ones."""
-    kept = [facts for incident in incidents for facts in incident.diagnoses if facts.facts is not None]
+def replay(incidents: Sequence[RecordedIncident]) -> Replay:
+    """Make every recorded decision again, and compare it with the recorded one."""
+    return _compare(incidents, lambda made: _change(made, made.recorded.report, _decide(made, made.facts)))
+
+
+def replay_with(incidents: Sequence[RecordedIncident], change: Callable[[Facts], Facts]) -> Replay:
+    """Make every decision from its facts and from changed ones, and compare the outcomes.
+
+    Both decisions are those of this version, so that only the change of the facts makes a difference. With another
+    policy its name and its limits differ in every decision: fields are not compared.
+    """
+
+    def compare(made: _Decision) -> Change | None:
+        found = _change(made, _decide(made, made.facts), _decide(made, change(made.facts)))
+        return replace(found, fields=()) if found is not None and found.before != found.after else None
+
+    return _compare(incidents, compare)
+
+
+def _compare(incidents: Sequence[RecordedIncident], compare: Callable[[_Decision], Change | None]) -> Replay:
+    decisions = [made for incident in incidents for made in _decisions(incident)]
     return Replay(
         incidents=len(incidents),
-        decisions=len(kept),
-        skipped=sum(len(incident.diagnoses) for incident in incidents) - len(kept),
-        changes=tuple(found for incident in incidents for found in _changes(incident, change)),
+        decisions=len(decisions),
+        skipped=sum(len(incident.diagnoses) for incident in incidents) - len(decisions),
+        changes=tuple(found for found in map(compare, decisions) if found is not None),
     )
 
 
@@ -78,14 +101,22 @@ def _decide_again(diagnosis: RecordedDiagnosis) -> RecordedDiagnosis:
     return diagnosis.model_copy(update={"report": report})
 
 
-def _changes(incident: RecordedIncident, change: Callable[[Facts], Facts]) -> Iterator[Change]:
+def _decisions(incident: RecordedIncident) -> Iterator[_Decision]:
     for number, diagnosis in enumerate(incident.diagnoses, start=1):
-        if diagnosis.facts is None:
-            continue
-        before, after = diagnosis.report, decide(diagnosis.request, change(diagnosis.facts))
-        old, new = canonical(before), canonical(after)
-        if json.dumps(old) != json.dumps(new):
-            yield Change(str(incident), number, outcome(before), outcome(after), tuple(_differences(old, new)))
+        if diagnosis.facts is not None:
+            yield _Decision(incident, number, diagnosis, diagnosis.facts)
+
+
+def _decide(made: _Decision, facts: Facts) -> DiagnoseReport:
+    return decide(made.recorded.request, facts)
+
+
+def _change(made: _Decision, before: DiagnoseReport, after: DiagnoseReport) -> Change | None:
+    old, new = canonical(before), canonical(after)
+    if json.dumps(old) == json.dumps(new):
+        return None
+    fields = tuple(_differences(old, new))
+    return Change(str(made.incident), made.number, outcome(before), outcome(after), fields)
 
 
 def canonical(report: DiagnoseReport) -> Any:

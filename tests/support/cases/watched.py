@@ -1,7 +1,7 @@
 """Cases of the score of watching: a fault that Prunella only observes, what people do then, and what must be found.
 
-Each is played twice at once: with mode Observe and these people, and with mode Heal and nobody, as the twin that shows
-what Prunella's own repair would have done.
+Each is played twice: in mode Observe with these people, and in mode Heal without people, as the twin that shows what
+Prunella's own repair would have done.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class WatchedCase:
 
 
 def _nothing(run: CaseRun) -> None:
-    """Nobody comes."""
+    """No one comes."""
 
 
 def _file(name: str) -> Act:

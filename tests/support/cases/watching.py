@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ HORIZON = timedelta(minutes=6)
 """Instead of 24 hours."""
 _SWEEP_SECONDS = 8.0
 """Instead of five minutes."""
+_PEOPLE_NEED_SECONDS = 3.0
+"""The cluster records the times of changes in whole seconds; no one is there in the second of the diagnosis."""
 _AT_ONCE = 9
 _JUDGED_WITHIN = HORIZON.total_seconds() + 120
 _HEAD = ("case", "must be", "found", "the plan's twin in mode Heal", "what was found in words")
@@ -106,6 +109,7 @@ class WatchingRun:
 
     def _play(self, case: WatchedCase, observed: CaseRun, twin: CaseRun) -> Judged:
         run_case(observed)
+        time.sleep(_PEOPLE_NEED_SECONDS)
         case.people(observed)
         run_case(twin)
         found = until(lambda: _aftermath(observed), _JUDGED_WITHIN, f"{case.name} is judged", every=2.0)
@@ -114,7 +118,7 @@ class WatchingRun:
         return judged
 
     async def _record(self, spaces: Sequence[str], over: Event) -> None:
-        """What the operator's leader does, more often."""
+        """Do what the operator's leader does, more often."""
         access = load_access(str(self._cluster.kubeconfig), self._cluster.context)
         client = await connect(Settings.load({"temporal_address": self._prunella.settings["temporal_address"]}))
         async with AsyncClient(access) as rest:

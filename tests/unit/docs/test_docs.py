@@ -77,6 +77,7 @@ NOT_RUN = {
     "make integration": "a part of make test",
     "make e2e": "a part of make test",
     "make faults": "takes many minutes; its cases are tests themselves",
+    "make shadow": "takes many minutes; it is a test itself",
     "make benchmark *": "takes many minutes; tests/unit/benchmark judges and decides without a cluster",
     "make replay-decisions*": "tests/unit/operator/reporting/test_replay.py replays the same files",
     "make chaos": "takes up to three hours; it is a test itself",

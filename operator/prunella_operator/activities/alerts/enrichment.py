@@ -33,6 +33,7 @@ from prunella_workflows.model.incident_status import EvidenceNote
 from prunella_workflows.model.measurement import NoData
 from prunella_workflows.model.policy import ClusterHealingPolicySpec
 from prunella_workflows.model.redaction import redact
+from prunella_workflows.model.validation import field_of
 from prunella_workflows.model.workload import WorkloadRef
 
 Heartbeat = Callable[[], None]
@@ -90,7 +91,7 @@ class AlertEnricher:
             try:
                 spec = ClusterHealingPolicySpec.model_validate(policy.get("spec") or {})
             except ValidationError as error:
-                field = ".".join(map(str, error.errors()[0]["loc"]))
+                field = field_of(error.errors()[0])
                 if self._selects(selector, AlertPolicy(), alert):
                     problems.append(f"policy {name} cannot be read (spec.{field}), so this alert starts no repair")
             else:

@@ -4,7 +4,6 @@ Files of objects may have any name. Logs are those of `cluster-info dump` (`NAME
 of single containers: `NAMESPACE/POD/CONTAINER.log`, and `CONTAINER.previous.log` for the run before.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import ValidationError, convert
 
+from prunella_operator.json_text import InvalidFile, parse_json
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.decoding import WireStruct
 from prunella_operator.kubernetes.dump.logs import LogId, is_log, read_logs
@@ -70,7 +70,7 @@ def read_dump(folder: Path) -> Dump:
     """Read all files of a folder and of those in it, but for hidden ones.
 
     Raises:
-        ValueError: a file cannot be read, is truncated, or is neither an object nor a log; or there is no object. The
+        InvalidFile: a file cannot be read, is truncated, or is neither an object nor a log; or there is no object. The
             message names the file and the place in it.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder))
@@ -80,10 +80,10 @@ def read_dump(folder: Path) -> Dump:
         if each.object is not None:
             _keep_newer(objects.setdefault(each.resource, {}), each.object)
     if not objects:
-        raise ValueError(f"{folder}: there is no Kubernetes object in it")
+        raise InvalidFile(f"{folder}: there is no Kubernetes object in it")
     newest = max((at for same in objects.values() for each in same.values() for at in _times(each)), default=None)
     if newest is None:
-        raise ValueError(f"{folder}: no object in it has a time")
+        raise InvalidFile(f"{folder}: no object in it has a time")
     listed = frozenset((each.resource, each.namespace) for each in found)
     return Dump(newest, objects, listed, dict(log for path in files if is_log(path) for log in read_logs(path)))
 
@@ -137,13 +137,9 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 def _parse(path: Path) -> Any:
     """The JSON of a file, whose encoding may be any that Unicode has: PowerShell writes UTF-16."""
     try:
-        return json.loads(path.read_bytes())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: byte {error.start}: this is no text") from error
-    except (OSError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        return parse_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InvalidFile(f"{path}: {error}") from error
 
 
 def _objects(value: Any, place: str, folder: str) -> Iterator[_Found]:
@@ -152,13 +148,13 @@ def _objects(value: Any, place: str, folder: str) -> Iterator[_Found]:
     Typed lists are written by `cluster-info dump`, into the folder of their namespace.
     """
     if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("apiVersion", "kind")):
-        raise ValueError(f"{place}: {_EXPECTED}")
+        raise InvalidFile(f"{place}: {_EXPECTED}")
     kind, items = value["kind"].removesuffix("List"), value.get("items")
     if not value["kind"].endswith("List"):
         yield _single(value, place)
         return
     if not isinstance(items, list | None) or any(not isinstance(item, dict) for item in items or ()):
-        raise ValueError(f"{place}: items: {_EXPECTED}")
+        raise InvalidFile(f"{place}: items: {_EXPECTED}")
     if kind:
         yield _Found(ResourceId(value["apiVersion"], plural(kind)), folder)
     own = {"apiVersion": value["apiVersion"], "kind": kind} if kind else {}
@@ -170,7 +166,7 @@ def _single(raw: Object, place: str) -> _Found:
     try:
         meta = convert(raw, _Identified).metadata
     except ValidationError as error:
-        raise ValueError(f"{place}: {error}: {_EXPECTED}") from error
+        raise InvalidFile(f"{place}: {error}: {_EXPECTED}") from error
     return _Found(ResourceId(raw["apiVersion"], plural(raw["kind"])), meta.namespace, DumpedObject(place, raw))
 
 
@@ -193,9 +189,9 @@ def _times(found: DumpedObject) -> Iterator[datetime]:
         try:
             at = datetime.fromisoformat(text)
         except ValueError as error:
-            raise ValueError(f"{found.place}: {key}: {error}") from error
+            raise InvalidFile(f"{found.place}: {key}: {error}") from error
         if at.tzinfo is None:
-            raise ValueError(f"{found.place}: {key}: {text!r} has no time zone")
+            raise InvalidFile(f"{found.place}: {key}: {text!r} has no time zone")
         yield at
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from prunella_operator.json_text import InvalidFile
+
 _ALL = "logs.txt"
 _SUFFIX, _PREVIOUS = ".log", ".previous"
 _BLOCK = (
@@ -33,13 +35,13 @@ def read_logs(path: Path) -> Iterator[tuple[LogId, str]]:
     """The logs in a file. The folders that it is in name the pod and its namespace.
 
     Raises:
-        ValueError: it cannot be read; the message names the file.
+        InvalidFile: it cannot be read; the message names the file.
     """
     *_, namespace, pod, name = path.absolute().parts
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise InvalidFile(f"{path}: {error}") from error
     if name == _ALL:
         yield from _split(text, namespace, pod)
     else:

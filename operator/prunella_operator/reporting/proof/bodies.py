@@ -13,20 +13,20 @@ def set_annotation(body: Any, key: str) -> str:
     if not isinstance(body, list):
         return _text(_of(body, "metadata", "annotations", key))
     path = f"{_ANNOTATIONS}/{escape(key)}"
-    return next((_text(one.get("value")) for one in _operations(body, "add", "replace") if one["path"] == path), "")
+    return next((_text(one.get("value")) for one in operations(body, "add", "replace") if one["path"] == path), "")
 
 
 def carried_annotation(body: Any, key: str) -> str:
     """The value of this annotation in a body that has all annotations; "" if it has none."""
     if not isinstance(body, list):
         return _text(_of(body, "metadata", "annotations", key))
-    whole = [one.get("value") for one in _operations(body, "add", "replace") if one["path"] == _ANNOTATIONS]
+    whole = [one.get("value") for one in operations(body, "add", "replace") if one["path"] == _ANNOTATIONS]
     return next((text for value in whole if (text := _text(_of(value, key)))), "")
 
 
 def tested(body: Any, path: str) -> Any:
     """The value that a JSON patch requires at a path; None if it requires none."""
-    return next((one.get("value") for one in _operations(body, "test") if one["path"] == path), None)
+    return next((one.get("value") for one in operations(body, "test") if one["path"] == path), None)
 
 
 def required_uid(body: Any) -> str:
@@ -37,7 +37,8 @@ def required_uid(body: Any) -> str:
     return _text(_of(options, "preconditions", "uid"))
 
 
-def _operations(body: Any, *names: str) -> Iterator[dict[str, Any]]:
+def operations(body: Any, *names: str) -> Iterator[dict[str, Any]]:
+    """The operations of a JSON patch with these names; none of any other body."""
     for one in body if isinstance(body, list) else ():
         if isinstance(one, dict) and one.get("op") in names and isinstance(one.get("path"), str):
             yield one

@@ -11,6 +11,7 @@ from prunella_operator.reporting.proof.audit_log import LoggedWrite
 from prunella_operator.reporting.proof.bodies import required_uid, set_annotation, tested
 from prunella_operator.reporting.proof.exports import REPAIR, Stated
 from prunella_operator.reporting.proof.finding import Finding, Kind, Unchecked
+from prunella_operator.reporting.proof.operations import is_within, makes
 from prunella_operator.reporting.proof.statement import Statement
 from prunella_operator.reporting.recorded_orders import APPLIED
 from prunella_workflows.model import labels
@@ -63,6 +64,9 @@ def compare(stated: Stated, write: LoggedWrite) -> Iterator[Finding | Unchecked]
     if not _is_its_change(statement, write):
         change = set_annotation(write.body, labels.LAST_CHANGE)
         yield Finding(Kind.OTHER_CHANGE, stated.place, f"{write.place} is another patch: {redact_texts(change)}")
+    elif not _has_its_operations(stated, write):
+        message = f"{write.place} writes something else than to {statement.intent.change}"
+        yield Finding(Kind.OTHER_CHANGE, stated.place, message)
     if statement.outcome == APPLIED and not statement.patch:
         yield Unchecked(stated.place, "version and hash of the patch: an earlier attempt of its order sent it")
 
@@ -78,6 +82,13 @@ def _has_its_precondition(statement: Statement, write: LoggedWrite) -> bool:
     field, _, version = statement.read.partition(" ")
     is_its_version = not statement.read or str(tested(write.body, f"/metadata/{field}")) == version
     return required_uid(write.body) == statement.intent.precondition.uid and is_its_version
+
+
+def _has_its_operations(stated: Stated, write: LoggedWrite) -> bool:
+    """Compare the operations with the plan. No diagnosis plans an undo, so only the fields of its kind are known."""
+    if stated.planned is not None:
+        return makes(stated.planned, write.body)
+    return is_within(stated.value.intent.action, write.body)
 
 
 def _is_its_change(statement: Statement, write: LoggedWrite) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from prunella_operator.activities.digest import canonical, digest
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.reporting.proof.finding import Finding, Kind, Unchecked
 from prunella_operator.reporting.proof.signing import Check
 from prunella_operator.reporting.proof.statement import (
@@ -21,17 +22,23 @@ from prunella_operator.reporting.recorded_incident import RecordedIncident, pars
 from prunella_operator.reporting.recorded_orders import APPLIED
 from prunella_workflows.contracts.healing import undo_id
 from prunella_workflows.model.errors import PrunellaError
+from prunella_workflows.model.plan import Action
+from prunella_workflows.model.validation import first_error
 
 REPAIR = "repair"
 
 
 @dataclass(frozen=True)
 class Stated:
-    """A statement with its place, as it is read and as it stands in the file."""
+    """A statement with its place, as it is read and as it stands in the file, and what its diagnosis plans.
+
+    `planned` is None for an undo, which no diagnosis plans.
+    """
 
     place: str
     value: Statement
     raw: Object
+    planned: Action | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Export:
 
 
 def parse_export(text: str, place: str) -> Export:
-    """Read a file that `place` names. Raises ValueError, which names the place, for what is no exported incident."""
+    """Read a file that `place` names. Raises InvalidFile, which names the place, for what is no exported incident."""
     value = parse_object(text, place)
     incident = validate(value, place)
     return Export(
@@ -87,17 +94,24 @@ def _planned(incident: RecordedIncident, place: str) -> Iterator[Intent | None]:
         try:
             yield intent_of(steps[0].action) if steps else None
         except PrunellaError as error:
-            raise ValueError(f"{place}: diagnoses.{number}.report.plan: {error}") from error
+            raise InvalidFile(f"{place}: diagnoses.{number}.report.plan: {error}") from error
 
 
 def _statements(incident: RecordedIncident, place: str) -> Iterator[Stated]:
     for number, raw in enumerate(incident.statements, start=1):
         try:
-            yield Stated(f"{place}: statement {number}", Statement.model_validate(raw), raw)
+            statement = Statement.model_validate(raw)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{place}: statements.{number - 1}.{where}: {first['msg']}") from error
+            raise InvalidFile(f"{place}: statements.{number - 1}.{first_error(error)}") from error
+        yield Stated(f"{place}: statement {number}", statement, raw, _action(incident, statement))
+
+
+def _action(incident: RecordedIncident, statement: Statement) -> Action | None:
+    """The action that the diagnosis of a repair plans next."""
+    if statement.order != REPAIR or not 0 < statement.diagnosis <= len(incident.diagnoses):
+        return None
+    steps = incident.diagnoses[statement.diagnosis - 1].report.plan.steps
+    return steps[0].action if steps else None
 
 
 def _check_chain(export: Export) -> Iterator[Finding]:

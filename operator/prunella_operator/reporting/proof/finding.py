@@ -1,6 +1,7 @@
 """The result of a verification: what does not agree, and what could not be checked."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -42,12 +43,21 @@ class Unchecked:
     message: str
 
 
+Span = tuple[datetime, datetime]
+"""The first and the last moment."""
+
+
 @dataclass(frozen=True)
 class Proof:
-    """The result. `writes` are those of Prunella's accounts to objects that are not its own."""
+    """The result. `writes` are those of Prunella's accounts to objects that are not its own.
+
+    `log_span` is the time that the log covers, and `stated_span` that of the stated orders; None without any.
+    """
 
     statements: int
     writes: int
     events: int
+    log_span: Span
+    stated_span: Span | None
     findings: tuple[Finding, ...]
     unchecked: tuple[Unchecked, ...]

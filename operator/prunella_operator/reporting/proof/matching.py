@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.reporting.proof.audit_log import AuditLog, LoggedWrite
 from prunella_operator.reporting.proof.bodies import carried_annotation, set_annotation
 from prunella_operator.reporting.proof.comparison import compare, is_about_pod, is_in_time
@@ -11,9 +12,24 @@ from prunella_operator.reporting.proof.finding import Finding, Kind, Unchecked
 from prunella_operator.reporting.recorded_orders import APPLIED
 from prunella_workflows.model import labels
 
-_OWN_GROUPS = frozenset(
-    {labels.GROUP, "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io"}
+_OWN = frozenset(
+    {
+        (labels.GROUP, "incidents", ""),
+        (labels.GROUP, "incidents", "status"),
+        (labels.GROUP, "healingpolicies", "status"),
+        (labels.GROUP, "clusterhealingpolicies", "status"),
+        ("", "events", ""),
+        ("events.k8s.io", "events", ""),
+        ("coordination.k8s.io", "leases", ""),
+        ("authentication.k8s.io", "selfsubjectreviews", ""),
+        ("authentication.k8s.io", "tokenreviews", ""),
+        ("authorization.k8s.io", "selfsubjectaccessreviews", ""),
+        ("authorization.k8s.io", "selfsubjectrulesreviews", ""),
+        ("authorization.k8s.io", "subjectaccessreviews", ""),
+    }
 )
+"""Group, resource and subresource of what needs no statement: Prunella's own, Events, its Lease, and questions."""
+_SNAPSHOTS = ("apps", "controllerrevisions", "")
 _SNAPSHOT = "-prunella-"
 
 
@@ -22,7 +38,7 @@ class Matcher:
 
     def __init__(self, statements: Sequence[Stated], accounts: Collection[str], namespace: str | None) -> None:
         self._statements = statements
-        self._accounts = accounts
+        self._accounts = frozenset(accounts)
         self._namespace = namespace
         self._by_action = {stated.value.action_id: stated for stated in statements}
         self._paths = {stated.value.intent.path for stated in statements}
@@ -35,10 +51,14 @@ class Matcher:
         """Report whether a write counts: Prunella's to what is not its own, and those of others to stated objects."""
         if self._namespace not in (None, write.namespace):
             return False
-        return not _is_own(write) if write.user in self._accounts else write.path in self._paths
+        return not _is_own(write) if self._is_in_our_name(write) else write.path in self._paths
+
+    def _is_in_our_name(self, write: LoggedWrite) -> bool:
+        """Report whether one of our accounts sent it, in whichever name, or another one in the name of ours."""
+        return not self._accounts.isdisjoint((write.user, write.impersonated))
 
     def match(self, log: AuditLog) -> None:
-        """Compare all writes and all statements. Raises ValueError if the log does not cover a statement's time."""
+        """Compare all writes and all statements. Raises InvalidFile if the log does not cover a statement's time."""
         for write in sorted(log.writes, key=lambda write: write.at):
             self._take(write)
         for stated in self._statements:
@@ -48,15 +68,17 @@ class Matcher:
             self.results.append(Unchecked(self._unreadable[0].place, message))
 
     def _take(self, write: LoggedWrite) -> None:
-        if write.user not in self._accounts:
+        if not self._is_in_our_name(write):
             self._take_of_another(write)
             return
         self.writes += 1
-        if any(is_about_pod(stated.value, write) for stated in self._statements):
+        if not write.impersonated and any(is_about_pod(stated.value, write) for stated in self._statements):
             return
         stated = self._stated_by(write)
         if stated is None:
-            self._find(Kind.NO_STATEMENT, write, f"{write.verb} {write.path} is in no statement")
+            self._find(Kind.NO_STATEMENT, write, f"{write.verb} {write.path} is in no statement{_in_whose_name(write)}")
+        elif write.impersonated:
+            self._find(Kind.WRITTEN_BY_ANOTHER, write, f"it is that of {stated.place}{_in_whose_name(write)}")
         elif stated.value.intent.path != write.path:
             self._find(Kind.OTHER_OBJECT, write, f"{write.path} was written, but {stated.place} has another object")
         else:
@@ -112,10 +134,14 @@ def _require_covered(stated: Stated, log: AuditLog) -> None:
     written = stated.value.written_at
     if written is not None and not log.first <= written <= log.last:
         covered = f"{log.first.isoformat()} to {log.last.isoformat()}"
-        raise ValueError(f"{stated.place}: it is of {written.isoformat()}, but the audit log is of {covered}")
+        raise InvalidFile(f"{stated.place}: it is of {written.isoformat()}, but the audit log is of {covered}")
 
 
 def _is_own(write: LoggedWrite) -> bool:
-    """Report whether this is of Prunella's own: its kinds, Events, its Lease, its snapshots, or only a question."""
-    is_snapshot = write.resource == "controllerrevisions" and _SNAPSHOT in write.name
-    return write.group in _OWN_GROUPS or write.resource == "events" or is_snapshot
+    """Report whether this needs no statement; only the name of a snapshot differs from other revisions."""
+    kind = (write.group, write.resource, write.subresource)
+    return kind in _OWN or (kind == _SNAPSHOTS and _SNAPSHOT in write.name)
+
+
+def _in_whose_name(write: LoggedWrite) -> str:
+    return f"; {write.user} sent it in the name of {write.impersonated}" if write.impersonated else ""

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.reporting.proof.audit_log import read_audit_log
 from prunella_operator.reporting.proof.exports import Export, Stated, check_export, unchecked
-from prunella_operator.reporting.proof.finding import Finding, Kind, Proof, Unchecked
+from prunella_operator.reporting.proof.finding import Finding, Kind, Proof, Span, Unchecked
 from prunella_operator.reporting.proof.matching import Matcher
 from prunella_operator.reporting.proof.signing import Check
 
@@ -24,10 +25,13 @@ def verify(
 ) -> Proof:
     """Check each export by itself, then all statements against the writes of the log.
 
+    With a namespace only its incidents and the writes in it count.
+
     Raises:
-        ValueError: the log cannot be read, has gaps or does not cover a statement, or an incident is there twice.
+        InvalidFile: the log cannot be read, has gaps or does not cover a statement, or an incident is there twice.
     """
     _require_one_of_each(exports)
+    exports = [export for export in exports if namespace in (None, export.incident.incident.namespace)]
     statements = [stated for export in exports for stated in export.statements]
     matcher = Matcher(statements, accounts, namespace)
     log = read_audit_log(log_files, matcher.concerns)
@@ -38,6 +42,8 @@ def verify(
         statements=len(statements),
         writes=matcher.writes,
         events=log.events,
+        log_span=(log.first, log.last),
+        stated_span=_span(statements),
         findings=(
             *findings,
             *_stated_twice(statements),
@@ -47,11 +53,18 @@ def verify(
     )
 
 
+def _span(statements: Sequence[Stated]) -> Span | None:
+    """The time from the first order to the end of the last one; one that has no end yet counts by its beginning."""
+    begun = [stated.value.ordered_at for stated in statements]
+    ended = [stated.value.ended_at or stated.value.ordered_at for stated in statements]
+    return (min(begun), max(ended)) if begun else None
+
+
 def _require_one_of_each(exports: Sequence[Export]) -> None:
     places: dict[str, str] = {}
     for export in exports:
         if (uid := export.incident.incident.uid) in places:
-            raise ValueError(f"{export.place}: {export.incident} is in {places[uid]} too; name only its latest export")
+            raise InvalidFile(f"{export.place}: {export.incident} is in {places[uid]} too; name only its latest export")
         places[uid] = export.place
 
 

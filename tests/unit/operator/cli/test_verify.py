@@ -36,14 +36,19 @@ def keys(tmp_path, monkeypatch):
 
 def test_all_agree(run):
     result = run()
-    assert (result.exit_code, result.stdout) == (0, "2 statements, 2 writes in 5 events: all agree\n")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "audit log: 2026-03-04 12:00:00 to 2026-03-04 12:05:00 UTC",
+        "statements: 2026-03-04 12:00:10 to 2026-03-04 12:01:43 UTC",
+        "2 statements, 2 writes in 5 events: all agree",
+    ]
 
 
 def test_a_disagreement_is_shown_and_fails(run, scene):
     scene.change(1, verdict="Healed")
     result = run()
     assert result.exit_code == 3
-    first, last = result.stdout.splitlines()
+    first, *_, last = result.stdout.splitlines()
     assert first.endswith(
         "one.json: statement 1: OtherVerdict: the incident's status has another verdict: NotHealed, undone"
     )

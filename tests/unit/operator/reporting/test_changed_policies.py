@@ -1,12 +1,17 @@
 """Replays with other policies: replaced, added, of other namespaces and selectors; and files that are refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.reporting.changed_policies import parse_policies
 from prunella_operator.reporting.recorded_incident import parse_recorded
-from prunella_operator.reporting.replay import replay
+from prunella_operator.reporting.replay import replay, replay_with
+from prunella_workflows.decisions import playbooks
+from prunella_workflows.model.outcome import Cause
+from prunella_workflows.model.plan import Plan
 
 FOLDER = Path(__file__).parents[3] / "decisions"
 
@@ -21,7 +26,7 @@ def policy(spec, name="shop", kind="HealingPolicy", namespace="shop"):
 
 def outcomes(text, *names):
     """The outcomes that differ, by incident."""
-    changed = replay(recorded(*names), parse_policies(text, "new.yaml").apply).with_other_outcomes()
+    changed = replay_with(recorded(*names), parse_policies(text, "new.yaml").apply)
     return {change.incident.removeprefix("shop/"): change.after for change in changed.changes}
 
 
@@ -34,6 +39,18 @@ def test_heal_instead_of_observe_shows_the_repair():
         "oom-kill-in-observe": RAISE,
         "bad-release-while-frozen": "bad_release: roll back to revision 1 (registry.example/web:1)",
     }
+
+
+def test_another_version_makes_no_difference_by_itself(monkeypatch):
+    """Both outcomes are those of this version, whatever the one that recorded them decided."""
+
+    def lazy(_case):
+        return Plan(reason="TooLazy", message="No.")
+
+    lazier = [replace(one, plan=lazy) if one.cause is Cause.POD_OOM_KILLED else one for one in playbooks.PLAYBOOKS]
+    monkeypatch.setattr(playbooks, "PLAYBOOKS", tuple(lazier))
+    assert len(replay(recorded("oom-kill")).changes) == 1
+    assert outcomes(policy("{grace: 5s}", name="z"), "oom-kill") == {}
 
 
 def test_a_policy_of_another_name_is_merged_with_the_recorded_one():
@@ -76,6 +93,6 @@ def test_a_cluster_policy_counts_for_what_no_other_sets():
     ],
 )
 def test_files_that_are_refused(text, error):
-    with pytest.raises(ValueError, match=r"^new\.yaml") as raised:
+    with pytest.raises(InvalidFile, match=r"^new\.yaml") as raised:
         parse_policies(text, "new.yaml")
     assert error in str(raised.value)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.kubernetes.dump.files import ObjectId, ResourceId, plural, read_dump
 from prunella_operator.kubernetes.dump.logs import LogId
 
@@ -130,15 +131,15 @@ def test_the_encoding_of_a_windows_shell(tmp_path):
 def test_a_file_that_cannot_be_read_is_named_with_the_place(tmp_path, content, place):
     write(tmp_path / "a.json", a_config_map("good"))
     (tmp_path / "bad.json").write_bytes(content)
-    with pytest.raises(ValueError, match=re.escape(f"{tmp_path}/{place}")):
+    with pytest.raises(InvalidFile, match=re.escape(f"{tmp_path}/{place}")):
         read_dump(tmp_path)
 
 
 def test_folders_without_an_object_and_without_a_time(tmp_path):
-    with pytest.raises(ValueError, match="there is no Kubernetes object in it"):
+    with pytest.raises(InvalidFile, match="there is no Kubernetes object in it"):
         read_dump(tmp_path)
     write(tmp_path / "a.json", a_config_map(creationTimestamp=None))
-    with pytest.raises(ValueError, match="no object in it has a time"):
+    with pytest.raises(InvalidFile, match="no object in it has a time"):
         read_dump(tmp_path)
 
 

@@ -13,6 +13,7 @@ from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.reporting.proof.exports import parse_export
+from prunella_operator.reporting.proof.operations import makes
 from prunella_operator.reporting.proof.statement import make_statements
 from prunella_operator.reporting.proof.verification import verify
 from prunella_operator.reporting.recorded_incident import RecordedIncident
@@ -87,3 +88,7 @@ def test_a_repair_and_its_undo(kube, tmp_path, action):
     assert {finding.message for finding in proof.findings} == {"the export has no diagnosis 0"}
     assert proof.writes == (4 if isinstance(action, ResizePods) else 2)
     assert all(statement["patch"] for statement in made)
+    first, second = (body for verb, path, body in kube.writes if path == made[0]["intent"]["path"])
+    assert makes(action, first)
+    assert makes(done.undo, second)
+    assert makes(action, second) == isinstance(action, ResizePods), "which writes marks only, and its pods"

@@ -4,8 +4,10 @@ import copy
 import json
 
 import pytest
-from fakes.proof import ACTION, PATH, UNDO, an_event, at, by
+from fakes.proof import ACTION, PATH, UNDO, WORKER, an_event, at, by
 
+from prunella_operator.activities.digest import digest
+from prunella_operator.json_text import InvalidFile
 from prunella_operator.reporting.proof.finding import Kind
 from prunella_operator.reporting.proof.signing import read_private_key, read_public_key
 from prunella_workflows.model import labels
@@ -212,6 +214,36 @@ def test_another_patch_in_the_log(scene):
     assert scene.found() == {Kind.OTHER_CHANGE}
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_operations_beside_the_plan(scene, key, number):
+    """Someone who holds the key states the hash of what was written."""
+    scene.patches[number - 1].append({"op": "add", "path": "/spec/template/spec/hostNetwork", "value": True})
+    scene.change(number, patch=digest(scene.patches[number - 1]))
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("containers/0/resources/limits/memory", "1Gi"), ("containers/1/resources/limits/memory", "128Mi")],
+)
+def test_other_operations_than_planned(scene, path, value):
+    scene.patches[0][-1] |= {"path": f"/spec/template/spec/{path}", "value": value}
+    scene.change(1, patch=digest(scene.patches[0]))
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
+def test_another_template_than_the_undo_names(scene):
+    scene.patches[1][-1]["value"] = {"spec": {"containers": []}}
+    scene.change(2, patch=digest(scene.patches[1]))
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
+def test_a_mark_that_is_none_of_ours(scene):
+    scene.patches[0].append({"op": "add", "path": "/metadata/annotations/sidecar.example.org~1inject", "value": "true"})
+    scene.change(1, patch=digest(scene.patches[0]))
+    assert scene.found() == {Kind.OTHER_CHANGE}
+
+
 def test_another_time_in_the_log(scene):
     scene.log[2] |= {"requestReceivedTimestamp": "2026-03-04T12:04:00Z", "stageTimestamp": "2026-03-04T12:04:00Z"}
     assert scene.found() == {Kind.OTHER_TIME}
@@ -235,6 +267,49 @@ def test_a_write_in_the_name_of_our_account(scene):
     assert scene.found() == {Kind.NO_STATEMENT}
 
 
+def test_our_own_write_in_the_name_of_our_account(scene):
+    scene.log[2] |= {"user": {"username": EVE}, "impersonatedUser": {"username": WORKER}}
+    assert scene.found() == {Kind.WRITTEN_BY_ANOTHER, Kind.NO_WRITE}
+
+
+def test_a_pod_deleted_in_the_name_of_our_account(scene):
+    pod = "/api/v1/namespaces/shop/pods/web-a"
+    scene.log.insert(3, by(EVE, 12, pod, {}, verb="delete", impersonatedUser={"username": WORKER}))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+def test_a_write_of_our_account_in_the_name_of_another(scene):
+    scene.log.insert(3, an_event(50, OTHER, {"spec": {}}, impersonatedUser={"username": EVE}))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+@pytest.mark.parametrize("query", ["fieldManager=dryRun=All", "xdryRun=All", "dryRun=", "fieldManager=a%26dryRun=All"])
+def test_a_write_that_only_looks_like_a_rehearsal(scene, query):
+    scene.log.insert(3, an_event(50, OTHER, {"spec": {}}, requestURI=f"{OTHER}?{query}"))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+def test_a_deletion_whose_body_has_options_is_no_rehearsal_by_its_query(scene):
+    uri = f"{OTHER}?dryRun=All"
+    scene.log.insert(3, an_event(50, OTHER, {"propagationPolicy": "Foreground"}, verb="delete", requestURI=uri))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        pytest.param({"apiGroup": "prunella.dev", "resource": "healingpolicies"}, id="a policy"),
+        pytest.param({"apiGroup": "coordination.k8s.io", "resource": "leasecandidates"}, id="no Lease"),
+        pytest.param({"apiGroup": "apps", "resource": "controllerrevisions", "name": "web-1"}, id="no snapshot"),
+        pytest.param({"apiGroup": "other", "resource": "events"}, id="no Event"),
+        pytest.param({}, id="no object"),
+    ],
+)
+def test_a_write_that_only_resembles_our_own_kinds(scene, reference):
+    scene.log.insert(3, an_event(50, OTHER, {"spec": {}}, objectRef=reference))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
 @pytest.mark.parametrize("seconds", [11, 50])
 def test_our_action_id_set_by_another(scene, seconds):
     forged = {"metadata": {"annotations": {labels.LAST_ACTION: UNDO}}}
@@ -250,18 +325,18 @@ def test_our_action_id_in_an_object_that_another_replaced_before_us(scene):
 
 def test_a_request_that_never_ends(scene):
     scene.log.insert(2, by(EVE, 11, OTHER, stage="RequestReceived"))
-    with pytest.raises(ValueError, match=r"audit.log:3: request .* begins here and never ends: lines are missing"):
+    with pytest.raises(InvalidFile, match=r"audit.log:3: request .* begins here and never ends: lines are missing"):
         scene.verify()
 
 
 @pytest.mark.parametrize("lines", [slice(None, 3), slice(4, None)])
 def test_a_log_that_was_cut_off(scene, lines):
     scene.log = scene.log[lines]
-    with pytest.raises(ValueError, match=r"statement .: it is of 2026-.*, but the audit log is of 2026-"):
+    with pytest.raises(InvalidFile, match=r"statement .: it is of 2026-.*, but the audit log is of 2026-"):
         scene.verify()
 
 
 def test_a_line_that_was_inserted_again(scene):
     scene.log.append(scene.log[2])
-    with pytest.raises(ValueError, match=r"audit.log:6: ResponseComplete of request .* is in .*audit.log:3 already"):
+    with pytest.raises(InvalidFile, match=r"audit.log:6: ResponseComplete of request .* is in .*audit.log:3 already"):
         scene.verify()

@@ -125,6 +125,26 @@ def test_another_account_and_another_namespace(scene):
     assert scene.found() == {Kind.NO_STATEMENT}
 
 
+def test_statements_of_other_namespaces_do_not_count(scene):
+    """The scope of the statements is that of the writes."""
+    scene.change(1, verdict="Healed")
+    proof = scene.verify(namespace="billing")
+    assert (proof.findings, proof.statements, proof.writes, proof.stated_span) == ((), 0, 0, None)
+    assert scene.found(namespace="shop") == {Kind.OTHER_VERDICT}
+
+
+def test_the_times_that_log_and_statements_cover(scene):
+    proof = scene.verify()
+    assert (proof.log_span, proof.stated_span) == ((at(0), at(300)), (at(10), at(103)))
+
+
+@pytest.mark.parametrize("body", [{"dryRun": ["All"]}, {}, {"propagationPolicy": "Orphan", "dryRun": ["All"]}])
+def test_a_rehearsed_deletion(scene, body):
+    uri = f"{PATH}?dryRun=All"
+    scene.log.insert(3, an_event(50, PATH, body, verb="delete", requestURI=uri))
+    assert scene.found() == set()
+
+
 RESIZE = ResizePods(
     target=WorkloadRef(kind="Deployment", namespace="shop", name="web", uid="uid-web"),
     require=a_precondition(),
