@@ -34,9 +34,9 @@ class Observed:
 
 
 class LaterIncident(NamedTuple):
-    """An incident of the same workload that was opened later."""
+    """An incident of the same workload that was opened later, and the time of its fault."""
 
-    opened_at: datetime
+    at: datetime
     kind: str
 
 

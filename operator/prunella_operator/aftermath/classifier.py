@@ -4,10 +4,11 @@
 long as a recovery takes to count. What the cluster does not show is not known.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from prunella_operator.aftermath.case import Afterwards, Observed
+from prunella_operator.aftermath.case import Afterwards, LaterIncident, Observed
 from prunella_operator.aftermath.change import Change, ChangeKind, find_change
 from prunella_operator.incidents.deduplication import REOPEN_WINDOW, is_same_kind
 from prunella_operator.kubernetes.views.pods import pod_view, stable_since
@@ -30,6 +31,9 @@ _SEEN_IN_PODS = frozenset(
         IncidentType.UNAVAILABLE,
     }
 )
+
+_CRASHES = frozenset({IncidentType.POD_CRASH_LOOP, IncidentType.OOM_KILLED})
+"""The faults that a pod which has them shows for as long as it lives."""
 
 
 class Health(NamedTuple):
@@ -59,7 +63,7 @@ def classify(observed: Observed, after: Afterwards) -> Aftermath | None:
     health = read_health(after, changed=change.kind not in (ChangeKind.NONE, ChangeKind.UNCLEAR))
     if _has_held(observed, after, change, health):
         return _judge_healthy(observed, after, change, health)
-    if change.kind is ChangeKind.SAME and _came_back(observed, after, change):
+    if change.kind is ChangeKind.SAME and _came_back(observed, after, change, health):
         return _judge(after, change, health, AftermathOutcome.SAME_CHANGE_FAILED, "The fault came back after it.")
     return _judge_at_deadline(observed, after, change, health) if after.read_at >= observed.deadline else None
 
@@ -80,7 +84,7 @@ def _has_held(observed: Observed, after: Afterwards, change: Change, health: Hea
     if health.since is None or (observed.by_alert and observed.resolved is None):
         return False
     calm = max(begun, health.since, observed.resolved or begun)
-    return after.read_at - calm >= HOLD and not any(later.opened_at > begun for later in after.later)
+    return after.read_at - calm >= HOLD and not _followers(after, begun, health)
 
 
 def _judge_healthy(observed: Observed, after: Afterwards, change: Change, health: Health) -> Aftermath:
@@ -114,11 +118,21 @@ def _late(observed: Observed, after: Afterwards) -> str:
     return "No one looked at it when the time was over." if is_late else ""
 
 
-def _came_back(observed: Observed, after: Afterwards, change: Change) -> bool:
-    """Report whether an incident of the same kind followed the change."""
-    return change.at is not None and any(
-        later.opened_at > change.at and is_same_kind(later.kind, observed.kind) for later in after.later
-    )
+def _came_back(observed: Observed, after: Afterwards, change: Change, health: Health) -> bool:
+    """Report whether a fault of the same kind followed the change, once it has reached all pods."""
+    if change.at is None or health.view.updated_replicas < health.view.total_replicas:
+        return False
+    return any(is_same_kind(later.kind, observed.kind) for later in _followers(after, change.at, health))
+
+
+def _followers(after: Afterwards, since: datetime, health: Health) -> tuple[LaterIncident, ...]:
+    """The incidents whose fault came later, but for crashes of pods that are replaced: those of now show their own."""
+    has_crashed = any(at is not None and at > since for at in _ends(health))
+    return tuple(one for one in after.later if one.at > since and (has_crashed or one.kind not in _CRASHES))
+
+
+def _ends(health: Health) -> Iterator[datetime | None]:
+    return (end.finished_at for pod in health.pods for one in pod.containers for end in one.terminations)
 
 
 def _judge_at_deadline(observed: Observed, after: Afterwards, change: Change, health: Health) -> Aftermath:
@@ -136,8 +150,7 @@ def _judge_at_deadline(observed: Observed, after: Afterwards, change: Change, he
 
 def _is_failing(after: Afterwards, health: Health) -> bool:
     """Report whether a pod is not ready, or has crashed recently. Where no pods are wanted, none fails."""
-    ends = [end.finished_at for pod in health.pods for one in pod.containers for end in one.terminations]
-    crashed = any(at is not None and after.read_at - at < HOLD for at in ends)
+    crashed = any(at is not None and after.read_at - at < HOLD for at in _ends(health))
     return crashed or health.view.available_replicas < health.view.replicas or not all(pod.ready for pod in health.pods)
 
 
@@ -145,7 +158,7 @@ def _judge(after: Afterwards, change: Change, health: Health, outcome: Aftermath
     since = f"All pods have been ready since {health.since:%Y-%m-%d %H:%M:%S} UTC." if health.since else ""
     changed = f"{change.message[:-1]} ({change.at:%Y-%m-%d %H:%M:%S} UTC)." if change.at else change.message
     facts = [changed, since or f"{health.view.available_replicas} of {health.view.replicas} replicas are available."]
-    facts += [f"An incident followed: {one.kind} at {one.opened_at:%Y-%m-%d %H:%M:%S} UTC." for one in after.later]
+    facts += [f"An incident followed: {one.kind} at {one.at:%Y-%m-%d %H:%M:%S} UTC." for one in after.later]
     return _aftermath(
         after, outcome, f"{change.message} {verdict}", tuple(facts), changed_at=change.at, healthy_since=health.since
     )

@@ -111,7 +111,7 @@ class AftermathRecorder:
             workload=raw,
             revisions=revisions,
             pods=await self._controlled(paths.core(ref.namespace, "pods"), raw, owners),
-            later=tuple(LaterIncident(one.metadata.creation_timestamp, str(one.spec.get("type", ""))) for one in later),
+            later=tuple(map(_later, later)),
             well_unchanged=meta.uid in self._well,
         )
 
@@ -145,6 +145,13 @@ def _observed(incident: IncidentView, shown: ShownPlan, horizon: timedelta) -> O
         has_checks=shown.has_checks,
         stopped_by=shown.stopped_by,
     )
+
+
+def _later(incident: IncidentView) -> LaterIncident:
+    """The incident with the time of its fault: it may be opened when that is over already, after its grace period."""
+    meta = incident.metadata
+    fault_at = parse_annotation_time(meta.annotations.fault_at) or meta.creation_timestamp
+    return LaterIncident(fault_at, str(incident.spec.get("type", "")))
 
 
 def _history(ref: WorkloadRef) -> str:

@@ -23,6 +23,18 @@ def read_exported(paths: list[Path], parse: Callable[[str, str], T]) -> Iterator
             raise typer.BadParameter(str(error)) from error
 
 
+def write_text(file: Path, text: str) -> None:
+    """Write a file whole or not at all, with the folders it is in. Raises InvalidFile, which names it."""
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InvalidFile(f"{file}: {error.strerror}") from error
+
+
 def read_text(file: Path) -> str:
     """The text of a file. Raises InvalidFile, which names it, if it cannot be read."""
     try:

@@ -13,7 +13,7 @@ from prunella_operator.compat import temporalio as compat_temporalio  # noqa: F4
 
 # isort: split
 from prunella_operator import clock
-from prunella_operator.cli import codec_server, diagnose, incident_actions, replay, report, uninstall
+from prunella_operator.cli import codec_server, diagnose, export, incident_actions, replay, report, uninstall
 from prunella_operator.cli import incidents as cli_incidents
 from prunella_operator.cli import notify as cli_notify
 from prunella_operator.cli import policy as cli_policy
@@ -67,10 +67,10 @@ def _archived(settings: Settings, since: "datetime", known: "Collection[str]") -
     return read_archived(settings, since, known)
 
 
-def _recorded(settings: Settings, query: str) -> "Sequence[RecordedIncident]":
+def _recorded(settings: Settings, query: str, progress: "Callable[[int, int], None]") -> "Sequence[RecordedIncident]":
     from prunella_operator.reporting.recorded_histories import read_recorded
 
-    return read_recorded(settings, query)
+    return read_recorded(settings, query, progress)
 
 
 @contextmanager
@@ -134,7 +134,7 @@ incidents.command("list")(cli_incidents.list_)
 incidents.command("show")(cli_incidents.show)
 incidents.command("postmortem")(cli_incidents.postmortem)
 incidents.command("watch")(cli_incidents.watch)
-incidents.command("export")(replay.export)
+incidents.command("export")(export.export)
 incident_actions.register(incidents)
 
 policy = typer.Typer(no_args_is_help=True, help="Explain policies.")

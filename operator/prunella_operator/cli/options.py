@@ -67,14 +67,15 @@ class Tools:
 
     `run` runs parts of Prunella and returns the exit code. `watch` gives the incidents that a label selector selects in
     a namespace, or in all (None), as they are at each call. `archived` reads incidents deleted since a time from
-    Temporal, except those with the given uids; `recorded` reads those that a query of Temporal finds, with their facts.
+    Temporal, except those with the given uids; `recorded` reads those that a query of Temporal finds, with their facts,
+    and is called back with the number that is read, and that of all.
     """
 
     reader: Callable[[Settings], IncidentReader]
     run: Callable[..., int]
     archived: Callable[[Settings, datetime, Collection[str]], Sequence[Incident]]
     watch: Callable[[Settings, str | None, str], AbstractContextManager[Callable[[], Sequence[Listed]]]]
-    recorded: "Callable[[Settings, str], Sequence[RecordedIncident]]"
+    recorded: "Callable[[Settings, str, Callable[[int, int], None]], Sequence[RecordedIncident]]"
 
 
 @dataclass(frozen=True)

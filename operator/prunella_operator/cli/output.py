@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeGuard
 import typer
 import yaml
 
+from prunella_operator import clock
 from prunella_operator.presentation.terminal import console, safe
 from prunella_workflows.model.labels import GROUP, VERSION
 
@@ -38,6 +39,27 @@ Output = Annotated[Format | None, typer.Option(*_FLAGS, help="For programs; defa
 ListOutput = Annotated[
     ListFormat | None, typer.Option(*_FLAGS, help="For programs, or more columns; default: a table.")
 ]
+
+
+_PROGRESS_SECONDS = 5.0
+
+
+class Progress:
+    """Progress on stderr, every few seconds; short work says nothing."""
+
+    def __init__(self, things: str) -> None:
+        self._things = things
+        self._next = clock.monotonic() + _PROGRESS_SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
+        """Note that so many of all are done."""
+        if clock.monotonic() >= self._next:
+            self._next = clock.monotonic() + _PROGRESS_SECONDS
+            console(typer.get_text_stream("stderr")).print(f"{done} of {total} {self._things}", soft_wrap=True)
+
+
+def quiet(_done: int, _total: int) -> None:
+    """Say nothing."""
 
 
 def document(kind: str, **fields: Any) -> Document:

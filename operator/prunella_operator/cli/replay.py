@@ -1,6 +1,5 @@
-"""`prunella incidents export` and `prunella replay`: decisions with their facts, and the same decisions made again."""
+"""`prunella replay`: recorded decisions made again."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,19 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunella_operator import clock
-from prunella_operator.cli.arguments import Name, Namespace, parse_since
-from prunella_operator.cli.exported_files import read_exported, read_text
+from prunella_operator.cli.export import read_since
+from prunella_operator.cli.exported_files import read_exported, read_text, write_text
 from prunella_operator.cli.options import CONNECTION, ExitCode, Invocation, add_options
 from prunella_operator.cli.output import Output, document, print_document
 from prunella_operator.json_text import InvalidFile
 from prunella_operator.presentation.terminal import console, safe
-from prunella_workflows.model.errors import NotFound
 
 if TYPE_CHECKING:
     from prunella_operator.reporting.changed_policies import ChangedPolicies
-    from prunella_operator.reporting.proof.signing import Sign
-    from prunella_operator.reporting.recorded_incident import RecordedIncident
     from prunella_operator.reporting.replay import Change, Replay
 
 _MAX_FIELDS = 12
@@ -37,38 +32,6 @@ Policy = Annotated[
     typer.Option(exists=True, dir_okay=False, help="Policies (YAML) to decide by, beside or instead of the recorded."),
 ]
 Update = Annotated[bool, typer.Option("--update", help="Write the decisions of this version into the files.")]
-
-
-@add_options(CONNECTION)
-def export(invocation: Invocation, *, name: Name, namespace: Namespace = None) -> None:
-    """Export an incident as JSON, without secrets: facts, policies and decision of each diagnosis, and its writes.
-
-    With `PRUNELLA_SIGNING_KEY_FILE` the statements about its writes are signed, for `prunella verify`.
-
-    Example: `prunella incidents export checkout-oom-1 -n shop > checkout-oom-1.json`
-    """
-    from prunella_operator.reporting.proof.statement import seal
-    from prunella_operator.reporting.recorded_histories import of_incident
-
-    sign = _read_signing_key(invocation.settings.signing_key_file)
-    reader = invocation.reader()
-    incident = reader.get(namespace or reader.namespace, name)
-    found = invocation.tools.recorded(invocation.settings, of_incident(incident.metadata.uid))
-    if not found:
-        raise NotFound(f"Temporal has no workflow of incident {name}: it has not begun, or its retention is over")
-    recorded = found[-1]
-    if sign is not None:
-        recorded = recorded.model_copy(update={"statements": seal(recorded.statements, sign)})
-    sys.stdout.write(recorded.to_json())
-
-
-def _read_signing_key(path: str | None) -> "Sign | None":
-    from prunella_operator.reporting.proof.signing import read_private_key
-
-    try:
-        return read_private_key(path) if path is not None else None
-    except InvalidFile as error:
-        raise typer.BadParameter(f"signing_key_file: {error}") from error
 
 
 @add_options(CONNECTION)
@@ -96,7 +59,7 @@ def replay(
     if bool(paths) == bool(since) or (update and (policy or not paths)):
         raise typer.BadParameter("name exported incidents or folders of them, or pass --since; --update is for files")
     files = dict(read_exported(paths or [], parse_recorded))
-    incidents = tuple(files.values()) if paths else _read_history(invocation, since or "", namespace)
+    incidents = tuple(files.values()) if paths else read_since(invocation, since or "", namespace)
     result = replay_with(incidents, read_policies(policy).apply) if policy else make_again(incidents)
     if output:
         print_document(document("Replay", **asdict(result)), output)
@@ -104,7 +67,7 @@ def replay(
         _print(result)
     if update:
         for path, incident in files.items():
-            path.write_text(decide_again(incident).to_json(), encoding="utf-8")
+            write_text(path, decide_again(incident).to_json())
     raise typer.Exit(ExitCode.NO if result.changes and not (update or policy) else ExitCode.DONE)
 
 
@@ -116,13 +79,6 @@ def read_policies(file: Path) -> "ChangedPolicies":
         return parse_policies(read_text(file), str(file))
     except InvalidFile as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _read_history(invocation: Invocation, since: str, namespace: str | None) -> "tuple[RecordedIncident, ...]":
-    from prunella_operator.reporting.recorded_histories import opened_since
-
-    found = invocation.tools.recorded(invocation.settings, opened_since(parse_since(since, clock.now())))
-    return tuple(incident for incident in found if namespace in (None, incident.incident.namespace))
 
 
 def _print(result: "Replay") -> None:

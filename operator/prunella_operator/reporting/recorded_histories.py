@@ -1,7 +1,7 @@
 """Recorded incidents, read from the histories of their workflows within Temporal's retention."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
 from temporalio.client import Client, WorkflowExecution, WorkflowHistory
@@ -36,27 +36,42 @@ def opened_since(since: datetime) -> str:
     return f"WorkflowType = 'SelfHealing' AND StartTime >= '{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
 
 
-def read_recorded(settings: Settings, query: str) -> Sequence[RecordedIncident]:
+Progress = Callable[[int, int], None]
+"""Is called with the number of incidents that are read, and that of all."""
+
+
+def _ignore(_done: int, _total: int) -> None:
+    """Progress that is not shown."""
+
+
+def read_recorded(settings: Settings, query: str, progress: Progress = _ignore) -> Sequence[RecordedIncident]:
     """The incidents whose workflows the query finds, oldest first. Raises TemporalUnavailable."""
-    return asyncio.run(_connect_and_read(settings, query))
+    return asyncio.run(_connect_and_read(settings, query, progress))
 
 
-async def _connect_and_read(settings: Settings, query: str) -> Sequence[RecordedIncident]:
+async def _connect_and_read(settings: Settings, query: str, progress: Progress) -> Sequence[RecordedIncident]:
     client = await call(connect(settings, lazy=False), _TIMEOUT_SECONDS)
-    return await call(read_workflows(client, query), _TIMEOUT_SECONDS)
+    return await read_workflows(client, query, progress)
 
 
-async def read_workflows(client: Client, query: str) -> Sequence[RecordedIncident]:
-    """List the workflows, then read the history of each."""
-    runs = sorted([run async for run in client.list_workflows(query)], key=lambda run: run.start_time)
-    slots = asyncio.Semaphore(_MAX_CONCURRENT_READS)
+async def read_workflows(client: Client, query: str, progress: Progress = _ignore) -> Sequence[RecordedIncident]:
+    """List the workflows, then read the history of each; each of these has its own timeout, however many there are."""
+    runs = sorted(await call(_list(client, query), _TIMEOUT_SECONDS), key=lambda run: run.start_time)
+    slots, found = asyncio.Semaphore(_MAX_CONCURRENT_READS), dict[str, RecordedIncident]()
 
-    async def read(run: WorkflowExecution) -> RecordedIncident:
+    async def read(run: WorkflowExecution) -> None:
         async with slots:
-            history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-            return await parse_history(client.data_converter, history)
+            handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+            history = await call(handle.fetch_history(), _TIMEOUT_SECONDS)
+            found[str(run.run_id)] = await parse_history(client.data_converter, history)
+        progress(len(found), len(runs))
 
-    return await asyncio.gather(*map(read, runs))
+    await asyncio.gather(*map(read, runs))
+    return [found[str(run.run_id)] for run in runs]
+
+
+async def _list(client: Client, query: str) -> list[WorkflowExecution]:
+    return [run async for run in client.list_workflows(query)]
 
 
 async def parse_history(converter: DataConverter, history: WorkflowHistory) -> RecordedIncident:

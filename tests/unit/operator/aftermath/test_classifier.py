@@ -205,6 +205,8 @@ STORIES = {
     "scaled to zero": (UNDO, lambda: Shop().scale(0, 30), DAY, Outcome.NOT_KNOWN),
     "undo after the time is over": (UNDO, lambda: Shop().undo(DAY + 5).works(DAY + 6), DAY + 50, Outcome.NOT_KNOWN),
     "recovered, and no one looked for a day": (UNDO, lambda: Shop().works(8), 3 * DAY, Outcome.NOT_KNOWN),
+    "undo, and an incident about a crash before it": (UNDO, lambda: Shop().undo(15).works(16).opens(14), 60, HEALED),
+    "undo, and a pod crashed that it replaced": (UNDO, lambda: Shop().undo(15).works(17).opens(16), 60, HEALED),
     "undo, and another incident followed": (
         UNDO,
         lambda: Shop().undo(20).works(60).opens(50, "HighCPU"),
@@ -246,6 +248,14 @@ def test_before_health_has_lasted_nothing_is_said(at):
 
 def test_at_the_end_of_the_time_short_health_is_not_enough():
     assert judge(UNDO, lambda: Shop().undo(DAY - 2).works(DAY - 1), DAY) is Outcome.NOT_KNOWN
+
+
+def test_a_crash_while_the_change_is_rolled_out_does_not_make_the_plan_wrong():
+    shop = Shop().undo(15).crashes(16).opens(16)
+    shop.rolled_out = False
+    assert classify(observed(), shop.look(17)) is None
+    shop.rolled_out = True
+    assert classify(observed(), shop.look(17)).outcome is Outcome.SAME_CHANGE_FAILED
 
 
 def test_a_rollout_that_has_not_reached_all_pods_proves_nothing():

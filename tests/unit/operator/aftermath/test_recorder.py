@@ -15,7 +15,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.model.errors import Conflict, Forbidden
-from prunella_workflows.model.labels import WORKLOAD
+from prunella_workflows.model.labels import FAULT_AT, WORKLOAD
 from prunella_workflows.model.plan import Step
 
 INCIDENT = paths.incidents("shop", "web-1")
@@ -121,6 +121,15 @@ async def test_the_alert_that_opened_it_counts(watched):
         26
     ).isoformat()
     assert (await watched.sweep(shop, 65))["outcome"] == "SameChange"
+
+
+async def test_an_incident_about_a_fault_before_the_change_did_not_follow_it(watched):
+    """It is opened after its grace period, when people have changed the workload already."""
+    watched.put("web-2", "Escalated", opened=24)
+    incident = watched.rest.kube.objects[paths.incidents("shop", "web-2")]
+    incident["metadata"]["annotations"] = {FAULT_AT: minute(22).isoformat()}
+    noted = await watched.sweep(Shop().undo(23).works(25), 60)
+    assert noted["outcome"] == "SameChange"
 
 
 async def test_an_incident_that_followed_is_read(watched):

@@ -39,7 +39,8 @@ class Prunella:
             raise self.archived
         return [incident for incident in map(parse, self.archived) if incident.metadata.uid not in known]
 
-    def _recorded(self, settings, query):
+    def _recorded(self, settings, query, progress):
+        progress(len(self.recorded[query]), len(self.recorded[query]))
         return self.recorded[query]
 
     @contextmanager
