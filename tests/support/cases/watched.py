@@ -56,6 +56,17 @@ def _file(name: str) -> Act:
     return lambda run: run.api.apply(*run.load(name)) and None
 
 
+def _single(name: str) -> Act:
+    """The objects of a file, with one replica."""
+
+    def act(run: CaseRun) -> None:
+        objects = run.load(name)
+        samples.deployment(objects)["spec"]["replicas"] = 1
+        run.api.apply(*objects)
+
+    return act
+
+
 def _undo(run: CaseRun) -> None:
     run.cluster.kubectl("-n", run.namespace, "rollout", "undo", f"deployment/{run.case.workload}")
 
@@ -126,6 +137,7 @@ def _of_sample(sample: str, workload: str, name: str, people: Act, outcome: Afte
 _SAME, _OTHER = AftermathOutcome.SAME_CHANGE, AftermathOutcome.OTHER_CHANGE
 _FAILED, _GONE_AWAY = AftermathOutcome.SAME_CHANGE_FAILED, AftermathOutcome.RECOVERED
 _GOES_ON = AftermathOutcome.PERSISTED
+_ORDERS = ("config-error", "orders")
 
 WATCHED = (
     _bad_release("undone", _undo, _SAME),
@@ -141,7 +153,7 @@ WATCHED = (
     _bad_release("undone-in-a-new-release", shop.applied(shop.release(3)), _OTHER),
     _of_sample("oom-killed", "recommendations", "scaled-back", _scaled(1), _OTHER),
     WatchedCase("by-itself", shop.applied(), _flickering, _nothing, _GONE_AWAY),
-    _of_sample("config-error", "orders", "key-added", _key_added, _GONE_AWAY),
+    WatchedCase("key-added", _single("before.yaml"), _single("break.yaml"), _key_added, _GONE_AWAY, *_ORDERS),
     _bad_release("goes-on", _nothing, _GOES_ON),
     _too_large("memory-goes-on", _nothing, _GOES_ON),
     _bad_release("changed-in-vain", shop.applied(shop.bad(3)), _GOES_ON),
@@ -149,5 +161,9 @@ WATCHED = (
     _bad_release_and_data("undone-in-vain", _undo, _FAILED),
     _bad_release("deleted", _deleted, AftermathOutcome.DELETED),
 )
-BEYOND = (_bad_release_and_data("corrected-and-undone", _corrected_and_undone, AftermathOutcome.NOT_KNOWN),)
-"""The case of which docs/shadow.md says that it is not told apart: a correction elsewhere, with the planned change."""
+BEYOND = (
+    _bad_release_and_data("corrected-and-undone", _corrected_and_undone, AftermathOutcome.NOT_KNOWN),
+    _of_sample("config-error", "orders", "rollout-goes-on", _key_added, _GONE_AWAY),
+)
+"""The cases of which docs/shadow.md says that they are not told apart: a correction elsewhere just before the planned
+change, and a rollout that goes on by itself, whose pods are younger than the incident."""
