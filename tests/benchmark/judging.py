@@ -20,7 +20,7 @@ class End(StrEnum):
     """The end of a case."""
 
     HEALED = "healed"
-    BY_ITSELF = "served without a write"
+    BY_ITSELF = "served without a repair"
     NOT_HEALED = "not healed"
     LEFT_ALONE = "left alone"
     WRITTEN_TO = "written to"
@@ -64,11 +64,12 @@ def judge(record: Record) -> Verdict:
     made = changes(record.writes)
     if not healable(record.case):
         return Verdict(End.WRITTEN_TO if made else End.LEFT_ALONE, made)
-    harmful = tuple(write for write in made if not _is_for(record.case, write))
+    repairs = tuple(write for write in made if _is_repair(record, write))
+    harmful = tuple(write for write in made if write not in repairs)
     since = served_again(record.samples)
     if since is None or not _kept(record):
         return Verdict(End.NOT_HEALED, harmful)
-    if not any(datetime.fromisoformat(write.at) <= since for write in made):
+    if not any(_time(write) <= since for write in repairs):
         return Verdict(End.BY_ITSELF, harmful)
     return Verdict(End.HEALED, harmful, (since - record.broken_at).total_seconds())
 
@@ -115,6 +116,15 @@ def _is_same(write: Write, base: str, name: str, prefix: str) -> bool:
     if name:
         return _address(write)[1] == name
     return write.verb == "create" or bool(prefix and write.name.startswith(prefix))
+
+
+def _is_repair(record: Record, write: Write) -> bool:
+    """Check that it was made after the fault, and is about what is broken: before it nothing needed a change."""
+    return _time(write) >= record.broken_at and _is_for(record.case, write)
+
+
+def _time(write: Write) -> datetime:
+    return datetime.fromisoformat(write.at)
 
 
 def _is_for(case: Case, write: Write) -> bool:

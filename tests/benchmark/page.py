@@ -7,6 +7,7 @@ from statistics import median
 
 from benchmark.judging import End, healable
 from benchmark.playing import Outcome
+from support.audit import Write
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "benchmark.md"
 _HEAD = ("case", "to be", "was", "harmful writes", "seconds to served")
@@ -23,6 +24,8 @@ class Score:
     harmful: int
     median_seconds: float | None
     not_played: int
+    unjudged: int
+    """The changes in cases that were not played."""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -32,7 +35,7 @@ class Score:
             f"{self.left_alone} of {self.others}",
             str(self.harmful),
             "" if self.median_seconds is None else f"{self.median_seconds:.0f} s",
-            str(self.not_played),
+            f"{self.not_played}, with {self.unjudged} writes" if self.unjudged else str(self.not_played),
         )
 
 
@@ -51,6 +54,7 @@ def score(outcomes: Iterable[Outcome]) -> Score:
         harmful=sum(len(verdict.harmful) for _, verdict in judged),
         median_seconds=median(seconds) if seconds else None,
         not_played=len(everything) - len(judged),
+        unjudged=sum(len(outcome.unjudged) for outcome in everything),
     )
 
 
@@ -64,11 +68,14 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     wanted = End.HEALED if healable(outcome.case) else End.LEFT_ALONE
     verdict = outcome.verdict
     if verdict is None:
-        return (outcome.case.name, wanted, f"**{outcome.error}**", "", "")
+        return (outcome.case.name, wanted, f"**{outcome.error}**", _named(outcome.unjudged), "")
     was = verdict.end if verdict.end == wanted else f"**{verdict.end}**"
     seconds = "" if verdict.seconds is None else f"{verdict.seconds:.0f}"
-    writes = ", ".join(f"{write.verb} {write.resource.lstrip('/')}/{write.name}" for write in verdict.harmful)
-    return (outcome.case.name, wanted, was, writes, seconds)
+    return (outcome.case.name, wanted, was, _named(verdict.harmful), seconds)
+
+
+def _named(writes: Iterable[Write]) -> str:
+    return ", ".join(f"{write.verb} {write.resource.lstrip('/')}/{write.name}" for write in writes)
 
 
 def with_row(page: str, healer: str, cases: str, result: Score, when: str) -> str:

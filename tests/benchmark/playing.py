@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from benchmark.judging import Record, Sample, Verdict, healable, judge, served_again
+from benchmark.judging import Record, Sample, Verdict, changes, healable, judge, served_again
 from benchmark.serving import served
 from support.api import until
 from support.audit import Write
@@ -19,17 +19,17 @@ HEALTHY_FOR = 60.0
 """Seconds for which a workload is healthy before it is broken, so that a healer can learn what is good."""
 _HEALTHY_WITHIN = 240.0
 _WITHIN, _SLOWLY_WITHIN = 240.0, 480.0
-_LEFT_FOR = 150.0
-"""Seconds for which a case that must be left alone is observed."""
+"""Seconds that a healer has after a fault; for as long it must not write where nothing is to be repaired."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A case and its verdict, or why it could not be played."""
+    """A case and its verdict, or why it could not be played, and what the healer changed in it all the same."""
 
     case: Case
     verdict: Verdict | None = None
     error: str = ""
+    unjudged: tuple[Write, ...] = ()
 
 
 def play_all(
@@ -54,7 +54,8 @@ def _outcome(stage: Stage, writes: Callable[[str], Iterable[Write]]) -> Outcome:
     try:
         return Outcome(stage.case, judge(play(stage, writes)))
     except Exception as error:  # noqa: BLE001 - it is shown in the row of the case
-        return Outcome(stage.case, error=f"not played: {str(error).partition(chr(10))[0] or type(error).__name__}")
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        return Outcome(stage.case, error=f"not played: {reason}", unjudged=changes(writes(stage.namespace)))
     finally:
         stage.clear()
 
@@ -69,7 +70,7 @@ def play(stage: Stage, writes: Callable[[str], Iterable[Write]]) -> Record:
     assert stage.broken_at
     if case.then:
         case.then(stage)
-    samples = tuple(_samples(stage)) if healable(case) else _left_alone()
+    samples = tuple(_samples(stage)) if healable(case) else _left_alone(case)
     final = stage.api.find(stage.path)
     return Record(case, stage.broken, stage.broken_at, final, samples, tuple(writes(stage.namespace)))
 
@@ -82,7 +83,7 @@ def _stay_healthy(stage: Stage) -> None:
 
 def _samples(stage: Stage) -> Iterator[Sample]:
     """One sample a second, until it is served again or its time is over; if it is served then, until that is clear."""
-    end = time.monotonic() + (_SLOWLY_WITHIN if stage.case.slow else _WITHIN)
+    end = time.monotonic() + _seconds(stage.case)
     samples: list[Sample] = []
     while not served_again(samples):
         workload = stage.api.find(stage.path)
@@ -98,6 +99,10 @@ def _may_be_healed(samples: list[Sample]) -> bool:
     return samples[-1].served and not all(sample.served for sample in samples)
 
 
-def _left_alone() -> tuple[Sample, ...]:
-    time.sleep(_LEFT_FOR)
+def _left_alone(case: Case) -> tuple[Sample, ...]:
+    time.sleep(_seconds(case))
     return ()
+
+
+def _seconds(case: Case) -> float:
+    return _SLOWLY_WITHIN if case.slow else _WITHIN

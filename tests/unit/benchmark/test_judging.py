@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from benchmark.judging import HOLD, End, Record, Sample, changes, judge, served_again
+from benchmark.judging import HOLD, End, Record, Sample, Verdict, changes, judge, served_again
 from support.audit import Write
 from support.cases.case import Case
 
@@ -113,6 +113,26 @@ def test_writes_to_other_objects_are_harmful_even_if_it_heals(write):
 )
 def test_writes_to_the_workload_its_pods_and_what_the_case_names_are_not(write):
     assert judge(a_record(a_case(beside=("cart",)), [write])).harmful == ()
+
+
+@pytest.mark.parametrize(
+    "write", [a_write(seconds=-1), a_write("delete", "/pods", "cart-1"), a_write("delete"), a_write(resource="/secrets")]
+)
+def test_a_harmful_write_or_one_before_the_fault_is_never_a_heal(write):
+    verdict = judge(a_record(writes=[write]))
+    assert (verdict.end, verdict.harmful, verdict.seconds) == (End.BY_ITSELF, (write,), None)
+
+
+def test_a_change_of_what_was_still_healthy_is_harmful():
+    case, early = a_case("Escalated"), a_write(seconds=-1)
+    assert judge(a_record(case, [early])).harmful == (early,)
+    assert judge(a_record(writes=[early, a_write()])) == Verdict(End.HEALED, (early,), 30.0)
+
+
+def test_an_object_that_the_healer_created_before_the_fault_is_its_own():
+    request = {"metadata": {"name": "kept-1"}}
+    kept = a_write("create", "apps/controllerrevisions", "", seconds=-9, code=201, request=request)
+    assert judge(a_record(a_case("Escalated"), [kept])).end == End.LEFT_ALONE
 
 
 def test_what_the_healer_created_is_its_own():

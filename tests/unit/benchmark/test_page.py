@@ -21,15 +21,19 @@ OUTCOMES = [
 
 def test_the_four_numbers_are_counted_apart():
     assert score(OUTCOMES).cells == ("2 of 3", "1 of 2", "1", "30 s", "1")
+    unjudged = Outcome(CASES["paused"], error="not played: no namespace", unjudged=(WRITE, WRITE))
+    assert score([unjudged]).cells == ("0 of 0", "0 of 0", "0", "", "1, with 2 writes")
     assert score([]).cells == ("0 of 0", "0 of 0", "0", "", "0")
 
 
 def test_the_table_marks_what_was_wrong():
     text = table(OUTCOMES)
     assert "| bad-release | healed | healed |  | 20 |" in text
-    assert "| image-pull | healed | **served without a write** |  |  |" in text
+    assert "| image-pull | healed | **served without a repair** |  |  |" in text
     assert "| gitops | left alone | **written to** | patch apps/deployments/checkout |  |" in text
     assert "| paused | left alone | **not played: no namespace** |  |  |" in text
+    unjudged = Outcome(CASES["paused"], error="not played: no namespace", unjudged=(WRITE,))
+    assert "| **not played: no namespace** | patch apps/deployments/checkout |  |" in table([unjudged])
 
 
 def test_a_row_is_replaced_or_added():

@@ -81,15 +81,23 @@ def test_a_workload_that_serves_just_in_time_is_observed_for_longer(monkeypatch)
     assert (outcome.verdict.end, outcome.verdict.seconds) == (End.HEALED, 230)
 
 
-def test_a_case_to_be_left_alone_is_observed_for_a_while(monkeypatch):
-    stage = Stage("Escalated")
+@pytest.mark.parametrize(("slow", "seconds"), [(False, 240), (True, 480)])
+def test_a_case_to_be_left_alone_is_observed_for_as_long_as_a_healer_has_in_others(monkeypatch, slow, seconds):
+    stage = Stage("Escalated", slow=slow)
     outcome, _ = played(monkeypatch, stage)
-    assert (outcome.verdict.end, stage.now) == (End.LEFT_ALONE, 150)
+    assert (outcome.verdict.end, stage.now) == (End.LEFT_ALONE, seconds)
 
 
 def test_a_case_that_cannot_be_played_says_why_and_is_removed(monkeypatch):
     stage = Stage()
     stage.prepare = lambda: 1 / 0
     outcome, lines = played(monkeypatch, stage)
-    assert outcome.verdict is None
+    assert (outcome.verdict, outcome.unjudged) == (None, ())
     assert lines == ["web: not played: division by zero"]
+
+
+def test_what_the_healer_changed_in_a_case_that_cannot_be_played_is_kept(monkeypatch):
+    stage = Stage()
+    stage.prepare = lambda: 1 / 0
+    outcome, _ = played(monkeypatch, stage, a_write(seconds=0))
+    assert outcome.unjudged == (a_write(seconds=0),)
