@@ -201,13 +201,21 @@ def run(options):
 
 
 def main():
-    options = arguments()
+    options, began = arguments(), time.time()
+    if options.show:
+        print(table(options.results))
+        return
     try:
-        if not options.show:
-            run(options)
+        run(options)
     finally:
-        found = options.results.exists()
-        print(markdown(Day.read(options.results), mix.load()) if found else f"no run is in {options.results}")
+        print(table(options.results, began))
+
+
+def table(results, since=0.0):
+    """The table of the run in the file, if it was written since that time: an earlier run is not shown for this one."""
+    if not results.exists() or results.stat().st_mtime < since:
+        return f"no figures of this run are in {results}"
+    return markdown(Day.read(results), mix.load())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -97,21 +98,27 @@ def _line(name: str, before: str, aim: str, got: str, met: bool | None) -> str:
 
 
 def _times(rows: list[Row]) -> Iterator[str]:
-    detected = [row.outcome.detected for row in rows if row.is_fault]
+    detected = [row.outcome.detected for row in _with_incident(rows)]
     healed = [row.outcome for row in rows if row.healed]
     for name, values, most, before, aim in (
         ("detection, from the fault to the incident", detected, 120, "15 min", "2 min"),
         ("repair, from the fault until all pods are ready", [o.serving for o in healed], 900, "4 h", "15 min"),
         ("repair, from the fault until it is verified", [o.closed for o in healed], 900, "4 h", "15 min"),
     ):
-        found = [value for value in values if value is not None]
-        if found:
+        if found := [inf if value is None else value for value in values]:
             high = percentile(found, 0.95)
             got = f"median {_time(median(found))}, p95 {_time(high)}, longest {_time(max(found))}"
             yield _line(name, before, aim, got, high <= most)
 
 
+def _with_incident(rows: list[Row]) -> list[Row]:
+    """The faults that must have an incident: all but those of services that opted out."""
+    return [row for row in rows if row.is_fault and NO_INCIDENT not in row.kind.ends]
+
+
 def _time(seconds: float) -> str:
+    if seconds == inf:
+        return "never"
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
@@ -121,8 +128,7 @@ def _shares(rows: list[Row]) -> Iterator[str]:
     for name, among in (("of those that a change of the workload repairs", mendable), ("of all faults", faults)):
         got, share = _share(among, lambda row: row.healed)
         yield _line(f"auto-repair rate, {name}", "", "75 %", got, share >= 0.75)
-    seen = [row for row in faults if NO_INCIDENT not in row.kind.ends]
-    got, share = _share(seen, lambda row: row.outcome.detected is not None)
+    got, share = _share(_with_incident(rows), lambda row: row.outcome.detected is not None)
     yield _line("faults with an incident, except for those that opted out", "", "", got, None)
     got, share = _share(rows, lambda row: row.by_person)
     yield _line("events that needed a person", "100 %", "20 % (-80 %)", got, share <= 0.2)

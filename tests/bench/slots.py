@@ -5,6 +5,7 @@ half a minute, and budgets allow to repair all of them at once: what limits the 
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -46,6 +47,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("places", nargs="*", type=int, default=[50, 200], help="`max_activities` of the worker")
     wanted = parser.parse_args().places
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the cluster is taken down
     with control_plane(log_progress, "prunella-slots") as cluster:
         results = {slots: _play(cluster, slots) for slots in wanted}
     Console(width=120).print(_table(results))

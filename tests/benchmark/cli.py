@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (HealerFailed, UnknownCase) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the healer ends, the cluster is taken down
     try:
         outcomes = _run(command, cases, _progress())
     except (HealerFailed, CannotRun) as error:

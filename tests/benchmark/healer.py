@@ -3,11 +3,15 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
+
+from support.prunella import caller_environment
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = ("none", "restart-loop", "rollout-undo", "prunella")
@@ -55,7 +59,13 @@ class Healer:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self._folder, env=self._environment
+                self._command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self._folder,
+                env=self._environment,
+                start_new_session=True,
             )
         try:
             self._await_ready()
@@ -83,16 +93,16 @@ class Healer:
             time.sleep(0.2)
 
     def _stop(self) -> bool:
-        """Ask it to end; kill it if it does not. Returns whether it ended when asked."""
+        """Ask it to end; kill what is left of its process group. Returns whether it ended when asked."""
         assert self._process, "it was not started"
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            return False
-        return True
+        ended = self._process.poll() is not None
+        with suppress(ProcessLookupError):  # none is left
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        return ended
 
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
@@ -100,6 +110,5 @@ class Healer:
 
 def _environment(kubeconfig: Path, selector: str) -> dict[str, str]:
     """The caller's environment without Prunella's settings, with what a healer is given."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
     folders = os.pathsep.join(str(ROOT / name) for name in ("tests", "hack/cluster"))
-    return {**clean, "KUBECONFIG": str(kubeconfig), SELECTOR: selector, "PYTHONPATH": folders}
+    return {**caller_environment(), "KUBECONFIG": str(kubeconfig), SELECTOR: selector, "PYTHONPATH": folders}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from support.cluster import ROOT
+from support.prunella import caller_environment
 
 _spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
 assert _spec is not None
@@ -37,8 +38,7 @@ def typed(command: str, kubeconfig: Path, instead: Mapping[str, str]) -> str:
     for word, other in instead.items():
         command = command.replace(word, other)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
-    variables = {**clean, "KUBECONFIG": str(kubeconfig), "PATH": path}
+    variables = {**caller_environment(), "KUBECONFIG": str(kubeconfig), "PATH": path}
     line = ["bash", "-o", "pipefail", "-ec", command]
     done = subprocess.run(line, capture_output=True, text=True, timeout=_AT_MOST, env=variables, cwd=ROOT, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"

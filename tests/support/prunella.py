@@ -18,6 +18,12 @@ STOP_WITHIN = 45.0  # a worker's grace is 30 seconds
 _LAST_LINES = 60
 
 
+def caller_environment() -> dict[str, str]:
+    """The caller's environment without settings of Prunella and of Temporal's clients, those of a file included."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PRUNELLA_", "TEMPORAL_"))}
+    return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull}
+
+
 class PrunellaProcess:
     """One process. The same object can be started again: it keeps its ports, its Temporal data and its log."""
 
@@ -81,9 +87,8 @@ class PrunellaProcess:
 
     def environment(self) -> dict[str, str]:
         """The environment of the process."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
         ours = {f"PRUNELLA_{name.upper()}": str(value) for name, value in self.settings.items()}
-        return {**clean, **ours, "XDG_STATE_HOME": str(self._folder), "NO_COLOR": "1"}
+        return {**caller_environment(), **ours, "XDG_STATE_HOME": str(self._folder), "NO_COLOR": "1"}
 
     def wait_ready(self, seconds: float = READY_WITHIN) -> None:
         """Return when /readyz reports ready."""

@@ -26,9 +26,10 @@ class Relay:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     def __enter__(self) -> Self:
-        """Listen. Raises ClusterError where that fails, such as for a port that is taken."""
+        """Listen. Raises ClusterError where that fails, such as for a port that is taken, or takes too long."""
         self._thread.start()
-        self._up.wait()
+        if not self._up.wait(_WITHIN_SECONDS):
+            raise ClusterError(f"does not listen on {self._address}:{self.port} after {_WITHIN_SECONDS:g} s")
         if self._error:
             raise ClusterError(f"cannot listen on {self._address}:{self.port}: {self._error}") from self._error
         return self

@@ -17,7 +17,7 @@ SOURCES = (
 )  # fmt: skip
 """The sources of Prunella's image."""
 
-_BUILT_WITHIN = 30 * 60  # seconds; it downloads all packages
+_BUILT_WITHIN = 15 * 60  # seconds; it downloads all packages
 
 
 class NotBuiltError(Exception):

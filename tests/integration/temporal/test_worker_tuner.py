@@ -37,8 +37,8 @@ class Work:
 
 @asynccontextmanager
 async def serving(client, work, **settings):
-    """A worker with these settings."""
-    with ThreadPoolExecutor(LIMIT) as pool:
+    """A worker with these settings, and a thread for every activity: its tuner alone limits them."""
+    with ThreadPoolExecutor(NUMBER) as pool:
         async with build_worker(client, Settings(max_activities=LIMIT, **settings), [work.run], pool):
             yield
 

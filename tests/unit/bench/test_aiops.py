@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))  # scripts, not a package
 
+import aiops
 import aiops_mix as mix
 from aiops_faults import FAULTS, REPLICAS, SeenPod, broken, healthy, recovered
 from aiops_incidents import Incidents
@@ -201,6 +202,29 @@ def test_the_figures_stand_beside_those_of_the_guide():
     assert "| 20 % (-80 %) | 33 % (1 of 3) | missed |" in table
     assert "| wrong actions |  | 0 | 0 | met |" in table
     assert "| bad-data | person | 1 | 1 | 1 Escalated/Stable | 3.0 s | 15.0 s |" in table
+
+
+def test_a_fault_without_an_incident_counts_as_never_detected():
+    unseen = replace(an_outcome("crash-release"), detected=None)
+    seen = replace(an_outcome("crash-release"), detected=2.0)
+    table = markdown(Day({"events": 3, "services": 300, "day": 3}, [seen, seen, unseen]), KINDS)
+    assert "| 15 min | 2 min | median 2.0 s, p95 never, longest never | missed |" in table
+
+
+def test_a_service_that_opted_out_has_nothing_to_detect():
+    quiet = next(kind.name for kind in KINDS if kind.needs is Needs.PERSON and mix.NO_INCIDENT in kind.ends)
+    outcomes = [replace(an_outcome(quiet), detected=None, incidents=()), replace(an_outcome("hang"), detected=2.0)]
+    table = markdown(Day({"events": 2, "services": 300, "day": 2}, outcomes), KINDS)
+    assert "| 15 min | 2 min | median 2.0 s, p95 2.0 s, longest 2.0 s | met |" in table
+
+
+def test_the_table_of_an_earlier_run_is_not_shown_for_this_one(tmp_path):
+    file = tmp_path / "aiops.json"
+    assert "no figures" in aiops.table(file)
+    a_day().put(file)
+    written = file.stat().st_mtime
+    assert "no figures" in aiops.table(file, since=written + 1)
+    assert aiops.table(file, since=written) == aiops.table(file) == markdown(a_day(), KINDS)
 
 
 def test_a_month_counts_the_hours_of_people():

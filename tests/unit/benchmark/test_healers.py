@@ -1,10 +1,14 @@
 """Decisions of the simple healers, their requests, and a healer as a process."""
 
 import json
+import os
+import signal
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
+from benchmark import cli
 from benchmark.cli import main
 from benchmark.healer import SELECTOR, Healer, HealerFailed, command_of, name_of
 from benchmark.healers import prunella, watching
@@ -13,6 +17,7 @@ from benchmark.healers.rollout_undo import undo
 from benchmark.serving import served
 from fakes.httpd import Answer, Httpd
 from kubernetes.config import load_kube_config
+from support.api import until
 
 
 def a_workload(kind="Deployment", uid="u1", *, wanted=2, ready=2, updated=None, **spec):
@@ -151,15 +156,16 @@ def a_healer(folder, program):
 
 def test_a_healer_gets_its_environment_and_ends_at_sigterm(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNELLA_KUBECONFIG", "/elsewhere")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "elsewhere:7233")
     program = f"""
 import os, time
-print(os.environ["KUBECONFIG"], os.environ["{SELECTOR}"], "PRUNELLA_KUBECONFIG" in os.environ)
+print(os.environ["KUBECONFIG"], os.environ["{SELECTOR}"], "PRUNELLA_KUBECONFIG" in os.environ, "TEMPORAL_ADDRESS" in os.environ)
 print("ready", flush=True)
 time.sleep(60)
 """
     with a_healer(tmp_path, program) as healer:
         healer.assert_running()
-        assert healer.log.read_text().splitlines()[0] == f"{tmp_path / 'kubeconfig'} run=a1 False"
+        assert healer.log.read_text().splitlines()[0] == f"{tmp_path / 'kubeconfig'} run=a1 False False"
 
 
 def test_a_healer_that_ends_by_itself_is_an_error(tmp_path):
@@ -191,3 +197,26 @@ def test_other_programs_are_healers_too(tmp_path):
 def test_a_wrong_argument_ends_with_2_before_anything_is_started(arguments, said, capsys):
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_a_healer_started_ends_with_it(tmp_path):
+    program = """
+import subprocess, time
+print(subprocess.Popen(["sleep", "60"]).pid)
+print("ready", flush=True)
+time.sleep(60)
+"""
+    with a_healer(tmp_path, program) as healer:
+        child = Path("/proc", healer.log.read_text().splitlines()[0])
+        assert child.exists()
+    until(lambda: not child.exists() or "(sleep) Z" in (child / "stat").read_text(), 5, "its child has ended")
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            main(["--healer", "none", "--cases", "short"])
+    finally:
+        signal.signal(signal.SIGTERM, before)
