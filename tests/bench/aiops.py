@@ -45,6 +45,7 @@ from support.outage import Temporal  # noqa: E402
 from support.prunella import PrunellaProcess  # noqa: E402
 from workloads import INCIDENTS  # noqa: E402
 
+from prunella_operator import clock  # noqa: E402
 from prunella_operator.kubernetes import paths  # noqa: E402
 from prunella_operator.kubernetes.access import load_access  # noqa: E402
 from prunella_operator.kubernetes.async_client import AsyncClient  # noqa: E402
@@ -201,7 +202,7 @@ def run(options):
 
 
 def main():
-    options, began = arguments(), time.time()
+    options, began = arguments(), clock.now()
     if options.show:
         print(table(options.results))
         return
@@ -211,9 +212,9 @@ def main():
         print(table(options.results, began))
 
 
-def table(results, since=0.0):
+def table(results, since=None):
     """The table of the run in the file, if it was written since that time: an earlier run is not shown for this one."""
-    if not results.exists() or results.stat().st_mtime < since:
+    if not results.exists() or (since and results.stat().st_mtime < since.timestamp()):
         return f"no figures of this run are in {results}"
     return markdown(Day.read(results), mix.load())
 

@@ -4,15 +4,19 @@ All parts run here: PostgreSQL, the Temporal development server, payments, carri
 orders as possible at once, for the throughput; then a steady rate below it, for the times. CPU by process says what
 limits the throughput: a process near one core is the limit itself, as Python uses one; else the machine is.
 
-    python tests/bench/orders.py --orders 500 --seconds 60
+With --temporal postgresql there is one more column, without traces: Temporal's four servers with PostgreSQL behind
+them, as manifests/temporal has them.
+
+    python tests/bench/orders.py --orders 500 --seconds 60 --temporal postgresql
 """
 
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from fakes.otlp_receiver import receiving_spans  # noqa: E402
 from proc import usage  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
+from support.temporal_postgresql import TemporalOnPostgreSQL  # noqa: E402
 
 from orderstack.stack import Stack  # noqa: E402
 from prunella_orders.load import run as load  # noqa: E402
@@ -32,6 +37,8 @@ from prunella_orders.settings import Settings  # noqa: E402
 GUIDE = 150_000 / 86_400  # orders a second: those of a day in the guide
 SHARE = 0.5  # of the throughput, for the times
 WARM_UP = 20  # orders
+WITHOUT, TRACED = "without traces", "with traces"
+MODES = {WITHOUT: {}, TRACED: {"traced": True}, "PostgreSQL, without traces": {"postgresql": True}}
 
 
 @dataclass
@@ -46,18 +53,32 @@ class Result:
     """Cores that were used on average."""
 
 
+@dataclass
+class System:
+    """The whole system, and the id of each of its processes by name."""
+
+    stack: Stack
+    pids: dict[str, int]
+
+    def cpu(self):
+        """CPU seconds so far, by process with its children."""
+        return {name: sum(map(_cpu, _family(pid))) for name, pid in self.pids.items()}
+
+
 @contextmanager
-def system(traced):
-    """The whole system, with or without traces."""
-    with receiving_spans() as spans, tempfile.TemporaryDirectory(prefix="orders-bench-") as logs:
-        more = {"OTEL_EXPORTER_OTLP_ENDPOINT": spans.address} if traced else {}
-        with Stack(Path(logs), more=more) as stack:
-            yield stack
-
-
-def cpu(stack):
-    """CPU seconds so far, by process with its children."""
-    return {name: sum(map(_cpu, _family(part.pid))) for name, part in stack.parts.items()}
+def system(*, traced=False, postgresql=False):
+    """The whole system, with or without traces, with Temporal's development server or one with PostgreSQL."""
+    with ExitStack() as stack:
+        folder, more = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orders-bench-"))), {}
+        if traced:
+            more["OTEL_EXPORTER_OTLP_ENDPOINT"] = stack.enter_context(receiving_spans()).address
+        address, servers = "", {}
+        if postgresql:
+            temporal = stack.enter_context(TemporalOnPostgreSQL(folder / "temporal").opened())
+            address, servers = temporal.settings.temporal_address, temporal.pids
+            more["ORDERS_TEMPORAL_NAMESPACE"] = temporal.settings.temporal_namespace
+        parts = stack.enter_context(Stack(folder / "logs", temporal=address, more=more))
+        yield System(parts, servers | {name: part.pid for name, part in parts.parts.items()})
 
 
 def _family(pid):
@@ -78,14 +99,13 @@ async def send(stack, orders, rate):
     return outcome
 
 
-async def measure(traced, options):
-    with system(traced) as stack:
-        await send(stack, WARM_UP, 5)
-        before = cpu(stack)
-        burst = await send(stack, options.orders, 1000)
-        used = {name: seconds - before[name] for name, seconds in cpu(stack).items()}
-        rate = max(SHARE * burst.rate, 0.5)
-        steady = await send(stack, rate * options.seconds, rate)
+async def play(whole, options):
+    await send(whole.stack, WARM_UP, 5)
+    before = whole.cpu()
+    burst = await send(whole.stack, options.orders, 1000)
+    used = {name: seconds - before[name] for name, seconds in whole.cpu().items()}
+    rate = max(SHARE * burst.rate, 0.5)
+    steady = await send(whole.stack, rate * options.seconds, rate)
     return Result(
         throughput=burst.rate,
         rate=rate,
@@ -93,6 +113,11 @@ async def measure(traced, options):
         cpu={name: seconds / burst.orders for name, seconds in used.items()},
         busy=sum(used.values()) / burst.times["whole"],
     )
+
+
+def measure(options, **mode):
+    with system(**mode) as whole:
+        return asyncio.run(play(whole, options))
 
 
 def show(results):
@@ -105,27 +130,32 @@ def show(results):
         "cores used": [f"{one.busy:.2f}" for one in results.values()],
     }.items():
         table.add_row(name, *row)
-    first, *_ = results.values()
-    for name in sorted(first.cpu, key=first.cpu.get, reverse=True):
-        table.add_row(f"CPU of {name}", *(f"{1000 * one.cpu[name]:.1f} ms/order" for one in results.values()))
+    most = {name: max(one.cpu.get(name, 0.0) for one in results.values()) for name in names(results)}
+    for name in sorted(most, key=most.get, reverse=True):
+        cells = (f"{1000 * one.cpu[name]:.1f} ms/order" if name in one.cpu else "" for one in results.values())
+        table.add_row(f"CPU of {name}", *cells)
     Console(width=100).print(table)
-    without, traced = results.values()
-    cost = sum(traced.cpu.values()) / sum(without.cpu.values()) - 1
-    print(
-        f"cost of tracing: {100 * cost:+.0f} % CPU; usable cores: {len(os.sched_getaffinity(0))}, of {os.cpu_count()}"
-    )
+    without, traced = (sum(results[name].cpu.values()) for name in (WITHOUT, TRACED))
+    cost = f"cost of tracing: {100 * (traced / without - 1):+.0f} % CPU"
+    print(f"{cost}; usable cores: {len(os.sched_getaffinity(0))}, of {os.cpu_count()}")
+
+
+def names(results):
+    """All processes of all modes."""
+    return dict.fromkeys(name for one in results.values() for name in one.cpu)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=500, help="at once, for the throughput")
     parser.add_argument("--seconds", type=float, default=60, help="of a steady rate, for the times")
+    which = "what is behind Temporal: postgresql is measured beside the embedded server, with a first build of minutes"
+    parser.add_argument("--temporal", choices=("embedded", "postgresql"), default="embedded", help=which)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: all processes end
+    modes = MODES if options.temporal == "postgresql" else {name: MODES[name] for name in (WITHOUT, TRACED)}
     with suppress(KeyboardInterrupt):
-        show({
-            "without traces": asyncio.run(measure(False, options)),
-            "with traces": asyncio.run(measure(True, options)),
-        })  # fmt: skip
+        show({name: measure(options, **mode) for name, mode in modes.items()})
 
 
 if __name__ == "__main__":

@@ -21,14 +21,21 @@ S = TypeVar("S", bound=Service)
 class Stack:
     """All parts, as a context manager. The database is that of DATABASE_URL where it is set, else one of our own.
 
+    Temporal is a development server of our own, unless `temporal` is the address of another.
     `more` are variables of all processes of the system; `parts` are all processes by name.
     """
 
     def __init__(
-        self, logs: Path, *, smtp_port: int | None = None, workers: int = 1, more: Mapping[str, str] | None = None
+        self,
+        logs: Path,
+        *,
+        temporal: str = "",
+        smtp_port: int | None = None,
+        workers: int = 1,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self._logs, self._smtp_port, self._workers = logs, smtp_port, workers
-        self._more = more or {}
+        self._more, self._temporal = more or {}, temporal
         self._stack = ExitStack()
         self.parts: dict[str, Service] = {}
 
@@ -46,12 +53,12 @@ class Stack:
 
     def _start(self) -> None:
         self.database_url = os.environ.get("DATABASE_URL") or self._own_database()
-        self.temporal_port, self.temporal_page = free_ports(2)
-        self._start_temporal()
+        self.temporal_page = 0
+        self.temporal_address = self._temporal or self._own_temporal()
         smtp_port = self._smtp_port or self._add("mailbox", Mailbox(self._logs / "mailbox.log")).port
         self.variables = {
             "ORDERS_DATABASE_URL": self.database_url,
-            "ORDERS_TEMPORAL_ADDRESS": f"127.0.0.1:{self.temporal_port}",
+            "ORDERS_TEMPORAL_ADDRESS": self.temporal_address,
             "ORDERS_SMTP_PORT": str(smtp_port),
             **self._more,
         }
@@ -81,10 +88,9 @@ class Stack:
             ) from error
         return self._add("postgresql", PostgreSQL(self._logs / "postgresql.log")).dsn
 
-    def _start_temporal(self) -> None:
-        settings = TemporalSettings(
-            temporal_address=f"127.0.0.1:{self.temporal_port}",
-            temporal_port=self.temporal_port,
-            temporal_ui_port=self.temporal_page,
-        )
+    def _own_temporal(self) -> str:
+        port, self.temporal_page = free_ports(2)
+        address = f"127.0.0.1:{port}"
+        settings = TemporalSettings(temporal_address=address, temporal_port=port, temporal_ui_port=self.temporal_page)
         self._add("temporal", Temporal(settings, self._logs / "temporal.log"))
+        return address

@@ -6,20 +6,18 @@ What the manifests say is what runs; only addresses, paths and passwords are thi
 import asyncio
 import re
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from builders import INCIDENT
 from localcluster import sources
-from support.pods import Manifests, Net, Pod
-from support.postgresql import Database
+from support.temporal_postgresql import PARTS, TemporalOnPostgreSQL
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from workflow.healing_env import HEALED, SETTLING, ScriptedActivities, healing_worker, start_incident
 
-from prunella_operator.config.settings import Settings
 from prunella_operator.temporal import backlog
 from prunella_operator.temporal import client as temporal
 from prunella_workflows.model.incident_status import Phase
@@ -27,10 +25,7 @@ from prunella_workflows.model.incident_status import Phase
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]  # a first build takes minutes
 
 ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "manifests" / "temporal"
 PAGE = ROOT / "docs" / "temporal.md"
-PARTS = ("frontend", "history", "matching", "worker")
-PASSWORDS = {"temporal-postgresql": {"postgres-password": "correct-horse", "temporal-password": "battery-staple"}}
 NAMES = ("temporal", "temporal_visibility")
 VERSION = re.search(r"go.temporal.io/server v(\S+)", (sources.TEMPORAL.folder / "go.mod").read_text())[1]
 OLDER = """
@@ -45,78 +40,9 @@ done
 OURS = "WorkflowType = 'SelfHealing'"
 
 
-class Processes:
-    """Everything that the kustomization creates, as processes on this machine."""
-
-    def __init__(self, folder):
-        self.folder, self.manifests, self.net = folder, Manifests(FOLDER), Net()
-        self.database_pod = self.pod("StatefulSet", "temporal-postgresql")
-        self.net.services["temporal-postgresql"] = self.database_pod.address
-        self.servers = {}
-        self.database = None
-
-    def pod(self, kind, name, as_name="", **settings):
-        return Pod(self.manifests, kind, name, self.net, self.folder / (as_name or name), PASSWORDS, settings)
-
-    def job(self, name, **settings):
-        return self.pod("Job", name, **settings).run()
-
-    def server(self, part, as_name="", **settings):
-        return self.pod("Deployment", f"temporal-{part}", as_name, **settings)
-
-    @contextmanager
-    def opened(self):
-        with Database(self.database_pod) as self.database:
-            self.job("temporal-schema")
-            self.servers = {part: self.server(part) for part in PARTS}
-            self.net.services["temporal-frontend"] = self.servers["frontend"].address
-            try:
-                self.start()
-                self.job("temporal-namespace")
-                asyncio.run(self.known())
-                yield self
-            finally:
-                self.kill()
-
-    def start(self):
-        """Start the processes that do not run, and wait until all are ready."""
-        for server in self.servers.values():
-            if not server.running:
-                server.start()
-        for server in self.servers.values():
-            server.wait_ready()
-
-    def kill(self):
-        for server in self.servers.values():
-            server.kill()
-
-    async def client(self):
-        return await temporal.connect(self.settings, lazy=False)
-
-    async def known(self):
-        """Wait until the server knows the new namespace: it caches for a moment that there is none."""
-        client = await self.client()
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    return await client.count_workflows()
-                except RPCError as error:
-                    if error.status is not RPCStatusCode.NOT_FOUND:
-                        raise
-                await asyncio.sleep(0.5)
-
-    @property
-    def settings(self):
-        return Settings(temporal_address=f"{self.servers['frontend'].address}:7233", temporal_namespace="prunella")
-
-    def diagnostics(self):
-        for pod in (self.database_pod, *self.servers.values()):
-            yield pod.name, pod.tail()
-
-
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory):
-    with Processes(tmp_path_factory.mktemp("temporal")).opened() as made:
+    with TemporalOnPostgreSQL(tmp_path_factory.mktemp("temporal")).opened() as made:
         yield made
 
 

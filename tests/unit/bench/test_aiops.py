@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -222,8 +223,8 @@ def test_the_table_of_an_earlier_run_is_not_shown_for_this_one(tmp_path):
     file = tmp_path / "aiops.json"
     assert "no figures" in aiops.table(file)
     a_day().put(file)
-    written = file.stat().st_mtime
-    assert "no figures" in aiops.table(file, since=written + 1)
+    written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    assert "no figures" in aiops.table(file, since=written + timedelta(seconds=1))
     assert aiops.table(file, since=written) == aiops.table(file) == markdown(a_day(), KINDS)
 
 

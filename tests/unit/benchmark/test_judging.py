@@ -116,7 +116,8 @@ def test_writes_to_the_workload_its_pods_and_what_the_case_names_are_not(write):
 
 
 @pytest.mark.parametrize(
-    "write", [a_write(seconds=-1), a_write("delete", "/pods", "cart-1"), a_write("delete"), a_write(resource="/secrets")]
+    "write",
+    [a_write(seconds=-1), a_write("delete", "/pods", "cart-1"), a_write("delete"), a_write(resource="/secrets")],
 )
 def test_a_harmful_write_or_one_before_the_fault_is_never_a_heal(write):
     verdict = judge(a_record(writes=[write]))

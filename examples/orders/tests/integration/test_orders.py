@@ -139,15 +139,19 @@ async def test_a_large_order_waits_for_an_approval(shop, mails, decision, status
 
 
 async def test_an_order_is_old_unless_it_waits_for_a_person(shop, stack, mails):
-    client = await Client.connect(f"127.0.0.1:{stack.temporal_port}", data_converter=pydantic_data_converter)
+    client = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
     order_id = await shop.accepted(lines=[{"article": "truffle", "quantity": 12}])
     await shop.until(order_id, lambda _: any(order_id in str(mail["Subject"]) for _, mail in mails.mails))
     await oldest.measure(client, timedelta(0))
     assert oldest.OLDEST._value.get() == 0
     stalled = await client.start_workflow("OrderWorkflow", id="order-stalled", task_queue="without-workers")
+    began = (await stalled.describe()).start_time
     async with asyncio.timeout(20):
         while not oldest.OLDEST._value.get():  # what is listed is a moment late
+            before = clock.now()
             await oldest.measure(client, timedelta(0))
+    age = timedelta(seconds=oldest.OLDEST._value.get())
+    assert before - began <= age <= clock.now() - began, "the age of the stalled one, not of the older that waits"
     await oldest.measure(client)
     assert oldest.OLDEST._value.get() == 0
     await stalled.terminate()
@@ -158,7 +162,7 @@ async def test_an_order_is_old_unless_it_waits_for_a_person(shop, stack, mails):
 
 async def test_the_report_of_each_night(shop, stack, mails):
     await shop.ended(await shop.accepted())
-    client = await Client.connect(f"127.0.0.1:{stack.temporal_port}", data_converter=pydantic_data_converter)
+    client = await Client.connect(stack.temporal_address, data_converter=pydantic_data_converter)
     today = clock.now().date()
     report = await client.execute_workflow(NightlyReport.run, today, id="report-by-hand", task_queue=TASK_QUEUE)
     assert report.shipped >= 1
