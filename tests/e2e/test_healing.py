@@ -22,10 +22,11 @@ def changes(diff):
 
 
 def marks(workload, kind):
-    """Labels or annotations that are the owner's: neither ours nor the rollout's counter, nor the revision's cause."""
+    """Labels or annotations that are the owner's: neither ours, our cause included, nor the rollout's counter."""
     found = workload["metadata"].get(kind) or {}
-    ours = ("prunella.dev/", "deployment.kubernetes.io/revision", CHANGE_CAUSE)
-    return {key: value for key, value in found.items() if not key.startswith(ours)}
+    ours = {CHANGE_CAUSE} if found.get(CHANGE_CAUSE, "").startswith("Prunella: ") else set()
+    others = ("prunella.dev/", "deployment.kubernetes.io/revision")
+    return {key: value for key, value in found.items() if key not in ours and not key.startswith(others)}
 
 
 @with_cases(*(name for name, case in CASES.items() if case.phase in CLOSED))

@@ -16,12 +16,14 @@ from support.prunella import SeparateProcesses
 
 from prunella_operator import clock
 from prunella_operator.kubernetes.views.pods import pod_view
+from prunella_workflows.model.labels import CHANGE_CAUSE
 
 CLOSED = frozenset({"Healed", "Recovered", "Escalated", "DryRunDone", "Suppressed", "Cancelled", "Failed"})
 _OPENED_WITHIN = 150.0
 _CLOSED_WITHIN = 360.0
 _SNAPSHOT = "prunella.dev/snapshot=known-good"
 LAST_ACTION = "prunella.dev/last-action"
+_CHANGE_CAUSE = "/metadata/annotations/kubernetes.io~1change-cause"
 CASE_LABELS = {"prunella-tests-stage": "e2e"}
 BUILT_IN = os.environ.get("PRUNELLA_TEST_BUILT_IN") == "1"
 """Use Prunella's defaults: the default settings, and a policy only for a case that needs one."""
@@ -188,12 +190,19 @@ class CaseRun(Stage):
         ours = write.name in (self.case.workload, *self.case.beside)
         if not ours or (write.verb, write.resource) != ("patch", f"apps/{self.resource}s"):
             return False
-        changes = {step["path"] for step in write.request if step["op"] != "test"}
         tested = {step["path"] for step in write.request if step["op"] == "test"}
-        annotations = ("prunella.dev~1", "kubernetes.io~1change-cause")
-        allowed = ("/spec/template", *(f"/metadata/annotations/{one}" for one in annotations))
-        inside = all(path.startswith(allowed) or path == "/metadata/annotations" for path in changes)
+        inside = all(self._is_ours(step) for step in write.request if step["op"] != "test")
         return inside and {"/metadata/uid", "/metadata/generation"} <= tested
+
+    def _is_ours(self, step: Object) -> bool:
+        """A change of the template or of our annotations. The revision's cause names us, or is the owner's again."""
+        path = step["path"]
+        if path == _CHANGE_CAUSE:
+            owners = (self.broken["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "")
+            return step["value"] == owners or step["value"].startswith("Prunella: ")
+        return path.startswith(("/spec/template", "/metadata/annotations/prunella.dev~1")) or (
+            path == "/metadata/annotations"
+        )
 
     def _is_resize(self, write: Write) -> bool:
         """A change of a container's memory in a running pod of the workload, by uid and from a known limit."""

@@ -3,8 +3,11 @@
 import re
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 
-from support.cases.run import Case
+import pytest
+from support.audit import Write
+from support.cases.run import Case, CaseRun
 from support.cases.table import CASES, FAULTS, LARGER
 
 DOCS = (Path(__file__).parents[3] / "docs" / "faults.md").read_text()
@@ -36,3 +39,32 @@ def test_any_reason_may_be_right_but_the_phase_must():
     case = Case("a", "web", None, lambda _: None, phase="Healed", reason="")
     assert case.ends_as("Healed", "Stable")
     assert not case.ends_as("Escalated", "Stable")
+
+
+ANNOTATIONS = "/metadata/annotations"
+CAUSE = f"{ANNOTATIONS}/kubernetes.io~1change-cause"
+TESTED = [{"op": "test", "path": f"/metadata/{name}", "value": "1"} for name in ("uid", "generation")]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "known"),
+    [
+        ("/spec/template", {}, True),
+        (ANNOTATIONS, {}, True),
+        (f"{ANNOTATIONS}/prunella.dev~1change-cause-before", "release 7", True),
+        (CAUSE, "Prunella: restart", True),
+        (CAUSE, "release 7", True),
+        (CAUSE, "release 8", False),
+        (f"{CAUSE}-2", "Prunella: restart", False),
+        (f"{ANNOTATIONS}/team", "shop", False),
+        ("/spec/replicas", 3, False),
+    ],
+)
+def test_a_repair_writes_the_template_and_our_annotations_alone(path, value, known):
+    run = CaseRun(
+        Case("a", "web", None, lambda _: None, phase="Healed", reason=""), SimpleNamespace(api=None), *[None] * 3
+    )
+    run.broken = {"metadata": {"annotations": {"kubernetes.io/change-cause": "release 7"}}}
+    request = [*TESTED, {"op": "add", "path": path, "value": value}]
+    write = Write("patch", "apps/deployments", "shop", "web", 200, "user", "agent", "/", "", request)
+    assert run._is_repair(write) is known

@@ -24,16 +24,17 @@ from prunella_operator.kubernetes.views.templates import RESTARTED_AT, template_
 from prunella_workflows.contracts.healing import HealingRequest
 from prunella_workflows.model.errors import Unavailable
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec, TargetRef
-from prunella_workflows.model.labels import LAST_ACTION
+from prunella_workflows.model.labels import CAUSE_BEFORE, LAST_ACTION
 from prunella_workflows.model.outcome import Verdict
 
 pytestmark = pytest.mark.timeout(900)  # what it finds takes long to make small
 
 MARK = "/metadata/annotations/prunella.dev~1last-action"
 OURS = re.compile(
-    r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|last-change|before|after)"
-    r"|/kubernetes\.io~1change-cause)?|/spec/template.*"
+    r"/metadata/annotations(/prunella\.dev~1(last-action|last-action-at|last-change|before|after|change-cause-before))?"
+    r"|/spec/template.*"
 )
+CAUSE = "/metadata/annotations/kubernetes.io~1change-cause"
 WRITES = ("repair", "undo")
 KINDS = ["crash", "image", "hang", "hungry", "hungry", "good"]
 WINDOW = 15.0
@@ -272,11 +273,8 @@ class Ladder(RuleBasedStateMachine):
         assert order.action_id not in self.effects, "one effect for each action"
         self.effects[order.action_id] = order
         event(f"writes {self.doing.name} {order.action.kind}")
-        assert [
-            operation["path"]
-            for operation in operations
-            if operation["op"] != "test" and not OURS.fullmatch(operation["path"])
-        ] == []
+        changes = [operation for operation in operations if operation["op"] != "test"]
+        assert [one for one in changes if not self._is_ours(one, meta.get("annotations") or {})] == []
         assert {**before["spec"], "template": None} == {**after["spec"], "template": None}
         require = order.action.require
         assert (meta["uid"], template_hash(before["spec"]["template"])) == (require.uid, require.template_hash)
@@ -285,6 +283,14 @@ class Ladder(RuleBasedStateMachine):
             self._check_permission(before)
             self._check_announcement(order)
             self._check_action(order.action, before["spec"]["template"], after["spec"]["template"])
+
+    def _is_ours(self, change, annotations):
+        """The cause of a revision names Prunella, or is the owner's again."""
+        if change["path"] != CAUSE:
+            return OURS.fullmatch(change["path"])
+        if self.doing.name == "undo":
+            return change["value"] == annotations[CAUSE_BEFORE]
+        return change["value"].startswith("Prunella: ")
 
     def _check_permission(self, before):
         policy, labels = self.world.policy, self.world.labels
