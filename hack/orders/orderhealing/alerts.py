@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +40,12 @@ class Alerts:
         """Add the rules and the route while the block lasts; afterwards alerts go nowhere."""
         here = monitoring.folder(self.instance)
         rules, routing = here / "rules" / "orders.yaml", here / "alertmanager.json"
-        before = routing.read_text()
-        rules.write_text(RULES.read_text())
         url = f"http://{settings.webhook_host}:{settings.webhook_port}{PATH}"
-        alertmanager.write_routing(routing, url, self.token)
-        monitoring.reload(self.instance)
-        try:
-            yield
-        finally:
-            rules.unlink()
-            routing.write_text(before)
+        with ExitStack() as stack:
+            stack.callback(monitoring.reload, self.instance)
+            stack.callback(routing.write_text, routing.read_text())
+            stack.callback(rules.unlink, missing_ok=True)
+            rules.write_text(RULES.read_text())
+            alertmanager.write_routing(routing, url, self.token)
             monitoring.reload(self.instance)
+            yield

@@ -14,7 +14,7 @@ def _nothing(_: OrderSystem) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. `about` is the Deployment whose incident counts, `may_change` what it may change of the system.
+    """One fault. `about` is the Deployment whose incident counts; `repaired`: Prunella may change its template.
 
     `end` is what a person does once the incident is over; `peak`: customers order more while it lasts.
     """
@@ -24,8 +24,13 @@ class Fault:
     ends_as: Phase
     begin: Callable[[OrderSystem], None] = _nothing
     end: Callable[[OrderSystem], None] = _nothing
-    may_change: frozenset[str] = frozenset()
+    repaired: bool = False
     peak: bool = False
+
+    @property
+    def may_change(self) -> frozenset[str]:
+        """The Deployments that Prunella may change."""
+        return frozenset({self.about}) if self.repaired else frozenset()
 
 
 def _release(system: OrderSystem) -> None:
@@ -53,7 +58,7 @@ FAULTS = {
         SERVICE,
         Phase.HEALED,
         begin=_release,
-        may_change=frozenset({SERVICE}),
+        repaired=True,
     ),
     "memory": Fault(
         "workers are OOM-killed at each start: their memory is raised",
@@ -61,7 +66,7 @@ FAULTS = {
         Phase.HEALED,
         begin=_outgrow_memory,
         end=_shrink_memory,
-        may_change=frozenset({WORKERS}),
+        repaired=True,
     ),
     "backlog": Fault(
         "customers order more than the autoscaler's maximum can carry: an alert, and the maximum is raised",

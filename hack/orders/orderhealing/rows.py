@@ -31,7 +31,7 @@ class Row:
     p99: float
     errors: tuple[str, ...]
     innocents: tuple[str, ...]
-    """Deployments that were changed or restarted although they had nothing to do with it."""
+    """Deployments that were changed, or whose pods were restarted or deleted, though they had nothing to do with it."""
 
     @property
     def is_right(self) -> bool:

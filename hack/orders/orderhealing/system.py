@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import yaml
@@ -51,18 +51,31 @@ def with_variable(deployment: Object, name: str, value: str) -> Object:
     return found
 
 
+class PodState(NamedTuple):
+    """A pod of a Deployment, and how often its containers were restarted."""
+
+    deployment: str
+    name: str
+    restarts: int
+
+
 @dataclass(frozen=True)
 class Shape:
-    """The parts that must not change in innocent workloads: templates by Deployment, restarts by pod (uid)."""
+    """The parts that must not change in innocent workloads: templates by Deployment, pods by uid.
+
+    `removed` are the names of the pods that ReplicaSets removed themselves, as an autoscaler asks for.
+    """
 
     templates: dict[str, Object]
-    restarts: dict[str, tuple[str, int]]
+    pods: dict[str, PodState]
+    removed: frozenset[str] = frozenset()
 
     def changed(self, later: "Shape") -> set[str]:
-        """The Deployments that have another template since, or a pod that was restarted."""
+        """The Deployments that have another template since, or a pod that was restarted or deleted."""
         templates = {name for name, template in self.templates.items() if later.templates.get(name) != template}
-        both = self.restarts.keys() & later.restarts.keys()
-        return templates | {self.restarts[uid][0] for uid in both if self.restarts[uid] != later.restarts[uid]}
+        touched = (pod for uid, pod in self.pods.items() if later.pods.get(uid) != pod)
+        kept = later.removed - {pod.name for pod in later.pods.values()}
+        return templates | {pod.deployment for pod in touched if pod.name not in kept}
 
 
 class OrderSystem:
@@ -115,13 +128,20 @@ class OrderSystem:
         return f"http://{self.address(service)}:8080"
 
     def shape(self) -> Shape:
-        """The templates and restarts of all workloads, now."""
+        """The templates and pods of all workloads, now."""
         found = {name: self._api.call("GET", f"{_APPS}/deployments/{name}") for name in DEPLOYMENTS}
         pods = {pod["metadata"]["uid"]: pod for name in DEPLOYMENTS for pod in self._pods(name)}
         return Shape(
             {name: deployment["spec"]["template"] for name, deployment in found.items()},
-            {uid: (_name_of(pod), _restarts_of(pod)) for uid, pod in pods.items()},
+            {uid: PodState(_name_of(pod), pod["metadata"]["name"], _restarts_of(pod)) for uid, pod in pods.items()},
+            self._removed(),
         )
+
+    def _removed(self) -> frozenset[str]:
+        """The pods that ReplicaSets have removed, by their Events."""
+        chosen = "involvedObject.kind=ReplicaSet,reason=SuccessfulDelete"
+        found = self._api.call("GET", f"{_CORE}/events", fieldSelector=chosen)["items"]
+        return frozenset(event["message"].rpartition(": ")[2] for event in found)
 
     def _pods(self, name: str) -> list[Object]:
         items: list[Object] = self._api.call("GET", f"{_CORE}/pods", labelSelector=f"app.kubernetes.io/name={name}")[

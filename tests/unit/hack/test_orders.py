@@ -8,14 +8,18 @@ from types import SimpleNamespace
 
 import pytest
 from fakes.httpd import Answer, Httpd
-from orderhealing import cli, rows
+from localcluster.console import ClusterError
+from orderhealing import alerts, cli, rows
 from orderhealing.faults import FAULTS
 from orderhealing.figures import Figures
 from orderhealing.load import Load
 from orderhealing.play import make_row
-from orderhealing.system import DEPLOYMENTS, Shape, memory_needed, with_names, with_variable
+from orderhealing.system import DEPLOYMENTS, OrderSystem, PodState, Shape, memory_needed, with_names, with_variable
 from rich.console import Console
 
+from prunella_operator.config.settings import Settings
+from prunella_operator.kubernetes.access import Access
+from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_orders.services.faults import Faults
 from prunella_workflows.model.incident_status import Phase, Times
 
@@ -82,13 +86,47 @@ def test_the_table_has_a_column_for_each_fault():
 # The system
 
 
-def test_what_must_not_change_is_a_template_or_a_restart():
+CARRIER, PAYMENTS = PodState("carrier", "carrier-a", 0), PodState("payments", "payments-a", 1)
+
+
+def test_what_must_not_change_is_a_template_or_a_pod():
     templates = {name: {"spec": name} for name in DEPLOYMENTS}
-    before = Shape(templates, {"u1": ("carrier", 0), "u2": ("payments", 1)})
+    before = Shape(templates, {"u1": CARRIER, "u2": PAYMENTS})
     assert before.changed(before) == set()
-    assert before.changed(Shape({**templates, "order-service": {}}, before.restarts)) == {"order-service"}
-    assert before.changed(Shape(templates, {**before.restarts, "u2": ("payments", 2)})) == {"payments"}
-    assert before.changed(Shape(templates, {"u1": ("carrier", 0)})) == set(), "an autoscaler may remove a pod"
+    assert before.changed(Shape({**templates, "order-service": {}}, before.pods)) == {"order-service"}
+    assert before.changed(Shape(templates, {**before.pods, "u2": PAYMENTS._replace(restarts=2)})) == {"payments"}
+    assert before.changed(Shape(templates, {**before.pods, "u3": CARRIER})) == set(), "more pods harm nothing"
+
+
+def test_a_pod_that_was_deleted_is_touched_unless_its_replica_set_removed_it():
+    templates = {name: {"spec": name} for name in DEPLOYMENTS}
+    before = Shape(templates, {"u1": CARRIER, "u2": PAYMENTS})
+    assert before.changed(Shape(templates, {"u1": CARRIER})) == {"payments"}
+    assert before.changed(Shape(templates, {"u1": CARRIER}, frozenset({"payments-a"}))) == set()
+    again = {"u1": CARRIER, "u2": PAYMENTS._replace(restarts=2)}
+    assert before.changed(Shape(templates, again, frozenset({"payments-a"}))) == {"payments"}
+
+
+def test_pods_that_replica_sets_removed_are_known_by_their_events():
+    def answer(request):
+        if request.path.endswith("/events"):
+            messages = ("Deleted pod: carrier-b", "(combined from similar events): Deleted pod: carrier-c")
+            return Answer(body={"items": [{"message": message} for message in messages]})
+        if request.path.endswith("/pods"):
+            return Answer(body={"items": [a_pod(request.query["labelSelector"].partition("=")[2])]})
+        return Answer(body=DEPLOYMENT)
+
+    with Httpd(answer) as server:
+        shape = OrderSystem(SyncClient(Access(server=server.url)), None, None).shape()
+    assert shape.removed == {"carrier-b", "carrier-c"}
+    assert shape.pods["uid-carrier"] == PodState("carrier", "carrier-a", 3)
+    (events,) = [one for one in server.asked if one.path.endswith("/events")]
+    assert events.query["fieldSelector"] == "involvedObject.kind=ReplicaSet,reason=SuccessfulDelete"
+
+
+def a_pod(name):
+    meta = {"name": f"{name}-a", "uid": f"uid-{name}", "labels": {"app.kubernetes.io/name": name}}
+    return {"metadata": meta, "status": {"containerStatuses": [{"restartCount": 1}, {"restartCount": 2}]}}
 
 
 def test_a_changed_deployment_is_another_one():
@@ -104,6 +142,21 @@ def test_a_changed_deployment_is_another_one():
     assert untouched["env"] == [{"name": "A", "value": "1"}]
 
 
+def test_the_route_is_taken_back_where_the_monitoring_cannot_be_reloaded(tmp_path, monkeypatch):
+    def reload(_instance):
+        raise ClusterError("Prometheus is gone")
+
+    (tmp_path / "rules").mkdir()
+    routing = tmp_path / "alertmanager.json"
+    routing.write_text("before")
+    monkeypatch.setattr(alerts.monitoring, "folder", lambda _instance: tmp_path)
+    monkeypatch.setattr(alerts.monitoring, "reload", reload)
+    monkeypatch.setattr(alerts.alertmanager, "write_routing", lambda file, *_: file.write_text("to Prunella"))
+    with pytest.raises(ClusterError, match="gone"), alerts.Alerts(None, tmp_path / "token").routed(Settings()):
+        pytest.fail("it has no rules")
+    assert (routing.read_text(), list((tmp_path / "rules").iterdir())) == ("before", [])
+
+
 def test_workers_read_how_much_memory_they_need():
     assert Faults.model_validate_json(memory_needed(200)).memory_mib == 200
 
@@ -111,7 +164,7 @@ def test_workers_read_how_much_memory_they_need():
 def test_a_fault_changes_no_more_than_what_it_is_about():
     for fault in FAULTS.values():
         assert fault.about in DEPLOYMENTS
-        assert fault.may_change <= {fault.about}
+        assert fault.may_change == ({fault.about} if fault.repaired else set())
     assert FAULTS["payments"].may_change == frozenset()
 
 
