@@ -114,7 +114,7 @@ format: setup ## put the code into its format and fix what can be fixed
 chaos: setup ## kill and stop every part at every point of many incidents and of the telemetry pipeline, and two storms, for up to three hours
 	@env PRUNELLA_CHAOS_SEED=$${PRUNELLA_CHAOS_SEED:-$$(date +%s)} $(BIN)/python -m pytest -q -m chaos tests/chaos tests/integration/telemetry $(TEST_ARGS)
 
-storm: setup ## 400 workloads, and then 2,000, break within two minutes on simulated nodes: none lost or doubled, budgets held
+storm: setup ## 400 workloads break within two minutes on simulated nodes, and then 2,000: none lost or doubled, budgets held
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos/test_storm.py $(TEST_ARGS)
 
 bench: setup ## measure: detection, memory and repair times (results go into docs/results/benchmarks.md)

@@ -30,10 +30,12 @@ from prunella_workflows.temporal.sandbox import workflow_runner
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"
 QUEUE = "prunella"
-STARVED, CHANGED, BROKEN = "incident-starved", "incident-changed", "incident-broken"
+STARVED, CHANGED, BROKEN, ENDED = "incident-starved", "incident-changed", "incident-broken", "incident-ended"
 STUCK = "A workflow is stuck"
 WORKER = "The worker is starved"
 REPLAY = "Non-determinism"
+PENDING = "Pending, TemporalUnavailable"
+END = "End a workflow, or start it again"
 SENSOR = "The sensor is blind, or readyz says 503"
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -97,7 +99,7 @@ def processes(tmp_path_factory):
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         made = Processes(f"127.0.0.1:{port}")
-        made.until("temporal operator namespace describe default", "NamespaceInfo")
+        made.until("temporal operator namespace describe --namespace default", "NamespaceInfo")
         made.folder = tmp_path_factory.mktemp("processes")
         yield made
     finally:
@@ -166,6 +168,7 @@ def test_a_workflow_without_a_worker(starved):
     history = said["temporal workflow show --workflow-id incident-UID"].split()
     assert history[-1] == "WorkflowTaskScheduled"
     assert "timed out" in said["temporal workflow query --workflow-id incident-UID --type getState"]
+    assert "timed out" in said["temporal workflow stack --workflow-id incident-UID"]
     assert STARVED in said[commands(STUCK)[0]]
     assert "not found" in starved.type(
         "temporal workflow describe --workflow-id incident-UID", workflow="incident-none"
@@ -178,6 +181,7 @@ def test_an_activity_that_fails_again_and_again(starved, worker):
     for words in ("Pending Activities: 1", "LastFailure", "does not answer"):
         assert words in described
     assert '"phase":"Confirming"' in re.sub(r"\s", "", said[commands(STUCK)[2]])
+    assert "name='activity: report (workflow: SelfHealing" in said["temporal workflow stack --workflow-id incident-UID"]
 
 
 def test_a_worker_that_is_not_starved(starved, worker):
@@ -202,6 +206,34 @@ def test_code_that_does_not_fit_the_history(starved, worker):
     assert ended.split()[-1] == "WorkflowExecutionTerminated"
 
 
+def test_a_namespace_and_none(processes):
+    (described,) = processes.follow(PENDING).values()
+    assert re.search(r"NamespaceInfo\.State +Registered", described)
+    assert re.search(r"WorkflowExecutionRetentionTtl +\S+", described)
+    assert "not found" in processes.type("temporal operator namespace describe --namespace none")
+
+
+def test_a_workflow_that_is_cancelled_and_started_again(starved, worker):
+    async def start(client):
+        await client.start_workflow(SelfHealing.run, a_request(), id=ENDED, task_queue=QUEUE)
+
+    starved.run(start)
+    cancel, reset, describe = commands(END)
+    show = "temporal workflow show --workflow-id incident-UID"
+    starved.until(show, "ActivityTaskScheduled", workflow=ENDED)
+    before = run_of(starved.type(describe, workflow=ENDED))
+    starved.type(reset, workflow=ENDED)
+    described = starved.until(describe, "LastResetTime", workflow=ENDED)
+    assert run_of(described) != before
+    assert "WorkflowExecutionTerminated" in starved.type(f"{show} --run-id {before}", workflow=ENDED)
+    starved.type(cancel, workflow=ENDED)
+    starved.until(show, "WorkflowExecutionCancelRequested", workflow=ENDED)
+
+
+def run_of(described):
+    return re.search(r" RunId +(\S+)", described)[1]
+
+
 def test_code_that_raises(begun):
     said = begun.type("temporal workflow show --workflow-id incident-UID --output json", workflow=BROKEN)
     assert "WORKFLOW_WORKER_UNHANDLED_FAILURE" in said
@@ -223,4 +255,4 @@ def test_a_sensor_that_sees_nothing(processes):
 def test_no_command_is_left_out():
     sections = {block.section for block in pages.blocks(PAGE) if block.language in pages.SHELL}
     asked = {section for section in sections if any(command.startswith("temporal ") for command in commands(section))}
-    assert asked == {STUCK, WORKER, REPLAY}
+    assert asked == {PENDING, STUCK, WORKER, REPLAY, END}

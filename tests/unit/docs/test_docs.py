@@ -92,6 +92,7 @@ NOT_RUN = {
     "helm test *": "tests/unit/manifests/test_chart.py reads what it runs",
     "docker compose up *": "needs Docker and images; tests/unit/manifests/test_compose.py holds the file to its schema",
     "kind *": "needs Docker",
+    "docker build *": "needs Docker; tests/support/image.py builds it by the same program",
     "kubectl * try*": "tests/e2e/test_quickstart.py types them",
     "make cluster": "the fixture `cluster` runs the same program",
     "export OTEL_EXPORTER_OTLP_ENDPOINT=*": "of the shell of a person; tests/workflow/test_tracing.py reads the spans",

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from localcluster import alertmanager
 
 ROOT = Path(__file__).parents[3]
 GO = ROOT / "hack" / "cluster" / "go"
@@ -22,7 +23,6 @@ def built(folder, module):
         ("Kubernetes", "kubernetes", "k8s.io/kubernetes"),
         ("Helm", "helm", "helm.sh/helm/v4"),
         ("Temporal server", "temporal", "go.temporal.io/server"),
-        ("Alertmanager", "prometheus", "github.com/prometheus/alertmanager"),
         ("KEDA", "keda", "github.com/kedacore/keda/v2"),
         ("prometheus-adapter", "prometheus-adapter", "sigs.k8s.io/prometheus-adapter"),
     ],
@@ -34,3 +34,9 @@ def test_a_part_is_tried_in_the_version_that_is_built(part, folder, module):
 def test_prometheus_is_tried_in_the_version_that_is_built():
     _, minor = built("prometheus", "github.com/prometheus/prometheus")  # v0.313 is the module of 3.13
     assert MATRIX["Prometheus"] == f"3.{minor[1:]}"
+
+
+def test_alertmanager_is_tried_in_the_version_of_debian():
+    """It is not built: go.mod of Prometheus names a module of which only parts are used."""
+    assert alertmanager.PACKAGE == "prometheus-alertmanager"
+    assert MATRIX["Alertmanager"] == "0.25 (Debian 12)"
