@@ -34,9 +34,7 @@ class Output(StrEnum):
 
 From = Annotated[
     Path,
-    typer.Option(
-        "--from", metavar="DIR", exists=True, file_okay=False, help="Folder of what kubectl wrote, see below."
-    ),
+    typer.Option("--from", metavar="DIR", exists=True, file_okay=False, help="Folder of files that kubectl wrote."),
 ]
 OneNamespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Only this one; default: all.")]
 Workload = Annotated[

@@ -111,7 +111,7 @@ def program(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Prunella heals Kubernetes workloads: it diagnoses, repairs and verifies, or rolls back and escalates."""
+    """Prunella heals Kubernetes workloads: it diagnoses, repairs, verifies, undoes what did not help, and escalates."""
 
 
 for command in (
@@ -207,7 +207,9 @@ def crds() -> None:
 
 @app.command()
 def rbac(
-    namespaces: Annotated[list[str] | None, typer.Argument(metavar="NAMESPACE...", show_default=False)] = None,
+    namespaces: Annotated[
+        list[str] | None, typer.Argument(metavar="NAMESPACE...", show_default=False, help="Where it may repair.")
+    ] = None,
     *,
     cluster: Annotated[bool, typer.Option("--cluster", help="Bind in the whole cluster instead.")] = False,
     accounts: Annotated[str, typer.Option(help="Namespace of Prunella's ServiceAccounts.")] = "prunella-system",
