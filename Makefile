@@ -7,6 +7,7 @@ TELEMETRY_ARGS ?=
 TEST_ARGS ?=
 REPLAY_ARGS ?=
 HEALER ?= prunella
+KUBERNETES ?=
 CASES ?= all
 IMAGE ?=
 LOCK ?= requirements-image.lock
@@ -59,8 +60,12 @@ unit: setup ## the tests that need nothing running
 integration: setup ## the tests that need a real API server
 	@$(BIN)/python -m pytest -q -m "integration and not keda" $(TEST_ARGS)
 
-e2e: setup ## the tests that heal real faults on a real cluster
-	@$(BIN)/python -m pytest -q -m "e2e and not faults and not chaos" $(TEST_ARGS)
+e2e: setup ## the tests that heal real faults on a real cluster (KUBERNETES=1.36: ten faults on that version, built first)
+ifdef KUBERNETES
+	@env PRUNELLA_TEST_KUBERNETES='$(KUBERNETES)' $(BIN)/python -m pytest -q -m core tests/e2e $(TEST_ARGS)
+else
+	@$(BIN)/python -m pytest -q -m "e2e and not faults and not chaos and not core" $(TEST_ARGS)
+endif
 
 faults: setup ## the larger fault suite: dozens of faults at once on a real cluster, judged from its audit log
 	@$(BIN)/python -m pytest -q -m faults tests/e2e $(TEST_ARGS)

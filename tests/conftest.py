@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
+from localcluster.console import ClusterError
 from support.cluster import ClusterManager, NoCluster, dedicated_cluster
 
 settings.register_profile("usual", deadline=None)  # how long an example takes says more of the machine
@@ -46,11 +47,18 @@ def pytest_configure(config):
     for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
         del os.environ[name]  # and the file of the user who runs the tests
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
-    config.stash[_CLUSTER_MANAGER] = ClusterManager(_line_logger(config))
+    config.stash[_CLUSTER_MANAGER] = _cluster_manager(config)
     config.stash[_UNTESTED] = Counter()
     config.stash[_WITHOUT_AUDIT] = set()
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailureLog(config))
+
+
+def _cluster_manager(config):
+    try:
+        return ClusterManager(_line_logger(config))
+    except ClusterError as error:  # a version that cannot be had
+        raise pytest.UsageError(str(error)) from error
 
 
 class FailureLog:

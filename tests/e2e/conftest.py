@@ -4,6 +4,7 @@ The results go to build/faults.md and are printed at the end of the run.
 """
 
 import secrets
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ _RESULTS = pytest.StashKey[list]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark the cases of the larger suite before tests are chosen by their marks."""
+    """Mark the cases of the larger suite, outside of the core, before tests are chosen by their marks."""
     for item in items:
-        if getattr(getattr(item, "callspec", None), "params", {}).get("case_run") in FAULTS:
+        larger = getattr(getattr(item, "callspec", None), "params", {}).get("case_run") in FAULTS
+        if larger and not item.get_closest_marker("core"):
             item.add_marker("faults")
 
 
@@ -70,8 +72,8 @@ def prunella(accounts, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def runner(request, cluster, accounts, prunella, log_progress):
-    """The cases that the selected tests need, all run."""
+def play(request, cluster, log_progress):
+    """Play the cases that the selected tests need with a Prunella whose accounts are these."""
     wanted = {
         item.callspec.params["case_run"]
         for item in request.session.items
@@ -79,20 +81,28 @@ def runner(request, cluster, accounts, prunella, log_progress):
     }
     run = secrets.token_hex(2)
     cases = [case for name, case in CASES.items() if name in wanted]
-    users = tuple(made.user for made in accounts.values())
-    made = CaseRunner(
-        [CaseRun(case, cluster, prunella, users, f"e2e-{case.name}-{run}") for case in cases],
-        prunella,
-        log_progress,
-    )
-    try:
-        made.play()
-        record_decisions(made.case_runs.values(), str(prunella.operator.settings["temporal_address"]))
+
+    @contextmanager
+    def playing(prunella, users):
+        case_runs = [CaseRun(case, cluster, prunella, users, f"e2e-{case.name}-{run}") for case in cases]
+        made = CaseRunner(case_runs, prunella, log_progress)
+        try:
+            made.play()
+            yield made
+            if cluster.audit:
+                request.config.stash[_RESULTS] = [result(case_run) for case_run in case_runs]
+        finally:
+            made.clear()
+
+    return playing
+
+
+@pytest.fixture(scope="session")
+def runner(accounts, prunella, play):
+    """All cases, run."""
+    with play(prunella, tuple(made.user for made in accounts.values())) as made:
+        record_decisions(made.case_runs.values(), str(prunella.settings["temporal_address"]))
         yield made
-        if cluster.audit:
-            request.config.stash[_RESULTS] = [result(case_run) for case_run in made.case_runs.values()]
-    finally:
-        made.clear()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 PRUNELLA_TEST_CLUSTER    the name of our own instance (prunella-test)
 PRUNELLA_TEST_CONTEXT    use this context of the usual kubeconfig instead
+PRUNELLA_TEST_KUBERNETES the minor version of our own instance, such as 1.36 (the usual one)
 PRUNELLA_KEEP_CLUSTER=1  leave it running at the end
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from localcluster import sources
 from support.api import Api, Object, documents, until
 from support.audit import AuditLog
 
@@ -70,7 +72,7 @@ class ClusterManager:
 
     def __init__(self, log_progress: Callable[[str], None], name: str | None = None, *options: str) -> None:
         self._log_progress = log_progress
-        self._options = options  # of `hack/cluster up`
+        self._options = (*options, *_version())  # of `hack/cluster up`
         self._name = name or os.environ.get("PRUNELLA_TEST_CLUSTER") or "prunella-test"
         self._context = os.environ.get("PRUNELLA_TEST_CONTEXT") or None
         self._ours = False
@@ -156,6 +158,17 @@ def dedicated_cluster(log_progress: Callable[[str], None], name: str, *options: 
         yield manager.cluster
     finally:
         manager.release()
+
+
+def _version() -> tuple[str, ...]:
+    """The option for the version of Kubernetes that was asked for.
+
+    Raises:
+        ClusterError: there is no such version.
+    """
+    minor = os.environ.get("PRUNELLA_TEST_KUBERNETES", "")
+    sources.kubernetes(minor)
+    return ("--kubernetes", minor) if minor else ()
 
 
 def install_crds(api: Api) -> None:

@@ -82,8 +82,7 @@ class Installation:
         try:
             return typed(command, self.cluster.kubeconfig, {f"manifests/overlays/{self.overlay}": str(self.folder)})
         except AssertionError as error:
-            for title, text in self.diagnostics():
-                error.add_note(f"--- {title}\n{text}")
+            error.add_note(self.tail())
             raise
 
     def _kustomization(self) -> Object:
@@ -154,6 +153,10 @@ class Installation:
         yield "events", self.kubectl("get", "events", "--sort-by=.lastTimestamp")
         for pod in self.cluster.api.items(PODS):
             yield f"the log of {_name(pod)}", self.log(_name(pod), "--tail=40", "--ignore-errors")
+
+    def tail(self) -> str:
+        """The same as one text."""
+        return "\n".join(f"--- {title}\n{text}" for title, text in self.diagnostics())
 
     def remove(self, *namespaces: str) -> None:
         """Delete the rest, including these namespaces, and restore the definitions, which others rely on."""

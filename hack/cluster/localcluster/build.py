@@ -23,14 +23,17 @@ def cache_folder() -> Path:
     return Path(base) / "prunella" / "cluster"
 
 
-def binary(name: str, simulated: bool = False) -> Path:
-    """The path of a built program."""
-    return _target(*_find(name, simulated))
+def binary(name: str, simulated: bool = False, minor: str = "") -> Path:
+    """The path of a built program; a program of Kubernetes has one for each minor version."""
+    return _target(*_find(name, simulated, minor))
 
 
-def _find(name: str, simulated: bool = False) -> tuple[Group, Program]:
-    known = (*sources.wanted(simulated), *sources.wanted(not simulated, monitoring=True), *sources.alone())
-    for group, program in known:
+def _find(name: str, simulated: bool = False, minor: str = "") -> tuple[Group, Program]:
+    of_clusters = (
+        *sources.wanted(simulated, minor=minor),
+        *sources.wanted(not simulated, monitoring=True, minor=minor),
+    )
+    for group, program in (*of_clusters, *sources.alone()):
         if program.name == name:
             return group, program
     raise ClusterError(f"no program called {name} is part of the cluster")
@@ -41,18 +44,18 @@ def folder(group: Group) -> Path:
     return cache_folder() / group.key()
 
 
-def missing(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
+def missing(simulated: bool, monitoring: bool = False, minor: str = "") -> list[tuple[Group, Program]]:
     """The work of a build."""
-    return _unbuilt(sources.wanted(simulated, monitoring))
+    return _unbuilt(sources.wanted(simulated, monitoring, minor))
 
 
 def _unbuilt(programs: Sequence[tuple[Group, Program]]) -> list[tuple[Group, Program]]:
     return [(group, one) for group, one in programs if not _target(group, one).exists()]
 
 
-def build(simulated: bool = False, monitoring: bool = False) -> None:
+def build(simulated: bool = False, monitoring: bool = False, minor: str = "") -> None:
     """Build what is missing. Safe to interrupt and to run twice at once; without missing programs there is no wait."""
-    _build(sources.wanted(simulated, monitoring))
+    _build(sources.wanted(simulated, monitoring, minor))
 
 
 def ensure(name: str) -> Path:

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     builder.add_argument("--simulated", action="store_true", help="those of a simulated cluster")
     builder.add_argument("--monitoring", action="store_true", help="those of the monitoring, too")
+    _add_version(builder)
     loader = _command(
         subparsers, "images", commands.load_images, "build and load the test images, and archives you name"
     )
@@ -91,5 +92,15 @@ def _add_start_options(start: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with Prometheus, Alertmanager and metrics-server (our own cluster; about 6 minutes more the first time)",
     )
+    _add_version(start)
     start.add_argument("--alerts-to", metavar="URL", help="webhook for all alerts; means --monitoring")
     start.add_argument("--alerts-token", metavar="FILE", type=Path, help="file with the webhook's bearer token")
+
+
+def _add_version(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--kubernetes",
+        metavar="VERSION",
+        default="",
+        help="minor version, such as 1.36 (our own cluster; built the first time)",
+    )

@@ -15,10 +15,13 @@ from localcluster.monitoring import Alerts
 
 
 def up(options: argparse.Namespace) -> int:
+    sources.kubernetes(options.kubernetes)  # raises for a version that cannot be had
     choice = choose(gather(options.context, options.simulated, instances.load(options.name) is not None))
     say(str(choice))
     if _alerts(options) and (choice.kind is not Kind.OWN or options.simulated):
         raise ClusterError("only a real cluster of our own can have monitoring")
+    if options.kubernetes and choice.kind is not Kind.OWN:
+        raise ClusterError(f"only a cluster of our own can have a version of choice; this one is {choice.kind}")
     if choice.kind is Kind.CONTEXT:
         _check_context(options.context)
     elif choice.kind is Kind.KIND:
@@ -26,7 +29,14 @@ def up(options: argparse.Namespace) -> int:
     else:
         nodes = options.nodes if options.simulated else 1
         with instances.busy(options.name):
-            own.up(options.name, simulate=options.simulated, audit=options.audit, nodes=nodes, alerts=_alerts(options))
+            own.up(
+                options.name,
+                simulate=options.simulated,
+                audit=options.audit,
+                nodes=nodes,
+                alerts=_alerts(options),
+                kubernetes=options.kubernetes,
+            )
     return 0
 
 
@@ -92,8 +102,9 @@ def show_logs(options: argparse.Namespace) -> int:
 
 
 def build_only(options: argparse.Namespace) -> int:
+    sources.kubernetes(options.kubernetes)  # before packages are installed
     tools.ensure(options.simulated)
-    build.build(options.simulated, options.monitoring)
+    build.build(options.simulated, options.monitoring, options.kubernetes)
     if options.monitoring:
         alertmanager.ensure()
     say(f"everything is built: {build.cache_folder()}")
@@ -106,12 +117,13 @@ def load_images(options: argparse.Namespace) -> int:
         kind.load_shop(options.name)
         kind.load_archives(options.name, options.archive)
         return 0
-    if _own(options.name).simulated:
+    own_instance = _own(options.name)
+    if own_instance.simulated:
         raise ClusterError("a simulated cluster runs no images")
     tools.ensure(simulated=False)
-    build.build()
+    build.build(minor=own_instance.kubernetes)
     archives = [*images.prepare(), *options.archive]
-    images.load(_own(options.name), archives)
+    images.load(own_instance, archives)
     say(f"loaded {len(archives)} archives, with {', '.join(images.SHOP)}")
     return 0
 
@@ -125,7 +137,7 @@ def print_env(options: argparse.Namespace) -> int:
     print(f"export KUBECONFIG={shlex.quote(str(_kubeconfig(options)))}")
     instance = None if options.context else instances.load(options.name)
     if instance:
-        groups = [sources.KUBERNETES, *([sources.PROMETHEUS] if instance.monitoring else [])]
+        groups = [sources.kubernetes(instance.kubernetes), *([sources.PROMETHEUS] if instance.monitoring else [])]
         folders = ":".join(str(build.folder(group)) for group in groups)
         print(f"export PATH={shlex.quote(folders)}:$PATH")
     return 0

@@ -40,7 +40,7 @@ def api_server(instance: Instance) -> Component:
     """RBAC, audit log and the aggregation layer as in production; limits high enough for benchmarks."""
     pki = certs.folder(instance)
     command = (
-        str(build.binary("kube-apiserver")),
+        str(build.binary("kube-apiserver", minor=instance.kubernetes)),
         f"--etcd-servers={ETCD_URL}",
         f"--advertise-address={instance.address}",
         "--bind-address=0.0.0.0",
@@ -129,7 +129,7 @@ def controller_manager(instance: Instance) -> Component:
     """All controllers, each under its own service account as in production."""
     pki = certs.folder(instance)
     command = (
-        str(build.binary("kube-controller-manager")),
+        str(build.binary("kube-controller-manager", minor=instance.kubernetes)),
         f"--kubeconfig={pki / 'controller-manager.kubeconfig'}",
         f"--service-account-private-key-file={pki / 'service-account.key'}",
         f"--root-ca-file={pki / 'ca.crt'}",
@@ -145,5 +145,9 @@ def controller_manager(instance: Instance) -> Component:
 def scheduler(instance: Instance) -> Component:
     """The scheduler."""
     kubeconfig = certs.folder(instance) / "scheduler.kubeconfig"
-    command = (str(build.binary("kube-scheduler")), f"--kubeconfig={kubeconfig}", *FAST_CLIENT)
+    command = (
+        str(build.binary("kube-scheduler", minor=instance.kubernetes)),
+        f"--kubeconfig={kubeconfig}",
+        *FAST_CLIENT,
+    )
     return Component("kube-scheduler", command, "10259")

@@ -35,6 +35,8 @@ class Instance:
     audit: bool = True
     nodes: int = 1
     monitoring: bool = False
+    kubernetes: str = ""
+    """Minor version, such as `1.36`; empty: the usual one."""
 
     @property
     def folder(self) -> Path:
@@ -145,12 +147,14 @@ def busy(name: str) -> Iterator[None]:
         yield
 
 
-def create(name: str, in_use: list[IPv4Network], *, simulated: bool, audit: bool, nodes: int) -> Instance:
+def create(
+    name: str, in_use: list[IPv4Network], *, simulated: bool, audit: bool, nodes: int, kubernetes: str = ""
+) -> Instance:
     """Record a new instance under the first free number."""
     with _lock("NUMBERS"):
         taken = {one.number for one in every()}
         number = free_number(taken, in_use)
-        made = Instance(check_name(name), number, simulated, audit, nodes)
+        made = Instance(check_name(name), number, simulated, audit, nodes, kubernetes=kubernetes)
         made.save()
         return made
 

@@ -104,7 +104,15 @@ def prepare(instance: Instance, alerts: Alerts) -> None:
 def register(instance: Instance) -> None:
     """Tell the API server where metrics.k8s.io is served."""
     objects = {"apiVersion": "v1", "kind": "List", "items": aggregation.objects(instance, served(instance))}
-    run(build.binary("kubectl"), "--kubeconfig", instance.kubeconfig, "apply", "-f", "-", stdin=json.dumps(objects))
+    run(
+        build.binary("kubectl", minor=instance.kubernetes),
+        "--kubeconfig",
+        instance.kubeconfig,
+        "apply",
+        "-f",
+        "-",
+        stdin=json.dumps(objects),
+    )
 
 
 def served(instance: Instance) -> Served:

@@ -73,7 +73,7 @@ def containerd(instance: Instance) -> Component:
 def kubelet(instance: Instance) -> Component:
     """The node agent."""
     command = (
-        str(build.binary("kubelet")),
+        str(build.binary("kubelet", minor=instance.kubernetes)),
         f"--config={instance.folder / 'kubelet.json'}",
         f"--kubeconfig={certs.folder(instance) / 'kubelet.kubeconfig'}",
         f"--root-dir={instance.folder / 'kubelet'}",
@@ -88,7 +88,7 @@ def kubelet(instance: Instance) -> Component:
 def kube_proxy(instance: Instance) -> Component:
     """Service addresses by iptables; no conntrack limits, since small machines forbid to change them."""
     command = (
-        str(build.binary("kube-proxy")),
+        str(build.binary("kube-proxy", minor=instance.kubernetes)),
         f"--kubeconfig={certs.folder(instance) / 'proxy.kubeconfig'}",
         f"--hostname-override={instance.node}",
         "--proxy-mode=iptables",

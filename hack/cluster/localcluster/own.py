@@ -18,6 +18,7 @@ from localcluster import (
     node,
     processes,
     simulated,
+    sources,
     tools,
 )
 from localcluster import instance as instances
@@ -36,20 +37,25 @@ def components(instance: Instance) -> list[Component]:
     return [*controlplane.components(instance), *rest, *more]
 
 
-def up(name: str, *, simulate: bool, audit: bool, nodes: int, alerts: Alerts | None = None) -> Instance:
+def up(
+    name: str, *, simulate: bool, audit: bool, nodes: int, alerts: Alerts | None = None, kubernetes: str = ""
+) -> Instance:
     """Make the cluster of this name, or complete it: also with monitoring, once it was said where alerts go."""
     present = instances.load(instances.check_name(name))
-    if present and present.simulated != simulate:
-        raise ClusterError(f"`{name}` is a {_sort(present.simulated)} cluster: choose another --name, or `down` first")
+    if present:
+        _assert_same_sort(present, simulate, kubernetes)
     if present and alerts is None and healthy(present):
         say(f"`{name}` is already running: {present.url}")
         return present
     watched = alerts is not None or (present is not None and present.monitoring)
     tools.ensure(simulate)
-    build.build(simulate, watched)
+    minor = present.kubernetes if present else kubernetes
+    build.build(simulate, watched, minor)
     if watched:
         alertmanager.ensure()
-    instance = present or instances.create(name, network.in_use(), simulated=simulate, audit=audit, nodes=nodes)
+    instance = present or instances.create(
+        name, network.in_use(), simulated=simulate, audit=audit, nodes=nodes, kubernetes=minor
+    )
     instance = instances.with_monitoring(instance) if watched else instance
     try:
         _start(instance, alerts or Alerts())
@@ -59,6 +65,16 @@ def up(name: str, *, simulate: bool, audit: bool, nodes: int, alerts: Alerts | N
             down(instance)
         raise
     return instance
+
+
+def _assert_same_sort(present: Instance, simulate: bool, kubernetes: str) -> None:
+    """Without a version any will do."""
+    advice = "choose another --name, or `down` first"
+    if present.simulated != simulate:
+        raise ClusterError(f"`{present.name}` is a {_sort(present.simulated)} cluster: {advice}")
+    version = sources.kubernetes(present.kubernetes).version
+    if kubernetes and sources.kubernetes(kubernetes).version != version:
+        raise ClusterError(f"`{present.name}` is a cluster of Kubernetes {version}: {advice}")
 
 
 def _sort(simulate: bool) -> str:
@@ -153,4 +169,6 @@ def _delete_pods(instance: Instance) -> None:
     """The tidy way: the kubelet unmounts, the runtime removes. What it leaves is cleared up afterwards."""
     delete = ("delete", "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=15s", "--wait")
     with suppress(ClusterError):  # an API server that hangs must not keep us from ending it
-        attempt(build.binary("kubectl"), "--kubeconfig", instance.kubeconfig, *delete, timeout=20)
+        attempt(
+            build.binary("kubectl", minor=instance.kubernetes), "--kubeconfig", instance.kubeconfig, *delete, timeout=20
+        )

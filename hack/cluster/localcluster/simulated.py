@@ -31,7 +31,7 @@ def components(instance: Instance) -> list[Component]:
 def create_nodes(instance: Instance) -> None:
     """Register the fake nodes; doing it again changes nothing."""
     nodes = {"apiVersion": "v1", "kind": "List", "items": [_node(number) for number in range(instance.nodes)]}
-    kubectl = build.binary("kubectl")
+    kubectl = build.binary("kubectl", minor=instance.kubernetes)
     run(kubectl, "--kubeconfig", instance.kubeconfig, "apply", "-f", "-", stdin=json.dumps(nodes), timeout=120)
 
 

@@ -7,8 +7,10 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from localcluster.console import ClusterError
 
 GO_FOLDER = Path(__file__).resolve().parent.parent / "go"
 IMAGES_FOLDER = Path(__file__).resolve().parent.parent.parent / "images"
@@ -46,13 +48,22 @@ class Group:
     """Module whose version the programs report; Kubernetes' clients refuse to talk to a server without one."""
     kept: Kept | None = None
 
+    @property
+    def version(self) -> str:
+        """The version that the programs report, such as `v1.34.4`; "" if they report none."""
+        return _version(self.folder / "go.mod", self.version_of) if self.version_of else ""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The version's major and minor number."""
+        return tuple(int(number) for number in self.version.lstrip("v").split(".")[:2])
+
     def ldflags(self) -> str:
         """Stripped binaries, and the version in the place where Kubernetes' own build writes it."""
-        version = _version(self.folder / "go.mod", self.version_of) if self.version_of else ""
-        if not version:
+        if not self.version:
             return "-s -w"
-        major, minor, _ = version.lstrip("v").split(".", 2)
-        values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+        major, minor = self.numbers
+        values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
         return "-s -w" + "".join(f" -X k8s.io/component-base/version.{key}={value}" for key, value in values.items())
 
     def key(self) -> str:
@@ -92,6 +103,7 @@ KUBERNETES = Group(
     ),
     version_of="k8s.io/kubernetes",
 )
+"""The usual minor version; each of the others has a folder with its number."""
 CONTAINERD = Group(
     "containerd",
     GO_FOLDER / "containerd",
@@ -177,10 +189,30 @@ ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER, KEDA, HELM, ACTIONLINT
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 
 
-def wanted(simulated: bool, monitoring: bool = False) -> list[tuple[Group, Program]]:
+def kubernetes(minor: str = "") -> Group:
+    """Kubernetes of a minor version such as `1.36`; without one, of the usual version.
+
+    Raises:
+        ClusterError: there is no module of this version; the text lists the versions that have one.
+    """
+    known = _kubernetes_versions()
+    if minor and minor not in known:
+        raise ClusterError(f"there is no Kubernetes {minor} here: choose one of {', '.join(known)}")
+    return known[minor] if minor else KUBERNETES
+
+
+def _kubernetes_versions() -> dict[str, Group]:
+    """Every minor version with a module, oldest first."""
+    others = [replace(KUBERNETES, folder=folder) for folder in GO_FOLDER.glob("kubernetes-*")]
+    ordered = sorted((KUBERNETES, *others), key=lambda group: group.numbers)
+    return {".".join(map(str, group.numbers)): group for group in ordered}
+
+
+def wanted(simulated: bool, monitoring: bool = False, minor: str = "") -> list[tuple[Group, Program]]:
     """The programs to build, in order: those that take longest to start are needed first."""
     groups = (*(SIMULATED if simulated else REAL), *(MONITORING if monitoring else ()))
-    pairs = [(group, program) for group in groups for program in group.programs]
+    chosen = [kubernetes(minor) if group is KUBERNETES else group for group in groups]
+    pairs = [(group, program) for group in chosen for program in group.programs]
     return [pair for pair in pairs if not (simulated and pair[1].name in NODE_ONLY)]
 
 

@@ -1,10 +1,10 @@
 """One run of a case with Prunella, in its own namespace. `runner.py` runs many of them."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from support import samples
@@ -12,7 +12,6 @@ from support.api import Object, until
 from support.audit import Write
 from support.cases.case import Case, Stage
 from support.cluster import Cluster
-from support.prunella import SeparateProcesses
 
 from prunella_operator import clock
 from prunella_operator.kubernetes.views.pods import pod_view
@@ -30,11 +29,25 @@ BUILT_IN = os.environ.get("PRUNELLA_TEST_BUILT_IN") == "1"
 _SETTLED_FOR = timedelta(seconds=33 if BUILT_IN else 6)
 
 
+class Prunella(Protocol):
+    """The Prunella of a run: processes of this machine, or pods."""
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Its settings by name."""
+
+    def tail(self) -> str:
+        """The end of its logs."""
+
+    def diagnostics(self) -> Iterator[tuple[str, str]]:
+        """Yield the parts of a failed test's report."""
+
+
 class CaseRun(Stage):
     """One run of a case with Prunella, in its namespace."""
 
     def __init__(
-        self, case: Case, cluster: Cluster, prunella: SeparateProcesses, users: tuple[str, ...], namespace: str
+        self, case: Case, cluster: Cluster, prunella: Prunella, users: tuple[str, ...], namespace: str
     ) -> None:
         super().__init__(case, cluster, namespace, CASE_LABELS)
         self.earlier: frozenset[str] = frozenset()

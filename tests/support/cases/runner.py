@@ -11,8 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from support.api import Api, path_of, until
 from support.cases.results import result
-from support.cases.run import BUILT_IN, CASE_LABELS, CaseRun
-from support.prunella import SeparateProcesses
+from support.cases.run import BUILT_IN, CASE_LABELS, CaseRun, Prunella
 
 _AT_ONCE = 16 if BUILT_IN else 9
 _GOOD_WITHIN = 240.0
@@ -33,9 +32,7 @@ _CROWD = {
 class CaseRunner:
     """Runs cases and keeps the outcome of each."""
 
-    def __init__(
-        self, case_runs: Iterable[CaseRun], prunella: SeparateProcesses, log_progress: Callable[[str], None]
-    ) -> None:
+    def __init__(self, case_runs: Iterable[CaseRun], prunella: Prunella, log_progress: Callable[[str], None]) -> None:
         self._prunella = prunella
         self.case_runs = {case_run.case.name: case_run for case_run in case_runs}
         self._log = log_progress
