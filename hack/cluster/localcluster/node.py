@@ -79,10 +79,16 @@ def kubelet(instance: Instance) -> Component:
         f"--root-dir={instance.folder / 'kubelet'}",
         f"--hostname-override={instance.node}",
         f"--node-ip={instance.address}",
-        # For cAdvisor, which would look for a containerd of this machine and then have no figures of containers.
-        f"--containerd={instance.containerd_socket}",
+        *_cadvisor_flags(instance),
     )
     return Component("kubelet", command, "10250")
+
+
+def _cadvisor_flags(instance: Instance) -> tuple[str, ...]:
+    """Up to 1.36 cAdvisor looks for a containerd of this machine, and would have no figures of containers."""
+    if sources.kubernetes(instance.kubernetes).numbers > (1, 36):
+        return ()
+    return (f"--containerd={instance.containerd_socket}",)
 
 
 def kube_proxy(instance: Instance) -> Component:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,13 @@ def test_a_cluster_from_before_the_choice_has_the_usual_version():
 
     for part in (controlplane.api_server(usual), node.kubelet(usual)):
         assert Path(part.command[0]).parent == build.folder(sources.KUBERNETES)
+
+
+def test_the_kubelet_gets_no_flag_that_its_version_lacks(made):
+    flag = f"--containerd={made.containerd_socket}"
+
+    assert flag in node.kubelet(made).command
+    assert flag not in node.kubelet(replace(made, kubernetes="1.37")).command
 
 
 def test_a_cluster_keeps_its_version(made):
