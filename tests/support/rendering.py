@@ -51,7 +51,7 @@ def helm(*arguments: str | Path) -> str:
 
 def chart(*arguments: str | Path, namespace: str = HOME) -> dict[Key, Object]:
     """The objects that the chart would install, by kind and name."""
-    line = ("template", "prunella", CHART, "--namespace", namespace, "--skip-tests", *arguments)
+    line = ("template", "prunella", CHART, "--skip-tests", *arguments, "--namespace", namespace)
     return _by_name(yaml.safe_load_all(helm(*line)))
 
 

@@ -50,6 +50,20 @@ temporal:7233
 {{- mergeOverwrite $found .Values.settings | toYaml }}
 {{- end }}
 
+{{/* Ports that NetworkPolicies let through: of a list, or of addresses (HOST:PORT, with commas). */}}
+
+{{- define "prunella.ports" }}
+{{- range uniq . }}
+- port: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "prunella.portsOf" }}
+{{- $found := list }}
+{{- range splitList "," . }}{{ $found = splitList ":" . | last | append $found }}{{ end }}
+{{- include "prunella.ports" $found }}
+{{- end }}
+
 {{- define "prunella.scheduling" }}
 {{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" }}
 {{- with get $.Values $key }}
@@ -105,20 +119,28 @@ temporal:7233
 {{- include "prunella.extra.volumes" . }}
 {{- end }}
 
-{{- define "prunella.worker.env" }}
+{{- define "prunella.reader.env" }}
 {{- if .Values.telemetry.enabled }}
 - name: PRUNELLA_TELEMETRY_DATABASE_URL_FILE
   value: /etc/prunella/telemetry/database-url
 {{- end }}
-{{- include "prunella.extra.env" . }}
 {{- end }}
 
-{{- define "prunella.worker.mounts" }}
+{{- define "prunella.reader.mounts" }}
 {{- if .Values.telemetry.enabled }}
 - name: telemetry
   mountPath: /etc/prunella/telemetry
   readOnly: true
 {{- end }}
+{{- end }}
+
+{{- define "prunella.worker.env" }}
+{{- include "prunella.reader.env" . }}
+{{- include "prunella.extra.env" . }}
+{{- end }}
+
+{{- define "prunella.worker.mounts" }}
+{{- include "prunella.reader.mounts" . }}
 {{- include "prunella.extra.mounts" . }}
 {{- end }}
 
@@ -135,13 +157,20 @@ temporal:7233
 {{- include "prunella.extra.volumes" . }}
 {{- end }}
 
-{{/* The console differs from these workers by its role in the database, which only reads. */}}
+{{/* The console differs from these workers by its role in the database, which only reads, and by what is added: people
+reach it, and it does not speak to Temporal, so it gets no credentials of the others. */}}
 {{- define "prunella.console.env" }}
-{{- include "prunella.worker.env" . }}
+{{- include "prunella.reader.env" . }}
+{{- with .Values.console.extraEnv }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "prunella.console.mounts" }}
-{{- include "prunella.worker.mounts" . }}
+{{- include "prunella.reader.mounts" . }}
+{{- with .Values.console.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "prunella.console.volumes" }}
@@ -154,5 +183,7 @@ temporal:7233
       - key: console-database-url
         path: database-url
 {{- end }}
-{{- include "prunella.extra.volumes" . }}
+{{- with .Values.console.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

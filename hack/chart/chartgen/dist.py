@@ -44,6 +44,6 @@ def _run(name: str, *arguments: str | Path) -> str:
 
 
 def _find(name: str) -> Path:
-    """A program of this machine, or the one that is built for the local cluster."""
-    found = shutil.which(name)
+    """The program that was built for the local cluster, or this machine's; without either it is built."""
+    found = None if build.binary(name).exists() else shutil.which(name)
     return Path(found) if found else build.ensure(name)

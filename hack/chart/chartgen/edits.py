@@ -34,27 +34,51 @@ def line(text: str) -> str:
     return "{{- " + text + " }}"
 
 
-def pod(part: str, *, image: str = "prunella.image", extra: str = "prunella.extra") -> tuple[Edit, ...]:
-    """Edits that all Deployments share. `part` is the path of their values, `extra` begins the names of helpers."""
+def pod(part: str, *, image: str = "prunella.image") -> tuple[Edit, ...]:
+    """Edits that all Deployments share. `part` is the path of their values."""
     return (
         value("image", f'include "{image}" .'),
         value("imagePullPolicy", ".Values.image.pullPolicy"),
         _block("securityContext", 6, ".Values.podSecurityContext"),
         _block("resources", 10, f".Values.{part}.resources"),
         Edit(r"^      containers:$", _include("prunella.scheduling", 6) + "\n      containers:"),
+    )
+
+
+def own(extra: str, *, has_env: bool = True) -> tuple[Edit, ...]:
+    """Edits of Prunella's own programs: another ConfigMap restarts them, and they get what the values add.
+
+    `extra` begins the names of the helpers for that.
+    """
+    checksum = "        checksum/settings: " + action('include "prunella.settings" . | sha256sum')
+    return (
+        Edit(r"^      annotations:$", f"      annotations:\n{checksum}"),
+        _variables(f"{extra}.env", has_env=has_env),
         Edit(r"^          volumeMounts:$", "          volumeMounts:\n" + _include(f"{extra}.mounts", 12)),
         Edit(r"^      volumes:$", "      volumes:\n" + _include(f"{extra}.volumes", 8)),
     )
 
 
-def variables(extra: str = "prunella.extra", *, has_env: bool = True) -> tuple[Edit, ...]:
-    """Edits of the parts that read the ConfigMap: a change restarts them, and variables may be added."""
-    checksum = "        checksum/settings: " + action('include "prunella.settings" . | sha256sum')
-    restart = Edit(r"^      annotations:$", f"      annotations:\n{checksum}")
+def _variables(helper: str, *, has_env: bool) -> Edit:
     if has_env:
-        return (restart, Edit(r"^          env:$", "          env:\n" + _include(f"{extra}.env", 12)))
-    added = (line(f'with include "{extra}.env" . | trim'), "env:", "  " + line(". | nindent 12"), line("end"), "ports:")
-    return (restart, Edit(r"^          ports:$", "\n".join(f"          {each}" for each in added)))
+        return Edit(r"^          env:$", "          env:\n" + _include(helper, 12))
+    added = (line(f'with include "{helper}" . | trim'), "env:", "  " + line(". | nindent 12"), line("end"), "ports:")
+    return Edit(r"^          ports:$", "\n".join(f"          {each}" for each in added))
+
+
+def ports(name: str, *usual: int) -> Edit:
+    """Take the ports that a NetworkPolicy lets through from the values, where they have a list of this name."""
+    return _ports(f'include "prunella.ports" .Values.networkPolicies.ports.{name}', usual)
+
+
+def port_of(address: str, usual: int) -> Edit:
+    """Take one from an address: HOST:PORT, or several with commas."""
+    return _ports(f'include "prunella.portsOf" {address}', (usual,))
+
+
+def _ports(found: str, usual: tuple[int, ...]) -> Edit:
+    lines = "".join(f"        - port: {number}\n" for number in usual)
+    return Edit(f"^{lines}", f"        {line(f'{found} | trim | nindent 8')}\n")
 
 
 def replicas(part: str, unless: str = "") -> Edit:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-from chartgen.edits import Edit, action, line, pod, replicas, spread, value, variables
+from chartgen.edits import Edit, action, line, own, pod, port_of, ports, replicas, spread, value
 
 _SERVER = ".Values.temporal.developmentServer"
 _SCALED = ".Values.worker.autoscaling"
 _HPA = f'and {_SCALED}.enabled (eq {_SCALED}.by "hpa")'
 _KEDA = f'and {_SCALED}.enabled (eq {_SCALED}.by "keda")'
 _TELEMETRY = ".Values.telemetry"
+_NETWORK = ".Values.networkPolicies.enabled"
+_ADDRESS = '(include "prunella.temporalAddress" .)'
 _LAG = f"{_TELEMETRY}.autoscaling"
 _KEEP = (
     "  annotations:",
@@ -59,8 +61,8 @@ TEMPLATES = (
         (
             replicas("operator"),
             spread(),
-            *pod("operator", extra="prunella.operator"),
-            *variables("prunella.operator"),
+            *pod("operator"),
+            *own("prunella.operator"),
         ),
     ),
     Template(
@@ -69,20 +71,32 @@ TEMPLATES = (
         (
             replicas("worker", unless=f"{_SCALED}.enabled"),
             spread(),
-            *pod("worker", image="prunella.readerImage", extra="prunella.worker"),
-            *variables("prunella.worker", has_env=False),
+            *pod("worker", image="prunella.readerImage"),
+            *own("prunella.worker", has_env=False),
         ),
     ),
     Template(
         "console",
         ("manifests/base/console.yaml",),
         (
-            *pod("console", image="prunella.readerImage", extra="prunella.console"),
-            *variables("prunella.console"),
+            *pod("console", image="prunella.readerImage"),
+            *own("prunella.console"),
         ),
     ),
     Template("disruption", ("manifests/base/disruption.yaml",)),
-    Template("network", ("manifests/base/network.yaml",), when=".Values.networkPolicies.enabled"),
+    Template(
+        "network",
+        ("manifests/base/network.yaml",),
+        (
+            ports("kubernetes", 443, 6443),
+            ports("traces", 4317, 4318),
+            port_of(_ADDRESS, 7233),
+            ports("prometheus", 9090),
+            ports("alertmanager", 9093),
+            ports("mail", 465, 587),
+        ),
+        when=_NETWORK,
+    ),
     Template(
         "temporal",
         ("manifests/overlays/quickstart/temporal.yaml",),
@@ -92,6 +106,11 @@ TEMPLATES = (
             Edit(r"^  resources:$", "\n".join(f"  {each}" for each in (*_CLASS, "resources:"))),
         ),
         when=f"{_SERVER}.enabled",
+    ),
+    Template(
+        "temporal-network",
+        ("manifests/overlays/quickstart/network.yaml",),
+        when=f"and {_SERVER}.enabled {_NETWORK}",
     ),
     Template(
         "autoscaler",
@@ -112,14 +131,24 @@ TEMPLATES = (
     ),
     Template(
         "telemetry",
-        ("manifests/components/telemetry/worker.yaml", "manifests/components/telemetry/network.yaml"),
+        ("manifests/components/telemetry/worker.yaml",),
         (
             replicas("telemetry", unless=f"{_LAG}.enabled"),
             *pod("telemetry", image="prunella.telemetryImage"),
-            *variables(),
+            *own("prunella.extra"),
             value("secretName", f"{_TELEMETRY}.secretName"),
         ),
         when=f"{_TELEMETRY}.enabled",
+    ),
+    Template(
+        "telemetry-network",
+        ("manifests/components/telemetry/network.yaml",),
+        (
+            port_of(f"{_TELEMETRY}.kafka", 9092),
+            port_of(_ADDRESS, 7233),
+            ports("database", 5432),
+        ),
+        when=f"and {_TELEMETRY}.enabled {_NETWORK}",
     ),
     Template(
         "telemetry-keda",
@@ -128,6 +157,7 @@ TEMPLATES = (
             value("minReplicaCount", f"{_LAG}.minReplicas"),
             value("maxReplicaCount", f"{_LAG}.maxReplicas"),
             value("bootstrapServers", f"{_TELEMETRY}.kafka", times=3),
+            value("name", f"{_LAG}.secretName", found="prunella-telemetry-keda", times=3),
         ),
         when=f"and {_TELEMETRY}.enabled {_LAG}.enabled",
     ),

@@ -73,6 +73,21 @@ def test_only_a_release_writes_and_only_trusted_publishing_reaches_pypi():
     assert secrets == {"GITHUB_TOKEN"}
 
 
+def test_nothing_of_a_cache_reaches_a_release_and_no_record_of_a_build_is_among_its_downloads():
+    image = BODIES["release"]["jobs"]["image"]
+    given = {step["uses"].partition("@")[0]: step.get("with", {}) for step in image["steps"] if "uses" in step}
+    assert given["docker/setup-qemu-action"]["cache-image"] is False
+    assert given["docker/setup-buildx-action"]["cache-binary"] is False
+    assert image["env"]["DOCKER_BUILD_RECORD_UPLOAD"] == "false"
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_programs_of_the_repository_run_where_nothing_can_be_written(job):
+    commands = " ".join(step.get("run", "") for step in job["steps"])
+    if re.search(r"\b(make|pip|python3?) ", commands):
+        assert job["permissions"] == {"contents": "read"}
+
+
 def permissions():
     for name, body in BODIES.items():
         for key, job in body["jobs"].items():

@@ -8,14 +8,17 @@ import yaml
 from chartgen import dist
 from chartgen.edits import Edit
 from chartgen.generate import CHART, files
+from support.access_control import HOME
 from support.documented_commands import commands_of
 from support.programs import program
 from support.rendering import chart, helm, overlay
 
+from prunella_operator.config.settings import Settings
+
 pytestmark = pytest.mark.timeout(1200)  # Helm and kubectl are built the first time
 
-QUICKSTART = ("--values", CHART / "values-quickstart.yaml")
-PRODUCTION = ("--values", CHART / "values-production.yaml")
+QUICKSTART = ("--namespace", HOME, "--values", CHART / "values-quickstart.yaml")
+PRODUCTION = ("--namespace", HOME, "--values", CHART / "values-production.yaml")
 BY_KEDA = ("--set", "worker.autoscaling.by=keda")
 TELEMETRY = ("--set", "telemetry.enabled=true")
 BY_LAG = ("--set", "telemetry.autoscaling.enabled=true")
@@ -30,6 +33,10 @@ INSTALLATIONS = {
         ("production", "keda", "telemetry", "telemetry-keda"),
     ),
 }
+
+
+def is_secret(field):
+    return "SecretStr" in str(field.annotation)
 
 
 def test_the_templates_are_those_of_the_manifests():
@@ -86,18 +93,101 @@ def test_pods_take_what_is_common_to_all(tmp_path):
         "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
     }
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(common))
-    objects = chart(*PRODUCTION, "--values", tmp_path / "values.yaml")
-    for part in ("operator", "worker", "console"):
+    digest = ("--set", f"telemetry.image.digest=sha256:{'1' * 64}")
+    objects = chart(*PRODUCTION, *TELEMETRY, *digest, "--values", tmp_path / "values.yaml")
+    images = {"operator": f"prunella@sha256:{'0' * 64}", "worker": f"prunella-telemetry@sha256:{'1' * 64}"}
+    images |= dict.fromkeys(("console", "telemetry"), images["worker"])
+    for part, image in images.items():
         spec = objects["Deployment", f"prunella-{part}"]["spec"]["template"]["spec"]
         (container,) = spec["containers"]
-        assert container["image"] == f"registry.example:5000/prunella@sha256:{'0' * 64}"
+        assert container["image"] == f"registry.example:5000/{image}"
         assert spec["imagePullSecrets"] == [{"name": "registry"}]
         assert spec["nodeSelector"] == {"pool": "system"}
         assert spec["tolerations"] == common["tolerations"]
         assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-        assert common["extraEnv"][0] in container["env"]
-        assert common["extraVolumes"][0] in spec["volumes"]
-        assert common["extraVolumeMounts"][0] in container["volumeMounts"]
+        for key, found in added(objects, f"prunella-{part}").items():
+            assert (common[key][0] in found) == (part != "console"), key
+
+
+def added(objects, name):
+    """The lists of one container to which the values `extra...` are added."""
+    spec = objects["Deployment", name]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    return {
+        "extraEnv": container.get("env", ()),
+        "extraVolumes": spec["volumes"],
+        "extraVolumeMounts": container["volumeMounts"],
+    }
+
+
+def test_credentials_reach_neither_the_development_server_nor_the_console_but_by_its_own_values(tmp_path):
+    extra = {
+        "extraEnv": [{"name": "TEMPORAL_API_KEY", "value": "key"}],
+        "extraVolumes": [{"name": "ca", "secret": {"secretName": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
+    }
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(extra))
+    (tmp_path / "console.yaml").write_text(yaml.safe_dump({"console": extra}))
+    having = {
+        kind: {
+            part
+            for part in ("prunella-operator", "prunella-worker", "prunella-console", "temporal")
+            if any(extra[key][0] in found for key, found in added(objects, part).items())
+        }
+        for kind in ("all", "console")
+        for objects in [chart(*QUICKSTART, "--values", tmp_path / f"{kind}.yaml")]
+    }
+    assert having == {"all": {"prunella-operator", "prunella-worker"}, "console": {"prunella-console"}}
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system", "kube-prunella"])
+def test_namespaces_of_others_are_refused(namespace):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        chart(*QUICKSTART, namespace=namespace)
+    assert f"namespace {namespace}: Prunella never heals its own namespace" in error.value.stderr
+
+
+def test_a_pinned_image_wants_that_of_telemetry_pinned_too():
+    digest = f"sha256:{'0' * 64}"
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        chart(*PRODUCTION, *TELEMETRY, "--set", f"image.digest={digest}")
+    assert "telemetry.image.digest: image.digest pins one image" in error.value.stderr
+    assert chart(*PRODUCTION, "--set", f"image.digest={digest}")
+
+
+@pytest.mark.parametrize("values", [PRODUCTION, QUICKSTART], ids=["production", "quickstart"])
+def test_without_network_policies_there_is_none(values):
+    objects = helm("template", CHART, *values, *TELEMETRY, "--set", "networkPolicies.enabled=false")
+    assert "kind: NetworkPolicy" not in objects
+
+
+def test_ports_of_network_policies_are_those_of_the_values():
+    sets = (
+        "temporal.address=temporal.example.org:17233",
+        "telemetry.kafka=one:19092\\,two:29092\\,three:19092",
+        "networkPolicies.ports.kubernetes={16443}",
+        "networkPolicies.ports.prometheus={19090,8481}",
+        "networkPolicies.ports.alertmanager={19093}",
+        "networkPolicies.ports.mail={25}",
+        "networkPolicies.ports.traces={14317}",
+        "networkPolicies.ports.database={6432}",
+    )
+    objects = chart(*PRODUCTION, *TELEMETRY, *(word for each in sets for word in ("--set", each)))
+    assert called(objects, "everybody") == [53, 53, 16443, 14317]
+    assert called(objects, "temporal") == [17233, 19090, 8481]
+    assert called(objects, "worker") == [19093, 25]
+    assert called(objects, "telemetry") == [19092, 29092, 17233]
+    assert called(objects, "telemetry-database") == [6432]
+
+
+def called(objects, name):
+    return [port["port"] for rule in objects["NetworkPolicy", name]["spec"]["egress"] for port in rule["ports"]]
+
+
+def test_the_secret_of_keda_has_a_name_in_the_values():
+    objects = chart(*PRODUCTION, *TELEMETRY, *BY_LAG, "--set", "telemetry.autoscaling.secretName=kafka-of-keda")
+    found = objects["TriggerAuthentication", "prunella-telemetry"]["spec"]["secretTargetRef"]
+    assert [one["name"] for one in found] == ["kafka-of-keda"] * 3
 
 
 def test_definitions_survive_the_release_unless_they_shall_not():
@@ -119,6 +209,12 @@ def test_definitions_survive_the_release_unless_they_shall_not():
         (["whenUnsatisfiable=Never"], "/whenUnsatisfiable"),
         (["settings.LOG_LEVEL=debug"], "LOG_LEVEL"),
         (["settings.PRUNELLA_HTTP_PORT=8080"], "/settings/PRUNELLA_HTTP_PORT"),
+        (["settings.TEMPORAL_GRPC_META_AUTHORIZATION=key"], "TEMPORAL_GRPC_META_AUTHORIZATION"),
+        (["settings.TEMPORAL_TLS_CLIENT_KEY_DATA=key"], "TEMPORAL_TLS_CLIENT_KEY_DATA"),
+        (["settings.OTEL_EXPORTER_OTLP_TRACES_HEADERS=key"], "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+        (["telemetry.kafka=kafka"], "/telemetry/kafka"),
+        (["networkPolicies.ports.traces={}"], "/networkPolicies/ports/traces"),
+        (["networkPolicies.ports.mail={smtp}"], "/networkPolicies/ports/mail/0"),
         (["webhook.secretName="], "/webhook/secretName"),
         (["temporal.developmentServer.enabled=false"], "temporal.address is required"),
     ],
@@ -128,6 +224,14 @@ def test_a_bad_value_is_refused_by_its_name(values, field):
     with pytest.raises(subprocess.CalledProcessError) as error:
         helm("template", CHART, *QUICKSTART, *sets)
     assert field in error.value.stderr
+
+
+@pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if is_secret(field)])
+def test_a_setting_that_is_a_secret_is_refused_in_the_config_map(name):
+    variable = f"PRUNELLA_{name.upper()}"
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        helm("template", CHART, *QUICKSTART, "--set", f"settings.{variable}=secret")
+    assert variable in error.value.stderr
 
 
 def test_every_property_of_the_schema_has_a_default():
@@ -179,6 +283,15 @@ def test_the_sample_in_the_annotations_is_a_policy():
 def test_the_documented_installations_render(command):
     words = command.removeprefix("helm install ").replace("--create-namespace ", "").split()
     assert "kind: Deployment" in helm("template", *words)
+
+
+def test_downloads_are_made_by_the_programs_that_were_built_for_the_tests(tmp_path, monkeypatch):
+    monkeypatch.setattr(dist.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(dist.build, "binary", lambda name: tmp_path / name)
+    monkeypatch.setattr(dist.build, "ensure", lambda name: tmp_path / name)
+    (tmp_path / "helm").touch()
+    assert dist._find("helm") == tmp_path / "helm"
+    assert str(dist._find("kubectl")) == "/usr/bin/kubectl"
 
 
 def test_downloads_have_the_image_that_was_asked_for(tmp_path, monkeypatch):

@@ -190,8 +190,15 @@ def test_what_bounds_prunella_can_fail_for_nobody_else():
         if document["kind"] == "ValidatingAdmissionPolicy":
             (condition,) = document["spec"]["matchConditions"]
             name = "request.userInfo.username"
-            expected = f"has({name}) && {name}.startsWith('system:serviceaccount:prunella-system:')"
-            assert condition["expression"] == expected
+            assert condition["expression"].startswith(f"has({name}) && {name} in [")
+
+
+def test_what_bounds_prunella_bounds_its_own_accounts_and_no_other_of_the_namespace():
+    ours = {f"system:serviceaccount:prunella-system:{name}" for name in named("ServiceAccount")}
+    for document in documents(MANIFESTS / "admission" / "identity.yaml"):
+        if document["kind"] == "ValidatingAdmissionPolicy":
+            (condition,) = document["spec"]["matchConditions"]
+            assert set(re.findall(r"'(.*?)'", condition["expression"])) == ours
 
 
 def test_a_rollback_is_compared_with_the_template_that_it_replaces():
@@ -213,7 +220,13 @@ def test_the_namespace_is_restricted():
 
 def test_everybody_is_cut_off_but_for_what_is_let_through():
     policies = named("NetworkPolicy")
-    assert policies["nothing-else"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    own = {deployment["spec"]["template"]["metadata"]["labels"][POD] for deployment in DEPLOYMENTS}
+    for name in ("nothing-else", "everybody"):
+        assert policies[name]["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        (selected,) = policies[name]["spec"]["podSelector"]["matchExpressions"]
+        assert set(selected.pop("values")) == own | {"prunella-doctor"}  # the pod of helm test
+        assert selected == {"key": POD, "operator": "In"}
+    assert policies["nothing-else"]["spec"].keys() == {"podSelector", "policyTypes"}
     speaking = policies["temporal"]["spec"]["podSelector"]["matchExpressions"][0]["values"]
     assert set(speaking) == {"prunella-operator", "prunella-worker"}
 
