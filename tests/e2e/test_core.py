@@ -5,11 +5,13 @@
 
 import pytest
 from support.cases.inspection import template, with_cases
+from support.documented_commands import typed
 from support.image import QUICKSTART
 from support.installation import ACCOUNTS, own_cluster, quickstart
 
 pytestmark = [pytest.mark.core, pytest.mark.e2e, pytest.mark.timeout(480, func_only=True)]
 
+BINDINGS = "prunella rbac --cluster | kubectl"
 HEALED = ("oom-killed", "stateful-release", "daemon-release")
 ROLLED_BACK = ("bad-release", "image-pull", "config-error", "rollout-stuck", "init-crash")
 LEFT_ALONE = ("first-release", "dependency-down")
@@ -23,8 +25,10 @@ def installation(cluster, tmp_path_factory):
     try:
         overlay.type("Quickstart")
         overlay.ready()
+        typed(f"{BINDINGS} apply -f -", cluster.kubeconfig, {})
         yield overlay
     finally:
+        typed(f"{BINDINGS} delete --ignore-not-found -f -", cluster.kubeconfig, {})
         overlay.remove()
         cluster.api.delete("/api/v1/persistentvolumes/prunella-quickstart")
 
