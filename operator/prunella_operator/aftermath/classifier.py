@@ -21,6 +21,8 @@ HOLD = REOPEN_WINDOW
 """Health that lasted for less than this may be the pause between two crashes."""
 LATE = timedelta(hours=1)
 """Later than this after the deadline, the health of now says nothing about then."""
+_UNCLEAR = "Whether the fault is gone is not clear from its pods: look at the workload yourself."
+_RECENT = "The change was made too recently to count: look at the workload in half an hour."
 _SEEN_IN_PODS = frozenset(
     {
         IncidentType.POD_CRASH_LOOP,
@@ -72,9 +74,9 @@ def _unseen(observed: Observed) -> str:
     """Why health of the pods would not show that this fault is gone; "" if it does."""
     settle = observed.step.settle
     if observed.kind not in _SEEN_IN_PODS:
-        return f"Whether a fault of type {observed.kind} is gone does not show in the pods."
+        return f"Pods do not show whether a fault of type {observed.kind} is gone: look at its measurements."
     if settle.relief is not None or settle.telemetry or settle.checks or observed.has_checks:
-        return "The plan would have been verified by measurements of that time, which are not kept."
+        return "Measurements would have verified the plan, and those of that time are not kept: look into Prometheus."
     return ""
 
 
@@ -102,20 +104,22 @@ def _doubt(observed: Observed, after: Afterwards, change: Change, health: Health
     """Why health now does not show what made it healthy; "" if it does."""
     if change.kind is ChangeKind.NONE:
         if any(pod.created_at is not None and pod.created_at > observed.since for pod in health.pods):
-            return "It is healthy, but by pods that replaced others; who replaced them is not recorded."
+            return "It is healthy, but by new pods, and who replaced the old ones is not recorded: ask its owners."
         return _late(observed, after)
     if after.well_unchanged:
-        return "It was healthy before it was changed."
+        return "It was healthy before it was changed: its evidence shows since when."
     if change.at is None or change.at > observed.deadline:
-        return "It was not changed within the time that counts."
+        return "It was not changed within the time that counts; a longer aftermath_hours counts later changes."
     if change.kind is ChangeKind.SAME and observed.stopped_by:
-        return f"It is healthy, but guard {observed.stopped_by} would have stopped the plan."
+        return (
+            f"It is healthy, but guard {observed.stopped_by} would have stopped the plan: see its reason in the status."
+        )
     return ""
 
 
 def _late(observed: Observed, after: Afterwards) -> str:
     is_late = after.read_at > observed.deadline + LATE
-    return "No one looked at it when the time was over." if is_late else ""
+    return "No operator ran when the time was over, so look at the workload yourself." if is_late else ""
 
 
 def _came_back(observed: Observed, after: Afterwards, change: Change, health: Health) -> bool:
@@ -140,12 +144,12 @@ def _judge_at_deadline(observed: Observed, after: Afterwards, change: Change, he
     if late := _late(observed, after):
         return _judge(after, change, health, AftermathOutcome.NOT_KNOWN, late)
     if not _is_failing(after, health) or change.kind is ChangeKind.UNCLEAR:
-        return _judge(after, change, health, AftermathOutcome.NOT_KNOWN, "It is not known whether the fault is gone.")
+        return _judge(after, change, health, AftermathOutcome.NOT_KNOWN, _UNCLEAR)
     if change.kind is not ChangeKind.SAME:
         return _judge(after, change, health, AftermathOutcome.PERSISTED, "It is still failing.")
     if change.at is not None and after.read_at - change.at >= HOLD:
         return _judge(after, change, health, AftermathOutcome.SAME_CHANGE_FAILED, "It is still failing.")
-    return _judge(after, change, health, AftermathOutcome.NOT_KNOWN, "The change was made too recently.")
+    return _judge(after, change, health, AftermathOutcome.NOT_KNOWN, _RECENT)
 
 
 def _is_failing(after: Afterwards, health: Health) -> bool:

@@ -1,32 +1,30 @@
 """Note on observed Incidents what happened afterwards, before the cluster forgets it. Only the leader does it.
 
-It writes once per Incident, into its status; nothing is written while an Incident is open.
+It writes once per Incident, into its status; nothing is written while an Incident is open. What a look finds is final:
+an Incident is not looked at again, even if its status does not show it.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import NoReturn
 
 import structlog
 
 from prunella_operator import clock
-from prunella_operator.aftermath.case import Afterwards, LaterIncident, Observed
+from prunella_operator.aftermath.case import Afterwards, Observed
 from prunella_operator.aftermath.change import ChangeKind, find_change
 from prunella_operator.aftermath.classifier import classify, read_health
+from prunella_operator.aftermath.looks import Looks
 from prunella_operator.aftermath.plans import PlanReader, ShownPlan
-from prunella_operator.incidents.earlier import read_earlier
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.api import MERGE_PATCH, Object
+from prunella_operator.kubernetes.api import MERGE_PATCH
 from prunella_operator.kubernetes.async_client import AsyncClient
-from prunella_operator.kubernetes.selectors import format_selector, selector_of
 from prunella_operator.kubernetes.times import parse_annotation_time
-from prunella_operator.kubernetes.views.workloads import controller_of
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
-from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
+from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, PrunellaError, Retryable
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.workload import WorkloadRef
 
 _log = structlog.get_logger("prunella.aftermath")
 
@@ -34,7 +32,16 @@ SWEEP_INTERVAL_SECONDS = 300.0
 _CHECK_INTERVAL_SECONDS = 0.05  # leaves the API server to more urgent requests
 _WELL = timedelta(minutes=10)
 """Longer than the pause between two crashes of a loop."""
-_NO_PLAN = "Temporal no longer has the plan."
+_NO_PLAN = (
+    "Temporal no longer has the plan of this incident. Keep closed workflows for longer than aftermath_hours, "
+    "and the next ones will be judged."
+)
+_UNREADABLE = (
+    "The plan of this incident is of another version of Prunella: {error}. Incidents of this version are judged."
+)
+_UNREAD = (
+    "What followed cannot be read: {error}. Permit the operator to read it, and the next incidents will be judged."
+)
 
 
 @dataclass(slots=True)
@@ -45,6 +52,7 @@ class AftermathRecorder:
     plans: PlanReader
     horizon: timedelta
     namespaces: tuple[str, ...] = ()
+    _decided: set[str] = field(default_factory=set)  # uids of incidents that are not looked at again
     _shown: dict[str, ShownPlan] = field(default_factory=dict)
     _well: set[str] = field(default_factory=set)  # uids of incidents whose workload was well without a change
 
@@ -61,18 +69,26 @@ class AftermathRecorder:
 
     async def sweep(self) -> None:
         """Look once at each of the workloads."""
-        waiting = await self._waiting()
-        uids = {incident.metadata.uid for incident in waiting}
+        undecided, looks = await self._undecided(), Looks(self.rest)
+        uids = {incident.metadata.uid for incident in undecided}
         self._shown = {uid: shown for uid, shown in self._shown.items() if uid in uids}
         self._well &= uids
-        for incident in waiting:
-            try:
-                await self._check(incident)
-            except Permanent as error:
-                _log.info("cannot look for an aftermath", incident=incident.metadata.name, error=str(error))
-            await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
+        self._decided &= uids
+        for incident in undecided:
+            if incident.metadata.uid not in self._decided:
+                await self._try(incident, looks)
+                await asyncio.sleep(_CHECK_INTERVAL_SECONDS)
 
-    async def _waiting(self) -> list[IncidentView]:
+    async def _try(self, incident: IncidentView, looks: Looks) -> None:
+        """Look at one. Its error must not keep the others from being looked at."""
+        try:
+            await self._check(incident, looks)
+        except PrunellaError as error:
+            meta = incident.metadata
+            text = "what followed an incident could not be looked at; the next sweep tries again"
+            _log.info(text, namespace=meta.namespace, incident=meta.name, error=str(error))
+
+    async def _undecided(self) -> list[IncidentView]:
         """The observed incidents with a plan whose aftermath is not noted yet."""
         return [
             incident
@@ -81,45 +97,32 @@ class AftermathRecorder:
             if incident.status.phase is Phase.DRY_RUN_DONE and incident.status.plan and not incident.status.aftermath
         ]
 
-    async def _check(self, incident: IncidentView) -> None:
-        shown = self._shown.get(incident.metadata.uid) or await self.plans.read(incident.metadata.uid)
+    async def _check(self, incident: IncidentView, looks: Looks) -> None:
+        try:
+            shown = self._shown.get(incident.metadata.uid) or await self.plans.read(incident.metadata.uid)
+        except InvalidIncident as error:
+            await self._note(incident, _not_known(_UNREADABLE.format(error=error)))
+            return
         if shown is None:
-            unknown = Aftermath(outcome=AftermathOutcome.NOT_KNOWN, message=_NO_PLAN, decided_at=clock.now())
-            await self._note(incident, unknown)
+            await self._note(incident, _not_known(_NO_PLAN))
             return
         self._shown[incident.metadata.uid] = shown
-        observed = _observed(incident, shown, self.horizon)
-        after = await self._read(incident, shown)
+        await self._judge(incident, _observed(incident, shown, self.horizon), looks)
+
+    async def _judge(self, incident: IncidentView, observed: Observed, looks: Looks) -> None:
+        """Note the aftermath if it is clear. What may not be read is not known at the end of the time."""
+        try:
+            after = await looks.after(incident, observed.step.action.target)
+        except Permanent as error:
+            if clock.now() < observed.deadline:
+                raise
+            await self._note(incident, _not_known(_UNREAD.format(error=error)))
+            return
+        after = replace(after, well_unchanged=incident.metadata.uid in self._well)
         if found := classify(observed, after):
             await self._note(incident, found)
         elif _is_well_unchanged(observed, after):
             self._well.add(incident.metadata.uid)
-
-    async def _read(self, incident: IncidentView, shown: ShownPlan) -> Afterwards:
-        """Read what the cluster remembers of the workload."""
-        ref, meta = shown.step.action.target, incident.metadata
-        try:
-            raw = {"kind": ref.kind, **await self.rest.get(paths.workload(ref))}
-        except NotFound:
-            return Afterwards(clock.now(), None)
-        earlier = await read_earlier(self.rest, ref)
-        later = [one for one in earlier if one.metadata.creation_timestamp > meta.creation_timestamp]
-        revisions = await self._controlled(_history(ref), raw, {raw["metadata"]["uid"]})
-        owners = {raw["metadata"]["uid"], *(revision["metadata"]["uid"] for revision in revisions)}
-        return Afterwards(
-            read_at=clock.now(),
-            workload=raw,
-            revisions=revisions,
-            pods=await self._controlled(paths.core(ref.namespace, "pods"), raw, owners),
-            later=tuple(map(_later, later)),
-            well_unchanged=meta.uid in self._well,
-        )
-
-    async def _controlled(self, path: str, raw: Object, owners: set[str]) -> tuple[Object, ...]:
-        """The objects with a workload's labels that one of these owners controls."""
-        selector = {"labelSelector": format_selector(selector_of(raw))}
-        found = await self.rest.list(path, selector, into=Object)
-        return tuple(item for item in found if (owner := controller_of(item)) is not None and owner.uid in owners)
 
     async def _note(self, incident: IncidentView, found: Aftermath) -> None:
         """Write to exactly the object that was read. If it was written to since, the next sweep decides again."""
@@ -129,7 +132,12 @@ class AftermathRecorder:
             await self.rest.patch(f"{paths.incidents(meta.namespace, meta.name)}/status", patch, MERGE_PATCH)
         except (NotFound, Conflict):
             return
+        self._decided.add(meta.uid)
         _log.info("aftermath noted", namespace=meta.namespace, incident=meta.name, outcome=found.outcome.value)
+
+
+def _not_known(message: str) -> Aftermath:
+    return Aftermath(outcome=AftermathOutcome.NOT_KNOWN, message=message, decided_at=clock.now())
 
 
 def _observed(incident: IncidentView, shown: ShownPlan, horizon: timedelta) -> Observed:
@@ -145,19 +153,6 @@ def _observed(incident: IncidentView, shown: ShownPlan, horizon: timedelta) -> O
         has_checks=shown.has_checks,
         stopped_by=shown.stopped_by,
     )
-
-
-def _later(incident: IncidentView) -> LaterIncident:
-    """The incident with the time of its fault: it may be opened when that is over already, after its grace period."""
-    meta = incident.metadata
-    fault_at = parse_annotation_time(meta.annotations.fault_at) or meta.creation_timestamp
-    return LaterIncident(fault_at, str(incident.spec.get("type", "")))
-
-
-def _history(ref: WorkloadRef) -> str:
-    """The path of the revisions that the workload's controller keeps."""
-    is_deployment = ref.kind == "Deployment"
-    return paths.collection("ReplicaSet", ref.namespace) if is_deployment else paths.snapshots(ref.namespace)
 
 
 def _is_well_unchanged(observed: Observed, after: Afterwards) -> bool:

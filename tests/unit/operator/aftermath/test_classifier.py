@@ -294,7 +294,9 @@ def test_what_pods_do_not_show_is_not_claimed():
 def test_a_plan_that_a_guard_would_have_stopped_would_not_have_healed():
     found = classify(observed(UNDO, stopped_by="Ownership"), Shop().undo(23).works(24).look(60))
     assert found.outcome is Outcome.NOT_KNOWN
-    assert found.message.endswith("It is healthy, but guard Ownership would have stopped the plan.")
+    assert found.message.endswith(
+        "It is healthy, but guard Ownership would have stopped the plan: see its reason in the status."
+    )
 
 
 def test_the_alert_has_to_be_resolved_as_well():

@@ -14,7 +14,7 @@ from prunella_operator.aftermath.recorder import AftermathRecorder
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.temporal.rpc import TemporalUnavailable
-from prunella_workflows.model.errors import Conflict, Forbidden
+from prunella_workflows.model.errors import Conflict, Forbidden, InvalidIncident, Unavailable
 from prunella_workflows.model.labels import FAULT_AT, WORKLOAD
 from prunella_workflows.model.plan import Step
 
@@ -51,6 +51,10 @@ class Watched:
         target = {"kind": "Deployment", "name": "web"}
         body = {"metadata": meta, "spec": {"type": "PodCrashLoop", "target": target}}
         self.rest.kube.put(paths.incidents("shop", name), body, phase=phase, target="Deployment/web", **status)
+
+    def other(self, name):
+        """The aftermath noted on another incident."""
+        return self.rest.kube.objects[paths.incidents("shop", name)]["status"].get("aftermath")
 
     async def sweep(self, shop, at):
         self.monkeypatch.setattr(clock, "now", lambda: minute(at))
@@ -101,7 +105,8 @@ async def test_the_workload_is_gone(watched):
 async def test_a_plan_that_temporal_has_forgotten(watched):
     watched.plans.shown = None
     noted = await watched.sweep(Shop(), 5)
-    assert (noted["outcome"], noted["message"]) == ("NotKnown", "Temporal no longer has the plan.")
+    assert noted["outcome"] == "NotKnown"
+    assert noted["message"].startswith("Temporal no longer has the plan of this incident. Keep closed workflows for")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +158,62 @@ async def test_a_workload_that_may_not_be_read_does_not_stop_the_others(watched)
     assert other["status"]["aftermath"]["outcome"] == "SameChange"
 
 
-async def test_without_temporal_the_sweep_is_made_later(watched):
-    watched.plans.error = TemporalUnavailable("no answer")
-    with pytest.raises(TemporalUnavailable):
-        await watched.sweep(Shop(), 60)
+async def test_without_temporal_an_incident_is_judged_later_and_the_others_now(watched):
+    watched.put("web-0")
+    usual = watched.plans.read
+
+    async def read(uid):
+        if uid == watched.rest.kube.objects[INCIDENT]["metadata"]["uid"]:
+            raise TemporalUnavailable("no answer")
+        return await usual(uid)
+
+    watched.plans.read = read
+    shop = Shop().undo(23).works(24)
+    assert await watched.sweep(shop, 60) is None
+    assert watched.other("web-0")["outcome"] == "SameChange"
+    watched.plans.read = usual
+    assert (await watched.sweep(shop, 65))["outcome"] == "SameChange"
+
+
+async def test_an_api_server_that_fails_for_one_workload_does_not_stop_the_others(watched):
+    watched.put("web-0")
+    watched.rest.kube.before = failing(Unavailable("busy"), part="/deployments/web")
+    shop = Shop().undo(23).works(24)
+    assert await watched.sweep(shop, 60) is None
+    assert watched.other("web-0")["outcome"] == "SameChange"
+    assert (await watched.sweep(shop, 65))["outcome"] == "SameChange"
+
+
+async def test_a_plan_of_another_version_is_final(watched):
+    watched.plans.error = InvalidIncident("the plan cannot be read: Field required")
+    noted = await watched.sweep(Shop(), 5)
+    assert noted["outcome"] == "NotKnown"
+    assert noted["message"].startswith("The plan of this incident is of another version of Prunella:")
+
+
+async def test_what_may_never_be_read_is_final_when_the_time_is_over(watched):
+    def forbidden(_method, path, *_):
+        if "/deployments/" in path:
+            raise Forbidden("no")
+
+    watched.rest.kube.before = forbidden
+    assert await watched.sweep(Shop(), 60) is None
+    noted = await watched.sweep(Shop(), 24 * 60 + 1)
+    assert (noted["outcome"], noted["message"].partition(":")[0]) == ("NotKnown", "What followed cannot be read")
+
+
+async def test_what_was_found_is_final_where_the_status_cannot_show_it(watched):
+    """An older definition of the Incident has no such field: the API server drops it without an error."""
+    watched.plans.shown = None
+    await watched.sweep(Shop(), 5)
+    del watched.rest.kube.objects[INCIDENT]["status"]["aftermath"]
+    await watched.sweep(Shop(), 10)
+    assert (watched.plans.reads, len(watched.rest.kube.writes)) == (1, 1)
+
+
+async def test_a_workload_with_several_incidents_is_read_once_in_a_sweep(watched):
+    for number in range(2, 6):
+        watched.put(f"web-{number}", opened=-5 + number)
+    await watched.sweep(Shop(), 10)
+    read = [path for _, path, *_ in watched.rest.kube.requests if path.endswith("/deployments/web")]
+    assert len(read) == 1
