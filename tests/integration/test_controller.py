@@ -23,6 +23,10 @@ class Alerts:
         pass
 
 
+def make(access, rest, starter, namespaces):
+    return controller.Controller(access, rest, starter, Alerts(), namespaces, on_ended=lambda _namespace: None)
+
+
 class Noted:
     """A starter that records the controller's calls."""
 
@@ -63,10 +67,7 @@ async def test_it_comes_back_when_it_is_allowed_again_and_ends_when_it_is_told(c
         api.delete(binding)  # it may do nothing, for now
         starter = Noted()
         access = load_access(str(account.kubeconfig))
-        async with (
-            AsyncClient(access) as rest,
-            controller.Controller(access, rest, starter, Alerts(), (space,)) as subject,
-        ):
+        async with AsyncClient(access) as rest, make(access, rest, starter, (space,)) as subject:
             await asyncio.sleep(3)
             assert starter.started == []
             meta = {"name": name}

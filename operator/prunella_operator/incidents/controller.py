@@ -34,6 +34,7 @@ _CREDENTIALS_INTERVAL = timedelta(minutes=5)
 _IGNORED_FIELDS = [("metadata", "labels", labels.REPAIR_SLOT), ("metadata", "annotations", labels.REPAIR_SLOTS)]
 """Set by our own repairs, not by people."""
 _INCIDENTS = (labels.GROUP, labels.VERSION, "incidents")
+_CLOSED = frozenset(phase.value for phase in Phase if phase.closed)
 _PAGE_LIMIT = 250  # incidents; kopf would read all at once, and hours of them are kept
 _IDLE_TIMEOUT_SECONDS = 1.0  # kopf holds an incident, at 35 KiB each, for so long after it has handled it
 
@@ -41,7 +42,10 @@ Work = Coroutine[Any, Any, None]
 
 
 class Controller:
-    """Runs kopf beside the operator's event loop, and restarts it when an error of the API server ends it."""
+    """Runs kopf beside the operator's event loop, and restarts it when an error of the API server ends it.
+
+    `on_ended` is called in that loop with the namespace of each incident that is closed or deleted; repeatedly, too.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,15 @@ class Controller:
         starter: WorkflowStarter,
         alerts: AlertSignals,
         namespaces: tuple[str, ...],
+        *,
+        on_ended: Callable[[str], None],
     ) -> None:
         self._access = access
         self._rest = rest
         self._starter = starter
         self._alerts = alerts
         self._namespaces = namespaces
+        self._on_ended = on_ended
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
         self._end: Callable[[], object] = bool  # ends the current run of kopf
@@ -123,6 +130,8 @@ class Controller:
         # Not on.delete: it needs a finalizer, and an incident must be removable while the operator is down.
         @kopf.on.event(*_INCIDENTS, registry=registry)
         async def observe(type: str | None, uid: str, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
+            if type == "DELETED" or body.status.get("phase") in _CLOSED:
+                self._loop.call_soon_threadsafe(self._on_ended, str(body.metadata.namespace))
             if type == "DELETED":
                 self._alerts.forget(uid)
                 await self._run_in_loop(self._starter.cancel(uid))

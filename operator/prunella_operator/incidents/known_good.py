@@ -37,6 +37,8 @@ _log = structlog.get_logger("prunella.known_good")
 
 _POLL_INTERVAL_SECONDS = 1.0
 _RETRY_INTERVAL_SECONDS = 5.0
+_OPEN_INCIDENT_INTERVAL_SECONDS = 600.0
+"""While an incident is open. Its end is heard of at once, by `reconsider`; this is for one that was missed."""
 _FORBIDDEN_RETRY_INTERVAL_SECONDS = 1800.0  # a namespace may opt in without a rollout
 _REFRESH_INTERVAL = timedelta(minutes=10)
 _MAX_SNAPSHOTS = 10  # of one workload
@@ -46,13 +48,14 @@ _SOAK_AFTER_CRASH_SECONDS = 600.0  # as the kubelet's memory: what dies every fe
 
 
 class Rollout(NamedTuple):
-    """A completed rollout, and when to look at its pods."""
+    """A completed rollout, and when to look at its pods; `blocked` while an open incident decides that."""
 
     kind: str
     namespace: str
     name: str
     uid: str
     due: float
+    blocked: bool = False
 
 
 @dataclass(slots=True)
@@ -69,6 +72,12 @@ class KnownGoodRecorder:
         if not is_protected_namespace(namespace, self.protected):
             wait = min(self.soak, revisions.MIN_READY.total_seconds()) if just_completed else 0.0
             self._rollouts[uid] = Rollout(kind, namespace, name, uid, clock.monotonic() + wait)
+
+    def reconsider(self, namespace: str) -> None:
+        """Check what waits for the end of an incident in this namespace, because one has ended."""
+        for uid, rollout in self._rollouts.items():
+            if rollout.blocked and rollout.namespace == namespace:
+                self._rollouts[uid] = rollout._replace(due=clock.monotonic(), blocked=False)
 
     async def run(self) -> NoReturn:
         """Record until cancelled."""
@@ -107,16 +116,17 @@ class KnownGoodRecorder:
             return
         pods, snapshots = await self._pods(raw, view), await self._snapshots(view)
         wait = _remaining_soak(pods, view.replicas, self._required_soak(raw, view, snapshots), clock.now())
-        if wait == 0 and not await self._has_open_incident(view):
+        blocked = wait == 0 and await self._has_open_incident(view)
+        if wait == 0 and not blocked:
             await self._record(raw, view)
             return
-        wait = wait or self.soak
+        wait = _OPEN_INCIDENT_INTERVAL_SECONDS if blocked else wait or self.soak
         if not any(_owner(snapshot) == rollout.uid for snapshot in snapshots):
             hint = _remaining_soak(pods, view.replicas, revisions.MIN_READY.total_seconds(), clock.now())
             if hint == 0:
                 await self._record_hint(raw, view)
             wait = min(wait, hint or wait)
-        self._reschedule(rollout, wait)
+        self._reschedule(rollout._replace(blocked=blocked), wait)
 
     async def _has_open_incident(self, view: WorkloadView) -> bool:
         """Check whether the workload is suspected of a fault, which ready pods do not exclude."""

@@ -92,7 +92,8 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
         part.start("policies", policies.run(lambda: all(stats.synced for stats in watches.values())))
         part.start("metrics", _update_metrics(process, watches, starter))
-        async with Controller(access, rest, starter, AlertSignals(client), namespaces):
+        alerts = AlertSignals(client)
+        async with Controller(access, rest, starter, alerts, namespaces, on_ended=recorder.reconsider):
             await part.ended()
 
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from fakes.apiserver import FakeApi, eventually
+from fakes.apiserver import FakeApi, eventually, modified
 from fakes.incidents import incident
 
 from prunella_operator.compat.kopf import kopf
@@ -85,10 +85,10 @@ class Cluster(FakeApi):
 
 
 @asynccontextmanager
-async def controlling(api, starter, alerts=None):
+async def controlling(api, starter, alerts=None, on_ended=lambda _namespace: None):
     async with (
         AsyncClient(api.access) as rest,
-        controller.Controller(api.access, rest, starter, alerts or Alerts(), ()),
+        controller.Controller(api.access, rest, starter, alerts or Alerts(), (), on_ended=on_ended),
     ):
         yield
 
@@ -160,3 +160,18 @@ async def test_alerts_are_signalled_whenever_an_incident_changes():
     uid, phase, annotations = alerts.changes[0]
     assert (uid, phase) == (item["metadata"]["uid"], "Healed")
     assert annotations == item["metadata"]["annotations"]
+
+
+async def test_who_waits_for_the_end_of_incidents_hears_of_each():
+    ended = []
+    open_one = dealt_with("open")
+    open_one["status"]["phase"] = "Verifying"
+    api = Cluster([open_one])
+    async with api, controlling(api, Noted(), on_ended=ended.append):
+        await eventually(lambda: api.watching, within=10)
+        await asyncio.sleep(0.2)
+        assert ended == []
+        closed = {**open_one, "status": {**open_one["status"], "phase": "Healed"}}
+        closed["metadata"] = {**open_one["metadata"], "resourceVersion": "8"}
+        api.send(modified(closed))
+        await eventually(lambda: ended == [closed["metadata"]["namespace"]], within=10)

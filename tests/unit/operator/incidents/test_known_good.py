@@ -124,8 +124,25 @@ async def test_no_template_is_good_while_an_incident_is_open(recorder, rest, mom
     await at(moment, recorder, 2 * SOAK)
     assert good(rest) == []
     put_incident(rest, phase="Healed")
+    recorder.reconsider("shop")
     await at(moment, recorder, 3 * SOAK)
     assert len(good(rest)) == 1
+
+
+async def test_the_end_of_an_incident_is_heard_of_and_not_asked_for(recorder, rest, moment):
+    put_snapshot(rest, 2, START)
+    put_incident(rest, phase="Verifying")
+    settled(recorder)
+    await at(moment, recorder, SOAK)
+    asked = len(rest.kube.requests)
+    recorder.reconsider("billing")
+    await at(moment, recorder, 5 * SOAK)
+    assert len(rest.kube.requests) == asked
+    put_incident(rest, phase="Healed")
+    await at(moment, recorder, SOAK + 599)
+    assert len(good(rest)) == 1, "that of before"
+    await at(moment, recorder, SOAK + 600)
+    assert len(good(rest)) == 2, "an end that was missed is found"
 
 
 async def test_a_restart_of_the_operator_loses_no_time(recorder, rest, moment):
