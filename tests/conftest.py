@@ -14,6 +14,7 @@ import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 from localcluster.console import ClusterError
+from support.certificates import Authority
 from support.cluster import ClusterManager, NoCluster, dedicated_cluster
 
 settings.register_profile("usual", deadline=None)  # how long an example takes says more of the machine
@@ -185,3 +186,20 @@ def audit(cluster, request):
         request.config.stash[_WITHOUT_AUDIT].add(request.node.nodeid)
         pytest.skip("this cluster has no audit log")
     return cluster.audit
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """A certificate authority for one test."""
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def temporal_variables(monkeypatch):
+    """Set variables of Temporal's clients."""
+
+    def set_variables(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(f"TEMPORAL_{name}", str(value))
+
+    return set_variables

@@ -12,14 +12,12 @@ Figures are kept in a file after each event. At the end (and with --show) they a
 with every event that did not end as the mix says. What a person has to repair counts with the guide's four hours.
 """
 
-import argparse
 import asyncio
-import signal
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -34,15 +32,12 @@ from aiops_metrics import prometheus  # noqa: E402
 from aiops_play import NAMESPACES, Play, name_of, namespace_of  # noqa: E402
 from aiops_table import Day, markdown  # noqa: E402
 from aiops_watch import JsonWatch  # noqa: E402
-from bench_cluster import cluster, log_progress, up  # noqa: E402
-from localcluster.ports import free_ports  # noqa: E402
+from bench_cluster import log_progress, parser_of, simulated  # noqa: E402
 from proc import load  # noqa: E402
 from support import samples  # noqa: E402
 from support.api import Api, until  # noqa: E402
 from support.audit import AuditLog  # noqa: E402
-from support.identity import identity  # noqa: E402
-from support.outage import Temporal  # noqa: E402
-from support.prunella import PrunellaProcess  # noqa: E402
+from support.running_apart import running_apart  # noqa: E402
 from workloads import INCIDENTS  # noqa: E402
 
 from prunella_operator import clock  # noqa: E402
@@ -68,25 +63,6 @@ def plan(options):
     """The events of this run, by the mix and the seed."""
     kinds = tuple(kind for kind in mix.load() if not (options.quick and kind.slow))
     return mix.draw(kinds, options.events, options.minutes, options.services, options.seed)
-
-
-@contextmanager
-def prunella(api, kubeconfig, metrics):
-    """Operator with its webhook, worker and Temporal under an account of their own; yields (user, webhook)."""
-    with tempfile.TemporaryDirectory() as name:
-        folder, temporal = Path(name), Temporal(Path(name) / "temporal")
-        temporal.start()
-        try:
-            with identity(api, kubeconfig, None, folder, _ACCOUNT) as account:
-                port = free_ports(1)[0]
-                shared = {"temporal_address": temporal.address, "prometheus_url": metrics, "log_level": "warning"}
-                operator = PrunellaProcess(
-                    folder / "operator", account.kubeconfig, "operator", webhook_port=port, **shared
-                )
-                with operator, PrunellaProcess(folder / "worker", account.kubeconfig, "worker", **shared):
-                    yield account.user, f"http://127.0.0.1:{port}"
-        finally:
-            temporal.kill()
 
 
 def prepare(api, events, services):
@@ -137,12 +113,14 @@ async def measure(options, kubeconfig, events):
     async with AsyncExitStack() as stack:
         kubelets = Kubelets(await stack.enter_async_context(AsyncClient(access, timeout=30)))
         metrics = stack.enter_context(prometheus(kubelets))
-        user, webhook = stack.enter_context(prunella(api, kubeconfig, metrics.url))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        settings = {"prometheus_url": metrics.url}
+        parts = stack.enter_context(running_apart(api, kubeconfig, folder, _ACCOUNT, **settings))
         await asyncio.to_thread(wait_known, api, events, options.services)
         audit, day = AuditLog(kubeconfig.parent / "audit.log"), new_day(options)
-        audit.users.add(user)
+        audit.users.add(parts.user)
         patience, put = 60 * options.patience, lambda: day.put(options.results)
-        play = Play(api, audit, user, webhook, kubelets, Incidents(), patience, day, put, log_progress)
+        play = Play(api, audit, parts.user, parts.webhook, kubelets, Incidents(), patience, day, put, log_progress)
         await with_watches(access, play, events)
 
 
@@ -169,9 +147,7 @@ def new_day(options):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__, _EXAMPLES, "aiops", nodes=10)
     add = parser.add_argument
     add("--events", type=int, default=120, help="events of the day, in the proportions of the mix (%(default)s)")
     add("--minutes", type=float, default=40, help="the time within which they begin (default: %(default)s)")
@@ -179,26 +155,15 @@ def arguments():
     add("--seed", type=int, default=2026, help="what decides times and services (default: %(default)s)")
     add("--quick", action="store_true", help="without the kinds that take more than five minutes")
     add("--patience", type=float, default=18, help="minutes until an event is given up (default: %(default)s)")
-    add("--nodes", type=int, default=10, help="fake nodes (default: %(default)s)")
-    add("--name", default="bench-aiops", help="name of the cluster (default: %(default)s)")
     add("--keep", action="store_true", help="leave the cluster, with its services, for the next run")
     add("--show", action="store_true", help="print the table of the file and end")
-    add("--results", type=Path, default=ROOT / "build" / "bench" / "aiops.json", help="the file (build/bench)")
     return parser.parse_args()
 
 
 def run(options):
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the cluster is taken down
     events = plan(options)
-    log_progress(f"bringing up the cluster {options.name}")
-    try:
-        asyncio.run(measure(options, up(options.name, options.nodes, audit=True), events))
-    except KeyboardInterrupt:
-        log_progress("interrupted; what was measured is kept")
-        raise SystemExit(130) from None
-    finally:
-        if not options.keep:
-            cluster("down", "--name", options.name)
+    with simulated(options.name, options.nodes, audit=True, keep=options.keep) as kubeconfig:
+        asyncio.run(measure(options, kubeconfig, events))
 
 
 def main():

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakes.pods import ended, waiting
+from fakes.statuses import crash_loop, stamp, status_of
 from support.api import Object
 from support.deployments import a_deployment
 
-from prunella_operator import clock
 from prunella_workflows.model.labels import IGNORE
 from prunella_workflows.model.quantity import parse_bytes
 
@@ -129,26 +129,13 @@ def _settings(name: str) -> str:
 # What the kubelet writes
 
 
-def status_of(container: Object, *, ready: bool, since: str = "") -> Object:
-    """The status of a pod with one container, which is ready or not since then (now)."""
-    since = since or _now()
-    unready = {} if ready else {"reason": "ContainersNotReady"}
-    states = {"Ready": ready, "ContainersReady": ready, "Initialized": True, "PodScheduled": True}
-    conditions = [
-        {"type": kind, "status": str(state), "lastTransitionTime": since, **({} if state else unready)}
-        for kind, state in states.items()
-    ]
-    whole = {"name": "app", "image": "shop", "imageID": "", "ready": ready, "restartCount": 0, **container}
-    return {"containerStatuses": [whole], "conditions": conditions}
-
-
 def recovered(before: Object) -> Object:
     """The status once the container of such a status runs again, after one more restart if it had ended."""
     (last,) = before["containerStatuses"]
     terminated = last["state"].get("terminated")
     restarts = last["restartCount"] + ("running" not in last["state"])
     ends = {"terminated": terminated} if terminated else last.get("lastState", {})
-    running = {"started": True, "state": {"running": {"startedAt": _now()}}, "lastState": ends}
+    running = {"started": True, "state": {"running": {"startedAt": stamp()}}, "lastState": ends}
     return status_of({"restartCount": restarts, **running}, ready=True)
 
 
@@ -162,37 +149,30 @@ def probe_event(pod: SeenPod, message: str) -> Object:
         "message": message,
         "type": "Warning",
         "source": {"component": "kubelet"},
-        "firstTimestamp": _now(),
-        "lastTimestamp": _now(),
+        "firstTimestamp": stamp(),
+        "lastTimestamp": stamp(),
         "count": 1,
     }
 
 
-def _crashed(reason: str, code: int, message: str = "") -> Object:
-    last = ended(reason, code, _now())
-    last["terminated"]["message"] = message
-    states = {"state": waiting("CrashLoopBackOff", "back-off 20s restarting failed container"), "lastState": last}
-    return status_of({"restartCount": 3, **states}, ready=False)
-
-
 def _crash(_: SeenPod) -> Object:
-    return _crashed("Error", 1, "panic: index out of range")
+    return crash_loop("Error", 1, "panic: index out of range")
 
 
 def _one_crash(_: SeenPod) -> Object:
-    return status_of({"state": ended("Error", 1, _now())}, ready=False)
+    return status_of({"state": ended("Error", 1, stamp())}, ready=False)
 
 
 def _out_of_memory(_: SeenPod) -> Object:
-    return _crashed("OOMKilled", 137)
+    return crash_loop("OOMKilled", 137)
 
 
 def _bad_data(_: SeenPod) -> Object:
-    return _crashed("Error", 1, "cannot parse prices.json: unexpected end of input")
+    return crash_loop("Error", 1, "cannot parse prices.json: unexpected end of input")
 
 
 def _unreachable(_: SeenPod) -> Object:
-    return _crashed("Error", 1, "dial tcp db.example.org:5432: connect: connection refused")
+    return crash_loop("Error", 1, "dial tcp db.example.org:5432: connect: connection refused")
 
 
 def _blocked(reason: str, message: str) -> Object:
@@ -222,15 +202,11 @@ def _never_ready(pod: SeenPod) -> Object:
 
 
 def _no_longer_ready(_: SeenPod) -> Object:
-    return _runs_unready(_now())
+    return _runs_unready(stamp())
 
 
 def _runs_unready(since: str) -> Object:
     return status_of({"started": True, "state": {"running": {"startedAt": since}}}, ready=False, since=since)
-
-
-def _now() -> str:
-    return clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 # What the owner changes

@@ -1,6 +1,8 @@
 """The simulated cluster of a benchmark, and Prunella beside it: Temporal, operator and worker as processes."""
 
+import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,32 @@ def up(name: str, nodes: int, *, audit: bool = False) -> Path:
     api.apply(*crds)
     until(lambda: all(api.find(_collection(crd)) for crd in crds), 60, "our resources are served")
     return kubeconfig
+
+
+@contextmanager
+def simulated(name: str, nodes: int, *, audit: bool = False, keep: bool = False) -> Iterator[Path]:
+    """A cluster of fake nodes while the block lasts; yields its kubeconfig. Ctrl-C and SIGTERM end with code 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    log_progress(f"bringing up the cluster {name}")
+    try:
+        yield up(name, nodes, audit=audit)
+    except KeyboardInterrupt:
+        log_progress("interrupted; what was measured is kept")
+        raise SystemExit(130) from None
+    finally:
+        if not keep:
+            cluster("down", "--name", name)
+
+
+def parser_of(about: str, examples: str, name: str, nodes: int) -> argparse.ArgumentParser:
+    """A parser with the options that a benchmark in a simulated cluster has."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=about, epilog=examples, formatter_class=form)
+    parser.add_argument("--nodes", type=int, default=nodes, help="fake nodes (default: %(default)s)")
+    parser.add_argument("--name", default=f"bench-{name}", help="name of the cluster (default: %(default)s)")
+    file = ROOT / "build" / "bench" / f"{name}.json"
+    parser.add_argument("--results", type=Path, default=file, help="the file (build/bench)")
+    return parser
 
 
 def _collection(crd) -> str:

@@ -13,9 +13,7 @@ interrupted run leaves what it has. At the end: a table, the growth of memory in
 whether any fault was lost, handled twice, or not healed. Memory and counts do not depend on the machine's load.
 """
 
-import argparse
 import asyncio
-import signal
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -26,7 +24,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(ROOT / "hack" / "cluster")]
 
 import workloads  # noqa: E402
-from bench_cluster import cluster, log_progress, prunella, up  # noqa: E402
+from bench_cluster import log_progress, parser_of, prunella, simulated  # noqa: E402
 from proc import load, usage  # noqa: E402
 from rich.console import Console  # noqa: E402
 from soak_table import Soak, table, verdicts  # noqa: E402
@@ -150,9 +148,7 @@ def report(soak, options):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__, _EXAMPLES, "soak", nodes=4)
     add = parser.add_argument
     add("--minutes", type=float, default=60, help="how long there are faults (default: %(default)s)")
     add("--rate", type=float, default=50, help="faults a minute (default: %(default)s)")
@@ -162,23 +158,13 @@ def arguments():
     add("--patience", type=float, default=300, help="seconds for the last Incidents (default: %(default)s)")
     add("--every", type=int, default=5, help="minutes between two rows of the table (default: %(default)s)")
     add("--lines", type=int, default=20, help="of each log that are shown at the end (default: %(default)s)")
-    add("--nodes", type=int, default=4, help="fake nodes (default: %(default)s)")
-    add("--name", default="bench-soak", help="name of the cluster (default: %(default)s)")
-    add("--results", type=Path, default=ROOT / "build" / "bench" / "soak.json", help="the file (build/bench)")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the cluster is taken down
-    log_progress(f"bringing up the cluster {options.name}")
-    try:
-        asyncio.run(measure(options, up(options.name, options.nodes)))
-    except KeyboardInterrupt:
-        log_progress("interrupted")
-        raise SystemExit(130) from None
-    finally:
-        cluster("down", "--name", options.name)
+    with simulated(options.name, options.nodes) as kubeconfig:
+        asyncio.run(measure(options, kubeconfig))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
-from fakes.pods import ended, waiting
+from fakes.statuses import crash_loop
 from support import samples
 from support.api import until
 from support.deployments import a_deployment
 
-from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.views.workloads import workload_key
@@ -94,7 +93,9 @@ class Breaker:
         namespace, name, pod = workload
         url = f"{self._access.server}/api/v1/namespaces/{namespace}/pods/{pod}/status"
         options = {**self._options, "headers": {**self._options["headers"], **_PATCH}}
-        async with self._session.patch(url, data=json.dumps(out_of_memory()), **options) as answer:
+        async with self._session.patch(
+            url, data=json.dumps({"status": crash_loop("OOMKilled", 137)}), **options
+        ) as answer:
             answer.raise_for_status()
         key = workload_key(WorkloadRef(kind="Deployment", namespace=namespace, name=name))
         self.written[key] = time.monotonic()
@@ -111,11 +112,3 @@ class Breaker:
     def latencies(self):
         """Milliseconds from the answer to the status write until a watch shows the Incident."""
         return [1000 * (self.seen[key] - at) for key, at in self.written.items() if key in self.seen]
-
-
-def out_of_memory():
-    now = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    states = {"state": waiting("CrashLoopBackOff", "back-off 20s"), "lastState": ended("OOMKilled", 137, now)}
-    container = {"name": "app", "image": "shop", "imageID": "", "ready": False, "restartCount": 3, **states}
-    no = {"status": "False", "reason": "ContainersNotReady", "lastTransitionTime": now}
-    return {"status": {"containerStatuses": [container], "conditions": [{"type": "Ready", **no}]}}

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from localcluster.ports import free_ports
+from fakes.statuses import crash_loop
 from support.api import Api, Object, until
 from support.cluster import Cluster, dedicated_cluster
 from support.deployments import a_deployment
-from support.identity import identity
 from support.notifications import an_alert
 from support.outage import Temporal
 from support.prunella import PrunellaProcess
+from support.running_apart import running_apart
 
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
@@ -41,22 +41,10 @@ def running(
     A release must not become known as good before the storm makes it crash.
     """
     assert cluster.audit
-    temporal, run = Temporal(folder / "temporal"), secrets.token_hex(2)
-    shared = {"temporal_address": temporal.address, "known_good_after": 15, "log_level": "warning", **settings}
-    temporal.start()
-    try:
-        with identity(cluster.api, cluster.kubeconfig, None, folder, f"storm-account-{run}") as account:
-            cluster.audit.users.add(account.user)
-            port = free_ports(1)[0]
-            with (
-                PrunellaProcess(
-                    folder / "operator", account.kubeconfig, "operator", webhook_port=port, **shared
-                ) as operator,
-                PrunellaProcess(folder / "worker", account.kubeconfig, "worker", **shared) as worker,
-            ):
-                yield account.user, temporal, {"operator": operator, "worker": worker}, run
-    finally:
-        temporal.kill()
+    run = secrets.token_hex(2)
+    parts, account = (cluster.api, cluster.kubeconfig, folder), f"storm-account-{run}"
+    with running_apart(*parts, account, cluster.audit, **{"known_good_after": 15, **settings}) as made:
+        yield made.user, made.temporal, {"operator": made.operator, "worker": made.worker}, run
 
 
 @dataclass
@@ -90,7 +78,7 @@ class StormWorkload:
         (self.broken,) = self.api.apply(self._deployment(2 if self.release else 1))
         pod = until(self._pod, 60, f"{self.name} has a pod of its release", every=0.1)
         path = paths.core(self.namespace, "pods", f"{pod['metadata']['name']}/status")
-        self.api.patch(path, {"status": _crash_loop(oom=not self.release)})
+        self.api.patch(path, {"status": crash_loop("Error", 1) if self.release else crash_loop("OOMKilled", 137)})
         labels = {"alertname": "KubePodCrashLooping", "severity": "critical", "namespace": self.namespace}
         since = clock.now().isoformat().replace("+00:00", "Z")
         about = {**labels, "pod": pod["metadata"]["name"]}
@@ -101,17 +89,3 @@ class StormWorkload:
         found = self.api.items(paths.core(self.namespace, "pods"), labelSelector=f"app={self.name}")
         fitting = (item for item in found if item["spec"]["containers"][0]["image"] == image)
         return next((pod for pod in fitting if pod["status"].get("phase") == "Running"), None)
-
-
-def _crash_loop(*, oom: bool) -> Object:
-    """The status that a kubelet writes for a container that has just crashed again."""
-    now = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    reason, code = ("OOMKilled", 137) if oom else ("Error", 1)
-    last = {"exitCode": code, "reason": reason, "startedAt": now, "finishedAt": now}
-    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting failed container"}
-    container = {"name": "app", "image": "shop", "imageID": "", "ready": False, "restartCount": 3}
-    states = {"state": {"waiting": waiting}, "lastState": {"terminated": last}}
-    no = {"status": "False", "reason": "ContainersNotReady", "lastTransitionTime": now}
-    conditions = [{"type": kind, **no} for kind in ("Ready", "ContainersReady")]
-    running = [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Initialized", "PodScheduled")]
-    return {"containerStatuses": [{**container, **states}], "conditions": [*conditions, *running]}

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from support.certificates import Authority
 from support.outage import Temporal
 from support.temporal_front import tls_front
 from temporalio import activity
@@ -28,22 +27,6 @@ def server(tmp_path_factory):
     server.kill()
 
 
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def environment(monkeypatch):
-    """Set variables of Temporal."""
-
-    def set_variables(**values):
-        for name, value in values.items():
-            monkeypatch.setenv(f"TEMPORAL_{name}", str(value))
-
-    return set_variables
-
-
 async def answer(**flags):
     """The finding of doctor, when the server has had time to start."""
     settings = Settings.load(flags)
@@ -55,48 +38,48 @@ async def answer(**flags):
     return found
 
 
-async def test_a_private_authority(server, authority, environment):
+async def test_a_private_authority(server, authority, temporal_variables):
     async with tls_front(server.address, authority.issue("server")) as (address, _):
-        environment(ADDRESS=address, TLS="true")
+        temporal_variables(ADDRESS=address, TLS="true")
         assert "not trusted (UnknownIssuer): see TEMPORAL_TLS_SERVER_CA_CERT_PATH" in (await answer()).message
-        environment(TLS_SERVER_CA_CERT_PATH=authority.path)
+        temporal_variables(TLS_SERVER_CA_CERT_PATH=authority.path)
         assert (await answer()).passed
 
 
-async def test_a_server_that_is_known_by_another_name(server, authority, environment):
+async def test_a_server_that_is_known_by_another_name(server, authority, temporal_variables):
     async with tls_front(server.address, authority.issue("server", ())) as (address, _):
-        environment(ADDRESS=address, TLS_SERVER_CA_CERT_DATA=authority.path.read_text())
+        temporal_variables(ADDRESS=address, TLS_SERVER_CA_CERT_DATA=authority.path.read_text())
         assert "not trusted (NotValidForName" in (await answer()).message
-        environment(TLS_SERVER_NAME="localhost")
+        temporal_variables(TLS_SERVER_NAME="localhost")
         assert (await answer()).passed
 
 
-async def test_a_client_certificate_and_a_worker_that_uses_it(server, authority, environment):
+async def test_a_client_certificate_and_a_worker_that_uses_it(server, authority, temporal_variables):
     certificate, key = authority.issue("client")
     pair = authority.issue("server")
     async with tls_front(server.address, pair, client_ca=authority.path) as (address, _):
-        environment(ADDRESS=address, TLS_SERVER_CA_CERT_PATH=authority.path)
+        temporal_variables(ADDRESS=address, TLS_SERVER_CA_CERT_PATH=authority.path)
         assert not (await answer()).passed
-        environment(TLS_CLIENT_CERT_PATH=certificate, TLS_CLIENT_KEY_PATH=key)
+        temporal_variables(TLS_CLIENT_CERT_PATH=certificate, TLS_CLIENT_KEY_PATH=key)
         assert (await answer()).passed
         assert await _run_activity(await connect(Settings(), lazy=False)) == "done"
 
 
-async def test_an_api_key_is_sent_and_never_shown(server, authority, environment, capfd):
+async def test_an_api_key_is_sent_and_never_shown(server, authority, temporal_variables, capfd):
     pair = authority.issue("server")
     async with tls_front(server.address, pair, api_key=API_KEY) as (address, seen):
-        environment(ADDRESS=address, TLS_SERVER_CA_CERT_PATH=authority.path, API_KEY=f"{API_KEY}-wrong")
+        temporal_variables(ADDRESS=address, TLS_SERVER_CA_CERT_PATH=authority.path, API_KEY=f"{API_KEY}-wrong")
         wrong = await answer()
         assert not wrong.passed
         assert "unknown API key" in wrong.message
-        environment(API_KEY=API_KEY, GRPC_META_TEAM="shop")
+        temporal_variables(API_KEY=API_KEY, GRPC_META_TEAM="shop")
         right = await answer()
         assert right.passed
         assert (seen["authorization"], seen["team"]) == (f"Bearer {API_KEY}", "shop")
     assert API_KEY not in f"{wrong} {right} {Settings()!r} {capfd.readouterr()}"
 
 
-async def test_a_profile_of_a_file_and_prunellas_settings_over_it(server, authority, environment, tmp_path):
+async def test_a_profile_of_a_file_and_prunellas_settings_over_it(server, authority, temporal_variables, tmp_path):
     async with tls_front(server.address, authority.issue("server"), api_key=API_KEY) as (address, _):
         (tmp_path / "temporal.toml").write_text(f"""
 [profile.company]
@@ -106,26 +89,26 @@ api_key = "{API_KEY}"
 [profile.company.tls]
 server_ca_cert_path = "{authority.path}"
 """)
-        environment(CONFIG_FILE=tmp_path / "temporal.toml", PROFILE="company")
+        temporal_variables(CONFIG_FILE=tmp_path / "temporal.toml", PROFILE="company")
         missing = await answer()
         assert "not-made-yet" in missing.message
         assert "temporal operator namespace create -n not-made-yet" in missing.fix
         assert (await answer(temporal_namespace="default")).passed
 
 
-async def test_the_embedded_address_ignores_credentials(server, environment):
-    environment(ADDRESS="elsewhere:7233", API_KEY=API_KEY, TLS="true")
+async def test_the_embedded_address_ignores_credentials(server, temporal_variables):
+    temporal_variables(ADDRESS="elsewhere:7233", API_KEY=API_KEY, TLS="true")
     assert (await answer(temporal_address="embedded", temporal_port=server.port)).passed
 
 
-async def test_a_server_that_is_away_is_unavailable(authority, environment):
-    environment(ADDRESS="127.0.0.1:1", TLS_SERVER_CA_CERT_PATH=authority.path)
+async def test_a_server_that_is_away_is_unavailable(authority, temporal_variables):
+    temporal_variables(ADDRESS="127.0.0.1:1", TLS_SERVER_CA_CERT_PATH=authority.path)
     with pytest.raises(Unavailable, match="does not answer"):
         await asyncio.to_thread(probe, Settings())
 
 
-async def test_a_missing_file_is_named_before_anything_is_sent(environment, tmp_path):
-    environment(ADDRESS="127.0.0.1:1", TLS_SERVER_CA_CERT_PATH=tmp_path / "gone.pem")
+async def test_a_missing_file_is_named_before_anything_is_sent(temporal_variables, tmp_path):
+    temporal_variables(ADDRESS="127.0.0.1:1", TLS_SERVER_CA_CERT_PATH=tmp_path / "gone.pem")
     with pytest.raises(TlsFileError, match=r"TEMPORAL_TLS_SERVER_CA_CERT_PATH .*gone\.pem: No such file"):
         await connect(Settings())
 
