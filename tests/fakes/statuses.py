@@ -1,4 +1,4 @@
-"""What a kubelet writes into the status of a pod with one container."""
+"""Statuses of pods with one container, as a kubelet writes them."""
 
 from typing import Any
 
