@@ -32,7 +32,6 @@ _log = structlog.get_logger("prunella.intake")
 # Lets the API server respond from its cache. For the latest state it asks etcd first, which takes up to a tenth of a
 # second while others write; a policy changed so recently only makes the same fault count as another one.
 _FROM_CACHE = {"resourceVersion": "0"}
-_API_VERSIONS = {"Pod": "v1", "Job": "batch/v1"}
 
 
 class Outcome(StrEnum):
@@ -137,8 +136,9 @@ class IncidentOpener:
         return await self.rest.get(f"/api/v1/namespaces/{name}")
 
     async def _top_owner(self, signal: Signal) -> tuple[WorkloadRef, Object, Earlier]:
-        api_version = _API_VERSIONS.get(signal.kind, "apps/v1")
-        subject = OwnerRef(api_version=api_version, kind=signal.kind, name=signal.name, uid=signal.uid)
+        subject = OwnerRef(
+            api_version=paths.api_version(signal.kind), kind=signal.kind, name=signal.name, uid=signal.uid
+        )
         owner, found = signal.owner, None
         while owner is not None and is_workload(owner):
             subject = owner

@@ -41,6 +41,12 @@ def collection(kind: str, namespace: str) -> str:
     return _path(*_PLURALS[kind], namespace)
 
 
+def api_version(kind: str) -> str:
+    """The apiVersion of a kind of workload, as `batch/v1`; for others that of most."""
+    prefix, _ = _PLURALS.get(kind, _PLURALS["Deployment"])
+    return prefix.removeprefix("/apis/").removeprefix("/api/")
+
+
 def workload(ref: WorkloadRef) -> str:
     """The path of one workload."""
     return f"{collection(ref.kind, ref.namespace)}/{ref.name}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.config.settings import Settings
 from prunella_operator.json_text import InvalidFile
+from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.dump.client import DumpClient
 from prunella_operator.kubernetes.dump.files import Dump, ObjectId, ResourceId, plural
@@ -20,7 +21,6 @@ from prunella_workflows.model.errors import Forbidden, NotFound
 from prunella_workflows.model.signal import Signal
 from prunella_workflows.model.workload import WorkloadRef
 
-_API_VERSIONS = {"Pod": "v1", "Job": "batch/v1"}
 _WORKLOADS = tuple(
     ResourceId(version, name)
     for version, names in (
@@ -112,8 +112,9 @@ def _order(fault: DumpedFault) -> tuple[int, str, str]:
 
 def _observed(signal: Signal) -> WorkloadRef:
     """The object that a signal is about."""
-    version = _API_VERSIONS.get(signal.kind, "apps/v1")
-    return WorkloadRef(api_version=version, kind=signal.kind, namespace=signal.namespace, name=signal.name)
+    return WorkloadRef(
+        api_version=paths.api_version(signal.kind), kind=signal.kind, namespace=signal.namespace, name=signal.name
+    )
 
 
 def _of_unknown_owner(signal: Signal, why: str) -> DumpedFault:

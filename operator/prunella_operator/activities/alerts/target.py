@@ -9,7 +9,6 @@ from prunella_workflows.model.errors import Forbidden, InvalidIncident, NotFound
 from prunella_workflows.model.workload import WorkloadRef
 
 _AUTOSCALER = "HorizontalPodAutoscaler"
-_GROUPS = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
 
 
 class TargetResolver:
@@ -42,8 +41,9 @@ class TargetResolver:
     def _ref(self, namespace: str, candidate: Candidate) -> WorkloadRef:
         if candidate.kind == _AUTOSCALER:
             return self._scale_target(namespace, candidate.name)
-        group = _GROUPS.get(candidate.kind, "apps/v1")
-        return WorkloadRef(api_version=group, kind=candidate.kind, namespace=namespace, name=candidate.name)
+        return WorkloadRef(
+            api_version=paths.api_version(candidate.kind), kind=candidate.kind, namespace=namespace, name=candidate.name
+        )
 
     def _scale_target(self, namespace: str, name: str) -> WorkloadRef:
         """The workload that an autoscaler scales."""

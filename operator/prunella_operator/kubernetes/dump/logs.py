@@ -1,7 +1,9 @@
 """The logs of a dump: files of single containers, and those of `kubectl cluster-info dump`, one for each pod."""
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,10 +11,9 @@ from prunella_operator.json_text import InvalidFile
 
 _ALL = "logs.txt"
 _SUFFIX, _PREVIOUS = ".log", ".previous"
-_BLOCK = (
-    r"^==== START logs for container (?P<container>\S+) of pod {pod} ====\n(?P<text>.*?)"
-    r"(?:^==== END logs for container (?P=container) of pod {pod} ====$|\Z)"
-)
+_START = re.compile(r"==== START logs for container (?P<container>\S+) of pod (?P<pod>\S+) ====")
+_KEPT_LINES = 1000
+"""Far more than a diagnosis reads of any log."""
 _NO_LOG = ("Request log error: ", "Create log request error: ")
 """The words of kubectl in place of a log that it could not read."""
 
@@ -32,26 +33,40 @@ def is_log(path: Path) -> bool:
 
 
 def read_logs(path: Path) -> Iterator[tuple[LogId, str]]:
-    """The logs in a file. The folders that it is in name the pod and its namespace.
+    """The ends of the logs in a file, read line by line. The folders that it is in name the pod and its namespace.
 
     Raises:
         InvalidFile: it cannot be read; the message names the file.
     """
     *_, namespace, pod, name = path.absolute().parts
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            if name == _ALL:
+                yield from _split(lines, namespace, pod)
+            else:
+                container = name.removesuffix(_SUFFIX)
+                log = LogId(namespace, pod, container.removesuffix(_PREVIOUS), container.endswith(_PREVIOUS))
+                yield log, "".join(deque(lines, _KEPT_LINES))
     except OSError as error:
         raise InvalidFile(f"{path}: {error}") from error
-    if name == _ALL:
-        yield from _split(text, namespace, pod)
-    else:
-        container = name.removesuffix(_SUFFIX)
-        yield LogId(namespace, pod, container.removesuffix(_PREVIOUS), container.endswith(_PREVIOUS)), text
 
 
-def _split(text: str, namespace: str, pod: str) -> Iterator[tuple[LogId, str]]:
-    """The logs of all containers of a pod."""
-    block = re.compile(_BLOCK.format(pod=re.escape(f"{namespace}/{pod}")), re.DOTALL | re.MULTILINE)
-    for found in block.finditer(text):
-        if not found["text"].startswith(_NO_LOG):
-            yield LogId(namespace, pod, found["container"]), found["text"]
+def _split(lines: Iterable[str], namespace: str, pod: str) -> Iterator[tuple[LogId, str]]:
+    """The logs of all containers of a pod, each between two marks; the last one may have no end."""
+    rest = iter(lines)
+    for line in rest:
+        if begun := _START.fullmatch(line.rstrip("\n")):
+            container, owner = begun["container"], begun["pod"]
+            if owner == f"{namespace}/{pod}":
+                end = f"==== END logs for container {container} of pod {owner} ===="
+                block = takewhile(lambda text, end=end: text.rstrip("\n") != end, rest)  # type: ignore[misc]
+                yield from _log(LogId(namespace, pod, container), block)
+
+
+def _log(log: LogId, block: Iterator[str]) -> Iterator[tuple[LogId, str]]:
+    """One log, unless kubectl could not read it."""
+    first = next(block, "")
+    kept = deque((first,), _KEPT_LINES)
+    kept.extend(block)
+    if not first.startswith(_NO_LOG):
+        yield log, "".join(kept)
