@@ -195,13 +195,13 @@ def kubernetes(minor: str = "") -> Group:
     Raises:
         ClusterError: there is no module of this version; the text lists the versions that have one.
     """
-    known = _kubernetes_versions()
+    known = kubernetes_versions()
     if minor and minor not in known:
         raise ClusterError(f"there is no Kubernetes {minor} here: choose one of {', '.join(known)}")
     return known[minor] if minor else KUBERNETES
 
 
-def _kubernetes_versions() -> dict[str, Group]:
+def kubernetes_versions() -> dict[str, Group]:
     """Every minor version with a module, oldest first."""
     others = [replace(KUBERNETES, folder=folder) for folder in GO_FOLDER.glob("kubernetes-*")]
     ordered = sorted((KUBERNETES, *others), key=lambda group: group.numbers)

@@ -4,11 +4,22 @@ import re
 from pathlib import Path
 
 import pytest
-from localcluster import alertmanager
+from localcluster import alertmanager, sources
 
 ROOT = Path(__file__).parents[3]
 GO = ROOT / "hack" / "cluster" / "go"
 MATRIX = dict(re.findall(r"^\| ([^|]+) \| ([^|]*) \|", (ROOT / "docs" / "support.md").read_text(), re.MULTILINE))
+
+
+KUBERNETES = re.search(
+    r"^\| Kubernetes \| ([^|]*) \| ([^|]*) \|", (ROOT / "docs" / "support.md").read_text(), re.MULTILINE
+)
+PLAYED = re.findall(r"^\| (\d+\.\d+)\.\d+ \| ", (ROOT / "docs" / "results" / "kubernetes.md").read_text(), re.MULTILINE)
+
+
+def minors(text):
+    """The minor versions that a text names."""
+    return re.findall(r"\d\.\d\d", text)
 
 
 def built(folder, module):
@@ -29,6 +40,14 @@ def built(folder, module):
 )
 def test_a_part_is_tried_in_the_version_that_is_built(part, folder, module):
     assert re.match(r"[\d.]+", MATRIX[part])[0] == ".".join(built(folder, module))
+
+
+def test_every_version_of_kubernetes_that_can_be_built_is_tried_or_marked_as_untried():
+    assert sorted(minors(KUBERNETES[1]) + minors(KUBERNETES[2])) == list(sources.kubernetes_versions())
+
+
+def test_the_versions_of_kubernetes_that_are_tried_are_those_with_results():
+    assert sorted(minors(KUBERNETES[1])) == sorted(PLAYED)
 
 
 def test_prometheus_is_tried_in_the_version_that_is_built():
