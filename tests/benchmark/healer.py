@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from support.prunella import caller_environment
+from localcluster.environment import caller_environment
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = ("none", "restart-loop", "rollout-undo", "prunella")

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from localcluster.environment import caller_environment
 from support.cluster import ROOT
-from support.prunella import caller_environment
 
 _spec = importlib.util.spec_from_file_location("docs_pages", ROOT / "docs" / "pages.py")
 assert _spec is not None

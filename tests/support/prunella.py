@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from localcluster.environment import caller_environment
 from localcluster.ports import free_ports
 
 READY_WITHIN = 90.0
 STOP_WITHIN = 45.0  # a worker's grace is 30 seconds
 _LAST_LINES = 60
-
-
-def caller_environment() -> dict[str, str]:
-    """The caller's environment without settings of Prunella and of Temporal's clients, those of a file included."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PRUNELLA_", "TEMPORAL_"))}
-    return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull}
 
 
 class PrunellaProcess:

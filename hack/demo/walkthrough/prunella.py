@@ -1,12 +1,13 @@
 """Prunella as one process: `prunella run --temporal embedded`, on free ports."""
 
-import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
+
+from localcluster.environment import caller_environment
 
 from prunella_operator.config.environment import variable
 from prunella_operator.config.settings import Settings
@@ -50,9 +51,8 @@ def _find_free_port(port: int, taken: set[int]) -> int:
 def start_prunella(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
     """Start it; settings are passed as environment variables, as in a pod."""
     ours = {variable(name): str(getattr(settings, name)) for name in settings.model_fields_set}
-    others = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
     log.unlink(missing_ok=True)
-    return start([sys.executable, "-m", "prunella_operator", "run"], log, {**others, **ours})
+    return start([sys.executable, "-m", "prunella_operator", "run"], log, {**caller_environment(), **ours})
 
 
 def check_running(process: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,12 +1,12 @@
 """The two parts of the demo that are Prunella's own or come with it: the Temporal development server and the worker."""
 
-import os
 import sys
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from localcluster.environment import caller_environment
 from localcluster.ports import listens
 from telemetrystack.service import Service
 
@@ -55,8 +55,7 @@ class Worker(Service):
 
     def environment(self) -> Mapping[str, str]:
         """Settings are environment variables, as in a pod."""
-        others = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELLA_")}
-        return {**others, **variables(self._settings)}
+        return {**caller_environment(), **variables(self._settings)}
 
     def answers(self) -> bool:
         """It says that it is ready."""
